@@ -1,0 +1,181 @@
+// Shapes and argument records that the C ABI hands to a back end. Types only: no arithmetic lives here, so that host and
+// kernels never share an index formula.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+namespace varlstm {
+
+// Values equal varlstm_dtype in varlstm.h.
+enum class DType : int32_t { kF32 = 0, kF64 = 1, kBF16 = 2, kF16 = 3, kI64 = 4 };
+
+// Values equal varlstm_layout.
+enum class Layout : int32_t { kBatchFirst = 0, kTimeMajor = 1, kRagged = 2 };
+
+// Values equal varlstm_reduction.
+enum class Reduction : int32_t { kNone = 0, kMean = 1, kSum = 2 };
+
+// Values equal varlstm_param_format.
+enum class ParamFormat : int32_t { kPyTorch = 0, kKeras = 1, kOnnx = 2, kCudnn = 3, kHaste = 4 };
+
+// Values equal varlstm_op.
+enum class Op : int32_t {
+  kEmbeddingBackward = 0,
+  kLinearForward = 1,
+  kLinearBackward = 2,
+  kNll = 3,
+  kCrossEntropy = 4,
+  kGradNorm = 5
+};
+
+struct BatchBounds {
+  int64_t max_batch;   // B <= max_batch
+  int64_t max_len;     // every length <= max_len
+  int64_t max_tokens;  // N <= max_tokens
+};
+
+// The plan of one mini-batch. Arrays lie in the back end's memory; names as in varlstm_batch_array.
+struct BatchPlan {
+  BatchBounds bounds;
+  int64_t batch;      // B
+  int64_t tokens;     // N, or -1 where only the device knows
+  int64_t steps;      // T, or -1 likewise
+  int64_t* lengths;            // [max_batch] caller's order
+  int64_t* batch_sizes;        // [max_len]
+  int64_t* step_offsets;       // [max_len + 1]
+  int64_t* sorted_indices;     // [max_batch]
+  int64_t* unsorted_indices;   // [max_batch]
+  int64_t* cu_seqlens;         // [max_batch + 1]
+  int64_t* packed_to_ragged;   // [max_tokens]
+  int64_t* ragged_to_packed;   // [max_tokens]
+};
+
+struct RnnShape {
+  DType dtype;
+  int64_t input;    // I
+  int64_t hidden;   // H
+  int64_t layers;   // L
+  int64_t directions;  // D
+  bool bias;
+  double dropout;  // between layers
+};
+
+struct RnnForwardArgs {
+  RnnShape shape;
+  const BatchPlan* batch;
+  bool save;
+  uint64_t dropout_seed;  // 0: no dropout in this call
+  const void* params;     // flat, elements as varlstm_rnn_param_info lists them
+  const void* x;          // [N, I]
+  const void* h0;         // [L*D, B, H] or null
+  const void* c0;         // likewise
+  void* y;                // [N, D*H]
+  void* h_n;              // [L*D, B, H] or null
+  void* c_n;              // likewise
+  void* workspace;
+  int64_t workspace_bytes;
+  void* reserve;  // null unless save
+  int64_t reserve_bytes;
+};
+
+struct RnnBackwardArgs {
+  RnnShape shape;
+  const BatchPlan* batch;
+  const void* params;
+  const void* x;
+  const void* h0;    // or null
+  const void* c0;    // or null
+  const void* y;
+  const void* dy;    // or null: zeros
+  const void* dh_n;  // or null: zeros
+  const void* dc_n;  // or null: zeros
+  void* dx;          // or null: not wanted
+  void* dh0;         // or null
+  void* dc0;         // or null
+  void* dparams;     // or null; added to
+  void* workspace;
+  int64_t workspace_bytes;
+  const void* reserve;
+  int64_t reserve_bytes;
+};
+
+struct RnnSizes {
+  int64_t workspace_bytes;
+  int64_t reserve_bytes;
+};
+
+struct RnnImportArgs {
+  RnnShape shape;
+  ParamFormat format;
+  int64_t layer;
+  int32_t direction;
+  const void* w_ih;
+  const void* w_hh;
+  const void* b_ih;  // or null
+  const void* b_hh;  // or null
+  void* params;
+};
+
+struct PackArgs {
+  DType dtype;
+  Layout layout;
+  int64_t padded_len;
+  int64_t features;
+  const BatchPlan* batch;
+};
+
+struct EmbeddingArgs {
+  DType dtype;
+  int64_t rows;
+  int64_t vocab;
+  int64_t features;
+  const BatchPlan* batch;  // or null: every row counts
+  const int64_t* ids;      // [rows]
+};
+
+struct LinearArgs {
+  DType dtype;
+  int64_t rows;
+  int64_t in;
+  int64_t out;
+  void* workspace;
+  int64_t workspace_bytes;
+};
+
+struct LossArgs {
+  DType dtype;
+  int64_t rows;
+  int64_t classes;
+  Reduction reduction;
+  int64_t ignore_index;
+  double label_smoothing;
+  bool empty_mean_is_zero;
+  const BatchPlan* batch;     // or null: every row counts
+  const int64_t* targets;     // [rows]
+  const void* class_weights;  // [classes] or null
+  void* workspace;
+  int64_t workspace_bytes;
+};
+
+struct SgdArgs {
+  DType dtype;
+  int64_t count;
+  double lr;
+  double momentum;
+  double weight_decay;
+  bool nesterov;
+};
+
+struct AdamArgs {
+  DType dtype;
+  int64_t count;
+  double lr;
+  double beta1;
+  double beta2;
+  double eps;
+  double weight_decay;
+  bool decoupled;
+};
+
+}  // namespace varlstm
