@@ -73,10 +73,9 @@ struct Backend {
   int32_t (*log_softmax_backward)(BackendState* state, DType dtype, int64_t rows, int64_t classes, const void* y,
                                   const void* dy, void* dx, void* stream);
 
-  int32_t (*nll_forward)(BackendState* state, const LossArgs& args, const void* log_probs, void* out,
-                         void* weight_sum, void* stream);
-  int32_t (*nll_backward)(BackendState* state, const LossArgs& args, const void* dout, void* dlog_probs,
-                          void* stream);
+  int32_t (*nll_forward)(BackendState* state, const LossArgs& args, const void* log_probs, void* out, void* weight_sum,
+                         void* stream);
+  int32_t (*nll_backward)(BackendState* state, const LossArgs& args, const void* dout, void* dlog_probs, void* stream);
   int32_t (*cross_entropy_forward)(BackendState* state, const LossArgs& args, const void* logits, void* out,
                                    void* weight_sum, void* dlogits, void* stream);
   int32_t (*cross_entropy_backward)(BackendState* state, const LossArgs& args, const void* dout, void* dlogits,

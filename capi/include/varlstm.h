@@ -108,12 +108,8 @@ extern "C" {
  * VERSION AND ERRORS
  * ---------------------------------------------------------------------------------------------------------------- */
 
-/* The version this header belongs to. Version 0.x may change between minor versions, 1.0 and later only by additions. */
-enum varlstm_header_version {
-  VARLSTM_VERSION_MAJOR = 0,
-  VARLSTM_VERSION_MINOR = 1,
-  VARLSTM_VERSION_PATCH = 0
-};
+/* The version of this header. Version 0.x may change between minor versions, 1.0 and later only by additions. */
+enum varlstm_header_version { VARLSTM_VERSION_MAJOR = 0, VARLSTM_VERSION_MINOR = 1, VARLSTM_VERSION_PATCH = 0 };
 
 /* What every function returns. */
 enum varlstm_status {
@@ -200,7 +196,7 @@ VARLSTM_API int32_t varlstm_ctx_get_i64(const varlstm_ctx* ctx, int32_t key, int
 enum varlstm_device_status_bit {
   VARLSTM_DEVICE_STATUS_LENGTH = 1,   /* a length in the back end's memory below 0 or beyond a bound: clamped */
   VARLSTM_DEVICE_STATUS_TOKEN_ID = 2, /* an id outside [0, V): a row of zeros, no gradient */
-  VARLSTM_DEVICE_STATUS_LABEL = 4     /* a target outside [0, C) that is not ignored: loss and gradient 0, not counted */
+  VARLSTM_DEVICE_STATUS_LABEL = 4     /* a target outside [0, C) and not ignored: loss and gradient 0, not counted */
 };
 
 /* Waits for `stream`, then reads the status word: `bits` is 0 or a sum of varlstm_device_status_bit; `first_index` the
@@ -309,9 +305,8 @@ VARLSTM_API int32_t varlstm_unpack(const varlstm_batch* batch, int32_t dtype, in
                                    int64_t features, double pad_value, const void* packed, void* dst, void* stream);
 
 /* Adjoint of varlstm_pack: dsrc <- dpacked, 0 at the padding. dtype F32 or F64. */
-VARLSTM_API int32_t varlstm_pack_backward(const varlstm_batch* batch, int32_t dtype, int32_t layout,
-                                          int64_t padded_len, int64_t features, const void* dpacked, void* dsrc,
-                                          void* stream);
+VARLSTM_API int32_t varlstm_pack_backward(const varlstm_batch* batch, int32_t dtype, int32_t layout, int64_t padded_len,
+                                          int64_t features, const void* dpacked, void* dsrc, void* stream);
 
 /* Adjoint of varlstm_unpack: dpacked <- ddst; gradients at the padding are not read. dtype F32 or F64. */
 VARLSTM_API int32_t varlstm_unpack_backward(const varlstm_batch* batch, int32_t dtype, int32_t layout,
@@ -433,9 +428,9 @@ VARLSTM_API int32_t varlstm_op_workspace(varlstm_ctx* ctx, int32_t op, int32_t d
 
 /* y [rows, features] <- table [vocab, features] at ids [rows]. An id outside [0, vocab) gives zeros and raises
  * VARLSTM_DEVICE_STATUS_TOKEN_ID. */
-VARLSTM_API int32_t varlstm_embedding_forward(varlstm_ctx* ctx, const varlstm_batch* batch, int32_t dtype,
-                                              int64_t rows, int64_t vocab, int64_t features, const void* table,
-                                              const int64_t* ids, void* y, void* stream);
+VARLSTM_API int32_t varlstm_embedding_forward(varlstm_ctx* ctx, const varlstm_batch* batch, int32_t dtype, int64_t rows,
+                                              int64_t vocab, int64_t features, const void* table, const int64_t* ids,
+                                              void* y, void* stream);
 
 /* dtable [vocab, features] += rows of dy at ids, in a fixed order. The row padding_idx gets nothing (-1: no such row),
  * nor does an id outside the range. */
@@ -514,9 +509,8 @@ VARLSTM_API int32_t varlstm_nll_backward(const varlstm_loss* loss, const varlstm
  * an incoming gradient of 1; it may be the same buffer as logits. The rest as in varlstm_nll_forward. */
 VARLSTM_API int32_t varlstm_cross_entropy_forward(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype,
                                                   int64_t rows, const void* logits, const int64_t* targets,
-                                                  const void* class_weights, void* out, void* weight_sum,
-                                                  void* dlogits, void* workspace, int64_t workspace_bytes,
-                                                  void* stream);
+                                                  const void* class_weights, void* out, void* weight_sum, void* dlogits,
+                                                  void* workspace, int64_t workspace_bytes, void* stream);
 
 /* dlogits <- dlogits from forward times dout, shaped as `out`; NULL for ones. */
 VARLSTM_API int32_t varlstm_cross_entropy_backward(const varlstm_loss* loss, int32_t dtype, int64_t rows,
@@ -546,9 +540,8 @@ VARLSTM_API int32_t varlstm_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t c
 
 /* The same, and then grads *= min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_. `norm` is the norm
  * before clipping. A norm that is NaN or infinite leaves no gradient finite, as there. */
-VARLSTM_API int32_t varlstm_clip_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t count, double max_norm,
-                                           void* grads, double* norm, void* workspace, int64_t workspace_bytes,
-                                           void* stream);
+VARLSTM_API int32_t varlstm_clip_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t count, double max_norm, void* grads,
+                                           double* norm, void* workspace, int64_t workspace_bytes, void* stream);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,5 @@
-// Shapes and argument records that the C ABI hands to a back end. Types only: no arithmetic lives here, so that host and
-// kernels never share an index formula.
-// SPDX-License-Identifier: Apache-2.0
+// Shapes and argument records that the C ABI hands to a back end. Types only: no arithmetic lives here, so that host
+// and kernels never share an index formula. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>
@@ -38,24 +37,24 @@ struct BatchBounds {
 // The plan of one mini-batch. Arrays lie in the back end's memory; names as in varlstm_batch_array.
 struct BatchPlan {
   BatchBounds bounds;
-  int64_t batch;      // B
-  int64_t tokens;     // N, or -1 where only the device knows
-  int64_t steps;      // T, or -1 likewise
-  int64_t* lengths;            // [max_batch] caller's order
-  int64_t* batch_sizes;        // [max_len]
-  int64_t* step_offsets;       // [max_len + 1]
-  int64_t* sorted_indices;     // [max_batch]
-  int64_t* unsorted_indices;   // [max_batch]
-  int64_t* cu_seqlens;         // [max_batch + 1]
-  int64_t* packed_to_ragged;   // [max_tokens]
-  int64_t* ragged_to_packed;   // [max_tokens]
+  int64_t batch;              // B
+  int64_t tokens;             // N, or -1 where only the device knows
+  int64_t steps;              // T, or -1 likewise
+  int64_t* lengths;           // [max_batch] caller's order
+  int64_t* batch_sizes;       // [max_len]
+  int64_t* step_offsets;      // [max_len + 1]
+  int64_t* sorted_indices;    // [max_batch]
+  int64_t* unsorted_indices;  // [max_batch]
+  int64_t* cu_seqlens;        // [max_batch + 1]
+  int64_t* packed_to_ragged;  // [max_tokens]
+  int64_t* ragged_to_packed;  // [max_tokens]
 };
 
 struct RnnShape {
   DType dtype;
-  int64_t input;    // I
-  int64_t hidden;   // H
-  int64_t layers;   // L
+  int64_t input;       // I
+  int64_t hidden;      // H
+  int64_t layers;      // L
   int64_t directions;  // D
   bool bias;
   double dropout;  // between layers
@@ -84,8 +83,8 @@ struct RnnBackwardArgs {
   const BatchPlan* batch;
   const void* params;
   const void* x;
-  const void* h0;    // or null
-  const void* c0;    // or null
+  const void* h0;  // or null
+  const void* c0;  // or null
   const void* y;
   const void* dy;    // or null: zeros
   const void* dh_n;  // or null: zeros
