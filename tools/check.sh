@@ -1,0 +1,92 @@
+#!/bin/sh
+# Checks the tree without building it: format, who includes whom, where asm stands, licence lines, and that every public
+# header compiles alone as C11 and as C++17. Prints each finding as file:line and ends with status 1 if there is one.
+# SPDX-License-Identifier: Apache-2.0
+set -u
+cd "$(dirname "$0")/.." || exit 2
+for tool in clang-format cc c++; do
+  command -v $tool >/dev/null || { echo "check.sh needs $tool"; exit 2; }
+done
+findings=$(mktemp) || exit 2
+trap 'rm -f "$findings"' EXIT
+
+# report RULE: passes on the lines that break it, each with the rule's text.
+report() { sed "s|\$|   ($1)|" | tee -a "$findings"; }
+
+# sources PATH...: the C and C++ files below those paths. No file name here has a space.
+sources() {
+  find "$@" \( -name 'build*' -o -name .git -o -name scratch \) -prune -o -type f \
+    \( -name '*.h' -o -name '*.cc' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' \) -print | sed 's|^\./||' | sort
+}
+
+# includes FILE...: «file:line: path» for every include of a file of this project, path from the root.
+includes() {
+  [ $# -gt 0 ] || return 0
+  grep -nE '^ *# *include *["<]' /dev/null "$@" | while IFS=: read -r file line text; do
+    path=${text#*[\"<]}
+    path=${path%%[\">]*}
+    for candidate in "${file%/*}/$path" "$path" "capi/include/$path" "tests/$path"; do
+      if [ -f "$candidate" ]; then
+        echo "$file:$line: $candidate"
+        break
+      fi
+    done
+  done
+}
+
+# only ALLOWED FILE...: the includes of those files that lie outside the pattern.
+only() {
+  allowed=$1
+  shift
+  includes "$@" | grep -vE ": ($allowed)$"
+}
+
+check_includes() {
+  header='[a-z0-9_]+\.(h|cuh)'
+  only "capi/[a-z0-9_/]+\.h|kernels/core/shapes\.h" $(sources capi) |
+    report "capi may include capi and kernels/core/shapes.h"
+  only "host/$header|kernels/core/$header" $(sources host | grep -v '^host/backend[a-z_]*\.cc$') |
+    report "host may include host and kernels/core"
+  only "host/$header|kernels/core/$header|capi/backend\.h|capi/include/varlstm\.h" \
+    $(sources host | grep '^host/backend[a-z_]*\.cc$') | report "host/backend*.cc may also include capi/backend.h"
+  for room in kernels/*/; do
+    room=${room%/}
+    only "($room|kernels/core|kernels/arch)/$header" $(sources "$room") |
+      report "$room may include itself, kernels/core and kernels/arch"
+  done
+  only "capi/include/varlstm\.h|tests/support/$header" $(sources tests | grep '^tests/capi_') |
+    report "tests/capi_* sees only varlstm.h and tests/support"
+  only "capi/include/varlstm\.h|tools/[a-z0-9_/]+\.h" $(sources tools) | report "tools may include varlstm.h and tools"
+  only "capi/include/varlstm\.h|bench/$header" $(sources bench) | report "bench may include varlstm.h and bench"
+}
+
+check_text() {
+  grep -nE '(^|[^A-Za-z0-9_])(asm|__asm|__asm__)( +(volatile|__volatile__|goto))* *\(' /dev/null \
+    $(sources . | grep -v '^kernels/arch/') | report "asm stands only in kernels/arch"
+  grep -L 'SPDX-License-Identifier: Apache-2.0' $(sources .) $(find tools cmake -name '*.sh' -o -name '*.cmake') |
+    report "the licence line is missing"
+}
+
+check_format() {
+  clang-format --dry-run $(sources .) 2>&1 | grep 'warning: code should be clang-formatted' |
+    report "run: clang-format -i FILE"
+}
+
+check_headers_alone() {
+  for header in capi/include/*.h; do
+    cc -std=c11 -pedantic -Wall -Wextra -Werror -fsyntax-only -x c "$header" 2>&1 |
+      report "$header must compile alone as C11"
+    c++ -std=c++17 -pedantic -Wall -Wextra -Werror -fsyntax-only -x c++ "$header" 2>&1 |
+      report "$header must compile alone as C++17"
+  done
+}
+
+check_includes
+check_text
+check_format
+check_headers_alone
+if [ -s "$findings" ]; then
+  echo "check.sh: $(wc -l <"$findings") lines of findings"
+  exit 1
+fi
+echo "check.sh: nothing found"
