@@ -1,4 +1,4 @@
-// What one context of the host back end holds.
+// What one context of the host back end holds: its options and the status word of values found bad.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -12,16 +12,33 @@ struct BackendState {
   int64_t threads = 0;  // 0: as many as the machine has
   int64_t batch_invariant = 1;
 
-  // Bad values seen, as varlstm_ctx_device_status reports them; entry k belongs to bit 1 << k, -1 is "none".
-  std::mutex status_mutex;
-  int64_t first_bad_index[3] = {-1, -1, -1};
-
-  // Notes that the value at `index` was bad.
-  void flag(int bit_position, int64_t index) {
-    const std::lock_guard<std::mutex> lock(status_mutex);
-    int64_t& first = first_bad_index[bit_position];
-    if (first < 0 || index < first) first = index;
+  // Notes that the value at `index` was bad, under a varlstm_device_status_bit; an index of -1 notes nothing.
+  void flag_if_any(int64_t bit, int64_t index) {
+    if (index < 0) return;
+    const std::lock_guard<std::mutex> lock(status_mutex_);
+    for (int k = 0; k < kBits; ++k) {
+      int64_t& first = first_bad_index_[k];
+      if (bit == 1 << k && (first < 0 || index < first)) first = index;
+    }
   }
+
+  // What varlstm_ctx_device_status reports: the bits raised, and the first index of the lowest one, or -1.
+  void read_status(int64_t* bits, int64_t* first_index, bool reset) {
+    const std::lock_guard<std::mutex> lock(status_mutex_);
+    *bits = 0;
+    *first_index = -1;
+    for (int k = kBits - 1; k >= 0; --k) {
+      if (first_bad_index_[k] < 0) continue;
+      *bits |= 1 << k;
+      *first_index = first_bad_index_[k];
+      if (reset) first_bad_index_[k] = -1;
+    }
+  }
+
+ private:
+  static constexpr int kBits = 3;  // bit k is 1 << k
+  std::mutex status_mutex_;
+  int64_t first_bad_index_[kBits] = {-1, -1, -1};  // -1: not raised
 };
 
 }  // namespace varlstm

@@ -1,0 +1,168 @@
+// The host's table: contexts, memory and batch plans; the operations stand in backend_ops.cc. Every allocation goes
+// through operator new, the aligned and nothrow form where a caller's request can fail.
+// SPDX-License-Identifier: Apache-2.0
+#include "capi/backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "host/backend_ops.h"
+#include "host/batch_plan.h"
+#include "host/parallel.h"
+#include "host/state.h"
+
+namespace varlstm {
+namespace {
+
+constexpr std::align_val_t kAlignment{256};
+
+int32_t device_count(int32_t* count) {
+  *count = 1;
+  return VARLSTM_OK;
+}
+
+int32_t open(int32_t device, BackendState** state) {
+  if (device != 0) return VARLSTM_ERROR_INVALID_ARGUMENT;
+  *state = new (std::nothrow) BackendState;
+  return *state ? VARLSTM_OK : VARLSTM_ERROR_OUT_OF_MEMORY;
+}
+
+void close(BackendState* state) { delete state; }
+
+int32_t set_i64(BackendState* state, int32_t key, int64_t value) {
+  if (key == VARLSTM_KEY_THREADS) {
+    state->threads = value;
+  } else if (key == VARLSTM_KEY_BATCH_INVARIANT) {
+    state->batch_invariant = value;
+  } else {
+    return VARLSTM_ERROR_INVALID_ARGUMENT;
+  }
+  return VARLSTM_OK;
+}
+
+int32_t get_i64(const BackendState* state, int32_t key, int64_t* value) {
+  if (key == VARLSTM_KEY_THREADS) {
+    *value = state->threads;
+  } else if (key == VARLSTM_KEY_BATCH_INVARIANT) {
+    *value = state->batch_invariant;
+  } else {
+    return VARLSTM_ERROR_INVALID_ARGUMENT;
+  }
+  return VARLSTM_OK;
+}
+
+int32_t device_status(BackendState* state, bool reset, int64_t* bits, int64_t* first_index, void*) {
+  state->read_status(bits, first_index, reset);
+  return VARLSTM_OK;
+}
+
+int32_t allocate(BackendState*, int64_t bytes, void** ptr) {
+  *ptr = nullptr;
+  if (bytes == 0) return VARLSTM_OK;
+  *ptr = operator new(static_cast<size_t>(bytes), kAlignment, std::nothrow);
+  return *ptr ? VARLSTM_OK : VARLSTM_ERROR_OUT_OF_MEMORY;
+}
+
+int32_t release(BackendState*, void* ptr) {
+  operator delete(ptr, kAlignment);
+  return VARLSTM_OK;
+}
+
+int32_t copy(BackendState*, void* dst, const void* src, int64_t bytes, int32_t, void*) {
+  if (bytes > 0) std::memcpy(dst, src, static_cast<size_t>(bytes));
+  return VARLSTM_OK;
+}
+
+int32_t zero(BackendState* state, void* ptr, int64_t bytes, void*) {
+  constexpr int64_t kGrain = 1 << 20;
+  host::parallel_ranges(state->threads, bytes, kGrain, [&](int64_t begin, int64_t end) {
+    std::memset(static_cast<char*>(ptr) + begin, 0, static_cast<size_t>(end - begin));
+  });
+  return VARLSTM_OK;
+}
+
+int32_t sync(BackendState*, void*) { return VARLSTM_OK; }
+
+// The arrays of a plan and what each holds at most.
+struct PlanArray {
+  int64_t* BatchPlan::*data;
+  int64_t BatchBounds::*bound;
+  int64_t extra;  // elements beyond the bound
+};
+
+constexpr PlanArray kPlanArrays[] = {
+    {&BatchPlan::lengths, &BatchBounds::max_batch, 0},
+    {&BatchPlan::batch_sizes, &BatchBounds::max_len, 0},
+    {&BatchPlan::step_offsets, &BatchBounds::max_len, 1},
+    {&BatchPlan::sorted_indices, &BatchBounds::max_batch, 0},
+    {&BatchPlan::unsorted_indices, &BatchBounds::max_batch, 0},
+    {&BatchPlan::cu_seqlens, &BatchBounds::max_batch, 1},
+    {&BatchPlan::packed_to_ragged, &BatchBounds::max_tokens, 0},
+    {&BatchPlan::ragged_to_packed, &BatchBounds::max_tokens, 0},
+};
+
+void plan_destroy(BackendState*, BatchPlan* plan) {
+  for (const PlanArray& array : kPlanArrays) {
+    delete[] plan->*array.data;
+    plan->*array.data = nullptr;
+  }
+}
+
+// Leaves no array behind where one of them cannot be had.
+int32_t plan_create(BackendState* state, BatchPlan* plan) {
+  constexpr int64_t kMaxElements = INT64_MAX / 16;
+  for (const PlanArray& array : kPlanArrays) plan->*array.data = nullptr;
+  for (const PlanArray& array : kPlanArrays) {
+    const int64_t bound = plan->bounds.*array.bound;
+    if (bound <= kMaxElements) plan->*array.data = new (std::nothrow) int64_t[bound + array.extra];
+    if (!(plan->*array.data)) {
+      plan_destroy(state, plan);
+      return VARLSTM_ERROR_OUT_OF_MEMORY;
+    }
+  }
+  host::plan_from_lengths(*plan, nullptr, 0);
+  return VARLSTM_OK;
+}
+
+int32_t plan_lengths(BackendState* state, BatchPlan* plan, const int64_t* lengths, int64_t count, int32_t, void*) {
+  state->flag_if_any(VARLSTM_DEVICE_STATUS_LENGTH, host::plan_from_lengths(*plan, lengths, count));
+  return VARLSTM_OK;
+}
+
+int32_t plan_batch_sizes(BackendState*, BatchPlan* plan, const int64_t* batch_sizes, int64_t steps,
+                         const int64_t* sorted_indices, void*) {
+  host::plan_from_batch_sizes(*plan, batch_sizes, steps, sorted_indices);
+  return VARLSTM_OK;
+}
+
+Backend make_table() {
+  Backend table = {};
+  table.name = "host";
+  table.device_count = device_count;
+  table.open = open;
+  table.close = close;
+  table.set_i64 = set_i64;
+  table.get_i64 = get_i64;
+  table.device_status = device_status;
+  table.alloc = allocate;
+  table.free = release;
+  table.copy = copy;
+  table.zero = zero;
+  table.sync = sync;
+  table.plan_create = plan_create;
+  table.plan_destroy = plan_destroy;
+  table.plan_lengths = plan_lengths;
+  table.plan_batch_sizes = plan_batch_sizes;
+  host::set_operations(table);
+  return table;
+}
+
+}  // namespace
+
+const Backend* host_backend() {
+  static const Backend table = make_table();
+  return &table;
+}
+
+}  // namespace varlstm

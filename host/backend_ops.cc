@@ -1,0 +1,231 @@
+// The operations of the host's table: each chooses the scalar, calls its host/<op>.h and raises the status bits.
+// SPDX-License-Identifier: Apache-2.0
+#include "host/backend_ops.h"
+
+#include "host/dropout.h"
+#include "host/dtype.h"
+#include "host/embedding.h"
+#include "host/linear.h"
+#include "host/log_softmax.h"
+#include "host/masked_loss.h"
+#include "host/optimizer.h"
+#include "host/pack.h"
+#include "host/rnn.h"
+#include "host/state.h"
+
+namespace varlstm::host {
+namespace {
+
+// The pointers of a call, as the scalar that the body runs with.
+template <class T>
+const T* as(const void* data) {
+  return static_cast<const T*>(data);
+}
+template <class T>
+T* as(void* data) {
+  return static_cast<T*>(data);
+}
+
+int32_t pack_rows(BackendState* state, const PackArgs& args, const void* src, void* packed, void*) {
+  return with_element(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    pack(state->threads, args, as<T>(src), as<T>(packed));
+  });
+}
+
+int32_t unpack_rows(BackendState* state, const PackArgs& args, double pad_value, const void* packed, void* dst, void*) {
+  return with_element(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    unpack(state->threads, args, pad_value, as<T>(packed), as<T>(dst));
+  });
+}
+
+int32_t rnn_sizes_of(const BackendState*, const RnnShape& shape, const BatchBounds& bounds, bool save,
+                     RnnSizes* sizes) {
+  return with_float(shape.dtype, [&](auto scalar) { *sizes = rnn_sizes<decltype(scalar)>(shape, bounds, save); });
+}
+
+int32_t import_rnn(BackendState*, const RnnImportArgs& args, void*) {
+  return with_float(args.shape.dtype, [&](auto scalar) { rnn_import<decltype(scalar)>(args); });
+}
+
+int32_t forward_rnn(BackendState* state, const RnnForwardArgs& args, void*) {
+  return with_float(args.shape.dtype, [&](auto scalar) { rnn_forward<decltype(scalar)>(state->threads, args); });
+}
+
+int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void*) {
+  int32_t status = VARLSTM_OK;
+  const int32_t dtype_status = with_float(args.shape.dtype, [&](auto scalar) {
+    status = rnn_backward<decltype(scalar)>(state->threads, args);
+  });
+  return dtype_status != VARLSTM_OK ? dtype_status : status;
+}
+
+// INVALID_ARGUMENT where the bytes do not fit int64.
+int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int64_t a, int64_t b, int64_t* bytes) {
+  bool fits = true;
+  const int32_t status = with_float(dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    switch (op) {
+      case Op::kEmbeddingBackward:
+        fits = !__builtin_mul_overflow(rows, kEmbeddingWorkspacePerRow, bytes);
+        break;
+      case Op::kLinearForward:
+        *bytes = row_product_workspace<T>(a, b);
+        break;
+      case Op::kLinearBackward:
+        *bytes = row_product_workspace<T>(b, a);
+        break;
+      case Op::kNll:
+      case Op::kCrossEntropy:
+        *bytes = loss_workspace(rows);
+        break;
+      case Op::kGradNorm:
+        *bytes = norm_blocks(rows) * static_cast<int64_t>(sizeof(double));
+        break;
+    }
+  });
+  return fits ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
+}
+
+int32_t forward_embedding(BackendState* state, const EmbeddingArgs& args, const void* table, void* y, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    state->flag_if_any(VARLSTM_DEVICE_STATUS_TOKEN_ID, first_bad_id(args));
+    embedding_forward(state->threads, args, as<T>(table), as<T>(y));
+  });
+}
+
+int32_t backward_embedding(BackendState* state, const EmbeddingArgs& args, int64_t padding_idx, const void* dy,
+                           void* dtable, void* workspace, int64_t, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    state->flag_if_any(VARLSTM_DEVICE_STATUS_TOKEN_ID, first_bad_id(args));
+    embedding_backward(state->threads, args, padding_idx, as<T>(dy), as<T>(dtable), workspace);
+  });
+}
+
+int32_t forward_linear(BackendState* state, const LinearArgs& args, const void* x, const void* weight,
+                       const void* bias, void* y, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    linear_forward(state->threads, args, as<T>(x), as<T>(weight), as<T>(bias), as<T>(y));
+  });
+}
+
+int32_t backward_linear(BackendState* state, const LinearArgs& args, const void* x, const void* weight, const void* dy,
+                        void* dx, void* dweight, void* dbias, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    linear_backward(state->threads, args, as<T>(x), as<T>(weight), as<T>(dy), as<T>(dx), as<T>(dweight), as<T>(dbias));
+  });
+}
+
+int32_t drop(BackendState* state, DType dtype, int64_t count, double p, uint64_t seed, const void* in, void* out,
+             void*) {
+  return with_float(dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    dropout(state->threads, count, p, seed, as<T>(in), as<T>(out));
+  });
+}
+
+int32_t forward_log_softmax(BackendState* state, DType dtype, int64_t rows, int64_t classes, const void* x, void* y,
+                            void*) {
+  return with_float(dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    log_softmax_forward(state->threads, rows, classes, as<T>(x), as<T>(y));
+  });
+}
+
+int32_t backward_log_softmax(BackendState* state, DType dtype, int64_t rows, int64_t classes, const void* y,
+                             const void* dy, void* dx, void*) {
+  return with_float(dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    log_softmax_backward(state->threads, rows, classes, as<T>(y), as<T>(dy), as<T>(dx));
+  });
+}
+
+int32_t forward_nll(BackendState* state, const LossArgs& args, const void* log_probs, void* out, void* weight_sum,
+                    void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    state->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
+    nll_forward(state->threads, args, as<T>(log_probs), as<T>(out), as<T>(weight_sum));
+  });
+}
+
+int32_t backward_nll(BackendState* state, const LossArgs& args, const void* dout, void* dlog_probs, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    state->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
+    nll_backward(state->threads, args, as<T>(dout), as<T>(dlog_probs));
+  });
+}
+
+int32_t forward_cross_entropy(BackendState* state, const LossArgs& args, const void* logits, void* out,
+                              void* weight_sum, void* dlogits, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    state->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
+    cross_entropy_forward(state->threads, args, as<T>(logits), as<T>(out), as<T>(weight_sum), as<T>(dlogits));
+  });
+}
+
+int32_t backward_cross_entropy(BackendState* state, const LossArgs& args, const void* dout, void* dlogits, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    cross_entropy_backward(state->threads, args, as<T>(dout), as<T>(dlogits));
+  });
+}
+
+int32_t step_sgd(BackendState* state, const SgdArgs& args, void* params, const void* grads, void* velocity, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    sgd_step(state->threads, args, as<T>(params), as<T>(grads), as<T>(velocity));
+  });
+}
+
+int32_t step_adam(BackendState* state, const AdamArgs& args, void* params, const void* grads, void* m, void* v,
+                  int64_t* step, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    adam_step(state->threads, args, as<T>(params), as<T>(grads), as<T>(m), as<T>(v), step);
+  });
+}
+
+int32_t norm_and_clip(BackendState* state, DType dtype, int64_t count, double max_norm, void* grads, double* norm,
+                      void* workspace, int64_t, void*) {
+  return with_float(dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    *norm = grad_norm(state->threads, count, as<T>(grads), workspace);
+    if (max_norm >= 0) clip_grads(state->threads, count, max_norm, *norm, as<T>(grads));
+  });
+}
+
+}  // namespace
+
+void set_operations(Backend& table) {
+  table.pack = pack_rows;
+  table.unpack = unpack_rows;
+  table.rnn_sizes = rnn_sizes_of;
+  table.rnn_import = import_rnn;
+  table.rnn_forward = forward_rnn;
+  table.rnn_backward = backward_rnn;
+  table.op_workspace = op_workspace;
+  table.embedding_forward = forward_embedding;
+  table.embedding_backward = backward_embedding;
+  table.linear_forward = forward_linear;
+  table.linear_backward = backward_linear;
+  table.dropout = drop;
+  table.log_softmax_forward = forward_log_softmax;
+  table.log_softmax_backward = backward_log_softmax;
+  table.nll_forward = forward_nll;
+  table.nll_backward = backward_nll;
+  table.cross_entropy_forward = forward_cross_entropy;
+  table.cross_entropy_backward = backward_cross_entropy;
+  table.sgd_step = step_sgd;
+  table.adam_step = step_adam;
+  table.grad_norm = norm_and_clip;
+}
+
+}  // namespace varlstm::host

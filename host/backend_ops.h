@@ -1,0 +1,14 @@
+// The operations of the host's table: each chooses the scalar and calls its host/<op>.h. Signatures as in capi/backend.h.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "capi/backend.h"
+
+namespace varlstm::host {
+
+// Fills the table's entries from pack to grad_norm.
+void set_operations(Backend& table);
+
+}  // namespace varlstm::host
