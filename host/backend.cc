@@ -28,7 +28,9 @@ int32_t open(int32_t device, BackendState** state) {
   return *state ? VARLSTM_OK : VARLSTM_ERROR_OUT_OF_MEMORY;
 }
 
-void close(BackendState* state) { delete state; }
+void close(BackendState* state) {
+  delete state;
+}
 
 int32_t set_i64(BackendState* state, int32_t key, int64_t value) {
   if (key == VARLSTM_KEY_THREADS) {
@@ -82,7 +84,9 @@ int32_t zero(BackendState* state, void* ptr, int64_t bytes, void*) {
   return VARLSTM_OK;
 }
 
-int32_t sync(BackendState*, void*) { return VARLSTM_OK; }
+int32_t sync(BackendState*, void*) {
+  return VARLSTM_OK;
+}
 
 // The arrays of a plan and what each holds at most.
 struct PlanArray {
@@ -104,8 +108,9 @@ constexpr PlanArray kPlanArrays[] = {
 
 void plan_destroy(BackendState*, BatchPlan* plan) {
   for (const PlanArray& array : kPlanArrays) {
-    delete[] plan->*array.data;
-    plan->*array.data = nullptr;
+    int64_t*& data = plan->*array.data;
+    delete[] data;
+    data = nullptr;
   }
 }
 
@@ -115,8 +120,9 @@ int32_t plan_create(BackendState* state, BatchPlan* plan) {
   for (const PlanArray& array : kPlanArrays) plan->*array.data = nullptr;
   for (const PlanArray& array : kPlanArrays) {
     const int64_t bound = plan->bounds.*array.bound;
-    if (bound <= kMaxElements) plan->*array.data = new (std::nothrow) int64_t[bound + array.extra];
-    if (!(plan->*array.data)) {
+    int64_t*& data = plan->*array.data;
+    if (bound <= kMaxElements) data = new (std::nothrow) int64_t[bound + array.extra];
+    if (!data) {
       plan_destroy(state, plan);
       return VARLSTM_ERROR_OUT_OF_MEMORY;
     }

@@ -55,9 +55,8 @@ int32_t forward_rnn(BackendState* state, const RnnForwardArgs& args, void*) {
 
 int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void*) {
   int32_t status = VARLSTM_OK;
-  const int32_t dtype_status = with_float(args.shape.dtype, [&](auto scalar) {
-    status = rnn_backward<decltype(scalar)>(state->threads, args);
-  });
+  const int32_t dtype_status =
+      with_float(args.shape.dtype, [&](auto scalar) { status = rnn_backward<decltype(scalar)>(state->threads, args); });
   return dtype_status != VARLSTM_OK ? dtype_status : status;
 }
 
@@ -105,8 +104,8 @@ int32_t backward_embedding(BackendState* state, const EmbeddingArgs& args, int64
   });
 }
 
-int32_t forward_linear(BackendState* state, const LinearArgs& args, const void* x, const void* weight,
-                       const void* bias, void* y, void*) {
+int32_t forward_linear(BackendState* state, const LinearArgs& args, const void* x, const void* weight, const void* bias,
+                       void* y, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     linear_forward(state->threads, args, as<T>(x), as<T>(weight), as<T>(bias), as<T>(y));

@@ -60,8 +60,8 @@ void embedding_forward(int64_t threads, const EmbeddingArgs& args, const T* tabl
   });
 }
 
-// Stable radix sort of `count` entries by id in [0, vocab), a byte at a time from the lowest. Returns the buffer, one of
-// the two, that holds the result.
+// Stable radix sort of `count` entries by id in [0, vocab), a byte at a time from the lowest. Returns the buffer, one
+// of the two, that holds the result.
 inline IdRow* sort_by_id(IdRow* from, IdRow* to, int64_t count, int64_t vocab) {
   constexpr int64_t kDigits = 256;
   for (int shift = 0; shift < 64 && (vocab - 1) >> shift > 0; shift += 8) {

@@ -26,7 +26,7 @@ void linear_forward(int64_t threads, const LinearArgs& args, const T* x, const T
 // sums [columns] += column sums of a [rows, columns].
 template <class T>
 void add_column_sums(int64_t threads, int64_t rows, int64_t columns, const T* a, T* sums) {
-  constexpr int64_t kColumns = 64;        // of one piece, whose sums stand on the stack
+  constexpr int64_t kColumns = 64;         // of one piece, whose sums stand on the stack
   constexpr int64_t kSmallWork = 1 << 16;  // elements that are not worth a second thread
   if (rows * columns <= kSmallWork) threads = 1;
   parallel_ranges(threads, columns, kColumns, [&](int64_t begin, int64_t end) {

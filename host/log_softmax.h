@@ -3,9 +3,8 @@
 //   forward   y [rows, classes] <- (x - max) - log(sum_c exp(x - max))
 //   backward  dx <- dy - exp(y) * sum_c dy
 //
-// The sums run in double. In place (y = x, dx = dy) is allowed: each row is read before it is written. A NaN stays in its
-// row. Mirrored by kernels/log_softmax.
-// SPDX-License-Identifier: Apache-2.0
+// The sums run in double. In place (y = x, dx = dy) is allowed: each row is read before it is written. A NaN stays in
+// its row. Mirrored by kernels/log_softmax. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <algorithm>

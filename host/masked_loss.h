@@ -26,10 +26,14 @@ namespace varlstm::host {
 
 constexpr int64_t kLossBlock = 64;  // rows whose terms are summed by one thread
 
-inline int64_t loss_blocks(int64_t rows) { return rows / kLossBlock + (rows % kLossBlock != 0); }
+inline int64_t loss_blocks(int64_t rows) {
+  return rows / kLossBlock + (rows % kLossBlock != 0);
+}
 
 // Workspace: one sum of terms for each block of rows.
-inline int64_t loss_workspace(int64_t rows) { return loss_blocks(rows) * static_cast<int64_t>(sizeof(double)); }
+inline int64_t loss_workspace(int64_t rows) {
+  return loss_blocks(rows) * static_cast<int64_t>(sizeof(double));
+}
 
 inline bool is_kept(const LossArgs& args, int64_t row) {
   if (row >= counted_rows(args.batch, args.rows)) return false;

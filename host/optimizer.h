@@ -71,7 +71,9 @@ void adam_step(int64_t threads, const AdamArgs& args, T* params, const T* grads,
   });
 }
 
-inline int64_t norm_blocks(int64_t count) { return count / kNormBlock + (count % kNormBlock != 0); }
+inline int64_t norm_blocks(int64_t count) {
+  return count / kNormBlock + (count % kNormBlock != 0);
+}
 
 // Sum of squares over [begin, end) in kLanes interleaved chains.
 template <class T>
