@@ -1,0 +1,157 @@
+// Checks of arguments. Each gives VARLSTM_OK or sets this thread's error text and gives the status to return; they are
+// put together with VARLSTM_TRY, handles first, then scalars, then buffers.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <initializer_list>
+#include <new>
+
+#include "capi/handle.h"
+
+#define VARLSTM_TRY(expression)                                      \
+  do {                                                               \
+    const int32_t varlstm_try_status = (expression);                 \
+    if (varlstm_try_status != VARLSTM_OK) return varlstm_try_status; \
+  } while (false)
+
+namespace varlstm {
+
+// Keeps the text for varlstm_last_error and returns `status`.
+[[gnu::format(printf, 2, 3)]] int32_t set_error(int32_t status, const char* format, ...);
+
+// No buffer is larger than this (no machine's address space is), so that a back end may add up a few sizes and multiply
+// by small constants without overflow.
+constexpr int64_t kMaxBytes = int64_t{1} << 56;
+
+// --- handles -------------------------------------------------------------------------------------------------------
+
+int32_t check_magic(const char* name, const char* type, const Handle* handle, uint64_t magic);
+
+// A handle of this kind that was not destroyed.
+template <class T>
+int32_t check_handle(const char* name, const T* handle) {
+  return check_magic(name, T::kTypeName, handle, T::kMagic);
+}
+
+int32_t check_alive(const varlstm_ctx* ctx);
+int32_t check_stream(const varlstm_ctx* ctx, const void* stream);
+
+// A handle whose context can still work.
+template <class T>
+int32_t check_usable(const char* name, const T* handle) {
+  VARLSTM_TRY(check_handle(name, handle));
+  return check_alive(context_of(handle));
+}
+
+// For a call that runs in `stream`.
+template <class T>
+int32_t check_usable(const char* name, const T* handle, const void* stream) {
+  VARLSTM_TRY(check_usable(name, handle));
+  return check_stream(context_of(handle), stream);
+}
+
+// `batch` belongs to `ctx`.
+int32_t check_batch(const varlstm_ctx* ctx, const varlstm_batch* batch);
+// `batch` is NULL, or belongs to `ctx` and has no more than `rows` tokens.
+int32_t check_batch_or_null(const varlstm_ctx* ctx, const varlstm_batch* batch, int64_t rows);
+
+// --- scalars -------------------------------------------------------------------------------------------------------
+
+int32_t check_at_least(const char* name, int64_t value, int64_t minimum);
+int32_t check_between(const char* name, int64_t value, int64_t low, int64_t high);
+int32_t check_flag(const char* name, int64_t value);
+// Enums of varlstm.h count from 0 without gaps.
+int32_t check_enum(const char* name, const char* type, int64_t value, int64_t last);
+// A dtype for computation; for pack and unpack I64 as well.
+int32_t check_dtype(const char* name, int64_t dtype, bool allow_i64 = false);
+// p in [0, 1).
+int32_t check_probability(const char* name, double value);
+int32_t check_finite_non_negative(const char* name, double value);
+
+const char* key_name(int32_t key);
+int32_t bad_key(const char* type, const char* value_type, int32_t key);
+int32_t read_only_key(int32_t key);
+
+// 0 <= max_batch, max_len, max_tokens; max_tokens <= max_batch * max_len; index arrays of that size can exist.
+int32_t check_bounds(const BatchBounds& bounds);
+
+// --- buffers -------------------------------------------------------------------------------------------------------
+
+inline int64_t element_size(DType dtype) {
+  return dtype == DType::kF32 ? 4 : 8;
+}
+
+struct Dim {
+  const char* name;
+  int64_t value;
+};
+
+// *bytes <- the product of the dimensions (each >= 0) times element_size, at most kMaxBytes. A dimension of 0 counts as
+// 1 against the limit, so that strides of an empty tensor do not overflow either. `bytes` may be null.
+int32_t check_bytes(const char* name, std::initializer_list<Dim> dims, int64_t element_size, int64_t* bytes);
+
+// The buffers of one call. Each is checked for NULL, alignment and size when it is added, and finish() compares what is
+// written with everything else. The first error stays.
+class BufferCheck {
+ public:
+  explicit BufferCheck(int64_t default_element_size) : default_element_size_(default_element_size) {}
+
+  // Element size 0 stands for the default.
+  void read(const char* name, const void* data, std::initializer_list<Dim> dims, int64_t element_size = 0);
+  void read_or_null(const char* name, const void* data, std::initializer_list<Dim> dims, int64_t element_size = 0);
+  void write(const char* name, const void* data, std::initializer_list<Dim> dims, int64_t element_size = 0);
+  void write_or_null(const char* name, const void* data, std::initializer_list<Dim> dims, int64_t element_size = 0);
+
+  // `bytes` as the caller gave them against `needed`; `name` is "workspace" or "reserve".
+  void scratch(const char* name, const void* data, int64_t bytes, int64_t needed, bool written = true);
+
+  // These two may be the very same buffer.
+  void may_be_same(const char* first, const char* second);
+
+  int32_t status() const { return status_; }
+  int32_t finish();
+
+ private:
+  struct Interval {
+    const char* name;
+    uintptr_t begin;
+    uint64_t bytes;
+    bool written;
+  };
+  static constexpr int kMaxBuffers = 20;
+
+  void add(const char* name, const void* data, std::initializer_list<Dim> dims, int64_t element_size, bool written);
+  void add_interval(const char* name, const void* data, int64_t bytes, int64_t alignment, bool written);
+  bool is_in_place_pair(const Interval& a, const Interval& b) const;
+
+  int64_t default_element_size_;
+  int32_t status_ = VARLSTM_OK;
+  int count_ = 0;
+  Interval intervals_[kMaxBuffers];
+  const char* same_[2] = {"", ""};
+};
+
+// --- calls through the table ---------------------------------------------------------------------------------------
+
+// Sets the text for a failed call of the back end and notes a context that died.
+int32_t backend_error(const varlstm_ctx* ctx, const char* call, int32_t status);
+
+// call(table, state) with every exception turned into a status.
+template <class Call>
+int32_t try_backend(const varlstm_ctx* ctx, const Call& call) {
+  try {
+    return call(*ctx->backend, ctx->state);
+  } catch (const std::bad_alloc&) {
+    return VARLSTM_ERROR_OUT_OF_MEMORY;
+  } catch (...) {
+    return VARLSTM_ERROR_INTERNAL;
+  }
+}
+
+template <class Call>
+int32_t call_backend(const varlstm_ctx* ctx, const char* name, const Call& call) {
+  const int32_t status = try_backend(ctx, call);
+  return status == VARLSTM_OK ? VARLSTM_OK : backend_error(ctx, name, status);
+}
+
+}  // namespace varlstm

@@ -1,0 +1,129 @@
+// Contexts: a back end on a device.
+// SPDX-License-Identifier: Apache-2.0
+#include "capi/check.h"
+
+using namespace varlstm;
+
+namespace {
+
+constexpr int64_t kMaxThreads = 1024;
+
+// *table <- the back end's functions, or null where this build has none.
+int32_t find_backend(int32_t backend, const Backend** table) {
+  VARLSTM_TRY(check_enum("backend", "varlstm_backend", backend, VARLSTM_BACKEND_CUDA));
+  *table = backend == VARLSTM_BACKEND_HOST ? host_backend() : cuda_backend();
+  return VARLSTM_OK;
+}
+
+}  // namespace
+
+int32_t varlstm_device_count(int32_t backend, int32_t* count) {
+  const Backend* table = nullptr;
+  VARLSTM_TRY(find_backend(backend, &table));
+  BufferCheck buffers(sizeof(int32_t));
+  buffers.write("count", count, {});
+  VARLSTM_TRY(buffers.finish());
+  int32_t devices = 0;
+  if (table != nullptr) {
+    const int32_t status = table->device_count(&devices);
+    if (status != VARLSTM_OK) return set_error(status, "the back end cannot count its devices (backend = %d)", backend);
+  }
+  *count = devices;
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_ctx_create(int32_t backend, int32_t device, varlstm_ctx** ctx) {
+  const Backend* table = nullptr;
+  VARLSTM_TRY(find_backend(backend, &table));
+  VARLSTM_TRY(check_at_least("device", device, 0));
+  BufferCheck buffers(sizeof(varlstm_ctx*));
+  buffers.write("ctx", ctx, {});
+  VARLSTM_TRY(buffers.finish());
+  if (table == nullptr) return set_error(VARLSTM_ERROR_UNSUPPORTED, "this build of libvarlstm has no CUDA back end");
+  int32_t devices = 0;
+  VARLSTM_TRY(varlstm_device_count(backend, &devices));
+  if (devices == 0) return set_error(VARLSTM_ERROR_UNSUPPORTED, "backend = %d finds no device here", backend);
+  VARLSTM_TRY(check_between("device", device, 0, devices - 1));
+
+  std::unique_ptr<varlstm_ctx> made(new (std::nothrow) varlstm_ctx);
+  if (!made) return set_error(VARLSTM_ERROR_OUT_OF_MEMORY, "no memory for a varlstm_ctx");
+  made->backend = table;
+  made->backend_id = backend;
+  made->device = device;
+  VARLSTM_TRY(
+      call_backend(made.get(), "open", [&](const Backend& b, BackendState*) { return b.open(device, &made->state); }));
+  *ctx = made.release();
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_ctx_set_i64(varlstm_ctx* ctx, int32_t key, int64_t value) {
+  VARLSTM_TRY(check_usable("ctx", ctx));
+  switch (key) {
+    case VARLSTM_KEY_BACKEND:
+    case VARLSTM_KEY_DEVICE:
+      return read_only_key(key);
+    case VARLSTM_KEY_THREADS:
+      VARLSTM_TRY(check_between("value", value, 0, kMaxThreads));
+      break;
+    case VARLSTM_KEY_BATCH_INVARIANT:
+      VARLSTM_TRY(check_flag("value", value));
+      break;
+    default:
+      return bad_key(varlstm_ctx::kTypeName, "an int64", key);
+  }
+  return call_backend(ctx, "set_i64",
+                      [&](const Backend& b, BackendState* state) { return b.set_i64(state, key, value); });
+}
+
+int32_t varlstm_ctx_get_i64(const varlstm_ctx* ctx, int32_t key, int64_t* value) {
+  VARLSTM_TRY(check_usable("ctx", ctx));
+  if (key < VARLSTM_KEY_BACKEND || key > VARLSTM_KEY_BATCH_INVARIANT) {
+    return bad_key(varlstm_ctx::kTypeName, "an int64", key);
+  }
+  BufferCheck buffers(sizeof(int64_t));
+  buffers.write("value", value, {});
+  VARLSTM_TRY(buffers.finish());
+  if (key == VARLSTM_KEY_BACKEND) {
+    *value = ctx->backend_id;
+    return VARLSTM_OK;
+  }
+  if (key == VARLSTM_KEY_DEVICE) {
+    *value = ctx->device;
+    return VARLSTM_OK;
+  }
+  return call_backend(ctx, "get_i64",
+                      [&](const Backend& b, const BackendState* state) { return b.get_i64(state, key, value); });
+}
+
+int32_t varlstm_ctx_device_status(varlstm_ctx* ctx, int32_t reset, int64_t* bits, int64_t* first_index, void* stream) {
+  VARLSTM_TRY(check_usable("ctx", ctx, stream));
+  VARLSTM_TRY(check_flag("reset", reset));
+  BufferCheck buffers(sizeof(int64_t));
+  buffers.write("bits", bits, {});
+  buffers.write_or_null("first_index", first_index, {});
+  VARLSTM_TRY(buffers.finish());
+  int64_t seen_bits = 0;
+  int64_t seen_index = -1;
+  VARLSTM_TRY(call_backend(ctx, "device_status", [&](const Backend& b, BackendState* state) {
+    return b.device_status(state, reset != 0, &seen_bits, &seen_index, stream);
+  }));
+  *bits = seen_bits;
+  if (first_index != nullptr) *first_index = seen_index;
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_ctx_destroy(varlstm_ctx* ctx) {
+  if (ctx == nullptr) return VARLSTM_OK;
+  VARLSTM_TRY(check_handle("ctx", ctx));
+  const int64_t children = ctx->children.load();
+  if (children != 0) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT,
+                     "ctx is in use: %lld batches, rnns or losses made from it were not destroyed yet",
+                     static_cast<long long>(children));
+  }
+  if (!retire(ctx, varlstm_ctx::kMagic)) return check_handle("ctx", ctx);
+  ctx->backend->close(ctx->state);
+  ctx->state = nullptr;
+  bury(ctx);
+  return VARLSTM_OK;
+}

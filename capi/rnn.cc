@@ -1,0 +1,214 @@
+// The description of a recurrent network: options, and where each parameter stands in the flat buffer.
+// SPDX-License-Identifier: Apache-2.0
+#include "capi/rnn.h"
+
+#include <stdio.h>
+
+using namespace varlstm;
+
+namespace {
+
+constexpr int64_t kMaxLayers = 4096;  // also bounds the memory of the tensors' names
+constexpr int64_t kTensorsPerCell = 4;
+
+// Of one layer and direction.
+int64_t cell_elements(const RnnShape& shape, int64_t layer) {
+  const int64_t weights = 4 * shape.hidden * (layer_input(shape, layer) + shape.hidden);
+  return weights + (shape.bias ? 8 * shape.hidden : 0);
+}
+
+// Parameters of the rnn with every option on can be counted in 64 bits, and so can anything smaller.
+int32_t check_sizes(int64_t input, int64_t hidden, int64_t layers) {
+  VARLSTM_TRY(check_at_least("input_size", input, 1));
+  VARLSTM_TRY(check_at_least("hidden_size", hidden, 1));
+  VARLSTM_TRY(check_between("num_layers", layers, 1, kMaxLayers));
+  VARLSTM_TRY(check_bytes("weight_ih_l0", {{"input_size", input}, {"hidden_size", hidden}}, 8 * 8, nullptr));
+  return check_bytes("params", {{"hidden_size", hidden}, {"hidden_size + 1", hidden + 1}, {"num_layers", layers}},
+                     4 * 8 * 8, nullptr);
+}
+
+void write_names(int64_t layers, char* names) {
+  static const char* const kKinds[kTensorsPerCell] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
+  for (int64_t slot = 0; slot < layers * 2 * kTensorsPerCell; ++slot) {
+    const int64_t cell = slot / kTensorsPerCell;
+    snprintf(names + slot * varlstm_rnn::kNameBytes, varlstm_rnn::kNameBytes, "%s_l%d%s",
+             kKinds[slot % kTensorsPerCell], static_cast<int>(cell / 2), cell % 2 == 1 ? "_reverse" : "");
+  }
+}
+
+int32_t check_not_frozen(const varlstm_rnn* rnn, int32_t key) {
+  if (!rnn->frozen.load()) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "key = %d (%s) cannot change any more: the rnn is in use", key,
+                   key_name(key));
+}
+
+}  // namespace
+
+namespace varlstm {
+
+int64_t layer_input(const RnnShape& shape, int64_t layer) {
+  return layer == 0 ? shape.input : shape.directions * shape.hidden;
+}
+
+int64_t param_elements(const RnnShape& shape) {
+  return shape.directions * (cell_elements(shape, 0) + (shape.layers - 1) * cell_elements(shape, 1));
+}
+
+}  // namespace varlstm
+
+int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, int64_t hidden_size, int64_t num_layers,
+                           varlstm_rnn** rnn) {
+  VARLSTM_TRY(check_usable("ctx", ctx));
+  VARLSTM_TRY(check_enum("cell", "varlstm_cell", cell, VARLSTM_CELL_GRU));
+  if (cell == VARLSTM_CELL_GRU) {
+    return set_error(VARLSTM_ERROR_UNSUPPORTED, "cell = %d (VARLSTM_CELL_GRU) is not supported yet", cell);
+  }
+  VARLSTM_TRY(check_sizes(input_size, hidden_size, num_layers));
+  BufferCheck buffers(sizeof(varlstm_rnn*));
+  buffers.write("rnn", rnn, {});
+  VARLSTM_TRY(buffers.finish());
+
+  std::unique_ptr<varlstm_rnn> made(new (std::nothrow) varlstm_rnn);
+  const size_t name_bytes = static_cast<size_t>(num_layers * 2 * kTensorsPerCell * varlstm_rnn::kNameBytes);
+  if (made) made->names.reset(new (std::nothrow) char[name_bytes]);
+  if (!made || !made->names) return set_error(VARLSTM_ERROR_OUT_OF_MEMORY, "no memory for a varlstm_rnn");
+  write_names(num_layers, made->names.get());
+  made->ctx = ctx;
+  made->shape = RnnShape{DType::kF32, input_size, hidden_size, num_layers, 1, true, 0.0};
+  ctx->children.fetch_add(1);
+  *rnn = made.release();
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
+  VARLSTM_TRY(check_usable("rnn", rnn));
+  switch (key) {
+    case VARLSTM_KEY_CELL:
+    case VARLSTM_KEY_INPUT_SIZE:
+    case VARLSTM_KEY_HIDDEN_SIZE:
+    case VARLSTM_KEY_NUM_LAYERS:
+      return read_only_key(key);
+    case VARLSTM_KEY_DTYPE:
+      VARLSTM_TRY(check_dtype("value", value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.dtype = static_cast<DType>(value);
+      return VARLSTM_OK;
+    case VARLSTM_KEY_BIDIRECTIONAL:
+      VARLSTM_TRY(check_flag("value", value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.directions = 1 + value;
+      return VARLSTM_OK;
+    case VARLSTM_KEY_BIAS:
+      VARLSTM_TRY(check_flag("value", value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.bias = value == 1;
+      return VARLSTM_OK;
+    default:
+      return bad_key(varlstm_rnn::kTypeName, "an int64", key);
+  }
+}
+
+int32_t varlstm_rnn_set_f64(varlstm_rnn* rnn, int32_t key, double value) {
+  VARLSTM_TRY(check_usable("rnn", rnn));
+  if (key != VARLSTM_KEY_DROPOUT) return bad_key(varlstm_rnn::kTypeName, "an f64", key);
+  VARLSTM_TRY(check_probability("value", value));
+  VARLSTM_TRY(check_not_frozen(rnn, key));
+  rnn->shape.dropout = value;
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value) {
+  VARLSTM_TRY(check_usable("rnn", rnn));
+  if (key < VARLSTM_KEY_CELL || key > VARLSTM_KEY_BIAS) return bad_key(varlstm_rnn::kTypeName, "an int64", key);
+  BufferCheck buffers(sizeof(int64_t));
+  buffers.write("value", value, {});
+  VARLSTM_TRY(buffers.finish());
+  const RnnShape& shape = rnn->shape;
+  switch (key) {
+    case VARLSTM_KEY_CELL:
+      *value = VARLSTM_CELL_LSTM;
+      break;
+    case VARLSTM_KEY_INPUT_SIZE:
+      *value = shape.input;
+      break;
+    case VARLSTM_KEY_HIDDEN_SIZE:
+      *value = shape.hidden;
+      break;
+    case VARLSTM_KEY_NUM_LAYERS:
+      *value = shape.layers;
+      break;
+    case VARLSTM_KEY_DTYPE:
+      *value = static_cast<int64_t>(shape.dtype);
+      break;
+    case VARLSTM_KEY_BIDIRECTIONAL:
+      *value = shape.directions - 1;
+      break;
+    default:  // VARLSTM_KEY_BIAS
+      *value = shape.bias ? 1 : 0;
+  }
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_rnn_get_f64(const varlstm_rnn* rnn, int32_t key, double* value) {
+  VARLSTM_TRY(check_usable("rnn", rnn));
+  if (key != VARLSTM_KEY_DROPOUT) return bad_key(varlstm_rnn::kTypeName, "an f64", key);
+  BufferCheck buffers(sizeof(double));
+  buffers.write("value", value, {});
+  VARLSTM_TRY(buffers.finish());
+  *value = rnn->shape.dropout;
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_rnn_param_count(const varlstm_rnn* rnn, int64_t* tensors, int64_t* elements) {
+  VARLSTM_TRY(check_usable("rnn", rnn));
+  BufferCheck buffers(sizeof(int64_t));
+  buffers.write_or_null("tensors", tensors, {});
+  buffers.write_or_null("elements", elements, {});
+  VARLSTM_TRY(buffers.finish());
+  rnn->frozen.store(true);
+  if (tensors != nullptr) *tensors = rnn->shape.layers * rnn->shape.directions * (rnn->shape.bias ? 4 : 2);
+  if (elements != nullptr) *elements = param_elements(rnn->shape);
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index, const char** name, int64_t* offset, int64_t* rows,
+                               int64_t* cols) {
+  VARLSTM_TRY(check_usable("rnn", rnn));
+  const RnnShape& shape = rnn->shape;
+  const int64_t per_cell = shape.bias ? 4 : 2;
+  VARLSTM_TRY(check_between("index", index, 0, shape.layers * shape.directions * per_cell - 1));
+  BufferCheck buffers(sizeof(int64_t));
+  buffers.write_or_null("name", name, {}, sizeof(char*));
+  buffers.write_or_null("offset", offset, {});
+  buffers.write_or_null("rows", rows, {});
+  buffers.write_or_null("cols", cols, {});
+  VARLSTM_TRY(buffers.finish());
+  rnn->frozen.store(true);
+
+  const int64_t kind = index % per_cell;
+  const int64_t layer = index / per_cell / shape.directions;
+  const int64_t direction = index / per_cell % shape.directions;
+  const int64_t gates = 4 * shape.hidden;
+  const int64_t in = layer_input(shape, layer);
+  const int64_t before_kind[kTensorsPerCell] = {0, gates * in, gates * (in + shape.hidden),
+                                                gates * (in + shape.hidden) + gates};
+  const int64_t cols_of_kind[kTensorsPerCell] = {in, shape.hidden, 1, 1};
+  const int64_t before_layer =
+      layer == 0 ? 0 : shape.directions * (cell_elements(shape, 0) + (layer - 1) * cell_elements(shape, 1));
+  const int64_t slot = (layer * 2 + direction) * kTensorsPerCell + kind;
+  if (name != nullptr) *name = rnn->names.get() + slot * varlstm_rnn::kNameBytes;
+  if (offset != nullptr) *offset = before_layer + direction * cell_elements(shape, layer) + before_kind[kind];
+  if (rows != nullptr) *rows = gates;
+  if (cols != nullptr) *cols = cols_of_kind[kind];
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_rnn_destroy(varlstm_rnn* rnn) {
+  if (rnn == nullptr) return VARLSTM_OK;
+  VARLSTM_TRY(check_handle("rnn", rnn));
+  if (!retire(rnn, varlstm_rnn::kMagic)) return check_handle("rnn", rnn);
+  rnn->names.reset();
+  rnn->ctx->children.fetch_sub(1);
+  bury(rnn);
+  return VARLSTM_OK;
+}

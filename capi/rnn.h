@@ -1,0 +1,15 @@
+// Sizes of an rnn's parameters, for rnn.cc and rnn_run.cc.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "capi/check.h"
+
+namespace varlstm {
+
+// Features that a layer reads: I for layer 0, D*H above.
+int64_t layer_input(const RnnShape& shape, int64_t layer);
+
+// Elements of the flat buffer.
+int64_t param_elements(const RnnShape& shape);
+
+}  // namespace varlstm

@@ -1,0 +1,172 @@
+// What is done with an rnn: import, sizes, forward, backward. The first call freezes its options.
+// SPDX-License-Identifier: Apache-2.0
+#include "capi/rnn.h"
+
+using namespace varlstm;
+
+namespace {
+
+constexpr int64_t kStateElements = 8;  // gates, cell and hidden state saved for an element of y, rounded up
+
+int32_t check_mode(int32_t mode) {
+  return check_enum("mode", "varlstm_mode", mode, VARLSTM_MODE_SAVE);
+}
+
+// Asks the back end, after a check that everything it may save can be counted in 64 bits.
+int32_t query_sizes(const varlstm_rnn* rnn, const BatchBounds& bounds, bool save, RnnSizes* sizes) {
+  const RnnShape& shape = rnn->shape;
+  const Dim layers{"num_layers", shape.layers};
+  const Dim hidden{"hidden_size", shape.hidden};
+  VARLSTM_TRY(check_bytes("x", {{"max_tokens", bounds.max_tokens}, {"input_size", shape.input}}, 8, nullptr));
+  VARLSTM_TRY(check_bytes("reserve",
+                          {layers, {"directions", shape.directions}, {"max_tokens", bounds.max_tokens}, hidden},
+                          8 * kStateElements, nullptr));
+  VARLSTM_TRY(check_bytes("h0", {layers, {"directions", shape.directions}, {"max_batch", bounds.max_batch}, hidden},
+                          8 * kStateElements, nullptr));
+  return call_backend(rnn->ctx, "rnn_sizes", [&](const Backend& b, const BackendState* state) {
+    return b.rnn_sizes(state, shape, bounds, save, sizes);
+  });
+}
+
+int32_t check_rnn_and_batch(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* stream) {
+  VARLSTM_TRY(check_usable("rnn", rnn, stream));
+  return check_batch(rnn->ctx, batch);
+}
+
+// Biases of the foreign layout that must be NULL.
+int32_t check_import_biases(const varlstm_rnn* rnn, int32_t format, const void* b_ih, const void* b_hh) {
+  if (!rnn->shape.bias && b_ih != nullptr) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "b_ih = %p must be NULL: the rnn has no bias", b_ih);
+  }
+  if (!rnn->shape.bias && b_hh != nullptr) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "b_hh = %p must be NULL: the rnn has no bias", b_hh);
+  }
+  if (b_hh != nullptr && (format == VARLSTM_FORMAT_KERAS || format == VARLSTM_FORMAT_HASTE)) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "b_hh = %p must be NULL: format = %d has one bias", b_hh, format);
+  }
+  return VARLSTM_OK;
+}
+
+}  // namespace
+
+int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer, int32_t direction, const void* w_ih,
+                           const void* w_hh, const void* b_ih, const void* b_hh, void* params, void* stream) {
+  VARLSTM_TRY(check_usable("rnn", rnn, stream));
+  const RnnShape& shape = rnn->shape;
+  VARLSTM_TRY(check_enum("format", "varlstm_param_format", format, VARLSTM_FORMAT_HASTE));
+  VARLSTM_TRY(check_between("layer", layer, 0, shape.layers - 1));
+  VARLSTM_TRY(check_between("direction", direction, 0, shape.directions - 1));
+  VARLSTM_TRY(check_import_biases(rnn, format, b_ih, b_hh));
+  const Dim gates{"4 * hidden_size", 4 * shape.hidden};
+  BufferCheck buffers(element_size(shape.dtype));
+  buffers.read("w_ih", w_ih, {gates, {"input", layer_input(shape, layer)}});
+  buffers.read("w_hh", w_hh, {gates, {"hidden_size", shape.hidden}});
+  buffers.read_or_null("b_ih", b_ih, {gates});
+  buffers.read_or_null("b_hh", b_hh, {gates});
+  buffers.write("params", params, {{"elements", param_elements(shape)}});
+  VARLSTM_TRY(buffers.finish());
+  rnn->frozen.store(true);
+  const RnnImportArgs args{shape, static_cast<ParamFormat>(format), layer, direction, w_ih, w_hh, b_ih, b_hh, params};
+  return call_backend(rnn->ctx, "rnn_import",
+                      [&](const Backend& b, BackendState* state) { return b.rnn_import(state, args, stream); });
+}
+
+int32_t varlstm_rnn_sizes(const varlstm_rnn* rnn, int64_t max_batch, int64_t max_len, int64_t max_tokens, int32_t mode,
+                          int64_t* workspace_bytes, int64_t* reserve_bytes) {
+  VARLSTM_TRY(check_usable("rnn", rnn));
+  const BatchBounds bounds{max_batch, max_len, max_tokens};
+  VARLSTM_TRY(check_bounds(bounds));
+  VARLSTM_TRY(check_mode(mode));
+  BufferCheck buffers(sizeof(int64_t));
+  buffers.write("workspace_bytes", workspace_bytes, {});
+  buffers.write("reserve_bytes", reserve_bytes, {});
+  VARLSTM_TRY(buffers.finish());
+  RnnSizes sizes = {};
+  VARLSTM_TRY(query_sizes(rnn, bounds, mode == VARLSTM_MODE_SAVE, &sizes));
+  rnn->frozen.store(true);
+  *workspace_bytes = sizes.workspace_bytes;
+  *reserve_bytes = mode == VARLSTM_MODE_SAVE ? sizes.reserve_bytes : 0;
+  return VARLSTM_OK;
+}
+
+int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, int32_t mode, uint64_t dropout_seed,
+                            const void* params, const void* x, const void* h0, const void* c0, void* y, void* h_n,
+                            void* c_n, void* workspace, int64_t workspace_bytes, void* reserve, int64_t reserve_bytes,
+                            void* stream) {
+  VARLSTM_TRY(check_rnn_and_batch(rnn, batch, stream));
+  VARLSTM_TRY(check_mode(mode));
+  const bool save = mode == VARLSTM_MODE_SAVE;
+  if (!save && (reserve != nullptr || reserve_bytes != 0)) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT,
+                     "reserve = %p and reserve_bytes = %lld must be NULL and 0 with VARLSTM_MODE_INFER", reserve,
+                     static_cast<long long>(reserve_bytes));
+  }
+  RnnSizes sizes = {};
+  VARLSTM_TRY(query_sizes(rnn, batch->plan.bounds, save, &sizes));
+
+  const RnnShape& shape = rnn->shape;
+  const Dim rows{"tokens", packed_rows(batch->plan)};
+  const Dim states{"num_layers * directions", shape.layers * shape.directions};
+  const Dim sequences{"batch", batch->plan.batch};
+  const Dim hidden{"hidden_size", shape.hidden};
+  BufferCheck buffers(element_size(shape.dtype));
+  buffers.read("params", params, {{"elements", param_elements(shape)}});
+  buffers.read("x", x, {rows, {"input_size", shape.input}});
+  buffers.read_or_null("h0", h0, {states, sequences, hidden});
+  buffers.read_or_null("c0", c0, {states, sequences, hidden});
+  buffers.write("y", y, {rows, {"directions", shape.directions}, hidden});
+  buffers.write_or_null("h_n", h_n, {states, sequences, hidden});
+  buffers.write_or_null("c_n", c_n, {states, sequences, hidden});
+  buffers.scratch("workspace", workspace, workspace_bytes, sizes.workspace_bytes);
+  if (save) buffers.scratch("reserve", reserve, reserve_bytes, sizes.reserve_bytes);
+  VARLSTM_TRY(buffers.finish());
+  rnn->frozen.store(true);
+  const RnnForwardArgs args{shape, &batch->plan, save, dropout_seed, params,          x,       h0,           c0,
+                            y,     h_n,          c_n,  workspace,    workspace_bytes, reserve, reserve_bytes};
+  return call_backend(rnn->ctx, "rnn_forward",
+                      [&](const Backend& b, BackendState* state) { return b.rnn_forward(state, args, stream); });
+}
+
+int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params, const void* x,
+                             const void* h0, const void* c0, const void* y, const void* dy, const void* dh_n,
+                             const void* dc_n, void* dx, void* dh0, void* dc0, void* dparams, void* workspace,
+                             int64_t workspace_bytes, const void* reserve, int64_t reserve_bytes, void* stream) {
+  VARLSTM_TRY(check_rnn_and_batch(rnn, batch, stream));
+  RnnSizes sizes = {};
+  VARLSTM_TRY(query_sizes(rnn, batch->plan.bounds, true, &sizes));
+
+  const RnnShape& shape = rnn->shape;
+  const Dim elements{"elements", param_elements(shape)};
+  const Dim rows{"tokens", packed_rows(batch->plan)};
+  const Dim input{"input_size", shape.input};
+  const Dim states{"num_layers * directions", shape.layers * shape.directions};
+  const Dim sequences{"batch", batch->plan.batch};
+  const Dim directions{"directions", shape.directions};
+  const Dim hidden{"hidden_size", shape.hidden};
+  BufferCheck buffers(element_size(shape.dtype));
+  buffers.read("params", params, {elements});
+  buffers.read("x", x, {rows, input});
+  buffers.read_or_null("h0", h0, {states, sequences, hidden});
+  buffers.read_or_null("c0", c0, {states, sequences, hidden});
+  buffers.read("y", y, {rows, directions, hidden});
+  buffers.read_or_null("dy", dy, {rows, directions, hidden});
+  buffers.read_or_null("dh_n", dh_n, {states, sequences, hidden});
+  buffers.read_or_null("dc_n", dc_n, {states, sequences, hidden});
+  buffers.write_or_null("dx", dx, {rows, input});
+  buffers.write_or_null("dh0", dh0, {states, sequences, hidden});
+  buffers.write_or_null("dc0", dc0, {states, sequences, hidden});
+  buffers.write_or_null("dparams", dparams, {elements});
+  buffers.scratch("workspace", workspace, workspace_bytes, sizes.workspace_bytes);
+  buffers.scratch("reserve", reserve, reserve_bytes, sizes.reserve_bytes, false);
+  VARLSTM_TRY(buffers.finish());
+  rnn->frozen.store(true);
+  const RnnBackwardArgs args{shape,   &batch->plan, params, x,   h0,  c0,      y,         dy,
+                             dh_n,    dc_n,         dx,     dh0, dc0, dparams, workspace, workspace_bytes,
+                             reserve, reserve_bytes};
+  const int32_t status =
+      try_backend(rnn->ctx, [&](const Backend& b, BackendState* state) { return b.rnn_backward(state, args, stream); });
+  if (status == VARLSTM_ERROR_INVALID_ARGUMENT) {
+    return set_error(status, "reserve = %p was not written by a forward of this shape", reserve);
+  }
+  return status == VARLSTM_OK ? VARLSTM_OK : backend_error(rnn->ctx, "rnn_backward", status);
+}
