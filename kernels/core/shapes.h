@@ -1,5 +1,6 @@
 // Shapes and argument records that the C ABI hands to a back end. Types only: no arithmetic lives here, so that host
-// and kernels never share an index formula. SPDX-License-Identifier: Apache-2.0
+// and kernels never share an index formula.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>
