@@ -1,0 +1,28 @@
+// Log-softmax along rows, forward and backward.
+// SPDX-License-Identifier: Apache-2.0
+#include "support.h"
+
+namespace varlstm::bench {
+namespace {
+
+void log_softmax(benchmark::State& state, bool backward) {
+  const Context context;
+  const int64_t rows = state.range(0), classes = state.range(1);
+  const Buffer x = random_floats(context, rows * classes, 2.0), y = random_floats(context, rows * classes, 2.0);
+  const Buffer dx = random_floats(context, rows * classes, 1.0);
+  check(varlstm_log_softmax_forward(context.get(), VARLSTM_DTYPE_F32, rows, classes, x.get(), y.get(), nullptr));
+  for (auto _ : state) {
+    if (backward) {
+      check(varlstm_log_softmax_backward(context.get(), VARLSTM_DTYPE_F32, rows, classes, y.get(), x.get(), dx.get(),
+                                         nullptr));
+    } else {
+      check(varlstm_log_softmax_forward(context.get(), VARLSTM_DTYPE_F32, rows, classes, x.get(), y.get(), nullptr));
+    }
+  }
+  set_rates(state, static_cast<double>(rows), 0, (backward ? 3.0 : 2.0) * static_cast<double>(x.bytes()));
+}
+BENCHMARK_CAPTURE(log_softmax, forward, false)->ArgNames({"rows", "C"})->ArgsProduct({{512, 8192}, {17, 1000}});
+BENCHMARK_CAPTURE(log_softmax, backward, true)->ArgNames({"rows", "C"})->ArgsProduct({{512, 8192}, {17, 1000}});
+
+}  // namespace
+}  // namespace varlstm::bench

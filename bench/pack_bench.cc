@@ -1,0 +1,45 @@
+// Planning a batch, and pack and unpack between padded and packed rows.
+// SPDX-License-Identifier: Apache-2.0
+#include "support.h"
+
+namespace varlstm::bench {
+namespace {
+
+// The plan alone: sort, batch sizes, offsets and both index maps.
+void plan(benchmark::State& state) {
+  const Context context;
+  const std::vector<int64_t> lengths = draw_lengths(static_cast<Lengths>(state.range(1)), state.range(0));
+  const Batch batch(context, lengths);
+  for (auto _ : state) {
+    check(varlstm_batch_set_lengths(batch.get(), lengths.data(), batch.sequences(), VARLSTM_SPACE_HOST, nullptr));
+  }
+  set_rates(state, static_cast<double>(batch.tokens()), 0, 0);
+  state.SetLabel(name_of(static_cast<Lengths>(state.range(1))));
+}
+BENCHMARK(plan)->ArgNames({"B", "lengths"})->ArgsProduct({{16, 64, 1024}, {0, 1, 2, 3}});
+
+// Batch-first padded rows of F floats; bytes are those of the tokens, read once and written once (unpack also writes
+// the padding, which is not counted).
+void pack(benchmark::State& state, bool back) {
+  const Context context;
+  const int64_t features = state.range(1);
+  const Batch batch(context, draw_lengths(static_cast<Lengths>(state.range(2)), state.range(0)));
+  const Buffer padded = random_floats(context, batch.sequences() * batch.steps() * features, 1.0);
+  const Buffer packed = random_floats(context, batch.tokens() * features, 1.0);
+  for (auto _ : state) {
+    if (back) {
+      check(varlstm_unpack(batch.get(), VARLSTM_DTYPE_F32, VARLSTM_LAYOUT_BATCH_FIRST, batch.steps(), features, 0.0,
+                           packed.get(), padded.get(), nullptr));
+    } else {
+      check(varlstm_pack(batch.get(), VARLSTM_DTYPE_F32, VARLSTM_LAYOUT_BATCH_FIRST, batch.steps(), features,
+                         padded.get(), packed.get(), nullptr));
+    }
+  }
+  set_rates(state, static_cast<double>(batch.tokens()), 0, 2.0 * static_cast<double>(packed.bytes()));
+  state.SetLabel(name_of(static_cast<Lengths>(state.range(2))));
+}
+BENCHMARK_CAPTURE(pack, pack, false)->ArgNames({"B", "F", "lengths"})->ArgsProduct({{64}, {100, 512}, {0, 1, 2, 3}});
+BENCHMARK_CAPTURE(pack, unpack, true)->ArgNames({"B", "F", "lengths"})->ArgsProduct({{64}, {100, 512}, {0, 1, 2, 3}});
+
+}  // namespace
+}  // namespace varlstm::bench

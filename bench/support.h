@@ -1,0 +1,83 @@
+// What the benchmarks share: contexts, buffers, batches drawn from length distributions, and counters.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <benchmark/benchmark.h>
+#include <varlstm.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace varlstm::bench {
+
+// Ends the program with the library's text if a call failed: a benchmark of a failing call has no meaning.
+void check(int32_t status);
+
+class Context {
+ public:
+  // threads 0: as many as the machine has.
+  explicit Context(int64_t threads = 0);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  varlstm_ctx* get() const { return ctx_; }
+
+ private:
+  varlstm_ctx* ctx_ = nullptr;
+};
+
+// Memory of the back end, all zeros at first.
+class Buffer {
+ public:
+  Buffer(const Context& context, int64_t bytes);
+  Buffer(Buffer&& other) noexcept : ctx_(other.ctx_), data_(other.data_), bytes_(other.bytes_) {
+    other.data_ = nullptr;
+  }
+  ~Buffer();
+  void* get() const { return data_; }
+  float* floats() const { return static_cast<float*>(data_); }
+  int64_t* ints() const { return static_cast<int64_t*>(data_); }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  varlstm_ctx* ctx_;
+  void* data_ = nullptr;
+  int64_t bytes_;
+};
+
+// `count` floats in [-scale, scale), the same on every run; and ids in [0, limit).
+Buffer random_floats(const Context& context, int64_t count, double scale);
+Buffer random_ids(const Context& context, int64_t count, int64_t limit);
+// Workspace of one operation, as varlstm_op_workspace asks for it.
+Buffer workspace_of(const Context& context, int32_t op, int64_t rows, int64_t a, int64_t b);
+
+enum class Lengths : int64_t {
+  kEqual = 0,     // every sequence 16 long
+  kUniform = 1,   // 1 to 31
+  kText = 2,      // log-normal with the median (14) and the 90 % point (32) of English web sentences
+  kOneGiant = 3,  // one sequence of 16 * B / 2 tokens, the others share the same number
+};
+
+const char* name_of(Lengths distribution);
+std::vector<int64_t> draw_lengths(Lengths distribution, int64_t batch);
+
+class Batch {
+ public:
+  Batch(const Context& context, const std::vector<int64_t>& lengths);
+  ~Batch();
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  varlstm_batch* get() const { return batch_; }
+  int64_t sequences() const { return sequences_; }
+  int64_t steps() const { return steps_; }    // T
+  int64_t tokens() const { return tokens_; }  // N
+
+ private:
+  varlstm_batch* batch_ = nullptr;
+  int64_t sequences_, steps_, tokens_;
+};
+
+// Rates per second of what one iteration works through; 0 leaves a column out.
+void set_rates(benchmark::State& state, double tokens, double flops, double bytes);
+
+}  // namespace varlstm::bench
