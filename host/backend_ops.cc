@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/backend_ops.h"
 
+#include "host/backend_dtype.h"
 #include "host/dropout.h"
-#include "host/dtype.h"
 #include "host/embedding.h"
 #include "host/linear.h"
 #include "host/log_softmax.h"
