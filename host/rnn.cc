@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/rnn.h"
+
+#include "host/rnn_backward.h"
+#include "host/rnn_forward.h"
+#include "host/rnn_import.h"
+#include "host/rnn_layout.h"
+
+namespace varlstm::host {
+
+template <class T>
+RnnSizes rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save) {
+  const BatchSize size{bounds.max_batch, bounds.max_tokens};
+  Carver forward(nullptr), backward(nullptr), reserve(nullptr);
+  const ForwardWorkspace<T> forward_workspace(shape, size, save, forward);
+  if (!save) return {forward.bytes(), 0};
+  const BackwardWorkspace<T> backward_workspace(shape, size, backward);
+  const Reserve<T> reserve_layout(shape, size, reserve);
+  return {forward.bytes() > backward.bytes() ? forward.bytes() : backward.bytes(), reserve.bytes()};
+}
+
+template <class T>
+void rnn_import(const RnnImportArgs& args) {
+  import_params<T>(args);
+}
+
+template <class T>
+void rnn_forward(int64_t threads, const RnnForwardArgs& args) {
+  RnnForward<T>(threads, args).run();
+}
+
+template <class T>
+bool rnn_backward(int64_t threads, const RnnBackwardArgs& args) {
+  return RnnBackward<T>(threads, args).run();
+}
+
+template RnnSizes rnn_sizes<float>(const RnnShape&, const BatchBounds&, bool);
+template RnnSizes rnn_sizes<double>(const RnnShape&, const BatchBounds&, bool);
+template void rnn_import<float>(const RnnImportArgs&);
+template void rnn_import<double>(const RnnImportArgs&);
+template void rnn_forward<float>(int64_t, const RnnForwardArgs&);
+template void rnn_forward<double>(int64_t, const RnnForwardArgs&);
+template bool rnn_backward<float>(int64_t, const RnnBackwardArgs&);
+template bool rnn_backward<double>(int64_t, const RnnBackwardArgs&);
+
+}  // namespace varlstm::host
