@@ -54,26 +54,23 @@ int32_t forward_rnn(BackendState* state, const RnnForwardArgs& args, void*) {
 }
 
 int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void*) {
-  int32_t status = VARLSTM_OK;
-  const int32_t dtype_status =
-      with_float(args.shape.dtype, [&](auto scalar) { status = rnn_backward<decltype(scalar)>(state->threads, args); });
-  return dtype_status != VARLSTM_OK ? dtype_status : status;
+  bool own_reserve = true;
+  const int32_t status = with_float(
+      args.shape.dtype, [&](auto scalar) { own_reserve = rnn_backward<decltype(scalar)>(state->threads, args); });
+  return own_reserve ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
 }
 
 // INVALID_ARGUMENT where the bytes do not fit int64.
-int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int64_t a, int64_t b, int64_t* bytes) {
+int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int64_t, int64_t, int64_t* bytes) {
   bool fits = true;
-  const int32_t status = with_float(dtype, [&](auto scalar) {
-    using T = decltype(scalar);
+  const int32_t status = with_float(dtype, [&](auto) {
     switch (op) {
       case Op::kEmbeddingBackward:
         fits = !__builtin_mul_overflow(rows, kEmbeddingWorkspacePerRow, bytes);
         break;
       case Op::kLinearForward:
-        *bytes = row_product_workspace<T>(a, b);
-        break;
       case Op::kLinearBackward:
-        *bytes = row_product_workspace<T>(b, a);
+        *bytes = 0;
         break;
       case Op::kNll:
       case Op::kCrossEntropy:

@@ -16,7 +16,9 @@ namespace {
 constexpr int64_t kBlockRows = 256;
 
 #ifdef VARLSTM_HAVE_CBLAS
-CBLAS_TRANSPOSE cblas_transpose(Transpose t) { return t == Transpose::kYes ? CblasTrans : CblasNoTrans; }
+CBLAS_TRANSPOSE cblas_transpose(Transpose t) {
+  return t == Transpose::kYes ? CblasTrans : CblasNoTrans;
+}
 
 void gemm_block(Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
                 const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
@@ -71,7 +73,7 @@ template <class T>
 void gemm(int64_t threads, Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int64_t k, const T* a,
           int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
   if (m == 0 || n == 0) return;
-  parallel_ranges(m * n * k < kSmallWork ? 1 : threads, m, kBlockRows, [&](int64_t begin, int64_t end) {
+  parallel_ranges(m * n * k < kThreadedWork ? 1 : threads, m, kBlockRows, [&](int64_t begin, int64_t end) {
     const T* const a_block = a + (trans_a == Transpose::kYes ? begin : begin * lda);
     T* const c_block = c + begin * ldc;
 #ifdef VARLSTM_HAVE_CBLAS
@@ -84,13 +86,13 @@ void gemm(int64_t threads, Transpose trans_a, Transpose trans_b, int64_t m, int6
   });
 }
 
-template void gemm<float>(int64_t, Transpose, Transpose, int64_t, int64_t, int64_t, const float*, int64_t,
-                          const float*, int64_t, float, float*, int64_t);
+template void gemm<float>(int64_t, Transpose, Transpose, int64_t, int64_t, int64_t, const float*, int64_t, const float*,
+                          int64_t, float, float*, int64_t);
 template void gemm<double>(int64_t, Transpose, Transpose, int64_t, int64_t, int64_t, const double*, int64_t,
                            const double*, int64_t, double, double*, int64_t);
 template void gemm_loops<float>(Transpose, Transpose, int64_t, int64_t, int64_t, const float*, int64_t, const float*,
                                 int64_t, float, float*, int64_t);
-template void gemm_loops<double>(Transpose, Transpose, int64_t, int64_t, int64_t, const double*, int64_t,
-                                 const double*, int64_t, double, double*, int64_t);
+template void gemm_loops<double>(Transpose, Transpose, int64_t, int64_t, int64_t, const double*, int64_t, const double*,
+                                 int64_t, double, double*, int64_t);
 
 }  // namespace varlstm::host

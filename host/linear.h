@@ -20,7 +20,7 @@ namespace varlstm::host {
 
 template <class T>
 void linear_forward(int64_t threads, const LinearArgs& args, const T* x, const T* weight, const T* bias, T* y) {
-  row_product(threads, args.rows, args.out, args.in, x, args.in, weight, true, bias, y, args.out, args.workspace);
+  row_product(threads, args.rows, args.out, args.in, x, args.in, weight, true, bias, y, args.out);
 }
 
 // sums [columns] += column sums of a [rows, columns].
@@ -46,8 +46,7 @@ void linear_backward(int64_t threads, const LinearArgs& args, const T* x, const 
   if (args.rows == 0) return;
   const T* no_bias = nullptr;
   if (dx) {
-    row_product(threads, args.rows, args.in, args.out, dy, args.out, weight, false, no_bias, dx, args.in,
-                args.workspace);
+    row_product(threads, args.rows, args.in, args.out, dy, args.out, weight, false, no_bias, dx, args.in);
   }
   if (dweight) {
     gemm(threads, Transpose::kYes, Transpose::kNo, args.out, args.in, args.rows, dy, args.out, x, args.in, T(1),

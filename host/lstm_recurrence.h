@@ -8,8 +8,8 @@
 // `carried` of them; the others start here, from their initial state.
 //
 // A team shares the work either by sequences (each member walks alone, no barrier) or by hidden units (each member's
-// slice of W_hh stays in its cache; a barrier ends each step). Every element is the same chain of operations either way.
-// SPDX-License-Identifier: Apache-2.0
+// slice of W_hh stays in its cache; a barrier ends each step). Every element is the same chain of operations either
+// way. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>
@@ -246,8 +246,7 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
 
   if (!p.want_dh0) return;
   for (int64_t t = 0; t < plan.steps; ++t) {
-    const RowSet started =
-        rows_of(step_before(plan, p.reverse, t).rows, plan.batch_sizes[t], p.by_sequence, member);
+    const RowSet started = rows_of(step_before(plan, p.reverse, t).rows, plan.batch_sizes[t], p.by_sequence, member);
     if (started.count == 0) continue;
     for_panels(used, [&](const UnitPanel& panel) {
       backward_product(p, panel, started, plan.step_offsets[t] + started.first);

@@ -9,7 +9,7 @@
 namespace varlstm::host {
 
 // Multiplications under which a second thread costs more than it brings.
-inline constexpr int64_t kSmallWork = 100'000;
+inline constexpr int64_t kThreadedWork = 100'000;
 
 // Threads to use for at most `pieces` independent pieces; `requested` 0 means as many as the machine has.
 inline int thread_count(int64_t requested, int64_t pieces) {

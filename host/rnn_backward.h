@@ -37,7 +37,7 @@ class RnnBackward {
       return false;
     const T* doutput = static_cast<const T*>(args_.dy);
     for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
-      T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[layer % 2];
+      T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
       run_layer(layer, doutput, dinput);
       if (layer > 0 && dropped())
         dropout(threads_, plan_.tokens * width_, shape_.dropout, layer_seed(reserve_.header->dropout_seed, layer - 1),
@@ -145,7 +145,7 @@ class RnnBackward {
     constexpr int64_t kBlockRows = 256;
     const int64_t blocks = (shape_.hidden + kBlockRows - 1) / kBlockRows;
     const int64_t work = plan_.tokens * shape_.hidden * (layer_input(shape_, layer) + shape_.hidden);
-    parallel_for(work < kSmallWork ? 1 : threads_, shape_.directions * 4 * 3 * blocks, [&](int64_t piece) {
+    parallel_for(work < kThreadedWork ? 1 : threads_, shape_.directions * 4 * 3 * blocks, [&](int64_t piece) {
       const int64_t block = piece % blocks, matrix = piece / blocks % 3;
       const int64_t gate = piece / (3 * blocks) % 4, d = piece / (12 * blocks);
       const int64_t row = block * kBlockRows;
@@ -169,19 +169,20 @@ class RnnBackward {
     const bool reverse = d == 1;
     const T* const output = layer_output(layer) + d * shape_.hidden;
     const T* const h0 = static_cast<const T*>(args_.h0);
-    parallel_ranges(plan_.tokens * shape_.hidden < kSmallWork ? 1 : threads_, plan_.steps, 4,
-                    [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        const StepNeighbour before = step_before(plan_, reverse, t);
-        for (int64_t j = 0; j < plan_.batch_sizes[t]; ++j) {
-          T* const dst = workspace_.h_prev[d] + (plan_.step_offsets[t] + j) * shape_.hidden;
-          const T* const src = j < before.rows ? output + (before.offset + j) * width_
-                               : h0 == nullptr ? nullptr
-                                               : h0 + state_offset(layer, d) + plan_.sorted_indices[j] * shape_.hidden;
-          for (int64_t u = 0; u < shape_.hidden; ++u) dst[u] = src == nullptr ? T(0) : src[u];
-        }
-      }
-    });
+    parallel_ranges(
+        plan_.tokens * shape_.hidden < kThreadedWork ? 1 : threads_, plan_.steps, 4, [&](int64_t begin, int64_t end) {
+          for (int64_t t = begin; t < end; ++t) {
+            const StepNeighbour before = step_before(plan_, reverse, t);
+            for (int64_t j = 0; j < plan_.batch_sizes[t]; ++j) {
+              T* const dst = workspace_.h_prev[d] + (plan_.step_offsets[t] + j) * shape_.hidden;
+              const T* const src = j < before.rows ? output + (before.offset + j) * width_
+                                   : h0 == nullptr
+                                       ? nullptr
+                                       : h0 + state_offset(layer, d) + plan_.sorted_indices[j] * shape_.hidden;
+              for (int64_t u = 0; u < shape_.hidden; ++u) dst[u] = src == nullptr ? T(0) : src[u];
+            }
+          }
+        });
   }
 
   // Column sums over the tokens, for at most 256 columns.

@@ -15,7 +15,9 @@
 namespace varlstm::host {
 
 // Seed of the dropout behind layer `layer`.
-inline uint64_t layer_seed(uint64_t seed, int64_t layer) { return seed + static_cast<uint64_t>(layer); }
+inline uint64_t layer_seed(uint64_t seed, int64_t layer) {
+  return seed + static_cast<uint64_t>(layer);
+}
 
 // dst [B, Hp], longest first <- src [B, H] in the caller's order, or zeros.
 template <class T>

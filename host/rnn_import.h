@@ -12,17 +12,21 @@
 namespace varlstm::host {
 
 struct ForeignFormat {
-  int64_t position[4];   // where the format has our gates i, f, g, o
+  int64_t position[4];     // where the format has our gates i, f, g, o
   bool columns_are_gates;  // matrices are [in, 4H] rather than [4H, in]
 };
 
 inline ForeignFormat foreign_format(ParamFormat format) {
   switch (format) {
-    case ParamFormat::kKeras: return {{0, 1, 2, 3}, true};
-    case ParamFormat::kOnnx: return {{0, 2, 3, 1}, false};
-    case ParamFormat::kHaste: return {{0, 2, 1, 3}, true};
+    case ParamFormat::kKeras:
+      return {{0, 1, 2, 3}, true};
+    case ParamFormat::kOnnx:
+      return {{0, 2, 3, 1}, false};
+    case ParamFormat::kHaste:
+      return {{0, 2, 1, 3}, true};
     case ParamFormat::kPyTorch:
-    case ParamFormat::kCudnn: break;
+    case ParamFormat::kCudnn:
+      break;
   }
   return {{0, 1, 2, 3}, false};
 }

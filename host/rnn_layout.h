@@ -14,7 +14,9 @@ namespace varlstm::host {
 inline constexpr int64_t kMaxDirections = 2;
 
 // H rounded up: the width of a gate in internal buffers.
-inline int64_t padded_units(int64_t hidden) { return (hidden + kUnitTile - 1) / kUnitTile * kUnitTile; }
+inline int64_t padded_units(int64_t hidden) {
+  return (hidden + kUnitTile - 1) / kUnitTile * kUnitTile;
+}
 
 inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
   return layer == 0 ? shape.input : shape.directions * shape.hidden;

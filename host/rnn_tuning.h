@@ -23,7 +23,7 @@ inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, 
                                         int64_t scalar_bytes) {
   const int64_t weights = 4 * shape.hidden * shape.hidden;
   const int64_t total = weights * batch.tokens;
-  if (total < kSmallWork || batch.steps == 0) return {1, false};
+  if (total < kThreadedWork || batch.steps == 0) return {1, false};
   const int64_t mean_rows = (batch.tokens + batch.steps - 1) / batch.steps;
   const int used = thread_count(threads, shape.directions * shape.hidden);
   const int team = static_cast<int>((used + shape.directions - 1) / shape.directions);

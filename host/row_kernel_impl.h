@@ -60,8 +60,7 @@ inline void product_tile(const PanelProduct<T>& p, int64_t row, int64_t k_begin,
   }
   for (int r = 0; r < Rows; ++r)
     for (int v = 0; v < Vectors; ++v)
-      store_lanes<T, Lanes>(c + r * p.ldc + v * p.vector_stride, sum[r][v],
-                            v + 1 == Vectors ? p.last_lanes : Lanes);
+      store_lanes<T, Lanes>(c + r * p.ldc + v * p.vector_stride, sum[r][v], v + 1 == Vectors ? p.last_lanes : Lanes);
 }
 
 // Tiles of Rows rows, and smaller ones for what is left over.
@@ -83,10 +82,18 @@ void product(const PanelProduct<T>& p) {
   do {
     const int64_t end = begin + step < p.k ? begin + step : p.k;
     switch (p.vectors) {
-      case 1: product_rows<T, Lanes, Accumulators, 1>(p, 0, begin, end); break;
-      case 2: product_rows<T, Lanes, Accumulators / 2, 2>(p, 0, begin, end); break;
-      case 3: product_rows<T, Lanes, Accumulators / 3, 3>(p, 0, begin, end); break;
-      default: product_rows<T, Lanes, Accumulators / 4, 4>(p, 0, begin, end); break;
+      case 1:
+        product_rows<T, Lanes, Accumulators, 1>(p, 0, begin, end);
+        break;
+      case 2:
+        product_rows<T, Lanes, Accumulators / 2, 2>(p, 0, begin, end);
+        break;
+      case 3:
+        product_rows<T, Lanes, Accumulators / 3, 3>(p, 0, begin, end);
+        break;
+      default:
+        product_rows<T, Lanes, Accumulators / 4, 4>(p, 0, begin, end);
+        break;
     }
     begin = end;
   } while (begin < p.k);

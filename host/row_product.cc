@@ -60,7 +60,7 @@ void row_product(int64_t threads, const RowProduct<T>& p) {
   const int64_t panels = panel_count(p.columns, p.groups > 1, kernel.lanes);
   const int64_t blocks = (p.rows + kRowBlock - 1) / kRowBlock;
   const int64_t work = p.rows * p.columns * p.groups * p.segment * p.segments;
-  parallel_for(work < kSmallWork ? 1 : threads, panels * blocks, [&](int64_t piece) {
+  parallel_for(work < kThreadedWork ? 1 : threads, panels * blocks, [&](int64_t piece) {
     const int64_t begin = piece / panels * kRowBlock;
     const int64_t end = begin + kRowBlock < p.rows ? begin + kRowBlock : p.rows;
     run_panel(kernel, p, piece % panels, begin, end);

@@ -1,7 +1,7 @@
 # Debian packages of the scripts beside this file, which source it.
 # SPDX-License-Identifier: Apache-2.0
 
-BUILD_PACKAGES="g++ cmake ninja-build libopenblas-serial-dev libcli11-dev libfmt-dev nlohmann-json3-dev"
+BUILD_PACKAGES="g++ cmake ninja-build libopenblas-openmp-dev libcli11-dev libfmt-dev nlohmann-json3-dev"
 TEST_PACKAGES="libgtest-dev libbenchmark-dev clang libclang-rt-dev clang-format abigail-tools pkg-config"
 
 # need_packages PACKAGE...: installs those that are missing as root, else names them and ends the script with status 2.
