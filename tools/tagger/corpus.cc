@@ -1,0 +1,82 @@
+// A document as numbers, and the order in which training sees it.
+// SPDX-License-Identifier: Apache-2.0
+#include "corpus.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace tagger {
+
+Corpus::Corpus(const Document& document, const Vocabulary& vocabulary) {
+  words_.reserve(static_cast<size_t>(document.words()));
+  tags_.reserve(static_cast<size_t>(document.words()));
+  for (int64_t w = 0; w < document.words(); ++w) {
+    words_.push_back(vocabulary.word_id(document.form(w)));
+    tags_.push_back(vocabulary.tag_id(document.tag(w)));
+  }
+  for (int64_t s = 0; s < document.sentences(); ++s) starts_.push_back(document.start(s + 1));
+}
+
+void Corpus::add_sentence(const std::vector<int64_t>& words, const std::vector<int64_t>& tags) {
+  words_.insert(words_.end(), words.begin(), words.end());
+  tags_.insert(tags_.end(), tags.begin(), tags.end());
+  starts_.push_back(static_cast<int64_t>(words_.size()));
+}
+
+void Corpus::fill(const int64_t* sentences, int64_t count, Batch* batch) const {
+  batch->lengths.clear();
+  batch->words.clear();
+  batch->tags.clear();
+  for (int64_t k = 0; k < count; ++k) {
+    const int64_t begin = start(sentences[k]), end = start(sentences[k] + 1);
+    batch->lengths.push_back(end - begin);
+    batch->words.insert(batch->words.end(), words_.begin() + begin, words_.begin() + end);
+    batch->tags.insert(batch->tags.end(), tags_.begin() + begin, tags_.begin() + end);
+  }
+}
+
+BatchLimits Corpus::limits(int64_t batch) const {
+  std::vector<int64_t> lengths;
+  for (int64_t s = 0; s < sentences(); ++s) lengths.push_back(length(s));
+  std::sort(lengths.begin(), lengths.end(), std::greater<>());
+  BatchLimits limits;
+  limits.batch = std::min(batch, sentences());
+  limits.length = lengths.empty() ? 0 : lengths.front();
+  limits.tokens = std::accumulate(lengths.begin(), lengths.begin() + limits.batch, int64_t{0});
+  return limits;
+}
+
+BatchLimits larger(const BatchLimits& a, const BatchLimits& b) {
+  return {std::max(a.batch, b.batch), std::max(a.length, b.length), std::max(a.tokens, b.tokens)};
+}
+
+std::vector<int64_t> longest_first(const Corpus& corpus) {
+  std::vector<int64_t> order(static_cast<size_t>(corpus.sentences()));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return corpus.length(a) > corpus.length(b); });
+  return order;
+}
+
+std::vector<int64_t> shuffled_order(const Corpus& corpus, int64_t batch, int64_t pool, Random* random) {
+  std::vector<int64_t> order(static_cast<size_t>(corpus.sentences()));
+  std::iota(order.begin(), order.end(), 0);
+  random->shuffle(&order);
+  const int64_t sentences = corpus.sentences();
+  for (int64_t first = 0; first < sentences; first += batch * pool) {
+    const int64_t last = std::min(first + batch * pool, sentences);
+    std::stable_sort(order.begin() + first, order.begin() + last,
+                     [&](int64_t a, int64_t b) { return corpus.length(a) > corpus.length(b); });
+  }
+  // Whole batches change places; a smaller one at the end stays there.
+  std::vector<int64_t> batches(static_cast<size_t>(sentences / batch));
+  std::iota(batches.begin(), batches.end(), 0);
+  random->shuffle(&batches);
+  std::vector<int64_t> result;
+  result.reserve(order.size());
+  for (int64_t b : batches) result.insert(result.end(), order.begin() + b * batch, order.begin() + (b + 1) * batch);
+  result.insert(result.end(), order.begin() + static_cast<int64_t>(batches.size()) * batch, order.end());
+  return result;
+}
+
+}  // namespace tagger

@@ -1,0 +1,18 @@
+// varlstm-tagger demo
+// SPDX-License-Identifier: Apache-2.0
+#include "commands.h"
+#include "demo.h"
+
+namespace tagger {
+
+int run_demo(const Options& options) {
+  const Context context(backend_of(options), options.threads);
+  OutputFile out = OutputFile::standard_output();
+  const bool tutorial = demo_tutorial(context, &out);
+  out.write("\n");
+  const bool reber = demo_reber(context, &out);
+  out.close();
+  return tutorial && reber ? kSuccess : kAimMissed;
+}
+
+}  // namespace tagger

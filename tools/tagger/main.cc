@@ -1,0 +1,46 @@
+// varlstm-tagger: tags the words of sentences, through libvarlstm's C ABI.
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "commands.h"
+
+namespace {
+
+int run(int argc, char** argv) {
+  tagger::Options options;
+  if (!tagger::parse_command_line(argc, argv, &options)) return tagger::kSuccess;
+  switch (options.command) {
+    case tagger::Options::kTrain:
+      return tagger::run_train(options);
+    case tagger::Options::kEval:
+      return tagger::run_eval(options);
+    case tagger::Options::kPredict:
+      return tagger::run_predict(options);
+    case tagger::Options::kDemo:
+      return tagger::run_demo(options);
+  }
+  return tagger::kBadInput;
+}
+
+// An error is one line, whatever the text of a file or of a library says.
+int report(std::string text) {
+  for (char& c : text)
+    if (c == '\n' || c == '\r') c = ' ';
+  std::fprintf(stderr, "varlstm-tagger: %s\n", text.c_str());
+  return tagger::kBadInput;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return report("not enough memory");
+  } catch (const std::exception& error) {
+    return report(error.what());
+  }
+}

@@ -1,0 +1,44 @@
+// A trained model: a folder with model.safetensors (parameters, PyTorch's names) and config.json (sizes, words, tags).
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conllu.h"
+#include "network_shape.h"
+#include "vocabulary.h"
+
+namespace tagger {
+
+// What config.json says.
+struct ModelConfig {
+  Column column = Column::kUpos;
+  NetworkShape shape;
+  Vocabulary vocabulary;
+  // Of the epoch that was kept; for whoever reads the file.
+  int64_t epoch = 0;
+  double dev_accuracy = 0;
+};
+
+std::string write_config(const ModelConfig& config);
+ModelConfig parse_config(std::string_view text);  // Error without a file's name
+
+struct Model {
+  ModelConfig config;
+  std::vector<float> parameters;  // flat, as in parameter_list
+};
+
+// Error naming the folder if it holds no model, one that is cut off, or something else. All sizes are compared with the
+// files' lengths before memory is taken for them.
+Model load_model(const std::string& folder);
+
+// Puts the model at `folder` in one step, in place of an earlier model. Error with nothing left behind otherwise.
+void save_model(const std::string& folder, const ModelConfig& config, const float* parameters);
+
+// Error if save_model could not write there: something else stands at the place, or its parent folder is not writable.
+void check_model_place(const std::string& folder);
+
+}  // namespace tagger

@@ -1,0 +1,68 @@
+// The tagger's network through the C ABI: embedding -> dropout -> LSTM -> dropout -> linear -> cross-entropy over the
+// tokens of a mini-batch. All memory is taken once, for the largest batch.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "corpus.h"
+#include "handles.h"
+#include "network_shape.h"
+#include "parameters.h"
+#include "random.h"
+
+namespace tagger {
+
+struct TrainOptions {
+  OptimizerOptions optimizer;
+  double dropout = 0;       // of the embeddings, between LSTM layers, of the LSTM's output
+  double word_dropout = 0;  // probability of a word becoming the unknown word
+};
+
+enum class Purpose { kInfer, kTrain };
+
+class Network {
+ public:
+  // dropout is needed here already for the LSTM's layers; 0 for kInfer.
+  Network(const Context& context, const NetworkShape& shape, const BatchLimits& limits, Purpose purpose,
+          double dropout = 0);
+
+  Parameters& parameters() { return parameters_; }
+
+  // One optimiser step (kTrain). The mean loss of a token, before the step. A batch without tokens changes nothing.
+  double train(const Batch& batch, const TrainOptions& options, Random* random);
+
+  // tags [N], the most likely one for each token, in the batch's order.
+  void predict(const Batch& batch, std::vector<int64_t>* tags);
+
+ private:
+  int64_t set_batch(const Batch& batch);
+  void choose_rows(const Batch& batch, double word_dropout, Random* random);
+  void pack_ids(const std::vector<int64_t>& ragged, Buffer<int64_t>* packed);
+  void forward(const float* table, int64_t table_rows, int32_t mode, uint64_t seed, double dropout);
+  void backward(uint64_t seed, double dropout);
+  const float* linear_weight() const { return parameters_.dense() + linear_offset_; }
+  int64_t linear_bias_offset() const { return linear_offset_ + shape_.tags * shape_.features(); }
+
+  const Context& context_;
+  NetworkShape shape_;
+  BatchLimits limits_;
+  Parameters parameters_;
+  RnnHandle lstm_;
+  LossHandle loss_;
+  BatchHandle plan_;
+  int64_t linear_offset_ = 0;
+  int64_t tokens_ = 0;  // of the batch at hand
+
+  Buffer<int64_t> words_, targets_;                     // [N] packed
+  Buffer<float> embedded_, features_, logits_;          // [N, E], [N, D*H], [N, C] packed
+  Buffer<float> d_embedded_, d_features_, loss_value_;  // [N, E], [N, D*H], [1]
+  Buffer<int64_t> ragged_;                              // [N] ids on their way to being packed
+  Buffer<float> ragged_logits_;                         // [N, C]
+  Buffer<uint8_t> workspace_, reserve_;
+  std::vector<float> host_logits_;
+  std::vector<int64_t> unique_, row_of_word_, local_words_;
+};
+
+}  // namespace tagger

@@ -1,0 +1,42 @@
+// The network's sizes, and its parameters with PyTorch's names: embedding -> LSTM -> linear.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tagger {
+
+struct NetworkShape {
+  int64_t words = 0;      // rows of the embedding table
+  int64_t embedding = 0;  // features of a row
+  int64_t hidden = 0;     // units of a direction
+  int64_t layers = 1;
+  bool bidirectional = true;
+  int64_t tags = 0;
+
+  int64_t directions() const { return bidirectional ? 2 : 1; }
+  int64_t features() const { return directions() * hidden; }  // of the LSTM's output
+};
+
+// No size of a shape is larger: products of them fit int64.
+constexpr int64_t kMaxUnits = int64_t{1} << 20;
+constexpr int64_t kMaxLayers = 256;
+
+struct Parameter {
+  std::string name;
+  std::vector<int64_t> shape;
+  int64_t offset;  // elements from the start of the flat buffer of all parameters
+  int64_t count;
+};
+
+// All parameters, without gaps: the LSTM's in the order of varlstm_rnn_param_info, linear.weight [C, D*H],
+// linear.bias [C], embedding.weight [V, E].
+std::vector<Parameter> parameter_list(const NetworkShape& shape);
+
+// Elements of the flat buffer, and those before the embedding table.
+int64_t parameter_count(const NetworkShape& shape);
+int64_t dense_parameter_count(const NetworkShape& shape);
+
+}  // namespace tagger

@@ -1,0 +1,138 @@
+// The command line, by CLI11; numbers are checked here, so that the errors say what is allowed.
+// SPDX-License-Identifier: Apache-2.0
+#include "options.h"
+
+#include <varlstm.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+
+#include "error.h"
+#include "network_shape.h"
+
+namespace tagger {
+namespace {
+
+constexpr int64_t kMaxBatch = int64_t{1} << 20, kMaxEpochs = 1'000'000, kMaxThreads = 4096;
+
+void add_device_options(CLI::App* command, Options* options) {
+  command->add_option("--threads", options->threads, "Cores to use; 0: all. Has no influence on the results")
+      ->capture_default_str();
+  command->add_option("--backend", options->backend, "Where to compute: host or cuda")
+      ->check(CLI::IsMember({"host", "cuda"}))
+      ->capture_default_str();
+}
+
+void add_train(CLI::App* app, Options* options) {
+  CLI::App* train = app->add_subcommand("train", "Train a tagger on sentences with tags");
+  const auto number = [&](const char* name, auto* value, const char* help) {
+    train->add_option(name, *value, help)->capture_default_str();
+  };
+  train->add_option("--train", options->train, "CoNLL-U file to learn from")->required();
+  train->add_option("--dev", options->dev, "CoNLL-U file to measure each epoch on")->required();
+  train->add_option("--out", options->out, "Folder for the model of the best epoch; an earlier model is replaced")
+      ->required();
+  train->add_option("--column", options->column, "Tags to learn: upos (column 4) or xpos (column 5)")
+      ->check(CLI::IsMember({"upos", "xpos"}))
+      ->capture_default_str();
+  number("--embedding", &options->embedding, "Features of a word");
+  number("--hidden", &options->hidden, "LSTM units of a direction");
+  number("--layers", &options->layers, "LSTM layers");
+  train->add_flag("--unidirectional", options->unidirectional, "Read forward only, not in both directions");
+  number("--dropout", &options->dropout, "Dropout of the embeddings, between layers and of the LSTM's output");
+  number("--word-dropout", &options->word_dropout, "Share of words hidden in training: how it learns unknown words");
+  number("--batch", &options->batch, "Sentences of a mini-batch");
+  number("--epochs", &options->epochs, "Passes over the training file, at most");
+  number("--patience", &options->patience, "Stop after that many epochs without a better one; 0: never");
+  train->add_option("--optimizer", options->optimizer, "adam or sgd")
+      ->check(CLI::IsMember({"adam", "sgd"}))
+      ->capture_default_str();
+  number("--lr", &options->lr, "Learning rate");
+  number("--clip", &options->clip, "Bound on the gradients' norm; 0: none");
+  number("--seed", &options->seed, "Number that all chance comes from");
+  train->add_option("--log", options->log, "File for a JSON object an epoch");
+  add_device_options(train, options);
+  train->footer(
+      "Ctrl-C keeps the best epoch so far and ends with status 130.\n"
+      "Example: varlstm-tagger train --train train.conllu --dev dev.conllu --out model");
+}
+
+void add_eval(CLI::App* app, Options* options) {
+  CLI::App* eval = app->add_subcommand("eval", "Compare a model's tags with those of a file");
+  eval->add_option("--model", options->model, "Folder that train made")->required();
+  eval->add_option("file", options->input, "CoNLL-U file with tags")->required();
+  eval->add_flag("--json", options->json, "Print one JSON object");
+  add_device_options(eval, options);
+}
+
+void add_predict(CLI::App* app, Options* options) {
+  CLI::App* predict = app->add_subcommand("predict", "Print a file with the model's tags in their column");
+  predict->add_option("--model", options->model, "Folder that train made")->required();
+  predict->add_option("file", options->input, "CoNLL-U file; -: standard input")->capture_default_str();
+  add_device_options(predict, options);
+}
+
+void add_demo(CLI::App* app, Options* options) {
+  CLI::App* demo = app->add_subcommand("demo", "Train two small networks that need no file, and show what they learn");
+  add_device_options(demo, options);
+}
+
+void check_whole(const char* name, int64_t value, int64_t min, int64_t max) {
+  if (value < min || value > max) fail("{} = {} is not from {} to {}", name, value, min, max);
+}
+
+void check_share(const char* name, double value) {
+  if (!(value >= 0 && value < 1)) fail("{} = {} is not in [0, 1)", name, value);
+}
+
+void check_numbers(const Options& options) {
+  check_whole("--embedding", options.embedding, 1, kMaxUnits);
+  check_whole("--hidden", options.hidden, 1, kMaxUnits);
+  check_whole("--layers", options.layers, 1, kMaxLayers);
+  check_whole("--batch", options.batch, 1, kMaxBatch);
+  check_whole("--epochs", options.epochs, 1, kMaxEpochs);
+  check_whole("--patience", options.patience, 0, kMaxEpochs);
+  check_whole("--seed", options.seed, 0, std::numeric_limits<int64_t>::max());
+  check_whole("--threads", options.threads, 0, kMaxThreads);
+  check_share("--dropout", options.dropout);
+  check_share("--word-dropout", options.word_dropout);
+  if (!(options.lr > 0 && std::isfinite(options.lr))) fail("--lr = {} is not a positive number", options.lr);
+  if (!(options.clip >= 0 && std::isfinite(options.clip))) fail("--clip = {} is negative or no number", options.clip);
+}
+
+}  // namespace
+
+bool parse_command_line(int argc, char** argv, Options* options) {
+  CLI::App app("Tags the words of sentences, by an LSTM over sentences of different lengths (libvarlstm).",
+               "varlstm-tagger");
+  const int32_t version = varlstm_version();
+  app.set_version_flag("--version", fmt::format("varlstm-tagger {}.{}.{}\n{}", version / 10000, version / 100 % 100,
+                                                version % 100, varlstm_build_info()));
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(32);
+  app.footer("Exit status: 0; 1 if demo falls short of its aim; 2 for bad input; 130 after Ctrl-C.");
+  add_train(&app, options);
+  add_eval(&app, options);
+  add_predict(&app, options);
+  add_demo(&app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+      app.exit(error);
+      return false;
+    }
+    const auto commands = app.get_subcommands();
+    fail("{} (see varlstm-tagger {}--help)", error.what(), commands.empty() ? "" : commands[0]->get_name() + " ");
+  }
+  const std::string command = app.get_subcommands().front()->get_name();
+  options->command = command == "train"     ? Options::kTrain
+                     : command == "eval"    ? Options::kEval
+                     : command == "predict" ? Options::kPredict
+                                            : Options::kDemo;
+  check_numbers(*options);
+  return true;
+}
+
+}  // namespace tagger

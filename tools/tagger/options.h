@@ -1,0 +1,37 @@
+// The command line.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace tagger {
+
+struct Options {
+  enum Command { kTrain, kEval, kPredict, kDemo } command = kDemo;
+
+  // train
+  std::string train, dev, out, log;
+  std::string column = "upos";
+  int64_t embedding = 100, hidden = 128, layers = 1;
+  bool unidirectional = false;
+  double dropout = 0, word_dropout = 0.25;
+  int64_t batch = 32, epochs = 10, patience = 3;
+  std::string optimizer = "adam";
+  double lr = 2e-3, clip = 5;
+  int64_t seed = 1;
+
+  // eval and predict
+  std::string model, input = "-";
+  bool json = false;
+
+  // all
+  int64_t threads = 0;
+  std::string backend = "host";
+};
+
+// Fills `options` and returns true; false if the command line asked for help or the version, which has been printed.
+// Error for anything that is wrong with it.
+bool parse_command_line(int argc, char** argv, Options* options);
+
+}  // namespace tagger

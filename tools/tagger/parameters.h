@@ -1,0 +1,69 @@
+// The network's parameters in the back end's memory, and their optimiser.
+//
+// A mini-batch of a few hundred tokens uses a few hundred of the embedding table's rows (EWT: 350 of 19,676), so a step
+// over the whole table would cost more than the network. The step works on one flat buffer instead, the working set:
+//
+//   [ dense parameters: LSTM, linear | rows of the table that this batch uses ]
+//
+// gather() brings those rows and their optimiser state in, forward and backward use them as their embedding table,
+// step() clips and updates the working set in one go, and scatter() takes the rows back. For Adam, a row's moments
+// therefore rest while its word does not occur (torch.optim.SparseAdam's rule); for SGD nothing differs.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "handles.h"
+#include "network_shape.h"
+#include "random.h"
+
+namespace tagger {
+
+struct OptimizerOptions {
+  enum Kind { kAdam, kSgd } kind = kAdam;
+  double lr = 2e-3;
+  double clip = 0;  // bound on the gradients' norm; 0: no clipping
+};
+
+// As PyTorch begins: table N(0, 1) with row 0 zero, LSTM U(-1/sqrt(H), 1/sqrt(H)), linear U(-1/sqrt(D*H), 1/sqrt(D*H)).
+std::vector<float> initial_parameters(const NetworkShape& shape, Random* random);
+
+class Parameters {
+ public:
+  // max_rows: rows of the table that one batch can use; 0 for a network that does not train.
+  Parameters(const Context& context, const NetworkShape& shape, int64_t max_rows);
+
+  // flat: as in parameter_list.
+  void load(const std::vector<float>& flat);
+  void store(std::vector<float>* flat) const;
+
+  // The dense parameters and their gradients, laid out as in parameter_list.
+  float* dense() const { return working_.get(); }
+  float* dense_gradient() const { return gradient_.get(); }
+  float* table() const { return table_.get(); }
+
+  // Between gather() and step(): the batch's rows and their gradients, [rows, E].
+  float* rows() const { return working_.get() + dense_count_; }
+  float* rows_gradient() const { return gradient_.get() + dense_count_; }
+
+  // ids: different rows of the table. Sets every gradient of the working set to zero.
+  void gather(const std::vector<int64_t>& ids);
+  void step(const OptimizerOptions& options);
+  void scatter();
+
+ private:
+  void copy_rows(const Buffer<float>& from, Buffer<float>* to);
+
+  const Context& context_;
+  NetworkShape shape_;
+  int64_t dense_count_;
+  Buffer<float> table_, table_m_, table_v_;                   // [V, E]
+  Buffer<float> working_, gradient_, working_m_, working_v_;  // [dense | max_rows * E]
+  Buffer<int64_t> ids_, step_;
+  Buffer<double> norm_;
+  Buffer<uint8_t> workspace_;
+  std::vector<int64_t> host_ids_;
+};
+
+}  // namespace tagger

@@ -1,0 +1,39 @@
+// How far training is: a bar on a terminal, a line now and then otherwise. Both go to stderr.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace tagger {
+
+// What a bar or line says; pure, so that it can be tested.
+struct ProgressState {
+  int64_t epoch = 1, epochs = 1;
+  int64_t done = 0, total = 1;  // tokens of this epoch
+  double seconds = 0;           // since the epoch began
+
+  double tokens_per_second() const;
+  double seconds_left() const;  // to the last epoch's end; -1 while nothing is known
+};
+std::string progress_bar(const ProgressState& state);
+std::string progress_line(const ProgressState& state);
+std::string clock_text(double seconds);  // 0:07, 12:34, 1:02:03
+
+class Progress {
+ public:
+  Progress(int64_t epochs, int64_t tokens_per_epoch);
+
+  void start_epoch(int64_t epoch);
+  void update(int64_t tokens_done);
+  void clear();  // takes the bar away, so that a line can be printed
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool terminal_, shown_ = false;
+  ProgressState state_;
+  Clock::time_point start_, last_shown_;
+};
+
+}  // namespace tagger

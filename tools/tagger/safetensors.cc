@@ -1,0 +1,129 @@
+// safetensors, with every size checked against the file's length before it is used.
+// SPDX-License-Identifier: Apache-2.0
+#include "safetensors.h"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "error.h"
+
+namespace tagger {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kLengthBytes = 8;
+// The format's own bound on the header.
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+
+// The model file is read and written as the machine's own float and uint64.
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors is little-endian");
+
+uint64_t unsigned_value(const json& value, const char* what, const std::string& tensor) {
+  if (!value.is_number_unsigned()) fail("{} of tensor \"{}\" is no whole number", what, tensor);
+  return value.get<uint64_t>();
+}
+
+TensorEntry parse_entry(const std::string& name, const json& value) {
+  TensorEntry entry;
+  entry.name = name;
+  if (!value.is_object() || !value.contains("dtype") || !value.contains("shape") || !value.contains("data_offsets"))
+    fail("tensor \"{}\" has no dtype, shape and data_offsets", name);
+  if (value["dtype"] != "F32") fail("tensor \"{}\" is not of dtype F32", name);
+  const json& shape = value["shape"];
+  const json& offsets = value["data_offsets"];
+  if (!shape.is_array() || !offsets.is_array() || offsets.size() != 2)
+    fail("tensor \"{}\" has a shape or data_offsets that is no list", name);
+
+  uint64_t elements = 1;
+  for (const json& dim : shape) {
+    const uint64_t size = unsigned_value(dim, "a dimension", name);
+    constexpr uint64_t kMaxElements = static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) / sizeof(float);
+    if (size > kMaxElements || (size > 0 && elements > kMaxElements / size)) fail("tensor \"{}\" is too large", name);
+    elements *= size;
+    entry.shape.push_back(static_cast<int64_t>(size));
+  }
+  entry.begin = unsigned_value(offsets[0], "an offset", name);
+  entry.end = unsigned_value(offsets[1], "an offset", name);
+  if (entry.end < entry.begin || entry.end - entry.begin != elements * sizeof(float))
+    fail("tensor \"{}\" has offsets that do not fit its shape", name);
+  return entry;
+}
+
+}  // namespace
+
+std::vector<TensorEntry> parse_safetensors_header(std::string_view text, uint64_t data_bytes) {
+  const json header = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!header.is_object()) fail("the header is no JSON object");
+  std::vector<TensorEntry> tensors;
+  for (const auto& [name, value] : header.items())
+    if (name != "__metadata__") tensors.push_back(parse_entry(name, value));
+
+  std::vector<const TensorEntry*> by_offset;
+  for (const TensorEntry& tensor : tensors) by_offset.push_back(&tensor);
+  std::sort(by_offset.begin(), by_offset.end(), [](const TensorEntry* a, const TensorEntry* b) {
+    return a->begin != b->begin ? a->begin < b->begin : a->end < b->end;
+  });
+  uint64_t filled = 0;
+  for (const TensorEntry* tensor : by_offset) {
+    if (tensor->begin != filled) fail("tensor \"{}\" leaves a gap or overlaps another", tensor->name);
+    filled = tensor->end;
+  }
+  if (filled != data_bytes) fail("the tensors need {} bytes of data, the file holds {}", filled, data_bytes);
+  return tensors;
+}
+
+SafetensorsReader::SafetensorsReader(const std::string& path) : file_(path) {
+  try {
+    if (file_.bytes() < kLengthBytes) fail("the file has only {} bytes", file_.bytes());
+    uint64_t header_bytes = 0;
+    file_.read(0, &header_bytes, kLengthBytes);
+    const uint64_t rest = file_.bytes() - kLengthBytes;
+    if (header_bytes > rest) fail("the header has {} bytes, the file only {}", header_bytes, file_.bytes());
+    if (header_bytes > kMaxHeaderBytes) fail("the header has {} bytes, more than the format allows", header_bytes);
+    std::string header(header_bytes, '\0');
+    file_.read(kLengthBytes, header.data(), header_bytes);
+    data_start_ = kLengthBytes + header_bytes;
+    tensors_ = parse_safetensors_header(header, rest - header_bytes);
+  } catch (const Error& error) {
+    fail("{} is no safetensors file of a model: {}", path, error.what());
+  }
+}
+
+const TensorEntry* SafetensorsReader::find(std::string_view name) const {
+  for (const TensorEntry& tensor : tensors_)
+    if (tensor.name == name) return &tensor;
+  return nullptr;
+}
+
+void SafetensorsReader::read(const TensorEntry& tensor, float* data) const {
+  file_.read(data_start_ + tensor.begin, data, tensor.end - tensor.begin);
+}
+
+void write_safetensors(const std::string& path, const std::vector<TensorData>& tensors) {
+  nlohmann::ordered_json header;
+  header["__metadata__"] = {{"format", "pt"}};
+  std::vector<uint64_t> bytes;
+  uint64_t offset = 0;
+  for (const TensorData& tensor : tensors) {
+    uint64_t count = 1;
+    for (int64_t dim : tensor.shape) count *= static_cast<uint64_t>(dim);
+    bytes.push_back(count * sizeof(float));
+    header[tensor.name] = {
+        {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + bytes.back()}}};
+    offset += bytes.back();
+  }
+  // Spaces at the end bring the data to a multiple of 8 bytes, as the format recommends.
+  std::string text = header.dump();
+  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
+  const uint64_t header_bytes = text.size();
+
+  OutputFile file(path);
+  file.write(&header_bytes, kLengthBytes);
+  file.write(text);
+  for (size_t k = 0; k < tensors.size(); ++k) file.write(tensors[k].data, bytes[k]);
+  file.close();
+}
+
+}  // namespace tagger

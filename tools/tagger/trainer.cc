@@ -1,0 +1,86 @@
+// Epochs over a corpus.
+// SPDX-License-Identifier: Apache-2.0
+#include "trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "predictor.h"
+#include "progress.h"
+
+namespace tagger {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Batches whose sentences are sorted by length together. 1 would be plain shuffling.
+constexpr int64_t kPoolBatches = 1;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Share of tokens with the right tag; a tag that training has not seen (kNoTag) is never right.
+double accuracy(Network* network, const Corpus& corpus, int64_t batch) {
+  const std::vector<int64_t> predicted = predict_corpus(network, corpus, batch);
+  int64_t correct = 0;
+  for (size_t n = 0; n < predicted.size(); ++n) correct += predicted[n] == corpus.tag(static_cast<int64_t>(n));
+  return predicted.empty() ? 0 : static_cast<double>(correct) / static_cast<double>(predicted.size());
+}
+
+}  // namespace
+
+std::string log_line(const EpochReport& report) {
+  nlohmann::ordered_json line;
+  line["epoch"] = report.epoch;
+  line["seconds"] = report.seconds;
+  line["tokens_per_s"] = report.tokens_per_s;
+  line["loss"] = report.loss;  // null where it is not finite
+  line["dev"] = report.dev;
+  return line.dump() + '\n';
+}
+
+TrainingResult train_network(Network* network, const Corpus& train, const Corpus& dev, const TrainerSettings& settings,
+                             Random* random, const std::function<int()>& signal,
+                             const std::function<void(const EpochReport&)>& on_epoch) {
+  TrainingResult result;
+  Progress progress(settings.epochs, train.tokens());
+  Batch batch;
+  for (int64_t epoch = 1; epoch <= settings.epochs; ++epoch) {
+    const Clock::time_point start = Clock::now();
+    progress.start_epoch(epoch);
+    const std::vector<int64_t> order = shuffled_order(train, settings.batch, kPoolBatches, random);
+    double loss_sum = 0;
+    int64_t tokens = 0;
+    for (int64_t first = 0; first < train.sentences(); first += settings.batch) {
+      if ((result.signal = signal()) != 0) {
+        progress.clear();
+        return result;
+      }
+      train.fill(order.data() + first, std::min(settings.batch, train.sentences() - first), &batch);
+      loss_sum += network->train(batch, settings.options, random) * static_cast<double>(batch.tokens());
+      tokens += batch.tokens();
+      progress.update(tokens);
+    }
+    EpochReport report;
+    report.epoch = epoch;
+    report.seconds = seconds_since(start);
+    report.tokens_per_s = static_cast<double>(tokens) / std::max(report.seconds, 1e-9);
+    report.loss = tokens > 0 ? loss_sum / static_cast<double>(tokens) : 0;
+    report.dev = accuracy(network, dev, settings.batch);
+    report.best = result.best_epoch == 0 || report.dev > result.best_dev;
+    if (report.best) {
+      result.best_epoch = epoch;
+      result.best_dev = report.dev;
+    }
+    progress.clear();
+    on_epoch(report);
+    result.epochs = epoch;
+    if (settings.patience > 0 && epoch - result.best_epoch >= settings.patience) break;
+  }
+  return result;
+}
+
+}  // namespace tagger

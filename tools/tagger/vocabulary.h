@@ -1,0 +1,45 @@
+// Word forms and tags, each with the number that stands for it in the network.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "conllu.h"
+
+namespace tagger {
+
+class Vocabulary {
+ public:
+  // Rows of the embedding table that stand for no word of their own; word k of the list has row k + kFirstWord.
+  static constexpr int64_t kPadding = 0, kUnknown = 1, kFirstWord = 2;
+  static constexpr int64_t kNoTag = -1;
+
+  // Error if an entry is there twice or not UTF-8, or no tag at all.
+  Vocabulary(std::vector<std::string> words, std::vector<std::string> tags);
+  // Every form and tag of a document, in the order of their first use; tags sorted.
+  static Vocabulary of(const Document& document);
+
+  Vocabulary(Vocabulary&&) = default;
+  Vocabulary& operator=(Vocabulary&&) = default;
+
+  int64_t word_rows() const { return static_cast<int64_t>(words_.size()) + kFirstWord; }
+  int64_t tag_count() const { return static_cast<int64_t>(tags_.size()); }
+  int64_t word_id(std::string_view form) const;  // kUnknown where it is not in the list
+  int64_t tag_id(std::string_view tag) const;    // kNoTag where it is not in the list
+  const std::string& tag(int64_t id) const { return tags_[static_cast<size_t>(id)]; }
+
+  const std::vector<std::string>& words() const { return words_; }
+  const std::vector<std::string>& tags() const { return tags_; }
+
+ private:
+  // The keys are views of the lists' strings: a move keeps those in place, a copy would not and is not offered.
+  using Index = std::unordered_map<std::string_view, int64_t>;
+  std::vector<std::string> words_, tags_;
+  Index word_index_, tag_index_;
+};
+
+}  // namespace tagger
