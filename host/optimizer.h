@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "host/parallel.h"
+#include "host/vector_code.h"
 #include "kernels/core/shapes.h"
 
 namespace varlstm::host {
@@ -23,25 +24,32 @@ namespace varlstm::host {
 constexpr int64_t kStepGrain = 16384;  // elements of one piece of work
 constexpr int64_t kNormBlock = 4096;   // elements of one partial sum
 
+// Runs body(k) for each element k of [0, count) in vector code, on up to `threads` threads.
+template <class Body>
+void for_each_element(int64_t threads, int64_t count, const Body& body) {
+  parallel_ranges(threads, count, kStepGrain, [&](int64_t begin, int64_t end) {
+    run_vectorised([&] {
+#pragma omp simd
+      for (int64_t k = begin; k < end; ++k) body(k);
+    });
+  });
+}
+
 template <class T>
 void sgd_step(int64_t threads, const SgdArgs& args, T* params, const T* grads, T* velocity) {
   const T lr = static_cast<T>(args.lr);
   const T momentum = static_cast<T>(args.momentum);
   const T decay = static_cast<T>(args.weight_decay);
   const bool nesterov = args.nesterov;
-  parallel_ranges(threads, args.count, kStepGrain, [&](int64_t begin, int64_t end) {
-    if (!velocity) {
-#pragma omp simd
-      for (int64_t k = begin; k < end; ++k) params[k] -= lr * (grads[k] + decay * params[k]);
-      return;
-    }
-#pragma omp simd
-    for (int64_t k = begin; k < end; ++k) {
-      const T g = grads[k] + decay * params[k];
-      const T speed = momentum * velocity[k] + g;
-      velocity[k] = speed;
-      params[k] -= lr * (nesterov ? g + momentum * speed : speed);
-    }
+  if (!velocity) {
+    for_each_element(threads, args.count, [=](int64_t k) { params[k] -= lr * (grads[k] + decay * params[k]); });
+    return;
+  }
+  for_each_element(threads, args.count, [=](int64_t k) {
+    const T g = grads[k] + decay * params[k];
+    const T speed = momentum * velocity[k] + g;
+    velocity[k] = speed;
+    params[k] -= lr * (nesterov ? g + momentum * speed : speed);
   });
 }
 
@@ -57,17 +65,14 @@ void adam_step(int64_t threads, const AdamArgs& args, T* params, const T* grads,
   const T root_correction = static_cast<T>(1 / std::sqrt(1 - std::pow(args.beta2, steps)));
   const T shrink = static_cast<T>(args.decoupled ? 1 - args.lr * args.weight_decay : 1);
   const T decay = static_cast<T>(args.decoupled ? 0 : args.weight_decay);
-  parallel_ranges(threads, args.count, kStepGrain, [&](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t k = begin; k < end; ++k) {
-      const T p = params[k] * shrink;
-      const T g = grads[k] + decay * p;
-      const T first = m[k] + one_minus_beta1 * (g - m[k]);
-      const T second = beta2 * v[k] + one_minus_beta2 * (g * g);
-      m[k] = first;
-      v[k] = second;
-      params[k] = p - rate * (first / (std::sqrt(second) * root_correction + eps));
-    }
+  for_each_element(threads, args.count, [=](int64_t k) {
+    const T p = params[k] * shrink;
+    const T g = grads[k] + decay * p;
+    const T first = m[k] + one_minus_beta1 * (g - m[k]);
+    const T second = beta2 * v[k] + one_minus_beta2 * (g * g);
+    m[k] = first;
+    v[k] = second;
+    params[k] = p - rate * (first / (std::sqrt(second) * root_correction + eps));
   });
 }
 
@@ -114,10 +119,7 @@ void clip_grads(int64_t threads, int64_t count, double max_norm, double norm, T*
   const double ratio = max_norm / (norm + 1e-6);
   if (ratio >= 1) return;
   const T factor = static_cast<T>(ratio);
-  parallel_ranges(threads, count, kStepGrain, [&](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t k = begin; k < end; ++k) grads[k] *= factor;
-  });
+  for_each_element(threads, count, [=](int64_t k) { grads[k] *= factor; });
 }
 
 }  // namespace varlstm::host
