@@ -224,12 +224,9 @@ TEST(BatchPlan, ClampsBadLengthsInTheBackEndsMemoryAndSaysSo) {
   const Context context = make_context();
   const Batch batch = make_batch(context.get(), {}, {5, 4, 10});
   const ClampCase cases[] = {
-      {{2, 4, 0}, {2, 4, 0}, -1},
-      {{2, -3, 1}, {2, 0, 1}, 1},
-      {{2, 3, 9}, {2, 3, 4}, 2},
-      {{4, 4, 4, 1}, {4, 4, 2, 0}, 2},
-      {{4, 4, 2, 0}, {4, 4, 2, 0}, -1},
-      {{INT64_MAX, INT64_MIN, INT64_MAX, 4, 4}, {4, 0, 4, 2, 0}, 0},
+      {{2, 4, 0}, {2, 4, 0}, -1},       {{2, -3, 1}, {2, 0, 1}, 1},
+      {{2, 3, 9}, {2, 3, 4}, 2},        {{4, 4, 4, 1}, {4, 4, 2, 0}, 2},
+      {{4, 4, 2, 0}, {4, 4, 2, 0}, -1}, {{INT64_MAX, INT64_MIN, INT64_MAX, 4, 4}, {4, 0, 4, 2, 0}, 0},
   };
   for (const ClampCase& c : cases) {
     SCOPED_TRACE(to_string(c.given));

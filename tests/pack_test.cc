@@ -74,8 +74,8 @@ std::vector<T> run_pack(varlstm_ctx* context, const PackCase& c, const std::vect
   const Batch batch = make_batch(context, c.lengths);
   const Buffer<T> src(context, source);
   Buffer<T> packed(context, c.tokens() * c.features);
-  REQUIRE_OK(varlstm_pack(batch.get(), kDType<T>, c.layout, c.padded_len, c.features, src.data(), packed.data(),
-                          nullptr));
+  REQUIRE_OK(
+      varlstm_pack(batch.get(), kDType<T>, c.layout, c.padded_len, c.features, src.data(), packed.data(), nullptr));
   return packed.get();
 }
 
@@ -137,8 +137,7 @@ TEST(Pack, PadsWithInfinityAndNan) {
   EXPECT_TRUE(bitwise_equal(run_unpack<float>(context.get(), c, -infinity, {1, 2, 3}),
                             spread<float>(c, {1, 2, 3}, -std::numeric_limits<float>::infinity())));
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  EXPECT_TRUE(
-      all_close(run_unpack<double>(context.get(), c, nan, {1, 2, 3}), spread<double>(c, {1, 2, 3}, nan), 0, 0));
+  EXPECT_TRUE(all_close(run_unpack<double>(context.get(), c, nan, {1, 2, 3}), spread<double>(c, {1, 2, 3}, nan), 0, 0));
 }
 
 // <pack(x), g> = <x, pack_backward(g)> and <unpack(z), s> = <z, unpack_backward(s)>, with NaN in every padded input.
