@@ -539,7 +539,8 @@ VARLSTM_API int32_t varlstm_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t c
                                       void* workspace, int64_t workspace_bytes, void* stream);
 
 /* The same, and then grads *= min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_. `norm` is the norm
- * before clipping. A norm that is NaN or infinite leaves no gradient finite, as there. */
+ * before clipping. A norm that is NaN makes every gradient NaN; one that is infinite makes the finite ones 0, the rest
+ * NaN, as there. */
 VARLSTM_API int32_t varlstm_clip_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t count, double max_norm, void* grads,
                                            double* norm, void* workspace, int64_t workspace_bytes, void* stream);
 
