@@ -54,11 +54,14 @@ def ewt_lengths():
 
 
 def draw_batches(lengths, batch):
-    """Batches of `batch` sentences: about 16 sentences in all, at least one batch, near the mean length of the text."""
+    """Batches of `batch` sentences: about 16 sentences in all, at least one batch, near the mean length of the text.
+
+    Longest first, because torch's sort leaves the order of equal lengths open, and h_n could not be compared.
+    """
     mean = statistics.fmean(lengths)
     draw = random.Random(batch)
     count = max(1, 16 // batch)
-    candidates = [[draw.choices(lengths, k=batch) for _ in range(count)] for _ in range(20)]
+    candidates = [[sorted(draw.choices(lengths, k=batch), reverse=True) for _ in range(count)] for _ in range(20)]
     return min(candidates, key=lambda batches: abs(sum(map(sum, batches)) / (count * batch) - mean))
 
 
@@ -154,6 +157,10 @@ def compare(theirs, ours, packs, dys, where):
 
 
 def time_runs(side, repeats, *arguments):
+    """Seconds of one run, after threads of the side before have gone to sleep; a short one is warmed up first."""
+    time.sleep(0.04)
+    if repeats > 1:
+        side.run(*arguments)
     start = time.perf_counter()
     for _ in range(repeats):
         side.run(*arguments)
@@ -161,19 +168,23 @@ def time_runs(side, repeats, *arguments):
 
 
 def time_cell(sides, packs, dys, mode, seconds):
-    """Seconds of a run over all batches: {side: {threads: [measurements]}}, taken in turns."""
+    """Seconds of a run over all batches: {side: {threads: [measurements]}}, taken in turns.
+
+    From the third round on, a number of threads at which its side is half as fast as at the other is left out.
+    """
     measured = {name: {threads: [] for threads in THREADS} for name in sides}
     repeats = {}
     end = time.perf_counter() + seconds
     rounds = 0
     while rounds < 3 or (time.perf_counter() < end and rounds < 40):
         for name, side in sides.items():
-            for threads in THREADS:
+            for threads, times in measured[name].items():
+                if rounds >= 2 and min(times) > 2 * min(map(min, measured[name].values())):
+                    continue
                 side.set_threads(threads)
-                if (name, threads) not in repeats:  # warm up, and measure for at least 20 ms at a time
-                    side.run(packs, dys, mode)
+                if (name, threads) not in repeats:  # a measurement takes at least 20 ms
                     repeats[name, threads] = max(1, round(0.02 / time_runs(side, 1, packs, dys, mode)))
-                measured[name][threads].append(time_runs(side, repeats[name, threads], packs, dys, mode))
+                times.append(time_runs(side, repeats[name, threads], packs, dys, mode))
         rounds += 1
     return measured
 
@@ -189,8 +200,7 @@ def run_cell(library, blas, lengths, size, batch, seconds):
     batches = draw_batches(lengths, batch)
     theirs = TorchSide(blas, size)
     ours = OurSide(library, size, theirs.model, batches)
-    packs = [pack_sequence([torch.randn(length, size) for length in lengths_of], enforce_sorted=False)
-             for lengths_of in batches]
+    packs = [pack_sequence([torch.randn(length, size) for length in lengths_of]) for lengths_of in batches]
     packs = [PackedSequence(pack.data.requires_grad_(), *pack[1:]) for pack in packs]
     dys = [torch.randn(pack.data.shape) for pack in packs]
     compare(theirs, ours, packs, dys, f"H = {size}, B = {batch}")
@@ -207,7 +217,7 @@ def run_cell(library, blas, lengths, size, batch, seconds):
             "torch_tokens_per_s": tokens / torch_s, "torch_threads": torch_threads,
             "varlstm_tokens_per_s": tokens / our_s, "varlstm_threads": our_threads,
             "ratio": torch_s / our_s, "ratio_of_medians": torch_median / our_median,
-            "varlstm_gflops": operations / our_s / 1e9, "rounds": len(measured["torch"][1])})
+            "varlstm_gflops": operations / our_s / 1e9, "rounds": max(map(len, measured["torch"].values()))})
         row = rows[-1]
         print(f"{mode:17} H {size:5} B {batch:3}: torch {row['torch_tokens_per_s']:9.0f} tokens/s "
               f"({torch_threads} threads), varlstm {row['varlstm_tokens_per_s']:9.0f} ({our_threads}), "
@@ -265,7 +275,7 @@ def main():
     parser.add_argument("--library", default=os.path.join(ROOT, "build", "lib", "libvarlstm.so"))
     parser.add_argument("--hidden", type=numbers, default=[100, 128, 256, 512, 1024], help="H and I")
     parser.add_argument("--batch", type=numbers, default=[1, 16, 64], help="B")
-    parser.add_argument("--seconds", type=float, default=8.0, help="for each pass of each cell, at least three rounds")
+    parser.add_argument("--seconds", type=float, default=6.0, help="for each pass of each cell, at least three rounds")
     parser.add_argument("--out", default=os.path.join(ROOT, "bench", "results", "cpu"), help="folder; '' writes nothing")
     options = parser.parse_args()
     if not os.path.exists(options.library):

@@ -12,6 +12,7 @@ i32, i64, u64, ptr = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint64, ctypes.c_v
 SIGNATURES = {
     "varlstm_ctx_create": [i32, i32, ptr],
     "varlstm_ctx_set_i64": [ptr, i32, i64],
+    "varlstm_zero": [ptr, ptr, i64, ptr],
     "varlstm_batch_create": [ptr, i64, i64, i64, ptr],
     "varlstm_batch_set_lengths": [ptr, ptr, i64, i32, ptr],
     "varlstm_rnn_create": [ptr, i32, i64, i64, i64, ptr],
@@ -89,7 +90,7 @@ class Batch:
         if self.dx is None:
             self.dx = torch.empty_like(x)
         self.forward(x, SAVE)
-        lstm.dparams.zero_()
+        lstm.call("varlstm_zero", lstm.ctx, address(lstm.dparams), 4 * lstm.dparams.numel(), None)
         lstm.call("varlstm_rnn_backward", lstm.rnn, self.handle, address(lstm.params), address(x), None, None,
                   address(self.y), address(dy), None, None, address(self.dx), None, None, address(lstm.dparams),
                   address(workspace), workspace.numel(), address(reserve), reserve.numel(), None)
