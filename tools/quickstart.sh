@@ -30,9 +30,13 @@ step "Evaluating it"
 show $tagger eval --model $model $data/dev.conllu
 
 step "Tagging a sentence"
-printf '1\tThe\t_\t_\t_\t_\t_\t_\t_\t_\n2\tdog\t_\t_\t_\t_\t_\t_\t_\t_\n3\tread\t_\t_\t_\t_\t_\t_\t_\t_\n' \
-  > build/quickstart-sentence.conllu
-printf '4\tthat\t_\t_\t_\t_\t_\t_\t_\t_\n5\tbook\t_\t_\t_\t_\t_\t_\t_\t_\n\n' >> build/quickstart-sentence.conllu
-show $tagger predict --model $model build/quickstart-sentence.conllu
+sentence=build/quickstart-sentence.conllu
+number=0
+for word in The farmer walked across the bridge .; do
+  number=$((number + 1))
+  printf '%d\t%s\t_\t_\t_\t_\t_\t_\t_\t_\n' $number $word
+done >$sentence
+echo >>$sentence
+show $tagger predict --model $model $sentence
 
 step "Done: the library is build/lib/libvarlstm.so, the tagger $tagger; run the tests with: sh tools/test.sh"

@@ -1,6 +1,6 @@
 // Demo, first part: three padded sentences of lengths 7, 2 and 2 through embedding -> pack -> LSTM -> unpack -> linear
-// -> log-softmax -> NLL that masks the padding, and back. Every step is one call of the C ABI. SPDX-License-Identifier:
-// Apache-2.0
+// -> log-softmax -> NLL that masks the padding, and back. Every step is one call of the C ABI.
+// SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include <algorithm>
