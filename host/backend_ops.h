@@ -1,5 +1,6 @@
 // The operations of the host's table: each chooses the scalar and calls its host/<op>.h. Signatures as in
-// capi/backend.h. SPDX-License-Identifier: Apache-2.0
+// capi/backend.h.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>

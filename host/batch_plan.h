@@ -9,7 +9,8 @@
 //
 // b_l is also the first rank of the sequences of length l, so one table of counts, kept in step_offsets while the plan
 // is built, gives a stable counting sort in O(B + T) steps and no allocation. Sequences of length 0 take the last
-// ranks. Mirrored by kernels/pack. SPDX-License-Identifier: Apache-2.0
+// ranks. Mirrored by kernels/pack.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <algorithm>

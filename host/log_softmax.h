@@ -4,7 +4,8 @@
 //   backward  dx <- dy - exp(y) * sum_c dy
 //
 // The sums run in double. In place (y = x, dx = dy) is allowed: each row is read before it is written. A NaN stays in
-// its row. Mirrored by kernels/log_softmax. SPDX-License-Identifier: Apache-2.0
+// its row. Mirrored by kernels/log_softmax.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <algorithm>

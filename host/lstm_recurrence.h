@@ -9,7 +9,8 @@
 //
 // A team shares the work either by sequences (each member walks alone, no barrier) or by hidden units (each member's
 // slice of W_hh stays in its cache; a barrier ends each step). Every element is the same chain of operations either
-// way. SPDX-License-Identifier: Apache-2.0
+// way.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>

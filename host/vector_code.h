@@ -1,5 +1,6 @@
 // Vector code chosen at run time: the library is built for any x86-64 or aarch64, and a loop that the compiler turns
-// into vector code runs in twice as wide vectors where the CPU has AVX2. SPDX-License-Identifier: Apache-2.0
+// into vector code runs in twice as wide vectors where the CPU has AVX2.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 namespace varlstm::host {

@@ -63,8 +63,9 @@ check_includes() {
 check_text() {
   grep -nE '(^|[^A-Za-z0-9_])(asm|__asm|__asm__)( +(volatile|__volatile__|goto))* *\(' /dev/null \
     $(sources . | grep -v '^kernels/arch/') | report "asm stands only in kernels/arch"
-  grep -L 'SPDX-License-Identifier: Apache-2.0' $(sources .) $(find tools cmake -name '*.sh' -o -name '*.cmake') |
-    report "the licence line is missing"
+  grep -LE '^(//|#| \*|/\*) SPDX-License-Identifier: Apache-2\.0( \*/)?$' $(sources .) \
+    $(find tools cmake -name '*.sh' -o -name '*.cmake') |
+    report "a line «SPDX-License-Identifier: Apache-2.0» is missing"
 }
 
 check_format() {
