@@ -100,7 +100,6 @@ void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
         product.lda = (carried ? p.ldy : p.units) * set.stride;
         product.panel = p.panels + panel * panel_size;
         product.vectors = kPanelVectors;
-        product.last_lanes = static_cast<int>(kernel.lanes);
         product.c = p.gates + row * 4 * p.units + unit;
         product.ldc = 4 * p.units * set.stride;
         product.vector_stride = p.units;
@@ -169,7 +168,6 @@ void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, co
   product.k = p.hidden;
   product.lda = 4 * p.units * set.stride;
   product.vectors = panel.columns.vectors;
-  product.last_lanes = static_cast<int>(kernel.lanes);
   product.c = p.dh + set.first * p.units + panel.unit;
   product.ldc = p.units * set.stride;
   product.vector_stride = kernel.lanes;

@@ -30,6 +30,16 @@ void parallel_for(int64_t threads, int64_t pieces, const Body& body) {
   for (int64_t k = 0; k < pieces; ++k) body(k);
 }
 
+// The same for equal pieces that write side by side: each thread takes neighbouring ones, so that two threads do not
+// write to one cache line at a time.
+template <class Body>
+void parallel_for_neighbours(int64_t threads, int64_t pieces, const Body& body) {
+  const int used = thread_count(threads, pieces);
+  if (used == 1) return parallel_for(1, pieces, body);
+#pragma omp parallel for num_threads(used) schedule(static)
+  for (int64_t k = 0; k < pieces; ++k) body(k);
+}
+
 // Calls body(begin, end) for consecutive ranges of fixed size `grain` that cover [0, count).
 template <class Body>
 void parallel_ranges(int64_t threads, int64_t count, int64_t grain, const Body& body) {

@@ -10,6 +10,9 @@ namespace varlstm::host {
 // A panel holds up to this many vectors of output columns. For gates, vector v holds gate v of `lanes` hidden units.
 inline constexpr int kPanelVectors = 4;
 
+// The widest vector of any instruction set.
+inline constexpr int64_t kMaxVectorBytes = 64;
+
 // Hidden units are padded to a multiple of this in internal buffers, on every instruction set alike.
 inline constexpr int64_t kUnitTile = 16;
 
@@ -21,7 +24,6 @@ struct PanelProduct {
   int64_t lda;
   const T* panel;  // [k, vectors, lanes]
   int vectors;     // 1 .. kPanelVectors
-  int last_lanes;  // valid columns of the last vector, 1 .. lanes
   const T* init;   // [vectors, lanes]: the sums start from it; null: from what c holds
   T* c;            // element (r, v, lane) at c[r * ldc + v * vector_stride + lane]
   int64_t ldc;

@@ -35,10 +35,10 @@ inline void product_tile(const PanelProduct<T>& p, int64_t row, int64_t k_begin,
   const bool from_init = p.init != nullptr && k_begin == 0;
   for (int r = 0; r < Rows; ++r)
     for (int v = 0; v < Vectors; ++v)
-      sum[r][v] = from_init ? load<T, Lanes>(p.init + v * Lanes)
-                            : load_lanes<T, Lanes>(c + r * p.ldc + v * p.vector_stride,
-                                                   v + 1 == Vectors ? p.last_lanes : Lanes);
+      sum[r][v] = from_init ? load<T, Lanes>(p.init + v * Lanes) : load<T, Lanes>(c + r * p.ldc + v * p.vector_stride);
   const T* const a = p.a + row * p.lda;
+  for (int r = Rows; r < 2 * Rows; ++r)  // the next tile's rows
+    for (int64_t k = k_begin; k < k_end; k += 64 / sizeof(T)) __builtin_prefetch(a + r * p.lda + k);
   const T* w = p.panel + k_begin * Vectors * Lanes;
   for (int64_t k = k_begin; k < k_end; ++k, w += Vectors * Lanes) {
     // The shorter side is held in registers while the longer one passes.
@@ -59,8 +59,7 @@ inline void product_tile(const PanelProduct<T>& p, int64_t row, int64_t k_begin,
     }
   }
   for (int r = 0; r < Rows; ++r)
-    for (int v = 0; v < Vectors; ++v)
-      store_lanes<T, Lanes>(c + r * p.ldc + v * p.vector_stride, sum[r][v], v + 1 == Vectors ? p.last_lanes : Lanes);
+    for (int v = 0; v < Vectors; ++v) store<T, Lanes>(c + r * p.ldc + v * p.vector_stride, sum[r][v]);
 }
 
 // Tiles of Rows rows, and smaller ones for what is left over.
