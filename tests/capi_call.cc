@@ -1,0 +1,101 @@
+// Calls as data, and the functions that varlstm.h declares.
+// SPDX-License-Identifier: Apache-2.0
+#include "capi_call.h"
+
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <stdexcept>
+
+namespace varlstm_test {
+namespace {
+
+std::string header_without_comments() {
+  const std::string path = std::string(VARLSTM_TEST_DIR) + "/../capi/include/varlstm.h";
+  std::ifstream file(path);
+  if (!file) throw std::runtime_error("cannot read " + path);
+  std::stringstream content;
+  content << file.rdbuf();
+  std::string text = content.str();
+  for (size_t begin = text.find("/*"); begin != std::string::npos; begin = text.find("/*")) {
+    text.erase(begin, text.find("*/", begin) + 2 - begin);
+  }
+  return text;
+}
+
+// "const void* x, int64_t count" -> x, count; "void" -> none.
+std::vector<std::string> parameter_names(const std::string& list) {
+  std::vector<std::string> names;
+  static const std::regex kName(R"(([A-Za-z_0-9]+)\s*(,|$))");
+  for (std::sregex_iterator match(list.begin(), list.end(), kName), end; match != end; ++match) {
+    if ((*match)[1] != "void") names.push_back((*match)[1]);
+  }
+  return names;
+}
+
+std::vector<HeaderFunction> parse_header() {
+  const std::string text = header_without_comments();
+  static const std::regex kFunction(R"(VARLSTM_API\s+[a-z0-9_ *]*?(varlstm_[a-z0-9_]+)\(([^)]*)\)\s*;)");
+  std::vector<HeaderFunction> functions;
+  for (std::sregex_iterator match(text.begin(), text.end(), kFunction), end; match != end; ++match) {
+    functions.push_back({(*match)[1], parameter_names((*match)[2])});
+  }
+  return functions;
+}
+
+}  // namespace
+
+const std::vector<HeaderFunction>& header_functions() {
+  static const std::vector<HeaderFunction> functions = parse_header();
+  return functions;
+}
+
+void Call::find_names() {
+  for (const HeaderFunction& function : header_functions()) {
+    if (function.name == function_) names_ = function.parameters;
+  }
+  if (names_.empty()) throw std::runtime_error("varlstm.h does not declare " + function_);
+}
+
+Argument& Call::argument(const std::string& name) {
+  for (Argument& argument : arguments_) {
+    if (argument.name == name) return argument;
+  }
+  throw std::runtime_error(function_ + " has no parameter " + name);
+}
+
+Call& Call::optional(std::initializer_list<const char*> names) {
+  for (const char* name : names) argument(name).may_be_null = true;
+  return *this;
+}
+
+Call& Call::any_value(std::initializer_list<const char*> names) {
+  for (const char* name : names) argument(name).any_value = true;
+  return *this;
+}
+
+Call& Call::unaligned(std::initializer_list<const char*> names) {
+  for (const char* name : names) argument(name).alignment = 1;
+  return *this;
+}
+
+Call& Call::in_place(const char* a, const char* b) {
+  in_place_pairs_.insert({a, b});
+  in_place_pairs_.insert({b, a});
+  return *this;
+}
+
+Call& Call::bad(const char* name, int64_t value, int32_t status, const std::string& text) {
+  argument(name);
+  const std::string named = std::string(name) + " = " + std::to_string(value);
+  bad_values_.push_back({name, false, value, 0.0, status, text.empty() ? named : text});
+  return *this;
+}
+
+Call& Call::bad_real(const char* name, double value, const std::string& text) {
+  argument(name);
+  bad_values_.push_back({name, true, 0, value, VARLSTM_ERROR_INVALID_ARGUMENT, text});
+  return *this;
+}
+
+}  // namespace varlstm_test

@@ -1,0 +1,43 @@
+// A back end that computes nothing: it notes what it is called with, and fails when told to.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "capi/backend.h"
+
+namespace varlstm_test {
+
+struct FakeBackend {
+  int64_t calls = 0;      // of functions that do work; queries of sizes do not count
+  std::string last_call;  // name of the last such function
+
+  // The next function of this name returns `status`, or throws where the status is kThrowBadAlloc or kThrowOther.
+  std::string fail_in;
+  int32_t fail_with = VARLSTM_OK;
+  static constexpr int32_t kThrowBadAlloc = -1;
+  static constexpr int32_t kThrowOther = -2;
+
+  int32_t devices = 1;
+  int64_t live = 0;  // states, plans and memory not freed yet
+
+  // Arguments of the last call that had such.
+  std::optional<varlstm::PackArgs> pack;
+  std::optional<varlstm::RnnImportArgs> rnn_import;
+  std::optional<varlstm::RnnForwardArgs> rnn_forward;
+  std::optional<varlstm::RnnBackwardArgs> rnn_backward;
+  std::optional<varlstm::EmbeddingArgs> embedding;
+  std::optional<varlstm::LinearArgs> linear;
+  std::optional<varlstm::LossArgs> loss;
+  std::optional<varlstm::SgdArgs> sgd;
+  std::optional<varlstm::AdamArgs> adam;
+  double max_norm = 0;
+  double pad_value = 0;
+  int64_t padding_idx = 0;
+};
+
+FakeBackend& fake_backend();
+
+}  // namespace varlstm_test
