@@ -57,7 +57,7 @@ int32_t check_magic(const char* name, const char* type, const Handle* handle, ui
 int32_t check_alive(const varlstm_ctx* ctx) {
   if (!ctx->dead.load()) return VARLSTM_OK;
   return set_error(VARLSTM_ERROR_DEAD_CONTEXT,
-                   "ctx = %p died of an earlier error of its device: only destroy calls work",
+                   "ctx = %p died of an earlier error of its device: only destroy and free work",
                    static_cast<const void*>(ctx));
 }
 
@@ -191,7 +191,7 @@ int32_t backend_error(const varlstm_ctx* ctx, const char* call, int32_t status) 
       return set_error(status, "the %s back end does not support this %s", backend, call);
     case VARLSTM_ERROR_DEAD_CONTEXT:
       ctx->dead.store(true);
-      return set_error(status, "ctx = %p died in %s of the %s back end: only destroy calls work",
+      return set_error(status, "ctx = %p died in %s of the %s back end: only destroy and free work",
                        static_cast<const void*>(ctx), call, backend);
     default:
       return set_error(status, "%s of the %s back end failed with %s", call, backend, varlstm_status_name(status));

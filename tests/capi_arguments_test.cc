@@ -35,19 +35,6 @@ bool is_byte_count(const Argument& argument) {
   return argument.name == "workspace_bytes" || argument.name == "reserve_bytes";
 }
 
-// Handles that a create call gave.
-void destroy_outputs(Call& call) {
-  if (call.function() == "varlstm_ctx_create") {
-    EXPECT_OK(varlstm_ctx_destroy(*static_cast<varlstm_ctx**>(call.argument("ctx").pointer)));
-  } else if (call.function() == "varlstm_batch_create") {
-    EXPECT_OK(varlstm_batch_destroy(*static_cast<varlstm_batch**>(call.argument("batch").pointer)));
-  } else if (call.function() == "varlstm_rnn_create") {
-    EXPECT_OK(varlstm_rnn_destroy(*static_cast<varlstm_rnn**>(call.argument("rnn").pointer)));
-  } else if (call.function() == "varlstm_loss_create") {
-    EXPECT_OK(varlstm_loss_destroy(*static_cast<varlstm_loss**>(call.argument("loss").pointer)));
-  }
-}
-
 // A buffer of no bytes (a workspace that is not needed, say) is never looked at.
 bool is_empty(const World& world, const Argument& argument) {
   return argument.pointer != nullptr && world.back.bytes_at(argument.pointer) == 0 &&
@@ -81,7 +68,7 @@ class Arguments : public ::testing::TestWithParam<Entry> {
     change(world, call);
     const int32_t status = call.run();
     EXPECT_OK(status);
-    if (status == VARLSTM_OK) destroy_outputs(call);
+    if (status == VARLSTM_OK) destroy_created(call);
   }
 
   static void set_pointer(Call& call, const std::string& name, const void* pointer) {

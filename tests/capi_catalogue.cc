@@ -510,4 +510,16 @@ const std::vector<Entry>& catalogue() {
   return list;
 }
 
+void destroy_created(Call& call) {
+  if (call.function() == "varlstm_ctx_create") {
+    EXPECT_OK(varlstm_ctx_destroy(*static_cast<varlstm_ctx**>(call.argument("ctx").pointer)));
+  } else if (call.function() == "varlstm_batch_create") {
+    EXPECT_OK(varlstm_batch_destroy(*static_cast<varlstm_batch**>(call.argument("batch").pointer)));
+  } else if (call.function() == "varlstm_rnn_create") {
+    EXPECT_OK(varlstm_rnn_destroy(*static_cast<varlstm_rnn**>(call.argument("rnn").pointer)));
+  } else if (call.function() == "varlstm_loss_create") {
+    EXPECT_OK(varlstm_loss_destroy(*static_cast<varlstm_loss**>(call.argument("loss").pointer)));
+  }
+}
+
 }  // namespace varlstm_test

@@ -23,4 +23,7 @@ inline void PrintTo(const Entry& entry, std::ostream* out) {
 
 const std::vector<Entry>& catalogue();
 
+// Destroys the handle that a create call has given; nothing for other calls.
+void destroy_created(Call& call);
+
 }  // namespace varlstm_test
