@@ -12,7 +12,7 @@
 #include "support/check_status.h"
 
 #ifdef VARLSTM_TEST_FAKE_BACKEND
-#include "capi_fake_backend.h"
+#include "support/fake_backend.h"
 #endif
 
 namespace varlstm_test {

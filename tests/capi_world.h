@@ -74,17 +74,23 @@ class World {
     REQUIRE_OK(varlstm_rnn_destroy(destroyed_rnn));
     REQUIRE_OK(varlstm_batch_destroy(destroyed_batch));
     REQUIRE_OK(varlstm_ctx_destroy(destroyed_ctx));
+    losses_.pop_back();
+    rnns_.pop_back();
+    batches_.pop_back();
+    ctxs_.pop_back();
   }
 
-  // What a test destroyed itself is refused here, so only the contexts' own destruction is expected to work.
+  // A handle that the test has just destroyed itself is refused here; the two contexts must go in any case, which shows
+  // that nothing made from them is left.
   ~World() {
     for (varlstm_loss* handle : losses_) varlstm_loss_destroy(handle);
     for (varlstm_rnn* handle : rnns_) varlstm_rnn_destroy(handle);
     for (varlstm_batch* handle : batches_) varlstm_batch_destroy(handle);
     EXPECT_OK(varlstm_free(ctx, back.begin()));
-    EXPECT_OK(varlstm_ctx_destroy(ctx));
-    EXPECT_OK(varlstm_ctx_destroy(other_ctx));
-    for (varlstm_ctx* handle : ctxs_) varlstm_ctx_destroy(handle);
+    for (varlstm_ctx* handle : ctxs_) {
+      const int32_t status = varlstm_ctx_destroy(handle);
+      EXPECT_TRUE(status == VARLSTM_OK || (handle != ctx && handle != other_ctx)) << varlstm_last_error();
+    }
   }
 
   World(const World&) = delete;

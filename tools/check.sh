@@ -54,8 +54,8 @@ check_includes() {
     only "($room|kernels/core|kernels/arch)/$header" $(sources "$room") |
       report "$room may include itself, kernels/core and kernels/arch"
   done
-  only "capi/include/varlstm\.h|tests/support/$header" $(sources tests | grep '^tests/capi_') |
-    report "tests/capi_* sees only varlstm.h and tests/support"
+  only "capi/include/varlstm\.h|tests/support/$header|tests/capi_$header" $(sources tests | grep '^tests/capi_') |
+    report "tests/capi_* sees only varlstm.h, tests/support and tests/capi_*.h"
   only "capi/include/varlstm\.h|tools/[a-z0-9_/]+\.h" $(sources tools) | report "tools may include varlstm.h and tools"
   only "capi/include/varlstm\.h|bench/$header" $(sources bench) | report "bench may include varlstm.h and bench"
 }

@@ -120,7 +120,7 @@ enum varlstm_status {
   VARLSTM_ERROR_BUFFER_TOO_SMALL = 4, /* workspace or reserve; the text names the bytes needed */
   VARLSTM_ERROR_INVALID_HANDLE = 5,   /* NULL, destroyed, or of another kind */
   VARLSTM_ERROR_BACKEND = 6,          /* a call of the back end's runtime failed; the text names the call */
-  VARLSTM_ERROR_DEAD_CONTEXT = 7,     /* an earlier error of the device killed the context: only destroy and free work */
+  VARLSTM_ERROR_DEAD_CONTEXT = 7,     /* an earlier error of the device killed it: only destroy and free still work */
   VARLSTM_ERROR_INTERNAL = 8          /* a defect of the library: please report it */
 };
 

@@ -1,6 +1,6 @@
 // What reaches the back end, and what becomes of its answers: over a back end that only takes notes.
 // SPDX-License-Identifier: Apache-2.0
-#include "capi_fake_backend.h"
+#include "support/fake_backend.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // A back end that computes nothing, linked in place of the host's and of CUDA's.
 // SPDX-License-Identifier: Apache-2.0
-#include "capi_fake_backend.h"
+#include "support/fake_backend.h"
 
 #include <cstring>
 #include <new>
