@@ -1,0 +1,212 @@
+// The library's LSTM against the naive one of support/lstm_reference.h: outputs and gradients, in double and float.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "support/compare.h"
+#include "support/gradcheck.h"
+#include "support/lstm_reference.h"
+#include "support/lstm_runner.h"
+
+namespace varlstm_test {
+namespace {
+
+template <class T>
+double largest(const std::vector<T>& values) {
+  double largest = 0.0;
+  for (const T value : values) largest = std::max(largest, std::fabs(static_cast<double>(value)));
+  return largest;
+}
+
+template <class T>
+double largest_error(const std::vector<T>& actual, const std::vector<double>& expected) {
+  double largest = 0.0;
+  for (size_t k = 0; k < expected.size(); ++k) {
+    const double error = std::fabs(static_cast<double>(actual[k]) - expected[k]);
+    largest = error <= largest ? largest : error;  // a NaN gets through
+  }
+  return largest;
+}
+
+// One tensor in float: its error may be twice that of the naive reference in float, both against double, plus a floor
+// of a few roundings of the largest element, because in a short chain the reference may be exact by luck.
+::testing::AssertionResult float_close(const std::vector<float>& actual, const std::vector<float>& naive,
+                                       const std::vector<double>& expected) {
+  if (actual.size() != expected.size()) {
+    return ::testing::AssertionFailure() << actual.size() << " elements, expected " << expected.size();
+  }
+  const double floor = 8.0 * std::numeric_limits<float>::epsilon() * largest(expected);
+  const double allowed = 2.0 * largest_error(naive, expected) + floor;
+  const double error = largest_error(actual, expected);
+  if (error <= allowed) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << "error " << error << ", allowed " << allowed << " (naive "
+                                       << largest_error(naive, expected) << ", floor " << floor << ")";
+}
+
+// Relative to the tensor's largest element: an element that cancels to almost nothing keeps its terms' rounding.
+::testing::AssertionResult double_close(const std::vector<double>& actual, const std::vector<double>& expected) {
+  return all_close(actual, expected, 0.0, 1e-12 * largest(expected));
+}
+
+struct Shape {
+  RnnOptions options;
+  std::vector<int64_t> lengths;
+  bool states;
+};
+
+// Small ones with every kind of lengths, and some that reach the fast paths' full tiles and their remainders.
+std::vector<Shape> shapes(Random& random) {
+  std::vector<Shape> list;
+  for (const LengthKind kind : kLengthKinds) {
+    for (int variant = 0; variant < 8; ++variant) {
+      RnnOptions options;
+      options.input = random.integer(1, 20);
+      options.hidden = random.integer(1, 24);
+      options.layers = random.integer(1, 3);
+      options.bidirectional = (variant & 1) != 0;
+      options.bias = (variant & 2) != 0;
+      list.push_back({options, make_lengths(kind, random.integer(1, 9), 12, random), (variant & 4) != 0});
+    }
+  }
+  for (const int64_t hidden : {31, 64, 100, 129}) {
+    for (const bool bidirectional : {false, true}) {
+      RnnOptions options;
+      options.input = hidden / 2 + 5;
+      options.hidden = hidden;
+      options.layers = bidirectional ? 1 : 2;
+      options.bidirectional = bidirectional;
+      list.push_back({options, make_lengths(LengthKind::kLogNormal, 19, 30, random), true});
+    }
+  }
+  return list;
+}
+
+TEST(LstmReference, OwnGradientsMatchCentralDifferences) {
+  Random random(5);
+  RnnOptions options;
+  options.input = 2;
+  options.hidden = 3;
+  options.layers = 2;
+  options.bidirectional = true;
+  const LstmCase<double> problem = make_lstm_case<double>(options, {3, 0, 2}, true, random);
+  const LstmUpstream<double> upstream = make_upstream(problem, random);
+  const auto value = [&](const LstmCase<double>& at) {
+    const LstmOutputs<double> out = LstmReference<double>(at).forward();
+    return dot(upstream.dy, out.y) + dot(upstream.dh_n, out.h_n) + dot(upstream.dc_n, out.c_n);
+  };
+  LstmReference<double> reference(problem);
+  reference.forward();
+  const LstmGradients<double> gradients = reference.backward(upstream);
+  const auto check = [&](std::vector<double> LstmCase<double>::*part, const std::vector<double>& analytic) {
+    LstmCase<double> moved = problem;
+    const ScalarFunction f = [&](const std::vector<double>& values) {
+      moved.*part = values;
+      return value(moved);
+    };
+    EXPECT_TRUE(gradient_matches(f, problem.*part, analytic));
+  };
+  check(&LstmCase<double>::params, gradients.dparams);
+  check(&LstmCase<double>::x, gradients.dx);
+  check(&LstmCase<double>::h0, gradients.dh0);
+  check(&LstmCase<double>::c0, gradients.dc0);
+}
+
+TEST(LstmReference, DoubleMatchesOutputsAndGradients) {
+  const Context context = make_context();
+  Random random(11);
+  for (const Shape& shape : shapes(random)) {
+    const LstmCase<double> problem = make_lstm_case<double>(shape.options, shape.lengths, shape.states, random);
+    SCOPED_TRACE(describe(problem));
+    const LstmUpstream<double> upstream = make_upstream(problem, random);
+    LstmReference<double> reference(problem);
+    const LstmOutputs<double> expected = reference.forward();
+    const LstmGradients<double> expected_gradients = reference.backward(upstream);
+
+    LstmRunner<double> runner(context.get(), problem);
+    const LstmOutputs<double> actual = runner.forward();
+    EXPECT_TRUE(double_close(actual.y, expected.y));
+    EXPECT_TRUE(double_close(actual.h_n, expected.h_n));
+    EXPECT_TRUE(double_close(actual.c_n, expected.c_n));
+    const LstmGradients<double> gradients = runner.backward(upstream);
+    EXPECT_TRUE(double_close(gradients.dx, expected_gradients.dx));
+    EXPECT_TRUE(double_close(gradients.dh0, expected_gradients.dh0));
+    EXPECT_TRUE(double_close(gradients.dc0, expected_gradients.dc0));
+    EXPECT_TRUE(double_close(gradients.dparams, expected_gradients.dparams));
+  }
+}
+
+TEST(LstmReference, FloatIsAsAccurateAsTheNaiveOne) {
+  const Context context = make_context();
+  Random random(12);
+  for (const Shape& shape : shapes(random)) {
+    const LstmCase<float> problem = make_lstm_case<float>(shape.options, shape.lengths, shape.states, random);
+    SCOPED_TRACE(describe(problem));
+    const LstmUpstream<float> upstream = make_upstream(problem, random);
+    const LstmCase<double> exact = convert<double>(problem);
+    LstmReference<double> reference(exact);
+    const LstmOutputs<double> expected = reference.forward();
+    const LstmGradients<double> expected_gradients = reference.backward(convert<double>(upstream));
+    LstmReference<float> naive(problem);
+    const LstmOutputs<float> rounded = naive.forward();
+    const LstmGradients<float> rounded_gradients = naive.backward(upstream);
+
+    LstmRunner<float> runner(context.get(), problem);
+    const LstmOutputs<float> actual = runner.forward();
+    EXPECT_TRUE(float_close(actual.y, rounded.y, expected.y));
+    EXPECT_TRUE(float_close(actual.h_n, rounded.h_n, expected.h_n));
+    EXPECT_TRUE(float_close(actual.c_n, rounded.c_n, expected.c_n));
+    const LstmGradients<float> gradients = runner.backward(upstream);
+    EXPECT_TRUE(float_close(gradients.dx, rounded_gradients.dx, expected_gradients.dx));
+    EXPECT_TRUE(float_close(gradients.dh0, rounded_gradients.dh0, expected_gradients.dh0));
+    EXPECT_TRUE(float_close(gradients.dc0, rounded_gradients.dc0, expected_gradients.dc0));
+    EXPECT_TRUE(float_close(gradients.dparams, rounded_gradients.dparams, expected_gradients.dparams));
+  }
+}
+
+// A long chain: errors of the recurrence may not build up faster than the naive one's.
+TEST(LstmReference, LongSequencesInFloat) {
+  const Context context = make_context();
+  Random random(13);
+  RnnOptions options;
+  options.input = 8;
+  options.hidden = 24;
+  options.bidirectional = true;
+  const LstmCase<float> problem = make_lstm_case<float>(options, {1500, 3, 0, 700}, true, random);
+  const LstmUpstream<float> upstream = make_upstream(problem, random);
+  const LstmCase<double> exact = convert<double>(problem);
+  LstmReference<double> reference(exact);
+  LstmReference<float> naive(problem);
+  LstmRunner<float> runner(context.get(), problem);
+  const LstmOutputs<double> expected = reference.forward();
+  const LstmOutputs<float> rounded = naive.forward(), actual = runner.forward();
+  EXPECT_TRUE(float_close(actual.y, rounded.y, expected.y));
+  EXPECT_TRUE(float_close(actual.c_n, rounded.c_n, expected.c_n));
+  const LstmGradients<double> expected_gradients = reference.backward(convert<double>(upstream));
+  const LstmGradients<float> rounded_gradients = naive.backward(upstream), gradients = runner.backward(upstream);
+  EXPECT_TRUE(float_close(gradients.dx, rounded_gradients.dx, expected_gradients.dx));
+  EXPECT_TRUE(float_close(gradients.dparams, rounded_gradients.dparams, expected_gradients.dparams));
+}
+
+// Gates far in saturation: sigmoid and tanh may not overflow to NaN or leave their range.
+TEST(LstmReference, SaturatedGates) {
+  const Context context = make_context();
+  Random random(14);
+  RnnOptions options;
+  options.input = 3;
+  options.hidden = 7;
+  LstmCase<double> problem = make_lstm_case<double>(options, {5, 2, 4}, true, random);
+  for (double& value : problem.x) value *= 1e4;
+  LstmRunner<double> runner(context.get(), problem);
+  const LstmOutputs<double> expected = LstmReference<double>(problem).forward(), actual = runner.forward();
+  EXPECT_TRUE(double_close(actual.y, expected.y));
+  EXPECT_TRUE(double_close(actual.c_n, expected.c_n));
+
+  LstmRunner<float> float_runner(context.get(), convert<float>(problem));
+  const LstmOutputs<float> single = float_runner.forward();
+  EXPECT_TRUE(all_close(single.y, expected.y, 1e-3, 1e-3));
+  EXPECT_TRUE(all_finite(float_runner.backward(convert<float>(make_upstream(problem, random))).dx));
+}
+
+}  // namespace
+}  // namespace varlstm_test

@@ -1,0 +1,325 @@
+// What varlstm.h says of rnn_forward and rnn_backward beside the numbers: modes, reserves, what may be NULL, what is
+// added to, lengths of zero, empty batches, dropout between layers.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "support/compare.h"
+#include "support/lstm_runner.h"
+
+namespace varlstm_test {
+namespace {
+
+template <class T>
+class LstmTest : public ::testing::Test {
+ protected:
+  Context context_ = make_context();
+  Random random_{31};
+
+  RnnOptions options(int64_t layers = 2, bool bidirectional = true) {
+    RnnOptions options;
+    options.input = 5;
+    options.hidden = 9;
+    options.layers = layers;
+    options.bidirectional = bidirectional;
+    options.dropout = layers > 1 ? 0.3 : 0.0;
+    return options;
+  }
+  LstmCase<T> problem() { return make_lstm_case<T>(options(), {3, 0, 6, 1, 6}, true, random_); }
+};
+
+using Scalars = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(LstmTest, Scalars);
+
+template <class T>
+void expect_same(const LstmOutputs<T>& actual, const LstmOutputs<T>& expected) {
+  EXPECT_TRUE(bitwise_equal(actual.y, expected.y));
+  EXPECT_TRUE(bitwise_equal(actual.h_n, expected.h_n));
+  EXPECT_TRUE(bitwise_equal(actual.c_n, expected.c_n));
+}
+
+template <class T>
+void expect_same(const LstmGradients<T>& actual, const LstmGradients<T>& expected) {
+  EXPECT_TRUE(bitwise_equal(actual.dx, expected.dx));
+  EXPECT_TRUE(bitwise_equal(actual.dh0, expected.dh0));
+  EXPECT_TRUE(bitwise_equal(actual.dc0, expected.dc0));
+  EXPECT_TRUE(bitwise_equal(actual.dparams, expected.dparams));
+}
+
+TYPED_TEST(LstmTest, InferEqualsSave) {
+  for (const uint64_t seed : {0, 9}) {
+    LstmRunner<TypeParam> runner(this->context_.get(), this->problem());
+    const LstmOutputs<TypeParam> saved = runner.forward(VARLSTM_MODE_SAVE, seed);
+    ASSERT_TRUE(all_finite(saved.y));
+    expect_same(runner.forward(VARLSTM_MODE_INFER, seed), saved);
+  }
+}
+
+TYPED_TEST(LstmTest, InferRunsInItsOwnWorkspace) {
+  const LstmCase<TypeParam> problem = this->problem();
+  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  const LstmOutputs<TypeParam> saved = runner.forward();
+  const Bounds bounds = exact_bounds(problem.lengths);
+  int64_t workspace_bytes = -1, reserve_bytes = -1;
+  ASSERT_OK(varlstm_rnn_sizes(runner.rnn(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_INFER,
+                              &workspace_bytes, &reserve_bytes));
+  EXPECT_EQ(reserve_bytes, 0);
+  EXPECT_LE(workspace_bytes, runner.workspace().bytes());
+  ByteBuffer workspace(this->context_.get(), workspace_bytes, Fill::kRandomBytes);
+  ASSERT_OK(varlstm_rnn_forward(runner.rnn(), runner.batch(), VARLSTM_MODE_INFER, 0, runner.params().data(),
+                                runner.x().data(), runner.h0(), runner.c0(), runner.y().data(), nullptr, nullptr,
+                                workspace.data(), workspace_bytes, nullptr, 0, nullptr));
+  EXPECT_TRUE(bitwise_equal(packed_to_ragged(problem.lengths, problem.output_features(), runner.y().get()), saved.y));
+}
+
+TYPED_TEST(LstmTest, BackwardRunsTwiceFromOneReserve) {
+  const LstmCase<TypeParam> problem = this->problem();
+  const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  runner.forward(VARLSTM_MODE_SAVE, 9);
+  const LstmGradients<TypeParam> first = runner.backward(upstream);
+  EXPECT_TRUE(all_finite(first.dparams));
+  expect_same(runner.backward(upstream), first);
+}
+
+TYPED_TEST(LstmTest, ParameterGradientsAreAddedTo) {
+  const LstmCase<TypeParam> problem = this->problem();
+  const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  runner.forward();
+  const LstmGradients<TypeParam> alone = runner.backward(upstream);
+  const std::vector<TypeParam> before = this->random_.template vector<TypeParam>(problem.params.size());
+  const LstmGradients<TypeParam> added = runner.backward(upstream, before);
+  std::vector<double> expected;
+  for (size_t k = 0; k < before.size(); ++k) {
+    expected.push_back(static_cast<double>(before[k]) + static_cast<double>(alone.dparams[k]));
+  }
+  const double eps = std::numeric_limits<TypeParam>::epsilon();
+  EXPECT_TRUE(all_close(added.dparams, expected, 64 * eps, 64 * eps));
+  EXPECT_TRUE(bitwise_equal(added.dx, alone.dx));
+}
+
+// Each of dy, dh_n, dc_n as NULL gives what a buffer of zeros gives.
+TYPED_TEST(LstmTest, MissingIncomingGradientsAreZeros) {
+  const LstmCase<TypeParam> problem = this->problem();
+  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  runner.forward();
+  const LstmUpstream<TypeParam> full = make_upstream(problem, this->random_);
+  for (int missing = 1; missing < 8; ++missing) {
+    LstmUpstream<TypeParam> null = full, zeros = full;
+    const auto drop = [](std::vector<TypeParam>& a, std::vector<TypeParam>& b) {
+      a.clear();
+      std::fill(b.begin(), b.end(), TypeParam(0));
+    };
+    if (missing & 1) drop(null.dy, zeros.dy);
+    if (missing & 2) drop(null.dh_n, zeros.dh_n);
+    if (missing & 4) drop(null.dc_n, zeros.dc_n);
+    const LstmGradients<TypeParam> actual = runner.backward(null), expected = runner.backward(zeros);
+    EXPECT_TRUE(all_close(actual.dx, expected.dx, 0.0, 0.0));
+    EXPECT_TRUE(all_close(actual.dh0, expected.dh0, 0.0, 0.0));
+    EXPECT_TRUE(all_close(actual.dc0, expected.dc0, 0.0, 0.0));
+    EXPECT_TRUE(all_close(actual.dparams, expected.dparams, 0.0, 0.0));
+  }
+}
+
+// Each output that is not wanted may be NULL and changes none of the others.
+TYPED_TEST(LstmTest, UnwantedGradientsMayBeNull) {
+  const LstmCase<TypeParam> problem = this->problem();
+  const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+  varlstm_ctx* const context = this->context_.get();
+  LstmRunner<TypeParam> runner(context, problem);
+  runner.forward(VARLSTM_MODE_SAVE, 9);
+  const LstmGradients<TypeParam> full = runner.backward(upstream);
+  const Buffer<TypeParam> dy(context, ragged_to_packed(problem.lengths, problem.output_features(), upstream.dy));
+  const Buffer<TypeParam> dh_n(context, upstream.dh_n), dc_n(context, upstream.dc_n);
+  for (int wanted = 0; wanted < 16; ++wanted) {
+    Buffer<TypeParam> dx(context, full.dx.size()), dh0(context, full.dh0.size()), dc0(context, full.dc0.size());
+    Buffer<TypeParam> dparams(context, std::vector<TypeParam>(full.dparams.size(), TypeParam(0)));
+    ASSERT_OK(varlstm_rnn_backward(runner.rnn(), runner.batch(), runner.params().data(), runner.x().data(), runner.h0(),
+                                   runner.c0(), runner.y().data(), dy.data(), dh_n.data(), dc_n.data(),
+                                   wanted & 1 ? dx.data() : nullptr, wanted & 2 ? dh0.data() : nullptr,
+                                   wanted & 4 ? dc0.data() : nullptr, wanted & 8 ? dparams.data() : nullptr,
+                                   runner.workspace().data(), runner.workspace().bytes(), runner.reserve().data(),
+                                   runner.reserve().bytes(), nullptr));
+    if (wanted & 1) {
+      EXPECT_TRUE(bitwise_equal(packed_to_ragged(problem.lengths, problem.options.input, dx.get()), full.dx));
+    }
+    if (wanted & 2) {
+      EXPECT_TRUE(bitwise_equal(dh0.get(), full.dh0));
+    }
+    if (wanted & 4) {
+      EXPECT_TRUE(bitwise_equal(dc0.get(), full.dc0));
+    }
+    if (wanted & 8) {
+      EXPECT_TRUE(bitwise_equal(dparams.get(), full.dparams));
+    }
+  }
+}
+
+// A reserve that no forward of this shape wrote is refused, and nothing is written then.
+TYPED_TEST(LstmTest, ForeignReserveIsRefused) {
+  const LstmCase<TypeParam> problem = this->problem();
+  varlstm_ctx* const context = this->context_.get();
+  LstmRunner<TypeParam> runner(context, problem);
+  runner.forward();
+  const std::vector<TypeParam> untouched = this->random_.template vector<TypeParam>(problem.params.size());
+  Buffer<TypeParam> dparams(context, untouched);
+  const auto backward = [&] {
+    return varlstm_rnn_backward(runner.rnn(), runner.batch(), runner.params().data(), runner.x().data(), runner.h0(),
+                                runner.c0(), runner.y().data(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+                                dparams.data(), runner.workspace().data(), runner.workspace().bytes(),
+                                runner.reserve().data(), runner.reserve().bytes(), nullptr);
+  };
+  const std::vector<unsigned char> good = runner.reserve().get();
+  ASSERT_OK(backward());
+  dparams.set(untouched);
+
+  runner.reserve().fill_nan();
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "reserve", backward());
+  runner.reserve().fill_random_bytes(3);
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "reserve", backward());
+  runner.reserve().set(std::vector<unsigned char>(good.size(), 0));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "reserve", backward());
+
+  // Another shape's reserve, at the start of this one: hidden + 1, other lengths with the same N, other options.
+  const auto reserve_of = [&](const LstmCase<TypeParam>& other) {
+    LstmRunner<TypeParam> writer(context, other);
+    writer.forward();
+    std::vector<unsigned char> bytes = writer.reserve().get();
+    bytes.resize(good.size(), 0);
+    return bytes;
+  };
+  RnnOptions other = problem.options;
+  other.hidden += 1;
+  runner.reserve().set(reserve_of(make_lstm_case<TypeParam>(other, problem.lengths, true, this->random_)));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "reserve", backward());
+  other = problem.options;
+  other.bias = false;
+  runner.reserve().set(reserve_of(make_lstm_case<TypeParam>(other, problem.lengths, true, this->random_)));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "reserve", backward());
+  runner.reserve().set(reserve_of(make_lstm_case<TypeParam>(problem.options, {4, 0, 5, 1, 6}, true, this->random_)));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "reserve", backward());
+
+  EXPECT_TRUE(bitwise_equal(dparams.get(), untouched));
+  runner.reserve().set(good);
+  EXPECT_OK(backward());
+}
+
+// A sequence of length 0 hands its state through, forward and backward.
+TYPED_TEST(LstmTest, ZeroLengthHandsTheStateThrough) {
+  for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{2, 0, 3, 0}, std::vector<int64_t>{0, 0}}) {
+    const LstmCase<TypeParam> problem = make_lstm_case<TypeParam>(this->options(3), lengths, true, this->random_);
+    const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+    LstmRunner<TypeParam> runner(this->context_.get(), problem);
+    const LstmOutputs<TypeParam> out = runner.forward();
+    const LstmGradients<TypeParam> gradients = runner.backward(upstream);
+    const int64_t hidden = problem.options.hidden;
+    for (int64_t at = 0; at < problem.state_count(); ++at) {
+      if (lengths[at / hidden % problem.batch()] != 0) continue;
+      EXPECT_EQ(out.h_n[at], problem.h0[at]);
+      EXPECT_EQ(out.c_n[at], problem.c0[at]);
+      EXPECT_EQ(gradients.dh0[at], upstream.dh_n[at]);
+      EXPECT_EQ(gradients.dc0[at], upstream.dc_n[at]);
+    }
+  }
+}
+
+TYPED_TEST(LstmTest, ZeroLengthWithoutStateGivesZeros) {
+  const LstmCase<TypeParam> problem = make_lstm_case<TypeParam>(this->options(), {0, 1}, false, this->random_);
+  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  const LstmOutputs<TypeParam> out = runner.forward();
+  const int64_t hidden = problem.options.hidden;
+  for (int64_t at = 0; at < problem.state_count(); ++at) {
+    if (at / hidden % 2 == 0) {
+      EXPECT_EQ(out.h_n[at], TypeParam(0));
+      EXPECT_EQ(out.c_n[at], TypeParam(0));
+    } else {
+      EXPECT_NE(out.h_n[at], TypeParam(0));
+    }
+  }
+}
+
+// No token at all, and no sequence at all: nothing to compute, nothing to fail.
+TYPED_TEST(LstmTest, EmptyBatches) {
+  for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{}, std::vector<int64_t>{0, 0, 0}}) {
+    for (const bool states : {false, true}) {
+      const LstmCase<TypeParam> problem = make_lstm_case<TypeParam>(this->options(), lengths, states, this->random_);
+      SCOPED_TRACE(describe(problem));
+      for (const Bounds& bounds : {exact_bounds(lengths), Bounds{4, 5, 9}}) {
+        LstmRunner<TypeParam> runner(this->context_.get(), problem, bounds);
+        const LstmOutputs<TypeParam> out = runner.forward(VARLSTM_MODE_SAVE, 9);
+        EXPECT_EQ(out.y.size(), 0u);
+        EXPECT_TRUE(all_finite(out.h_n));
+        const std::vector<TypeParam> before = this->random_.template vector<TypeParam>(problem.params.size());
+        const LstmGradients<TypeParam> gradients = runner.backward(make_upstream(problem, this->random_), before);
+        EXPECT_TRUE(bitwise_equal(gradients.dparams, before));
+        EXPECT_TRUE(all_finite(gradients.dh0));
+      }
+    }
+  }
+}
+
+// One batch handle serves mini-batch after mini-batch within its bounds.
+TYPED_TEST(LstmTest, LooseBoundsGiveTheSameResults) {
+  const LstmCase<TypeParam> problem = this->problem();
+  const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+  LstmRunner<TypeParam> exact(this->context_.get(), problem);
+  LstmRunner<TypeParam> loose(this->context_.get(), problem, Bounds{11, 40, 300}, Fill::kRandomBytes, 5);
+  expect_same(loose.forward(VARLSTM_MODE_SAVE, 9), exact.forward(VARLSTM_MODE_SAVE, 9));
+  expect_same(loose.backward(upstream), exact.backward(upstream));
+}
+
+TYPED_TEST(LstmTest, DropoutFollowsItsSeed) {
+  const LstmCase<TypeParam> problem = this->problem();
+  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  const LstmOutputs<TypeParam> seven = runner.forward(VARLSTM_MODE_SAVE, 7);
+  EXPECT_FALSE(bitwise_equal(runner.forward(VARLSTM_MODE_SAVE, 8).y, seven.y));
+  EXPECT_FALSE(bitwise_equal(runner.forward(VARLSTM_MODE_SAVE, 0).y, seven.y));
+  expect_same(runner.forward(VARLSTM_MODE_SAVE, 7), seven);
+
+  LstmCase<TypeParam> without = problem;
+  without.options.dropout = 0.0;
+  LstmRunner<TypeParam> plain(this->context_.get(), without);
+  expect_same(plain.forward(VARLSTM_MODE_SAVE, 7), runner.forward(VARLSTM_MODE_SAVE, 0));
+}
+
+// "Of every layer but the last": with one layer there is nothing to drop.
+TYPED_TEST(LstmTest, DropoutLeavesTheLastLayerAlone) {
+  RnnOptions options = this->options(1);
+  options.dropout = 0.5;
+  const LstmCase<TypeParam> problem = make_lstm_case<TypeParam>(options, {4, 2}, true, this->random_);
+  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  expect_same(runner.forward(VARLSTM_MODE_SAVE, 7), runner.forward(VARLSTM_MODE_SAVE, 0));
+}
+
+// Two layers of one unit; the upper one hears the lower through its cell gate alone and almost linearly, so the ratio
+// of its output with and without dropout is the mask: 0 or 1 / (1 - p), and 0 in a share p of the elements.
+TEST(LstmDropout, DropsTheShareAndScalesTheRest) {
+  const Context context = make_context();
+  Random random(41);
+  const int64_t sequences = 4000;
+  RnnOptions options;
+  options.layers = 2;
+  options.bias = false;
+  options.dropout = 0.3;
+  LstmCase<double> problem = make_lstm_case<double>(options, std::vector<int64_t>(sequences, 1), false, random);
+  const double upper_w_ih[4] = {0.0, 0.0, 1e-4, 0.0};
+  std::fill(problem.params.begin(), problem.params.end(), 0.5);
+  std::copy_n(upper_w_ih, 4, problem.params.begin() + 8);
+  std::fill(problem.params.begin() + 12, problem.params.end(), 0.0);
+  LstmRunner<double> runner(context.get(), problem);
+  const std::vector<double> plain = runner.forward(VARLSTM_MODE_INFER, 0).y;
+  const std::vector<double> masked = runner.forward(VARLSTM_MODE_INFER, 123).y;
+  int64_t dropped = 0;
+  for (int64_t b = 0; b < sequences; ++b) {
+    if (masked[b] == 0.0) {
+      ++dropped;
+    } else {
+      EXPECT_NEAR(masked[b] / plain[b], 1.0 / 0.7, 1e-6);
+    }
+  }
+  const double sigma = std::sqrt(0.3 * 0.7 * static_cast<double>(sequences));
+  EXPECT_NEAR(static_cast<double>(dropped), 0.3 * static_cast<double>(sequences), 5.0 * sigma);
+}
+
+}  // namespace
+}  // namespace varlstm_test

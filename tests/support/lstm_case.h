@@ -1,0 +1,102 @@
+// One LSTM problem and its results, all in the caller's order: data is ragged (sequence after sequence), so that a
+// sequence's part can be cut out and compared without knowing how the library packs it.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "support/context.h"
+#include "support/lengths.h"
+#include "support/random.h"
+
+namespace varlstm_test {
+
+template <class T>
+struct LstmCase {
+  RnnOptions options;
+  std::vector<int64_t> lengths;
+  std::vector<T> params;  // as varlstm_rnn_param_info lists them
+  std::vector<T> x;       // [N, I]
+  std::vector<T> h0, c0;  // [L*D, B, H], or empty: zeros
+
+  int64_t batch() const { return static_cast<int64_t>(lengths.size()); }
+  int64_t tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }
+  int64_t state_count() const { return options.layers * options.directions() * batch() * options.hidden; }
+  int64_t output_features() const { return options.directions() * options.hidden; }
+};
+
+template <class T>
+struct LstmOutputs {
+  std::vector<T> y;         // [N, D*H]
+  std::vector<T> h_n, c_n;  // [L*D, B, H]
+};
+
+// Gradients that come in; empty stands for NULL, zeros.
+template <class T>
+struct LstmUpstream {
+  std::vector<T> dy, dh_n, dc_n;
+};
+
+template <class T>
+struct LstmGradients {
+  std::vector<T> dx, dh0, dc0, dparams;
+};
+
+inline int64_t lstm_param_count(const RnnOptions& options) {
+  int64_t count = 0;
+  for (int64_t layer = 0; layer < options.layers; ++layer) {
+    const int64_t in = layer == 0 ? options.input : options.directions() * options.hidden;
+    count += options.directions() * 4 * options.hidden * (in + options.hidden + (options.bias ? 2 : 0));
+  }
+  return count;
+}
+
+// Parameters are uniform with a deviation that keeps the gates away from saturation whatever the sizes.
+template <class T>
+LstmCase<T> make_lstm_case(const RnnOptions& options, const std::vector<int64_t>& lengths, bool states,
+                           Random& random) {
+  LstmCase<T> problem{options, lengths, {}, {}, {}, {}};
+  const double scale = std::sqrt(2.0 / static_cast<double>(options.hidden + 1));
+  problem.params = random.vector<T>(lstm_param_count(options), -scale, scale);
+  problem.x = random.vector<T>(problem.tokens() * options.input, -1.5, 1.5);
+  if (states) {
+    problem.h0 = random.vector<T>(problem.state_count());
+    problem.c0 = random.vector<T>(problem.state_count());
+  }
+  return problem;
+}
+
+template <class T>
+LstmUpstream<T> make_upstream(const LstmCase<T>& problem, Random& random) {
+  return {random.vector<T>(problem.tokens() * problem.output_features()), random.vector<T>(problem.state_count()),
+          random.vector<T>(problem.state_count())};
+}
+
+template <class To, class From>
+std::vector<To> convert(const std::vector<From>& values) {
+  return std::vector<To>(values.begin(), values.end());
+}
+
+template <class To, class From>
+LstmCase<To> convert(const LstmCase<From>& problem) {
+  return {problem.options,        problem.lengths,         convert<To>(problem.params),
+          convert<To>(problem.x), convert<To>(problem.h0), convert<To>(problem.c0)};
+}
+
+template <class To, class From>
+LstmUpstream<To> convert(const LstmUpstream<From>& upstream) {
+  return {convert<To>(upstream.dy), convert<To>(upstream.dh_n), convert<To>(upstream.dc_n)};
+}
+
+template <class T>
+std::string describe(const LstmCase<T>& problem) {
+  const RnnOptions& o = problem.options;
+  return "I=" + std::to_string(o.input) + " H=" + std::to_string(o.hidden) + " L=" + std::to_string(o.layers) +
+         " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") + (problem.h0.empty() ? "" : " h0") +
+         " dropout=" + std::to_string(o.dropout) + " lengths=" + to_string(problem.lengths);
+}
+
+}  // namespace varlstm_test

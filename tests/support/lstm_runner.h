@@ -1,0 +1,107 @@
+// Runs an LstmCase through the library: packs the data, calls forward and backward with guarded buffers, and gives the
+// results back in the caller's order.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "support/buffer.h"
+#include "support/context.h"
+#include "support/dtype.h"
+#include "support/lstm_case.h"
+#include "support/packed_order.h"
+
+namespace varlstm_test {
+
+template <class T>
+class LstmRunner {
+ public:
+  LstmRunner(varlstm_ctx* context, const LstmCase<T>& problem)
+      : LstmRunner(context, problem, exact_bounds(problem.lengths)) {}
+
+  // `fill`: what workspace and reserve hold before the call.
+  LstmRunner(varlstm_ctx* context, const LstmCase<T>& problem, const Bounds& bounds, Fill fill = Fill::kNan,
+             uint64_t seed = 1)
+      : context_(context),
+        options_(problem.options),
+        lengths_(problem.lengths),
+        fill_(fill),
+        seed_(seed),
+        batch_(make_batch(context, problem.lengths, bounds)),
+        rnn_(make_rnn(context, problem.options, kDType<T>)),
+        params_(context, problem.params),
+        x_(context, ragged_to_packed(problem.lengths, problem.options.input, problem.x)),
+        h0_(context, problem.h0),
+        c0_(context, problem.c0),
+        y_(context, problem.tokens() * problem.output_features()),
+        h_n_(context, problem.state_count()),
+        c_n_(context, problem.state_count()) {
+    REQUIRE_OK(varlstm_rnn_sizes(rnn_.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
+                                 &workspace_bytes_, &reserve_bytes_));
+    workspace_ = std::make_unique<ByteBuffer>(context, workspace_bytes_, fill, seed);
+    reserve_ = std::make_unique<ByteBuffer>(context, reserve_bytes_, fill, seed + 1);
+  }
+
+  // Other values for the same shapes: gradient checks call this many times.
+  void set(const LstmCase<T>& problem) {
+    params_.set(problem.params);
+    x_.set(ragged_to_packed(lengths_, options_.input, problem.x));
+    h0_.set(problem.h0);
+    c0_.set(problem.c0);
+  }
+
+  LstmOutputs<T> forward(int32_t mode = VARLSTM_MODE_SAVE, uint64_t dropout_seed = 0) {
+    y_.fill_nan();
+    h_n_.fill_nan();
+    c_n_.fill_nan();
+    const bool save = mode == VARLSTM_MODE_SAVE;
+    REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), mode, dropout_seed, params_.data(), x_.data(), h0(), c0(),
+                                   y_.data(), h_n_.data(), c_n_.data(), workspace_->data(), workspace_bytes_,
+                                   save ? reserve_->data() : nullptr, save ? reserve_bytes_ : 0, nullptr));
+    return {packed_to_ragged(lengths_, options_.directions() * options_.hidden, y_.get()), h_n_.get(), c_n_.get()};
+  }
+
+  // Backward of the last forward that saved. dparams starts from `dparams_before`, zeros where it is empty. The
+  // workspace is filled afresh: backward may not live on what forward left there.
+  LstmGradients<T> backward(const LstmUpstream<T>& upstream, const std::vector<T>& dparams_before = {}) {
+    const Buffer<T> dy(context_, ragged_to_packed(lengths_, options_.directions() * options_.hidden, upstream.dy));
+    const Buffer<T> dh_n(context_, upstream.dh_n), dc_n(context_, upstream.dc_n);
+    Buffer<T> dx(context_, x_.count()), dh0(context_, h_n_.count()), dc0(context_, h_n_.count());
+    Buffer<T> dparams(context_, dparams_before.empty() ? std::vector<T>(params_.count(), T(0)) : dparams_before);
+    workspace_->fill(fill_, seed_ + 2);
+    const std::vector<unsigned char> reserve_before = reserve_->get();
+    REQUIRE_OK(varlstm_rnn_backward(
+        rnn_.get(), batch_.get(), params_.data(), x_.data(), h0(), c0(), y_.data(),
+        upstream.dy.empty() ? nullptr : dy.data(), upstream.dh_n.empty() ? nullptr : dh_n.data(),
+        upstream.dc_n.empty() ? nullptr : dc_n.data(), dx.data(), dh0.data(), dc0.data(), dparams.data(),
+        workspace_->data(), workspace_bytes_, reserve_->data(), reserve_bytes_, nullptr));
+    EXPECT_TRUE(reserve_before == reserve_->get()) << "backward wrote to the reserve";
+    return {packed_to_ragged(lengths_, options_.input, dx.get()), dh0.get(), dc0.get(), dparams.get()};
+  }
+
+  // The raw pieces, for tests that call the ABI themselves.
+  const varlstm_rnn* rnn() const { return rnn_.get(); }
+  const varlstm_batch* batch() const { return batch_.get(); }
+  Buffer<T>& params() { return params_; }
+  Buffer<T>& x() { return x_; }
+  Buffer<T>& y() { return y_; }
+  ByteBuffer& workspace() { return *workspace_; }
+  ByteBuffer& reserve() { return *reserve_; }
+  const T* h0() const { return h0_.count() > 0 ? h0_.data() : nullptr; }
+  const T* c0() const { return c0_.count() > 0 ? c0_.data() : nullptr; }
+
+ private:
+  varlstm_ctx* context_;
+  RnnOptions options_;
+  std::vector<int64_t> lengths_;
+  Fill fill_;
+  uint64_t seed_;
+  Batch batch_;
+  Rnn rnn_;
+  Buffer<T> params_, x_, h0_, c0_, y_, h_n_, c_n_;
+  int64_t workspace_bytes_ = 0, reserve_bytes_ = 0;
+  std::unique_ptr<ByteBuffer> workspace_, reserve_;
+};
+
+}  // namespace varlstm_test
