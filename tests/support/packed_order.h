@@ -26,8 +26,10 @@ inline std::vector<int64_t> packed_to_ragged(const std::vector<int64_t>& lengths
   return rows;
 }
 
+// Both ways of reordering give an empty vector for an empty one, whatever the lengths: data that is not there.
 template <class T>
 std::vector<T> ragged_to_packed(const std::vector<int64_t>& lengths, int64_t features, const std::vector<T>& ragged) {
+  if (ragged.empty()) return {};
   std::vector<T> packed(ragged.size());
   const std::vector<int64_t> rows = packed_to_ragged(lengths);
   for (size_t row = 0; row < rows.size(); ++row) {
@@ -38,6 +40,7 @@ std::vector<T> ragged_to_packed(const std::vector<int64_t>& lengths, int64_t fea
 
 template <class T>
 std::vector<T> packed_to_ragged(const std::vector<int64_t>& lengths, int64_t features, const std::vector<T>& packed) {
+  if (packed.empty()) return {};
   std::vector<T> ragged(packed.size());
   const std::vector<int64_t> rows = packed_to_ragged(lengths);
   for (size_t row = 0; row < rows.size(); ++row) {

@@ -1,0 +1,183 @@
+// Results that may not move by a bit: from run to run, with the number of threads, and with a sequence's batch-mates.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "support/compare.h"
+#include "support/lstm_runner.h"
+#include "support/sequence_slice.h"
+#include "support/tagger_chain.h"
+
+namespace varlstm_test {
+namespace {
+
+template <class T>
+class Invariance : public ::testing::Test {};
+
+using Scalars = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(Invariance, Scalars);
+
+template <class T>
+struct LstmResults {
+  LstmOutputs<T> outputs;
+  LstmGradients<T> gradients;
+};
+
+template <class T>
+LstmResults<T> run(varlstm_ctx* context, const LstmCase<T>& problem, const LstmUpstream<T>& upstream,
+                   uint64_t dropout_seed = 0) {
+  LstmRunner<T> runner(context, problem);
+  LstmResults<T> results;
+  results.outputs = runner.forward(VARLSTM_MODE_SAVE, dropout_seed);
+  results.gradients = runner.backward(upstream);
+  return results;
+}
+
+template <class T>
+void expect_same(const LstmOutputs<T>& actual, const LstmOutputs<T>& expected) {
+  EXPECT_TRUE(bitwise_equal(actual.y, expected.y));
+  EXPECT_TRUE(bitwise_equal(actual.h_n, expected.h_n));
+  EXPECT_TRUE(bitwise_equal(actual.c_n, expected.c_n));
+}
+
+template <class T>
+void expect_same(const LstmGradients<T>& actual, const LstmGradients<T>& expected) {
+  EXPECT_TRUE(bitwise_equal(actual.dx, expected.dx));
+  EXPECT_TRUE(bitwise_equal(actual.dh0, expected.dh0));
+  EXPECT_TRUE(bitwise_equal(actual.dc0, expected.dc0));
+  EXPECT_TRUE(bitwise_equal(actual.dparams, expected.dparams));
+}
+
+RnnOptions make_options(int64_t input, int64_t hidden, int64_t layers, bool bidirectional) {
+  RnnOptions options;
+  options.input = input;
+  options.hidden = hidden;
+  options.layers = layers;
+  options.bidirectional = bidirectional;
+  options.dropout = layers > 1 ? 0.2 : 0.0;
+  return options;
+}
+
+struct ThreadShape {
+  RnnOptions options;
+  LengthKind kind;
+  int64_t batch;
+  int64_t max_len;
+};
+
+// Small shapes that stay on one thread, wide batches that are shared by sequences, single sequences and large layers
+// that are shared by hidden units, two directions that run side by side.
+std::vector<ThreadShape> thread_shapes() {
+  std::vector<ThreadShape> shapes;
+  for (const bool both : {false, true}) {
+    shapes.push_back({make_options(3, 5, 2, both), LengthKind::kZerosAmong, 6, 9});
+    shapes.push_back({make_options(40, 70, 2, both), LengthKind::kLogNormal, 24, 30});
+    shapes.push_back({make_options(100, 128, 1, both), LengthKind::kUniform, 32, 25});
+    shapes.push_back({make_options(256, 256, 1, both), LengthKind::kSingle, 1, 40});
+    shapes.push_back({make_options(256, 256, 1, both), LengthKind::kUniform, 64, 8});
+    shapes.push_back({make_options(30, 129, 1, both), LengthKind::kOneGiant, 40, 30});
+    shapes.push_back({make_options(17, 201, 1, both), LengthKind::kIncreasing, 9, 20});
+  }
+  return shapes;
+}
+
+TYPED_TEST(Invariance, ThreadsDoNotMoveABit) {
+  Random random(51);
+  for (const ThreadShape& shape : thread_shapes()) {
+    const std::vector<int64_t> lengths = make_lengths(shape.kind, shape.batch, shape.max_len, random);
+    const auto problem = make_lstm_case<TypeParam>(shape.options, lengths, true, random);
+    const auto upstream = make_upstream(problem, random);
+    SCOPED_TRACE(describe(problem));
+    const Context serial = make_context(1);
+    const LstmResults<TypeParam> expected = run(serial.get(), problem, upstream, 3);
+    ASSERT_TRUE(all_finite(expected.gradients.dparams));
+    for (const int64_t threads : {2, 3, 5}) {
+      SCOPED_TRACE(threads);
+      const Context context = make_context(threads);
+      const LstmResults<TypeParam> actual = run(context.get(), problem, upstream, 3);
+      expect_same(actual.outputs, expected.outputs);
+      expect_same(actual.gradients, expected.gradients);
+    }
+  }
+}
+
+TYPED_TEST(Invariance, ThreadsDoNotMoveTheChain) {
+  Random random(52);
+  ChainShape shape;
+  shape.rnn = make_options(60, 96, 1, true);
+  shape.vocab = 500;
+  shape.classes = 17;
+  shape.lengths = make_lengths(LengthKind::kLogNormal, 48, 60, random);
+  const int64_t tokens = exact_bounds(shape.lengths).max_tokens;
+  const std::vector<int64_t> ids = random.integers(tokens, 0, 499), targets = random.integers(tokens, 0, 16);
+  const auto params = random_chain_params<TypeParam>(shape, random);
+  for (const bool padded : {false, true}) {
+    for (const bool fused : {false, true}) {
+      shape.embed_padded = padded;
+      shape.fused = fused;
+      const Context serial = make_context(1);
+      const auto expected = TaggerChain<TypeParam>(serial.get(), shape, ids, targets).run(params);
+      ASSERT_TRUE(all_finite(expected.loss));
+      for (const int64_t threads : {2, 3, 5}) {
+        const Context context = make_context(threads);
+        const auto actual = TaggerChain<TypeParam>(context.get(), shape, ids, targets).run(params);
+        EXPECT_TRUE(bitwise_equal(actual.loss, expected.loss));
+        EXPECT_TRUE(bitwise_equal(actual.gradients.table, expected.gradients.table));
+        EXPECT_TRUE(bitwise_equal(actual.gradients.rnn, expected.gradients.rnn));
+        EXPECT_TRUE(bitwise_equal(actual.gradients.weight, expected.gradients.weight));
+        EXPECT_TRUE(bitwise_equal(actual.gradients.bias, expected.gradients.bias));
+      }
+    }
+  }
+}
+
+// Each sequence alone, in the batch, and in a batch of another order.
+template <class T>
+void check_batch_invariance(varlstm_ctx* context, const LstmCase<T>& problem, Random& random) {
+  SCOPED_TRACE(describe(problem));
+  const LstmUpstream<T> upstream = make_upstream(problem, random);
+  const LstmResults<T> whole = run(context, problem, upstream);
+  const auto check = [&](const std::vector<int64_t>& order) {
+    SCOPED_TRACE(to_string(order));
+    LstmResults<T> part = run(context, select(problem, order), select(problem, upstream, order));
+    part.gradients.dparams.clear();
+    expect_same(part.outputs, select(problem, whole.outputs, order));
+    expect_same(part.gradients, select(problem, whole.gradients, order));
+  };
+  check(random.permutation(problem.batch()));
+  for (int64_t b = 0; b < problem.batch(); ++b) check({b});
+}
+
+TYPED_TEST(Invariance, BatchMatesDoNotMoveABit) {
+  const Context context = make_context();
+  Random random(53);
+  for (int batch = 0; batch < 190; ++batch) {
+    RnnOptions options =
+        make_options(random.integer(1, 24), random.integer(1, 40), random.integer(1, 2), random.coin());
+    options.bias = random.coin();
+    const std::vector<int64_t> lengths = random_lengths(random.integer(1, 10), 14, random);
+    check_batch_invariance(context.get(), make_lstm_case<TypeParam>(options, lengths, random.coin(), random), random);
+  }
+  for (int batch = 0; batch < 10; ++batch) {
+    const RnnOptions options = make_options(random.integer(20, 130), random.integer(90, 150), 1, random.coin());
+    const std::vector<int64_t> lengths = make_lengths(LengthKind::kLogNormal, random.integer(12, 40), 20, random);
+    check_batch_invariance(context.get(), make_lstm_case<TypeParam>(options, lengths, true, random), random);
+  }
+}
+
+TYPED_TEST(Invariance, RunsRepeatBitwise) {
+  const Context context = make_context();
+  Random random(54);
+  const RnnOptions options = make_options(64, 150, 2, true);
+  const auto problem =
+      make_lstm_case<TypeParam>(options, make_lengths(LengthKind::kUniform, 40, 12, random), true, random);
+  const auto upstream = make_upstream(problem, random);
+  const LstmResults<TypeParam> expected = run(context.get(), problem, upstream, 8);
+  for (int again = 0; again < 10; ++again) {
+    const LstmResults<TypeParam> actual = run(context.get(), problem, upstream, 8);
+    expect_same(actual.outputs, expected.outputs);
+    expect_same(actual.gradients, expected.gradients);
+  }
+}
+
+}  // namespace
+}  // namespace varlstm_test
