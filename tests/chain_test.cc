@@ -19,6 +19,10 @@ struct Problem {
   Params params;
 };
 
+int64_t tokens_of(const ChainShape& shape) {
+  return exact_bounds(shape.lengths).max_tokens;
+}
+
 // A share of the targets is ignored; class 1 is the value that ignores, inside [0, C), in every second problem.
 Problem random_problem(LengthKind kind, int variant, Random& random) {
   Problem p;
@@ -33,7 +37,7 @@ Problem random_problem(LengthKind kind, int variant, Random& random) {
   p.shape.embed_padded = (variant & 1) != 0;
   p.shape.fused = (variant & 2) != 0;
   p.shape.ignore_index = random.coin() ? 1 : -100;
-  const int64_t tokens = exact_bounds(p.shape.lengths).max_tokens;
+  const int64_t tokens = tokens_of(p.shape);
   p.ids = random.integers(tokens, 0, p.shape.vocab - 1);
   p.targets = random.integers(tokens, 0, p.shape.classes - 1);
   for (int64_t& target : p.targets) target = random.integer(0, 3) == 0 ? p.shape.ignore_index : target;
@@ -46,9 +50,9 @@ TEST(Chain, GradientMatchesCentralDifferences) {
   const Context context = make_context(1);
   Random random(99);
   for (const LengthKind kind : kLengthKinds) {
-    if (kind == LengthKind::kAllZero) continue;  // no token has no mean
     for (int variant = 0; variant < 4; ++variant) {
       const Problem p = random_problem(kind, variant, random);
+      if (tokens_of(p.shape) == 0) continue;  // no token, no mean
       SCOPED_TRACE(std::string(length_kind_name(kind)) + " " + to_string(p.shape.lengths));
       TaggerChain<double> chain(context.get(), p.shape, p.ids, p.targets);
       const ChainResult<double> result = chain.run(p.params, 5);
@@ -72,8 +76,8 @@ TEST(Chain, EveryWayGivesTheSameNumbers) {
   const Context context = make_context();
   Random random(100);
   for (const LengthKind kind : kLengthKinds) {
-    if (kind == LengthKind::kAllZero) continue;
     Problem p = random_problem(kind, 0, random);
+    if (tokens_of(p.shape) == 0) continue;
     const ChainResult<double> first = TaggerChain<double>(context.get(), p.shape, p.ids, p.targets).run(p.params, 5);
     for (int variant = 1; variant < 4; ++variant) {
       p.shape.embed_padded = (variant & 1) != 0;

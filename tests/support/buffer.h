@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -92,7 +93,10 @@ class Buffer {
     Random random(seed);
     std::vector<T> values(static_cast<size_t>(count_));
     unsigned char* raw = reinterpret_cast<unsigned char*>(values.data());
-    for (int64_t k = 0; k < bytes(); ++k) raw[k] = static_cast<unsigned char>(random.bits());
+    for (int64_t k = 0; k < bytes(); k += 8) {
+      const uint64_t word = random.bits();
+      std::memcpy(raw + k, &word, static_cast<size_t>(std::min<int64_t>(8, bytes() - k)));
+    }
     set(values);
   }
 
