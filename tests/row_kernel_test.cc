@@ -1,5 +1,6 @@
 // The inner loops of every instruction set that this machine runs, and of the widest vectors as the compiler lowers
-// them for any machine, against loops in double. SPDX-License-Identifier: Apache-2.0
+// them for any machine, against loops in double.
+// SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <cmath>
