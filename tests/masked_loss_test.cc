@@ -341,6 +341,18 @@ TEST(MaskedLossMask, AnEmptyMeanIsWhatTheCallerChose) {
   }
 }
 
+TEST(MaskedLossMask, AnEmptyMeanOfWeightlessRowsDoesNotReadThem) {
+  const Context context = make_context();
+  LossCase c;
+  c.classes = 2;
+  c.targets = {0, 0};
+  c.class_weights = {0, 3};
+  c.empty_mean = VARLSTM_EMPTY_MEAN_ZERO;
+  const LossResult<double> fused = run_cross_entropy<double>(context.get(), c, {kNan, kNan, 1, kNan});
+  EXPECT_EQ(fused.out, std::vector<double>{0});
+  EXPECT_EQ(fused.gradient, (std::vector<double>{0, 0, 0, 0}));
+}
+
 TEST(MaskedLossMask, AMaskedRowAddsExactlyZeroEvenIfItIsNan) {
   const Context context = make_context();
   Random random(57);
