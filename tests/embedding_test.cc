@@ -123,21 +123,6 @@ TYPED_TEST(Embedding, IsTheSameForAnyNumberOfThreads) {
   }
 }
 
-// Two ids that differ in their highest bit alone: unsorted, their rows would be summed by all threads at once.
-TYPED_TEST(Embedding, SumsEachTableRowOnOneThread) {
-  using T = TypeParam;
-  Random random(24);
-  for (const int64_t high : {1, 128, 256, 65536}) {
-    EmbeddingCase c;
-    c.vocab = high + 1;
-    c.features = 100;
-    for (int64_t n = 0; n < 6000; ++n) c.ids.push_back(n % 2 * high);
-    const std::vector<T> dy = random.vector<T>(c.rows() * c.features);
-    const std::vector<T> zeros(static_cast<size_t>(c.vocab * c.features), T(0));
-    EXPECT_TRUE(bitwise_equal(run_backward(make_context(7).get(), c, dy, zeros), naive_backward(c, dy, zeros))) << high;
-  }
-}
-
 TYPED_TEST(Embedding, AnIdOutOfRangeGivesZerosNoGradientAndABit) {
   using T = TypeParam;
   const Context context = make_context();
