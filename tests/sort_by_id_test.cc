@@ -1,5 +1,6 @@
 // The sort behind embedding's gradient, seen from inside: rows left unsorted would give the right sums on one thread
-// and a race on several, which no test through varlstm.h finds every time. SPDX-License-Identifier: Apache-2.0
+// and a race on several, which no test through varlstm.h finds every time.
+// SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <algorithm>
