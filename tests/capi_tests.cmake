@@ -1,10 +1,12 @@
 # Tests of the C ABI: of its checks over the host's back end and over a fake one, of its header, of running out of memory.
+varlstm_add_test(capi_allocation_test capi_allocation_test.cc)
 varlstm_add_test(capi_arguments_test capi_arguments_test.cc capi_catalogue.cc capi_call.cc)
 varlstm_add_test(capi_batch_test capi_batch_test.cc)
 varlstm_add_test(capi_error_test capi_error_test.cc)
 varlstm_add_test(capi_handle_test capi_handle_test.cc)
 varlstm_add_test(capi_ops_test capi_ops_test.cc)
 varlstm_add_test(capi_rnn_test capi_rnn_test.cc)
+varlstm_add_test(capi_threads_test capi_threads_test.cc)
 
 # The C ABI's own objects over a back end that only takes notes: no bad call may reach it.
 function(varlstm_add_fake_backend_test name)
