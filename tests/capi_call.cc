@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capi_call.h"
 
+#include <cctype>
 #include <fstream>
-#include <regex>
 #include <sstream>
 #include <stdexcept>
 
@@ -23,22 +23,37 @@ std::string header_without_comments() {
   return text;
 }
 
+bool is_name_character(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
+
+// The last word of a declaration: "const void* x" -> x.
+std::string last_word(const std::string& text) {
+  size_t end = text.size();
+  while (end > 0 && !is_name_character(text[end - 1])) --end;
+  size_t begin = end;
+  while (begin > 0 && is_name_character(text[begin - 1])) --begin;
+  return text.substr(begin, end - begin);
+}
+
 // "const void* x, int64_t count" -> x, count; "void" -> none.
 std::vector<std::string> parameter_names(const std::string& list) {
   std::vector<std::string> names;
-  static const std::regex kName(R"(([A-Za-z_0-9]+)\s*(,|$))");
-  for (std::sregex_iterator match(list.begin(), list.end(), kName), end; match != end; ++match) {
-    if ((*match)[1] != "void") names.push_back((*match)[1]);
-  }
-  return names;
+  std::stringstream parameters(list);
+  for (std::string parameter; std::getline(parameters, parameter, ',');) names.push_back(last_word(parameter));
+  return names == std::vector<std::string>{"void"} ? std::vector<std::string>() : names;
 }
 
+// Each "VARLSTM_API type name(parameters);" of the header.
 std::vector<HeaderFunction> parse_header() {
   const std::string text = header_without_comments();
-  static const std::regex kFunction(R"(VARLSTM_API\s+[a-z0-9_ *]*?(varlstm_[a-z0-9_]+)\(([^)]*)\)\s*;)");
+  const std::string marker = "\nVARLSTM_API ";
   std::vector<HeaderFunction> functions;
-  for (std::sregex_iterator match(text.begin(), text.end(), kFunction), end; match != end; ++match) {
-    functions.push_back({(*match)[1], parameter_names((*match)[2])});
+  for (size_t at = text.find(marker); at != std::string::npos; at = text.find(marker, at + 1)) {
+    const size_t open = text.find('(', at);
+    const size_t close = text.find(");", open);
+    functions.push_back(
+        {last_word(text.substr(at, open - at)), parameter_names(text.substr(open + 1, close - open - 1))});
   }
   return functions;
 }
