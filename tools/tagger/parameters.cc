@@ -34,13 +34,13 @@ Parameters::Parameters(const Context& context, const NetworkShape& shape, int64_
   table_ = Buffer<float>(context, table);
   working_ = Buffer<float>(context, working);
   if (max_rows == 0) return;
-  table_m_ = Buffer<float>(context, table);
   table_v_ = Buffer<float>(context, table);
   gradient_ = Buffer<float>(context, working);
   working_m_ = Buffer<float>(context, working);
   working_v_ = Buffer<float>(context, working);
   ids_ = Buffer<int64_t>(context, max_rows);
-  step_ = Buffer<int64_t>(context, 1);
+  dense_step_ = Buffer<int64_t>(context, 1);
+  rows_step_ = Buffer<int64_t>(context, 1);
   norm_ = Buffer<double>(context, 1);
   int64_t bytes = 0;
   check(varlstm_op_workspace(context.get(), VARLSTM_OP_GRAD_NORM, VARLSTM_DTYPE_F32, working, 0, 0, &bytes));
@@ -67,7 +67,6 @@ void Parameters::gather(const std::vector<int64_t>& ids) {
                                     table.get(), ids_.get(), working->get() + dense_count_, nullptr));
   };
   bring(table_, &working_);
-  bring(table_m_, &working_m_);
   bring(table_v_, &working_v_);
   gradient_.zero(dense_count_ + rows * shape_.embedding);
 }
@@ -77,17 +76,22 @@ void Parameters::step(const OptimizerOptions& options) {
   if (options.clip > 0)
     check(varlstm_clip_grad_norm(context_.get(), VARLSTM_DTYPE_F32, count, options.clip, gradient_.get(), norm_.get(),
                                  workspace_.get(), workspace_.count(), nullptr));
-  if (options.kind == OptimizerOptions::kAdam)
-    check(varlstm_adam_step(context_.get(), VARLSTM_DTYPE_F32, count, options.lr, kBeta1, kBeta2, kEpsilon, 0.0, 0,
-                            working_.get(), gradient_.get(), working_m_.get(), working_v_.get(), step_.get(), nullptr));
-  else
+  if (options.kind == OptimizerOptions::kSgd) {
     check(varlstm_sgd_step(context_.get(), VARLSTM_DTYPE_F32, count, options.lr, 0.0, 0.0, 0, working_.get(),
                            gradient_.get(), nullptr, nullptr));
+    return;
+  }
+  const auto adam = [&](int64_t first, int64_t elements, double beta1, const Buffer<int64_t>& step_count) {
+    check(varlstm_adam_step(context_.get(), VARLSTM_DTYPE_F32, elements, options.lr, beta1, kBeta2, kEpsilon, 0.0, 0,
+                            working_.get() + first, gradient_.get() + first, working_m_.get() + first,
+                            working_v_.get() + first, step_count.get(), nullptr));
+  };
+  adam(0, dense_count_, kBeta1, dense_step_);
+  adam(dense_count_, count - dense_count_, 0.0, rows_step_);
 }
 
 void Parameters::scatter() {
   copy_rows(working_, &table_);
-  copy_rows(working_m_, &table_m_);
   copy_rows(working_v_, &table_v_);
 }
 
