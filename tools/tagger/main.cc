@@ -1,5 +1,6 @@
 // varlstm-tagger: tags the words of sentences, through libvarlstm's C ABI.
 // SPDX-License-Identifier: Apache-2.0
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -36,6 +37,8 @@ int report(std::string text) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A file that would outgrow its limit is an error to report, not the end of the program.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {

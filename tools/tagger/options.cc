@@ -109,7 +109,8 @@ bool parse_command_line(int argc, char** argv, Options* options) {
   const int32_t version = varlstm_version();
   app.set_version_flag("--version", fmt::format("varlstm-tagger {}.{}.{}\n{}", version / 10000, version / 100 % 100,
                                                 version % 100, varlstm_build_info()));
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is seen below, after unknown options
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // so that scripts can append
   app.get_formatter()->column_width(32);
   app.footer("Exit status: 0; 1 if demo falls short of its aim; 2 for bad input; 130 after Ctrl-C.");
   add_train(&app, options);
@@ -126,6 +127,7 @@ bool parse_command_line(int argc, char** argv, Options* options) {
     const auto commands = app.get_subcommands();
     fail("{} (see varlstm-tagger {}--help)", error.what(), commands.empty() ? "" : commands[0]->get_name() + " ");
   }
+  if (app.get_subcommands().empty()) fail("which command? train, eval, predict or demo (see varlstm-tagger --help)");
   const std::string command = app.get_subcommands().front()->get_name();
   options->command = command == "train"     ? Options::kTrain
                      : command == "eval"    ? Options::kEval

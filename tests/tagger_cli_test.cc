@@ -1,0 +1,291 @@
+// The program itself: what it prints, writes and returns, above all for bad input.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "tagger_support.h"
+
+namespace {
+
+using nlohmann::json;
+using tagger_test::Outcome;
+using tagger_test::read_file;
+using tagger_test::row;
+using tagger_test::run_shell;
+using tagger_test::TempFolder;
+using tagger_test::write_file;
+
+const std::string kProgram = VARLSTM_TAGGER_PROGRAM;
+const std::string kData = VARLSTM_TAGGER_DATA;
+const std::string kTrain = kData + "/train.conllu", kDev = kData + "/dev.conllu";
+
+Outcome tagger(const std::string& arguments) { return run_shell(kProgram + " " + arguments); }
+
+std::string train_arguments(const std::string& out, const std::string& more = "") {
+  return "train --train " + kTrain + " --dev " + kDev + " --out " + out +
+         " --embedding 8 --hidden 8 --epochs 2 --threads 1 " + more;
+}
+
+// The one line of an error, status 2, nothing on standard output.
+void expect_error(const Outcome& outcome, const std::string& text) {
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.err, "varlstm-tagger: " + text + "\n");
+}
+
+// One model for the tests that only use it.
+class TaggerCli : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TempFolder;
+    const Outcome outcome = tagger(train_arguments(model(), "--lr 2e-2 --log " + log()));
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    train_output_ = outcome.out;
+  }
+  static void TearDownTestSuite() { delete folder_; }
+  static std::string model() { return *folder_ / "model"; }
+  static std::string log() { return *folder_ / "log.jsonl"; }
+
+  static TempFolder* folder_;
+  static std::string train_output_;
+};
+TempFolder* TaggerCli::folder_ = nullptr;
+std::string TaggerCli::train_output_;
+
+TEST_F(TaggerCli, LogHasAnObjectALine) {
+  std::istringstream lines(read_file(log()));
+  std::string line;
+  int64_t epoch = 0;
+  while (std::getline(lines, line)) {
+    const json object = json::parse(line);
+    EXPECT_EQ(object["epoch"], ++epoch);
+    EXPECT_GT(object["seconds"].get<double>(), 0);
+    EXPECT_GT(object["tokens_per_s"].get<double>(), 0);
+    EXPECT_GT(object["loss"].get<double>(), 0);
+    EXPECT_GT(object["dev"].get<double>(), 0);
+    EXPECT_LE(object["dev"].get<double>(), 1);
+    EXPECT_NE(train_output_.find("epoch " + std::to_string(epoch) + "/2"), std::string::npos);
+  }
+  EXPECT_EQ(epoch, 2);
+}
+
+TEST_F(TaggerCli, EvalJson) {
+  const Outcome outcome = tagger("eval --model " + model() + " " + kDev + " --json");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json scores = json::parse(outcome.out);
+  EXPECT_EQ(scores["tokens"], 883);
+  const json config = json::parse(read_file(model() + "/config.json"));
+  EXPECT_EQ(scores["accuracy"], config["dev_accuracy"]);
+  EXPECT_TRUE(scores["oov_accuracy"].is_number());
+  int64_t tokens = 0;
+  for (const auto& [tag, score] : scores["tags"].items()) {
+    for (const char* field : {"precision", "recall", "f1"}) {
+      EXPECT_GE(score[field].get<double>(), 0) << tag;
+      EXPECT_LE(score[field].get<double>(), 1) << tag;
+    }
+    tokens += score["tokens"].get<int64_t>();
+  }
+  EXPECT_EQ(tokens, 883);
+}
+
+TEST_F(TaggerCli, PredictChangesOnlyTheTags) {
+  const Outcome outcome = tagger("predict --model " + model() + " " + kDev);
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  std::istringstream in(read_file(kDev)), out(outcome.out);
+  std::string before, after;
+  int64_t words = 0;
+  while (std::getline(in, before)) {
+    ASSERT_TRUE(std::getline(out, after));
+    const bool word = !before.empty() && before[0] != '#' && before.find_first_of("-.") > before.find('\t');
+    if (!word) {
+      EXPECT_EQ(before, after);
+      continue;
+    }
+    ++words;
+    std::vector<std::string> columns[2];
+    for (int k : {0, 1}) {
+      std::istringstream row_text(k == 0 ? before : after);
+      std::string column;
+      while (std::getline(row_text, column, '\t')) columns[k].push_back(column);
+      ASSERT_EQ(columns[k].size(), 10u);
+      EXPECT_NE(columns[k][3], "_");
+      columns[k].erase(columns[k].begin() + 3);
+    }
+    EXPECT_EQ(columns[0], columns[1]);
+  }
+  EXPECT_FALSE(std::getline(out, after));
+  EXPECT_EQ(words, 883);
+  const Outcome piped = run_shell(kProgram + " predict --model " + model() + " <" + kDev);
+  EXPECT_EQ(piped.out, outcome.out);
+  const Outcome dash = run_shell(kProgram + " predict --model " + model() + " - <" + kDev);
+  EXPECT_EQ(dash.out, outcome.out);
+}
+
+TEST_F(TaggerCli, UnseenTagIsCountedAsWrong) {
+  const TempFolder folder;
+  write_file(folder / "f", row("1", "The", "DET") + row("2", "market", "UNSEEN") + "\n");
+  const Outcome outcome = tagger("eval --json --model " + model() + " " + (folder / "f"));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json scores = json::parse(outcome.out);
+  EXPECT_EQ(scores["tokens"], 2);
+  EXPECT_LE(scores["accuracy"].get<double>(), 0.5);
+  EXPECT_EQ(scores["tags"]["UNSEEN"]["recall"], 0.0);
+  EXPECT_EQ(scores["tags"]["UNSEEN"]["tokens"], 1);
+}
+
+TEST_F(TaggerCli, TextsForPeople) {
+  EXPECT_EQ(tagger("--version").status, 0);
+  EXPECT_EQ(tagger("--version").out.find("varlstm-tagger "), 0u);
+  for (const char* command : {"", "train", "eval", "predict", "demo"}) {
+    const Outcome help = tagger(std::string(command) + " --help");
+    EXPECT_EQ(help.status, 0) << command;
+    EXPECT_NE(help.out.find("Usage: varlstm-tagger"), std::string::npos) << command;
+  }
+  EXPECT_NE(tagger("eval --model " + model() + " " + kDev).out.find("oov accuracy"), std::string::npos);
+}
+
+TEST_F(TaggerCli, WrongCommandLines) {
+  expect_error(tagger(""), "which command? train, eval, predict or demo (see varlstm-tagger --help)");
+  expect_error(tagger("--foo"), "The following argument was not expected: --foo (see varlstm-tagger --help)");
+  expect_error(tagger("eval --model m f --foo"),
+               "The following argument was not expected: --foo (see varlstm-tagger eval --help)");
+  expect_error(tagger("train"), "--train is required (see varlstm-tagger train --help)");
+  const TempFolder folder;
+  const auto with = [&](const std::string& more) { return tagger(train_arguments(folder / "m", more)); };
+  expect_error(with("--batch -1"), "--batch = -1 is not from 1 to 1048576");
+  expect_error(with("--batch 0"), "--batch = 0 is not from 1 to 1048576");
+  expect_error(with("--layers 0"), "--layers = 0 is not from 1 to 256");
+  expect_error(with("--threads -2"), "--threads = -2 is not from 0 to 4096");
+  expect_error(with("--seed -1"), "--seed = -1 is not from 0 to 9223372036854775807");
+  expect_error(with("--dropout 1.5"), "--dropout = 1.5 is not in [0, 1)");
+  expect_error(with("--word-dropout nan"), "--word-dropout = nan is not in [0, 1)");
+  expect_error(with("--lr 0"), "--lr = 0 is not a positive number");
+  expect_error(with("--clip -1"), "--clip = -1 is negative or no number");
+  expect_error(with("--batch x"), "Could not convert: --batch = x (see varlstm-tagger train --help)");
+  expect_error(with("--column feats"), "--column: feats not in {upos,xpos} (see varlstm-tagger train --help)");
+  EXPECT_TRUE(folder.names().empty());
+}
+
+TEST_F(TaggerCli, BadTrainingFiles) {
+  const TempFolder folder;
+  const auto train_on = [&](const std::string& train, const std::string& dev) {
+    return tagger("train --train " + train + " --dev " + dev + " --out " + (folder / "m"));
+  };
+  const std::string file = folder / "f.conllu";
+  expect_error(train_on(folder / "none", kDev), "cannot open " + (folder / "none") + ": No such file or directory");
+  expect_error(train_on(kTrain, folder / "none"), "cannot open " + (folder / "none") + ": No such file or directory");
+  write_file(file, "");
+  expect_error(train_on(file, kDev), file + ": no sentence in it");
+  expect_error(train_on(kTrain, file), file + ": no sentence in it");
+  write_file(file, "# c\n" + row("1", "a", "X") + "2\tb\n");
+  expect_error(train_on(file, kDev), file + ":3: a row has 10 columns separated by tabs, this one has 2");
+  write_file(file, row("1", "a", "X") + row("2", "b", "_"));
+  expect_error(train_on(file, kDev), file + ":2: the word has no tag in column 4 (UPOS)");
+  expect_error(tagger(train_arguments(folder / "m", "--column xpos")),
+               kTrain + ":5: the word has no tag in column 5 (XPOS)");
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"f.conllu"});
+}
+
+TEST_F(TaggerCli, BadPlacesAndModels) {
+  const TempFolder folder;
+  expect_error(tagger(train_arguments(folder / "none/m")),
+               "cannot create " + (folder / "none/m") + ": No such file or directory");
+  write_file(folder / "file", "x");
+  expect_error(tagger(train_arguments(folder / "file")), (folder / "file") + " is there already and no folder");
+  expect_error(tagger(train_arguments(folder.path())),
+               folder.path() + " is there already and not a model: it holds file");
+  expect_error(tagger("eval --model " + folder.path() + " " + kDev), folder.path() + " is no model: it has no config.json");
+  expect_error(tagger("predict --model " + (folder / "none") + " " + kDev), "there is no model " + (folder / "none"));
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"file"});
+
+  std::filesystem::copy(model(), folder / "cut");
+  const std::string tensors = folder / "cut/model.safetensors", bytes = read_file(tensors);
+  write_file(tensors, bytes.substr(0, bytes.size() / 2));
+  const Outcome outcome = tagger("predict --model " + (folder / "cut") + " " + kDev);
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.err.find("varlstm-tagger: " + tensors + " is no safetensors file of a model: "), 0u) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+}
+
+TEST_F(TaggerCli, CudaBackEndThatIsNotThere) {
+  const Outcome outcome = tagger("demo --backend cuda");
+  if (outcome.status == 0) GTEST_SKIP() << "this library has a CUDA back end";
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.err.find("varlstm-tagger: --backend cuda cannot be used here: "), 0u) << outcome.err;
+}
+
+TEST_F(TaggerCli, FullDisk) {
+  const TempFolder folder;
+  // No file may grow beyond 4 blocks of 512 bytes: a disk that fills while the model is written.
+  const Outcome limited = run_shell("ulimit -f 4; exec " + kProgram + " " + train_arguments(folder / "m"));
+  EXPECT_EQ(limited.status, 2);
+  EXPECT_EQ(limited.err.find("varlstm-tagger: cannot write " + (folder / "m.partial-")), 0u) << limited.err;
+  EXPECT_EQ(std::count(limited.err.begin(), limited.err.end(), '\n'), 1);
+  EXPECT_TRUE(folder.names().empty());
+
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  for (const std::string& arguments :
+       {"predict --model " + model() + " " + kDev, "eval --model " + model() + " " + kDev, std::string("demo"),
+        train_arguments(folder / "m")}) {
+    const Outcome full = run_shell(kProgram + " " + arguments + " >/dev/full");
+    expect_error(full, "cannot write standard output: No space left on device");
+  }
+  expect_error(tagger(train_arguments(folder / "m", "--log /dev/full")),
+               "cannot write /dev/full: No space left on device");
+}
+
+TEST_F(TaggerCli, SameBytesForAnyNumberOfThreads) {
+  const TempFolder folder;
+  for (const char* threads : {"1", "2"})
+    ASSERT_EQ(tagger(train_arguments(folder / threads, std::string("--hidden 40 --dropout 0.2 --threads ") + threads +
+                                                           " --seed 9"))
+                  .status,
+              0);
+  for (const char* file : {"/model.safetensors", "/config.json"})
+    EXPECT_EQ(read_file((folder / "1") + file), read_file((folder / "2") + file)) << file;
+}
+
+// Starts training that would take hours and ends it by a signal once the given file is there.
+int interrupt_training(const TempFolder& folder, int signal, const std::string& once_there) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const std::string line = "exec " + kProgram + " " + train_arguments(folder / "m", "--epochs 100000 --patience 0") +
+                             " >" + (folder / "out") + " 2>" + (folder / "err");
+    execl("/bin/sh", "sh", "-c", line.c_str(), static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  for (int k = 0; k < 6000 && !std::filesystem::exists(once_there); ++k)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  kill(child, signal);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return tagger_test::exit_status(status);
+}
+
+TEST_F(TaggerCli, InterruptKeepsTheBestModel) {
+  for (int signal : {SIGINT, SIGTERM}) {
+    const TempFolder folder;
+    const int status = interrupt_training(folder, signal, folder / "m/config.json");
+    EXPECT_EQ(status, 128 + signal) << read_file(folder / "err");
+    const std::string err = read_file(folder / "err");
+    EXPECT_EQ(err.find("varlstm-tagger: interrupted: " + (folder / "m") + " has the model of epoch "), 0u) << err;
+    EXPECT_EQ(folder.names(), (std::vector<std::string>{"err", "m", "out"}));
+    EXPECT_EQ(tagger("eval --model " + (folder / "m") + " " + kDev).status, 0);
+  }
+}
+
+TEST_F(TaggerCli, Demo) {
+  const Outcome outcome = tagger("demo");
+  EXPECT_EQ(outcome.status, 0) << outcome.out;
+  for (const char* text : {"is/VB it/PRP too/RB late/RB now/RB say/VB sorry/JJ\n", "ooh/NNP ooh/NNP\n",
+                           "sorry/JJ yeah/NNP\n", "predicted symbols are legal\n"})
+    EXPECT_NE(outcome.out.find(text), std::string::npos) << text;
+}
+
+}  // namespace

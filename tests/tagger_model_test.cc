@@ -1,0 +1,198 @@
+// A model's folder: what is written is read again, foreign and cut folders are errors, and nothing partial is left.
+// SPDX-License-Identifier: Apache-2.0
+#include "model.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "error.h"
+#include "file.h"
+#include "tagger_support.h"
+
+namespace tagger {
+namespace {
+
+using tagger_test::read_file;
+using tagger_test::TempFolder;
+using tagger_test::write_file;
+namespace fs = std::filesystem;
+
+ModelConfig small_config() {
+  Vocabulary vocabulary({"a", "B", "\xC3\xA4\"\\", "<unk>"}, {"NOUN", "VERB", "X"});
+  NetworkShape shape;
+  shape.words = vocabulary.word_rows();
+  shape.embedding = 3;
+  shape.hidden = 2;
+  shape.layers = 2;
+  shape.bidirectional = true;
+  shape.tags = vocabulary.tag_count();
+  return {Column::kXpos, shape, std::move(vocabulary), 4, 0.75};
+}
+
+std::vector<float> counting(const NetworkShape& shape) {
+  std::vector<float> values(static_cast<size_t>(parameter_count(shape)));
+  std::iota(values.begin(), values.end(), 1.0f);
+  return values;
+}
+
+std::string load_error(const std::string& folder) {
+  try {
+    load_model(folder);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string config_error(const std::string& text) {
+  try {
+    parse_config(text);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+  const size_t at = text.find(what);
+  EXPECT_NE(at, std::string::npos) << what;
+  return at == std::string::npos ? text : text.replace(at, what.size(), by);
+}
+
+TEST(TaggerModel, RoundTrip) {
+  const TempFolder folder;
+  const ModelConfig config = small_config();
+  const std::vector<float> parameters = counting(config.shape);
+  save_model(folder / "m", config, parameters.data());
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"m"});
+  const Model model = load_model(folder / "m");
+  EXPECT_EQ(model.parameters, parameters);
+  EXPECT_EQ(model.config.column, Column::kXpos);
+  EXPECT_EQ(model.config.vocabulary.words(), config.vocabulary.words());
+  EXPECT_EQ(model.config.vocabulary.tags(), config.vocabulary.tags());
+  EXPECT_EQ(model.config.vocabulary.word_id("B"), Vocabulary::kFirstWord + 1);
+  EXPECT_EQ(model.config.vocabulary.word_id("b"), Vocabulary::kUnknown);
+  EXPECT_EQ(model.config.shape.embedding, 3);
+  EXPECT_EQ(model.config.shape.hidden, 2);
+  EXPECT_EQ(model.config.shape.layers, 2);
+  EXPECT_TRUE(model.config.shape.bidirectional);
+  EXPECT_EQ(model.config.epoch, 4);
+  EXPECT_EQ(model.config.dev_accuracy, 0.75);
+}
+
+TEST(TaggerModel, ReplacesAnEarlierModelAndKeepsItOnFailure) {
+  const TempFolder folder;
+  ModelConfig config = small_config();
+  std::vector<float> parameters = counting(config.shape);
+  save_model(folder / "m", config, parameters.data());
+  parameters[0] = 42;
+  save_model(folder / "m/", config, parameters.data());
+  EXPECT_EQ(load_model(folder / "m").parameters[0], 42);
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"m"});
+  fs::create_directory_symlink(folder / "m", folder / "link");
+  parameters[0] = 43;
+  save_model(folder / "link", config, parameters.data());
+  EXPECT_EQ(load_model(folder / "m").parameters[0], 43);
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+}
+
+TEST(TaggerModel, PendingFolderLeavesNothingBehind) {
+  const TempFolder folder;
+  {
+    const PendingFolder pending(folder / "m");
+    write_file(fs::path(pending.path()) / "half", "x");
+    EXPECT_EQ(folder.names().size(), 1u);
+  }
+  EXPECT_TRUE(folder.names().empty());
+  EXPECT_THROW(PendingFolder(folder / "absent/m"), Error);
+}
+
+TEST(TaggerModel, PlaceThatIsNoModel) {
+  const TempFolder folder;
+  fs::create_directory(folder / "full");
+  write_file(folder / "full/thesis.txt", "x");
+  write_file(folder / "file", "x");
+  fs::create_directory(folder / "empty");
+  EXPECT_THROW(check_model_place(folder / "full"), Error);
+  EXPECT_THROW(check_model_place(folder / "file"), Error);
+  check_model_place(folder / "empty");
+  check_model_place(folder / "new");
+  EXPECT_EQ(folder.names(), (std::vector<std::string>{"empty", "file", "full"}));
+}
+
+TEST(TaggerModel, CutAndForeignFolders) {
+  const TempFolder folder;
+  const ModelConfig config = small_config();
+  save_model(folder / "m", config, counting(config.shape).data());
+  const std::string tensors = folder / "m/model.safetensors", json = folder / "m/config.json";
+  const std::string tensor_bytes = read_file(tensors), json_bytes = read_file(json);
+
+  EXPECT_EQ(load_error(folder / "none"), "there is no model " + (folder / "none"));
+  EXPECT_EQ(load_error(folder.path()), folder.path() + " is no model: it has no config.json");
+  for (size_t size = 0; size < json_bytes.size() - 2; size += 7) {
+    write_file(json, json_bytes.substr(0, size));
+    EXPECT_EQ(load_error(folder / "m"), json + " is no config of a model: it is no JSON object") << size;
+  }
+  write_file(json, json_bytes);
+  for (size_t size = 0; size < tensor_bytes.size(); size += 11) {
+    write_file(tensors, tensor_bytes.substr(0, size));
+    EXPECT_EQ(load_error(folder / "m").find(tensors + " is no safetensors file of a model: "), 0u) << size;
+  }
+  write_file(tensors, tensor_bytes);
+  const std::string misfit = tensors + " does not fit its config.json: ";
+  write_file(json, replaced(json_bytes, "\"hidden\": 2", "\"hidden\": 3"));
+  EXPECT_EQ(load_error(folder / "m"), misfit + "tensor lstm.weight_ih_l0 is missing or of another shape");
+  // Sizes that no memory could hold: compared with the file, never allocated.
+  write_file(json, replaced(json_bytes, "\"hidden\": 2", "\"hidden\": 1048576"));
+  EXPECT_EQ(load_error(folder / "m"), misfit + "tensor lstm.weight_ih_l0 is missing or of another shape");
+  write_file(json, replaced(json_bytes, "\"layers\": 2", "\"layers\": 1"));
+  EXPECT_EQ(load_error(folder / "m"), misfit + "tensor linear.weight is missing or of another shape");
+  fs::remove(tensors);
+  EXPECT_EQ(load_error(folder / "m"), (folder / "m") + " is no model: it has no model.safetensors");
+}
+
+TEST(TaggerModel, OneLayerMoreInTheFileThanInTheConfig) {
+  const TempFolder folder;
+  ModelConfig config = small_config();
+  config.shape.bidirectional = false;
+  config.shape.hidden = config.shape.embedding;  // so that layer 1 has the shapes of layer 0
+  save_model(folder / "m", config, counting(config.shape).data());
+  const std::string json = folder / "m/config.json";
+  write_file(json, replaced(read_file(json), "\"layers\": 2", "\"layers\": 1"));
+  EXPECT_EQ(load_error(folder / "m"),
+            (folder / "m/model.safetensors") + " does not fit its config.json: it holds other tensors as well");
+}
+
+TEST(TaggerModel, WrongConfigs) {
+  const std::string good = write_config(small_config());
+  EXPECT_EQ(config_error(good), "no error");
+  EXPECT_EQ(config_error("[]"), "it is no JSON object");
+  EXPECT_EQ(config_error("{}"), "\"format\" is missing");
+  EXPECT_EQ(config_error(replaced(good, "varlstm-tagger", "other")), "\"format\" is not \"varlstm-tagger\"");
+  EXPECT_EQ(config_error(replaced(good, "\"version\": 1", "\"version\": 2")), "\"version\" is not 1");
+  EXPECT_EQ(config_error(replaced(good, "\"xpos\"", "\"feats\"")), "\"column\" is neither \"upos\" nor \"xpos\"");
+  EXPECT_EQ(config_error(replaced(good, "true", "1")), "\"bidirectional\" is neither true nor false");
+  for (const char* bad : {"0", "-1", "1048577", "2.5", "\"2\"", "null", "18446744073709551615"})
+    EXPECT_EQ(config_error(replaced(good, "\"hidden\": 2", std::string("\"hidden\": ") + bad)),
+              "\"hidden\" is not a whole number from 1 to 1048576");
+  EXPECT_EQ(config_error(replaced(good, "\"B\"", "\"a\"")), "the list of words holds \"a\" twice");
+  EXPECT_EQ(config_error(replaced(good, "\"B\"", "7")), "\"words\" holds something that is no text");
+  EXPECT_EQ(config_error(replaced(good, "\"words\"", "\"sword\"")), "\"words\" is missing");
+}
+
+TEST(TaggerVocabulary, OfADocument) {
+  using tagger_test::row;
+  const Document document(row("1", "b", "Y") + row("2", "a", "X") + "\n" + row("1", "b", "X"), "f", Column::kUpos);
+  const Vocabulary vocabulary = Vocabulary::of(document);
+  EXPECT_EQ(vocabulary.words(), (std::vector<std::string>{"b", "a"}));
+  EXPECT_EQ(vocabulary.tags(), (std::vector<std::string>{"X", "Y"}));
+  EXPECT_EQ(vocabulary.word_id("b"), 2);
+  EXPECT_EQ(vocabulary.word_id("c"), Vocabulary::kUnknown);
+  EXPECT_EQ(vocabulary.tag_id("Y"), 1);
+  EXPECT_EQ(vocabulary.tag_id("Z"), Vocabulary::kNoTag);
+  EXPECT_THROW(Vocabulary({"a"}, {}), Error);
+}
+
+}  // namespace
+}  // namespace tagger

@@ -1,0 +1,226 @@
+// The tagger's network through the C ABI: the parameter list is the library's, its gradients fit its loss, empty
+// sentences do no harm, and training gives the same bits with any number of threads.
+// SPDX-License-Identifier: Apache-2.0
+#include "network.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "predictor.h"
+#include "trainer.h"
+
+namespace tagger {
+namespace {
+
+NetworkShape small_shape(int64_t layers, bool bidirectional) {
+  NetworkShape shape;
+  shape.words = 9;
+  shape.embedding = 5;
+  shape.hidden = 6;
+  shape.layers = layers;
+  shape.bidirectional = bidirectional;
+  shape.tags = 3;
+  return shape;
+}
+
+// A word's tag is that of the word before it: only the LSTM can know.
+Corpus rotating_corpus(int64_t sentences) {
+  Corpus corpus;
+  Random random(11);
+  for (int64_t s = 0; s < sentences; ++s) {
+    std::vector<int64_t> words(random.below(6)), tags;
+    for (int64_t& word : words) word = Vocabulary::kFirstWord + static_cast<int64_t>(random.below(7));
+    for (size_t k = 0; k < words.size(); ++k) tags.push_back(k == 0 ? 0 : words[k - 1] % 3);
+    corpus.add_sentence(words, tags);
+  }
+  return corpus;
+}
+
+TEST(TaggerNetwork, ParameterListIsTheLibrarys) {
+  const Context context(VARLSTM_BACKEND_HOST, 1);
+  for (int64_t layers : {1, 2, 3}) {
+    for (bool bidirectional : {false, true}) {
+      const NetworkShape shape = small_shape(layers, bidirectional);
+      const RnnHandle lstm = context.lstm(shape.embedding, shape.hidden, layers);
+      check(varlstm_rnn_set_i64(lstm.get(), VARLSTM_KEY_BIDIRECTIONAL, bidirectional));
+      int64_t tensors = 0;
+      check(varlstm_rnn_param_count(lstm.get(), &tensors, nullptr));
+      const std::vector<Parameter> list = parameter_list(shape);
+      ASSERT_EQ(static_cast<int64_t>(list.size()), tensors + 3);
+      for (int64_t k = 0; k < tensors; ++k) {
+        const char* name = nullptr;
+        int64_t offset = 0, rows = 0, cols = 0;
+        check(varlstm_rnn_param_info(lstm.get(), k, &name, &offset, &rows, &cols));
+        const Parameter& parameter = list[static_cast<size_t>(k)];
+        EXPECT_EQ(parameter.name, std::string("lstm.") + name);
+        EXPECT_EQ(parameter.offset, offset);
+        EXPECT_EQ(parameter.count, rows * cols);
+        EXPECT_EQ(parameter.shape.size(), cols == 1 ? 1u : 2u);
+      }
+    }
+  }
+}
+
+TEST(TaggerNetwork, InitialValuesAreBounded) {
+  Random random(1);
+  const NetworkShape shape = small_shape(2, true);
+  const std::vector<float> values = initial_parameters(shape, &random);
+  for (const Parameter& parameter : parameter_list(shape)) {
+    if (parameter.name == "embedding.weight") {
+      for (int64_t k = 0; k < shape.embedding; ++k) EXPECT_EQ(values[static_cast<size_t>(parameter.offset + k)], 0);
+      continue;
+    }
+    const double bound = 1 / std::sqrt(parameter.name.rfind("linear", 0) == 0 ? 12.0 : 6.0);
+    double largest = 0;
+    for (int64_t k = 0; k < parameter.count; ++k)
+      largest = std::max<double>(largest, std::abs(values[static_cast<size_t>(parameter.offset + k)]));
+    EXPECT_LE(largest, bound * 1.000001) << parameter.name;
+    EXPECT_GT(largest, 0) << parameter.name;
+  }
+}
+
+// One step of plain SGD moves the loss by -lr * |g|^2; with a small lr the parameters' own movement is lr * g, so that
+// the loss must fall by |movement|^2 / lr. This holds every gradient of the chain at once, dropout included.
+TEST(TaggerNetwork, SgdStepLowersTheLossByTheSquaredGradient) {
+  for (double dropout : {0.0, 0.4}) {
+    const Context context(VARLSTM_BACKEND_HOST, 1);
+    const Corpus corpus = rotating_corpus(12);
+    const NetworkShape shape = small_shape(2, true);
+    Network network(context, shape, corpus.limits(12), Purpose::kTrain, dropout);
+    Random random(2);
+    network.parameters().load(initial_parameters(shape, &random));
+    std::vector<int64_t> order(12);
+    for (int64_t s = 0; s < 12; ++s) order[static_cast<size_t>(s)] = s;
+    Batch batch;
+    corpus.fill(order.data(), 12, &batch);
+    TrainOptions options;
+    options.optimizer.kind = OptimizerOptions::kSgd;
+    options.optimizer.lr = 1e-2;
+    options.dropout = dropout;
+    std::vector<float> before, after;
+    network.parameters().store(&before);
+    Random chance(4), same_chance(4);  // so that both steps drop the same elements
+    const double loss = network.train(batch, options, &chance);
+    network.parameters().store(&after);
+    double squares = 0;
+    for (size_t k = 0; k < before.size(); ++k) squares += std::pow(static_cast<double>(after[k]) - before[k], 2);
+    const double expected_fall = squares / options.optimizer.lr;
+    const double fall = loss - network.train(batch, options, &same_chance);
+    EXPECT_GT(expected_fall, 1e-4);
+    // 5 %: the curvature along a step of this size.
+    EXPECT_NEAR(fall, expected_fall, 0.05 * expected_fall) << "dropout " << dropout;
+  }
+}
+
+TEST(TaggerNetwork, LearnsWhatNeedsTheNeighbour) {
+  const Context context(VARLSTM_BACKEND_HOST, 0);
+  const Corpus corpus = rotating_corpus(200);
+  const NetworkShape shape = small_shape(1, true);
+  Network network(context, shape, corpus.limits(16), Purpose::kTrain);
+  Random random(2);
+  network.parameters().load(initial_parameters(shape, &random));
+  TrainerSettings settings;
+  settings.batch = 16;
+  settings.epochs = 30;
+  settings.patience = 0;
+  settings.options.optimizer.lr = 2e-2;
+  int64_t reports = 0;
+  const TrainingResult result =
+      train_network(&network, corpus, corpus, settings, &random, [] { return 0; },
+                    [&](const EpochReport& report) {
+                      EXPECT_EQ(report.epoch, ++reports);
+                      const auto line = nlohmann::json::parse(log_line(report));
+                      for (const char* field : {"epoch", "seconds", "tokens_per_s", "loss", "dev"})
+                        EXPECT_TRUE(line.contains(field) && line[field].is_number()) << field;
+                      EXPECT_EQ(line.size(), 5u);
+                    });
+  EXPECT_EQ(reports, 30);
+  EXPECT_GT(result.best_dev, 0.99);
+}
+
+TEST(TaggerTrainer, StopsEarlyAndOnASignal) {
+  const Context context(VARLSTM_BACKEND_HOST, 1);
+  const Corpus corpus = rotating_corpus(40);
+  const NetworkShape shape = small_shape(1, false);
+  Network network(context, shape, corpus.limits(16), Purpose::kTrain);
+  Random random(2);
+  TrainerSettings settings;
+  settings.batch = 16;
+  settings.epochs = 50;
+  settings.patience = 2;
+  settings.options.optimizer.lr = 1e-12;  // nothing moves: the first epoch stays the best
+  TrainingResult result =
+      train_network(&network, corpus, corpus, settings, &random, [] { return 0; }, [](const EpochReport&) {});
+  EXPECT_EQ(result.best_epoch, 1);
+  EXPECT_EQ(result.epochs, 3);
+  EXPECT_EQ(result.signal, 0);
+  int batches = 0;
+  result = train_network(&network, corpus, corpus, settings, &random, [&] { return ++batches == 5 ? 2 : 0; },
+                         [](const EpochReport&) {});
+  EXPECT_EQ(result.signal, 2);  // in the second epoch's second of three batches
+  EXPECT_EQ(result.epochs, 1);
+}
+
+TEST(TaggerNetwork, BatchesOfEmptySentences) {
+  const Context context(VARLSTM_BACKEND_HOST, 1);
+  const Corpus corpus = rotating_corpus(8);
+  const NetworkShape shape = small_shape(2, true);
+  Network network(context, shape, corpus.limits(8), Purpose::kTrain);
+  Random random(2);
+  network.parameters().load(initial_parameters(shape, &random));
+  Batch empty;
+  empty.lengths = {0, 0, 0};
+  EXPECT_EQ(network.train(empty, TrainOptions(), &random), 0);
+  std::vector<int64_t> tags = {7};
+  network.predict(empty, &tags);
+  EXPECT_TRUE(tags.empty());
+  Batch nothing;
+  network.predict(nothing, &tags);
+  EXPECT_TRUE(tags.empty());
+}
+
+TEST(TaggerNetwork, PredictionDoesNotDependOnTheBatch) {
+  const Context context(VARLSTM_BACKEND_HOST, 1);
+  const Corpus corpus = rotating_corpus(60);
+  const NetworkShape shape = small_shape(2, true);
+  std::vector<std::vector<int64_t>> predictions;
+  for (int64_t batch : {1, 7, 60}) {
+    Network network(context, shape, corpus.limits(batch), Purpose::kInfer);
+    Random random(2);
+    network.parameters().load(initial_parameters(shape, &random));
+    predictions.push_back(predict_corpus(&network, corpus, batch));
+  }
+  EXPECT_EQ(predictions[0].size(), static_cast<size_t>(corpus.tokens()));
+  EXPECT_EQ(predictions[0], predictions[1]);
+  EXPECT_EQ(predictions[0], predictions[2]);
+}
+
+TEST(TaggerNetwork, BitwiseEqualForAnyNumberOfThreads) {
+  const Corpus corpus = rotating_corpus(100);
+  NetworkShape shape = small_shape(2, true);
+  shape.hidden = 40;
+  std::vector<std::vector<float>> results;
+  for (int64_t threads : {1, 2, 3}) {
+    const Context context(VARLSTM_BACKEND_HOST, threads);
+    Network network(context, shape, corpus.limits(32), Purpose::kTrain, 0.2);
+    Random random(2);
+    network.parameters().load(initial_parameters(shape, &random));
+    TrainerSettings settings;
+    settings.epochs = 2;
+    settings.options.dropout = 0.2;
+    settings.options.word_dropout = 0.25;
+    settings.options.optimizer.clip = 0.5;
+    train_network(&network, corpus, corpus, settings, &random, [] { return 0; }, [](const EpochReport&) {});
+    results.emplace_back();
+    network.parameters().store(&results.back());
+  }
+  const size_t bytes = results[0].size() * sizeof(float);
+  EXPECT_EQ(std::memcmp(results[0].data(), results[1].data(), bytes), 0);
+  EXPECT_EQ(std::memcmp(results[0].data(), results[2].data(), bytes), 0);
+}
+
+}  // namespace
+}  // namespace tagger

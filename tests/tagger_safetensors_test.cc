@@ -1,0 +1,138 @@
+// The safetensors reader and writer: the bytes of the format, and every way in which a header can be wrong.
+// SPDX-License-Identifier: Apache-2.0
+#include "safetensors.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "error.h"
+#include "tagger_support.h"
+
+namespace tagger {
+namespace {
+
+using tagger_test::read_file;
+using tagger_test::TempFolder;
+using tagger_test::write_file;
+
+std::string header_error(const std::string& json, uint64_t data_bytes) {
+  try {
+    parse_safetensors_header(json, data_bytes);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string file_error(const std::string& path) {
+  try {
+    SafetensorsReader reader(path);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string tensor(const std::string& name, const std::string& dtype, const std::string& shape,
+                   const std::string& offsets) {
+  return '"' + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + '}';
+}
+
+std::string with_length(const std::string& header, const std::string& data) {
+  const uint64_t bytes = header.size();
+  return std::string(reinterpret_cast<const char*>(&bytes), sizeof bytes) + header + data;
+}
+
+TEST(TaggerSafetensors, RoundTrip) {
+  const TempFolder folder;
+  const std::vector<float> a = {1.5f, -2, 3e-30f, 4, 5, 6}, b = {7};
+  const std::vector<TensorData> written = {
+      {"a.weight", {2, 3}, a.data()}, {"b", {1}, b.data()}, {"none", {0, 4}, nullptr}, {"scalar", {}, b.data()}};
+  write_safetensors(folder / "x", written);
+  const SafetensorsReader reader(folder / "x");
+  ASSERT_EQ(reader.tensors().size(), written.size());
+  for (const TensorData& expected : written) {
+    const TensorEntry* found = reader.find(expected.name);
+    ASSERT_TRUE(found) << expected.name;
+    EXPECT_EQ(found->shape, expected.shape);
+    std::vector<float> values((found->end - found->begin) / sizeof(float));
+    reader.read(*found, values.data());
+    EXPECT_TRUE(values.empty() || !std::memcmp(values.data(), expected.data, values.size() * sizeof(float)));
+  }
+  EXPECT_EQ(reader.find("c"), nullptr);
+}
+
+TEST(TaggerSafetensors, BytesOfTheFormat) {
+  const TempFolder folder;
+  const float one = 1;
+  write_safetensors(folder / "x", {{"t", {1}, &one}});
+  const std::string bytes = read_file(folder / "x");
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  EXPECT_EQ(header % 8, 0u);
+  ASSERT_EQ(bytes.size(), 8 + header + 4);
+  EXPECT_EQ(bytes.substr(8, header).find(
+                R"({"__metadata__":{"format":"pt"},"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})"),
+            0u);
+  EXPECT_EQ(bytes.substr(8 + header), std::string("\0\0\x80\x3f", 4));
+}
+
+TEST(TaggerSafetensors, AcceptsAnyOrderAndMetadata) {
+  const auto tensors = parse_safetensors_header(
+      "{" + tensor("z", "F32", "[1]", "[0,4]") + R"(,"__metadata__":{"k":"v"},)" + tensor("a", "F32", "[2]", "[4,12]") +
+          "}   ",
+      12);
+  EXPECT_EQ(tensors.size(), 2u);
+}
+
+TEST(TaggerSafetensors, WrongHeaders) {
+  const auto one = [](const std::string& dtype, const std::string& shape, const std::string& offsets) {
+    return "{" + tensor("t", dtype, shape, offsets) + "}";
+  };
+  EXPECT_EQ(header_error("", 0), "the header is no JSON object");
+  EXPECT_EQ(header_error("[1]", 0), "the header is no JSON object");
+  EXPECT_EQ(header_error("{\"t\":", 0), "the header is no JSON object");
+  EXPECT_EQ(header_error("{\"t\":3}", 0), "tensor \"t\" has no dtype, shape and data_offsets");
+  EXPECT_EQ(header_error(one("F16", "[2]", "[0,4]"), 4), "tensor \"t\" is not of dtype F32");
+  EXPECT_EQ(header_error(one("F32", "2", "[0,8]"), 8), "tensor \"t\" has a shape or data_offsets that is no list");
+  EXPECT_EQ(header_error(one("F32", "[2]", "[0]"), 8), "tensor \"t\" has a shape or data_offsets that is no list");
+  EXPECT_EQ(header_error(one("F32", "[-2]", "[0,8]"), 8), "a dimension of tensor \"t\" is no whole number");
+  EXPECT_EQ(header_error(one("F32", "[2.5]", "[0,8]"), 8), "a dimension of tensor \"t\" is no whole number");
+  EXPECT_EQ(header_error(one("F32", "[2]", "[0,-8]"), 8), "an offset of tensor \"t\" is no whole number");
+  EXPECT_EQ(header_error(one("F32", "[4294967296,4294967296]", "[0,0]"), 0), "tensor \"t\" is too large");
+  EXPECT_EQ(header_error(one("F32", "[9223372036854775808]", "[0,0]"), 0), "tensor \"t\" is too large");
+  EXPECT_EQ(header_error(one("F32", "[2]", "[0,4]"), 4), "tensor \"t\" has offsets that do not fit its shape");
+  EXPECT_EQ(header_error(one("F32", "[2]", "[8,0]"), 8), "tensor \"t\" has offsets that do not fit its shape");
+  EXPECT_EQ(header_error(one("F32", "[2]", "[4,12]"), 12), "tensor \"t\" leaves a gap or overlaps another");
+  EXPECT_EQ(header_error("{" + tensor("a", "F32", "[2]", "[0,8]") + "," + tensor("b", "F32", "[2]", "[4,12]") + "}", 12),
+            "tensor \"b\" leaves a gap or overlaps another");
+  EXPECT_EQ(header_error(one("F32", "[2]", "[0,8]"), 4), "the tensors need 8 bytes of data, the file holds 4");
+  EXPECT_EQ(header_error("{}", 4), "the tensors need 0 bytes of data, the file holds 4");
+}
+
+TEST(TaggerSafetensors, EveryCutFileIsAnError) {
+  const TempFolder folder;
+  const std::vector<float> values(10, 1);
+  write_safetensors(folder / "x", {{"t", {10}, values.data()}});
+  const std::string whole = read_file(folder / "x");
+  for (size_t size = 0; size < whole.size(); ++size) {
+    write_file(folder / "x", whole.substr(0, size));
+    EXPECT_NE(file_error(folder / "x").find("is no safetensors file of a model"), std::string::npos) << size;
+  }
+  write_file(folder / "x", whole + "!");
+  EXPECT_NE(file_error(folder / "x").find("the tensors need 40 bytes of data, the file holds 41"), std::string::npos);
+}
+
+TEST(TaggerSafetensors, HeaderLengthIsCheckedBeforeMemoryIsTaken) {
+  const TempFolder folder;
+  write_file(folder / "x", std::string("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F{}", 10));
+  EXPECT_EQ(file_error(folder / "x"), (folder / "x") +
+                                          " is no safetensors file of a model: the header has 9223372036854775807 "
+                                          "bytes, the file only 10");
+  write_file(folder / "x", with_length("{}", ""));
+  EXPECT_EQ(file_error(folder / "x"), "no error");
+}
+
+}  // namespace
+}  // namespace tagger
