@@ -12,7 +12,9 @@ namespace {
 
 using tagger_test::row;
 
-Document read(const std::string& text, Column column = Column::kUpos) { return Document(text, "a.conllu", column); }
+Document read(const std::string& text, Column column = Column::kUpos) {
+  return Document(text, "a.conllu", column);
+}
 
 std::string error_of(const std::string& text) {
   try {
@@ -24,7 +26,8 @@ std::string error_of(const std::string& text) {
 }
 
 std::string replace_all(std::string text, const std::string& what, const std::string& by) {
-  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size()) text.replace(at, what.size(), by);
+  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size())
+    text.replace(at, what.size(), by);
   return text;
 }
 

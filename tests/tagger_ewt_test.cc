@@ -25,13 +25,13 @@ TEST(TaggerEwt, TwoThousandSentences) {
   write_file(train, first_sentences(read_file(data / "train.conllu"), 2000));
   write_file(dev, first_sentences(read_file(data / "dev.conllu"), 500));
   const std::string program = VARLSTM_TAGGER_PROGRAM;
-  const Outcome trained = run_shell(program + " train --train " + train + " --dev " + dev + " --out " + model +
-                                    " --epochs 3 --hidden 64");
+  const Outcome trained =
+      run_shell(program + " train --train " + train + " --dev " + dev + " --out " + model + " --epochs 3 --hidden 64");
   ASSERT_EQ(trained.status, 0) << trained.err;
   const Outcome scored = run_shell(program + " eval --json --model " + model + " " + dev);
   ASSERT_EQ(scored.status, 0) << scored.err;
   const auto scores = nlohmann::json::parse(scored.out);
-  EXPECT_GE(scores["accuracy"].get<double>(), VARLSTM_EWT_FLOOR) << trained.out;
+  EXPECT_GE(scores["accuracy"].get<double>(), 0.70) << trained.out;
   EXPECT_LT(scores["oov_accuracy"].get<double>(), scores["accuracy"].get<double>());
 }
 

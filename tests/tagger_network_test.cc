@@ -128,15 +128,15 @@ TEST(TaggerNetwork, LearnsWhatNeedsTheNeighbour) {
   settings.patience = 0;
   settings.options.optimizer.lr = 2e-2;
   int64_t reports = 0;
-  const TrainingResult result =
-      train_network(&network, corpus, corpus, settings, &random, [] { return 0; },
-                    [&](const EpochReport& report) {
-                      EXPECT_EQ(report.epoch, ++reports);
-                      const auto line = nlohmann::json::parse(log_line(report));
-                      for (const char* field : {"epoch", "seconds", "tokens_per_s", "loss", "dev"})
-                        EXPECT_TRUE(line.contains(field) && line[field].is_number()) << field;
-                      EXPECT_EQ(line.size(), 5u);
-                    });
+  const TrainingResult result = train_network(
+      &network, corpus, corpus, settings, &random, [] { return 0; },
+      [&](const EpochReport& report) {
+        EXPECT_EQ(report.epoch, ++reports);
+        const auto line = nlohmann::json::parse(log_line(report));
+        for (const char* field : {"epoch", "seconds", "tokens_per_s", "loss", "dev"})
+          EXPECT_TRUE(line.contains(field) && line[field].is_number()) << field;
+        EXPECT_EQ(line.size(), 5u);
+      });
   EXPECT_EQ(reports, 30);
   EXPECT_GT(result.best_dev, 0.99);
 }
@@ -152,14 +152,14 @@ TEST(TaggerTrainer, StopsEarlyAndOnASignal) {
   settings.epochs = 50;
   settings.patience = 2;
   settings.options.optimizer.lr = 1e-12;  // nothing moves: the first epoch stays the best
-  TrainingResult result =
-      train_network(&network, corpus, corpus, settings, &random, [] { return 0; }, [](const EpochReport&) {});
+  TrainingResult result = train_network(
+      &network, corpus, corpus, settings, &random, [] { return 0; }, [](const EpochReport&) {});
   EXPECT_EQ(result.best_epoch, 1);
   EXPECT_EQ(result.epochs, 3);
   EXPECT_EQ(result.signal, 0);
   int batches = 0;
-  result = train_network(&network, corpus, corpus, settings, &random, [&] { return ++batches == 5 ? 2 : 0; },
-                         [](const EpochReport&) {});
+  result = train_network(
+      &network, corpus, corpus, settings, &random, [&] { return ++batches == 5 ? 2 : 0; }, [](const EpochReport&) {});
   EXPECT_EQ(result.signal, 2);  // in the second epoch's second of three batches
   EXPECT_EQ(result.epochs, 1);
 }
@@ -211,9 +211,10 @@ TEST(TaggerNetwork, BitwiseEqualForAnyNumberOfThreads) {
     TrainerSettings settings;
     settings.epochs = 2;
     settings.options.dropout = 0.2;
-    settings.options.word_dropout = 0.25;
+    settings.word_dropout = 0.25;
     settings.options.optimizer.clip = 0.5;
-    train_network(&network, corpus, corpus, settings, &random, [] { return 0; }, [](const EpochReport&) {});
+    train_network(
+        &network, corpus, corpus, settings, &random, [] { return 0; }, [](const EpochReport&) {});
     results.emplace_back();
     network.parameters().store(&results.back());
   }

@@ -11,6 +11,7 @@
 #include "progress.h"
 #include "reber.h"
 #include "utf8.h"
+#include "word_dropout.h"
 
 namespace tagger {
 namespace {
@@ -60,6 +61,28 @@ TEST(TaggerCorpus, OrdersHoldEverySentenceOnce) {
   for (size_t k = 1; k < longest.size(); ++k) EXPECT_GE(corpus.length(longest[k - 1]), corpus.length(longest[k]));
 }
 
+TEST(TaggerWordDropout, HidesRareWordsMostly) {
+  Corpus corpus;  // word 2 occurs once, word 3 nine times
+  corpus.add_sentence({2, 3, 3, 3, 3, 3, 3, 3, 3, 3}, std::vector<int64_t>(10, 0));
+  const WordDropout dropout(corpus, 4, 0.25);
+  Random random(1);
+  constexpr int kTimes = 20000;
+  int rare = 0, frequent = 0;
+  for (int k = 0; k < kTimes; ++k) {
+    Batch batch;
+    batch.words = {2, 3};
+    dropout.apply(&batch, &random);
+    rare += batch.words[0] == Vocabulary::kUnknown;
+    frequent += batch.words[1] == Vocabulary::kUnknown;
+  }
+  EXPECT_NEAR(rare / double(kTimes), 0.25 / 1.25, 0.015);  // 5 standard deviations
+  EXPECT_NEAR(frequent / double(kTimes), 0.25 / 9.25, 0.006);
+  Batch batch;
+  batch.words = {2, 3};
+  WordDropout(corpus, 4, 0).apply(&batch, &random);
+  EXPECT_EQ(batch.words, (std::vector<int64_t>{2, 3}));
+}
+
 TEST(TaggerRandom, UniformAndNormalHaveTheirMoments) {
   Random random(3);
   double sum = 0, squares = 0, uniform = 0;
@@ -92,8 +115,7 @@ TEST(TaggerMetrics, Scores) {
   EXPECT_EQ(json["accuracy"], 0.5);
   EXPECT_EQ(json["oov_accuracy"], 0.0);
   EXPECT_EQ(json["tags"]["N"], (nlohmann::json{{"precision", 1.0}, {"recall", 0.5}, {"f1", 2.0 / 3}, {"tokens", 2}}));
-  EXPECT_EQ(json["tags"]["V"],
-            (nlohmann::json{{"precision", 1.0 / 3}, {"recall", 1.0}, {"f1", 0.5}, {"tokens", 1}}));
+  EXPECT_EQ(json["tags"]["V"], (nlohmann::json{{"precision", 1.0 / 3}, {"recall", 1.0}, {"f1", 0.5}, {"tokens", 1}}));
   EXPECT_EQ(json["tags"]["NEW"], (nlohmann::json{{"precision", 0.0}, {"recall", 0.0}, {"f1", 0.0}, {"tokens", 1}}));
   EXPECT_NE(scores.to_text().find("accuracy      0.5000"), std::string::npos);
 }
@@ -105,11 +127,14 @@ TEST(TaggerMetrics, NoUnknownWord) {
 }
 
 TEST(TaggerUtf8, WellFormed) {
-  for (const char* good : {"", "a", "\xC2\x80", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80",
-                           "\xF4\x8F\xBF\xBF"})
+  for (const char* good :
+       {"", "a", "\xC2\x80", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})
     EXPECT_TRUE(is_utf8(good)) << good;
-  for (const char* bad : {"\x80", "\xC1\xBF", "\xC2", "\xC2" "a", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xE1\x80",
-                          "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"})
+  for (const char* bad :
+       {"\x80", "\xC1\xBF", "\xC2",
+        "\xC2"
+        "a",
+        "\xE0\x9F\xBF", "\xED\xA0\x80", "\xE1\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"})
     EXPECT_FALSE(is_utf8(bad)) << bad;
 }
 

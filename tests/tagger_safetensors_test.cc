@@ -79,10 +79,10 @@ TEST(TaggerSafetensors, BytesOfTheFormat) {
 }
 
 TEST(TaggerSafetensors, AcceptsAnyOrderAndMetadata) {
-  const auto tensors = parse_safetensors_header(
-      "{" + tensor("z", "F32", "[1]", "[0,4]") + R"(,"__metadata__":{"k":"v"},)" + tensor("a", "F32", "[2]", "[4,12]") +
-          "}   ",
-      12);
+  const auto tensors =
+      parse_safetensors_header("{" + tensor("z", "F32", "[1]", "[0,4]") + R"(,"__metadata__":{"k":"v"},)" +
+                                   tensor("a", "F32", "[2]", "[4,12]") + "}   ",
+                               12);
   EXPECT_EQ(tensors.size(), 2u);
 }
 
@@ -105,8 +105,9 @@ TEST(TaggerSafetensors, WrongHeaders) {
   EXPECT_EQ(header_error(one("F32", "[2]", "[0,4]"), 4), "tensor \"t\" has offsets that do not fit its shape");
   EXPECT_EQ(header_error(one("F32", "[2]", "[8,0]"), 8), "tensor \"t\" has offsets that do not fit its shape");
   EXPECT_EQ(header_error(one("F32", "[2]", "[4,12]"), 12), "tensor \"t\" leaves a gap or overlaps another");
-  EXPECT_EQ(header_error("{" + tensor("a", "F32", "[2]", "[0,8]") + "," + tensor("b", "F32", "[2]", "[4,12]") + "}", 12),
-            "tensor \"b\" leaves a gap or overlaps another");
+  EXPECT_EQ(
+      header_error("{" + tensor("a", "F32", "[2]", "[0,8]") + "," + tensor("b", "F32", "[2]", "[4,12]") + "}", 12),
+      "tensor \"b\" leaves a gap or overlaps another");
   EXPECT_EQ(header_error(one("F32", "[2]", "[0,8]"), 4), "the tensors need 8 bytes of data, the file holds 4");
   EXPECT_EQ(header_error("{}", 4), "the tensors need 0 bytes of data, the file holds 4");
 }

@@ -37,6 +37,7 @@ class Corpus {
   int64_t start(int64_t sentence) const { return starts_[static_cast<size_t>(sentence)]; }
   int64_t length(int64_t sentence) const { return start(sentence + 1) - start(sentence); }
 
+  int64_t word(int64_t token) const { return words_[static_cast<size_t>(token)]; }
   int64_t tag(int64_t token) const { return tags_[static_cast<size_t>(token)]; }
 
   // `batch` becomes the given sentences, in that order.

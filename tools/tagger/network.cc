@@ -23,8 +23,7 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
     : context_(context),
       shape_(shape),
       limits_(limits),
-      // A batch can hold `tokens` different words, and the unknown word beside them.
-      parameters_(context, shape, purpose == Purpose::kTrain ? std::min(limits.tokens + 1, shape.words) : 0),
+      parameters_(context, shape, purpose == Purpose::kTrain ? std::min(limits.tokens, shape.words) : 0),
       lstm_(context.lstm(shape.embedding, shape.hidden, shape.layers)),
       loss_(context.loss(shape.tags)),
       plan_(context.batch(limits.batch, limits.length, limits.tokens)) {
@@ -86,11 +85,10 @@ void Network::pack_ids(const std::vector<int64_t>& ragged, Buffer<int64_t>* pack
 }
 
 // unique_ becomes the table rows that this batch uses, local_words_ [N] the batch's words as places in unique_.
-void Network::choose_rows(const Batch& batch, double word_dropout, Random* random) {
+void Network::choose_rows(const Batch& batch) {
   unique_.clear();
   local_words_.clear();
-  for (int64_t word : batch.words) {
-    const int64_t row = word_dropout > 0 && random->uniform() < word_dropout ? Vocabulary::kUnknown : word;
+  for (int64_t row : batch.words) {
     int64_t& place = row_of_word_[static_cast<size_t>(row)];
     if (place < 0) {
       place = static_cast<int64_t>(unique_.size());
@@ -154,7 +152,7 @@ void Network::backward(uint64_t seed, double dropout) {
 double Network::train(const Batch& batch, const TrainOptions& options, Random* random) {
   if (set_batch(batch) == 0) return 0;
   const uint64_t seed = options.dropout > 0 ? random->bits() : 0;
-  choose_rows(batch, options.word_dropout, random);
+  choose_rows(batch);
   parameters_.gather(unique_);
   pack_ids(local_words_, &words_);
   pack_ids(batch.tags, &targets_);

@@ -16,8 +16,7 @@ namespace tagger {
 
 struct TrainOptions {
   OptimizerOptions optimizer;
-  double dropout = 0;       // of the embeddings, between LSTM layers, of the LSTM's output
-  double word_dropout = 0;  // probability of a word becoming the unknown word
+  double dropout = 0;  // of the embeddings, between LSTM layers, of the LSTM's output
 };
 
 enum class Purpose { kInfer, kTrain };
@@ -28,9 +27,11 @@ class Network {
   Network(const Context& context, const NetworkShape& shape, const BatchLimits& limits, Purpose purpose,
           double dropout = 0);
 
+  const NetworkShape& shape() const { return shape_; }
   Parameters& parameters() { return parameters_; }
 
-  // One optimiser step (kTrain). The mean loss of a token, before the step. A batch without tokens changes nothing.
+  // One optimiser step (kTrain). `random` gives dropout its masks. The mean loss of a token, before the step. A batch
+  // without tokens changes nothing.
   double train(const Batch& batch, const TrainOptions& options, Random* random);
 
   // tags [N], the most likely one for each token, in the batch's order.
@@ -38,7 +39,7 @@ class Network {
 
  private:
   int64_t set_batch(const Batch& batch);
-  void choose_rows(const Batch& batch, double word_dropout, Random* random);
+  void choose_rows(const Batch& batch);
   void pack_ids(const std::vector<int64_t>& ragged, Buffer<int64_t>* packed);
   void forward(const float* table, int64_t table_rows, int32_t mode, uint64_t seed, double dropout);
   void backward(uint64_t seed, double dropout);

@@ -41,7 +41,8 @@ void add_train(CLI::App* app, Options* options) {
   number("--layers", &options->layers, "LSTM layers");
   train->add_flag("--unidirectional", options->unidirectional, "Read forward only, not in both directions");
   number("--dropout", &options->dropout, "Dropout of the embeddings, between layers and of the LSTM's output");
-  number("--word-dropout", &options->word_dropout, "Share of words hidden in training: how it learns unknown words");
+  number("--word-dropout", &options->word_dropout,
+         "A word seen n times is hidden with probability A / (A + n): how the unknown word is learned");
   number("--batch", &options->batch, "Sentences of a mini-batch");
   number("--epochs", &options->epochs, "Passes over the training file, at most");
   number("--patience", &options->patience, "Stop after that many epochs without a better one; 0: never");
@@ -86,6 +87,10 @@ void check_share(const char* name, double value) {
   if (!(value >= 0 && value < 1)) fail("{} = {} is not in [0, 1)", name, value);
 }
 
+void check_not_negative(const char* name, double value) {
+  if (!(value >= 0 && std::isfinite(value))) fail("{} = {} is negative or no number", name, value);
+}
+
 void check_numbers(const Options& options) {
   check_whole("--embedding", options.embedding, 1, kMaxUnits);
   check_whole("--hidden", options.hidden, 1, kMaxUnits);
@@ -96,9 +101,9 @@ void check_numbers(const Options& options) {
   check_whole("--seed", options.seed, 0, std::numeric_limits<int64_t>::max());
   check_whole("--threads", options.threads, 0, kMaxThreads);
   check_share("--dropout", options.dropout);
-  check_share("--word-dropout", options.word_dropout);
+  check_not_negative("--word-dropout", options.word_dropout);
+  check_not_negative("--clip", options.clip);
   if (!(options.lr > 0 && std::isfinite(options.lr))) fail("--lr = {} is not a positive number", options.lr);
-  if (!(options.clip >= 0 && std::isfinite(options.clip))) fail("--clip = {} is negative or no number", options.clip);
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ TrainerSettings settings_of(const Options& options) {
   settings.epochs = options.epochs;
   settings.patience = options.patience;
   settings.options.dropout = options.dropout;
-  settings.options.word_dropout = options.word_dropout;
+  settings.word_dropout = options.word_dropout;
   settings.options.optimizer.kind = options.optimizer == "adam" ? OptimizerOptions::kAdam : OptimizerOptions::kSgd;
   settings.options.optimizer.lr = options.lr;
   settings.options.optimizer.clip = options.clip;

@@ -9,6 +9,7 @@
 
 #include "predictor.h"
 #include "progress.h"
+#include "word_dropout.h"
 
 namespace tagger {
 namespace {
@@ -47,6 +48,7 @@ TrainingResult train_network(Network* network, const Corpus& train, const Corpus
                              const std::function<void(const EpochReport&)>& on_epoch) {
   TrainingResult result;
   Progress progress(settings.epochs, train.tokens());
+  const WordDropout word_dropout(train, network->shape().words, settings.word_dropout);
   Batch batch;
   for (int64_t epoch = 1; epoch <= settings.epochs; ++epoch) {
     const Clock::time_point start = Clock::now();
@@ -60,6 +62,7 @@ TrainingResult train_network(Network* network, const Corpus& train, const Corpus
         return result;
       }
       train.fill(order.data() + first, std::min(settings.batch, train.sentences() - first), &batch);
+      word_dropout.apply(&batch, random);
       loss_sum += network->train(batch, settings.options, random) * static_cast<double>(batch.tokens());
       tokens += batch.tokens();
       progress.update(tokens);

@@ -13,7 +13,8 @@ namespace tagger {
 
 struct TrainerSettings {
   int64_t batch = 32, epochs = 10;
-  int64_t patience = 3;  // epochs without a better one before the end; 0: never
+  double word_dropout = 0;  // alpha of WordDropout
+  int64_t patience = 3;     // epochs without a better one before the end; 0: never
   TrainOptions options;
 };
 
