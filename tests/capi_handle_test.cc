@@ -7,6 +7,9 @@
 
 #include "support/context.h"
 
+// A request that no machine can meet is to be an error here under AddressSanitizer too.
+extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+
 namespace varlstm_test {
 namespace {
 

@@ -35,6 +35,6 @@ add_custom_command(
 add_executable(capi_example ${CMAKE_CURRENT_BINARY_DIR}/capi_example.c)
 set_target_properties(capi_example PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
 target_compile_options(capi_example PRIVATE -Wall -Wextra -Werror -pedantic)
-target_link_libraries(capi_example PRIVATE varlstm)
+target_link_libraries(capi_example PRIVATE varlstm varlstm_flags)
 add_test(NAME capi_example
   COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:capi_example> -P ${CMAKE_CURRENT_SOURCE_DIR}/capi_run_example.cmake)
