@@ -8,13 +8,16 @@ cd "$(dirname "$0")/.."
 # shellcheck disable=SC2086  # one word a package
 need_packages $BUILD_PACKAGES $TEST_PACKAGES
 
-jobs=$(nproc)
-for preset in asan host; do
-  build=build
-  [ $preset = host ] || build=build-$preset
-  printf '\n== %s: build\n' $preset
-  cmake --preset $preset -DVARLSTM_BUILD_TESTS=ON -DVARLSTM_BUILD_BENCH=ON
-  cmake --build --preset $preset -j "$jobs"
-  printf '\n== %s: tests\n' $preset
-  ctest --test-dir $build --output-on-failure -j "$jobs"
-done
+# run PRESET FOLDER OPTION...: configures, builds and tests one preset.
+run() {
+  preset=$1 folder=$2
+  shift 2
+  printf '\n== %s: build\n' "$preset"
+  cmake --preset "$preset" -DVARLSTM_BUILD_TESTS=ON "$@"
+  cmake --build --preset "$preset" -j "$(nproc)"
+  printf '\n== %s: tests\n' "$preset"
+  ctest --test-dir "$folder" --output-on-failure -j "$(nproc)"
+}
+
+run asan build-asan -DVARLSTM_BUILD_BENCH=OFF
+run host build -DVARLSTM_BUILD_BENCH=ON
