@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "support/context.h"
 
 // A request that no machine can meet is to be an error here under AddressSanitizer too.
-extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+extern "C" const char* __asan_default_options() {
+  return "allocator_may_return_null=1";
+}
 
 namespace varlstm_test {
 namespace {
@@ -65,6 +68,35 @@ TEST(Handle, ContextKeepsItsOptions) {
   ASSERT_OK(varlstm_ctx_set_i64(ctx.get(), VARLSTM_KEY_THREADS, 1024));
   ASSERT_OK(varlstm_ctx_get_i64(ctx.get(), VARLSTM_KEY_THREADS, &value));
   EXPECT_EQ(value, 1024);
+}
+
+// A key under a handle that does not have it is an error that names the key.
+TEST(Handle, ForeignKeysAreNamed) {
+  const Context ctx = make_context();
+  const Loss loss = make_loss(ctx.get(), 2);
+#define NAMED(key) \
+  { key, #key }
+  const struct {
+    int32_t key;
+    const char* name;
+  } keys[] = {NAMED(VARLSTM_KEY_BACKEND),         NAMED(VARLSTM_KEY_DEVICE),         NAMED(VARLSTM_KEY_THREADS),
+              NAMED(VARLSTM_KEY_BATCH_INVARIANT), NAMED(VARLSTM_KEY_MAX_BATCH),      NAMED(VARLSTM_KEY_MAX_LEN),
+              NAMED(VARLSTM_KEY_MAX_TOKENS),      NAMED(VARLSTM_KEY_BATCH),          NAMED(VARLSTM_KEY_TOKENS),
+              NAMED(VARLSTM_KEY_STEPS),           NAMED(VARLSTM_KEY_CELL),           NAMED(VARLSTM_KEY_INPUT_SIZE),
+              NAMED(VARLSTM_KEY_HIDDEN_SIZE),     NAMED(VARLSTM_KEY_NUM_LAYERS),     NAMED(VARLSTM_KEY_DTYPE),
+              NAMED(VARLSTM_KEY_BIDIRECTIONAL),   NAMED(VARLSTM_KEY_BIAS),           NAMED(VARLSTM_KEY_DROPOUT),
+              NAMED(VARLSTM_KEY_CLASSES),         NAMED(VARLSTM_KEY_IGNORE_INDEX),   NAMED(VARLSTM_KEY_REDUCTION),
+              NAMED(VARLSTM_KEY_EMPTY_MEAN),      NAMED(VARLSTM_KEY_LABEL_SMOOTHING)};
+#undef NAMED
+  for (const auto& one : keys) {
+    int64_t value = 0;
+    const std::string text = "key = " + std::to_string(one.key) + " (" + one.name + ") is not an int64 key of varlstm_";
+    if (one.key > VARLSTM_KEY_BATCH_INVARIANT) {
+      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, text + "ctx", varlstm_ctx_get_i64(ctx.get(), one.key, &value));
+    } else {
+      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, text + "loss", varlstm_loss_get_i64(loss.get(), one.key, &value));
+    }
+  }
 }
 
 TEST(Handle, HostHasOneDevice) {
