@@ -156,8 +156,8 @@ enum varlstm_key {
   /* context */
   VARLSTM_KEY_BACKEND = 1,         /* read only: a varlstm_backend */
   VARLSTM_KEY_DEVICE = 2,          /* read only */
-  VARLSTM_KEY_THREADS = 3,         /* host: threads a call may use, 0 (default) = as many as the machine has.
-                                      Results are bitwise equal for every value. Not applicable on CUDA. */
+  VARLSTM_KEY_THREADS = 3,         /* host: threads a call may use, at most 1024; 0 (default) = as many as the machine
+                                      has. Results are bitwise equal for every value. Not applicable on CUDA. */
   VARLSTM_KEY_BATCH_INVARIANT = 4, /* 1: a sequence's results may not depend on its batch-mates. The host always
                                       keeps that promise for h, c, y, dx and reads 1 or 0 as set. Default 1. */
   /* batch */
@@ -329,7 +329,8 @@ typedef struct varlstm_rnn varlstm_rnn;
 
 enum varlstm_cell { VARLSTM_CELL_LSTM = 0, VARLSTM_CELL_GRU = 1 /* UNSUPPORTED for now */ };
 
-/* Sizes are positive. The description alone: parameters stay with the caller, in one flat buffer. */
+/* Sizes are positive, num_layers at most 4096. The description alone: parameters stay with the caller, in one flat
+ * buffer. */
 VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, int64_t hidden_size,
                                        int64_t num_layers, varlstm_rnn** rnn);
 
@@ -410,7 +411,8 @@ VARLSTM_API int32_t varlstm_rnn_destroy(varlstm_rnn* rnn);
  * OPERATIONS
  *
  * `rows` is N for packed data, and any number of rows will do. Where a batch may be given, only its first N rows
- * count, the rest gives zeros: for lengths that only the device knows, with rows = max_tokens. NULL counts all rows.
+ * (N <= rows) count, the rest gives zeros: for lengths that only the device knows, with rows = max_tokens. NULL
+ * counts all rows.
  * ---------------------------------------------------------------------------------------------------------------- */
 
 enum varlstm_op {
