@@ -4,12 +4,14 @@
 #include "capi/backend.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <new>
 
 #include "host/backend_ops.h"
 #include "host/batch_plan.h"
 #include "host/parallel.h"
+#include "host/row_kernel.h"
 #include "host/state.h"
 
 namespace varlstm {
@@ -142,9 +144,21 @@ int32_t plan_batch_sizes(BackendState*, BatchPlan* plan, const int64_t* batch_si
   return VARLSTM_OK;
 }
 
+// "host (OpenBLAS, avx2)": what GEMM runs on, and the instruction set that was chosen.
+const char* describe() {
+#ifdef VARLSTM_HAVE_CBLAS
+  constexpr const char* kGemm = "OpenBLAS";
+#else
+  constexpr const char* kGemm = "GEMM as plain loops";
+#endif
+  static char text[64];
+  std::snprintf(text, sizeof text, "host (%s, %s)", kGemm, host::row_kernels().name);
+  return text;
+}
+
 Backend make_table() {
   Backend table = {};
-  table.name = "host";
+  table.name = describe();
   table.device_count = device_count;
   table.open = open;
   table.close = close;
