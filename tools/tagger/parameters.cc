@@ -38,7 +38,9 @@ Parameters::Parameters(const Context& context, const NetworkShape& shape, int64_
   gradient_ = Buffer<float>(context, working);
   working_m_ = Buffer<float>(context, working);
   working_v_ = Buffer<float>(context, working);
+  zero_row_ = Buffer<float>(context, shape.embedding);
   ids_ = Buffer<int64_t>(context, max_rows);
+  last_step_.assign(static_cast<size_t>(shape.words), 0);
   dense_step_ = Buffer<int64_t>(context, 1);
   rows_step_ = Buffer<int64_t>(context, 1);
   norm_ = Buffer<double>(context, 1);
@@ -68,7 +70,27 @@ void Parameters::gather(const std::vector<int64_t>& ids) {
   };
   bring(table_, &working_);
   bring(table_v_, &working_v_);
+  decay_rested_rows();
   gradient_.zero(dense_count_ + rows * shape_.embedding);
+  // The rows have no momentum of their own: what another batch's left here goes.
+  check(varlstm_zero(context_.get(), working_m_.get() + dense_count_,
+                     rows * shape_.embedding * static_cast<int64_t>(sizeof(float)), nullptr));
+}
+
+// v *= beta2^steps for each row that rested, by an SGD step without a gradient: v -= 1 * (1 - beta2^steps) * v.
+void Parameters::decay_rested_rows() {
+  float* v = working_v_.get() + dense_count_;
+  for (int64_t id : host_ids_) {
+    int64_t& last = last_step_[static_cast<size_t>(id)];
+    const int64_t rested = steps_ - last;
+    last = steps_ + 1;
+    if (rested > 0)
+      check(varlstm_sgd_step(context_.get(), VARLSTM_DTYPE_F32, shape_.embedding, 1.0, 0.0,
+                             1.0 - std::pow(kBeta2, static_cast<double>(rested)), 0, v, zero_row_.get(), nullptr,
+                             nullptr));
+    v += shape_.embedding;
+  }
+  ++steps_;
 }
 
 void Parameters::step(const OptimizerOptions& options) {

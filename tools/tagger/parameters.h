@@ -57,6 +57,7 @@ class Parameters {
   void scatter();
 
  private:
+  void decay_rested_rows();
   void copy_rows(const Buffer<float>& from, Buffer<float>* to);
 
   const Context& context_;
@@ -67,7 +68,10 @@ class Parameters {
   Buffer<int64_t> ids_, dense_step_, rows_step_;
   Buffer<double> norm_;
   Buffer<uint8_t> workspace_;
+  Buffer<float> zero_row_;  // [E]
   std::vector<int64_t> host_ids_;
+  std::vector<int64_t> last_step_;  // of each row of the table: the step that used it last
+  int64_t steps_ = 0;
 };
 
 }  // namespace tagger
