@@ -50,10 +50,10 @@ TEST(TaggerCorpus, OrdersHoldEverySentenceOnce) {
   std::vector<int64_t> all(103);
   for (int64_t s = 0; s < 103; ++s) all[static_cast<size_t>(s)] = s;
   Random random(5), same(5), other(6);
-  const std::vector<int64_t> order = shuffled_order(corpus, 8, 4, &random);
-  EXPECT_EQ(order, shuffled_order(corpus, 8, 4, &same));
-  EXPECT_NE(order, shuffled_order(corpus, 8, 4, &other));
-  EXPECT_NE(order, shuffled_order(corpus, 8, 4, &random));  // the next epoch has another
+  const std::vector<int64_t> order = shuffled_order(corpus, &random);
+  EXPECT_EQ(order, shuffled_order(corpus, &same));
+  EXPECT_NE(order, shuffled_order(corpus, &other));
+  EXPECT_NE(order, shuffled_order(corpus, &random));  // the next epoch has another
   std::vector<int64_t> sorted = order;
   std::sort(sorted.begin(), sorted.end());
   EXPECT_EQ(sorted, all);

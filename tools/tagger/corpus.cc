@@ -58,25 +58,11 @@ std::vector<int64_t> longest_first(const Corpus& corpus) {
   return order;
 }
 
-std::vector<int64_t> shuffled_order(const Corpus& corpus, int64_t batch, int64_t pool, Random* random) {
+std::vector<int64_t> shuffled_order(const Corpus& corpus, Random* random) {
   std::vector<int64_t> order(static_cast<size_t>(corpus.sentences()));
   std::iota(order.begin(), order.end(), 0);
   random->shuffle(&order);
-  const int64_t sentences = corpus.sentences();
-  for (int64_t first = 0; first < sentences; first += batch * pool) {
-    const int64_t last = std::min(first + batch * pool, sentences);
-    std::stable_sort(order.begin() + first, order.begin() + last,
-                     [&](int64_t a, int64_t b) { return corpus.length(a) > corpus.length(b); });
-  }
-  // Whole batches change places; a smaller one at the end stays there.
-  std::vector<int64_t> batches(static_cast<size_t>(sentences / batch));
-  std::iota(batches.begin(), batches.end(), 0);
-  random->shuffle(&batches);
-  std::vector<int64_t> result;
-  result.reserve(order.size());
-  for (int64_t b : batches) result.insert(result.end(), order.begin() + b * batch, order.begin() + (b + 1) * batch);
-  result.insert(result.end(), order.begin() + static_cast<int64_t>(batches.size()) * batch, order.end());
-  return result;
+  return order;
 }
 
 }  // namespace tagger

@@ -52,9 +52,9 @@ class Corpus {
 
 BatchLimits larger(const BatchLimits& a, const BatchLimits& b);
 
-// The order of one epoch: all sentences shuffled; then, within pools of `pool` batches, sorted by length, so that a
-// batch's sentences are of similar length; then the batches shuffled. Batch k holds the sentences from k * batch on.
-std::vector<int64_t> shuffled_order(const Corpus& corpus, int64_t batch, int64_t pool, Random* random);
+// All sentences in an order by chance: one epoch of training. (Batches of similar lengths are no faster here, where no
+// padding is computed, and learn less: 0.6 points of accuracy on EWT after 3 epochs.)
+std::vector<int64_t> shuffled_order(const Corpus& corpus, Random* random);
 
 // All sentences, longest first: for prediction, where the order has no influence on what is found.
 std::vector<int64_t> longest_first(const Corpus& corpus);

@@ -91,7 +91,7 @@ bool demo_reber(const Context& context, OutputFile* out) {
   Batch batch;
   Outcome outcome;
   for (int64_t epoch = 1; epoch <= kMaxEpochs; ++epoch) {
-    const std::vector<int64_t> order = shuffled_order(train.corpus, kBatch, 1, &random);
+    const std::vector<int64_t> order = shuffled_order(train.corpus, &random);
     double loss = 0;
     for (int64_t first = 0; first < kTrainStrings; first += kBatch) {
       train.corpus.fill(order.data() + first, std::min(kBatch, kTrainStrings - first), &batch);

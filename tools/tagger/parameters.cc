@@ -8,6 +8,9 @@ namespace tagger {
 namespace {
 
 constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;  // Adam's usual ones
+// Adam's rate for the table's rows, in units of --lr. On EWT with the defaults, after 3 epochs: 1 gives 0.904 on dev,
+// 1.5 gives 0.911, 2 gives 0.916 (and 0.908 where the second moments of resting rows do not decay).
+constexpr double kRowsRate = 2;
 
 }  // namespace
 
@@ -77,7 +80,8 @@ void Parameters::gather(const std::vector<int64_t>& ids) {
                      rows * shape_.embedding * static_cast<int64_t>(sizeof(float)), nullptr));
 }
 
-// v *= beta2^steps for each row that rested, by an SGD step without a gradient: v -= 1 * (1 - beta2^steps) * v.
+// v *= beta2^rested for each row that was not in the last batches, by an SGD step without a gradient:
+// v -= 1 * (1 - beta2^rested) * v.
 void Parameters::decay_rested_rows() {
   float* v = working_v_.get() + dense_count_;
   for (int64_t id : host_ids_) {
@@ -103,13 +107,13 @@ void Parameters::step(const OptimizerOptions& options) {
                            gradient_.get(), nullptr, nullptr));
     return;
   }
-  const auto adam = [&](int64_t first, int64_t elements, double beta1, const Buffer<int64_t>& step_count) {
-    check(varlstm_adam_step(context_.get(), VARLSTM_DTYPE_F32, elements, options.lr, beta1, kBeta2, kEpsilon, 0.0, 0,
+  const auto adam = [&](int64_t first, int64_t elements, double lr, double beta1, const Buffer<int64_t>& step_count) {
+    check(varlstm_adam_step(context_.get(), VARLSTM_DTYPE_F32, elements, lr, beta1, kBeta2, kEpsilon, 0.0, 0,
                             working_.get() + first, gradient_.get() + first, working_m_.get() + first,
                             working_v_.get() + first, step_count.get(), nullptr));
   };
-  adam(0, dense_count_, kBeta1, dense_step_);
-  adam(dense_count_, count - dense_count_, 0.0, rows_step_);
+  adam(0, dense_count_, options.lr, kBeta1, dense_step_);
+  adam(dense_count_, count - dense_count_, kRowsRate * options.lr, 0.0, rows_step_);
 }
 
 void Parameters::scatter() {

@@ -11,7 +11,8 @@
 // Adam on rows that rest: a dense Adam goes on moving a row after its word's last occurrence, by the gradient's
 // momentum, whose geometric series sums to the whole gradient. Here that sum is applied at once: the rows' beta1 is 0.
 // (With Adam's own beta1 and no tail, torch.optim.SparseAdam's rule, a rare word moves a tenth as far: on EWT that
-// costs 4 points of accuracy after 3 epochs.) A row's second moment rests with it. For SGD nothing differs.
+// costs 4 points of accuracy after 3 epochs.) Second moments decay while their row rests, as a
+// dense Adam's do, and rows learn at a higher rate (kRowsRate). For SGD nothing differs.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

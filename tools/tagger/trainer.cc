@@ -16,9 +16,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Batches whose sentences are sorted by length together. 1 would be plain shuffling.
-constexpr int64_t kPoolBatches = 1;
-
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -53,7 +50,7 @@ TrainingResult train_network(Network* network, const Corpus& train, const Corpus
   for (int64_t epoch = 1; epoch <= settings.epochs; ++epoch) {
     const Clock::time_point start = Clock::now();
     progress.start_epoch(epoch);
-    const std::vector<int64_t> order = shuffled_order(train, settings.batch, kPoolBatches, random);
+    const std::vector<int64_t> order = shuffled_order(train, random);
     double loss_sum = 0;
     int64_t tokens = 0;
     for (int64_t first = 0; first < train.sentences(); first += settings.batch) {
