@@ -53,6 +53,8 @@ class AbiFuzz : public ::testing::Test {
     return static_cast<int32_t>(random_.integer(0, last + (rarely() ? 2 : 0)));
   }
   int32_t dtype() { return rarely() ? code(6) : static_cast<int32_t>(random_.integer(0, 1)); }
+  int64_t padding_idx() { return rarely() ? size() : random_.integer(-1, 4); }
+  int32_t loss_key() { return rarely() ? code(40) : static_cast<int32_t>(random_.integer(30, 34)); }
   double real() {
     constexpr double kReals[] = {0.0, 0.1, 0.5, 0.9, 1.0, 2.5, -1.0, 1e300};
     if (rarely()) {
@@ -216,7 +218,7 @@ TEST_F(AbiFuzz, EmbeddingLinearDropoutSoftmax) {
                                      data(), nullptr);
   });
   hammer("embedding_backward", [&] {
-    return varlstm_embedding_backward(ctx(), maybe_batch(), dtype(), size(), size(), size(), size() - 1,
+    return varlstm_embedding_backward(ctx(), maybe_batch(), dtype(), size(), size(), size(), padding_idx(),
                                       data<int64_t>(), data(), data(), data(), byte_count(), nullptr);
   });
   hammer("linear_forward", [&] {
@@ -240,8 +242,8 @@ TEST_F(AbiFuzz, EmbeddingLinearDropoutSoftmax) {
 }
 
 TEST_F(AbiFuzz, Losses) {
-  hammer("loss_set_i64", [&] { return varlstm_loss_set_i64(losses_[0].get(), 30 + code(4), size()); });
-  hammer("loss_set_f64", [&] { return varlstm_loss_set_f64(losses_[0].get(), 30 + code(4), real()); });
+  hammer("loss_set_i64", [&] { return varlstm_loss_set_i64(losses_[0].get(), loss_key(), size()); });
+  hammer("loss_set_f64", [&] { return varlstm_loss_set_f64(losses_[0].get(), loss_key(), real()); });
   const auto maybe_batch = [&]() -> varlstm_batch* { return random_.coin() ? nullptr : batch(); };
   hammer("nll_forward", [&] {
     return varlstm_nll_forward(loss(), maybe_batch(), dtype(), size(), data(), data<int64_t>(), data(), data(), data(),
