@@ -23,7 +23,7 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
     : context_(context),
       shape_(shape),
       limits_(limits),
-      parameters_(context, shape, purpose == Purpose::kTrain ? std::min(limits.tokens, shape.words) : 0),
+      parameters_(context, shape, purpose == Purpose::kTrain),
       lstm_(context.lstm(shape.embedding, shape.hidden, shape.layers)),
       loss_(context.loss(shape.tags)),
       plan_(context.batch(limits.batch, limits.length, limits.tokens)) {
@@ -68,7 +68,6 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
     d_embedded_ = Buffer<float>(context, tokens * shape.embedding);
     d_features_ = Buffer<float>(context, tokens * in);
     loss_value_ = Buffer<float>(context, 1);
-    row_of_word_.assign(static_cast<size_t>(shape.words), -1);
   }
 }
 
@@ -84,32 +83,17 @@ void Network::pack_ids(const std::vector<int64_t>& ragged, Buffer<int64_t>* pack
       varlstm_pack(plan_.get(), VARLSTM_DTYPE_I64, VARLSTM_LAYOUT_RAGGED, 0, 1, ragged_.get(), packed->get(), nullptr));
 }
 
-// unique_ becomes the table rows that this batch uses, local_words_ [N] the batch's words as places in unique_.
-void Network::choose_rows(const Batch& batch) {
-  unique_.clear();
-  local_words_.clear();
-  for (int64_t row : batch.words) {
-    int64_t& place = row_of_word_[static_cast<size_t>(row)];
-    if (place < 0) {
-      place = static_cast<int64_t>(unique_.size());
-      unique_.push_back(row);
-    }
-    local_words_.push_back(place);
-  }
-  for (int64_t row : unique_) row_of_word_[static_cast<size_t>(row)] = -1;
-}
-
-// table [table_rows, E] at words_ -> logits_.
-void Network::forward(const float* table, int64_t table_rows, int32_t mode, uint64_t seed, double dropout) {
+// words_ -> logits_.
+void Network::forward(int32_t mode, uint64_t seed, double dropout) {
   const int64_t in = shape_.features();
   const bool save = mode == VARLSTM_MODE_SAVE;
-  check(varlstm_embedding_forward(context_.get(), nullptr, kF32, tokens_, table_rows, shape_.embedding, table,
-                                  words_.get(), embedded_.get(), nullptr));
+  check(varlstm_embedding_forward(context_.get(), nullptr, kF32, tokens_, shape_.words, shape_.embedding,
+                                  parameters_.table(), words_.get(), embedded_.get(), nullptr));
   if (dropout > 0)
     check(varlstm_dropout_forward(context_.get(), kF32, tokens_ * shape_.embedding, dropout,
                                   seed_for(seed, kEmbeddedPlace), embedded_.get(), embedded_.get(), nullptr));
   check(varlstm_rnn_forward(lstm_.get(), plan_.get(), mode, dropout > 0 ? seed_for(seed, kLayersPlace) : 0,
-                            parameters_.dense(), embedded_.get(), nullptr, nullptr, features_.get(), nullptr, nullptr,
+                            parameters_.values(), embedded_.get(), nullptr, nullptr, features_.get(), nullptr, nullptr,
                             workspace_.get(), workspace_.count(), save ? reserve_.get() : nullptr,
                             save ? reserve_.count() : 0, nullptr));
   // backward wants the LSTM's own output again, so the dropped one has a buffer of its own.
@@ -120,14 +104,14 @@ void Network::forward(const float* table, int64_t table_rows, int32_t mode, uint
     linear_in = d_features_.get();
   }
   check(varlstm_linear_forward(context_.get(), kF32, tokens_, in, shape_.tags, linear_in, linear_weight(),
-                               parameters_.dense() + linear_bias_offset(), logits_.get(), workspace_.get(),
+                               parameters_.values() + linear_bias_offset(), logits_.get(), workspace_.get(),
                                workspace_.count(), nullptr));
 }
 
 // logits_ holds its own gradient.
 void Network::backward(uint64_t seed, double dropout) {
   const int64_t in = shape_.features();
-  float* gradient = parameters_.dense_gradient();
+  float* gradient = parameters_.gradient();
   const float* linear_in = dropout > 0 ? d_features_.get() : features_.get();
   check(varlstm_linear_backward(context_.get(), kF32, tokens_, in, shape_.tags, linear_in, nullptr, logits_.get(),
                                 nullptr, gradient + linear_offset_, gradient + linear_bias_offset(), workspace_.get(),
@@ -137,32 +121,30 @@ void Network::backward(uint64_t seed, double dropout) {
   if (dropout > 0)
     check(varlstm_dropout_backward(context_.get(), kF32, tokens_ * in, dropout, seed_for(seed, kFeaturesPlace),
                                    d_features_.get(), d_features_.get(), nullptr));
-  check(varlstm_rnn_backward(lstm_.get(), plan_.get(), parameters_.dense(), embedded_.get(), nullptr, nullptr,
+  check(varlstm_rnn_backward(lstm_.get(), plan_.get(), parameters_.values(), embedded_.get(), nullptr, nullptr,
                              features_.get(), d_features_.get(), nullptr, nullptr, d_embedded_.get(), nullptr, nullptr,
                              gradient, workspace_.get(), workspace_.count(), reserve_.get(), reserve_.count(),
                              nullptr));
   if (dropout > 0)
     check(varlstm_dropout_backward(context_.get(), kF32, tokens_ * shape_.embedding, dropout,
                                    seed_for(seed, kEmbeddedPlace), d_embedded_.get(), d_embedded_.get(), nullptr));
-  check(varlstm_embedding_backward(context_.get(), nullptr, kF32, tokens_, static_cast<int64_t>(unique_.size()),
-                                   shape_.embedding, -1, words_.get(), d_embedded_.get(), parameters_.rows_gradient(),
+  check(varlstm_embedding_backward(context_.get(), nullptr, kF32, tokens_, shape_.words, shape_.embedding,
+                                   Vocabulary::kPadding, words_.get(), d_embedded_.get(), parameters_.table_gradient(),
                                    workspace_.get(), workspace_.count(), nullptr));
 }
 
 double Network::train(const Batch& batch, const TrainOptions& options, Random* random) {
   if (set_batch(batch) == 0) return 0;
   const uint64_t seed = options.dropout > 0 ? random->bits() : 0;
-  choose_rows(batch);
-  parameters_.gather(unique_);
-  pack_ids(local_words_, &words_);
+  parameters_.zero_gradient();
+  pack_ids(batch.words, &words_);
   pack_ids(batch.tags, &targets_);
-  forward(parameters_.rows(), static_cast<int64_t>(unique_.size()), VARLSTM_MODE_SAVE, seed, options.dropout);
+  forward(VARLSTM_MODE_SAVE, seed, options.dropout);
   check(varlstm_cross_entropy_forward(loss_.get(), nullptr, kF32, tokens_, logits_.get(), targets_.get(), nullptr,
                                       loss_value_.get(), nullptr, logits_.get(), workspace_.get(), workspace_.count(),
                                       nullptr));
   backward(seed, options.dropout);
   parameters_.step(options.optimizer);
-  parameters_.scatter();
   float loss = 0;
   loss_value_.to_host(&loss, 1);
   return loss;
@@ -172,7 +154,7 @@ void Network::predict(const Batch& batch, std::vector<int64_t>* tags) {
   tags->clear();
   if (set_batch(batch) == 0) return;
   pack_ids(batch.words, &words_);
-  forward(parameters_.table(), shape_.words, VARLSTM_MODE_INFER, 0, 0);
+  forward(VARLSTM_MODE_INFER, 0, 0);
   check(varlstm_unpack(plan_.get(), kF32, VARLSTM_LAYOUT_RAGGED, 0, shape_.tags, 0.0, logits_.get(),
                        ragged_logits_.get(), nullptr));
   ragged_logits_.to_host(host_logits_.data(), tokens_ * shape_.tags);

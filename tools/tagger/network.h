@@ -39,11 +39,10 @@ class Network {
 
  private:
   int64_t set_batch(const Batch& batch);
-  void choose_rows(const Batch& batch);
   void pack_ids(const std::vector<int64_t>& ragged, Buffer<int64_t>* packed);
-  void forward(const float* table, int64_t table_rows, int32_t mode, uint64_t seed, double dropout);
+  void forward(int32_t mode, uint64_t seed, double dropout);
   void backward(uint64_t seed, double dropout);
-  const float* linear_weight() const { return parameters_.dense() + linear_offset_; }
+  const float* linear_weight() const { return parameters_.values() + linear_offset_; }
   int64_t linear_bias_offset() const { return linear_offset_ + shape_.tags * shape_.features(); }
 
   const Context& context_;
@@ -63,7 +62,6 @@ class Network {
   Buffer<float> ragged_logits_;                         // [N, C]
   Buffer<uint8_t> workspace_, reserve_;
   std::vector<float> host_logits_;
-  std::vector<int64_t> unique_, row_of_word_, local_words_;
 };
 
 }  // namespace tagger

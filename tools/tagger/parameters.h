@@ -1,18 +1,5 @@
-// The network's parameters in the back end's memory, and their optimiser.
-//
-// A mini-batch of a few hundred tokens uses a few hundred of the embedding table's rows (EWT: 350 of 19,676), so a step
-// over the whole table would cost more than the network. The step works on one flat buffer instead, the working set:
-//
-//   [ dense parameters: LSTM, linear | rows of the table that this batch uses ]
-//
-// gather() brings those rows and their second moments in, forward and backward use them as their embedding table,
-// step() clips over the whole working set and updates it, and scatter() takes the rows back.
-//
-// Adam on rows that rest: a dense Adam goes on moving a row after its word's last occurrence, by the gradient's
-// momentum, whose geometric series sums to the whole gradient. Here that sum is applied at once: the rows' beta1 is 0.
-// (With Adam's own beta1 and no tail, torch.optim.SparseAdam's rule, a rare word moves a tenth as far: on EWT that
-// costs 4 points of accuracy after 3 epochs.) Second moments decay while their row rests, as a
-// dense Adam's do, and rows learn at a higher rate (kRowsRate). For SGD nothing differs.
+// The network's parameters in the back end's memory, one flat buffer in the order of parameter_list, with their
+// gradients and the optimiser's state in buffers of the same layout.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -31,48 +18,35 @@ struct OptimizerOptions {
   double clip = 0;  // bound on the gradients' norm; 0: no clipping
 };
 
-// As PyTorch begins: table N(0, 1) with row 0 zero, LSTM U(-1/sqrt(H), 1/sqrt(H)), linear U(-1/sqrt(D*H), 1/sqrt(D*H)).
+// As PyTorch begins, but for the table's deviation: table N(0, 0.1^2) with row 0 zero, LSTM U(-1/sqrt(H), 1/sqrt(H)),
+// linear U(-1/sqrt(D*H), 1/sqrt(D*H)).
 std::vector<float> initial_parameters(const NetworkShape& shape, Random* random);
 
 class Parameters {
  public:
-  // max_rows: rows of the table that one batch can use; 0 for a network that does not train.
-  Parameters(const Context& context, const NetworkShape& shape, int64_t max_rows);
+  Parameters(const Context& context, const NetworkShape& shape, bool train);
 
   // flat: as in parameter_list.
   void load(const std::vector<float>& flat);
   void store(std::vector<float>* flat) const;
 
-  // The dense parameters and their gradients, laid out as in parameter_list.
-  float* dense() const { return working_.get(); }
-  float* dense_gradient() const { return gradient_.get(); }
-  float* table() const { return table_.get(); }
+  // The LSTM's parameters and the linear layer's begin the buffer, the embedding table ends it.
+  float* values() const { return values_.get(); }
+  float* table() const { return values_.get() + table_offset_; }
+  float* gradient() const { return gradient_.get(); }
+  float* table_gradient() const { return gradient_.get() + table_offset_; }
 
-  // Between gather() and step(): the batch's rows and their gradients, [rows, E].
-  float* rows() const { return working_.get() + dense_count_; }
-  float* rows_gradient() const { return gradient_.get() + dense_count_; }
-
-  // ids: different rows of the table. Sets every gradient of the working set to zero.
-  void gather(const std::vector<int64_t>& ids);
+  void zero_gradient() { gradient_.zero(count_); }
+  // Clips the gradient and moves the values: torch.optim.Adam with its usual betas and epsilon, or plain SGD.
   void step(const OptimizerOptions& options);
-  void scatter();
 
  private:
-  void decay_rested_rows();
-  void copy_rows(const Buffer<float>& from, Buffer<float>* to);
-
   const Context& context_;
-  NetworkShape shape_;
-  int64_t dense_count_;
-  Buffer<float> table_, table_v_;                             // [V, E]
-  Buffer<float> working_, gradient_, working_m_, working_v_;  // [dense | max_rows * E]
-  Buffer<int64_t> ids_, dense_step_, rows_step_;
+  int64_t count_, table_offset_;
+  Buffer<float> values_, gradient_, m_, v_;
+  Buffer<int64_t> step_;
   Buffer<double> norm_;
   Buffer<uint8_t> workspace_;
-  Buffer<float> zero_row_;  // [E]
-  std::vector<int64_t> host_ids_;
-  std::vector<int64_t> last_step_;  // of each row of the table: the step that used it last
-  int64_t steps_ = 0;
 };
 
 }  // namespace tagger
