@@ -86,7 +86,7 @@ bool demo_reber(const Context& context, OutputFile* out) {
   Network network(context, reber_shape(), limits, Purpose::kTrain);
   network.parameters().load(initial_parameters(reber_shape(), &random));
   TrainOptions options;
-  options.optimizer.lr = 5e-3;
+  options.optimizer.lr = 3e-3;
   options.optimizer.clip = 1;
   Batch batch;
   Outcome outcome;

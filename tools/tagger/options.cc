@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kMaxBatch = int64_t{1} << 20, kMaxEpochs = 1'000'000, kMaxThreads = 4096;
 
 void add_device_options(CLI::App* command, Options* options) {
-  command->add_option("--threads", options->threads, "Cores to use; 0: all. Has no influence on the results")
+  command->add_option("--threads", options->threads, "Cores to use; 0: all (demo: one). No influence on the results")
       ->capture_default_str();
   command->add_option("--backend", options->backend, "Where to compute: host or cuda")
       ->check(CLI::IsMember({"host", "cuda"}))
