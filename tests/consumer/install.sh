@@ -12,5 +12,6 @@ if grep -rl --include='*.pc' --include='*.cmake' -e "$installed" -e "$build" "$m
   exit 1
 fi
 for program in "$moved"/bin/*; do
+  [ -e "$program" ] || continue  # configured without tools: no programs
   "$program" --help >/dev/null || { echo "$program does not run where it was moved to"; exit 1; }
 done
