@@ -9,11 +9,11 @@
 
 namespace varlstm {
 
-// State of one context inside its back end.
-struct BackendState;
-
 struct Backend {
   const char* name;
+
+  // Text of this thread's last failed call, which ends with the question: a null function or "" leaves the text to capi.
+  const char* (*failure_text)();
 
   int32_t (*device_count)(int32_t* count);
   int32_t (*open)(int32_t device, BackendState** state);

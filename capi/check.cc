@@ -184,17 +184,20 @@ int32_t check_bounds(const BatchBounds& bounds) {
 
 int32_t backend_error(const varlstm_ctx* ctx, const char* call, int32_t status) {
   const char* backend = ctx->backend_id == VARLSTM_BACKEND_HOST ? "host" : "CUDA";
+  const char* why = ctx->backend->failure_text == nullptr ? "" : ctx->backend->failure_text();
+  const char* colon = *why == 0 ? "" : ": ";
   switch (status) {
     case VARLSTM_ERROR_OUT_OF_MEMORY:
-      return set_error(status, "the %s back end has not enough memory for %s", backend, call);
+      return set_error(status, "the %s back end has not enough memory for %s%s%s", backend, call, colon, why);
     case VARLSTM_ERROR_UNSUPPORTED:
-      return set_error(status, "the %s back end does not support this %s", backend, call);
+      return set_error(status, "the %s back end does not support this %s%s%s", backend, call, colon, why);
     case VARLSTM_ERROR_DEAD_CONTEXT:
       ctx->dead.store(true);
-      return set_error(status, "ctx = %p died in %s of the %s back end: only destroy and free work",
-                       static_cast<const void*>(ctx), call, backend);
+      return set_error(status, "ctx = %p died in %s of the %s back end: only destroy and free work%s%s",
+                       static_cast<const void*>(ctx), call, backend, colon, why);
     default:
-      return set_error(status, "%s of the %s back end failed with %s", call, backend, varlstm_status_name(status));
+      return set_error(status, "%s of the %s back end failed with %s%s%s", call, backend, varlstm_status_name(status),
+                       colon, why);
   }
 }
 

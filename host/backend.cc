@@ -26,19 +26,19 @@ int32_t device_count(int32_t* count) {
 
 int32_t open(int32_t device, BackendState** state) {
   if (device != 0) return VARLSTM_ERROR_INVALID_ARGUMENT;
-  *state = new (std::nothrow) BackendState;
+  *state = new (std::nothrow) host::State;
   return *state ? VARLSTM_OK : VARLSTM_ERROR_OUT_OF_MEMORY;
 }
 
 void close(BackendState* state) {
-  delete state;
+  delete host::host_state(state);
 }
 
 int32_t set_i64(BackendState* state, int32_t key, int64_t value) {
   if (key == VARLSTM_KEY_THREADS) {
-    state->threads = value;
+    host::host_state(state)->threads = value;
   } else if (key == VARLSTM_KEY_BATCH_INVARIANT) {
-    state->batch_invariant = value;
+    host::host_state(state)->batch_invariant = value;
   } else {
     return VARLSTM_ERROR_INVALID_ARGUMENT;
   }
@@ -47,9 +47,9 @@ int32_t set_i64(BackendState* state, int32_t key, int64_t value) {
 
 int32_t get_i64(const BackendState* state, int32_t key, int64_t* value) {
   if (key == VARLSTM_KEY_THREADS) {
-    *value = state->threads;
+    *value = host::host_state(state)->threads;
   } else if (key == VARLSTM_KEY_BATCH_INVARIANT) {
-    *value = state->batch_invariant;
+    *value = host::host_state(state)->batch_invariant;
   } else {
     return VARLSTM_ERROR_INVALID_ARGUMENT;
   }
@@ -57,7 +57,7 @@ int32_t get_i64(const BackendState* state, int32_t key, int64_t* value) {
 }
 
 int32_t device_status(BackendState* state, bool reset, int64_t* bits, int64_t* first_index, void*) {
-  state->read_status(bits, first_index, reset);
+  host::host_state(state)->read_status(bits, first_index, reset);
   return VARLSTM_OK;
 }
 
@@ -80,7 +80,7 @@ int32_t copy(BackendState*, void* dst, const void* src, int64_t bytes, int32_t, 
 
 int32_t zero(BackendState* state, void* ptr, int64_t bytes, void*) {
   constexpr int64_t kGrain = 1 << 20;
-  host::parallel_ranges(state->threads, bytes, kGrain, [&](int64_t begin, int64_t end) {
+  host::parallel_ranges(host::host_state(state)->threads, bytes, kGrain, [&](int64_t begin, int64_t end) {
     std::memset(static_cast<char*>(ptr) + begin, 0, static_cast<size_t>(end - begin));
   });
   return VARLSTM_OK;
@@ -134,7 +134,7 @@ int32_t plan_create(BackendState* state, BatchPlan* plan) {
 }
 
 int32_t plan_lengths(BackendState* state, BatchPlan* plan, const int64_t* lengths, int64_t count, int32_t, void*) {
-  state->flag_if_any(VARLSTM_DEVICE_STATUS_LENGTH, host::plan_from_lengths(*plan, lengths, count));
+  host::host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_LENGTH, host::plan_from_lengths(*plan, lengths, count));
   return VARLSTM_OK;
 }
 

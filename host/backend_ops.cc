@@ -29,14 +29,14 @@ T* as(void* data) {
 int32_t pack_rows(BackendState* state, const PackArgs& args, const void* src, void* packed, void*) {
   return with_element(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    pack(state->threads, args, as<T>(src), as<T>(packed));
+    pack(host_state(state)->threads, args, as<T>(src), as<T>(packed));
   });
 }
 
 int32_t unpack_rows(BackendState* state, const PackArgs& args, double pad_value, const void* packed, void* dst, void*) {
   return with_element(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    unpack(state->threads, args, pad_value, as<T>(packed), as<T>(dst));
+    unpack(host_state(state)->threads, args, pad_value, as<T>(packed), as<T>(dst));
   });
 }
 
@@ -50,13 +50,15 @@ int32_t import_rnn(BackendState*, const RnnImportArgs& args, void*) {
 }
 
 int32_t forward_rnn(BackendState* state, const RnnForwardArgs& args, void*) {
-  return with_float(args.shape.dtype, [&](auto scalar) { rnn_forward<decltype(scalar)>(state->threads, args); });
+  return with_float(args.shape.dtype,
+                    [&](auto scalar) { rnn_forward<decltype(scalar)>(host_state(state)->threads, args); });
 }
 
 int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void*) {
   bool own_reserve = true;
-  const int32_t status = with_float(
-      args.shape.dtype, [&](auto scalar) { own_reserve = rnn_backward<decltype(scalar)>(state->threads, args); });
+  const int32_t status = with_float(args.shape.dtype, [&](auto scalar) {
+    own_reserve = rnn_backward<decltype(scalar)>(host_state(state)->threads, args);
+  });
   return own_reserve ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
 }
 
@@ -87,8 +89,8 @@ int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int6
 int32_t forward_embedding(BackendState* state, const EmbeddingArgs& args, const void* table, void* y, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    state->flag_if_any(VARLSTM_DEVICE_STATUS_TOKEN_ID, first_bad_id(args));
-    embedding_forward(state->threads, args, as<T>(table), as<T>(y));
+    host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_TOKEN_ID, first_bad_id(args));
+    embedding_forward(host_state(state)->threads, args, as<T>(table), as<T>(y));
   });
 }
 
@@ -96,8 +98,8 @@ int32_t backward_embedding(BackendState* state, const EmbeddingArgs& args, int64
                            void* dtable, void* workspace, int64_t, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    state->flag_if_any(VARLSTM_DEVICE_STATUS_TOKEN_ID, first_bad_id(args));
-    embedding_backward(state->threads, args, padding_idx, as<T>(dy), as<T>(dtable), workspace);
+    host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_TOKEN_ID, first_bad_id(args));
+    embedding_backward(host_state(state)->threads, args, padding_idx, as<T>(dy), as<T>(dtable), workspace);
   });
 }
 
@@ -105,7 +107,7 @@ int32_t forward_linear(BackendState* state, const LinearArgs& args, const void* 
                        void* y, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    linear_forward(state->threads, args, as<T>(x), as<T>(weight), as<T>(bias), as<T>(y));
+    linear_forward(host_state(state)->threads, args, as<T>(x), as<T>(weight), as<T>(bias), as<T>(y));
   });
 }
 
@@ -113,7 +115,8 @@ int32_t backward_linear(BackendState* state, const LinearArgs& args, const void*
                         void* dx, void* dweight, void* dbias, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    linear_backward(state->threads, args, as<T>(x), as<T>(weight), as<T>(dy), as<T>(dx), as<T>(dweight), as<T>(dbias));
+    linear_backward(host_state(state)->threads, args, as<T>(x), as<T>(weight), as<T>(dy), as<T>(dx), as<T>(dweight),
+                    as<T>(dbias));
   });
 }
 
@@ -121,7 +124,7 @@ int32_t drop(BackendState* state, DType dtype, int64_t count, double p, uint64_t
              void*) {
   return with_float(dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    dropout(state->threads, count, p, seed, as<T>(in), as<T>(out));
+    dropout(host_state(state)->threads, count, p, seed, as<T>(in), as<T>(out));
   });
 }
 
@@ -129,7 +132,7 @@ int32_t forward_log_softmax(BackendState* state, DType dtype, int64_t rows, int6
                             void*) {
   return with_float(dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    log_softmax_forward(state->threads, rows, classes, as<T>(x), as<T>(y));
+    log_softmax_forward(host_state(state)->threads, rows, classes, as<T>(x), as<T>(y));
   });
 }
 
@@ -137,7 +140,7 @@ int32_t backward_log_softmax(BackendState* state, DType dtype, int64_t rows, int
                              const void* dy, void* dx, void*) {
   return with_float(dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    log_softmax_backward(state->threads, rows, classes, as<T>(y), as<T>(dy), as<T>(dx));
+    log_softmax_backward(host_state(state)->threads, rows, classes, as<T>(y), as<T>(dy), as<T>(dx));
   });
 }
 
@@ -145,16 +148,16 @@ int32_t forward_nll(BackendState* state, const LossArgs& args, const void* log_p
                     void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    state->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
-    nll_forward(state->threads, args, as<T>(log_probs), as<T>(out), as<T>(weight_sum));
+    host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
+    nll_forward(host_state(state)->threads, args, as<T>(log_probs), as<T>(out), as<T>(weight_sum));
   });
 }
 
 int32_t backward_nll(BackendState* state, const LossArgs& args, const void* dout, void* dlog_probs, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    state->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
-    nll_backward(state->threads, args, as<T>(dout), as<T>(dlog_probs));
+    host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
+    nll_backward(host_state(state)->threads, args, as<T>(dout), as<T>(dlog_probs));
   });
 }
 
@@ -162,22 +165,23 @@ int32_t forward_cross_entropy(BackendState* state, const LossArgs& args, const v
                               void* weight_sum, void* dlogits, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    state->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
-    cross_entropy_forward(state->threads, args, as<T>(logits), as<T>(out), as<T>(weight_sum), as<T>(dlogits));
+    host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
+    cross_entropy_forward(host_state(state)->threads, args, as<T>(logits), as<T>(out), as<T>(weight_sum),
+                          as<T>(dlogits));
   });
 }
 
 int32_t backward_cross_entropy(BackendState* state, const LossArgs& args, const void* dout, void* dlogits, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    cross_entropy_backward(state->threads, args, as<T>(dout), as<T>(dlogits));
+    cross_entropy_backward(host_state(state)->threads, args, as<T>(dout), as<T>(dlogits));
   });
 }
 
 int32_t step_sgd(BackendState* state, const SgdArgs& args, void* params, const void* grads, void* velocity, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    sgd_step(state->threads, args, as<T>(params), as<T>(grads), as<T>(velocity));
+    sgd_step(host_state(state)->threads, args, as<T>(params), as<T>(grads), as<T>(velocity));
   });
 }
 
@@ -185,7 +189,7 @@ int32_t step_adam(BackendState* state, const AdamArgs& args, void* params, const
                   int64_t* step, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    adam_step(state->threads, args, as<T>(params), as<T>(grads), as<T>(m), as<T>(v), step);
+    adam_step(host_state(state)->threads, args, as<T>(params), as<T>(grads), as<T>(m), as<T>(v), step);
   });
 }
 
@@ -193,8 +197,8 @@ int32_t norm_and_clip(BackendState* state, DType dtype, int64_t count, double ma
                       void* workspace, int64_t, void*) {
   return with_float(dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    *norm = grad_norm(state->threads, count, as<T>(grads), workspace);
-    if (max_norm >= 0) clip_grads(state->threads, count, max_norm, *norm, as<T>(grads));
+    *norm = grad_norm(host_state(state)->threads, count, as<T>(grads), workspace);
+    if (max_norm >= 0) clip_grads(host_state(state)->threads, count, max_norm, *norm, as<T>(grads));
   });
 }
 

@@ -6,9 +6,11 @@
 
 #include <mutex>
 
-namespace varlstm {
+#include "kernels/core/shapes.h"
 
-struct BackendState {
+namespace varlstm::host {
+
+struct State : BackendState {
   int64_t threads = 0;  // 0: as many as the machine has
   int64_t batch_invariant = 1;
 
@@ -41,4 +43,12 @@ struct BackendState {
   int64_t first_bad_index_[kBits] = {-1, -1, -1};  // -1: not raised
 };
 
-}  // namespace varlstm
+// The host's state behind what the table hands over.
+inline State* host_state(BackendState* state) {
+  return static_cast<State*>(state);
+}
+inline const State* host_state(const BackendState* state) {
+  return static_cast<const State*>(state);
+}
+
+}  // namespace varlstm::host

@@ -29,6 +29,9 @@ enum class Op : int32_t {
   kGradNorm = 5
 };
 
+// State of one context inside its back end: each back end derives its own.
+struct BackendState {};
+
 struct BatchBounds {
   int64_t max_batch;   // B <= max_batch
   int64_t max_len;     // every length <= max_len

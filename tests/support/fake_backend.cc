@@ -6,15 +6,6 @@
 #include <new>
 #include <stdexcept>
 
-namespace varlstm {
-
-struct BackendState {
-  int64_t threads = 0;
-  int64_t batch_invariant = 1;
-};
-
-}  // namespace varlstm
-
 namespace varlstm_test {
 
 FakeBackend& fake_backend() {
@@ -27,6 +18,15 @@ namespace {
 using namespace varlstm;
 
 constexpr std::align_val_t kAlignment{256};
+
+struct FakeState : BackendState {
+  int64_t threads = 0;
+  int64_t batch_invariant = 1;
+};
+
+FakeState* fake_state(BackendState* state) {
+  return static_cast<FakeState*>(state);
+}
 
 // What a function of the table returns, before it does anything.
 int32_t answer(const char* name) {
@@ -52,20 +52,21 @@ void fill_lifetime(Backend& table) {
   table.open = [](int32_t, BackendState** state) {
     const int32_t status = work("open");
     if (status != VARLSTM_OK) return status;
-    *state = new BackendState;
+    *state = new FakeState;
     ++fake_backend().live;
     return status;
   };
   table.close = [](BackendState* state) {
-    delete state;
+    delete fake_state(state);
     --fake_backend().live;
   };
   table.set_i64 = [](BackendState* state, int32_t key, int64_t value) {
-    (key == VARLSTM_KEY_THREADS ? state->threads : state->batch_invariant) = value;
+    (key == VARLSTM_KEY_THREADS ? fake_state(state)->threads : fake_state(state)->batch_invariant) = value;
     return work("set_i64");
   };
   table.get_i64 = [](const BackendState* state, int32_t key, int64_t* value) {
-    *value = key == VARLSTM_KEY_THREADS ? state->threads : state->batch_invariant;
+    const FakeState* fake = static_cast<const FakeState*>(state);
+    *value = key == VARLSTM_KEY_THREADS ? fake->threads : fake->batch_invariant;
     return work("get_i64");
   };
   table.device_status = [](BackendState*, bool, int64_t* bits, int64_t* first_index, void*) {

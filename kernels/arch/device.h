@@ -1,0 +1,10 @@
+// What a kernel may use beyond plain C++: VARLSTM_KERNEL, VARLSTM_DEVICE, threadIdx and its like, and varlstm::simt.
+// The same names stand for the GPU's instructions under nvcc and for their emulation elsewhere.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#if defined(VARLSTM_EMULATED)
+#include "kernels/simt/device.h"
+#else
+#include "kernels/arch/device_cuda.h"
+#endif

@@ -1,0 +1,127 @@
+// Contexts, memory and the status word of the CUDA back end.
+// SPDX-License-Identifier: Apache-2.0
+#include <new>
+
+#include "kernels/backend_ops.h"
+#include "kernels/core/device_status.h"
+#include "kernels/core/status.h"
+#include "kernels/core/stream.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+namespace {
+
+State* cuda_state(BackendState* state) {
+  return static_cast<State*>(state);
+}
+
+cudaStream_t stream_of(void* stream) {
+  return static_cast<cudaStream_t>(stream);
+}
+
+int32_t device_count(int32_t* count) {
+  int devices = 0;
+  const cudaError_t error = cudaGetDeviceCount(&devices);
+  const bool none = error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver;
+  if (error != cudaSuccess && !none) return check_runtime(error, "cudaGetDeviceCount");
+  *count = none ? 0 : devices;
+  return VARLSTM_OK;
+}
+
+int32_t clear_status(State* state, cudaStream_t stream) {
+  return check_runtime(cudaMemsetAsync(state->status, 0xff, sizeof(DeviceStatus), stream), "cudaMemsetAsync");
+}
+
+void close(BackendState* base) {
+  State* state = cuda_state(base);
+  cudaFree(state->status);
+  delete state;
+}
+
+int32_t open(int32_t device, BackendState** out) {
+  State* state = new (std::nothrow) State;
+  if (state == nullptr) return VARLSTM_ERROR_OUT_OF_MEMORY;
+  state->device = device;
+  int32_t status =
+      check_runtime(cudaMalloc(reinterpret_cast<void**>(&state->status), sizeof(DeviceStatus)), "cudaMalloc");
+  if (status == VARLSTM_OK) status = clear_status(state, nullptr);
+  if (status != VARLSTM_OK) {
+    close(state);
+    return status;
+  }
+  *out = state;
+  return VARLSTM_OK;
+}
+
+int32_t set_i64(BackendState* base, int32_t key, int64_t value) {
+  if (key != VARLSTM_KEY_BATCH_INVARIANT) return VARLSTM_ERROR_UNSUPPORTED;
+  cuda_state(base)->batch_invariant = value;
+  return VARLSTM_OK;
+}
+
+int32_t get_i64(const BackendState* base, int32_t key, int64_t* value) {
+  if (key != VARLSTM_KEY_BATCH_INVARIANT) return VARLSTM_ERROR_UNSUPPORTED;
+  *value = static_cast<const State*>(base)->batch_invariant;
+  return VARLSTM_OK;
+}
+
+int32_t device_status(BackendState* base, bool reset, int64_t* bits, int64_t* first_index, void* stream) {
+  State* state = cuda_state(base);
+  DeviceStatus seen;
+  VARLSTM_CUDA_TRY(
+      check_runtime(cudaMemcpyAsync(&seen, state->status, sizeof seen, cudaMemcpyDeviceToHost, stream_of(stream)),
+                    "cudaMemcpyAsync"));
+  VARLSTM_CUDA_TRY(check_runtime(cudaStreamSynchronize(stream_of(stream)), "cudaStreamSynchronize"));
+  *bits = 0;
+  *first_index = -1;
+  for (int k = DeviceStatus::kBits - 1; k >= 0; --k) {
+    if (seen.first_bad[k] == DeviceStatus::kNothingBad) continue;
+    *bits |= 1 << k;
+    *first_index = static_cast<int64_t>(seen.first_bad[k]);
+  }
+  return reset ? clear_status(state, stream_of(stream)) : VARLSTM_OK;
+}
+
+int32_t allocate(BackendState*, int64_t bytes, void** ptr) {
+  *ptr = nullptr;
+  if (bytes == 0) return VARLSTM_OK;
+  return check_runtime(cudaMalloc(ptr, static_cast<size_t>(bytes)), "cudaMalloc");
+}
+
+int32_t release(BackendState*, void* ptr) {
+  return check_runtime(cudaFree(ptr), "cudaFree");
+}
+
+int32_t copy(BackendState*, void* dst, const void* src, int64_t bytes, int32_t kind, void* stream) {
+  constexpr cudaMemcpyKind kKinds[] = {cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice};
+  VARLSTM_CUDA_TRY(check_runtime(cudaMemcpyAsync(dst, src, static_cast<size_t>(bytes), kKinds[kind], stream_of(stream)),
+                                 "cudaMemcpyAsync"));
+  if (kind != VARLSTM_COPY_TO_HOST) return VARLSTM_OK;
+  return check_runtime(cudaStreamSynchronize(stream_of(stream)), "cudaStreamSynchronize");
+}
+
+int32_t zero(BackendState*, void* ptr, int64_t bytes, void* stream) {
+  return check_runtime(cudaMemsetAsync(ptr, 0, static_cast<size_t>(bytes), stream_of(stream)), "cudaMemsetAsync");
+}
+
+int32_t sync(BackendState*, void* stream) {
+  return check_runtime(cudaStreamSynchronize(stream_of(stream)), "cudaStreamSynchronize");
+}
+
+}  // namespace
+
+void set_memory_operations(Backend& table) {
+  table.device_count = device_count;
+  table.open = open;
+  table.close = close;
+  table.set_i64 = set_i64;
+  table.get_i64 = get_i64;
+  table.device_status = device_status;
+  table.alloc = allocate;
+  table.free = release;
+  table.copy = copy;
+  table.zero = zero;
+  table.sync = sync;
+}
+
+}  // namespace varlstm::cuda

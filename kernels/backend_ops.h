@@ -1,0 +1,16 @@
+// Each room of kernels/ enters its operations into the CUDA back end's table.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "capi/backend.h"
+
+namespace varlstm::cuda {
+
+void set_memory_operations(Backend& table);     // backend_memory.cc: contexts, memory, the status word
+void set_batch_operations(Backend& table);      // backend_batch.cc: plans, pack and unpack
+void set_embedding_operations(Backend& table);  // backend_embedding.cc
+void set_rnn_operations(Backend& table);        // backend_rnn.cc
+void set_dense_operations(Backend& table);      // backend_dense.cc: linear, dropout, log-softmax, losses
+void set_optimizer_operations(Backend& table);  // backend_optimizer.cc
+
+}  // namespace varlstm::cuda

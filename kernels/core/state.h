@@ -1,0 +1,24 @@
+// What one context of the CUDA back end holds.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/core/runtime.h"
+#include "kernels/core/shapes.h"
+
+namespace varlstm {
+
+struct DeviceStatus;
+
+namespace cuda {
+
+struct State : BackendState {
+  int device = 0;
+  int64_t batch_invariant = 1;
+  DeviceStatus* status = nullptr;  // device memory
+  int multiprocessors = 1;
+};
+
+}  // namespace cuda
+}  // namespace varlstm

@@ -1,0 +1,20 @@
+// Where an operation of the CUDA back end runs.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/runtime.h"
+#include "kernels/core/state.h"
+
+namespace varlstm::cuda {
+
+// A context and the caller's stream. Every launcher takes one first.
+struct Stream {
+  State* state;
+  cudaStream_t handle;
+};
+
+inline Stream make_stream(BackendState* state, void* stream) {
+  return {static_cast<State*>(state), static_cast<cudaStream_t>(stream)};
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,40 @@
+// Matrix products of the CUDA back end. Row-major; C [m, n] = op(A) [m, k] * op(B) [k, n] (+ C).
+//
+// With BATCH_INVARIANT 1 (the default) the project's own kernel runs: each element of C is one chain of additions in
+// the order of k, so it depends on nothing but its row of op(A) and its column of op(B), whatever m and n are.
+// With 0, cuBLAS runs; in the emulated build CBLAS stands behind the same function.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/stream.h"
+
+namespace varlstm::cuda {
+
+struct GemmArgs {
+  DType dtype;  // of A and B; accumulated in f32, or f64 for F64
+  DType dtype_c;
+  int64_t m;
+  int64_t n;
+  int64_t k;
+  const void* a;
+  int64_t lda;
+  bool transpose_a = false;  // A lies as [k, m]
+  const void* b;
+  int64_t ldb;
+  bool transpose_b = false;  // B lies as [n, k]
+  void* c;
+  int64_t ldc;
+  bool accumulate = false;  // C += instead of C =
+  // Where the device alone knows how many of A's rows count (of the k rows if transpose_a): those from *rows on are
+  // read as zeros. Rows of C from *rows on are left as they are (transpose_a: all of C is written). Null: all count.
+  const int64_t* rows = nullptr;
+  // `batches` products in one launch, each operand a stride (in elements) further.
+  int64_t batches = 1;
+  int64_t stride_a = 0;
+  int64_t stride_b = 0;
+  int64_t stride_c = 0;
+};
+
+int32_t gemm(Stream stream, const GemmArgs& args);
+
+}  // namespace varlstm::cuda
