@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "predictor.h"
+#include "support/context.h"
 #include "trainer.h"
 
 namespace tagger {
@@ -40,7 +41,7 @@ Corpus rotating_corpus(int64_t sentences) {
 }
 
 TEST(TaggerNetwork, ParameterListIsTheLibrarys) {
-  const Context context(VARLSTM_BACKEND_HOST, 1);
+  const Context context(varlstm_test::test_backend(), 1);
   for (int64_t layers : {1, 2, 3}) {
     for (bool bidirectional : {false, true}) {
       const NetworkShape shape = small_shape(layers, bidirectional);
@@ -86,7 +87,7 @@ TEST(TaggerNetwork, InitialValuesAreBounded) {
 // the loss must fall by |movement|^2 / lr. This holds every gradient of the chain at once, dropout included.
 TEST(TaggerNetwork, SgdStepLowersTheLossByTheSquaredGradient) {
   for (double dropout : {0.0, 0.4}) {
-    const Context context(VARLSTM_BACKEND_HOST, 1);
+    const Context context(varlstm_test::test_backend(), 1);
     const Corpus corpus = rotating_corpus(12);
     const NetworkShape shape = small_shape(2, true);
     Network network(context, shape, corpus.limits(12), Purpose::kTrain, dropout);
@@ -103,12 +104,15 @@ TEST(TaggerNetwork, SgdStepLowersTheLossByTheSquaredGradient) {
     std::vector<float> before, after;
     network.parameters().store(&before);
     Random chance(4), same_chance(4);  // so that both steps drop the same elements
-    const double loss = network.train(batch, options, &chance);
+    const double tokens = static_cast<double>(batch.tokens());
+    network.train(batch, options, &chance);
+    const double loss = network.take_loss() / tokens;
     network.parameters().store(&after);
     double squares = 0;
     for (size_t k = 0; k < before.size(); ++k) squares += std::pow(static_cast<double>(after[k]) - before[k], 2);
     const double expected_fall = squares / options.optimizer.lr;
-    const double fall = loss - network.train(batch, options, &same_chance);
+    network.train(batch, options, &same_chance);
+    const double fall = loss - network.take_loss() / tokens;
     EXPECT_GT(expected_fall, 1e-4);
     // 5 %: the curvature along a step of this size.
     EXPECT_NEAR(fall, expected_fall, 0.05 * expected_fall) << "dropout " << dropout;
@@ -116,7 +120,7 @@ TEST(TaggerNetwork, SgdStepLowersTheLossByTheSquaredGradient) {
 }
 
 TEST(TaggerNetwork, LearnsWhatNeedsTheNeighbour) {
-  const Context context(VARLSTM_BACKEND_HOST, 0);
+  const Context context(varlstm_test::test_backend(), 0);
   const Corpus corpus = rotating_corpus(200);
   const NetworkShape shape = small_shape(1, true);
   Network network(context, shape, corpus.limits(16), Purpose::kTrain);
@@ -142,7 +146,7 @@ TEST(TaggerNetwork, LearnsWhatNeedsTheNeighbour) {
 }
 
 TEST(TaggerTrainer, StopsEarlyAndOnASignal) {
-  const Context context(VARLSTM_BACKEND_HOST, 1);
+  const Context context(varlstm_test::test_backend(), 1);
   const Corpus corpus = rotating_corpus(40);
   const NetworkShape shape = small_shape(1, false);
   Network network(context, shape, corpus.limits(16), Purpose::kTrain);
@@ -165,7 +169,7 @@ TEST(TaggerTrainer, StopsEarlyAndOnASignal) {
 }
 
 TEST(TaggerNetwork, BatchesOfEmptySentences) {
-  const Context context(VARLSTM_BACKEND_HOST, 1);
+  const Context context(varlstm_test::test_backend(), 1);
   const Corpus corpus = rotating_corpus(8);
   const NetworkShape shape = small_shape(2, true);
   Network network(context, shape, corpus.limits(8), Purpose::kTrain);
@@ -173,7 +177,8 @@ TEST(TaggerNetwork, BatchesOfEmptySentences) {
   network.parameters().load(initial_parameters(shape, &random));
   Batch empty;
   empty.lengths = {0, 0, 0};
-  EXPECT_EQ(network.train(empty, TrainOptions(), &random), 0);
+  network.train(empty, TrainOptions(), &random);
+  EXPECT_EQ(network.take_loss(), 0);
   std::vector<int64_t> tags = {7};
   network.predict(empty, &tags);
   EXPECT_TRUE(tags.empty());
@@ -183,7 +188,7 @@ TEST(TaggerNetwork, BatchesOfEmptySentences) {
 }
 
 TEST(TaggerNetwork, PredictionDoesNotDependOnTheBatch) {
-  const Context context(VARLSTM_BACKEND_HOST, 1);
+  const Context context(varlstm_test::test_backend(), 1);
   const Corpus corpus = rotating_corpus(60);
   const NetworkShape shape = small_shape(2, true);
   std::vector<std::vector<int64_t>> predictions;
@@ -204,7 +209,7 @@ TEST(TaggerNetwork, BitwiseEqualForAnyNumberOfThreads) {
   shape.hidden = 40;
   std::vector<std::vector<float>> results;
   for (int64_t threads : {1, 2, 3}) {
-    const Context context(VARLSTM_BACKEND_HOST, threads);
+    const Context context(varlstm_test::test_backend(), threads);
     Network network(context, shape, corpus.limits(32), Purpose::kTrain, 0.2);
     Random random(2);
     network.parameters().load(initial_parameters(shape, &random));

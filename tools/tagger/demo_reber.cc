@@ -92,11 +92,11 @@ bool demo_reber(const Context& context, OutputFile* out) {
   Outcome outcome;
   for (int64_t epoch = 1; epoch <= kMaxEpochs; ++epoch) {
     const std::vector<int64_t> order = shuffled_order(train.corpus, &random);
-    double loss = 0;
     for (int64_t first = 0; first < kTrainStrings; first += kBatch) {
       train.corpus.fill(order.data() + first, std::min(kBatch, kTrainStrings - first), &batch);
-      loss += network.train(batch, options, &random) * static_cast<double>(batch.tokens());
+      network.train(batch, options, &random);
     }
+    const double loss = network.take_loss();
     outcome = test(&network, unseen);
     out->write(fmt::format("  epoch {:>2}  loss {:.4f}  strings with an illegal prediction: {:>4} of {}\n", epoch,
                            loss / static_cast<double>(train.corpus.tokens()), outcome.illegal_strings, kTestStrings));

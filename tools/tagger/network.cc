@@ -3,6 +3,7 @@
 #include "network.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tagger {
 namespace {
@@ -67,7 +68,7 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
     targets_ = Buffer<int64_t>(context, tokens);
     d_embedded_ = Buffer<float>(context, tokens * shape.embedding);
     d_features_ = Buffer<float>(context, tokens * in);
-    loss_value_ = Buffer<float>(context, 1);
+    mean_losses_ = Buffer<float>(context, kPendingLosses);
   }
 }
 
@@ -133,21 +134,35 @@ void Network::backward(uint64_t seed, double dropout) {
                                    workspace_.get(), workspace_.count(), nullptr));
 }
 
-double Network::train(const Batch& batch, const TrainOptions& options, Random* random) {
-  if (set_batch(batch) == 0) return 0;
+void Network::train(const Batch& batch, const TrainOptions& options, Random* random) {
+  if (set_batch(batch) == 0) return;
+  if (static_cast<int64_t>(pending_tokens_.size()) == kPendingLosses) collect_losses();
+  float* mean_loss = mean_losses_.get() + pending_tokens_.size();
+  pending_tokens_.push_back(tokens_);
+
   const uint64_t seed = options.dropout > 0 ? random->bits() : 0;
   parameters_.zero_gradient();
   pack_ids(batch.words, &words_);
   pack_ids(batch.tags, &targets_);
   forward(VARLSTM_MODE_SAVE, seed, options.dropout);
   check(varlstm_cross_entropy_forward(loss_.get(), nullptr, kF32, tokens_, logits_.get(), targets_.get(), nullptr,
-                                      loss_value_.get(), nullptr, logits_.get(), workspace_.get(), workspace_.count(),
+                                      mean_loss, nullptr, logits_.get(), workspace_.get(), workspace_.count(),
                                       nullptr));
   backward(seed, options.dropout);
   parameters_.step(options.optimizer);
-  float loss = 0;
-  loss_value_.to_host(&loss, 1);
-  return loss;
+}
+
+void Network::collect_losses() {
+  float means[kPendingLosses];
+  mean_losses_.to_host(means, static_cast<int64_t>(pending_tokens_.size()));
+  for (size_t k = 0; k < pending_tokens_.size(); ++k)
+    loss_sum_ += static_cast<double>(means[k]) * static_cast<double>(pending_tokens_[k]);
+  pending_tokens_.clear();
+}
+
+double Network::take_loss() {
+  collect_losses();
+  return std::exchange(loss_sum_, 0.0);
 }
 
 void Network::predict(const Batch& batch, std::vector<int64_t>* tags) {

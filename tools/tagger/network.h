@@ -30,18 +30,25 @@ class Network {
   const NetworkShape& shape() const { return shape_; }
   Parameters& parameters() { return parameters_; }
 
-  // One optimiser step (kTrain). `random` gives dropout its masks. The mean loss of a token, before the step. A batch
-  // without tokens changes nothing.
-  double train(const Batch& batch, const TrainOptions& options, Random* random);
+  // One optimiser step (kTrain), which may still be under way when this returns: nothing is read back. `random` gives
+  // dropout its masks. A batch without tokens changes nothing.
+  void train(const Batch& batch, const TrainOptions& options, Random* random);
+
+  // Sum over the tokens trained on since the last call of each one's loss before its step. Waits for the back end.
+  double take_loss();
 
   // tags [N], the most likely one for each token, in the batch's order.
   void predict(const Batch& batch, std::vector<int64_t>* tags);
 
  private:
+  // Batches whose losses stay with the back end until they are read together.
+  static constexpr int64_t kPendingLosses = 256;
+
   int64_t set_batch(const Batch& batch);
   void pack_ids(const std::vector<int64_t>& ragged, Buffer<int64_t>* packed);
   void forward(int32_t mode, uint64_t seed, double dropout);
   void backward(uint64_t seed, double dropout);
+  void collect_losses();
   const float* linear_weight() const { return parameters_.values() + linear_offset_; }
   int64_t linear_bias_offset() const { return linear_offset_ + shape_.tags * shape_.features(); }
 
@@ -55,13 +62,16 @@ class Network {
   int64_t linear_offset_ = 0;
   int64_t tokens_ = 0;  // of the batch at hand
 
-  Buffer<int64_t> words_, targets_;                     // [N] packed
-  Buffer<float> embedded_, features_, logits_;          // [N, E], [N, D*H], [N, C] packed
-  Buffer<float> d_embedded_, d_features_, loss_value_;  // [N, E], [N, D*H], [1]
-  Buffer<int64_t> ragged_;                              // [N] ids on their way to being packed
-  Buffer<float> ragged_logits_;                         // [N, C]
+  Buffer<int64_t> words_, targets_;             // [N] packed
+  Buffer<float> embedded_, features_, logits_;  // [N, E], [N, D*H], [N, C] packed
+  Buffer<float> d_embedded_, d_features_;       // [N, E], [N, D*H]
+  Buffer<float> mean_losses_;                   // [kPendingLosses], of a batch each
+  Buffer<int64_t> ragged_;                      // [N] ids on their way to being packed
+  Buffer<float> ragged_logits_;                 // [N, C]
   Buffer<uint8_t> workspace_, reserve_;
   std::vector<float> host_logits_;
+  std::vector<int64_t> pending_tokens_;  // of the batches whose losses are in mean_losses_
+  double loss_sum_ = 0;                  // of the batches before those
 };
 
 }  // namespace tagger

@@ -51,7 +51,6 @@ TrainingResult train_network(Network* network, const Corpus& train, const Corpus
     const Clock::time_point start = Clock::now();
     progress.start_epoch(epoch);
     const std::vector<int64_t> order = shuffled_order(train, random);
-    double loss_sum = 0;
     int64_t tokens = 0;
     for (int64_t first = 0; first < train.sentences(); first += settings.batch) {
       if ((result.signal = signal()) != 0) {
@@ -60,15 +59,16 @@ TrainingResult train_network(Network* network, const Corpus& train, const Corpus
       }
       train.fill(order.data() + first, std::min(settings.batch, train.sentences() - first), &batch);
       word_dropout.apply(&batch, random);
-      loss_sum += network->train(batch, settings.options, random) * static_cast<double>(batch.tokens());
+      network->train(batch, settings.options, random);
       tokens += batch.tokens();
       progress.update(tokens);
     }
     EpochReport report;
+    const double loss = network->take_loss();  // once an epoch: it waits for the back end
     report.epoch = epoch;
     report.seconds = seconds_since(start);
     report.tokens_per_s = static_cast<double>(tokens) / std::max(report.seconds, 1e-9);
-    report.loss = tokens > 0 ? loss_sum / static_cast<double>(tokens) : 0;
+    report.loss = tokens > 0 ? loss / static_cast<double>(tokens) : 0;
     report.dev = accuracy(network, dev, settings.batch);
     report.best = result.best_epoch == 0 || report.dev > result.best_dev;
     if (report.best) {
