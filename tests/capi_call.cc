@@ -7,11 +7,13 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "support/test_dir.h"
+
 namespace varlstm_test {
 namespace {
 
 std::string header_without_comments() {
-  const std::string path = std::string(VARLSTM_TEST_DIR) + "/../capi/include/varlstm.h";
+  const std::string path = test_dir() + "/../capi/include/varlstm.h";
   std::ifstream file(path);
   if (!file) throw std::runtime_error("cannot read " + path);
   std::stringstream content;

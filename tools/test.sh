@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds everything and runs every test: first under AddressSanitizer and UndefinedBehaviorSanitizer, then the release
-# build, whose summary by ctest ends the output. Ends at once, with a status other than 0, where something fails.
+# Builds everything and runs every test, on the host back end and on the CUDA back end, whose kernels are executed on the
+# CPU: first under AddressSanitizer and UndefinedBehaviorSanitizer, then the release build with the race detector, whose
+# summary by ctest ends the output. Ends at once, with a status other than 0, where something fails.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,4 +21,4 @@ run() {
 }
 
 run asan build-asan -DVARLSTM_BUILD_BENCH=OFF
-run host build -DVARLSTM_BUILD_BENCH=ON
+run emulated build-emulated -DVARLSTM_BUILD_BENCH=ON

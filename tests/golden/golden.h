@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "support/test_dir.h"
+
 namespace varlstm_test {
 
 struct GoldenTensor {
@@ -82,7 +84,7 @@ inline std::vector<int64_t> read_ints(std::istringstream& line) {
 
 // `name`: "lstm.txt" and so on, in tests/golden.
 inline GoldenFile read_golden(const std::string& name) {
-  const std::string path = std::string(VARLSTM_TEST_DIR) + "/golden/" + name;
+  const std::string path = test_dir() + "/golden/" + name;
   std::ifstream file(path);
   if (!file) throw std::runtime_error("cannot open " + path);
   GoldenFile golden;
