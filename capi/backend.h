@@ -12,7 +12,8 @@ namespace varlstm {
 struct Backend {
   const char* name;
 
-  // Text of this thread's last failed call, which ends with the question: a null function or "" leaves the text to capi.
+  // Text of this thread's last failed call, which ends with the question: a null function or "" leaves the text to
+  // capi.
   const char* (*failure_text)();
 
   int32_t (*device_count)(int32_t* count);

@@ -51,9 +51,15 @@ check_includes() {
     $(sources host | grep '^host/backend[a-z_]*\.[a-z]*$') | report "host/backend* may also include capi/backend.h and varlstm.h"
   for room in kernels/*/; do
     room=${room%/}
-    only "($room|kernels/core|kernels/arch)/$header" $(sources "$room") |
-      report "$room may include itself, kernels/core and kernels/arch"
+    case $room in
+      kernels/core | kernels/arch) more="|kernels/simt" ;;
+      *) more="" ;;
+    esac
+    only "($room|kernels/core|kernels/arch$more)/$header|capi/include/varlstm\.h" $(sources "$room") |
+      report "$room may include itself, kernels/core, kernels/arch and varlstm.h"
   done
+  only "kernels/[a-z0-9_/]+\.h|capi/backend\.h|capi/include/varlstm\.h" $(sources kernels | grep '^kernels/[a-z_]*\.[a-z]*$') |
+    report "kernels/backend* may include kernels, capi/backend.h and varlstm.h"
   only "capi/include/varlstm\.h|tests/support/$header|tests/capi_$header" $(sources tests | grep '^tests/capi_') |
     report "tests/capi_* sees only varlstm.h, tests/support and tests/capi_*.h"
   only "capi/include/varlstm\.h|tools/[a-z0-9_/]+\.h" $(sources tools) | report "tools may include varlstm.h and tools"
