@@ -8,12 +8,15 @@ namespace {
 void dropout(benchmark::State& state) {
   const Context context;
   const Buffer x = random_floats(context, state.range(0), 1.0), y = random_floats(context, state.range(0), 1.0);
-  for (auto _ : state) {
+  measure(state, context, [&] {
     check(varlstm_dropout_forward(context.get(), VARLSTM_DTYPE_F32, state.range(0), 0.5, 1, x.get(), y.get(), nullptr));
-  }
+  });
   set_rates(state, 0, 0, 2.0 * static_cast<double>(x.bytes()));
 }
-BENCHMARK(dropout)->ArgName("count")->Arg(1 << 14)->Arg(1 << 20);
+void dropout_shapes(benchmark::internal::Benchmark* bench) {
+  add_shapes(bench, {"count"}, {{1 << 14, 1 << 20}}, {{1 << 26}});
+}
+BENCHMARK(dropout)->Apply(dropout_shapes);
 
 }  // namespace
 }  // namespace varlstm::bench

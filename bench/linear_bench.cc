@@ -14,7 +14,7 @@ void linear(benchmark::State& state, bool backward) {
   const Buffer dbias = random_floats(context, out, 0.0);
   const Buffer workspace =
       workspace_of(context, backward ? VARLSTM_OP_LINEAR_BACKWARD : VARLSTM_OP_LINEAR_FORWARD, rows, in, out);
-  for (auto _ : state) {
+  measure(state, context, [&] {
     if (backward) {
       check(varlstm_linear_backward(context.get(), VARLSTM_DTYPE_F32, rows, in, out, x.get(), weight.get(), y.get(),
                                     dx.get(), dweight.get(), dbias.get(), workspace.get(), workspace.bytes(), nullptr));
@@ -22,14 +22,17 @@ void linear(benchmark::State& state, bool backward) {
       check(varlstm_linear_forward(context.get(), VARLSTM_DTYPE_F32, rows, in, out, x.get(), weight.get(), bias.get(),
                                    y.get(), workspace.get(), workspace.bytes(), nullptr));
     }
-  }
+  });
   const double gemm = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out);
   set_rates(state, static_cast<double>(rows), backward ? 2.0 * gemm : gemm, 0);
 }
 // out 17 is a tagger's last layer, 2048 the input projection of an LSTM with 512 units.
-const std::vector<std::vector<int64_t>> kShapes = {{512, 8192}, {256, 512}, {17, 2048}, {1, 0}};
-BENCHMARK_CAPTURE(linear, forward, false)->ArgNames({"rows", "in", "out", "threads"})->ArgsProduct(kShapes);
-BENCHMARK_CAPTURE(linear, backward, true)->ArgNames({"rows", "in", "out", "threads"})->ArgsProduct(kShapes);
+void shapes(benchmark::internal::Benchmark* bench) {
+  add_shapes(bench, {"rows", "in", "out", "threads"}, {{512, 8192}, {256, 512}, {17, 2048}, {1, 0}},
+             {{1 << 16}, {512}, {2048}, {0}});
+}
+BENCHMARK_CAPTURE(linear, forward, false)->Apply(shapes);
+BENCHMARK_CAPTURE(linear, backward, true)->Apply(shapes);
 
 }  // namespace
 }  // namespace varlstm::bench

@@ -11,18 +11,24 @@ void log_softmax(benchmark::State& state, bool backward) {
   const Buffer x = random_floats(context, rows * classes, 2.0), y = random_floats(context, rows * classes, 2.0);
   const Buffer dx = random_floats(context, rows * classes, 1.0);
   check(varlstm_log_softmax_forward(context.get(), VARLSTM_DTYPE_F32, rows, classes, x.get(), y.get(), nullptr));
-  for (auto _ : state) {
+  measure(state, context, [&] {
     if (backward) {
       check(varlstm_log_softmax_backward(context.get(), VARLSTM_DTYPE_F32, rows, classes, y.get(), x.get(), dx.get(),
                                          nullptr));
     } else {
       check(varlstm_log_softmax_forward(context.get(), VARLSTM_DTYPE_F32, rows, classes, x.get(), y.get(), nullptr));
     }
-  }
+  });
   set_rates(state, static_cast<double>(rows), 0, (backward ? 3.0 : 2.0) * static_cast<double>(x.bytes()));
 }
-BENCHMARK_CAPTURE(log_softmax, forward, false)->ArgNames({"rows", "C"})->ArgsProduct({{512, 8192}, {17, 1000}});
-BENCHMARK_CAPTURE(log_softmax, backward, true)->ArgNames({"rows", "C"})->ArgsProduct({{512, 8192}, {17, 1000}});
+
+// Large: 256 MiB of logits and more, from a tagger's classes to a language model's.
+void shapes(benchmark::internal::Benchmark* bench) {
+  add_shapes(bench, {"rows", "C"}, {{512, 8192}, {17, 1000}}, {{1 << 22}, {17}});
+  if (backend() == VARLSTM_BACKEND_CUDA) bench->Args({1 << 17, 1000})->Args({1 << 12, 32768})->Args({512, 262144});
+}
+BENCHMARK_CAPTURE(log_softmax, forward, false)->Apply(shapes);
+BENCHMARK_CAPTURE(log_softmax, backward, true)->Apply(shapes);
 
 }  // namespace
 }  // namespace varlstm::bench

@@ -25,15 +25,15 @@ void lstm(benchmark::State& state, Pass pass) {
     const Buffer x = random_floats(context, rows * hidden, 1.0), y = random_floats(context, rows * hidden, 1.0);
     const Buffer dx = random_floats(context, rows * hidden, 1.0), dy = random_floats(context, rows * hidden, 1.0);
     const Buffer workspace(context, workspace_bytes), reserve(context, reserve_bytes);
-    for (auto _ : state) {
+    measure(state, context, [&] {
       check(varlstm_rnn_forward(rnn, batch.get(), mode, 0, params.get(), x.get(), nullptr, nullptr, y.get(), nullptr,
                                 nullptr, workspace.get(), workspace_bytes, reserve.get(), reserve_bytes, nullptr));
-      if (pass == Pass::kForward) continue;
+      if (pass == Pass::kForward) return;
       check(varlstm_zero(context.get(), dparams.get(), dparams.bytes(), nullptr));
       check(varlstm_rnn_backward(rnn, batch.get(), params.get(), x.get(), nullptr, nullptr, y.get(), dy.get(), nullptr,
                                  nullptr, dx.get(), nullptr, nullptr, dparams.get(), workspace.get(), workspace_bytes,
                                  reserve.get(), reserve_bytes, nullptr));
-    }
+    });
   }
   check(varlstm_rnn_destroy(rnn));
   const double forward = 16.0 * static_cast<double>(rows) * static_cast<double>(hidden) * static_cast<double>(hidden);

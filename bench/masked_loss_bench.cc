@@ -5,6 +5,12 @@
 namespace varlstm::bench {
 namespace {
 
+// Large: 256 MiB of logits and more, from a tagger's classes to a language model's.
+void shapes(benchmark::internal::Benchmark* bench) {
+  add_shapes(bench, {"rows", "C"}, {{512, 8192}, {17, 1000}}, {{1 << 22}, {17}});
+  if (backend() == VARLSTM_BACKEND_CUDA) bench->Args({1 << 17, 1000})->Args({1 << 12, 32768})->Args({512, 262144});
+}
+
 void nll(benchmark::State& state) {
   const Context context;
   const int64_t rows = state.range(0), classes = state.range(1);
@@ -13,16 +19,16 @@ void nll(benchmark::State& state) {
   {
     const Buffer logits = random_floats(context, rows * classes, 2.0), targets = random_ids(context, rows, classes);
     const Buffer workspace = workspace_of(context, VARLSTM_OP_NLL, rows, classes, 0);
-    float out = 0;
-    for (auto _ : state) {
-      check(varlstm_nll_forward(loss, nullptr, VARLSTM_DTYPE_F32, rows, logits.get(), targets.ints(), nullptr, &out,
-                                nullptr, workspace.get(), workspace.bytes(), nullptr));
-    }
+    const Buffer out(context, sizeof(float));
+    measure(state, context, [&] {
+      check(varlstm_nll_forward(loss, nullptr, VARLSTM_DTYPE_F32, rows, logits.get(), targets.ints(), nullptr,
+                                out.get(), nullptr, workspace.get(), workspace.bytes(), nullptr));
+    });
   }
   check(varlstm_loss_destroy(loss));
   set_rates(state, static_cast<double>(rows), 0, 0);
 }
-BENCHMARK(nll)->ArgNames({"rows", "C"})->ArgsProduct({{512, 8192}, {17, 1000}});
+BENCHMARK(nll)->Apply(shapes);
 
 void cross_entropy(benchmark::State& state) {
   const Context context;
@@ -33,17 +39,18 @@ void cross_entropy(benchmark::State& state) {
     const Buffer logits = random_floats(context, rows * classes, 2.0), targets = random_ids(context, rows, classes);
     const Buffer dlogits = random_floats(context, rows * classes, 1.0);
     const Buffer workspace = workspace_of(context, VARLSTM_OP_CROSS_ENTROPY, rows, classes, 0);
-    float out = 0;
-    for (auto _ : state) {
+    const Buffer out(context, sizeof(float));
+    measure(state, context, [&] {
       check(varlstm_cross_entropy_forward(loss, nullptr, VARLSTM_DTYPE_F32, rows, logits.get(), targets.ints(), nullptr,
-                                          &out, nullptr, dlogits.get(), workspace.get(), workspace.bytes(), nullptr));
-    }
+                                          out.get(), nullptr, dlogits.get(), workspace.get(), workspace.bytes(),
+                                          nullptr));
+    });
     // Logits read, gradient written.
     set_rates(state, static_cast<double>(rows), 0, 2.0 * static_cast<double>(logits.bytes()));
   }
   check(varlstm_loss_destroy(loss));
 }
-BENCHMARK(cross_entropy)->ArgNames({"rows", "C"})->ArgsProduct({{512, 8192}, {17, 1000}});
+BENCHMARK(cross_entropy)->Apply(shapes);
 
 }  // namespace
 }  // namespace varlstm::bench

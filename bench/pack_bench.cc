@@ -10,13 +10,16 @@ void plan(benchmark::State& state) {
   const Context context;
   const std::vector<int64_t> lengths = draw_lengths(static_cast<Lengths>(state.range(1)), state.range(0));
   const Batch batch(context, lengths);
-  for (auto _ : state) {
+  measure(state, context, [&] {
     check(varlstm_batch_set_lengths(batch.get(), lengths.data(), batch.sequences(), VARLSTM_SPACE_HOST, nullptr));
-  }
+  });
   set_rates(state, static_cast<double>(batch.tokens()), 0, 0);
   state.SetLabel(name_of(static_cast<Lengths>(state.range(1))));
 }
-BENCHMARK(plan)->ArgNames({"B", "lengths"})->ArgsProduct({{16, 64, 1024}, {0, 1, 2, 3}});
+void plan_shapes(benchmark::internal::Benchmark* bench) {
+  add_shapes(bench, {"B", "lengths"}, {{16, 64, 1024}, {0, 1, 2, 3}}, {{1 << 16}, {2}});
+}
+BENCHMARK(plan)->Apply(plan_shapes);
 
 // Batch-first padded rows of F floats; bytes are those of the tokens, read once and written once (unpack also writes
 // the padding, which is not counted).
@@ -26,7 +29,7 @@ void pack(benchmark::State& state, bool back) {
   const Batch batch(context, draw_lengths(static_cast<Lengths>(state.range(2)), state.range(0)));
   const Buffer padded = random_floats(context, batch.sequences() * batch.steps() * features, 1.0);
   const Buffer packed = random_floats(context, batch.tokens() * features, 1.0);
-  for (auto _ : state) {
+  measure(state, context, [&] {
     if (back) {
       check(varlstm_unpack(batch.get(), VARLSTM_DTYPE_F32, VARLSTM_LAYOUT_BATCH_FIRST, batch.steps(), features, 0.0,
                            packed.get(), padded.get(), nullptr));
@@ -34,12 +37,17 @@ void pack(benchmark::State& state, bool back) {
       check(varlstm_pack(batch.get(), VARLSTM_DTYPE_F32, VARLSTM_LAYOUT_BATCH_FIRST, batch.steps(), features,
                          padded.get(), packed.get(), nullptr));
     }
-  }
+  });
   set_rates(state, static_cast<double>(batch.tokens()), 0, 2.0 * static_cast<double>(packed.bytes()));
   state.SetLabel(name_of(static_cast<Lengths>(state.range(2))));
 }
-BENCHMARK_CAPTURE(pack, pack, false)->ArgNames({"B", "F", "lengths"})->ArgsProduct({{64}, {100, 512}, {0, 1, 2, 3}});
-BENCHMARK_CAPTURE(pack, unpack, true)->ArgNames({"B", "F", "lengths"})->ArgsProduct({{64}, {100, 512}, {0, 1, 2, 3}});
+
+// Large: B = 8192 is about 270 MiB of packed rows at F = 512.
+void shapes(benchmark::internal::Benchmark* bench) {
+  add_shapes(bench, {"B", "F", "lengths"}, {{64}, {100, 512}, {0, 1, 2, 3}}, {{8192}, {512}, {0, 1, 2}});
+}
+BENCHMARK_CAPTURE(pack, pack, false)->Apply(shapes);
+BENCHMARK_CAPTURE(pack, unpack, true)->Apply(shapes);
 
 }  // namespace
 }  // namespace varlstm::bench

@@ -6,6 +6,7 @@
 #include <varlstm.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace varlstm::bench {
@@ -13,9 +14,13 @@ namespace varlstm::bench {
 // Ends the program with the library's text if a call failed: a benchmark of a failing call has no meaning.
 void check(int32_t status);
 
+// The back end measured: VARLSTM_BENCH_BACKEND, host (default) or cuda. Known while benchmarks are registered, so that
+// a GPU can have larger shapes.
+int32_t backend();
+
 class Context {
  public:
-  // threads 0: as many as the machine has.
+  // threads 0: as many as the machine has; only the host has threads to set.
   explicit Context(int64_t threads = 0);
   ~Context();
   Context(const Context&) = delete;
@@ -35,7 +40,6 @@ class Buffer {
   }
   ~Buffer();
   void* get() const { return data_; }
-  float* floats() const { return static_cast<float*>(data_); }
   int64_t* ints() const { return static_cast<int64_t*>(data_); }
   int64_t bytes() const { return bytes_; }
 
@@ -77,7 +81,30 @@ class Batch {
   int64_t sequences_, steps_, tokens_;
 };
 
-// Rates per second of what one iteration works through; 0 leaves a column out.
+// Times call(). On CUDA calls are ordered on the stream and awaited 16 at a time, so that a call's own wait does not
+// count.
+template <class Call>
+void measure(benchmark::State& state, const Context& context, const Call& call) {
+  const int64_t batch = backend() == VARLSTM_BACKEND_CUDA ? 16 : 1;
+  call();  // what happens at a first use alone stays outside
+  check(varlstm_sync(context.get(), nullptr));
+  while (state.KeepRunningBatch(batch)) {
+    for (int64_t k = 0; k < batch; ++k) call();
+    check(varlstm_sync(context.get(), nullptr));
+  }
+}
+
+// Every combination of `small`, and on CUDA of `large` too, which is sized for a GPU; wall-clock time.
+using Ranges = std::vector<std::vector<int64_t>>;
+void add_shapes(benchmark::internal::Benchmark* bench, const std::vector<std::string>& names, const Ranges& small,
+                const Ranges& large);
+
+// Bytes a second, read and written, of a copy of 512 MiB (32 MiB on the host) within the back end's memory: measured
+// once a process.
+double copy_rate();
+
+// Rates per second of what one iteration works through; 0 leaves a column out. `of_copy` is the bytes' share of
+// copy_rate.
 void set_rates(benchmark::State& state, double tokens, double flops, double bytes);
 
 }  // namespace varlstm::bench

@@ -94,7 +94,7 @@ else
 fi
 
 [ ! -x "$build/bin/varlstm-bench" ] ||
-  step bench varlstm-bench "$build/bin/varlstm-bench" --backend=cuda --benchmark_out="$out/bench.json" \
+  step bench varlstm-bench env VARLSTM_BENCH_BACKEND=cuda "$build/bin/varlstm-bench" --benchmark_out="$out/bench.json" \
     --benchmark_out_format=json
 
 {
