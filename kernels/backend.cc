@@ -22,6 +22,7 @@ Backend make_table() {
   cuda::set_rnn_operations(table);
   cuda::set_dense_operations(table);
   cuda::set_optimizer_operations(table);
+  cuda::set_workspace_sizes(table);
   return table;
 }
 

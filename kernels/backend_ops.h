@@ -12,5 +12,6 @@ void set_embedding_operations(Backend& table);  // backend_embedding.cc
 void set_rnn_operations(Backend& table);        // backend_rnn.cc
 void set_dense_operations(Backend& table);      // backend_dense.cc: linear, dropout, log-softmax, losses
 void set_optimizer_operations(Backend& table);  // backend_optimizer.cc
+void set_workspace_sizes(Backend& table);       // backend_workspace.cc
 
 }  // namespace varlstm::cuda

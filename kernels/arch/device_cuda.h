@@ -112,7 +112,7 @@ VARLSTM_DEVICE uint32_t to_tf32(float f) {
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(f));
   return r;
 }
-VARLSTM_DEVICE uint16_t to_bf16(float f) {
+VARLSTM_HOST_DEVICE uint16_t to_bf16(float f) {
   return __bfloat16_as_ushort(__float2bfloat16_rn(f));
 }
 VARLSTM_DEVICE float fast_exp(float x) {
@@ -124,13 +124,13 @@ VARLSTM_DEVICE float fast_tanh(float x) {
   return y;
 }
 
-VARLSTM_DEVICE float from_bf16(uint16_t bits) {
+VARLSTM_HOST_DEVICE float from_bf16(uint16_t bits) {
   return __bfloat162float(__ushort_as_bfloat16(bits));
 }
-VARLSTM_DEVICE uint16_t to_f16(float f) {
+VARLSTM_HOST_DEVICE uint16_t to_f16(float f) {
   return __half_as_ushort(__float2half_rn(f));
 }
-VARLSTM_DEVICE float from_f16(uint16_t bits) {
+VARLSTM_HOST_DEVICE float from_f16(uint16_t bits) {
   return __half2float(__ushort_as_half(bits));
 }
 VARLSTM_DEVICE unsigned long long atomic_min(unsigned long long* p, unsigned long long v) {

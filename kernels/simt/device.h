@@ -7,6 +7,7 @@
 #include <cmath>
 #include "kernels/arch/fragments.h"
 #include "kernels/arch/launch_shape.h"
+#include "kernels/simt/stream_queue.h"
 
 #include <functional>
 #include <stdexcept>

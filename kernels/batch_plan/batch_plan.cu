@@ -1,0 +1,189 @@
+// Batch planning on the device: nothing is copied back, and the launches depend on the bounds alone.
+//
+//   lengths[b]        the given length clamped to [0, max_len], cut off where the caller's order exceeds max_tokens
+//   cu_seqlens[b]     sum of the lengths before b; N from entry B on
+//   sorted_indices    stable, longest first: pairs (max_len - length, b) sorted by key
+//   unsorted_indices  its inverse
+//   batch_sizes[t]    number of lengths > t: a binary search in the sorted keys; 0 from T on
+//   step_offsets[t]   sum of the batch sizes before t; N from entry T on
+//   packed_to_ragged  row r = step_offsets[t] + j  <->  cu_seqlens[sorted_indices[j]] + t, and its inverse; -1 from N on
+//
+// Bytes moved: about 100 B + 16 max_len + 16 N (8-byte entries), and the sort's 32 B a digit of 8 bits: far below one
+// feature row a token. Bound by launch latency: 6 launches with the sort.
+// Scans run in one block of kScanBlock threads, each over a contiguous piece: sums of pieces (phase 1), their exclusive
+// scan by thread 0 .. in shared memory (phase 2), the piece again with its start (phase 3).
+//   S1: after it every piece's sum lies in shared memory. S2: after it their exclusive sums do.
+// 64-bit integers throughout: exact, so the order of additions does not matter.
+// Mirrored by host/batch_plan.h.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/batch_plan/batch_plan.h"
+
+#include "kernels/core/bad_value.h"
+#include "kernels/core/launch.h"
+#include "kernels/core/rows.h"
+#include "kernels/sort/sort.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+constexpr unsigned kScanBlock = 256;
+
+// Exclusive sum, over the block's threads, of what each of them holds; every thread calls it. `sums`: [kScanBlock + 1].
+VARLSTM_DEVICE int64_t exclusive_block_sum(int64_t value, int64_t* sums) {
+  sums[threadIdx.x] = value;
+  simt::block_sync();  // S1
+  if (threadIdx.x == 0) {
+    int64_t sum = 0;
+    for (unsigned k = 0; k < kScanBlock; ++k) {
+      const int64_t next = sum + sums[k];
+      sums[k] = sum;
+      sum = next;
+    }
+  }
+  simt::block_sync();  // S2
+  return sums[threadIdx.x];
+}
+
+VARLSTM_DEVICE int64_t clamped(int64_t length, int64_t max_len) {
+  return length < 0 ? 0 : length > max_len ? max_len : length;
+}
+
+// raw lengths -> lengths, cu_seqlens, keys and the identity to be sorted along.
+VARLSTM_KERNEL void __launch_bounds__(kScanBlock)
+    plan_lengths_kernel(BatchPlan plan, PlanScratch scratch, DeviceStatus* status) {
+  int64_t* sums = simt::shared_memory<int64_t>();
+  const int64_t piece = (plan.batch + kScanBlock - 1) / kScanBlock;
+  const int64_t begin = piece * threadIdx.x < plan.batch ? piece * threadIdx.x : plan.batch;
+  const int64_t end = begin + piece < plan.batch ? begin + piece : plan.batch;
+
+  int64_t sum = 0;
+  for (int64_t b = begin; b < end; ++b) sum += clamped(scratch.raw_lengths[b], plan.bounds.max_len);
+  int64_t before = exclusive_block_sum(sum, sums);  // tokens wanted before b
+  for (int64_t b = begin; b < end; ++b) {
+    const int64_t raw = scratch.raw_lengths[b];
+    const int64_t wanted = clamped(raw, plan.bounds.max_len);
+    const int64_t left = before < plan.bounds.max_tokens ? plan.bounds.max_tokens - before : 0;
+    const int64_t length = wanted < left ? wanted : left;
+    if (length != raw) flag_bad_value(status, BadValue::kLength, b);
+    plan.lengths[b] = length;
+    plan.cu_seqlens[b] = before < plan.bounds.max_tokens ? before : plan.bounds.max_tokens;
+    scratch.keys[b] = static_cast<uint64_t>(plan.bounds.max_len - length);
+    scratch.identity[b] = b;
+    before += wanted;
+  }
+  if (threadIdx.x + 1 != kScanBlock) return;
+  // The last thread's end is the batch's.
+  const int64_t tokens = before < plan.bounds.max_tokens ? before : plan.bounds.max_tokens;
+  for (int64_t b = plan.batch; b <= plan.bounds.max_batch; ++b) plan.cu_seqlens[b] = tokens;
+}
+
+// sorted keys -> batch_sizes; sorted_indices -> unsorted_indices.
+VARLSTM_KERNEL void plan_order_kernel(BatchPlan plan, PlanScratch scratch) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  for (int64_t j = first; j < plan.batch; j += stride) plan.unsorted_indices[plan.sorted_indices[j]] = j;
+  // length > t  <=>  key = max_len - length <= max_len - t - 1
+  const int64_t* keys = reinterpret_cast<const int64_t*>(scratch.sorted_keys);
+  for (int64_t t = first; t < plan.bounds.max_len; t += stride)
+    plan.batch_sizes[t] = count_not_above(keys, plan.batch, plan.bounds.max_len - t - 1);
+}
+
+// batch_sizes -> step_offsets.
+VARLSTM_KERNEL void __launch_bounds__(kScanBlock) plan_offsets_kernel(BatchPlan plan) {
+  int64_t* sums = simt::shared_memory<int64_t>();
+  const int64_t count = plan.bounds.max_len;
+  const int64_t piece = (count + kScanBlock - 1) / kScanBlock;
+  const int64_t begin = piece * threadIdx.x < count ? piece * threadIdx.x : count;
+  const int64_t end = begin + piece < count ? begin + piece : count;
+  int64_t sum = 0;
+  for (int64_t t = begin; t < end; ++t) sum += plan.batch_sizes[t];
+  int64_t before = exclusive_block_sum(sum, sums);
+  for (int64_t t = begin; t < end; ++t) {
+    plan.step_offsets[t] = before;
+    before += plan.batch_sizes[t];
+  }
+  if (threadIdx.x + 1 == kScanBlock) plan.step_offsets[count] = before;
+}
+
+// step_offsets, cu_seqlens, sorted_indices -> both index maps.
+VARLSTM_KERNEL void plan_maps_kernel(BatchPlan plan) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const int64_t tokens = plan.step_offsets[plan.bounds.max_len];
+  for (int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; row < plan.bounds.max_tokens;
+       row += stride) {
+    if (row >= tokens) {
+      plan.packed_to_ragged[row] = plan.ragged_to_packed[row] = -1;
+      continue;
+    }
+    const int64_t t = count_not_above(plan.step_offsets, plan.bounds.max_len + 1, row) - 1;
+    const int64_t ragged = plan.cu_seqlens[plan.sorted_indices[row - plan.step_offsets[t]]] + t;
+    plan.packed_to_ragged[row] = ragged;
+    plan.ragged_to_packed[ragged] = row;
+  }
+}
+
+// batch_sizes, sorted_indices -> raw lengths: of rank j, the number of steps that are wider than j.
+VARLSTM_KERNEL void plan_lengths_of_ranks_kernel(BatchPlan plan, PlanScratch scratch) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t j = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; j < plan.batch; j += stride) {
+    int64_t low = 0, high = plan.bounds.max_len;  // batch_sizes do not increase
+    while (low < high) {
+      const int64_t middle = low + (high - low) / 2;
+      if (plan.batch_sizes[middle] > j) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    scratch.raw_lengths[plan.sorted_indices[j]] = low;
+    plan.unsorted_indices[plan.sorted_indices[j]] = j;
+  }
+}
+
+VARLSTM_KERNEL void plan_identity_kernel(BatchPlan plan) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t j = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; j < plan.batch; j += stride)
+    plan.sorted_indices[j] = j;
+}
+
+namespace {
+
+LaunchShape scan_shape() {
+  LaunchShape shape;
+  shape.block = dim3(kScanBlock);
+  shape.shared_bytes = kScanBlock * sizeof(int64_t);
+  return shape;
+}
+
+int32_t lay_out_rows(Stream stream, const BatchPlan& plan) {
+  VARLSTM_CUDA_TRY(launch(stream, "plan_offsets", scan_shape(), plan_offsets_kernel, plan));
+  return launch(stream, "plan_maps", elementwise_shape(stream, plan.bounds.max_tokens), plan_maps_kernel, plan);
+}
+
+}  // namespace
+
+int32_t plan_from_lengths(Stream stream, const BatchPlan& plan, const PlanScratch& scratch) {
+  VARLSTM_CUDA_TRY(
+      launch(stream, "plan_lengths", scan_shape(), plan_lengths_kernel, plan, scratch, stream.state->status));
+  VARLSTM_CUDA_TRY(stable_sort_pairs(stream, plan.batch, plan.bounds.max_len, scratch.keys, scratch.sorted_keys,
+                                     scratch.identity, plan.sorted_indices, scratch.sort_workspace,
+                                     scratch.sort_workspace_bytes));
+  const int64_t entries = plan.batch > plan.bounds.max_len ? plan.batch : plan.bounds.max_len;
+  VARLSTM_CUDA_TRY(
+      launch(stream, "plan_order", elementwise_shape(stream, entries), plan_order_kernel, plan, scratch));
+  return lay_out_rows(stream, plan);
+}
+
+int32_t plan_from_batch_sizes(Stream stream, const BatchPlan& plan, const PlanScratch& scratch) {
+  VARLSTM_CUDA_TRY(launch(stream, "plan_lengths_of_ranks", elementwise_shape(stream, plan.batch),
+                          plan_lengths_of_ranks_kernel, plan, scratch));
+  VARLSTM_CUDA_TRY(
+      launch(stream, "plan_lengths", scan_shape(), plan_lengths_kernel, plan, scratch, stream.state->status));
+  return lay_out_rows(stream, plan);
+}
+
+int32_t plan_identity_order(Stream stream, const BatchPlan& plan) {
+  return launch(stream, "plan_identity", elementwise_shape(stream, plan.batch), plan_identity_kernel, plan);
+}
+
+}  // namespace varlstm::cuda

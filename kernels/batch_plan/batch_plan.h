@@ -1,0 +1,29 @@
+// The plan of a mini-batch, built on the device. See batch_plan.cu.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/stream.h"
+
+namespace varlstm::cuda {
+
+// Arrays of a plan that the caller does not see, behind those of BatchPlan in one allocation.
+struct PlanScratch {
+  int64_t* raw_lengths;   // [max_batch] as they came
+  uint64_t* keys;         // [max_batch] max_len - length
+  uint64_t* sorted_keys;  // [max_batch]
+  int64_t* identity;      // [max_batch]
+  void* sort_workspace;
+  int64_t sort_workspace_bytes;
+};
+
+// scratch.raw_lengths [plan.batch] -> every array of the plan. A length below 0 or beyond a bound is clamped, in the
+// caller's order, and raises BadValue::kLength.
+int32_t plan_from_lengths(Stream stream, const BatchPlan& plan, const PlanScratch& scratch);
+
+// plan.batch_sizes [max_len] (0 from T on) and plan.sorted_indices [batch] -> the other arrays of the plan.
+int32_t plan_from_batch_sizes(Stream stream, const BatchPlan& plan, const PlanScratch& scratch);
+
+// plan.sorted_indices [batch] <- 0, 1, 2, ...
+int32_t plan_identity_order(Stream stream, const BatchPlan& plan);
+
+}  // namespace varlstm::cuda

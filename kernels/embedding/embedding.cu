@@ -1,0 +1,215 @@
+// Embedding: rows of a table picked by ids, and the gradient summed back into the table.
+//
+//   forward   y[n] <- table[ids[n]]                        y [rows, F], table [V, F], ids [rows]
+//   backward  dtable[v] += sum of dy[n] over ids[n] = v    in a fixed order, without atomics
+//
+// Rows beyond the batch's tokens and ids outside [0, V) give zeros and no gradient; the latter raise BadValue::kTokenId.
+// padding_idx gives no gradient.
+// Forward moves 2 rows F e bytes (e bytes an element), bound by memory; threads share a row as in kernels/core/rows.h.
+// Backward sorts the pairs (id, n), rows without a gradient last (key V); positions of the sorted order are cut into
+// chunks of kChunk, and each run of equal ids into pieces at the chunks' borders, so that a frequent id has many threads:
+//   sum_pieces     one piece a group of threads: rows added in the order of n. A run that is one piece goes to dtable;
+//                  else the sum goes to partial[chunk][0] (the piece begins with its chunk) or [1] (it ends there).
+//   join_pieces    the group of the run's first chunk adds the partial sums in order, then to dtable.
+// Bytes: rows F e of dy, 2 F e for each id that occurs, 32 a pair for each digit of the sort; workspace as carved below.
+// No shared memory, nothing to synchronise. Sums in f32 (f64 for F64), rounded once when stored: bitwise from run to run.
+// Mirrored by host/embedding.h.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/embedding/embedding.h"
+
+#include "kernels/core/bad_value.h"
+#include "kernels/core/carve.h"
+#include "kernels/core/launch.h"
+#include "kernels/core/rows.h"
+#include "kernels/core/scalar.h"
+#include "kernels/core/vector.h"
+#include "kernels/sort/sort.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+constexpr int64_t kChunk = 64;
+
+// `tokens`: where the number of rows that count stands, or null where all do.
+VARLSTM_DEVICE int64_t counted_rows(const int64_t* tokens, int64_t rows) {
+  return tokens == nullptr || *tokens > rows ? rows : *tokens;
+}
+
+template <class Word>
+VARLSTM_KERNEL void embedding_forward_kernel(int64_t rows, int64_t vocab, int64_t words, const int64_t* tokens,
+                                             const int64_t* ids, const Word* table, Word* y, DeviceStatus* status) {
+  const RowThread thread = row_thread();
+  const int64_t counted = counted_rows(tokens, rows);
+  for (int64_t n = thread.row; n < rows; n += thread.row_step) {
+    const int64_t id = n < counted ? ids[n] : 0;
+    const bool in_vocab = id >= 0 && id < vocab;
+    if (!in_vocab && thread.first_word == 0) flag_bad_value(status, BadValue::kTokenId, n);
+    const Word* source = n < counted && in_vocab ? table + id * words : nullptr;
+    for (int64_t w = thread.first_word; w < words; w += thread.word_step)
+      y[n * words + w] = source != nullptr ? source[w] : Word{};
+  }
+}
+
+// keys[n] <- the row's id, or vocab where it has no gradient.
+VARLSTM_KERNEL void embedding_keys_kernel(int64_t rows, int64_t vocab, int64_t padding_idx, const int64_t* tokens,
+                                          const int64_t* ids, uint64_t* keys, int64_t* identity, DeviceStatus* status) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const int64_t counted = counted_rows(tokens, rows);
+  for (int64_t n = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; n < rows; n += stride) {
+    const int64_t id = n < counted ? ids[n] : vocab;
+    const bool in_vocab = id >= 0 && id < vocab;
+    if (n < counted && !in_vocab) flag_bad_value(status, BadValue::kTokenId, n);
+    keys[n] = static_cast<uint64_t>(in_vocab && id != padding_idx ? id : vocab);
+    identity[n] = n;
+  }
+}
+
+// What both kernels over the sorted pairs read. C: the type of the sums.
+template <class C>
+struct SortedRows {
+  int64_t rows, vocab, features;
+  const uint64_t* keys;  // [rows] sorted
+  const int64_t* order;  // [rows] the pairs' rows
+  C* partial;            // [chunks, 2, F]
+
+  VARLSTM_DEVICE bool starts_run(int64_t k) const { return k == 0 || keys[k] != keys[k - 1]; }
+  VARLSTM_DEVICE bool ends_run(int64_t k) const { return k == rows || keys[k] != keys[k - 1]; }
+};
+
+template <class T>
+VARLSTM_KERNEL void sum_pieces_kernel(SortedRows<ComputeType<T>> sorted, const T* dy, T* dtable) {
+  using C = ComputeType<T>;
+  const RowThread thread = row_thread();
+  for (int64_t begin = thread.row; begin < sorted.rows; begin += thread.row_step) {
+    const uint64_t key = sorted.keys[begin];
+    const bool first = sorted.starts_run(begin);
+    if (key == static_cast<uint64_t>(sorted.vocab) || (!first && begin % kChunk != 0)) continue;
+    const int64_t chunk = begin / kChunk;
+    int64_t end = begin + 1;
+    while (end < sorted.rows && end % kChunk != 0 && sorted.keys[end] == key) ++end;
+    const bool whole = first && sorted.ends_run(end);
+    C* partial = sorted.partial + (chunk * 2 + (begin % kChunk == 0 ? 0 : 1)) * sorted.features;
+    for (int64_t f = thread.first_word; f < sorted.features; f += thread.word_step) {
+      C sum = 0;
+      for (int64_t k = begin; k < end; ++k) sum += load_scalar(dy[sorted.order[k] * sorted.features + f]);
+      T* target = dtable + static_cast<int64_t>(key) * sorted.features + f;
+      if (whole) {
+        *target = store_scalar<T>(load_scalar(*target) + sum);
+      } else {
+        partial[f] = sum;
+      }
+    }
+  }
+}
+
+// A group takes the chunk in which a run of several pieces begins: at most one run leaves a chunk.
+template <class T>
+VARLSTM_KERNEL void join_pieces_kernel(SortedRows<ComputeType<T>> sorted, T* dtable) {
+  using C = ComputeType<T>;
+  const RowThread thread = row_thread();
+  const int64_t chunks = (sorted.rows + kChunk - 1) / kChunk;
+  for (int64_t chunk = thread.row; chunk + 1 < chunks; chunk += thread.row_step) {
+    const int64_t border = (chunk + 1) * kChunk;
+    const uint64_t key = sorted.keys[border - 1];
+    if (key == static_cast<uint64_t>(sorted.vocab) || sorted.keys[border] != key) continue;
+    int64_t begin = border - 1;
+    while (begin > chunk * kChunk && sorted.keys[begin - 1] == key) --begin;
+    if (!sorted.starts_run(begin)) continue;  // an earlier chunk's
+    for (int64_t f = thread.first_word; f < sorted.features; f += thread.word_step) {
+      C sum = sorted.partial[(chunk * 2 + (begin % kChunk == 0 ? 0 : 1)) * sorted.features + f];
+      for (int64_t next = chunk + 1; next < chunks && sorted.keys[next * kChunk] == key; ++next)
+        sum += sorted.partial[next * 2 * sorted.features + f];
+      T* target = dtable + static_cast<int64_t>(key) * sorted.features + f;
+      *target = store_scalar<T>(load_scalar(*target) + sum);
+    }
+  }
+}
+
+namespace {
+
+struct Workspace {
+  uint64_t *keys, *sorted_keys;
+  int64_t *identity, *order;
+  void* partial;
+  void* sort;
+  int64_t sort_bytes;
+};
+
+int64_t chunks_of(int64_t rows) {
+  return (rows + kChunk - 1) / kChunk;
+}
+
+// Returns the bytes.
+int64_t carve(void* base, DType dtype, int64_t rows, int64_t features, int64_t sort_bytes, Workspace* workspace) {
+  const int64_t sums = chunks_of(rows) * 2 * features;
+  Carver carver(base);
+  workspace->keys = carver.take<uint64_t>(rows);
+  workspace->sorted_keys = carver.take<uint64_t>(rows);
+  workspace->identity = carver.take<int64_t>(rows);
+  workspace->order = carver.take<int64_t>(rows);
+  workspace->partial =
+      dtype == DType::kF64 ? static_cast<void*>(carver.take<double>(sums)) : static_cast<void*>(carver.take<float>(sums));
+  workspace->sort = carver.take<unsigned char>(sort_bytes);
+  workspace->sort_bytes = sort_bytes;
+  return carver.bytes();
+}
+
+const int64_t* tokens_of(const EmbeddingArgs& args) {
+  return args.batch == nullptr ? nullptr : args.batch->step_offsets + args.batch->bounds.max_len;
+}
+
+int64_t scalar_bytes(DType dtype) {
+  return dtype == DType::kF64 ? 8 : dtype == DType::kF32 ? 4 : 2;
+}
+
+}  // namespace
+
+int32_t embedding_forward(Stream stream, const EmbeddingArgs& args, const void* table, void* y) {
+  const int64_t bytes = args.features * scalar_bytes(args.dtype);
+  if (args.rows == 0 || bytes == 0) return VARLSTM_OK;
+  return with_word(widest_word(bytes, table, y), [&](auto word) {
+    using Word = decltype(word);
+    const int64_t words = bytes / static_cast<int64_t>(sizeof(Word));
+    return launch(stream, "embedding_forward", row_shape(stream, args.rows, words), embedding_forward_kernel<Word>,
+                  args.rows, args.vocab, words, tokens_of(args), args.ids, static_cast<const Word*>(table),
+                  static_cast<Word*>(y), stream.state->status);
+  });
+}
+
+int32_t embedding_workspace(DType dtype, int64_t rows, int64_t features, int64_t* bytes) {
+  int64_t sort_bytes = 0, sums = 0, pairs = 0;
+  if (__builtin_mul_overflow(rows, 64, &pairs) || __builtin_mul_overflow(chunks_of(rows), 16, &sums) ||
+      __builtin_mul_overflow(sums, features, &sums) || sums > INT64_MAX / 4 || pairs > INT64_MAX / 4)
+    return fail(VARLSTM_ERROR_INVALID_ARGUMENT, "the workspace's bytes do not fit 63 bits");
+  VARLSTM_CUDA_TRY(sort_workspace(rows, &sort_bytes));
+  Workspace workspace;
+  *bytes = carve(nullptr, dtype, rows, features, sort_bytes, &workspace);
+  return VARLSTM_OK;
+}
+
+int32_t embedding_backward(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable,
+                           void* workspace_base) {
+  if (args.rows == 0 || args.features == 0) return VARLSTM_OK;
+  int64_t sort_bytes = 0;
+  VARLSTM_CUDA_TRY(sort_workspace(args.rows, &sort_bytes));
+  Workspace workspace;
+  carve(workspace_base, args.dtype, args.rows, args.features, sort_bytes, &workspace);
+  VARLSTM_CUDA_TRY(launch(stream, "embedding_keys", elementwise_shape(stream, args.rows), embedding_keys_kernel,
+                          args.rows, args.vocab, padding_idx, tokens_of(args), args.ids, workspace.keys,
+                          workspace.identity, stream.state->status));
+  VARLSTM_CUDA_TRY(stable_sort_pairs(stream, args.rows, args.vocab, workspace.keys, workspace.sorted_keys,
+                                     workspace.identity, workspace.order, workspace.sort, workspace.sort_bytes));
+  return with_scalar(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    using C = ComputeType<T>;
+    const SortedRows<C> sorted{args.rows,       args.vocab, args.features, workspace.sorted_keys,
+                               workspace.order, static_cast<C*>(workspace.partial)};
+    VARLSTM_CUDA_TRY(launch(stream, "sum_pieces", row_shape(stream, args.rows, args.features), sum_pieces_kernel<T>,
+                            sorted, static_cast<const T*>(dy), static_cast<T*>(dtable)));
+    if (chunks_of(args.rows) == 1) return VARLSTM_OK + 0;
+    return launch(stream, "join_pieces", row_shape(stream, chunks_of(args.rows), args.features), join_pieces_kernel<T>,
+                  sorted, static_cast<T*>(dtable));
+  });
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,17 @@
+// Embedding on the device. See embedding.cu.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/stream.h"
+
+namespace varlstm::cuda {
+
+int32_t embedding_forward(Stream stream, const EmbeddingArgs& args, const void* table, void* y);
+
+// *bytes <- workspace of embedding_backward for at most `rows` rows.
+int32_t embedding_workspace(DType dtype, int64_t rows, int64_t features, int64_t* bytes);
+
+int32_t embedding_backward(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable,
+                           void* workspace);
+
+}  // namespace varlstm::cuda

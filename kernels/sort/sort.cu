@@ -1,0 +1,78 @@
+// The sort behind batch planning and the embedding's gradient.
+//
+// On a GPU: cub::DeviceRadixSort, stable by construction, over the bits that key_limit has; about 16 bytes a pair read and
+// written for each digit of 8 bits. In the emulated build CUB's own kernels are not executed: std::stable_sort stands for
+// them.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/sort/sort.h"
+
+#include "kernels/core/launch.h"
+#include "varlstm.h"
+
+#if defined(VARLSTM_EMULATED)
+#include <algorithm>
+#include <numeric>
+#include <vector>
+#else
+#include <cub/device/device_radix_sort.cuh>
+#endif
+
+namespace varlstm::cuda {
+
+#if defined(VARLSTM_EMULATED)
+
+int32_t sort_workspace(int64_t, int64_t* bytes) {
+  *bytes = 0;
+  return VARLSTM_OK;
+}
+
+int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t, const uint64_t* keys, uint64_t* keys_out,
+                          const int64_t* values, int64_t* values_out, void*, int64_t) {
+  return check_runtime(simt::enqueue_host_work(stream.handle, "stable_sort_pairs",
+                                               [=] {
+                                                 std::vector<int64_t> order(static_cast<size_t>(count));
+                                                 std::iota(order.begin(), order.end(), int64_t{0});
+                                                 std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+                                                   return keys[a] < keys[b];
+                                                 });
+                                                 for (int64_t k = 0; k < count; ++k) {
+                                                   keys_out[k] = keys[order[static_cast<size_t>(k)]];
+                                                   values_out[k] = values[order[static_cast<size_t>(k)]];
+                                                 }
+                                               }),
+                       "stable_sort_pairs");
+}
+
+#else
+
+namespace {
+
+int bits_of(int64_t limit) {
+  int bits = 1;
+  while (bits < 64 && static_cast<uint64_t>(limit) >> bits != 0) ++bits;
+  return bits;
+}
+
+}  // namespace
+
+int32_t sort_workspace(int64_t count, int64_t* bytes) {
+  size_t needed = 0;
+  const cudaError_t error = cub::DeviceRadixSort::SortPairs(
+      nullptr, needed, static_cast<const uint64_t*>(nullptr), static_cast<uint64_t*>(nullptr),
+      static_cast<const int64_t*>(nullptr), static_cast<int64_t*>(nullptr), count);
+  *bytes = static_cast<int64_t>(needed);
+  return check_runtime(error, "cub::DeviceRadixSort");
+}
+
+int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t key_limit, const uint64_t* keys, uint64_t* keys_out,
+                          const int64_t* values, int64_t* values_out, void* workspace, int64_t workspace_bytes) {
+  if (count == 0) return VARLSTM_OK;
+  size_t bytes = static_cast<size_t>(workspace_bytes);
+  return check_runtime(cub::DeviceRadixSort::SortPairs(workspace, bytes, keys, keys_out, values, values_out, count, 0,
+                                                       bits_of(key_limit), stream.handle),
+                       "cub::DeviceRadixSort");
+}
+
+#endif
+
+}  // namespace varlstm::cuda
