@@ -20,6 +20,7 @@ Backend make_table() {
   cuda::set_batch_operations(table);
   cuda::set_embedding_operations(table);
   cuda::set_rnn_operations(table);
+  cuda::set_linear_operations(table);
   cuda::set_dense_operations(table);
   cuda::set_optimizer_operations(table);
   cuda::set_workspace_sizes(table);

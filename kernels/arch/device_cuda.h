@@ -124,6 +124,13 @@ VARLSTM_DEVICE float fast_tanh(float x) {
   return y;
 }
 
+// a * b + c, rounded once.
+VARLSTM_DEVICE float fma(float a, float b, float c) {
+  return __fmaf_rn(a, b, c);
+}
+VARLSTM_DEVICE double fma(double a, double b, double c) {
+  return __fma_rn(a, b, c);
+}
 VARLSTM_HOST_DEVICE float from_bf16(uint16_t bits) {
   return __bfloat162float(__ushort_as_bfloat16(bits));
 }

@@ -1,8 +1,6 @@
-// Matrix products of the CUDA back end. Row-major; C [m, n] = op(A) [m, k] * op(B) [k, n] (+ C).
-//
-// With BATCH_INVARIANT 1 (the default) the project's own kernel runs: each element of C is one chain of additions in
-// the order of k, so it depends on nothing but its row of op(A) and its column of op(B), whatever m and n are.
-// With 0, cuBLAS runs; in the emulated build CBLAS stands behind the same function.
+// Matrix products of the CUDA back end. Row-major; C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias) (+ C).
+// Each element of C is one chain of fused multiply-adds in the order of k from 0, so it depends on nothing but its row of
+// op(A) and its column of op(B), whatever m and n are and whichever policy of gemm_tuning.h runs.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -25,14 +23,12 @@ struct GemmArgs {
   void* c;
   int64_t ldc;
   bool accumulate = false;  // C += instead of C =
+  // [n] each, in `dtype`, or null: added to every row of the product.
+  const void* bias = nullptr;
+  const void* bias2 = nullptr;
   // Where the device alone knows how many of A's rows count (of the k rows if transpose_a): those from *rows on are
   // read as zeros. Rows of C from *rows on are left as they are (transpose_a: all of C is written). Null: all count.
   const int64_t* rows = nullptr;
-  // `batches` products in one launch, each operand a stride (in elements) further.
-  int64_t batches = 1;
-  int64_t stride_a = 0;
-  int64_t stride_b = 0;
-  int64_t stride_c = 0;
 };
 
 int32_t gemm(Stream stream, const GemmArgs& args);

@@ -128,6 +128,8 @@ inline bf16_raw to_bf16(float f) {
 inline float fast_exp(float x) { return std::exp(x); }
 inline float fast_tanh(float x) { return std::tanh(x); }
 
+inline float fma(float a, float b, float c) { return std::fma(a, b, c); }
+inline double fma(double a, double b, double c) { return std::fma(a, b, c); }
 inline float from_bf16(uint16_t b) { std::uint32_t u = (std::uint32_t)b << 16; float f; std::memcpy(&f, &u, 4); return f; }
 inline uint16_t to_f16(float f) { _Float16 h = (_Float16)f; uint16_t b; std::memcpy(&b, &h, 2); return b; }
 inline float from_f16(uint16_t b) { _Float16 h; std::memcpy(&h, &b, 2); return (float)h; }

@@ -1,0 +1,65 @@
+// The linear layer of the CUDA back end: products and column sums.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/backend_ops.h"
+#include "kernels/core/status.h"
+#include "kernels/gemm/column_sum.h"
+#include "kernels/gemm/gemm.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+namespace {
+
+// y [rows, out] <- x [rows, in] weight^T + bias, weight [out, in].
+int32_t forward(BackendState* state, const LinearArgs& args, const void* x, const void* weight, const void* bias,
+                void* y, void* stream) {
+  GemmArgs product{};
+  product.dtype = product.dtype_c = args.dtype;
+  product.m = args.rows, product.n = args.out, product.k = args.in;
+  product.a = x, product.lda = args.in;
+  product.b = weight, product.ldb = args.in, product.transpose_b = true;
+  product.c = y, product.ldc = args.out;
+  product.bias = bias;
+  return gemm(make_stream(state, stream), product);
+}
+
+// dx [rows, in] <- dy weight.
+int32_t input_gradient(Stream stream, const LinearArgs& args, const void* weight, const void* dy, void* dx) {
+  GemmArgs product{};
+  product.dtype = product.dtype_c = args.dtype;
+  product.m = args.rows, product.n = args.in, product.k = args.out;
+  product.a = dy, product.lda = args.out;
+  product.b = weight, product.ldb = args.in;
+  product.c = dx, product.ldc = args.in;
+  return gemm(stream, product);
+}
+
+// dweight [out, in] += dy^T x.
+int32_t weight_gradient(Stream stream, const LinearArgs& args, const void* x, const void* dy, void* dweight) {
+  GemmArgs product{};
+  product.dtype = product.dtype_c = args.dtype;
+  product.m = args.out, product.n = args.in, product.k = args.rows;
+  product.a = dy, product.lda = args.out, product.transpose_a = true;
+  product.b = x, product.ldb = args.in;
+  product.c = dweight, product.ldc = args.in;
+  product.accumulate = true;
+  return gemm(stream, product);
+}
+
+int32_t backward(BackendState* state, const LinearArgs& args, const void* x, const void* weight, const void* dy,
+                 void* dx, void* dweight, void* dbias, void* raw_stream) {
+  const Stream stream = make_stream(state, raw_stream);
+  if (args.rows == 0) return VARLSTM_OK;
+  if (dx != nullptr) VARLSTM_CUDA_TRY(input_gradient(stream, args, weight, dy, dx));
+  if (dweight != nullptr) VARLSTM_CUDA_TRY(weight_gradient(stream, args, x, dy, dweight));
+  if (dbias == nullptr) return VARLSTM_OK;
+  return add_column_sums(stream, args.dtype, args.rows, args.out, dy, args.out, nullptr, dbias, nullptr);
+}
+
+}  // namespace
+
+void set_linear_operations(Backend& table) {
+  table.linear_forward = forward;
+  table.linear_backward = backward;
+}
+
+}  // namespace varlstm::cuda
