@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "kernels/simt/device.h"
+#include "kernels/simt/memory.h"
 
 const char* cudaGetErrorName(cudaError_t error) {
   return error == cudaSuccess ? "cudaSuccess" : "cudaErrorUnknown";
@@ -27,10 +27,11 @@ cudaError_t cudaGetDevice(int* device) {
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
-  *pointer = varlstm::simt::emu::device_alloc(bytes);
-  return cudaSuccess;
+  *pointer = varlstm::simt::device_allocate(bytes);
+  return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
-cudaError_t cudaFree(void*) {
+cudaError_t cudaFree(void* pointer) {
+  varlstm::simt::device_free(pointer);
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cudaMemcpyKind, cudaStream_t) {

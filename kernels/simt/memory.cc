@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/simt/memory.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "kernels/simt/address_sanitizer.h"
+#include "kernels/simt/arena.h"
+
+namespace varlstm::simt {
+namespace {
+
+constexpr size_t kAlignment = 256;
+constexpr size_t kRedZone = 256;                  // between two allocations
+constexpr size_t kFillLimit = size_t{1} << 26;    // bytes; what is larger is not filled, so that it costs no memory
+constexpr size_t kReturnLimit = size_t{1} << 20;  // freed pieces of this size go back to the system
+
+// Which parts of the arena are taken: offset to the bytes asked for, and to the bytes of each hole.
+struct Arena {
+  std::mutex mutex;
+  std::map<size_t, size_t> taken;
+  std::map<size_t, size_t> holes;
+
+  Arena() {
+    holes[0] = kArenaBytes;
+    VARLSTM_POISON(arena_base(), kArenaBytes);
+  }
+};
+
+// Never destroyed: other static objects may free device memory later than it would be.
+Arena& arena() {
+  static Arena* const instance = new Arena;
+  return *instance;
+}
+
+size_t footprint(size_t bytes) {
+  return (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment + kRedZone;
+}
+
+void* map_arena() {
+  void* mapped = mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return mapped == MAP_FAILED ? nullptr : mapped;
+}
+
+}  // namespace
+
+unsigned char* arena_base() {
+  static unsigned char* const base = static_cast<unsigned char*>(map_arena());
+  return base;
+}
+
+void* device_allocate(size_t bytes) {
+  if (arena_base() == nullptr || bytes > kArenaBytes / 2) return nullptr;
+  Arena& memory = arena();
+  const std::lock_guard<std::mutex> guard(memory.mutex);
+  const size_t wanted = footprint(bytes);
+  for (auto hole = memory.holes.begin(); hole != memory.holes.end(); ++hole) {
+    if (hole->second < wanted) continue;
+    const size_t offset = hole->first;
+    const size_t rest = hole->second - wanted;
+    memory.holes.erase(hole);
+    if (rest != 0) memory.holes[offset + wanted] = rest;
+    memory.taken[offset] = bytes;
+    unsigned char* pointer = arena_base() + offset;
+    VARLSTM_UNPOISON(pointer, bytes);
+    if (bytes <= kFillLimit) memset(pointer, 0xff, bytes);
+    return pointer;
+  }
+  return nullptr;
+}
+
+void device_free(void* pointer) {
+  if (pointer == nullptr) return;
+  Arena& memory = arena();
+  const std::lock_guard<std::mutex> guard(memory.mutex);
+  const auto found = memory.taken.find(static_cast<size_t>(static_cast<unsigned char*>(pointer) - arena_base()));
+  if (found == memory.taken.end()) return;
+  size_t offset = found->first;
+  size_t length = footprint(found->second);
+  memory.taken.erase(found);
+  VARLSTM_POISON(pointer, length);
+  if (length >= kReturnLimit) {
+    const size_t page = 4096;
+    const size_t begin = (offset + page - 1) / page * page;
+    const size_t end = (offset + length) / page * page;
+    madvise(arena_base() + begin, end - begin, MADV_DONTNEED);
+  }
+  auto next = memory.holes.lower_bound(offset);
+  if (next != memory.holes.end() && next->first == offset + length) {
+    length += next->second;
+    next = memory.holes.erase(next);
+  }
+  if (next != memory.holes.begin()) {
+    const auto before = std::prev(next);
+    if (before->first + before->second == offset) {
+      offset = before->first;
+      length += before->second;
+      memory.holes.erase(before);
+    }
+  }
+  memory.holes[offset] = length;
+}
+
+bool is_device_memory(const void* pointer, size_t bytes) {
+  const uintptr_t offset = reinterpret_cast<uintptr_t>(pointer) - reinterpret_cast<uintptr_t>(arena_base());
+  if (offset >= kArenaBytes) return false;
+  Arena& memory = arena();
+  const std::lock_guard<std::mutex> guard(memory.mutex);
+  auto after = memory.taken.upper_bound(offset);
+  if (after == memory.taken.begin()) return false;
+  --after;
+  return bytes <= after->second && offset - after->first <= after->second - bytes;
+}
+
+}  // namespace varlstm::simt

@@ -1,0 +1,17 @@
+// Device memory of the emulator: one arena, apart from the host's heap.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stddef.h>
+
+namespace varlstm::simt {
+
+// Memory for `bytes`, aligned to 256, filled with NaN bits, between poisoned zones under ASan; null where the arena is
+// full. Freed memory is poisoned. Any thread may call these.
+void* device_allocate(size_t bytes);
+void device_free(void* pointer);
+
+// Whether all of [pointer, pointer + bytes) lies in one allocation.
+bool is_device_memory(const void* pointer, size_t bytes);
+
+}  // namespace varlstm::simt
