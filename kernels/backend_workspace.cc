@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backend_ops.h"
 #include "kernels/embedding/embedding.h"
+#include "kernels/masked_loss/masked_loss.h"
+#include "kernels/optimizer/optimizer.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -12,9 +14,16 @@ int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int6
   switch (op) {
     case Op::kEmbeddingBackward:
       return embedding_workspace(dtype, rows, b, bytes);
-    default:
-      return VARLSTM_OK;
+    case Op::kNll:
+    case Op::kCrossEntropy:
+      return loss_workspace(rows, bytes);
+    case Op::kGradNorm:
+      return grad_norm_workspace(rows, bytes);
+    case Op::kLinearForward:
+    case Op::kLinearBackward:
+      break;
   }
+  return VARLSTM_OK;
 }
 
 }  // namespace

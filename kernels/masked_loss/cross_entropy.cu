@@ -1,0 +1,122 @@
+// Cross-entropy: log-softmax and masked NLL in one pass over the logits, and their gradient.
+//
+// Row n with target t, class weights w, smoothing s, x = logits[n] - max, S = sum_c exp(x[c]):
+//   term(n)       = -(1 - s) w[t] (x[t] - log S) - s / C * (sum_c w[c] x[c] - log S * sum_c w[c])
+//   dlogits[n, c] = scale * (A * exp(x[c]) / S - a[c]),  a[c] = (1 - s) w[t] [c == t] + s / C * w[c],  A = sum_c a[c]
+// with scale 1, or 1 / W for the mean. Rows that are not kept are not read: term and gradient are exactly 0.
+// dlogits may be the logits: a thread writes only what it alone has read, and the target's logit comes by a sum over the
+// group. Pass 1 over the row: maximum, S, target's logit; pass 2: the gradient. Bytes from memory: rows C e read, and rows
+// C e written where dlogits is wanted, while the rows at work fit the caches (see log_softmax.cu). Bound by memory.
+// A group of threads has a row (core/row_group.h); shared memory for a block's reductions alone, with their barriers.
+// Rows in f32 (f64 for F64), the sum over rows in double: loss_terms.cu. Mirrored by host/masked_loss.h.
+// SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+
+#include "kernels/core/row_group.h"
+#include "kernels/core/rows.h"
+#include "kernels/core/scalar.h"
+#include "kernels/masked_loss/loss_terms.h"
+#include "kernels/masked_loss/masked_loss.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+template <class Group, class T>
+VARLSTM_KERNEL void __launch_bounds__(kRowBlock)
+    cross_entropy_kernel(LossView<ComputeType<T>> view, const T* logits, ComputeType<T>* out, T* dlogits) {
+  using C = ComputeType<T>;
+  constexpr int64_t kStep = kRowBlock / Group::kRows;
+  C* scratch = simt::shared_memory<C>();
+  const C scale = view.scale();
+  const C all_weight = static_cast<C>(view.totals[LossView<C>::kAllWeight]);
+  for (int64_t base = Group::first_of_block(); base < view.rows; base += Group::step()) {
+    const int64_t row = base + Group::row_in_block();
+    const bool kept = row < view.rows && view.is_kept(row);
+    const int64_t target = kept ? view.targets[row] : -1;
+    const int64_t count = kept ? view.classes : 0;
+    const T* in = logits + row * view.classes;
+
+    SoftmaxSum<C> softmax;
+    C target_logit = 0;
+    for (int64_t c = Group::first_class(); c < count; c += kStep) {
+      const C x = load_scalar(in[c]);
+      softmax.add(x);
+      if (c == target) target_logit = x;
+    }
+    softmax.template join<Group>(scratch);
+    target_logit = Group::sum(target_logit, scratch);
+    C each = 0;  // sum of w[c] x[c]
+    if (view.on_each != 0) {
+      for (int64_t c = Group::first_class(); c < count; c += kStep)
+        each += view.weight(c) * (load_scalar(in[c]) - softmax.largest);
+      each = Group::sum(each, scratch);
+    }
+
+    const C on_target = kept ? view.on_target * view.weight(target) : C(0);
+    if (row < view.rows && Group::first_class() == 0) {
+      C term = 0;
+      if (kept) {
+        const C log_sum = log(softmax.sum);
+        term = -on_target * ((target_logit - softmax.largest) - log_sum);
+        if (view.on_each != 0) term -= view.on_each * (each - log_sum * all_weight);
+      }
+      view.terms[row] = static_cast<double>(term);
+      if (view.reduction == Reduction::kNone) out[row] = term;
+    }
+    if (dlogits == nullptr || row >= view.rows) continue;
+    const C factor = scale * (on_target + view.on_each * all_weight) / softmax.sum;
+    for (int64_t c = Group::first_class(); c < view.classes; c += kStep) {
+      C value = 0;
+      if (kept && scale != 0) {
+        value = exp(load_scalar(in[c]) - softmax.largest) * factor;
+        if (view.on_each != 0) value -= scale * view.on_each * view.weight(c);
+        if (c == target) value -= scale * on_target;
+      }
+      dlogits[row * view.classes + c] = store_scalar<T>(value);
+    }
+  }
+}
+
+// A zero stays zero even where dout is NaN or infinite: masked rows hold zeros.
+template <class T>
+VARLSTM_KERNEL void scale_rows_kernel(int64_t rows, int64_t classes, bool one_for_each_row, const ComputeType<T>* dout,
+                                      T* dlogits) {
+  using C = ComputeType<T>;
+  const RowThread thread = row_thread();
+  for (int64_t row = thread.row; row < rows; row += thread.row_step) {
+    const C incoming = dout[one_for_each_row ? row : 0];
+    for (int64_t c = thread.first_word; c < classes; c += thread.word_step) {
+      const C value = load_scalar(dlogits[row * classes + c]);
+      dlogits[row * classes + c] = store_scalar<T>(value == 0 ? C(0) : value * incoming);
+    }
+  }
+}
+
+int32_t cross_entropy_forward(Stream stream, const LossArgs& args, const void* logits, void* out, void* weight_sum,
+                              void* dlogits) {
+  return with_scalar(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    using C = ComputeType<T>;
+    const LossView<C> view = loss_view<C>(args);
+    VARLSTM_CUDA_TRY(sum_weights(stream, view));
+    VARLSTM_CUDA_TRY(with_row_group(args.classes, [&](auto group) {
+      using Group = decltype(group);
+      return launch(stream, "cross_entropy", row_group_shape<Group>(stream, args.rows, sizeof(C)),
+                    cross_entropy_kernel<Group, T>, view, static_cast<const T*>(logits), static_cast<C*>(out),
+                    static_cast<T*>(dlogits));
+    }));
+    return sum_terms(stream, view, static_cast<C*>(out), static_cast<C*>(weight_sum));
+  });
+}
+
+int32_t cross_entropy_backward(Stream stream, const LossArgs& args, const void* dout, void* dlogits) {
+  if (dout == nullptr || args.rows == 0) return VARLSTM_OK;
+  return with_scalar(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    return launch(stream, "scale_rows", row_shape(stream, args.rows, args.classes), scale_rows_kernel<T>, args.rows,
+                  args.classes, args.reduction == Reduction::kNone, static_cast<const ComputeType<T>*>(dout),
+                  static_cast<T*>(dlogits));
+  });
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,163 @@
+// Sums over the rows of a loss, in double and in a fixed order.
+//
+// Rows are cut into chunks of kChunk; a block of kBlock threads sums one: thread i takes rows i, i + kBlock, ... and the
+// block joins them as core/reduce.h says (its barriers stand there). One block then sums the chunks likewise. The order
+// depends on the number of rows alone. Bytes moved: 8 a row for targets, 8 for terms; far below a row of logits.
+// Mirrored by host/masked_loss.h.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/masked_loss/loss_terms.h"
+
+#include <math.h>
+
+#include "kernels/core/bad_value.h"
+#include "kernels/core/carve.h"
+#include "kernels/core/reduce.h"
+#include "kernels/masked_loss/masked_loss.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+constexpr unsigned kBlock = 256;
+constexpr int64_t kChunk = 2048;
+
+VARLSTM_HOST_DEVICE int64_t chunks_of(int64_t rows) {
+  return (rows + kChunk - 1) / kChunk;
+}
+
+template <class C>
+VARLSTM_KERNEL void __launch_bounds__(kBlock) weigh_chunk_kernel(LossView<C> view, DeviceStatus* status) {
+  const int64_t begin = blockIdx.x * kChunk;
+  const int64_t counted = view.counted();
+  const int64_t end = begin + kChunk < counted ? begin + kChunk : counted;
+  double sum = 0;
+  for (int64_t row = begin + threadIdx.x; row < end; row += kBlock) {
+    const int64_t target = view.targets[row];
+    if (target == view.ignore_index) continue;
+    if (view.is_class(target)) {
+      sum += static_cast<double>(view.weight(target));
+    } else {
+      flag_bad_value(status, BadValue::kLabel, row);
+    }
+  }
+  sum = block_sum(sum, simt::shared_memory<double>());
+  if (threadIdx.x == 0) view.partial[blockIdx.x] = sum;
+}
+
+template <class C>
+VARLSTM_KERNEL void __launch_bounds__(kBlock) sum_chunk_kernel(LossView<C> view) {
+  const int64_t begin = blockIdx.x * kChunk;
+  const int64_t end = begin + kChunk < view.rows ? begin + kChunk : view.rows;
+  double sum = 0;
+  for (int64_t row = begin + threadIdx.x; row < end; row += kBlock) sum += view.terms[row];
+  sum = block_sum(sum, simt::shared_memory<double>());
+  if (threadIdx.x == 0) view.partial[blockIdx.x] = sum;
+}
+
+// Sum over the chunks, in every thread of the one block.
+template <class C>
+VARLSTM_DEVICE double sum_of_chunks(const LossView<C>& view) {
+  double sum = 0;
+  for (int64_t chunk = threadIdx.x; chunk < chunks_of(view.rows); chunk += kBlock) sum += view.partial[chunk];
+  return block_sum(sum, simt::shared_memory<double>());
+}
+
+template <class C>
+VARLSTM_KERNEL void __launch_bounds__(kBlock) total_weights_kernel(LossView<C> view) {
+  const double kept = sum_of_chunks(view);
+  double all = 0;
+  if (view.on_each != 0) {
+    for (int64_t c = threadIdx.x; c < view.classes; c += kBlock) all += static_cast<double>(view.weight(c));
+  }
+  all = block_sum(all, simt::shared_memory<double>());
+  if (threadIdx.x != 0) return;
+  view.totals[LossView<C>::kKeptWeight] = kept;
+  view.totals[LossView<C>::kAllWeight] = all;
+}
+
+template <class C>
+VARLSTM_KERNEL void __launch_bounds__(kBlock) total_terms_kernel(LossView<C> view, C* out, C* weight_sum) {
+  double total = sum_of_chunks(view);
+  if (threadIdx.x != 0) return;
+  const double kept = view.totals[LossView<C>::kKeptWeight];
+  if (weight_sum != nullptr) *weight_sum = static_cast<C>(kept);
+  if (view.reduction == Reduction::kNone) return;
+  if (view.reduction == Reduction::kMean) {
+    const double empty = view.empty_mean_is_zero ? 0.0 : static_cast<double>(NAN);
+    total = kept == 0 ? empty : total / kept;
+  }
+  *out = static_cast<C>(total);
+}
+
+namespace {
+
+LaunchShape chunk_shape(int64_t blocks) {
+  LaunchShape shape;
+  shape.grid = dim3(static_cast<unsigned>(blocks));
+  shape.block = dim3(kBlock);
+  shape.shared_bytes = kBlock / 32 * sizeof(double);
+  return shape;
+}
+
+struct Workspace {
+  double *terms, *partial, *totals;
+};
+
+int64_t carve(void* base, int64_t rows, Workspace* workspace) {
+  Carver carver(base);
+  workspace->totals = carver.take<double>(LossView<float>::kTotals);
+  workspace->partial = carver.take<double>(chunks_of(rows));
+  workspace->terms = carver.take<double>(rows);
+  return carver.bytes();
+}
+
+}  // namespace
+
+int32_t loss_workspace(int64_t rows, int64_t* bytes) {
+  if (rows > INT64_MAX / 64) return fail(VARLSTM_ERROR_INVALID_ARGUMENT, "the workspace's bytes do not fit 63 bits");
+  Workspace workspace;
+  *bytes = carve(nullptr, rows, &workspace);
+  return VARLSTM_OK;
+}
+
+template <class C>
+LossView<C> loss_view(const LossArgs& args) {
+  Workspace workspace;
+  carve(args.workspace, args.rows, &workspace);
+  LossView<C> view{};
+  view.rows = args.rows;
+  view.classes = args.classes;
+  view.ignore_index = args.ignore_index;
+  view.reduction = args.reduction;
+  view.empty_mean_is_zero = args.empty_mean_is_zero;
+  view.on_target = static_cast<C>(1 - args.label_smoothing);
+  view.on_each = static_cast<C>(args.label_smoothing / static_cast<double>(args.classes));
+  view.tokens = args.batch == nullptr ? nullptr : args.batch->step_offsets + args.batch->bounds.max_len;
+  view.targets = args.targets;
+  view.class_weights = static_cast<const C*>(args.class_weights);
+  view.terms = workspace.terms;
+  view.partial = workspace.partial;
+  view.totals = workspace.totals;
+  return view;
+}
+
+template <class C>
+int32_t sum_weights(Stream stream, const LossView<C>& view) {
+  VARLSTM_CUDA_TRY(launch(stream, "weigh_chunk", chunk_shape(chunks_of(view.rows)), weigh_chunk_kernel<C>, view,
+                          stream.state->status));
+  return launch(stream, "total_weights", chunk_shape(1), total_weights_kernel<C>, view);
+}
+
+template <class C>
+int32_t sum_terms(Stream stream, const LossView<C>& view, C* out, C* weight_sum) {
+  VARLSTM_CUDA_TRY(launch(stream, "sum_chunk", chunk_shape(chunks_of(view.rows)), sum_chunk_kernel<C>, view));
+  return launch(stream, "total_terms", chunk_shape(1), total_terms_kernel<C>, view, out, weight_sum);
+}
+
+template LossView<float> loss_view<float>(const LossArgs&);
+template LossView<double> loss_view<double>(const LossArgs&);
+template int32_t sum_weights<float>(Stream, const LossView<float>&);
+template int32_t sum_weights<double>(Stream, const LossView<double>&);
+template int32_t sum_terms<float>(Stream, const LossView<float>&, float*, float*);
+template int32_t sum_terms<double>(Stream, const LossView<double>&, double*, double*);
+
+}  // namespace varlstm::cuda

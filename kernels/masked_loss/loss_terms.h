@@ -1,0 +1,54 @@
+// What nll and cross-entropy share on the device: which rows are kept, the sum of their weights, the sum of their terms.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/core/device_status.h"
+#include "kernels/core/launch.h"
+
+namespace varlstm::cuda {
+
+// A loss call as kernels see it. C: the type that rows are computed in, and of the loss's scalars.
+template <class C>
+struct LossView {
+  int64_t rows, classes;
+  int64_t ignore_index;
+  Reduction reduction;
+  bool empty_mean_is_zero;
+  C on_target;             // 1 - s
+  C on_each;               // s / C
+  const int64_t* tokens;   // where the number of rows that count stands, or null
+  const int64_t* targets;  // [rows]
+  const C* class_weights;  // [classes] or null
+  double* terms;           // [rows]
+  double* partial;         // [chunks]
+  double* totals;          // kKeptWeight: sum of w over the kept rows; kAllWeight: over all classes
+
+  static constexpr int kKeptWeight = 0, kAllWeight = 1, kTotals = 2;
+
+  VARLSTM_DEVICE int64_t counted() const { return tokens == nullptr || *tokens > rows ? rows : *tokens; }
+  VARLSTM_DEVICE bool is_class(int64_t target) const { return target >= 0 && target < classes; }
+  VARLSTM_DEVICE bool is_kept(int64_t row) const {
+    return row < counted() && targets[row] != ignore_index && is_class(targets[row]);
+  }
+  VARLSTM_DEVICE C weight(int64_t c) const { return class_weights == nullptr ? C(1) : class_weights[c]; }
+  // What the terms are multiplied with; 0 for an empty mean.
+  VARLSTM_DEVICE C scale() const {
+    if (reduction != Reduction::kMean) return 1;
+    return totals[kKeptWeight] == 0 ? C(0) : static_cast<C>(1 / totals[kKeptWeight]);
+  }
+};
+
+template <class C>
+LossView<C> loss_view(const LossArgs& args);
+
+// totals <- the weights' sums; a target that is neither ignored nor a class raises BadValue::kLabel.
+template <class C>
+int32_t sum_weights(Stream stream, const LossView<C>& view);
+
+// out [1] <- the sum or mean of view.terms (nothing for NONE); weight_sum [1] (or null) <- the kept weight.
+template <class C>
+int32_t sum_terms(Stream stream, const LossView<C>& view, C* out, C* weight_sum);
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,84 @@
+// Euclidean norm of a flat buffer of gradients [count], and clipping by it.
+//
+//   norm   sqrt(sum of grads^2) in double
+//   clip   grads *= min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_
+//
+// A block of kBlock threads squares and sums one chunk of kChunk elements: thread i takes i, i + kBlock, ...; one block then
+// sums the chunks' sums likewise. The order depends on count alone: bitwise. Barriers: core/reduce.h.
+// Bytes moved: count e for the norm, 2 count e more where it clips: bound by memory. A ratio that is NaN clips to NaN.
+// Mirrored by host/optimizer.h.
+// SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+
+#include "kernels/core/launch.h"
+#include "kernels/core/reduce.h"
+#include "kernels/optimizer/optimizer.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+constexpr unsigned kNormBlock = 256;
+constexpr int64_t kNormChunk = 8192;
+
+template <class T>
+VARLSTM_KERNEL void __launch_bounds__(kNormBlock) square_chunk_kernel(int64_t count, const T* grads, double* partial) {
+  const int64_t begin = blockIdx.x * kNormChunk;
+  const int64_t end = begin + kNormChunk < count ? begin + kNormChunk : count;
+  double sum = 0;
+  for (int64_t k = begin + threadIdx.x; k < end; k += kNormBlock) {
+    const double value = static_cast<double>(grads[k]);
+    sum += value * value;
+  }
+  sum = block_sum(sum, simt::shared_memory<double>());
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+}
+
+VARLSTM_KERNEL void __launch_bounds__(kNormBlock) total_norm_kernel(int64_t chunks, const double* partial, double* norm) {
+  double sum = 0;
+  for (int64_t k = threadIdx.x; k < chunks; k += kNormBlock) sum += partial[k];
+  sum = block_sum(sum, simt::shared_memory<double>());
+  if (threadIdx.x == 0) *norm = sqrt(sum);
+}
+
+template <class T>
+VARLSTM_KERNEL void clip_kernel(int64_t count, double max_norm, const double* norm, T* grads) {
+  const double ratio = max_norm / (*norm + 1e-6);
+  if (ratio >= 1) return;
+  const T factor = static_cast<T>(ratio);
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < count; k += stride)
+    grads[k] *= factor;
+}
+
+namespace {
+
+int64_t norm_chunks(int64_t count) {
+  return count / kNormChunk + (count % kNormChunk != 0);
+}
+
+}  // namespace
+
+int32_t grad_norm_workspace(int64_t count, int64_t* bytes) {
+  *bytes = norm_chunks(count) * static_cast<int64_t>(sizeof(double));
+  return VARLSTM_OK;
+}
+
+int32_t grad_norm(Stream stream, DType dtype, int64_t count, double max_norm, void* grads, double* norm,
+                  void* workspace) {
+  return with_master_scalar(dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    T* values = static_cast<T*>(grads);
+    double* partial = static_cast<double*>(workspace);
+    LaunchShape shape;
+    shape.block = dim3(kNormBlock);
+    shape.shared_bytes = kNormBlock / 32 * sizeof(double);
+    LaunchShape chunked = shape;
+    chunked.grid = dim3(static_cast<unsigned>(norm_chunks(count)));
+    VARLSTM_CUDA_TRY(launch(stream, "square_chunk", chunked, square_chunk_kernel<T>, count, values, partial));
+    VARLSTM_CUDA_TRY(launch(stream, "total_norm", shape, total_norm_kernel, norm_chunks(count), partial, norm));
+    if (max_norm < 0) return VARLSTM_OK + 0;
+    return launch(stream, "clip", elementwise_shape(stream, count), clip_kernel<T>, count, max_norm, norm, values);
+  });
+}
+
+}  // namespace varlstm::cuda
