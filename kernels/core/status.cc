@@ -6,12 +6,15 @@
 #include <string.h>
 
 #include "varlstm.h"
+#if defined(VARLSTM_EMULATED)
+#include "kernels/simt/options.h"
+#endif
 
 namespace varlstm::cuda {
 namespace {
 
-thread_local char failure_text[512];
-thread_local char taken_text[512];
+thread_local char failure_text[1024];
+thread_local char taken_text[1024];
 
 int32_t status_of(cudaError_t error) {
   switch (error) {
@@ -37,6 +40,10 @@ int32_t fail(int32_t status, const char* format, ...) {
 
 int32_t check_runtime(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return VARLSTM_OK;
+#if defined(VARLSTM_EMULATED)
+  if (error == cudaErrorLaunchFailure)
+    return fail(status_of(error), "%s failed with %s: %s", call, cudaGetErrorName(error), simt::last_report().c_str());
+#endif
   return fail(status_of(error), "%s failed with %s: %s", call, cudaGetErrorName(error), cudaGetErrorString(error));
 }
 

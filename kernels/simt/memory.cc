@@ -42,6 +42,22 @@ size_t footprint(size_t bytes) {
   return (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment + kRedZone;
 }
 
+// Bytes of each 256 that belong to an allocation: 0 or all but in an allocation's last.
+uint16_t* valid_bytes() {
+  static uint16_t* const valid = [] {
+    void* mapped = mmap(nullptr, kArenaBytes / kAlignment * sizeof(uint16_t), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return mapped == MAP_FAILED ? nullptr : static_cast<uint16_t*>(mapped);
+  }();
+  return valid;
+}
+
+void set_valid(size_t offset, size_t bytes, bool valid) {
+  uint16_t* part = valid_bytes() + offset / kAlignment;
+  for (; bytes >= kAlignment; bytes -= kAlignment) *part++ = valid ? kAlignment : 0;
+  *part = static_cast<uint16_t>(valid ? bytes : 0);
+}
+
 void* map_arena() {
   void* mapped = mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return mapped == MAP_FAILED ? nullptr : mapped;
@@ -54,8 +70,16 @@ unsigned char* arena_base() {
   return base;
 }
 
+bool arena_holds(size_t offset, size_t bytes) {
+  const uint16_t* part = valid_bytes() + offset / kAlignment;
+  size_t end = offset % kAlignment + bytes;
+  for (; end > kAlignment; end -= kAlignment)
+    if (*part++ != kAlignment) return false;
+  return end <= *part;
+}
+
 void* device_allocate(size_t bytes) {
-  if (arena_base() == nullptr || bytes > kArenaBytes / 2) return nullptr;
+  if (arena_base() == nullptr || valid_bytes() == nullptr || bytes > kArenaBytes / 2) return nullptr;
   Arena& memory = arena();
   const std::lock_guard<std::mutex> guard(memory.mutex);
   const size_t wanted = footprint(bytes);
@@ -68,6 +92,7 @@ void* device_allocate(size_t bytes) {
     memory.taken[offset] = bytes;
     unsigned char* pointer = arena_base() + offset;
     VARLSTM_UNPOISON(pointer, bytes);
+    set_valid(offset, bytes, true);
     if (bytes <= kFillLimit) memset(pointer, 0xff, bytes);
     return pointer;
   }
@@ -82,6 +107,7 @@ void device_free(void* pointer) {
   if (found == memory.taken.end()) return;
   size_t offset = found->first;
   size_t length = footprint(found->second);
+  set_valid(offset, found->second, false);
   memory.taken.erase(found);
   VARLSTM_POISON(pointer, length);
   if (length >= kReturnLimit) {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/simt/async_copy.h"
+
+#include <algorithm>
+
+#include "kernels/simt/mbarrier.h"
+#include "kernels/simt/race.h"
+#include "kernels/simt/thread.h"
+
+namespace varlstm::simt {
+namespace {
+
+bool lands_at_once() {
+  const AsyncCompletion async = launch_state().options.async;
+  return async == AsyncCompletion::kEarly || (async == AsyncCompletion::kRandom && draw() % 2 == 0);
+}
+
+Block* owner_of(const void* address) {
+  const size_t offset = static_cast<size_t>(static_cast<const unsigned char*>(address) - shared_base());
+  const size_t slot = offset / kSharedStride;
+  return slot < launch_state().blocks.size() ? launch_state().blocks[slot] : nullptr;
+}
+
+bool aligned(const void* address, unsigned bytes) {
+  return reinterpret_cast<uintptr_t>(address) % bytes == 0;
+}
+
+void land(const AsyncStore& store) {
+  memcpy(store.to, &store.bits, store.bytes);
+  complete_transaction(store.mbarrier, store.bytes, store.site);
+  note_progress();
+}
+
+}  // namespace
+
+void cp_async(void* to, const void* from, unsigned bytes, Site site) {
+  Thread& me = *current_thread;
+  if (!aligned(to, bytes) || !aligned(from, bytes))
+    defect("misaligned access: " + describe(me) + " at cp_async " + describe(site));
+  if (owner_of(to) != me.block) defect("cp_async " + describe(site) + " to what is not the block's own shared memory");
+  const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  note_access(from, bytes, Access::kRead, pc);
+  note_access(to, bytes, Access::kWrite, pc);
+  const bool early = lands_at_once();
+  if (early) memcpy(to, from, bytes);
+  me.copies.push_back({to, early ? to : from, bytes, me.copy_group, site});
+}
+
+void cp_async_commit() {
+  ++current_thread->copy_group;
+}
+
+void wait_copies(unsigned pending) {
+  Thread& me = *current_thread;
+  const unsigned end = me.copy_group >= pending ? me.copy_group - pending : 0;
+  const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  std::vector<AsyncCopy> landing;
+  for (const AsyncCopy& copy : me.copies)
+    if (copy.group < end) landing.push_back(copy);
+  me.copies.erase(
+      std::remove_if(me.copies.begin(), me.copies.end(), [end](const AsyncCopy& copy) { return copy.group < end; }),
+      me.copies.end());
+  for (const AsyncCopy& copy : landing) {
+    if (copy.from != copy.to) {
+      note_access(copy.from, copy.bytes, Access::kRead, pc);
+      memcpy(copy.to, copy.from, copy.bytes);
+    }
+    note_access(copy.to, copy.bytes, Access::kWrite, pc);
+  }
+}
+
+void land_copies() {
+  ++current_thread->copy_group;
+  wait_copies(0);
+}
+
+void store_async(void* to, uint64_t bits, unsigned bytes, uint64_t* mbarrier, Site site) {
+  Thread& me = *current_thread;
+  Block* target = owner_of(to);
+  if (!aligned(to, bytes)) defect("misaligned access: " + describe(me) + " at st_async " + describe(site));
+  if (target == nullptr || owner_of(mbarrier) != target)
+    defect("st_async " + describe(site) + ": the address and its mbarrier must lie in one block's shared memory");
+  if (target->live == 0) defect("early exit: st_async " + describe(site) + " to a block that has ended");
+  const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  note_access(to, bytes, Access::kWrite, pc);
+  require_mbarrier(mbarrier, site);
+  release_into(launch_state().released[mbarrier]);
+  const AsyncStore store{to, bits, bytes, mbarrier, target, site};
+  if (lands_at_once()) {
+    land(store);
+  } else {
+    launch_state().stores.push_back(store);
+  }
+}
+
+bool land_store() {
+  std::vector<AsyncStore>& stores = launch_state().stores;
+  if (stores.empty()) return false;
+  const size_t chosen = draw() % stores.size();
+  const AsyncStore store = stores[chosen];
+  stores.erase(stores.begin() + static_cast<ptrdiff_t>(chosen));
+  land(store);
+  return true;
+}
+
+}  // namespace varlstm::simt

@@ -1,0 +1,46 @@
+// Copies that run beside the threads: cp.async, and st.async to a peer's shared memory.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/simt/site.h"
+
+namespace varlstm::simt {
+
+// From device memory to shared memory, both aligned to the bytes: 4, 8 or 16. The bytes are there after a cp_async_wait
+// for this thread, after a barrier as well for others; until then neither side may be touched.
+void cp_async(void* to, const void* from, unsigned bytes, Site site);
+inline void cp_async4(void* to, const void* from, Site site = Site::here()) {
+  cp_async(to, from, 4, site);
+}
+inline void cp_async8(void* to, const void* from, Site site = Site::here()) {
+  cp_async(to, from, 8, site);
+}
+inline void cp_async16(void* to, const void* from, Site site = Site::here()) {
+  cp_async(to, from, 16, site);
+}
+// Ends this thread's group of copies; waits until at most the `pending` newest groups have not landed.
+void cp_async_commit();
+void wait_copies(unsigned pending);
+template <int kPending>
+void cp_async_wait() {
+  wait_copies(kPending);
+}
+
+// Stores `value`, of 4 or 8 bytes, in the shared memory of a block of the cluster; when it has landed, that many bytes
+// count as come at the mbarrier, which lies in the same block. Both addresses are cluster_map's.
+void store_async(void* to, uint64_t bits, unsigned bytes, uint64_t* mbarrier, Site site);
+template <class T>
+void st_async(T* to, T value, uint64_t* mbarrier, Site site = Site::here()) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "st.async stores 4 or 8 bytes");
+  uint64_t bits = 0;
+  memcpy(&bits, &value, sizeof(T));
+  store_async(to, bits, sizeof(T), mbarrier, site);
+}
+
+// Emulator's own: the current thread's copies land, all of them.
+void land_copies();
+
+}  // namespace varlstm::simt

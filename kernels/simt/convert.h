@@ -1,0 +1,25 @@
+// Conversions between float and the narrow formats, and the fast functions, which are exact here.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+namespace varlstm::simt {
+
+// Nearest even; NaN becomes 0x7fff, as on a GPU.
+uint16_t to_bf16(float value);
+uint16_t to_f16(float value);
+float from_bf16(uint16_t bits);
+float from_f16(uint16_t bits);
+
+// Nearest, ties away from zero (cvt.rna.tf32).
+uint32_t to_tf32(float value);
+
+// a * b + c, rounded once.
+float fma(float a, float b, float c);
+double fma(double a, double b, double c);
+
+float fast_exp(float x);
+float fast_tanh(float x);
+
+}  // namespace varlstm::simt

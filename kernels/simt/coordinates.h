@@ -1,0 +1,37 @@
+// Who a thread is, and the shared memory of its block and of its cluster.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/simt/cuda_runtime.h"
+#include "kernels/simt/site.h"
+
+namespace varlstm::simt {
+
+// CUDA's threadIdx and its like. They do not change while a thread runs, so that a call may stand for several.
+uint3 thread_index() __attribute__((const));
+uint3 block_index() __attribute__((const));
+uint3 block_extent() __attribute__((const));
+uint3 grid_extent() __attribute__((const));
+
+unsigned cluster_rank() __attribute__((const));
+
+void* shared_bytes_begin() __attribute__((const));
+// The launch's dynamic shared memory, aligned to 128 bytes.
+template <class T>
+T* shared_memory() {
+  return static_cast<T*>(shared_bytes_begin());
+}
+
+// The same place in the shared memory of the cluster's block `rank`, which must still run when it is used.
+void* map_to_peer(void* pointer, unsigned rank, Site site);
+template <class T>
+T* cluster_map(T* pointer, unsigned rank, Site site = Site::here()) {
+  return static_cast<T*>(map_to_peer(pointer, rank, site));
+}
+
+}  // namespace varlstm::simt
+
+#define threadIdx (::varlstm::simt::thread_index())
+#define blockIdx (::varlstm::simt::block_index())
+#define blockDim (::varlstm::simt::block_extent())
+#define gridDim (::varlstm::simt::grid_extent())

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/simt/fiber.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <boost/context/detail/fcontext.hpp>
+
+#include "kernels/simt/address_sanitizer.h"
+
+namespace varlstm::simt {
+namespace {
+
+namespace context = boost::context::detail;
+
+constexpr size_t kStride = 128 << 10;  // guard page, unused pages, stack
+constexpr size_t kStacks = 300 << 10;  // address space for this many
+constexpr size_t kGuarded = 16 << 10;  // a guard page costs a mapping, of which a process may have 65530
+constexpr uint64_t kMark = 0x5ac3'c35a'0ff0'f00f;
+
+unsigned char* stacks() {
+  static unsigned char* const base = [] {
+    void* mapped =
+        mmap(nullptr, kStride * kStacks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) {
+      perror("varlstm emulator: no address space for stacks");
+      abort();
+    }
+    return static_cast<unsigned char*>(mapped);
+  }();
+  return base;
+}
+
+unsigned char* new_stack() {
+  static size_t used = 0;
+  if (used == kStacks) abort();
+  unsigned char* slot = stacks() + kStride * used;
+  if (used++ < kGuarded) mprotect(slot, 4096, PROT_NONE);
+  unsigned char* stack = slot + kStride - kStackBytes;
+  memcpy(stack, &kMark, sizeof kMark);
+  return stack;
+}
+
+// The fiber that is being left while another is entered.
+Fiber* leaving = nullptr;
+void (*fiber_entry)() = nullptr;
+
+#if VARLSTM_ASAN
+const void* host_stack = nullptr;
+size_t host_stack_bytes = 0;
+
+void finish_switch(void* fake_stack) {
+  const void* bottom = nullptr;
+  size_t bytes = 0;
+  __sanitizer_finish_switch_fiber(fake_stack, &bottom, &bytes);
+  if (leaving->stack == nullptr) {
+    host_stack = bottom;
+    host_stack_bytes = bytes;
+  }
+}
+#endif
+
+void enter(context::transfer_t from) {
+  leaving->context = from.fctx;
+#if VARLSTM_ASAN
+  finish_switch(nullptr);
+#endif
+  fiber_entry();
+  abort();
+}
+
+}  // namespace
+
+void start_fiber(Fiber& fiber, void (*entry)()) {
+  if (fiber.stack == nullptr) fiber.stack = new_stack();
+  VARLSTM_UNPOISON(fiber.stack, kStackBytes);
+  fiber_entry = entry;
+  fiber.fake_stack = nullptr;
+  fiber.context = context::make_fcontext(fiber.stack + kStackBytes, kStackBytes - 64, enter);
+}
+
+void switch_fiber(Fiber& from, Fiber& to, bool last) {
+  leaving = &from;
+#if VARLSTM_ASAN
+  __sanitizer_start_switch_fiber(last ? nullptr : &from.fake_stack, to.stack != nullptr ? to.stack : host_stack,
+                                 to.stack != nullptr ? kStackBytes : host_stack_bytes);
+#else
+  static_cast<void>(last);
+#endif
+  const context::transfer_t back = context::jump_fcontext(to.context, nullptr);
+  leaving->context = back.fctx;
+#if VARLSTM_ASAN
+  finish_switch(from.fake_stack);
+#endif
+}
+
+bool stack_overflowed(const Fiber& fiber) {
+  return memcmp(fiber.stack, &kMark, sizeof kMark) != 0;
+}
+
+bool in_fiber_stack(const void* address) {
+  return reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(stacks()) < kStride * kStacks;
+}
+
+}  // namespace varlstm::simt

@@ -1,0 +1,29 @@
+// Fibers: one stack for each thread of a launch.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stddef.h>
+
+namespace varlstm::simt {
+
+constexpr size_t kStackBytes = 120 << 10;
+
+struct Fiber {
+  void* context = nullptr;         // where it stopped
+  unsigned char* stack = nullptr;  // its lowest byte; null for the fiber that the host runs on
+  void* fake_stack = nullptr;      // AddressSanitizer's
+};
+
+// Makes `fiber` start with entry() on its next turn; it takes a stack where it has none. entry never returns.
+void start_fiber(Fiber& fiber, void (*entry)());
+
+// Goes on with `to`; returns when another fiber comes back to `from`. `last`: none will.
+void switch_fiber(Fiber& from, Fiber& to, bool last);
+
+// Whether the stack was used to its end: the words that stand there were overwritten.
+bool stack_overflowed(const Fiber& fiber);
+
+// Whether an address lies in the stack of some fiber.
+bool in_fiber_stack(const void* address);
+
+}  // namespace varlstm::simt

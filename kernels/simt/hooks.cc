@@ -1,0 +1,68 @@
+// What -fsanitize=thread calls from kernels: the race detector in place of libtsan, which is not linked. Host code of
+// the same files calls these too, outside launches, where they do nothing.
+// SPDX-License-Identifier: Apache-2.0
+#if !defined(__SANITIZE_ADDRESS__)
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/simt/race.h"
+#include "kernels/simt/thread.h"
+
+namespace {
+
+using varlstm::simt::Access;
+
+inline void note(const void* address, size_t bytes, Access access, void* pc) {
+  if (varlstm::simt::current_thread == nullptr || varlstm::simt::in_fiber_stack(address)) return;
+  varlstm::simt::note_access(address, bytes, access, reinterpret_cast<uintptr_t>(pc));
+}
+
+}  // namespace
+
+#define VARLSTM_HOOK(name, bytes, access)                                      \
+  extern "C" __attribute__((visibility("default"))) void name(void* address) { \
+    note(address, bytes, access, __builtin_return_address(0));                 \
+  }
+#define VARLSTM_HOOKS(bytes)                                         \
+  VARLSTM_HOOK(__tsan_read##bytes, bytes, Access::kRead)             \
+  VARLSTM_HOOK(__tsan_write##bytes, bytes, Access::kWrite)           \
+  VARLSTM_HOOK(__tsan_unaligned_read##bytes, bytes, Access::kRead)   \
+  VARLSTM_HOOK(__tsan_unaligned_write##bytes, bytes, Access::kWrite) \
+  VARLSTM_HOOK(__tsan_volatile_read##bytes, bytes, Access::kRead)    \
+  VARLSTM_HOOK(__tsan_volatile_write##bytes, bytes, Access::kWrite)
+VARLSTM_HOOKS(1)
+VARLSTM_HOOKS(2)
+VARLSTM_HOOKS(4)
+VARLSTM_HOOKS(8)
+VARLSTM_HOOKS(16)
+
+extern "C" {
+#define VARLSTM_EXPORT __attribute__((visibility("default")))
+VARLSTM_EXPORT void __tsan_init() {}
+VARLSTM_EXPORT void __tsan_func_entry(void*) {}
+VARLSTM_EXPORT void __tsan_func_exit() {}
+VARLSTM_EXPORT void __tsan_vptr_read(void**) {}
+VARLSTM_EXPORT void __tsan_vptr_update(void**, void*) {}
+VARLSTM_EXPORT void __tsan_read_range(void* address, size_t bytes) {
+  note(address, bytes, Access::kRead, __builtin_return_address(0));
+}
+VARLSTM_EXPORT void __tsan_write_range(void* address, size_t bytes) {
+  note(address, bytes, Access::kWrite, __builtin_return_address(0));
+}
+// Atomics of host code, such as a shared_ptr's count and a static variable's guard.
+VARLSTM_EXPORT char __tsan_atomic8_load(const volatile char* address, int) {
+  return __atomic_load_n(address, __ATOMIC_SEQ_CST);
+}
+VARLSTM_EXPORT int __tsan_atomic32_load(const volatile int* address, int) {
+  return __atomic_load_n(address, __ATOMIC_SEQ_CST);
+}
+VARLSTM_EXPORT int __tsan_atomic32_fetch_add(volatile int* address, int value, int) {
+  return __atomic_fetch_add(address, value, __ATOMIC_SEQ_CST);
+}
+VARLSTM_EXPORT long __tsan_atomic64_load(const volatile long* address, int) {
+  return __atomic_load_n(address, __ATOMIC_SEQ_CST);
+}
+}
+
+#endif

@@ -1,0 +1,52 @@
+// Launching kernels.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <tuple>
+#include <utility>
+
+#include "kernels/simt/kernel_override.h"
+#include "kernels/simt/stream_queue.h"
+
+namespace varlstm::simt {
+
+// cudaErrorInvalidConfiguration where a GPU would refuse the shape.
+cudaError_t check_shape(const LaunchShape& shape);
+
+// Calls enter(bound) once for each thread of the shape, or what an override puts in its place; `bound`, of
+// `bound_bytes`, may lie in host memory. cudaErrorLaunchFailure where a defect was found: last_report() has its text,
+// which also goes to stderr.
+cudaError_t run_kernel(const KernelCall& call, void (*enter)(const void* bound), const void* bound, size_t bound_bytes);
+
+// A kernel with its arguments, converted to its parameters' types.
+template <class... P>
+struct BoundKernel {
+  void (*kernel)(P...);
+  std::tuple<P...> arguments;
+
+  static void enter(const void* self) {
+    const auto& bound = *static_cast<const BoundKernel*>(self);
+    std::apply(bound.kernel, bound.arguments);
+  }
+
+  template <size_t... kIndex>
+  cudaError_t run(const char* name, const LaunchShape& shape, std::index_sequence<kIndex...>) const {
+    const void* addresses[] = {&std::get<kIndex>(arguments)..., nullptr};
+    const size_t bytes[] = {sizeof(P)..., 0};
+    const auto* address = reinterpret_cast<const void*>(kernel);
+    return run_kernel({address, name, &shape, addresses, bytes, sizeof...(P)}, enter, this, sizeof *this);
+  }
+};
+
+// Runs kernel(arguments...) in that shape, in the order of `stream`. The arguments are copied.
+template <class... P, class... A>
+cudaError_t launch(const LaunchShape& shape, cudaStream_t stream, const char* name, void (*kernel)(P...),
+                   const A&... arguments) {
+  const cudaError_t error = check_shape(shape);
+  if (error != cudaSuccess) return error;
+  const BoundKernel<P...> bound{kernel, std::tuple<P...>(static_cast<P>(arguments)...)};
+  return enqueue_work(stream, [shape, name, bound] { return bound.run(name, shape, std::index_sequence_for<P...>()); });
+}
+
+}  // namespace varlstm::simt

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/simt/mbarrier.h"
+
+#include <string.h>
+
+#include "kernels/simt/race.h"
+#include "kernels/simt/thread.h"
+
+namespace varlstm::simt {
+namespace {
+
+// The word in shared memory. kTag tells it from memory that was never initialised.
+struct State {
+  uint64_t pending : 12;   // arrivals that the phase still waits for
+  uint64_t arrivals : 12;  // of each phase
+  int64_t bytes : 22;      // announced less come
+  uint64_t parity : 1;
+  uint64_t tag : 17;
+};
+static_assert(sizeof(State) == sizeof(uint64_t), "an mbarrier is one word");
+constexpr uint64_t kTag = 0x1b0a5;
+
+State load(const uint64_t* mbarrier) {
+  State state;
+  memcpy(&state, mbarrier, sizeof state);
+  return state;
+}
+
+void store(uint64_t* mbarrier, State state) {
+  memcpy(mbarrier, &state, sizeof state);
+}
+
+// Begins the next phase where this one is complete.
+void settle(uint64_t* mbarrier, State state) {
+  if (state.pending == 0 && state.bytes == 0) {
+    state.pending = state.arrivals;
+    state.parity ^= 1;
+  }
+  store(mbarrier, state);
+  note_progress();
+}
+
+void arrive(uint64_t* mbarrier, unsigned bytes, Site site) {
+  require_mbarrier(mbarrier, site);
+  State state = load(mbarrier);
+  if (state.pending == 0)
+    defect("double arrival: " + describe(*current_thread) + " at mbarrier_arrive " + describe(site) +
+           ": every arrival of the phase has come already");
+  release_into(launch_state().released[mbarrier]);
+  state.bytes += bytes;
+  --state.pending;
+  settle(mbarrier, state);
+  yield_thread();
+}
+
+}  // namespace
+
+void require_mbarrier(const uint64_t* mbarrier, Site site) {
+  if (reinterpret_cast<uintptr_t>(mbarrier) % 8 != 0)
+    defect("misaligned access: " + describe(*current_thread) + " at an mbarrier " + describe(site));
+  note_access(mbarrier, 8, Access::kAtomic, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
+  if (load(mbarrier).tag != kTag)
+    defect("no mbarrier: " + describe(*current_thread) + " " + describe(site) + " uses one that was not initialised");
+}
+
+void mbarrier_init(uint64_t* mbarrier, unsigned arrivals, Site site) {
+  if (arrivals == 0 || arrivals > 4095) defect("mbarrier_init " + describe(site) + ": impossible number of arrivals");
+  note_access(mbarrier, 8, Access::kWrite, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
+  State state{};
+  state.pending = arrivals;
+  state.arrivals = arrivals;
+  state.tag = kTag;
+  store(mbarrier, state);
+  launch_state().released.erase(mbarrier);
+}
+
+void mbarrier_arrive(uint64_t* mbarrier, Site site) {
+  arrive(mbarrier, 0, site);
+}
+
+void mbarrier_arrive_expect_tx(uint64_t* mbarrier, unsigned bytes, Site site) {
+  arrive(mbarrier, bytes, site);
+}
+
+bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity, Site site) {
+  require_mbarrier(mbarrier, site);
+  if (load(mbarrier).parity == (parity & 1)) {
+    spin(site);
+    if (load(mbarrier).parity == (parity & 1)) return false;
+  }
+  acquire_from(launch_state().released[mbarrier]);
+  return true;
+}
+
+void complete_transaction(uint64_t* mbarrier, unsigned bytes, Site) {
+  State state = load(mbarrier);
+  state.bytes -= bytes;
+  settle(mbarrier, state);
+}
+
+}  // namespace varlstm::simt

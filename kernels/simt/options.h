@@ -1,0 +1,49 @@
+// How launches are emulated, and what was seen while they ran.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include <string>
+
+namespace varlstm::simt {
+
+// Which ready thread runs next: in order, the newest, any, or by random priorities that change at random points (PCT).
+enum class Schedule { kFifo, kLifo, kRandom, kPct };
+
+// How a matrix product accumulates: one rounding of the exact sum, a chain of fma, or one truncation.
+enum class MmaRounding { kExact, kSequential, kTruncate };
+
+// When asynchronous copies land: at once, when they are waited for, or either by chance.
+enum class AsyncCompletion { kEarly, kLate, kRandom };
+
+struct Options {
+  Schedule schedule = Schedule::kFifo;
+  uint64_t seed = 1;
+  bool races = true;  // look for races in kernels compiled with -fsanitize=thread
+  MmaRounding rounding = MmaRounding::kExact;
+  AsyncCompletion async = AsyncCompletion::kRandom;
+  unsigned resident_blocks = 132 * 2;  // the most that a cooperative launch may have
+};
+
+struct Statistics {
+  uint64_t launches = 0;
+  uint64_t threads = 0;
+  uint64_t switches = 0;
+  uint64_t barriers = 0;
+  uint64_t collectives = 0;
+  uint64_t matrix_products = 0;
+  uint64_t accesses = 0;  // looked at by the race detector
+};
+
+// The options of launches to come. At first from the environment: VARLSTM_EMULATOR_SCHEDULE is fifo, lifo, random:SEED
+// or pct:SEED; VARLSTM_EMULATOR_RACES is 0 or 1; VARLSTM_EMULATOR_STATISTICS=1 prints the statistics at exit.
+Options options();
+void set_options(const Options& options);
+
+Statistics statistics();
+
+// The text of the last launch that had a defect; empty before one.
+std::string last_report();
+
+}  // namespace varlstm::simt

@@ -1,0 +1,293 @@
+// Shadow memory: four recent accesses for each four bytes. A shadow entry names a segment, the stretch of one thread
+// between two of its synchronisations; segments are numbered on through all launches, so that entries of an earlier
+// launch are out of date without being cleared.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/simt/race.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "kernels/simt/arena.h"
+#include "kernels/simt/memory.h"
+#include "kernels/simt/symbol.h"
+#include "kernels/simt/thread.h"
+
+namespace varlstm::simt {
+namespace {
+
+constexpr unsigned kSlots = 4;
+constexpr size_t kSharedBytes = kSharedStride * kSharedBlocks;
+constexpr uint32_t kSegments = 1u << 28;
+constexpr uint32_t kSegmentsOfLaunch = 1u << 26;  // beyond that a launch is no longer watched
+
+struct Segment {
+  uint32_t block;
+  uint32_t thread;
+  uint32_t arrivals[kScopes];
+  uint32_t time;
+};
+
+// From the lowest bit: pc 30, access 2, bytes 4, segment 28.
+using Entry = uint64_t;
+Entry make_entry(uint32_t segment, unsigned bytes, Access access, uintptr_t pc) {
+  return uint64_t{segment} << 36 | uint64_t{bytes} << 32 | uint64_t{static_cast<unsigned>(access)} << 30 |
+         (pc & ((1u << 30) - 1));
+}
+uint32_t segment_of(Entry entry) {
+  return static_cast<uint32_t>(entry >> 36);
+}
+unsigned bytes_of(Entry entry) {
+  return static_cast<unsigned>(entry >> 32) & 15;
+}
+Access access_of(Entry entry) {
+  return static_cast<Access>(entry >> 30 & 3);
+}
+
+std::vector<Segment> segments;  // of this launch
+uint32_t first_of_launch = 1;
+uint32_t first_of_wave = 1;  // shared memory is new in each wave
+bool watching = false;
+unsigned evicted = 0;
+unsigned reports = 0;
+std::set<std::pair<uint32_t, uint32_t>> reported;  // pairs of places
+
+void* reserve(size_t bytes) {
+  void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return mapped == MAP_FAILED ? nullptr : mapped;
+}
+
+Entry* shared_shadow() {
+  static Entry* const shadow = static_cast<Entry*>(reserve(kSharedBytes / 4 * kSlots * sizeof(Entry)));
+  return shadow;
+}
+Entry* arena_shadow() {
+  static Entry* const shadow = static_cast<Entry*>(reserve(kArenaBytes / 4 * kSlots * sizeof(Entry)));
+  return shadow;
+}
+
+uint32_t segment_of_thread(Thread& thread) {
+  if (thread.segment != 0) return thread.segment;
+  if (segments.size() >= kSegmentsOfLaunch) {
+    watching = false;
+    return 0;
+  }
+  Segment segment{thread.block->number, thread.number, {}, thread.time};
+  memcpy(segment.arrivals, thread.arrivals, sizeof segment.arrivals);
+  segments.push_back(segment);
+  thread.segment = first_of_launch + static_cast<uint32_t>(segments.size()) - 1;
+  return thread.segment;
+}
+
+uint64_t unit_of(unsigned scope, uint64_t block, uint64_t thread) {
+  switch (scope) {
+    case kWarp:
+      return block * 32 + thread / 32;
+    case kBlock:
+      return block;
+    case kCluster:
+      return block / launch_state().shape->cluster;
+    case kGrid:
+      return 0;
+    default:
+      return block * 1024 + thread;
+  }
+}
+
+bool known(const Epochs& epochs, unsigned scope, const Segment& before, uint32_t epoch) {
+  const auto found = epochs.find(epoch_key(scope, unit_of(scope, before.block, before.thread)));
+  return found != epochs.end() && epoch < found->second;
+}
+
+// Whether everything in the segment happened before what `now` does next.
+bool ordered(const Segment& before, const Thread& now) {
+  const Block& block = *now.block;
+  if (before.block == block.number) {
+    if (before.thread == now.number) return true;
+    if (before.thread / 32 == now.warp && before.arrivals[kWarp] < now.passed[kWarp]) return true;
+    if (before.arrivals[kBlock] < now.passed[kBlock]) return true;
+  }
+  if (before.block / launch_state().shape->cluster == block.cluster->number &&
+      before.arrivals[kCluster] < now.passed[kCluster])
+    return true;
+  if (before.arrivals[kGrid] < now.passed[kGrid]) return true;
+  if (now.knowledge == nullptr) return false;
+  for (unsigned scope = kWarp; scope < kScopes; ++scope)
+    if (known(*now.knowledge, scope, before, before.arrivals[scope])) return true;
+  return known(*now.knowledge, kThread, before, before.time);
+}
+
+const char* verb(Access access) {
+  return access == Access::kRead ? "reads" : access == Access::kWrite ? "writes" : "atomically changes";
+}
+
+std::string place(const void* address) {
+  const size_t in_shared = static_cast<size_t>(static_cast<const unsigned char*>(address) - shared_base());
+  if (in_shared < kSharedBytes) {
+    const size_t slot = in_shared / kSharedStride;
+    const std::vector<Block*>& blocks = launch_state().blocks;
+    return "byte " + std::to_string(in_shared % kSharedStride) + " of the shared memory of block " +
+           (slot < blocks.size() ? std::to_string(blocks[slot]->number) : "?");
+  }
+  return "device memory, byte " + std::to_string(static_cast<const unsigned char*>(address) - arena_base()) +
+         " of the arena";
+}
+
+void report_race(const void* address, Access access, uintptr_t pc, Entry earlier) {
+  Launch& launch = launch_state();
+  if (reports >= 4 || !reported.insert({static_cast<uint32_t>(pc), static_cast<uint32_t>(earlier)}).second) return;
+  ++reports;
+  const Segment& before = segments[segment_of(earlier) - first_of_launch];
+  launch.report += (launch.report.empty() ? "" : "\n") + std::string("race: ") + describe(*current_thread) + " " +
+                   verb(access) + " " + symbol_of(pc) + " what block " + std::to_string(before.block) + " thread " +
+                   std::to_string(before.thread) + " " + verb(access_of(earlier)) + " " +
+                   symbol_of_low_bits(static_cast<uint32_t>(earlier & ((1u << 30) - 1))) + ": " + place(address);
+}
+
+// One cell of four bytes.
+void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32_t oldest, uint32_t segment,
+                const void* address) {
+  const Entry mine = make_entry(segment, bytes, access, pc);
+  const Thread& now = *current_thread;
+  int room = -1;
+  for (unsigned slot = 0; slot < kSlots; ++slot) {
+    const Entry entry = cell[slot];
+    if (segment_of(entry) < oldest) {
+      room = room < 0 || segment_of(cell[room]) >= oldest ? static_cast<int>(slot) : room;
+      continue;
+    }
+    const Access other = access_of(entry);
+    if (segment_of(entry) == segment && other == access && (bytes & ~bytes_of(entry)) == 0) return;
+    if ((bytes & bytes_of(entry)) == 0) continue;
+    const bool is_ordered = ordered(segments[segment_of(entry) - first_of_launch], now);
+    const bool conflict =
+        (access != Access::kRead || other != Access::kRead) && (access != Access::kAtomic || other != Access::kAtomic);
+    if (conflict && !is_ordered) report_race(address, access, pc, entry);
+    // What is ordered before a write can race with nothing that the write does not race with; likewise among reads.
+    if (room < 0 && is_ordered && (bytes_of(entry) & ~bytes) == 0 && (access == Access::kWrite || other == access))
+      room = static_cast<int>(slot);
+  }
+  if (room < 0) room = static_cast<int>(evicted++ % kSlots);
+  cell[room] = mine;
+}
+
+void check_races(Entry* shadow, size_t offset, size_t bytes, Access access, uintptr_t pc, uint32_t oldest,
+                 const void* address) {
+  const uint32_t segment = segment_of_thread(*current_thread);
+  if (segment == 0) return;
+  size_t at = offset;
+  while (at < offset + bytes) {
+    const size_t cell = at / 4;
+    const size_t end = std::min(offset + bytes, (cell + 1) * 4);
+    const unsigned mask = ((1u << (end - cell * 4)) - 1) & ~((1u << (at - cell * 4)) - 1);
+    check_cell(shadow + cell * kSlots, mask, access, pc, oldest, segment,
+               static_cast<const unsigned char*>(address) + (at - offset));
+    at = end;
+  }
+}
+
+void require_landed(const void* address, size_t bytes, uintptr_t pc) {
+  const auto* from = static_cast<const unsigned char*>(address);
+  for (const AsyncCopy& copy : current_thread->copies) {
+    const auto* to = static_cast<const unsigned char*>(copy.to);
+    if (from < to + copy.bytes && to < from + bytes)
+      defect("early use: " + describe(*current_thread) + " uses " + symbol_of(pc) + " what cp_async " +
+             describe(copy.site) + " may not have brought yet");
+  }
+}
+
+void check_shared(size_t offset, const void* address, size_t bytes, Access access, uintptr_t pc) {
+  const std::vector<Block*>& blocks = launch_state().blocks;
+  const size_t slot = offset / kSharedStride;
+  if (slot >= blocks.size() || offset % kSharedStride + bytes > launch_state().shape->shared_bytes)
+    defect("out of bounds: " + describe(*current_thread) + " " + verb(access) + " " + symbol_of(pc) + ": " +
+           place(address) + ", beyond its end");
+  if (!current_thread->copies.empty()) require_landed(address, bytes, pc);
+  if (blocks[slot] != current_thread->block) note_visit(address);
+  if (watching) check_races(shared_shadow(), offset, bytes, access, pc, first_of_wave, address);
+}
+
+}  // namespace
+
+unsigned char* shared_base() {
+  static unsigned char* const base = static_cast<unsigned char*>(reserve(kSharedBytes));
+  return base;
+}
+
+void note_access(const void* address, size_t bytes, Access access, uintptr_t pc) {
+  const auto* byte = static_cast<const unsigned char*>(address);
+  const size_t in_shared = static_cast<size_t>(byte - shared_base());
+  if (in_shared < kSharedBytes) {
+    ++counters().accesses;
+    check_shared(in_shared, address, bytes, access, pc);
+    return;
+  }
+  const size_t in_arena = static_cast<size_t>(byte - arena_base());
+  if (in_arena < kArenaBytes) {
+    ++counters().accesses;
+    if (!arena_holds(in_arena, bytes))
+      defect("out of bounds: " + describe(*current_thread) + " " + verb(access) + " " + symbol_of(pc) + ": " +
+             place(address) + ", outside every allocation");
+    if (watching) check_races(arena_shadow(), in_arena, bytes, access, pc, first_of_launch, address);
+    return;
+  }
+  if (in_fiber_stack(address)) return;
+  const auto* arguments = static_cast<const unsigned char*>(launch_state().arguments);
+  if (static_cast<size_t>(byte - arguments) < launch_state().argument_bytes) return;
+  if (!in_image(address))
+    defect("host memory: " + describe(*current_thread) + " " + verb(access) + " " + symbol_of(pc) +
+           " memory that is not the device's");
+}
+
+void release_into(Epochs& epochs) {
+  Thread& me = *current_thread;
+  if (me.knowledge != nullptr) learn(epochs, *me.knowledge);
+  for (unsigned scope = kWarp; scope < kScopes; ++scope)
+    if (me.passed[scope] != 0)
+      learn(epochs, epoch_key(scope, unit_of(scope, me.block->number, me.number)), me.passed[scope]);
+  learn(epochs, epoch_key(kThread, unit_of(kThread, me.block->number, me.number)), ++me.time);
+  me.segment = 0;
+}
+
+void acquire_from(const Epochs& epochs) {
+  current_thread->knowledge = join(current_thread->knowledge, std::make_shared<const Epochs>(epochs));
+}
+
+void begin_race_launch() {
+  const Launch& launch = launch_state();
+  first_of_launch += static_cast<uint32_t>(segments.size());
+  if (first_of_launch > kSegments - kSegmentsOfLaunch - 1) {
+    madvise(shared_shadow(), kSharedBytes / 4 * kSlots * sizeof(Entry), MADV_DONTNEED);
+    madvise(arena_shadow(), kArenaBytes / 4 * kSlots * sizeof(Entry), MADV_DONTNEED);
+    first_of_launch = 1;
+  }
+  segments.clear();
+  reports = 0;
+  reported.clear();
+  watching = launch.options.races && shared_shadow() != nullptr && arena_shadow() != nullptr;
+}
+
+void begin_race_wave() {
+  first_of_wave = first_of_launch + static_cast<uint32_t>(segments.size());
+}
+
+void note_visit(const void* address) {
+  const size_t slot = static_cast<size_t>(static_cast<const unsigned char*>(address) - shared_base()) / kSharedStride;
+  Block* owner = launch_state().blocks[slot];
+  if (owner != current_thread->block)
+    owner->visitors[current_thread->block->number] = current_thread->arrivals[kCluster];
+}
+
+void check_visitors() {
+  const Thread& me = *current_thread;
+  if (me.block->live != 1 || !launch_state().options.races) return;  // the memory goes with the last thread
+  for (const auto& [block, epoch] : me.block->visitors)
+    if (epoch >= me.passed[kCluster] && me.passed[kGrid] == 0)
+      defect("early exit: the last thread of block " + std::to_string(me.block->number) +
+             " ends with no cluster barrier after block " + std::to_string(block) + " used its shared memory");
+}
+
+}  // namespace varlstm::simt

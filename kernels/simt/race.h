@@ -1,0 +1,38 @@
+// The race detector: two accesses to a byte, one of them a write and not both atomic, must be ordered by a barrier of a
+// scope that both threads belong to, or by a release and an acquire.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/simt/knowledge.h"
+
+namespace varlstm::simt {
+
+enum class Access : unsigned { kRead = 1, kWrite = 2, kAtomic = 3 };
+
+// An access of the current thread from the instruction before `pc`: bounds, asynchronous copies in flight, races.
+void note_access(const void* address, size_t bytes, Access access, uintptr_t pc);
+
+// What the current thread has done and knows goes into `epochs`; it comes back from there.
+void release_into(Epochs& epochs);
+void acquire_from(const Epochs& epochs);
+
+// The launch begins; shared memory of its next wave is new.
+void begin_race_launch();
+void begin_race_wave();
+
+// A thread of a block may not end while another block could still use its shared memory.
+void note_visit(const void* address);
+void check_visitors();
+
+// The end of a thread's kernel: what it left undone is a defect.
+void leave_kernel();
+
+// Shared memory of the resident blocks: kSharedStride bytes for each.
+constexpr size_t kSharedStride = 256 << 10;
+constexpr size_t kSharedBlocks = 512;
+unsigned char* shared_base();
+
+}  // namespace varlstm::simt

@@ -1,0 +1,162 @@
+// The threads of a running launch and what they wait for.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kernels/arch/launch_shape.h"
+#include "kernels/simt/fiber.h"
+#include "kernels/simt/knowledge.h"
+#include "kernels/simt/options.h"
+#include "kernels/simt/site.h"
+
+namespace varlstm::simt {
+
+struct Block;
+struct Cluster;
+
+// A copy by cp.async that has not landed.
+struct AsyncCopy {
+  void* to;
+  const void* from;
+  unsigned bytes;
+  unsigned group;
+  Site site;
+};
+
+struct Thread : Fiber {
+  uint3 index;        // in its block
+  uint3 block_index;  // in the grid
+  unsigned number;    // in its block
+  unsigned lane;
+  unsigned warp;
+  Block* block = nullptr;
+  bool done = false;
+  unsigned priority = 0;  // of the PCT schedule
+
+  const char* waits_for = nullptr;  // null while it can run
+  Site site{"", 0};
+  unsigned mask = 0;
+
+  bool arrived = false;        // at the cluster's barrier
+  unsigned cluster_phase = 0;  // that it arrived in
+  std::vector<AsyncCopy> copies;
+  unsigned copy_group = 0;
+
+  // For the race detector: barriers arrived at and passed in each scope, releases so far.
+  uint32_t arrivals[kScopes];
+  uint32_t passed[kScopes];
+  uint32_t time;
+  uint32_t segment;  // 0: to be made at the next access
+  Knowledge knowledge;
+};
+
+// Threads waiting for the rest of their group.
+struct Barrier {
+  std::vector<Thread*> waiting;
+};
+
+// One shuffle, vote or matrix product, until its last lane has come.
+struct Collective {
+  unsigned mask;
+  unsigned present;
+  const char* what;
+  void* in[32];
+  void* out[32];
+  Thread* threads[32];
+};
+
+// Barrier `id` of bar.sync: its waiting threads and how many it is for.
+struct NamedBarrier {
+  std::vector<Thread*> waiting;
+  unsigned count = 0;
+  Epochs known;
+};
+
+struct Block {
+  unsigned number;  // in the grid
+  unsigned rank;    // in its cluster
+  unsigned threads;
+  unsigned live;
+  unsigned char* shared;
+  Cluster* cluster;
+  Barrier barrier;
+  std::vector<Barrier> warp_barriers;
+  std::vector<std::vector<Collective>> collectives;  // by warp
+  std::map<unsigned, NamedBarrier> named;
+  std::map<unsigned, uint32_t> visitors;  // block that used this one's shared memory -> cluster epoch of the last time
+};
+
+struct Cluster {
+  unsigned number;
+  unsigned live = 0;
+  unsigned arrived = 0;
+  unsigned phase = 0;
+  std::vector<Thread*> waiting;
+  std::vector<Thread*> arrivals;  // of this phase
+  std::vector<Block*> blocks;
+};
+
+// A store by st.async that has not landed.
+struct AsyncStore {
+  void* to;
+  uint64_t bits;
+  unsigned bytes;
+  uint64_t* mbarrier;
+  Block* target;
+  Site site;
+};
+
+struct Launch {
+  const LaunchShape* shape = nullptr;
+  Options options;
+  const std::function<void()>* body = nullptr;
+  const void* arguments = nullptr;  // host memory that threads read: the arguments' copy
+  size_t argument_bytes = 0;
+  std::vector<Thread*> threads;  // of this wave
+  std::vector<Block*> blocks;    // of this wave
+  std::vector<Cluster*> clusters;
+  Barrier grid_barrier;
+  std::vector<AsyncStore> stores;
+  std::map<const void*, Epochs> released;  // by the address of a flag or an mbarrier
+  unsigned done = 0;
+  bool failed = false;
+  std::string report;
+  uint64_t progress = 0;  // steps that another thread could wait for
+};
+
+// The launch that runs; one at a time in the process.
+Launch& launch_state();
+Statistics& counters();
+
+// The thread that runs on this thread of the host; null outside kernels.
+extern thread_local Thread* current_thread __attribute__((tls_model("initial-exec")));
+
+// «block 3 thread 5», with all coordinates where there is more than one.
+std::string describe(const Thread& thread);
+std::string describe(Site site);
+
+// A random number of this launch's sequence.
+uint64_t draw();
+
+// Scheduling. block_on returns when somebody has called make_ready; yield lets others run; defect ends the launch.
+void make_ready(Thread* thread);
+void block_on(const char* what, unsigned mask, Site site);
+void yield_thread();
+void note_progress();
+void spin(Site site);
+[[noreturn]] void defect(const std::string& text);
+
+// Runs the threads of this wave until all have ended or a defect was found.
+void run_wave();
+
+// Lets one asynchronous store land; false where there is none.
+bool land_store();
+
+}  // namespace varlstm::simt
