@@ -1,0 +1,40 @@
+// From a DType to the element type of tensors on the device, and the type each is computed in.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/scalar_types.h"
+#include "kernels/core/shapes.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+// double for double, float for everything narrower.
+template <class T>
+struct ComputeTypeOf {
+  using type = float;
+};
+template <>
+struct ComputeTypeOf<double> {
+  using type = double;
+};
+template <class T>
+using ComputeType = typename ComputeTypeOf<T>::type;
+
+// body(T()) with T the type of `dtype`: float, double, Bf16 or F16. body returns a status.
+template <class Body>
+int32_t with_scalar(DType dtype, const Body& body) {
+  switch (dtype) {
+    case DType::kF32:
+      return body(float());
+    case DType::kF64:
+      return body(double());
+    case DType::kBF16:
+      return body(Bf16());
+    case DType::kF16:
+      return body(F16());
+    default:
+      return VARLSTM_ERROR_UNSUPPORTED;
+  }
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,77 @@
+// One layer's recurrence on the device, both directions together. T: the dtype; C: the type it is computed in.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/stream.h"
+#include "kernels/recurrence/rnn_layout.h"
+
+namespace varlstm::cuda {
+
+// Forward of one direction.
+template <class T, class C>
+struct DirectionForward {
+  const T* w_hh;    // [4H, H]
+  const T* h0;      // [B, H] in the caller's order, or null
+  const T* c0;      // likewise
+  C* gates;         // [N, 4, H] in: pre-activations of the input; out: activations where they are saved
+  C* c;             // [N, H] by row where c_by_row, else [B, H] by rank
+  T* y;             // [N, ldy]: this direction's columns
+  T* h_n;           // [B, H] in the caller's order, or null
+  T* c_n;           // likewise
+};
+
+template <class T, class C>
+struct LayerForward {
+  BatchPlan plan;
+  int64_t hidden;
+  int64_t directions;
+  int64_t ldy;
+  bool save;  // activations to gates, c by row
+  DirectionForward<T, C> direction[kMaxDirections];
+};
+
+// All steps, then h_n and c_n. One launch a step and one more.
+template <class T, class C>
+int32_t recurrence_forward(Stream stream, const LayerForward<T, C>& layer);
+
+// Backward of one direction.
+template <class T, class C>
+struct DirectionBackward {
+  const T* w_hh;
+  const T* h0;
+  const T* c0;
+  const C* gates;  // [N, 4, H] activations
+  const C* c;      // [N, H]
+  const T* y;      // [N, ldy]: this direction's columns
+  const T* dy;     // [N, ldy], or null
+  const T* dh_n;   // [B, H] in the caller's order, or null
+  const T* dc_n;   // likewise
+  T* dgates;       // [N, 4, H]
+  C* dc;           // [B, H] by rank
+  T* dh0;          // [B, H] in the caller's order, or null
+  T* dc0;          // likewise
+};
+
+template <class T, class C>
+struct LayerBackward {
+  BatchPlan plan;
+  int64_t hidden;
+  int64_t directions;
+  int64_t ldy;
+  DirectionBackward<T, C> direction[kMaxDirections];
+};
+
+// All steps in reverse, then dh0 and dc0 where they are wanted. One launch a step and one more.
+template <class T, class C>
+int32_t recurrence_backward(Stream stream, const LayerBackward<T, C>& layer);
+
+// h_prev [N, H] <- the state that each token's step of that direction started from.
+template <class T, class C>
+int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t direction, T* h_prev);
+
+int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
+                             ReserveHeader* header);
+// Raises BadValue::kReserve where no forward of that shape and number of tokens wrote the header.
+int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header);
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,181 @@
+// Backward of the recurrent network: per layer the recurrence in reverse, then dx, dW_ih and dW_hh as large products over
+// all tokens. Mirrored by host/rnn_backward.h.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/scalar_dispatch.h"
+#include "kernels/core/status.h"
+#include "kernels/dropout/dropout.h"
+#include "kernels/gemm/column_sum.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/rnn.h"
+
+namespace varlstm::cuda {
+namespace {
+
+template <class T>
+class Backward {
+  using C = ComputeType<T>;
+
+ public:
+  Backward(Stream stream, const RnnBackwardArgs& args)
+      : stream_(stream),
+        args_(args),
+        shape_(args.shape),
+        plan_(*args.batch),
+        rows_(rows_of(plan_)),
+        workspace_carver_(args.workspace),
+        reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
+        workspace_(shape_, rows_, workspace_carver_),
+        reserve_(shape_, rows_, reserve_carver_) {}
+
+  int32_t run() {
+    VARLSTM_CUDA_TRY(check_reserve_header(stream_, plan_, reserve_hash(shape_, plan_.batch), reserve_.header));
+    const T* doutput = static_cast<const T*>(args_.dy);
+    for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
+      T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
+      VARLSTM_CUDA_TRY(run_layer(layer, doutput, dinput));
+      if (layer > 0) VARLSTM_CUDA_TRY(drop(layer - 1, dinput, dinput));
+      doutput = dinput;
+    }
+    return VARLSTM_OK;
+  }
+
+ private:
+  int64_t width() const { return shape_.directions * shape_.hidden; }
+  const int64_t* tokens() const { return plan_.step_offsets + plan_.bounds.max_len; }
+
+  // out <- in with forward's mask behind `layer`; a copy where forward ran without dropout; nothing where the rnn has none.
+  int32_t drop(int64_t layer, const T* in, T* out) {
+    if (!(shape_.dropout > 0)) return VARLSTM_OK;
+    return dropout_by_stored_seed(stream_, shape_.dtype, rows_.tokens * width(), shape_.dropout,
+                                  &reserve_.header->dropout_seed, static_cast<uint64_t>(layer), in, out);
+  }
+
+  // The output of a layer as it left the recurrence.
+  const T* layer_output(int64_t layer) const {
+    return layer + 1 == shape_.layers ? static_cast<const T*>(args_.y) : reserve_.y + layer * reserve_.y_size;
+  }
+
+  int32_t run_layer(int64_t layer, const T* doutput, T* dinput) {
+    LayerBackward<T, C> recurrence{};
+    recurrence.plan = plan_;
+    recurrence.hidden = shape_.hidden;
+    recurrence.directions = shape_.directions;
+    recurrence.ldy = width();
+    for (int64_t d = 0; d < shape_.directions; ++d) recurrence.direction[d] = direction(layer, d, doutput);
+    VARLSTM_CUDA_TRY(recurrence_backward(stream_, recurrence));
+    if (dinput != nullptr) VARLSTM_CUDA_TRY(input_gradient(layer, dinput));
+    if (args_.dparams == nullptr) return VARLSTM_OK;
+
+    const T* source = layer == 0 ? static_cast<const T*>(args_.x) : layer_output(layer - 1);
+    if (layer > 0 && shape_.dropout > 0) {
+      VARLSTM_CUDA_TRY(drop(layer - 1, source, workspace_.dropped));
+      source = workspace_.dropped;
+    }
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      VARLSTM_CUDA_TRY(gather_previous(stream_, recurrence, d, workspace_.h_prev));
+      VARLSTM_CUDA_TRY(weight_gradients(layer, d, source));
+    }
+    return VARLSTM_OK;
+  }
+
+  DirectionBackward<T, C> direction(int64_t layer, int64_t d, const T* doutput) {
+    const int64_t entry = layer * shape_.directions + d;
+    const auto state = [&](auto* base) {
+      return base == nullptr ? nullptr : base + entry * plan_.batch * shape_.hidden;
+    };
+    DirectionBackward<T, C> r{};
+    r.w_hh = static_cast<const T*>(args_.params) + layer_offsets(shape_, layer, d).w_hh;
+    r.h0 = state(static_cast<const T*>(args_.h0));
+    r.c0 = state(static_cast<const T*>(args_.c0));
+    r.gates = reserve_.gates + entry * reserve_.gates_size;
+    r.c = reserve_.c + entry * reserve_.c_size;
+    r.y = layer_output(layer) + d * shape_.hidden;
+    r.dy = doutput == nullptr ? nullptr : doutput + d * shape_.hidden;
+    r.dh_n = state(static_cast<const T*>(args_.dh_n));
+    r.dc_n = state(static_cast<const T*>(args_.dc_n));
+    r.dgates = workspace_.dgates[d];
+    r.dc = workspace_.dc[d];
+    r.dh0 = state(static_cast<T*>(args_.dh0));
+    r.dc0 = state(static_cast<T*>(args_.dc0));
+    return r;
+  }
+
+  // dinput [N, in] <- sum over directions of dgates W_ih; rows from N on stay zeros.
+  int32_t input_gradient(int64_t layer, T* dinput) {
+    const int64_t in = layer_input(shape_, layer);
+    if (plan_.tokens < 0 && rows_.tokens > 0) {
+      VARLSTM_CUDA_TRY(check_runtime(cudaMemsetAsync(dinput, 0, static_cast<size_t>(rows_.tokens * in) * sizeof(T),
+                                                     stream_.handle),
+                                     "cudaMemsetAsync"));
+    }
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      GemmArgs product{};
+      product.dtype = product.dtype_c = shape_.dtype;
+      product.m = rows_.tokens, product.n = in, product.k = 4 * shape_.hidden;
+      product.a = workspace_.dgates[d], product.lda = product.k;
+      product.b = static_cast<const T*>(args_.params) + layer_offsets(shape_, layer, d).w_ih, product.ldb = in;
+      product.c = dinput, product.ldc = in;
+      product.accumulate = d > 0;
+      product.rows = tokens();
+      VARLSTM_CUDA_TRY(gemm(stream_, product));
+    }
+    return VARLSTM_OK;
+  }
+
+  // dW_ih += dgates^T input, dW_hh += dgates^T h_prev, both biases' gradients += column sums of dgates.
+  int32_t weight_gradients(int64_t layer, int64_t d, const T* input) {
+    T* dparams = static_cast<T*>(args_.dparams);
+    const LayerOffsets offsets = layer_offsets(shape_, layer, d);
+    GemmArgs product{};
+    product.dtype = product.dtype_c = shape_.dtype;
+    product.m = 4 * shape_.hidden, product.k = rows_.tokens;
+    product.a = workspace_.dgates[d], product.lda = product.m, product.transpose_a = true;
+    product.accumulate = true;
+    product.rows = tokens();
+    product.n = layer_input(shape_, layer);
+    product.b = input, product.ldb = product.n;
+    product.c = dparams + offsets.w_ih, product.ldc = product.n;
+    VARLSTM_CUDA_TRY(gemm(stream_, product));
+    product.n = shape_.hidden;
+    product.b = workspace_.h_prev, product.ldb = product.n;
+    product.c = dparams + offsets.w_hh, product.ldc = product.n;
+    VARLSTM_CUDA_TRY(gemm(stream_, product));
+    if (!shape_.bias) return VARLSTM_OK;
+    return add_column_sums(stream_, shape_.dtype, rows_.tokens, 4 * shape_.hidden, workspace_.dgates[d],
+                           4 * shape_.hidden, tokens(), dparams + offsets.b_ih, dparams + offsets.b_hh);
+  }
+
+  const Stream stream_;
+  const RnnBackwardArgs& args_;
+  const RnnShape& shape_;
+  const BatchPlan& plan_;
+  const RnnRows rows_;
+  Carver workspace_carver_, reserve_carver_;
+  BackwardWorkspace<T, C> workspace_;
+  Reserve<T, C> reserve_;
+};
+
+}  // namespace
+
+int32_t rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes) {
+  return with_scalar(shape.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    using C = ComputeType<T>;
+    const RnnRows rows{bounds.max_batch, bounds.max_tokens};
+    Carver forward(nullptr), backward(nullptr), reserve(nullptr);
+    const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, forward);
+    *sizes = {forward.bytes(), 0};
+    if (!save) return VARLSTM_OK + 0;
+    const BackwardWorkspace<T, C> backward_workspace(shape, rows, backward);
+    const Reserve<T, C> reserve_layout(shape, rows, reserve);
+    *sizes = {forward.bytes() > backward.bytes() ? forward.bytes() : backward.bytes(), reserve.bytes()};
+    return VARLSTM_OK + 0;
+  });
+}
+
+int32_t rnn_backward(Stream stream, const RnnBackwardArgs& args) {
+  return with_scalar(args.shape.dtype, [&](auto scalar) { return Backward<decltype(scalar)>(stream, args).run(); });
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,130 @@
+// Where everything of an LSTM lies on the device: parameters of a layer in the flat buffer, the reserve that forward leaves
+// for backward, and the workspaces. T: the dtype; C: the type it is computed in.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include <initializer_list>
+
+#include "kernels/core/carve.h"
+#include "kernels/core/shapes.h"
+
+namespace varlstm::cuda {
+
+constexpr int kMaxDirections = 2;
+
+inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
+  return layer == 0 ? shape.input : shape.directions * shape.hidden;
+}
+
+// Offsets, in elements, of one layer and direction in the flat buffer; gates i, f, g, o.
+struct LayerOffsets {
+  int64_t w_ih;  // [4H, in]
+  int64_t w_hh;  // [4H, H]
+  int64_t b_ih;  // [4H], or -1
+  int64_t b_hh;  // [4H], or -1
+};
+
+inline LayerOffsets layer_offsets(const RnnShape& shape, int64_t layer, int64_t direction) {
+  const int64_t rows = 4 * shape.hidden;
+  const auto elements = [&](int64_t l) { return rows * (layer_input(shape, l) + shape.hidden + (shape.bias ? 2 : 0)); };
+  LayerOffsets offsets;
+  offsets.w_ih = layer == 0 ? 0 : shape.directions * (elements(0) + (layer - 1) * elements(1));
+  offsets.w_ih += direction * elements(layer);
+  offsets.w_hh = offsets.w_ih + rows * layer_input(shape, layer);
+  offsets.b_ih = shape.bias ? offsets.w_hh + rows * shape.hidden : -1;
+  offsets.b_hh = shape.bias ? offsets.b_ih + rows : -1;
+  return offsets;
+}
+
+// Rows that buffers are laid out for: B, and N, or its bound where only the device knows it.
+struct RnnRows {
+  int64_t batch;
+  int64_t tokens;
+};
+
+inline RnnRows rows_of(const BatchPlan& plan) {
+  return {plan.batch, plan.tokens >= 0 ? plan.tokens : plan.bounds.max_tokens};
+}
+
+// Tells backward whether a reserve is its own.
+struct ReserveHeader {
+  uint64_t magic;
+  uint64_t shape_hash;
+  int64_t tokens;  // N
+  uint64_t dropout_seed;
+};
+
+constexpr uint64_t kReserveMagic = 0x76617231'6c73746dULL;
+
+// FNV-1a, a word at a time.
+inline uint64_t reserve_hash(const RnnShape& shape, int64_t batch) {
+  uint64_t hash = 1469598103934665603ULL;
+  for (const int64_t value : {static_cast<int64_t>(shape.dtype), shape.input, shape.hidden, shape.layers,
+                              shape.directions, static_cast<int64_t>(shape.bias), batch})
+    hash = (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL;
+  return hash;
+}
+
+// What forward saves: the activations of the gates and the cell state of every token, and the outputs that the next layer
+// reads.
+template <class T, class C>
+struct Reserve {
+  ReserveHeader* header;
+  int64_t gates_size, c_size, y_size;  // elements of one entry
+  C* gates;                            // [L, D][N, 4, H]
+  C* c;                                // [L, D][N, H]
+  T* y;                                // [L - 1][N, D*H]
+
+  Reserve(const RnnShape& shape, const RnnRows& rows, Carver& carver) {
+    const int64_t entries = shape.layers * shape.directions;
+    c_size = rows.tokens * shape.hidden;
+    gates_size = 4 * c_size;
+    y_size = c_size * shape.directions;
+    header = carver.take<ReserveHeader>(1);
+    gates = carver.take<C>(gates_size * entries);
+    c = carver.take<C>(c_size * entries);
+    y = carver.take<T>(y_size * (shape.layers - 1));
+  }
+};
+
+template <class T, class C>
+struct ForwardWorkspace {
+  C* gates[kMaxDirections] = {};  // [N, 4, H]; not with save
+  C* c[kMaxDirections] = {};      // [B, H] running, by rank; not with save
+  T* y[2] = {};                   // [N, D*H] outputs of the layers below the last, in turn; not with save
+  T* dropped = nullptr;           // [N, D*H] input of a layer after dropout
+
+  ForwardWorkspace(const RnnShape& shape, const RnnRows& rows, bool save, Carver& carver) {
+    const int64_t width = shape.directions * shape.hidden;
+    for (int64_t d = 0; d < shape.directions && !save; ++d) {
+      gates[d] = carver.take<C>(rows.tokens * 4 * shape.hidden);
+      c[d] = carver.take<C>(rows.batch * shape.hidden);
+    }
+    for (int64_t k = 0; k < 2 && !save && k + 1 < shape.layers; ++k) y[k] = carver.take<T>(rows.tokens * width);
+    if (shape.layers > 1 && shape.dropout > 0) dropped = carver.take<T>(rows.tokens * width);
+  }
+};
+
+template <class T, class C>
+struct BackwardWorkspace {
+  T* dgates[kMaxDirections] = {};  // [N, 4, H]
+  C* dc[kMaxDirections] = {};      // [B, H] running, by rank
+  T* h_prev;                       // [N, H] the state each token's step started from, of one direction at a time
+  T* dlayer[2] = {};               // [N, D*H] gradients of the outputs of the layers below the last, in turn
+  T* dropped = nullptr;            // [N, D*H]
+
+  BackwardWorkspace(const RnnShape& shape, const RnnRows& rows, Carver& carver) {
+    const int64_t width = shape.directions * shape.hidden;
+    for (int64_t d = 0; d < shape.directions; ++d) {
+      dgates[d] = carver.take<T>(rows.tokens * 4 * shape.hidden);
+      dc[d] = carver.take<C>(rows.batch * shape.hidden);
+    }
+    h_prev = carver.take<T>(rows.tokens * shape.hidden);
+    for (int64_t k = 0; k < 2 && k + 1 < shape.layers; ++k) dlayer[k] = carver.take<T>(rows.tokens * width);
+    if (shape.layers > 1 && shape.dropout > 0) dropped = carver.take<T>(rows.tokens * width);
+  }
+};
+
+}  // namespace varlstm::cuda

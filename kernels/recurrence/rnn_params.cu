@@ -1,0 +1,100 @@
+// The reserve's header, and parameters of one layer and direction from other libraries' layouts.
+//
+//   Keras 2 and 3 (keras.layers.LSTM): kernel [in, 4H], gates i, f, c, o; ONNX (operator LSTM): W [4H, in], i, o, f, c;
+//   cuDNN (cudnnGetRNNWeightParams): i, f, c, o; haste (haste.LSTM): kernel [in, 4H], i, g, f, o. c is our g.
+// Copies, element by element in a grid-stride loop. Mirrored by host/rnn_import.h.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/recurrence/rnn_params.h"
+
+#include "kernels/core/bad_value.h"
+#include "kernels/core/launch.h"
+#include "kernels/core/scalar.h"
+#include "kernels/recurrence/recurrence.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+VARLSTM_KERNEL void write_header_kernel(BatchPlan plan, uint64_t hash, uint64_t seed, ReserveHeader* header) {
+  header->magic = kReserveMagic;
+  header->shape_hash = hash;
+  header->tokens = plan.step_offsets[plan.bounds.max_len];
+  header->dropout_seed = seed;
+}
+
+VARLSTM_KERNEL void check_header_kernel(BatchPlan plan, uint64_t hash, const ReserveHeader* header,
+                                        DeviceStatus* status) {
+  const bool own = header->magic == kReserveMagic && header->shape_hash == hash &&
+                   header->tokens == plan.step_offsets[plan.bounds.max_len];
+  if (!own) flag_bad_value(status, BadValue::kReserve, 0);
+}
+
+// Where a foreign matrix has our gates i, f, g, o, and which way round it lies.
+struct ForeignMatrix {
+  int64_t position[4];
+  bool columns_are_gates;  // [in, 4H] rather than [4H, in]
+  int64_t hidden, in;
+};
+
+// dst [4H, in] <- src, or zeros where src is null.
+template <class T>
+VARLSTM_KERNEL void import_kernel(ForeignMatrix matrix, const T* src, T* dst) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const int64_t gates = 4 * matrix.hidden;
+  for (int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; at < gates * matrix.in; at += stride) {
+    const int64_t k = at % matrix.in, row = at / matrix.in;
+    const int64_t foreign = matrix.position[row / matrix.hidden] * matrix.hidden + row % matrix.hidden;
+    T value = store_scalar<T>(0);
+    if (src != nullptr) value = matrix.columns_are_gates ? src[k * gates + foreign] : src[foreign * matrix.in + k];
+    dst[at] = value;
+  }
+}
+
+int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
+                             ReserveHeader* header) {
+  LaunchShape one;
+  return launch(stream, "write_header", one, write_header_kernel, plan, shape_hash, dropout_seed, header);
+}
+
+int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header) {
+  LaunchShape one;
+  return launch(stream, "check_header", one, check_header_kernel, plan, shape_hash, header, stream.state->status);
+}
+
+namespace {
+
+ForeignMatrix foreign_matrix(ParamFormat format, int64_t hidden, int64_t in) {
+  switch (format) {
+    case ParamFormat::kKeras:
+      return {{0, 1, 2, 3}, true, hidden, in};
+    case ParamFormat::kOnnx:
+      return {{0, 2, 3, 1}, false, hidden, in};
+    case ParamFormat::kHaste:
+      return {{0, 2, 1, 3}, true, hidden, in};
+    case ParamFormat::kPyTorch:
+    case ParamFormat::kCudnn:
+      break;
+  }
+  return {{0, 1, 2, 3}, false, hidden, in};
+}
+
+}  // namespace
+
+int32_t import_params(Stream stream, const RnnImportArgs& args) {
+  return with_scalar(args.shape.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    const LayerOffsets offsets = layer_offsets(args.shape, args.layer, args.direction);
+    T* params = static_cast<T*>(args.params);
+    const auto run = [&](const void* src, int64_t in, int64_t offset) {
+      const ForeignMatrix matrix = foreign_matrix(args.format, args.shape.hidden, in);
+      return launch(stream, "import", elementwise_shape(stream, 4 * args.shape.hidden * in), import_kernel<T>, matrix,
+                    static_cast<const T*>(src), params + offset);
+    };
+    VARLSTM_CUDA_TRY(run(args.w_ih, layer_input(args.shape, args.layer), offsets.w_ih));
+    VARLSTM_CUDA_TRY(run(args.w_hh, args.shape.hidden, offsets.w_hh));
+    if (!args.shape.bias) return VARLSTM_OK + 0;
+    VARLSTM_CUDA_TRY(run(args.b_ih, 1, offsets.b_ih));
+    return run(args.b_hh, 1, offsets.b_hh);
+  });
+}
+
+}  // namespace varlstm::cuda
