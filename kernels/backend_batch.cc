@@ -48,14 +48,20 @@ void plan_destroy(BackendState*, BatchPlan* plan) {
   plan->lengths = nullptr;
 }
 
-int32_t set_plan(Stream stream, BatchPlan* plan, const int64_t* lengths, int64_t count, cudaMemcpyKind kind) {
+// Lengths of the caller's to the plan's own memory. Those on the host are read before the call returns.
+int32_t take_lengths(Stream stream, const BatchPlan& plan, const int64_t* lengths, int64_t count, int32_t space,
+                     int64_t* to) {
+  if (count == 0) return VARLSTM_OK;
+  if (space == VARLSTM_SPACE_HOST) return plan_upload(stream, lengths, count, plan.bounds.max_len, to);
+  return check_runtime(cudaMemcpyAsync(to, lengths, static_cast<size_t>(count) * sizeof(int64_t),
+                                       cudaMemcpyDeviceToDevice, stream.handle),
+                       "cudaMemcpyAsync");
+}
+
+int32_t set_plan(Stream stream, BatchPlan* plan, const int64_t* lengths, int64_t count, int32_t space) {
   PlanScratch scratch;
   VARLSTM_CUDA_TRY(scratch_of(*plan, &scratch));
-  if (count > 0) {
-    VARLSTM_CUDA_TRY(check_runtime(cudaMemcpyAsync(scratch.raw_lengths, lengths, static_cast<size_t>(count) * 8, kind,
-                                                   stream.handle),
-                                   "cudaMemcpyAsync"));
-  }
+  VARLSTM_CUDA_TRY(take_lengths(stream, *plan, lengths, count, space, scratch.raw_lengths));
   plan->batch = count;
   return plan_from_lengths(stream, *plan, scratch);
 }
@@ -75,14 +81,15 @@ int32_t plan_create(BackendState* state, BatchPlan* plan) {
   VARLSTM_CUDA_TRY(check_runtime(cudaMalloc(&base, static_cast<size_t>(bytes)), "cudaMalloc"));
   carve_plan(base, plan, &scratch, sort_bytes);
   plan->tokens = plan->steps = 0;
-  return set_plan(make_stream(state, nullptr), plan, nullptr, 0, cudaMemcpyHostToDevice);
+  VARLSTM_CUDA_TRY(set_plan(make_stream(state, nullptr), plan, nullptr, 0, VARLSTM_SPACE_HOST));
+  // The caller's streams need not wait for the default one: done before he gets the handle.
+  return check_runtime(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }
 
 int32_t plan_lengths(BackendState* state, BatchPlan* plan, const int64_t* lengths, int64_t count, int32_t space,
                      void* stream) {
   const bool on_host = space == VARLSTM_SPACE_HOST;
-  VARLSTM_CUDA_TRY(set_plan(make_stream(state, stream), plan, lengths, count,
-                            on_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice));
+  VARLSTM_CUDA_TRY(set_plan(make_stream(state, stream), plan, lengths, count, space));
   plan->tokens = plan->steps = on_host ? 0 : -1;
   for (int64_t b = 0; on_host && b < count; ++b) {
     plan->tokens += lengths[b];
@@ -100,20 +107,14 @@ int32_t plan_batch_sizes(BackendState* state, BatchPlan* plan, const int64_t* ba
   plan->steps = steps;
   plan->tokens = 0;
   for (int64_t t = 0; t < steps; ++t) plan->tokens += batch_sizes[t];
-  const auto upload = [&](int64_t* to, const int64_t* from, int64_t count) {
-    if (count == 0) return VARLSTM_OK + 0;
-    return check_runtime(
-        cudaMemcpyAsync(to, from, static_cast<size_t>(count) * 8, cudaMemcpyHostToDevice, stream.handle),
-        "cudaMemcpyAsync");
-  };
   if (plan->bounds.max_len > 0) {
     VARLSTM_CUDA_TRY(check_runtime(
         cudaMemsetAsync(plan->batch_sizes, 0, static_cast<size_t>(plan->bounds.max_len) * 8, stream.handle),
         "cudaMemsetAsync"));
   }
-  VARLSTM_CUDA_TRY(upload(plan->batch_sizes, batch_sizes, steps));
+  VARLSTM_CUDA_TRY(plan_upload(stream, batch_sizes, steps, plan->bounds.max_batch, plan->batch_sizes));
   if (sorted_indices != nullptr) {
-    VARLSTM_CUDA_TRY(upload(plan->sorted_indices, sorted_indices, plan->batch));
+    VARLSTM_CUDA_TRY(plan_upload(stream, sorted_indices, plan->batch, plan->bounds.max_batch, plan->sorted_indices));
   } else {
     VARLSTM_CUDA_TRY(plan_identity_order(stream, *plan));
   }

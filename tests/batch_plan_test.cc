@@ -34,11 +34,7 @@ Indices read_array(varlstm_ctx* context, const varlstm_batch* batch, int32_t arr
   return values;
 }
 
-Plan read_plan(varlstm_ctx* context, const varlstm_batch* batch) {
-  Plan plan;
-  REQUIRE_OK(varlstm_batch_get_i64(batch, VARLSTM_KEY_BATCH, &plan.batch));
-  REQUIRE_OK(varlstm_batch_get_i64(batch, VARLSTM_KEY_TOKENS, &plan.tokens));
-  REQUIRE_OK(varlstm_batch_get_i64(batch, VARLSTM_KEY_STEPS, &plan.steps));
+void read_arrays(varlstm_ctx* context, const varlstm_batch* batch, Plan& plan) {
   plan.lengths = read_array(context, batch, VARLSTM_BATCH_LENGTHS);
   plan.batch_sizes = read_array(context, batch, VARLSTM_BATCH_BATCH_SIZES);
   plan.step_offsets = read_array(context, batch, VARLSTM_BATCH_STEP_OFFSETS);
@@ -47,6 +43,14 @@ Plan read_plan(varlstm_ctx* context, const varlstm_batch* batch) {
   plan.cu_seqlens = read_array(context, batch, VARLSTM_BATCH_CU_SEQLENS);
   plan.packed_to_ragged = read_array(context, batch, VARLSTM_BATCH_PACKED_TO_RAGGED);
   plan.ragged_to_packed = read_array(context, batch, VARLSTM_BATCH_RAGGED_TO_PACKED);
+}
+
+Plan read_plan(varlstm_ctx* context, const varlstm_batch* batch) {
+  Plan plan;
+  REQUIRE_OK(varlstm_batch_get_i64(batch, VARLSTM_KEY_BATCH, &plan.batch));
+  REQUIRE_OK(varlstm_batch_get_i64(batch, VARLSTM_KEY_TOKENS, &plan.tokens));
+  REQUIRE_OK(varlstm_batch_get_i64(batch, VARLSTM_KEY_STEPS, &plan.steps));
+  read_arrays(context, batch, plan);
   return plan;
 }
 
@@ -97,6 +101,30 @@ void expect_same(const Plan& actual, const Plan& expected) {
   EXPECT_EQ(actual.cu_seqlens, expected.cu_seqlens);
   EXPECT_EQ(actual.packed_to_ragged, expected.packed_to_ragged);
   EXPECT_EQ(actual.ragged_to_packed, expected.ragged_to_packed);
+}
+
+bool only_the_device_knows() {
+  return test_backend() == VARLSTM_BACKEND_CUDA;
+}
+
+// The plan of lengths in the back end's memory, against its definition. Where the host does not know N and T, the
+// arrays are as long as the bounds: zeros, N and -1 stand behind what belongs to the batch.
+void expect_plan_of_device_lengths(varlstm_ctx* context, const varlstm_batch* batch, const Bounds& bounds,
+                                   Plan expected) {
+  if (!only_the_device_knows()) return expect_same(read_plan(context, batch), expected);
+  int64_t value = -1;
+  EXPECT_STATUS(VARLSTM_ERROR_UNSUPPORTED, varlstm_batch_get_i64(batch, VARLSTM_KEY_TOKENS, &value));
+  EXPECT_STATUS(VARLSTM_ERROR_UNSUPPORTED, varlstm_batch_get_i64(batch, VARLSTM_KEY_STEPS, &value));
+  expected.batch_sizes.resize(bounds.max_len, 0);
+  expected.step_offsets.resize(bounds.max_len + 1, expected.tokens);
+  expected.packed_to_ragged.resize(bounds.max_tokens, -1);
+  expected.ragged_to_packed.resize(bounds.max_tokens, -1);
+  Plan actual;
+  actual.tokens = expected.tokens;
+  actual.steps = expected.steps;
+  REQUIRE_OK(varlstm_batch_get_i64(batch, VARLSTM_KEY_BATCH, &actual.batch));
+  read_arrays(context, batch, actual);
+  expect_same(actual, expected);
 }
 
 void set_lengths(varlstm_batch* batch, const Indices& lengths) {
@@ -155,6 +183,56 @@ TEST(BatchPlan, IsReplacedByTheNextLengths) {
     set_lengths(batch.get(), lengths);
     expect_same(read_plan(context.get(), batch.get()), naive_plan(lengths));
   }
+}
+
+// More sequences and steps than one block has threads, or one launch has arguments.
+TEST(BatchPlan, OfManySequencesAndSteps) {
+  const Context context = make_context();
+  Random random(4);
+  const Indices lengths = random.integers(2100, 0, 40);
+  const Batch wide = make_batch(context.get(), lengths);
+  expect_same(read_plan(context.get(), wide.get()), naive_plan(lengths));
+
+  Indices long_ones = random.integers(7, 1, 2100);
+  std::sort(long_ones.rbegin(), long_ones.rend());
+  const Plan expected = naive_plan(long_ones);
+  const Batch narrow = make_batch(context.get(), {}, exact_bounds(long_ones));
+  ASSERT_OK(
+      varlstm_batch_from_batch_sizes(narrow.get(), expected.batch_sizes.data(), expected.steps, nullptr, nullptr));
+  expect_same(read_plan(context.get(), narrow.get()), expected);
+}
+
+TEST(BatchPlan, OfLengthsInTheBackEndsMemory) {
+  const Context context = make_context();
+  Random random(5);
+  const Bounds bounds = {24, 17, 300};
+  const Batch batch = make_batch(context.get(), {}, bounds);
+  for (int round = 0; round < 40; ++round) {
+    Indices given = random_lengths(random.integer(0, bounds.max_batch), random.integer(1, bounds.max_len), random);
+    SCOPED_TRACE(to_string(given));
+    const Buffer<int64_t> lengths(context.get(), given);
+    ASSERT_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), lengths.count(), VARLSTM_SPACE_BACKEND, nullptr));
+    int64_t left = bounds.max_tokens;
+    for (int64_t& length : given) {
+      length = std::min(length, left);
+      left -= length;
+    }
+    expect_plan_of_device_lengths(context.get(), batch.get(), bounds, naive_plan(given));
+  }
+}
+
+TEST(BatchPlan, ReadsHostArraysBeforeTheCallReturns) {
+  const Context context = make_context();
+  const Batch batch = make_batch(context.get(), {}, {4, 5, 20});
+  Indices lengths = {2, 5, 0, 3};
+  set_lengths(batch.get(), lengths);
+  std::fill(lengths.begin(), lengths.end(), -1);
+  expect_same(read_plan(context.get(), batch.get()), naive_plan({2, 5, 0, 3}));
+  Indices batch_sizes = {3, 2, 2}, sorted = {2, 0, 1};
+  ASSERT_OK(varlstm_batch_from_batch_sizes(batch.get(), batch_sizes.data(), 3, sorted.data(), nullptr));
+  std::fill(batch_sizes.begin(), batch_sizes.end(), -1);
+  std::fill(sorted.begin(), sorted.end(), -1);
+  expect_same(read_plan(context.get(), batch.get()), naive_plan({3, 1, 3}, {2, 0, 1}));
 }
 
 TEST(BatchPlan, OfNoSequenceAndOfNoTokens) {
@@ -220,9 +298,9 @@ struct ClampCase {
 };
 
 TEST(BatchPlan, ClampsBadLengthsInTheBackEndsMemoryAndSaysSo) {
-  if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "N and T stay on the device";
   const Context context = make_context();
-  const Batch batch = make_batch(context.get(), {}, {5, 4, 10});
+  const Bounds bounds = {5, 4, 10};
+  const Batch batch = make_batch(context.get(), {}, bounds);
   const ClampCase cases[] = {
       {{2, 4, 0}, {2, 4, 0}, -1},       {{2, -3, 1}, {2, 0, 1}, 1},
       {{2, 3, 9}, {2, 3, 4}, 2},        {{4, 4, 4, 1}, {4, 4, 2, 0}, 2},
@@ -232,7 +310,7 @@ TEST(BatchPlan, ClampsBadLengthsInTheBackEndsMemoryAndSaysSo) {
     SCOPED_TRACE(to_string(c.given));
     const Buffer<int64_t> lengths(context.get(), c.given);
     ASSERT_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), lengths.count(), VARLSTM_SPACE_BACKEND, nullptr));
-    expect_same(read_plan(context.get(), batch.get()), naive_plan(c.clamped));
+    expect_plan_of_device_lengths(context.get(), batch.get(), bounds, naive_plan(c.clamped));
     int64_t bits = -1, first = -2;
     ASSERT_OK(varlstm_ctx_device_status(context.get(), 1, &bits, &first, nullptr));
     EXPECT_EQ(bits, c.first_bad < 0 ? 0 : VARLSTM_DEVICE_STATUS_LENGTH);
@@ -242,7 +320,6 @@ TEST(BatchPlan, ClampsBadLengthsInTheBackEndsMemoryAndSaysSo) {
 }
 
 TEST(BatchPlan, StatusKeepsTheSmallestIndexUntilItIsReset) {
-  if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "N and T stay on the device";
   const Context context = make_context();
   const Batch batch = make_batch(context.get(), {}, {3, 4, 12});
   for (const Indices& given : {Indices{1, 2, 9}, Indices{1, 9, 1}, Indices{1, 1, 9}}) {

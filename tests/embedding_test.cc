@@ -51,7 +51,7 @@ std::vector<T> run_backward(varlstm_ctx* context, const EmbeddingCase& c, const 
   return dtable.get();
 }
 
-// Row after row, in order: the order that the library promises.
+// Row after row, in order, each added to what is there: the host's order.
 template <class T>
 std::vector<T> naive_backward(const EmbeddingCase& c, const std::vector<T>& dy, std::vector<T> dtable) {
   for (int64_t n = 0; n < c.rows(); ++n) {
@@ -59,6 +59,24 @@ std::vector<T> naive_backward(const EmbeddingCase& c, const std::vector<T>& dy, 
     for (int64_t j = 0; j < c.features; ++j) dtable[c.ids[n] * c.features + j] += dy[n * c.features + j];
   }
   return dtable;
+}
+
+// On the host bitwise in the order of the rows; elsewhere an id's rows are summed first, a long run of them in pieces:
+// within the rounding of its longest sum.
+template <class T>
+::testing::AssertionResult same_sums(const std::vector<T>& actual, const EmbeddingCase& c, const std::vector<T>& dy,
+                                     const std::vector<T>& before) {
+  const std::vector<T> in_order = naive_backward(c, dy, before);
+  if (test_backend() == VARLSTM_BACKEND_HOST) return bitwise_equal(actual, in_order);
+  const std::vector<double> exact =
+      naive_backward(c, std::vector<double>(dy.begin(), dy.end()), std::vector<double>(before.begin(), before.end()));
+  std::vector<int64_t> counts(static_cast<size_t>(c.vocab), 0);
+  for (const int64_t id : c.ids) ++counts[id];
+  const int64_t longest = *std::max_element(counts.begin(), counts.end()) + 1;
+  // Of `longest` additions of values in [-1, 1] each rounds by at most eps / 2 of its sum; a sum of random values stays
+  // near the root of `longest`, and rounding errors of both signs cancel: far below eps * longest.
+  const double eps = std::numeric_limits<T>::epsilon();
+  return all_close(actual, exact, eps, eps * static_cast<double>(longest));
 }
 
 EmbeddingCase random_case(Random& random, int64_t max_vocab, int64_t max_rows) {
@@ -86,7 +104,7 @@ TYPED_TEST(Embedding, PicksRows) {
   EXPECT_EQ(run_forward(context.get(), c, table), (std::vector<T>{5, 6, 1, 2, 5, 6, 3, 4}));
 }
 
-TYPED_TEST(Embedding, AddsGradientsInTheOrderOfTheRows) {
+TYPED_TEST(Embedding, AddsTheGradientsOfEachId) {
   using T = TypeParam;
   const Context context = make_context();
   Random random(21);
@@ -96,9 +114,34 @@ TYPED_TEST(Embedding, AddsGradientsInTheOrderOfTheRows) {
       SCOPED_TRACE("vocab " + std::to_string(c.vocab) + ", rows " + std::to_string(c.rows()));
       const std::vector<T> dy = random.vector<T>(c.rows() * c.features);
       const std::vector<T> before = random.vector<T>(c.vocab * c.features);
-      const std::vector<T> expected = naive_backward(c, dy, before);
-      EXPECT_TRUE(bitwise_equal(run_backward(context.get(), c, dy, before), expected));
-      EXPECT_TRUE(bitwise_equal(run_backward(context.get(), c, dy, before, Fill::kRandomBytes), expected));
+      const std::vector<T> sums = run_backward(context.get(), c, dy, before);
+      EXPECT_TRUE(same_sums(sums, c, dy, before));
+      EXPECT_TRUE(bitwise_equal(run_backward(context.get(), c, dy, before, Fill::kRandomBytes), sums));
+    }
+  }
+}
+
+// Integers small enough that every sum is exact: bitwise on each back end, with runs of equal ids that begin and end
+// anywhere, some of them over many pieces, and features of less and more than a warp.
+TYPED_TEST(Embedding, IsExactForSmallIntegers) {
+  using T = TypeParam;
+  const Context context = make_context();
+  Random random(24);
+  for (const int64_t features : {1, 5, 33, 70}) {
+    for (const int64_t rows : {1, 63, 64, 65, 128, 129, 700}) {
+      for (const int64_t vocab : {1, 2, 4, 900}) {
+        EmbeddingCase c;
+        c.vocab = vocab;
+        c.features = features;
+        c.ids = random.integers(rows, -1, vocab);  // bad ids among them
+        if (vocab > 1) c.padding_idx = 1;
+        SCOPED_TRACE("features " + std::to_string(features) + ", rows " + std::to_string(rows) + ", vocab " +
+                     std::to_string(vocab));
+        const std::vector<int64_t> drawn = random.integers(rows * features, -9, 9);
+        const std::vector<T> dy(drawn.begin(), drawn.end());
+        const std::vector<T> before(static_cast<size_t>(vocab * features), T(1000));
+        EXPECT_TRUE(bitwise_equal(run_backward(context.get(), c, dy, before), naive_backward(c, dy, before)));
+      }
     }
   }
 }
@@ -113,8 +156,10 @@ TYPED_TEST(Embedding, IsTheSameForAnyNumberOfThreads) {
     c.ids = random.integers(3000, 0, vocab - 1);
     const std::vector<T> dy = random.vector<T>(c.rows() * c.features);
     const std::vector<T> table = random.vector<T>(c.vocab * c.features);
-    const std::vector<T> expected = naive_backward(c, dy, table);
-    const std::vector<T> y = run_forward(make_context(1).get(), c, table);
+    const Context one = make_context(1);
+    const std::vector<T> expected = run_backward(one.get(), c, dy, table);
+    EXPECT_TRUE(same_sums(expected, c, dy, table));
+    const std::vector<T> y = run_forward(one.get(), c, table);
     for (const int64_t threads : {1, 2, 3, 7}) {
       const Context context = make_context(threads);
       EXPECT_TRUE(bitwise_equal(run_backward(context.get(), c, dy, table), expected)) << threads << " threads";
@@ -156,6 +201,35 @@ TYPED_TEST(Embedding, CountsTheBatchsRowsAlone) {
   const T nan = std::numeric_limits<T>::quiet_NaN();
   EXPECT_EQ(run_backward<T>(context.get(), c, {1, 1, 2, 2, 4, 4, nan, nan, nan, nan, nan, nan}, {10, 10, 20, 20}),
             (std::vector<T>{12, 12, 25, 25}));
+  int64_t bits = -1;
+  ASSERT_OK(varlstm_ctx_device_status(context.get(), 0, &bits, nullptr, nullptr));
+  EXPECT_EQ(bits, 0);
+}
+
+// As above, where the number of rows that count is on the device alone.
+TYPED_TEST(Embedding, CountsTheRowsOfLengthsInTheBackEndsMemory) {
+  using T = TypeParam;
+  const Context context = make_context();
+  const Batch batch = make_batch(context.get(), {}, {3, 2, 6});
+  for (const int64_t counted : {0, 1, 3, 4}) {
+    const Buffer<int64_t> lengths(context.get(), {counted / 2, 0, counted - counted / 2});
+    ASSERT_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), 3, VARLSTM_SPACE_BACKEND, nullptr));
+    EmbeddingCase c;
+    c.vocab = 2;
+    c.ids = {1, 0, 1, 0, 7, -5};  // behind the rows that count bad ids raise nothing
+    c.batch = batch.get();
+    std::vector<T> y = {4, 3, 4, 3, 4, 3}, dy = {1, 2, 4, 8, 16, 32}, dtable = {10, 20};
+    for (int64_t n = 0; n < c.rows(); ++n) {
+      if (n < counted) {
+        dtable[c.ids[n]] += dy[n];
+      } else {
+        y[n] = 0;
+        dy[n] = std::numeric_limits<T>::quiet_NaN();
+      }
+    }
+    EXPECT_EQ(run_forward<T>(context.get(), c, {3, 4}), y) << counted;
+    EXPECT_EQ(run_backward<T>(context.get(), c, dy, {10, 20}), dtable) << counted;
+  }
   int64_t bits = -1;
   ASSERT_OK(varlstm_ctx_device_status(context.get(), 0, &bits, nullptr, nullptr));
   EXPECT_EQ(bits, 0);

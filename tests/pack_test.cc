@@ -128,6 +128,80 @@ TYPED_TEST(PackTyped, IsTheSameForAnyNumberOfThreads) {
   }
 }
 
+// Source and packed rows begin at every offset from an aligned address: a row is moved in words of any width.
+TYPED_TEST(PackTyped, MovesRowsFromAndToAnyAlignment) {
+  using T = TypeParam;
+  const Context context = make_context();
+  Random random(14);
+  for (const int64_t features : {1, 2, 3, 4, 8, 70}) {
+    for (const int64_t src_at : {0, 1, 2}) {
+      for (const int64_t packed_at : {0, 1, 2}) {
+        PackCase c;
+        c.lengths = {2, 0, 3, 1};
+        c.padded_len = 4;
+        c.features = features;
+        SCOPED_TRACE("features " + std::to_string(features) + ", offsets " + std::to_string(src_at) + ", " +
+                     std::to_string(packed_at));
+        const Batch batch = make_batch(context.get(), c.lengths);
+        const std::vector<T> values = random.vector<T>(c.tokens() * features, -1e6, 1e6);
+        std::vector<T> source = spread(c, values, T(-99)), front(static_cast<size_t>(src_at), T(5));
+        source.insert(source.begin(), front.begin(), front.end());
+        const Buffer<T> src(context.get(), source);
+        Buffer<T> packed(context.get(), std::vector<T>(values.size() + packed_at, T(6)));
+        ASSERT_OK(varlstm_pack(batch.get(), kDType<T>, c.layout, c.padded_len, features, src.data() + src_at,
+                               packed.data() + packed_at, nullptr));
+        std::vector<T> expected(static_cast<size_t>(packed_at), T(6));
+        expected.insert(expected.end(), values.begin(), values.end());
+        EXPECT_TRUE(bitwise_equal(packed.get(), expected));
+
+        Buffer<T> dst(context.get(), std::vector<T>(source.size(), T(5)));
+        ASSERT_OK(varlstm_unpack(batch.get(), kDType<T>, c.layout, c.padded_len, features, -99,
+                                 packed.data() + packed_at, dst.data() + src_at, nullptr));
+        EXPECT_TRUE(bitwise_equal(dst.get(), source));
+      }
+    }
+  }
+}
+
+// Where the device alone knows N, max_tokens rows are written: zeros behind the tokens.
+TYPED_TEST(PackTyped, OfLengthsInTheBackEndsMemoryZeroesTheTail) {
+  using T = TypeParam;
+  const Context context = make_context();
+  Random random(15);
+  const Bounds bounds = {9, 8, 60};
+  const Batch batch = make_batch(context.get(), {}, bounds);
+  for (int round = 0; round < 30; ++round) {
+    PackCase c;
+    c.lengths = random_lengths(random.integer(0, 7), random.integer(1, 8), random);
+    c.layout = kLayouts[round % 3];
+    c.padded_len = bounds.max_len + random.integer(0, 2);
+    c.features = random.integer(1, 7);
+    SCOPED_TRACE("layout " + std::to_string(c.layout) + ", lengths " + to_string(c.lengths));
+    const Buffer<int64_t> lengths(context.get(), c.lengths);
+    ASSERT_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), lengths.count(), VARLSTM_SPACE_BACKEND, nullptr));
+    const bool known = test_backend() == VARLSTM_BACKEND_HOST;
+    const size_t rows = static_cast<size_t>((known ? c.tokens() : bounds.max_tokens) * c.features);
+    std::vector<T> tokens = random.vector<T>(c.tokens() * c.features, -1e6, 1e6);
+    std::vector<T> source = spread(c, tokens, T(-99));
+    if (c.layout == VARLSTM_LAYOUT_RAGGED) source.resize(rows, T(-99));  // never read
+
+    const Buffer<T> src(context.get(), source);
+    Buffer<T> packed(context.get(), static_cast<int64_t>(rows));
+    ASSERT_OK(
+        varlstm_pack(batch.get(), kDType<T>, c.layout, c.padded_len, c.features, src.data(), packed.data(), nullptr));
+    const std::vector<T> before = tokens;
+    tokens.resize(rows, T(0));
+    EXPECT_TRUE(bitwise_equal(packed.get(), tokens));
+
+    std::vector<T> expected = spread(c, before, T(-7));
+    if (c.layout == VARLSTM_LAYOUT_RAGGED) expected.resize(rows, T(0));
+    Buffer<T> dst(context.get(), static_cast<int64_t>(expected.size()));
+    ASSERT_OK(varlstm_unpack(batch.get(), kDType<T>, c.layout, c.padded_len, c.features, -7, packed.data(), dst.data(),
+                             nullptr));
+    EXPECT_TRUE(bitwise_equal(dst.get(), expected));
+  }
+}
+
 TEST(Pack, PadsWithInfinityAndNan) {
   const Context context = make_context();
   PackCase c;

@@ -6,7 +6,8 @@
 //   unsorted_indices  its inverse
 //   batch_sizes[t]    number of lengths > t: a binary search in the sorted keys; 0 from T on
 //   step_offsets[t]   sum of the batch sizes before t; N from entry T on
-//   packed_to_ragged  row r = step_offsets[t] + j  <->  cu_seqlens[sorted_indices[j]] + t, and its inverse; -1 from N on
+//   packed_to_ragged  row r = step_offsets[t] + j  <->  cu_seqlens[sorted_indices[j]] + t, and its inverse; -1 from N
+//   on
 //
 // Bytes moved: about 100 B + 16 max_len + 16 N (8-byte entries), and the sort's 32 B a digit of 8 bits: far below one
 // feature row a token. Bound by launch latency: 6 launches with the sort.
@@ -169,8 +170,7 @@ int32_t plan_from_lengths(Stream stream, const BatchPlan& plan, const PlanScratc
                                      scratch.identity, plan.sorted_indices, scratch.sort_workspace,
                                      scratch.sort_workspace_bytes));
   const int64_t entries = plan.batch > plan.bounds.max_len ? plan.batch : plan.bounds.max_len;
-  VARLSTM_CUDA_TRY(
-      launch(stream, "plan_order", elementwise_shape(stream, entries), plan_order_kernel, plan, scratch));
+  VARLSTM_CUDA_TRY(launch(stream, "plan_order", elementwise_shape(stream, entries), plan_order_kernel, plan, scratch));
   return lay_out_rows(stream, plan);
 }
 

@@ -26,4 +26,9 @@ int32_t plan_from_batch_sizes(Stream stream, const BatchPlan& plan, const PlanSc
 // plan.sorted_indices [batch] <- 0, 1, 2, ...
 int32_t plan_identity_order(Stream stream, const BatchPlan& plan);
 
+// to [count] <- from, in host memory and read before the call returns: the values travel as arguments of kernels, so
+// the caller may reuse `from` at once, pinned or not, and a captured graph replays the values of the capture. Values
+// lie in [0, largest].
+int32_t plan_upload(Stream stream, const int64_t* from, int64_t count, int64_t largest, int64_t* to);
+
 }  // namespace varlstm::cuda

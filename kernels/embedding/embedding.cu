@@ -3,17 +3,18 @@
 //   forward   y[n] <- table[ids[n]]                        y [rows, F], table [V, F], ids [rows]
 //   backward  dtable[v] += sum of dy[n] over ids[n] = v    in a fixed order, without atomics
 //
-// Rows beyond the batch's tokens and ids outside [0, V) give zeros and no gradient; the latter raise BadValue::kTokenId.
-// padding_idx gives no gradient.
-// Forward moves 2 rows F e bytes (e bytes an element), bound by memory; threads share a row as in kernels/core/rows.h.
-// Backward sorts the pairs (id, n), rows without a gradient last (key V); positions of the sorted order are cut into
-// chunks of kChunk, and each run of equal ids into pieces at the chunks' borders, so that a frequent id has many threads:
-//   sum_pieces     one piece a group of threads: rows added in the order of n. A run that is one piece goes to dtable;
-//                  else the sum goes to partial[chunk][0] (the piece begins with its chunk) or [1] (it ends there).
-//   join_pieces    the group of the run's first chunk adds the partial sums in order, then to dtable.
-// Bytes: rows F e of dy, 2 F e for each id that occurs, 32 a pair for each digit of the sort; workspace as carved below.
-// No shared memory, nothing to synchronise. Sums in f32 (f64 for F64), rounded once when stored: bitwise from run to run.
-// Mirrored by host/embedding.h.
+// Rows beyond the batch's tokens and ids outside [0, V) give zeros and no gradient; the latter raise
+// BadValue::kTokenId. padding_idx gives no gradient. Forward moves 2 rows F e bytes (e bytes an element), bound by
+// memory; threads share a row as in kernels/core/rows.h. Backward sorts the pairs (id, n), rows without a gradient last
+// (key V); positions of the sorted order are cut into chunks of kChunk, and each run of equal ids into pieces at the
+// chunks' borders, so that a frequent id has many threads:
+//   sum_pieces     rows of a piece added in the order of n. A run that is one piece goes to dtable; else the sum goes
+//                  to partial[chunk][0] (the piece begins with its chunk) or [1] (it ends there).
+//   join_pieces    the run's partial sums added in order, then to dtable, by the threads of its first chunk.
+// In both a group of up to 32 threads takes one slab of a row, a feature a thread, so that long rows spread as well.
+// Bytes: rows F e of dy, 2 F e for each id that occurs, 32 a pair for each digit of the sort; workspace as carved
+// below. No shared memory, nothing to synchronise. Sums in f32 (f64 for F64), rounded once when stored: bitwise from
+// run to run. Mirrored by host/embedding.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/embedding/embedding.h"
 
@@ -72,32 +73,39 @@ struct SortedRows {
   const int64_t* order;  // [rows] the pairs' rows
   C* partial;            // [chunks, 2, F]
 
+  VARLSTM_DEVICE int64_t slabs() const { return (features + blockDim.x - 1) / blockDim.x; }
+  // The thread's feature in this slab of a row; at or beyond `features`: none.
+  VARLSTM_DEVICE int64_t feature(int64_t slab) const { return slab * blockDim.x + threadIdx.x; }
   VARLSTM_DEVICE bool starts_run(int64_t k) const { return k == 0 || keys[k] != keys[k - 1]; }
   VARLSTM_DEVICE bool ends_run(int64_t k) const { return k == rows || keys[k] != keys[k - 1]; }
 };
+
+// dtable <- dtable + sum, rounded once.
+template <class T>
+VARLSTM_DEVICE void add_to(T* target, ComputeType<T> sum) {
+  *target = store_scalar<T>(load_scalar(*target) + sum);
+}
 
 template <class T>
 VARLSTM_KERNEL void sum_pieces_kernel(SortedRows<ComputeType<T>> sorted, const T* dy, T* dtable) {
   using C = ComputeType<T>;
   const RowThread thread = row_thread();
-  for (int64_t begin = thread.row; begin < sorted.rows; begin += thread.row_step) {
+  const int64_t slabs = sorted.slabs();
+  for (int64_t group = thread.row; group < sorted.rows * slabs; group += thread.row_step) {
+    const int64_t begin = group / slabs;
+    const int64_t f = sorted.feature(group % slabs);
     const uint64_t key = sorted.keys[begin];
     const bool first = sorted.starts_run(begin);
-    if (key == static_cast<uint64_t>(sorted.vocab) || (!first && begin % kChunk != 0)) continue;
-    const int64_t chunk = begin / kChunk;
+    if (f >= sorted.features || key == static_cast<uint64_t>(sorted.vocab)) continue;
+    if (!first && begin % kChunk != 0) continue;
     int64_t end = begin + 1;
     while (end < sorted.rows && end % kChunk != 0 && sorted.keys[end] == key) ++end;
-    const bool whole = first && sorted.ends_run(end);
-    C* partial = sorted.partial + (chunk * 2 + (begin % kChunk == 0 ? 0 : 1)) * sorted.features;
-    for (int64_t f = thread.first_word; f < sorted.features; f += thread.word_step) {
-      C sum = 0;
-      for (int64_t k = begin; k < end; ++k) sum += load_scalar(dy[sorted.order[k] * sorted.features + f]);
-      T* target = dtable + static_cast<int64_t>(key) * sorted.features + f;
-      if (whole) {
-        *target = store_scalar<T>(load_scalar(*target) + sum);
-      } else {
-        partial[f] = sum;
-      }
+    C sum = 0;
+    for (int64_t k = begin; k < end; ++k) sum += load_scalar(dy[sorted.order[k] * sorted.features + f]);
+    if (first && sorted.ends_run(end)) {
+      add_to(dtable + static_cast<int64_t>(key) * sorted.features + f, sum);
+    } else {
+      sorted.partial[(begin / kChunk * 2 + (begin % kChunk == 0 ? 0 : 1)) * sorted.features + f] = sum;
     }
   }
 }
@@ -107,21 +115,25 @@ template <class T>
 VARLSTM_KERNEL void join_pieces_kernel(SortedRows<ComputeType<T>> sorted, T* dtable) {
   using C = ComputeType<T>;
   const RowThread thread = row_thread();
-  const int64_t chunks = (sorted.rows + kChunk - 1) / kChunk;
-  for (int64_t chunk = thread.row; chunk + 1 < chunks; chunk += thread.row_step) {
+  const int64_t slabs = sorted.slabs();
+  const int64_t borders = (sorted.rows - 1) / kChunk;
+  for (int64_t group = thread.row; group < borders * slabs; group += thread.row_step) {
+    const int64_t chunk = group / slabs;
+    const int64_t f = sorted.feature(group % slabs);
     const int64_t border = (chunk + 1) * kChunk;
     const uint64_t key = sorted.keys[border - 1];
-    if (key == static_cast<uint64_t>(sorted.vocab) || sorted.keys[border] != key) continue;
+    if (f >= sorted.features || key == static_cast<uint64_t>(sorted.vocab) || sorted.keys[border] != key) continue;
     int64_t begin = border - 1;
     while (begin > chunk * kChunk && sorted.keys[begin - 1] == key) --begin;
     if (!sorted.starts_run(begin)) continue;  // an earlier chunk's
-    for (int64_t f = thread.first_word; f < sorted.features; f += thread.word_step) {
-      C sum = sorted.partial[(chunk * 2 + (begin % kChunk == 0 ? 0 : 1)) * sorted.features + f];
-      for (int64_t next = chunk + 1; next < chunks && sorted.keys[next * kChunk] == key; ++next)
-        sum += sorted.partial[next * 2 * sorted.features + f];
-      T* target = dtable + static_cast<int64_t>(key) * sorted.features + f;
-      *target = store_scalar<T>(load_scalar(*target) + sum);
-    }
+    const int64_t end =
+        count_not_above(reinterpret_cast<const int64_t*>(sorted.keys), sorted.rows, static_cast<int64_t>(key));
+    const int64_t last = (end - 1) / kChunk;
+    const C* partial = sorted.partial + f;
+    C sum = partial[(chunk * 2 + (begin % kChunk == 0 ? 0 : 1)) * sorted.features];
+#pragma unroll 8
+    for (int64_t next = chunk + 1; next <= last; ++next) sum += partial[next * 2 * sorted.features];
+    add_to(dtable + static_cast<int64_t>(key) * sorted.features + f, sum);
   }
 }
 
@@ -147,8 +159,8 @@ int64_t carve(void* base, DType dtype, int64_t rows, int64_t features, int64_t s
   workspace->sorted_keys = carver.take<uint64_t>(rows);
   workspace->identity = carver.take<int64_t>(rows);
   workspace->order = carver.take<int64_t>(rows);
-  workspace->partial =
-      dtype == DType::kF64 ? static_cast<void*>(carver.take<double>(sums)) : static_cast<void*>(carver.take<float>(sums));
+  workspace->partial = dtype == DType::kF64 ? static_cast<void*>(carver.take<double>(sums))
+                                            : static_cast<void*>(carver.take<float>(sums));
   workspace->sort = carver.take<unsigned char>(sort_bytes);
   workspace->sort_bytes = sort_bytes;
   return carver.bytes();
@@ -202,13 +214,16 @@ int32_t embedding_backward(Stream stream, const EmbeddingArgs& args, int64_t pad
   return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     using C = ComputeType<T>;
-    const SortedRows<C> sorted{args.rows,       args.vocab, args.features, workspace.sorted_keys,
+    const SortedRows<C> sorted{args.rows,       args.vocab,
+                               args.features,   workspace.sorted_keys,
                                workspace.order, static_cast<C*>(workspace.partial)};
-    VARLSTM_CUDA_TRY(launch(stream, "sum_pieces", row_shape(stream, args.rows, args.features), sum_pieces_kernel<T>,
+    const unsigned threads = threads_per_row(args.features);
+    const int64_t slabs = (args.features + threads - 1) / threads;
+    VARLSTM_CUDA_TRY(launch(stream, "sum_pieces", row_shape(stream, args.rows * slabs, threads), sum_pieces_kernel<T>,
                             sorted, static_cast<const T*>(dy), static_cast<T*>(dtable)));
-    if (chunks_of(args.rows) == 1) return VARLSTM_OK + 0;
-    return launch(stream, "join_pieces", row_shape(stream, chunks_of(args.rows), args.features), join_pieces_kernel<T>,
-                  sorted, static_cast<T*>(dtable));
+    const int64_t borders = chunks_of(args.rows) - 1;
+    return launch(stream, "join_pieces", row_shape(stream, borders * slabs, threads), join_pieces_kernel<T>, sorted,
+                  static_cast<T*>(dtable));
   });
 }
 
