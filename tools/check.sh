@@ -53,6 +53,7 @@ check_includes() {
     room=${room%/}
     case $room in
       kernels/core | kernels/arch) more="|kernels/simt" ;;
+      kernels/batch_plan | kernels/embedding) more="|kernels/sort" ;;
       *) more="" ;;
     esac
     only "($room|kernels/core|kernels/arch$more)/$header|capi/include/varlstm\.h" $(sources "$room") |

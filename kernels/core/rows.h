@@ -9,8 +9,8 @@
 
 namespace varlstm::cuda {
 
-// Which row a thread works on, and which of the row's words: first_word, first_word + word_step, ... Rows are taken in a
-// grid-stride loop: row, row + row_step, ...
+// Which row a thread works on, and which of the row's words: first_word, first_word + word_step, ... Rows are taken in
+// a grid-stride loop: row, row + row_step, ...
 struct RowThread {
   int64_t row, row_step, first_word, word_step;
 };

@@ -3,10 +3,10 @@
 //   pack    packed row step_offsets[t] + j <- source row of (b = sorted_indices[j], t)
 //   unpack  the other way round; padding <- pad_value
 //
-// Source rows: batch first b * padded_len + t, time major t * B + b, ragged cu_seqlens[b] + t. src and dst do not overlap.
-// Padding is never read. unpack with pad_value 0 is the adjoint of pack, and pack that of unpack.
-// Bytes moved: 2 N F e (e bytes an element) and about 40 bytes of indices a row; unpack also writes the padding. Bound by
-// memory bandwidth. A row is moved by min(32, words) neighbouring threads in words of 16 bytes where its size and both
+// Source rows: batch first b * padded_len + t, time major t * B + b, ragged cu_seqlens[b] + t. src and dst do not
+// overlap. Padding is never read. unpack with pad_value 0 is the adjoint of pack, and pack that of unpack. Bytes moved:
+// 2 N F e (e bytes an element) and about 40 bytes of indices a row; unpack also writes the padding. Bound by memory
+// bandwidth. A row is moved by min(32, words) neighbouring threads in words of 16 bytes where its size and both
 // pointers allow, of 8, 4 or 2 otherwise; 256 threads a block, no shared memory, nothing to synchronise.
 // Nothing is computed: bitwise. Mirrored by host/pack.h.
 // SPDX-License-Identifier: Apache-2.0
@@ -138,8 +138,8 @@ int32_t unpack(Stream stream, const PackArgs& args, double pad_value, const void
     Word* to = static_cast<Word*>(dst);
     if (ragged) return launch(stream, "unpack_ragged", shape, unpack_ragged_kernel<Word>, plan, rows, words, from, to);
     return launch(stream, "unpack_padded", shape, unpack_padded_kernel<Word>, plan, args.layout == Layout::kBatchFirst,
-                  args.padded_len, words, repeated<Word>(element_bits(args.dtype, pad_value), element_bytes(args.dtype)),
-                  from, to);
+                  args.padded_len, words,
+                  repeated<Word>(element_bits(args.dtype, pad_value), element_bytes(args.dtype)), from, to);
   });
 }
 

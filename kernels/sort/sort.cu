@@ -1,8 +1,8 @@
 // The sort behind batch planning and the embedding's gradient.
 //
-// On a GPU: cub::DeviceRadixSort, stable by construction, over the bits that key_limit has; about 16 bytes a pair read and
-// written for each digit of 8 bits. In the emulated build CUB's own kernels are not executed: std::stable_sort stands for
-// them.
+// On a GPU: cub::DeviceRadixSort, stable by construction, over the bits that key_limit has; about 16 bytes a pair read
+// and written for each digit of 8 bits. In the emulated build CUB's own kernels are not executed: std::stable_sort
+// stands for them.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/sort/sort.h"
 
@@ -32,9 +32,9 @@ int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t, const uint64_t*
                                                [=] {
                                                  std::vector<int64_t> order(static_cast<size_t>(count));
                                                  std::iota(order.begin(), order.end(), int64_t{0});
-                                                 std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-                                                   return keys[a] < keys[b];
-                                                 });
+                                                 std::stable_sort(
+                                                     order.begin(), order.end(),
+                                                     [&](int64_t a, int64_t b) { return keys[a] < keys[b]; });
                                                  for (int64_t k = 0; k < count; ++k) {
                                                    keys_out[k] = keys[order[static_cast<size_t>(k)]];
                                                    values_out[k] = values[order[static_cast<size_t>(k)]];

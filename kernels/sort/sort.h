@@ -9,8 +9,8 @@ namespace varlstm::cuda {
 // *bytes <- workspace of stable_sort_pairs for up to `count` pairs (aligned to 256 bytes).
 int32_t sort_workspace(int64_t count, int64_t* bytes);
 
-// keys_out, values_out [count] <- keys, values in the order of the keys, smallest first; pairs with equal keys keep their
-// order. Keys lie in [0, key_limit]. Input and output do not overlap.
+// keys_out, values_out [count] <- keys, values in the order of the keys, smallest first; pairs with equal keys keep
+// their order. Keys lie in [0, key_limit]. Input and output do not overlap.
 int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t key_limit, const uint64_t* keys, uint64_t* keys_out,
                           const int64_t* values, int64_t* values_out, void* workspace, int64_t workspace_bytes);
 
