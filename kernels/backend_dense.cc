@@ -28,8 +28,7 @@ int32_t nll_forward_call(BackendState* state, const LossArgs& args, const void* 
   return nll_forward(make_stream(state, stream), args, log_probs, out, weight_sum);
 }
 
-int32_t nll_backward_call(BackendState* state, const LossArgs& args, const void* dout, void* dlog_probs,
-                          void* stream) {
+int32_t nll_backward_call(BackendState* state, const LossArgs& args, const void* dout, void* dlog_probs, void* stream) {
   return nll_backward(make_stream(state, stream), args, dout, dlog_probs);
 }
 

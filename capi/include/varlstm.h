@@ -196,7 +196,9 @@ VARLSTM_API int32_t varlstm_ctx_get_i64(const varlstm_ctx* ctx, int32_t key, int
 enum varlstm_device_status_bit {
   VARLSTM_DEVICE_STATUS_LENGTH = 1,   /* a length in the back end's memory below 0 or beyond a bound: clamped */
   VARLSTM_DEVICE_STATUS_TOKEN_ID = 2, /* an id outside [0, V): a row of zeros, no gradient */
-  VARLSTM_DEVICE_STATUS_LABEL = 4     /* a target outside [0, C) and not ignored: loss and gradient 0, not counted */
+  VARLSTM_DEVICE_STATUS_LABEL = 4,    /* a target outside [0, C) and not ignored: loss and gradient 0, not counted */
+  VARLSTM_DEVICE_STATUS_RESERVE = 8   /* CUDA: a reserve that no forward of this shape wrote; the gradients of that
+                                         backward mean nothing */
 };
 
 /* Waits for `stream`, then reads the status word: `bits` is 0 or a sum of varlstm_device_status_bit; `first_index` the
@@ -397,7 +399,8 @@ VARLSTM_API int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_ba
  *   dx            [N, I], or NULL if not wanted
  *   dh0, dc0      [L*D, B, H], or NULL if not wanted
  *   dparams       the flat buffer, added to; or NULL if not wanted
- * A reserve that no forward of this shape wrote is INVALID_ARGUMENT (on CUDA: seen on the device). */
+ * A reserve that no forward of this shape and these lengths wrote is INVALID_ARGUMENT on the host. On CUDA only the
+ * device sees it, and raises VARLSTM_DEVICE_STATUS_RESERVE. */
 VARLSTM_API int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params,
                                          const void* x, const void* h0, const void* c0, const void* y, const void* dy,
                                          const void* dh_n, const void* dc_n, void* dx, void* dh0, void* dc0,

@@ -20,8 +20,8 @@ inline const char* row_policy_name(RowPolicy policy) {
   return policy == RowPolicy::kLanes8 ? "lanes8" : policy == RowPolicy::kWarp ? "warp" : "block";
 }
 
-// Not measured on a GPU. A row of up to 16 classes would leave most of a warp idle; one of more than 2,048 has enough for
-// each thread of a block. Every policy is legal for every C.
+// Not measured on a GPU. A row of up to 16 classes would leave most of a warp idle; one of more than 2,048 has enough
+// for each thread of a block. Every policy is legal for every C.
 inline RowPolicy select_row_policy(int64_t classes) {
   return classes <= 16 ? RowPolicy::kLanes8 : classes <= 2048 ? RowPolicy::kWarp : RowPolicy::kBlock;
 }
@@ -35,8 +35,8 @@ inline RowPolicy row_policy(int64_t classes) {
   return select_row_policy(classes);
 }
 
-// The group of kThreads threads (a power of two up to a warp, or the block) that a thread belongs to. Every thread of the
-// block goes through the same number of rows and calls sum and max the same number of times.
+// The group of kThreads threads (a power of two up to a warp, or the block) that a thread belongs to. Every thread of
+// the block goes through the same number of rows and calls sum and max the same number of times.
 template <int kThreads>
 struct RowGroup {
   static_assert(kThreads <= 32 || kThreads == static_cast<int>(kRowBlock), "lanes of a warp, or the block");

@@ -1,7 +1,7 @@
 // out [n] += column sums of x [m, n]: the gradient of a bias.
 //
-// A block owns kColumns columns; its kLanes rows of threads take rows lane, lane + kLanes, ... and add them in that order in
-// double; thread row 0 adds the lanes' sums in order. The order depends on m alone: bitwise from run to run.
+// A block owns kColumns columns; its kLanes rows of threads take rows lane, lane + kLanes, ... and add them in that
+// order in double; thread row 0 adds the lanes' sums in order. The order depends on m alone: bitwise from run to run.
 // Bytes moved: m n e, bound by memory for n of some thousands; few blocks for small n.
 // Shared memory: kLanes x kColumns doubles. S1: after it every lane's sum lies there.
 // Mirrored by host/linear.h.
@@ -24,7 +24,8 @@ VARLSTM_KERNEL void __launch_bounds__(kColumns* kLanes)
   const int64_t counted = rows == nullptr || *rows > m ? m : *rows;
   double sum = 0;
   if (column < n) {
-    for (int64_t row = threadIdx.y; row < counted; row += kLanes) sum += static_cast<double>(load_scalar(x[row * ldx + column]));
+    for (int64_t row = threadIdx.y; row < counted; row += kLanes)
+      sum += static_cast<double>(load_scalar(x[row * ldx + column]));
   }
   lane_sums[threadIdx.y * kColumns + threadIdx.x] = sum;
   simt::block_sync();  // S1

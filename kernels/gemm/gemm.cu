@@ -1,13 +1,12 @@
 // C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias + bias2) (+ C), tile by tile through shared memory.
 //
 // Operands F32, F64, BF16 or F16; the chain of sum = fma(a, b, sum) over k = 0, 1, ... runs in f32 (f64 for F64); C is
-// stored once, rounded to its own dtype: ((sum + bias) + bias2) + C. Elements beyond an edge are zeros in the tile, which
-// leave a chain's bits as they are. C does not overlap A or B.
-// Bytes from memory: about (m k (n / columns) + k n (m / rows)) e; 2 m n k operations: bound by arithmetic once the tile is
-// full (a wide tile does 32 fused multiply-adds for each element it loads).
-// Block: one tile of C, in a grid of all tiles; shared memory: A as [depth][rows + 1], B as [depth][columns + 1] (the odd
-// pitch keeps a transposing store off one bank). Each thread owns kThreadRows x kThreadColumns sums, kept in registers, at
-// rows r, r + kRows / kThreadRows, ... of the tile.
+// stored once, rounded to its own dtype: ((sum + bias) + bias2) + C. Elements beyond an edge are zeros in the tile,
+// which leave a chain's bits as they are. C does not overlap A or B. Bytes from memory: about (m k (n / columns) + k n
+// (m / rows)) e; 2 m n k operations: bound by arithmetic once the tile is full (a wide tile does 32 fused multiply-adds
+// for each element it loads). Block: one tile of C, in a grid of all tiles; shared memory: A as [depth][rows + 1], B as
+// [depth][columns + 1] (the odd pitch keeps a transposing store off one bank). Each thread owns kThreadRows x
+// kThreadColumns sums, kept in registers, at rows r, r + kRows / kThreadRows, ... of the tile.
 //   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
 // Mirrored by host/gemm.h and host/row_product.h.
 // SPDX-License-Identifier: Apache-2.0
@@ -37,8 +36,8 @@ struct GemmOperands {
   const int64_t* rows;
 };
 
-// shared[kk][line] <- element (line, kk) of a matrix whose lines are rows of op(A) or columns of op(B); `along_k`: k is the
-// dimension that lies contiguously. Zeros outside lines x k.
+// shared[kk][line] <- element (line, kk) of a matrix whose lines are rows of op(A) or columns of op(B); `along_k`: k is
+// the dimension that lies contiguously. Zeros outside lines x k.
 template <int Lines, int Depth, int Threads, class C, class T>
 VARLSTM_DEVICE void load_tile(const T* matrix, int64_t ld, bool along_k, int64_t line0, int64_t lines, int64_t k0,
                               int64_t k, C* shared) {
@@ -81,8 +80,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) gemm_kernel(GemmOperands<T
     simt::block_sync();  // S1
     for (int kk = 0; kk < Tile::kDepth; ++kk) {
       C a[Tile::kThreadRows], b[Tile::kThreadColumns];
-      for (int i = 0; i < Tile::kThreadRows; ++i)
-        a[i] = a_tile[kk * (Tile::kRows + 1) + thread_row + i * kRowStep];
+      for (int i = 0; i < Tile::kThreadRows; ++i) a[i] = a_tile[kk * (Tile::kRows + 1) + thread_row + i * kRowStep];
       for (int j = 0; j < Tile::kThreadColumns; ++j)
         b[j] = b_tile[kk * (Tile::kColumns + 1) + thread_column + j * kColumnStep];
       for (int i = 0; i < Tile::kThreadRows; ++i)
@@ -109,8 +107,7 @@ namespace {
 
 template <class Tile, class T, class TC>
 int32_t launch_gemm(Stream stream, const GemmOperands<T, TC>& p) {
-  const int64_t tiles =
-      ((p.m + Tile::kRows - 1) / Tile::kRows) * ((p.n + Tile::kColumns - 1) / Tile::kColumns);
+  const int64_t tiles = ((p.m + Tile::kRows - 1) / Tile::kRows) * ((p.n + Tile::kColumns - 1) / Tile::kColumns);
   if (tiles > INT32_MAX)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "a product of %lld x %lld is too large for one launch",
                 static_cast<long long>(p.m), static_cast<long long>(p.n));

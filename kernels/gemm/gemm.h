@@ -1,6 +1,6 @@
 // Matrix products of the CUDA back end. Row-major; C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias) (+ C).
-// Each element of C is one chain of fused multiply-adds in the order of k from 0, so it depends on nothing but its row of
-// op(A) and its column of op(B), whatever m and n are and whichever policy of gemm_tuning.h runs.
+// Each element of C is one chain of fused multiply-adds in the order of k from 0, so it depends on nothing but its row
+// of op(A) and its column of op(B), whatever m and n are and whichever policy of gemm_tuning.h runs.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -4,11 +4,11 @@
 //   term(n)       = -(1 - s) w[t] (x[t] - log S) - s / C * (sum_c w[c] x[c] - log S * sum_c w[c])
 //   dlogits[n, c] = scale * (A * exp(x[c]) / S - a[c]),  a[c] = (1 - s) w[t] [c == t] + s / C * w[c],  A = sum_c a[c]
 // with scale 1, or 1 / W for the mean. Rows that are not kept are not read: term and gradient are exactly 0.
-// dlogits may be the logits: a thread writes only what it alone has read, and the target's logit comes by a sum over the
-// group. Pass 1 over the row: maximum, S, target's logit; pass 2: the gradient. Bytes from memory: rows C e read, and rows
-// C e written where dlogits is wanted, while the rows at work fit the caches (see log_softmax.cu). Bound by memory.
-// A group of threads has a row (core/row_group.h); shared memory for a block's reductions alone, with their barriers.
-// Rows in f32 (f64 for F64), the sum over rows in double: loss_terms.cu. Mirrored by host/masked_loss.h.
+// dlogits may be the logits: a thread writes only what it alone has read, and the target's logit comes by a sum over
+// the group. Pass 1 over the row: maximum, S, target's logit; pass 2: the gradient. Bytes from memory: rows C e read,
+// and rows C e written where dlogits is wanted, while the rows at work fit the caches (see log_softmax.cu). Bound by
+// memory. A group of threads has a row (core/row_group.h); shared memory for a block's reductions alone, with their
+// barriers. Rows in f32 (f64 for F64), the sum over rows in double: loss_terms.cu. Mirrored by host/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 

@@ -1,4 +1,5 @@
-// What nll and cross-entropy share on the device: which rows are kept, the sum of their weights, the sum of their terms.
+// What nll and cross-entropy share on the device: which rows are kept, the sum of their weights, the sum of their
+// terms.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

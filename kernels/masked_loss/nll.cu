@@ -4,9 +4,9 @@
 //   term(n)  = -sum_c a[c] * p[n, c],  a[c] = (1 - s) * w[t] * [c == t] + s / C * w[c]
 //   forward  terms <- term(n) of the kept rows, 0 for the others, whatever they hold; then their sum or mean
 //   backward dlog_probs[n, c] <- -a[c] * dout / (W for the mean), 0 for rows that are not kept
-// Forward reads one element a row (with smoothing the whole row) and its target; backward writes rows C e bytes: bound by
-// memory. A group of threads has a row (core/row_group.h). Terms in f32 (f64 for F64), their sum in double: loss_terms.cu.
-// Nothing is shared but a block's reductions. Mirrored by host/masked_loss.h.
+// Forward reads one element a row (with smoothing the whole row) and its target; backward writes rows C e bytes: bound
+// by memory. A group of threads has a row (core/row_group.h). Terms in f32 (f64 for F64), their sum in double:
+// loss_terms.cu. Nothing is shared but a block's reductions. Mirrored by host/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/row_group.h"
 #include "kernels/core/scalar.h"

@@ -3,10 +3,10 @@
 //   norm   sqrt(sum of grads^2) in double
 //   clip   grads *= min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_
 //
-// A block of kBlock threads squares and sums one chunk of kChunk elements: thread i takes i, i + kBlock, ...; one block then
-// sums the chunks' sums likewise. The order depends on count alone: bitwise. Barriers: core/reduce.h.
-// Bytes moved: count e for the norm, 2 count e more where it clips: bound by memory. A ratio that is NaN clips to NaN.
-// Mirrored by host/optimizer.h.
+// A block of kBlock threads squares and sums one chunk of kChunk elements: thread i takes i, i + kBlock, ...; one block
+// then sums the chunks' sums likewise. The order depends on count alone: bitwise. Barriers: core/reduce.h. Bytes moved:
+// count e for the norm, 2 count e more where it clips: bound by memory. A ratio that is NaN clips to NaN. Mirrored by
+// host/optimizer.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 
@@ -33,7 +33,8 @@ VARLSTM_KERNEL void __launch_bounds__(kNormBlock) square_chunk_kernel(int64_t co
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
-VARLSTM_KERNEL void __launch_bounds__(kNormBlock) total_norm_kernel(int64_t chunks, const double* partial, double* norm) {
+VARLSTM_KERNEL void __launch_bounds__(kNormBlock)
+    total_norm_kernel(int64_t chunks, const double* partial, double* norm) {
   double sum = 0;
   for (int64_t k = threadIdx.x; k < chunks; k += kNormBlock) sum += partial[k];
   sum = block_sum(sum, simt::shared_memory<double>());

@@ -10,14 +10,14 @@ namespace varlstm::cuda {
 // Forward of one direction.
 template <class T, class C>
 struct DirectionForward {
-  const T* w_hh;    // [4H, H]
-  const T* h0;      // [B, H] in the caller's order, or null
-  const T* c0;      // likewise
-  C* gates;         // [N, 4, H] in: pre-activations of the input; out: activations where they are saved
-  C* c;             // [N, H] by row where c_by_row, else [B, H] by rank
-  T* y;             // [N, ldy]: this direction's columns
-  T* h_n;           // [B, H] in the caller's order, or null
-  T* c_n;           // likewise
+  const T* w_hh;  // [4H, H]
+  const T* h0;    // [B, H] in the caller's order, or null
+  const T* c0;    // likewise
+  C* gates;       // [N, 4, H] in: pre-activations of the input; out: activations where they are saved
+  C* c;           // [N, H] by row where c_by_row, else [B, H] by rank
+  T* y;           // [N, ldy]: this direction's columns
+  T* h_n;         // [B, H] in the caller's order, or null
+  T* c_n;         // likewise
 };
 
 template <class T, class C>
@@ -71,7 +71,7 @@ int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t
 
 int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
                              ReserveHeader* header);
-// Raises BadValue::kReserve where no forward of that shape and number of tokens wrote the header.
+// Raises BadValue::kReserve where no forward of that shape and those lengths wrote the header.
 int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header);
 
 }  // namespace varlstm::cuda

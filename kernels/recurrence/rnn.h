@@ -8,12 +8,12 @@ namespace varlstm::cuda {
 
 int32_t rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes);
 
-// Launches, for each layer: D products of all tokens, T + 1 of the recurrence (max_len + 1 where only the device knows T),
-// and with dropout one more; MODE_SAVE one more in all.
+// Launches, for each layer: D products of all tokens, T + 1 of the recurrence (max_len + 1 where only the device knows
+// T), and with dropout one more; MODE_SAVE one more in all.
 int32_t rnn_forward(Stream stream, const RnnForwardArgs& args);
 
-// Launches, for each layer: T + 1 of the recurrence, D products for dx, and for dparams of each direction two products, a
-// gather and a column sum.
+// Launches, for each layer: T + 1 of the recurrence, D products for dx, and for dparams of each direction two products,
+// a gather and a column sum.
 int32_t rnn_backward(Stream stream, const RnnBackwardArgs& args);
 
 }  // namespace varlstm::cuda

@@ -1,5 +1,5 @@
-// Backward of the recurrent network: per layer the recurrence in reverse, then dx, dW_ih and dW_hh as large products over
-// all tokens. Mirrored by host/rnn_backward.h.
+// Backward of the recurrent network: per layer the recurrence in reverse, then dx, dW_ih and dW_hh as large products
+// over all tokens. Mirrored by host/rnn_backward.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/status.h"
@@ -44,7 +44,8 @@ class Backward {
   int64_t width() const { return shape_.directions * shape_.hidden; }
   const int64_t* tokens() const { return plan_.step_offsets + plan_.bounds.max_len; }
 
-  // out <- in with forward's mask behind `layer`; a copy where forward ran without dropout; nothing where the rnn has none.
+  // out <- in with forward's mask behind `layer`; a copy where forward ran without dropout; nothing where the rnn has
+  // none.
   int32_t drop(int64_t layer, const T* in, T* out) {
     if (!(shape_.dropout > 0)) return VARLSTM_OK;
     return dropout_by_stored_seed(stream_, shape_.dtype, rows_.tokens * width(), shape_.dropout,
@@ -105,9 +106,9 @@ class Backward {
   int32_t input_gradient(int64_t layer, T* dinput) {
     const int64_t in = layer_input(shape_, layer);
     if (plan_.tokens < 0 && rows_.tokens > 0) {
-      VARLSTM_CUDA_TRY(check_runtime(cudaMemsetAsync(dinput, 0, static_cast<size_t>(rows_.tokens * in) * sizeof(T),
-                                                     stream_.handle),
-                                     "cudaMemsetAsync"));
+      VARLSTM_CUDA_TRY(
+          check_runtime(cudaMemsetAsync(dinput, 0, static_cast<size_t>(rows_.tokens * in) * sizeof(T), stream_.handle),
+                        "cudaMemsetAsync"));
     }
     for (int64_t d = 0; d < shape_.directions; ++d) {
       GemmArgs product{};

@@ -29,8 +29,8 @@ class Forward {
 
   int32_t run() {
     if (args_.save) {
-      VARLSTM_CUDA_TRY(write_reserve_header(stream_, plan_, reserve_hash(shape_, plan_.batch), args_.dropout_seed,
-                                            reserve_.header));
+      VARLSTM_CUDA_TRY(
+          write_reserve_header(stream_, plan_, reserve_hash(shape_, plan_.batch), args_.dropout_seed, reserve_.header));
     }
     const T* input = static_cast<const T*>(args_.x);
     for (int64_t layer = 0; layer < shape_.layers; ++layer) {
@@ -54,9 +54,9 @@ class Forward {
   int32_t run_layer(int64_t layer, const T* input, T* output) {
     // Rows from N on stay zeros.
     if (plan_.tokens < 0 && rows_.tokens > 0) {
-      VARLSTM_CUDA_TRY(check_runtime(cudaMemsetAsync(output, 0, static_cast<size_t>(rows_.tokens * width()) * sizeof(T),
-                                                     stream_.handle),
-                                     "cudaMemsetAsync"));
+      VARLSTM_CUDA_TRY(check_runtime(
+          cudaMemsetAsync(output, 0, static_cast<size_t>(rows_.tokens * width()) * sizeof(T), stream_.handle),
+          "cudaMemsetAsync"));
     }
     LayerForward<T, C> recurrence{};
     recurrence.plan = plan_;

@@ -1,5 +1,5 @@
-// Where everything of an LSTM lies on the device: parameters of a layer in the flat buffer, the reserve that forward leaves
-// for backward, and the workspaces. T: the dtype; C: the type it is computed in.
+// Where everything of an LSTM lies on the device: parameters of a layer in the flat buffer, the reserve that forward
+// leaves for backward, and the workspaces. T: the dtype; C: the type it is computed in.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -52,7 +52,7 @@ inline RnnRows rows_of(const BatchPlan& plan) {
 struct ReserveHeader {
   uint64_t magic;
   uint64_t shape_hash;
-  int64_t tokens;  // N
+  uint64_t lengths_hash;  // of every sequence's length and place
   uint64_t dropout_seed;
 };
 
@@ -67,8 +67,8 @@ inline uint64_t reserve_hash(const RnnShape& shape, int64_t batch) {
   return hash;
 }
 
-// What forward saves: the activations of the gates and the cell state of every token, and the outputs that the next layer
-// reads.
+// What forward saves: the activations of the gates and the cell state of every token, and the outputs that the next
+// layer reads.
 template <class T, class C>
 struct Reserve {
   ReserveHeader* header;

@@ -8,23 +8,39 @@
 
 #include "kernels/core/bad_value.h"
 #include "kernels/core/launch.h"
+#include "kernels/core/reduce.h"
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/recurrence.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
-VARLSTM_KERNEL void write_header_kernel(BatchPlan plan, uint64_t hash, uint64_t seed, ReserveHeader* header) {
-  header->magic = kReserveMagic;
-  header->shape_hash = hash;
-  header->tokens = plan.step_offsets[plan.bounds.max_len];
-  header->dropout_seed = seed;
+constexpr unsigned kHashBlock = 256;
+
+// Sum over the sequences of a mix of place and length (SplitMix64's finisher), in every thread of the one block.
+// Integers: the order of additions does not matter. Barriers: core/reduce.h.
+VARLSTM_DEVICE uint64_t hash_lengths(const BatchPlan& plan) {
+  uint64_t sum = 0;
+  for (int64_t b = threadIdx.x; b < plan.batch; b += kHashBlock) {
+    uint64_t z = static_cast<uint64_t>(b) * 0x9E3779B97F4A7C15ULL + static_cast<uint64_t>(plan.lengths[b]) + 1;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    sum += z ^ (z >> 31);
+  }
+  return block_sum(sum, simt::shared_memory<uint64_t>());
 }
 
-VARLSTM_KERNEL void check_header_kernel(BatchPlan plan, uint64_t hash, const ReserveHeader* header,
-                                        DeviceStatus* status) {
-  const bool own = header->magic == kReserveMagic && header->shape_hash == hash &&
-                   header->tokens == plan.step_offsets[plan.bounds.max_len];
+VARLSTM_KERNEL void __launch_bounds__(kHashBlock)
+    write_header_kernel(BatchPlan plan, uint64_t hash, uint64_t seed, ReserveHeader* header) {
+  const uint64_t lengths_hash = hash_lengths(plan);
+  if (threadIdx.x == 0) *header = {kReserveMagic, hash, lengths_hash, seed};
+}
+
+VARLSTM_KERNEL void __launch_bounds__(kHashBlock)
+    check_header_kernel(BatchPlan plan, uint64_t hash, const ReserveHeader* header, DeviceStatus* status) {
+  const uint64_t lengths_hash = hash_lengths(plan);
+  if (threadIdx.x != 0) return;
+  const bool own = header->magic == kReserveMagic && header->shape_hash == hash && header->lengths_hash == lengths_hash;
   if (!own) flag_bad_value(status, BadValue::kReserve, 0);
 }
 
@@ -49,15 +65,25 @@ VARLSTM_KERNEL void import_kernel(ForeignMatrix matrix, const T* src, T* dst) {
   }
 }
 
+namespace {
+
+LaunchShape hash_shape() {
+  LaunchShape shape;
+  shape.block = dim3(kHashBlock);
+  shape.shared_bytes = kHashBlock / 32 * sizeof(uint64_t);
+  return shape;
+}
+
+}  // namespace
+
 int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
                              ReserveHeader* header) {
-  LaunchShape one;
-  return launch(stream, "write_header", one, write_header_kernel, plan, shape_hash, dropout_seed, header);
+  return launch(stream, "write_header", hash_shape(), write_header_kernel, plan, shape_hash, dropout_seed, header);
 }
 
 int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header) {
-  LaunchShape one;
-  return launch(stream, "check_header", one, check_header_kernel, plan, shape_hash, header, stream.state->status);
+  return launch(stream, "check_header", hash_shape(), check_header_kernel, plan, shape_hash, header,
+                stream.state->status);
 }
 
 namespace {

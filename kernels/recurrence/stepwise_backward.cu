@@ -3,14 +3,14 @@
 //   dh[j, u] = dy[row, u] + sum over k < 4H of dgates[row after, k] * w_hh[k, u]      (dh_n where the sequence ends)
 //   dgates[row], dc: lstm_cell/lstm_cell.h
 //
-// The row after lies in the launch before. A last launch gives dh0 (the same product at each sequence's first row) and dc0.
-// Grid, block and shared memory as in stepwise_forward.cu, the tiles being dgates [kRows][kDepth + 1] and w_hh
+// The row after lies in the launch before. A last launch gives dh0 (the same product at each sequence's first row) and
+// dc0. Grid, block and shared memory as in stepwise_forward.cu, the tiles being dgates [kRows][kDepth + 1] and w_hh
 // [kDepth][kUnits]; a thread owns one sum over 4H and its cell.
 //   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
 //   S3 (launch order): dgates and dc of a step are visible to the next.
 // Bytes of a step: w_hh 4 H H e for each tile of ranks, b_t H (8 C + 6 e) of states and gates.
-// Sums: one chain of fused multiply-adds over k, in f32 (f64 for F64): bitwise, whatever the batch. dgates are rounded to
-// the dtype where they are stored, dc stays in C. Mirrored by host/lstm_recurrence.h.
+// Sums: one chain of fused multiply-adds over k, in f32 (f64 for F64): bitwise, whatever the batch. dgates are rounded
+// to the dtype where they are stored, dc stays in C. Mirrored by host/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
@@ -75,8 +75,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   if (rank0 >= width) return;  // the whole block
   const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
-  if (thread < kRows)
-    tiles.after[thread] = rank0 + thread < width ? row_after(plan, reverse, t, rank0 + thread) : -1;
+  if (thread < kRows) tiles.after[thread] = rank0 + thread < width ? row_after(plan, reverse, t, rank0 + thread) : -1;
   simt::block_sync();  // S0: the rows after are visible
   const C recurrent = recurrent_gradient(tiles, dir.dgates, dir.w_hh, hidden, unit0);
 
@@ -121,8 +120,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(Lay
   if (j >= plan.batch || unit >= hidden) return;
   const int64_t at = plan.sorted_indices[j] * hidden + unit;
   if (dir.dh0 != nullptr) dir.dh0[at] = store_scalar<T>(empty ? load_or_zero(dir.dh_n, at) : recurrent);
-  if (dir.dc0 != nullptr)
-    dir.dc0[at] = store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);
+  if (dir.dc0 != nullptr) dir.dc0[at] = store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);
 }
 
 // h_prev [N, H] <- the state before each token's step: a copy, bound by memory.
@@ -151,9 +149,9 @@ template <class T, class C>
 int32_t recurrence_backward(Stream stream, const LayerBackward<T, C>& layer) {
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape;
-  shape.grid = dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
-                    static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows),
-                    static_cast<unsigned>(layer.directions));
+  shape.grid =
+      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
+           static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
   shape.block = dim3(kStepThreads);
   shape.shared_bytes = sizeof(BackwardTiles<C>);
   for (int64_t step = 0; step < steps; ++step)
@@ -170,8 +168,8 @@ int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t
   return launch(stream, "gather_previous", shape, gather_previous_kernel<T>, layer, direction, steps, h_prev);
 }
 
-#define VARLSTM_INSTANTIATE(T, C)                                                            \
-  template int32_t recurrence_backward(Stream, const LayerBackward<T, C>&);                  \
+#define VARLSTM_INSTANTIATE(T, C)                                           \
+  template int32_t recurrence_backward(Stream, const LayerBackward<T, C>&); \
   template int32_t gather_previous(Stream, const LayerBackward<T, C>&, int64_t direction, T*)
 VARLSTM_INSTANTIATE(float, float);
 VARLSTM_INSTANTIATE(double, double);

@@ -3,17 +3,17 @@
 //   z[j, gate, u] = gates[row, gate, u] + sum_k h[j, k] * w_hh[gate * H + u, k]       (h: the state before the step)
 //   activations, c and y[row, u] = h'[j, u] as in lstm_cell/lstm_cell.h
 //
-// Step s visits t = s forward and t = steps - 1 - s in the backward direction, both in one launch; a step that is wider than
-// the batch there (or that the device knows to lie behind T) has no work. h lies in y, by the row visited before.
-// Grid: tiles of kUnits units x tiles of kRows ranks x directions; block: a thread for each (rank, unit), which owns its four
-// sums and its cell. Shared memory: h as [kRows][kDepth + 1], w_hh as [4 kUnits][kDepth + 1], kDepth of k at a time.
+// Step s visits t = s forward and t = steps - 1 - s in the backward direction, both in one launch; a step that is wider
+// than the batch there (or that the device knows to lie behind T) has no work. h lies in y, by the row visited before.
+// Grid: tiles of kUnits units x tiles of kRows ranks x directions; block: a thread for each (rank, unit), which owns
+// its four sums and its cell. Shared memory: h as [kRows][kDepth + 1], w_hh as [4 kUnits][kDepth + 1], kDepth of k at a
+// time.
 //   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
 //   S3 (launch order): h and c of a step are visible to the next.
-// Bytes of a step, from memory or L2: w_hh 4 H H e for each tile of ranks, and b_t H (4 C in, e + C out). Bound by launch
-// latency for small batches, by L2 beyond.
-// Sums: one chain of fused multiply-adds over k from 0, in f32 (f64 for F64), then the pre-activation: a sequence's bits do
-// not depend on its batch-mates. h is rounded to the dtype where it is stored, c stays in C. In place on gates.
-// Mirrored by host/lstm_recurrence.h.
+// Bytes of a step, from memory or L2: w_hh 4 H H e for each tile of ranks, and b_t H (4 C in, e + C out). Bound by
+// launch latency for small batches, by L2 beyond. Sums: one chain of fused multiply-adds over k from 0, in f32 (f64 for
+// F64), then the pre-activation: a sequence's bits do not depend on its batch-mates. h is rounded to the dtype where it
+// is stored, c stays in C. In place on gates. Mirrored by host/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
@@ -86,8 +86,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int64_t row = plan.step_offsets[t] + j;
   const int64_t before = row_before(plan, reverse, t, j);
   C* gates = dir.gates + row * 4 * hidden + unit;
-  const Gates<C> a = activate(Gates<C>{gates[0] + sums[0], gates[hidden] + sums[1], gates[2 * hidden] + sums[2],
-                                       gates[3 * hidden] + sums[3]});
+  const Gates<C> a = activate(
+      Gates<C>{gates[0] + sums[0], gates[hidden] + sums[1], gates[2 * hidden] + sums[2], gates[3 * hidden] + sums[3]});
   C c = 0;
   if (before >= 0) {
     c = dir.c[(layer.save ? before : j) * hidden + unit];
@@ -134,9 +134,9 @@ template <class T, class C>
 int32_t recurrence_forward(Stream stream, const LayerForward<T, C>& layer) {
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape;
-  shape.grid = dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
-                    static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows),
-                    static_cast<unsigned>(layer.directions));
+  shape.grid =
+      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
+           static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
   shape.block = dim3(kStepThreads);
   shape.shared_bytes = sizeof(ForwardTiles<C>);
   if (layer.plan.batch > INT64_C(65535) * kRows)
@@ -145,9 +145,8 @@ int32_t recurrence_forward(Stream stream, const LayerForward<T, C>& layer) {
   for (int64_t step = 0; step < steps; ++step)
     VARLSTM_CUDA_TRY(launch(stream, "stepwise_forward", shape, stepwise_forward_kernel<T>, layer, step, steps));
   if (layer.direction[0].h_n == nullptr && layer.direction[0].c_n == nullptr) return VARLSTM_OK;
-  return launch(stream, "final_states",
-                elementwise_shape(stream, layer.directions * layer.plan.batch * layer.hidden), final_states_kernel<T>,
-                layer);
+  return launch(stream, "final_states", elementwise_shape(stream, layer.directions * layer.plan.batch * layer.hidden),
+                final_states_kernel<T>, layer);
 }
 
 template int32_t recurrence_forward(Stream, const LayerForward<float, float>&);
