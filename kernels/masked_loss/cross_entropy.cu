@@ -29,6 +29,7 @@ VARLSTM_KERNEL void __launch_bounds__(kRowBlock)
   C* scratch = simt::shared_memory<C>();
   const C scale = view.scale();
   const C all_weight = static_cast<C>(view.totals[LossView<C>::kAllWeight]);
+#pragma unroll 1
   for (int64_t base = Group::first_of_block(); base < view.rows; base += Group::step()) {
     const int64_t row = base + Group::row_in_block();
     const bool kept = row < view.rows && view.is_kept(row);
@@ -38,6 +39,7 @@ VARLSTM_KERNEL void __launch_bounds__(kRowBlock)
 
     SoftmaxSum<C> softmax;
     C target_logit = 0;
+#pragma unroll 1
     for (int64_t c = Group::first_class(); c < count; c += kStep) {
       const C x = load_scalar(in[c]);
       softmax.add(x);
@@ -47,6 +49,7 @@ VARLSTM_KERNEL void __launch_bounds__(kRowBlock)
     target_logit = Group::sum(target_logit, scratch);
     C each = 0;  // sum of w[c] x[c]
     if (view.on_each != 0) {
+#pragma unroll 1
       for (int64_t c = Group::first_class(); c < count; c += kStep)
         each += view.weight(c) * (load_scalar(in[c]) - softmax.largest);
       each = Group::sum(each, scratch);
@@ -65,6 +68,7 @@ VARLSTM_KERNEL void __launch_bounds__(kRowBlock)
     }
     if (dlogits == nullptr || row >= view.rows) continue;
     const C factor = scale * (on_target + view.on_each * all_weight) / softmax.sum;
+#pragma unroll 1
     for (int64_t c = Group::first_class(); c < view.classes; c += kStep) {
       C value = 0;
       if (kept && scale != 0) {

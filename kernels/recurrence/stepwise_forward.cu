@@ -59,6 +59,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int r = thread / kUnits, u = thread % kUnits;
 
   C sums[4] = {};
+#pragma unroll 1
   for (int64_t k0 = 0; k0 < hidden; k0 += kDepth) {
     for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
       const int64_t j = rank0 + at / kDepth, k = k0 + at % kDepth;
@@ -67,6 +68,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
         value = state_before(plan, dir.y, layer.ldy, dir.h0, hidden, row_before(plan, reverse, t, j), j, k);
       tiles.h[at / kDepth][at % kDepth] = value;
     }
+#pragma unroll 1
     for (int at = thread; at < 4 * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
       const int line = at / kDepth;
       const int64_t unit = unit0 + line % kUnits, k = k0 + at % kDepth;
