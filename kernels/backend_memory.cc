@@ -33,18 +33,27 @@ int32_t clear_status(State* state, cudaStream_t stream) {
 }
 
 void close(BackendState* base) {
-  State* state = cuda_state(base);
+  State* state = on_device(base);
   cudaFree(state->status);
   delete state;
+}
+
+// What a context holds from its first call on: nothing is allocated or asked for later.
+int32_t prepare(State* state) {
+  VARLSTM_CUDA_TRY(check_runtime(cudaSetDevice(state->device), "cudaSetDevice"));
+  VARLSTM_CUDA_TRY(
+      check_runtime(cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, state->device),
+                    "cudaDeviceGetAttribute"));
+  VARLSTM_CUDA_TRY(
+      check_runtime(cudaMalloc(reinterpret_cast<void**>(&state->status), sizeof(DeviceStatus)), "cudaMalloc"));
+  return clear_status(state, nullptr);
 }
 
 int32_t open(int32_t device, BackendState** out) {
   State* state = new (std::nothrow) State;
   if (state == nullptr) return VARLSTM_ERROR_OUT_OF_MEMORY;
   state->device = device;
-  int32_t status =
-      check_runtime(cudaMalloc(reinterpret_cast<void**>(&state->status), sizeof(DeviceStatus)), "cudaMalloc");
-  if (status == VARLSTM_OK) status = clear_status(state, nullptr);
+  int32_t status = prepare(state);
   if (status != VARLSTM_OK) {
     close(state);
     return status;
@@ -66,7 +75,7 @@ int32_t get_i64(const BackendState* base, int32_t key, int64_t* value) {
 }
 
 int32_t device_status(BackendState* base, bool reset, int64_t* bits, int64_t* first_index, void* stream) {
-  State* state = cuda_state(base);
+  State* state = on_device(base);
   DeviceStatus seen;
   VARLSTM_CUDA_TRY(
       check_runtime(cudaMemcpyAsync(&seen, state->status, sizeof seen, cudaMemcpyDeviceToHost, stream_of(stream)),
@@ -82,17 +91,20 @@ int32_t device_status(BackendState* base, bool reset, int64_t* bits, int64_t* fi
   return reset ? clear_status(state, stream_of(stream)) : VARLSTM_OK;
 }
 
-int32_t allocate(BackendState*, int64_t bytes, void** ptr) {
+int32_t allocate(BackendState* state, int64_t bytes, void** ptr) {
+  on_device(state);
   *ptr = nullptr;
   if (bytes == 0) return VARLSTM_OK;
   return check_runtime(cudaMalloc(ptr, static_cast<size_t>(bytes)), "cudaMalloc");
 }
 
-int32_t release(BackendState*, void* ptr) {
+int32_t release(BackendState* state, void* ptr) {
+  on_device(state);
   return check_runtime(cudaFree(ptr), "cudaFree");
 }
 
-int32_t copy(BackendState*, void* dst, const void* src, int64_t bytes, int32_t kind, void* stream) {
+int32_t copy(BackendState* state, void* dst, const void* src, int64_t bytes, int32_t kind, void* stream) {
+  on_device(state);
   constexpr cudaMemcpyKind kKinds[] = {cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice};
   VARLSTM_CUDA_TRY(check_runtime(cudaMemcpyAsync(dst, src, static_cast<size_t>(bytes), kKinds[kind], stream_of(stream)),
                                  "cudaMemcpyAsync"));
@@ -100,11 +112,13 @@ int32_t copy(BackendState*, void* dst, const void* src, int64_t bytes, int32_t k
   return check_runtime(cudaStreamSynchronize(stream_of(stream)), "cudaStreamSynchronize");
 }
 
-int32_t zero(BackendState*, void* ptr, int64_t bytes, void* stream) {
+int32_t zero(BackendState* state, void* ptr, int64_t bytes, void* stream) {
+  on_device(state);
   return check_runtime(cudaMemsetAsync(ptr, 0, static_cast<size_t>(bytes), stream_of(stream)), "cudaMemsetAsync");
 }
 
-int32_t sync(BackendState*, void* stream) {
+int32_t sync(BackendState* state, void* stream) {
+  on_device(state);
   return check_runtime(cudaStreamSynchronize(stream_of(stream)), "cudaStreamSynchronize");
 }
 

@@ -16,16 +16,31 @@ namespace {
 thread_local char failure_text[1024];
 thread_local char taken_text[1024];
 
-int32_t status_of(cudaError_t error) {
-  switch (error) {
-    case cudaErrorMemoryAllocation:
-      return VARLSTM_ERROR_OUT_OF_MEMORY;
-    case cudaErrorIllegalAddress:
-    case cudaErrorLaunchFailure:
-      return VARLSTM_ERROR_DEAD_CONTEXT;
+// Errors after which the device answers every call of the process with the same error, by their numbers in
+// driver_types.h: illegal address, timeout, assert, stack, instruction, alignment, address space, program counter,
+// launch failure, ECC.
+bool is_sticky(cudaError_t error) {
+  switch (static_cast<int>(error)) {
+    case 214:
+    case 700:
+    case 702:
+    case 709:
+    case 710:
+    case 714:
+    case 715:
+    case 716:
+    case 717:
+    case 718:
+    case 719:
+      return true;
     default:
-      return VARLSTM_ERROR_BACKEND;
+      return false;
   }
+}
+
+int32_t status_of(cudaError_t error) {
+  if (error == cudaErrorMemoryAllocation) return VARLSTM_ERROR_OUT_OF_MEMORY;
+  return is_sticky(error) ? VARLSTM_ERROR_DEAD_CONTEXT : VARLSTM_ERROR_BACKEND;
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) gemm_kernel(GemmOperands<T
     for (int j = 0; j < Tile::kThreadColumns; ++j) {
       const int64_t row = row0 + thread_row + i * kRowStep, column = column0 + thread_column + j * kColumnStep;
       if (row >= m || column >= p.n) continue;
-      C value = sums[i][j];
+      C value = sums[i][j] + C(0);  // a sum of -0 becomes 0 in a padded tile: so in every tile
       if (p.bias != nullptr) value += load_scalar(p.bias[column]);
       if (p.bias2 != nullptr) value += load_scalar(p.bias2[column]);
       TC* target = p.c + row * p.ldc + column;
