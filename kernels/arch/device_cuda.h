@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/arch/fragments.h"
 #include "kernels/arch/launch_shape.h"
@@ -24,76 +25,190 @@ VARLSTM_DEVICE T* shared_memory() {
   extern __shared__ __align__(128) unsigned char s_[];
   return reinterpret_cast<T*>(s_);
 }
+// Every thread of the block, from one place in the program; none may have ended.
 VARLSTM_DEVICE void block_sync() {
   __syncthreads();
 }
-VARLSTM_DEVICE void warp_sync(unsigned m = 0xffffffffu) {
-  __syncwarp(m);
+// Barrier `id` from 1 to 15, for `threads` threads of the block, a multiple of 32.
+VARLSTM_DEVICE void named_barrier_sync(unsigned id, unsigned threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+// The lanes of the mask, all of which name the same mask.
+VARLSTM_DEVICE void warp_sync(unsigned mask = 0xffffffffu) {
+  __syncwarp(mask);
+}
+// Order memory for threads that communicate through relaxed atomics, in the block and on the device.
+VARLSTM_DEVICE void block_fence() {
+  __threadfence_block();
+}
+VARLSTM_DEVICE void device_fence() {
+  __threadfence();
+}
+// Shuffles: from lane `source` % 32, from lane ^ `lanes`, from lane + `lanes` (its own value beyond the last lane).
+template <class T>
+VARLSTM_DEVICE T shfl(unsigned mask, T value, int source) {
+  return __shfl_sync(mask, value, source);
 }
 template <class T>
-VARLSTM_DEVICE T shfl(unsigned m, T v, int src) {
-  return __shfl_sync(m, v, src);
+VARLSTM_DEVICE T shfl_xor(unsigned mask, T value, int lanes) {
+  return __shfl_xor_sync(mask, value, lanes);
 }
 template <class T>
-VARLSTM_DEVICE T shfl_xor(unsigned m, T v, int x) {
-  return __shfl_xor_sync(m, v, x);
+VARLSTM_DEVICE T shfl_down(unsigned mask, T value, unsigned lanes) {
+  return __shfl_down_sync(mask, value, lanes);
+}
+// Votes: one bit for each lane of the mask whose predicate is not 0; whether there is one; whether all are.
+VARLSTM_DEVICE unsigned ballot(unsigned mask, int predicate) {
+  return __ballot_sync(mask, predicate);
+}
+VARLSTM_DEVICE int any(unsigned mask, int predicate) {
+  return __any_sync(mask, predicate);
+}
+VARLSTM_DEVICE int all(unsigned mask, int predicate) {
+  return __all_sync(mask, predicate);
+}
+// Atomics on int, unsigned and unsigned long long, relaxed, over the device; each gives the old value.
+template <class T>
+VARLSTM_DEVICE T atomic_add(T* address, T value) {
+  static_assert(!std::is_floating_point<T>::value, "a sum of atomics on floating-point numbers depends on the order");
+  return atomicAdd(address, value);
 }
 template <class T>
-VARLSTM_DEVICE T shfl_down(unsigned m, T v, unsigned d) {
-  return __shfl_down_sync(m, v, d);
-}
-VARLSTM_DEVICE unsigned ballot(unsigned m, int p) {
-  return __ballot_sync(m, p);
-}
-VARLSTM_DEVICE int any(unsigned m, int p) {
-  return __any_sync(m, p);
-}
-VARLSTM_DEVICE int all(unsigned m, int p) {
-  return __all_sync(m, p);
+VARLSTM_DEVICE T atomic_or(T* address, T value) {
+  return atomicOr(address, value);
 }
 template <class T>
-VARLSTM_DEVICE T atomic_add(T* p, T v) {
-  return atomicAdd(p, v);
-}
-VARLSTM_DEVICE unsigned atomic_or(unsigned* p, unsigned v) {
-  return atomicOr(p, v);
-}
-VARLSTM_DEVICE void cluster_arrive() {
-  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
-}
-VARLSTM_DEVICE void cluster_wait() {
-  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
-}
-VARLSTM_DEVICE void cluster_sync() {
-  cluster_arrive();
-  cluster_wait();
-}
-VARLSTM_DEVICE unsigned cluster_rank() {
-  unsigned r;
-  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(r));
-  return r;
+VARLSTM_DEVICE T atomic_and(T* address, T value) {
+  return atomicAnd(address, value);
 }
 template <class T>
-VARLSTM_DEVICE T* cluster_map(T* p, unsigned rank) {
-  return cooperative_groups::this_cluster().map_shared_rank(p, rank);
+VARLSTM_DEVICE T atomic_min(T* address, T value) {
+  return atomicMin(address, value);
 }
+template <class T>
+VARLSTM_DEVICE T atomic_max(T* address, T value) {
+  return atomicMax(address, value);
+}
+template <class T>
+VARLSTM_DEVICE T atomic_exchange(T* address, T value) {
+  return atomicExch(address, value);
+}
+template <class T>
+VARLSTM_DEVICE T atomic_cas(T* address, T expected, T value) {
+  return atomicCAS(address, expected, value);
+}
+
+// What a thread did before its store_release (or add_release) is seen by whoever loads the stored value with
+// load_acquire.
+VARLSTM_DEVICE uint32_t load_acquire(const uint32_t* address) {
+  uint32_t value;
+  asm volatile("ld.acquire.gpu.u32 %0, [%1];" : "=r"(value) : "l"(address) : "memory");
+  return value;
+}
+VARLSTM_DEVICE void store_release(uint32_t* address, uint32_t value) {
+  asm volatile("st.release.gpu.u32 [%0], %1;" ::"l"(address), "r"(value) : "memory");
+}
+VARLSTM_DEVICE uint32_t add_release(uint32_t* address, uint32_t value) {
+  uint32_t old;
+  asm volatile("atom.release.gpu.add.u32 %0, [%1], %2;" : "=r"(old) : "l"(address), "r"(value) : "memory");
+  return old;
+}
+
+// A shared-memory address as the instructions of the shared window take it; a peer's stays a peer's.
+VARLSTM_DEVICE uint32_t shared_window(const void* pointer) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
+}
+
+// cp.async from device memory to shared memory, both aligned to the bytes: there after a cp_async_wait for this thread,
+// after a barrier as well for others; until then neither side may be touched.
+VARLSTM_DEVICE void cp_async4(void* to, const void* from) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_window(to)), "l"(from) : "memory");
+#else
+  *static_cast<uint32_t*>(to) = *static_cast<const uint32_t*>(from);
+#endif
+}
+VARLSTM_DEVICE void cp_async8(void* to, const void* from) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared_window(to)), "l"(from) : "memory");
+#else
+  *static_cast<uint2*>(to) = *static_cast<const uint2*>(from);
+#endif
+}
+VARLSTM_DEVICE void cp_async16(void* to, const void* from) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_window(to)), "l"(from) : "memory");
+#else
+  *static_cast<uint4*>(to) = *static_cast<const uint4*>(from);
+#endif
+}
+// Ends this thread's group of copies; waits until at most the kPending newest groups have not landed.
+VARLSTM_DEVICE void cp_async_commit() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+template <int kPending>
+VARLSTM_DEVICE void cp_async_wait() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
+#endif
+}
+
+// ldmatrix: row r of 8 x 8 matrix m of 16-bit elements at the address that lane 8 m + r gives, aligned to 16 bytes.
+// Lane 4 r + q gets elements 2 q and 2 q + 1 of row r; of column r where transposed.
+VARLSTM_DEVICE uint32_t load_matrix_x1(const void* row) {
+  uint32_t word;
+  asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
+               : "=r"(word)
+               : "r"(shared_window(row))
+               : "memory");
+  return word;
+}
+#define VARLSTM_LOAD_MATRIX_X2(name, variant)                                         \
+  VARLSTM_DEVICE b32x2 name(const void* row) {                                        \
+    b32x2 words;                                                                      \
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2" variant ".shared.b16 {%0,%1}, [%2];" \
+                 : "=r"(words.r[0]), "=r"(words.r[1])                                 \
+                 : "r"(shared_window(row))                                            \
+                 : "memory");                                                         \
+    return words;                                                                     \
+  }
+#define VARLSTM_LOAD_MATRIX_X4(name, variant)                                               \
+  VARLSTM_DEVICE b32x4 name(const void* row) {                                              \
+    b32x4 words;                                                                            \
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4" variant ".shared.b16 {%0,%1,%2,%3}, [%4];" \
+                 : "=r"(words.r[0]), "=r"(words.r[1]), "=r"(words.r[2]), "=r"(words.r[3])   \
+                 : "r"(shared_window(row))                                                  \
+                 : "memory");                                                               \
+    return words;                                                                           \
+  }
+VARLSTM_LOAD_MATRIX_X2(load_matrix_x2, "")
+VARLSTM_LOAD_MATRIX_X2(load_matrix_x2_transposed, ".trans")
+VARLSTM_LOAD_MATRIX_X4(load_matrix_x4, "")
+VARLSTM_LOAD_MATRIX_X4(load_matrix_x4_transposed, ".trans")
+#undef VARLSTM_LOAD_MATRIX_X2
+#undef VARLSTM_LOAD_MATRIX_X4
+
+// Every thread of a cooperative launch.
 VARLSTM_DEVICE void grid_sync() {
   cooperative_groups::this_grid().sync();
 }
-VARLSTM_DEVICE void cp_async16(void* dst, const void* src) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(dst)), "l"(src)
-               : "memory");
-}
-VARLSTM_DEVICE void cp_async_commit() {
-  asm volatile("cp.async.commit_group;" ::: "memory");
-}
-template <int N>
-VARLSTM_DEVICE void cp_async_wait() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
-}
+
+// Matrix products of a warp: a [16, 16] * b [16, 8] + c [16, 8] in bfloat16 or binary16, a [16, 8] * b [8, 8] in TF32.
+// Before sm_80 there are none: a kernel that uses them must not be launched there.
+#if __CUDA_ARCH__ >= 800
 VARLSTM_DEVICE f32x4 mma_bf16_16816(const b32x4& a, const b32x2& b, const f32x4& c) {
   f32x4 d;
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%11,%12,%13};"
+      : "=f"(d.r[0]), "=f"(d.r[1]), "=f"(d.r[2]), "=f"(d.r[3])
+      : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "r"(b.r[0]), "r"(b.r[1]), "f"(c.r[0]), "f"(c.r[1]),
+        "f"(c.r[2]), "f"(c.r[3]));
+  return d;
+}
+VARLSTM_DEVICE f32x4 mma_f16_16816(const b32x4& a, const b32x2& b, const f32x4& c) {
+  f32x4 d;
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%11,%12,%13};"
       : "=f"(d.r[0]), "=f"(d.r[1]), "=f"(d.r[2]), "=f"(d.r[3])
       : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "r"(b.r[0]), "r"(b.r[1]), "f"(c.r[0]), "f"(c.r[1]),
         "f"(c.r[2]), "f"(c.r[3]));
@@ -107,10 +222,30 @@ VARLSTM_DEVICE f32x4 mma_tf32_1688(const b32x4& a, const b32x2& b, const f32x4& 
         "f"(c.r[2]), "f"(c.r[3]));
   return d;
 }
+#else
+VARLSTM_DEVICE f32x4 mma_bf16_16816(const b32x4&, const b32x2&, const f32x4& c) {
+  __trap();
+  return c;
+}
+VARLSTM_DEVICE f32x4 mma_f16_16816(const b32x4&, const b32x2&, const f32x4& c) {
+  __trap();
+  return c;
+}
+VARLSTM_DEVICE f32x4 mma_tf32_1688(const b32x4&, const b32x2&, const f32x4& c) {
+  __trap();
+  return c;
+}
+#endif
+
 VARLSTM_DEVICE uint32_t to_tf32(float f) {
+#if __CUDA_ARCH__ >= 800
   uint32_t r;
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(f));
   return r;
+#else
+  const uint32_t bits = __float_as_uint(f);
+  return (bits + 0x1000u) & ~0x1fffu;
+#endif
 }
 VARLSTM_HOST_DEVICE uint16_t to_bf16(float f) {
   return __bfloat16_as_ushort(__float2bfloat16_rn(f));
@@ -139,9 +274,6 @@ VARLSTM_HOST_DEVICE uint16_t to_f16(float f) {
 }
 VARLSTM_HOST_DEVICE float from_f16(uint16_t bits) {
   return __half2float(__ushort_as_half(bits));
-}
-VARLSTM_DEVICE unsigned long long atomic_min(unsigned long long* p, unsigned long long v) {
-  return atomicMin(p, v);
 }
 
 // Runs kernel(arguments...) in that shape, in the order of `stream`.
@@ -176,3 +308,5 @@ cudaError_t launch(const LaunchShape& shape, cudaStream_t stream, const char*, v
 }
 
 }  // namespace varlstm::simt
+
+#include "kernels/arch/cluster_cuda.h"

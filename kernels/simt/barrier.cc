@@ -120,6 +120,7 @@ void cluster_arrive(Site site) {
   if (me->arrived) defect("double arrival: " + describe(*me) + " at cluster_arrive " + describe(site));
   ++counters().barriers;
   me->arrived = true;
+  me->arrival_site = site;
   me->cluster_phase = cluster.phase;
   ++me->arrivals[kCluster];
   me->segment = 0;
@@ -158,7 +159,9 @@ void leave_kernel() {
   if (!block.barrier.waiting.empty())
     defect("early exit: " + describe(*me) + " ends while " + std::to_string(block.barrier.waiting.size()) +
            " threads of its block wait at block_sync " + describe(block.barrier.waiting.front()->site));
-  if (me->arrived) defect("missing wait: " + describe(*me) + " ends between cluster_arrive and cluster_wait");
+  if (me->arrived)
+    defect("missing wait: " + describe(*me) + " ends between cluster_arrive " + describe(me->arrival_site) +
+           " and cluster_wait");
   check_visitors();
   me->done = true;
   ++launch_state().done;

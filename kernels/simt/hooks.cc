@@ -20,9 +20,9 @@ inline void note(const void* address, size_t bytes, Access access, void* pc) {
 
 }  // namespace
 
-#define VARLSTM_HOOK(name, bytes, access)                                      \
-  extern "C" __attribute__((visibility("default"))) void name(void* address) { \
-    note(address, bytes, access, __builtin_return_address(0));                 \
+#define VARLSTM_HOOK(name, bytes, access)                      \
+  extern "C" void name(void* address) {                        \
+    note(address, bytes, access, __builtin_return_address(0)); \
   }
 #define VARLSTM_HOOKS(bytes)                                         \
   VARLSTM_HOOK(__tsan_read##bytes, bytes, Access::kRead)             \
@@ -38,29 +38,28 @@ VARLSTM_HOOKS(8)
 VARLSTM_HOOKS(16)
 
 extern "C" {
-#define VARLSTM_EXPORT __attribute__((visibility("default")))
-VARLSTM_EXPORT void __tsan_init() {}
-VARLSTM_EXPORT void __tsan_func_entry(void*) {}
-VARLSTM_EXPORT void __tsan_func_exit() {}
-VARLSTM_EXPORT void __tsan_vptr_read(void**) {}
-VARLSTM_EXPORT void __tsan_vptr_update(void**, void*) {}
-VARLSTM_EXPORT void __tsan_read_range(void* address, size_t bytes) {
+void __tsan_init() {}
+void __tsan_func_entry(void*) {}
+void __tsan_func_exit() {}
+void __tsan_vptr_read(void**) {}
+void __tsan_vptr_update(void**, void*) {}
+void __tsan_read_range(void* address, size_t bytes) {
   note(address, bytes, Access::kRead, __builtin_return_address(0));
 }
-VARLSTM_EXPORT void __tsan_write_range(void* address, size_t bytes) {
+void __tsan_write_range(void* address, size_t bytes) {
   note(address, bytes, Access::kWrite, __builtin_return_address(0));
 }
 // Atomics of host code, such as a shared_ptr's count and a static variable's guard.
-VARLSTM_EXPORT char __tsan_atomic8_load(const volatile char* address, int) {
+char __tsan_atomic8_load(const volatile char* address, int) {
   return __atomic_load_n(address, __ATOMIC_SEQ_CST);
 }
-VARLSTM_EXPORT int __tsan_atomic32_load(const volatile int* address, int) {
+int __tsan_atomic32_load(const volatile int* address, int) {
   return __atomic_load_n(address, __ATOMIC_SEQ_CST);
 }
-VARLSTM_EXPORT int __tsan_atomic32_fetch_add(volatile int* address, int value, int) {
+int __tsan_atomic32_fetch_add(volatile int* address, int value, int) {
   return __atomic_fetch_add(address, value, __ATOMIC_SEQ_CST);
 }
-VARLSTM_EXPORT long __tsan_atomic64_load(const volatile long* address, int) {
+long __tsan_atomic64_load(const volatile long* address, int) {
   return __atomic_load_n(address, __ATOMIC_SEQ_CST);
 }
 }

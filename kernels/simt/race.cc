@@ -206,7 +206,7 @@ void check_shared(size_t offset, const void* address, size_t bytes, Access acces
     defect("out of bounds: " + describe(*current_thread) + " " + verb(access) + " " + symbol_of(pc) + ": " +
            place(address) + ", beyond its end");
   if (!current_thread->copies.empty()) require_landed(address, bytes, pc);
-  if (blocks[slot] != current_thread->block) note_visit(address);
+  if (blocks[slot] != current_thread->block) note_visit(address, pc);
   if (watching) check_races(shared_shadow(), offset, bytes, access, pc, first_of_wave, address);
 }
 
@@ -274,20 +274,21 @@ void begin_race_wave() {
   first_of_wave = first_of_launch + static_cast<uint32_t>(segments.size());
 }
 
-void note_visit(const void* address) {
+void note_visit(const void* address, uintptr_t pc) {
   const size_t slot = static_cast<size_t>(static_cast<const unsigned char*>(address) - shared_base()) / kSharedStride;
   Block* owner = launch_state().blocks[slot];
   if (owner != current_thread->block)
-    owner->visitors[current_thread->block->number] = current_thread->arrivals[kCluster];
+    owner->visitors[current_thread->block->number] = {current_thread->arrivals[kCluster], pc};
 }
 
 void check_visitors() {
   const Thread& me = *current_thread;
   if (me.block->live != 1 || !launch_state().options.races) return;  // the memory goes with the last thread
-  for (const auto& [block, epoch] : me.block->visitors)
-    if (epoch >= me.passed[kCluster] && me.passed[kGrid] == 0)
+  for (const auto& [block, visit] : me.block->visitors)
+    if (visit.cluster_arrivals >= me.passed[kCluster] && me.passed[kGrid] == 0)
       defect("early exit: the last thread of block " + std::to_string(me.block->number) +
-             " ends with no cluster barrier after block " + std::to_string(block) + " used its shared memory");
+             " ends with no cluster barrier after block " + std::to_string(block) + " used its shared memory " +
+             symbol_of(visit.pc));
 }
 
 }  // namespace varlstm::simt

@@ -24,7 +24,7 @@ void begin_race_launch();
 void begin_race_wave();
 
 // A thread of a block may not end while another block could still use its shared memory.
-void note_visit(const void* address);
+void note_visit(const void* address, uintptr_t pc);
 void check_visitors();
 
 // The end of a thread's kernel: what it left undone is a defect.

@@ -46,6 +46,7 @@ struct Thread : Fiber {
 
   bool arrived = false;        // at the cluster's barrier
   unsigned cluster_phase = 0;  // that it arrived in
+  Site arrival_site{"", 0};
   std::vector<AsyncCopy> copies;
   unsigned copy_group = 0;
 
@@ -79,6 +80,12 @@ struct NamedBarrier {
   Epochs known;
 };
 
+// The last use of a block's shared memory by another block.
+struct Visit {
+  uint32_t cluster_arrivals;  // of the visiting thread
+  uintptr_t pc;
+};
+
 struct Block {
   unsigned number;  // in the grid
   unsigned rank;    // in its cluster
@@ -90,7 +97,7 @@ struct Block {
   std::vector<Barrier> warp_barriers;
   std::vector<std::vector<Collective>> collectives;  // by warp
   std::map<unsigned, NamedBarrier> named;
-  std::map<unsigned, uint32_t> visitors;  // block that used this one's shared memory -> cluster epoch of the last time
+  std::map<unsigned, Visit> visitors;  // by the number of the block that used this one's shared memory
 };
 
 struct Cluster {

@@ -1,0 +1,32 @@
+// Kernels with a name, for tests that run each of them.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vector>
+
+namespace varlstm::test {
+
+// Every case runs as 4 blocks of 64 threads in clusters of 2, cooperatively, with kSharedBytes of shared memory, on
+// kWords words that are all 0 before.
+constexpr unsigned kBlocks = 4;
+constexpr unsigned kThreads = 64;
+constexpr unsigned kCluster = 2;
+constexpr size_t kSharedBytes = 4096;
+constexpr unsigned kWords = 4 * kBlocks * kThreads;
+
+using CaseKernel = void (*)(uint32_t* words);
+
+struct KernelCase {
+  const char* name;
+  CaseKernel kernel;
+  const char* report;  // a part of what is reported; null: nothing is
+  bool needs_hooks;    // found only where accesses are watched
+};
+
+std::vector<KernelCase> correct_kernels();
+std::vector<KernelCase> defective_kernels();
+
+}  // namespace varlstm::test

@@ -1,0 +1,180 @@
+// Kernels without a defect, near to those of defects.cu: nothing may be reported of them, whatever the schedule.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/arch/device.h"
+#include "simt/case_table.h"
+
+namespace varlstm::test {
+
+using namespace varlstm::simt;  // NOLINT: the vocabulary is the subject here
+
+VARLSTM_KERNEL void warp_exchange(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  shared[threadIdx.x] = threadIdx.x;
+  warp_sync();
+  words[blockIdx.x * kThreads + threadIdx.x] = shared[threadIdx.x ^ 1];
+}
+
+VARLSTM_KERNEL void half_warp_exchange(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  const unsigned mask = threadIdx.x % 32 < 16 ? 0x0000ffffu : 0xffff0000u;
+  shared[threadIdx.x] = threadIdx.x;
+  warp_sync(mask);
+  words[blockIdx.x * kThreads + threadIdx.x] = shared[threadIdx.x ^ 8];
+}
+
+VARLSTM_KERNEL void block_rounds(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  for (uint32_t round = 0; round < 3; ++round) {
+    shared[threadIdx.x] = threadIdx.x + round;
+    block_sync();
+    words[blockIdx.x * kThreads + threadIdx.x] = shared[kThreads - 1 - threadIdx.x];
+    block_sync();
+  }
+}
+
+VARLSTM_KERNEL void named_barrier_exchange(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  shared[threadIdx.x] = threadIdx.x;
+  named_barrier_sync(1, kThreads);
+  words[blockIdx.x * kThreads + threadIdx.x] = shared[threadIdx.x ^ 32];
+}
+
+VARLSTM_KERNEL void cluster_exchange(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  shared[threadIdx.x] = threadIdx.x;
+  cluster_sync();
+  words[blockIdx.x * kThreads + threadIdx.x] = cluster_map(shared, cluster_rank() ^ 1)[threadIdx.x];
+  cluster_sync();
+}
+
+// Between arrival and wait a thread reads what is its own.
+VARLSTM_KERNEL void split_cluster_barrier(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  shared[threadIdx.x] = threadIdx.x;
+  cluster_arrive();
+  const uint32_t mine = 2 * shared[threadIdx.x];
+  cluster_wait();
+  words[blockIdx.x * kThreads + threadIdx.x] = mine + cluster_map(shared, cluster_rank() ^ 1)[threadIdx.x];
+  cluster_sync();
+}
+
+VARLSTM_KERNEL void grid_exchange(uint32_t* words) {
+  const unsigned word = blockIdx.x * kThreads + threadIdx.x;
+  words[word] = 1;
+  grid_sync();
+  const uint32_t other = words[word ^ (2 * kThreads)];
+  grid_sync();
+  words[word] = other;
+}
+
+VARLSTM_KERNEL void counted_sum(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  if (threadIdx.x == 0) shared[0] = 0;
+  block_sync();
+  atomic_add(shared, threadIdx.x);
+  block_sync();
+  words[blockIdx.x * kThreads + threadIdx.x] = shared[0];
+}
+
+// Block 0 hands over what all its threads wrote, to all threads of the others.
+VARLSTM_KERNEL void flag_hand_over(uint32_t* words) {
+  if (blockIdx.x == 0) {
+    words[512 + threadIdx.x] = threadIdx.x;
+    block_sync();
+    if (threadIdx.x == 0) store_release(words, 1u);
+    return;
+  }
+  if (threadIdx.x == 0)
+    while (load_acquire(words) == 0) {
+    }
+  block_sync();
+  words[64 * blockIdx.x + threadIdx.x] = words[512 + (threadIdx.x ^ 5)];
+}
+
+// Everybody releases at one counter and waits for it: a barrier of the grid by hand.
+VARLSTM_KERNEL void counter_barrier(uint32_t* words) {
+  words[256 + blockIdx.x * kThreads + threadIdx.x] = blockIdx.x;
+  block_sync();
+  if (threadIdx.x == 0) {
+    add_release(words, 1u);
+    while (load_acquire(words) < kBlocks) {
+    }
+  }
+  block_sync();
+  words[512 + blockIdx.x * kThreads + threadIdx.x] = words[256 + (blockIdx.x ^ 3) * kThreads + threadIdx.x];
+}
+
+VARLSTM_KERNEL void double_buffered_copies(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  cp_async4(shared + threadIdx.x, words + threadIdx.x);
+  cp_async_commit();
+  uint32_t sum = 0;
+  for (unsigned step = 0; step < 3; ++step) {
+    cp_async4(shared + 64 * ((step + 1) % 2) + threadIdx.x, words + 64 * (step + 1) + threadIdx.x);
+    cp_async_commit();
+    cp_async_wait<1>();
+    block_sync();
+    sum += shared[64 * (step % 2) + (threadIdx.x ^ 32)];
+    block_sync();
+  }
+  cp_async_wait<0>();
+  words[512 + blockIdx.x * kThreads + threadIdx.x] = sum;
+}
+
+VARLSTM_KERNEL void stores_to_the_peer(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  uint64_t* mbarrier = shared_memory<uint64_t>() + 256;
+  if (threadIdx.x == 0) mbarrier_init(mbarrier, 1);
+  cluster_sync();
+  uint32_t value = threadIdx.x;
+  for (unsigned step = 0; step < 4; ++step) {
+    if (threadIdx.x == 0) mbarrier_arrive_expect_tx(mbarrier, 4 * kThreads);
+    uint32_t* buffer = shared + 64 * (step % 2);
+    const unsigned peer = cluster_rank() ^ 1;
+    st_async(cluster_map(buffer, peer) + threadIdx.x, value, cluster_map(mbarrier, peer));
+    mbarrier_wait(mbarrier, step % 2);
+    value = buffer[threadIdx.x ^ 33] + 1;
+    cluster_sync();
+  }
+  words[blockIdx.x * kThreads + threadIdx.x] = value;
+}
+
+// A recurrence as the LSTM runs it: each block owns half of the state and pushes it to its peer, in two buffers.
+VARLSTM_KERNEL void persistent_recurrence(uint32_t* words) {
+  float* state = shared_memory<float>();  // [2][128]
+  for (unsigned i = threadIdx.x; i < 256; i += kThreads) state[i] = i < 128 ? 1.0f : 0.0f;
+  cluster_sync();
+  const unsigned unit = cluster_rank() * kThreads + threadIdx.x;
+  for (unsigned step = 0; step < 5; ++step) {
+    const float* before = state + 128 * (step % 2);
+    float* after = state + 128 * ((step + 1) % 2);
+    float sum = 0.0f;
+    for (unsigned j = 0; j < 128; ++j) sum += before[j] * static_cast<float>((unit + j) % 7);
+    for (unsigned rank = 0; rank < kCluster; ++rank) cluster_map(after, rank)[unit] = fast_tanh(sum * 0.01f);
+    cluster_sync();
+  }
+  const float result = state[128 + unit];
+  uint32_t bits;
+  memcpy(&bits, &result, sizeof bits);
+  words[blockIdx.x * kThreads + threadIdx.x] = bits;
+}
+
+std::vector<KernelCase> correct_kernels() {
+  return {
+      {"warp exchange", warp_exchange, nullptr, false},
+      {"half-warp exchange", half_warp_exchange, nullptr, false},
+      {"rounds of a block", block_rounds, nullptr, false},
+      {"named barrier", named_barrier_exchange, nullptr, false},
+      {"cluster exchange", cluster_exchange, nullptr, false},
+      {"split cluster barrier", split_cluster_barrier, nullptr, false},
+      {"grid exchange", grid_exchange, nullptr, false},
+      {"counted sum", counted_sum, nullptr, false},
+      {"hand-over by a flag", flag_hand_over, nullptr, false},
+      {"barrier by a counter", counter_barrier, nullptr, false},
+      {"copies into two buffers", double_buffered_copies, nullptr, false},
+      {"stores to the peer", stores_to_the_peer, nullptr, false},
+      {"persistent recurrence", persistent_recurrence, nullptr, false},
+  };
+}
+
+}  // namespace varlstm::test

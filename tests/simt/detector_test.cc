@@ -1,0 +1,100 @@
+// What the emulator reports of kernels with a planted defect, and that it reports nothing of correct ones.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <string.h>
+
+#include <string>
+#include <vector>
+
+#include "kernels/simt/launch.h"
+#include "kernels/simt/memory.h"
+#include "kernels/simt/options.h"
+#include "simt/case_table.h"
+
+namespace varlstm::test {
+namespace {
+
+using simt::Options;
+using simt::Schedule;
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kHooks = false;
+#else
+constexpr bool kHooks = true;
+#endif
+
+// In order, newest first, 8 at random, 8 by random priorities.
+std::vector<Options> schedules() {
+  std::vector<Options> all(18);
+  all[1].schedule = Schedule::kLifo;
+  for (size_t i = 2; i < all.size(); ++i) {
+    all[i].schedule = i < 10 ? Schedule::kRandom : Schedule::kPct;
+    all[i].seed = i;
+  }
+  return all;
+}
+
+struct Result {
+  cudaError_t error;
+  std::vector<uint32_t> words;
+  std::string report;
+};
+
+Result run_case(const KernelCase& kernel_case, const Options& options) {
+  simt::set_options(options);
+  auto* words = static_cast<uint32_t*>(simt::device_allocate(kWords * sizeof(uint32_t)));
+  memset(words, 0, kWords * sizeof(uint32_t));
+  LaunchShape shape;
+  shape.grid = dim3(kBlocks);
+  shape.block = dim3(kThreads);
+  shape.cluster = kCluster;
+  shape.shared_bytes = kSharedBytes;
+  shape.cooperative = true;
+  Result result;
+  result.error = simt::launch(shape, nullptr, kernel_case.name, kernel_case.kernel, words);
+  result.words.assign(words, words + kWords);
+  simt::device_free(words);
+  if (result.error != cudaSuccess) result.report = simt::last_report();
+  simt::set_options(Options());
+  return result;
+}
+
+class Detector : public testing::TestWithParam<KernelCase> {};
+
+std::string case_name(const testing::TestParamInfo<KernelCase>& info) {
+  std::string name;
+  for (const char* c = info.param.name; *c != 0; ++c)
+    if (isalnum(static_cast<unsigned char>(*c))) name += *c;
+  return name;
+}
+
+class PlantedDefect : public Detector {};
+class CorrectKernel : public Detector {};
+
+TEST_P(PlantedDefect, IsFoundUnderEverySchedule) {
+  const KernelCase& kernel_case = GetParam();
+  if (kernel_case.needs_hooks && !kHooks) GTEST_SKIP() << "accesses are not watched in this build";
+  for (const Options& options : schedules()) {
+    SCOPED_TRACE("schedule " + std::to_string(static_cast<int>(options.schedule)) + " seed " +
+                 std::to_string(options.seed));
+    const Result result = run_case(kernel_case, options);
+    ASSERT_EQ(result.error, cudaErrorLaunchFailure);
+    EXPECT_NE(result.report.find(kernel_case.report), std::string::npos) << result.report;
+    EXPECT_NE(result.report.find("defects.cu:"), std::string::npos) << "no line of the kernel: " << result.report;
+  }
+}
+
+TEST_P(CorrectKernel, IsCleanAndGivesTheSameUnderEverySchedule) {
+  const Result first = run_case(GetParam(), Options());
+  for (const Options& options : schedules()) {
+    const Result result = run_case(GetParam(), options);
+    ASSERT_EQ(result.error, cudaSuccess) << result.report;
+    EXPECT_EQ(result.words, first.words);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Emulator, PlantedDefect, testing::ValuesIn(defective_kernels()), case_name);
+INSTANTIATE_TEST_SUITE_P(Emulator, CorrectKernel, testing::ValuesIn(correct_kernels()), case_name);
+
+}  // namespace
+}  // namespace varlstm::test
