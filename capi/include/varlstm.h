@@ -154,13 +154,12 @@ typedef struct varlstm_ctx varlstm_ctx;
 /* Keys of all set and get functions; each is valid for the handle it stands under. */
 enum varlstm_key {
   /* context */
-  VARLSTM_KEY_BACKEND = 1, /* read only: a varlstm_backend */
-  VARLSTM_KEY_DEVICE = 2,  /* read only */
-  VARLSTM_KEY_THREADS = 3, /* host: threads a call may use, at most 1024; 0 (default) = as many as the machine
-                              has. Results are bitwise equal for every value. Not applicable on CUDA. */
-  VARLSTM_KEY_BATCH_INVARIANT =
-      4, /* 1: a sequence's results may not depend on its batch-mates. Both back
-            ends always keep that promise for h, c, y, dx and read 1 or 0 as set. Default 1. */
+  VARLSTM_KEY_BACKEND = 1,         /* read only: a varlstm_backend */
+  VARLSTM_KEY_DEVICE = 2,          /* read only */
+  VARLSTM_KEY_THREADS = 3,         /* host: threads a call may use, at most 1024; 0 (default) = as many as the machine
+                                      has. Results are bitwise equal for every value. Not applicable on CUDA. */
+  VARLSTM_KEY_BATCH_INVARIANT = 4, /* 1: a sequence's h, c, y, dx may not depend on its batch-mates, which both
+                                      back ends keep for 0 too. Default 1. */
   /* batch */
   VARLSTM_KEY_MAX_BATCH = 10,  /* read only: the bounds given at create */
   VARLSTM_KEY_MAX_LEN = 11,    /* read only */

@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kAlignment = 256;
 constexpr size_t kRedZone = 256;                  // between two allocations
-constexpr size_t kFillLimit = size_t{1} << 26;    // bytes; what is larger is not filled, so that it costs no memory
+constexpr size_t kFillLimit = size_t{1} << 26;    // bytes; more are neither filled nor poisoned: that would cost memory
 constexpr size_t kReturnLimit = size_t{1} << 20;  // freed pieces of this size go back to the system
 
 // Which parts of the arena are taken: offset to the bytes asked for, and to the bytes of each hole.
@@ -26,10 +26,7 @@ struct Arena {
   std::map<size_t, size_t> taken;
   std::map<size_t, size_t> holes;
 
-  Arena() {
-    holes[0] = kArenaBytes;
-    VARLSTM_POISON(arena_base(), kArenaBytes);
-  }
+  Arena() { holes[0] = kArenaBytes; }
 };
 
 // Never destroyed: other static objects may free device memory later than it would be.
@@ -91,7 +88,8 @@ void* device_allocate(size_t bytes) {
     if (rest != 0) memory.holes[offset + wanted] = rest;
     memory.taken[offset] = bytes;
     unsigned char* pointer = arena_base() + offset;
-    VARLSTM_UNPOISON(pointer, bytes);
+    VARLSTM_UNPOISON(pointer, std::min(bytes, kFillLimit));
+    VARLSTM_POISON(pointer + bytes, wanted - bytes);
     set_valid(offset, bytes, true);
     if (bytes <= kFillLimit) memset(pointer, 0xff, bytes);
     return pointer;
@@ -106,10 +104,11 @@ void device_free(void* pointer) {
   const auto found = memory.taken.find(static_cast<size_t>(static_cast<unsigned char*>(pointer) - arena_base()));
   if (found == memory.taken.end()) return;
   size_t offset = found->first;
-  size_t length = footprint(found->second);
-  set_valid(offset, found->second, false);
+  const size_t bytes = found->second;
+  size_t length = footprint(bytes);
+  set_valid(offset, bytes, false);
   memory.taken.erase(found);
-  VARLSTM_POISON(pointer, length);
+  VARLSTM_POISON(pointer, std::min(bytes, kFillLimit));
   if (length >= kReturnLimit) {
     const size_t page = 4096;
     const size_t begin = (offset + page - 1) / page * page;

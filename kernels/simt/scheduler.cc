@@ -10,7 +10,7 @@
 
 namespace varlstm::simt {
 
-thread_local Thread* current_thread __attribute__((tls_model("initial-exec"))) = nullptr;
+__thread Thread* current_thread __attribute__((tls_model("initial-exec"))) = nullptr;
 
 namespace {
 

@@ -143,7 +143,7 @@ Launch& launch_state();
 Statistics& counters();
 
 // The thread that runs on this thread of the host; null outside kernels.
-extern thread_local Thread* current_thread __attribute__((tls_model("initial-exec")));
+extern __thread Thread* current_thread __attribute__((tls_model("initial-exec")));
 
 // «block 3 thread 5», with all coordinates where there is more than one.
 std::string describe(const Thread& thread);

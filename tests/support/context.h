@@ -23,6 +23,15 @@ inline int32_t test_backend() {
   throw std::runtime_error(std::string("VARLSTM_TEST_BACKEND = ") + name + " is neither host nor cuda");
 }
 
+// Whether kernels are executed on the CPU, where large shapes take minutes.
+inline bool emulated() {
+#if VARLSTM_EMULATED
+  return test_backend() == VARLSTM_BACKEND_CUDA;
+#else
+  return false;
+#endif
+}
+
 struct DestroyHandle {
   void operator()(varlstm_ctx* handle) const { EXPECT_OK(varlstm_ctx_destroy(handle)); }
   void operator()(varlstm_batch* handle) const { EXPECT_OK(varlstm_batch_destroy(handle)); }
