@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "support/buffer.h"
 #include "support/context.h"
 
 namespace varlstm_test {
@@ -166,7 +167,7 @@ TEST(Batch, OwnArraysAreNotInputs) {
 TEST(Batch, PaddingMustHoldTheLongest) {
   const Context ctx = make_context();
   const Batch batch = make_batch(ctx.get(), {2, 0, 4}, {5, 8, 12});
-  std::vector<float> padded(3 * 4), packed(6);
+  Buffer<float> padded(ctx.get(), 3 * 4), packed(ctx.get(), 6);
   const auto pack = [&](int32_t layout, int64_t padded_len) {
     return varlstm_pack(batch.get(), VARLSTM_DTYPE_F32, layout, padded_len, 1, padded.data(), packed.data(), nullptr);
   };

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "support/buffer.h"
 #include "support/context.h"
 
 namespace varlstm_test {
@@ -41,7 +42,11 @@ TEST(Operation, LinearBackwardReadsOnlyWhatItNeeds) {
   const Context ctx = make_context();
   int64_t bytes = 0;
   ASSERT_OK(varlstm_op_workspace(ctx.get(), VARLSTM_OP_LINEAR_BACKWARD, VARLSTM_DTYPE_F32, 2, 3, 4, &bytes));
-  std::vector<float> x(6, 1.f), weight(12, 1.f), dy(8, 1.f), dx(6), dweight(12), dbias(4);
+  const auto filled = [&](int64_t count, float value) {
+    return Buffer<float>(ctx.get(), std::vector<float>(static_cast<size_t>(count), value));
+  };
+  const Buffer<float> x = filled(6, 1.f), weight = filled(12, 1.f), dy = filled(8, 1.f);
+  Buffer<float> dx = filled(6, 0.f), dweight = filled(12, 0.f), dbias = filled(4, 0.f);
   void* workspace = nullptr;
   ASSERT_OK(varlstm_alloc(ctx.get(), bytes, &workspace));
   const auto run = [&](const float* some_x, const float* some_weight, float* some_dx, float* some_dweight) {
@@ -53,21 +58,22 @@ TEST(Operation, LinearBackwardReadsOnlyWhatItNeeds) {
   EXPECT_OK(run(nullptr, nullptr, nullptr, nullptr));
   EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "x is NULL", run(nullptr, nullptr, nullptr, dweight.data()));
   EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "weight is NULL", run(nullptr, nullptr, dx.data(), nullptr));
-  EXPECT_EQ(dx, std::vector<float>(6, 4.f));
-  EXPECT_EQ(dweight, std::vector<float>(12, 2.f));
-  EXPECT_EQ(dbias, std::vector<float>(4, 6.f));
+  EXPECT_EQ(dx.get(), std::vector<float>(6, 4.f));
+  EXPECT_EQ(dweight.get(), std::vector<float>(12, 2.f));
+  EXPECT_EQ(dbias.get(), std::vector<float>(4, 6.f));
   EXPECT_OK(varlstm_free(ctx.get(), workspace));
 }
 
 TEST(Operation, SgdWithoutMomentumNeedsNoVelocity) {
   const Context ctx = make_context();
-  std::vector<float> params(3, 1.f), grads(3, 2.f);
+  Buffer<float> params(ctx.get(), std::vector<float>(3, 1.f));
+  const Buffer<float> grads(ctx.get(), std::vector<float>(3, 2.f));
   const auto run = [&](double momentum) {
     return varlstm_sgd_step(ctx.get(), VARLSTM_DTYPE_F32, 3, 0.5, momentum, 0.0, 0, params.data(), grads.data(),
                             nullptr, nullptr);
   };
   EXPECT_OK(run(0.0));
-  EXPECT_EQ(params, std::vector<float>(3, 0.f));
+  EXPECT_EQ(params.get(), std::vector<float>(3, 0.f));
   EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "velocity is NULL", run(0.5));
 }
 

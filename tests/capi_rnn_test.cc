@@ -197,10 +197,21 @@ TEST(RnnRun, InferTakesNoReserve) {
   EXPECT_EQ(reserve, 0);
 }
 
+// The host's back end refuses the call; only the device sees a reserve of its own, gives zeros and raises a bit.
+void expect_foreign_reserve(Tiny& tiny, const varlstm_rnn* rnn) {
+  if (test_backend() == VARLSTM_BACKEND_HOST) {
+    EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "was not written by a forward of this shape", tiny.backward(rnn));
+    return;
+  }
+  int64_t bits = 0;
+  ASSERT_OK(tiny.backward(rnn));
+  ASSERT_OK(varlstm_ctx_device_status(tiny.ctx.get(), 1, &bits, nullptr, nullptr));
+  EXPECT_EQ(bits, VARLSTM_DEVICE_STATUS_RESERVE);
+}
+
 TEST(RnnRun, ReserveMustComeFromAForwardOfThisShape) {
   Tiny tiny;
-  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "was not written by a forward of this shape",
-               tiny.backward(tiny.rnn.get()));
+  expect_foreign_reserve(tiny, tiny.rnn.get());
   ASSERT_OK(tiny.forward(VARLSTM_MODE_SAVE, tiny.reserve.data(), tiny.reserve_bytes));
   tiny.grads.set(std::vector<float>(16, 0.f));
   EXPECT_OK(tiny.backward(tiny.rnn.get()));
@@ -208,8 +219,7 @@ TEST(RnnRun, ReserveMustComeFromAForwardOfThisShape) {
   RnnOptions without_bias;
   without_bias.bias = false;
   const Rnn other = make_rnn(tiny.ctx.get(), without_bias, Tiny::kF32);
-  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "was not written by a forward of this shape",
-               tiny.backward(other.get()));
+  expect_foreign_reserve(tiny, other.get());
 }
 
 TEST(RnnImport, FormatsWithOneBiasRefuseASecond) {

@@ -2,11 +2,11 @@
 //
 // Operands F32, F64, BF16 or F16; the chain of sum = fma(a, b, sum) over k = 0, 1, ... runs in f32 (f64 for F64); C is
 // stored once, rounded to its own dtype: ((sum + bias) + bias2) + C. Elements beyond an edge are zeros in the tile,
-// which leave a chain's bits as they are. C does not overlap A or B. Bytes from memory: about (m k (n / columns) + k n
-// (m / rows)) e; 2 m n k operations: bound by arithmetic once the tile is full (a wide tile does 32 fused multiply-adds
-// for each element it loads). Block: one tile of C, in a grid of all tiles; shared memory: A as [depth][rows + 1], B as
-// [depth][columns + 1] (the odd pitch keeps a transposing store off one bank). Each thread owns kThreadRows x
-// kThreadColumns sums, kept in registers, at rows r, r + kRows / kThreadRows, ... of the tile.
+// which change no bit of a chain but the sign of a zero. C does not overlap A or B. Bytes from memory: about (m k (n /
+// columns) + k n (m / rows)) e; 2 m n k operations: bound by arithmetic once the tile is full (a wide tile does 32
+// fused multiply-adds for each element it loads). Block: one tile of C, in a grid of all tiles; shared memory: A as
+// [depth][rows + 1], B as [depth][columns + 1] (the odd pitch keeps a transposing store off one bank). Each thread owns
+// kThreadRows x kThreadColumns sums, kept in registers, at rows r, r + kRows / kThreadRows, ... of the tile.
 //   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
 // Mirrored by host/gemm.h and host/row_product.h.
 // SPDX-License-Identifier: Apache-2.0

@@ -1,0 +1,112 @@
+// A recurrent layer over a batch whose lengths lie in the back end's memory: the bits of the same batch with lengths
+// from the host, zeros behind the tokens where the device alone knows how many there are, and nothing read there.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "support/compare.h"
+#include "support/lengths.h"
+#include "support/lstm_runner.h"
+
+namespace varlstm_test {
+namespace {
+
+template <class T>
+class DeviceLengths : public ::testing::Test {};
+using Scalars = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(DeviceLengths, Scalars);
+
+// `values` in packed order, and `fill` in the rows behind them.
+template <class T>
+std::vector<T> with_tail(std::vector<T> values, int64_t rows, int64_t features, T fill) {
+  values.resize(rows * features, fill);
+  return values;
+}
+
+// One forward and backward over buffers of `rows` rows; tails of the inputs are NaN, every output starts as NaN.
+template <class T>
+struct Pass {
+  std::vector<T> y, h_n, c_n, dx, dh0, dc0, dparams;
+
+  Pass(varlstm_ctx* context, const LstmCase<T>& problem, const LstmUpstream<T>& upstream, const Bounds& bounds,
+       const varlstm_batch* batch, int64_t rows) {
+    const T nan = std::numeric_limits<T>::quiet_NaN();
+    const RnnOptions& options = problem.options;
+    const int64_t outputs = options.directions() * options.hidden;
+    const Rnn rnn = make_rnn(context, options, kDType<T>);
+    int64_t workspace_bytes = 0, reserve_bytes = 0;
+    REQUIRE_OK(varlstm_rnn_sizes(rnn.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
+                                 &workspace_bytes, &reserve_bytes));
+    ByteBuffer workspace(context, workspace_bytes, Fill::kRandomBytes, 3);
+    ByteBuffer reserve(context, reserve_bytes, Fill::kNan, 4);
+    const Buffer<T> params(context, problem.params), h0(context, problem.h0), c0(context, problem.c0);
+    const Buffer<T> dh_n(context, upstream.dh_n), dc_n(context, upstream.dc_n);
+    const Buffer<T> x(context,
+                      with_tail(ragged_to_packed(problem.lengths, options.input, problem.x), rows, options.input, nan));
+    const Buffer<T> dy(context, with_tail(ragged_to_packed(problem.lengths, outputs, upstream.dy), rows, outputs, nan));
+    Buffer<T> y_out(context, rows * outputs), h_out(context, h0.count()), c_out(context, c0.count());
+    Buffer<T> dx_out(context, rows * options.input), dh0_out(context, h0.count()), dc0_out(context, c0.count());
+    Buffer<T> dparams_out(context, std::vector<T>(problem.params.size(), T(0)));
+    EXPECT_OK(varlstm_rnn_forward(rnn.get(), batch, VARLSTM_MODE_SAVE, 6, params.data(), x.data(), h0.data(), c0.data(),
+                                  y_out.data(), h_out.data(), c_out.data(), workspace.data(), workspace_bytes,
+                                  reserve.data(), reserve_bytes, nullptr));
+    EXPECT_OK(varlstm_rnn_backward(rnn.get(), batch, params.data(), x.data(), h0.data(), c0.data(), y_out.data(),
+                                   dy.data(), dh_n.data(), dc_n.data(), dx_out.data(), dh0_out.data(), dc0_out.data(),
+                                   dparams_out.data(), workspace.data(), workspace_bytes, reserve.data(), reserve_bytes,
+                                   nullptr));
+    y = y_out.get(), h_n = h_out.get(), c_n = c_out.get();
+    dx = dx_out.get(), dh0 = dh0_out.get(), dc0 = dc0_out.get(), dparams = dparams_out.get();
+  }
+};
+
+template <class T>
+void expect_zero_tail(const std::vector<T>& values, size_t head) {
+  EXPECT_TRUE(
+      std::all_of(values.begin() + static_cast<std::ptrdiff_t>(head), values.end(), [](T v) { return v == 0; }));
+}
+
+TYPED_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
+  using T = TypeParam;
+  const Context context = make_context();
+  const bool only_the_device_knows = test_backend() == VARLSTM_BACKEND_CUDA;
+  Random random(61);
+  const Bounds bounds = {7, 9, 45};
+  const Batch from_host = make_batch(context.get(), {}, bounds), from_device = make_batch(context.get(), {}, bounds);
+  for (int round = 0; round < 10; ++round) {
+    RnnOptions options;
+    options.input = random.integer(1, 9);
+    options.hidden = random.integer(1, 37);
+    options.layers = 1 + round % 3;
+    options.bidirectional = round % 2 == 1;
+    options.bias = round % 4 != 0;
+    options.dropout = options.layers > 1 ? 0.3 : 0;
+    const std::vector<int64_t> lengths = random_lengths(random.integer(1, 7), 6, random);
+    const auto problem = make_lstm_case<T>(options, lengths, true, random);
+    const auto upstream = make_upstream(problem, random);
+    SCOPED_TRACE(describe(problem));
+    const int64_t tokens = problem.tokens();
+    const Buffer<int64_t> stored(context.get(), lengths);
+    ASSERT_OK(varlstm_batch_set_lengths(from_host.get(), lengths.data(), problem.batch(), VARLSTM_SPACE_HOST, nullptr));
+    ASSERT_OK(
+        varlstm_batch_set_lengths(from_device.get(), stored.data(), problem.batch(), VARLSTM_SPACE_BACKEND, nullptr));
+    const Pass<T> expected(context.get(), problem, upstream, bounds, from_host.get(), tokens);
+    Pass<T> actual(context.get(), problem, upstream, bounds, from_device.get(),
+                   only_the_device_knows ? bounds.max_tokens : tokens);
+    ASSERT_TRUE(all_finite(expected.dparams));
+    expect_zero_tail(actual.y, expected.y.size());
+    expect_zero_tail(actual.dx, expected.dx.size());
+    actual.y.resize(expected.y.size());
+    actual.dx.resize(expected.dx.size());
+    EXPECT_TRUE(bitwise_equal(actual.y, expected.y));
+    EXPECT_TRUE(bitwise_equal(actual.h_n, expected.h_n));
+    EXPECT_TRUE(bitwise_equal(actual.c_n, expected.c_n));
+    EXPECT_TRUE(bitwise_equal(actual.dx, expected.dx));
+    EXPECT_TRUE(bitwise_equal(actual.dh0, expected.dh0));
+    EXPECT_TRUE(bitwise_equal(actual.dc0, expected.dc0));
+    EXPECT_TRUE(bitwise_equal(actual.dparams, expected.dparams));
+  }
+}
+
+}  // namespace
+}  // namespace varlstm_test
