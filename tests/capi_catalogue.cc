@@ -51,7 +51,7 @@ void add_contexts_and_memory(std::vector<Entry>& list) {
   if (test_backend() == VARLSTM_BACKEND_HOST) {
     list.push_back({"varlstm_ctx_set_i64 threads", [](W& w) {
                       Call call("varlstm_ctx_set_i64", varlstm_ctx_set_i64, w.ctx, VARLSTM_KEY_THREADS, 2);
-                      return call.bad("value", -1).bad("value", 1025).bad("value", kHuge);
+                      return call.bad("value", -1).bad("value", 1025).bad("value", kHuge).bad("key", 99);
                     }});
   }
   list.push_back({"varlstm_ctx_get_i64", [](W& w) {
