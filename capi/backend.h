@@ -20,6 +20,10 @@ struct Backend {
   int32_t (*open)(int32_t device, BackendState** state);
   void (*close)(BackendState* state);
 
+  // Called before each function below that takes a state, but for the two that return nothing; a null function: nothing
+  // to do.
+  int32_t (*make_current)(BackendState* state);
+
   // Keys THREADS and BATCH_INVARIANT; the value has been range-checked (>= 0; 0 or 1).
   int32_t (*set_i64)(BackendState* state, int32_t key, int64_t value);
   int32_t (*get_i64)(const BackendState* state, int32_t key, int64_t* value);

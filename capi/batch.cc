@@ -97,6 +97,11 @@ struct PlanArray {
   int64_t count;
 };
 
+// After a call that failed half way its arrays fit no lengths.
+void make_empty(BatchPlan* plan) {
+  plan->batch = plan->tokens = plan->steps = 0;
+}
+
 PlanArray plan_array(const BatchPlan& plan, int32_t array) {
   const int64_t tokens = packed_rows(plan);
   const int64_t steps = plan.steps >= 0 ? plan.steps : plan.bounds.max_len;
@@ -161,9 +166,11 @@ int32_t varlstm_batch_set_lengths(varlstm_batch* batch, const int64_t* lengths, 
   buffers.read("lengths", lengths, {{"count", count}});
   VARLSTM_TRY(buffers.finish());
   if (space == VARLSTM_SPACE_HOST) VARLSTM_TRY(check_lengths(plan.bounds, lengths, count));
-  return call_backend(batch->ctx, "plan_lengths", [&](const Backend& b, BackendState* state) {
+  const int32_t status = call_backend(batch->ctx, "plan_lengths", [&](const Backend& b, BackendState* state) {
     return b.plan_lengths(state, &plan, lengths, count, space, stream);
   });
+  if (status != VARLSTM_OK) make_empty(&plan);
+  return status;
 }
 
 int32_t varlstm_batch_from_batch_sizes(varlstm_batch* batch, const int64_t* batch_sizes, int64_t steps,
@@ -183,9 +190,11 @@ int32_t varlstm_batch_from_batch_sizes(varlstm_batch* batch, const int64_t* batc
   buffers.read_or_null("sorted_indices", sorted_indices, {{"batch_sizes[0]", sequences}});
   VARLSTM_TRY(buffers.finish());
   if (sorted_indices != nullptr) VARLSTM_TRY(check_permutation(sorted_indices, sequences, batch->seen.get()));
-  return call_backend(batch->ctx, "plan_batch_sizes", [&](const Backend& b, BackendState* state) {
+  const int32_t status = call_backend(batch->ctx, "plan_batch_sizes", [&](const Backend& b, BackendState* state) {
     return b.plan_batch_sizes(state, &plan, batch_sizes, steps, sorted_indices, stream);
   });
+  if (status != VARLSTM_OK) make_empty(&plan);
+  return status;
 }
 
 int32_t varlstm_batch_get_i64(const varlstm_batch* batch, int32_t key, int64_t* value) {

@@ -140,7 +140,9 @@ int32_t backend_error(const varlstm_ctx* ctx, const char* call, int32_t status);
 template <class Call>
 int32_t try_backend(const varlstm_ctx* ctx, const Call& call) {
   try {
-    return call(*ctx->backend, ctx->state);
+    const bool is_open = ctx->state != nullptr && ctx->backend->make_current != nullptr;
+    const int32_t status = is_open ? ctx->backend->make_current(ctx->state) : VARLSTM_OK;
+    return status != VARLSTM_OK ? status : call(*ctx->backend, ctx->state);
   } catch (const std::bad_alloc&) {
     return VARLSTM_ERROR_OUT_OF_MEMORY;
   } catch (...) {

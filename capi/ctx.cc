@@ -26,7 +26,11 @@ int32_t varlstm_device_count(int32_t backend, int32_t* count) {
   int32_t devices = 0;
   if (table != nullptr) {
     const int32_t status = table->device_count(&devices);
-    if (status != VARLSTM_OK) return set_error(status, "the back end cannot count its devices (backend = %d)", backend);
+    if (status != VARLSTM_OK) {
+      const char* why = table->failure_text == nullptr ? "" : table->failure_text();
+      return set_error(status, "the back end cannot count its devices (backend = %d)%s%s", backend,
+                       *why == 0 ? "" : ": ", why);
+    }
   }
   *count = devices;
   return VARLSTM_OK;

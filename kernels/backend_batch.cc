@@ -44,7 +44,7 @@ int32_t scratch_of(const BatchPlan& plan, PlanScratch* scratch) {
 }
 
 void plan_destroy(BackendState*, BatchPlan* plan) {
-  cudaFree(plan->lengths);
+  (void)cudaFree(plan->lengths);
   plan->lengths = nullptr;
 }
 

@@ -32,21 +32,29 @@ int32_t clear_status(State* state, cudaStream_t stream) {
   return check_runtime(cudaMemsetAsync(state->status, 0xff, sizeof(DeviceStatus), stream), "cudaMemsetAsync");
 }
 
+// Launches and allocations go to this thread's current device.
+int32_t make_current(BackendState* state) {
+  return check_runtime(cudaSetDevice(cuda_state(state)->device), "cudaSetDevice");
+}
+
 void close(BackendState* base) {
-  State* state = on_device(base);
-  cudaFree(state->status);
+  State* state = cuda_state(base);
+  (void)make_current(state);
+  (void)cudaFree(state->status);
   delete state;
 }
 
 // What a context holds from its first call on: nothing is allocated or asked for later.
 int32_t prepare(State* state) {
-  VARLSTM_CUDA_TRY(check_runtime(cudaSetDevice(state->device), "cudaSetDevice"));
+  VARLSTM_CUDA_TRY(make_current(state));
   VARLSTM_CUDA_TRY(
       check_runtime(cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, state->device),
                     "cudaDeviceGetAttribute"));
   VARLSTM_CUDA_TRY(
       check_runtime(cudaMalloc(reinterpret_cast<void**>(&state->status), sizeof(DeviceStatus)), "cudaMalloc"));
-  return clear_status(state, nullptr);
+  VARLSTM_CUDA_TRY(clear_status(state, nullptr));
+  // The caller's streams need not wait for the default one: done before he gets the handle.
+  return check_runtime(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }
 
 int32_t open(int32_t device, BackendState** out) {
@@ -75,7 +83,7 @@ int32_t get_i64(const BackendState* base, int32_t key, int64_t* value) {
 }
 
 int32_t device_status(BackendState* base, bool reset, int64_t* bits, int64_t* first_index, void* stream) {
-  State* state = on_device(base);
+  State* state = cuda_state(base);
   DeviceStatus seen;
   VARLSTM_CUDA_TRY(
       check_runtime(cudaMemcpyAsync(&seen, state->status, sizeof seen, cudaMemcpyDeviceToHost, stream_of(stream)),
@@ -91,20 +99,17 @@ int32_t device_status(BackendState* base, bool reset, int64_t* bits, int64_t* fi
   return reset ? clear_status(state, stream_of(stream)) : VARLSTM_OK;
 }
 
-int32_t allocate(BackendState* state, int64_t bytes, void** ptr) {
-  on_device(state);
+int32_t allocate(BackendState*, int64_t bytes, void** ptr) {
   *ptr = nullptr;
   if (bytes == 0) return VARLSTM_OK;
   return check_runtime(cudaMalloc(ptr, static_cast<size_t>(bytes)), "cudaMalloc");
 }
 
-int32_t release(BackendState* state, void* ptr) {
-  on_device(state);
+int32_t release(BackendState*, void* ptr) {
   return check_runtime(cudaFree(ptr), "cudaFree");
 }
 
-int32_t copy(BackendState* state, void* dst, const void* src, int64_t bytes, int32_t kind, void* stream) {
-  on_device(state);
+int32_t copy(BackendState*, void* dst, const void* src, int64_t bytes, int32_t kind, void* stream) {
   constexpr cudaMemcpyKind kKinds[] = {cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice};
   VARLSTM_CUDA_TRY(check_runtime(cudaMemcpyAsync(dst, src, static_cast<size_t>(bytes), kKinds[kind], stream_of(stream)),
                                  "cudaMemcpyAsync"));
@@ -112,13 +117,11 @@ int32_t copy(BackendState* state, void* dst, const void* src, int64_t bytes, int
   return check_runtime(cudaStreamSynchronize(stream_of(stream)), "cudaStreamSynchronize");
 }
 
-int32_t zero(BackendState* state, void* ptr, int64_t bytes, void* stream) {
-  on_device(state);
+int32_t zero(BackendState*, void* ptr, int64_t bytes, void* stream) {
   return check_runtime(cudaMemsetAsync(ptr, 0, static_cast<size_t>(bytes), stream_of(stream)), "cudaMemsetAsync");
 }
 
-int32_t sync(BackendState* state, void* stream) {
-  on_device(state);
+int32_t sync(BackendState*, void* stream) {
   return check_runtime(cudaStreamSynchronize(stream_of(stream)), "cudaStreamSynchronize");
 }
 
@@ -128,6 +131,7 @@ void set_memory_operations(Backend& table) {
   table.device_count = device_count;
   table.open = open;
   table.close = close;
+  table.make_current = make_current;
   table.set_i64 = set_i64;
   table.get_i64 = get_i64;
   table.device_status = device_status;

@@ -13,16 +13,8 @@ struct Stream {
   cudaStream_t handle;
 };
 
-// Makes the context's device current for this thread, as every call on the CUDA back end does: launches and allocations
-// go to the current one. What fails here fails again, with a text, in the call that follows.
-inline State* on_device(BackendState* base) {
-  State* state = static_cast<State*>(base);
-  (void)cudaSetDevice(state->device);
-  return state;
-}
-
 inline Stream make_stream(BackendState* state, void* stream) {
-  return {on_device(state), static_cast<cudaStream_t>(stream)};
+  return {static_cast<State*>(state), static_cast<cudaStream_t>(stream)};
 }
 
 }  // namespace varlstm::cuda

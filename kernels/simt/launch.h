@@ -46,7 +46,8 @@ cudaError_t launch(const LaunchShape& shape, cudaStream_t stream, const char* na
   const cudaError_t error = check_shape(shape);
   if (error != cudaSuccess) return error;
   const BoundKernel<P...> bound{kernel, std::tuple<P...>(static_cast<P>(arguments)...)};
-  return enqueue_work(stream, [shape, name, bound] { return bound.run(name, shape, std::index_sequence_for<P...>()); });
+  return enqueue_work(stream, name,
+                      [shape, name, bound] { return bound.run(name, shape, std::index_sequence_for<P...>()); });
 }
 
 }  // namespace varlstm::simt

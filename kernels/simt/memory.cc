@@ -131,6 +131,14 @@ void device_free(void* pointer) {
   memory.holes[offset] = length;
 }
 
+size_t device_bytes_in_use() {
+  Arena& memory = arena();
+  const std::lock_guard<std::mutex> guard(memory.mutex);
+  size_t bytes = 0;
+  for (const auto& allocation : memory.taken) bytes += allocation.second;
+  return bytes;
+}
+
 bool is_device_memory(const void* pointer, size_t bytes) {
   const uintptr_t offset = reinterpret_cast<uintptr_t>(pointer) - reinterpret_cast<uintptr_t>(arena_base());
   if (offset >= kArenaBytes) return false;

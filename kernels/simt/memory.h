@@ -11,6 +11,9 @@ namespace varlstm::simt {
 void* device_allocate(size_t bytes);
 void device_free(void* pointer);
 
+// Of all allocations together.
+size_t device_bytes_in_use();
+
 // Whether all of [pointer, pointer + bytes) lies in one allocation.
 bool is_device_memory(const void* pointer, size_t bytes);
 

@@ -1,0 +1,174 @@
+// Each call that a training step makes of the CUDA runtime fails once, and for good: an error that names the call, no
+// leak, and a handle that is usable or cleanly dead. For the emulated build, whose runtime can be told to fail.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "kernels/simt/memory.h"
+#include "kernels/simt/runtime_control.h"
+#include "support/check_status.h"
+#include "support/failing_new.h"
+#include "support/training_step.h"
+
+namespace varlstm_test {
+namespace {
+
+using varlstm::simt::device_bytes_in_use;
+using varlstm::simt::failed_runtime_call;
+using varlstm::simt::set_runtime_fault;
+
+constexpr int64_t kMostCalls = 2000;
+
+// The library keeps the shells of the last 64 handles destroyed; after that many, each destruction frees one.
+void fill_the_graves() {
+  const Context ctx = make_context();
+  for (int k = 0; k < 64; ++k) make_loss(ctx.get(), 1);
+}
+
+bool error_names(const char* call) {
+  return std::string(varlstm_last_error()).find(std::string(call) + " failed with cudaError") != std::string::npos;
+}
+
+class RuntimeFaults : public ::testing::Test {
+ protected:
+  RuntimeFaults() { fill_the_graves(); }
+  ~RuntimeFaults() override { set_runtime_fault({}); }
+};
+
+// Host memory that a round leaves behind. The emulator keeps some from launch to launch, but no more after a third
+// round of the same than after the second.
+template <class Round>
+int64_t left_by(const Round& round) {
+  round();
+  round();
+  const int64_t live = allocations().live;
+  round();
+  return allocations().live - live;
+}
+
+// A step whose call with that number fails with `error`: `status`, and an error that names the call. Gives the name.
+const char* run_with_failure(int64_t call, cudaError_t error, int32_t status) {
+  TrainingStep step(0);
+  set_runtime_fault({call, error, false});
+  const int32_t result = step.run();
+  const char* failed = failed_runtime_call();
+  if (*failed == 0) {
+    EXPECT_OK(result);
+    set_runtime_fault({});
+  } else {
+    EXPECT_EQ(result, status) << failed << ": " << varlstm_last_error();
+    EXPECT_TRUE(error_names(failed)) << failed << ": " << varlstm_last_error();
+  }
+  return failed;
+}
+
+void fail_each_call(cudaError_t error, int32_t status) {
+  const size_t device_bytes = device_bytes_in_use();
+  const char* failed = "";
+  int64_t call = 0;
+  do {
+    ASSERT_LT(++call, kMostCalls) << "the step never succeeds";
+    SCOPED_TRACE(call);
+    EXPECT_EQ(left_by([&] { failed = run_with_failure(call, error, status); }), 0) << failed << " left host memory";
+    ASSERT_EQ(device_bytes_in_use(), device_bytes) << failed << " left device memory";
+  } while (*failed != 0);
+  EXPECT_GT(call, 100);
+}
+
+TEST_F(RuntimeFaults, OneFailureLeavesNothing) {
+  fail_each_call(cudaErrorUnknown, VARLSTM_ERROR_BACKEND);
+}
+
+TEST_F(RuntimeFaults, OneLackOfMemoryLeavesNothing) {
+  fail_each_call(cudaErrorMemoryAllocation, VARLSTM_ERROR_OUT_OF_MEMORY);
+}
+
+// Device memory that could not be given back stays, as one line in the emulator's list; nothing else does.
+TEST_F(RuntimeFaults, DestroySurvivesFailures) {
+  const char* failed = "";
+  int64_t call = 0;
+  do {
+    ASSERT_LT(++call, kMostCalls) << "the step never ends";
+    const int64_t left = left_by([&] {
+      auto step = std::make_unique<TrainingStep>(0);
+      ASSERT_OK(step->run());
+      set_runtime_fault({call, cudaErrorUnknown, false});
+      step.reset();
+      failed = failed_runtime_call();
+      set_runtime_fault({});
+    });
+    EXPECT_LE(left, 1) << "call " << call << ", " << failed;
+  } while (*failed != 0);
+  EXPECT_GT(call, 20);
+}
+
+TEST_F(RuntimeFaults, HandlesGoOnAfterOneFailure) {
+  for (int64_t call = 1;; ++call) {
+    ASSERT_LT(call, kMostCalls) << "the step never succeeds";
+    TrainingStep step(0);
+    step.retry_failed_calls();
+    set_runtime_fault({call, cudaErrorUnknown, false});
+    EXPECT_OK(step.run());
+    const char* failed = failed_runtime_call();
+    set_runtime_fault({});
+    EXPECT_EQ(step.failures(), *failed == 0 ? 0 : 1) << "call " << call << ", " << failed;
+    if (*failed == 0) break;
+  }
+}
+
+// Runs a step whose call with that number and all later ones fail, as after a fault of a kernel. Gives the call's name.
+const char* run_with_dead_device(int64_t call) {
+  TrainingStep step(0);
+  set_runtime_fault({call, cudaErrorIllegalAddress, true});
+  const int32_t result = step.run();
+  const char* failed = failed_runtime_call();
+  if (*failed == 0) {
+    EXPECT_OK(result);
+    set_runtime_fault({});
+    return failed;
+  }
+  EXPECT_EQ(result, VARLSTM_ERROR_DEAD_CONTEXT) << failed << ": " << varlstm_last_error();
+  EXPECT_TRUE(error_names(failed)) << failed << ": " << varlstm_last_error();
+  set_runtime_fault({1, cudaErrorIllegalAddress, true});
+  if (step.ctx() == nullptr) return failed;
+  EXPECT_ERROR(VARLSTM_ERROR_DEAD_CONTEXT, "died", varlstm_sync(step.ctx(), nullptr));
+  EXPECT_STREQ(failed_runtime_call(), "") << "a dead context still calls the runtime";
+  return failed;
+}
+
+TEST_F(RuntimeFaults, AFailureForGoodKillsTheContextCleanly) {
+  const char* failed = "";
+  int64_t call = 0;
+  do {
+    ASSERT_LT(++call, kMostCalls) << "the step never succeeds";
+    SCOPED_TRACE(call);
+    EXPECT_EQ(left_by([&] { failed = run_with_dead_device(call); }), 0) << failed << " left host memory";
+  } while (*failed != 0);
+  EXPECT_GT(call, 100);
+}
+
+// A failed change of a batch leaves it empty, not between two plans.
+TEST_F(RuntimeFaults, BatchIsEmptyAfterAFailedChange) {
+  const Context ctx = make_context();
+  for (int64_t call = 1;; ++call) {
+    const Batch batch = make_batch(ctx.get(), {2, 4, 1}, {4, 5, 12});
+    const int64_t lengths[4] = {5, 1, 3, 3};
+    set_runtime_fault({call, cudaErrorUnknown, false});
+    const int32_t status = varlstm_batch_set_lengths(batch.get(), lengths, 4, VARLSTM_SPACE_HOST, nullptr);
+    const bool reached = *failed_runtime_call() != 0;
+    set_runtime_fault({});
+    EXPECT_EQ(status, reached ? VARLSTM_ERROR_BACKEND : VARLSTM_OK);
+    for (const int32_t key : {VARLSTM_KEY_BATCH, VARLSTM_KEY_TOKENS, VARLSTM_KEY_STEPS}) {
+      int64_t value = -1;
+      EXPECT_OK(varlstm_batch_get_i64(batch.get(), key, &value));
+      EXPECT_EQ(value == 0, reached) << "call " << call << ", key " << key;
+    }
+    EXPECT_OK(varlstm_batch_set_lengths(batch.get(), lengths, 4, VARLSTM_SPACE_HOST, nullptr));
+    if (!reached) break;
+  }
+}
+
+}  // namespace
+}  // namespace varlstm_test

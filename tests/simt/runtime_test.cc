@@ -1,0 +1,175 @@
+// The emulated CUDA runtime: order of streams, captures and graphs, faults.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "kernels/simt/memory.h"
+#include "kernels/simt/runtime_control.h"
+#include "kernels/simt/stream_queue.h"
+#include "tests/simt/launch_kernels.h"
+
+namespace varlstm::test {
+namespace {
+
+using namespace varlstm::simt;
+
+// A stream, and a word of device memory that starts as 0.
+class Runtime : public ::testing::Test {
+ protected:
+  Runtime() {
+    EXPECT_EQ(cudaMalloc(reinterpret_cast<void**>(&word_), sizeof *word_), cudaSuccess);
+    *word_ = 0;
+    EXPECT_EQ(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), cudaSuccess);
+    EXPECT_EQ(cudaStreamCreateWithFlags(&blocking_, cudaStreamDefault), cudaSuccess);
+  }
+  ~Runtime() override {
+    set_runtime_fault({});
+    EXPECT_EQ(cudaStreamDestroy(stream_), cudaSuccess);
+    EXPECT_EQ(cudaStreamDestroy(blocking_), cudaSuccess);
+    EXPECT_EQ(cudaFree(word_), cudaSuccess);
+    set_stream_order(StreamOrder::kEager);
+    record_enqueued_work(false);
+  }
+
+  cudaError_t add(cudaStream_t stream, uint32_t value) {
+    return enqueue_host_work(stream, "add", [=] { *word_ = *word_ * 10 + value; });
+  }
+
+  uint32_t* word_ = nullptr;
+  cudaStream_t stream_ = nullptr, blocking_ = nullptr;
+};
+
+TEST_F(Runtime, EagerWorkRunsAtOnce) {
+  EXPECT_EQ(add(stream_, 1), cudaSuccess);
+  EXPECT_EQ(*word_, 1u);
+}
+
+TEST_F(Runtime, LateWorkRunsWhenItsStreamIsWaitedFor) {
+  set_stream_order(StreamOrder::kLate);
+  EXPECT_EQ(add(stream_, 1), cudaSuccess);
+  EXPECT_EQ(add(blocking_, 2), cudaSuccess);
+  EXPECT_EQ(add(stream_, 3), cudaSuccess);
+  EXPECT_EQ(*word_, 0u);
+  EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
+  EXPECT_EQ(*word_, 13u);
+  EXPECT_EQ(cudaStreamSynchronize(blocking_), cudaSuccess);
+  EXPECT_EQ(*word_, 132u);
+}
+
+TEST_F(Runtime, LegacyStreamWaitsForBlockingStreamsAndTheyForIt) {
+  set_stream_order(StreamOrder::kLate);
+  EXPECT_EQ(add(blocking_, 1), cudaSuccess);
+  EXPECT_EQ(add(nullptr, 2), cudaSuccess);
+  EXPECT_EQ(add(stream_, 3), cudaSuccess);
+  EXPECT_EQ(add(blocking_, 4), cudaSuccess);
+  EXPECT_EQ(add(nullptr, 5), cudaSuccess);
+  EXPECT_EQ(add(blocking_, 6), cudaSuccess);
+  EXPECT_EQ(cudaStreamSynchronize(blocking_), cudaSuccess);
+  EXPECT_EQ(*word_, 12456u);
+}
+
+TEST_F(Runtime, CopiesFromTheHostAreStagedAndCopiesToItAreWaitedFor) {
+  set_stream_order(StreamOrder::kLate);
+  uint32_t value = 7;
+  EXPECT_EQ(cudaMemcpyAsync(word_, &value, sizeof value, cudaMemcpyHostToDevice, stream_), cudaSuccess);
+  value = 8;
+  EXPECT_EQ(*word_, 0u);
+  EXPECT_EQ(cudaMemcpyAsync(&value, word_, sizeof value, cudaMemcpyDeviceToHost, stream_), cudaSuccess);
+  EXPECT_EQ(value, 7u);
+  EXPECT_EQ(cudaMemcpyAsync(&value, &value, sizeof value, cudaMemcpyDeviceToHost, stream_), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaMemsetAsync(&value, 0, sizeof value, stream_), cudaErrorInvalidValue);
+}
+
+TEST_F(Runtime, FreeWaitsForWorkThatUsesTheMemory) {
+  set_stream_order(StreamOrder::kLate);
+  void* other = nullptr;
+  ASSERT_EQ(cudaMalloc(&other, 64), cudaSuccess);
+  EXPECT_EQ(cudaMemsetAsync(other, 1, 64, stream_), cudaSuccess);
+  EXPECT_EQ(cudaMemcpyAsync(word_, other, 4, cudaMemcpyDeviceToDevice, stream_), cudaSuccess);
+  EXPECT_EQ(cudaFree(other), cudaSuccess);
+  EXPECT_EQ(*word_, 0x01010101u);
+}
+
+TEST_F(Runtime, LateDefectIsTheErrorOfTheWait) {
+  set_stream_order(StreamOrder::kLate);
+  EXPECT_EQ(enqueue_work(stream_, "defective", [] { return cudaErrorLaunchFailure; }), cudaSuccess);
+  EXPECT_EQ(add(stream_, 1), cudaSuccess);
+  EXPECT_EQ(cudaStreamSynchronize(stream_), cudaErrorLaunchFailure);
+  EXPECT_EQ(*word_, 0u) << "work ran behind a defect";
+}
+
+TEST_F(Runtime, GraphRepeatsWhatWasCaptured) {
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  ASSERT_EQ(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeGlobal), cudaSuccess);
+  EXPECT_EQ(add(stream_, 1), cudaSuccess);
+  EXPECT_EQ(add(stream_, 2), cudaSuccess);
+  EXPECT_EQ(*word_, 0u) << "captured work ran";
+  ASSERT_EQ(cudaStreamEndCapture(stream_, &graph), cudaSuccess);
+  ASSERT_EQ(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  EXPECT_EQ(cudaGraphLaunch(exec, stream_), cudaSuccess);
+  EXPECT_EQ(cudaGraphLaunch(exec, blocking_), cudaSuccess);
+  EXPECT_EQ(*word_, 1212u);
+  EXPECT_EQ(cudaGraphExecDestroy(exec), cudaSuccess);
+}
+
+// Each of these ends the capture with an error.
+TEST_F(Runtime, CaptureForbidsAllocationsWaitsAndTheLegacyStream) {
+  uint32_t value = 0;
+  const std::vector<std::function<cudaError_t()>> forbidden = {
+      [&] {
+        void* memory = nullptr;
+        return cudaMalloc(&memory, 8);
+      },
+      [&] { return cudaFree(nullptr); },
+      [&] { return cudaStreamSynchronize(stream_); },
+      [&] { return cudaMemcpyAsync(&value, word_, sizeof value, cudaMemcpyDeviceToHost, stream_); },
+      [&] { return cudaMemcpyAsync(word_, &value, sizeof value, cudaMemcpyHostToDevice, stream_); },
+      [&] { return add(nullptr, 1); },
+  };
+  for (size_t k = 0; k < forbidden.size(); ++k) {
+    SCOPED_TRACE(k);
+    cudaGraph_t graph = nullptr;
+    ASSERT_EQ(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeGlobal), cudaSuccess);
+    EXPECT_EQ(add(stream_, 1), cudaSuccess);
+    const cudaError_t error = forbidden[k]();
+    EXPECT_EQ(error, k + 1 < forbidden.size() ? cudaErrorStreamCaptureUnsupported : cudaErrorStreamCaptureImplicit);
+    EXPECT_EQ(add(stream_, 1), cudaErrorStreamCaptureInvalidated);
+    EXPECT_EQ(cudaStreamEndCapture(stream_, &graph), cudaErrorStreamCaptureInvalidated);
+    EXPECT_EQ(graph, nullptr);
+    EXPECT_EQ(*word_, 0u);
+  }
+  EXPECT_EQ(cudaStreamBeginCapture(nullptr, cudaStreamCaptureModeGlobal), cudaErrorStreamCaptureUnsupported);
+}
+
+TEST_F(Runtime, TheCallThatATestNamesFails) {
+  set_runtime_fault({2, cudaErrorUnknown, false});
+  EXPECT_EQ(add(stream_, 1), cudaSuccess);
+  EXPECT_STREQ(failed_runtime_call(), "");
+  EXPECT_EQ(add(stream_, 2), cudaErrorUnknown);
+  EXPECT_STREQ(failed_runtime_call(), "add");
+  EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
+  EXPECT_EQ(*word_, 1u);
+  set_runtime_fault({1, cudaErrorIllegalAddress, true});
+  EXPECT_EQ(cudaStreamSynchronize(stream_), cudaErrorIllegalAddress);
+  EXPECT_EQ(add(stream_, 2), cudaErrorIllegalAddress);
+  EXPECT_STREQ(failed_runtime_call(), "cudaStreamSynchronize");
+}
+
+TEST_F(Runtime, TellsWhatWasEnqueued) {
+  record_enqueued_work(true);
+  LaunchShape shape;
+  EXPECT_EQ(launch_add(shape, word_, 1), cudaSuccess);
+  EXPECT_EQ(cudaMemsetAsync(word_, 0, sizeof *word_, stream_), cudaSuccess);
+  const std::vector<EnqueuedWork> work = enqueued_work();
+  ASSERT_EQ(work.size(), 2u);
+  EXPECT_EQ(work[0].name, "add");
+  EXPECT_EQ(work[0].stream, nullptr);
+  EXPECT_EQ(work[1].name, "cudaMemsetAsync");
+  EXPECT_EQ(work[1].stream, stream_);
+}
+
+}  // namespace
+}  // namespace varlstm::test
