@@ -131,12 +131,10 @@ void device_free(void* pointer) {
   memory.holes[offset] = length;
 }
 
-size_t device_bytes_in_use() {
+int64_t device_allocations() {
   Arena& memory = arena();
   const std::lock_guard<std::mutex> guard(memory.mutex);
-  size_t bytes = 0;
-  for (const auto& allocation : memory.taken) bytes += allocation.second;
-  return bytes;
+  return static_cast<int64_t>(memory.taken.size());
 }
 
 bool is_device_memory(const void* pointer, size_t bytes) {

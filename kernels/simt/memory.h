@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 namespace varlstm::simt {
 
@@ -11,8 +12,8 @@ namespace varlstm::simt {
 void* device_allocate(size_t bytes);
 void device_free(void* pointer);
 
-// Of all allocations together.
-size_t device_bytes_in_use();
+// Allocations that were not freed.
+int64_t device_allocations();
 
 // Whether all of [pointer, pointer + bytes) lies in one allocation.
 bool is_device_memory(const void* pointer, size_t bytes);
