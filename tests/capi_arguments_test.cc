@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <set>
 
@@ -150,7 +151,8 @@ void Arguments::bad_pointers(const Argument& argument) {
 // Two buffers of a call, moved to free memory where the second starts `shift` bytes after the first.
 void Arguments::move_pair(World& world, Call& call, const std::string& first, const std::string& second,
                           int64_t shift) {
-  Arena& arena = world.back.bytes_at(call.argument(first).pointer) > 0 ? world.back : world.host;
+  const bool at_back = world.back.bytes_at(call.argument(first).pointer) > 0;
+  Arena& arena = at_back ? world.back : world.host;
   const void* sources[2] = {call.argument(first).pointer, call.argument(second).pointer};
   const int64_t bytes[2] = {arena.bytes_at(sources[0]), arena.bytes_at(sources[1])};
   ASSERT_GT(bytes[0], 0) << first << " is not in the arena";
@@ -158,7 +160,11 @@ void Arguments::move_pair(World& world, Call& call, const std::string& first, co
   char* area = arena.take<char>(shift + bytes[0] + bytes[1]);
   for (int k = 0; k < 2; ++k) {
     char* target = area + (k == 0 ? 0 : shift);
-    REQUIRE_OK(varlstm_copy(world.ctx, target, sources[k], bytes[k], VARLSTM_COPY_WITHIN_BACKEND, nullptr));
+    if (at_back) {
+      REQUIRE_OK(varlstm_copy(world.ctx, target, sources[k], bytes[k], VARLSTM_COPY_WITHIN_BACKEND, nullptr));
+    } else {
+      std::memcpy(target, sources[k], static_cast<size_t>(bytes[k]));
+    }
     call.argument(k == 0 ? first : second).pointer = target;
   }
 }
