@@ -86,6 +86,10 @@ struct Backend {
   int32_t (*cross_entropy_backward)(BackendState* state, const LossArgs& args, const void* dout, void* dlogits,
                                     void* stream);
 
+  // dst [count] of dtype `to` <- src of dtype `from`, rounded once.
+  int32_t (*convert)(BackendState* state, DType from, DType to, int64_t count, const void* src, void* dst,
+                     void* stream);
+
   int32_t (*sgd_step)(BackendState* state, const SgdArgs& args, void* params, const void* grads, void* velocity,
                       void* stream);
   int32_t (*adam_step)(BackendState* state, const AdamArgs& args, void* params, const void* grads, void* m, void* v,

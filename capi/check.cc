@@ -105,10 +105,6 @@ int32_t check_enum(const char* name, const char* type, int64_t value, int64_t la
 
 int32_t check_dtype(const char* name, int64_t dtype, bool allow_i64) {
   VARLSTM_TRY(check_enum(name, "varlstm_dtype", dtype, VARLSTM_DTYPE_I64));
-  if (dtype == VARLSTM_DTYPE_BF16 || dtype == VARLSTM_DTYPE_F16) {
-    return set_error(VARLSTM_ERROR_UNSUPPORTED, "%s = %lld (%s) is not supported yet", name, ll(dtype),
-                     dtype == VARLSTM_DTYPE_BF16 ? "VARLSTM_DTYPE_BF16" : "VARLSTM_DTYPE_F16");
-  }
   if (dtype == VARLSTM_DTYPE_I64 && !allow_i64) {
     return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %lld (VARLSTM_DTYPE_I64) is for pack and unpack alone", name,
                      ll(dtype));

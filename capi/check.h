@@ -78,6 +78,7 @@ int32_t check_bounds(const BatchBounds& bounds);
 // --- buffers -------------------------------------------------------------------------------------------------------
 
 inline int64_t element_size(DType dtype) {
+  if (dtype == DType::kBF16 || dtype == DType::kF16) return 2;
   return dtype == DType::kF32 ? 4 : 8;
 }
 

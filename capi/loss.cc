@@ -15,6 +15,11 @@ int32_t check_loss_call(const varlstm_loss* loss, const varlstm_batch* batch, in
   return check_bytes("logits", {{"rows", rows}, {"classes", loss->classes}}, 8, nullptr);
 }
 
+// Of class_weights, out, weight_sum and dout.
+int64_t scalar_size(DType dtype) {
+  return dtype == DType::kF64 ? sizeof(double) : sizeof(float);
+}
+
 LossArgs loss_args(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype, int64_t rows,
                    const int64_t* targets, const void* class_weights, void* workspace, int64_t workspace_bytes) {
   LossArgs args = {};
@@ -144,9 +149,9 @@ int32_t varlstm_nll_forward(const varlstm_loss* loss, const varlstm_batch* batch
   BufferCheck buffers(element_size(args.dtype));
   buffers.read("log_probs", log_probs, {{"rows", rows}, {"classes", loss->classes}});
   buffers.read("targets", targets, {{"rows", rows}}, sizeof(int64_t));
-  buffers.read_or_null("class_weights", class_weights, {{"classes", loss->classes}});
-  buffers.write("out", out, {out_dim(loss, rows)});
-  buffers.write_or_null("weight_sum", weight_sum, {});
+  buffers.read_or_null("class_weights", class_weights, {{"classes", loss->classes}}, scalar_size(args.dtype));
+  buffers.write("out", out, {out_dim(loss, rows)}, scalar_size(args.dtype));
+  buffers.write_or_null("weight_sum", weight_sum, {}, scalar_size(args.dtype));
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   VARLSTM_TRY(buffers.finish());
   return call_backend(loss->ctx, "nll_forward", [&](const Backend& b, BackendState* state) {
@@ -163,8 +168,8 @@ int32_t varlstm_nll_backward(const varlstm_loss* loss, const varlstm_batch* batc
   VARLSTM_TRY(query_loss_workspace(loss, Op::kNll, args, &needed));
   BufferCheck buffers(element_size(args.dtype));
   buffers.read("targets", targets, {{"rows", rows}}, sizeof(int64_t));
-  buffers.read_or_null("class_weights", class_weights, {{"classes", loss->classes}});
-  buffers.read_or_null("dout", dout, {out_dim(loss, rows)});
+  buffers.read_or_null("class_weights", class_weights, {{"classes", loss->classes}}, scalar_size(args.dtype));
+  buffers.read_or_null("dout", dout, {out_dim(loss, rows)}, scalar_size(args.dtype));
   buffers.write("dlog_probs", dlog_probs, {{"rows", rows}, {"classes", loss->classes}});
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   VARLSTM_TRY(buffers.finish());
@@ -184,9 +189,9 @@ int32_t varlstm_cross_entropy_forward(const varlstm_loss* loss, const varlstm_ba
   BufferCheck buffers(element_size(args.dtype));
   buffers.read("logits", logits, {{"rows", rows}, {"classes", loss->classes}});
   buffers.read("targets", targets, {{"rows", rows}}, sizeof(int64_t));
-  buffers.read_or_null("class_weights", class_weights, {{"classes", loss->classes}});
-  buffers.write("out", out, {out_dim(loss, rows)});
-  buffers.write_or_null("weight_sum", weight_sum, {});
+  buffers.read_or_null("class_weights", class_weights, {{"classes", loss->classes}}, scalar_size(args.dtype));
+  buffers.write("out", out, {out_dim(loss, rows)}, scalar_size(args.dtype));
+  buffers.write_or_null("weight_sum", weight_sum, {}, scalar_size(args.dtype));
   buffers.write_or_null("dlogits", dlogits, {{"rows", rows}, {"classes", loss->classes}});
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   buffers.may_be_same("logits", "dlogits");
@@ -201,7 +206,7 @@ int32_t varlstm_cross_entropy_backward(const varlstm_loss* loss, int32_t dtype, 
   VARLSTM_TRY(check_loss_call(loss, nullptr, dtype, rows, stream));
   const LossArgs args = loss_args(loss, nullptr, dtype, rows, nullptr, nullptr, nullptr, 0);
   BufferCheck buffers(element_size(args.dtype));
-  buffers.read_or_null("dout", dout, {out_dim(loss, rows)});
+  buffers.read_or_null("dout", dout, {out_dim(loss, rows)}, scalar_size(args.dtype));
   buffers.write("dlogits", dlogits, {{"rows", rows}, {"classes", loss->classes}});
   VARLSTM_TRY(buffers.finish());
   return call_backend(loss->ctx, "cross_entropy_backward", [&](const Backend& b, BackendState* state) {

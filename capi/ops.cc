@@ -175,6 +175,22 @@ int32_t varlstm_linear_backward(varlstm_ctx* ctx, int32_t dtype, int64_t rows, i
   });
 }
 
+int32_t varlstm_convert(varlstm_ctx* ctx, int32_t from_dtype, int32_t to_dtype, int64_t count, const void* src,
+                        void* dst, void* stream) {
+  VARLSTM_TRY(check_usable("ctx", ctx, stream));
+  VARLSTM_TRY(check_dtype("from_dtype", from_dtype));
+  VARLSTM_TRY(check_dtype("to_dtype", to_dtype));
+  VARLSTM_TRY(check_at_least("count", count, 0));
+  const DType from = static_cast<DType>(from_dtype), to = static_cast<DType>(to_dtype);
+  BufferCheck buffers(1);
+  buffers.read("src", src, {{"count", count}}, element_size(from));
+  buffers.write("dst", dst, {{"count", count}}, element_size(to));
+  VARLSTM_TRY(buffers.finish());
+  return call_backend(ctx, "convert", [&](const Backend& b, BackendState* state) {
+    return b.convert(state, from, to, count, src, dst, stream);
+  });
+}
+
 int32_t varlstm_dropout_forward(varlstm_ctx* ctx, int32_t dtype, int64_t count, double p, uint64_t seed, const void* x,
                                 void* y, void* stream) {
   return run_dropout(ctx, dtype, count, p, seed, "x", x, "y", y, stream);

@@ -9,6 +9,11 @@ namespace {
 int32_t check_flat(const varlstm_ctx* ctx, int32_t dtype, int64_t count, const void* stream) {
   VARLSTM_TRY(check_usable("ctx", ctx, stream));
   VARLSTM_TRY(check_dtype("dtype", dtype));
+  if (dtype == VARLSTM_DTYPE_BF16 || dtype == VARLSTM_DTYPE_F16) {
+    return set_error(VARLSTM_ERROR_UNSUPPORTED,
+                     "dtype = %d (%s): parameters are kept in F32 or F64; varlstm_convert rounds a copy", dtype,
+                     dtype == VARLSTM_DTYPE_BF16 ? "VARLSTM_DTYPE_BF16" : "VARLSTM_DTYPE_F16");
+  }
   VARLSTM_TRY(check_at_least("count", count, 0));
   return check_bytes("grads", {{"count", count}}, 8, nullptr);
 }

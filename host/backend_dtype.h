@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "host/scalar16.h"
 #include "kernels/core/shapes.h"
 #include "varlstm.h"
 
@@ -22,10 +23,23 @@ int32_t with_float(DType dtype, const Body& body) {
   return VARLSTM_OK;
 }
 
-// float, double or int64.
+// Bf16 or F16 as well.
+template <class Body>
+int32_t with_scalar(DType dtype, const Body& body) {
+  if (dtype == DType::kBF16) {
+    body(Bf16());
+  } else if (dtype == DType::kF16) {
+    body(F16());
+  } else {
+    return with_float(dtype, body);
+  }
+  return VARLSTM_OK;
+}
+
+// int64 as well.
 template <class Body>
 int32_t with_element(DType dtype, const Body& body) {
-  if (dtype != DType::kI64) return with_float(dtype, body);
+  if (dtype != DType::kI64) return with_scalar(dtype, body);
   body(int64_t());
   return VARLSTM_OK;
 }

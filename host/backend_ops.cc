@@ -11,6 +11,7 @@
 #include "host/optimizer.h"
 #include "host/pack.h"
 #include "host/rnn.h"
+#include "host/scalar16.h"
 #include "host/state.h"
 
 namespace varlstm::host {
@@ -42,37 +43,38 @@ int32_t unpack_rows(BackendState* state, const PackArgs& args, double pad_value,
 
 int32_t rnn_sizes_of(const BackendState*, const RnnShape& shape, const BatchBounds& bounds, bool save,
                      RnnSizes* sizes) {
-  return with_float(shape.dtype, [&](auto scalar) { *sizes = rnn_sizes<decltype(scalar)>(shape, bounds, save); });
+  return with_scalar(shape.dtype, [&](auto scalar) { *sizes = rnn_sizes<decltype(scalar)>(shape, bounds, save); });
 }
 
 int32_t import_rnn(BackendState*, const RnnImportArgs& args, void*) {
-  return with_float(args.shape.dtype, [&](auto scalar) { rnn_import<decltype(scalar)>(args); });
+  return with_scalar(args.shape.dtype, [&](auto scalar) { rnn_import<decltype(scalar)>(args); });
 }
 
 int32_t forward_rnn(BackendState* state, const RnnForwardArgs& args, void*) {
-  return with_float(args.shape.dtype,
-                    [&](auto scalar) { rnn_forward<decltype(scalar)>(host_state(state)->threads, args); });
+  return with_scalar(args.shape.dtype,
+                     [&](auto scalar) { rnn_forward<decltype(scalar)>(host_state(state)->threads, args); });
 }
 
 int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void*) {
   bool own_reserve = true;
-  const int32_t status = with_float(args.shape.dtype, [&](auto scalar) {
+  const int32_t status = with_scalar(args.shape.dtype, [&](auto scalar) {
     own_reserve = rnn_backward<decltype(scalar)>(host_state(state)->threads, args);
   });
   return own_reserve ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
 }
 
 // INVALID_ARGUMENT where the bytes do not fit int64.
-int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int64_t, int64_t, int64_t* bytes) {
+int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int64_t a, int64_t b, int64_t* bytes) {
   bool fits = true;
-  const int32_t status = with_float(dtype, [&](auto) {
+  const int32_t status = with_scalar(dtype, [&](auto scalar) {
     switch (op) {
       case Op::kEmbeddingBackward:
         fits = !__builtin_mul_overflow(rows, kEmbeddingWorkspacePerRow, bytes);
         break;
       case Op::kLinearForward:
       case Op::kLinearBackward:
-        *bytes = 0;
+        *bytes = linear_workspace<decltype(scalar)>({dtype, rows, a, b, nullptr, 0}, op == Op::kLinearBackward);
+        fits = *bytes != INT64_MAX;
         break;
       case Op::kNll:
       case Op::kCrossEntropy:
@@ -87,7 +89,7 @@ int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int6
 }
 
 int32_t forward_embedding(BackendState* state, const EmbeddingArgs& args, const void* table, void* y, void*) {
-  return with_float(args.dtype, [&](auto scalar) {
+  return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_TOKEN_ID, first_bad_id(args));
     embedding_forward(host_state(state)->threads, args, as<T>(table), as<T>(y));
@@ -96,7 +98,7 @@ int32_t forward_embedding(BackendState* state, const EmbeddingArgs& args, const 
 
 int32_t backward_embedding(BackendState* state, const EmbeddingArgs& args, int64_t padding_idx, const void* dy,
                            void* dtable, void* workspace, int64_t, void*) {
-  return with_float(args.dtype, [&](auto scalar) {
+  return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_TOKEN_ID, first_bad_id(args));
     embedding_backward(host_state(state)->threads, args, padding_idx, as<T>(dy), as<T>(dtable), workspace);
@@ -105,24 +107,33 @@ int32_t backward_embedding(BackendState* state, const EmbeddingArgs& args, int64
 
 int32_t forward_linear(BackendState* state, const LinearArgs& args, const void* x, const void* weight, const void* bias,
                        void* y, void*) {
-  return with_float(args.dtype, [&](auto scalar) {
+  return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    linear_forward(host_state(state)->threads, args, as<T>(x), as<T>(weight), as<T>(bias), as<T>(y));
+    if constexpr (kIs16Bit<T>) {
+      wide_linear_forward(host_state(state)->threads, args, as<T>(x), as<T>(weight), as<T>(bias), as<T>(y));
+    } else {
+      linear_forward(host_state(state)->threads, args, as<T>(x), as<T>(weight), as<T>(bias), as<T>(y));
+    }
   });
 }
 
 int32_t backward_linear(BackendState* state, const LinearArgs& args, const void* x, const void* weight, const void* dy,
                         void* dx, void* dweight, void* dbias, void*) {
-  return with_float(args.dtype, [&](auto scalar) {
+  return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    linear_backward(host_state(state)->threads, args, as<T>(x), as<T>(weight), as<T>(dy), as<T>(dx), as<T>(dweight),
-                    as<T>(dbias));
+    if constexpr (kIs16Bit<T>) {
+      wide_linear_backward(host_state(state)->threads, args, as<T>(x), as<T>(weight), as<T>(dy), as<T>(dx),
+                           as<T>(dweight), as<T>(dbias));
+    } else {
+      linear_backward(host_state(state)->threads, args, as<T>(x), as<T>(weight), as<T>(dy), as<T>(dx), as<T>(dweight),
+                      as<T>(dbias));
+    }
   });
 }
 
 int32_t drop(BackendState* state, DType dtype, int64_t count, double p, uint64_t seed, const void* in, void* out,
              void*) {
-  return with_float(dtype, [&](auto scalar) {
+  return with_scalar(dtype, [&](auto scalar) {
     using T = decltype(scalar);
     dropout(host_state(state)->threads, count, p, seed, as<T>(in), as<T>(out));
   });
@@ -130,7 +141,7 @@ int32_t drop(BackendState* state, DType dtype, int64_t count, double p, uint64_t
 
 int32_t forward_log_softmax(BackendState* state, DType dtype, int64_t rows, int64_t classes, const void* x, void* y,
                             void*) {
-  return with_float(dtype, [&](auto scalar) {
+  return with_scalar(dtype, [&](auto scalar) {
     using T = decltype(scalar);
     log_softmax_forward(host_state(state)->threads, rows, classes, as<T>(x), as<T>(y));
   });
@@ -138,7 +149,7 @@ int32_t forward_log_softmax(BackendState* state, DType dtype, int64_t rows, int6
 
 int32_t backward_log_softmax(BackendState* state, DType dtype, int64_t rows, int64_t classes, const void* y,
                              const void* dy, void* dx, void*) {
-  return with_float(dtype, [&](auto scalar) {
+  return with_scalar(dtype, [&](auto scalar) {
     using T = decltype(scalar);
     log_softmax_backward(host_state(state)->threads, rows, classes, as<T>(y), as<T>(dy), as<T>(dx));
   });
@@ -146,35 +157,45 @@ int32_t backward_log_softmax(BackendState* state, DType dtype, int64_t rows, int
 
 int32_t forward_nll(BackendState* state, const LossArgs& args, const void* log_probs, void* out, void* weight_sum,
                     void*) {
-  return with_float(args.dtype, [&](auto scalar) {
+  return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
+    using C = ComputeType<T>;
     host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
-    nll_forward(host_state(state)->threads, args, as<T>(log_probs), as<T>(out), as<T>(weight_sum));
+    nll_forward(host_state(state)->threads, args, as<T>(log_probs), as<C>(out), as<C>(weight_sum));
   });
 }
 
 int32_t backward_nll(BackendState* state, const LossArgs& args, const void* dout, void* dlog_probs, void*) {
-  return with_float(args.dtype, [&](auto scalar) {
+  return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
+    using C = ComputeType<T>;
     host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
-    nll_backward(host_state(state)->threads, args, as<T>(dout), as<T>(dlog_probs));
+    nll_backward(host_state(state)->threads, args, as<C>(dout), as<T>(dlog_probs));
   });
 }
 
 int32_t forward_cross_entropy(BackendState* state, const LossArgs& args, const void* logits, void* out,
                               void* weight_sum, void* dlogits, void*) {
-  return with_float(args.dtype, [&](auto scalar) {
+  return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
+    using C = ComputeType<T>;
     host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args));
-    cross_entropy_forward(host_state(state)->threads, args, as<T>(logits), as<T>(out), as<T>(weight_sum),
+    cross_entropy_forward(host_state(state)->threads, args, as<T>(logits), as<C>(out), as<C>(weight_sum),
                           as<T>(dlogits));
   });
 }
 
 int32_t backward_cross_entropy(BackendState* state, const LossArgs& args, const void* dout, void* dlogits, void*) {
-  return with_float(args.dtype, [&](auto scalar) {
+  return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    cross_entropy_backward(host_state(state)->threads, args, as<T>(dout), as<T>(dlogits));
+    using C = ComputeType<T>;
+    cross_entropy_backward(host_state(state)->threads, args, as<C>(dout), as<T>(dlogits));
+  });
+}
+
+int32_t convert_elements(BackendState*, DType from, DType to, int64_t count, const void* src, void* dst, void*) {
+  return with_scalar(from, [&](auto read) {
+    with_scalar(to, [&](auto written) { convert(count, as<decltype(read)>(src), as<decltype(written)>(dst)); });
   });
 }
 
@@ -223,6 +244,7 @@ void set_operations(Backend& table) {
   table.nll_backward = backward_nll;
   table.cross_entropy_forward = forward_cross_entropy;
   table.cross_entropy_backward = backward_cross_entropy;
+  table.convert = convert_elements;
   table.sgd_step = step_sgd;
   table.adam_step = step_adam;
   table.grad_norm = norm_and_clip;

@@ -13,6 +13,7 @@
 
 #include "host/parallel.h"
 #include "host/philox.h"
+#include "host/scalar16.h"
 #include "host/vector_code.h"
 
 namespace varlstm::host {
@@ -22,19 +23,20 @@ constexpr int64_t kDropoutChunk = 4 * kPhiloxLanes;  // elements that one call o
 
 // [begin, end), begin a multiple of kDropoutChunk; a word up to last_dropped drops its element.
 template <class T>
-inline void dropout_range(int64_t begin, int64_t end, uint32_t last_dropped, T scale, uint64_t seed, const T* in,
-                          T* out) {
+inline void dropout_range(int64_t begin, int64_t end, uint32_t last_dropped, ComputeType<T> scale, uint64_t seed,
+                          const T* in, T* out) {
+  using C = ComputeType<T>;
   for (int64_t chunk = begin; chunk < end; chunk += kDropoutChunk) {
     const auto blocks = philox4x32<kPhiloxLanes>(seed, static_cast<uint64_t>(chunk / 4));
-    T factors[kDropoutChunk];
+    C factors[kDropoutChunk];
     for (int j = 0; j < kPhiloxLanes; ++j) {
       for (int word = 0; word < 4; ++word) {
-        factors[4 * j + word] = blocks.words[word][j] > last_dropped ? scale : T(0);
+        factors[4 * j + word] = blocks.words[word][j] > last_dropped ? scale : C(0);
       }
     }
     const int64_t elements = std::min(kDropoutChunk, end - chunk);
 #pragma omp simd
-    for (int64_t j = 0; j < elements; ++j) out[chunk + j] = factors[j] != 0 ? in[chunk + j] * factors[j] : T(0);
+    for (int64_t j = 0; j < elements; ++j) out[chunk + j] = factors[j] != 0 ? in[chunk + j] * factors[j] : C(0);
   }
 }
 
@@ -42,7 +44,7 @@ template <class T>
 void dropout(int64_t threads, int64_t count, double p, uint64_t seed, const T* in, T* out) {
   constexpr int64_t kGrain = 256 * kDropoutChunk;
   const uint64_t dropped_words = static_cast<uint64_t>(std::ceil(std::ldexp(p, 32)));  // those with word * 2^-32 < p
-  const T scale = static_cast<T>(1 / (1 - p));
+  const auto scale = static_cast<ComputeType<T>>(1 / (1 - p));
   parallel_ranges(threads, count, kGrain, [&](int64_t begin, int64_t end) {
     if (dropped_words == 0) {
       std::copy(in + begin, in + end, out + begin);

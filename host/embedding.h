@@ -15,6 +15,7 @@
 
 #include "host/batch_plan.h"
 #include "host/parallel.h"
+#include "host/scalar16.h"
 #include "kernels/core/shapes.h"
 
 namespace varlstm::host {
@@ -74,10 +75,21 @@ inline IdRow* sort_by_id(IdRow* from, IdRow* to, int64_t count, int64_t vocab) {
   return from;
 }
 
+// sum [features] += the rows of dy that run [count] names, in its order.
 template <class T>
-void add_row(int64_t features, const T* row, T* sum) {
+void add_run(int64_t features, const T* dy, const IdRow* run, int64_t count, T* sum) {
+  constexpr int64_t kBlock = 256;  // features whose sums stand on the stack
+  for (int64_t first = 0; first < features; first += kBlock) {
+    const int64_t width = std::min(kBlock, features - first);
+    ComputeType<T> block[kBlock];
+    std::copy_n(sum + first, width, block);
+    for (int64_t k = 0; k < count; ++k) {
+      const T* row = dy + run[k].row * features + first;
 #pragma omp simd
-  for (int64_t j = 0; j < features; ++j) sum[j] += row[j];
+      for (int64_t j = 0; j < width; ++j) block[j] += row[j];
+    }
+    std::copy_n(block, width, sum + first);
+  }
 }
 
 // dtable [vocab, features] += ...; workspace [kEmbeddingWorkspacePerRow * rows] bytes.
@@ -98,9 +110,9 @@ void embedding_backward(int64_t threads, const EmbeddingArgs& args, int64_t padd
     int64_t k = begin;
     while (k > 0 && k < end && sorted[k].id == sorted[k - 1].id) ++k;
     while (k < end) {
-      const int64_t id = sorted[k].id;
-      T* sum = dtable + id * features;
-      for (; k < count && sorted[k].id == id; ++k) add_row(features, dy + sorted[k].row * features, sum);
+      const int64_t id = sorted[k].id, run = k;
+      while (k < count && sorted[k].id == id) ++k;
+      add_run(features, dy, sorted + run, k - run, dtable + id * features);
     }
   });
 }

@@ -11,9 +11,11 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "host/carve.h"
 #include "host/gemm.h"
 #include "host/parallel.h"
 #include "host/row_product.h"
+#include "host/scalar16.h"
 #include "kernels/core/shapes.h"
 
 namespace varlstm::host {
@@ -53,6 +55,58 @@ void linear_backward(int64_t threads, const LinearArgs& args, const T* x, const 
          dweight, args.in);
   }
   if (dbias) add_column_sums(threads, args.rows, args.out, dy, dbias);
+}
+
+// The 16-bit dtypes' operands as floats, in the workspace: products run in float, and each result is rounded once.
+struct WideLinear {
+  float *x, *y;           // [rows, in], [rows, out], or their gradients
+  float *dx, *weight;     // [rows, in] backward alone; [out, in]
+  float *dweight, *bias;  // [out, in] backward alone; [out], or its gradient
+
+  WideLinear(const LinearArgs& args, bool backward, Carver& carver) {
+    x = carver.take<float>(args.rows, args.in);
+    y = carver.take<float>(args.rows, args.out);
+    weight = carver.take<float>(args.out, args.in);
+    bias = carver.take<float>(args.out);
+    dx = backward ? carver.take<float>(args.rows, args.in) : nullptr;
+    dweight = backward ? carver.take<float>(args.out, args.in) : nullptr;
+  }
+};
+
+template <class T>
+int64_t linear_workspace(const LinearArgs& args, bool backward) {
+  if (!kIs16Bit<T>) return 0;
+  Carver carver(nullptr);
+  const WideLinear wide(args, backward, carver);
+  return carver.bytes();
+}
+
+template <class T>
+void wide_linear_forward(int64_t threads, const LinearArgs& args, const T* x, const T* weight, const T* bias, T* y) {
+  Carver carver(args.workspace);
+  const WideLinear wide(args, false, carver);
+  convert(args.rows * args.in, x, wide.x);
+  convert(args.out * args.in, weight, wide.weight);
+  if (bias) convert(args.out, bias, wide.bias);
+  linear_forward<float>(threads, args, wide.x, wide.weight, bias ? wide.bias : nullptr, wide.y);
+  convert(args.rows * args.out, wide.y, y);
+}
+
+template <class T>
+void wide_linear_backward(int64_t threads, const LinearArgs& args, const T* x, const T* weight, const T* dy, T* dx,
+                          T* dweight, T* dbias) {
+  Carver carver(args.workspace);
+  const WideLinear wide(args, true, carver);
+  if (dweight) convert(args.rows * args.in, x, wide.x);
+  if (dx) convert(args.out * args.in, weight, wide.weight);
+  convert(args.rows * args.out, dy, wide.y);
+  if (dweight) convert(args.out * args.in, dweight, wide.dweight);
+  if (dbias) convert(args.out, dbias, wide.bias);
+  linear_backward<float>(threads, args, wide.x, wide.weight, wide.y, dx ? wide.dx : nullptr,
+                         dweight ? wide.dweight : nullptr, dbias ? wide.bias : nullptr);
+  if (dx) convert(args.rows * args.in, wide.dx, dx);
+  if (dweight) convert(args.out * args.in, wide.dweight, dweight);
+  if (dbias) convert(args.out, wide.bias, dbias);
 }
 
 }  // namespace varlstm::host

@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "host/parallel.h"
+#include "host/scalar16.h"
 
 namespace varlstm::host {
 
@@ -23,9 +24,9 @@ inline int64_t rows_per_softmax_piece(int64_t classes) {
 }
 
 template <class T>
-T row_max(int64_t classes, const T* x) {
-  T largest = x[0];
-  for (int64_t c = 1; c < classes; ++c) largest = x[c] > largest ? x[c] : largest;
+ComputeType<T> row_max(int64_t classes, const T* x) {
+  ComputeType<T> largest = x[0];
+  for (int64_t c = 1; c < classes; ++c) largest = x[c] > largest ? static_cast<ComputeType<T>>(x[c]) : largest;
   return largest;
 }
 
@@ -35,10 +36,10 @@ void log_softmax_forward(int64_t threads, int64_t rows, int64_t classes, const T
     for (int64_t n = begin; n < end; ++n) {
       const T* in = x + n * classes;
       T* out = y + n * classes;
-      const T largest = row_max(classes, in);
+      const auto largest = row_max(classes, in);
       double sum = 0;
       for (int64_t c = 0; c < classes; ++c) sum += std::exp(in[c] - largest);
-      const T log_sum = static_cast<T>(std::log(sum));
+      const auto log_sum = static_cast<ComputeType<T>>(std::log(sum));
       for (int64_t c = 0; c < classes; ++c) out[c] = (in[c] - largest) - log_sum;
     }
   });
@@ -53,8 +54,9 @@ void log_softmax_backward(int64_t threads, int64_t rows, int64_t classes, const 
       T* dout = dx + n * classes;
       double sum = 0;
       for (int64_t c = 0; c < classes; ++c) sum += din[c];
-      const T total = static_cast<T>(sum);
-      for (int64_t c = 0; c < classes; ++c) dout[c] = din[c] - std::exp(log_probs[c]) * total;
+      const auto total = static_cast<ComputeType<T>>(sum);
+      for (int64_t c = 0; c < classes; ++c)
+        dout[c] = din[c] - std::exp(static_cast<ComputeType<T>>(log_probs[c])) * total;
     }
   });
 }

@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+#include "host/rounding.h"
 #include "host/row_kernel.h"
 #include "host/team.h"
 #include "host/weight_panel.h"
@@ -66,6 +67,7 @@ struct RecurrenceForward {
   bool c_by_token;
   T* y;  // [N, ldy], H columns of it
   int64_t ldy;
+  Rounding<T> round;  // of h as it is stored, or null
 };
 
 template <class T>
@@ -119,6 +121,8 @@ void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
         cell.h = p.y + row * p.ldy + unit;
         cell.h_ld = p.ldy * set.stride;
         kernel.cell_forward(cell);
+        if (p.round != nullptr)
+          p.round(set.count, cell.units < cell.valid_units ? cell.units : cell.valid_units, cell.h, cell.h_ld);
       }
     }
     if (!p.by_sequence) member.sync();
@@ -143,6 +147,7 @@ struct RecurrenceBackward {
   T* dh;      // [B, Hp] in: of h_n; out: of h0, if wanted
   T* dc;      // [B, Hp] in: of c_n; out: of c0
   bool want_dh0;
+  Rounding<T> round;  // of dgates as they are stored, or null
 };
 
 // A panel of up to kPanelVectors vectors of hidden units.
@@ -199,6 +204,8 @@ void backward_cell(const RecurrenceBackward<T>& p, const UnitPanel& panel, const
   cell.dc = p.dc + set.first * p.units + panel.unit;
   cell.dgates = p.dgates + row * 4 * p.units + panel.unit;
   kernel.cell_backward(cell);
+  for (int64_t gate = 0; gate < 4 && p.round != nullptr; ++gate)
+    p.round(set.count, cell.units, cell.dgates + gate * p.units, cell.dgates_ld);
 }
 
 template <class T>

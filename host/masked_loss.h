@@ -8,7 +8,7 @@
 // A row is kept unless its target is ignore_index (tested first), lies outside [0, C), or the row is not counted_rows':
 // then its term and gradient are exactly 0, whatever the row holds. Where W is 0, MEAN is NaN or 0 as the caller chose
 // and every gradient is 0. Sums run in double: over the rows of a block in order, then over the blocks in order.
-// Mirrored by kernels/masked_loss.
+// For 16-bit dtypes class_weights, out, weight_sum and dout are float. Mirrored by kernels/masked_loss.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -20,6 +20,7 @@
 #include "host/batch_plan.h"
 #include "host/log_softmax.h"
 #include "host/parallel.h"
+#include "host/scalar16.h"
 #include "kernels/core/shapes.h"
 
 namespace varlstm::host {
@@ -50,17 +51,17 @@ inline int64_t first_bad_label(const LossArgs& args) {
   return -1;
 }
 
-// The factors of term(n) that are the same for every row.
-template <class T>
+// The factors of term(n) that are the same for every row. C: the type that rows are computed in.
+template <class C>
 struct LossFactors {
-  const T* class_weights;  // or null
+  const C* class_weights;  // or null
   double on_target;        // 1 - s
   double on_each;          // s / C
   double total_weight;     // sum of w over all classes, 0 without smoothing (not needed then)
   double kept_weight;      // W
 
   explicit LossFactors(const LossArgs& args)
-      : class_weights(static_cast<const T*>(args.class_weights)),
+      : class_weights(static_cast<const C*>(args.class_weights)),
         on_target(1 - args.label_smoothing),
         on_each(args.label_smoothing / static_cast<double>(args.classes)),
         total_weight(0),
@@ -83,8 +84,8 @@ struct LossFactors {
 };
 
 // term(row) for every row of every block, by term_of(row) on kept rows alone; then `out` and weight_sum (or null).
-template <class T, class Term>
-void reduce_terms(int64_t threads, const LossArgs& args, const LossFactors<T>& factors, T* out, T* weight_sum,
+template <class C, class Term>
+void reduce_terms(int64_t threads, const LossArgs& args, const LossFactors<C>& factors, C* out, C* weight_sum,
                   const Term& term_of) {
   double* block_sums = static_cast<double*>(args.workspace);
   const bool reduced = args.reduction != Reduction::kNone;
@@ -92,12 +93,12 @@ void reduce_terms(int64_t threads, const LossArgs& args, const LossFactors<T>& f
     double sum = 0;
     for (int64_t n = begin; n < end; ++n) {
       const double term = term_of(n);
-      if (!reduced) out[n] = static_cast<T>(term);
+      if (!reduced) out[n] = static_cast<C>(term);
       sum += term;
     }
     block_sums[begin / kLossBlock] = sum;
   });
-  if (weight_sum) *weight_sum = static_cast<T>(factors.kept_weight);
+  if (weight_sum) *weight_sum = static_cast<C>(factors.kept_weight);
   if (!reduced) return;
 
   double total = 0;
@@ -106,7 +107,7 @@ void reduce_terms(int64_t threads, const LossArgs& args, const LossFactors<T>& f
     const double empty = args.empty_mean_is_zero ? 0 : std::numeric_limits<double>::quiet_NaN();
     total = factors.kept_weight == 0 ? empty : total / factors.kept_weight;
   }
-  *out = static_cast<T>(total);
+  *out = static_cast<C>(total);
 }
 
 // Too little work for a second thread: one thread then does all blocks, with the same sums.
@@ -116,8 +117,9 @@ inline int64_t loss_threads(int64_t threads, int64_t elements) {
 }
 
 template <class T>
-void nll_forward(int64_t threads, const LossArgs& args, const T* log_probs, T* out, T* weight_sum) {
-  const LossFactors<T> factors(args);
+void nll_forward(int64_t threads, const LossArgs& args, const T* log_probs, ComputeType<T>* out,
+                 ComputeType<T>* weight_sum) {
+  const LossFactors<ComputeType<T>> factors(args);
   reduce_terms(loss_threads(threads, args.rows), args, factors, out, weight_sum, [&](int64_t n) {
     if (!is_kept(args, n)) return 0.0;
     const T* p = log_probs + n * args.classes;
@@ -134,8 +136,8 @@ void nll_forward(int64_t threads, const LossArgs& args, const T* log_probs, T* o
 
 // dlog_probs [rows, C] <- -a[c] times what comes in: dout [rows] (NONE) or [1], null for ones.
 template <class T>
-void nll_backward(int64_t threads, const LossArgs& args, const T* dout, T* dlog_probs) {
-  const LossFactors<T> factors(args);
+void nll_backward(int64_t threads, const LossArgs& args, const ComputeType<T>* dout, T* dlog_probs) {
+  const LossFactors<ComputeType<T>> factors(args);
   const double scale = factors.scale(args.reduction);
   const int64_t elements = args.rows * args.classes;
   parallel_ranges(loss_threads(threads, elements), args.rows, kLossBlock, [&](int64_t begin, int64_t end) {
@@ -145,32 +147,32 @@ void nll_backward(int64_t threads, const LossArgs& args, const T* dout, T* dlog_
       if (!is_kept(args, n) || scale == 0) continue;
       const double incoming = !dout ? scale : scale * dout[args.reduction == Reduction::kNone ? n : 0];
       const int64_t target = args.targets[n];
+      using C = ComputeType<T>;
+      const auto each = [&](int64_t c) { return static_cast<C>(-incoming * factors.on_each * factors.weight(c)); };
       if (factors.on_each != 0) {
-        for (int64_t c = 0; c < args.classes; ++c) {
-          row[c] = static_cast<T>(-incoming * factors.on_each * factors.weight(c));
-        }
+        for (int64_t c = 0; c < args.classes; ++c) row[c] = each(c);
       }
-      row[target] = static_cast<T>(row[target] - incoming * factors.on_target * factors.weight(target));
+      row[target] = static_cast<C>(each(target) - incoming * factors.on_target * factors.weight(target));
     }
   });
 }
 
 // One kept row of cross-entropy: returns its term, and dlogits [C] (or null, or the logits themselves) <- scale times
-// its gradient.
-template <class T>
-double cross_entropy_row(const LossArgs& args, const LossFactors<T>& factors, int64_t target, double scale,
+// its gradient, which 16-bit dtypes round once: they take each exponential twice instead of storing it in between.
+template <class T, class C = ComputeType<T>>
+double cross_entropy_row(const LossArgs& args, const LossFactors<C>& factors, int64_t target, double scale,
                          const T* logits, T* dlogits) {
-  const T largest = row_max(args.classes, logits);
+  const C largest = row_max(args.classes, logits);
   const double on_target = factors.on_target * factors.weight(target);
   const double target_logit = logits[target] - largest;
   double exp_sum = 0;
   double each = 0;  // sum of w[c] * (logit[c] - max)
   for (int64_t c = 0; c < args.classes; ++c) {
-    const T shifted = logits[c] - largest;
-    const T exponential = std::exp(shifted);
+    const C shifted = logits[c] - largest;
+    const C exponential = std::exp(shifted);
     exp_sum += exponential;
     if (factors.on_each != 0) each += factors.weight(c) * shifted;
-    if (dlogits) dlogits[c] = exponential;
+    if (dlogits && !kIs16Bit<T>) dlogits[c] = exponential;
   }
   const double log_sum = std::log(exp_sum);
   double term = -on_target * (target_logit - log_sum);
@@ -178,21 +180,22 @@ double cross_entropy_row(const LossArgs& args, const LossFactors<T>& factors, in
   if (!dlogits) return term;
 
   const double all = on_target + factors.on_each * factors.total_weight;  // A
-  const T factor = static_cast<T>(scale * all / exp_sum);
-  for (int64_t c = 0; c < args.classes; ++c) dlogits[c] *= factor;
-  if (factors.on_each != 0) {
-    for (int64_t c = 0; c < args.classes; ++c) {
-      dlogits[c] -= static_cast<T>(scale * factors.on_each * factors.weight(c));
-    }
+  const C factor = static_cast<C>(scale * all / exp_sum);
+  const C at_target = static_cast<C>(scale * on_target);
+  for (int64_t c = 0; c < args.classes; ++c) {
+    C gradient = kIs16Bit<T> ? std::exp(logits[c] - largest) : static_cast<C>(dlogits[c]);
+    gradient *= factor;
+    if (factors.on_each != 0) gradient -= static_cast<C>(scale * factors.on_each * factors.weight(c));
+    dlogits[c] = c == target ? gradient - at_target : gradient;
   }
-  dlogits[target] -= static_cast<T>(scale * on_target);
   return term;
 }
 
 // dlogits [rows, C] (or null; may be the logits) <- the gradient for an incoming gradient of 1.
 template <class T>
-void cross_entropy_forward(int64_t threads, const LossArgs& args, const T* logits, T* out, T* weight_sum, T* dlogits) {
-  const LossFactors<T> factors(args);
+void cross_entropy_forward(int64_t threads, const LossArgs& args, const T* logits, ComputeType<T>* out,
+                           ComputeType<T>* weight_sum, T* dlogits) {
+  const LossFactors<ComputeType<T>> factors(args);
   const double scale = factors.scale(args.reduction);
   const int64_t elements = args.rows * args.classes;
   reduce_terms(loss_threads(threads, elements), args, factors, out, weight_sum, [&](int64_t n) {
@@ -209,15 +212,15 @@ void cross_entropy_forward(int64_t threads, const LossArgs& args, const T* logit
 
 // dlogits <- dlogits times dout. A zero stays zero even where dout is NaN or infinite: masked rows hold zeros.
 template <class T>
-void cross_entropy_backward(int64_t threads, const LossArgs& args, const T* dout, T* dlogits) {
+void cross_entropy_backward(int64_t threads, const LossArgs& args, const ComputeType<T>* dout, T* dlogits) {
   if (!dout) return;
   constexpr int64_t kElements = 32768;
   const int64_t grain = std::max<int64_t>(1, kElements / args.classes);
   parallel_ranges(threads, args.rows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      const T incoming = dout[args.reduction == Reduction::kNone ? n : 0];
+      const ComputeType<T> incoming = dout[args.reduction == Reduction::kNone ? n : 0];
       T* row = dlogits + n * args.classes;
-      for (int64_t c = 0; c < args.classes; ++c) row[c] = row[c] == 0 ? T(0) : row[c] * incoming;
+      for (int64_t c = 0; c < args.classes; ++c) row[c] = row[c] == 0 ? ComputeType<T>(0) : row[c] * incoming;
     }
   });
 }

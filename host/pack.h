@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "host/parallel.h"
+#include "host/scalar16.h"
 #include "kernels/core/shapes.h"
 
 namespace varlstm::host {
@@ -72,7 +73,7 @@ void unpack_padded(int64_t threads, const PackArgs& args, T pad_value, const T* 
 template <class T>
 void unpack(int64_t threads, const PackArgs& args, double pad_value, const T* packed, T* dst) {
   if (args.layout == Layout::kRagged) return unpack_ragged(threads, args, packed, dst);
-  unpack_padded(threads, args, static_cast<T>(pad_value), packed, dst);
+  unpack_padded(threads, args, static_cast<T>(static_cast<ComputeType<T>>(pad_value)), packed, dst);
 }
 
 }  // namespace varlstm::host

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/rnn.h"
 
+#include "host/rnn_16bit.h"
 #include "host/rnn_backward.h"
 #include "host/rnn_forward.h"
 #include "host/rnn_import.h"
@@ -38,9 +39,36 @@ template RnnSizes rnn_sizes<float>(const RnnShape&, const BatchBounds&, bool);
 template RnnSizes rnn_sizes<double>(const RnnShape&, const BatchBounds&, bool);
 template void rnn_import<float>(const RnnImportArgs&);
 template void rnn_import<double>(const RnnImportArgs&);
+template void rnn_import<Bf16>(const RnnImportArgs&);
+template void rnn_import<F16>(const RnnImportArgs&);
 template void rnn_forward<float>(int64_t, const RnnForwardArgs&);
 template void rnn_forward<double>(int64_t, const RnnForwardArgs&);
 template bool rnn_backward<float>(int64_t, const RnnBackwardArgs&);
 template bool rnn_backward<double>(int64_t, const RnnBackwardArgs&);
+
+template <>
+RnnSizes rnn_sizes<Bf16>(const RnnShape& shape, const BatchBounds& bounds, bool save) {
+  return rnn_sizes_16bit(shape, bounds, save);
+}
+template <>
+RnnSizes rnn_sizes<F16>(const RnnShape& shape, const BatchBounds& bounds, bool save) {
+  return rnn_sizes_16bit(shape, bounds, save);
+}
+template <>
+void rnn_forward<Bf16>(int64_t threads, const RnnForwardArgs& args) {
+  rnn_forward_16bit<Bf16>(threads, args);
+}
+template <>
+void rnn_forward<F16>(int64_t threads, const RnnForwardArgs& args) {
+  rnn_forward_16bit<F16>(threads, args);
+}
+template <>
+bool rnn_backward<Bf16>(int64_t threads, const RnnBackwardArgs& args) {
+  return rnn_backward_16bit<Bf16>(threads, args);
+}
+template <>
+bool rnn_backward<F16>(int64_t threads, const RnnBackwardArgs& args) {
+  return rnn_backward_16bit<F16>(threads, args);
+}
 
 }  // namespace varlstm::host

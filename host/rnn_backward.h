@@ -27,6 +27,7 @@ class RnnBackward {
         plan_(*args.batch),
         units_(padded_units(shape_.hidden)),
         width_(shape_.directions * shape_.hidden),
+        round_(rounding_to<T>(shape_.dtype)),
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
         workspace_(shape_, {plan_.batch, plan_.tokens}, workspace_carver_),
@@ -39,9 +40,7 @@ class RnnBackward {
     for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
       T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
       run_layer(layer, doutput, dinput);
-      if (layer > 0 && dropped())
-        dropout(threads_, plan_.tokens * width_, shape_.dropout, layer_seed(reserve_.header->dropout_seed, layer - 1),
-                dinput, dinput);
+      if (layer > 0 && dropped()) drop(layer - 1, dinput, dinput);
       doutput = dinput;
     }
     return true;
@@ -49,6 +48,12 @@ class RnnBackward {
 
  private:
   bool dropped() const { return shape_.dropout > 0 && reserve_.header->dropout_seed != 0; }
+
+  // out [N, D*H] <- in with forward's mask behind `layer`.
+  void drop(int64_t layer, const T* in, T* out) {
+    dropout(threads_, plan_.tokens * width_, shape_.dropout, layer_seed(reserve_.header->dropout_seed, layer), in, out);
+    if (round_ != nullptr) round_(plan_.tokens, width_, out, width_);
+  }
 
   // The output of a layer as it left the recurrence.
   const T* layer_output(int64_t layer) const {
@@ -59,8 +64,7 @@ class RnnBackward {
   const T* layer_source(int64_t layer) {
     if (layer == 0) return static_cast<const T*>(args_.x);
     if (!dropped()) return layer_output(layer - 1);
-    dropout(threads_, plan_.tokens * width_, shape_.dropout, layer_seed(reserve_.header->dropout_seed, layer - 1),
-            layer_output(layer - 1), workspace_.dropped);
+    drop(layer - 1, layer_output(layer - 1), workspace_.dropped);
     return workspace_.dropped;
   }
 
@@ -107,6 +111,7 @@ class RnnBackward {
     r.dh = workspace_.dh[d];
     r.dc = workspace_.dc[d];
     r.want_dh0 = args_.dh0 != nullptr;
+    r.round = round_;
     return r;
   }
 
@@ -136,6 +141,7 @@ class RnnBackward {
     product.c = dinput;
     product.ldc = product.columns;
     row_product(threads_, product);
+    if (round_ != nullptr) round_(plan_.tokens, product.columns, dinput, product.ldc);
   }
 
   // dW_ih += dgates^T input, dW_hh += dgates^T h_prev, db += column sums of dgates. The pieces of work are
@@ -202,6 +208,7 @@ class RnnBackward {
   const BatchPlan& plan_;
   const int64_t units_;  // Hp
   const int64_t width_;  // D*H
+  const Rounding<T> round_;
   Carver workspace_carver_;
   Carver reserve_carver_;
   BackwardWorkspace<T> workspace_;

@@ -51,6 +51,7 @@ class RnnForward {
         shape_(args.shape),
         plan_(*args.batch),
         units_(padded_units(shape_.hidden)),
+        round_(rounding_to<T>(shape_.dtype)),
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
         workspace_(shape_, {plan_.batch, plan_.tokens}, args.save, workspace_carver_),
@@ -68,6 +69,8 @@ class RnnForward {
       if (layer + 1 < shape_.layers && shape_.dropout > 0 && args_.dropout_seed != 0) {
         dropout(threads_, plan_.tokens * shape_.directions * shape_.hidden, shape_.dropout,
                 layer_seed(args_.dropout_seed, layer), output, workspace_.dropped);
+        const int64_t width = shape_.directions * shape_.hidden;
+        if (round_ != nullptr) round_(plan_.tokens, width, workspace_.dropped, width);
         input = workspace_.dropped;
       }
     }
@@ -108,6 +111,7 @@ class RnnForward {
     r.c_by_token = args_.save;
     r.y = output + d * shape_.hidden;
     r.ldy = shape_.directions * shape_.hidden;
+    r.round = round_;
     return r;
   }
 
@@ -159,6 +163,7 @@ class RnnForward {
   const RnnShape& shape_;
   const BatchPlan& plan_;
   const int64_t units_;  // Hp
+  const Rounding<T> round_;
   Carver workspace_carver_;
   Carver reserve_carver_;
   ForwardWorkspace<T> workspace_;

@@ -48,6 +48,14 @@ LayerParams<T> layer_params(const RnnShape& shape, T* params, int64_t layer, int
   return p;
 }
 
+// Elements of the flat buffer.
+inline int64_t param_elements(const RnnShape& shape) {
+  const auto cell = [&](int64_t layer) {
+    return 4 * shape.hidden * (layer_input(shape, layer) + shape.hidden + (shape.bias ? 2 : 0));
+  };
+  return shape.directions * (cell(0) + (shape.layers - 1) * cell(1));
+}
+
 // Tells backward whether a reserve is its own.
 struct ReserveHeader {
   uint64_t magic;

@@ -1,6 +1,7 @@
 // Dropout, log-softmax and the losses of the CUDA back end.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backend_ops.h"
+#include "kernels/convert/convert.h"
 #include "kernels/dropout/dropout.h"
 #include "kernels/log_softmax/log_softmax.h"
 #include "kernels/masked_loss/masked_loss.h"
@@ -11,6 +12,11 @@ namespace {
 int32_t dropout_call(BackendState* state, DType dtype, int64_t count, double p, uint64_t seed, const void* in,
                      void* out, void* stream) {
   return dropout(make_stream(state, stream), dtype, count, p, seed, in, out);
+}
+
+int32_t convert_call(BackendState* state, DType from, DType to, int64_t count, const void* src, void* dst,
+                     void* stream) {
+  return convert(make_stream(state, stream), from, to, count, src, dst);
 }
 
 int32_t log_softmax_forward_call(BackendState* state, DType dtype, int64_t rows, int64_t classes, const void* x,
@@ -45,6 +51,7 @@ int32_t cross_entropy_backward_call(BackendState* state, const LossArgs& args, c
 }  // namespace
 
 void set_dense_operations(Backend& table) {
+  table.convert = convert_call;
   table.dropout = dropout_call;
   table.log_softmax_forward = log_softmax_forward_call;
   table.log_softmax_backward = log_softmax_backward_call;

@@ -11,7 +11,7 @@ void set_batch_operations(Backend& table);      // backend_batch.cc: plans, pack
 void set_embedding_operations(Backend& table);  // backend_embedding.cc
 void set_rnn_operations(Backend& table);        // backend_rnn.cc
 void set_linear_operations(Backend& table);     // backend_linear.cc
-void set_dense_operations(Backend& table);      // backend_dense.cc: dropout, log-softmax, losses
+void set_dense_operations(Backend& table);      // backend_dense.cc: conversion, dropout, log-softmax, losses
 void set_optimizer_operations(Backend& table);  // backend_optimizer.cc
 void set_workspace_sizes(Backend& table);       // backend_workspace.cc
 

@@ -52,7 +52,7 @@ class AbiFuzz : public ::testing::Test {
     if (rarely()) return random_.coin() ? -1 : std::numeric_limits<int32_t>::max();
     return static_cast<int32_t>(random_.integer(0, last + (rarely() ? 2 : 0)));
   }
-  int32_t dtype() { return rarely() ? code(6) : static_cast<int32_t>(random_.integer(0, 1)); }
+  int32_t dtype() { return rarely() ? code(6) : static_cast<int32_t>(random_.integer(0, 3)); }
   int64_t padding_idx() { return rarely() ? size() : random_.integer(-1, 4); }
   int32_t loss_key() { return rarely() ? code(40) : static_cast<int32_t>(random_.integer(30, 34)); }
   double real() {
@@ -229,6 +229,7 @@ TEST_F(AbiFuzz, EmbeddingLinearDropoutSoftmax) {
     return varlstm_linear_backward(ctx(), dtype(), size(), size(), size(), data(), data(), data(), data(), data(),
                                    data(), data(), byte_count(), nullptr);
   });
+  hammer("convert", [&] { return varlstm_convert(ctx(), dtype(), dtype(), size(), data(), data(), nullptr); });
   hammer("dropout_forward", [&] {
     return varlstm_dropout_forward(ctx(), dtype(), size(), real(), random_.bits(), data(), data(), nullptr);
   });

@@ -17,9 +17,13 @@ using W = World;
 
 Call& bad_dtype(Call& call, const char* name = "dtype", bool allow_i64 = false) {
   call.bad(name, -1).bad(name, 5);
-  call.bad(name, VARLSTM_DTYPE_BF16, VARLSTM_ERROR_UNSUPPORTED);
-  call.bad(name, VARLSTM_DTYPE_F16, VARLSTM_ERROR_UNSUPPORTED);
   return allow_i64 ? call : call.bad(name, VARLSTM_DTYPE_I64);
+}
+
+// Of what is trained: no 16 bits.
+Call& bad_master_dtype(Call& call) {
+  call.bad("dtype", VARLSTM_DTYPE_BF16, VARLSTM_ERROR_UNSUPPORTED);
+  return bad_dtype(call.bad("dtype", VARLSTM_DTYPE_F16, VARLSTM_ERROR_UNSUPPORTED));
 }
 
 Call& bad_sizes(Call& call, std::initializer_list<const char*> names, int64_t smallest) {
@@ -335,6 +339,11 @@ void add_operations(std::vector<Entry>& list) {
                     bad_sizes(bad_sizes(call, {"rows"}, 0), {"in", "out"}, 1);
                     return bad_dtype(call);
                   }});
+  list.push_back({"varlstm_convert", [](W& w) {
+                    Call call("varlstm_convert", varlstm_convert, w.ctx, kF32, kF32, 11, w.back.take<float>(11),
+                              w.back.take<float>(11), nullptr);
+                    return bad_dtype(bad_dtype(bad_sizes(call, {"count"}, 0), "from_dtype"), "to_dtype");
+                  }});
   list.push_back({"varlstm_dropout_forward", [](W& w) {
                     Call call("varlstm_dropout_forward", varlstm_dropout_forward, w.ctx, kF32, 11, 0.5, 7,
                               w.back.take<float>(11), w.back.take<float>(11), nullptr);
@@ -465,7 +474,7 @@ void add_optimizers(std::vector<Entry>& list) {
                               nullptr);
                     call.bad("nesterov", -1).bad("nesterov", 2).bad_real("momentum", 0.0, "nesterov = 1");
                     bad_rates(call, {"lr", "momentum", "weight_decay"});
-                    return bad_dtype(bad_sizes(call, {"count"}, 0));
+                    return bad_master_dtype(bad_sizes(call, {"count"}, 0));
                   }});
   list.push_back({"varlstm_adam_step", [](W& w) {
                     Call call("varlstm_adam_step", varlstm_adam_step, w.ctx, kF32, kCount, 0.1, 0.9, 0.999, 1e-8, 0.01,
@@ -474,13 +483,13 @@ void add_optimizers(std::vector<Entry>& list) {
                     call.bad("decoupled", -1).bad("decoupled", 2);
                     call.bad_real("beta1", 1.0, "beta1 = 1").bad_real("beta2", 1.0, "beta2 = 1");
                     bad_rates(call, {"lr", "beta1", "beta2", "eps", "weight_decay"});
-                    return bad_dtype(bad_sizes(call, {"count"}, 0));
+                    return bad_master_dtype(bad_sizes(call, {"count"}, 0));
                   }});
   list.push_back({"varlstm_grad_norm", [](W& w) {
                     const int64_t bytes = w.op_workspace(VARLSTM_OP_GRAD_NORM, kCount, 0, 0);
                     Call call("varlstm_grad_norm", varlstm_grad_norm, w.ctx, kF32, kCount, w.back.take<float>(kCount),
                               w.back.take<double>(1), w.back.take<char>(bytes), bytes, nullptr);
-                    return bad_dtype(bad_sizes(call, {"count"}, 0));
+                    return bad_master_dtype(bad_sizes(call, {"count"}, 0));
                   }});
   list.push_back({"varlstm_clip_grad_norm", [](W& w) {
                     const int64_t bytes = w.op_workspace(VARLSTM_OP_GRAD_NORM, kCount, 0, 0);
@@ -488,7 +497,7 @@ void add_optimizers(std::vector<Entry>& list) {
                               w.back.take<float>(kCount), w.back.take<double>(1), w.back.take<char>(bytes), bytes,
                               nullptr);
                     call.bad_real("max_norm", -1.0, "max_norm = -1").bad_real("max_norm", kNan, "max_norm = nan");
-                    return bad_dtype(bad_sizes(call, {"count"}, 0));
+                    return bad_master_dtype(bad_sizes(call, {"count"}, 0));
                   }});
 }
 

@@ -230,10 +230,14 @@ VARLSTM_API int32_t varlstm_sync(varlstm_ctx* ctx, void* stream);
 enum varlstm_dtype {
   VARLSTM_DTYPE_F32 = 0,
   VARLSTM_DTYPE_F64 = 1,
-  VARLSTM_DTYPE_BF16 = 2, /* UNSUPPORTED for now */
-  VARLSTM_DTYPE_F16 = 3,  /* UNSUPPORTED for now */
+  VARLSTM_DTYPE_BF16 = 2, /* bfloat16, the upper half of a float */
+  VARLSTM_DTYPE_F16 = 3,  /* IEEE 754 binary16 */
   VARLSTM_DTYPE_I64 = 4   /* token ids and targets; for pack and unpack alone */
 };
+/* BF16 and F16 are for storage: sums, the gates and the cell state run in float, and what is stored is rounded to the
+ * nearest, ties to even. h and the gates' gradients are rounded as each step stores them. On the host these dtypes are
+ * a slow reference of that rounding. Parameters that are trained stay in F32, with a rounded copy by varlstm_convert.
+ */
 
 /* ------------------------------------------------------------------------------------------------------------------
  * BATCH: the plan of one mini-batch, from its lengths. Create one from upper bounds, set lengths for each mini-batch.
@@ -298,7 +302,7 @@ enum varlstm_layout {
   VARLSTM_LAYOUT_RAGGED = 2       /* [N, F], sequence after sequence; padded_len is not used */
 };
 
-/* packed [N, F] <- src in the given layout. padded_len >= T. Padding is never read. dtype F32, F64 or I64. */
+/* packed [N, F] <- src in the given layout. padded_len >= T. Padding is never read. Any dtype. */
 VARLSTM_API int32_t varlstm_pack(const varlstm_batch* batch, int32_t dtype, int32_t layout, int64_t padded_len,
                                  int64_t features, const void* src, void* packed, void* stream);
 
@@ -306,11 +310,11 @@ VARLSTM_API int32_t varlstm_pack(const varlstm_batch* batch, int32_t dtype, int3
 VARLSTM_API int32_t varlstm_unpack(const varlstm_batch* batch, int32_t dtype, int32_t layout, int64_t padded_len,
                                    int64_t features, double pad_value, const void* packed, void* dst, void* stream);
 
-/* Adjoint of varlstm_pack: dsrc <- dpacked, 0 at the padding. dtype F32 or F64. */
+/* Adjoint of varlstm_pack: dsrc <- dpacked, 0 at the padding. Any dtype but I64. */
 VARLSTM_API int32_t varlstm_pack_backward(const varlstm_batch* batch, int32_t dtype, int32_t layout, int64_t padded_len,
                                           int64_t features, const void* dpacked, void* dsrc, void* stream);
 
-/* Adjoint of varlstm_unpack: dpacked <- ddst; gradients at the padding are not read. dtype F32 or F64. */
+/* Adjoint of varlstm_unpack: dpacked <- ddst; gradients at the padding are not read. Any dtype but I64. */
 VARLSTM_API int32_t varlstm_unpack_backward(const varlstm_batch* batch, int32_t dtype, int32_t layout,
                                             int64_t padded_len, int64_t features, const void* ddst, void* dpacked,
                                             void* stream);
@@ -455,6 +459,10 @@ VARLSTM_API int32_t varlstm_linear_backward(varlstm_ctx* ctx, int32_t dtype, int
                                             const void* x, const void* weight, const void* dy, void* dx, void* dweight,
                                             void* dbias, void* workspace, int64_t workspace_bytes, void* stream);
 
+/* dst [count] of to_dtype <- src [count] of from_dtype, any dtypes but I64; to 16 bits by way of float. */
+VARLSTM_API int32_t varlstm_convert(varlstm_ctx* ctx, int32_t from_dtype, int32_t to_dtype, int64_t count,
+                                    const void* src, void* dst, void* stream);
+
 /* y[k] <- x[k] * keep(seed, k) / (1 - p) for k < count: inverted dropout (Srivastava et al. 2014). The mask is
  * Philox4x32-10 (Salmon et al. 2011) of seed and element index alone: word k % 4 of the block with key `seed` and
  * counter k / 4; kept where word * 2^-32 >= p. p in [0, 1). x and y may be the same buffer. */
@@ -497,8 +505,9 @@ VARLSTM_API int32_t varlstm_loss_get_f64(const varlstm_loss* loss, int32_t key, 
 VARLSTM_API int32_t varlstm_loss_destroy(varlstm_loss* loss);
 
 /* out        [rows] with REDUCTION_NONE, else [1]
- * weight_sum [1], of the same dtype: sum of w[t] over the kept targets; or NULL if not wanted
- * log_probs  [rows, C]; targets [rows]; class_weights [C] or NULL */
+ * weight_sum [1]: sum of w[t] over the kept targets; or NULL if not wanted
+ * log_probs  [rows, C]; targets [rows]; class_weights [C] or NULL
+ * dtype is that of log_probs and its gradient. out, weight_sum, class_weights and dout are F64 with F64, else F32. */
 VARLSTM_API int32_t varlstm_nll_forward(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype,
                                         int64_t rows, const void* log_probs, const int64_t* targets,
                                         const void* class_weights, void* out, void* weight_sum, void* workspace,
@@ -522,7 +531,7 @@ VARLSTM_API int32_t varlstm_cross_entropy_backward(const varlstm_loss* loss, int
                                                    const void* dout, void* dlogits, void* stream);
 
 /* ------------------------------------------------------------------------------------------------------------------
- * OPTIMISER: over one flat buffer of parameters and its gradients, [count] each.
+ * OPTIMISER: over one flat buffer of parameters and its gradients, [count] each. dtype F32 or F64.
  * ---------------------------------------------------------------------------------------------------------------- */
 
 /* g = grads + weight_decay * params;  velocity = momentum * velocity + g;

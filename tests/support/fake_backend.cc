@@ -185,6 +185,7 @@ void fill_operations(Backend& table) {
     fake_backend().linear = args;
     return work("linear_backward");
   };
+  table.convert = [](BackendState*, DType, DType, int64_t, const void*, void*, void*) { return work("convert"); };
   table.dropout = [](BackendState*, DType, int64_t, double, uint64_t, const void*, void*, void*) {
     return work("dropout");
   };

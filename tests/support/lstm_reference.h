@@ -1,9 +1,11 @@
 // A second, independent LSTM: sequence by sequence, step by step, written from the formulas in varlstm.h alone.
-// No packing, no batching, no dropout; slow, and meant to be read.
+// No packing, no batching, no dropout; slow, and meant to be read. For the 16-bit dtypes it rounds what the library
+// says it stores: h, the gates' gradients, and the gradient of a layer's input after each direction.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cmath>
+#include <functional>
 #include <vector>
 
 #include "support/lstm_case.h"
@@ -73,7 +75,11 @@ LstmStep<T> lstm_step(const LstmWeights<const T>& w, int64_t in, int64_t hidden,
 template <class T>
 class LstmReference {
  public:
-  explicit LstmReference(const LstmCase<T>& problem) : p_(problem), o_(problem.options) {
+  using Round = std::function<T(T)>;
+
+  explicit LstmReference(
+      const LstmCase<T>& problem, const Round& round = [](T value) { return value; })
+      : p_(problem), o_(problem.options), round_(round) {
     start_.assign(p_.lengths.size() + 1, 0);
     std::partial_sum(p_.lengths.begin(), p_.lengths.end(), start_.begin() + 1);
   }
@@ -107,6 +113,7 @@ class LstmReference {
       std::vector<T> din(p_.tokens() * in_size(layer), T(0));
       for (int64_t d = 0; d < o_.directions(); ++d) {
         for (int64_t b = 0; b < p_.batch(); ++b) back_sequence(layer, d, b, upstream, dy, &din, &grads);
+        for (T& value : din) value = round_(value);
       }
       dy = din;
     }
@@ -136,6 +143,7 @@ class LstmReference {
       const int64_t row = row_of(d, b, k);
       const T* x = inputs_[layer].data() + row * in_size(layer);
       steps.push_back(lstm_step(w, in_size(layer), o_.hidden, x, h.data(), c.data()));
+      for (T& value : steps.back().h) value = round_(value);
       h = steps.back().h;
       c = steps.back().c;
       std::copy(h.begin(), h.end(), y->begin() + row * p_.output_features() + d * o_.hidden);
@@ -164,10 +172,11 @@ class LstmReference {
         const T tanh_c = std::tanh(steps[k].c[u]);
         const T dh_u = dh[u] + dy[row * p_.output_features() + d * hidden + u];
         const T dc_u = dc[u] + dh_u * o * (T(1) - tanh_c * tanh_c);
-        const T dgates[4] = {dc_u * g * i * (T(1) - i), dc_u * c_before[u] * f * (T(1) - f), dc_u * i * (T(1) - g * g),
-                             dh_u * tanh_c * o * (T(1) - o)};
+        T dgates[4] = {dc_u * g * i * (T(1) - i), dc_u * c_before[u] * f * (T(1) - f), dc_u * i * (T(1) - g * g),
+                       dh_u * tanh_c * o * (T(1) - o)};
         for (int64_t q = 0; q < 4; ++q) {
           const int64_t r = q * hidden + u;
+          dgates[q] = round_(dgates[q]);
           for (int64_t j = 0; j < in; ++j) dx[j] += dgates[q] * w.w_ih[r * in + j];
           for (int64_t j = 0; j < in; ++j) dw.w_ih[r * in + j] += dgates[q] * x[j];
           for (int64_t j = 0; j < hidden; ++j) dh_before[j] += dgates[q] * w.w_hh[r * hidden + j];
@@ -185,6 +194,7 @@ class LstmReference {
 
   const LstmCase<T>& p_;
   const RnnOptions& o_;
+  Round round_;
   std::vector<int64_t> start_;                   // first ragged row of each sequence
   std::vector<std::vector<T>> inputs_;           // inputs_[l]: what layer l reads; the last one is y
   std::vector<std::vector<LstmStep<T>>> steps_;  // by layer, direction, sequence

@@ -1,0 +1,157 @@
+// The LSTM in BF16 and F16 against an LSTM in double that rounds where the library says it stores: most elements are
+// the same to the last bit, the rest a few units in the last place away. Without those roundings far fewer would be.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "support/buffer.h"
+#include "support/lengths.h"
+#include "support/lstm_case.h"
+#include "support/lstm_reference.h"
+#include "support/packed_order.h"
+#include "support/scalar16.h"
+
+namespace varlstm_test {
+namespace {
+
+struct Results {
+  LstmOutputs<double> out;
+  LstmGradients<double> gradients;
+};
+
+LstmCase<double> rounded(const Format16& format, LstmCase<double> problem) {
+  for (auto* part : {&problem.params, &problem.x, &problem.h0, &problem.c0}) *part = format.round(*part);
+  return problem;
+}
+
+// Through the library, everything in 16 bits.
+Results run_library(const Format16& format, const LstmCase<double>& problem, const LstmUpstream<double>& upstream) {
+  const Context context = make_context();
+  varlstm_ctx* ctx = context.get();
+  const RnnOptions& options = problem.options;
+  const Bounds bounds = exact_bounds(problem.lengths);
+  const int64_t outputs = problem.output_features(), rows = problem.tokens();
+  const Batch batch = make_batch(ctx, problem.lengths);
+  const Rnn rnn = make_rnn(ctx, options, format.dtype);
+  int64_t workspace_bytes = 0, reserve_bytes = 0;
+  REQUIRE_OK(varlstm_rnn_sizes(rnn.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
+                               &workspace_bytes, &reserve_bytes));
+  ByteBuffer workspace(ctx, workspace_bytes), reserve(ctx, reserve_bytes);
+  const auto stored = [&](const std::vector<double>& values) { return Buffer<uint16_t>(ctx, format.encode(values)); };
+  const auto packed = [&](int64_t features, const std::vector<double>& values) {
+    return stored(ragged_to_packed(problem.lengths, features, values));
+  };
+  const auto params = stored(problem.params), h0 = stored(problem.h0), c0 = stored(problem.c0);
+  const auto x = packed(options.input, problem.x), dy = packed(outputs, upstream.dy);
+  const auto dh_n = stored(upstream.dh_n), dc_n = stored(upstream.dc_n);
+  Buffer<uint16_t> y(ctx, rows * outputs), h_n(ctx, problem.state_count()), c_n(ctx, problem.state_count());
+  Buffer<uint16_t> dx(ctx, rows * options.input), dh0(ctx, problem.state_count()), dc0(ctx, problem.state_count());
+  Buffer<uint16_t> dparams(ctx, std::vector<uint16_t>(problem.params.size(), 0));
+  REQUIRE_OK(varlstm_rnn_forward(rnn.get(), batch.get(), VARLSTM_MODE_SAVE, 0, params.data(), x.data(), h0.data(),
+                                 c0.data(), y.data(), h_n.data(), c_n.data(), workspace.data(), workspace_bytes,
+                                 reserve.data(), reserve_bytes, nullptr));
+  workspace.fill(Fill::kRandomBytes, 4);
+  REQUIRE_OK(varlstm_rnn_backward(rnn.get(), batch.get(), params.data(), x.data(), h0.data(), c0.data(), y.data(),
+                                  dy.data(), dh_n.data(), dc_n.data(), dx.data(), dh0.data(), dc0.data(),
+                                  dparams.data(), workspace.data(), workspace_bytes, reserve.data(), reserve_bytes,
+                                  nullptr));
+  const auto ragged = [&](int64_t features, const Buffer<uint16_t>& buffer) {
+    return packed_to_ragged(problem.lengths, features, format.decode(buffer.get()));
+  };
+  return {
+      {ragged(outputs, y), format.decode(h_n.get()), format.decode(c_n.get())},
+      {ragged(options.input, dx), format.decode(dh0.get()), format.decode(dc0.get()), format.decode(dparams.get())}};
+}
+
+// `rounding`: the reference rounds what is stored on the way, not only the results.
+Results run_reference(const Format16& format, const LstmCase<double>& problem, const LstmUpstream<double>& upstream,
+                      bool rounding) {
+  LstmReference<double> reference(problem, [&](double value) { return rounding ? format.round(value) : value; });
+  Results results;
+  results.out = reference.forward();
+  results.gradients = reference.backward(upstream);
+  LstmGradients<double>& g = results.gradients;
+  for (auto* part : {&results.out.y, &results.out.h_n, &results.out.c_n, &g.dx, &g.dh0, &g.dc0, &g.dparams})
+    *part = format.round(*part);
+  return results;
+}
+
+// Elements that are the same in both, and the largest distance in units of the last place at the size of the largest
+// element (gradients are sums whose terms are that large).
+struct Agreement {
+  int64_t same = 0, all = 0;
+  double distance = 0;
+
+  void add(const Format16& format, const std::vector<double>& a, const std::vector<double>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    double largest = 0;
+    for (const double value : b) largest = std::max(largest, std::fabs(value));
+    for (size_t k = 0; k < a.size(); ++k) {
+      ++all;
+      same += a[k] == b[k] ? 1 : 0;
+      ASSERT_TRUE(std::isfinite(a[k]));
+      distance = std::max(distance, std::fabs(a[k] - b[k]) / format.ulp(largest));
+    }
+  }
+  double share() const { return static_cast<double>(same) / static_cast<double>(all); }
+};
+
+void add_forward(const Format16& format, const Results& a, const Results& b, Agreement* agreement) {
+  agreement->add(format, a.out.y, b.out.y);
+  agreement->add(format, a.out.h_n, b.out.h_n);
+  agreement->add(format, a.out.c_n, b.out.c_n);
+}
+
+void add_backward(const Format16& format, const Results& a, const Results& b, Agreement* agreement) {
+  agreement->add(format, a.gradients.dx, b.gradients.dx);
+  agreement->add(format, a.gradients.dh0, b.gradients.dh0);
+  agreement->add(format, a.gradients.dc0, b.gradients.dc0);
+  agreement->add(format, a.gradients.dparams, b.gradients.dparams);
+}
+
+class Lstm16 : public ::testing::TestWithParam<Format16> {};
+
+TEST_P(Lstm16, RoundsWhatItStoresAndNothingElse) {
+  const Format16& format = GetParam();
+  Agreement forward, backward, forward_without, backward_without;
+  Random random(23);
+  for (int round = 0; round < 10; ++round) {
+    RnnOptions options;
+    options.input = random.integer(1, 20);
+    options.hidden = random.integer(4, 40);
+    options.layers = 1 + round % 2;
+    options.bidirectional = round % 4 >= 2;
+    options.bias = round % 3 != 0;
+    const std::vector<int64_t> lengths = random_lengths(random.integer(2, 6), 9, random);
+    const LstmCase<double> problem = rounded(format, make_lstm_case<double>(options, lengths, true, random));
+    LstmUpstream<double> upstream = make_upstream(problem, random);
+    for (auto* part : {&upstream.dy, &upstream.dh_n, &upstream.dc_n}) *part = format.round(*part);
+    SCOPED_TRACE(describe(problem));
+    const Results actual = run_library(format, problem, upstream);
+    const Results expected = run_reference(format, problem, upstream, true);
+    const Results unrounded = run_reference(format, problem, upstream, false);
+    add_forward(format, actual, expected, &forward);
+    add_backward(format, actual, expected, &backward);
+    add_forward(format, actual, unrounded, &forward_without);
+    add_backward(format, actual, unrounded, &backward_without);
+  }
+  for (const Agreement& agreement : {forward, backward}) {
+    EXPECT_GE(agreement.share(), 0.98);
+    EXPECT_LE(agreement.distance, 2);
+  }
+  EXPECT_LE(forward_without.share(), 0.95) << "the reference's roundings make no difference";
+  EXPECT_LE(backward_without.share(), 0.8) << "the reference's roundings make no difference";
+  RecordProperty("forward_same", std::to_string(forward.share()));
+  RecordProperty("backward_same", std::to_string(backward.share()));
+}
+
+std::string label(const ::testing::TestParamInfo<Format16>& tested) {
+  return tested.param.dtype == VARLSTM_DTYPE_BF16 ? "bf16" : "f16";
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, Lstm16, ::testing::Values(kBf16, kF16), label);
+
+}  // namespace
+}  // namespace varlstm_test
