@@ -78,17 +78,20 @@ inline IdRow* sort_by_id(IdRow* from, IdRow* to, int64_t count, int64_t vocab) {
 // sum [features] += the rows of dy that run [count] names, in its order.
 template <class T>
 void add_run(int64_t features, const T* dy, const IdRow* run, int64_t count, T* sum) {
-  constexpr int64_t kBlock = 256;  // features whose sums stand on the stack
-  for (int64_t first = 0; first < features; first += kBlock) {
-    const int64_t width = std::min(kBlock, features - first);
-    ComputeType<T> block[kBlock];
-    std::copy_n(sum + first, width, block);
-    for (int64_t k = 0; k < count; ++k) {
-      const T* row = dy + run[k].row * features + first;
+  for (int64_t k = 0; k < count; ++k) {
+    const T* row = dy + run[k].row * features;
 #pragma omp simd
-      for (int64_t j = 0; j < width; ++j) block[j] += row[j];
-    }
-    std::copy_n(block, width, sum + first);
+    for (int64_t j = 0; j < features; ++j) sum[j] += row[j];
+  }
+}
+
+// The same for the 16-bit dtypes, which are summed in float and rounded once.
+template <class T>
+void add_run_16bit(int64_t features, const T* dy, const IdRow* run, int64_t count, T* sum) {
+  for (int64_t j = 0; j < features; ++j) {
+    float total = sum[j];
+    for (int64_t k = 0; k < count; ++k) total += dy[run[k].row * features + j];
+    sum[j] = total;
   }
 }
 
@@ -112,7 +115,11 @@ void embedding_backward(int64_t threads, const EmbeddingArgs& args, int64_t padd
     while (k < end) {
       const int64_t id = sorted[k].id, run = k;
       while (k < count && sorted[k].id == id) ++k;
-      add_run(features, dy, sorted + run, k - run, dtable + id * features);
+      if constexpr (kIs16Bit<T>) {
+        add_run_16bit(features, dy, sorted + run, k - run, dtable + id * features);
+      } else {
+        add_run(features, dy, sorted + run, k - run, dtable + id * features);
+      }
     }
   });
 }

@@ -27,7 +27,7 @@ class AbiFuzz : public ::testing::Test {
     for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{2, 0, 3}, std::vector<int64_t>{}}) {
       batches_.push_back(make_batch(context_.get(), lengths, {4, 4, 8}));
     }
-    for (const int32_t dtype : {VARLSTM_DTYPE_F32, VARLSTM_DTYPE_F64}) {
+    for (const int32_t dtype : {VARLSTM_DTYPE_F32, VARLSTM_DTYPE_F64, VARLSTM_DTYPE_BF16}) {
       RnnOptions options;
       options.input = 2;
       options.hidden = 3;
