@@ -13,6 +13,7 @@
 
 #include "kernels/simt/address_sanitizer.h"
 #include "kernels/simt/options.h"
+#include "kernels/simt/ptx/runner.h"
 #include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"
 
@@ -27,7 +28,7 @@ constexpr unsigned kBlocksOfWave = 8;  // resident at once unless the launch is 
 std::mutex launch_mutex;  // one launch at a time
 std::mutex settings_mutex;
 std::string report_text;
-std::atomic<KernelOverride> kernel_override{nullptr};
+std::atomic<KernelOverride> kernel_override{ptx::override_of_environment()};
 
 // Recycled from launch to launch.
 std::deque<Thread> thread_pool;

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/simt/ptx/runner.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "kernels/simt/coordinates.h"
+#include "kernels/simt/kernel_name.h"
+#include "kernels/simt/ptx/program.h"
+
+namespace varlstm::simt::ptx {
+namespace {
+
+struct Kernel {
+  Program program;
+  std::vector<unsigned char> reached;  // by instruction
+};
+
+using Kernels = std::map<std::string, Kernel>;
+
+void add_file(const std::string& path, Kernels* kernels) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  for (Program& program : parse(path, text.str())) {
+    const std::string name = program.name;
+    const size_t size = program.instructions.size();
+    (*kernels)[name] = {std::move(program), std::vector<unsigned char>(size)};
+  }
+}
+
+Kernels& kernels();
+
+// Ranges of instructions that were reached: 0-17 19-19.
+void write_coverage() {
+  const char* path = getenv("VARLSTM_EMULATOR_PTX_COVERAGE");
+  FILE* file = path == nullptr ? nullptr : fopen(path, "a");
+  if (file == nullptr) return;
+  std::string lines;
+  for (const auto& [name, kernel] : kernels()) {
+    lines += name + " " + std::to_string(kernel.reached.size());
+    for (size_t begin = 0; begin < kernel.reached.size(); ++begin) {
+      if (kernel.reached[begin] == 0) continue;
+      size_t end = begin;
+      while (end + 1 < kernel.reached.size() && kernel.reached[end + 1] != 0) ++end;
+      lines += " " + std::to_string(begin) + "-" + std::to_string(end);
+      begin = end;
+    }
+    lines += "\n";
+  }
+  fwrite(lines.data(), 1, lines.size(), file);
+  fclose(file);
+}
+
+Kernels read_folder() {
+  Kernels made;
+  const char* folder = getenv("VARLSTM_EMULATOR_PTX");
+  DIR* directory = opendir(folder);
+  while (const dirent* entry = directory == nullptr ? nullptr : readdir(directory)) {
+    const std::string file = entry->d_name;
+    if (file.size() > 4 && file.substr(file.size() - 4) == ".ptx") add_file(std::string(folder) + "/" + file, &made);
+  }
+  if (directory != nullptr) closedir(directory);
+  if (made.empty()) {
+    fprintf(stderr, "VARLSTM_EMULATOR_PTX = %s has no kernel in a file *.ptx\n", folder);
+    abort();
+  }
+  atexit(write_coverage);
+  return made;
+}
+
+Kernels& kernels() {
+  static Kernels* const all = new Kernels(read_folder());  // outlives the functions that run at exit
+  return *all;
+}
+
+uint32_t value_of(Special special) {
+  const uint3 thread = thread_index(), block = block_index(), threads = block_extent(), blocks = grid_extent();
+  const uint32_t values[] = {thread.x, thread.y, thread.z, threads.x, threads.y, threads.z,
+                             block.x,  block.y,  block.z,  blocks.x,  blocks.y,  blocks.z};
+  return values[static_cast<int>(special)];
+}
+
+void run_thread(Kernel& kernel, const void* const* arguments) {
+  const Program& program = kernel.program;
+  std::vector<uint64_t> registers = program.registers;
+  std::vector<uint64_t> local((program.local_bytes + 7) / 8);
+  for (const auto& [slot, special] : program.specials) registers[slot] = value_of(special);
+  for (const auto& [slot, parameter] : program.parameter_addresses)
+    registers[slot] = reinterpret_cast<uint64_t>(arguments[parameter]);
+  for (const uint32_t slot : program.local_addresses) registers[slot] = reinterpret_cast<uint64_t>(local.data());
+  Frame frame{registers.data(), 0};
+  while (frame.next < program.instructions.size()) {
+    kernel.reached[frame.next] = 1;
+    const Instruction& instruction = program.instructions[frame.next++];
+    if (instruction.predicate >= 0 &&
+        (registers[static_cast<size_t>(instruction.predicate)] != 0) == instruction.negated)
+      continue;
+    instruction.run(frame, instruction);
+  }
+}
+
+std::function<void()> run_ptx(const KernelCall& call) {
+  const std::string name = kernel_name(call.kernel);
+  const auto found = kernels().find(name);
+  if (found == kernels().end() || found->second.program.parameters != call.argument_count) {
+    fprintf(stderr, "the PTX has no kernel %s (%s) of %u parameters\n", name.c_str(), call.name, call.argument_count);
+    abort();
+  }
+  Kernel& kernel = found->second;
+  const void* const* arguments = call.arguments;
+  return [&kernel, arguments] { run_thread(kernel, arguments); };
+}
+
+}  // namespace
+
+KernelOverride override_of_environment() {
+  return getenv("VARLSTM_EMULATOR_PTX") == nullptr ? nullptr : run_ptx;
+}
+
+}  // namespace varlstm::simt::ptx
