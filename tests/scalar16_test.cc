@@ -88,6 +88,45 @@ TEST_P(Scalar16, ConvertRoundsAndGivesEveryNumberBack) {
   EXPECT_TRUE(bitwise_equal(from_double.get(), from_float.get()));
 }
 
+// Numbers that all four have, from each to each.
+TEST_P(Scalar16, ConvertGoesBetweenAllDtypes) {
+  constexpr int32_t kDtypes[] = {kF32, kF64, VARLSTM_DTYPE_BF16, VARLSTM_DTYPE_F16};
+  std::vector<double> numbers;
+  for (int k = -127; k < 128; ++k) numbers.push_back(k / 8.0);
+  const int64_t count = static_cast<int64_t>(numbers.size());
+  const Buffer<double> source(ctx_.get(), numbers);
+  Buffer<double> first(ctx_.get(), count), second(ctx_.get(), count), result(ctx_.get(), count);
+  for (const int32_t from : kDtypes) {
+    for (const int32_t to : kDtypes) {
+      SCOPED_TRACE(std::to_string(from) + " to " + std::to_string(to));
+      result.fill_nan();
+      ASSERT_OK(varlstm_convert(ctx_.get(), kF64, from, count, source.data(), first.data(), nullptr));
+      ASSERT_OK(varlstm_convert(ctx_.get(), from, to, count, first.data(), second.data(), nullptr));
+      ASSERT_OK(varlstm_convert(ctx_.get(), to, kF64, count, second.data(), result.data(), nullptr));
+      EXPECT_TRUE(bitwise_equal(result.get(), numbers));
+    }
+  }
+}
+
+TEST_P(Scalar16, ImportMovesBits) {
+  RnnOptions options;
+  options.input = 3;
+  options.hidden = 5;
+  const Rnn narrow = make_rnn(ctx_.get(), options, dtype()), wide = make_rnn(ctx_.get(), options, kF64);
+  const std::vector<double> w_ih = random_values(60), w_hh = random_values(100), bias = random_values(20);
+  const Buffer<uint16_t> ih = stored(w_ih), hh = stored(w_hh), b = stored(bias);
+  const Buffer<double> wide_ih(ctx_.get(), w_ih), wide_hh(ctx_.get(), w_hh), wide_b(ctx_.get(), bias);
+  Buffer<uint16_t> params(ctx_.get(), 200);
+  Buffer<double> wide_params(ctx_.get(), 200);
+  for (const int32_t import : {VARLSTM_FORMAT_KERAS, VARLSTM_FORMAT_ONNX, VARLSTM_FORMAT_HASTE}) {
+    ASSERT_OK(varlstm_rnn_import(narrow.get(), import, 0, 0, ih.data(), hh.data(), b.data(), nullptr, params.data(),
+                                 nullptr));
+    ASSERT_OK(varlstm_rnn_import(wide.get(), import, 0, 0, wide_ih.data(), wide_hh.data(), wide_b.data(), nullptr,
+                                 wide_params.data(), nullptr));
+    EXPECT_TRUE(bitwise_equal(params.get(), format().encode(wide_params.get()))) << import;
+  }
+}
+
 TEST_P(Scalar16, PackMovesBitsAndUnpackRoundsThePadValue) {
   const std::vector<int64_t> lengths = {2, 0, 5, 3};
   const Batch batch = make_batch(ctx_.get(), lengths);
@@ -108,6 +147,10 @@ TEST_P(Scalar16, PackMovesBitsAndUnpackRoundsThePadValue) {
       expected.insert(expected.end(), static_cast<size_t>((6 - length) * features), format().encode(1.0 / 3));
     }
     EXPECT_TRUE(bitwise_equal(padded.get(), expected)) << features;
+    Buffer<uint16_t> back(ctx_.get(), 10 * features);
+    ASSERT_OK(varlstm_unpack(batch.get(), dtype(), VARLSTM_LAYOUT_RAGGED, 0, features, 0, packed.data(), back.data(),
+                             nullptr));
+    EXPECT_TRUE(bitwise_equal(back.get(), source)) << features;
   }
 }
 

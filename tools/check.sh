@@ -53,6 +53,7 @@ check_includes() {
     room=${room%/}
     case $room in
       kernels/core | kernels/arch) more="|kernels/simt" ;;
+      kernels/simt) more="|kernels/simt/ptx" ;;
       kernels/batch_plan | kernels/embedding) more="|kernels/sort" ;;
       kernels/recurrence) more="|kernels/lstm_cell|kernels/gemm|kernels/dropout" ;;
       *) more="" ;;

@@ -47,6 +47,7 @@ class KernelParser {
 
   void statement(int line, const std::string& text) {
     line_ = line;
+    if (text.empty()) return;
     if (starts_with(text, ".reg")) return;  // registers get their slots where they are used
     if (starts_with(text, ".local")) return local(text);
     if (starts_with(text, ".pragma")) return;
@@ -200,12 +201,15 @@ class KernelParser {
   bool braces_ = false;
 };
 
-// Without a comment, and without braces that only group statements.
-std::string code_of(std::string line) {
-  line = trimmed(line.substr(0, line.find("//")));
-  if (!line.empty() && line[0] == '{') line = trimmed(line.substr(1));
-  if (line.size() > 1 && line.back() == '}' && line[line.size() - 2] == ';') line.pop_back();
-  return line == "}" ? "" : line;
+std::string without_comment(const std::string& line) {
+  return trimmed(line.substr(0, line.find("//")));
+}
+
+// Without the braces that group statements, which stand before one.
+std::string without_grouping(std::string statement) {
+  statement = trimmed(statement);
+  while (!statement.empty() && (statement[0] == '{' || statement[0] == '}')) statement = trimmed(statement.substr(1));
+  return statement;
 }
 
 }  // namespace
@@ -233,8 +237,8 @@ std::vector<Program> parse(const std::string& file, const std::string& text) {
     ++number;
     const size_t entry = line.find(".entry ");
     if (entry == std::string::npos) continue;
-    const size_t end = line.find('(', entry);
-    const std::string name = line.substr(entry + 7, end - entry - 7);
+    const size_t bracket = line.find('(', entry);
+    const std::string name = line.substr(entry + 7, bracket - entry - 7);
     const bool ours = starts_with(name, kOurKernels);
     KernelParser parser(file, kept, name);
     while (std::getline(lines, line) && line[0] != ')') {
@@ -242,23 +246,25 @@ std::vector<Program> parse(const std::string& file, const std::string& text) {
       if (ours) parser.parameter(number, line);
     }
     ++number;
+    bool in_body = false;  // limits of the launch stand before it
     std::string statement;
     while (std::getline(lines, line) && line[0] != '}') {
       ++number;
-      if (!ours || line == "{") continue;
-      statement += code_of(line);
-      if (statement.empty()) continue;
-      if (statement.back() == ':') {
-        parser.label(statement.substr(0, statement.size() - 1));
-        statement.clear();
-      } else if (statement.back() == ';') {
-        statement.pop_back();
-        parser.statement(number, trimmed(statement));
-        statement.clear();
-      } else if (starts_with(statement, ".maxntid") || starts_with(statement, ".minnctapersm")) {
-        statement.clear();
+      const bool begins = !in_body && line == "{";
+      in_body |= begins;
+      if (!ours || !in_body || begins) continue;
+      const std::string code = without_comment(line);
+      if (!code.empty() && code.back() == ':') {
+        parser.label(code.substr(0, code.size() - 1));
+        continue;
+      }
+      statement += code + " ";
+      for (size_t end = statement.find(';'); end != std::string::npos; end = statement.find(';')) {
+        parser.statement(number, without_grouping(statement.substr(0, end)));
+        statement.erase(0, end + 1);
       }
     }
+    if (!without_grouping(statement).empty()) parser.statement(number, statement);  // an error
     ++number;
     if (ours) programs.push_back(parser.finish());
   }
