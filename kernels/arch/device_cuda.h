@@ -114,6 +114,48 @@ VARLSTM_DEVICE uint32_t add_release(uint32_t* address, uint32_t value) {
   return old;
 }
 
+// A word of 16 bytes, aligned to them: a load sees a store whole or not at all. Relaxed, over the device: no other
+// memory is ordered by it, so what a reader must know stands in the word itself.
+VARLSTM_DEVICE b32x4 load_relaxed16(const b32x4* address) {
+  uint64_t low, high;
+  asm volatile(
+      "{\n"
+      ".reg .b128 word;\n"
+      "ld.relaxed.gpu.b128 word, [%2];\n"
+      "mov.b128 {%0, %1}, word;\n"
+      "}\n"
+      : "=l"(low), "=l"(high)
+      : "l"(address)
+      : "memory");
+  return {{static_cast<uint32_t>(low), static_cast<uint32_t>(low >> 32), static_cast<uint32_t>(high),
+           static_cast<uint32_t>(high >> 32)}};
+}
+VARLSTM_DEVICE void store_relaxed16(b32x4* address, const b32x4& value) {
+  const uint64_t low = value.r[0] | static_cast<uint64_t>(value.r[1]) << 32;
+  const uint64_t high = value.r[2] | static_cast<uint64_t>(value.r[3]) << 32;
+  asm volatile(
+      "{\n"
+      ".reg .b128 word;\n"
+      "mov.b128 word, {%1, %2};\n"
+      "st.relaxed.gpu.b128 [%0], word;\n"
+      "}\n" ::"l"(address),
+      "l"(low), "l"(high)
+      : "memory");
+}
+
+// The clock of the thread's multiprocessor, in cycles, and the device's time in nanoseconds, which may move in steps of
+// a microsecond.
+VARLSTM_DEVICE uint64_t clock_cycles() {
+  uint64_t cycles;
+  asm volatile("mov.u64 %0, %%clock64;" : "=l"(cycles)::"memory");
+  return cycles;
+}
+VARLSTM_DEVICE uint64_t time_ns() {
+  uint64_t ns;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(ns)::"memory");
+  return ns;
+}
+
 // A shared-memory address as the instructions of the shared window take it; a peer's stays a peer's.
 VARLSTM_DEVICE uint32_t shared_window(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
@@ -299,6 +341,11 @@ cudaError_t launch(const LaunchShape& shape, cudaStream_t stream, const char*, v
   }
   config.attrs = attributes;
   config.numAttrs = count;
+  constexpr unsigned kPortableCluster = 8;
+  if (shape.cluster > kPortableCluster) {
+    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
+    if (error != cudaSuccess) return error;
+  }
   if (shape.shared_bytes > 48 * 1024) {
     const cudaError_t error =
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared_bytes));

@@ -102,4 +102,19 @@ uint32_t add_release(uint32_t* address, uint32_t value, Site site) {
   return old;
 }
 
+b32x4 load_relaxed16(const b32x4* address, Site site) {
+  require_alignment(address, 16, "load_relaxed16", site);
+  spin(site);
+  note_access(address, 16, Access::kAtomic, return_address(__builtin_return_address(0)));
+  return *address;
+}
+
+void store_relaxed16(b32x4* address, const b32x4& value, Site site) {
+  require_alignment(address, 16, "store_relaxed16", site);
+  note_access(address, 16, Access::kAtomic, return_address(__builtin_return_address(0)));
+  *address = value;
+  note_progress();
+  yield_thread();
+}
+
 }  // namespace varlstm::simt

@@ -6,6 +6,7 @@
 
 #include <type_traits>
 
+#include "kernels/arch/fragments.h"
 #include "kernels/simt/site.h"
 
 namespace varlstm::simt {
@@ -71,5 +72,9 @@ inline void store_release_cluster(uint32_t* address, uint32_t value, Site site =
 }
 // An addition that also releases: the arrival at a counter that others load_acquire.
 uint32_t add_release(uint32_t* address, uint32_t value, Site site = Site::here());
+
+// A word of 16 bytes, aligned to them, read and written whole; relaxed: it makes nothing else visible. The load yields.
+b32x4 load_relaxed16(const b32x4* address, Site site = Site::here());
+void store_relaxed16(b32x4* address, const b32x4& value, Site site = Site::here());
 
 }  // namespace varlstm::simt

@@ -12,6 +12,7 @@
 #include "kernels/simt/async_copy.h"
 #include "kernels/simt/atomic.h"
 #include "kernels/simt/barrier.h"
+#include "kernels/simt/clock.h"
 #include "kernels/simt/collective.h"
 #include "kernels/simt/convert.h"
 #include "kernels/simt/coordinates.h"

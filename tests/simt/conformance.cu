@@ -137,6 +137,47 @@ uint32_t flag_expected(unsigned word) {
   return word % kThreads == 0 ? 5u << word / kThreads : 0;
 }
 
+// Words of 16 bytes that carry their own tag, in a ring of the blocks: each thread polls for the round, adds its number
+// to what came and hands it on. words[512..] are 0 before. Each thread has a word that no other one stores to.
+VARLSTM_KERNEL void tagged_word_kernel(uint32_t* words) {
+  constexpr unsigned kTagged = 32;
+  b32x4* tagged = reinterpret_cast<b32x4*>(words + 512);
+  if (threadIdx.x < kTagged) {
+    const unsigned before = (blockIdx.x + kBlocks - 1) % kBlocks;
+    b32x4* out = tagged + blockIdx.x * kTagged + threadIdx.x;
+    uint32_t sum = threadIdx.x;
+    for (uint32_t round = 1; round <= 3; ++round) {
+      if (blockIdx.x == 0) store_relaxed16(out, {{sum, ~sum, sum * 3, round}});
+      b32x4 word = load_relaxed16(tagged + before * kTagged + threadIdx.x);
+      while (word.r[3] != round) word = load_relaxed16(tagged + before * kTagged + threadIdx.x);
+      const bool whole = word.r[1] == ~word.r[0] && word.r[2] == word.r[0] * 3;
+      sum = whole ? word.r[0] + blockIdx.x + 1 : 0;
+      if (blockIdx.x != 0) store_relaxed16(out, {{sum, ~sum, sum * 3, round}});
+    }
+    words[word_of_thread()] = sum;
+  }
+}
+uint32_t tagged_word_expected(unsigned word) {
+  const unsigned thread = word % kThreads;
+  const unsigned block = word / kThreads;
+  // A round adds 2 + 3 + 4 on the way from block 0 back to it, and 1 there.
+  const uint32_t passed = block == 0 ? 0 : block * (block + 3) / 2;
+  return thread < 32 ? thread + (block == 0 ? 30 : 20 + passed) : 0;
+}
+
+VARLSTM_KERNEL void clock_kernel(uint32_t* words) {
+  const uint64_t cycles = clock_cycles();
+  const uint64_t ns = time_ns();
+  words[512 + word_of_thread()] = 1;
+  block_sync();
+  const bool cycles_passed = clock_cycles() > cycles;
+  const bool time_does_not_go_back = time_ns() >= ns;
+  words[word_of_thread()] = (cycles_passed ? 1u : 0u) | (time_does_not_go_back ? 2u : 0u);
+}
+uint32_t clock_expected(unsigned) {
+  return 3;
+}
+
 VARLSTM_KERNEL void copy_kernel(uint32_t* words) {
   uint32_t* shared = shared_memory<uint32_t>();
   if (blockIdx.x == 0)
@@ -368,6 +409,8 @@ std::vector<ConformanceCase> conformance_cases() {
           {"barrier of the grid", grid_kernel, grid_expected, false},
           {"atomics", atomic_kernel, atomic_expected, false},
           {"release and acquire", flag_kernel, flag_expected, false},
+          {"words of 16 bytes", tagged_word_kernel, tagged_word_expected, false},
+          {"clocks", clock_kernel, clock_expected, false},
           {"cp.async", copy_kernel, copy_expected, false},
           {"mbarriers and st.async", mbarrier_kernel, mbarrier_expected, false},
           {"ldmatrix", load_matrix_kernel, load_matrix_expected, false},

@@ -21,7 +21,7 @@ TEST(Conformance, EachPrimitiveDoesWhatItMust) {
       options.async = async;
       simt::set_options(options);
       const std::vector<ConformanceResult> results = run_conformance();
-      EXPECT_GE(results.size(), 17u);
+      EXPECT_GE(results.size(), 19u);
       for (const ConformanceResult& result : results)
         EXPECT_EQ(result.failure, "") << result.name << " under schedule " << static_cast<int>(schedule) << "\n"
                                       << simt::last_report();
