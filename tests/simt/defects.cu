@@ -158,6 +158,22 @@ VARLSTM_KERNEL void flag_without_block_barrier(uint32_t* words) {
   words[512 + me.thread] = words[64 + me.thread];
 }
 
+// A relaxed word brings what it holds, not what its writer did before.
+VARLSTM_KERNEL void relaxed_word_as_flag(uint32_t* words) {
+  Me me;
+  b32x4* flag = reinterpret_cast<b32x4*>(words + 512);
+  if (me.thread != 0) return;
+  if (blockIdx.x == 0) {
+    words[0] = 5;
+    store_relaxed16(flag, {{0, 0, 0, 1}});
+  }
+  if (blockIdx.x == 1) {
+    while (load_relaxed16(flag).r[3] == 0) {
+    }
+    words[me.word] = words[0];
+  }
+}
+
 VARLSTM_KERNEL void relaxed_counter(uint32_t* words) {
   Me me;
   if (me.thread != 0) return;
@@ -295,6 +311,11 @@ VARLSTM_KERNEL void misaligned_copy(uint32_t* words) {
   cp_async_wait<0>();
 }
 
+VARLSTM_KERNEL void misaligned_word(uint32_t* words) {
+  Me me;
+  if (me.word == 0) store_relaxed16(reinterpret_cast<b32x4*>(words + 2), {{1, 2, 3, 4}});
+}
+
 VARLSTM_KERNEL void misaligned_atomic(uint32_t* words) {
   atomic_add(reinterpret_cast<uint32_t*>(reinterpret_cast<char*>(words) + 2), 1u);
 }
@@ -421,6 +442,7 @@ std::vector<KernelCase> defective_kernels() {
       {"the flag before the data", flag_before_data, "race", true},
       {"a flag without a block barrier", flag_without_block_barrier, "race", true},
       {"a counter that does not release", relaxed_counter, "race", true},
+      {"a relaxed word taken for a flag", relaxed_word_as_flag, "race", true},
       {"a lost wake-up", lost_wake_up, "livelock", false},
       {"a spin without progress", spin_without_progress, "livelock", false},
       {"two locks in two orders", two_locks_in_two_orders, "livelock", false},
@@ -442,6 +464,7 @@ std::vector<KernelCase> defective_kernels() {
       {"beyond the allocation", beyond_the_allocation, "out of bounds", true},
       {"a misaligned copy", misaligned_copy, "misaligned", false},
       {"a misaligned atomic", misaligned_atomic, "misaligned", false},
+      {"a misaligned word of 16 bytes", misaligned_word, "misaligned", false},
       {"a read before the copy's wait", read_before_copy_wait, "early use", true},
       {"a wait for the older group", waits_for_the_older_group, "early use", true},
       {"the barrier before the copy's wait", barrier_before_copy_wait, "race", true},
