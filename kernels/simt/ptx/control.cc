@@ -19,6 +19,10 @@ void barrier(Frame&, const Instruction& i) {
   block_sync(i.site);
 }
 
+void warp_barrier(Frame& f, const Instruction& i) {
+  warp_sync(operand<uint32_t>(f, i, 0), i.site);
+}
+
 // shfl.sync.bfly.b32 d|p, a, lanes, c, mask; c names segments of a warp, of which kernels use whole ones.
 void shuffle_xor(Frame& f, const Instruction& i) {
   const int first = i.destinations;  // d, or d and p
@@ -34,6 +38,7 @@ void add_control(Handlers& h) {
   h["bra"] = h["bra.uni"] = branch;
   h["ret"] = end;
   h["bar.sync"] = barrier;
+  h["bar.warp.sync"] = warp_barrier;
   h["shfl.sync.bfly.b32"] = shuffle_xor;
 }
 

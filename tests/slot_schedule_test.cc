@@ -1,0 +1,348 @@
+// The slot schedule of the resident recurrence: every entry against a naive sequential greedy, and how long it gets.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/recurrence/slot_schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+#include "kernels/batch_plan/batch_plan.h"
+#include "kernels/core/device_status.h"
+#include "kernels/sort/sort.h"
+#include "support/lengths.h"
+#include "support/random.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+namespace {
+
+using varlstm_test::LengthKind;
+using varlstm_test::make_lengths;
+using varlstm_test::Random;
+
+using Lengths = std::vector<int64_t>;
+constexpr int kUntouched = 0xA5;
+
+int64_t sum(const Lengths& lengths) {
+  return std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+}
+int64_t longest(const Lengths& lengths) {
+  return lengths.empty() ? 0 : *std::max_element(lengths.begin(), lengths.end());
+}
+
+BatchBounds bounds_of(const Lengths& lengths) {
+  return {static_cast<int64_t>(lengths.size()), longest(lengths), sum(lengths)};
+}
+
+// How many slots there are, how they are grouped, in how many directions.
+struct Slots {
+  int64_t count, team;
+  int64_t directions = 2;
+};
+
+// A plan and its schedule on the device, every byte of them kUntouched at first.
+class DeviceSchedule {
+ public:
+  DeviceSchedule(const BatchBounds& bounds, const Slots& slots) : bounds_(bounds), slots_(slots) {
+    EXPECT_EQ(sort_workspace(bounds.max_batch, &scratch_.sort_workspace_bytes), VARLSTM_OK);
+    bytes_ = carve(nullptr);
+    EXPECT_EQ(cudaMalloc(&base_, static_cast<size_t>(bytes_)), cudaSuccess);
+    carve(base_);
+    EXPECT_EQ(cudaMalloc(reinterpret_cast<void**>(&state_.status), sizeof(DeviceStatus)), cudaSuccess);
+    EXPECT_EQ(cudaMemsetAsync(state_.status, 0xff, sizeof(DeviceStatus), nullptr), cudaSuccess);
+    EXPECT_EQ(cudaStreamSynchronize(nullptr), cudaSuccess);
+  }
+  DeviceSchedule(const DeviceSchedule&) = delete;
+  DeviceSchedule& operator=(const DeviceSchedule&) = delete;
+  ~DeviceSchedule() {
+    EXPECT_EQ(cudaFree(state_.status), cudaSuccess);
+    EXPECT_EQ(cudaFree(base_), cudaSuccess);
+  }
+
+  // Bytes that one allocation takes for everything.
+  int64_t carve(void* base) {
+    Carver carver(base);
+    plan_.lengths = carver.take<int64_t>(bounds_.max_batch);
+    plan_.batch_sizes = carver.take<int64_t>(bounds_.max_len);
+    plan_.step_offsets = carver.take<int64_t>(bounds_.max_len + 1);
+    plan_.sorted_indices = carver.take<int64_t>(bounds_.max_batch);
+    plan_.unsorted_indices = carver.take<int64_t>(bounds_.max_batch);
+    plan_.cu_seqlens = carver.take<int64_t>(bounds_.max_batch + 1);
+    plan_.packed_to_ragged = carver.take<int64_t>(bounds_.max_tokens);
+    plan_.ragged_to_packed = carver.take<int64_t>(bounds_.max_tokens);
+    scratch_.raw_lengths = carver.take<int64_t>(bounds_.max_batch);
+    scratch_.keys = carver.take<uint64_t>(bounds_.max_batch);
+    scratch_.sorted_keys = carver.take<uint64_t>(bounds_.max_batch);
+    scratch_.identity = carver.take<int64_t>(bounds_.max_batch);
+    scratch_.sort_workspace = carver.take<unsigned char>(scratch_.sort_workspace_bytes);
+    schedule_ = carve_slot_schedule(bounds_, slots_.directions, slots_.count, slots_.team, carver);
+    slot_scratch_ = carve_slot_scratch(bounds_, slots_.count, carver);
+    return carver.bytes();
+  }
+
+  void set_lengths(const Lengths& lengths, cudaStream_t stream) {
+    EXPECT_EQ(cudaMemsetAsync(base_, kUntouched, static_cast<size_t>(bytes_), stream), cudaSuccess);
+    plan_.bounds = bounds_;
+    plan_.batch = static_cast<int64_t>(lengths.size());
+    plan_.tokens = plan_.steps = -1;  // nobody on the host need know them
+    if (!lengths.empty()) {
+      EXPECT_EQ(cudaMemcpyAsync(scratch_.raw_lengths, lengths.data(), lengths.size() * sizeof(int64_t),
+                                cudaMemcpyHostToDevice, stream),
+                cudaSuccess);
+    }
+    EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
+  }
+
+  int32_t enqueue(cudaStream_t stream) {
+    const int32_t status = plan_from_lengths({&state_, stream}, plan_, scratch_);
+    if (status != VARLSTM_OK) return status;
+    return build_slot_schedule({&state_, stream}, plan_, slots_.directions, schedule_, slot_scratch_);
+  }
+
+  const SlotSchedule& schedule() const { return schedule_; }
+  std::vector<SlotStep> entries(cudaStream_t stream) const {
+    return read(schedule_.entries, slots_.directions * schedule_.max_steps * slots_.count, stream);
+  }
+  Lengths steps(cudaStream_t stream) const { return read(schedule_.steps, slots_.count / slots_.team, stream); }
+
+ private:
+  template <class T>
+  static std::vector<T> read(const T* from, int64_t count, cudaStream_t stream) {
+    std::vector<T> values(static_cast<size_t>(count));
+    EXPECT_EQ(cudaMemcpyAsync(values.data(), from, values.size() * sizeof(T), cudaMemcpyDeviceToHost, stream),
+              cudaSuccess);
+    EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
+    return values;
+  }
+
+  BatchBounds bounds_;
+  Slots slots_;
+  State state_;
+  void* base_ = nullptr;
+  int64_t bytes_ = 0;
+  BatchPlan plan_ = {};
+  PlanScratch scratch_ = {};
+  SlotSchedule schedule_ = {};
+  SlotScratch slot_scratch_ = {};
+};
+
+// What the sequential algorithm does with lengths that are within their bounds.
+struct Expected {
+  Lengths lengths, slot, start;  // by caller's index
+  std::vector<Lengths> rows;     // [b][t] packed row
+  Lengths loads;                 // by slot
+
+  Expected(const Lengths& given, const Slots& slots)
+      : lengths(given), slot(given.size(), -1), start(given.size(), -1), rows(given.size()), loads(slots.count) {
+    Lengths ranked(given.size());
+    std::iota(ranked.begin(), ranked.end(), int64_t{0});
+    std::stable_sort(ranked.begin(), ranked.end(), [&](int64_t a, int64_t b) { return given[a] > given[b]; });
+    int64_t row = 0;
+    for (int64_t t = 0; t < longest(given); ++t) {
+      for (const int64_t b : ranked) {
+        if (given[b] > t) rows[b].push_back(row++);
+      }
+    }
+    Lengths order;  // the first slot of every team, then the second of every team, ...
+    for (int64_t k = 0; k < slots.team; ++k) {
+      for (int64_t first = 0; first < slots.count; first += slots.team) order.push_back(first + k);
+    }
+    for (const int64_t b : ranked) {
+      if (given[b] == 0) continue;
+      slot[b] =
+          *std::min_element(order.begin(), order.end(), [&](int64_t p, int64_t q) { return loads[p] < loads[q]; });
+      start[b] = loads[slot[b]];
+      loads[slot[b]] += given[b];
+    }
+  }
+};
+
+bool untouched(const SlotStep& entry) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&entry);
+  return std::all_of(bytes, bytes + sizeof entry, [](unsigned char byte) { return byte == kUntouched; });
+}
+
+bool is(const SlotStep& entry, int64_t row, int64_t sequence, uint32_t marks) {
+  return entry.row == row && entry.sequence == sequence && entry.marks == marks;
+}
+
+// One slot of one direction, entry by entry; `seen` counts the sequences.
+void check_slot(const Expected& expected, bool reverse, int64_t slot, int64_t steps, const SlotSchedule& schedule,
+                const SlotStep* entries, Lengths* seen) {
+  const auto entry = [&](int64_t s) -> const SlotStep& { return entries[s * schedule.slots + slot]; };
+  int64_t s = 0;
+  while (s < expected.loads[slot]) {
+    const int64_t b = entry(s).sequence;
+    ASSERT_LT(b, static_cast<int64_t>(seen->size())) << "slot " << slot << ", step " << s;
+    ASSERT_EQ(expected.slot[b], slot) << "sequence " << b;
+    ASSERT_EQ(expected.start[b], s) << "sequence " << b;
+    ++(*seen)[b];
+    const int64_t length = expected.lengths[b];
+    for (int64_t k = 0; k < length; ++k, ++s) {
+      const uint32_t marks = (k == 0 ? kFirstToken : 0) + (k == length - 1 ? kLastToken : 0);
+      ASSERT_TRUE(is(entry(s), expected.rows[b][reverse ? length - 1 - k : k], b, marks))
+          << "slot " << slot << ", step " << s << ", row " << entry(s).row;
+    }
+  }
+  for (; s < steps; ++s) ASSERT_TRUE(is(entry(s), -1, 0, 0)) << "slot " << slot << ", step " << s;
+  for (; s < schedule.max_steps; ++s) ASSERT_TRUE(untouched(entry(s))) << "slot " << slot << ", step " << s;
+}
+
+// Everything about a schedule that was built for `lengths`; returns its steps.
+int64_t check(const Lengths& lengths, const Slots& slots, const DeviceSchedule& device, cudaStream_t stream = nullptr) {
+  const Expected expected(lengths, slots);
+  const std::vector<SlotStep> entries = device.entries(stream);
+  const Lengths steps = device.steps(stream);
+  const SlotSchedule& schedule = device.schedule();
+  for (int64_t team = 0; team < slots.count / slots.team; ++team) {
+    const auto begin = expected.loads.begin() + team * slots.team;
+    EXPECT_EQ(steps[team], *std::max_element(begin, begin + slots.team)) << "team " << team;
+  }
+  const int64_t makespan = longest(expected.loads);
+  EXPECT_LE(makespan, schedule.max_steps);
+  EXPECT_LE(makespan * slots.count, sum(lengths) + longest(lengths) * (slots.count - 1));  // of any list schedule
+  for (int64_t d = 0; d < slots.directions && !::testing::Test::HasFailure(); ++d) {
+    Lengths seen(lengths.size());
+    for (int64_t p = 0; p < slots.count && !::testing::Test::HasFailure(); ++p)
+      check_slot(expected, d == 1, p, steps[p / slots.team], schedule,
+                 entries.data() + d * schedule.max_steps * slots.count, &seen);
+    for (size_t b = 0; b < lengths.size(); ++b) EXPECT_EQ(seen[b], lengths[b] > 0 ? 1 : 0) << "sequence " << b;
+  }
+  return makespan;
+}
+
+int64_t build_and_check(const Lengths& lengths, const Slots& slots) {
+  SCOPED_TRACE("lengths " + varlstm_test::to_string(lengths) + " on " + std::to_string(slots.count) + " slots");
+  DeviceSchedule device(bounds_of(lengths), slots);
+  device.set_lengths(lengths, nullptr);
+  EXPECT_EQ(device.enqueue(nullptr), VARLSTM_OK);
+  return check(lengths, slots, device);
+}
+
+// Lengths like an English treebank's sentences: a median of 13 tokens, some beyond 100.
+Lengths sentence_lengths(int64_t batch, Random& random) {
+  Lengths lengths;
+  for (int64_t b = 0; b < batch; ++b) {
+    const double length = std::exp(std::log(13.0) + 0.75 * random.normal());
+    lengths.push_back(std::clamp<int64_t>(std::llround(length), 1, 159));
+  }
+  return lengths;
+}
+
+void expect_close_to_the_best(const Lengths& lengths, const Slots& slots) {
+  const int64_t makespan = build_and_check(lengths, slots);
+  const int64_t least = std::max(longest(lengths), (sum(lengths) + slots.count - 1) / slots.count);
+  EXPECT_LE(static_cast<double>(makespan), 1.06 * static_cast<double>(least));
+}
+
+TEST(SlotSchedule, OfUniformLengthsIsShort) {
+  Random random(1);
+  expect_close_to_the_best(make_lengths(LengthKind::kUniform, 256, 1000, random), {120, 8});
+}
+TEST(SlotSchedule, OfLogNormalLengthsIsShort) {
+  Random random(2);
+  expect_close_to_the_best(make_lengths(LengthKind::kLogNormal, 256, 1000, random), {120, 40, 1});
+}
+TEST(SlotSchedule, OfSentencesIsShort) {
+  Random random(3);
+  expect_close_to_the_best(sentence_lengths(256, random), {32, 32});
+  expect_close_to_the_best(sentence_lengths(64, random), {64, 16});
+}
+TEST(SlotSchedule, OfManyMoreSequencesThanSlotsIsShort) {
+  Random random(4);
+  expect_close_to_the_best(sentence_lengths(3000, random), {48, 8});
+  expect_close_to_the_best(make_lengths(LengthKind::kUniform, 700, 30, random), {6, 3});
+}
+TEST(SlotSchedule, OfLengthsThatHurt) {
+  Random random(5);
+  for (const LengthKind kind : varlstm_test::kLengthKinds) {
+    SCOPED_TRACE(varlstm_test::length_kind_name(kind));
+    for (const int64_t batch : {0, 1, 5, 6, 7, 12, 61}) {
+      if (batch == 0 && kind == LengthKind::kSingle) continue;
+      build_and_check(make_lengths(kind, batch, 1 + batch * 2, random), {6, 2});
+    }
+  }
+}
+TEST(SlotSchedule, OfBatchesAboutAsLargeAsTheSlots) {
+  Random random(6);
+  const Slots shapes[] = {{1, 1}, {2, 1}, {3, 3, 1}, {64, 8}, {65, 13}, {96, 32}};
+  for (const Slots& slots : shapes) {
+    for (const int64_t batch : {slots.count - 1, slots.count, slots.count + 1, 2 * slots.count + 1})
+      build_and_check(make_lengths(LengthKind::kTies, batch, 9, random), slots);
+  }
+}
+TEST(SlotSchedule, FillsAnEmptySlotWithManyShortSequences) {
+  Lengths lengths(40, 1);
+  lengths.insert(lengths.begin(), {30, 2, 30});
+  EXPECT_EQ(build_and_check(lengths, {3, 1}), 34);
+}
+TEST(SlotSchedule, OnAsManySlotsAsADeviceHas) {
+  Random random(7);
+  build_and_check({3, 1, 2}, {kMaxSlots, 128, 1});
+  build_and_check(make_lengths(LengthKind::kUniform, 132 * 32 * 2 + 5, 12, random), {132 * 32, 32, 1});
+}
+
+// Bounds are all that the host knows; lengths beyond them are cut as the plan cuts them.
+TEST(SlotSchedule, OfLengthsThatTheDeviceClamps) {
+  const BatchBounds bounds = {9, 5, 17};
+  const Slots slots = {4, 2};
+  DeviceSchedule device(bounds, slots);
+  const std::vector<std::pair<Lengths, Lengths>> cases = {{{3, -2, 9, 0, 4}, {3, 0, 5, 0, 4}},
+                                                          {{5, 5, 5, 5, 5, 5}, {5, 5, 5, 2, 0, 0}},
+                                                          {{}, {}},
+                                                          {{1, 2}, {1, 2}},
+                                                          {{INT64_MIN, INT64_MAX}, {0, 5}}};
+  for (const auto& [given, clamped] : cases) {
+    SCOPED_TRACE(varlstm_test::to_string(given));
+    device.set_lengths(given, nullptr);
+    ASSERT_EQ(device.enqueue(nullptr), VARLSTM_OK);
+    check(clamped, slots, device);
+  }
+}
+
+TEST(SlotSchedule, OfBoundsWithoutTokens) {
+  for (const BatchBounds& bounds : {BatchBounds{0, 0, 0}, BatchBounds{3, 0, 0}, BatchBounds{3, 7, 0}}) {
+    DeviceSchedule device(bounds, {4, 2});
+    const Lengths lengths(static_cast<size_t>(bounds.max_batch), 0);
+    device.set_lengths(lengths, nullptr);
+    ASSERT_EQ(device.enqueue(nullptr), VARLSTM_OK);
+    EXPECT_EQ(check(lengths, {4, 2}, device), 0);
+  }
+}
+
+TEST(SlotSchedule, IsBuiltAnewByACapturedGraph) {
+  const Slots slots = {6, 3};
+  Random random(8);
+  DeviceSchedule device({20, 12, 240}, slots);
+  cudaStream_t stream = nullptr;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  device.set_lengths(Lengths(20, 0), stream);
+  ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+  EXPECT_EQ(device.enqueue(stream), VARLSTM_OK);
+  ASSERT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  ASSERT_EQ(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+  ASSERT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  for (int k = 0; k < 5; ++k) {
+    const Lengths lengths = make_lengths(LengthKind::kZerosAmong, 20, 12, random);
+    device.set_lengths(lengths, stream);
+    ASSERT_EQ(cudaGraphLaunch(exec, stream), cudaSuccess);
+    check(lengths, slots, device, stream);
+  }
+  EXPECT_EQ(cudaGraphExecDestroy(exec), cudaSuccess);
+  EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+}
+
+TEST(SlotSchedule, OfTooManySlotsIsUnsupported) {
+  DeviceSchedule device({1, 1, 1}, {kMaxSlots + 1, 1, 1});
+  device.set_lengths({1}, nullptr);
+  EXPECT_EQ(device.enqueue(nullptr), VARLSTM_ERROR_UNSUPPORTED);
+}
+
+}  // namespace
+}  // namespace varlstm::cuda
