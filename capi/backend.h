@@ -24,7 +24,7 @@ struct Backend {
   // to do.
   int32_t (*make_current)(BackendState* state);
 
-  // Keys THREADS and BATCH_INVARIANT; the value has been range-checked (>= 0; 0 or 1).
+  // Keys THREADS, BATCH_INVARIANT and MATH; the value has been range-checked (>= 0; 0 or 1; a varlstm_math).
   int32_t (*set_i64)(BackendState* state, int32_t key, int64_t value);
   int32_t (*get_i64)(const BackendState* state, int32_t key, int64_t* value);
   int32_t (*device_status)(BackendState* state, bool reset, int64_t* bits, int64_t* first_index, void* stream);

@@ -72,6 +72,9 @@ int32_t varlstm_ctx_set_i64(varlstm_ctx* ctx, int32_t key, int64_t value) {
     case VARLSTM_KEY_BATCH_INVARIANT:
       VARLSTM_TRY(check_flag("value", value));
       break;
+    case VARLSTM_KEY_MATH:
+      VARLSTM_TRY(check_enum("value", "varlstm_math", value, VARLSTM_MATH_TF32));
+      break;
     default:
       return bad_key(varlstm_ctx::kTypeName, "an int64", key);
   }
@@ -81,7 +84,7 @@ int32_t varlstm_ctx_set_i64(varlstm_ctx* ctx, int32_t key, int64_t value) {
 
 int32_t varlstm_ctx_get_i64(const varlstm_ctx* ctx, int32_t key, int64_t* value) {
   VARLSTM_TRY(check_usable("ctx", ctx));
-  if (key < VARLSTM_KEY_BACKEND || key > VARLSTM_KEY_BATCH_INVARIANT) {
+  if (key < VARLSTM_KEY_BACKEND || key > VARLSTM_KEY_MATH) {
     return bad_key(varlstm_ctx::kTypeName, "an int64", key);
   }
   BufferCheck buffers(sizeof(int64_t));

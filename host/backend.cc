@@ -39,6 +39,8 @@ int32_t set_i64(BackendState* state, int32_t key, int64_t value) {
     host::host_state(state)->threads = value;
   } else if (key == VARLSTM_KEY_BATCH_INVARIANT) {
     host::host_state(state)->batch_invariant = value;
+  } else if (key == VARLSTM_KEY_MATH) {
+    host::host_state(state)->math = value;
   } else {
     return VARLSTM_ERROR_INVALID_ARGUMENT;
   }
@@ -50,6 +52,8 @@ int32_t get_i64(const BackendState* state, int32_t key, int64_t* value) {
     *value = host::host_state(state)->threads;
   } else if (key == VARLSTM_KEY_BATCH_INVARIANT) {
     *value = host::host_state(state)->batch_invariant;
+  } else if (key == VARLSTM_KEY_MATH) {
+    *value = host::host_state(state)->math;
   } else {
     return VARLSTM_ERROR_INVALID_ARGUMENT;
   }

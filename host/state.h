@@ -11,8 +11,9 @@
 namespace varlstm::host {
 
 struct State : BackendState {
-  int64_t threads = 0;  // 0: as many as the machine has
-  int64_t batch_invariant = 1;
+  int64_t threads = 0;          // 0: as many as the machine has
+  int64_t batch_invariant = 1;  // kept for 0 too
+  int64_t math = 0;             // a varlstm_math; no effect on the host
 
   // Notes that the value at `index` was bad, under a varlstm_device_status_bit; an index of -1 notes nothing.
   void flag_if_any(int64_t bit, int64_t index) {

@@ -71,15 +71,30 @@ int32_t open(int32_t device, BackendState** out) {
 }
 
 int32_t set_i64(BackendState* base, int32_t key, int64_t value) {
-  if (key != VARLSTM_KEY_BATCH_INVARIANT) return VARLSTM_ERROR_UNSUPPORTED;
-  cuda_state(base)->batch_invariant = value;
-  return VARLSTM_OK;
+  switch (key) {
+    case VARLSTM_KEY_BATCH_INVARIANT:
+      cuda_state(base)->batch_invariant = value;
+      return VARLSTM_OK;
+    case VARLSTM_KEY_MATH:
+      cuda_state(base)->math = value;
+      return VARLSTM_OK;
+    default:
+      return VARLSTM_ERROR_UNSUPPORTED;
+  }
 }
 
 int32_t get_i64(const BackendState* base, int32_t key, int64_t* value) {
-  if (key != VARLSTM_KEY_BATCH_INVARIANT) return VARLSTM_ERROR_UNSUPPORTED;
-  *value = static_cast<const State*>(base)->batch_invariant;
-  return VARLSTM_OK;
+  const State* state = static_cast<const State*>(base);
+  switch (key) {
+    case VARLSTM_KEY_BATCH_INVARIANT:
+      *value = state->batch_invariant;
+      return VARLSTM_OK;
+    case VARLSTM_KEY_MATH:
+      *value = state->math;
+      return VARLSTM_OK;
+    default:
+      return VARLSTM_ERROR_UNSUPPORTED;
+  }
 }
 
 int32_t device_status(BackendState* base, bool reset, int64_t* bits, int64_t* first_index, void* stream) {

@@ -48,10 +48,16 @@ void add_contexts_and_memory(std::vector<Entry>& list) {
                   }});
   list.push_back({"varlstm_ctx_set_i64", [](W& w) {
                     Call call("varlstm_ctx_set_i64", varlstm_ctx_set_i64, w.ctx, VARLSTM_KEY_BATCH_INVARIANT, 0);
-                    call.bad("value", -1).bad("value", 2).bad("key", 5);
+                    call.bad("value", -1).bad("value", 2).bad("key", 6);
                     call.bad("key", 0).bad("key", VARLSTM_KEY_BACKEND, VARLSTM_ERROR_INVALID_ARGUMENT, "read only");
                     return call.bad("key", VARLSTM_KEY_DEVICE).bad("key", VARLSTM_KEY_MAX_BATCH).bad("key", 99);
                   }});
+  list.push_back(
+      {"varlstm_ctx_set_i64 math", [](W& w) {
+         Call call("varlstm_ctx_set_i64", varlstm_ctx_set_i64, w.ctx, VARLSTM_KEY_MATH, VARLSTM_MATH_TF32);
+         call.bad("value", -1).bad("value", 2, VARLSTM_ERROR_INVALID_ARGUMENT, "value = 2 is not a varlstm_math");
+         return call.bad("value", kHuge).bad("key", 99);
+       }});
   if (test_backend() == VARLSTM_BACKEND_HOST) {
     list.push_back({"varlstm_ctx_set_i64 threads", [](W& w) {
                       Call call("varlstm_ctx_set_i64", varlstm_ctx_set_i64, w.ctx, VARLSTM_KEY_THREADS, 2);
@@ -61,7 +67,7 @@ void add_contexts_and_memory(std::vector<Entry>& list) {
   list.push_back({"varlstm_ctx_get_i64", [](W& w) {
                     Call call("varlstm_ctx_get_i64", varlstm_ctx_get_i64, w.ctx, VARLSTM_KEY_BATCH_INVARIANT,
                               w.host.take<int64_t>(1));
-                    return call.bad("key", 0).bad("key", 5).bad("key", VARLSTM_KEY_CLASSES);
+                    return call.bad("key", 0).bad("key", 6).bad("key", VARLSTM_KEY_CLASSES);
                   }});
   list.push_back({"varlstm_ctx_device_status", [](W& w) {
                     Call call("varlstm_ctx_device_status", varlstm_ctx_device_status, w.ctx, 0, w.host.take<int64_t>(1),

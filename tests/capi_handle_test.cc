@@ -62,6 +62,13 @@ TEST(Handle, ContextKeepsItsOptions) {
   ASSERT_OK(varlstm_ctx_set_i64(ctx.get(), VARLSTM_KEY_BATCH_INVARIANT, 0));
   ASSERT_OK(varlstm_ctx_get_i64(ctx.get(), VARLSTM_KEY_BATCH_INVARIANT, &value));
   EXPECT_EQ(value, 0);
+  ASSERT_OK(varlstm_ctx_get_i64(ctx.get(), VARLSTM_KEY_MATH, &value));
+  EXPECT_EQ(value, VARLSTM_MATH_F32);
+  ASSERT_OK(varlstm_ctx_set_i64(ctx.get(), VARLSTM_KEY_MATH, VARLSTM_MATH_TF32));
+  ASSERT_OK(varlstm_ctx_get_i64(ctx.get(), VARLSTM_KEY_MATH, &value));
+  EXPECT_EQ(value, VARLSTM_MATH_TF32);
+  ASSERT_OK(varlstm_ctx_get_i64(ctx.get(), VARLSTM_KEY_BATCH_INVARIANT, &value));
+  EXPECT_EQ(value, 0);
   if (test_backend() != VARLSTM_BACKEND_HOST) return;
   ASSERT_OK(varlstm_ctx_get_i64(ctx.get(), VARLSTM_KEY_THREADS, &value));
   EXPECT_EQ(value, 0);
@@ -79,19 +86,19 @@ TEST(Handle, ForeignKeysAreNamed) {
   const struct {
     int32_t key;
     const char* name;
-  } keys[] = {NAMED(VARLSTM_KEY_BACKEND),         NAMED(VARLSTM_KEY_DEVICE),         NAMED(VARLSTM_KEY_THREADS),
-              NAMED(VARLSTM_KEY_BATCH_INVARIANT), NAMED(VARLSTM_KEY_MAX_BATCH),      NAMED(VARLSTM_KEY_MAX_LEN),
-              NAMED(VARLSTM_KEY_MAX_TOKENS),      NAMED(VARLSTM_KEY_BATCH),          NAMED(VARLSTM_KEY_TOKENS),
-              NAMED(VARLSTM_KEY_STEPS),           NAMED(VARLSTM_KEY_CELL),           NAMED(VARLSTM_KEY_INPUT_SIZE),
-              NAMED(VARLSTM_KEY_HIDDEN_SIZE),     NAMED(VARLSTM_KEY_NUM_LAYERS),     NAMED(VARLSTM_KEY_DTYPE),
-              NAMED(VARLSTM_KEY_BIDIRECTIONAL),   NAMED(VARLSTM_KEY_BIAS),           NAMED(VARLSTM_KEY_DROPOUT),
-              NAMED(VARLSTM_KEY_CLASSES),         NAMED(VARLSTM_KEY_IGNORE_INDEX),   NAMED(VARLSTM_KEY_REDUCTION),
-              NAMED(VARLSTM_KEY_EMPTY_MEAN),      NAMED(VARLSTM_KEY_LABEL_SMOOTHING)};
+  } keys[] = {NAMED(VARLSTM_KEY_BACKEND),         NAMED(VARLSTM_KEY_DEVICE),        NAMED(VARLSTM_KEY_THREADS),
+              NAMED(VARLSTM_KEY_BATCH_INVARIANT), NAMED(VARLSTM_KEY_MATH),          NAMED(VARLSTM_KEY_MAX_BATCH),
+              NAMED(VARLSTM_KEY_MAX_LEN),         NAMED(VARLSTM_KEY_MAX_TOKENS),    NAMED(VARLSTM_KEY_BATCH),
+              NAMED(VARLSTM_KEY_TOKENS),          NAMED(VARLSTM_KEY_STEPS),         NAMED(VARLSTM_KEY_CELL),
+              NAMED(VARLSTM_KEY_INPUT_SIZE),      NAMED(VARLSTM_KEY_HIDDEN_SIZE),   NAMED(VARLSTM_KEY_NUM_LAYERS),
+              NAMED(VARLSTM_KEY_DTYPE),           NAMED(VARLSTM_KEY_BIDIRECTIONAL), NAMED(VARLSTM_KEY_BIAS),
+              NAMED(VARLSTM_KEY_DROPOUT),         NAMED(VARLSTM_KEY_CLASSES),       NAMED(VARLSTM_KEY_IGNORE_INDEX),
+              NAMED(VARLSTM_KEY_REDUCTION),       NAMED(VARLSTM_KEY_EMPTY_MEAN),    NAMED(VARLSTM_KEY_LABEL_SMOOTHING)};
 #undef NAMED
   for (const auto& one : keys) {
     int64_t value = 0;
     const std::string text = "key = " + std::to_string(one.key) + " (" + one.name + ") is not an int64 key of varlstm_";
-    if (one.key > VARLSTM_KEY_BATCH_INVARIANT) {
+    if (one.key > VARLSTM_KEY_MATH) {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, text + "ctx", varlstm_ctx_get_i64(ctx.get(), one.key, &value));
     } else {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, text + "loss", varlstm_loss_get_i64(loss.get(), one.key, &value));

@@ -158,8 +158,10 @@ enum varlstm_key {
   VARLSTM_KEY_DEVICE = 2,          /* read only */
   VARLSTM_KEY_THREADS = 3,         /* host: threads a call may use, at most 1024; 0 (default) = as many as the machine
                                       has. Results are bitwise equal for every value. Not applicable on CUDA. */
-  VARLSTM_KEY_BATCH_INVARIANT = 4, /* 1: a sequence's h, c, y, dx may not depend on its batch-mates, which both
-                                      back ends keep for 0 too. Default 1. */
+  VARLSTM_KEY_BATCH_INVARIANT = 4, /* 1 (default): a sequence's h, c, y, dx do not depend on its batch-mates, by a bit.
+                                      0: on CUDA they may, where cuBLAS chooses its kernel by the number of rows; the
+                                      host keeps them for 0 too. */
+  VARLSTM_KEY_MATH = 5,            /* a varlstm_math, default F32 */
   /* batch */
   VARLSTM_KEY_MAX_BATCH = 10,  /* read only: the bounds given at create */
   VARLSTM_KEY_MAX_LEN = 11,    /* read only */
@@ -182,6 +184,14 @@ enum varlstm_key {
   VARLSTM_KEY_REDUCTION = 32,      /* a varlstm_reduction, default MEAN */
   VARLSTM_KEY_EMPTY_MEAN = 33,     /* a varlstm_empty_mean, default NAN */
   VARLSTM_KEY_LABEL_SMOOTHING = 34 /* f64 in [0, 1], default 0 */
+};
+
+/* How products of F32 matrices are computed on CUDA. The recurrence's own products and the host back end, which takes
+ * either value, compute in F32 always. */
+enum varlstm_math {
+  VARLSTM_MATH_F32 = 0, /* in float */
+  VARLSTM_MATH_TF32 = 1 /* on tensor cores where the GPU has them (sm_80): operands rounded to 10 bits of mantissa, sums
+                           in float */
 };
 
 /* Creates a context on `device` (0-based; the host has device 0 alone).

@@ -16,6 +16,7 @@ namespace cuda {
 struct State : BackendState {
   int device = 0;
   int64_t batch_invariant = 1;
+  int64_t math = 0;                // a varlstm_math
   DeviceStatus* status = nullptr;  // device memory
   int multiprocessors = 1;
 };

@@ -22,6 +22,11 @@ constexpr std::align_val_t kAlignment{256};
 struct FakeState : BackendState {
   int64_t threads = 0;
   int64_t batch_invariant = 1;
+  int64_t math = 0;
+
+  int64_t& option(int32_t key) {
+    return key == VARLSTM_KEY_THREADS ? threads : key == VARLSTM_KEY_MATH ? math : batch_invariant;
+  }
 };
 
 FakeState* fake_state(BackendState* state) {
@@ -61,12 +66,11 @@ void fill_lifetime(Backend& table) {
     --fake_backend().live;
   };
   table.set_i64 = [](BackendState* state, int32_t key, int64_t value) {
-    (key == VARLSTM_KEY_THREADS ? fake_state(state)->threads : fake_state(state)->batch_invariant) = value;
+    fake_state(state)->option(key) = value;
     return work("set_i64");
   };
   table.get_i64 = [](const BackendState* state, int32_t key, int64_t* value) {
-    const FakeState* fake = static_cast<const FakeState*>(state);
-    *value = key == VARLSTM_KEY_THREADS ? fake->threads : fake->batch_invariant;
+    *value = fake_state(const_cast<BackendState*>(state))->option(key);  // only read
     return work("get_i64");
   };
   table.device_status = [](BackendState*, bool, int64_t* bits, int64_t* first_index, void*) {
