@@ -1,4 +1,4 @@
-// The slot schedule of the resident recurrence: every entry against a naive sequential greedy, and how long it gets.
+// The slot schedule of a resident recurrence: every entry against a naive sequential greedy, and how long it gets.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/slot_schedule.h"
 
@@ -233,6 +233,8 @@ Lengths sentence_lengths(int64_t batch, Random& random) {
   return lengths;
 }
 
+// The lower bound is not always reachable: of 400 simulated batches of 256 uniform lengths on 120 slots, 16 lay above
+// 1.06 of it and none above 1.09; of the other shapes here none above 1.06. The seeds below are fixed.
 void expect_close_to_the_best(const Lengths& lengths, const Slots& slots) {
   const int64_t makespan = build_and_check(lengths, slots);
   const int64_t least = std::max(longest(lengths), (sum(lengths) + slots.count - 1) / slots.count);

@@ -17,11 +17,11 @@
 // The sequential algorithm gives position i that rank if its key is the least then: less than every later position's
 // (sorted) and less than what each earlier position has become. Each key is less than what it would become, so those
 // that count are the earlier ones in any case: position i is given its rank where its key is below the bound. The first
-// position always is. A round lifts the least load by at least the shortest length that it gave out: rounds number
-// about the sequences of the fullest slot, and a batch of at most P sequences takes one round without a sort.
-//   S1: after it the first keys lie in shared memory. S2: after the sort's last barrier everybody sees sorted keys.
-//   S3: after the reduction's barriers nobody reads another thread's keys, so each may update its own. S4: after the
-//   next one's barriers the updates are visible. S5: after them every slot's load is visible.
+// position always is. A round lifts the least load by at least the shortest length that it gave out, so there are about
+// as many rounds as the fullest slot has sequences; a batch of at most P sequences takes one, without a sort.
+//   S1: after the sort's last barrier everybody sees sorted keys. S2: after the reduction's barriers nobody reads
+//   another thread's keys, so each may update its own. S3: after the next one's barriers the updates are visible.
+//   S4: after them every slot's load is visible.
 // Filling (the whole device): a thread a packed row, then a row of slots a block for the idle entries.
 //
 // Bytes: 16 B in, 12 B out a sequence; 16 D N B out, and 16 D B an idle entry. Bound by latency of the rounds where
@@ -74,7 +74,7 @@ VARLSTM_DEVICE void sort_keys(uint64_t* keys, uint32_t padded) {
       }
       const uint32_t next = distance > 1 ? distance / 2 : size;
       if (distance >= kWarpKeys || next >= kWarpKeys) {
-        simt::block_sync();  // S2, after the last stage
+        simt::block_sync();  // S1, after the last stage
       } else {
         simt::warp_sync();
       }
@@ -97,7 +97,7 @@ VARLSTM_DEVICE int64_t assign_round(const BatchPlan& plan, const SlotSchedule& s
     const uint64_t after = key_after(i);
     bound = after < bound ? after : bound;
   }
-  bound = block_reduce(bound, MinOf(), shared.words);  // S3
+  bound = block_reduce(bound, MinOf(), shared.words);  // S2
   uint64_t taken = 0;
   for (int64_t i = threadIdx.x; i < offered && shared.keys[i] < bound; i += blockDim.x) {
     scratch.starts[first + i] = load_of(shared.keys[i]);
@@ -105,7 +105,7 @@ VARLSTM_DEVICE int64_t assign_round(const BatchPlan& plan, const SlotSchedule& s
     shared.keys[i] = key_after(i);
     ++taken;
   }
-  return static_cast<int64_t>(block_sum(taken, shared.words));  // S4
+  return static_cast<int64_t>(block_sum(taken, shared.words));  // S3
 }
 
 // keys, in any order -> scratch.loads, scratch.extremes, schedule.steps.
@@ -119,7 +119,7 @@ VARLSTM_DEVICE void write_loads(const SlotSchedule& schedule, const SlotScratch&
     least = key < least ? key : least;
     largest = key > largest ? key : largest;
   }
-  least = block_reduce(least, MinOf(), shared.words);  // S5
+  least = block_reduce(least, MinOf(), shared.words);  // S4
   largest = block_reduce(largest, MaxOf(), shared.words);
   if (threadIdx.x == 0) {
     scratch.extremes[0] = load_of(least);
@@ -139,9 +139,9 @@ VARLSTM_KERNEL void __launch_bounds__(kMaxAssignThreads)
     assign_slots_kernel(BatchPlan plan, SlotSchedule schedule, SlotScratch scratch, uint32_t padded) {
   uint64_t* words = simt::shared_memory<uint64_t>();
   const AssignShared shared = {words, words + 32};
+  // The first round reads a thread's own keys alone: no barrier.
   for (uint32_t i = threadIdx.x; i < padded; i += blockDim.x)
     shared.keys[i] = i < schedule.slots ? uint64_t{i} : kNoSlot;
-  simt::block_sync();  // S1
   const int64_t ranks = plan.bounds.max_len > 0 ? plan.batch_sizes[0] : 0;
   for (int64_t first = 0; first < ranks;) {
     if (first > 0) sort_keys(shared.keys, padded);
