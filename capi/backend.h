@@ -51,6 +51,8 @@ struct Backend {
 
   int32_t (*rnn_sizes)(const BackendState* state, const RnnShape& shape, const BatchBounds& bounds, bool save,
                        RnnSizes* sizes);
+  // The varlstm_recurrence that a forward of this shape runs with; AUTO where the back end has but one way.
+  int32_t (*rnn_recurrence)(const BackendState* state, const RnnShape& shape, int64_t* used);
   int32_t (*rnn_import)(BackendState* state, const RnnImportArgs& args, void* stream);
   int32_t (*rnn_forward)(BackendState* state, const RnnForwardArgs& args, void* stream);
   // INVALID_ARGUMENT if the reserve's header does not fit the shape.

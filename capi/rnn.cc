@@ -87,6 +87,7 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
     case VARLSTM_KEY_INPUT_SIZE:
     case VARLSTM_KEY_HIDDEN_SIZE:
     case VARLSTM_KEY_NUM_LAYERS:
+    case VARLSTM_KEY_RECURRENCE_USED:
       return read_only_key(key);
     case VARLSTM_KEY_DTYPE:
       VARLSTM_TRY(check_dtype("value", value));
@@ -102,6 +103,11 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
       VARLSTM_TRY(check_flag("value", value));
       VARLSTM_TRY(check_not_frozen(rnn, key));
       rnn->shape.bias = value == 1;
+      return VARLSTM_OK;
+    case VARLSTM_KEY_RECURRENCE:
+      VARLSTM_TRY(check_enum("value", "varlstm_recurrence", value, VARLSTM_RECURRENCE_GRID));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.recurrence = static_cast<int32_t>(value);
       return VARLSTM_OK;
     default:
       return bad_key(varlstm_rnn::kTypeName, "an int64", key);
@@ -119,7 +125,8 @@ int32_t varlstm_rnn_set_f64(varlstm_rnn* rnn, int32_t key, double value) {
 
 int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value) {
   VARLSTM_TRY(check_usable("rnn", rnn));
-  if (key < VARLSTM_KEY_CELL || key > VARLSTM_KEY_BIAS) return bad_key(varlstm_rnn::kTypeName, "an int64", key);
+  if (key < VARLSTM_KEY_CELL || key > VARLSTM_KEY_RECURRENCE_USED || key == VARLSTM_KEY_DROPOUT)
+    return bad_key(varlstm_rnn::kTypeName, "an int64", key);
   BufferCheck buffers(sizeof(int64_t));
   buffers.write("value", value, {});
   VARLSTM_TRY(buffers.finish());
@@ -143,8 +150,16 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
     case VARLSTM_KEY_BIDIRECTIONAL:
       *value = shape.directions - 1;
       break;
-    default:  // VARLSTM_KEY_BIAS
+    case VARLSTM_KEY_BIAS:
       *value = shape.bias ? 1 : 0;
+      break;
+    case VARLSTM_KEY_RECURRENCE:
+      *value = shape.recurrence;
+      break;
+    default:  // VARLSTM_KEY_RECURRENCE_USED
+      return call_backend(rnn->ctx, "rnn_recurrence", [&](const Backend& b, const BackendState* state) {
+        return b.rnn_recurrence(state, shape, value);
+      });
   }
   return VARLSTM_OK;
 }

@@ -41,6 +41,11 @@ int32_t unpack_rows(BackendState* state, const PackArgs& args, double pad_value,
   });
 }
 
+int32_t rnn_recurrence_of(const BackendState*, const RnnShape&, int64_t* used) {
+  *used = VARLSTM_RECURRENCE_AUTO;
+  return VARLSTM_OK;
+}
+
 int32_t rnn_sizes_of(const BackendState*, const RnnShape& shape, const BatchBounds& bounds, bool save,
                      RnnSizes* sizes) {
   return with_scalar(shape.dtype, [&](auto scalar) { *sizes = rnn_sizes<decltype(scalar)>(shape, bounds, save); });
@@ -229,6 +234,7 @@ void set_operations(Backend& table) {
   table.pack = pack_rows;
   table.unpack = unpack_rows;
   table.rnn_sizes = rnn_sizes_of;
+  table.rnn_recurrence = rnn_recurrence_of;
   table.rnn_import = import_rnn;
   table.rnn_forward = forward_rnn;
   table.rnn_backward = backward_rnn;

@@ -50,6 +50,7 @@ int32_t prepare(State* state) {
   VARLSTM_CUDA_TRY(
       check_runtime(cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, state->device),
                     "cudaDeviceGetAttribute"));
+  VARLSTM_CUDA_TRY(ask_device_facts(state->device, &state->facts));
   VARLSTM_CUDA_TRY(
       check_runtime(cudaMalloc(reinterpret_cast<void**>(&state->status), sizeof(DeviceStatus)), "cudaMalloc"));
   VARLSTM_CUDA_TRY(clear_status(state, nullptr));

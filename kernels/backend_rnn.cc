@@ -1,14 +1,25 @@
 // The recurrent network of the CUDA back end.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backend_ops.h"
+#include "kernels/core/status.h"
+#include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
 #include "kernels/recurrence/rnn_params.h"
+#include "varlstm.h"
 
 namespace varlstm::cuda {
 namespace {
 
-int32_t sizes_call(const BackendState*, const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes) {
-  return rnn_sizes(shape, bounds, save, sizes);
+int32_t sizes_call(const BackendState* state, const RnnShape& shape, const BatchBounds& bounds, bool save,
+                   RnnSizes* sizes) {
+  return rnn_sizes(*static_cast<const State*>(state), shape, bounds, save, sizes);
+}
+
+int32_t recurrence_call(const BackendState* state, const RnnShape& shape, int64_t* used) {
+  RecurrencePolicy policy;
+  VARLSTM_CUDA_TRY(choose_recurrence(*static_cast<const State*>(state), shape, &policy));
+  *used = static_cast<int64_t>(policy);
+  return VARLSTM_OK;
 }
 
 int32_t import_call(BackendState* state, const RnnImportArgs& args, void* stream) {
@@ -27,6 +38,7 @@ int32_t backward_call(BackendState* state, const RnnBackwardArgs& args, void* st
 
 void set_rnn_operations(Backend& table) {
   table.rnn_sizes = sizes_call;
+  table.rnn_recurrence = recurrence_call;
   table.rnn_import = import_call;
   table.rnn_forward = forward_call;
   table.rnn_backward = backward_call;

@@ -170,14 +170,16 @@ enum varlstm_key {
   VARLSTM_KEY_TOKENS = 14,     /* read only: N; UNSUPPORTED on CUDA where only the device knows the lengths */
   VARLSTM_KEY_STEPS = 15,      /* read only: T, the longest length; likewise */
   /* rnn */
-  VARLSTM_KEY_CELL = 20,          /* read only */
-  VARLSTM_KEY_INPUT_SIZE = 21,    /* read only: I */
-  VARLSTM_KEY_HIDDEN_SIZE = 22,   /* read only: H */
-  VARLSTM_KEY_NUM_LAYERS = 23,    /* read only: L */
-  VARLSTM_KEY_DTYPE = 24,         /* a varlstm_dtype, default F32 */
-  VARLSTM_KEY_BIDIRECTIONAL = 25, /* 0 (default) or 1 */
-  VARLSTM_KEY_BIAS = 26,          /* 0 or 1 (default) */
-  VARLSTM_KEY_DROPOUT = 27,       /* f64: probability in [0, 1) of zeroing an output of every layer but the last */
+  VARLSTM_KEY_CELL = 20,            /* read only */
+  VARLSTM_KEY_INPUT_SIZE = 21,      /* read only: I */
+  VARLSTM_KEY_HIDDEN_SIZE = 22,     /* read only: H */
+  VARLSTM_KEY_NUM_LAYERS = 23,      /* read only: L */
+  VARLSTM_KEY_DTYPE = 24,           /* a varlstm_dtype, default F32 */
+  VARLSTM_KEY_BIDIRECTIONAL = 25,   /* 0 (default) or 1 */
+  VARLSTM_KEY_BIAS = 26,            /* 0 or 1 (default) */
+  VARLSTM_KEY_DROPOUT = 27,         /* f64: probability in [0, 1) of zeroing an output of every layer but the last */
+  VARLSTM_KEY_RECURRENCE = 28,      /* a varlstm_recurrence, default AUTO; no effect on the host */
+  VARLSTM_KEY_RECURRENCE_USED = 29, /* read only: what forward and backward run with; AUTO on the host */
   /* loss */
   VARLSTM_KEY_CLASSES = 30,        /* read only: C */
   VARLSTM_KEY_IGNORE_INDEX = 31,   /* a target with this value is skipped, default -100 */
@@ -186,12 +188,23 @@ enum varlstm_key {
   VARLSTM_KEY_LABEL_SMOOTHING = 34 /* f64 in [0, 1], default 0 */
 };
 
-/* How products of F32 matrices are computed on CUDA. The recurrence's own products and the host back end, which takes
- * either value, compute in F32 always. */
+/* How products of F32 matrices are computed on CUDA. The host back end, which takes either value,
+ * computes in F32 always. */
 enum varlstm_math {
   VARLSTM_MATH_F32 = 0, /* in float */
   VARLSTM_MATH_TF32 = 1 /* on tensor cores where the GPU has them (sm_80): operands rounded to 10 bits of mantissa, sums
                            in float */
+};
+
+/* How the recurrence runs on CUDA. The choice looks at H, dtype, math, directions and the device, never at the batch,
+ * so that a sequence's bits stay those of any batch. What is asked for but cannot run here gives STEPWISE;
+ * VARLSTM_PRINT_POLICY=1 in the environment prints the choice to stderr, and the reason against each other way.
+ * VARLSTM_RECURRENCE_POLICY=stepwise, cluster or grid there stands in for AUTO. */
+enum varlstm_recurrence {
+  VARLSTM_RECURRENCE_AUTO = 0,
+  VARLSTM_RECURRENCE_STEPWISE = 1, /* a launch a step */
+  VARLSTM_RECURRENCE_CLUSTER = 2,  /* one launch: weights stay in a thread-block cluster (sm_90) or a block (sm_80) */
+  VARLSTM_RECURRENCE_GRID = 3      /* one cooperative launch: weights stay in blocks that meet in L2 (sm_80) */
 };
 
 /* Creates a context on `device` (0-based; the host has device 0 alone).

@@ -295,6 +295,11 @@ VARLSTM_HOST_DEVICE uint16_t to_bf16(float f) {
 VARLSTM_DEVICE float fast_exp(float x) {
   return __expf(x);
 }
+VARLSTM_DEVICE float fast_reciprocal(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 VARLSTM_DEVICE float fast_tanh(float x) {
   float y;
   asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -318,40 +323,67 @@ VARLSTM_HOST_DEVICE float from_f16(uint16_t bits) {
   return __half2float(__ushort_as_half(bits));
 }
 
+// A shape as the runtime takes it. What the kernel needs beyond the defaults is set on the kernel.
+struct LaunchConfig {
+  cudaLaunchConfig_t config{};
+  cudaLaunchAttribute attributes[2];
+
+  template <class... P>
+  cudaError_t set(const LaunchShape& shape, cudaStream_t stream, void (*kernel)(P...)) {
+    config.gridDim = shape.grid;
+    config.blockDim = shape.block;
+    config.dynamicSmemBytes = shape.shared_bytes;
+    config.stream = stream;
+    config.attrs = attributes;
+    config.numAttrs = 0;
+    if (shape.cluster > 1) {
+      cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+      attribute.id = cudaLaunchAttributeClusterDimension;
+      attribute.val.clusterDim = {shape.cluster, 1, 1};
+    }
+    if (shape.cooperative) {
+      cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+      attribute.id = cudaLaunchAttributeCooperative;
+      attribute.val.cooperative = 1;
+    }
+    constexpr unsigned kPortableCluster = 8;
+    if (shape.cluster > kPortableCluster) {
+      const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
+      if (error != cudaSuccess) return error;
+    }
+    if (shape.shared_bytes <= 48 * 1024) return cudaSuccess;
+    return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                static_cast<int>(shape.shared_bytes));
+  }
+};
+
 // Runs kernel(arguments...) in that shape, in the order of `stream`.
 template <class... P, class... A>
 cudaError_t launch(const LaunchShape& shape, cudaStream_t stream, const char*, void (*kernel)(P...),
                    const A&... arguments) {
-  cudaLaunchConfig_t config{};
-  config.gridDim = shape.grid;
-  config.blockDim = shape.block;
-  config.dynamicSmemBytes = shape.shared_bytes;
-  config.stream = stream;
-  cudaLaunchAttribute attributes[2];
-  unsigned count = 0;
-  if (shape.cluster > 1) {
-    attributes[count].id = cudaLaunchAttributeClusterDimension;
-    attributes[count].val.clusterDim = {shape.cluster, 1, 1};
-    ++count;
-  }
-  if (shape.cooperative) {
-    attributes[count].id = cudaLaunchAttributeCooperative;
-    attributes[count].val.cooperative = 1;
-    ++count;
-  }
-  config.attrs = attributes;
-  config.numAttrs = count;
-  constexpr unsigned kPortableCluster = 8;
-  if (shape.cluster > kPortableCluster) {
-    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
-    if (error != cudaSuccess) return error;
-  }
-  if (shape.shared_bytes > 48 * 1024) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared_bytes));
-    if (error != cudaSuccess) return error;
-  }
-  return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
+  LaunchConfig launch_config;
+  const cudaError_t error = launch_config.set(shape, stream, kernel);
+  if (error != cudaSuccess) return error;
+  return cudaLaunchKernelEx(&launch_config.config, kernel, static_cast<P>(arguments)...);
+}
+
+// Blocks of that shape and kernel that one multiprocessor holds at a time.
+template <class... P>
+cudaError_t blocks_of_multiprocessor(const LaunchShape& shape, void (*kernel)(P...), int* blocks) {
+  LaunchConfig launch_config;
+  const cudaError_t error = launch_config.set(shape, nullptr, kernel);
+  if (error != cudaSuccess) return error;
+  const int threads = static_cast<int>(shape.block.x * shape.block.y * shape.block.z);
+  return cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, kernel, threads, shape.shared_bytes);
+}
+
+// Clusters of that shape and kernel that are resident on the device at a time.
+template <class... P>
+cudaError_t resident_clusters(const LaunchShape& shape, void (*kernel)(P...), int* clusters) {
+  LaunchConfig launch_config;
+  const cudaError_t error = launch_config.set(shape, nullptr, kernel);
+  if (error != cudaSuccess) return error;
+  return cudaOccupancyMaxActiveClusters(clusters, kernel, &launch_config.config);
 }
 
 }  // namespace varlstm::simt

@@ -61,7 +61,8 @@ struct RnnShape {
   int64_t layers;      // L
   int64_t directions;  // D
   bool bias;
-  double dropout;  // between layers
+  double dropout;          // between layers
+  int32_t recurrence = 0;  // a varlstm_recurrence
 };
 
 struct RnnForwardArgs {

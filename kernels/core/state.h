@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "kernels/core/device_facts.h"
 #include "kernels/core/runtime.h"
 #include "kernels/core/shapes.h"
 
@@ -19,6 +20,7 @@ struct State : BackendState {
   int64_t math = 0;                // a varlstm_math
   DeviceStatus* status = nullptr;  // device memory
   int multiprocessors = 1;
+  DeviceFacts facts;
 };
 
 }  // namespace cuda

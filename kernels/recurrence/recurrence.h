@@ -32,7 +32,7 @@ struct LayerForward {
 
 // All steps, then h_n and c_n. One launch a step and one more.
 template <class T, class C>
-int32_t recurrence_forward(Stream stream, const LayerForward<T, C>& layer);
+int32_t stepwise_forward(Stream stream, const LayerForward<T, C>& layer);
 
 // Backward of one direction.
 template <class T, class C>
@@ -63,7 +63,7 @@ struct LayerBackward {
 
 // All steps in reverse, then dh0 and dc0 where they are wanted. One launch a step and one more.
 template <class T, class C>
-int32_t recurrence_backward(Stream stream, const LayerBackward<T, C>& layer);
+int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer);
 
 // h_prev [N, H] <- the state that each token's step of that direction started from.
 template <class T, class C>

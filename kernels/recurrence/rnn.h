@@ -6,14 +6,15 @@
 
 namespace varlstm::cuda {
 
-int32_t rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes);
+int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes);
 
-// Launches, for each layer: D products of all tokens, T + 1 of the recurrence (max_len + 1 where only the device knows
-// T), and with dropout one more; MODE_SAVE one more in all.
+// Launches, for each layer: D products of all tokens, those of the recurrence, and with dropout one more; MODE_SAVE one
+// more in all. The recurrence's are T + 1 where it is stepwise (max_len + 1 where only the device knows T), else 2 for
+// each layer and at most 5 for the schedule.
 int32_t rnn_forward(Stream stream, const RnnForwardArgs& args);
 
-// Launches, for each layer: T + 1 of the recurrence, D products for dx, and for dparams of each direction two products,
-// a gather and a column sum.
+// Launches, for each layer: those of the recurrence, as in forward, D products for dx, and for dparams of each
+// direction two products, a gather and a column sum.
 int32_t rnn_backward(Stream stream, const RnnBackwardArgs& args);
 
 }  // namespace varlstm::cuda

@@ -6,7 +6,7 @@
 #include "kernels/dropout/dropout.h"
 #include "kernels/gemm/column_sum.h"
 #include "kernels/gemm/gemm.h"
-#include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
 
 namespace varlstm::cuda {
@@ -17,7 +17,7 @@ class Backward {
   using C = ComputeType<T>;
 
  public:
-  Backward(Stream stream, const RnnBackwardArgs& args)
+  Backward(Stream stream, const RnnBackwardArgs& args, RecurrencePolicy policy)
       : stream_(stream),
         args_(args),
         shape_(args.shape),
@@ -26,10 +26,12 @@ class Backward {
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
         workspace_(shape_, rows_, workspace_carver_),
+        recurrence_(*stream.state, shape_, policy, plan_.bounds, plan_.batch, workspace_carver_),
         reserve_(shape_, rows_, reserve_carver_) {}
 
   int32_t run() {
     VARLSTM_CUDA_TRY(check_reserve_header(stream_, plan_, reserve_hash(shape_, plan_.batch), reserve_.header));
+    VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
     const T* doutput = static_cast<const T*>(args_.dy);
     for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
       T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
@@ -64,7 +66,7 @@ class Backward {
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();
     for (int64_t d = 0; d < shape_.directions; ++d) recurrence.direction[d] = direction(layer, d, doutput);
-    VARLSTM_CUDA_TRY(recurrence_backward(stream_, recurrence));
+    VARLSTM_CUDA_TRY(recurrence_.backward(stream_, recurrence));
     if (dinput != nullptr) VARLSTM_CUDA_TRY(input_gradient(layer, dinput));
     if (args_.dparams == nullptr) return VARLSTM_OK;
 
@@ -154,21 +156,26 @@ class Backward {
   const RnnRows rows_;
   Carver workspace_carver_, reserve_carver_;
   BackwardWorkspace<T, C> workspace_;
+  const LayerRecurrence recurrence_;
   Reserve<T, C> reserve_;
 };
 
 }  // namespace
 
-int32_t rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes) {
+int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes) {
+  RecurrencePolicy policy;
+  VARLSTM_CUDA_TRY(choose_recurrence(state, shape, &policy));
   return with_scalar(shape.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     using C = ComputeType<T>;
     const RnnRows rows{bounds.max_batch, bounds.max_tokens};
     Carver forward(nullptr), backward(nullptr), reserve(nullptr);
     const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, forward);
+    const LayerRecurrence forward_recurrence(state, shape, policy, bounds, bounds.max_batch, forward);
     *sizes = {forward.bytes(), 0};
     if (!save) return VARLSTM_OK + 0;
     const BackwardWorkspace<T, C> backward_workspace(shape, rows, backward);
+    const LayerRecurrence backward_recurrence(state, shape, policy, bounds, bounds.max_batch, backward);
     const Reserve<T, C> reserve_layout(shape, rows, reserve);
     *sizes = {forward.bytes() > backward.bytes() ? forward.bytes() : backward.bytes(), reserve.bytes()};
     return VARLSTM_OK + 0;
@@ -176,7 +183,10 @@ int32_t rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save, R
 }
 
 int32_t rnn_backward(Stream stream, const RnnBackwardArgs& args) {
-  return with_scalar(args.shape.dtype, [&](auto scalar) { return Backward<decltype(scalar)>(stream, args).run(); });
+  RecurrencePolicy policy;
+  VARLSTM_CUDA_TRY(choose_recurrence(*stream.state, args.shape, &policy));
+  return with_scalar(args.shape.dtype,
+                     [&](auto scalar) { return Backward<decltype(scalar)>(stream, args, policy).run(); });
 }
 
 }  // namespace varlstm::cuda

@@ -5,7 +5,7 @@
 #include "kernels/core/status.h"
 #include "kernels/dropout/dropout.h"
 #include "kernels/gemm/gemm.h"
-#include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
 
 namespace varlstm::cuda {
@@ -16,7 +16,7 @@ class Forward {
   using C = ComputeType<T>;
 
  public:
-  Forward(Stream stream, const RnnForwardArgs& args)
+  Forward(Stream stream, const RnnForwardArgs& args, RecurrencePolicy policy)
       : stream_(stream),
         args_(args),
         shape_(args.shape),
@@ -25,6 +25,7 @@ class Forward {
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
         workspace_(shape_, rows_, args.save, workspace_carver_),
+        recurrence_(*stream.state, shape_, policy, plan_.bounds, plan_.batch, workspace_carver_),
         reserve_(shape_, rows_, reserve_carver_) {}
 
   int32_t run() {
@@ -32,6 +33,7 @@ class Forward {
       VARLSTM_CUDA_TRY(
           write_reserve_header(stream_, plan_, reserve_hash(shape_, plan_.batch), args_.dropout_seed, reserve_.header));
     }
+    VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
     const T* input = static_cast<const T*>(args_.x);
     for (int64_t layer = 0; layer < shape_.layers; ++layer) {
       T* const output = layer + 1 == shape_.layers ? static_cast<T*>(args_.y)
@@ -68,7 +70,7 @@ class Forward {
       recurrence.direction[d] = direction(layer, d, output);
       VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));
     }
-    return recurrence_forward(stream_, recurrence);
+    return recurrence_.forward(stream_, recurrence);
   }
 
   DirectionForward<T, C> direction(int64_t layer, int64_t d, T* output) {
@@ -111,13 +113,17 @@ class Forward {
   const RnnRows rows_;
   Carver workspace_carver_, reserve_carver_;
   ForwardWorkspace<T, C> workspace_;
+  const LayerRecurrence recurrence_;
   Reserve<T, C> reserve_;
 };
 
 }  // namespace
 
 int32_t rnn_forward(Stream stream, const RnnForwardArgs& args) {
-  return with_scalar(args.shape.dtype, [&](auto scalar) { return Forward<decltype(scalar)>(stream, args).run(); });
+  RecurrencePolicy policy;
+  VARLSTM_CUDA_TRY(choose_recurrence(*stream.state, args.shape, &policy));
+  return with_scalar(args.shape.dtype,
+                     [&](auto scalar) { return Forward<decltype(scalar)>(stream, args, policy).run(); });
 }
 
 }  // namespace varlstm::cuda

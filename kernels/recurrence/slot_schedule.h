@@ -28,6 +28,9 @@ struct SlotSchedule {
   int64_t max_steps;   // rows of `entries`: an upper bound of every team's steps
   SlotStep* entries;   // [D][max_steps][P]; behind a team's steps nothing is written or read
   int64_t* steps;      // [P / team_slots]: steps of a team = the most that one of its slots does, in both directions
+
+  // Fewer slots in the same arrays.
+  void use_slots(const BatchBounds& bounds, int64_t fewer);
 };
 
 // What building one needs; free again when it is built.
@@ -45,11 +48,17 @@ inline int64_t schedule_max_steps(const BatchBounds& bounds, int64_t slots) {
   return (bounds.max_tokens + slots - 1) / slots + bounds.max_len;
 }
 
+inline void SlotSchedule::use_slots(const BatchBounds& bounds, int64_t fewer) {
+  slots = fewer;
+  max_steps = schedule_max_steps(bounds, fewer);
+}
+
+// For any number of slots up to `slots`: their entries are at most max_tokens + slots (max_len + 1).
 inline SlotSchedule carve_slot_schedule(const BatchBounds& bounds, int64_t directions, int64_t slots,
                                         int64_t team_slots, Carver& carver) {
   SlotSchedule schedule = {slots, team_slots, schedule_max_steps(bounds, slots), nullptr, nullptr};
-  schedule.entries = carver.take<SlotStep>(directions * schedule.max_steps * slots);
-  schedule.steps = carver.take<int64_t>(slots / team_slots);
+  schedule.entries = carver.take<SlotStep>(directions * (bounds.max_tokens + slots * (bounds.max_len + 1)));
+  schedule.steps = carver.take<int64_t>(slots);
   return schedule;
 }
 

@@ -89,7 +89,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const C* gates = dir.gates + row * 4 * hidden + unit;
   const C c_before = before >= 0 ? dir.c[before * hidden + unit] : load_or_zero(dir.c0, at);
   const Gates<C> d = cell_backward(Gates<C>{gates[0], gates[hidden], gates[2 * hidden], gates[3 * hidden]}, c_before,
-                                   dir.c[row * hidden + unit], dh, dc, &dir.dc[j * hidden + unit]);
+                                   tanh(dir.c[row * hidden + unit]), dh, dc, &dir.dc[j * hidden + unit]);
   T* dgates = dir.dgates + row * 4 * hidden + unit;
   dgates[0] = store_scalar<T>(d.i);
   dgates[hidden] = store_scalar<T>(d.f);
@@ -146,7 +146,7 @@ VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> laye
 }
 
 template <class T, class C>
-int32_t recurrence_backward(Stream stream, const LayerBackward<T, C>& layer) {
+int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer) {
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape;
   shape.grid =
@@ -168,8 +168,8 @@ int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t
   return launch(stream, "gather_previous", shape, gather_previous_kernel<T>, layer, direction, steps, h_prev);
 }
 
-#define VARLSTM_INSTANTIATE(T, C)                                           \
-  template int32_t recurrence_backward(Stream, const LayerBackward<T, C>&); \
+#define VARLSTM_INSTANTIATE(T, C)                                         \
+  template int32_t stepwise_backward(Stream, const LayerBackward<T, C>&); \
   template int32_t gather_previous(Stream, const LayerBackward<T, C>&, int64_t direction, T*)
 VARLSTM_INSTANTIATE(float, float);
 VARLSTM_INSTANTIATE(double, double);

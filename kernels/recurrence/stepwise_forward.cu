@@ -133,7 +133,7 @@ VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
 }
 
 template <class T, class C>
-int32_t recurrence_forward(Stream stream, const LayerForward<T, C>& layer) {
+int32_t stepwise_forward(Stream stream, const LayerForward<T, C>& layer) {
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape;
   shape.grid =
@@ -151,9 +151,9 @@ int32_t recurrence_forward(Stream stream, const LayerForward<T, C>& layer) {
                 final_states_kernel<T>, layer);
 }
 
-template int32_t recurrence_forward(Stream, const LayerForward<float, float>&);
-template int32_t recurrence_forward(Stream, const LayerForward<double, double>&);
-template int32_t recurrence_forward(Stream, const LayerForward<Bf16, float>&);
-template int32_t recurrence_forward(Stream, const LayerForward<F16, float>&);
+template int32_t stepwise_forward(Stream, const LayerForward<float, float>&);
+template int32_t stepwise_forward(Stream, const LayerForward<double, double>&);
+template int32_t stepwise_forward(Stream, const LayerForward<Bf16, float>&);
+template int32_t stepwise_forward(Stream, const LayerForward<F16, float>&);
 
 }  // namespace varlstm::cuda

@@ -61,6 +61,10 @@ float fast_exp(float x) {
   return expf(x);
 }
 
+float fast_reciprocal(float x) {
+  return 1.0f / x;
+}
+
 float fast_tanh(float x) {
   return tanhf(x);
 }

@@ -20,6 +20,7 @@ float fma(float a, float b, float c);
 double fma(double a, double b, double c);
 
 float fast_exp(float x);
+float fast_reciprocal(float x);
 float fast_tanh(float x);
 
 }  // namespace varlstm::simt

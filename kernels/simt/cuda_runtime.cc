@@ -1,6 +1,7 @@
 // The emulated CUDA runtime but for its streams: devices, memory, errors, and the calls that are told to fail.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/cuda_runtime.h"
+#include "kernels/simt/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,8 +151,27 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   const cudaError_t error = begin_runtime_call("cudaDeviceGetAttribute");
   if (error != cudaSuccess) return error;
-  if (attribute != cudaDevAttrMultiProcessorCount) return cudaErrorInvalidValue;
-  *value = 2;  // few, so that grid-stride loops take more than one turn
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount:
+      *value = kMultiprocessors;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = 9;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = 0;
+      return cudaSuccess;
+    case cudaDevAttrCooperativeLaunch:
+      *value = 1;
+      return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = 227 * 1024;
+      return cudaSuccess;
+  }
+  return cudaErrorInvalidValue;
+}
+
+cudaError_t cudaGetLastError() {
   return cudaSuccess;
 }
 

@@ -238,6 +238,18 @@ cudaError_t check_shape(const LaunchShape& shape) {
   return cudaSuccess;
 }
 
+cudaError_t count_blocks_of_multiprocessor(const LaunchShape& shape, int* blocks) {
+  const cudaError_t error = check_shape(shape);
+  if (error == cudaSuccess) *blocks = static_cast<int>(options().resident_blocks / kMultiprocessors);
+  return error;
+}
+
+cudaError_t count_resident_clusters(const LaunchShape& shape, int* clusters) {
+  const cudaError_t error = check_shape(shape);
+  if (error == cudaSuccess) *clusters = 2;  // few, so that teams take one sequence after the other
+  return error;
+}
+
 cudaError_t run_kernel(const KernelCall& call, void (*enter)(const void* bound), const void* bound,
                        size_t bound_bytes) {
   const Options chosen = options();

@@ -50,4 +50,18 @@ cudaError_t launch(const LaunchShape& shape, cudaStream_t stream, const char* na
                       [shape, name, bound] { return bound.run(name, shape, std::index_sequence_for<P...>()); });
 }
 
+// Blocks of that shape and kernel that one multiprocessor holds at a time.
+cudaError_t count_blocks_of_multiprocessor(const LaunchShape& shape, int* blocks);
+template <class... P>
+cudaError_t blocks_of_multiprocessor(const LaunchShape& shape, void (*)(P...), int* blocks) {
+  return count_blocks_of_multiprocessor(shape, blocks);
+}
+
+// Clusters of that shape and kernel that are resident at a time.
+cudaError_t count_resident_clusters(const LaunchShape& shape, int* clusters);
+template <class... P>
+cudaError_t resident_clusters(const LaunchShape& shape, void (*)(P...), int* clusters) {
+  return count_resident_clusters(shape, clusters);
+}
+
 }  // namespace varlstm::simt

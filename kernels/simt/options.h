@@ -17,6 +17,8 @@ enum class MmaRounding { kExact, kSequential, kTruncate };
 // When asynchronous copies land: at once, when they are waited for, or either by chance.
 enum class AsyncCompletion { kEarly, kLate, kRandom };
 
+constexpr int kMultiprocessors = 2;  // few, so that grid-stride loops take more than one turn
+
 struct Options {
   Schedule schedule = Schedule::kFifo;
   uint64_t seed = 1;

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/device_facts.h"
+
+#include "kernels/core/launch.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+// Never run: stands for a resident kernel where the runtime counts clusters.
+VARLSTM_KERNEL void __launch_bounds__(256, 1) occupant_kernel() {}
+
+namespace {
+
+int32_t ask(int device, cudaDeviceAttr attribute, int* value) {
+  return check_runtime(cudaDeviceGetAttribute(value, attribute, device), "cudaDeviceGetAttribute");
+}
+
+}  // namespace
+
+int32_t ask_device_facts(int device, DeviceFacts* facts) {
+  int major = 0, minor = 0, cooperative = 0, shared = 0, multiprocessors = 0;
+  VARLSTM_CUDA_TRY(ask(device, cudaDevAttrComputeCapabilityMajor, &major));
+  VARLSTM_CUDA_TRY(ask(device, cudaDevAttrComputeCapabilityMinor, &minor));
+  VARLSTM_CUDA_TRY(ask(device, cudaDevAttrCooperativeLaunch, &cooperative));
+  VARLSTM_CUDA_TRY(ask(device, cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared));
+  VARLSTM_CUDA_TRY(ask(device, cudaDevAttrMultiProcessorCount, &multiprocessors));
+  facts->capability = 10 * major + minor;
+  facts->shared_bytes = shared;
+  LaunchShape shape;
+  shape.block = dim3(256);
+  shape.shared_bytes = static_cast<size_t>(shared);  // one block to a multiprocessor
+  int blocks = 0;
+  VARLSTM_CUDA_TRY(check_runtime(simt::blocks_of_multiprocessor(shape, occupant_kernel, &blocks),
+                                 "cudaOccupancyMaxActiveBlocksPerMultiprocessor"));
+  facts->resident_blocks = cooperative ? blocks * multiprocessors : 0;
+  facts->active_clusters[0] = multiprocessors;
+  for (int k = 1; k < kClusterSizes; ++k) {
+    facts->active_clusters[k] = 0;
+    if (facts->capability < 90) continue;
+    shape.grid = dim3(1u << k);
+    shape.cluster = 1u << k;
+    // A size that the device does not take is no error, but none of it is resident.
+    if (simt::resident_clusters(shape, occupant_kernel, &facts->active_clusters[k]) != cudaSuccess) {
+      facts->active_clusters[k] = 0;
+      (void)cudaGetLastError();
+    }
+  }
+  return VARLSTM_OK;
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/recurrence/layer_recurrence.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <algorithm>
+#include <type_traits>
+
+#include "kernels/core/status.h"
+#include "kernels/recurrence/empty_sequences.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+namespace {
+
+constexpr RecurrencePolicy kPolicies[] = {RecurrencePolicy::kCluster, RecurrencePolicy::kGrid,
+                                          RecurrencePolicy::kStepwise};
+
+int32_t policy_of_environment(int32_t* policy) {
+  const char* name = getenv("VARLSTM_RECURRENCE_POLICY");
+  if (name == nullptr || *name == 0 || strcmp(name, "auto") == 0) return VARLSTM_OK;
+  for (const RecurrencePolicy candidate : kPolicies) {
+    if (strcmp(name, recurrence_policy_name(candidate)) != 0) continue;
+    *policy = static_cast<int32_t>(candidate);
+    return VARLSTM_OK;
+  }
+  return fail(VARLSTM_ERROR_INVALID_ARGUMENT,
+              "VARLSTM_RECURRENCE_POLICY = %s is none of auto, stepwise, cluster and grid", name);
+}
+
+RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape) {
+  return {shape.dtype, state.math == VARLSTM_MATH_TF32, shape.hidden, shape.directions};
+}
+
+void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, RecurrencePolicy chosen) {
+  const char* wish = getenv("VARLSTM_PRINT_POLICY");
+  if (wish == nullptr || strcmp(wish, "1") != 0) return;
+  fprintf(stderr, "varlstm: recurrence of H = %lld, dtype %d%s, D = %lld: %s\n", static_cast<long long>(shape.hidden),
+          static_cast<int>(shape.dtype), shape.tf32 ? " (TF32)" : "", static_cast<long long>(shape.directions),
+          recurrence_policy_name(chosen));
+  for (const RecurrencePolicy policy : kPolicies) {
+    const char* reason = why_not(policy, shape, facts);
+    if (reason != nullptr) fprintf(stderr, "varlstm:   not %s: %s\n", recurrence_policy_name(policy), reason);
+  }
+}
+
+// Most slots and bytes of area that any batch of at most `batch` sequences takes.
+struct Needs {
+  int64_t slots, area;
+};
+
+Needs needs_of(const RecurrenceChoice& most, const RecurrenceShape& shape, const DeviceFacts& facts) {
+  Needs needs{most.slots(), 0};
+  if (most.policy != RecurrencePolicy::kGrid) return needs;
+  const TileRows table = tile_rows(most.policy, most.math);
+  for (int k = 0; k < table.count; ++k) {
+    const TileShape& tile = table.rows[k];
+    if (tile.hidden != most.tile->hidden) continue;
+    const int64_t teams = std::min(resident_teams(most.policy, tile, shape.directions, facts),
+                                   (most.slots() + tile.slots() - 1) / tile.slots());
+    needs.area = std::max(needs.area, teams * shape.directions * grid_area_bytes(most.math, tile));
+  }
+  return needs;
+}
+
+}  // namespace
+
+int32_t choose_recurrence(const State& state, const RnnShape& shape, RecurrencePolicy* policy) {
+  int32_t forced = shape.recurrence;
+  if (forced == VARLSTM_RECURRENCE_AUTO) VARLSTM_CUDA_TRY(policy_of_environment(&forced));
+  const RecurrenceShape of_layer = recurrence_shape(state, shape);
+  *policy = select_recurrence(of_layer, state.facts, forced);
+  print_choice(of_layer, state.facts, *policy);
+  return VARLSTM_OK;
+}
+
+LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, RecurrencePolicy policy,
+                                 const BatchBounds& bounds, int64_t batch, Carver& carver)
+    : policy_(policy), directions_(shape.directions) {
+  if (policy == RecurrencePolicy::kStepwise) return;
+  const RecurrenceShape of_layer = recurrence_shape(state, shape);
+  const Needs needs = needs_of(choose_tile(policy, of_layer, bounds.max_batch, state.facts), of_layer, state.facts);
+  run_.choice = choose_tile(policy, of_layer, batch, state.facts);
+  run_.schedule = carve_slot_schedule(bounds, directions_, needs.slots, run_.choice.tile->slots(), carver);
+  run_.schedule.use_slots(bounds, run_.choice.slots());
+  scratch_ = carve_slot_scratch(bounds, needs.slots, carver);
+  if (needs.area > 0) run_.area = carver.take<char>(needs.area);
+}
+
+int32_t LayerRecurrence::prepare(Stream stream, const BatchPlan& plan) const {
+  if (policy_ == RecurrencePolicy::kStepwise || plan.batch == 0) return VARLSTM_OK;
+  return build_slot_schedule(stream, plan, directions_, run_.schedule, scratch_);
+}
+
+template <class T, class C>
+int32_t LayerRecurrence::forward(Stream stream, const LayerForward<T, C>& layer) const {
+  if (layer.plan.batch == 0) return VARLSTM_OK;
+  if constexpr (std::is_same<C, float>::value) {
+    if (policy_ != RecurrencePolicy::kStepwise) {
+      VARLSTM_CUDA_TRY(resident_forward_of(stream, policy_, run_, layer));
+      EmptyStates<T> states;
+      for (int64_t d = 0; d < layer.directions; ++d) {
+        states.add(layer.direction[d].h0, layer.direction[d].h_n);
+        states.add(layer.direction[d].c0, layer.direction[d].c_n);
+      }
+      return pass_empty_sequences(stream, layer.plan, layer.hidden, states);
+    }
+  }
+  return stepwise_forward(stream, layer);
+}
+
+template <class T, class C>
+int32_t LayerRecurrence::backward(Stream stream, const LayerBackward<T, C>& layer) const {
+  if (layer.plan.batch == 0) return VARLSTM_OK;
+  if constexpr (std::is_same<C, float>::value) {
+    if (policy_ != RecurrencePolicy::kStepwise) {
+      VARLSTM_CUDA_TRY(resident_backward_of(stream, policy_, run_, layer));
+      EmptyStates<T> states;
+      for (int64_t d = 0; d < layer.directions; ++d) {
+        states.add(layer.direction[d].dh_n, layer.direction[d].dh0);
+        states.add(layer.direction[d].dc_n, layer.direction[d].dc0);
+      }
+      return pass_empty_sequences(stream, layer.plan, layer.hidden, states);
+    }
+  }
+  return stepwise_backward(stream, layer);
+}
+
+#define VARLSTM_INSTANTIATE(T, C)                                                     \
+  template int32_t LayerRecurrence::forward(Stream, const LayerForward<T, C>&) const; \
+  template int32_t LayerRecurrence::backward(Stream, const LayerBackward<T, C>&) const
+VARLSTM_INSTANTIATE(float, float);
+VARLSTM_INSTANTIATE(double, double);
+VARLSTM_INSTANTIATE(Bf16, float);
+VARLSTM_INSTANTIATE(F16, float);
+#undef VARLSTM_INSTANTIATE
+
+}  // namespace varlstm::cuda

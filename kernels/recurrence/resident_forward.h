@@ -1,0 +1,268 @@
+// LSTM over one layer, resident: W_hh stays with a team of blocks while its slots work through their sequences.
+//
+//   z[gate] = gates[row, gate, u] + sum_k h[k] * w_hh[gate * H + u, k];  activations, c, h' as in lstm_cell.h
+//
+// Shapes as in recurrence.h; the schedule says which row each slot works on at each step (slot_schedule.h), and when a
+// slot's sequence ends, the next one's h0 and c0 take the place of its states, so that a step is the same for all.
+// Grid: kBlocks x teams x directions; a team is a cluster, a set of co-resident blocks, or one block: the Exchange.
+// Block: kGroups x kSplits warps. A warp has the four gates of 8 units (weight_tiles.h) over its split of the depth;
+// the warp of split n % kSplits owns slot tile n: it has the cells (unit, slot), keeps their c in registers from step
+// to step, and their x-gates a step ahead. Shared memory: ForwardShared.
+//   S1, S2: of the exchange (forward_exchange.h). S4: the other splits' sums lie in shared memory; they are written
+//   again only after the next wait, which every warp that reads them must have let happen.
+// Bytes of a step and team: rows of gates 4 H 4 in (and out where they are saved), H 4 of c where saved, H e of y, and
+// kBlocks H kSlots e of states pushed. Bound by the latency of product and exchange, not by bytes.
+// Sums in f32, one chain over k in each split, the splits in order; then the pre-activation. What is exchanged is
+// rounded to the math's type; c stays in f32. The order depends on the policy alone: bitwise from run to run, and a
+// sequence does not see its batch-mates. In place on gates. Mirrored by host/lstm_recurrence.h.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/recurrence/forward_exchange.h"
+#include "kernels/recurrence/recurrence.h"
+
+namespace varlstm::cuda {
+
+struct alignas(16) Sums {
+  simt::f32x4 sums;
+};
+
+// Of every split, slot tile, unit group, row tile and lane; nothing where the depth is not split.
+template <class Tile, bool kSplit>
+struct SplitSums {
+  Sums of[Tile::kSplits][Tile::kSlotTiles][Tile::kGroups][2][32];
+};
+template <class Tile>
+struct SplitSums<Tile, false> {
+  Sums nothing;
+};
+
+template <class Tile, class Exchange>
+struct ForwardShared {
+  typename Exchange::Shared exchange;
+  SplitSums<Tile, (Tile::kSplits > 1)> splits;
+  alignas(16) unsigned char weights[Tile::kForwardThreads / 32]
+                                   [Tile::ForwardWeights::kSharedBytes > 0 ? Tile::ForwardWeights::kSharedBytes : 16];
+};
+
+// Pushes this thread's two states, of unit `unit` and slots slot and slot + 1: lanes swap values until each holds a
+// chunk of one slot's neighbouring units. The whole warp calls.
+template <class Tile, class Exchange>
+VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int unit, const float (&h)[2]) {
+  using Math = typename Tile::Math;
+  constexpr unsigned kAll = 0xffffffffu;
+  const int g = lane_row(), odd = g & 1;
+  if constexpr (sizeof(typename Tile::Value) == 2) {
+    const uint32_t own = static_cast<uint32_t>(Math::round(h[0])) | static_cast<uint32_t>(Math::round(h[1])) << 16;
+    const uint32_t neighbour = simt::shfl_xor(kAll, own, 4);  // of unit g ^ 1
+    const uint32_t two = odd ? neighbour >> 16 | (own & 0xffff0000u) : (own & 0xffffu) | neighbour << 16;
+    const uint32_t far = simt::shfl_xor(kAll, two, 8);  // of units (g ^ 2) and its neighbour
+    const uint64_t chunk = g & 2 ? static_cast<uint64_t>(two) << 32 | far : static_cast<uint64_t>(far) << 32 | two;
+    exchange.push(step, {slot + odd, unit - (g & 3), g >> 1 & 1, 2}, chunk);
+  } else {
+    const typename Tile::Value rounded[2] = {Math::round(h[0]), Math::round(h[1])};
+    uint32_t own[2];
+    memcpy(own, rounded, sizeof own);
+    const uint32_t neighbour = simt::shfl_xor(kAll, odd ? own[0] : own[1], 4);
+    const uint64_t chunk =
+        odd ? static_cast<uint64_t>(own[1]) << 32 | neighbour : static_cast<uint64_t>(neighbour) << 32 | own[0];
+    exchange.push(step, {slot + odd, unit - odd, 0, 1}, chunk);
+  }
+}
+
+// The cells of a thread: one unit, two slots of each slot tile that its warp owns.
+template <class Tile>
+class ForwardCells {
+  using Scalar = typename Tile::Scalar;
+  using Math = typename Tile::Math;
+  using Layer = LayerForward<Scalar, float>;
+  using Direction = DirectionForward<Scalar, float>;
+
+ public:
+  static constexpr int kTiles = (Tile::kSlotTiles + Tile::kSplits - 1) / Tile::kSplits;
+
+  // unit: among all of the layer's.
+  VARLSTM_DEVICE ForwardCells(const Layer& layer, const Direction& dir, const TeamSchedule& schedule, int split,
+                              int64_t unit)
+      : layer_(layer), dir_(dir), schedule_(schedule), split_(split), unit_(unit), counts_(unit < layer.hidden) {
+    for (int i = 0; i < kTiles; ++i) look_ahead(0, i);
+  }
+
+  // Slot tile i of those owned, or false.
+  VARLSTM_DEVICE bool owns(int i) const { return slot_tile(i) < Tile::kSlotTiles; }
+  VARLSTM_DEVICE int slot_tile(int i) const { return split_ + i * Tile::kSplits; }
+  VARLSTM_DEVICE int slot(int i) const { return slot_tile(i) * 8 + 2 * lane_column(); }
+
+  // The states that the first sequences start from; x-gates of their first tokens.
+  VARLSTM_DEVICE void begin(int i, float (&h)[2]) {
+    for (int s = 0; s < 2; ++s) h[s] = c_[i][s] = 0;
+    advance(0, i, h);
+  }
+
+  // One step of slot tile i: h <- the states before the next one. sums: z without the x-gates.
+  VARLSTM_DEVICE void step(int64_t step, int i, const simt::f32x4 (&sums)[2], float (&h)[2]) {
+    Gates<float> z[2];
+    SlotStep now[2];
+    for (int s = 0; s < 2; ++s) {
+      now[s] = now_[i][s];
+      z[s] = {x_[i][s].i + sums[0].r[s], x_[i][s].f + sums[0].r[2 + s], x_[i][s].g + sums[1].r[s],
+              x_[i][s].o + sums[1].r[2 + s]};
+    }
+    fetch(step + 1, i);
+    for (int s = 0; s < 2; ++s) {
+      const Gates<float> a = Math::activate(z[s]);
+      const float c = next_cell(a, c_[i][s]);
+      h[s] = a.o * Math::squash(c);
+      c_[i][s] = c;
+      if (now[s].row >= 0 && counts_) save(now[s], a, c, h[s]);
+    }
+    replace(i, h);
+  }
+
+ private:
+  // now <- step's entries with their x-gates, next <- the entries after.
+  VARLSTM_DEVICE void fetch(int64_t step, int i) {
+    for (int s = 0; s < 2; ++s) {
+      now_[i][s] = next_[i][s];
+      x_[i][s] = {0, 0, 0, 0};
+      if (now_[i][s].row < 0 || !counts_) continue;
+      const float* gates = dir_.gates + now_[i][s].row * 4 * layer_.hidden + unit_;
+      x_[i][s] = {gates[0], gates[layer_.hidden], gates[2 * layer_.hidden], gates[3 * layer_.hidden]};
+    }
+    look_ahead(step + 1, i);
+  }
+  VARLSTM_DEVICE void look_ahead(int64_t step, int i) {
+    for (int s = 0; s < 2; ++s) next_[i][s] = owns(i) ? schedule_.at(step, slot(i) + s) : idle_step();
+  }
+  VARLSTM_DEVICE void advance(int64_t step, int i, float (&h)[2]) {
+    fetch(step, i);
+    replace(i, h);
+  }
+
+  // Where a sequence begins or a slot idles, its states take the place of the last one's.
+  VARLSTM_DEVICE void replace(int i, float (&h)[2]) {
+    for (int s = 0; s < 2; ++s) {
+      const SlotStep& now = now_[i][s];
+      if (now.row >= 0 && counts_ && !(now.marks & kFirstToken)) continue;
+      h[s] = c_[i][s] = 0;
+      if (now.row < 0 || !counts_) continue;
+      const int64_t at = static_cast<int64_t>(now.sequence) * layer_.hidden + unit_;
+      if (dir_.h0 != nullptr) h[s] = load_scalar(dir_.h0[at]);
+      if (dir_.c0 != nullptr) c_[i][s] = load_scalar(dir_.c0[at]);
+    }
+  }
+
+  VARLSTM_DEVICE void save(const SlotStep& now, const Gates<float>& a, float c, float h) const {
+    const int64_t hidden = layer_.hidden;
+    dir_.y[now.row * layer_.ldy + unit_] = store_scalar<Scalar>(h);
+    if (layer_.save) {
+      float* gates = dir_.gates + now.row * 4 * hidden + unit_;
+      gates[0] = a.i;
+      gates[hidden] = a.f;
+      gates[2 * hidden] = a.g;
+      gates[3 * hidden] = a.o;
+      dir_.c[now.row * hidden + unit_] = c;
+    }
+    if (!(now.marks & kLastToken)) return;
+    const int64_t at = static_cast<int64_t>(now.sequence) * hidden + unit_;
+    if (dir_.h_n != nullptr) dir_.h_n[at] = store_scalar<Scalar>(h);
+    if (dir_.c_n != nullptr) dir_.c_n[at] = store_scalar<Scalar>(c);
+  }
+
+  const Layer& layer_;
+  const Direction& dir_;
+  const TeamSchedule& schedule_;
+  const int split_;
+  const int64_t unit_;
+  const bool counts_;  // not padding
+  SlotStep now_[kTiles][2], next_[kTiles][2];
+  Gates<float> x_[kTiles][2];
+  float c_[kTiles][2];
+};
+
+// own[i] <- the sums of owned slot tile i over all splits, in their order.
+template <class Tile, class Exchange>
+VARLSTM_DEVICE void add_splits(ForwardShared<Tile, Exchange>& shared, int group, int split,
+                               const simt::f32x4 (&sums)[Tile::kSlotTiles][2],
+                               simt::f32x4 (&own)[ForwardCells<Tile>::kTiles][2]) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  if constexpr (Tile::kSplits > 1) {
+#pragma unroll
+    for (int n = 0; n < Tile::kSlotTiles; ++n)
+      for (int r = 0; r < 2; ++r) shared.splits.of[split][n][group][r][lane].sums = sums[n][r];
+    simt::block_sync();  // S4
+#pragma unroll
+    for (int i = 0; i < ForwardCells<Tile>::kTiles; ++i) {
+      const int n = split + i * Tile::kSplits;
+      if (n >= Tile::kSlotTiles) break;
+      for (int r = 0; r < 2; ++r) {
+        own[i][r] = shared.splits.of[0][n][group][r][lane].sums;
+        for (int other = 1; other < Tile::kSplits; ++other) {
+          const simt::f32x4 more = shared.splits.of[other][n][group][r][lane].sums;
+          for (int k = 0; k < 4; ++k) own[i][r].r[k] += more.r[k];
+        }
+      }
+    }
+  } else {
+    for (int n = 0; n < Tile::kSlotTiles; ++n)
+      for (int r = 0; r < 2; ++r) own[n][r] = sums[n][r];
+  }
+}
+
+template <class Tile, template <class> class ExchangeOf>
+VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
+    resident_forward_kernel(LayerForward<typename Tile::Scalar, float> layer, SlotSchedule schedule, int64_t teams,
+                            GridForwardArea<Tile>* areas) {
+  using Exchange = ExchangeOf<Tile>;
+  using Cells = ForwardCells<Tile>;
+  auto& shared = *simt::shared_memory<ForwardShared<Tile, Exchange>>();
+  const Team team = this_team<Tile>(teams);
+  const DirectionForward<typename Tile::Scalar, float>& dir = layer.direction[team.direction];
+  const TeamSchedule team_schedule(schedule, team);
+  Exchange exchange(shared.exchange, areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);
+  const int warp = static_cast<int>(threadIdx.x) / 32, group = warp % Tile::kGroups, split = warp / Tile::kGroups;
+  const int unit0 = team.rank * Tile::kUnits + group * 8;  // of the warp
+
+  // Phase 1: the weights move in. Row tile r has gate 2 r in its upper eight rows, gate 2 r + 1 in its lower ones.
+  typename Tile::ForwardWeights weights;
+  const int depth0 = split * (Tile::kHidden / Tile::kSplits);
+  weights.load(
+      [&](int r, int row, int k) -> typename Tile::Value {
+        const int64_t unit = unit0 + row % 8, from = depth0 + k;
+        if (unit >= layer.hidden || from >= layer.hidden) return typename Tile::Value(0);
+        return Tile::Math::value_of(dir.w_hh[((2 * r + row / 8) * layer.hidden + unit) * layer.hidden + from]);
+      },
+      shared.weights[warp]);
+
+  // Phase 2: the first states.
+  exchange.begin();
+  Cells cells(layer, dir, team_schedule, split, unit0 + lane_row());
+  const int64_t steps = team_schedule.steps();
+  float h[2];
+#pragma unroll
+  for (int i = 0; i < Cells::kTiles; ++i) {
+    if (!cells.owns(i)) break;
+    cells.begin(i, h);
+    push_states<Tile>(exchange, 0, cells.slot(i), unit0 + lane_row(), h);
+  }
+  exchange.publish(0);
+
+  // Phase 3: the steps.
+#pragma unroll 1
+  for (int64_t step = 0; step < steps; ++step) {
+    const typename Tile::Value* vectors = exchange.wait(step);
+    simt::f32x4 sums[Tile::kSlotTiles][2] = {}, own[Cells::kTiles][2];
+    weights.product(vectors + depth0, Tile::kHiddenPitch, sums);
+    add_splits<Tile, Exchange>(shared, group, split, sums, own);
+#pragma unroll
+    for (int i = 0; i < Cells::kTiles; ++i) {
+      if (!cells.owns(i)) break;
+      cells.step(step, i, own[i], h);
+      if (step + 1 < steps) push_states<Tile>(exchange, step + 1, cells.slot(i), unit0 + lane_row(), h);
+    }
+    if (step + 1 < steps) exchange.publish(step + 1);
+  }
+  exchange.end();
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,80 @@
+// How the resident recurrence multiplies: the type of what blocks exchange and multiply, and the product of one tile.
+//
+//   Bf16Math, F16Math   16-bit values, mma.sync m16n8k16, sums in f32
+//   Tf32Math            f32 tensors rounded to TF32 (nearest, ties away), mma.sync m16n8k8, sums in f32
+//   F32Math             f32, fused multiply-adds on the CUDA cores: the chain over k is that of stepwise_forward.cu
+//
+// The activations: F32Math takes lstm_cell.h's; the others, whose operands carry at most 11 bits, take exp and 1/x of
+// the hardware (2 ulp and 1 ulp; CUDA C++ Programming Guide, Intrinsic Functions): an absolute error of about 3e-7.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/core/scalar.h"
+#include "kernels/lstm_cell/lstm_cell.h"
+
+namespace varlstm::cuda {
+
+VARLSTM_DEVICE float fast_sigmoid(float x) {
+  return simt::fast_reciprocal(1.0f + simt::fast_exp(-x));
+}
+// Below 1/4 the Taylor series to x^7, whose next term is 8e-8 of x: the quotient would cancel there.
+VARLSTM_DEVICE float fast_tanh(float x) {
+  const float square = x * x;
+  const float series = x * (1.0f + square * (-1.0f / 3 + square * (2.0f / 15 + square * (-17.0f / 315))));
+  const float quotient = 1.0f - 2.0f * simt::fast_reciprocal(1.0f + simt::fast_exp(2.0f * x));
+  return square < 0.0625f ? series : quotient;
+}
+
+struct FastActivations {
+  VARLSTM_DEVICE static Gates<float> activate(const Gates<float>& z) {
+    return {fast_sigmoid(z.i), fast_sigmoid(z.f), fast_tanh(z.g), fast_sigmoid(z.o)};
+  }
+  VARLSTM_DEVICE static float squash(float c) { return fast_tanh(c); }
+};
+
+struct Bf16Math : FastActivations {
+  using Scalar = Bf16;     // of tensors
+  using Value = uint16_t;  // of what is exchanged and multiplied
+  static constexpr int kTileDepth = 16;
+  VARLSTM_DEVICE static Value round(float value) { return simt::to_bf16(value); }
+  VARLSTM_DEVICE static Value value_of(Bf16 scalar) { return scalar.bits; }
+  VARLSTM_DEVICE static simt::f32x4 multiply(const simt::b32x4& a, const simt::b32x2& b, const simt::f32x4& c) {
+    return simt::mma_bf16_16816(a, b, c);
+  }
+};
+
+struct F16Math : FastActivations {
+  using Scalar = F16;
+  using Value = uint16_t;
+  static constexpr int kTileDepth = 16;
+  VARLSTM_DEVICE static Value round(float value) { return simt::to_f16(value); }
+  VARLSTM_DEVICE static Value value_of(F16 scalar) { return scalar.bits; }
+  VARLSTM_DEVICE static simt::f32x4 multiply(const simt::b32x4& a, const simt::b32x2& b, const simt::f32x4& c) {
+    return simt::mma_f16_16816(a, b, c);
+  }
+};
+
+struct Tf32Math : FastActivations {
+  using Scalar = float;
+  using Value = uint32_t;  // the bits of a float
+  static constexpr int kTileDepth = 8;
+  VARLSTM_DEVICE static Value round(float value) { return simt::to_tf32(value); }
+  VARLSTM_DEVICE static Value value_of(float scalar) { return simt::to_tf32(scalar); }
+  VARLSTM_DEVICE static simt::f32x4 multiply(const simt::b32x4& a, const simt::b32x2& b, const simt::f32x4& c) {
+    return simt::mma_tf32_1688(a, b, c);
+  }
+};
+
+struct F32Math {
+  using Scalar = float;
+  using Value = float;
+  static constexpr int kTileDepth = 4;
+  VARLSTM_DEVICE static Value round(float value) { return value; }
+  VARLSTM_DEVICE static Value value_of(float scalar) { return scalar; }
+  VARLSTM_DEVICE static Gates<float> activate(const Gates<float>& z) { return cuda::activate(z); }
+  VARLSTM_DEVICE static float squash(float c) { return tanhf(c); }
+};
+
+}  // namespace varlstm::cuda
