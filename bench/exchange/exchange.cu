@@ -55,8 +55,8 @@ struct alignas(16) WideUnit {
 VARLSTM_DEVICE uint64_t unit_value(uint64_t state, unsigned unit, int64_t step) {
   return state * kMultiplier + unit + static_cast<uint64_t>(step);
 }
-VARLSTM_DEVICE uint64_t content(uint64_t value, unsigned unit, uint32_t tag) {
-  return value + unit + tag;
+VARLSTM_DEVICE uint64_t content(const b32x4& unit) {
+  return (unit.r[0] | static_cast<uint64_t>(unit.r[1]) << 32) + unit.r[2] + unit.r[3];
 }
 
 // Who this block is in its team, and how long its threads may still wait.
@@ -78,28 +78,25 @@ struct Member {
     return !gave_up;
   }
   VARLSTM_DEVICE unsigned unit_of(unsigned local) const { return rank * arguments.units + local; }
-  // The sum of load(u) over this thread's units, several of them under way at once.
-  template <class Load>
-  VARLSTM_DEVICE uint64_t sum_of_units(const Load& load) const {
+};
+
+// The two buffers in this block's shared memory.
+struct SharedUnits : Member {
+  uint64_t* mbarriers = shared_memory<uint64_t>();
+
+  VARLSTM_DEVICE explicit SharedUnits(const Arguments& a) : Member(a) {}
+  VARLSTM_DEVICE uint64_t* buffer(int64_t step) const { return mbarriers + kMbarrierWords + (step & 1) * total; }
+  VARLSTM_DEVICE uint64_t sum_of_units(int64_t step) const {
+    const uint64_t* from = buffer(step);
     uint64_t sum = 0;
-    for (unsigned first = threadIdx.x; first < total; first += kUnitsAtOnce * blockDim.x) {
-      uint64_t came[kUnitsAtOnce] = {};
-#pragma unroll
-      for (unsigned k = 0; k < kUnitsAtOnce; ++k)
-        if (first + k * blockDim.x < total) came[k] = load(first + k * blockDim.x);
-#pragma unroll
-      for (unsigned k = 0; k < kUnitsAtOnce; ++k) sum += came[k];
-    }
+    for (unsigned unit = threadIdx.x; unit < total; unit += blockDim.x) sum += from[unit];
     return sum;
   }
 };
 
 // S1: the cluster's barrier after the stores. S2: the barrier of step s + 1 stands between the reads and the stores.
-struct ClusterBarrier : Member {
-  uint64_t* shared = shared_memory<uint64_t>() + kMbarrierWords;
-
-  VARLSTM_DEVICE explicit ClusterBarrier(const Arguments& a) : Member(a) {}
-  VARLSTM_DEVICE uint64_t* buffer(int64_t step) const { return shared + (step & 1) * total; }
+struct ClusterBarrier : SharedUnits {
+  VARLSTM_DEVICE explicit ClusterBarrier(const Arguments& a) : SharedUnits(a) {}
   VARLSTM_DEVICE void open() { cluster_sync(); }
   VARLSTM_DEVICE void give(int64_t step, uint64_t state) {
     for (unsigned local = threadIdx.x; local < arguments.units; local += blockDim.x) {
@@ -108,24 +105,17 @@ struct ClusterBarrier : Member {
     }
     cluster_sync();
   }
-  VARLSTM_DEVICE uint64_t take(int64_t step) {
-    const uint64_t* from = buffer(step);
-    return sum_of_units([from](unsigned unit) { return from[unit]; });
-  }
+  VARLSTM_DEVICE uint64_t take(int64_t step) { return sum_of_units(step); }
   VARLSTM_DEVICE void close() {}
 };
 
 // S1: the mbarrier's phase ends when all bytes of the step have come. S2: block_sync after the reads, before the block
 // gives the next step. S3: thread 0 announces step s + 2 before that block_sync, so before anybody can give it.
-struct ClusterPush : Member {
-  uint64_t* mbarriers = shared_memory<uint64_t>();
-  uint64_t* shared = mbarriers + kMbarrierWords;
-
-  VARLSTM_DEVICE explicit ClusterPush(const Arguments& a) : Member(a) {}
-  VARLSTM_DEVICE uint64_t* buffer(int64_t step) const { return shared + (step & 1) * total; }
+struct ClusterPush : SharedUnits {
+  VARLSTM_DEVICE explicit ClusterPush(const Arguments& a) : SharedUnits(a) {}
   VARLSTM_DEVICE uint64_t* mbarrier(int64_t step) const { return mbarriers + (step & 1); }
   VARLSTM_DEVICE void announce(int64_t step) {
-    mbarrier_arrive_expect_tx(mbarrier(step), total * static_cast<unsigned>(sizeof(uint64_t)));
+    mbarrier_announce(mbarrier(step), total * static_cast<unsigned>(sizeof(uint64_t)));
   }
   VARLSTM_DEVICE void open() {
     if (threadIdx.x == 0)
@@ -147,8 +137,7 @@ struct ClusterPush : Member {
     while (!mbarrier_try_wait(mbarrier(step), parity) && keep_waiting()) {
     }
     if (threadIdx.x == 0) announce(step + 2);
-    const uint64_t* from = buffer(step);
-    const uint64_t sum = sum_of_units([from](unsigned unit) { return from[unit]; });
+    const uint64_t sum = sum_of_units(step);
     block_sync();
     return sum;
   }
@@ -170,12 +159,28 @@ struct GlobalUnits : Member {
       to[unit] = {unit_value(state, unit, step), unit | static_cast<uint64_t>(step + 1) << 32};
     }
   }
-  VARLSTM_DEVICE uint64_t take_units(int64_t step) const {
-    const WideUnit* from = buffer(step);
-    return sum_of_units([from](unsigned unit) {
-      const WideUnit came = from[unit];
-      return content(came.value, static_cast<unsigned>(came.stamp), static_cast<uint32_t>(came.stamp >> 32));
-    });
+  // Sums this thread's units, kUnitsAtOnce of them under way at once; settle(word, from) may load one again. What the
+  // relaxed loads see is ordered by settle or by what stands before them. They take the data from L2, as a recurrence
+  // would, which copies it into shared memory.
+  template <class Settle>
+  VARLSTM_DEVICE uint64_t sum_of_units(int64_t step, const Settle& settle) const {
+    const auto* from = reinterpret_cast<const b32x4*>(buffer(step));
+    uint64_t sum = 0;
+    for (unsigned first = threadIdx.x; first < total; first += kUnitsAtOnce * blockDim.x) {
+      b32x4 came[kUnitsAtOnce] = {};
+      for (unsigned k = 0; k < kUnitsAtOnce; ++k)
+        if (first + k * blockDim.x < total) came[k] = load_relaxed16(from + first + k * blockDim.x);
+      for (unsigned k = 0; k < kUnitsAtOnce; ++k) {
+        const unsigned unit = first + k * blockDim.x;
+        if (unit >= total) break;
+        settle(came[k], from + unit);
+        sum += content(came[k]);
+      }
+    }
+    return sum;
+  }
+  VARLSTM_DEVICE uint64_t sum_of_units(int64_t step) const {
+    return sum_of_units(step, [](b32x4&, const b32x4*) {});
   }
   // All blocks begin together, so that block 0's time is that of the steps.
   VARLSTM_DEVICE void open() { grid_sync(); }
@@ -189,7 +194,7 @@ struct GridBarrier : GlobalUnits {
     store_units(step, state);
     grid_sync();
   }
-  VARLSTM_DEVICE uint64_t take(int64_t step) { return take_units(step); }
+  VARLSTM_DEVICE uint64_t take(int64_t step) { return sum_of_units(step); }
 };
 
 // S1: block_sync and the flag's release after the stores; the flag's acquire and block_sync before the reads. S2: the
@@ -210,39 +215,27 @@ struct GlobalFlags : GlobalUnits {
       while (load_acquire(flag(peer)) <= static_cast<uint32_t>(step) && keep_waiting()) {
       }
     block_sync();
-    return take_units(step);
+    return sum_of_units(step);
   }
 };
 
 // S1: a unit is the step's where its own tag says so, and it is read whole. S2: block_sync after the reads.
 struct GlobalTags : GlobalUnits {
   VARLSTM_DEVICE explicit GlobalTags(const Arguments& a) : GlobalUnits(a) {}
-  VARLSTM_DEVICE b32x4* words(int64_t step) const { return reinterpret_cast<b32x4*>(buffer(step)); }
   VARLSTM_DEVICE void give(int64_t step, uint64_t state) {
+    auto* to = reinterpret_cast<b32x4*>(buffer(step));
     for (unsigned local = threadIdx.x; local < arguments.units; local += blockDim.x) {
       const unsigned unit = unit_of(local);
       const uint64_t value = unit_value(state, unit, step);
-      store_relaxed16(words(step) + unit, {{static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32), unit,
-                                            static_cast<uint32_t>(step + 1)}});
+      store_relaxed16(to + unit, {{static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32), unit,
+                                   static_cast<uint32_t>(step + 1)}});
     }
   }
   VARLSTM_DEVICE uint64_t take(int64_t step) {
-    const b32x4* from = words(step);
     const auto tag = static_cast<uint32_t>(step + 1);
-    uint64_t sum = 0;
-    for (unsigned first = threadIdx.x; first < total; first += kUnitsAtOnce * blockDim.x) {
-      b32x4 came[kUnitsAtOnce];
-#pragma unroll
-      for (unsigned k = 0; k < kUnitsAtOnce; ++k)
-        if (first + k * blockDim.x < total) came[k] = load_relaxed16(from + first + k * blockDim.x);
-#pragma unroll
-      for (unsigned k = 0; k < kUnitsAtOnce; ++k) {
-        const unsigned unit = first + k * blockDim.x;
-        if (unit >= total) continue;
-        while (came[k].r[3] != tag && keep_waiting()) came[k] = load_relaxed16(from + unit);
-        sum += content(came[k].r[0] | static_cast<uint64_t>(came[k].r[1]) << 32, came[k].r[2], came[k].r[3]);
-      }
-    }
+    const uint64_t sum = sum_of_units(step, [this, tag](b32x4& word, const b32x4* from) {
+      while (word.r[3] != tag && keep_waiting()) word = load_relaxed16(from);
+    });
     block_sync();
     return sum;
   }
