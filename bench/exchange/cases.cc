@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/exchange/cases.h"
 
-#include <algorithm>
-
 namespace varlstm::bench {
 namespace {
 
@@ -32,8 +30,7 @@ void add_clusters(std::vector<Exchange>& list, unsigned size, unsigned resident)
   }
 }
 
-void add_grids(std::vector<Exchange>& list, unsigned team, unsigned multiprocessors) {
-  const unsigned most = multiprocessors / team;
+void add_grids(std::vector<Exchange>& list, unsigned team, unsigned most) {
   std::vector<unsigned> counts{1};
   if (most > 1) counts.push_back(most);
   for (unsigned teams : counts) {
@@ -63,11 +60,9 @@ std::vector<Exchange> measured_exchanges(unsigned multiprocessors,
   // The round trip between two blocks, with one unit.
   for (Mechanism mechanism : {Mechanism::kGlobalFlags, Mechanism::kGlobalTags})
     list.push_back(bare_exchange(mechanism, 2, 1, 1));
-  std::vector<unsigned> teams{33, 66, multiprocessors};
-  teams.erase(std::remove_if(teams.begin(), teams.end(), [&](unsigned team) { return team > multiprocessors; }),
-              teams.end());
-  teams.erase(std::unique(teams.begin(), teams.end()), teams.end());
-  for (unsigned team : teams) add_grids(list, team, multiprocessors);
+  // One to four teams that split the batch among all multiprocessors: of 33 to 132 blocks where there are 132.
+  for (unsigned count : {4u, 3u, 2u, 1u})
+    if (multiprocessors / count > 1) add_grids(list, multiprocessors / count, count);
   return list;
 }
 

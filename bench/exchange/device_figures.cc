@@ -84,7 +84,8 @@ class ChainGraph {
 // Whether a captured chain ran each of its kernels once and in turn.
 std::string check_graph(const Stream& stream, unsigned blocks) {
   const DeviceMemory word(sizeof(uint64_t));
-  require(cudaMemset(word.get(), 0, word.bytes()), "cudaMemset");
+  word.fill_zeros();
+  require(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");  // the other stream does not wait for this one
   const ChainGraph graph(stream, blocks, static_cast<uint64_t*>(word.get()));
   graph.launch(stream);
   require(cudaStreamSynchronize(stream.get()), "cudaGraphLaunch");
