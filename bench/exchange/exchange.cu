@@ -29,7 +29,6 @@
 #include "kernels/arch/device.h"
 
 namespace varlstm::bench {
-namespace {
 
 using namespace varlstm::simt;  // NOLINT: the vocabulary is the subject here
 
@@ -265,6 +264,8 @@ VARLSTM_KERNEL void exchange_steps(Arguments arguments) {
 VARLSTM_KERNEL void chain_link(uint64_t* word) {
   if (word != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *word = 3 * *word + 1;
 }
+
+namespace {
 
 using ExchangeKernel = void (*)(Arguments arguments);
 
