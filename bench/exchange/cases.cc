@@ -77,7 +77,7 @@ std::vector<Exchange> small_exchanges() {
       add(mechanism, team, 1, 5);
       add(mechanism, team, 2, 1);
     }
-  // 66 units are more than the threads of a block, 3 * 200 more than these take at once.
+  // 66 units are more than the threads of a block, 2 * 300 more than these load at once.
   for (Mechanism mechanism :
        {Mechanism::kClusterPush, Mechanism::kGridBarrier, Mechanism::kGlobalFlags, Mechanism::kGlobalTags}) {
     add(mechanism, 2, 2, 66);

@@ -5,7 +5,7 @@
 //   value(u, s) = state * kMultiplier + u + s,
 // and thread t of every block takes units t, t + threads, ...:
 //   state' = 3 * state + the sum over its u of what the unit holds.
-// So a step cannot begin before the one before it has come, as in the recurrence, and one unit that is late, early or
+// So a step cannot begin before the one before it has come, as in the recurrence, and a unit that is late, early or
 // torn changes every state after it. States are whole numbers modulo 2^64: the order of a sum does not matter.
 //
 // What a unit holds: the value; over device memory (16 bytes) also u and s + 1, which are added to the sum.
@@ -16,11 +16,10 @@
 //
 // Sync invariants, for every mechanism:
 //   S1  a thread reads a unit of step s only after its store has become visible to it;
-//   S2  a buffer gets step s + 2 only after every thread of the team has read step s from it: the owner has received
-//   all
-//       of step s + 1, which no block gives before all of its threads have read step s.
-// A wait that lasts too long is given up, sets elapsed->gave_up and reads what is there: a mistake ends with wrong
-// states and never hangs.
+//   S2  a buffer gets step s + 2 only after every thread of the team has read step s from it: its owner has received
+//       all of step s + 1, which no block gives before all of its threads have read step s.
+// A thread that has waited in vain for about a second stops waiting for the rest of the launch, sets elapsed->gave_up
+// and reads what is there: where nothing comes, the launch ends with wrong states.
 //
 // Deterministic. Mirrored on the host by expected_states in check.cc.
 // SPDX-License-Identifier: Apache-2.0
