@@ -5,8 +5,9 @@
 #
 # It builds the preset `cuda` (or takes the build folder named by BUILD), checks every emulated primitive against the
 # hardware, runs the test programs on the CUDA back end, then compute-sanitizer's memcheck, racecheck, synccheck and
-# initcheck, then the benchmarks. Each step has a log; a failed one does not stop the next. OUT/report.md names the
-# commit, the GPU, the driver and what failed. Status 0 if nothing did, 1 if something did, 2 without a GPU.
+# initcheck, then the benchmarks: varlstm-bench and exchange_bench, whose figures go to OUT/bench.json and
+# OUT/exchange.json. Each step has a log; a failed one does not stop the next. OUT/report.md names the commit, the GPU,
+# the driver and what failed. Status 0 if nothing did, 1 if something did, 2 without a GPU.
 #
 #   BUILD=folder          a finished build, for a machine without a compiler; needs bin/ and lib/ of it alone
 #   COMMIT=hash           what was built, where the folder is no git checkout
@@ -96,6 +97,8 @@ fi
 [ ! -x "$build/bin/varlstm-bench" ] ||
   step bench varlstm-bench env VARLSTM_BENCH_BACKEND=cuda "$build/bin/varlstm-bench" --benchmark_out="$out/bench.json" \
     --benchmark_out_format=json
+[ ! -x "$build/bin/exchange_bench" ] ||
+  step bench exchange_bench "$build/bin/exchange_bench" --out "$out/exchange.json"
 
 {
   echo

@@ -60,6 +60,13 @@ VARLSTM_DEVICE void mbarrier_arrive_expect_tx(uint64_t* mbarrier, unsigned bytes
       "r"(bytes)
       : "memory");
 }
+// The same where only its bytes are awaited: what this thread did before is seen by its own block alone, which spares a
+// fence of the whole device.
+VARLSTM_DEVICE void mbarrier_announce(uint64_t* mbarrier, unsigned bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(shared_window(mbarrier)),
+               "r"(bytes)
+               : "memory");
+}
 // Whether the phase of that parity has ended: for the current phase's parity false, for the other one true.
 VARLSTM_DEVICE bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity) {
   uint32_t done;
@@ -123,6 +130,9 @@ VARLSTM_DEVICE void mbarrier_arrive(uint64_t*) {
   __trap();
 }
 VARLSTM_DEVICE void mbarrier_arrive_expect_tx(uint64_t*, unsigned) {
+  __trap();
+}
+VARLSTM_DEVICE void mbarrier_announce(uint64_t*, unsigned) {
   __trap();
 }
 VARLSTM_DEVICE bool mbarrier_try_wait(uint64_t*, unsigned) {

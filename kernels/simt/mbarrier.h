@@ -18,6 +18,10 @@ void mbarrier_init(uint64_t* mbarrier, unsigned arrivals, Site site = Site::here
 // peer's.
 void mbarrier_arrive(uint64_t* mbarrier, Site site = Site::here());
 void mbarrier_arrive_expect_tx(uint64_t* mbarrier, unsigned bytes, Site site = Site::here());
+// The second form for this block alone: peers see nothing of what this thread did before. Here they do.
+inline void mbarrier_announce(uint64_t* mbarrier, unsigned bytes, Site site = Site::here()) {
+  mbarrier_arrive_expect_tx(mbarrier, bytes, site);
+}
 
 // Whether the phase of that parity has ended: for the current phase's parity false, for the other one true. Yields.
 bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity, Site site = Site::here());

@@ -217,7 +217,8 @@ VARLSTM_KERNEL void mbarrier_kernel(uint32_t* words) {
     mbarrier_arrive(mbarrier);
     mbarrier_wait(mbarrier, phase % 2);
     sum += buffer[threadIdx.x ^ 32];
-    if (threadIdx.x == 0) mbarrier_arrive_expect_tx(mbarrier + 1, 4 * kThreads);
+    if (threadIdx.x == 0 && phase == 1) mbarrier_announce(mbarrier + 1, 4 * kThreads);
+    if (threadIdx.x == 0 && phase != 1) mbarrier_arrive_expect_tx(mbarrier + 1, 4 * kThreads);
     st_async(cluster_map(buffer, peer) + 64 + threadIdx.x, word_of_thread(), cluster_map(mbarrier + 1, peer));
     mbarrier_wait(mbarrier + 1, phase % 2);
     sum += buffer[64 + (threadIdx.x ^ 1)] << 8;

@@ -1,0 +1,104 @@
+// exchange_bench: what the primitives that a resident recurrence stands on cost on this GPU.
+//   exchange_bench [--out exchange.json] [--repetitions 21] [--steps 2000]
+// A table on standard output, JSON in the file. Status 1 where data did not arrive or a call failed; what was measured
+// until then is written.
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include <stdexcept>
+
+#include "bench/exchange/cases.h"
+#include "bench/exchange/device_figures.h"
+#include "bench/exchange/report.h"
+#include "bench/exchange/session.h"
+
+namespace varlstm::bench {
+namespace {
+
+constexpr int kWarmUps = 2;
+
+struct Settings {
+  std::string out = "exchange.json";
+  int repetitions = 21;
+  int64_t steps = 2000;
+};
+
+// False for an option that does not exist, has no value or no positive number.
+bool parse(int argc, char** argv, Settings* settings) {
+  for (int i = 1; i < argc; i += 2) {
+    if (i + 1 == argc) return false;
+    const char* value = argv[i + 1];
+    if (strcmp(argv[i], "--out") == 0) {
+      settings->out = value;
+    } else if (strcmp(argv[i], "--repetitions") == 0) {
+      settings->repetitions = atoi(value);
+    } else if (strcmp(argv[i], "--steps") == 0) {
+      settings->steps = atoll(value);
+    } else {
+      return false;
+    }
+  }
+  return settings->repetitions > 0 && settings->steps > 0 && settings->steps < (int64_t{1} << 31);
+}
+
+std::vector<std::pair<std::string, int64_t>> parameters(const Exchange& exchange) {
+  std::vector<std::pair<std::string, int64_t>> where{
+      {"team", exchange.team},
+      {"teams", exchange.teams},
+      {"bytes_of_block", int64_t{exchange.units} * unit_bytes(exchange.mechanism)}};
+  if (exchange.hidden != 0) {
+    where.emplace_back("H", exchange.hidden);
+    where.emplace_back("slots", exchange.slots);
+  }
+  return where;
+}
+
+void measure_exchanges(const Settings& settings, std::vector<Figure>* figures) {
+  const auto resident = [](unsigned size) { return resident_clusters(size, kOneBlockShared); };
+  Figure clock{"multiprocessor clock", {}, "GHz", {}, ""};
+  for (const Exchange& exchange : measured_exchanges(multiprocessor_count(), resident)) {
+    ExchangeSamples samples = run_exchange(exchange, settings.steps, kWarmUps, settings.repetitions);
+    figures->push_back(
+        {name_of(exchange.mechanism), parameters(exchange), "ns/step", std::move(samples.ns), samples.failure});
+    clock.samples.insert(clock.samples.end(), samples.ghz.begin(), samples.ghz.end());
+  }
+  figures->push_back(std::move(clock));
+}
+
+void measure_all(const Settings& settings, Report* report) {
+  report->device = describe_device();
+  report->figures = resident_cluster_figures();
+  for (Figure& figure : launch_figures(settings.repetitions)) report->figures.push_back(std::move(figure));
+  report->figures.push_back(copy_figure(settings.repetitions));
+  measure_exchanges(settings, &report->figures);
+}
+
+int run(const Settings& settings) {
+  Report report;
+  try {
+    measure_all(settings, &report);
+  } catch (const std::runtime_error& error) {
+    report.error = error.what();
+  }
+  for (const auto& [name, value] : report.device) printf("%-22s %s\n", name.c_str(), value.c_str());
+  print_table(stdout, report.figures);
+  if (!report.error.empty()) fprintf(stderr, "exchange_bench: %s\n", report.error.c_str());
+  if (!write_json(settings.out, report)) {
+    fprintf(stderr, "exchange_bench: %s cannot be written\n", settings.out.c_str());
+    return 1;
+  }
+  return all_is_well(report) ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace varlstm::bench
+
+int main(int argc, char** argv) {
+  varlstm::bench::Settings settings;
+  if (!varlstm::bench::parse(argc, argv, &settings)) {
+    fprintf(stderr, "usage: exchange_bench [--out FILE] [--repetitions N] [--steps N]\n");
+    return 2;
+  }
+  return varlstm::bench::run(settings);
+}
