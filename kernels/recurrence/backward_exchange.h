@@ -94,7 +94,7 @@ class ClusterBackwardExchange {
     if (threadIdx.x == 0) {
       for (int b = 0; b < 2; ++b) {
         simt::mbarrier_init(&shared_.full[b], 1);
-        simt::mbarrier_arrive_expect_tx(&shared_.full[b], kBytes);
+        simt::mbarrier_announce(&shared_.full[b], kBytes);
       }
     }
     simt::cluster_sync();  // S0: every block's mbarriers are armed
@@ -111,7 +111,7 @@ class ClusterBackwardExchange {
     uint64_t* full = &shared_.full[turn % 2];
     simt::mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2));  // S1: the turn's parts are there
     // Nobody pushes for turn + 2 before this block has pushed for turn + 1.
-    if (threadIdx.x == 0) simt::mbarrier_arrive_expect_tx(full, kBytes);
+    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);
   }
   VARLSTM_DEVICE float sum(int64_t turn, int unit, int slot) const { return shared_.buffer[turn % 2].sum(unit, slot); }
   VARLSTM_DEVICE void end() { simt::cluster_sync(); }  // S2: nobody pushes to a block that has ended

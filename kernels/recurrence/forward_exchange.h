@@ -74,7 +74,7 @@ class ClusterForwardExchange {
     if (threadIdx.x == 0) {
       for (int b = 0; b < 2; ++b) {
         simt::mbarrier_init(&shared_.full[b], 1);
-        simt::mbarrier_arrive_expect_tx(&shared_.full[b], kBytes);
+        simt::mbarrier_announce(&shared_.full[b], kBytes);
       }
     }
     simt::cluster_sync();  // S0: every block's mbarriers are armed
@@ -92,7 +92,7 @@ class ClusterForwardExchange {
     uint64_t* full = &shared_.full[step % 2];
     simt::mbarrier_wait(full, static_cast<unsigned>(step / 2 % 2));  // S1: the state before this step is there
     // Nobody pushes for step + 2 before this block has pushed for step + 1.
-    if (threadIdx.x == 0) simt::mbarrier_arrive_expect_tx(full, kBytes);
+    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);
     return shared_.buffer[step % 2].h[0];
   }
   VARLSTM_DEVICE void end() {

@@ -65,8 +65,8 @@ struct TileTable;
 
 struct ClusterTiles16 {
   static constexpr TileShape kTiles[] = {{32, 32, 1, 1, 2, 8},    {64, 64, 1, 1, 4, 16},   {128, 64, 1, 1, 8, 16},
-                                         {256, 64, 1, 1, 16, 16}, {256, 64, 2, 1, 16, 16}, {512, 32, 1, 2, 16, 8},
-                                         {512, 32, 2, 2, 16, 8}};
+                                         {256, 64, 1, 1, 16, 16}, {256, 64, 2, 1, 16, 12}, {512, 32, 1, 2, 16, 8},
+                                         {512, 32, 2, 2, 16, 6}};
 };
 struct GridTiles16 {
   static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 4, 4},   {128, 32, 1, 1, 8, 8},  {256, 32, 1, 1, 16, 8},
@@ -83,7 +83,7 @@ template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kF16> : GridTiles16 {};
 template <>
 struct TileTable<RecurrencePolicy::kCluster, MathKind::kTf32> {
-  static constexpr TileShape kTiles[] = {{32, 32, 1, 1, 4, 16},   {64, 64, 1, 1, 8, 32},   {128, 64, 1, 1, 16, 32},
+  static constexpr TileShape kTiles[] = {{32, 32, 1, 1, 4, 16},   {64, 64, 1, 1, 8, 24},   {128, 64, 1, 1, 16, 32},
                                          {256, 32, 1, 2, 16, 16}, {256, 32, 2, 2, 16, 16}, {512, 32, 1, 2, 16, 8},
                                          {512, 32, 2, 2, 16, 8}};
 };
@@ -160,6 +160,11 @@ constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, 
   return exchange + dgates +
          t.backward_warps() *
              weight_bytes(kind, t.hidden / 16 / t.backward_warps(), 4 * t.units, t.backward_register_tiles);
+}
+
+// W_hh of one direction, padded; the same for every tile of that H.
+constexpr int64_t recurrent_weight_bytes(MathKind kind, const TileShape& t) {
+  return int64_t{4} * t.hidden * t.hidden * value_bytes(kind);
 }
 
 // Global memory through which a team of recurrence_grid talks: the larger of its two areas, which assert it.

@@ -24,15 +24,17 @@ struct ScalarOfMath<MathKind::kF16> {
   using type = F16;
 };
 
-// What a layer's kernel takes beside the layer: the schedule of `choice.slots()` slots, and for recurrence_grid an area
-// in global memory (null for the others).
+// What a layer's kernel takes beside the layer: the schedule of `choice.slots()` slots, room for W_hh as the tile takes
+// it (arrange_weights.h), and for recurrence_grid an area in global memory (null for the others).
 struct ResidentRun {
   RecurrenceChoice choice;
   SlotSchedule schedule;
+  void* weights;
   void* area;
 };
 
-// One kernel each; the area is zeroed before. Instantiated in cluster_<math>.cu and grid_<math>.cu.
+// Two kernels each, the first of which arranges the weights; the area is zeroed before. Instantiated in
+// cluster_<math>.cu and grid_<math>.cu.
 template <RecurrencePolicy kPolicy, MathKind kMath>
 int32_t resident_forward(Stream stream, const ResidentRun& run,
                          const LayerForward<typename ScalarOfMath<kMath>::type, float>& layer);

@@ -18,6 +18,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/recurrence/arrange_weights.h"
 #include "kernels/recurrence/backward_exchange.h"
 #include "kernels/recurrence/recurrence.h"
 
@@ -134,7 +135,7 @@ class BackwardCells {
 template <class Tile, template <class> class ExchangeOf>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
     resident_backward_kernel(LayerBackward<typename Tile::Scalar, float> layer, SlotSchedule schedule, int64_t teams,
-                             GridBackwardArea<Tile>* areas) {
+                             const Fragment* arranged, GridBackwardArea<Tile>* areas) {
   using Exchange = ExchangeOf<Tile>;
   using Cells = BackwardCells<Tile>;
   using Math = typename Tile::Math;
@@ -149,13 +150,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
 
   // Phase 1: the weights move in.
   typename Tile::BackwardWeights weights;
-  weights.load(
-      [&](int r, int row, int k) -> typename Tile::Value {
-        const int64_t to = row0 + r * 16 + row, gate = k / Tile::kUnits, unit = unit0 + k % Tile::kUnits;
-        if (to >= layer.hidden || unit >= layer.hidden) return typename Tile::Value(0);
-        return Math::value_of(dir.w_hh[(gate * layer.hidden + unit) * layer.hidden + to]);
-      },
-      shared.weights[warp]);
+  weights.load(arranged_for<Tile, BackwardPlace>(arranged, team, warp), shared.weights[warp]);
   exchange.begin();
 
   // Phase 2: the steps in reverse.

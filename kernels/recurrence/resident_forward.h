@@ -18,6 +18,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/recurrence/arrange_weights.h"
 #include "kernels/recurrence/forward_exchange.h"
 #include "kernels/recurrence/recurrence.h"
 
@@ -212,7 +213,7 @@ VARLSTM_DEVICE void add_splits(ForwardShared<Tile, Exchange>& shared, int group,
 template <class Tile, template <class> class ExchangeOf>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
     resident_forward_kernel(LayerForward<typename Tile::Scalar, float> layer, SlotSchedule schedule, int64_t teams,
-                            GridForwardArea<Tile>* areas) {
+                            const Fragment* arranged, GridForwardArea<Tile>* areas) {
   using Exchange = ExchangeOf<Tile>;
   using Cells = ForwardCells<Tile>;
   auto& shared = *simt::shared_memory<ForwardShared<Tile, Exchange>>();
@@ -223,16 +224,9 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   const int warp = static_cast<int>(threadIdx.x) / 32, group = warp % Tile::kGroups, split = warp / Tile::kGroups;
   const int unit0 = team.rank * Tile::kUnits + group * 8;  // of the warp
 
-  // Phase 1: the weights move in. Row tile r has gate 2 r in its upper eight rows, gate 2 r + 1 in its lower ones.
+  // Phase 1: the weights move in.
   typename Tile::ForwardWeights weights;
-  const int depth0 = split * (Tile::kHidden / Tile::kSplits);
-  weights.load(
-      [&](int r, int row, int k) -> typename Tile::Value {
-        const int64_t unit = unit0 + row % 8, from = depth0 + k;
-        if (unit >= layer.hidden || from >= layer.hidden) return typename Tile::Value(0);
-        return Tile::Math::value_of(dir.w_hh[((2 * r + row / 8) * layer.hidden + unit) * layer.hidden + from]);
-      },
-      shared.weights[warp]);
+  weights.load(arranged_for<Tile, ForwardPlace>(arranged, team, warp), shared.weights[warp]);
 
   // Phase 2: the first states.
   exchange.begin();
@@ -252,7 +246,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   for (int64_t step = 0; step < steps; ++step) {
     const typename Tile::Value* vectors = exchange.wait(step);
     simt::f32x4 sums[Tile::kSlotTiles][2] = {}, own[Cells::kTiles][2];
-    weights.product(vectors + depth0, Tile::kHiddenPitch, sums);
+    weights.product(vectors + split * Tile::kForwardDepth, Tile::kHiddenPitch, sums);
     add_splits<Tile, Exchange>(shared, group, split, sums, own);
 #pragma unroll
     for (int i = 0; i < Cells::kTiles; ++i) {

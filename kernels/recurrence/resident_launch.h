@@ -48,6 +48,18 @@ LaunchShape resident_shape(const ResidentRun& run, int64_t directions, unsigned 
   return shape;
 }
 
+// run.weights <- W_hh of both directions, for this tile.
+template <class Tile, template <class> class Place, class Layer>
+int32_t arrange_weights(Stream stream, const ResidentRun& run, const Layer& layer) {
+  RecurrentWeights<typename Tile::Scalar> weights{{}, layer.hidden, layer.directions};
+  for (int64_t d = 0; d < layer.directions; ++d) weights.w_hh[d] = layer.direction[d].w_hh;
+  constexpr int64_t kFragments = ArrangedWeights<Tile, Place>::kFragments;
+  static_assert(kFragments * sizeof(Fragment) == 4 * sizeof(typename Tile::Value) * Tile::kHidden * Tile::kHidden,
+                "every weight once");
+  return launch(stream, "arrange_weights", elementwise_shape(stream, kFragments * layer.directions),
+                arrange_weights_kernel<Tile, Place>, weights, static_cast<Fragment*>(run.weights));
+}
+
 // Flags of the area count from 0.
 template <class Area>
 int32_t clear_areas(Stream stream, void* area, int64_t teams) {
@@ -65,11 +77,12 @@ int32_t launch_resident(Stream stream, const ResidentRun& run,
                 "the tuning knows the bytes");
   using Area = GridForwardArea<Tile>;
   static_assert(sizeof(Area) == grid_forward_area_bytes(kMath, TileOf<kPolicy, kMath, kIndex>::kShape), "likewise");
+  VARLSTM_CUDA_TRY((arrange_weights<Tile, ForwardPlace>(stream, run, layer)));
   VARLSTM_CUDA_TRY(clear_areas<Area>(stream, run.area, run.choice.teams * layer.directions));
   return launch(stream, "resident_forward",
                 resident_shape<kPolicy, Tile>(run, layer.directions, Tile::kForwardThreads, sizeof(Shared)),
                 resident_forward_kernel<Tile, Exchange>, layer, run.schedule, run.choice.teams,
-                static_cast<Area*>(run.area));
+                static_cast<const Fragment*>(run.weights), static_cast<Area*>(run.area));
 }
 
 template <RecurrencePolicy kPolicy, MathKind kMath, size_t kIndex, template <class> class Exchange>
@@ -81,11 +94,12 @@ int32_t launch_resident(Stream stream, const ResidentRun& run,
                 "the tuning knows the bytes");
   using Area = GridBackwardArea<Tile>;
   static_assert(sizeof(Area) == grid_backward_area_bytes(TileOf<kPolicy, kMath, kIndex>::kShape), "likewise");
+  VARLSTM_CUDA_TRY((arrange_weights<Tile, BackwardPlace>(stream, run, layer)));
   VARLSTM_CUDA_TRY(clear_areas<Area>(stream, run.area, run.choice.teams * layer.directions));
   return launch(stream, "resident_backward",
                 resident_shape<kPolicy, Tile>(run, layer.directions, Tile::kBackwardThreads, sizeof(Shared)),
                 resident_backward_kernel<Tile, Exchange>, layer, run.schedule, run.choice.teams,
-                static_cast<Area*>(run.area));
+                static_cast<const Fragment*>(run.weights), static_cast<Area*>(run.area));
 }
 
 // Which exchange a tile of that policy takes.

@@ -24,7 +24,8 @@ struct ResidentTile {
   // Forward: a group of 8 units is two row tiles, of the gates i, f and g, o: a thread has all four gates of a unit.
   static constexpr int kSplits = Splits, kGroups = kUnits / 8;
   static constexpr int kForwardThreads = 32 * kGroups * kSplits;
-  using ForwardWeights = WeightTiles<Math, 2, kHidden / kSplits, ForwardRegisterTiles>;
+  static constexpr int kForwardWarps = kGroups * kSplits, kForwardDepth = kHidden / kSplits;
+  using ForwardWeights = WeightTiles<Math, 2, kForwardDepth, ForwardRegisterTiles>;
 
   // Backward: a row tile is 16 of all units, its depth the 4 kUnits gates of the block.
   static constexpr int kGates = 4 * kUnits;

@@ -38,20 +38,34 @@ class WeightTiles {
  public:
   static constexpr size_t kSharedBytes = sizeof(Fragment) * 32 * kRowTiles * kSharedTiles;  // of a warp
 
-  // weight(r, row, k): the rounded weight of row tile r. `shared`: the warp's own bytes, read by the warp alone.
+  static constexpr int kFragments = kTiles * kRowTiles;  // of a lane, tile after tile
+  static constexpr int kLanes = 32;
+
+  // One lane's fragment; weight(r, row, k): the rounded weight of row tile r.
   template <class Weight>
-  VARLSTM_DEVICE void load(const Weight& weight, void* shared) {
-    shared_ = static_cast<Fragment*>(shared);
+  VARLSTM_DEVICE static Fragment arrange(int number, int lane, const Weight& weight) {
+    const int r = number % kRowTiles, k = number / kRowTiles * Math::kTileDepth, g = lane / 4, q = lane % 4;
+    if constexpr (sizeof(Value) == 2) {
+      const auto pair = [&](int row, int at) {
+        return static_cast<uint32_t>(weight(r, row, at)) | static_cast<uint32_t>(weight(r, row, at + 1)) << 16;
+      };
+      return {{{pair(g, k + 2 * q), pair(g + 8, k + 2 * q), pair(g, k + 2 * q + 8), pair(g + 8, k + 2 * q + 8)}}};
+    } else {
+      return {{{weight(r, g, k + q), weight(r, g + 8, k + q), weight(r, g, k + q + 4), weight(r, g + 8, k + q + 4)}}};
+    }
+  }
+
+  // `from`: the warp's fragments, [kFragments][kLanes]. `shared`: the warp's own bytes, read by the warp alone.
+  VARLSTM_DEVICE void load(const Fragment* from, void* shared) {
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    shared_ = static_cast<Fragment*>(shared) + lane;
 #pragma unroll
-    for (int tile = 0; tile < kTiles; ++tile) {
-#pragma unroll
-      for (int r = 0; r < kRowTiles; ++r) {
-        const simt::b32x4 words = fragment(weight, r, tile);
-        if (tile < kRegisterTiles) {
-          registers_[tile < kRegisterTiles ? tile : 0][r] = words;
-        } else {
-          shared_[((tile - kRegisterTiles) * kRowTiles + r) * 32 + static_cast<int>(threadIdx.x % 32)].words = words;
-        }
+    for (int number = 0; number < kFragments; ++number) {
+      const int tile = number / kRowTiles, r = number % kRowTiles;
+      if (tile < kRegisterTiles) {
+        registers_[tile < kRegisterTiles ? tile : 0][r] = from[number * kLanes + lane].words;
+      } else {
+        shared_[(number - kRegisterTiles * kRowTiles) * kLanes] = from[number * kLanes + lane];
       }
     }
     simt::warp_sync();
@@ -78,19 +92,6 @@ class WeightTiles {
   }
 
  private:
-  template <class Weight>
-  VARLSTM_DEVICE static simt::b32x4 fragment(const Weight& weight, int r, int tile) {
-    const int g = lane_row(), q = lane_column(), k = tile * Math::kTileDepth;
-    if constexpr (sizeof(Value) == 2) {
-      const auto pair = [&](int row, int at) {
-        return static_cast<uint32_t>(weight(r, row, at)) | static_cast<uint32_t>(weight(r, row, at + 1)) << 16;
-      };
-      return {{pair(g, k + 2 * q), pair(g + 8, k + 2 * q), pair(g, k + 2 * q + 8), pair(g + 8, k + 2 * q + 8)}};
-    } else {
-      return {{weight(r, g, k + q), weight(r, g + 8, k + q), weight(r, g, k + q + 4), weight(r, g + 8, k + q + 4)}};
-    }
-  }
-
   VARLSTM_DEVICE static simt::b32x4 load_vectors(const Value* vectors, int pitch, int tile) {
     const int k = tile * Math::kTileDepth;
     if constexpr (sizeof(Value) == 2) {
@@ -104,7 +105,7 @@ class WeightTiles {
 
   VARLSTM_DEVICE simt::b32x4 weights(int tile, int r) const {
     if (tile < kRegisterTiles) return registers_[tile < kRegisterTiles ? tile : 0][r];
-    return shared_[((tile - kRegisterTiles) * kRowTiles + r) * 32 + static_cast<int>(threadIdx.x % 32)].words;
+    return shared_[((tile - kRegisterTiles) * kRowTiles + r) * kLanes].words;
   }
 
   simt::b32x4 registers_[kRegisterTiles > 0 ? kRegisterTiles : 1][kRowTiles];
@@ -119,14 +120,23 @@ class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
  public:
   static constexpr size_t kSharedBytes = sizeof(Float4) * 16 * kRowTiles * kTiles;
 
+  static constexpr int kFragments = kTiles * kRowTiles;  // of a row
+  static constexpr int kLanes = 16;                      // rows
+
   template <class Weight>
-  VARLSTM_DEVICE void load(const Weight& weight, void* shared) {
+  VARLSTM_DEVICE static Fragment arrange(int number, int row, const Weight& weight) {
+    const int r = number % kRowTiles, k = number / kRowTiles * 4;
+    const Float4 four{{weight(r, row, k), weight(r, row, k + 1), weight(r, row, k + 2), weight(r, row, k + 3)}};
+    Fragment fragment;
+    memcpy(&fragment, &four, sizeof four);
+    return fragment;
+  }
+
+  VARLSTM_DEVICE void load(const Fragment* from, void* shared) {
     shared_ = static_cast<Float4*>(shared);
-#pragma unroll 1
-    for (int at = static_cast<int>(threadIdx.x % 32); at < kTiles * kRowTiles * 16; at += 32) {
-      const int row = at % 16, r = at / 16 % kRowTiles, k = at / 16 / kRowTiles * 4;
-      shared_[at] = {{weight(r, row, k), weight(r, row, k + 1), weight(r, row, k + 2), weight(r, row, k + 3)}};
-    }
+    Fragment* to = static_cast<Fragment*>(shared);
+#pragma unroll 4
+    for (int at = static_cast<int>(threadIdx.x % 32); at < kFragments * kLanes; at += 32) to[at] = from[at];
     simt::warp_sync();
   }
 

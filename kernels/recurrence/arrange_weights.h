@@ -1,0 +1,93 @@
+// W_hh in the order in which the warps of a resident recurrence take it: one fragment (16 bytes) after the other.
+//
+//   arranged [D][kBlocks][warps][kFragments][kLanes] <- w_hh [4H, H], rounded to the math's type, zeros beyond H
+//
+// Which weight stands where is the owners' (resident_forward.h, resident_backward.h): row tile r, row and k of a warp's
+// product, as ForwardPlace and BackwardPlace say. A thread a fragment, in a grid-stride loop; bound by memory: 4 H H
+// e read (in part more than once from L2), as many bytes written. Teams then load their weights in whole lines, without
+// arithmetic.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/launch.h"
+#include "kernels/recurrence/resident_tile.h"
+
+namespace varlstm::cuda {
+
+// Forward: row tile r of a warp has gate 2 r in its upper eight rows, gate 2 r + 1 in its lower ones, of the warp's
+// group of 8 units; k are the states of the warp's split.
+template <class Tile>
+struct ForwardPlace {
+  using Weights = typename Tile::ForwardWeights;
+  static constexpr int kWarps = Tile::kForwardWarps;
+
+  VARLSTM_DEVICE static int64_t row(int block, int warp, int r, int row, int, int64_t hidden) {
+    const int64_t unit = block * Tile::kUnits + warp % Tile::kGroups * 8 + row % 8;
+    return unit < hidden ? (2 * r + row / 8) * hidden + unit : -1;
+  }
+  VARLSTM_DEVICE static int64_t column(int, int warp, int, int, int k) {
+    return warp / Tile::kGroups * Tile::kForwardDepth + k;
+  }
+};
+
+// Backward: row tiles are of all units, one warp's after the other's; k are the block's gates, gate after gate.
+template <class Tile>
+struct BackwardPlace {
+  using Weights = typename Tile::BackwardWeights;
+  static constexpr int kWarps = Tile::kBackwardWarps;
+
+  VARLSTM_DEVICE static int64_t row(int block, int, int, int, int k, int64_t hidden) {
+    const int64_t unit = block * Tile::kUnits + k % Tile::kUnits;
+    return unit < hidden ? k / Tile::kUnits * hidden + unit : -1;
+  }
+  VARLSTM_DEVICE static int64_t column(int, int warp, int r, int row, int) {
+    return (warp * Tile::kRowTiles + r) * 16 + row;
+  }
+};
+
+template <class Scalar>
+struct RecurrentWeights {
+  const Scalar* w_hh[kMaxDirections];
+  int64_t hidden;
+  int64_t directions;
+};
+
+// Of one direction.
+template <class Tile, template <class> class Place>
+struct ArrangedWeights {
+  using Weights = typename Place<Tile>::Weights;
+  static constexpr int64_t kFragments =
+      int64_t{Tile::kBlocks} * Place<Tile>::kWarps * Weights::kFragments * Weights::kLanes;
+};
+
+template <class Tile, template <class> class Place>
+VARLSTM_KERNEL void arrange_weights_kernel(RecurrentWeights<typename Tile::Scalar> weights, Fragment* arranged) {
+  using Weights = typename Place<Tile>::Weights;
+  using Value = typename Tile::Value;
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const int64_t count = ArrangedWeights<Tile, Place>::kFragments * weights.directions;
+  for (int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; at < count; at += stride) {
+    const int lane = static_cast<int>(at % Weights::kLanes);
+    const int number = static_cast<int>(at / Weights::kLanes % Weights::kFragments);
+    const int64_t of_warp = at / Weights::kLanes / Weights::kFragments;
+    const int warp = static_cast<int>(of_warp % Place<Tile>::kWarps);
+    const int block = static_cast<int>(of_warp / Place<Tile>::kWarps % Tile::kBlocks);
+    const auto* w_hh = of_warp / Place<Tile>::kWarps / Tile::kBlocks == 1 ? weights.w_hh[1] : weights.w_hh[0];
+    arranged[at] = Weights::arrange(number, lane, [&](int r, int row, int k) -> Value {
+      const int64_t from = Place<Tile>::row(block, warp, r, row, k, weights.hidden);
+      const int64_t column = Place<Tile>::column(block, warp, r, row, k);
+      if (from < 0 || column >= weights.hidden) return Value(0);
+      return Tile::Math::value_of(w_hh[from * weights.hidden + column]);
+    });
+  }
+}
+
+// A warp's fragments of the direction.
+template <class Tile, template <class> class Place>
+VARLSTM_DEVICE const Fragment* arranged_for(const Fragment* arranged, const Team& team, int warp) {
+  using Weights = typename Place<Tile>::Weights;
+  return arranged + ((team.direction * Tile::kBlocks + team.rank) * Place<Tile>::kWarps + warp) * Weights::kFragments *
+                        Weights::kLanes;
+}
+
+}  // namespace varlstm::cuda
