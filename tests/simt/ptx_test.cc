@@ -13,10 +13,13 @@
 namespace varlstm::simt::ptx {
 namespace {
 
+constexpr const char* kRegisters =
+    "\t.reg .pred %p<9>;\n\t.reg .b16 %rs<9>;\n\t.reg .b32 %r<20>;\n\t.reg .f32 %f<9>;\n\t.reg .b64 %rd<9>;\n";
+
 // The text of a kernel with one parameter.
 std::string kernel(const std::string& body) {
-  return ".version 9.0\n.target sm_90\n.visible .entry _ZN7varlstm4cuda1k(\n\t.param .u64 p_0\n)\n{\n" + body +
-         "\tret;\n}\n";
+  return ".version 9.0\n.target sm_90\n.visible .entry _ZN7varlstm4cuda1k(\n\t.param .u64 p_0\n)\n{\n" +
+         std::string(kRegisters) + body + "\tret;\n}\n";
 }
 
 // Runs a kernel without memory; its parameter is `argument`.
@@ -118,7 +121,6 @@ TEST(Ptx, FloatsRoundAndFlushAsTheInstructionSays) {
 TEST(Ptx, ReadsPredicatesBranchesGroupsAndImmediates) {
   const uint64_t argument = 5;
   const std::string body =
-      "\t.reg .pred %p<2>;\n\t.reg .b64 %rd<9>;\n\t.reg .b32 %r<5>;\n"
       "\tld.param.u64 %rd1, [p_0];\n"
       "$L_loop:\n"
       "\tadd.s64 %rd1, %rd1, -1;\n"
@@ -144,6 +146,12 @@ TEST(PtxDeathTest, NothingUnknownIsPassedOver) {
   EXPECT_DEATH(parse("a.ptx", kernel("\tmov.u32 %r1, %clock.x;\n")), "unknown special register %clock.x");
   EXPECT_DEATH(parse("a.ptx", kernel("\tmov.u64 %rd1, table;\n")), "unknown symbol table");
   EXPECT_DEATH(parse("a.ptx", kernel("\tbra $L_nowhere;\n")), "no label .L_nowhere");
+  EXPECT_DEATH(parse("a.ptx", kernel("$L_a:\n$L_a:\n")), "a second .L_a");
+  EXPECT_DEATH(parse("a.ptx", kernel("{\n")), "the kernel has no end");
+  EXPECT_DEATH(
+      parse("a.ptx",
+            kernel("\tst.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [%r1], {%r2, %r3}, [%r4];\n")),
+      "unknown instruction st.async");
   EXPECT_DEATH(parse("a.ptx", kernel("\t.const .b32 x;\n")), "unknown directive");
 }
 
