@@ -18,6 +18,7 @@ void set_loaded(Frame& f, uint32_t slot, T value) {
     set<T>(f, slot, value);
 }
 
+// The race detector is told of accesses without a pc: the runner says which line of PTX runs.
 void require_alignment(const void* address, size_t bytes, const Instruction& i) {
   if (reinterpret_cast<uintptr_t>(address) % bytes != 0)
     defect("misaligned access: " + describe(*current_thread) + " at " + describe(i.site));
@@ -26,13 +27,13 @@ void require_alignment(const void* address, size_t bytes, const Instruction& i) 
 // As load_acquire and store_release, for any width.
 void begin_ordered_load(const void* from, size_t bytes, const Instruction& i) {
   spin(i.site);
-  note_access(from, bytes, Access::kAtomic, place_of(i));
+  note_access(from, bytes, Access::kAtomic, 0);
   const auto& released = launch_state().released;
   const auto found = released.find(from);
   if (i.order == Order::kAcquire && found != released.end()) acquire_from(found->second);
 }
 void begin_ordered_store(const void* to, size_t bytes, const Instruction& i) {
-  note_access(to, bytes, Access::kAtomic, place_of(i));
+  note_access(to, bytes, Access::kAtomic, 0);
   if (i.order != Order::kRelease) return;
   Epochs& epochs = launch_state().released[to];
   epochs.clear();
@@ -47,7 +48,7 @@ void load(Frame& f, const Instruction& i) {
   if (i.space != Space::kPrivate) {
     require_alignment(from, bytes, i);
     if (i.order == Order::kWeak)
-      note_access(from, bytes, Access::kRead, place_of(i));
+      note_access(from, bytes, Access::kRead, 0);
     else
       begin_ordered_load(from, bytes, i);
   }
@@ -67,7 +68,7 @@ void store(Frame& f, const Instruction& i) {
   if (i.space != Space::kPrivate) {
     require_alignment(to, bytes, i);
     if (i.order == Order::kWeak)
-      note_access(to, bytes, Access::kWrite, place_of(i));
+      note_access(to, bytes, Access::kWrite, 0);
     else
       begin_ordered_store(to, bytes, i);
   }

@@ -73,11 +73,6 @@ uint32_t shared_address(const void* pointer, Site site);
 // Where the address that is an operand points to. An address of the block's own shared memory may be no other block's.
 unsigned char* address_of(const Frame& frame, const Instruction& instruction, int index);
 
-// What stands for the instruction in reports of races.
-inline uintptr_t place_of(const Instruction& instruction) {
-  return reinterpret_cast<uintptr_t>(instruction.run);
-}
-
 // %tid.x and its like: what a thread reads of one, which does not change while it runs.
 using SpecialRegister = uint32_t (*)();
 const std::map<std::string, SpecialRegister>& special_registers();

@@ -16,6 +16,7 @@
 #include "kernels/simt/kernel_name.h"
 #include "kernels/simt/memory.h"
 #include "kernels/simt/ptx/program.h"
+#include "kernels/simt/thread.h"
 
 namespace varlstm::simt::ptx {
 namespace {
@@ -114,6 +115,7 @@ void run_thread(Kernel& kernel, const void* const* arguments, const void* grid_w
     if (instruction.predicate >= 0 &&
         (registers[static_cast<size_t>(instruction.predicate)] != 0) == instruction.negated)
       continue;
+    current_thread->place = instruction.site;
     instruction.run(frame, instruction);
   }
 }
