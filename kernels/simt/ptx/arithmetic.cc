@@ -110,6 +110,15 @@ void multiply_add_high(Frame& f, const Instruction& i) {
   set<Unsigned>(f, i.operands[0], static_cast<Unsigned>(high + operand<Unsigned>(f, i, 3)));
 }
 
+// Rounded in a direction; volatile, so that nothing moves out of it.
+template <class F, int kDirection>
+void binary_rounded(Frame& f, const Instruction& i) {
+  const volatile float a = operand<float>(f, i, 1), b = operand<float>(f, i, 2);
+  fesetround(kDirection);
+  const volatile float result = F()(float{a}, float{b});
+  fesetround(FE_TONEAREST);
+  set<float>(f, i.operands[0], result);
+}
 template <int kDirection>
 void fma_rounded(Frame& f, const Instruction& i) {
   const volatile float a = operand<float>(f, i, 1), b = operand<float>(f, i, 2), c = operand<float>(f, i, 3);
@@ -131,6 +140,15 @@ void add_float_binary(Handlers& h, const std::string& name) {
   h[name + ".f32"] = h[name + ".rn.f32"] = binary<F, float>;
   h[name + ".f64"] = h[name + ".rn.f64"] = binary<F, double>;
   h[name + ".ftz.f32"] = h[name + ".rn.ftz.f32"] = binary<Flushed<F>, float>;
+}
+
+template <int kDirection>
+void add_rounded(Handlers& h, const std::string& rounding) {
+  h["add." + rounding + ".f32"] = binary_rounded<Add, kDirection>;
+  h["sub." + rounding + ".f32"] = binary_rounded<Sub, kDirection>;
+  h["mul." + rounding + ".f32"] = binary_rounded<Mul, kDirection>;
+  h["div." + rounding + ".f32"] = binary_rounded<DivFloat, kDirection>;
+  h["fma." + rounding + ".f32"] = fma_rounded<kDirection>;
 }
 
 template <class F>
@@ -189,9 +207,9 @@ void add_floats(Handlers& h) {
   h["fma.rn.f32"] = ternary<Fma, float>;
   h["fma.rn.f64"] = ternary<Fma, double>;
   h["fma.rn.ftz.f32"] = ternary<Flushed<Fma>, float>;
-  h["fma.rm.f32"] = fma_rounded<FE_DOWNWARD>;
-  h["fma.rp.f32"] = fma_rounded<FE_UPWARD>;
-  h["fma.rz.f32"] = fma_rounded<FE_TOWARDZERO>;
+  add_rounded<FE_DOWNWARD>(h, "rm");
+  add_rounded<FE_UPWARD>(h, "rp");
+  add_rounded<FE_TOWARDZERO>(h, "rz");
   h["neg.f32"] = unary<NegFloat, float>;
   h["neg.f64"] = unary<NegFloat, double>;
   h["neg.ftz.f32"] = unary<Flushed<NegFloat>, float>;

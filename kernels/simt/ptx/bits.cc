@@ -1,6 +1,5 @@
 // PTX's moves, logic, shifts and other work on bits.
 // SPDX-License-Identifier: Apache-2.0
-#include <limits>
 #include <type_traits>
 
 #include "kernels/simt/ptx/program.h"
@@ -150,12 +149,14 @@ void reverse_bits(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], result);
 }
 
-// bfind: the position of the highest bit that differs from the sign; all ones where there is none.
-template <class T>
+// bfind: the position of the highest bit that differs from the sign, or with .shiftamt how far it is from the top; all
+// ones where there is none.
+template <class T, bool kShift>
 void find_highest(Frame& f, const Instruction& i) {
   const auto value = operand<T>(f, i, 1);
   const auto differing = static_cast<uint64_t>(static_cast<std::make_unsigned_t<T>>(value < 0 ? ~value : value));
-  set<uint32_t>(f, i.operands[0], differing == 0 ? ~0u : 63u - static_cast<uint32_t>(__builtin_clzll(differing)));
+  const uint32_t position = differing == 0 ? ~0u : 63u - static_cast<uint32_t>(__builtin_clzll(differing));
+  set<uint32_t>(f, i.operands[0], kShift && differing != 0 ? 8 * sizeof(T) - 1 - position : position);
 }
 
 template <class T>
@@ -178,8 +179,10 @@ void add_wide_only(Handlers& h, const std::string& width) {
   h["clz.b" + width] = count_zeros<T>;
   h["popc.b" + width] = count_ones<T>;
   h["brev.b" + width] = reverse_bits<T>;
-  h["bfind.u" + width] = find_highest<T>;
-  h["bfind.s" + width] = find_highest<Signed>;
+  h["bfind.u" + width] = find_highest<T, false>;
+  h["bfind.s" + width] = find_highest<Signed, false>;
+  h["bfind.shiftamt.u" + width] = find_highest<T, true>;
+  h["bfind.shiftamt.s" + width] = find_highest<Signed, true>;
 }
 
 }  // namespace
