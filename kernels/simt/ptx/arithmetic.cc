@@ -25,6 +25,12 @@ void ternary(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], F()(operand<T>(f, i, 1), operand<T>(f, i, 2), operand<T>(f, i, 3)));
 }
 
+// -a, of the lowest number itself.
+template <class T>
+T wrapped_opposite(T a) {
+  return static_cast<T>(0 - static_cast<std::make_unsigned_t<T>>(a));
+}
+
 // Integers wrap: T is unsigned but for what depends on the sign. A quotient by 0 is all ones, a remainder the dividend.
 #define VARLSTM_PTX_FUNCTION(name, arguments, result) \
   struct name {                                       \
@@ -41,7 +47,7 @@ VARLSTM_PTX_FUNCTION(Mad, (T a, T b, T c), a* b + c);
 VARLSTM_PTX_FUNCTION(MadWord, (T a, T b, T c), uint32_t{a} * b + c);
 VARLSTM_PTX_FUNCTION(Min, (T a, T b), a < b ? a : b);
 VARLSTM_PTX_FUNCTION(Max, (T a, T b), a > b ? a : b);
-VARLSTM_PTX_FUNCTION(Div, (T a, T b), b == 0 ? ~T(0) : b == T(-1) && T(-1) < T(0) ? T(0) - a : a / b);
+VARLSTM_PTX_FUNCTION(Div, (T a, T b), b == 0 ? ~T(0) : b == T(-1) && T(-1) < T(0) ? wrapped_opposite(a) : a / b);
 VARLSTM_PTX_FUNCTION(Rem, (T a, T b), b == 0 ? a : b == T(-1) && T(-1) < T(0) ? T(0) : a % b);
 VARLSTM_PTX_FUNCTION(DivFloat, (T a, T b), a / b);
 VARLSTM_PTX_FUNCTION(Neg, (T a), T(0) - a);
@@ -72,12 +78,10 @@ struct Flushed {
   }
 };
 
-// |T|, of the lowest value itself.
 template <class T>
 void absolute(Frame& f, const Instruction& i) {
-  using Unsigned = std::make_unsigned_t<T>;
   const T value = operand<T>(f, i, 1);
-  set<Unsigned>(f, i.operands[0], static_cast<Unsigned>(value < 0 ? 0 - static_cast<Unsigned>(value) : value));
+  set<T>(f, i.operands[0], value < 0 ? wrapped_opposite(value) : value);
 }
 
 // The product in twice the width, all of it or its upper half, plus a third source in the mad forms.
