@@ -114,4 +114,7 @@ std::string without_modifiers(const std::string& mnemonic, Instruction* instruct
 // file's name and the line.
 std::vector<Program> parse(const std::string& file, const std::string& text);
 
+// The current thread runs the program; `reached`, a byte for each instruction, becomes 1 where it was.
+void run_thread(const Program& program, const void* const* arguments, const void* grid_words, unsigned char* reached);
+
 }  // namespace varlstm::simt::ptx

@@ -97,29 +97,6 @@ GridWords make_grid_words() {
   return words;
 }
 
-void run_thread(Kernel& kernel, const void* const* arguments, const void* grid_words) {
-  const Program& program = kernel.program;
-  std::vector<uint64_t> registers = program.registers;
-  void* const local = alloca(program.local_bytes);  // where the memory of emulated threads is
-  for (const auto& [slot, special] : program.specials) registers[slot] = special();
-  for (const auto& [slot, parameter] : program.parameter_addresses)
-    registers[slot] = reinterpret_cast<uint64_t>(arguments[parameter]);
-  for (const uint32_t slot : program.local_addresses) registers[slot] = reinterpret_cast<uint64_t>(local);
-  for (const uint32_t slot : program.shared_addresses) registers[slot] = shared_address(shared_bytes_begin(), {"", 0});
-  for (const auto& [slot, shift] : program.grid_words)
-    registers[slot] = reinterpret_cast<uint64_t>(grid_words) >> shift & 0xffffffffu;
-  Frame frame{registers.data(), 0};
-  while (frame.next < program.instructions.size()) {
-    kernel.reached[frame.next] = 1;
-    const Instruction& instruction = program.instructions[frame.next++];
-    if (instruction.predicate >= 0 &&
-        (registers[static_cast<size_t>(instruction.predicate)] != 0) == instruction.negated)
-      continue;
-    current_thread->place = instruction.site;
-    instruction.run(frame, instruction);
-  }
-}
-
 std::function<void()> run_ptx(const KernelCall& call) {
   const std::string name = kernel_name(call.kernel);
   const auto found = kernels().find(name);
@@ -131,10 +108,34 @@ std::function<void()> run_ptx(const KernelCall& call) {
   const void* const* arguments = call.arguments;
   GridWords grid_words;
   if (call.shape->cooperative && !kernel.program.grid_words.empty()) grid_words = make_grid_words();
-  return [&kernel, arguments, grid_words] { run_thread(kernel, arguments, grid_words.get()); };
+  return [&kernel, arguments, grid_words] {
+    run_thread(kernel.program, arguments, grid_words.get(), kernel.reached.data());
+  };
 }
 
 }  // namespace
+
+void run_thread(const Program& program, const void* const* arguments, const void* grid_words, unsigned char* reached) {
+  std::vector<uint64_t> registers = program.registers;
+  void* const local = alloca(program.local_bytes);  // where the memory of emulated threads is
+  for (const auto& [slot, special] : program.specials) registers[slot] = special();
+  for (const auto& [slot, parameter] : program.parameter_addresses)
+    registers[slot] = reinterpret_cast<uint64_t>(arguments[parameter]);
+  for (const uint32_t slot : program.local_addresses) registers[slot] = reinterpret_cast<uint64_t>(local);
+  for (const uint32_t slot : program.shared_addresses) registers[slot] = shared_address(shared_bytes_begin(), {"", 0});
+  for (const auto& [slot, shift] : program.grid_words)
+    registers[slot] = reinterpret_cast<uint64_t>(grid_words) >> shift & 0xffffffffu;
+  Frame frame{registers.data(), 0};
+  while (frame.next < program.instructions.size()) {
+    reached[frame.next] = 1;
+    const Instruction& instruction = program.instructions[frame.next++];
+    if (instruction.predicate >= 0 &&
+        (registers[static_cast<size_t>(instruction.predicate)] != 0) == instruction.negated)
+      continue;
+    current_thread->place = instruction.site;
+    instruction.run(frame, instruction);
+  }
+}
 
 KernelOverride override_of_environment() {
   return getenv("VARLSTM_EMULATOR_PTX") == nullptr ? nullptr : run_ptx;
