@@ -125,6 +125,7 @@ void prepare_thread(Thread& thread, Block& block, unsigned number) {
   thread.done = false;
   thread.waits_for = nullptr;
   thread.site = {"", 0};
+  thread.place = {nullptr, 0};
   thread.mask = ~0u;
   thread.arrived = false;
   thread.copies.clear();

@@ -6,19 +6,26 @@ if(NOT VARLSTM_NVCC)
   message(STATUS "nvcc not found: the kernels' PTX is not made and not tested")
   return()
 endif()
-set(ptx_folder ${PROJECT_BINARY_DIR}/ptx)
-file(MAKE_DIRECTORY ${ptx_folder})
-set(ptx_files)
-foreach(source ${kernel_sources})
-  get_filename_component(name ${source} NAME_WE)
-  add_custom_command(OUTPUT ${ptx_folder}/${name}.ptx
-    COMMAND ${VARLSTM_NVCC} -std=c++17 -arch=sm_90 -O3 -ptx -I${PROJECT_SOURCE_DIR} -I${PROJECT_SOURCE_DIR}/capi/include
-            -MD -MF ${ptx_folder}/${name}.d -MT ${ptx_folder}/${name}.ptx
-            -o ${ptx_folder}/${name}.ptx ${CMAKE_CURRENT_SOURCE_DIR}/${source}
-    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source} DEPFILE ${ptx_folder}/${name}.d
-    COMMENT "PTX of ${source}" VERBATIM)
-  list(APPEND ptx_files ${ptx_folder}/${name}.ptx)
-endforeach()
+
+# varlstm_add_ptx(<folder> <files> <source>...): rules for <folder>/<name>.ptx of each source, and their names in <files>.
+function(varlstm_add_ptx folder files)
+  file(MAKE_DIRECTORY ${folder})
+  set(made)
+  foreach(source ${ARGN})
+    get_filename_component(name ${source} NAME_WE)
+    set(ptx ${folder}/${name}.ptx)
+    add_custom_command(OUTPUT ${ptx}
+      COMMAND ${VARLSTM_NVCC} -std=c++17 -arch=sm_90 -O3 -ptx -I${PROJECT_SOURCE_DIR} -I${PROJECT_SOURCE_DIR}/tests
+              -I${PROJECT_SOURCE_DIR}/capi/include -MD -MF ${folder}/${name}.d -MT ${ptx} -o ${ptx}
+              ${CMAKE_CURRENT_SOURCE_DIR}/${source}
+      DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source} DEPFILE ${folder}/${name}.d
+      COMMENT "PTX of ${source}" VERBATIM)
+    list(APPEND made ${ptx})
+  endforeach()
+  set(${files} ${made} PARENT_SCOPE)
+endfunction()
+
+varlstm_add_ptx(${PROJECT_BINARY_DIR}/ptx ptx_files ${kernel_sources})
 set(all_with_tests)
 if(VARLSTM_BUILD_TESTS)
   set(all_with_tests ALL)

@@ -124,7 +124,7 @@ const char* verb(Access access) {
   return access == Access::kRead ? "reads" : access == Access::kWrite ? "writes" : "atomically changes";
 }
 
-std::string place(const void* address) {
+std::string memory_at(const void* address) {
   const size_t in_shared = static_cast<size_t>(static_cast<const unsigned char*>(address) - shared_base());
   if (in_shared < kSharedBytes) {
     const size_t slot = in_shared / kSharedStride;
@@ -136,15 +136,25 @@ std::string place(const void* address) {
          " of the arena";
 }
 
+// «(file:line)» of the code of an access. A thread that runs PTX accesses memory from lines of its kernel's file.
+std::string code_at(uintptr_t pc) {
+  const Site& place = current_thread->place;
+  return place.file != nullptr ? describe(Site{place.file, static_cast<int>(pc)}) : symbol_of(pc);
+}
+std::string code_of_entry(Entry entry) {
+  const auto low_bits = static_cast<uint32_t>(entry & ((1u << 30) - 1));
+  return current_thread->place.file != nullptr ? code_at(low_bits) : symbol_of_low_bits(low_bits);
+}
+
 void report_race(const void* address, Access access, uintptr_t pc, Entry earlier) {
   Launch& launch = launch_state();
   if (reports >= 4 || !reported.insert({static_cast<uint32_t>(pc), static_cast<uint32_t>(earlier)}).second) return;
   ++reports;
   const Segment& before = segments[segment_of(earlier) - first_of_launch];
   launch.report += (launch.report.empty() ? "" : "\n") + std::string("race: ") + describe(*current_thread) + " " +
-                   verb(access) + " " + symbol_of(pc) + " what block " + std::to_string(before.block) + " thread " +
-                   std::to_string(before.thread) + " " + verb(access_of(earlier)) + " " +
-                   symbol_of_low_bits(static_cast<uint32_t>(earlier & ((1u << 30) - 1))) + ": " + place(address);
+                   verb(access) + " " + code_at(pc) + " what block " + std::to_string(before.block) + " thread " +
+                   std::to_string(before.thread) + " " + verb(access_of(earlier)) + " " + code_of_entry(earlier) +
+                   ": " + memory_at(address);
 }
 
 // One cell of four bytes.
@@ -194,7 +204,7 @@ void require_landed(const void* address, size_t bytes, uintptr_t pc) {
   for (const AsyncCopy& copy : current_thread->copies) {
     const auto* to = static_cast<const unsigned char*>(copy.to);
     if (from < to + copy.bytes && to < from + bytes)
-      defect("early use: " + describe(*current_thread) + " uses " + symbol_of(pc) + " what cp_async " +
+      defect("early use: " + describe(*current_thread) + " uses " + code_at(pc) + " what cp_async " +
              describe(copy.site) + " may not have brought yet");
   }
 }
@@ -203,8 +213,8 @@ void check_shared(size_t offset, const void* address, size_t bytes, Access acces
   const std::vector<Block*>& blocks = launch_state().blocks;
   const size_t slot = offset / kSharedStride;
   if (slot >= blocks.size() || offset % kSharedStride + bytes > launch_state().shape->shared_bytes)
-    defect("out of bounds: " + describe(*current_thread) + " " + verb(access) + " " + symbol_of(pc) + ": " +
-           place(address) + ", beyond its end");
+    defect("out of bounds: " + describe(*current_thread) + " " + verb(access) + " " + code_at(pc) + ": " +
+           memory_at(address) + ", beyond its end");
   if (!current_thread->copies.empty()) require_landed(address, bytes, pc);
   if (blocks[slot] != current_thread->block) note_visit(address, pc);
   if (watching) check_races(shared_shadow(), offset, bytes, access, pc, first_of_wave, address);
@@ -218,6 +228,7 @@ unsigned char* shared_base() {
 }
 
 void note_access(const void* address, size_t bytes, Access access, uintptr_t pc) {
+  if (current_thread->place.file != nullptr) pc = static_cast<uintptr_t>(current_thread->place.line);
   const auto* byte = static_cast<const unsigned char*>(address);
   const size_t in_shared = static_cast<size_t>(byte - shared_base());
   if (in_shared < kSharedBytes) {
@@ -229,8 +240,8 @@ void note_access(const void* address, size_t bytes, Access access, uintptr_t pc)
   if (in_arena < kArenaBytes) {
     ++counters().accesses;
     if (!arena_holds(in_arena, bytes))
-      defect("out of bounds: " + describe(*current_thread) + " " + verb(access) + " " + symbol_of(pc) + ": " +
-             place(address) + ", outside every allocation");
+      defect("out of bounds: " + describe(*current_thread) + " " + verb(access) + " " + code_at(pc) + ": " +
+             memory_at(address) + ", outside every allocation");
     if (watching) check_races(arena_shadow(), in_arena, bytes, access, pc, first_of_launch, address);
     return;
   }
@@ -238,7 +249,7 @@ void note_access(const void* address, size_t bytes, Access access, uintptr_t pc)
   const auto* arguments = static_cast<const unsigned char*>(launch_state().arguments);
   if (static_cast<size_t>(byte - arguments) < launch_state().argument_bytes) return;
   if (!in_image(address))
-    defect("host memory: " + describe(*current_thread) + " " + verb(access) + " " + symbol_of(pc) +
+    defect("host memory: " + describe(*current_thread) + " " + verb(access) + " " + code_at(pc) +
            " memory that is not the device's");
 }
 
@@ -288,7 +299,7 @@ void check_visitors() {
     if (visit.cluster_arrivals >= me.passed[kCluster] && me.passed[kGrid] == 0)
       defect("early exit: the last thread of block " + std::to_string(me.block->number) +
              " ends with no cluster barrier after block " + std::to_string(block) + " used its shared memory " +
-             symbol_of(visit.pc));
+             code_at(visit.pc));
 }
 
 }  // namespace varlstm::simt

@@ -12,7 +12,8 @@ namespace varlstm::simt {
 
 enum class Access : unsigned { kRead = 1, kWrite = 2, kAtomic = 3 };
 
-// An access of the current thread from the instruction before `pc`: bounds, asynchronous copies in flight, races.
+// An access of the current thread from the instruction before `pc` (of PTX from Thread::place): bounds, asynchronous
+// copies in flight, races.
 void note_access(const void* address, size_t bytes, Access access, uintptr_t pc);
 
 // What the current thread has done and knows goes into `epochs`; it comes back from there.

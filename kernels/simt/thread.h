@@ -43,6 +43,7 @@ struct Thread : Fiber {
   const char* waits_for = nullptr;  // null while it can run
   Site site{"", 0};
   unsigned mask = 0;
+  Site place{nullptr, 0};  // the line of PTX that runs; no file where the kernel is code of the host
 
   bool arrived = false;        // at the cluster's barrier
   unsigned cluster_phase = 0;  // that it arrived in

@@ -1,27 +1,12 @@
-// Each primitive of kernels/arch/device.h in a kernel of its own. With VARLSTM_CONFORMANCE_MAIN a program that prints
-// the outcome and ends with status 1 where something differs: nvcc -DVARLSTM_CONFORMANCE_MAIN -arch=sm_90a on a GPU.
+// Each primitive of kernels/arch/device.h in a kernel of its own: emulated, as nvcc's PTX has it, and on a GPU.
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simt/conformance.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "kernels/arch/device.h"
+#include "tests/simt/conformance_case.h"
 
 namespace varlstm::test {
-
-using namespace varlstm::simt;  // NOLINT: the vocabulary is the subject here
-
-constexpr unsigned kThreads = 64;
-constexpr unsigned kBlocks = 4;
-constexpr unsigned kWords = 1024;
-using Kernel = void (*)(uint32_t* words);
-using Expected = uint32_t (*)(unsigned word);
-
-VARLSTM_DEVICE unsigned word_of_thread() {
-  return blockIdx.x * kThreads + threadIdx.x;
-}
 
 VARLSTM_KERNEL void shuffle_kernel(uint32_t* words) {
   const unsigned lane = threadIdx.x % 32;
@@ -334,51 +319,6 @@ uint32_t tf32_expected(unsigned word) {
   return product_expected(word, 8);
 }
 
-// Floats of many exponents, with ties, infinities and NaN among them.
-VARLSTM_HOST_DEVICE float odd_float(unsigned word) {
-  uint32_t bits = word * 0x01234567u ^ word << 23;
-  if (word % 5 == 0) bits = (bits & 0xffff0000u) | 0x8000u;
-  if (word == 7) bits = 0x7f800000u;
-  if (word == 8) bits = 0x7fc00001u;
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-VARLSTM_KERNEL void convert_kernel(uint32_t* words) {
-  const float value = odd_float(word_of_thread());
-  words[word_of_thread()] = to_bf16(value) | static_cast<uint32_t>(to_f16(value)) << 16;
-}
-uint32_t nearest_even(double value, int bits, int smallest_exponent) {
-  int exponent = 0;
-  frexp(value, &exponent);
-  const double step = ldexp(1.0, (exponent - bits > smallest_exponent ? exponent - bits : smallest_exponent));
-  double rounded = nearbyint(value / step) * step;
-  const float as_float = static_cast<float>(rounded);
-  uint32_t result;
-  memcpy(&result, &as_float, sizeof result);
-  return result;
-}
-uint32_t convert_expected(unsigned word) {
-  const float value = odd_float(word);
-  if (isnan(value)) return 0x7fff7fffu;
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  const uint32_t sign = bits >> 31;
-  const uint32_t bf16 = isinf(value) ? bits >> 16 : nearest_even(value, 8, -133) >> 16;
-  uint32_t f16 = sign << 15;
-  const uint32_t narrow = isinf(value) ? bits & 0x7fffffffu : nearest_even(fabs(value), 11, -24);
-  float magnitude;
-  memcpy(&magnitude, &narrow, sizeof magnitude);
-  if (magnitude >= 65520.0f || isinf(magnitude)) {
-    f16 |= 0x7c00u;
-  } else if (magnitude >= ldexp(1.0, -14)) {
-    f16 |= (narrow >> 13) - (112u << 10);
-  } else {
-    f16 |= static_cast<uint32_t>(ldexp(magnitude, 24));
-  }
-  return (bf16 & 0xffffu) | f16 << 16;
-}
-
 // Blocks and grids of three dimensions: each thread once.
 VARLSTM_KERNEL void coordinates_kernel(uint32_t* words) {
   const unsigned block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
@@ -393,14 +333,7 @@ uint32_t coordinates_expected(unsigned word) {
          thread % 32 << 24;
 }
 
-struct ConformanceCase {
-  const char* name;
-  Kernel kernel;
-  Expected expected;
-  bool three_dimensions;
-};
-
-std::vector<ConformanceCase> conformance_cases() {
+std::vector<ConformanceCase> basic_cases() {
   return {{"shuffles", shuffle_kernel, shuffle_expected, false},
           {"shuffles of 8 bytes", wide_shuffle_kernel, wide_shuffle_expected, false},
           {"votes", vote_kernel, vote_expected, false},
@@ -418,7 +351,6 @@ std::vector<ConformanceCase> conformance_cases() {
           {"products of bfloat16", bf16_kernel, product_16_expected, false},
           {"products of binary16", f16_kernel, product_16_expected, false},
           {"products of TF32", tf32_kernel, tf32_expected, false},
-          {"conversions", convert_kernel, convert_expected, false},
           {"coordinates", coordinates_kernel, coordinates_expected, true}};
 }
 
@@ -448,22 +380,15 @@ std::string compare(const ConformanceCase& subject, uint32_t* words) {
 std::vector<ConformanceResult> run_conformance() {
   std::vector<ConformanceResult> results;
   void* words = nullptr;
-  if (cudaMalloc(&words, kWords * sizeof(uint32_t)) != cudaSuccess) return {{"device memory", "none"}};
-  for (const ConformanceCase& subject : conformance_cases())
-    results.push_back({subject.name, compare(subject, static_cast<uint32_t*>(words))});
+  const cudaError_t error = cudaMalloc(&words, kWords * sizeof(uint32_t));
+  if (error != cudaSuccess)
+    return {{"device", std::string("none that can be used: cudaMalloc gives ") + cudaGetErrorName(error) + ", " +
+                           cudaGetErrorString(error)}};
+  for (const auto& cases : {basic_cases(), memory_cases(), number_cases()})
+    for (const ConformanceCase& subject : cases)
+      results.push_back({subject.name, compare(subject, static_cast<uint32_t*>(words))});
   cudaFree(words);
   return results;
 }
 
 }  // namespace varlstm::test
-
-#if defined(VARLSTM_CONFORMANCE_MAIN)
-int main() {
-  int failures = 0;
-  for (const auto& result : varlstm::test::run_conformance()) {
-    printf("%-28s %s\n", result.name.c_str(), result.failure.empty() ? "as expected" : result.failure.c_str());
-    failures += result.failure.empty() ? 0 : 1;
-  }
-  return failures != 0;
-}
-#endif

@@ -1,6 +1,7 @@
 // What the emulator reports of kernels with a planted defect, and that it reports nothing of correct ones.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <string>
@@ -22,6 +23,11 @@ constexpr bool kHooks = false;
 #else
 constexpr bool kHooks = true;
 #endif
+
+// Whether kernels run as their PTX has them.
+bool runs_ptx() {
+  return getenv("VARLSTM_EMULATOR_PTX") != nullptr;
+}
 
 // In order, newest first, 8 at random, 8 by random priorities.
 std::vector<Options> schedules() {
@@ -71,6 +77,12 @@ std::string case_name(const testing::TestParamInfo<KernelCase>& info) {
 class PlantedDefect : public Detector {};
 class CorrectKernel : public Detector {};
 
+// nvcc makes a loop of the grid's barrier: who waits there for ever spins.
+std::string expected_report(const KernelCase& kernel_case) {
+  return runs_ptx() && std::string(kernel_case.name) == "an exit before the grid's barrier" ? "livelock"
+                                                                                            : kernel_case.report;
+}
+
 TEST_P(PlantedDefect, IsFoundUnderEverySchedule) {
   const KernelCase& kernel_case = GetParam();
   if (kernel_case.needs_hooks && !kHooks) GTEST_SKIP() << "accesses are not watched in this build";
@@ -79,8 +91,9 @@ TEST_P(PlantedDefect, IsFoundUnderEverySchedule) {
                  std::to_string(options.seed));
     const Result result = run_case(kernel_case, options);
     ASSERT_EQ(result.error, cudaErrorLaunchFailure);
-    EXPECT_NE(result.report.find(kernel_case.report), std::string::npos) << result.report;
-    EXPECT_NE(result.report.find("defects.cu:"), std::string::npos) << "no line of the kernel: " << result.report;
+    EXPECT_NE(result.report.find(expected_report(kernel_case)), std::string::npos) << result.report;
+    EXPECT_NE(result.report.find(runs_ptx() ? "defects.ptx:" : "defects.cu:"), std::string::npos)
+        << "no line of the kernel: " << result.report;
   }
 }
 

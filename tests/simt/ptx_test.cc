@@ -13,10 +13,13 @@
 namespace varlstm::simt::ptx {
 namespace {
 
+constexpr const char* kRegisters =
+    "\t.reg .pred %p<9>;\n\t.reg .b16 %rs<9>;\n\t.reg .b32 %r<20>;\n\t.reg .f32 %f<9>;\n\t.reg .b64 %rd<9>;\n";
+
 // The text of a kernel with one parameter.
 std::string kernel(const std::string& body) {
-  return ".version 9.0\n.target sm_90\n.visible .entry _ZN7varlstm4cuda1k(\n\t.param .u64 p_0\n)\n{\n" + body +
-         "\tret;\n}\n";
+  return ".version 9.0\n.target sm_90\n.visible .entry _ZN7varlstm4cuda1k(\n\t.param .u64 p_0\n)\n{\n" +
+         std::string(kRegisters) + body + "\tret;\n}\n";
 }
 
 // Runs a kernel without memory; its parameter is `argument`.
@@ -86,6 +89,77 @@ TEST(Ptx, ShiftsBeyondTheWidthLeaveNothingButTheSign) {
   EXPECT_EQ(result_of("bfi.b64", uint64_t{0xabc}, ~uint64_t{0}, 8u, 8u), 0xffffffffffffbcffu);
 }
 
+TEST(Ptx, ProductsKeepTheirUpperHalf) {
+  EXPECT_EQ(result_of("mul.hi.u32", 0xffffffffu, 0xffffffffu), 0xfffffffeu);
+  EXPECT_EQ(result_of("mul.hi.s32", -1, 5), 0xffffffffu);
+  EXPECT_EQ(result_of("mul.hi.u64", ~uint64_t{0}, ~uint64_t{0}), ~uint64_t{1});
+  EXPECT_EQ(result_of("mul.hi.s64", int64_t{-1}, int64_t{5}), ~uint64_t{0});
+  EXPECT_EQ(result_of("mad.wide.s32", -2, 3, int64_t{10}), 4u);
+  EXPECT_EQ(result_of("mad.wide.u32", -2, 1, int64_t{1} << 33), 0x2fffffffeu);
+  EXPECT_EQ(result_of("mul.wide.s16", int16_t{-300}, int16_t{300}), 0xfffea070u);
+  EXPECT_EQ(result_of("mul.lo.s16", uint16_t{0xffff}, uint16_t{0xffff}), 1u);
+  EXPECT_EQ(result_of("mad.hi.u32", 1u << 31, 2u, 5u), 6u);
+  EXPECT_EQ(result_of("rem.s32", -7, 2), 0xffffffffu);
+  EXPECT_EQ(result_of("rem.u64", uint64_t{7}, uint64_t{0}), 7u);
+  EXPECT_EQ(result_of("div.s32", INT32_MIN, -1), 0x80000000u);
+  EXPECT_EQ(result_of("abs.s32", INT32_MIN), 0x80000000u);
+}
+
+TEST(Ptx, BitsAreCutPermutedAndCounted) {
+  EXPECT_EQ(result_of("bfe.u32", 0xabcd1234u, 8u, 12u), 0xd12u);
+  EXPECT_EQ(result_of("bfe.s32", 0xabcd1234u, 16u, 8u), 0xffffffcdu);
+  EXPECT_EQ(result_of("bfe.s32", 0x80000000u, 28u, 8u), 0xfffffff8u) << "beyond the top the sign goes on";
+  EXPECT_EQ(result_of("bfe.s32", 0x80000000u, 40u, 4u), 0xffffffffu);
+  EXPECT_EQ(result_of("bfe.s32", 0xffffffffu, 4u, 0u), 0u);
+  EXPECT_EQ(result_of("bfe.u64", ~uint64_t{0}, 60u, 8u), 15u);
+  EXPECT_EQ(result_of("bfi.b32", 0xffu, 0u, 28u, 8u), 0xf0000000u);
+  EXPECT_EQ(result_of("prmt.b32", 0x33221100u, 0x77665544u, 0x7250u), 0x77225500u);
+  EXPECT_EQ(result_of("prmt.b32", 0x00800000u, 0u, 0xa2a2u), 0xff80ff80u) << "the sign of byte 2";
+  EXPECT_EQ(result_of("lop3.b32", 0xf0u, 0xccu, 0xaau, 0x96u), 0x96u) << "the table itself: xor of three";
+  EXPECT_EQ(result_of("lop3.b32", 0x0fu, 0x33u, 0x55u, 0xe8u), 0x17u) << "majority";
+  EXPECT_EQ(result_of("shf.l.wrap.b32", 0x80000001u, 0x2u, 33u), 5u);
+  EXPECT_EQ(result_of("shf.r.wrap.b32", 0x2u, 0x1u, 1u), 0x80000001u);
+  EXPECT_EQ(result_of("shf.r.clamp.b32", 0x2u, 0x7u, 40u), 7u);
+  EXPECT_EQ(result_of("shf.l.clamp.b32", 0x2u, 0x7u, 32u), 2u);
+  EXPECT_EQ(result_of("clz.b32", 1u), 31u);
+  EXPECT_EQ(result_of("clz.b64", uint64_t{0}), 64u);
+  EXPECT_EQ(result_of("popc.b64", ~uint64_t{0}), 64u);
+  EXPECT_EQ(result_of("brev.b32", 0x1u), 0x80000000u);
+  EXPECT_EQ(result_of("bfind.u32", 0x00100000u), 20u);
+  EXPECT_EQ(result_of("bfind.shiftamt.u32", 0x00100000u), 11u);
+  EXPECT_EQ(result_of("bfind.s32", -1), 0xffffffffu);
+}
+
+TEST(Ptx, ConversionsSaturateAndRoundAsTheySay) {
+  EXPECT_EQ(result_of("cvt.rzi.s32.f32", -2.7f), static_cast<uint64_t>(-2));
+  EXPECT_EQ(result_of("cvt.rmi.s32.f32", -2.2f), static_cast<uint64_t>(-3));
+  EXPECT_EQ(result_of("cvt.rpi.u32.f32", 2.2f), 3u);
+  EXPECT_EQ(result_of("cvt.rni.s64.f64", 2.5), 2u);
+  EXPECT_EQ(result_of("cvt.rzi.u32.f32", -1.f), 0u);
+  EXPECT_EQ(result_of("cvt.rzi.s32.f32", 1e20f), 0x7fffffffu);
+  EXPECT_EQ(result_of("cvt.rzi.u64.f64", 1e30), ~uint64_t{0});
+  EXPECT_EQ(result_of("cvt.rzi.s32.f32", std::numeric_limits<float>::quiet_NaN()), 0u);
+  EXPECT_EQ(result_of("cvt.rzi.s64.f64", std::numeric_limits<double>::quiet_NaN()), uint64_t{1} << 63);
+  EXPECT_EQ(result_of("cvt.s32.s8", 0x80), static_cast<uint64_t>(-128));
+  EXPECT_EQ(result_of("cvt.u16.u32", 0x12345u), 0x2345u);
+  EXPECT_EQ(result_of("cvt.s16.s32", 0x18000), static_cast<uint64_t>(-32768));
+  EXPECT_EQ(as<float>(result_of("cvt.rn.f32.u64", ~uint64_t{0})), ldexpf(1, 64));
+  EXPECT_EQ(result_of("cvt.rn.bf16x2.f32", 1.f, 2.f), 0x3f804000u) << "the first source is the upper half";
+  EXPECT_EQ(result_of("cvt.rn.f16x2.f32", 1.f, 2.f), 0x3c004000u);
+  EXPECT_EQ(result_of("cvt.rna.tf32.f32", 1.f + ldexpf(1, -11)), 0x3f802000u);
+}
+
+TEST(Ptx, ExtremesOfFloatsIgnoreNan) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(as<float>(result_of("min.f32", nan, 1.f)), 1.f);
+  EXPECT_EQ(as<float>(result_of("max.f32", 1.f, nan)), 1.f);
+  EXPECT_EQ(result_of("min.f32", 0.f, -0.f), 0x80000000u);
+  EXPECT_EQ(result_of("max.f32", -0.f, 0.f), 0u);
+  EXPECT_EQ(as<float>(result_of("add.ftz.f32", 1e-40f, 0.f)), 0.f);
+  EXPECT_EQ(as<float>(result_of("add.rz.f32", 1.f, ldexpf(1, -24) * 1.5f)), 1.f);
+  EXPECT_EQ(as<float>(result_of("mul.rp.f32", 1.f + ldexpf(1, -23), 1.f + ldexpf(1, -23))), 1.f + ldexpf(3, -23));
+}
+
 TEST(Ptx, ComparisonsOfNanAreAsNamed) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const char* ordered : {"eq", "ne", "lt", "le", "gt", "ge", "num"})
@@ -118,7 +192,6 @@ TEST(Ptx, FloatsRoundAndFlushAsTheInstructionSays) {
 TEST(Ptx, ReadsPredicatesBranchesGroupsAndImmediates) {
   const uint64_t argument = 5;
   const std::string body =
-      "\t.reg .pred %p<2>;\n\t.reg .b64 %rd<9>;\n\t.reg .b32 %r<5>;\n"
       "\tld.param.u64 %rd1, [p_0];\n"
       "$L_loop:\n"
       "\tadd.s64 %rd1, %rd1, -1;\n"
@@ -138,12 +211,71 @@ TEST(Ptx, ReadsPredicatesBranchesGroupsAndImmediates) {
   EXPECT_FALSE(holds(5)) << "the loop ran";
 }
 
+TEST(Ptx, ReadsCombinedComparisonsOppositesAndSinks) {
+  const uint64_t argument = 5;
+  const std::vector<uint64_t> registers =
+      run("\tld.param.u64 %rd1, [p_0];\n"
+          "\tsetp.lt.s64 %p1|%p2, %rd1, 3;\n"           // false, true
+          "\tsetp.gt.and.s64 %p3, %rd1, 4, %p2;\n"      // true
+          "\tsetp.eq.or.s64 %p4|%p5, %rd1, 5, !%p3;\n"  // true, false
+          "\tsetp.eq.xor.s64 %p6|_, %rd1, 5, %p3;\n"    // false
+          "\t@!%p1 mov.b32 %r1, 0x1001;\n"
+          "\t@%p3 mov.b32 %r2, 0x1002;\n"
+          "\t@%p4 mov.b32 %r3, 0x1003;\n"
+          "\t@%p5 mov.b32 %r4, 0x2004;\n"
+          "\t@%p6 mov.b32 %r5, 0x2005;\n"
+          "\tmov.b64 {%r6, _}, 0x100000abc0;\n"
+          "\tmov.b32 {%rs1, %rs2}, %r6;\n"
+          "\tmov.b64 %rd2, {%rs1, %rs1, %rs2, %rs1};\n",
+          argument);
+  const auto count = [&](uint64_t value) {
+    int found = 0;
+    for (const uint64_t one : registers) found += one == value ? 1 : 0;
+    return found;
+  };
+  // Immediates have a slot each: what was moved stands twice.
+  EXPECT_EQ(count(0x1001), 2);
+  EXPECT_EQ(count(0x1002), 2);
+  EXPECT_EQ(count(0x1003), 2);
+  EXPECT_EQ(count(0x2004), 1);
+  EXPECT_EQ(count(0x2005), 1);
+  EXPECT_EQ(count(0xabc0), 2) << "the lower half of a pair, and its own lower half";
+  EXPECT_EQ(count(0xabc00000abc0abc0), 1) << "four quarters";
+}
+
+// The same access, however its modifiers are ordered.
+TEST(Ptx, TakesModifiersOutOfTheMnemonic) {
+  for (const char* text :
+       {"atom.add.release.gpu.u32", "atom.release.gpu.global.add.u32", "atom.global.release.gpu.add.u32"}) {
+    Instruction made;
+    EXPECT_EQ(without_modifiers(text, &made), "atom.add.u32");
+    EXPECT_EQ(made.order, Order::kRelease);
+    EXPECT_EQ(made.space, Space::kGeneric);
+  }
+  Instruction loaded;
+  EXPECT_EQ(without_modifiers("ld.acquire.cluster.shared::cluster.v4.b32", &loaded), "ld.b32");
+  EXPECT_EQ(loaded.order, Order::kAcquire);
+  EXPECT_EQ(loaded.space, Space::kCluster);
+  Instruction hinted;
+  EXPECT_EQ(without_modifiers("ld.global.nc.L1::no_allocate.L2::128B.v2.f32", &hinted), "ld.f32");
+  EXPECT_EQ(hinted.order, Order::kWeak);
+  Instruction other;
+  EXPECT_EQ(without_modifiers("barrier.cluster.arrive.release.aligned", &other),
+            "barrier.cluster.arrive.release.aligned");
+}
+
 TEST(PtxDeathTest, NothingUnknownIsPassedOver) {
   EXPECT_DEATH(parse("a.ptx", kernel("\tfrobnicate.b32 %r1, %r2;\n")),
                "a.ptx:[0-9]+: unknown instruction frobnicate.b32");
   EXPECT_DEATH(parse("a.ptx", kernel("\tmov.u32 %r1, %clock.x;\n")), "unknown special register %clock.x");
   EXPECT_DEATH(parse("a.ptx", kernel("\tmov.u64 %rd1, table;\n")), "unknown symbol table");
   EXPECT_DEATH(parse("a.ptx", kernel("\tbra $L_nowhere;\n")), "no label .L_nowhere");
+  EXPECT_DEATH(parse("a.ptx", kernel("$L_a:\n$L_a:\n")), "a second .L_a");
+  EXPECT_DEATH(parse("a.ptx", kernel("{\n")), "the kernel has no end");
+  EXPECT_DEATH(
+      parse("a.ptx",
+            kernel("\tst.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [%r1], {%r2, %r3}, [%r4];\n")),
+      "unknown instruction st.async");
   EXPECT_DEATH(parse("a.ptx", kernel("\t.const .b32 x;\n")), "unknown directive");
 }
 

@@ -1,4 +1,4 @@
-// PTX's arithmetic, comparisons, logic, shifts and selections.
+// PTX's arithmetic.
 // SPDX-License-Identifier: Apache-2.0
 #include <fenv.h>
 #include <math.h>
@@ -24,30 +24,14 @@ template <class F, class T>
 void ternary(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], F()(operand<T>(f, i, 1), operand<T>(f, i, 2), operand<T>(f, i, 3)));
 }
-template <class F, class T>
-void compare(Frame& f, const Instruction& i) {
-  set<uint64_t>(f, i.operands[0], F()(operand<T>(f, i, 1), operand<T>(f, i, 2)) ? 1 : 0);
-}
 
+// -a, of the lowest number itself.
 template <class T>
-void move(Frame& f, const Instruction& i) {
-  set<T>(f, i.operands[0], operand<T>(f, i, 1));
+T wrapped_opposite(T a) {
+  return static_cast<T>(0 - static_cast<std::make_unsigned_t<T>>(a));
 }
 
-// mov.b64 d, {a, b} and {a, b}, d.
-void move_b64(Frame& f, const Instruction& i) {
-  if (i.operand_count == 2) return move<uint64_t>(f, i);
-  if (i.destinations == 1) {
-    const uint64_t low = operand<uint32_t>(f, i, 1), high = operand<uint32_t>(f, i, 2);
-    set<uint64_t>(f, i.operands[0], high << 32 | low);
-  } else {
-    const auto both = operand<uint64_t>(f, i, 2);
-    set<uint32_t>(f, i.operands[0], static_cast<uint32_t>(both));
-    set<uint32_t>(f, i.operands[1], static_cast<uint32_t>(both >> 32));
-  }
-}
-
-// Integers wrap: T is unsigned but for what depends on the sign. A quotient by 0 is all ones.
+// Integers wrap: T is unsigned but for what depends on the sign. A quotient by 0 is all ones, a remainder the dividend.
 #define VARLSTM_PTX_FUNCTION(name, arguments, result) \
   struct name {                                       \
     template <class T>                                \
@@ -58,240 +42,197 @@ void move_b64(Frame& f, const Instruction& i) {
 VARLSTM_PTX_FUNCTION(Add, (T a, T b), a + b);
 VARLSTM_PTX_FUNCTION(Sub, (T a, T b), a - b);
 VARLSTM_PTX_FUNCTION(Mul, (T a, T b), a* b);
+VARLSTM_PTX_FUNCTION(MulWord, (T a, T b), uint32_t{a} * b);
 VARLSTM_PTX_FUNCTION(Mad, (T a, T b, T c), a* b + c);
+VARLSTM_PTX_FUNCTION(MadWord, (T a, T b, T c), uint32_t{a} * b + c);
 VARLSTM_PTX_FUNCTION(Min, (T a, T b), a < b ? a : b);
 VARLSTM_PTX_FUNCTION(Max, (T a, T b), a > b ? a : b);
-VARLSTM_PTX_FUNCTION(Div, (T a, T b), b == 0 ? ~T(0) : a / b);
+VARLSTM_PTX_FUNCTION(Div, (T a, T b), b == 0 ? ~T(0) : b == T(-1) && T(-1) < T(0) ? wrapped_opposite(a) : a / b);
+VARLSTM_PTX_FUNCTION(Rem, (T a, T b), b == 0 ? a : b == T(-1) && T(-1) < T(0) ? T(0) : a % b);
 VARLSTM_PTX_FUNCTION(DivFloat, (T a, T b), a / b);
 VARLSTM_PTX_FUNCTION(Neg, (T a), T(0) - a);
 VARLSTM_PTX_FUNCTION(NegFloat, (T a), -a);
-VARLSTM_PTX_FUNCTION(And, (T a, T b), a& b);
-VARLSTM_PTX_FUNCTION(Or, (T a, T b), a | b);
-VARLSTM_PTX_FUNCTION(Xor, (T a, T b), a ^ b);
-VARLSTM_PTX_FUNCTION(Not, (T a), ~a);
 VARLSTM_PTX_FUNCTION(Fma, (T a, T b, T c), ::fma(a, b, c));
+VARLSTM_PTX_FUNCTION(MinFloat, (T a, T b), a != a ? b : b != b ? a : a < b || (a == b && signbit(a)) ? a : b);
+VARLSTM_PTX_FUNCTION(MaxFloat, (T a, T b), a != a ? b : b != b ? a : a > b || (a == b && signbit(b)) ? a : b);
 VARLSTM_PTX_FUNCTION(Abs, (T a), ::fabs(a));
 VARLSTM_PTX_FUNCTION(CopySign, (T sign, T magnitude), ::copysign(magnitude, sign));
 VARLSTM_PTX_FUNCTION(Sqrt, (T a), ::sqrt(a));
 VARLSTM_PTX_FUNCTION(Reciprocal, (T a), T(1) / a);
+#undef VARLSTM_PTX_FUNCTION
 
 template <>
 float Fma::operator()<float>(float a, float b, float c) const {
   return fmaf(a, b, c);
 }
 
-#define VARLSTM_PTX_COMPARISON(name, result) \
-  struct name {                              \
-    template <class T>                       \
-    bool operator()(T a, T b) const {        \
-      return result;                         \
-    }                                        \
-  }
-VARLSTM_PTX_COMPARISON(Equal, a == b);
-VARLSTM_PTX_COMPARISON(NotEqual, a<b || a> b);  // ordered
-VARLSTM_PTX_COMPARISON(Less, a < b);
-VARLSTM_PTX_COMPARISON(LessEqual, a <= b);
-VARLSTM_PTX_COMPARISON(Greater, a > b);
-VARLSTM_PTX_COMPARISON(GreaterEqual, a >= b);
-VARLSTM_PTX_COMPARISON(EqualOrNan, !(a < b || a > b));
-VARLSTM_PTX_COMPARISON(NotEqualOrNan, !(a == b));
-VARLSTM_PTX_COMPARISON(LessOrNan, !(a >= b));
-VARLSTM_PTX_COMPARISON(LessEqualOrNan, !(a > b));
-VARLSTM_PTX_COMPARISON(GreaterOrNan, !(a <= b));
-VARLSTM_PTX_COMPARISON(GreaterEqualOrNan, !(a < b));
-VARLSTM_PTX_COMPARISON(IsNan, a != a || b != b);
-VARLSTM_PTX_COMPARISON(IsNumber, a == a && b == b);
-
-template <class T, class Wide>
-void multiply_wide(Frame& f, const Instruction& i) {
-  set<Wide>(f, i.operands[0], static_cast<Wide>(operand<T>(f, i, 1)) * static_cast<Wide>(operand<T>(f, i, 2)));
-}
-
-// An amount beyond the width shifts everything out.
-template <class T>
-void shift_left(Frame& f, const Instruction& i) {
-  const auto amount = operand<uint32_t>(f, i, 2);
-  set<T>(f, i.operands[0], amount >= 8 * sizeof(T) ? T(0) : static_cast<T>(operand<T>(f, i, 1) << amount));
-}
-template <class T>
-void shift_right(Frame& f, const Instruction& i) {
-  const auto amount = operand<uint32_t>(f, i, 2), most = static_cast<uint32_t>(8 * sizeof(T) - 1);
-  const T value = operand<T>(f, i, 1);
-  const bool gone = amount > most && std::is_unsigned<T>::value;
-  set<T>(f, i.operands[0], gone ? T(0) : static_cast<T>(value >> (amount > most ? most : amount)));
-}
-
-template <class T>
-void select(Frame& f, const Instruction& i) {
-  set<T>(f, i.operands[0], operand<T>(f, i, operand<uint64_t>(f, i, 3) != 0 ? 1 : 2));
-}
-
-void not_predicate(Frame& f, const Instruction& i) {
-  set<uint64_t>(f, i.operands[0], operand<uint64_t>(f, i, 1) == 0);
-}
-
-// bfi d, a, b, c, n: the n low bits of a at position c of b.
-void insert_bits(Frame& f, const Instruction& i) {
-  const auto position = operand<uint32_t>(f, i, 3) & 255, count = operand<uint32_t>(f, i, 4) & 255;
-  uint64_t mask = count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
-  mask = position >= 64 ? 0 : mask << position;
-  const uint64_t inserted = position >= 64 ? 0 : operand<uint64_t>(f, i, 1) << position;
-  set<uint64_t>(f, i.operands[0], (operand<uint64_t>(f, i, 2) & ~mask) | (inserted & mask));
-}
-
+// A subnormal operand or result becomes 0 of its sign.
 float flushed(float value) {
   return fabsf(value) < std::numeric_limits<float>::min() ? copysignf(0, value) : value;
 }
+template <class F>
+struct Flushed {
+  template <class... T>
+  float operator()(T... sources) const {
+    return flushed(F()(flushed(sources)...));
+  }
+};
 
-// The hardware's approximations are good to 2^-22 and better.
-void exp2_approximate(Frame& f, const Instruction& i) {
-  set<float>(f, i.operands[0], flushed(exp2f(flushed(operand<float>(f, i, 1)))));
-}
-void reciprocal_approximate(Frame& f, const Instruction& i) {
-  set<float>(f, i.operands[0], flushed(1 / flushed(operand<float>(f, i, 1))));
-}
-// Only the upper 32 bits count.
-void reciprocal_approximate_f64(Frame& f, const Instruction& i) {
-  const double exact = 1 / operand<double>(f, i, 1);
-  uint64_t bits;
-  memcpy(&bits, &exact, sizeof bits);
-  set<uint64_t>(f, i.operands[0], bits & 0xffffffff00000000u);
+template <class T>
+void absolute(Frame& f, const Instruction& i) {
+  const T value = operand<T>(f, i, 1);
+  set<T>(f, i.operands[0], value < 0 ? wrapped_opposite(value) : value);
 }
 
-void fma_down(Frame& f, const Instruction& i) {
+// The product in twice the width, all of it or its upper half, plus a third source in the mad forms.
+template <class T, class Wide>
+Wide wide_product(const Frame& f, const Instruction& i) {
+  return static_cast<Wide>(static_cast<Wide>(operand<T>(f, i, 1)) * static_cast<Wide>(operand<T>(f, i, 2)));
+}
+template <class T, class Wide>
+void multiply_wide(Frame& f, const Instruction& i) {
+  set<Wide>(f, i.operands[0], wide_product<T, Wide>(f, i));
+}
+template <class T, class Wide>
+void multiply_add_wide(Frame& f, const Instruction& i) {
+  using Unsigned = std::make_unsigned_t<Wide>;
+  const auto product = static_cast<Unsigned>(wide_product<T, Wide>(f, i));
+  set<Unsigned>(f, i.operands[0], static_cast<Unsigned>(product + operand<Unsigned>(f, i, 3)));
+}
+template <class T, class Wide>
+T upper_half(const Frame& f, const Instruction& i) {
+  return static_cast<T>(wide_product<T, Wide>(f, i) >> (8 * sizeof(T)));
+}
+template <class T, class Wide>
+void multiply_high(Frame& f, const Instruction& i) {
+  set<T>(f, i.operands[0], upper_half<T, Wide>(f, i));
+}
+template <class T, class Wide>
+void multiply_add_high(Frame& f, const Instruction& i) {
+  using Unsigned = std::make_unsigned_t<T>;
+  const auto high = static_cast<Unsigned>(upper_half<T, Wide>(f, i));
+  set<Unsigned>(f, i.operands[0], static_cast<Unsigned>(high + operand<Unsigned>(f, i, 3)));
+}
+
+// Rounded in a direction; volatile, so that nothing moves out of it.
+template <class F, int kDirection>
+void binary_rounded(Frame& f, const Instruction& i) {
+  const volatile float a = operand<float>(f, i, 1), b = operand<float>(f, i, 2);
+  fesetround(kDirection);
+  const volatile float result = F()(float{a}, float{b});
+  fesetround(FE_TONEAREST);
+  set<float>(f, i.operands[0], result);
+}
+template <int kDirection>
+void fma_rounded(Frame& f, const Instruction& i) {
   const volatile float a = operand<float>(f, i, 1), b = operand<float>(f, i, 2), c = operand<float>(f, i, 3);
-  fesetround(FE_DOWNWARD);
+  fesetround(kDirection);
   const volatile float result = fmaf(a, b, c);
   fesetround(FE_TONEAREST);
   set<float>(f, i.operands[0], result);
 }
 
 template <class F>
-void add_integer_binary(Handlers& handlers, const std::string& name) {
-  handlers[name + ".u16"] = handlers[name + ".s16"] = binary<F, uint16_t>;
-  handlers[name + ".u32"] = handlers[name + ".s32"] = binary<F, uint32_t>;
-  handlers[name + ".u64"] = handlers[name + ".s64"] = binary<F, uint64_t>;
+void add_integer_binary(Handlers& h, const std::string& name) {
+  h[name + ".u16"] = h[name + ".s16"] = binary<F, uint16_t>;
+  h[name + ".u32"] = h[name + ".s32"] = binary<F, uint32_t>;
+  h[name + ".u64"] = h[name + ".s64"] = binary<F, uint64_t>;
 }
 
 template <class F>
-void add_float_binary(Handlers& handlers, const std::string& name) {
-  handlers[name + ".f32"] = handlers[name + ".rn.f32"] = binary<F, float>;
-  handlers[name + ".f64"] = handlers[name + ".rn.f64"] = binary<F, double>;
+void add_float_binary(Handlers& h, const std::string& name) {
+  h[name + ".f32"] = h[name + ".rn.f32"] = binary<F, float>;
+  h[name + ".f64"] = h[name + ".rn.f64"] = binary<F, double>;
+  h[name + ".ftz.f32"] = h[name + ".rn.ftz.f32"] = binary<Flushed<F>, float>;
+}
+
+template <int kDirection>
+void add_rounded(Handlers& h, const std::string& rounding) {
+  h["add." + rounding + ".f32"] = binary_rounded<Add, kDirection>;
+  h["sub." + rounding + ".f32"] = binary_rounded<Sub, kDirection>;
+  h["mul." + rounding + ".f32"] = binary_rounded<Mul, kDirection>;
+  h["div." + rounding + ".f32"] = binary_rounded<DivFloat, kDirection>;
+  h["fma." + rounding + ".f32"] = fma_rounded<kDirection>;
 }
 
 template <class F>
-void add_signed_binary(Handlers& handlers, const std::string& name) {
-  handlers[name + ".u32"] = binary<F, uint32_t>;
-  handlers[name + ".s32"] = binary<F, int32_t>;
-  handlers[name + ".u64"] = binary<F, uint64_t>;
-  handlers[name + ".s64"] = binary<F, int64_t>;
+void add_signed_binary(Handlers& h, const std::string& name) {
+  h[name + ".u16"] = binary<F, uint16_t>;
+  h[name + ".s16"] = binary<F, int16_t>;
+  h[name + ".u32"] = binary<F, uint32_t>;
+  h[name + ".s32"] = binary<F, int32_t>;
+  h[name + ".u64"] = binary<F, uint64_t>;
+  h[name + ".s64"] = binary<F, int64_t>;
 }
 
-template <class F>
-void add_logic(Handlers& handlers, const std::string& name) {
-  handlers[name + ".b16"] = binary<F, uint16_t>;
-  handlers[name + ".b32"] = binary<F, uint32_t>;
-  handlers[name + ".b64"] = handlers[name + ".pred"] = binary<F, uint64_t>;
+template <class T, class Wide>
+void add_wide(Handlers& h, const std::string& type) {
+  h["mul.wide." + type] = multiply_wide<T, Wide>;
+  h["mad.wide." + type] = multiply_add_wide<T, Wide>;
+  h["mul.hi." + type] = multiply_high<T, Wide>;
+  h["mad.hi." + type] = multiply_add_high<T, Wide>;
 }
 
-template <class F>
-void add_comparison(Handlers& handlers, const std::string& name) {
-  handlers["setp." + name + ".f32"] = compare<F, float>;
-  handlers["setp." + name + ".f64"] = compare<F, double>;
-}
-
-template <class F>
-void add_integer_comparison(Handlers& handlers, const std::string& name) {
-  add_comparison<F>(handlers, name);
-  handlers["setp." + name + ".s16"] = compare<F, int16_t>;
-  handlers["setp." + name + ".u16"] = compare<F, uint16_t>;
-  handlers["setp." + name + ".s32"] = compare<F, int32_t>;
-  handlers["setp." + name + ".u32"] = compare<F, uint32_t>;
-  handlers["setp." + name + ".s64"] = compare<F, int64_t>;
-  handlers["setp." + name + ".u64"] = compare<F, uint64_t>;
-}
-
-void add_comparisons(Handlers& h) {
-  add_integer_comparison<Equal>(h, "eq");
-  add_integer_comparison<NotEqual>(h, "ne");
-  add_integer_comparison<Less>(h, "lt");
-  add_integer_comparison<LessEqual>(h, "le");
-  add_integer_comparison<Greater>(h, "gt");
-  add_integer_comparison<GreaterEqual>(h, "ge");
-  add_comparison<EqualOrNan>(h, "equ");
-  add_comparison<NotEqualOrNan>(h, "neu");
-  add_comparison<LessOrNan>(h, "ltu");
-  add_comparison<LessEqualOrNan>(h, "leu");
-  add_comparison<GreaterOrNan>(h, "gtu");
-  add_comparison<GreaterEqualOrNan>(h, "geu");
-  add_comparison<IsNan>(h, "nan");
-  add_comparison<IsNumber>(h, "num");
-}
-
-void add_moves_and_shifts(Handlers& h) {
-  h["mov.u16"] = h["mov.b16"] = h["mov.s16"] = move<uint16_t>;
-  h["mov.u32"] = h["mov.b32"] = h["mov.s32"] = h["mov.f32"] = move<uint32_t>;
-  h["mov.u64"] = h["mov.s64"] = h["mov.f64"] = h["mov.pred"] = move<uint64_t>;
-  h["mov.b64"] = move_b64;
-  h["shl.b16"] = shift_left<uint16_t>;
-  h["shl.b32"] = shift_left<uint32_t>;
-  h["shl.b64"] = shift_left<uint64_t>;
-  h["shr.u16"] = h["shr.b16"] = shift_right<uint16_t>;
-  h["shr.u32"] = h["shr.b32"] = shift_right<uint32_t>;
-  h["shr.u64"] = h["shr.b64"] = shift_right<uint64_t>;
-  h["shr.s16"] = shift_right<int16_t>;
-  h["shr.s32"] = shift_right<int32_t>;
-  h["shr.s64"] = shift_right<int64_t>;
-  h["selp.b16"] = h["selp.u16"] = h["selp.s16"] = select<uint16_t>;
-  h["selp.b32"] = h["selp.u32"] = h["selp.s32"] = h["selp.f32"] = select<uint32_t>;
-  h["selp.b64"] = h["selp.u64"] = h["selp.s64"] = h["selp.f64"] = select<uint64_t>;
-  h["bfi.b64"] = insert_bits;
-}
-
-}  // namespace
-
-void add_arithmetic(Handlers& h) {
-  add_moves_and_shifts(h);
-  add_comparisons(h);
+void add_integers(Handlers& h) {
   add_integer_binary<Add>(h, "add");
   add_integer_binary<Sub>(h, "sub");
   add_integer_binary<Mul>(h, "mul.lo");
-  add_float_binary<Add>(h, "add");
-  add_float_binary<Sub>(h, "sub");
-  add_float_binary<Mul>(h, "mul");
-  h["div.rn.f32"] = binary<DivFloat, float>;
-  h["div.rn.f64"] = binary<DivFloat, double>;
+  h["mul.lo.u16"] = h["mul.lo.s16"] = binary<MulWord, uint16_t>;
   add_signed_binary<Min>(h, "min");
   add_signed_binary<Max>(h, "max");
   add_signed_binary<Div>(h, "div");
-  add_logic<And>(h, "and");
-  add_logic<Or>(h, "or");
-  add_logic<Xor>(h, "xor");
-  h["not.b32"] = unary<Not, uint32_t>;
-  h["not.b64"] = unary<Not, uint64_t>;
-  h["not.pred"] = not_predicate;
+  add_signed_binary<Rem>(h, "rem");
+  h["mad.lo.s16"] = h["mad.lo.u16"] = ternary<MadWord, uint16_t>;
   h["mad.lo.s32"] = h["mad.lo.u32"] = ternary<Mad, uint32_t>;
   h["mad.lo.s64"] = h["mad.lo.u64"] = ternary<Mad, uint64_t>;
-  h["mul.wide.u32"] = multiply_wide<uint32_t, uint64_t>;
-  h["mul.wide.s32"] = multiply_wide<int32_t, int64_t>;
-  h["fma.rn.f32"] = ternary<Fma, float>;
-  h["fma.rn.f64"] = ternary<Fma, double>;
-  h["fma.rm.f32"] = fma_down;
+  add_wide<uint16_t, uint32_t>(h, "u16");
+  add_wide<int16_t, int32_t>(h, "s16");
+  add_wide<uint32_t, uint64_t>(h, "u32");
+  add_wide<int32_t, int64_t>(h, "s32");
+  h["mul.hi.u64"] = multiply_high<uint64_t, unsigned __int128>;
+  h["mul.hi.s64"] = multiply_high<int64_t, __int128>;
+  h["mad.hi.u64"] = multiply_add_high<uint64_t, unsigned __int128>;
+  h["mad.hi.s64"] = multiply_add_high<int64_t, __int128>;
+  h["neg.s16"] = unary<Neg, uint16_t>;
   h["neg.s32"] = unary<Neg, uint32_t>;
   h["neg.s64"] = unary<Neg, uint64_t>;
+  h["abs.s16"] = absolute<int16_t>;
+  h["abs.s32"] = absolute<int32_t>;
+  h["abs.s64"] = absolute<int64_t>;
+}
+
+void add_floats(Handlers& h) {
+  add_float_binary<Add>(h, "add");
+  add_float_binary<Sub>(h, "sub");
+  add_float_binary<Mul>(h, "mul");
+  add_float_binary<DivFloat>(h, "div");
+  add_float_binary<MinFloat>(h, "min");
+  add_float_binary<MaxFloat>(h, "max");
+  h["fma.rn.f32"] = ternary<Fma, float>;
+  h["fma.rn.f64"] = ternary<Fma, double>;
+  h["fma.rn.ftz.f32"] = ternary<Flushed<Fma>, float>;
+  add_rounded<FE_DOWNWARD>(h, "rm");
+  add_rounded<FE_UPWARD>(h, "rp");
+  add_rounded<FE_TOWARDZERO>(h, "rz");
   h["neg.f32"] = unary<NegFloat, float>;
   h["neg.f64"] = unary<NegFloat, double>;
+  h["neg.ftz.f32"] = unary<Flushed<NegFloat>, float>;
   h["abs.f32"] = unary<Abs, float>;
   h["abs.f64"] = unary<Abs, double>;
+  h["abs.ftz.f32"] = unary<Flushed<Abs>, float>;
   h["copysign.f32"] = binary<CopySign, float>;
   h["copysign.f64"] = binary<CopySign, double>;
   h["sqrt.rn.f32"] = unary<Sqrt, float>;
   h["sqrt.rn.f64"] = unary<Sqrt, double>;
   h["rcp.rn.f32"] = unary<Reciprocal, float>;
   h["rcp.rn.f64"] = unary<Reciprocal, double>;
-  h["rcp.approx.ftz.f32"] = reciprocal_approximate;
-  h["rcp.approx.ftz.f64"] = reciprocal_approximate_f64;
-  h["ex2.approx.ftz.f32"] = exp2_approximate;
+}
+
+}  // namespace
+
+void add_arithmetic(Handlers& h) {
+  add_integers(h);
+  add_floats(h);
 }
 
 }  // namespace varlstm::simt::ptx

@@ -1,43 +1,57 @@
-// PTX's conversions between address spaces, loads, stores and atomics. Addresses of parameters, local and global memory
-// are those of the host; shared memory starts at 0.
+// PTX's address spaces, loads and stores. Addresses of parameters, local and global memory are those of the host.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/atomic.h"
 #include "kernels/simt/coordinates.h"
 #include "kernels/simt/ptx/program.h"
 #include "kernels/simt/race.h"
+#include "kernels/simt/thread.h"
 
 namespace varlstm::simt::ptx {
 namespace {
 
-enum class Space { kPrivate, kGlobal, kShared };  // kPrivate: parameters and local memory
-
-uintptr_t place(const void* pointer) {
-  return reinterpret_cast<uintptr_t>(pointer);
-}
-
-template <Space kSpace, class Address>
-unsigned char* address_of(const Frame& f, const Instruction& i, int operand_index) {
-  const uint64_t base = kSpace == Space::kShared ? place(shared_bytes_begin()) : 0;
-  const uint64_t address = operand<Address>(f, i, operand_index) + static_cast<uint64_t>(i.offset);
-  return reinterpret_cast<unsigned char*>(base + address);
-}
-
 // What is loaded of a signed type extends its sign: registers are as wide as the widest that may read them.
 template <class T>
 void set_loaded(Frame& f, uint32_t slot, T value) {
-  set<T>(f, slot, value);
-}
-template <>
-void set_loaded<int8_t>(Frame& f, uint32_t slot, int8_t value) {
-  set<int64_t>(f, slot, value);
+  if constexpr (std::is_signed<T>::value)
+    set<int64_t>(f, slot, value);
+  else
+    set<T>(f, slot, value);
 }
 
-template <class T, Space kSpace, class Address>
+// The race detector is told of accesses without a pc: the runner says which line of PTX runs.
+void require_alignment(const void* address, size_t bytes, const Instruction& i) {
+  if (reinterpret_cast<uintptr_t>(address) % bytes != 0)
+    defect("misaligned access: " + describe(*current_thread) + " at " + describe(i.site));
+}
+
+// As load_acquire and store_release, for any width.
+void begin_ordered_load(const void* from, size_t bytes, const Instruction& i) {
+  spin(i.site);
+  note_access(from, bytes, Access::kAtomic, 0);
+  const auto& released = launch_state().released;
+  const auto found = released.find(from);
+  if (i.order == Order::kAcquire && found != released.end()) acquire_from(found->second);
+}
+void begin_ordered_store(const void* to, size_t bytes, const Instruction& i) {
+  note_access(to, bytes, Access::kAtomic, 0);
+  if (i.order != Order::kRelease) return;
+  Epochs& epochs = launch_state().released[to];
+  epochs.clear();
+  release_into(epochs);
+}
+
+template <class T>
 void load(Frame& f, const Instruction& i) {
   const int count = i.destinations;
-  const unsigned char* from = address_of<kSpace, Address>(f, i, count);
-  if (kSpace != Space::kPrivate)
-    note_access(from, sizeof(T) * static_cast<size_t>(count), Access::kRead, reinterpret_cast<uintptr_t>(i.run));
+  const size_t bytes = sizeof(T) * static_cast<size_t>(count);
+  const unsigned char* from = address_of(f, i, count);
+  if (i.space != Space::kPrivate) {
+    require_alignment(from, bytes, i);
+    if (i.order == Order::kWeak)
+      note_access(from, bytes, Access::kRead, 0);
+    else
+      begin_ordered_load(from, bytes, i);
+  }
   for (int k = 0; k < count; ++k) {
     T value;
     memcpy(&value, from + sizeof(T) * static_cast<size_t>(k), sizeof value);
@@ -46,39 +60,103 @@ void load(Frame& f, const Instruction& i) {
 }
 
 // The address is the first operand.
-template <class T, Space kSpace, class Address>
+template <class T>
 void store(Frame& f, const Instruction& i) {
   const int count = i.operand_count - 1;
-  unsigned char* to = address_of<kSpace, Address>(f, i, 0);
-  if (kSpace != Space::kPrivate)
-    note_access(to, sizeof(T) * static_cast<size_t>(count), Access::kWrite, reinterpret_cast<uintptr_t>(i.run));
+  const size_t bytes = sizeof(T) * static_cast<size_t>(count);
+  unsigned char* to = address_of(f, i, 0);
+  if (i.space != Space::kPrivate) {
+    require_alignment(to, bytes, i);
+    if (i.order == Order::kWeak)
+      note_access(to, bytes, Access::kWrite, 0);
+    else
+      begin_ordered_store(to, bytes, i);
+  }
   for (int k = 0; k < count; ++k) {
     const T value = operand<T>(f, i, k + 1);
     memcpy(to + sizeof(T) * static_cast<size_t>(k), &value, sizeof value);
+  }
+  if (i.order == Order::kWeak) return;
+  note_progress();
+  yield_thread();
+}
+
+// 16 bytes as one access, between memory and the two slots of a register of 128 bits; ordered, as its use here is.
+constexpr size_t kPairBytes = 2 * sizeof(uint64_t);
+void load_pair(Frame& f, const Instruction& i) {
+  const unsigned char* from = address_of(f, i, 1);
+  require_alignment(from, kPairBytes, i);
+  begin_ordered_load(from, kPairBytes, i);
+  memcpy(f.registers + i.operands[0], from, kPairBytes);
+}
+void store_pair(Frame& f, const Instruction& i) {
+  unsigned char* to = address_of(f, i, 0);
+  require_alignment(to, kPairBytes, i);
+  begin_ordered_store(to, kPairBytes, i);
+  memcpy(to, f.registers + i.operands[1], kPairBytes);
+  note_progress();
+  yield_thread();
+}
+// mov.b128 {low, high}, pair and mov.b128 pair, {low, high}.
+void move_pair(Frame& f, const Instruction& i) {
+  const bool unpacks = i.destinations == 2;
+  for (uint32_t k = 0; k < 2; ++k) {
+    const uint32_t to = unpacks ? i.operands[k] : i.operands[0] + k;
+    set(f, to, get<uint64_t>(f, unpacks ? i.operands[2] + k : i.operands[1 + k]));
   }
 }
 
 void copy_address(Frame& f, const Instruction& i) {
   set<uint64_t>(f, i.operands[0], operand<uint64_t>(f, i, 1));
 }
+void shared_to_generic(Frame& f, const Instruction& i) {
+  set(f, i.operands[0], reinterpret_cast<uint64_t>(shared_pointer(operand<uint32_t>(f, i, 1))));
+}
+void generic_to_shared(Frame& f, const Instruction& i) {
+  const auto* pointer = reinterpret_cast<const void*>(operand<uint64_t>(f, i, 1));
+  set<uint64_t>(f, i.operands[0], shared_address(pointer, i.site));
+}
 
-template <AtomicKind kKind, class T>
-void atomic(Frame& f, const Instruction& i) {
-  auto* address = reinterpret_cast<T*>(address_of<Space::kGlobal, uint64_t>(f, i, 1));
-  set<T>(f, i.operands[0], run_atomic(kKind, address, operand<T>(f, i, 2), T(), i.site));
+// mapa d, address, rank; of a generic address, or of one of shared memory.
+void map_generic(Frame& f, const Instruction& i) {
+  auto* pointer = reinterpret_cast<void*>(operand<uint64_t>(f, i, 1));
+  set(f, i.operands[0], reinterpret_cast<uint64_t>(map_to_peer(pointer, operand<uint32_t>(f, i, 2), i.site)));
+}
+void map_shared(Frame& f, const Instruction& i) {
+  void* pointer = shared_pointer(operand<uint32_t>(f, i, 1));
+  set(f, i.operands[0], shared_address(map_to_peer(pointer, operand<uint32_t>(f, i, 2), i.site), i.site));
 }
 
 template <class T>
 void add_type(Handlers& h, const std::string& type) {
-  h["ld.global." + type] = h["ld.global.nc." + type] = load<T, Space::kGlobal, uint64_t>;
-  h["st.global." + type] = store<T, Space::kGlobal, uint64_t>;
-  h["ld.shared." + type] = load<T, Space::kShared, uint32_t>;
-  h["st.shared." + type] = store<T, Space::kShared, uint32_t>;
-  h["ld.local." + type] = h["ld.param." + type] = load<T, Space::kPrivate, uint64_t>;
-  h["st.local." + type] = store<T, Space::kPrivate, uint64_t>;
+  h["ld." + type] = load<T>;
+  h["st." + type] = store<T>;
 }
 
 }  // namespace
+
+unsigned char* shared_pointer(uint32_t address) {
+  return shared_base() + address;
+}
+
+uint32_t shared_address(const void* pointer, Site site) {
+  const size_t address = static_cast<size_t>(static_cast<const unsigned char*>(pointer) - shared_base());
+  if (address >= kSharedStride * kSharedBlocks)
+    defect("not shared memory: " + describe(*current_thread) + " at " + describe(site) +
+           " takes another address for one of shared memory");
+  return static_cast<uint32_t>(address);
+}
+
+unsigned char* address_of(const Frame& f, const Instruction& i, int index) {
+  if (i.space == Space::kGeneric || i.space == Space::kPrivate)
+    return reinterpret_cast<unsigned char*>(operand<uint64_t>(f, i, index) + static_cast<uint64_t>(i.offset));
+  unsigned char* pointer = shared_pointer(operand<uint32_t>(f, i, index) + static_cast<uint32_t>(i.offset));
+  const auto* own = static_cast<const unsigned char*>(shared_bytes_begin());
+  if (i.space == Space::kShared && static_cast<size_t>(pointer - own) >= kSharedStride)
+    defect("not its own shared memory: " + describe(*current_thread) + " at " + describe(i.site) +
+           " needs an address of its block's shared memory and has another one");
+  return pointer;
+}
 
 void add_memory(Handlers& h) {
   add_type<uint8_t>(h, "u8");
@@ -86,17 +164,24 @@ void add_memory(Handlers& h) {
   add_type<int8_t>(h, "s8");
   add_type<uint16_t>(h, "u16");
   add_type<uint16_t>(h, "b16");
+  add_type<int16_t>(h, "s16");
   add_type<uint32_t>(h, "u32");
-  add_type<uint32_t>(h, "s32");
+  add_type<int32_t>(h, "s32");
   add_type<uint32_t>(h, "b32");
   add_type<uint32_t>(h, "f32");
   add_type<uint64_t>(h, "u64");
   add_type<uint64_t>(h, "s64");
   add_type<uint64_t>(h, "b64");
   add_type<uint64_t>(h, "f64");
-  for (const char* space : {"global", "local"})
-    h["cvta." + std::string(space) + ".u64"] = h["cvta.to." + std::string(space) + ".u64"] = copy_address;
-  h["atom.global.min.u64"] = atomic<AtomicKind::kMin, uint64_t>;
+  for (const std::string space : {"global", "local", "param"})
+    h["cvta." + space + ".u64"] = h["cvta.to." + space + ".u64"] = copy_address;
+  h["ld.b128"] = load_pair;
+  h["st.b128"] = store_pair;
+  h["mov.b128"] = move_pair;
+  h["cvta.shared.u64"] = shared_to_generic;
+  h["cvta.to.shared.u64"] = generic_to_shared;
+  h["mapa.u64"] = map_generic;
+  h["mapa.shared::cluster.u32"] = map_shared;
 }
 
 }  // namespace varlstm::simt::ptx

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cctype>
 #include <set>
 #include <sstream>
@@ -12,7 +13,10 @@
 namespace varlstm::simt::ptx {
 namespace {
 
-constexpr const char* kOurKernels = "_ZN7varlstm4cuda";
+constexpr uint32_t kUnused = ~0u;                   // a register's slot until it stands as an operand
+constexpr uint32_t kUnusedPair = kUnused - 1;       // the same of a register of 128 bits, which takes two slots
+constexpr const char* kOurKernels = "_ZN7varlstm";  // others are CUB's
+constexpr const char* kDynamicSharedMemory = "_ZN7varlstm4simt2s_E";
 
 bool is_word(char c) {
   return isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '.' || c == '%';
@@ -28,12 +32,21 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
 }
 
+// The timer that is the last operand: it changes while a thread runs, so that to read it is an instruction of its own.
+std::string timer_of(const std::string& arguments) {
+  const std::string last = trimmed(arguments.substr(arguments.find(',') + 1));
+  for (const char* timer : {"%clock", "%clock64", "%globaltimer", "%globaltimer_lo"})
+    if (last == timer) return timer;
+  return "";
+}
+
 // One kernel, statement by statement.
 class KernelParser {
  public:
   KernelParser(const std::string& file, const char* kept_file, const std::string& name)
       : file_(file), kept_file_(kept_file) {
     program_.name = name;
+    slots_["_"] = new_slot(0);  // kSink
   }
 
   void parameter(int line, const std::string& declaration) {
@@ -48,14 +61,17 @@ class KernelParser {
   void statement(int line, const std::string& text) {
     line_ = line;
     if (text.empty()) return;
-    if (starts_with(text, ".reg")) return;  // registers get their slots where they are used
+    if (starts_with(text, ".reg")) return declare_registers(text);
     if (starts_with(text, ".local")) return local(text);
     if (starts_with(text, ".pragma")) return;
     if (text[0] == '.') fail("unknown directive " + text);
     instruction(text);
   }
 
-  void label(const std::string& name) { labels_[name] = static_cast<int64_t>(program_.instructions.size()); }
+  void label(int line, const std::string& name) {
+    line_ = line;
+    if (!labels_.emplace(name, static_cast<int64_t>(program_.instructions.size())).second) fail("a second " + name);
+  }
 
   Program finish() {
     for (const auto& [index, label] : branches_) {
@@ -66,10 +82,23 @@ class KernelParser {
     return std::move(program_);
   }
 
- private:
   [[noreturn]] void fail(const std::string& why) const {
     fprintf(stderr, "%s:%d: %s\n", file_.c_str(), line_, why.c_str());
     abort();
+  }
+
+ private:
+  // .reg .b128 takes two slots for each; .reg .b32 %r<5> declares %r0 to %r4; .reg .pred p, q declares those.
+  void declare_registers(const std::string& text) {
+    const size_t type = text.find('.', 1);
+    const uint32_t unused = starts_with(text.substr(type), ".b128") ? kUnusedPair : kUnused;
+    for (const std::string& name : split(text.substr(text.find_first_of(" \t", type)), ',')) {
+      const size_t bracket = name.find('<');
+      const bool many = bracket != std::string::npos;
+      const uint64_t count = many ? strtoull(name.c_str() + bracket + 1, nullptr, 10) : 1;
+      for (uint64_t k = 0; k < count; ++k)
+        slots_.emplace(many ? name.substr(0, bracket) + std::to_string(k) : name, unused);
+    }
   }
 
   // .local .align 8 .b8 name[16]
@@ -97,49 +126,73 @@ class KernelParser {
     return new_slot(bits);
   }
 
+  // Of a name that stands as an operand; made where it stands for the first time.
   uint32_t slot(const std::string& name) {
-    static const std::map<std::string, Special> specials = {
-        {"%tid.x", Special::kTidX},       {"%tid.y", Special::kTidY},       {"%tid.z", Special::kTidZ},
-        {"%ntid.x", Special::kNtidX},     {"%ntid.y", Special::kNtidY},     {"%ntid.z", Special::kNtidZ},
-        {"%ctaid.x", Special::kCtaidX},   {"%ctaid.y", Special::kCtaidY},   {"%ctaid.z", Special::kCtaidZ},
-        {"%nctaid.x", Special::kNctaidX}, {"%nctaid.y", Special::kNctaidY}, {"%nctaid.z", Special::kNctaidZ}};
     const auto known = slots_.find(name);
-    if (known != slots_.end()) return known->second;
+    const bool declared = known != slots_.end();
+    const bool pair = declared && known->second == kUnusedPair;
+    if (declared && known->second != kUnused && !pair) return known->second;
     const bool number = isdigit(static_cast<unsigned char>(name[0])) || name[0] == '-';
     const uint32_t made = number ? immediate(name) : new_slot(0);
+    if (pair) new_slot(0);
     slots_[name] = made;
-    if (number) return made;
-    const auto special = specials.find(name);
+    if (!number && !declared) bind(name, made);
+    return made;
+  }
+
+  // A slot whose value each thread finds when it starts.
+  void bind(const std::string& name, uint32_t made) {
+    const auto special = special_registers().find(name);
     const auto parameter = parameters_.find(name);
-    if (special != specials.end())
+    if (special != special_registers().end())
       program_.specials[made] = special->second;
     else if (parameter != parameters_.end())
       program_.parameter_addresses[made] = parameter->second;
     else if (name == local_)
       program_.local_addresses.push_back(made);
-    else if (name[0] == '%' && name.find('.') != std::string::npos)
-      fail("unknown special register " + name);
-    else if (name[0] != '%' && name != "_ZN7varlstm4simt2s_E")  // the dynamic shared memory: address 0
-      fail("unknown symbol " + name);
-    return made;
+    else if (name == kDynamicSharedMemory)
+      program_.shared_addresses.push_back(made);
+    else if (name == "%envreg1" || name == "%envreg2")
+      program_.grid_words[made] = name == "%envreg1" ? 32 : 0;
+    else
+      fail("unknown " + std::string(name[0] == '%' ? "special register " : "symbol ") + name);
   }
 
   // [%rd1+-8]
   void address(const std::string& text, Instruction* made) {
     const size_t plus = text.find('+');
-    if (plus != std::string::npos) made->offset = strtoll(text.c_str() + plus + 1, nullptr, 10);
+    const int64_t offset = plus == std::string::npos ? 0 : strtoll(text.c_str() + plus + 1, nullptr, 10);
+    if (offset != 0 && has_address_) fail("an offset at a second address");
+    if (offset != 0) made->offset = offset;
+    has_address_ = true;
     add_operand(trimmed(text.substr(0, plus)), made);
   }
 
-  void add_operand(const std::string& name, Instruction* made) {
+  void add_operand(const std::string& name, Instruction* made) { add_slot(slot(name), made); }
+  void add_slot(uint32_t number, Instruction* made) {
     if (made->operand_count == kMaxOperands) fail("too many operands");
-    made->operands[made->operand_count++] = slot(name);
+    made->operands[made->operand_count++] = number;
+  }
+
+  // !%p1: an instruction of its own before the one that takes it.
+  uint32_t opposite(const std::string& name) {
+    Instruction made;
+    made.run = handlers().at("not.pred");
+    made.site = {kept_file_, line_};
+    made.destinations = 1;
+    const uint32_t result = new_slot(0);
+    add_slot(result, &made);
+    add_operand(name, &made);
+    program_.instructions.push_back(made);
+    return result;
   }
 
   // Operands as they stand; those of {a, b} and of a|b follow each other. Gives the number of the first group.
   int operands(const std::string& text, Instruction* made) {
     int first_group = 0;
     bool in_first = true;
+    bool inverted = false;
+    has_address_ = false;
     size_t at = 0;
     while (at < text.size()) {
       const char c = text[at];
@@ -150,9 +203,12 @@ class KernelParser {
       } else if (is_word(c) || c == '-') {
         size_t end = at + 1;
         while (end < text.size() && is_word(text[end])) ++end;
-        add_operand(text.substr(at, end - at), made);
+        const std::string name = text.substr(at, end - at);
+        add_slot(inverted ? opposite(name) : slot(name), made);
+        inverted = false;
         at = end;
       } else {
+        inverted = c == '!';
         if (c == '{') braces_ = true;
         if (c == '}') braces_ = false;
         if (c == ',' && !braces_) in_first = false;
@@ -175,12 +231,14 @@ class KernelParser {
       rest = trimmed(rest.substr(end));
     }
     const size_t end = rest.find_first_of(" \t");
-    std::string mnemonic = rest.substr(0, end);
-    const std::string arguments = end == std::string::npos ? "" : trimmed(rest.substr(end));
-    for (const char* width : {".v2", ".v4"})
-      if (const size_t at = mnemonic.find(width); at != std::string::npos) mnemonic.erase(at, 3);
+    std::string arguments = end == std::string::npos ? "" : trimmed(rest.substr(end));
+    std::string mnemonic = without_modifiers(rest.substr(0, end), &made);
+    if (const std::string timer = timer_of(arguments); !timer.empty()) {
+      mnemonic += "." + timer;
+      arguments.erase(arguments.rfind(','));
+    }
     const auto handler = handlers().find(mnemonic);
-    if (handler == handlers().end()) fail("unknown instruction " + mnemonic);
+    if (handler == handlers().end()) fail("unknown instruction " + rest.substr(0, end));
     made.run = handler->second;
     if (starts_with(mnemonic, "bra"))
       branches_.emplace_back(program_.instructions.size(), arguments);
@@ -199,10 +257,16 @@ class KernelParser {
   std::vector<std::pair<size_t, std::string>> branches_;
   std::string local_;
   bool braces_ = false;
+  bool has_address_ = false;  // the instruction that is read
 };
 
 std::string without_comment(const std::string& line) {
   return trimmed(line.substr(0, line.find("//")));
+}
+
+// Braces that a line opens less those that it closes.
+int nesting(const std::string& code) {
+  return static_cast<int>(std::count(code.begin(), code.end(), '{') - std::count(code.begin(), code.end(), '}'));
 }
 
 // Without the braces that group statements, which stand before one.
@@ -218,9 +282,15 @@ const Handlers& handlers() {
   static const Handlers all = [] {
     Handlers made;
     add_arithmetic(made);
-    add_conversions(made);
-    add_memory(made);
+    add_async(made);
+    add_atomics(made);
+    add_bits(made);
+    add_comparisons(made);
     add_control(made);
+    add_conversions(made);
+    add_functions(made);
+    add_memory(made);
+    add_warp(made);
     return made;
   }();
   return all;
@@ -246,16 +316,17 @@ std::vector<Program> parse(const std::string& file, const std::string& text) {
       if (ours) parser.parameter(number, line);
     }
     ++number;
-    bool in_body = false;  // limits of the launch stand before it
+    int depth = 0;  // of braces; limits of the launch stand before the first
     std::string statement;
-    while (std::getline(lines, line) && line[0] != '}') {
+    while (std::getline(lines, line)) {
       ++number;
-      const bool begins = !in_body && line == "{";
-      in_body |= begins;
-      if (!ours || !in_body || begins) continue;
       const std::string code = without_comment(line);
+      const bool begins = depth == 0 && code == "{";
+      depth += nesting(code);
+      if (depth == 0 && code == "}") break;
+      if (!ours || depth == 0 || begins) continue;
       if (!code.empty() && code.back() == ':') {
-        parser.label(code.substr(0, code.size() - 1));
+        parser.label(number, code.substr(0, code.size() - 1));
         continue;
       }
       statement += code + " ";
@@ -264,8 +335,7 @@ std::vector<Program> parse(const std::string& file, const std::string& text) {
         statement.erase(0, end + 1);
       }
     }
-    if (!without_grouping(statement).empty()) parser.statement(number, statement);  // an error
-    ++number;
+    if (depth != 0 || !without_grouping(statement).empty()) parser.fail("the kernel has no end");
     if (ours) programs.push_back(parser.finish());
   }
   return programs;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/ptx/runner.h"
 
+#include <alloca.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,11 +9,14 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <memory>
 #include <sstream>
 
 #include "kernels/simt/coordinates.h"
 #include "kernels/simt/kernel_name.h"
+#include "kernels/simt/memory.h"
 #include "kernels/simt/ptx/program.h"
+#include "kernels/simt/thread.h"
 
 namespace varlstm::simt::ptx {
 namespace {
@@ -80,30 +84,17 @@ Kernels& kernels() {
   return *all;
 }
 
-uint32_t value_of(Special special) {
-  const uint3 thread = thread_index(), block = block_index(), threads = block_extent(), blocks = grid_extent();
-  const uint32_t values[] = {thread.x, thread.y, thread.z, threads.x, threads.y, threads.z,
-                             block.x,  block.y,  block.z,  blocks.x,  blocks.y,  blocks.z};
-  return values[static_cast<int>(special)];
-}
-
-void run_thread(Kernel& kernel, const void* const* arguments) {
-  const Program& program = kernel.program;
-  std::vector<uint64_t> registers = program.registers;
-  std::vector<uint64_t> local((program.local_bytes + 7) / 8);
-  for (const auto& [slot, special] : program.specials) registers[slot] = value_of(special);
-  for (const auto& [slot, parameter] : program.parameter_addresses)
-    registers[slot] = reinterpret_cast<uint64_t>(arguments[parameter]);
-  for (const uint32_t slot : program.local_addresses) registers[slot] = reinterpret_cast<uint64_t>(local.data());
-  Frame frame{registers.data(), 0};
-  while (frame.next < program.instructions.size()) {
-    kernel.reached[frame.next] = 1;
-    const Instruction& instruction = program.instructions[frame.next++];
-    if (instruction.predicate >= 0 &&
-        (registers[static_cast<size_t>(instruction.predicate)] != 0) == instruction.negated)
-      continue;
-    instruction.run(frame, instruction);
+// What the runtime gives a cooperative launch: the words of the grid's barrier, which are 0 at first.
+using GridWords = std::shared_ptr<void>;
+GridWords make_grid_words() {
+  constexpr size_t kBytes = 256;
+  GridWords words(device_allocate(kBytes), device_free);
+  if (words == nullptr) {
+    fprintf(stderr, "no device memory for the barrier of a grid\n");
+    abort();
   }
+  memset(words.get(), 0, kBytes);
+  return words;
 }
 
 std::function<void()> run_ptx(const KernelCall& call) {
@@ -115,10 +106,36 @@ std::function<void()> run_ptx(const KernelCall& call) {
   }
   Kernel& kernel = found->second;
   const void* const* arguments = call.arguments;
-  return [&kernel, arguments] { run_thread(kernel, arguments); };
+  GridWords grid_words;
+  if (call.shape->cooperative && !kernel.program.grid_words.empty()) grid_words = make_grid_words();
+  return [&kernel, arguments, grid_words] {
+    run_thread(kernel.program, arguments, grid_words.get(), kernel.reached.data());
+  };
 }
 
 }  // namespace
+
+void run_thread(const Program& program, const void* const* arguments, const void* grid_words, unsigned char* reached) {
+  std::vector<uint64_t> registers = program.registers;
+  void* const local = alloca(program.local_bytes);  // where the memory of emulated threads is
+  for (const auto& [slot, special] : program.specials) registers[slot] = special();
+  for (const auto& [slot, parameter] : program.parameter_addresses)
+    registers[slot] = reinterpret_cast<uint64_t>(arguments[parameter]);
+  for (const uint32_t slot : program.local_addresses) registers[slot] = reinterpret_cast<uint64_t>(local);
+  for (const uint32_t slot : program.shared_addresses) registers[slot] = shared_address(shared_bytes_begin(), {"", 0});
+  for (const auto& [slot, shift] : program.grid_words)
+    registers[slot] = reinterpret_cast<uint64_t>(grid_words) >> shift & 0xffffffffu;
+  Frame frame{registers.data(), 0};
+  while (frame.next < program.instructions.size()) {
+    reached[frame.next] = 1;
+    const Instruction& instruction = program.instructions[frame.next++];
+    if (instruction.predicate >= 0 &&
+        (registers[static_cast<size_t>(instruction.predicate)] != 0) == instruction.negated)
+      continue;
+    current_thread->place = instruction.site;
+    instruction.run(frame, instruction);
+  }
+}
 
 KernelOverride override_of_environment() {
   return getenv("VARLSTM_EMULATOR_PTX") == nullptr ? nullptr : run_ptx;
