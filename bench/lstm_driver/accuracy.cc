@@ -15,6 +15,8 @@ namespace {
 
 // Distance of 1 to the next value.
 constexpr double kEpsDouble = 0x1p-52, kEpsFloat = 0x1p-23, kEpsTf32 = 0x1p-10, kEpsBf16 = 0x1p-7, kEpsF16 = 0x1p-10;
+// Steps after which a rounding is forgotten.
+constexpr int64_t kMemory = 16;
 // Below it F16 stores multiples of 2^-24 and keeps no relative error.
 constexpr double kSmallestF16 = 0x1p-24;
 
@@ -50,8 +52,8 @@ double smallest_of(int32_t dtype, int64_t roundings) {
 
 double tolerance_of(const Scenario& scenario, Math math, bool gradient, bool parameters) {
   const Problem& problem = scenario.problem;
-  const double chain =
-      static_cast<double>(problem.layers * std::max<int64_t>(scenario.steps(), 1)) * (gradient ? 2 : 1);
+  const int64_t steps = std::clamp<int64_t>(scenario.steps(), 1, kMemory);
+  const double chain = static_cast<double>(problem.layers * steps) * (gradient ? 2 : 1);
   const double terms = static_cast<double>(std::max(problem.input, problem.outputs()) + problem.hidden + 2);
   const double sums = chain * terms + (parameters ? static_cast<double>(scenario.tokens()) : 0.0);
   const double eps = scenario.dtype == VARLSTM_DTYPE_F64 ? kEpsDouble : kEpsFloat;
