@@ -76,7 +76,8 @@ void check_values(const Options& options) {
     fail("--policy = {} is none of auto, stepwise, cluster, grid", options.policy);
   if (options.threads < 0 || options.threads > 1024) fail("--threads = {} is not from 0 to 1024", options.threads);
   if (options.reruns < 1) fail("--reruns = {} is not positive", options.reruns);
-  if (!(options.seconds > 0 && options.seconds <= 3600)) fail("--seconds = {} is not from 0 to 3600", options.seconds);
+  if (!(options.seconds > 0 && options.seconds <= 3600))
+    fail("--seconds = {} is not above 0 and at most 3600", options.seconds);
   if (options.graph && options.backend != VARLSTM_BACKEND_CUDA) fail("--graph needs --backend=cuda");
   if (options.cudnn && options.backend != VARLSTM_BACKEND_CUDA) fail("--peer = cudnn needs --backend=cuda");
 }
