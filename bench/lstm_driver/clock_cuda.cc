@@ -70,10 +70,29 @@ class EventClock : public Clock {
     return 1e-3 * static_cast<double>(milliseconds);
   }
 
-  // A capture counts the launches even where calls are timed.
+  // A capture counts the launches even where calls are timed; what cannot be captured then is timed all the same.
   Prepared prepare(const Call& call, bool graph) override {
+    try {
+      const std::shared_ptr<Graph> captured = capture(call);
+      const int64_t launches = kernels_of(captured->graph);
+      if (!graph) return {call, launches};
+      check_cuda(cudaGraphInstantiate(&captured->exec, captured->graph, 0), "cudaGraphInstantiate");
+      const auto replay = [captured](void* stream) {
+        check_cuda(cudaGraphLaunch(captured->exec, static_cast<cudaStream_t>(stream)), "cudaGraphLaunch");
+      };
+      replay(stream_);
+      return {replay, launches};
+    } catch (const std::runtime_error&) {
+      if (graph) throw;
+      cudaGetLastError();
+      return {call, -1};
+    }
+  }
+
+ private:
+  std::shared_ptr<Graph> capture(const Call& call) {
     check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-    const auto captured = std::make_shared<Graph>();
+    auto captured = std::make_shared<Graph>();
     check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
     try {
       call(stream_);
@@ -82,17 +101,9 @@ class EventClock : public Clock {
       throw;
     }
     check_cuda(cudaStreamEndCapture(stream_, &captured->graph), "cudaStreamEndCapture");
-    const int64_t launches = kernels_of(captured->graph);
-    if (!graph) return {call, launches};
-    check_cuda(cudaGraphInstantiate(&captured->exec, captured->graph, 0), "cudaGraphInstantiate");
-    const auto replay = [captured](void* stream) {
-      check_cuda(cudaGraphLaunch(captured->exec, static_cast<cudaStream_t>(stream)), "cudaGraphLaunch");
-    };
-    replay(stream_);
-    return {replay, launches};
+    return captured;
   }
 
- private:
   int device_;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t start_ = nullptr, stop_ = nullptr;

@@ -27,6 +27,11 @@ def describe(problem):
     return "".join(f"{letter}{problem[name]}" for letter, name in NAMES.items())
 
 
+def read_problems(path):
+    with open(path, encoding="utf-8") as file:
+        return [parse_problem(word) for line in file for word in line.split("#")[0].split()]
+
+
 class SplitMix:
     """SplitMix64 as bench/lstm_driver/random.h has it."""
 

@@ -15,7 +15,6 @@ SPDX-License-Identifier: Apache-2.0
 """
 import argparse
 import json
-import platform
 import statistics
 import sys
 import time
@@ -108,8 +107,14 @@ def result(options, problem, lens, lengths, dtype, way, pass_name):
                             "tokens_per_s": tokens / median, "padded_tokens_per_s": steps * len(lengths) / median}}
 
 
+def processor():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else "unknown CPU"
+
+
 def about(options):
-    device = torch.cuda.get_device_name() if options.device == "cuda" else platform.processor() or platform.machine()
+    device = torch.cuda.get_device_name() if options.device == "cuda" else processor()
     return {"library": f"torch {torch.__version__}", "cudnn": torch.backends.cudnn.version(), "backend": options.device,
             "device": device, "threads": torch.get_num_threads(),
             "clock": "CUDA events" if options.device == "cuda" else "wall clock",
@@ -128,7 +133,8 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0.5, help="for each measurement")
     parser.add_argument("--json", help="file for every result")
-    parser.add_argument("problems", nargs="+", help="such as l1b16i128h128d1")
+    parser.add_argument("--batch", help="file of problems, # begins a comment")
+    parser.add_argument("problems", nargs="*", help="such as l1b16i128h128d1")
     options = parser.parse_args()
     for text in options.dir:
         if text not in ("fwd", "train"):
@@ -138,10 +144,13 @@ def parse_arguments():
             parser.error(f"--dtype = {text} is none of {', '.join(DTYPES)}")
     try:
         options.problems = [problems.parse_problem(text) for text in options.problems]
+        options.problems += problems.read_problems(options.batch) if options.batch else []
         for lens in options.lens:
             problems.draw_lengths(lens, 1, options.seed)
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    if not options.problems:
+        parser.error("no problem is given, such as l1b16i128h128d1")
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device = cuda: torch sees no GPU")
     return options
