@@ -94,7 +94,8 @@ class Driver {
         row.least_seconds = least_seconds(scenario, ceilings_.get());
       });
       report_.add(row);
-      if (cudnn_ != nullptr) time_cudnn(row);
+      // It has forms of data of its own, whatever the layout.
+      if (cudnn_ != nullptr && scenario.layout == options_.layouts.front()) time_cudnn(row);
     }
   }
 
