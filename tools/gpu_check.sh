@@ -95,6 +95,9 @@ else
 fi
 
 [ ! -x "$build/bin/varlstm-bench" ] ||
+  step bench lstm "$build/bin/varlstm-bench" --lstm --backend=cuda --mode=cbp --batch="$root/bench/problems/tiny.txt" \
+    --dir=fwd,bwd,train --dtype=f32,f64,bf16,f16 --lens=uniform:0:40 --seconds=0.1 --json="$out/lstm.json"
+[ ! -x "$build/bin/varlstm-bench" ] ||
   step bench varlstm-bench env VARLSTM_BENCH_BACKEND=cuda "$build/bin/varlstm-bench" --benchmark_out="$out/bench.json" \
     --benchmark_out_format=json
 [ ! -x "$build/bin/exchange_bench" ] ||

@@ -1,0 +1,159 @@
+// An LSTM of one scenario: see lstm_run.h.
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/lstm_driver/lstm_run.h"
+
+#include <cmath>
+#include <limits>
+
+#include "bench/lstm_driver/work.h"
+
+namespace varlstm::lstm_driver {
+namespace {
+
+// One stream of random numbers for each tensor.
+enum Stream : uint64_t { kParams = 1, kX, kH0, kC0, kDy, kDhN, kDcN };
+
+Rnn make_lstm(varlstm_ctx* ctx, const Problem& problem, int32_t dtype) {
+  varlstm_rnn* raw = nullptr;
+  check(varlstm_rnn_create(ctx, VARLSTM_CELL_LSTM, problem.input, problem.hidden, problem.layers, &raw));
+  Rnn rnn(raw);
+  check(varlstm_rnn_set_i64(raw, VARLSTM_KEY_DTYPE, dtype));
+  check(varlstm_rnn_set_i64(raw, VARLSTM_KEY_BIDIRECTIONAL, problem.directions == 2 ? 1 : 0));
+  return rnn;
+}
+
+}  // namespace
+
+LstmRun::LstmRun(const Tensors& tensors, const Scenario& scenario, States states)
+    : tensors_(tensors),
+      scenario_(scenario),
+      batch_(make_batch(tensors.ctx, scenario.lengths)),
+      rnn_(make_lstm(tensors.ctx, scenario.problem, tensors.dtype)) {
+  const Problem& problem = scenario_.problem;
+  const int64_t parameters = parameters_of(problem);
+  const int64_t state = problem.layers * problem.directions * problem.batch * problem.hidden;
+  const auto seeded = [&](Stream stream) { return scenario_.seed * 0x100 + stream; };
+  // PyTorch's initialisation: the gates stay away from saturation whatever the sizes.
+  params_ = tensors_.random(parameters, 1.0 / std::sqrt(static_cast<double>(problem.hidden)), seeded(kParams));
+  x_ = random_data(problem.input, seeded(kX));
+  y_ = empty_data(problem.outputs());
+  h_n_ = tensors_.empty(state);
+  c_n_ = tensors_.empty(state);
+  if (gradients()) {
+    dparams_ = tensors_.empty(parameters);
+    dx_ = empty_data(problem.input);
+    dy_ = random_data(problem.outputs(), seeded(kDy));
+  }
+  if (states == States::kRandom) {
+    h0_ = tensors_.random(state, 1.0, seeded(kH0));
+    c0_ = tensors_.random(state, 1.0, seeded(kC0));
+  }
+  if (states == States::kRandom && gradients()) {
+    dh_n_ = tensors_.random(state, 1.0, seeded(kDhN));
+    dc_n_ = tensors_.random(state, 1.0, seeded(kDcN));
+    dh0_ = tensors_.empty(state);
+    dc0_ = tensors_.empty(state);
+  }
+  int64_t workspace = 0, reserve = 0;
+  check(varlstm_rnn_sizes(rnn_.get(), problem.batch, scenario_.steps(), scenario_.tokens(), mode(), &workspace,
+                          &reserve));
+  workspace_ = Memory(tensors_.ctx, workspace);
+  reserve_ = Memory(tensors_.ctx, reserve);
+}
+
+int32_t LstmRun::abi_layout() const {
+  return scenario_.layout == Layout::kBatchFirst  ? VARLSTM_LAYOUT_BATCH_FIRST
+         : scenario_.layout == Layout::kTimeMajor ? VARLSTM_LAYOUT_TIME_MAJOR
+                                                  : VARLSTM_LAYOUT_RAGGED;
+}
+
+int64_t LstmRun::laid_out_rows() const {
+  return scenario_.layout == Layout::kRagged ? scenario_.tokens() : scenario_.padded_tokens();
+}
+
+LstmRun::Data LstmRun::empty_data(int64_t features) const {
+  Data data;
+  data.features = features;
+  data.packed = tensors_.empty(scenario_.tokens() * features);
+  if (!packed_layout()) data.laid_out = tensors_.empty(laid_out_rows() * features);
+  return data;
+}
+
+// The packed values do not depend on the layout; the host lays them out, with NaN where there is padding.
+LstmRun::Data LstmRun::random_data(int64_t features, uint64_t seed) const {
+  Data data;
+  data.features = features;
+  data.packed = tensors_.random(scenario_.tokens() * features, 1.0, seed);
+  if (packed_layout()) return data;
+  const Batch plan = make_batch(tensors_.host, scenario_.lengths);
+  std::vector<char> packed(static_cast<size_t>(data.packed.bytes()));
+  std::vector<char> laid_out(static_cast<size_t>(tensors_.bytes(laid_out_rows() * features)));
+  data.packed.download(packed.data());
+  check(varlstm_unpack(plan.get(), tensors_.dtype, abi_layout(), scenario_.steps(), features,
+                       std::numeric_limits<double>::quiet_NaN(), packed.data(), laid_out.data(), nullptr));
+  data.laid_out = Memory(tensors_.ctx, static_cast<int64_t>(laid_out.size()));
+  data.laid_out.upload(laid_out.data(), 0, data.laid_out.bytes());
+  data.packed.zero(nullptr);
+  check(varlstm_sync(tensors_.ctx, nullptr));
+  return data;
+}
+
+void LstmRun::forward(void* stream) const {
+  const auto convert = [&](auto function, const Data& data, auto... more) {
+    if (!packed_layout())
+      check(function(batch_.get(), tensors_.dtype, abi_layout(), scenario_.steps(), data.features, more..., stream));
+  };
+  convert(varlstm_pack, x_, x_.laid_out.get(), x_.packed.get());
+  check(varlstm_rnn_forward(rnn_.get(), batch_.get(), mode(), 0, params_.get(), x_.packed.get(), h0_.get(), c0_.get(),
+                            y_.packed.get(), h_n_.get(), c_n_.get(), workspace_.get(), workspace_.bytes(),
+                            reserve_.get(), reserve_.bytes(), stream));
+  convert(varlstm_unpack, y_, 0.0, y_.packed.get(), y_.laid_out.get());
+}
+
+void LstmRun::backward(void* stream) const {
+  const auto convert = [&](auto function, const Data& data, const Memory& from, const Memory& to) {
+    if (!packed_layout())
+      check(function(batch_.get(), tensors_.dtype, abi_layout(), scenario_.steps(), data.features, from.get(), to.get(),
+                     stream));
+  };
+  dparams_.zero(stream);
+  convert(varlstm_unpack_backward, dy_, dy_.laid_out, dy_.packed);
+  check(varlstm_rnn_backward(rnn_.get(), batch_.get(), params_.get(), x_.packed.get(), h0_.get(), c0_.get(),
+                             y_.packed.get(), dy_.packed.get(), dh_n_.get(), dc_n_.get(), dx_.packed.get(), dh0_.get(),
+                             dc0_.get(), dparams_.get(), workspace_.get(), workspace_.bytes(), reserve_.get(),
+                             reserve_.bytes(), stream));
+  convert(varlstm_pack_backward, dx_, dx_.packed, dx_.laid_out);
+}
+
+void LstmRun::prepare(void* stream) const {
+  if (scenario_.pass == Pass::kBackward) forward(stream);
+}
+
+void LstmRun::step(void* stream) const {
+  if (scenario_.pass != Pass::kBackward) forward(stream);
+  if (gradients()) backward(stream);
+}
+
+std::vector<LstmRun::Output> LstmRun::outputs() const {
+  std::vector<Output> list{{"y", &interface_of(y_), y_.features}, {"h_n", &h_n_, 0}, {"c_n", &c_n_, 0}};
+  if (!gradients()) return list;
+  list.push_back({"dx", &interface_of(dx_), dx_.features});
+  list.push_back({"dparams", &dparams_, 0});
+  if (dh0_.get() != nullptr) {
+    list.push_back({"dh0", &dh0_, 0});
+    list.push_back({"dc0", &dc0_, 0});
+  }
+  return list;
+}
+
+std::vector<double> LstmRun::read(const Output& output) const {
+  std::vector<double> values = tensors_.read(*output.memory);
+  if (output.features == 0 || packed_layout()) return values;
+  const Batch plan = make_batch(tensors_.host, scenario_.lengths);
+  std::vector<double> packed(static_cast<size_t>(scenario_.tokens() * output.features));
+  check(varlstm_pack(plan.get(), VARLSTM_DTYPE_F64, abi_layout(), scenario_.steps(), output.features, values.data(),
+                     packed.data(), nullptr));
+  return packed;
+}
+
+}  // namespace varlstm::lstm_driver
