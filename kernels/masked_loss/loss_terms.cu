@@ -1,7 +1,7 @@
 // Sums over the rows of a loss, in double and in a fixed order.
 //
-// Rows are cut into chunks of kChunk, or into kMostChunks longer ones; a block of kBlock threads sums one: thread i
-// takes rows i, i + kBlock, ... and the block joins them as core/reduce.h says (its barriers stand there). One block
+// Rows are cut into chunks of kChunk, or into kMostLossPartials longer ones; a block of kBlock threads sums one: thread
+// i takes rows i, i + kBlock, ... and the block joins them as core/reduce.h says (its barriers stand there). One block
 // then sums the chunks likewise. The order depends on the number of rows alone. Bytes moved: 8 a row for targets, 8 for
 // terms; far below a row of logits. Mirrored by host/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
@@ -16,10 +16,10 @@
 namespace varlstm::cuda {
 
 constexpr unsigned kBlock = 256;
-constexpr int64_t kChunk = 2048, kMostChunks = 1024;
+constexpr int64_t kChunk = 2048;
 
 VARLSTM_HOST_DEVICE int64_t chunk_rows(int64_t rows) {
-  const int64_t longer = (rows + kMostChunks - 1) / kMostChunks;
+  const int64_t longer = (rows + kMostLossPartials - 1) / kMostLossPartials;
   return longer < kChunk ? kChunk : longer;
 }
 
@@ -108,10 +108,6 @@ int64_t carve(void* base, int64_t rows, Workspace* workspace) {
 }
 
 }  // namespace
-
-int64_t loss_partials(int64_t rows) {
-  return chunks_of(rows);
-}
 
 int32_t loss_workspace(int64_t rows, int64_t* bytes) {
   if (rows > INT64_MAX / 64) return fail(VARLSTM_ERROR_INVALID_ARGUMENT, "the workspace's bytes do not fit 63 bits");

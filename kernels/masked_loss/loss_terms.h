@@ -24,7 +24,7 @@ struct LossView {
   const int64_t* targets;  // [rows]
   const C* class_weights;  // [classes] or null
   double* terms;           // [rows]
-  double* partial;         // [loss_partials(rows)]
+  double* partial;         // [chunks of rows, at most kMostLossPartials]
   double* totals;          // kKeptWeight: sum of w over the kept rows; kAllWeight: over all classes
 
   static constexpr int kKeptWeight = 0, kAllWeight = 1, kTotals = 2;
@@ -45,9 +45,6 @@ struct LossView {
 
 template <class C>
 LossView<C> loss_view(const LossArgs& args);
-
-// Partial sums that any sum over `rows` rows needs; no more from some number of rows on.
-int64_t loss_partials(int64_t rows);
 
 // totals <- the weights' sums; a target that is neither ignored nor a class raises BadValue::kLabel.
 template <class C>
