@@ -27,8 +27,10 @@ VARLSTM_KERNEL void __launch_bounds__(kScanBlock)
   const int64_t begin = piece * threadIdx.x < chunk.rows ? piece * threadIdx.x : chunk.rows;
   const int64_t end = begin + piece < chunk.rows ? begin + piece : chunk.rows;
   int64_t own = 0;
+#pragma unroll 1
   for (int64_t row = begin; row < end; ++row) own += !none && view.is_kept(chunk.begin + row);
   int64_t place = exclusive_block_sum(own, sums);
+#pragma unroll 1
   for (int64_t row = begin; row < end; ++row) {
     const int64_t at = chunk.begin + row;
     if (!none && view.is_kept(at)) {

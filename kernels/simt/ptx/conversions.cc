@@ -35,6 +35,7 @@ void narrow(Frame& f, const Instruction& i) {
 }  // namespace
 
 void add_conversions(Handlers& h) {
+  h["cvt.u64.u16"] = convert<uint64_t, uint16_t>;
   h["cvt.u64.u32"] = convert<uint64_t, uint32_t>;
   h["cvt.s64.s32"] = convert<int64_t, int32_t>;
   h["cvt.u32.u64"] = convert<uint32_t, uint64_t>;
