@@ -7,7 +7,8 @@
 // Logits are F32 (F64 for F64), dlogits are of the dtype; for 16 bits dweight and dbias are F32 in the workspace from
 // the first chunk to the last, and rounded once. Chunks are in stream order, so sums over rows have a fixed order, and
 // a row's results depend on its own row alone: the products' elements are chains over k (gemm/gemm.h).
-// Bytes: 8 C in for each chunk's two reads of the weight; the logits stay in the caches where a chunk fits them.
+// Bytes from memory: the weight, C in e, once a chunk forward and twice backward, and a chunk's logits where the caches
+// do not hold them; bound by the products' arithmetic.
 // Launches: 5 a chunk and 2 forward, up to 8 a chunk and 6 backward. Mirrored by host/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"
