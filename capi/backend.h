@@ -88,6 +88,12 @@ struct Backend {
   int32_t (*cross_entropy_backward)(BackendState* state, const LossArgs& args, const void* dout, void* dlogits,
                                     void* stream);
 
+  // lse may be null in forward; dx, dweight and dbias may be null in backward.
+  int32_t (*linear_cross_entropy_forward)(BackendState* state, const LinearLossArgs& args, void* out, void* weight_sum,
+                                          void* lse, void* stream);
+  int32_t (*linear_cross_entropy_backward)(BackendState* state, const LinearLossArgs& args, const void* lse,
+                                           const void* dout, void* dx, void* dweight, void* dbias, void* stream);
+
   // dst [count] of dtype `to` <- src of dtype `from`, rounded once.
   int32_t (*convert)(BackendState* state, DType from, DType to, int64_t count, const void* src, void* dst,
                      void* stream);

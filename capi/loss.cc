@@ -6,12 +6,17 @@ using namespace varlstm;
 
 namespace {
 
-int32_t check_loss_call(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype, int64_t rows,
-                        const void* stream) {
+int32_t check_rows(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype, int64_t rows,
+                   const void* stream) {
   VARLSTM_TRY(check_usable("loss", loss, stream));
   VARLSTM_TRY(check_dtype("dtype", dtype));
   VARLSTM_TRY(check_at_least("rows", rows, 0));
-  VARLSTM_TRY(check_batch_or_null(loss->ctx, batch, rows));
+  return check_batch_or_null(loss->ctx, batch, rows);
+}
+
+int32_t check_loss_call(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype, int64_t rows,
+                        const void* stream) {
+  VARLSTM_TRY(check_rows(loss, batch, dtype, rows, stream));
   return check_bytes("logits", {{"rows", rows}, {"classes", loss->classes}}, 8, nullptr);
 }
 
@@ -45,6 +50,22 @@ Dim out_dim(const varlstm_loss* loss, int64_t rows) {
 
 int32_t query_loss_workspace(const varlstm_loss* loss, Op op, const LossArgs& args, int64_t* needed) {
   return query_op_workspace(loss->ctx, op, args.dtype, args.rows, args.classes, 0, needed);
+}
+
+// What a linear layer with cross-entropy reads in both directions, lse and dout aside; and the workspace.
+int32_t check_linear_loss(const varlstm_loss* loss, Op op, const LinearLossArgs& args, BufferCheck& buffers) {
+  const LossArgs& l = args.loss;
+  VARLSTM_TRY(check_bytes("x", {{"rows", l.rows}, {"in", args.in}}, 8, nullptr));
+  VARLSTM_TRY(check_bytes("weight", {{"classes", l.classes}, {"in", args.in}}, 8, nullptr));
+  int64_t needed = 0;
+  VARLSTM_TRY(query_op_workspace(loss->ctx, op, l.dtype, l.rows, args.in, l.classes, &needed));
+  buffers.read("x", args.x, {{"rows", l.rows}, {"in", args.in}});
+  buffers.read("weight", args.weight, {{"classes", l.classes}, {"in", args.in}});
+  buffers.read_or_null("bias", args.bias, {{"classes", l.classes}});
+  buffers.read("targets", l.targets, {{"rows", l.rows}}, sizeof(int64_t));
+  buffers.read_or_null("class_weights", l.class_weights, {{"classes", l.classes}}, scalar_size(l.dtype));
+  buffers.scratch("workspace", l.workspace, l.workspace_bytes, needed);
+  return VARLSTM_OK;
 }
 
 }  // namespace
@@ -211,5 +232,49 @@ int32_t varlstm_cross_entropy_backward(const varlstm_loss* loss, int32_t dtype, 
   VARLSTM_TRY(buffers.finish());
   return call_backend(loss->ctx, "cross_entropy_backward", [&](const Backend& b, BackendState* state) {
     return b.cross_entropy_backward(state, args, dout, dlogits, stream);
+  });
+}
+
+int32_t varlstm_linear_cross_entropy_forward(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype,
+                                             int64_t rows, int64_t in, const void* x, const void* weight,
+                                             const void* bias, const int64_t* targets, const void* class_weights,
+                                             void* out, void* weight_sum, void* lse, void* workspace,
+                                             int64_t workspace_bytes, void* stream) {
+  VARLSTM_TRY(check_rows(loss, batch, dtype, rows, stream));
+  VARLSTM_TRY(check_at_least("in", in, 1));
+  const LinearLossArgs args{loss_args(loss, batch, dtype, rows, targets, class_weights, workspace, workspace_bytes), in,
+                            x, weight, bias};
+  const int64_t scalar = scalar_size(args.loss.dtype);
+  BufferCheck buffers(element_size(args.loss.dtype));
+  VARLSTM_TRY(check_linear_loss(loss, Op::kLinearCrossEntropyForward, args, buffers));
+  buffers.write("out", out, {out_dim(loss, rows)}, scalar);
+  buffers.write_or_null("weight_sum", weight_sum, {}, scalar);
+  buffers.write_or_null("lse", lse, {{"rows", rows}}, scalar);
+  VARLSTM_TRY(buffers.finish());
+  return call_backend(loss->ctx, "linear_cross_entropy_forward", [&](const Backend& b, BackendState* state) {
+    return b.linear_cross_entropy_forward(state, args, out, weight_sum, lse, stream);
+  });
+}
+
+int32_t varlstm_linear_cross_entropy_backward(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype,
+                                              int64_t rows, int64_t in, const void* x, const void* weight,
+                                              const void* bias, const int64_t* targets, const void* class_weights,
+                                              const void* lse, const void* dout, void* dx, void* dweight, void* dbias,
+                                              void* workspace, int64_t workspace_bytes, void* stream) {
+  VARLSTM_TRY(check_rows(loss, batch, dtype, rows, stream));
+  VARLSTM_TRY(check_at_least("in", in, 1));
+  const LinearLossArgs args{loss_args(loss, batch, dtype, rows, targets, class_weights, workspace, workspace_bytes), in,
+                            x, weight, bias};
+  const int64_t scalar = scalar_size(args.loss.dtype);
+  BufferCheck buffers(element_size(args.loss.dtype));
+  VARLSTM_TRY(check_linear_loss(loss, Op::kLinearCrossEntropyBackward, args, buffers));
+  buffers.read("lse", lse, {{"rows", rows}}, scalar);
+  buffers.read_or_null("dout", dout, {out_dim(loss, rows)}, scalar);
+  buffers.write_or_null("dx", dx, {{"rows", rows}, {"in", in}});
+  buffers.write_or_null("dweight", dweight, {{"classes", loss->classes}, {"in", in}});
+  buffers.write_or_null("dbias", dbias, {{"classes", loss->classes}});
+  VARLSTM_TRY(buffers.finish());
+  return call_backend(loss->ctx, "linear_cross_entropy_backward", [&](const Backend& b, BackendState* state) {
+    return b.linear_cross_entropy_backward(state, args, lse, dout, dx, dweight, dbias, stream);
   });
 }

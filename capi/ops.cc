@@ -20,14 +20,15 @@ namespace {
 // a and b of an operation: positive where it has such a size, else 0.
 int32_t check_op_sizes(int32_t op, int64_t rows, int64_t a, int64_t b) {
   const bool has_a = op != VARLSTM_OP_GRAD_NORM;
-  const bool has_b = op <= VARLSTM_OP_LINEAR_BACKWARD;
+  const bool chunked = op >= VARLSTM_OP_LINEAR_CROSS_ENTROPY_FORWARD;  // no buffer of rows * classes
+  const bool has_b = op <= VARLSTM_OP_LINEAR_BACKWARD || chunked;
   VARLSTM_TRY(check_at_least("rows", rows, 0));
   VARLSTM_TRY(has_a ? check_at_least("a", a, 1) : check_between("a", a, 0, 0));
   VARLSTM_TRY(has_b ? check_at_least("b", b, 1) : check_between("b", b, 0, 0));
   if (op != VARLSTM_OP_EMBEDDING_BACKWARD) {  // which has no buffer of rows * vocabulary
     VARLSTM_TRY(check_bytes("workspace", {{"rows", rows}, {"a", a}}, 8, nullptr));
   }
-  VARLSTM_TRY(check_bytes("workspace", {{"rows", rows}, {"b", b}}, 8, nullptr));
+  if (!chunked) VARLSTM_TRY(check_bytes("workspace", {{"rows", rows}, {"b", b}}, 8, nullptr));
   return check_bytes("workspace", {{"a", a}, {"b", b}}, 8, nullptr);
 }
 
@@ -86,7 +87,7 @@ int32_t check_log_softmax(const varlstm_ctx* ctx, int32_t dtype, int64_t rows, i
 int32_t varlstm_op_workspace(varlstm_ctx* ctx, int32_t op, int32_t dtype, int64_t rows, int64_t a, int64_t b,
                              int64_t* bytes) {
   VARLSTM_TRY(check_usable("ctx", ctx));
-  VARLSTM_TRY(check_enum("op", "varlstm_op", op, VARLSTM_OP_GRAD_NORM));
+  VARLSTM_TRY(check_enum("op", "varlstm_op", op, VARLSTM_OP_LINEAR_CROSS_ENTROPY_BACKWARD));
   VARLSTM_TRY(check_dtype("dtype", dtype));
   VARLSTM_TRY(check_op_sizes(op, rows, a, b));
   BufferCheck buffers(sizeof(int64_t));

@@ -6,6 +6,7 @@
 #include "host/dropout.h"
 #include "host/embedding.h"
 #include "host/linear.h"
+#include "host/linear_cross_entropy.h"
 #include "host/log_softmax.h"
 #include "host/masked_loss.h"
 #include "host/optimizer.h"
@@ -84,6 +85,11 @@ int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int6
       case Op::kNll:
       case Op::kCrossEntropy:
         *bytes = loss_workspace(rows);
+        break;
+      case Op::kLinearCrossEntropyForward:
+      case Op::kLinearCrossEntropyBackward:
+        *bytes = linear_loss_workspace<decltype(scalar)>(rows, a, b, op == Op::kLinearCrossEntropyBackward);
+        fits = *bytes != INT64_MAX;
         break;
       case Op::kGradNorm:
         *bytes = norm_blocks(rows) * static_cast<int64_t>(sizeof(double));
@@ -198,6 +204,27 @@ int32_t backward_cross_entropy(BackendState* state, const LossArgs& args, const 
   });
 }
 
+int32_t forward_linear_cross_entropy(BackendState* state, const LinearLossArgs& args, void* out, void* weight_sum,
+                                     void* lse, void*) {
+  return with_scalar(args.loss.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    using C = ComputeType<T>;
+    host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args.loss));
+    linear_cross_entropy_forward<T>(host_state(state)->threads, args, as<C>(out), as<C>(weight_sum), as<C>(lse));
+  });
+}
+
+int32_t backward_linear_cross_entropy(BackendState* state, const LinearLossArgs& args, const void* lse,
+                                      const void* dout, void* dx, void* dweight, void* dbias, void*) {
+  return with_scalar(args.loss.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    using C = ComputeType<T>;
+    host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_LABEL, first_bad_label(args.loss));
+    linear_cross_entropy_backward(host_state(state)->threads, args, as<C>(lse), as<C>(dout), as<T>(dx), as<T>(dweight),
+                                  as<T>(dbias));
+  });
+}
+
 int32_t convert_elements(BackendState*, DType from, DType to, int64_t count, const void* src, void* dst, void*) {
   return with_scalar(from, [&](auto read) {
     with_scalar(to, [&](auto written) { convert(count, as<decltype(read)>(src), as<decltype(written)>(dst)); });
@@ -250,6 +277,8 @@ void set_operations(Backend& table) {
   table.nll_backward = backward_nll;
   table.cross_entropy_forward = forward_cross_entropy;
   table.cross_entropy_backward = backward_cross_entropy;
+  table.linear_cross_entropy_forward = forward_linear_cross_entropy;
+  table.linear_cross_entropy_backward = backward_linear_cross_entropy;
   table.convert = convert_elements;
   table.sgd_step = step_sgd;
   table.adam_step = step_adam;

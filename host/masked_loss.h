@@ -83,6 +83,17 @@ struct LossFactors {
   }
 };
 
+// out [1] <- the loss of terms that sum to `total`; nothing for NONE.
+template <class C>
+void store_reduced(const LossArgs& args, const LossFactors<C>& factors, double total, C* out) {
+  if (args.reduction == Reduction::kNone) return;
+  if (args.reduction == Reduction::kMean) {
+    const double empty = args.empty_mean_is_zero ? 0 : std::numeric_limits<double>::quiet_NaN();
+    total = factors.kept_weight == 0 ? empty : total / factors.kept_weight;
+  }
+  *out = static_cast<C>(total);
+}
+
 // term(row) for every row of every block, by term_of(row) on kept rows alone; then `out` and weight_sum (or null).
 template <class C, class Term>
 void reduce_terms(int64_t threads, const LossArgs& args, const LossFactors<C>& factors, C* out, C* weight_sum,
@@ -99,15 +110,9 @@ void reduce_terms(int64_t threads, const LossArgs& args, const LossFactors<C>& f
     block_sums[begin / kLossBlock] = sum;
   });
   if (weight_sum) *weight_sum = static_cast<C>(factors.kept_weight);
-  if (!reduced) return;
-
   double total = 0;
   for (int64_t block = 0; block < loss_blocks(args.rows); ++block) total += block_sums[block];
-  if (args.reduction == Reduction::kMean) {
-    const double empty = args.empty_mean_is_zero ? 0 : std::numeric_limits<double>::quiet_NaN();
-    total = factors.kept_weight == 0 ? empty : total / factors.kept_weight;
-  }
-  *out = static_cast<C>(total);
+  store_reduced(args, factors, total, out);
 }
 
 // Too little work for a second thread: one thread then does all blocks, with the same sums.
@@ -159,9 +164,10 @@ void nll_backward(int64_t threads, const LossArgs& args, const ComputeType<T>* d
 
 // One kept row of cross-entropy: returns its term, and dlogits [C] (or null, or the logits themselves) <- scale times
 // its gradient, which 16-bit dtypes round once: they take each exponential twice instead of storing it in between.
+// *lse (or null) <- log(sum(exp(logits))).
 template <class T, class C = ComputeType<T>>
 double cross_entropy_row(const LossArgs& args, const LossFactors<C>& factors, int64_t target, double scale,
-                         const T* logits, T* dlogits) {
+                         const T* logits, T* dlogits, C* lse = nullptr) {
   const C largest = row_max(args.classes, logits);
   const double on_target = factors.on_target * factors.weight(target);
   const double target_logit = logits[target] - largest;
@@ -175,6 +181,7 @@ double cross_entropy_row(const LossArgs& args, const LossFactors<C>& factors, in
     if (dlogits && !kIs16Bit<T>) dlogits[c] = exponential;
   }
   const double log_sum = std::log(exp_sum);
+  if (lse) *lse = static_cast<C>(largest + log_sum);
   double term = -on_target * (target_logit - log_sum);
   if (factors.on_each != 0) term -= factors.on_each * (each - log_sum * factors.total_weight);
   if (!dlogits) return term;

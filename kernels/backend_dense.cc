@@ -3,6 +3,7 @@
 #include "kernels/backend_ops.h"
 #include "kernels/convert/convert.h"
 #include "kernels/dropout/dropout.h"
+#include "kernels/linear_cross_entropy/linear_cross_entropy.h"
 #include "kernels/log_softmax/log_softmax.h"
 #include "kernels/masked_loss/masked_loss.h"
 
@@ -48,6 +49,16 @@ int32_t cross_entropy_backward_call(BackendState* state, const LossArgs& args, c
   return cross_entropy_backward(make_stream(state, stream), args, dout, dlogits);
 }
 
+int32_t linear_cross_entropy_forward_call(BackendState* state, const LinearLossArgs& args, void* out, void* weight_sum,
+                                          void* lse, void* stream) {
+  return linear_cross_entropy_forward(make_stream(state, stream), args, out, weight_sum, lse);
+}
+
+int32_t linear_cross_entropy_backward_call(BackendState* state, const LinearLossArgs& args, const void* lse,
+                                           const void* dout, void* dx, void* dweight, void* dbias, void* stream) {
+  return linear_cross_entropy_backward(make_stream(state, stream), args, lse, dout, dx, dweight, dbias);
+}
+
 }  // namespace
 
 void set_dense_operations(Backend& table) {
@@ -59,6 +70,8 @@ void set_dense_operations(Backend& table) {
   table.nll_backward = nll_backward_call;
   table.cross_entropy_forward = cross_entropy_forward_call;
   table.cross_entropy_backward = cross_entropy_backward_call;
+  table.linear_cross_entropy_forward = linear_cross_entropy_forward_call;
+  table.linear_cross_entropy_backward = linear_cross_entropy_backward_call;
 }
 
 }  // namespace varlstm::cuda

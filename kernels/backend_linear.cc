@@ -52,7 +52,7 @@ int32_t backward(BackendState* state, const LinearArgs& args, const void* x, con
   if (dx != nullptr) VARLSTM_CUDA_TRY(input_gradient(stream, args, weight, dy, dx));
   if (dweight != nullptr) VARLSTM_CUDA_TRY(weight_gradient(stream, args, x, dy, dweight));
   if (dbias == nullptr) return VARLSTM_OK;
-  return add_column_sums(stream, args.dtype, args.rows, args.out, dy, args.out, nullptr, dbias, nullptr);
+  return add_column_sums(stream, args.dtype, args.dtype, args.rows, args.out, dy, args.out, nullptr, dbias, nullptr);
 }
 
 }  // namespace

@@ -176,7 +176,7 @@ TEST_F(AbiFuzz, RnnDescription) {
   });
   hammer("op_workspace", [&] {
     int64_t bytes = 0;
-    const int32_t status = varlstm_op_workspace(ctx(), code(5), dtype(), size(), size(), size(), &bytes);
+    const int32_t status = varlstm_op_workspace(ctx(), code(7), dtype(), size(), size(), size(), &bytes);
     EXPECT_GE(bytes, 0);
     return status;
   });
@@ -260,6 +260,16 @@ TEST_F(AbiFuzz, Losses) {
   });
   hammer("cross_entropy_backward",
          [&] { return varlstm_cross_entropy_backward(loss(), dtype(), size(), data(), data(), nullptr); });
+  hammer("linear_cross_entropy_forward", [&] {
+    return varlstm_linear_cross_entropy_forward(loss(), maybe_batch(), dtype(), size(), size(), data(), data(), data(),
+                                                data<int64_t>(), data(), data(), data(), data(), data(), byte_count(),
+                                                nullptr);
+  });
+  hammer("linear_cross_entropy_backward", [&] {
+    return varlstm_linear_cross_entropy_backward(loss(), maybe_batch(), dtype(), size(), size(), data(), data(), data(),
+                                                 data<int64_t>(), data(), data(), data(), data(), data(), data(),
+                                                 data(), byte_count(), nullptr);
+  });
 }
 
 TEST_F(AbiFuzz, Optimizers) {

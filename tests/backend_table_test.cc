@@ -89,6 +89,8 @@ TEST_F(Fake, FailedQueriesArePassedOn) {
                {"varlstm_nll_forward", "op_workspace"},
                {"varlstm_nll_backward", "op_workspace"},
                {"varlstm_cross_entropy_forward reduction 1", "op_workspace"},
+               {"varlstm_linear_cross_entropy_forward reduction 1", "op_workspace"},
+               {"varlstm_linear_cross_entropy_backward reduction 1", "op_workspace"},
                {"varlstm_grad_norm", "op_workspace"},
                {"varlstm_clip_grad_norm", "op_workspace"}};
   for (const auto& one : cases) {
@@ -286,6 +288,28 @@ TEST_F(Fake, LossOptionsReachTheBackEnd) {
   ASSERT_OK(call.run());
   EXPECT_FALSE(fake_backend().loss->empty_mean_is_zero);
   EXPECT_EQ(fake_backend().loss->batch, nullptr);
+}
+
+TEST_F(Fake, LinearLossPassesItsOperands) {
+  World world;
+  for (const char* label :
+       {"varlstm_linear_cross_entropy_forward reduction 0", "varlstm_linear_cross_entropy_backward reduction 0"}) {
+    Call call = make(label, world);
+    ASSERT_OK(call.run());
+    const LinearLossArgs& args = fake_backend().linear_loss.value();
+    EXPECT_EQ(args.loss.reduction, Reduction::kNone);
+    EXPECT_EQ(args.loss.rows, World::kTokens);
+    EXPECT_EQ(args.loss.classes, World::kClasses);
+    EXPECT_EQ(args.loss.batch->tokens, World::kTokens);
+    EXPECT_EQ(args.loss.workspace_bytes, call.argument("workspace_bytes").integer);
+    EXPECT_EQ(args.in, World::kFeatures);
+    EXPECT_PASSED(args.loss, call, targets);
+    EXPECT_PASSED(args.loss, call, class_weights);
+    EXPECT_PASSED(args.loss, call, workspace);
+    EXPECT_PASSED(args, call, x);
+    EXPECT_PASSED(args, call, weight);
+    EXPECT_PASSED(args, call, bias);
+  }
 }
 
 TEST_F(Fake, OperationsPassTheirNumbers) {

@@ -1,6 +1,8 @@
 # Tests of the C ABI: of its checks over the host's back end and over a fake one, of its header, of running out of memory.
+set(capi_catalogue
+  capi_catalogue.cc capi_catalogue_loss.cc capi_catalogue_ops.cc capi_catalogue_rnn.cc capi_call.cc)
 varlstm_add_test(capi_allocation_test capi_allocation_test.cc)
-varlstm_add_test(capi_arguments_test capi_arguments_test.cc capi_catalogue.cc capi_call.cc)
+varlstm_add_test(capi_arguments_test capi_arguments_test.cc ${capi_catalogue})
 varlstm_add_test(capi_batch_test capi_batch_test.cc)
 varlstm_add_test(capi_error_test capi_error_test.cc)
 varlstm_add_test(capi_handle_test capi_handle_test.cc)
@@ -18,8 +20,8 @@ function(varlstm_add_fake_backend_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT VARLSTM_TEST_BACKEND=cuda)
 endfunction()
-varlstm_add_fake_backend_test(capi_fake_arguments_test capi_arguments_test.cc capi_catalogue.cc capi_call.cc)
-varlstm_add_fake_backend_test(backend_table_test backend_table_test.cc capi_catalogue.cc capi_call.cc)
+varlstm_add_fake_backend_test(capi_fake_arguments_test capi_arguments_test.cc ${capi_catalogue})
+varlstm_add_fake_backend_test(backend_table_test backend_table_test.cc ${capi_catalogue})
 
 # The header alone, and the program in its opening comment.
 set(varlstm_header ${PROJECT_SOURCE_DIR}/capi/include/varlstm.h)

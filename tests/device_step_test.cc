@@ -11,8 +11,8 @@
 #include "support/buffer.h"
 #include "support/compare.h"
 #include "support/lengths.h"
+#include "support/linear_loss_case.h"
 #include "support/lstm_case.h"
-#include "support/op_workspace.h"
 
 #if VARLSTM_EMULATED
 #include "kernels/simt/runtime_control.h"
@@ -36,9 +36,10 @@ RnnOptions rnn_options() {
 // Everything that a step reads and writes, in device memory; a step only enqueues.
 class Step {
  public:
-  Step(varlstm_ctx* ctx, const Bounds& bounds)
+  Step(varlstm_ctx* ctx, const Bounds& bounds, bool fused_loss = false)
       : ctx_(ctx),
         bounds_(bounds),
+        fused_loss_(fused_loss),
         batch_(make_batch(ctx, {}, bounds)),
         rnn_(make_rnn(ctx, rnn_options(), kF32)),
         loss_(make_loss(ctx, kClasses)),
@@ -53,6 +54,7 @@ class Step {
         dx_(ctx, bounds.max_tokens * kFeatures),
         logits_(ctx, bounds.max_tokens * kClasses),
         dlogits_(ctx, bounds.max_tokens * kClasses),
+        lse_(ctx, bounds.max_tokens),
         loss_value_(ctx, 1),
         params_(ctx, kCount),
         grads_(ctx, kCount),
@@ -96,14 +98,23 @@ class Step {
     EXPECT_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), VARLSTM_MODE_SAVE, 3, rnn, x_.data(), nullptr, nullptr,
                                   y_.data(), nullptr, nullptr, workspace_->data(), workspace_bytes_, reserve_->data(),
                                   reserve_bytes_, stream));
-    EXPECT_OK(varlstm_linear_forward(ctx_, kF32, rows, kWidth, kClasses, y_.data(), weight, bias, logits_.data(), work,
-                                     work_bytes, stream));
-    EXPECT_OK(varlstm_cross_entropy_forward(loss_.get(), batch_.get(), kF32, rows, logits_.data(), tags_.data(),
-                                            nullptr, loss_value_.data(), nullptr, dlogits_.data(), work, work_bytes,
-                                            stream));
     EXPECT_OK(varlstm_zero(ctx_, grads_.data(), grads_.bytes(), stream));
-    EXPECT_OK(varlstm_linear_backward(ctx_, kF32, rows, kWidth, kClasses, y_.data(), weight, dlogits_.data(),
-                                      dy_.data(), dweight, dbias, work, work_bytes, stream));
+    if (fused_loss_) {
+      EXPECT_OK(varlstm_linear_cross_entropy_forward(loss_.get(), batch_.get(), kF32, rows, kWidth, y_.data(), weight,
+                                                     bias, tags_.data(), nullptr, loss_value_.data(), nullptr,
+                                                     lse_.data(), work, work_bytes, stream));
+      EXPECT_OK(varlstm_linear_cross_entropy_backward(loss_.get(), batch_.get(), kF32, rows, kWidth, y_.data(), weight,
+                                                      bias, tags_.data(), nullptr, lse_.data(), nullptr, dy_.data(),
+                                                      dweight, dbias, work, work_bytes, stream));
+    } else {
+      EXPECT_OK(varlstm_linear_forward(ctx_, kF32, rows, kWidth, kClasses, y_.data(), weight, bias, logits_.data(),
+                                       work, work_bytes, stream));
+      EXPECT_OK(varlstm_cross_entropy_forward(loss_.get(), batch_.get(), kF32, rows, logits_.data(), tags_.data(),
+                                              nullptr, loss_value_.data(), nullptr, dlogits_.data(), work, work_bytes,
+                                              stream));
+      EXPECT_OK(varlstm_linear_backward(ctx_, kF32, rows, kWidth, kClasses, y_.data(), weight, dlogits_.data(),
+                                        dy_.data(), dweight, dbias, work, work_bytes, stream));
+    }
     EXPECT_OK(varlstm_rnn_backward(rnn_.get(), batch_.get(), rnn, x_.data(), nullptr, nullptr, y_.data(), dy_.data(),
                                    nullptr, nullptr, dx_.data(), nullptr, nullptr, drnn, workspace_->data(),
                                    workspace_bytes_, reserve_->data(), reserve_bytes_, stream));
@@ -127,6 +138,8 @@ class Step {
                                  {VARLSTM_OP_LINEAR_FORWARD, rows, kWidth, kClasses},
                                  {VARLSTM_OP_LINEAR_BACKWARD, rows, kWidth, kClasses},
                                  {VARLSTM_OP_CROSS_ENTROPY, rows, kClasses, 0},
+                                 {VARLSTM_OP_LINEAR_CROSS_ENTROPY_FORWARD, rows, kWidth, kClasses},
+                                 {VARLSTM_OP_LINEAR_CROSS_ENTROPY_BACKWARD, rows, kWidth, kClasses},
                                  {VARLSTM_OP_GRAD_NORM, kCount, 0, 0}};
     int64_t most = 0;
     for (const auto& shape : shapes) {
@@ -139,11 +152,12 @@ class Step {
 
   varlstm_ctx* ctx_;
   Bounds bounds_;
+  bool fused_loss_;  // linear layer and loss in one
   Batch batch_;
   Rnn rnn_;
   Loss loss_;
   Buffer<int64_t> lengths_, padded_ids_, padded_tags_, ids_, tags_;
-  Buffer<float> x_, y_, dy_, dx_, logits_, dlogits_, loss_value_, params_, grads_, m_, v_;
+  Buffer<float> x_, y_, dy_, dx_, logits_, dlogits_, lse_, loss_value_, params_, grads_, m_, v_;
   Buffer<int64_t> steps_;
   Buffer<double> norm_;
   ByteBuffer op_workspace_;
@@ -154,10 +168,12 @@ class Step {
 const int64_t Step::kRnn = lstm_param_count(rnn_options());
 const int64_t Step::kCount = kTable + kRnn + kWeight + kClasses;
 
-TEST(DeviceStep, GraphGivesTheBitsOfTheStepForOtherLengths) {
+// fused_loss: the last layer and the loss in one, in chunks of 5 rows.
+void compare_graph_to_step(bool fused_loss) {
   const Context ctx = make_context();
   const Bounds bounds = {4, 6, 16};
-  Step eager(ctx.get(), bounds), captured(ctx.get(), bounds);
+  const ForcedChunk chunk(5);
+  Step eager(ctx.get(), bounds, fused_loss), captured(ctx.get(), bounds, fused_loss);
   cudaStream_t stream = nullptr;
   cudaGraph_t graph = nullptr;
   cudaGraphExec_t exec = nullptr;
@@ -184,6 +200,13 @@ TEST(DeviceStep, GraphGivesTheBitsOfTheStepForOtherLengths) {
   }
   EXPECT_EQ(cudaGraphExecDestroy(exec), cudaSuccess);
   EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+}
+
+TEST(DeviceStep, GraphGivesTheBitsOfTheStepForOtherLengths) {
+  compare_graph_to_step(false);
+}
+TEST(DeviceStep, GraphOfTheLossInChunksToo) {
+  compare_graph_to_step(true);
 }
 
 #if VARLSTM_EMULATED

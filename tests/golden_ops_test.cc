@@ -144,6 +144,34 @@ TYPED_TEST(GoldenOps, CrossEntropyMatches) {
   }
 }
 
+// The same with the last layer in one: weight the identity, so that x are the logits and dx their gradient.
+TYPED_TEST(GoldenOps, LinearCrossEntropyMatches) {
+  for (const GoldenCase& one : read_golden("cross_entropy.txt").cases) {
+    SCOPED_TRACE(one.name);
+    const Loss loss = loss_of(this->ctx(), one);
+    const int64_t classes = one.ints("options")[0], rows = static_cast<int64_t>(one.ints("targets").size());
+    std::vector<double> identity(classes * classes);
+    for (int64_t c = 0; c < classes; ++c) identity[c * classes + c] = 1;
+    const Buffer<int64_t> targets(this->ctx(), one.ints("targets"));
+    const Buffer<TypeParam> logits = this->buffer(one.real("logits")), dout = this->buffer(one.real("dout"));
+    const Buffer<TypeParam> layer = this->buffer(identity);
+    const Buffer<TypeParam> weight =
+        this->buffer(one.has("weight") ? one.real("weight") : std::vector<double>(classes, 1.0));
+    const TypeParam* const weights = one.has("weight") ? weight.data() : nullptr;
+    Buffer<TypeParam> out(this->ctx(), one.real("loss").size()), lse(this->ctx(), rows);
+    Buffer<TypeParam> dlogits(this->ctx(), rows * classes);
+    ByteBuffer work = this->workspace(VARLSTM_OP_LINEAR_CROSS_ENTROPY_BACKWARD, rows, classes, classes);
+    ASSERT_OK(varlstm_linear_cross_entropy_forward(loss.get(), nullptr, kDType<TypeParam>, rows, classes, logits.data(),
+                                                   layer.data(), nullptr, targets.data(), weights, out.data(), nullptr,
+                                                   lse.data(), work.data(), work.bytes(), nullptr));
+    EXPECT_TRUE(this->close(out, one.real("loss")));
+    ASSERT_OK(varlstm_linear_cross_entropy_backward(
+        loss.get(), nullptr, kDType<TypeParam>, rows, classes, logits.data(), layer.data(), nullptr, targets.data(),
+        weights, lse.data(), dout.data(), dlogits.data(), nullptr, nullptr, work.data(), work.bytes(), nullptr));
+    EXPECT_TRUE(this->close(dlogits, one.real("dlogits")));
+  }
+}
+
 // The same losses by the unfused way: log-softmax, then NLL.
 TYPED_TEST(GoldenOps, LogSoftmaxAndNllMatch) {
   for (const GoldenCase& one : read_golden("cross_entropy.txt").cases) {

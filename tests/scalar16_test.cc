@@ -10,7 +10,7 @@
 #include "support/buffer.h"
 #include "support/compare.h"
 #include "support/context.h"
-#include "support/loss_case.h"
+#include "support/linear_loss_case.h"
 #include "support/scalar16.h"
 
 namespace varlstm_test {
@@ -40,6 +40,38 @@ class Scalar16 : public ::testing::TestWithParam<Format16> {
       return ::testing::AssertionFailure() << "element " << k << ": " << actual[k] << ", expected " << expected[k];
     }
     return ::testing::AssertionSuccess();
+  }
+
+  struct Narrow {
+    std::vector<float> out, lse;
+    std::vector<uint16_t> dx, dweight, dbias;
+  };
+  // Linear cross-entropy, forward and backward; dweight and dbias start as `before`.
+  Narrow run_narrow(const LinearLossCase<double>& c, double before) {
+    const Loss loss = make_loss(ctx_.get(), c.loss);
+    const int64_t rows = c.loss.rows(), classes = c.loss.classes, elements = rows * c.in;
+    const Buffer<uint16_t> x = stored(c.x), weight = stored(c.weight), bias = stored(c.bias);
+    const Buffer<int64_t> targets(ctx_.get(), c.loss.targets);
+    const auto weights = optional_buffer<float>(ctx_.get(), c.loss.class_weights);
+    const auto dout = optional_buffer<float>(ctx_.get(), c.dout);
+    const void* w = weights ? weights->data() : nullptr;
+    Buffer<float> out(ctx_.get(), c.loss.outputs()), lse(ctx_.get(), rows);
+    Buffer<uint16_t> dx(ctx_.get(), elements), dweight = stored(std::vector<double>(c.weight.size(), before));
+    Buffer<uint16_t> dbias = stored(std::vector<double>(c.bias.size(), before));
+    int64_t forward_bytes = 0, backward_bytes = 0;
+    REQUIRE_OK(varlstm_op_workspace(ctx_.get(), VARLSTM_OP_LINEAR_CROSS_ENTROPY_FORWARD, dtype(), rows, c.in, classes,
+                                    &forward_bytes));
+    REQUIRE_OK(varlstm_op_workspace(ctx_.get(), VARLSTM_OP_LINEAR_CROSS_ENTROPY_BACKWARD, dtype(), rows, c.in, classes,
+                                    &backward_bytes));
+    ByteBuffer forward(ctx_.get(), forward_bytes), backward(ctx_.get(), backward_bytes);
+    REQUIRE_OK(varlstm_linear_cross_entropy_forward(loss.get(), nullptr, dtype(), rows, c.in, x.data(), weight.data(),
+                                                    bias.data(), targets.data(), w, out.data(), nullptr, lse.data(),
+                                                    forward.data(), forward_bytes, nullptr));
+    REQUIRE_OK(varlstm_linear_cross_entropy_backward(loss.get(), nullptr, dtype(), rows, c.in, x.data(), weight.data(),
+                                                     bias.data(), targets.data(), w, lse.data(),
+                                                     dout ? dout->data() : nullptr, dx.data(), dweight.data(),
+                                                     dbias.data(), backward.data(), backward_bytes, nullptr));
+    return {out.get(), lse.get(), dx.get(), dweight.get(), dbias.get()};
   }
 
   Context ctx_ = make_context();
@@ -287,6 +319,52 @@ TEST_P(Scalar16, LossesKeepTheirScalarsInFloat) {
     ASSERT_OK(varlstm_cross_entropy_backward(loss.get(), kF64, rows, wide_dout.data(), wide_gradient.data(), nullptr));
     EXPECT_TRUE(rounded_close(gradient.get(), wide_gradient.get(), 1e-6));
   }
+}
+
+// dlogits are stored in 16 bits, logits are not; dweight and dbias are rounded after the last chunk.
+TEST_P(Scalar16, LinearLossKeepsItsSumsInFloat) {
+  const int64_t rows = 23, in = 5, elements = rows * in;
+  for (const int64_t classes : {1, 3, 40}) {
+    for (const int32_t reduction : {VARLSTM_REDUCTION_NONE, VARLSTM_REDUCTION_MEAN, VARLSTM_REDUCTION_SUM}) {
+      SCOPED_TRACE(testing::Message() << classes << " classes, reduction " << reduction);
+      LinearLossCase<double> c;
+      c.loss.classes = classes;
+      c.loss.reduction = reduction;
+      c.loss.smoothing = 0.125;
+      c.loss.targets = random_.integers(rows, 0, classes - 1);
+      c.loss.targets[3] = c.loss.ignore_index;
+      if (reduction != VARLSTM_REDUCTION_SUM) c.loss.class_weights = random_.vector<double>(classes, 1, 2);
+      if (reduction != VARLSTM_REDUCTION_MEAN) c.dout = random_.vector<double>(c.loss.outputs(), 0.5, 2);
+      c.in = in;
+      c.x = random_values(elements), c.weight = random_values(classes * in), c.bias = random_values(classes);
+      const ForcedChunk chunk(7);
+      const LinearLossResult<double> wide = run_linear_cross_entropy(ctx_.get(), c);
+      const Narrow narrow = run_narrow(c, 0);
+      EXPECT_TRUE(all_close(narrow.out, wide.out, 1e-5, 1e-5));
+      EXPECT_TRUE(all_close(narrow.lse, wide.lse, 1e-5, 1e-5));
+      // The magnitudes of a row's dlogits sum to 2 w dout <= 8 at most, and each of them is stored once.
+      const double unit = 8 * std::ldexp(1.0, -format().significant_bits);
+      EXPECT_TRUE(rounded_close(narrow.dx, wide.dx, unit + 1e-5));
+      EXPECT_TRUE(rounded_close(narrow.dweight, wide.dweight, rows * unit / 2 + 1e-5));
+      EXPECT_TRUE(rounded_close(narrow.dbias, wide.dbias, rows * unit / 2 + 1e-5));
+    }
+  }
+}
+
+// Each row adds half a unit in the last place, or less, of what dweight and dbias hold: rounded chunk by chunk, nothing
+// would come of it.
+TEST_P(Scalar16, LinearLossRoundsItsSumsOnce) {
+  const double before = std::ldexp(1.0, format().significant_bits);
+  LinearLossCase<double> c;
+  c.loss.classes = 2;
+  c.loss.reduction = VARLSTM_REDUCTION_SUM;
+  c.loss.targets.assign(40, 1);
+  c.x.assign(40, 1), c.weight = {0, 0}, c.bias = {0, 0};
+  const ForcedChunk chunk(1);
+  const Narrow narrow = run_narrow(c, before);
+  const std::vector<double> expected = {before + 20, before - 20};
+  EXPECT_EQ(format().decode(narrow.dweight), expected);
+  EXPECT_EQ(format().decode(narrow.dbias), expected);
 }
 
 std::string label(const ::testing::TestParamInfo<Format16>& tested) {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "support/linear_loss_case.h"
 #include "support/lstm_runner.h"
 #include "support/op_workspace.h"
 
@@ -23,8 +24,8 @@ void add(const std::vector<T>& values, uint64_t* hash) {
   for (size_t k = 0; k < values.size() * sizeof(T); ++k) *hash = (*hash ^ bytes[k]) * 1099511628211ULL;
 }
 
-// Two layers in both directions with dropout, every gradient; then cross-entropy, the embedding's gradient and the
-// norm.
+// Two layers in both directions with dropout, every gradient; then cross-entropy, alone and with its linear layer, and
+// the embedding's gradient.
 uint64_t digest() {
   const Context context = make_context();
   Random random(5);
@@ -61,6 +62,14 @@ uint64_t digest() {
   EXPECT_OK(varlstm_embedding_backward(context.get(), nullptr, VARLSTM_DTYPE_F32, rows, 4, classes, -1, ids.data(),
                                        dlogits.data(), table.data(), embedding_workspace.data(),
                                        embedding_workspace.bytes(), nullptr));
+  LossCase linear;
+  linear.classes = classes;
+  linear.targets = random.integers(rows, -1, classes - 1);
+  linear.smoothing = 0.1;
+  const auto linear_case = random_linear_loss_case<float>(random, linear, 7);
+  const ForcedChunk chunk(30);
+  const LinearLossResult<float> fused = run_linear_cross_entropy(context.get(), linear_case);
+  for (const auto* part : {&fused.out, &fused.lse, &fused.dx, &fused.dweight, &fused.dbias}) add(*part, &hash);
   add(value.get(), &hash);
   add(dlogits.get(), &hash);
   add(table.get(), &hash);

@@ -55,6 +55,7 @@ check_includes() {
       kernels/core | kernels/arch) more="|kernels/simt" ;;
       kernels/simt) more="|kernels/simt/ptx" ;;
       kernels/batch_plan | kernels/embedding) more="|kernels/sort" ;;
+      kernels/linear_cross_entropy) more="|kernels/gemm|kernels/convert|kernels/masked_loss" ;;
       kernels/recurrence) more="|kernels/lstm_cell|kernels/gemm|kernels/dropout" ;;
       *) more="" ;;
     esac

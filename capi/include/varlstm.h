@@ -451,7 +451,10 @@ enum varlstm_op {
   VARLSTM_OP_LINEAR_BACKWARD = 2,    /* rows, a = in, b = out */
   VARLSTM_OP_NLL = 3,                /* rows, a = classes, b = 0; forward and backward */
   VARLSTM_OP_CROSS_ENTROPY = 4,      /* rows, a = classes, b = 0 */
-  VARLSTM_OP_GRAD_NORM = 5           /* rows = elements, a = b = 0; also for clipping */
+  VARLSTM_OP_GRAD_NORM = 5,          /* rows = elements, a = b = 0; also for clipping */
+  /* rows, a = in, b = classes; more rows than those of a chunk, which in and classes decide, need nothing more */
+  VARLSTM_OP_LINEAR_CROSS_ENTROPY_FORWARD = 6,
+  VARLSTM_OP_LINEAR_CROSS_ENTROPY_BACKWARD = 7
 };
 
 /* Bytes of workspace (aligned to 64 bytes; may be 0) that the operation needs for at most `rows` rows. */
@@ -552,6 +555,32 @@ VARLSTM_API int32_t varlstm_cross_entropy_forward(const varlstm_loss* loss, cons
 /* dlogits <- dlogits from forward times dout, shaped as `out`; NULL for ones. */
 VARLSTM_API int32_t varlstm_cross_entropy_backward(const varlstm_loss* loss, int32_t dtype, int64_t rows,
                                                    const void* dout, void* dlogits, void* stream);
+
+/* Linear layer and cross-entropy in one: the loss of the logits x weight^T + bias, which are made a chunk of rows at a
+ * time in the workspace and never stored as [rows, C] (as in Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary
+ * Language Models", and in Liger Kernel). Only kept rows are computed: x of a row that is ignored, or beyond the
+ * batch's N, is not read. Logits are F64 with F64, else F32. A row's out, lse and dx depend on its own row of x alone.
+ *   x [rows, in]; weight [C, in]; bias [C] or NULL
+ *   lse [rows], of the dtype of `out`: log(sum(exp(logits))), 0 for a row that is not kept, for backward; or NULL if
+ *   not wanted. The rest as in varlstm_nll_forward. No gradient work is done here. */
+VARLSTM_API int32_t varlstm_linear_cross_entropy_forward(const varlstm_loss* loss, const varlstm_batch* batch,
+                                                         int32_t dtype, int64_t rows, int64_t in, const void* x,
+                                                         const void* weight, const void* bias, const int64_t* targets,
+                                                         const void* class_weights, void* out, void* weight_sum,
+                                                         void* lse, void* workspace, int64_t workspace_bytes,
+                                                         void* stream);
+
+/* Makes the logits once more, chunk by chunk; lse from forward, everything before it as there; dout shaped as `out`,
+ * NULL for ones.
+ *   dx      [rows, in], or NULL if not wanted; 0 where the row is not kept
+ *   dweight [C, in], dbias [C]: added to; or NULL if not wanted. For BF16 and F16 they are summed in F32 over all
+ *           chunks and rounded once. */
+VARLSTM_API int32_t varlstm_linear_cross_entropy_backward(const varlstm_loss* loss, const varlstm_batch* batch,
+                                                          int32_t dtype, int64_t rows, int64_t in, const void* x,
+                                                          const void* weight, const void* bias, const int64_t* targets,
+                                                          const void* class_weights, const void* lse, const void* dout,
+                                                          void* dx, void* dweight, void* dbias, void* workspace,
+                                                          int64_t workspace_bytes, void* stream);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * OPTIMISER: over one flat buffer of parameters and its gradients, [count] each. dtype F32 or F64.

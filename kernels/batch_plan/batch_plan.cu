@@ -12,8 +12,7 @@
 // Bytes moved: about 100 B + 16 max_len + 16 N (8-byte entries), and the sort's 32 B a digit of 8 bits: far below one
 // feature row a token. Bound by launch latency: 6 launches with the sort.
 // Scans run in one block of kScanBlock threads, each over a contiguous piece: sums of pieces (phase 1), their exclusive
-// scan by thread 0 .. in shared memory (phase 2), the piece again with its start (phase 3).
-//   S1: after it every piece's sum lies in shared memory. S2: after it their exclusive sums do.
+// scan (phase 2, core/scan.h, where its barriers stand), the piece again with its start (phase 3).
 // 64-bit integers throughout: exact, so the order of additions does not matter.
 // Mirrored by host/batch_plan.h.
 // SPDX-License-Identifier: Apache-2.0
@@ -22,28 +21,11 @@
 #include "kernels/core/bad_value.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/rows.h"
+#include "kernels/core/scan.h"
 #include "kernels/sort/sort.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
-
-constexpr unsigned kScanBlock = 256;
-
-// Exclusive sum, over the block's threads, of what each of them holds; every thread calls it. `sums`: [kScanBlock + 1].
-VARLSTM_DEVICE int64_t exclusive_block_sum(int64_t value, int64_t* sums) {
-  sums[threadIdx.x] = value;
-  simt::block_sync();  // S1
-  if (threadIdx.x == 0) {
-    int64_t sum = 0;
-    for (unsigned k = 0; k < kScanBlock; ++k) {
-      const int64_t next = sum + sums[k];
-      sums[k] = sum;
-      sum = next;
-    }
-  }
-  simt::block_sync();  // S2
-  return sums[threadIdx.x];
-}
 
 VARLSTM_DEVICE int64_t clamped(int64_t length, int64_t max_len) {
   return length < 0 ? 0 : length > max_len ? max_len : length;

@@ -26,7 +26,9 @@ enum class Op : int32_t {
   kLinearBackward = 2,
   kNll = 3,
   kCrossEntropy = 4,
-  kGradNorm = 5
+  kGradNorm = 5,
+  kLinearCrossEntropyForward = 6,
+  kLinearCrossEntropyBackward = 7
 };
 
 // State of one context inside its back end: each back end derives its own.
@@ -160,6 +162,15 @@ struct LossArgs {
   const void* class_weights;  // [classes] or null
   void* workspace;
   int64_t workspace_bytes;
+};
+
+// Cross-entropy of the logits x weight^T + bias; `loss` has the rows, the dtype and the workspace.
+struct LinearLossArgs {
+  LossArgs loss;
+  int64_t in;
+  const void* x;       // [rows, in]
+  const void* weight;  // [classes, in]
+  const void* bias;    // [classes] or null
 };
 
 struct SgdArgs {

@@ -10,12 +10,8 @@
 // memory. A group of threads has a row (core/row_group.h); shared memory for a block's reductions alone, with their
 // barriers. Rows in f32 (f64 for F64), the sum over rows in double: loss_terms.cu. Mirrored by host/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
-#include <math.h>
-
-#include "kernels/core/row_group.h"
 #include "kernels/core/rows.h"
-#include "kernels/core/scalar.h"
-#include "kernels/masked_loss/loss_terms.h"
+#include "kernels/masked_loss/loss_row.h"
 #include "kernels/masked_loss/masked_loss.h"
 #include "varlstm.h"
 
@@ -28,7 +24,6 @@ VARLSTM_KERNEL void __launch_bounds__(kRowBlock)
   constexpr int64_t kStep = kRowBlock / Group::kRows;
   C* scratch = simt::shared_memory<C>();
   const C scale = view.scale();
-  const C all_weight = static_cast<C>(view.totals[LossView<C>::kAllWeight]);
 #pragma unroll 1
   for (int64_t base = Group::first_of_block(); base < view.rows; base += Group::step()) {
     const int64_t row = base + Group::row_in_block();
@@ -37,42 +32,20 @@ VARLSTM_KERNEL void __launch_bounds__(kRowBlock)
     const int64_t count = kept ? view.classes : 0;
     const T* in = logits + row * view.classes;
 
-    SoftmaxSum<C> softmax;
-    C target_logit = 0;
-#pragma unroll 1
-    for (int64_t c = Group::first_class(); c < count; c += kStep) {
-      const C x = load_scalar(in[c]);
-      softmax.add(x);
-      if (c == target) target_logit = x;
-    }
-    softmax.template join<Group>(scratch);
-    target_logit = Group::sum(target_logit, scratch);
-    C each = 0;  // sum of w[c] x[c]
-    if (view.on_each != 0) {
-#pragma unroll 1
-      for (int64_t c = Group::first_class(); c < count; c += kStep)
-        each += view.weight(c) * (load_scalar(in[c]) - softmax.largest);
-      each = Group::sum(each, scratch);
-    }
-
+    const LossRow<C> loss = read_loss_row<Group>(view, in, count, target, scratch);
     const C on_target = kept ? view.on_target * view.weight(target) : C(0);
     if (row < view.rows && Group::first_class() == 0) {
-      C term = 0;
-      if (kept) {
-        const C log_sum = log(softmax.sum);
-        term = -on_target * ((target_logit - softmax.largest) - log_sum);
-        if (view.on_each != 0) term -= view.on_each * (each - log_sum * all_weight);
-      }
+      const C term = kept ? loss.term(view, on_target, log(loss.softmax.sum)) : C(0);
       view.terms[row] = static_cast<double>(term);
       if (view.reduction == Reduction::kNone) out[row] = term;
     }
     if (dlogits == nullptr || row >= view.rows) continue;
-    const C factor = scale * (on_target + view.on_each * all_weight) / softmax.sum;
+    const C factor = scale * (on_target + view.on_each * view.all_weight()) / loss.softmax.sum;
 #pragma unroll 1
     for (int64_t c = Group::first_class(); c < view.classes; c += kStep) {
       C value = 0;
       if (kept && scale != 0) {
-        value = exp(load_scalar(in[c]) - softmax.largest) * factor;
+        value = exp(load_scalar(in[c]) - loss.softmax.largest) * factor;
         if (view.on_each != 0) value -= scale * view.on_each * view.weight(c);
         if (c == target) value -= scale * on_target;
       }

@@ -1,13 +1,11 @@
 // Sums over the rows of a loss, in double and in a fixed order.
 //
-// Rows are cut into chunks of kChunk; a block of kBlock threads sums one: thread i takes rows i, i + kBlock, ... and
-// the block joins them as core/reduce.h says (its barriers stand there). One block then sums the chunks likewise. The
-// order depends on the number of rows alone. Bytes moved: 8 a row for targets, 8 for terms; far below a row of logits.
-// Mirrored by host/masked_loss.h.
+// Rows are cut into chunks of kChunk, or into kMostLossPartials longer ones; a block of kBlock threads sums one: thread
+// i takes rows i, i + kBlock, ... and the block joins them as core/reduce.h says (its barriers stand there). One block
+// then sums the chunks likewise. The order depends on the number of rows alone. Bytes moved: 8 a row for targets, 8 for
+// terms; far below a row of logits. Mirrored by host/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/masked_loss/loss_terms.h"
-
-#include <math.h>
 
 #include "kernels/core/bad_value.h"
 #include "kernels/core/carve.h"
@@ -20,15 +18,21 @@ namespace varlstm::cuda {
 constexpr unsigned kBlock = 256;
 constexpr int64_t kChunk = 2048;
 
+VARLSTM_HOST_DEVICE int64_t chunk_rows(int64_t rows) {
+  const int64_t longer = (rows + kMostLossPartials - 1) / kMostLossPartials;
+  return longer < kChunk ? kChunk : longer;
+}
+
 VARLSTM_HOST_DEVICE int64_t chunks_of(int64_t rows) {
-  return (rows + kChunk - 1) / kChunk;
+  return (rows + chunk_rows(rows) - 1) / chunk_rows(rows);
 }
 
 template <class C>
 VARLSTM_KERNEL void __launch_bounds__(kBlock) weigh_chunk_kernel(LossView<C> view, DeviceStatus* status) {
-  const int64_t begin = blockIdx.x * kChunk;
+  const int64_t chunk = chunk_rows(view.rows);
+  const int64_t begin = blockIdx.x * chunk;
   const int64_t counted = view.counted();
-  const int64_t end = begin + kChunk < counted ? begin + kChunk : counted;
+  const int64_t end = begin + chunk < counted ? begin + chunk : counted;
   double sum = 0;
   for (int64_t row = begin + threadIdx.x; row < end; row += kBlock) {
     const int64_t target = view.targets[row];
@@ -45,8 +49,9 @@ VARLSTM_KERNEL void __launch_bounds__(kBlock) weigh_chunk_kernel(LossView<C> vie
 
 template <class C>
 VARLSTM_KERNEL void __launch_bounds__(kBlock) sum_chunk_kernel(LossView<C> view) {
-  const int64_t begin = blockIdx.x * kChunk;
-  const int64_t end = begin + kChunk < view.rows ? begin + kChunk : view.rows;
+  const int64_t chunk = chunk_rows(view.rows);
+  const int64_t begin = blockIdx.x * chunk;
+  const int64_t end = begin + chunk < view.rows ? begin + chunk : view.rows;
   double sum = 0;
   for (int64_t row = begin + threadIdx.x; row < end; row += kBlock) sum += view.terms[row];
   sum = block_sum(sum, simt::shared_memory<double>());
@@ -76,16 +81,8 @@ VARLSTM_KERNEL void __launch_bounds__(kBlock) total_weights_kernel(LossView<C> v
 
 template <class C>
 VARLSTM_KERNEL void __launch_bounds__(kBlock) total_terms_kernel(LossView<C> view, C* out, C* weight_sum) {
-  double total = sum_of_chunks(view);
-  if (threadIdx.x != 0) return;
-  const double kept = view.totals[LossView<C>::kKeptWeight];
-  if (weight_sum != nullptr) *weight_sum = static_cast<C>(kept);
-  if (view.reduction == Reduction::kNone) return;
-  if (view.reduction == Reduction::kMean) {
-    const double empty = view.empty_mean_is_zero ? 0.0 : static_cast<double>(NAN);
-    total = kept == 0 ? empty : total / kept;
-  }
-  *out = static_cast<C>(total);
+  const double total = sum_of_chunks(view);
+  if (threadIdx.x == 0) store_reduced(view, total, out, weight_sum);
 }
 
 namespace {

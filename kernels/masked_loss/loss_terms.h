@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <math.h>
 #include <stdint.h>
 
 #include "kernels/core/device_status.h"
@@ -23,7 +24,7 @@ struct LossView {
   const int64_t* targets;  // [rows]
   const C* class_weights;  // [classes] or null
   double* terms;           // [rows]
-  double* partial;         // [chunks]
+  double* partial;         // [chunks of rows, at most kMostLossPartials]
   double* totals;          // kKeptWeight: sum of w over the kept rows; kAllWeight: over all classes
 
   static constexpr int kKeptWeight = 0, kAllWeight = 1, kTotals = 2;
@@ -33,6 +34,7 @@ struct LossView {
   VARLSTM_DEVICE bool is_kept(int64_t row) const {
     return row < counted() && targets[row] != ignore_index && is_class(targets[row]);
   }
+  VARLSTM_DEVICE C all_weight() const { return static_cast<C>(totals[kAllWeight]); }
   VARLSTM_DEVICE C weight(int64_t c) const { return class_weights == nullptr ? C(1) : class_weights[c]; }
   // What the terms are multiplied with; 0 for an empty mean.
   VARLSTM_DEVICE C scale() const {
@@ -51,5 +53,19 @@ int32_t sum_weights(Stream stream, const LossView<C>& view);
 // out [1] <- the sum or mean of view.terms (nothing for NONE); weight_sum [1] (or null) <- the kept weight.
 template <class C>
 int32_t sum_terms(Stream stream, const LossView<C>& view, C* out, C* weight_sum);
+
+// In one thread: out [1] <- the loss of terms that sum to `total` (nothing for NONE); weight_sum [1] (or null) <- the
+// kept weight.
+template <class C>
+VARLSTM_DEVICE void store_reduced(const LossView<C>& view, double total, C* out, C* weight_sum) {
+  const double kept = view.totals[LossView<C>::kKeptWeight];
+  if (weight_sum != nullptr) *weight_sum = static_cast<C>(kept);
+  if (view.reduction == Reduction::kNone) return;
+  if (view.reduction == Reduction::kMean) {
+    const double empty = view.empty_mean_is_zero ? 0.0 : static_cast<double>(NAN);
+    total = kept == 0 ? empty : total / kept;
+  }
+  *out = static_cast<C>(total);
+}
 
 }  // namespace varlstm::cuda

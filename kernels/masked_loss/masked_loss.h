@@ -9,6 +9,8 @@ namespace varlstm::cuda {
 
 // *bytes <- workspace of all of these but cross_entropy_backward, which needs none.
 int32_t loss_workspace(int64_t rows, int64_t* bytes);
+// Partial sums that a sum over any number of rows needs.
+constexpr int64_t kMostLossPartials = 1024;
 
 int32_t nll_forward(Stream stream, const LossArgs& args, const void* log_probs, void* out, void* weight_sum);
 int32_t nll_backward(Stream stream, const LossArgs& args, const void* dout, void* dlog_probs);

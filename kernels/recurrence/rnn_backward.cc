@@ -145,7 +145,7 @@ class Backward {
     product.c = dparams + offsets.w_hh, product.ldc = product.n;
     VARLSTM_CUDA_TRY(gemm(stream_, product));
     if (!shape_.bias) return VARLSTM_OK;
-    return add_column_sums(stream_, shape_.dtype, rows_.tokens, 4 * shape_.hidden, workspace_.dgates[d],
+    return add_column_sums(stream_, shape_.dtype, shape_.dtype, rows_.tokens, 4 * shape_.hidden, workspace_.dgates[d],
                            4 * shape_.hidden, tokens(), dparams + offsets.b_ih, dparams + offsets.b_hh);
   }
 

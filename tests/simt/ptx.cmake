@@ -37,6 +37,7 @@ endforeach()
 # Without what takes long: shapes for many threads of the host, and central differences.
 varlstm_run_ptx(linear_test -*Threads*:*Differences*)
 varlstm_run_ptx(masked_loss_test -*Threads*:*Differences*)
+varlstm_run_ptx(linear_cross_entropy_test -*Differences*:*LibrarysChoice*)
 varlstm_run_ptx(lstm_test -LstmDropout.*)
 foreach(policy lanes8 warp block)
   varlstm_run_ptx(scalar16_test *Loss*:*Softmax* ${policy})

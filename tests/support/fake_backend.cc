@@ -218,6 +218,15 @@ void fill_losses(Backend& table) {
     fake_backend().loss = args;
     return work("cross_entropy_backward");
   };
+  table.linear_cross_entropy_forward = [](BackendState*, const LinearLossArgs& args, void*, void*, void*, void*) {
+    fake_backend().linear_loss = args;
+    return work("linear_cross_entropy_forward");
+  };
+  table.linear_cross_entropy_backward = [](BackendState*, const LinearLossArgs& args, const void*, const void*, void*,
+                                           void*, void*, void*) {
+    fake_backend().linear_loss = args;
+    return work("linear_cross_entropy_backward");
+  };
   table.sgd_step = [](BackendState*, const SgdArgs& args, void*, const void*, void*, void*) {
     fake_backend().sgd = args;
     return work("sgd_step");

@@ -31,6 +31,7 @@ struct FakeBackend {
   std::optional<varlstm::EmbeddingArgs> embedding;
   std::optional<varlstm::LinearArgs> linear;
   std::optional<varlstm::LossArgs> loss;
+  std::optional<varlstm::LinearLossArgs> linear_loss;
   std::optional<varlstm::SgdArgs> sgd;
   std::optional<varlstm::AdamArgs> adam;
   double max_norm = 0;

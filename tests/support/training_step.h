@@ -112,6 +112,8 @@ class TrainingStep {
                       {VARLSTM_OP_LINEAR_BACKWARD, kTokens, kHidden, kClasses},
                       {VARLSTM_OP_NLL, kTokens, kClasses, 0},
                       {VARLSTM_OP_CROSS_ENTROPY, kTokens, kClasses, 0},
+                      {VARLSTM_OP_LINEAR_CROSS_ENTROPY_FORWARD, kTokens, kHidden, kClasses},
+                      {VARLSTM_OP_LINEAR_CROSS_ENTROPY_BACKWARD, kTokens, kHidden, kClasses},
                       {VARLSTM_OP_GRAD_NORM, elements_, 0, 0}};
     for (const auto& one : operations) {
       int64_t bytes = 0;
@@ -133,6 +135,7 @@ class TrainingStep {
     weight_ = take<double>(kClasses * kHidden);
     dweight_ = take<double>(kClasses * kHidden);
     logits_ = take<double>(kTokens * kClasses);
+    lse_ = take<double>(kTokens);
     out_ = take<double>(1);
     norm_ = take<double>(1);
     step_ = take<int64_t>(1);
@@ -166,6 +169,15 @@ class TrainingStep {
     step("varlstm_linear_backward", [&] {
       return varlstm_linear_backward(ctx_, kF64, kTokens, kHidden, kClasses, y_, weight_, logits_, dy_, dweight_,
                                      nullptr, op_workspace_, op_bytes_, nullptr);
+    });
+    step("varlstm_linear_cross_entropy_forward", [&] {
+      return varlstm_linear_cross_entropy_forward(loss_, batch_, kF64, kTokens, kHidden, y_, weight_, nullptr, tokens_,
+                                                  nullptr, out_, nullptr, lse_, op_workspace_, op_bytes_, nullptr);
+    });
+    step("varlstm_linear_cross_entropy_backward", [&] {
+      return varlstm_linear_cross_entropy_backward(loss_, batch_, kF64, kTokens, kHidden, y_, weight_, nullptr, tokens_,
+                                                   nullptr, lse_, nullptr, dy_, dweight_, nullptr, op_workspace_,
+                                                   op_bytes_, nullptr);
     });
     step("varlstm_rnn_backward", [&] {
       return varlstm_rnn_backward(rnn_, batch_, params_, x_, nullptr, nullptr, y_, dy_, nullptr, nullptr, dx_, nullptr,
@@ -233,7 +245,7 @@ class TrainingStep {
   int64_t *ids_ = nullptr, *tokens_ = nullptr, *step_ = nullptr;
   double *table_ = nullptr, *x_ = nullptr, *params_ = nullptr, *grads_ = nullptr, *m_ = nullptr, *v_ = nullptr;
   double *y_ = nullptr, *dy_ = nullptr, *dx_ = nullptr, *weight_ = nullptr, *dweight_ = nullptr, *logits_ = nullptr;
-  double *out_ = nullptr, *norm_ = nullptr, *padded_ = nullptr;
+  double *lse_ = nullptr, *out_ = nullptr, *norm_ = nullptr, *padded_ = nullptr;
   char *rnn_workspace_ = nullptr, *reserve_ = nullptr, *op_workspace_ = nullptr;
 };
 

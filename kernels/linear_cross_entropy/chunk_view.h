@@ -1,0 +1,21 @@
+// The loss of a whole call as a chunk's kernels see it. For kernel files alone.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/scalar_dispatch.h"
+#include "kernels/linear_cross_entropy/chunk.h"
+#include "kernels/masked_loss/loss_terms.h"
+
+namespace varlstm::cuda {
+
+// All rows' targets and weights; terms are those of one chunk.
+template <class C>
+LossView<C> chunk_view(const LossArgs& args, const ChunkScratch& scratch) {
+  LossView<C> view = loss_view<C>(args);
+  view.totals = scratch.totals;
+  view.partial = scratch.partial;
+  view.terms = scratch.terms;
+  return view;
+}
+
+}  // namespace varlstm::cuda

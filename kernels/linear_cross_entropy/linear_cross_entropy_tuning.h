@@ -1,0 +1,28 @@
+// How many rows a chunk of linear cross-entropy has.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+#include <stdlib.h>
+
+namespace varlstm::cuda {
+
+// Not measured on a GPU. 2^24 elements, 64 MiB of F32, for the wider of logits and x; at least 64 rows, a tile of the
+// product, so that a vocabulary of a million does not read the weight for a few rows; at most 8,192, which fill a
+// device even with few classes.
+constexpr int64_t kChunkElements = int64_t{1} << 24;
+constexpr int64_t kFewestChunkRows = 64, kMostChunkRows = 8192;
+
+inline int64_t select_chunk_rows(int64_t in, int64_t classes) {
+  const int64_t rows = kChunkElements / (in > classes ? in : classes);
+  return rows < kFewestChunkRows ? kFewestChunkRows : rows > kMostChunkRows ? kMostChunkRows : rows;
+}
+
+// The selection, unless VARLSTM_LOSS_CHUNK is a positive number.
+inline int64_t chunk_rows_of(int64_t in, int64_t classes) {
+  const char* forced = getenv("VARLSTM_LOSS_CHUNK");
+  const int64_t rows = forced == nullptr ? 0 : atoll(forced);
+  return rows > 0 ? rows : select_chunk_rows(in, classes);
+}
+
+}  // namespace varlstm::cuda

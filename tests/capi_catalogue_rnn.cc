@@ -1,0 +1,119 @@
+// The catalogue's calls of the recurrent network.
+// SPDX-License-Identifier: Apache-2.0
+#include "capi_catalogue_sections.h"
+
+namespace varlstm_test {
+
+void add_rnn_description(std::vector<Entry>& list) {
+  list.push_back({"varlstm_rnn_create", [](W& w) {
+                    Call call("varlstm_rnn_create", varlstm_rnn_create, w.ctx, VARLSTM_CELL_LSTM, W::kInput, W::kHidden,
+                              W::kLayers, w.host.take<varlstm_rnn*>(1));
+                    call.bad("cell", -1).bad("cell", 2);
+                    call.bad("cell", VARLSTM_CELL_GRU, VARLSTM_ERROR_UNSUPPORTED).bad("num_layers", 4097);
+                    // Products that only just do not fit: each factor alone is in range.
+                    call.bad("input_size", int64_t{1} << 48).bad("hidden_size", int64_t{1} << 25);
+                    return bad_sizes(call, {"input_size", "hidden_size", "num_layers"}, 1);
+                  }});
+  list.push_back({"varlstm_rnn_set_i64 dtype", [](W& w) {
+                    Call call("varlstm_rnn_set_i64", varlstm_rnn_set_i64, w.rnn, VARLSTM_KEY_DTYPE, VARLSTM_DTYPE_F64);
+                    call.bad("key", 0).bad("key", VARLSTM_KEY_DROPOUT).bad("key", VARLSTM_KEY_CELL);
+                    call.bad("key", VARLSTM_KEY_INPUT_SIZE, VARLSTM_ERROR_INVALID_ARGUMENT, "read only");
+                    call.bad("key", VARLSTM_KEY_HIDDEN_SIZE).bad("key", VARLSTM_KEY_NUM_LAYERS).bad("key", 99);
+                    return bad_dtype(call, "value").bad("value", (int64_t{1} << 32) + VARLSTM_DTYPE_F64);
+                  }});
+  for (const int32_t key : {VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS}) {
+    list.push_back({"varlstm_rnn_set_i64 key " + std::to_string(key), [key](W& w) {
+                      Call call("varlstm_rnn_set_i64", varlstm_rnn_set_i64, w.rnn, key, 1);
+                      return call.bad("key", VARLSTM_KEY_CLASSES).bad("value", -1).bad("value", 2).bad("value", kHuge);
+                    }});
+  }
+  list.push_back({"varlstm_rnn_set_f64", [](W& w) {
+                    Call call("varlstm_rnn_set_f64", varlstm_rnn_set_f64, w.rnn, VARLSTM_KEY_DROPOUT, 0.5);
+                    call.bad("key", VARLSTM_KEY_BIAS).bad("key", VARLSTM_KEY_LABEL_SMOOTHING);
+                    call.bad_real("value", -0.25, "value = -0.25").bad_real("value", 1.0, "value = 1");
+                    return call.bad_real("value", kNan, "value = nan").bad_real("value", kInf, "value = inf");
+                  }});
+  list.push_back({"varlstm_rnn_get_i64", [](W& w) {
+                    Call call("varlstm_rnn_get_i64", varlstm_rnn_get_i64, w.rnn, VARLSTM_KEY_HIDDEN_SIZE,
+                              w.host.take<int64_t>(1));
+                    return call.bad("key", 19).bad("key", VARLSTM_KEY_DROPOUT).bad("key", VARLSTM_KEY_BATCH);
+                  }});
+  list.push_back({"varlstm_rnn_get_f64", [](W& w) {
+                    Call call("varlstm_rnn_get_f64", varlstm_rnn_get_f64, w.rnn, VARLSTM_KEY_DROPOUT,
+                              w.host.take<double>(1));
+                    return call.bad("key", VARLSTM_KEY_BIAS).bad("key", VARLSTM_KEY_LABEL_SMOOTHING);
+                  }});
+  list.push_back({"varlstm_rnn_param_count", [](W& w) {
+                    Call call("varlstm_rnn_param_count", varlstm_rnn_param_count, w.rnn, w.host.take<int64_t>(1),
+                              w.host.take<int64_t>(1));
+                    return call.optional({"tensors", "elements"});
+                  }});
+  list.push_back({"varlstm_rnn_param_info", [](W& w) {
+                    Call call("varlstm_rnn_param_info", varlstm_rnn_param_info, w.rnn, 0, w.host.take<const char*>(1),
+                              w.host.take<int64_t>(1), w.host.take<int64_t>(1), w.host.take<int64_t>(1));
+                    call.bad("index", -1).bad("index", W::kLayers * W::kDirections * 4).bad("index", kHuge);
+                    return call.optional({"name", "offset", "rows", "cols"});
+                  }});
+  list.push_back({"varlstm_rnn_sizes", [](W& w) {
+                    Call call("varlstm_rnn_sizes", varlstm_rnn_sizes, w.rnn, W::kBatch, W::kLen, W::kTokens,
+                              VARLSTM_MODE_SAVE, w.host.take<int64_t>(1), w.host.take<int64_t>(1));
+                    // With sizes of the rnn, a bound may be too large that a batch alone could have.
+                    call.bad("max_batch", int64_t{1} << 51).bad("mode", -1).bad("mode", 2);
+                    return bad_sizes(call, {"max_batch", "max_len", "max_tokens"}, 0).bad("max_tokens", 13);
+                  }});
+  list.push_back({"varlstm_rnn_destroy", [](W& w) {
+                    Call call("varlstm_rnn_destroy", varlstm_rnn_destroy, w.new_rnn(w.ctx));
+                    return call.optional({"rnn"});
+                  }});
+}
+
+void add_rnn_runs(std::vector<Entry>& list) {
+  list.push_back({"varlstm_rnn_import", [](W& w) {
+                    constexpr int64_t kGates = 4 * W::kHidden;
+                    Call call("varlstm_rnn_import", varlstm_rnn_import, w.rnn, VARLSTM_FORMAT_PYTORCH, 1, 1,
+                              w.back.take<float>(kGates * W::kDirections * W::kHidden),
+                              w.back.take<float>(kGates * W::kHidden), w.back.take<float>(kGates),
+                              w.back.take<float>(kGates), w.back.take<float>(w.param_elements()), nullptr);
+                    call.optional({"b_ih", "b_hh"}).bad("format", -1).bad("format", 5);
+                    call.bad("layer", -1).bad("layer", W::kLayers).bad("layer", kHuge);
+                    return call.bad("direction", -1).bad("direction", W::kDirections);
+                  }});
+  list.push_back(
+      {"varlstm_rnn_forward", [](W& w) {
+         constexpr int64_t kStates = W::kLayers * W::kDirections * W::kBatch * W::kHidden;
+         int64_t workspace = 0, reserve = 0;
+         REQUIRE_OK(varlstm_rnn_sizes(w.rnn, W::kBatch, W::kLen, W::kTokens, VARLSTM_MODE_SAVE, &workspace, &reserve));
+         Call call("varlstm_rnn_forward", varlstm_rnn_forward, w.rnn, w.batch, VARLSTM_MODE_SAVE, 0,
+                   w.back.take<float>(w.param_elements()), w.back.take<float>(W::kTokens * W::kInput),
+                   w.back.take<float>(kStates), w.back.take<float>(kStates),
+                   w.back.take<float>(W::kTokens * W::kDirections * W::kHidden), w.back.take<float>(kStates),
+                   w.back.take<float>(kStates), w.back.take<char>(workspace), workspace, w.back.take<char>(reserve),
+                   reserve, nullptr);
+         call.optional({"h0", "c0", "h_n", "c_n"}).any_value({"dropout_seed"});
+         return call.bad("mode", -1).bad("mode", 2);
+       }});
+  list.push_back(
+      {"varlstm_rnn_backward", [](W& w) {
+         constexpr int64_t kStates = W::kLayers * W::kDirections * W::kBatch * W::kHidden;
+         constexpr int64_t kOutputs = W::kTokens * W::kDirections * W::kHidden;
+         int64_t workspace = 0, reserve = 0;
+         REQUIRE_OK(varlstm_rnn_sizes(w.rnn, W::kBatch, W::kLen, W::kTokens, VARLSTM_MODE_SAVE, &workspace, &reserve));
+         const int64_t elements = w.param_elements();
+         float* params = w.back.take<float>(elements);
+         float* x = w.back.take<float>(W::kTokens * W::kInput);
+         float* h0 = w.back.take<float>(kStates);
+         float* c0 = w.back.take<float>(kStates);
+         float* y = w.back.take<float>(kOutputs);
+         char* scratch = w.back.take<char>(workspace);
+         char* saved = w.back.take<char>(reserve);
+         REQUIRE_OK(varlstm_rnn_forward(w.rnn, w.batch, VARLSTM_MODE_SAVE, 0, params, x, h0, c0, y, nullptr, nullptr,
+                                        scratch, workspace, saved, reserve, nullptr));
+         Call call("varlstm_rnn_backward", varlstm_rnn_backward, w.rnn, w.batch, params, x, h0, c0, y,
+                   w.back.take<float>(kOutputs), w.back.take<float>(kStates), w.back.take<float>(kStates),
+                   w.back.take<float>(W::kTokens * W::kInput), w.back.take<float>(kStates), w.back.take<float>(kStates),
+                   w.back.take<float>(elements), scratch, workspace, saved, reserve, nullptr);
+         return call.optional({"h0", "c0", "dy", "dh_n", "dc_n", "dx", "dh0", "dc0", "dparams"});
+       }});
+}
+
+}  // namespace varlstm_test
