@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backend_ops.h"
 #include "kernels/embedding/embedding.h"
+#include "kernels/gemm/gemm_tuning.h"
 #include "kernels/masked_loss/masked_loss.h"
 #include "kernels/optimizer/optimizer.h"
 #include "varlstm.h"
@@ -9,7 +10,7 @@
 namespace varlstm::cuda {
 namespace {
 
-int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int64_t, int64_t b, int64_t* bytes) {
+int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int64_t a, int64_t b, int64_t* bytes) {
   *bytes = 0;
   switch (op) {
     case Op::kEmbeddingBackward:
@@ -20,7 +21,10 @@ int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int6
     case Op::kGradNorm:
       return grad_norm_workspace(rows, bytes);
     case Op::kLinearForward:
+      *bytes = gemm_workspace_bytes(rows, b);
+      break;
     case Op::kLinearBackward:
+      *bytes = gemm_workspace_bytes(rows > b ? rows : b, a);  // dx [rows, in], dweight [out, in]
       break;
   }
   return VARLSTM_OK;

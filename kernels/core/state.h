@@ -13,12 +13,15 @@ struct DeviceStatus;
 
 namespace cuda {
 
+struct BlasHandle;
+
 struct State : BackendState {
   int device = 0;
   int64_t batch_invariant = 1;
   int64_t math = 0;                // a varlstm_math
   DeviceStatus* status = nullptr;  // device memory
   int multiprocessors = 1;
+  BlasHandle* blas = nullptr;  // cuBLAS, or why it is not there
 };
 
 }  // namespace cuda

@@ -1,4 +1,5 @@
-// C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias + bias2) (+ C), tile by tile through shared memory.
+// C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias + bias2) (+ C), tile by tile through shared memory; and the choice
+// between these tiles and what else runs a product.
 //
 // Operands F32, F64, BF16 or F16; the chain of sum = fma(a, b, sum) over k = 0, 1, ... runs in f32 (f64 for F64); C is
 // stored once, rounded to its own dtype: ((sum + bias) + bias2) + C. Elements beyond an edge are zeros in the tile,
@@ -14,6 +15,8 @@
 
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
+#include "kernels/gemm/blas_gemm.h"
+#include "kernels/gemm/blas_library.h"
 #include "kernels/gemm/gemm_tuning.h"
 #include "varlstm.h"
 
@@ -119,7 +122,7 @@ int32_t launch_gemm(Stream stream, const GemmOperands<T, TC>& p) {
 }
 
 template <class T, class TC>
-int32_t run(Stream stream, const GemmArgs& args) {
+int32_t run(Stream stream, const GemmArgs& args, GemmPolicy policy) {
   const GemmOperands<T, TC> p{args.m,
                               args.n,
                               args.k,
@@ -135,19 +138,39 @@ int32_t run(Stream stream, const GemmArgs& args) {
                               static_cast<const T*>(args.bias),
                               static_cast<const T*>(args.bias2),
                               args.rows};
-  return gemm_policy(args.m, args.n) == GemmPolicy::kWide ? launch_gemm<WideTile>(stream, p)
-                                                          : launch_gemm<FlatTile>(stream, p);
+  return policy == GemmPolicy::kWide ? launch_gemm<WideTile>(stream, p) : launch_gemm<FlatTile>(stream, p);
+}
+
+GemmShape shape_of(const GemmArgs& args) {
+  GemmShape shape;
+  shape.dtype = args.dtype, shape.dtype_c = args.dtype_c;
+  shape.m = args.m, shape.n = args.n, shape.k = args.k;
+  shape.longest_line = args.lda > args.ldb ? args.lda : args.ldb;
+  if (args.ldc > shape.longest_line) shape.longest_line = args.ldc;
+  shape.rows_are_tokens = !args.transpose_a;
+  shape.rows_on_device = args.rows != nullptr;
+  shape.accumulate = args.accumulate;
+  shape.biases = (args.bias != nullptr) + (args.bias2 != nullptr);
+  shape.workspace_bytes = args.workspace == nullptr ? 0 : args.workspace_bytes;
+  return shape;
 }
 
 }  // namespace
 
 int32_t gemm(Stream stream, const GemmArgs& args) {
   if (args.m == 0 || args.n == 0) return VARLSTM_OK;
+  const char* const problem = blas_problem(stream.state->blas);
+  const GemmContext context{stream.state->batch_invariant != 0, *problem == 0};
+  GemmPolicy forced;
+  if (forced_gemm(&forced) && forced == GemmPolicy::kCublas && !context.cublas)
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "VARLSTM_GEMM_POLICY = cublas, but there is no cuBLAS: %s", problem);
+  const GemmPolicy policy = gemm_policy(shape_of(args), context);
+  if (policy == GemmPolicy::kCublas) return blas_gemm(stream, args);
   return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    if (args.dtype_c == args.dtype) return run<T, T>(stream, args);
+    if (args.dtype_c == args.dtype) return run<T, T>(stream, args, policy);
     if constexpr (sizeof(T) == 2) {
-      if (args.dtype_c == DType::kF32) return run<T, float>(stream, args);
+      if (args.dtype_c == DType::kF32) return run<T, float>(stream, args, policy);
     }
     return fail(VARLSTM_ERROR_INTERNAL, "gemm has no kernel from dtype %d to %d", static_cast<int>(args.dtype),
                 static_cast<int>(args.dtype_c));
