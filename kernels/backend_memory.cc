@@ -53,6 +53,9 @@ int32_t prepare(State* state) {
       check_runtime(cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, state->device),
                     "cudaDeviceGetAttribute"));
   VARLSTM_CUDA_TRY(
+      check_runtime(cudaDeviceGetAttribute(&state->compute_major, cudaDevAttrComputeCapabilityMajor, state->device),
+                    "cudaDeviceGetAttribute"));
+  VARLSTM_CUDA_TRY(
       check_runtime(cudaMalloc(reinterpret_cast<void**>(&state->status), sizeof(DeviceStatus)), "cudaMalloc"));
   VARLSTM_CUDA_TRY(clear_status(state, nullptr));
   state->blas = open_blas();

@@ -281,21 +281,28 @@ class ForcedPolicy {
   ~ForcedPolicy() { unsetenv("VARLSTM_GEMM_POLICY"); }
 };
 
-// One product of a random shape under every policy that is there.
+// Half an ulp of TF32.
+constexpr double kTf32 = 1.0 / 2048;
+
+// One product of a random shape under every policy that is there, of F32 with either math.
 template <class T, class TC>
 void check_product(Random& random, int64_t m, int64_t n, int64_t k, int64_t rows) {
   const Product<T, TC> product(random, m, n, k, rows);
   const size_t skip = static_cast<size_t>(random.integer(0, 3));
   WithBlas context;
-  for (const GemmPolicy policy : kGemmPolicies) {
-    if (policy == GemmPolicy::kCublas && !context.usable()) continue;
-    SCOPED_TRACE(gemm_policy_name(policy));
-    const ForcedPolicy forced(policy);
-    const std::vector<TC> result = run_on_device(context.stream(), product, skip);
-    if (policy == GemmPolicy::kWide || policy == GemmPolicy::kFlat)
-      expect_chain(product, result);
-    else
-      expect_close(product, result, 0);
+  for (const int64_t math : {VARLSTM_MATH_F32, VARLSTM_MATH_TF32}) {
+    context.state().math = math;
+    for (const GemmPolicy policy : kGemmPolicies) {
+      if (policy == GemmPolicy::kCublas && !context.usable()) continue;
+      SCOPED_TRACE(std::string(gemm_policy_name(policy)) + ", math " + std::to_string(math));
+      const ForcedPolicy forced(policy);
+      const std::vector<TC> result = run_on_device(context.stream(), product, skip);
+      if (policy == GemmPolicy::kWide || policy == GemmPolicy::kFlat)
+        expect_chain(product, result);
+      else
+        expect_close(product, result, std::is_same_v<T, float> && math == VARLSTM_MATH_TF32 ? kTf32 : 0);
+    }
+    if (!std::is_same_v<T, float>) break;
   }
 }
 
@@ -317,6 +324,56 @@ TYPED_TEST(DeviceGemm, CountsTheRowsThatOnlyTheDeviceKnows) {
   }
 }
 
+// Rows `first` to `first + m` of a product, with the alignment that they happen to have.
+template <class T, class TC>
+Product<T, TC> some_rows(const Product<T, TC>& whole, int64_t first, int64_t m) {
+  Product<T, TC> part = whole;
+  part.m = m;
+  part.a.assign(whole.a.begin() + first * whole.lda, whole.a.begin() + (first + m) * whole.lda);
+  part.before.assign(whole.before.begin() + first * whole.ldc, whole.before.begin() + (first + m) * whole.ldc);
+  return part;
+}
+
+// What the context keeps for tokens: a row's bits, whatever rows stand beside it.
+TYPED_TEST(DeviceGemm, RowsDoNotDependOnEachOther) {
+  using T = typename TypeParam::Input;
+  using TC = typename TypeParam::Output;
+  Random random(76);
+  WithBlas context;
+  context.state().math = VARLSTM_MATH_TF32;
+  for (int round = 0; round < 6; ++round) {
+    Product<T, TC> whole(random, 90, random.integer(1, 80), random.integer(1, 100), -1);
+    whole.trans_a = false, whole.lda = whole.k + random.integer(0, 3);
+    whole.fill(random);
+    const std::vector<TC> expected = run_on_device(context.stream(), whole, 0);
+    for (const int64_t m : {1, 15, 17, 64}) {
+      const int64_t first = random.integer(0, whole.m - m);
+      const std::vector<TC> rows = run_on_device(context.stream(), some_rows(whole, first, m), round % 3);
+      EXPECT_EQ(std::memcmp(rows.data(), expected.data() + first * whole.ldc, rows.size() * sizeof(TC)), 0)
+          << m << " rows from " << first << " of " << whole.shape();
+    }
+  }
+}
+
+// Large enough for every stage, and aligned so that every word comes by cp.async.
+TYPED_TEST(DeviceGemm, AlignedOperandsGiveTheBitsOfOthers) {
+  using T = typename TypeParam::Input;
+  using TC = typename TypeParam::Output;
+  Random random(77);
+  State state;
+  state.math = VARLSTM_MATH_TF32;
+  for (int transposes = 0; transposes < 4; ++transposes) {
+    Product<T, TC> product(random, 72, 136, 104, -1);
+    product.trans_a = transposes % 2 == 1, product.trans_b = transposes / 2 == 1;
+    product.lda = product.trans_a ? 72 : 104, product.ldb = product.trans_b ? 104 : 136;
+    product.fill(random);
+    const std::vector<TC> aligned = run_on_device(Stream{&state, nullptr}, product, 0);
+    expect_close(product, aligned, std::is_same_v<T, float> ? kTf32 : 0);
+    const std::vector<TC> others = run_on_device(Stream{&state, nullptr}, product, 1);
+    EXPECT_EQ(std::memcmp(aligned.data(), others.data(), aligned.size() * sizeof(TC)), 0) << product.shape();
+  }
+}
+
 // A product that every policy could run, of tokens or of what is summed over them.
 GemmShape shape_for(DType dtype, bool rows_are_tokens) {
   GemmShape shape{};
@@ -331,10 +388,28 @@ TEST(GemmPolicies, TokensRunInCublasOnlyWhereTheyMayDependOnEachOther) {
   for (const DType dtype : {DType::kF32, DType::kF64, DType::kBF16, DType::kF16}) {
     for (const bool tokens : {false, true}) {
       const GemmShape shape = shape_for(dtype, tokens);
-      EXPECT_EQ(select_gemm(shape, {false, true}), GemmPolicy::kCublas);
-      EXPECT_EQ(select_gemm(shape, {true, true}) == GemmPolicy::kCublas, !tokens);
-      EXPECT_NE(select_gemm(shape, {false, false}), GemmPolicy::kCublas);
+      EXPECT_EQ(select_gemm(shape, {false, false, true, true}), GemmPolicy::kCublas);
+      EXPECT_EQ(select_gemm(shape, {true, false, true, true}) == GemmPolicy::kCublas, !tokens);
+      EXPECT_NE(select_gemm(shape, {false, false, true, false}), GemmPolicy::kCublas);
     }
+  }
+}
+
+TEST(GemmPolicies, TensorCoresTakeWhatTheyMayWhateverTheShape) {
+  for (const int64_t m : {1, 16, 17, 1000}) {
+    const auto select = [m](DType dtype, bool tf32, bool tensor_cores) {
+      GemmShape shape = shape_for(dtype, true);
+      shape.m = m;
+      return select_gemm(shape, {true, tf32, tensor_cores, true});
+    };
+    for (const DType dtype : {DType::kBF16, DType::kF16}) {
+      EXPECT_EQ(select(dtype, false, true), GemmPolicy::kTensor);
+      EXPECT_NE(select(dtype, true, false), GemmPolicy::kTensor);
+    }
+    EXPECT_EQ(select(DType::kF32, true, true), GemmPolicy::kTensor);
+    EXPECT_NE(select(DType::kF32, false, true), GemmPolicy::kTensor);
+    EXPECT_NE(select(DType::kF32, true, false), GemmPolicy::kTensor);
+    EXPECT_NE(select(DType::kF64, true, true), GemmPolicy::kTensor);
   }
 }
 
@@ -342,7 +417,7 @@ TEST(GemmPolicies, CublasGetsNothingThatItCannotDo) {
   const auto is_refused = [](const auto& change) {
     GemmShape shape = shape_for(DType::kBF16, false);
     change(shape);
-    return !is_legal(GemmPolicy::kCublas, shape, {false, true});
+    return !is_legal(GemmPolicy::kCublas, shape, {false, false, true, true});
   };
   EXPECT_FALSE(is_refused([](GemmShape&) {}));
   EXPECT_FALSE(is_refused([](GemmShape& s) { s.biases = 1; }));

@@ -21,6 +21,7 @@ struct State : BackendState {
   int64_t math = 0;                // a varlstm_math
   DeviceStatus* status = nullptr;  // device memory
   int multiprocessors = 1;
+  int compute_major = 9;       // of the device's compute capability
   BlasHandle* blas = nullptr;  // cuBLAS, or why it is not there
 };
 

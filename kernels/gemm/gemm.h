@@ -1,6 +1,7 @@
 // Matrix products of the CUDA back end. Row-major; C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias) (+ C).
-// On our own tiles each element of C is one chain in the order of k from 0, so it depends on nothing but its row of
-// op(A) and its column of op(B), whatever m and n are. Where C's rows are tokens, a context that is batch-invariant
+// On our own tiles each element of C is one chain in the order of k from 0 (of single terms, or of blocks of them on
+// tensor cores: for 16-bit dtypes, and for F32 where the context's math is TF32), so it depends on nothing but its row
+// of op(A) and its column of op(B), whatever m and n are. Where C's rows are tokens, a context that is batch-invariant
 // runs on them alone; gradients of weights (transpose_a: tokens are summed over), and every product of a context that
 // is not, run in cuBLAS where it is there and gemm_tuning.h calls it legal: equal bits from run to run.
 // SPDX-License-Identifier: Apache-2.0

@@ -22,9 +22,9 @@ struct GemmTile {
 using WideTile = GemmTile<64, 64, 16, 4, 4>;  // 256 threads
 using FlatTile = GemmTile<16, 32, 32, 2, 2>;  // 128 threads: the few rows of a step, the few classes of a tagger
 
-// kWide and kFlat give the same bits, kCublas its own.
-enum class GemmPolicy { kWide, kFlat, kCublas };
-constexpr GemmPolicy kGemmPolicies[] = {GemmPolicy::kWide, GemmPolicy::kFlat, GemmPolicy::kCublas};
+// kWide and kFlat give the same bits; kTensor, our tiles on tensor cores, and kCublas their own.
+enum class GemmPolicy { kWide, kFlat, kTensor, kCublas };
+constexpr GemmPolicy kGemmPolicies[] = {GemmPolicy::kWide, GemmPolicy::kFlat, GemmPolicy::kTensor, GemmPolicy::kCublas};
 
 inline const char* gemm_policy_name(GemmPolicy policy) {
   switch (policy) {
@@ -32,6 +32,8 @@ inline const char* gemm_policy_name(GemmPolicy policy) {
       return "wide";
     case GemmPolicy::kFlat:
       return "flat";
+    case GemmPolicy::kTensor:
+      return "tensor";
     default:
       return "cublas";
   }
@@ -50,7 +52,9 @@ struct GemmShape {
 };
 struct GemmContext {
   bool batch_invariant;
-  bool cublas;  // it was opened
+  bool tf32;          // F32 operands may be rounded to it
+  bool tensor_cores;  // of sm_80 and later
+  bool cublas;        // it was opened
 };
 
 // Bytes that a product of m x n gets for cuBLAS, which sums pieces of k there: up to 4 of them, in 32 MiB at most.
@@ -61,21 +65,33 @@ inline int64_t gemm_workspace_bytes(int64_t m, int64_t n) {
 }
 
 // cuBLAS counts in 32 bits here, would read rows that do not count, and rounds C once where the biases lie in it.
-inline bool is_legal(GemmPolicy policy, const GemmShape& shape, const GemmContext& context) {
-  if (policy != GemmPolicy::kCublas) return true;
+inline bool is_legal_for_cublas(const GemmShape& shape) {
   const bool narrow_c = shape.dtype_c == DType::kBF16 || shape.dtype_c == DType::kF16;
   for (const int64_t size : {shape.m, shape.n, shape.k, shape.longest_line})
     if (size > INT32_MAX) return false;
-  return context.cublas && shape.k > 0 && !shape.rows_on_device &&
-         shape.workspace_bytes >= gemm_workspace_bytes(0, 0) && !(shape.accumulate && shape.biases > 0) &&
-         !(narrow_c && shape.biases > 1);
+  return shape.k > 0 && !shape.rows_on_device && shape.workspace_bytes >= gemm_workspace_bytes(0, 0) &&
+         !(shape.accumulate && shape.biases > 0) && !(narrow_c && shape.biases > 1);
 }
 
-// cuBLAS chooses its kernel by m: not for rows that may not depend on how many there are. None of this has been
-// measured on a GPU: a tile should not be mostly padding, and small products need many blocks.
+// Our tiles take every shape; of which dtype a product is computed in 16 bits or in TF32, m and n do not decide.
+inline bool is_legal(GemmPolicy policy, const GemmShape& shape, const GemmContext& context) {
+  switch (policy) {
+    case GemmPolicy::kTensor:
+      return context.tensor_cores && shape.dtype != DType::kF64 && (shape.dtype != DType::kF32 || context.tf32);
+    case GemmPolicy::kCublas:
+      return context.cublas && is_legal_for_cublas(shape);
+    default:
+      return true;
+  }
+}
+
+// cuBLAS chooses its kernel by m: not for rows that may not depend on how many there are. Where tensor cores may
+// compute, they always do, whatever m is, for the same reason. None of this has been measured on a GPU: a tile should
+// not be mostly padding, and small products need many blocks.
 inline GemmPolicy select_gemm(const GemmShape& shape, const GemmContext& context) {
   const bool invariant = context.batch_invariant && shape.rows_are_tokens;
   if (!invariant && is_legal(GemmPolicy::kCublas, shape, context)) return GemmPolicy::kCublas;
+  if (is_legal(GemmPolicy::kTensor, shape, context)) return GemmPolicy::kTensor;
   return shape.m <= 16 || shape.n <= 32 ? GemmPolicy::kFlat : GemmPolicy::kWide;
 }
 

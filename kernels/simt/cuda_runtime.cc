@@ -150,9 +150,15 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   const cudaError_t error = begin_runtime_call("cudaDeviceGetAttribute");
   if (error != cudaSuccess) return error;
-  if (attribute != cudaDevAttrMultiProcessorCount) return cudaErrorInvalidValue;
-  *value = 2;  // few, so that grid-stride loops take more than one turn
-  return cudaSuccess;
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount:
+      *value = 2;  // few, so that grid-stride loops take more than one turn
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = 9;
+      return cudaSuccess;
+  }
+  return cudaErrorInvalidValue;
 }
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {

@@ -32,7 +32,7 @@ enum cudaError_t {
   cudaErrorUnknown = 999
 };
 
-enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16 };
+enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75 };
 
 enum cudaStreamCaptureMode { cudaStreamCaptureModeGlobal = 0 };
 
