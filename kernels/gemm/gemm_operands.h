@@ -54,9 +54,11 @@ template <class T, class TC>
 VARLSTM_DEVICE TileExtent tile_extent(const GemmOperands<T, TC>& p, int rows, int columns) {
   const int64_t tiles_across = (p.n + columns - 1) / columns, tile = static_cast<int64_t>(blockIdx.x);
   TileExtent extent{tile / tiles_across * rows, tile % tiles_across * columns, p.m, p.k};
-  if (p.rows != nullptr) {
-    int64_t& limited = p.transpose_a ? extent.k : extent.m;
-    if (*p.rows < limited) limited = *p.rows;
+  if (p.rows == nullptr) return extent;
+  if (p.transpose_a) {
+    if (*p.rows < extent.k) extent.k = *p.rows;
+  } else if (*p.rows < extent.m) {
+    extent.m = *p.rows;
   }
   return extent;
 }

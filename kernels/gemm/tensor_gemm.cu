@@ -136,34 +136,45 @@ VARLSTM_DEVICE void multiply_tiles(const T* a_tile, const T* b_tile, int row, in
   }
 }
 
+// One stage's shared memory: a tile of A, then one of B. Stages take turns.
+template <class T>
+VARLSTM_DEVICE T* stage_of(int64_t k0) {
+  return simt::shared_memory<T>() + k0 / Depth<T>::kDepth % 2 * 2 * Depth<T>::kTileElements;
+}
+
+template <bool AAlongK, bool BAlongK, class T, class TC>
+VARLSTM_DEVICE void load_stage(const GemmOperands<T, TC>& p, const TileExtent& extent, int64_t k0) {
+  T* const stage = stage_of<T>(k0);
+  load_tile<AAlongK>(p.a, p.lda, extent.row0, extent.m, k0, extent.k, stage);
+  load_tile<BAlongK>(p.b, p.ldb, extent.column0, p.n, k0, extent.k, stage + Depth<T>::kTileElements);
+  simt::cp_async_commit();
+}
+
 template <class T, class TC, bool AAlongK, bool BAlongK>
 VARLSTM_KERNEL void __launch_bounds__(kTensorThreads) tensor_gemm_kernel(GemmOperands<T, TC> p) {
-  using D = Depth<T>;
+  constexpr int kDepth = Depth<T>::kDepth;
   const TileExtent extent = tile_extent(p, kTile, kTile);
   if (extent.row0 >= extent.m) return;  // the whole block
-  T* const shared = simt::shared_memory<T>();
-  const auto load_stage = [&](int64_t k0) {
-    T* const stage = shared + k0 / D::kDepth % 2 * 2 * D::kTileElements;
-    load_tile<AAlongK>(p.a, p.lda, extent.row0, extent.m, k0, extent.k, stage);
-    load_tile<BAlongK>(p.b, p.ldb, extent.column0, p.n, k0, extent.k, stage + D::kTileElements);
-    simt::cp_async_commit();
-  };
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   const int row = warp / 2 * kWarpTile, column = warp % 2 * kWarpTile;
   WarpSums sums = {};
 
-  if (extent.k > 0) load_stage(0);
+  if (extent.k > 0) load_stage<AAlongK, BAlongK>(p, extent, 0);
 #pragma unroll 1
-  for (int64_t k0 = 0; k0 < extent.k; k0 += D::kDepth) {
+  for (int64_t k0 = 0; k0 < extent.k; k0 += kDepth) {
     simt::cp_async_wait<0>();
     simt::block_sync();  // S1
-    if (k0 + D::kDepth < extent.k) load_stage(k0 + D::kDepth);
-    const T* const stage = shared + k0 / D::kDepth % 2 * 2 * D::kTileElements;
-    multiply_tiles<T, AAlongK, BAlongK>(stage, stage + D::kTileElements, row, column, sums);
+    if (k0 + kDepth < extent.k) load_stage<AAlongK, BAlongK>(p, extent, k0 + kDepth);
+    const T* const stage = stage_of<T>(k0);
+    multiply_tiles<T, AAlongK, BAlongK>(stage, stage + Depth<T>::kTileElements, row, column, sums);
   }
 
+  // Unrolled: sums stay in registers.
+#pragma unroll
   for (int i = 0; i < kWarpTile / 16; ++i) {
+#pragma unroll
     for (int j = 0; j < kWarpTile / 8; ++j) {
+#pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int64_t c_row = extent.row0 + row + 16 * i + lane / 4 + e / 2 * 8;
         const int64_t c_column = extent.column0 + column + 8 * j + lane % 4 * 2 + e % 2;

@@ -218,6 +218,8 @@ void add_comparisons(Handlers& h) {
   add_integer_comparison<LessEqual>(h, "le");
   add_integer_comparison<Greater>(h, "gt");
   add_integer_comparison<GreaterEqual>(h, "ge");
+  h["setp.eq.b32"] = h["setp.eq.u32"], h["setp.eq.b64"] = h["setp.eq.u64"];
+  h["setp.ne.b32"] = h["setp.ne.u32"], h["setp.ne.b64"] = h["setp.ne.u64"];
   add_comparison<EqualOrNan>(h, "equ");
   add_comparison<NotEqualOrNan>(h, "neu");
   add_comparison<LessOrNan>(h, "ltu");

@@ -221,6 +221,7 @@ const Handlers& handlers() {
     add_conversions(made);
     add_memory(made);
     add_control(made);
+    add_matrix(made);
     return made;
   }();
   return all;

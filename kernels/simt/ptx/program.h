@@ -23,7 +23,7 @@ struct Frame {
 struct Instruction;
 using Handler = void (*)(Frame&, const Instruction&);
 
-constexpr int kMaxOperands = 6;
+constexpr int kMaxOperands = 14;  // of a matrix product
 constexpr size_t kEnd = ~size_t{0};
 
 struct Instruction {
@@ -87,6 +87,7 @@ void add_arithmetic(Handlers& handlers);
 void add_conversions(Handlers& handlers);
 void add_memory(Handlers& handlers);
 void add_control(Handlers& handlers);
+void add_matrix(Handlers& handlers);
 const Handlers& handlers();
 
 // The kernels of namespace varlstm::cuda in the text of a file; whatever is unknown in one of them ends the process
