@@ -66,11 +66,9 @@ const Cublas& cublas() {
   return library;
 }
 
-// A failure that the device keeps to is the runtime's error, not the library's.
+// Of a device that died the next call of the runtime tells: the library has a runtime of its own.
 int32_t check_blas(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return VARLSTM_OK;
-  const cudaError_t error = cudaGetLastError();
-  if (error != cudaSuccess) return check_runtime(error, call);
   return fail(status == CUBLAS_STATUS_ALLOC_FAILED ? VARLSTM_ERROR_OUT_OF_MEMORY : VARLSTM_ERROR_BACKEND,
               "%s failed with cublasStatus_t %d: %s", call, static_cast<int>(status), cublas().status_string(status));
 }
