@@ -19,6 +19,7 @@ int32_t forward(BackendState* state, const LinearArgs& args, const void* x, cons
   product.b = weight, product.ldb = args.in, product.transpose_b = true;
   product.c = y, product.ldc = args.out;
   product.bias = bias;
+  product.workspace = args.workspace, product.workspace_bytes = args.workspace_bytes;
   return gemm(make_stream(state, stream), product);
 }
 
@@ -30,6 +31,7 @@ int32_t input_gradient(Stream stream, const LinearArgs& args, const void* weight
   product.a = dy, product.lda = args.out;
   product.b = weight, product.ldb = args.in;
   product.c = dx, product.ldc = args.in;
+  product.workspace = args.workspace, product.workspace_bytes = args.workspace_bytes;
   return gemm(stream, product);
 }
 
@@ -42,6 +44,7 @@ int32_t weight_gradient(Stream stream, const LinearArgs& args, const void* x, co
   product.b = x, product.ldb = args.in;
   product.c = dweight, product.ldc = args.in;
   product.accumulate = true;
+  product.workspace = args.workspace, product.workspace_bytes = args.workspace_bytes;
   return gemm(stream, product);
 }
 

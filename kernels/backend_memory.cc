@@ -6,6 +6,7 @@
 #include "kernels/core/device_status.h"
 #include "kernels/core/status.h"
 #include "kernels/core/stream.h"
+#include "kernels/gemm/blas_library.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -40,6 +41,7 @@ int32_t make_current(BackendState* state) {
 void close(BackendState* base) {
   State* state = cuda_state(base);
   (void)cudaSetDevice(state->device);  // the text of an earlier failure stays
+  close_blas(state->blas);
   (void)cudaFree(state->status);
   delete state;
 }
@@ -54,6 +56,8 @@ int32_t prepare(State* state) {
   VARLSTM_CUDA_TRY(
       check_runtime(cudaMalloc(reinterpret_cast<void**>(&state->status), sizeof(DeviceStatus)), "cudaMalloc"));
   VARLSTM_CUDA_TRY(clear_status(state, nullptr));
+  state->blas = open_blas();
+  if (state->blas == nullptr) return fail(VARLSTM_ERROR_OUT_OF_MEMORY, "no memory for a handle of cuBLAS");
   // The caller's streams need not wait for the default one: done before he gets the handle.
   return check_runtime(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }

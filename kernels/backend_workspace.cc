@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backend_ops.h"
 #include "kernels/embedding/embedding.h"
+#include "kernels/gemm/gemm_tuning.h"
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"
 #include "kernels/masked_loss/masked_loss.h"
 #include "kernels/optimizer/optimizer.h"
@@ -24,7 +25,10 @@ int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int6
     case Op::kLinearCrossEntropyBackward:
       return linear_cross_entropy_workspace(dtype, rows, a, b, op == Op::kLinearCrossEntropyBackward, bytes);
     case Op::kLinearForward:
+      *bytes = gemm_workspace_bytes(rows, b);
+      break;
     case Op::kLinearBackward:
+      *bytes = gemm_workspace_bytes(rows > b ? rows : b, a);  // dx [rows, in], dweight [out, in]
       break;
   }
   return VARLSTM_OK;

@@ -184,6 +184,22 @@ TYPED_TEST(Linear, IsTheSameForAnyNumberOfThreadsAndAnyWorkspace) {
   }
 }
 
+// 1 + 2^-12 has two bits of mantissa more than TF32, and is a float: on tensor cores it becomes 1.
+TEST(LinearMath, Tf32RoundsOperandsOnCudaAlone) {
+  const Context context = make_context();
+  const float value = 1 + 0x1p-12f;
+  const LinearCase<float> c{1, 1, 1, false, {value}, {1}, {0}, {value}};
+  EXPECT_EQ(run_forward(context.get(), c)[0], value);
+  ASSERT_OK(varlstm_ctx_set_i64(context.get(), VARLSTM_KEY_MATH, VARLSTM_MATH_TF32));
+  const float rounded = test_backend() == VARLSTM_BACKEND_CUDA ? 1 : value;
+  EXPECT_EQ(run_forward(context.get(), c)[0], rounded);
+  const LinearGradients<float> gradients = run_backward(context.get(), c, 0.f);
+  EXPECT_EQ(gradients.dx[0], rounded);
+  EXPECT_EQ(gradients.dweight[0], test_backend() == VARLSTM_BACKEND_CUDA ? 1 : value * value);
+  const LinearCase<double> wide{1, 1, 1, false, {value}, {1}, {0}, {value}};
+  EXPECT_EQ(run_forward(context.get(), wide)[0], static_cast<double>(value));
+}
+
 TEST(LinearGradient, MatchesCentralDifferences) {
   const Context context = make_context();
   Random random(35);

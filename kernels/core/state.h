@@ -14,6 +14,8 @@ struct DeviceStatus;
 
 namespace cuda {
 
+struct BlasHandle;
+
 struct State : BackendState {
   int device = 0;
   int64_t batch_invariant = 1;
@@ -21,6 +23,7 @@ struct State : BackendState {
   DeviceStatus* status = nullptr;  // device memory
   int multiprocessors = 1;
   DeviceFacts facts;
+  BlasHandle* blas = nullptr;  // cuBLAS, or why it is not there
 };
 
 }  // namespace cuda

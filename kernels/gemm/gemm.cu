@@ -1,4 +1,5 @@
-// C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias + bias2) (+ C), tile by tile through shared memory.
+// C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias + bias2) (+ C), tile by tile through shared memory; and the choice
+// between these tiles and what else runs a product.
 //
 // Operands F32, F64, BF16 or F16; the chain of sum = fma(a, b, sum) over k = 0, 1, ... runs in f32 (f64 for F64); C is
 // stored once, rounded to its own dtype: ((sum + bias) + bias2) + C. Elements beyond an edge are zeros in the tile,
@@ -12,29 +13,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/gemm.h"
 
-#include "kernels/core/launch.h"
-#include "kernels/core/scalar.h"
+#include "kernels/gemm/blas_gemm.h"
+#include "kernels/gemm/blas_library.h"
+#include "kernels/gemm/gemm_operands.h"
 #include "kernels/gemm/gemm_tuning.h"
+#include "kernels/gemm/tensor_gemm.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
-
-template <class T, class TC>
-struct GemmOperands {
-  int64_t m, n, k;
-  const T* a;
-  int64_t lda;
-  bool transpose_a;
-  const T* b;
-  int64_t ldb;
-  bool transpose_b;
-  TC* c;
-  int64_t ldc;
-  bool accumulate;
-  const T* bias;
-  const T* bias2;
-  const int64_t* rows;
-};
 
 // shared[kk][line] <- element (line, kk) of a matrix whose lines are rows of op(A) or columns of op(B); `along_k`: k is
 // the dimension that lies contiguously. Zeros outside lines x k.
@@ -58,14 +44,8 @@ template <class Tile, class T, class TC>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) gemm_kernel(GemmOperands<T, TC> p) {
   using C = ComputeType<T>;
   constexpr int kRowStep = Tile::kRows / Tile::kThreadRows, kColumnStep = Tile::kColumns / Tile::kThreadColumns;
-  const int64_t tiles_across = (p.n + Tile::kColumns - 1) / Tile::kColumns;
-  const int64_t row0 = static_cast<int64_t>(blockIdx.x) / tiles_across * Tile::kRows;
-  const int64_t column0 = static_cast<int64_t>(blockIdx.x) % tiles_across * Tile::kColumns;
-  int64_t m = p.m, k = p.k;
-  if (p.rows != nullptr) {
-    int64_t& limited = p.transpose_a ? k : m;
-    if (*p.rows < limited) limited = *p.rows;
-  }
+  const TileExtent extent = tile_extent(p, Tile::kRows, Tile::kColumns);
+  const int64_t row0 = extent.row0, column0 = extent.column0, m = extent.m, k = extent.k;
   if (row0 >= m) return;  // the whole block
 
   C* a_tile = simt::shared_memory<C>();
@@ -92,13 +72,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) gemm_kernel(GemmOperands<T
   for (int i = 0; i < Tile::kThreadRows; ++i) {
     for (int j = 0; j < Tile::kThreadColumns; ++j) {
       const int64_t row = row0 + thread_row + i * kRowStep, column = column0 + thread_column + j * kColumnStep;
-      if (row >= m || column >= p.n) continue;
-      C value = sums[i][j] + C(0);  // a sum of -0 becomes 0 in a padded tile: so in every tile
-      if (p.bias != nullptr) value += load_scalar(p.bias[column]);
-      if (p.bias2 != nullptr) value += load_scalar(p.bias2[column]);
-      TC* target = p.c + row * p.ldc + column;
-      if (p.accumulate) value += static_cast<C>(load_scalar(*target));
-      *target = store_scalar<TC>(value);
+      if (row < m && column < p.n) store_sum(p, row, column, sums[i][j]);
     }
   }
 }
@@ -106,51 +80,44 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) gemm_kernel(GemmOperands<T
 namespace {
 
 template <class Tile, class T, class TC>
-int32_t launch_gemm(Stream stream, const GemmOperands<T, TC>& p) {
-  const int64_t tiles = ((p.m + Tile::kRows - 1) / Tile::kRows) * ((p.n + Tile::kColumns - 1) / Tile::kColumns);
-  if (tiles > INT32_MAX)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "a product of %lld x %lld is too large for one launch",
-                static_cast<long long>(p.m), static_cast<long long>(p.n));
-  LaunchShape shape;
-  shape.grid = dim3(static_cast<unsigned>(tiles));
-  shape.block = dim3(Tile::kThreads);
-  shape.shared_bytes = sizeof(ComputeType<T>) * Tile::kDepth * (Tile::kRows + 1 + Tile::kColumns + 1);
-  return launch(stream, "gemm", shape, gemm_kernel<Tile, T, TC>, p);
+int32_t run_tiles(Stream stream, const GemmArgs& args) {
+  return launch_tiles(stream, "gemm", Tile::kRows, Tile::kColumns, Tile::kThreads,
+                      sizeof(ComputeType<T>) * Tile::kDepth * (Tile::kRows + 1 + Tile::kColumns + 1),
+                      gemm_kernel<Tile, T, TC>, make_operands<T, TC>(args));
 }
 
-template <class T, class TC>
-int32_t run(Stream stream, const GemmArgs& args) {
-  const GemmOperands<T, TC> p{args.m,
-                              args.n,
-                              args.k,
-                              static_cast<const T*>(args.a),
-                              args.lda,
-                              args.transpose_a,
-                              static_cast<const T*>(args.b),
-                              args.ldb,
-                              args.transpose_b,
-                              static_cast<TC*>(args.c),
-                              args.ldc,
-                              args.accumulate,
-                              static_cast<const T*>(args.bias),
-                              static_cast<const T*>(args.bias2),
-                              args.rows};
-  return gemm_policy(args.m, args.n) == GemmPolicy::kWide ? launch_gemm<WideTile>(stream, p)
-                                                          : launch_gemm<FlatTile>(stream, p);
+GemmShape shape_of(const GemmArgs& args) {
+  GemmShape shape;
+  shape.dtype = args.dtype, shape.dtype_c = args.dtype_c;
+  shape.m = args.m, shape.n = args.n, shape.k = args.k;
+  shape.longest_line = args.lda > args.ldb ? args.lda : args.ldb;
+  if (args.ldc > shape.longest_line) shape.longest_line = args.ldc;
+  shape.rows_are_tokens = !args.transpose_a;
+  shape.rows_on_device = args.rows != nullptr;
+  shape.accumulate = args.accumulate;
+  shape.biases = (args.bias != nullptr) + (args.bias2 != nullptr);
+  shape.workspace_bytes = args.workspace == nullptr ? 0 : args.workspace_bytes;
+  return shape;
 }
 
 }  // namespace
 
 int32_t gemm(Stream stream, const GemmArgs& args) {
   if (args.m == 0 || args.n == 0) return VARLSTM_OK;
-  return with_scalar(args.dtype, [&](auto scalar) {
+  const char* const problem = blas_problem(stream.state->blas);
+  const GemmContext context{stream.state->batch_invariant != 0, stream.state->math == VARLSTM_MATH_TF32,
+                            stream.state->facts.capability >= 80, *problem == 0};
+  GemmPolicy forced;
+  if (forced_gemm(&forced) && forced == GemmPolicy::kCublas && !context.cublas)
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "VARLSTM_GEMM_POLICY = cublas, but there is no cuBLAS: %s", problem);
+  const GemmPolicy policy = gemm_policy(shape_of(args), context);
+  if (policy == GemmPolicy::kCublas) return blas_gemm(stream, args);
+  if (policy == GemmPolicy::kTensor) return tensor_gemm(stream, args);
+  return with_product_types(args.dtype, args.dtype_c, [&](auto scalar, auto scalar_c) {
     using T = decltype(scalar);
-    if (args.dtype_c == args.dtype) return run<T, T>(stream, args);
-    if constexpr (sizeof(T) == 2) {
-      if (args.dtype_c == DType::kF32) return run<T, float>(stream, args);
-    }
-    return fail(VARLSTM_ERROR_INTERNAL, "gemm has no kernel from dtype %d to %d", static_cast<int>(args.dtype),
-                static_cast<int>(args.dtype_c));
+    using TC = decltype(scalar_c);
+    return policy == GemmPolicy::kWide ? run_tiles<WideTile, T, TC>(stream, args)
+                                       : run_tiles<FlatTile, T, TC>(stream, args);
   });
 }
 

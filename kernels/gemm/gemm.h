@@ -1,6 +1,9 @@
 // Matrix products of the CUDA back end. Row-major; C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias) (+ C).
-// Each element of C is one chain of fused multiply-adds in the order of k from 0, so it depends on nothing but its row
-// of op(A) and its column of op(B), whatever m and n are and whichever policy of gemm_tuning.h runs.
+// On our own tiles each element of C is one chain in the order of k from 0 (of single terms, or of blocks of them on
+// tensor cores: for 16-bit dtypes, and for F32 where the context's math is TF32), so it depends on nothing but its row
+// of op(A) and its column of op(B), whatever m and n are. Where C's rows are tokens, a context that is batch-invariant
+// runs on them alone; gradients of weights (transpose_a: tokens are summed over), and every product of a context that
+// is not, run in cuBLAS where it is there and gemm_tuning.h calls it legal: equal bits from run to run.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -28,7 +31,12 @@ struct GemmArgs {
   const void* bias2 = nullptr;
   // Where the device alone knows how many of A's rows count (of the k rows if transpose_a): those from *rows on are
   // read as zeros. Rows of C from *rows on are left as they are (transpose_a: all of C is written). Null: all count.
+  // cuBLAS cannot read it, and what lies behind *rows may be the caller's: such a product stays on our tiles.
   const int64_t* rows = nullptr;
+  // For cuBLAS, gemm_workspace_bytes(m, n) of it; null: none, and the product stays on our tiles. Of the call, not of
+  // the context: products on several streams, or of a graph that replays, may run at once.
+  void* workspace = nullptr;
+  int64_t workspace_bytes = 0;
 };
 
 int32_t gemm(Stream stream, const GemmArgs& args);

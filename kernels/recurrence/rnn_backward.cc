@@ -44,7 +44,6 @@ class Backward {
 
  private:
   int64_t width() const { return shape_.directions * shape_.hidden; }
-  const int64_t* tokens() const { return plan_.step_offsets + plan_.bounds.max_len; }
 
   // out <- in with forward's mask behind `layer`; a copy where forward ran without dropout; nothing where the rnn has
   // none.
@@ -120,7 +119,8 @@ class Backward {
       product.b = static_cast<const T*>(args_.params) + layer_offsets(shape_, layer, d).w_ih, product.ldb = in;
       product.c = dinput, product.ldc = in;
       product.accumulate = d > 0;
-      product.rows = tokens();
+      product.rows = counted_rows(plan_);
+      product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
       VARLSTM_CUDA_TRY(gemm(stream_, product));
     }
     return VARLSTM_OK;
@@ -135,7 +135,8 @@ class Backward {
     product.m = 4 * shape_.hidden, product.k = rows_.tokens;
     product.a = workspace_.dgates[d], product.lda = product.m, product.transpose_a = true;
     product.accumulate = true;
-    product.rows = tokens();
+    product.rows = counted_rows(plan_);
+    product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
     product.n = layer_input(shape_, layer);
     product.b = input, product.ldb = product.n;
     product.c = dparams + offsets.w_ih, product.ldc = product.n;
@@ -146,7 +147,7 @@ class Backward {
     VARLSTM_CUDA_TRY(gemm(stream_, product));
     if (!shape_.bias) return VARLSTM_OK;
     return add_column_sums(stream_, shape_.dtype, shape_.dtype, rows_.tokens, 4 * shape_.hidden, workspace_.dgates[d],
-                           4 * shape_.hidden, tokens(), dparams + offsets.b_ih, dparams + offsets.b_hh);
+                           4 * shape_.hidden, counted_rows(plan_), dparams + offsets.b_ih, dparams + offsets.b_hh);
   }
 
   const Stream stream_;

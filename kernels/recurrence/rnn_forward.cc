@@ -102,7 +102,8 @@ class Forward {
     product.b = params + offsets.w_ih, product.ldb = product.k, product.transpose_b = true;
     product.c = gates, product.ldc = product.n;
     if (shape_.bias) product.bias = params + offsets.b_ih, product.bias2 = params + offsets.b_hh;
-    product.rows = plan_.step_offsets + plan_.bounds.max_len;
+    product.rows = counted_rows(plan_);
+    product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
     return gemm(stream_, product);
   }
 

@@ -9,6 +9,7 @@
 
 #include "kernels/core/carve.h"
 #include "kernels/core/shapes.h"
+#include "kernels/gemm/gemm_tuning.h"
 
 namespace varlstm::cuda {
 
@@ -46,6 +47,11 @@ struct RnnRows {
 
 inline RnnRows rows_of(const BatchPlan& plan) {
   return {plan.batch, plan.tokens >= 0 ? plan.tokens : plan.bounds.max_tokens};
+}
+
+// Where N stands on the device, for products, where the device alone knows it; null: all rows are tokens.
+inline const int64_t* counted_rows(const BatchPlan& plan) {
+  return plan.tokens >= 0 ? nullptr : plan.step_offsets + plan.bounds.max_len;
 }
 
 // Tells backward whether a reserve is its own.
@@ -89,12 +95,24 @@ struct Reserve {
   }
 };
 
+// Of the largest product's own workspace: gates [N, 4H]; dx [N, in], dW_ih [4H, in], dW_hh [4H, H]. One size for both
+// passes, so that what suffices for a forward that saves and its backward suffices for one that does not.
+inline int64_t product_workspace_bytes(const RnnShape& shape, const RnnRows& rows) {
+  const int64_t gates = 4 * shape.hidden, width = shape.directions * shape.hidden;
+  const int64_t lines = rows.tokens > gates ? rows.tokens : gates;
+  const int64_t forward = gemm_workspace_bytes(rows.tokens, gates);
+  const int64_t backward = gemm_workspace_bytes(lines, shape.input > width ? shape.input : width);
+  return forward > backward ? forward : backward;
+}
+
 template <class T, class C>
 struct ForwardWorkspace {
   C* gates[kMaxDirections] = {};  // [N, 4, H]; not with save
   C* c[kMaxDirections] = {};      // [B, H] running, by rank; not with save
   T* y[2] = {};                   // [N, D*H] outputs of the layers below the last, in turn; not with save
   T* dropped = nullptr;           // [N, D*H] input of a layer after dropout
+  int64_t product_bytes;          // of a product's own workspace
+  char* product;
 
   ForwardWorkspace(const RnnShape& shape, const RnnRows& rows, bool save, Carver& carver) {
     const int64_t width = shape.directions * shape.hidden;
@@ -104,6 +122,8 @@ struct ForwardWorkspace {
     }
     for (int64_t k = 0; k < 2 && !save && k + 1 < shape.layers; ++k) y[k] = carver.take<T>(rows.tokens * width);
     if (shape.layers > 1 && shape.dropout > 0) dropped = carver.take<T>(rows.tokens * width);
+    product_bytes = product_workspace_bytes(shape, rows);
+    product = carver.take<char>(product_bytes);
   }
 };
 
@@ -114,6 +134,8 @@ struct BackwardWorkspace {
   T* h_prev;                       // [N, H] the state each token's step started from, of one direction at a time
   T* dlayer[2] = {};               // [N, D*H] gradients of the outputs of the layers below the last, in turn
   T* dropped = nullptr;            // [N, D*H]
+  int64_t product_bytes;           // of a product's own workspace
+  char* product;
 
   BackwardWorkspace(const RnnShape& shape, const RnnRows& rows, Carver& carver) {
     const int64_t width = shape.directions * shape.hidden;
@@ -124,6 +146,8 @@ struct BackwardWorkspace {
     h_prev = carver.take<T>(rows.tokens * shape.hidden);
     for (int64_t k = 0; k < 2 && k + 1 < shape.layers; ++k) dlayer[k] = carver.take<T>(rows.tokens * width);
     if (shape.layers > 1 && shape.dropout > 0) dropped = carver.take<T>(rows.tokens * width);
+    product_bytes = product_workspace_bytes(shape, rows);
+    product = carver.take<char>(product_bytes);
   }
 };
 
