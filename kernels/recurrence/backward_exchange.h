@@ -4,7 +4,7 @@
 //
 //   begin()          before the first push; every thread
 //   push(turn, ...)  this block's part for two neighbouring slots of a unit, to the unit's owner
-//   publish(turn)    after a thread's pushes of that turn; every thread
+//   publish(turn)    after a thread's pushes of that turn; every thread; a barrier of the block in each of the three
 //   wait(turn)       every thread; then
 //   sum(turn, ...)   the sum of all parts of that turn for a unit of this block
 //   end()            after the last sum; every thread
@@ -106,7 +106,9 @@ class ClusterBackwardExchange {
     uint64_t* to = reinterpret_cast<uint64_t*>(shared_.buffer[turn % 2].place(rank_, at));
     simt::st_async(simt::cluster_map(to, owner), bits, simt::cluster_map(&shared_.full[turn % 2], owner));
   }
-  VARLSTM_DEVICE void publish(int64_t) {}
+  VARLSTM_DEVICE void publish(int64_t) {
+    simt::block_sync();
+  }  // S3: nobody in the block reads the turn's dgates any more
   VARLSTM_DEVICE void wait(int64_t turn) {
     uint64_t* full = &shared_.full[turn % 2];
     simt::mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2));  // S1: the turn's parts are there

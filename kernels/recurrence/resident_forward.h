@@ -9,7 +9,8 @@
 // the warp of split n % kSplits owns slot tile n: it has the cells (unit, slot), keeps their c in registers from step
 // to step, and their x-gates a step ahead. Shared memory: ForwardShared.
 //   S1, S2: of the exchange (forward_exchange.h). S4: the other splits' sums lie in shared memory; they are written
-//   again only after the next wait, which every warp that reads them must have let happen.
+//   again only after the next wait, which every warp that reads them must have let happen. S6: a lane pushes to some
+//   blocks alone, so what it lets happen there may come only after the reads of all lanes.
 // Bytes of a step and team: rows of gates 4 H 4 in (and out where they are saved), H 4 of c where saved, H e of y, and
 // kBlocks H kSlots e of states pushed. Bound by the latency of product and exchange, not by bytes.
 // Sums in f32, one chain over k in each split, the splits in order; then the pre-activation. What is exchanged is
@@ -59,6 +60,7 @@ VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int 
     const uint32_t two = odd ? neighbour >> 16 | (own & 0xffff0000u) : (own & 0xffffu) | neighbour << 16;
     const uint32_t far = simt::shfl_xor(kAll, two, 8);  // of units (g ^ 2) and its neighbour
     const uint64_t chunk = g & 2 ? static_cast<uint64_t>(two) << 32 | far : static_cast<uint64_t>(far) << 32 | two;
+    simt::warp_sync();  // S6
     exchange.push(step, {slot + odd, unit - (g & 3), g >> 1 & 1, 2}, chunk);
   } else {
     const typename Tile::Value rounded[2] = {Math::round(h[0]), Math::round(h[1])};
