@@ -508,12 +508,12 @@ TEST(GemmPolicies, CallOfCublasThatFailsIsNamed) {
 
 template <class T>
 class ColumnSum : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double, Bf16, F16>;
-TYPED_TEST_SUITE(ColumnSum, Scalars);
+TYPED_TEST_SUITE(ColumnSum, Combinations);
 
 // Eight lanes, each its rows in order, then the lanes in order, all in double: as the kernel's comment says.
 TYPED_TEST(ColumnSum, AddsTheRowsThatCount) {
-  using T = TypeParam;
+  using T = typename TypeParam::Input;
+  using Out = typename TypeParam::Output;
   Random random(73);
   for (int round = 0; round < 20; ++round) {
     const int64_t m = random.integer(0, 90), n = random.integer(1, 70), ldx = n + random.integer(0, 3);
@@ -522,8 +522,8 @@ TYPED_TEST(ColumnSum, AddsTheRowsThatCount) {
     std::vector<T> x = random_values<T>(random, m * ldx);
     const auto tail = nans<T>((m - counted) * ldx);
     std::copy(tail.begin(), tail.end(), x.begin() + counted * ldx);
-    const auto before = random_values<T>(random, n), before2 = random_values<T>(random, n);
-    std::vector<T> expected = before, expected2 = before2;
+    const auto before = random_values<Out>(random, n), before2 = random_values<Out>(random, n);
+    std::vector<Out> expected = before, expected2 = before2;
     for (int64_t j = 0; j < n; ++j) {
       double total = 0;
       for (int64_t lane = 0; lane < 8; ++lane) {
@@ -531,13 +531,14 @@ TYPED_TEST(ColumnSum, AddsTheRowsThatCount) {
         for (int64_t i = lane; i < counted; i += 8) sum += static_cast<double>(widen(x[i * ldx + j]));
         total += sum;
       }
-      expected[j] = narrow<T>(static_cast<Wide<T>>(static_cast<double>(widen(before[j])) + total));
-      expected2[j] = narrow<T>(static_cast<Wide<T>>(static_cast<double>(widen(before2[j])) + total));
+      expected[j] = narrow<Out>(static_cast<Wide<Out>>(static_cast<double>(widen(before[j])) + total));
+      expected2[j] = narrow<Out>(static_cast<Wide<Out>>(static_cast<double>(widen(before2[j])) + total));
     }
-    OnDevice<T> x_there(x, 1), out(before), out2(before2);
+    OnDevice<T> x_there(x, 1);
+    OnDevice<Out> out(before), out2(before2);
     OnDevice<int64_t> rows({counted});
-    ASSERT_EQ(add_column_sums(default_stream(), kType<T>, m, n, x_there.data(), ldx, on_device ? rows.data() : nullptr,
-                              out.data(), out2.data()),
+    ASSERT_EQ(add_column_sums(default_stream(), kType<T>, kType<Out>, m, n, x_there.data(), ldx,
+                              on_device ? rows.data() : nullptr, out.data(), out2.data()),
               0);
     EXPECT_EQ(widened(out.get()), widened(expected)) << "m " << m << " n " << n << " counted " << counted;
     EXPECT_EQ(widened(out2.get()), widened(expected2));
