@@ -13,12 +13,11 @@
 namespace varlstm::lstm_driver {
 namespace {
 
-// Context key of the products' precision on CUDA: 0 float, 1 TF32.
+// How F32 is multiplied on CUDA.
 void set_math(varlstm_ctx* ctx, Math math) {
-  constexpr int32_t kKeyMath = 5;
-  if (math == Math::kF32) return;  // the default
-  if (varlstm_ctx_set_i64(ctx, kKeyMath, 1) != VARLSTM_OK)
-    fail("--math = tf32 cannot be used here: {}", varlstm_last_error());
+  const int64_t value = math == Math::kTf32 ? VARLSTM_MATH_TF32 : VARLSTM_MATH_F32;
+  if (varlstm_ctx_set_i64(ctx, VARLSTM_KEY_MATH, value) != VARLSTM_OK)
+    fail("--math cannot be set here: {}", varlstm_last_error());
 }
 
 // What all cases share.
