@@ -36,8 +36,8 @@ VARLSTM_DEVICE C next_cell(const Gates<C>& a, C c) {
   return a.f * c + a.i * a.g;
 }
 
-// a: activations; c_before: the cell's state before the step; squashed: tanh of the state after it; dh, dc: what comes in.
-// *dc_before <- what goes on to the step before. Returns the gradients of the pre-activations.
+// a: activations; c_before: the cell's state before the step; squashed: tanh of the state after it; dh, dc: what comes
+// in. *dc_before <- what goes on to the step before. Returns the gradients of the pre-activations.
 template <class C>
 VARLSTM_DEVICE Gates<C> cell_backward(const Gates<C>& a, C c_before, C squashed, C dh, C dc, C* dc_before) {
   const C dcell = dc + dh * a.o * (C(1) - squashed * squashed);
