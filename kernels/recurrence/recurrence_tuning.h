@@ -83,7 +83,7 @@ template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kF16> : GridTiles16 {};
 template <>
 struct TileTable<RecurrencePolicy::kCluster, MathKind::kTf32> {
-  static constexpr TileShape kTiles[] = {{32, 32, 1, 1, 4, 16},   {64, 64, 1, 1, 8, 24},   {128, 64, 1, 1, 16, 32},
+  static constexpr TileShape kTiles[] = {{32, 32, 1, 1, 4, 16},   {64, 64, 1, 1, 8, 16},   {128, 64, 1, 1, 16, 32},
                                          {256, 32, 1, 2, 16, 16}, {256, 32, 2, 2, 16, 16}, {512, 32, 1, 2, 16, 8},
                                          {512, 32, 2, 2, 16, 8}};
 };
