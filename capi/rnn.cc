@@ -36,6 +36,11 @@ void write_names(int64_t layers, char* names) {
   }
 }
 
+bool is_i64_key(int32_t key) {
+  if (key == VARLSTM_KEY_ROWS) return true;
+  return key >= VARLSTM_KEY_CELL && key <= VARLSTM_KEY_RECURRENCE_USED && key != VARLSTM_KEY_DROPOUT;
+}
+
 int32_t check_not_frozen(const varlstm_rnn* rnn, int32_t key) {
   if (!rnn->frozen.load()) return VARLSTM_OK;
   return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "key = %d (%s) cannot change any more: the rnn is in use", key,
@@ -109,6 +114,11 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
       VARLSTM_TRY(check_not_frozen(rnn, key));
       rnn->shape.recurrence = static_cast<int32_t>(value);
       return VARLSTM_OK;
+    case VARLSTM_KEY_ROWS:
+      VARLSTM_TRY(check_enum("value", "varlstm_rows", value, VARLSTM_ROWS_RAGGED));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.row_order = static_cast<RowOrder>(value);
+      return VARLSTM_OK;
     default:
       return bad_key(varlstm_rnn::kTypeName, "an int64", key);
   }
@@ -125,8 +135,7 @@ int32_t varlstm_rnn_set_f64(varlstm_rnn* rnn, int32_t key, double value) {
 
 int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value) {
   VARLSTM_TRY(check_usable("rnn", rnn));
-  if (key < VARLSTM_KEY_CELL || key > VARLSTM_KEY_RECURRENCE_USED || key == VARLSTM_KEY_DROPOUT)
-    return bad_key(varlstm_rnn::kTypeName, "an int64", key);
+  if (!is_i64_key(key)) return bad_key(varlstm_rnn::kTypeName, "an int64", key);
   BufferCheck buffers(sizeof(int64_t));
   buffers.write("value", value, {});
   VARLSTM_TRY(buffers.finish());
@@ -155,6 +164,9 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
       break;
     case VARLSTM_KEY_RECURRENCE:
       *value = shape.recurrence;
+      break;
+    case VARLSTM_KEY_ROWS:
+      *value = static_cast<int64_t>(shape.row_order);
       break;
     default:  // VARLSTM_KEY_RECURRENCE_USED
       return call_backend(rnn->ctx, "rnn_recurrence", [&](const Backend& b, const BackendState* state) {

@@ -166,7 +166,9 @@ int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch,
   const int32_t status =
       try_backend(rnn->ctx, [&](const Backend& b, BackendState* state) { return b.rnn_backward(state, args, stream); });
   if (status == VARLSTM_ERROR_INVALID_ARGUMENT) {
-    return set_error(status, "reserve = %p was not written by a forward of this shape", reserve);
+    return set_error(status,
+                     "reserve = %p was not written by a forward of this shape, these lengths and this order of rows",
+                     reserve);
   }
   return status == VARLSTM_OK ? VARLSTM_OK : backend_error(rnn->ctx, "rnn_backward", status);
 }

@@ -18,7 +18,7 @@ void rnn_import(const RnnImportArgs& args);
 template <class T>
 void rnn_forward(int64_t threads, const RnnForwardArgs& args);
 
-// False if no forward of this shape and these lengths wrote the reserve; nothing is written then.
+// False if no forward of this shape, these lengths and this order of rows wrote the reserve; nothing is written then.
 template <class T>
 bool rnn_backward(int64_t threads, const RnnBackwardArgs& args);
 

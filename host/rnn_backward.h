@@ -96,6 +96,7 @@ class RnnBackward {
     load(args_.dc_n, workspace_.dc[d]);
     RecurrenceBackward<T> r{};
     r.plan = &plan_;
+    r.row_order = shape_.row_order;
     r.reverse = d == 1;
     r.by_sequence = by_sequence;
     r.hidden = shape_.hidden;
@@ -180,8 +181,8 @@ class RnnBackward {
           for (int64_t t = begin; t < end; ++t) {
             const StepNeighbour before = step_before(plan_, reverse, t);
             for (int64_t j = 0; j < plan_.batch_sizes[t]; ++j) {
-              T* const dst = workspace_.h_prev[d] + (plan_.step_offsets[t] + j) * shape_.hidden;
-              const T* const src = j < before.rows ? output + (before.offset + j) * width_
+              T* const dst = workspace_.h_prev[d] + row_of(plan_, shape_.row_order, t, j) * shape_.hidden;
+              const T* const src = j < before.rows ? output + row_of(plan_, shape_.row_order, before.step, j) * width_
                                    : h0 == nullptr
                                        ? nullptr
                                        : h0 + state_offset(layer, d) + plan_.sorted_indices[j] * shape_.hidden;

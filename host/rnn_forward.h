@@ -37,9 +37,9 @@ void store_state(const BatchPlan& plan, int64_t hidden, const RowOf& row_of, T* 
   }
 }
 
-// Packed row of the last token that a direction visits of the j-th longest sequence, which has `length` of them.
-inline int64_t final_row(const BatchPlan& plan, bool reverse, int64_t j, int64_t length) {
-  return reverse ? j : plan.step_offsets[length - 1] + j;
+// Row of the last token that a direction visits of the j-th longest sequence, which has `length` of them.
+inline int64_t final_row(const BatchPlan& plan, RowOrder order, bool reverse, int64_t j, int64_t length) {
+  return row_of(plan, order, reverse ? 0 : length - 1, j);
 }
 
 template <class T>
@@ -98,6 +98,7 @@ class RnnForward {
     if (h0 != nullptr) load_state(plan_, shape_.hidden, h0 + state_offset, workspace_.h_init[d]);
     RecurrenceForward<T> r{};
     r.plan = &plan_;
+    r.row_order = shape_.row_order;
     r.reverse = d == 1;
     r.by_sequence = by_sequence;
     r.hidden = shape_.hidden;
@@ -144,7 +145,7 @@ class RnnForward {
           plan_, shape_.hidden,
           [&](int64_t j) -> const T* {
             if (length(j) == 0) return workspace_.h_init[d] + j * units_;
-            return output + d * shape_.hidden + final_row(plan_, r.reverse, j, length(j)) * r.ldy;
+            return output + d * shape_.hidden + final_row(plan_, r.row_order, r.reverse, j, length(j)) * r.ldy;
           },
           static_cast<T*>(args_.h_n) + offset);
     }
@@ -153,7 +154,7 @@ class RnnForward {
           plan_, shape_.hidden,
           [&](int64_t j) -> const T* {
             if (length(j) == 0) return r.c_init + j * units_;
-            return r.c + (r.c_by_token ? final_row(plan_, r.reverse, j, length(j)) : j) * units_;
+            return r.c + (r.c_by_token ? final_row(plan_, r.row_order, r.reverse, j, length(j)) : j) * units_;
           },
           static_cast<T*>(args_.c_n) + offset);
   }

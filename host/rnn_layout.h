@@ -59,7 +59,7 @@ inline int64_t param_elements(const RnnShape& shape) {
 // Tells backward whether a reserve is its own.
 struct ReserveHeader {
   uint64_t magic;
-  uint64_t shape_hash;  // of the shape and of the batch's lengths
+  uint64_t shape_hash;  // of the shape, the order of rows and the batch's lengths
   uint64_t dropout_seed;
 };
 
@@ -74,6 +74,7 @@ inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
   add(shape.layers);
   add(shape.directions);
   add(shape.bias);
+  add(static_cast<int64_t>(shape.row_order));
   add(batch.batch);
   for (int64_t b = 0; b < batch.batch; ++b) add(batch.lengths[b]);
   return hash;

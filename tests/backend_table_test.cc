@@ -197,6 +197,7 @@ TEST_F(Fake, StreamsReachTheBackEndAlone) {
 TEST_F(Fake, RnnCallsPassEveryArgument) {
   World world;
   ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_DROPOUT, 0.25));
+  ASSERT_OK(varlstm_rnn_set_i64(world.rnn, VARLSTM_KEY_ROWS, VARLSTM_ROWS_RAGGED));
   Call forward = make("varlstm_rnn_forward", world);
   forward.argument("dropout_seed").integer = 77;
   ASSERT_OK(forward.run());
@@ -208,6 +209,7 @@ TEST_F(Fake, RnnCallsPassEveryArgument) {
   EXPECT_EQ(f.shape.directions, World::kDirections);
   EXPECT_TRUE(f.shape.bias);
   EXPECT_EQ(f.shape.dropout, 0.25);
+  EXPECT_EQ(f.shape.row_order, RowOrder::kRagged);
   EXPECT_EQ(f.batch->batch, World::kBatch);
   EXPECT_TRUE(f.save);
   EXPECT_EQ(f.dropout_seed, 77u);
@@ -227,6 +229,7 @@ TEST_F(Fake, RnnCallsPassEveryArgument) {
   ASSERT_OK(backward.run());
   const RnnBackwardArgs& b = fake_backend().rnn_backward.value();
   EXPECT_EQ(b.shape.hidden, World::kHidden);
+  EXPECT_EQ(b.shape.row_order, RowOrder::kRagged);
   EXPECT_EQ(b.batch->tokens, World::kTokens);
   EXPECT_EQ(b.workspace_bytes, backward.argument("workspace_bytes").integer);
   EXPECT_EQ(b.reserve_bytes, backward.argument("reserve_bytes").integer);

@@ -111,7 +111,8 @@ TEST(RnnDescription, KeepsItsOptions) {
     int64_t initial, changed;
   } options[] = {{VARLSTM_KEY_DTYPE, VARLSTM_DTYPE_F32, VARLSTM_DTYPE_F64},
                  {VARLSTM_KEY_BIDIRECTIONAL, 0, 1},
-                 {VARLSTM_KEY_BIAS, 1, 0}};
+                 {VARLSTM_KEY_BIAS, 1, 0},
+                 {VARLSTM_KEY_ROWS, VARLSTM_ROWS_PACKED, VARLSTM_ROWS_RAGGED}};
   for (const auto& option : options) {
     EXPECT_EQ(get(option.key), option.initial) << option.key;
     ASSERT_OK(varlstm_rnn_set_i64(rnn.get(), option.key, option.changed));
@@ -177,7 +178,7 @@ TEST(RnnOptions, FreezeAtTheFirstUse) {
     Tiny tiny;
     ASSERT_OK(varlstm_rnn_set_i64(tiny.rnn.get(), VARLSTM_KEY_BIAS, 1));
     ASSERT_OK(use.second(tiny));
-    for (const int32_t key : {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS}) {
+    for (const int32_t key : {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS}) {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "key = " + std::to_string(key) + " ",
                    varlstm_rnn_set_i64(tiny.rnn.get(), key, 0));
     }
@@ -220,6 +221,10 @@ TEST(RnnRun, ReserveMustComeFromAForwardOfThisShape) {
   without_bias.bias = false;
   const Rnn other = make_rnn(tiny.ctx.get(), without_bias, Tiny::kF32);
   expect_foreign_reserve(tiny, other.get());
+  RnnOptions ragged;
+  ragged.rows = VARLSTM_ROWS_RAGGED;
+  const Rnn reordered = make_rnn(tiny.ctx.get(), ragged, Tiny::kF32);
+  expect_foreign_reserve(tiny, reordered.get());
 }
 
 TEST(RnnImport, FormatsWithOneBiasRefuseASecond) {

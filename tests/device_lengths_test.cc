@@ -18,7 +18,7 @@ class DeviceLengths : public ::testing::Test {};
 using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(DeviceLengths, Scalars);
 
-// `values` in packed order, and `fill` in the rows behind them.
+// `values`, and `fill` in the rows behind them.
 template <class T>
 std::vector<T> with_tail(std::vector<T> values, int64_t rows, int64_t features, T fill) {
   values.resize(rows * features, fill);
@@ -43,9 +43,10 @@ struct Pass {
     ByteBuffer reserve(context, reserve_bytes, Fill::kNan, 4);
     const Buffer<T> params(context, problem.params), h0(context, problem.h0), c0(context, problem.c0);
     const Buffer<T> dh_n(context, upstream.dh_n), dc_n(context, upstream.dc_n);
-    const Buffer<T> x(context,
-                      with_tail(ragged_to_packed(problem.lengths, options.input, problem.x), rows, options.input, nan));
-    const Buffer<T> dy(context, with_tail(ragged_to_packed(problem.lengths, outputs, upstream.dy), rows, outputs, nan));
+    const Buffer<T> x(context, with_tail(rows_from_ragged(options.rows, problem.lengths, options.input, problem.x),
+                                         rows, options.input, nan));
+    const Buffer<T> dy(
+        context, with_tail(rows_from_ragged(options.rows, problem.lengths, outputs, upstream.dy), rows, outputs, nan));
     Buffer<T> y_out(context, rows * outputs), h_out(context, h0.count()), c_out(context, c0.count());
     Buffer<T> dx_out(context, rows * options.input), dh0_out(context, h0.count()), dc0_out(context, c0.count());
     Buffer<T> dparams_out(context, std::vector<T>(problem.params.size(), T(0)));
@@ -84,6 +85,8 @@ TYPED_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
     options.bidirectional = round % 2 == 1;
     options.bias = round % 4 != 0;
     options.dropout = options.layers > 1 ? 0.3 : 0;
+    options.rows = round >= 5 ? VARLSTM_ROWS_RAGGED : VARLSTM_ROWS_PACKED;
+    options.recurrence = round % 5 % 4;  // each a varlstm_recurrence
     const std::vector<int64_t> lengths = random_lengths(random.integer(1, 7), 6, random);
     const auto problem = make_lstm_case<T>(options, lengths, true, random);
     const auto upstream = make_upstream(problem, random);

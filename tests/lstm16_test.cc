@@ -6,70 +6,23 @@
 #include <algorithm>
 #include <string>
 
-#include "support/buffer.h"
 #include "support/lengths.h"
-#include "support/lstm_case.h"
+#include "support/lstm16_runner.h"
 #include "support/lstm_reference.h"
-#include "support/packed_order.h"
-#include "support/scalar16.h"
 
 namespace varlstm_test {
 namespace {
-
-struct Results {
-  LstmOutputs<double> out;
-  LstmGradients<double> gradients;
-};
 
 LstmCase<double> rounded(const Format16& format, LstmCase<double> problem) {
   for (auto* part : {&problem.params, &problem.x, &problem.h0, &problem.c0}) *part = format.round(*part);
   return problem;
 }
 
-// Through the library, everything in 16 bits.
-Results run_library(const Format16& format, const LstmCase<double>& problem, const LstmUpstream<double>& upstream) {
-  const Context context = make_context();
-  varlstm_ctx* ctx = context.get();
-  const RnnOptions& options = problem.options;
-  const Bounds bounds = exact_bounds(problem.lengths);
-  const int64_t outputs = problem.output_features(), rows = problem.tokens();
-  const Batch batch = make_batch(ctx, problem.lengths);
-  const Rnn rnn = make_rnn(ctx, options, format.dtype);
-  int64_t workspace_bytes = 0, reserve_bytes = 0;
-  REQUIRE_OK(varlstm_rnn_sizes(rnn.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
-                               &workspace_bytes, &reserve_bytes));
-  ByteBuffer workspace(ctx, workspace_bytes), reserve(ctx, reserve_bytes);
-  const auto stored = [&](const std::vector<double>& values) { return Buffer<uint16_t>(ctx, format.encode(values)); };
-  const auto packed = [&](int64_t features, const std::vector<double>& values) {
-    return stored(ragged_to_packed(problem.lengths, features, values));
-  };
-  const auto params = stored(problem.params), h0 = stored(problem.h0), c0 = stored(problem.c0);
-  const auto x = packed(options.input, problem.x), dy = packed(outputs, upstream.dy);
-  const auto dh_n = stored(upstream.dh_n), dc_n = stored(upstream.dc_n);
-  Buffer<uint16_t> y(ctx, rows * outputs), h_n(ctx, problem.state_count()), c_n(ctx, problem.state_count());
-  Buffer<uint16_t> dx(ctx, rows * options.input), dh0(ctx, problem.state_count()), dc0(ctx, problem.state_count());
-  Buffer<uint16_t> dparams(ctx, std::vector<uint16_t>(problem.params.size(), 0));
-  REQUIRE_OK(varlstm_rnn_forward(rnn.get(), batch.get(), VARLSTM_MODE_SAVE, 0, params.data(), x.data(), h0.data(),
-                                 c0.data(), y.data(), h_n.data(), c_n.data(), workspace.data(), workspace_bytes,
-                                 reserve.data(), reserve_bytes, nullptr));
-  workspace.fill(Fill::kRandomBytes, 4);
-  REQUIRE_OK(varlstm_rnn_backward(rnn.get(), batch.get(), params.data(), x.data(), h0.data(), c0.data(), y.data(),
-                                  dy.data(), dh_n.data(), dc_n.data(), dx.data(), dh0.data(), dc0.data(),
-                                  dparams.data(), workspace.data(), workspace_bytes, reserve.data(), reserve_bytes,
-                                  nullptr));
-  const auto ragged = [&](int64_t features, const Buffer<uint16_t>& buffer) {
-    return packed_to_ragged(problem.lengths, features, format.decode(buffer.get()));
-  };
-  return {
-      {ragged(outputs, y), format.decode(h_n.get()), format.decode(c_n.get())},
-      {ragged(options.input, dx), format.decode(dh0.get()), format.decode(dc0.get()), format.decode(dparams.get())}};
-}
-
 // `rounding`: the reference rounds what is stored on the way, not only the results.
-Results run_reference(const Format16& format, const LstmCase<double>& problem, const LstmUpstream<double>& upstream,
-                      bool rounding) {
+Lstm16Results run_reference(const Format16& format, const LstmCase<double>& problem,
+                            const LstmUpstream<double>& upstream, bool rounding) {
   LstmReference<double> reference(problem, [&](double value) { return rounding ? format.round(value) : value; });
-  Results results;
+  Lstm16Results results;
   results.out = reference.forward();
   results.gradients = reference.backward(upstream);
   LstmGradients<double>& g = results.gradients;
@@ -98,13 +51,13 @@ struct Agreement {
   double share() const { return static_cast<double>(same) / static_cast<double>(all); }
 };
 
-void add_forward(const Format16& format, const Results& a, const Results& b, Agreement* agreement) {
+void add_forward(const Format16& format, const Lstm16Results& a, const Lstm16Results& b, Agreement* agreement) {
   agreement->add(format, a.out.y, b.out.y);
   agreement->add(format, a.out.h_n, b.out.h_n);
   agreement->add(format, a.out.c_n, b.out.c_n);
 }
 
-void add_backward(const Format16& format, const Results& a, const Results& b, Agreement* agreement) {
+void add_backward(const Format16& format, const Lstm16Results& a, const Lstm16Results& b, Agreement* agreement) {
   agreement->add(format, a.gradients.dx, b.gradients.dx);
   agreement->add(format, a.gradients.dh0, b.gradients.dh0);
   agreement->add(format, a.gradients.dc0, b.gradients.dc0);
@@ -129,9 +82,9 @@ TEST_P(Lstm16, RoundsWhatItStoresAndNothingElse) {
     LstmUpstream<double> upstream = make_upstream(problem, random);
     for (auto* part : {&upstream.dy, &upstream.dh_n, &upstream.dc_n}) *part = format.round(*part);
     SCOPED_TRACE(describe(problem));
-    const Results actual = run_library(format, problem, upstream);
-    const Results expected = run_reference(format, problem, upstream, true);
-    const Results unrounded = run_reference(format, problem, upstream, false);
+    const Lstm16Results actual = run_lstm16(format, problem, upstream);
+    const Lstm16Results expected = run_reference(format, problem, upstream, true);
+    const Lstm16Results unrounded = run_reference(format, problem, upstream, false);
     add_forward(format, actual, expected, &forward);
     add_backward(format, actual, expected, &backward);
     add_forward(format, actual, unrounded, &forward_without);

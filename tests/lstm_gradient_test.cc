@@ -72,7 +72,8 @@ void check_gradients(varlstm_ctx* context, const LstmCase<double>& problem, Rand
       gradient_matches(f, variables_of(problem), analytic, some_of_each_part(problem, checked_elements(), random)));
 }
 
-// 160 shapes: 1-3 layers x directions x bias x state x (no) dropout x 10 kinds of lengths, sizes at random.
+// 160 shapes: 1-3 layers x directions x bias x state x (no) dropout x 10 kinds of lengths, sizes at random, every other
+// one with ragged rows.
 TEST(LstmGradient, MatchesCentralDifferences) {
   const Context context = make_context(1);
   Random random(2024);
@@ -86,6 +87,7 @@ TEST(LstmGradient, MatchesCentralDifferences) {
       options.bidirectional = (variant & 1) != 0;
       options.bias = (variant & 2) != 0;
       options.dropout = (variant & 8) != 0 ? 0.4 : 0.0;
+      options.rows = shapes / 16 % 2 == variant % 2 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
       const std::vector<int64_t> lengths = make_lengths(kind, random.integer(1, 5), 6, random);
       check_gradients(context.get(), make_lstm_case<double>(options, lengths, (variant & 4) != 0, random), random);
       ++shapes;

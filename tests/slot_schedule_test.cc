@@ -38,10 +38,11 @@ BatchBounds bounds_of(const Lengths& lengths) {
   return {static_cast<int64_t>(lengths.size()), longest(lengths), sum(lengths)};
 }
 
-// How many slots there are, how they are grouped, in how many directions.
+// How many slots there are, how they are grouped, in how many directions; and how the rows lie.
 struct Slots {
   int64_t count, team;
   int64_t directions = 2;
+  RowOrder order = RowOrder::kPacked;
 };
 
 // A plan and its schedule on the device, every byte of them kUntouched at first.
@@ -100,7 +101,7 @@ class DeviceSchedule {
   int32_t enqueue(cudaStream_t stream) {
     const int32_t status = plan_from_lengths({&state_, stream}, plan_, scratch_);
     if (status != VARLSTM_OK) return status;
-    return build_slot_schedule({&state_, stream}, plan_, slots_.directions, schedule_, slot_scratch_);
+    return build_slot_schedule({&state_, stream}, plan_, slots_.order, slots_.directions, schedule_, slot_scratch_);
   }
 
   const SlotSchedule& schedule() const { return schedule_; }
@@ -133,7 +134,7 @@ class DeviceSchedule {
 // What the sequential algorithm does with lengths that are within their bounds.
 struct Expected {
   Lengths lengths, slot, start;  // by caller's index
-  std::vector<Lengths> rows;     // [b][t] packed row
+  std::vector<Lengths> rows;     // [b][t]
   Lengths loads;                 // by slot
 
   Expected(const Lengths& given, const Slots& slots)
@@ -141,12 +142,7 @@ struct Expected {
     Lengths ranked(given.size());
     std::iota(ranked.begin(), ranked.end(), int64_t{0});
     std::stable_sort(ranked.begin(), ranked.end(), [&](int64_t a, int64_t b) { return given[a] > given[b]; });
-    int64_t row = 0;
-    for (int64_t t = 0; t < longest(given); ++t) {
-      for (const int64_t b : ranked) {
-        if (given[b] > t) rows[b].push_back(row++);
-      }
-    }
+    number_rows(ranked, slots.order);
     Lengths order;  // the first slot of every team, then the second of every team, ...
     for (int64_t k = 0; k < slots.team; ++k) {
       for (int64_t first = 0; first < slots.count; first += slots.team) order.push_back(first + k);
@@ -157,6 +153,22 @@ struct Expected {
           *std::min_element(order.begin(), order.end(), [&](int64_t p, int64_t q) { return loads[p] < loads[q]; });
       start[b] = loads[slot[b]];
       loads[slot[b]] += given[b];
+    }
+  }
+
+ private:
+  void number_rows(const Lengths& ranked, RowOrder order) {
+    int64_t row = 0;
+    if (order == RowOrder::kRagged) {
+      for (size_t b = 0; b < lengths.size(); ++b) {
+        for (int64_t t = 0; t < lengths[b]; ++t) rows[b].push_back(row++);
+      }
+      return;
+    }
+    for (int64_t t = 0; t < longest(lengths); ++t) {
+      for (const int64_t b : ranked) {
+        if (lengths[b] > t) rows[b].push_back(row++);
+      }
     }
   }
 };
@@ -266,6 +278,15 @@ TEST(SlotSchedule, OfLengthsThatHurt) {
     for (const int64_t batch : {0, 1, 5, 6, 7, 12, 61}) {
       if (batch == 0 && kind == LengthKind::kSingle) continue;
       build_and_check(make_lengths(kind, batch, 1 + batch * 2, random), {6, 2});
+    }
+  }
+}
+TEST(SlotSchedule, OfRaggedRows) {
+  Random random(9);
+  for (const LengthKind kind : varlstm_test::kLengthKinds) {
+    SCOPED_TRACE(varlstm_test::length_kind_name(kind));
+    for (const int64_t batch : {1, 6, 25}) {
+      build_and_check(make_lengths(kind, batch, 1 + batch * 2, random), {6, 2, 2, RowOrder::kRagged});
     }
   }
 }

@@ -180,6 +180,7 @@ enum varlstm_key {
   VARLSTM_KEY_DROPOUT = 27,         /* f64: probability in [0, 1) of zeroing an output of every layer but the last */
   VARLSTM_KEY_RECURRENCE = 28,      /* a varlstm_recurrence, default AUTO; no effect on the host */
   VARLSTM_KEY_RECURRENCE_USED = 29, /* read only: what forward and backward run with; AUTO on the host */
+  VARLSTM_KEY_ROWS = 40,            /* a varlstm_rows, default PACKED */
   /* loss */
   VARLSTM_KEY_CLASSES = 30,        /* read only: C */
   VARLSTM_KEY_IGNORE_INDEX = 31,   /* a target with this value is skipped, default -100 */
@@ -205,6 +206,16 @@ enum varlstm_recurrence {
   VARLSTM_RECURRENCE_STEPWISE = 1, /* a launch a step */
   VARLSTM_RECURRENCE_CLUSTER = 2,  /* one launch: weights stay in a thread-block cluster (sm_90) or a block (sm_80) */
   VARLSTM_RECURRENCE_GRID = 3      /* one cooperative launch: weights stay in blocks that meet in L2 (sm_80) */
+};
+
+/* How the rows of x, y, dy and dx lie in varlstm_rnn_forward and varlstm_rnn_backward. A sequence's y, h_n, c_n, dx,
+ * dh0 and dc0 have the same bits either way, but for dropout, whose mask belongs to the row as it lies; the gradients
+ * of the parameters are summed over the rows as they lie. RAGGED spares varlstm_pack and varlstm_unpack: on CUDA
+ * nothing is copied for it; on the host each sequence's step is then multiplied by itself, so that packing first is
+ * faster. Whatever works row by row (embedding, linear, losses) takes rows in either order. */
+enum varlstm_rows {
+  VARLSTM_ROWS_PACKED = 0, /* time-major: rows of step 0, then of step 1, ...; in each the longest sequence first */
+  VARLSTM_ROWS_RAGGED = 1  /* sequence after sequence, in the caller's order: row cu_seqlens[b] + t */
 };
 
 /* Creates a context on `device` (0-based; the host has device 0 alone).
@@ -407,9 +418,9 @@ VARLSTM_API int32_t varlstm_rnn_sizes(const varlstm_rnn* rnn, int64_t max_batch,
 
 /* Forward over all layers and directions.
  *   dropout_seed  seed of the masks between layers; 0 switches dropout off for this call
- *   params        the flat buffer            x       [N, I] packed
+ *   params        the flat buffer            x       [N, I], rows as VARLSTM_KEY_ROWS says
  *   h0, c0        [L*D, B, H] in the caller's order of sequences, or NULL for zeros
- *   y             [N, D*H] packed            h_n, c_n  [L*D, B, H], or NULL if not wanted
+ *   y             [N, D*H], likewise         h_n, c_n  [L*D, B, H], or NULL if not wanted
  *   workspace     aligned to 64 bytes, at least the bytes varlstm_rnn_sizes gives for this batch's bounds
  *   reserve       likewise; NULL and 0 with MODE_INFER
  * A sequence of length 0 has h_n = h0 and c_n = c0. h_n may not be h0.
@@ -420,14 +431,14 @@ VARLSTM_API int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_ba
                                         int64_t workspace_bytes, void* reserve, int64_t reserve_bytes, void* stream);
 
 /* Backward of the forward that filled `reserve`, which it only reads: it may be called more than once. The same batch
- * lengths, params, x, h0, c0 and y as then.
- *   dy            [N, D*H], or NULL for zeros
+ * lengths, order of rows, params, x, h0, c0 and y as then.
+ *   dy            [N, D*H], rows as those of y; or NULL for zeros
  *   dh_n, dc_n    [L*D, B, H], or NULL for zeros
- *   dx            [N, I], or NULL if not wanted
+ *   dx            [N, I], rows as those of x; or NULL if not wanted
  *   dh0, dc0      [L*D, B, H], or NULL if not wanted
  *   dparams       the flat buffer, added to; or NULL if not wanted
- * A reserve that no forward of this shape and these lengths wrote is INVALID_ARGUMENT on the host. On CUDA only the
- * device sees it, and raises VARLSTM_DEVICE_STATUS_RESERVE. */
+ * A reserve that no forward of this shape, these lengths and this order of rows wrote is INVALID_ARGUMENT on the host.
+ * On CUDA only the device sees it, and raises VARLSTM_DEVICE_STATUS_RESERVE. */
 VARLSTM_API int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params,
                                          const void* x, const void* h0, const void* c0, const void* y, const void* dy,
                                          const void* dh_n, const void* dc_n, void* dx, void* dh0, void* dc0,

@@ -16,6 +16,9 @@ enum class Layout : int32_t { kBatchFirst = 0, kTimeMajor = 1, kRagged = 2 };
 // Values equal varlstm_reduction.
 enum class Reduction : int32_t { kNone = 0, kMean = 1, kSum = 2 };
 
+// How the rows of a batch's tokens lie. Values equal varlstm_rows.
+enum class RowOrder : int32_t { kPacked = 0, kRagged = 1 };
+
 // Values equal varlstm_param_format.
 enum class ParamFormat : int32_t { kPyTorch = 0, kKeras = 1, kOnnx = 2, kCudnn = 3, kHaste = 4 };
 
@@ -65,6 +68,7 @@ struct RnnShape {
   bool bias;
   double dropout;          // between layers
   int32_t recurrence = 0;  // a varlstm_recurrence
+  RowOrder row_order = RowOrder::kPacked;
 };
 
 struct RnnForwardArgs {
@@ -73,7 +77,7 @@ struct RnnForwardArgs {
   bool save;
   uint64_t dropout_seed;  // 0: no dropout in this call
   const void* params;     // flat, elements as varlstm_rnn_param_info lists them
-  const void* x;          // [N, I]
+  const void* x;          // [N, I]; rows of x and y, dy and dx in shape.row_order
   const void* h0;         // [L*D, B, H] or null
   const void* c0;         // likewise
   void* y;                // [N, D*H]

@@ -78,7 +78,7 @@ int32_t choose_recurrence(const State& state, const RnnShape& shape, RecurrenceP
 
 LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, RecurrencePolicy policy,
                                  const BatchBounds& bounds, int64_t batch, Carver& carver)
-    : policy_(policy), directions_(shape.directions) {
+    : policy_(policy), directions_(shape.directions), row_order_(shape.row_order) {
   if (policy == RecurrencePolicy::kStepwise) return;
   const RecurrenceShape of_layer = recurrence_shape(state, shape);
   const Needs needs = needs_of(choose_tile(policy, of_layer, bounds.max_batch, state.facts), of_layer, state.facts);
@@ -92,7 +92,7 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, Recu
 
 int32_t LayerRecurrence::prepare(Stream stream, const BatchPlan& plan) const {
   if (policy_ == RecurrencePolicy::kStepwise || plan.batch == 0) return VARLSTM_OK;
-  return build_slot_schedule(stream, plan, directions_, run_.schedule, scratch_);
+  return build_slot_schedule(stream, plan, row_order_, directions_, run_.schedule, scratch_);
 }
 
 template <class T, class C>

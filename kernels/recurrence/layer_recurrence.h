@@ -30,6 +30,7 @@ class LayerRecurrence {
  private:
   RecurrencePolicy policy_;
   int64_t directions_;
+  RowOrder row_order_;
   ResidentRun run_{};
   SlotScratch scratch_{};
 };

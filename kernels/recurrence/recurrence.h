@@ -1,4 +1,5 @@
-// One layer's recurrence on the device, both directions together. T: the dtype; C: the type it is computed in.
+// One layer's recurrence on the device, both directions together. T: the dtype; C: the type it is computed in. Tensors
+// of N rows lie in the layer's row_order.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -23,6 +24,7 @@ struct DirectionForward {
 template <class T, class C>
 struct LayerForward {
   BatchPlan plan;
+  RowOrder row_order;
   int64_t hidden;
   int64_t directions;
   int64_t ldy;
@@ -55,6 +57,7 @@ struct DirectionBackward {
 template <class T, class C>
 struct LayerBackward {
   BatchPlan plan;
+  RowOrder row_order;
   int64_t hidden;
   int64_t directions;
   int64_t ldy;
@@ -71,7 +74,7 @@ int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t
 
 int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
                              ReserveHeader* header);
-// Raises BadValue::kReserve where no forward of that shape and those lengths wrote the header.
+// Raises BadValue::kReserve where no forward of that shape, those lengths and that order of rows wrote the header.
 int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header);
 
 }  // namespace varlstm::cuda

@@ -61,6 +61,7 @@ class Backward {
   int32_t run_layer(int64_t layer, const T* doutput, T* dinput) {
     LayerBackward<T, C> recurrence{};
     recurrence.plan = plan_;
+    recurrence.row_order = shape_.row_order;
     recurrence.hidden = shape_.hidden;
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();

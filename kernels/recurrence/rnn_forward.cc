@@ -62,6 +62,7 @@ class Forward {
     }
     LayerForward<T, C> recurrence{};
     recurrence.plan = plan_;
+    recurrence.row_order = shape_.row_order;
     recurrence.hidden = shape_.hidden;
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();

@@ -3,7 +3,7 @@
 //   rank j = 0, 1, ... (longest first; length 0 is left out) goes to the slot with the least load, ties to the slot
 //   that comes first in the order o = 0 .. P-1; it starts at that load, which grows by its length
 //   slot of o = (o % teams) * team_slots + o / teams
-//   entries[0][start + t][slot]                of its token t: row step_offsets[t] + rank
+//   entries[0][start + t][slot]                of its token t: row_of(order, t, rank) of steps.h
 //   entries[1][start + length - 1 - t][slot]   likewise: both directions have the same slots, starts and steps
 //   steps[team] = the largest load of its slots; {-1, 0, 0} from a slot's load on, up to its team's steps
 //
@@ -22,7 +22,7 @@
 //   S1: after the sort's last barrier everybody sees sorted keys. S2: after the reduction's barriers nobody reads
 //   another thread's keys, so each may update its own. S3: after the next one's barriers the updates are visible.
 //   S4: after them every slot's load is visible.
-// Filling (the whole device): a thread a packed row, then a row of slots a block for the idle entries.
+// Filling (the whole device): a thread a token, then a row of slots a block for the idle entries.
 //
 // Bytes: 16 B in, 12 B out a sequence; 16 D N B out, and 16 D B an idle entry. Bound by latency of the rounds where
 // there are several: a bitonic sort of log2(P)^2 / 2 stages, block barriers only where partners are more than a warp's
@@ -34,6 +34,7 @@
 #include "kernels/core/launch.h"
 #include "kernels/core/reduce.h"
 #include "kernels/core/rows.h"
+#include "kernels/recurrence/steps.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -150,14 +151,15 @@ VARLSTM_KERNEL void __launch_bounds__(kMaxAssignThreads)
   write_loads(schedule, scratch, shared);
 }
 
-// A token of each packed row, in every direction.
-VARLSTM_DEVICE void fill_tokens(const BatchPlan& plan, int64_t directions, const SlotSchedule& schedule,
+// The token of each packed row, in every direction, by its row in `order`.
+VARLSTM_DEVICE void fill_tokens(const BatchPlan& plan, RowOrder order, int64_t directions, const SlotSchedule& schedule,
                                 const SlotScratch& scratch) {
   const int64_t tokens = plan.step_offsets[plan.bounds.max_len];
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  for (int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; row < tokens; row += stride) {
-    const int64_t t = count_not_above(plan.step_offsets, plan.bounds.max_len + 1, row) - 1;
-    const int64_t rank = row - plan.step_offsets[t];
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < tokens; k += stride) {
+    const int64_t t = count_not_above(plan.step_offsets, plan.bounds.max_len + 1, k) - 1;
+    const int64_t rank = k - plan.step_offsets[t];
+    const int64_t row = row_of(plan, order, t, rank);
     const int64_t sequence = plan.sorted_indices[rank];
     const int64_t length = plan.lengths[sequence];
     for (int64_t d = 0; d < directions; ++d) {
@@ -181,13 +183,14 @@ VARLSTM_DEVICE void fill_idle(int64_t directions, const SlotSchedule& schedule, 
   }
 }
 
-VARLSTM_KERNEL void fill_slots_kernel(BatchPlan plan, int64_t directions, SlotSchedule schedule, SlotScratch scratch) {
-  fill_tokens(plan, directions, schedule, scratch);
+VARLSTM_KERNEL void fill_slots_kernel(BatchPlan plan, RowOrder order, int64_t directions, SlotSchedule schedule,
+                                      SlotScratch scratch) {
+  fill_tokens(plan, order, directions, schedule, scratch);
   fill_idle(directions, schedule, scratch);
 }
 
-int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, int64_t directions, const SlotSchedule& schedule,
-                            const SlotScratch& scratch) {
+int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, RowOrder order, int64_t directions,
+                            const SlotSchedule& schedule, const SlotScratch& scratch) {
   if (schedule.slots > kMaxSlots || plan.bounds.max_tokens >= kMaxLoad) {
     return fail(VARLSTM_ERROR_UNSUPPORTED, "slots = %lld of %lld tokens: at most %lld of %lld",
                 static_cast<long long>(schedule.slots), static_cast<long long>(plan.bounds.max_tokens),
@@ -200,7 +203,7 @@ int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, int64_t direct
   shape.shared_bytes = static_cast<size_t>(32 + padded) * sizeof(uint64_t);
   VARLSTM_CUDA_TRY(launch(stream, "assign_slots", shape, assign_slots_kernel, plan, schedule, scratch,
                           static_cast<uint32_t>(padded)));
-  return launch(stream, "fill_slots", elementwise_shape(stream, plan.bounds.max_tokens), fill_slots_kernel, plan,
+  return launch(stream, "fill_slots", elementwise_shape(stream, plan.bounds.max_tokens), fill_slots_kernel, plan, order,
                 directions, schedule, scratch);
 }
 

@@ -15,7 +15,7 @@ constexpr uint32_t kFirstToken = 1, kLastToken = 2;
 
 // What one batch slot does at one step.
 struct alignas(16) SlotStep {
-  int64_t row;        // packed row of the token, or -1: the slot idles
+  int64_t row;        // row of the token in the order of rows asked for, or -1: the slot idles
   uint32_t sequence;  // caller's index b of the sequence; 0 where the slot idles
   uint32_t marks;     // kFirstToken | kLastToken, in the order in which this direction visits the sequence
 };
@@ -72,7 +72,7 @@ inline SlotScratch carve_slot_scratch(const BatchBounds& bounds, int64_t slots, 
 }
 
 // Fills schedule.entries and schedule.steps. The launches depend on the plan's bounds and the number of slots alone.
-int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, int64_t directions, const SlotSchedule& schedule,
-                            const SlotScratch& scratch);
+int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, RowOrder order, int64_t directions,
+                            const SlotSchedule& schedule, const SlotScratch& scratch);
 
 }  // namespace varlstm::cuda

@@ -75,15 +75,16 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   if (rank0 >= width) return;  // the whole block
   const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
-  if (thread < kRows) tiles.after[thread] = rank0 + thread < width ? row_after(plan, reverse, t, rank0 + thread) : -1;
+  if (thread < kRows)
+    tiles.after[thread] = rank0 + thread < width ? row_after(plan, layer.row_order, reverse, t, rank0 + thread) : -1;
   simt::block_sync();  // S0: the rows after are visible
   const C recurrent = recurrent_gradient(tiles, dir.dgates, dir.w_hh, hidden, unit0);
 
   const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
   if (j >= width || unit >= hidden) return;
-  const int64_t row = plan.step_offsets[t] + j, at = plan.sorted_indices[j] * hidden + unit;
-  const int64_t before = row_before(plan, reverse, t, j);
-  const bool ends = row_after(plan, reverse, t, j) < 0;
+  const int64_t row = row_of(plan, layer.row_order, t, j), at = plan.sorted_indices[j] * hidden + unit;
+  const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
+  const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
   const C dh = load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? load_or_zero(dir.dh_n, at) : recurrent);
   const C dc = ends ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit];
   const C* gates = dir.gates + row * 4 * hidden + unit;
@@ -111,7 +112,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(Lay
   if (thread < kRows) {
     const int64_t j = rank0 + thread;
     const int64_t length = j < plan.batch ? plan.lengths[plan.sorted_indices[j]] : 0;
-    tiles.after[thread] = length > 0 ? first_row(plan, reverse, j, length) : -1;
+    tiles.after[thread] = length > 0 ? first_row(plan, layer.row_order, reverse, j, length) : -1;
   }
   simt::block_sync();  // S0
   const bool empty = tiles.after[thread / kUnits] < 0;
@@ -133,14 +134,14 @@ VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> laye
     const int64_t count = plan.batch_sizes[t] * layer.hidden;
     for (int64_t k = threadIdx.x; k < count; k += blockDim.x) {
       const int64_t j = k / layer.hidden, unit = k % layer.hidden;
-      const int64_t before = row_before(plan, direction == 1, t, j);
+      const int64_t before = row_before(plan, layer.row_order, direction == 1, t, j);
       T value = store_scalar<T>(0);
       if (before >= 0) {
         value = dir.y[before * layer.ldy + unit];
       } else if (dir.h0 != nullptr) {
         value = dir.h0[plan.sorted_indices[j] * layer.hidden + unit];
       }
-      h_prev[(plan.step_offsets[t] + j) * layer.hidden + unit] = value;
+      h_prev[row_of(plan, layer.row_order, t, j) * layer.hidden + unit] = value;
     }
   }
 }

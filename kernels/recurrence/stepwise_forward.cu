@@ -65,7 +65,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
       const int64_t j = rank0 + at / kDepth, k = k0 + at % kDepth;
       C value = 0;
       if (j < width && k < hidden)
-        value = state_before(plan, dir.y, layer.ldy, dir.h0, hidden, row_before(plan, reverse, t, j), j, k);
+        value = state_before(plan, dir.y, layer.ldy, dir.h0, hidden, row_before(plan, layer.row_order, reverse, t, j),
+                             j, k);
       tiles.h[at / kDepth][at % kDepth] = value;
     }
 #pragma unroll 1
@@ -85,8 +86,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
 
   const int64_t j = rank0 + r, unit = unit0 + u;
   if (j >= width || unit >= hidden) return;
-  const int64_t row = plan.step_offsets[t] + j;
-  const int64_t before = row_before(plan, reverse, t, j);
+  const int64_t row = row_of(plan, layer.row_order, t, j);
+  const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
   C* gates = dir.gates + row * 4 * hidden + unit;
   const Gates<C> a = activate(
       Gates<C>{gates[0] + sums[0], gates[hidden] + sums[1], gates[2 * hidden] + sums[2], gates[3 * hidden] + sums[3]});
@@ -120,7 +121,7 @@ VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
     const int64_t at = b * layer.hidden + unit;
     T h = store_scalar<T>(0), c = store_scalar<T>(0);
     if (length > 0) {
-      const int64_t row = last_row(plan, d == 1, j, length);
+      const int64_t row = last_row(plan, layer.row_order, d == 1, j, length);
       h = dir.y[row * layer.ldy + unit];
       c = store_scalar<T>(dir.c[(layer.save ? row : j) * layer.hidden + unit]);
     } else {

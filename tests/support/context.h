@@ -89,6 +89,8 @@ struct RnnOptions {
   bool bidirectional = false;
   bool bias = true;
   double dropout = 0.0;
+  int32_t recurrence = VARLSTM_RECURRENCE_AUTO;
+  int32_t rows = VARLSTM_ROWS_PACKED;
 
   int64_t directions() const { return bidirectional ? 2 : 1; }
 };
@@ -101,6 +103,8 @@ inline Rnn make_rnn(varlstm_ctx* context, const RnnOptions& options, int32_t dty
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_BIDIRECTIONAL, options.bidirectional ? 1 : 0));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_BIAS, options.bias ? 1 : 0));
   REQUIRE_OK(varlstm_rnn_set_f64(handle, VARLSTM_KEY_DROPOUT, options.dropout));
+  REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_RECURRENCE, options.recurrence));
+  REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_ROWS, options.rows));
   return rnn;
 }
 

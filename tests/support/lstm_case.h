@@ -96,7 +96,8 @@ std::string describe(const LstmCase<T>& problem) {
   const RnnOptions& o = problem.options;
   return "I=" + std::to_string(o.input) + " H=" + std::to_string(o.hidden) + " L=" + std::to_string(o.layers) +
          " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") + (problem.h0.empty() ? "" : " h0") +
-         " dropout=" + std::to_string(o.dropout) + " lengths=" + to_string(problem.lengths);
+         " dropout=" + std::to_string(o.dropout) + (o.rows == VARLSTM_ROWS_RAGGED ? " ragged" : "") +
+         " recurrence=" + std::to_string(o.recurrence) + " lengths=" + to_string(problem.lengths);
 }
 
 }  // namespace varlstm_test

@@ -1,5 +1,5 @@
-// Runs an LstmCase through the library: packs the data, calls forward and backward with guarded buffers, and gives the
-// results back in the caller's order.
+// Runs an LstmCase through the library: gives it the rows in the order that the options name, calls forward and
+// backward with guarded buffers, and gives the results back in the caller's order.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -31,7 +31,7 @@ class LstmRunner {
         batch_(make_batch(context, problem.lengths, bounds)),
         rnn_(make_rnn(context, problem.options, kDType<T>)),
         params_(context, problem.params),
-        x_(context, ragged_to_packed(problem.lengths, problem.options.input, problem.x)),
+        x_(context, to_rows(problem.options.input, problem.x)),
         h0_(context, problem.h0),
         c0_(context, problem.c0),
         y_(context, problem.tokens() * problem.output_features()),
@@ -46,7 +46,7 @@ class LstmRunner {
   // Other values for the same shapes: gradient checks call this many times.
   void set(const LstmCase<T>& problem) {
     params_.set(problem.params);
-    x_.set(ragged_to_packed(lengths_, options_.input, problem.x));
+    x_.set(to_rows(options_.input, problem.x));
     h0_.set(problem.h0);
     c0_.set(problem.c0);
   }
@@ -59,13 +59,13 @@ class LstmRunner {
     REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), mode, dropout_seed, params_.data(), x_.data(), h0(), c0(),
                                    y_.data(), h_n_.data(), c_n_.data(), workspace_->data(), workspace_bytes_,
                                    save ? reserve_->data() : nullptr, save ? reserve_bytes_ : 0, nullptr));
-    return {packed_to_ragged(lengths_, options_.directions() * options_.hidden, y_.get()), h_n_.get(), c_n_.get()};
+    return {from_rows(options_.directions() * options_.hidden, y_.get()), h_n_.get(), c_n_.get()};
   }
 
   // Backward of the last forward that saved. dparams starts from `dparams_before`, zeros where it is empty. The
   // workspace is filled afresh: backward may not live on what forward left there.
   LstmGradients<T> backward(const LstmUpstream<T>& upstream, const std::vector<T>& dparams_before = {}) {
-    const Buffer<T> dy(context_, ragged_to_packed(lengths_, options_.directions() * options_.hidden, upstream.dy));
+    const Buffer<T> dy(context_, to_rows(options_.directions() * options_.hidden, upstream.dy));
     const Buffer<T> dh_n(context_, upstream.dh_n), dc_n(context_, upstream.dc_n);
     Buffer<T> dx(context_, x_.count()), dh0(context_, h_n_.count()), dc0(context_, h_n_.count());
     Buffer<T> dparams(context_, dparams_before.empty() ? std::vector<T>(params_.count(), T(0)) : dparams_before);
@@ -77,7 +77,7 @@ class LstmRunner {
         upstream.dc_n.empty() ? nullptr : dc_n.data(), dx.data(), dh0.data(), dc0.data(), dparams.data(),
         workspace_->data(), workspace_bytes_, reserve_->data(), reserve_bytes_, nullptr));
     EXPECT_TRUE(reserve_before == reserve_->get()) << "backward wrote to the reserve";
-    return {packed_to_ragged(lengths_, options_.input, dx.get()), dh0.get(), dc0.get(), dparams.get()};
+    return {from_rows(options_.input, dx.get()), dh0.get(), dc0.get(), dparams.get()};
   }
 
   // The raw pieces, for tests that call the ABI themselves.
@@ -92,6 +92,13 @@ class LstmRunner {
   const T* c0() const { return c0_.count() > 0 ? c0_.data() : nullptr; }
 
  private:
+  std::vector<T> to_rows(int64_t features, const std::vector<T>& ragged) const {
+    return rows_from_ragged(options_.rows, lengths_, features, ragged);
+  }
+  std::vector<T> from_rows(int64_t features, const std::vector<T>& rows) const {
+    return rows_to_ragged(options_.rows, lengths_, features, rows);
+  }
+
   varlstm_ctx* context_;
   RnnOptions options_;
   std::vector<int64_t> lengths_;

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <vector>
 
+#include "varlstm.h"
+
 namespace varlstm_test {
 
 // Ragged row of every packed row: step by step, in each step the sequences that are still active, longest first, ties
@@ -47,6 +49,18 @@ std::vector<T> packed_to_ragged(const std::vector<int64_t>& lengths, int64_t fea
     std::copy_n(packed.begin() + row * features, features, ragged.begin() + rows[row] * features);
   }
   return ragged;
+}
+
+// The same to and from the rows of a varlstm_rows.
+template <class T>
+std::vector<T> rows_from_ragged(int32_t order, const std::vector<int64_t>& lengths, int64_t features,
+                                const std::vector<T>& ragged) {
+  return order == VARLSTM_ROWS_RAGGED ? ragged : ragged_to_packed(lengths, features, ragged);
+}
+template <class T>
+std::vector<T> rows_to_ragged(int32_t order, const std::vector<int64_t>& lengths, int64_t features,
+                              const std::vector<T>& rows) {
+  return order == VARLSTM_ROWS_RAGGED ? rows : packed_to_ragged(lengths, features, rows);
 }
 
 }  // namespace varlstm_test

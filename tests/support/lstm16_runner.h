@@ -1,0 +1,60 @@
+// Runs an LstmCase through the library in a 16-bit dtype.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "support/buffer.h"
+#include "support/context.h"
+#include "support/lstm_case.h"
+#include "support/packed_order.h"
+#include "support/scalar16.h"
+
+namespace varlstm_test {
+
+struct Lstm16Results {
+  LstmOutputs<double> out;
+  LstmGradients<double> gradients;
+};
+
+// Forward and backward with every tensor rounded to 16 bits; results in double, in the caller's order.
+inline Lstm16Results run_lstm16(const Format16& format, const LstmCase<double>& problem,
+                                const LstmUpstream<double>& upstream) {
+  const Context context = make_context();
+  varlstm_ctx* ctx = context.get();
+  const RnnOptions& options = problem.options;
+  const Bounds bounds = exact_bounds(problem.lengths);
+  const int64_t outputs = problem.output_features(), rows = problem.tokens();
+  const Batch batch = make_batch(ctx, problem.lengths);
+  const Rnn rnn = make_rnn(ctx, options, format.dtype);
+  int64_t workspace_bytes = 0, reserve_bytes = 0;
+  REQUIRE_OK(varlstm_rnn_sizes(rnn.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
+                               &workspace_bytes, &reserve_bytes));
+  ByteBuffer workspace(ctx, workspace_bytes), reserve(ctx, reserve_bytes);
+  const auto stored = [&](const std::vector<double>& values) { return Buffer<uint16_t>(ctx, format.encode(values)); };
+  const auto in_rows = [&](int64_t features, const std::vector<double>& values) {
+    return stored(rows_from_ragged(options.rows, problem.lengths, features, values));
+  };
+  const auto params = stored(problem.params), h0 = stored(problem.h0), c0 = stored(problem.c0);
+  const auto x = in_rows(options.input, problem.x), dy = in_rows(outputs, upstream.dy);
+  const auto dh_n = stored(upstream.dh_n), dc_n = stored(upstream.dc_n);
+  Buffer<uint16_t> y(ctx, rows * outputs), h_n(ctx, problem.state_count()), c_n(ctx, problem.state_count());
+  Buffer<uint16_t> dx(ctx, rows * options.input), dh0(ctx, problem.state_count()), dc0(ctx, problem.state_count());
+  Buffer<uint16_t> dparams(ctx, std::vector<uint16_t>(problem.params.size(), 0));
+  REQUIRE_OK(varlstm_rnn_forward(rnn.get(), batch.get(), VARLSTM_MODE_SAVE, 0, params.data(), x.data(), h0.data(),
+                                 c0.data(), y.data(), h_n.data(), c_n.data(), workspace.data(), workspace_bytes,
+                                 reserve.data(), reserve_bytes, nullptr));
+  workspace.fill(Fill::kRandomBytes, 4);
+  REQUIRE_OK(varlstm_rnn_backward(rnn.get(), batch.get(), params.data(), x.data(), h0.data(), c0.data(), y.data(),
+                                  dy.data(), dh_n.data(), dc_n.data(), dx.data(), dh0.data(), dc0.data(),
+                                  dparams.data(), workspace.data(), workspace_bytes, reserve.data(), reserve_bytes,
+                                  nullptr));
+  const auto ragged = [&](int64_t features, const Buffer<uint16_t>& buffer) {
+    return rows_to_ragged(options.rows, problem.lengths, features, format.decode(buffer.get()));
+  };
+  return {
+      {ragged(outputs, y), format.decode(h_n.get()), format.decode(c_n.get())},
+      {ragged(options.input, dx), format.decode(dh0.get()), format.decode(dc0.get()), format.decode(dparams.get())}};
+}
+
+}  // namespace varlstm_test
