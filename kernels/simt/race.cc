@@ -243,6 +243,7 @@ void note_access(const void* address, size_t bytes, Access access, uintptr_t pc)
 }
 
 void release_into(Epochs& epochs) {
+  if (!watching) return;
   Thread& me = *current_thread;
   if (me.knowledge != nullptr) learn(epochs, *me.knowledge);
   for (unsigned scope = kWarp; scope < kScopes; ++scope)
@@ -253,6 +254,7 @@ void release_into(Epochs& epochs) {
 }
 
 void acquire_from(const Epochs& epochs) {
+  if (!watching) return;
   current_thread->knowledge = join(current_thread->knowledge, std::make_shared<const Epochs>(epochs));
 }
 
