@@ -98,8 +98,7 @@ uint64_t unit_of(unsigned scope, uint64_t block, uint64_t thread) {
 }
 
 bool known(const Epochs& epochs, unsigned scope, const Segment& before, uint32_t epoch) {
-  const auto found = epochs.find(epoch_key(scope, unit_of(scope, before.block, before.thread)));
-  return found != epochs.end() && epoch < found->second;
+  return epoch < epoch_of(epochs, epoch_key(scope, unit_of(scope, before.block, before.thread)));
 }
 
 // Whether everything in the segment happened before what `now` does next.
