@@ -63,21 +63,23 @@ TEST_P(ResidentIsolation, NanStaysInItsSequence) {
     const WayCase clean = shared_slots(way(), tiles, index, both, random);
     const LstmResults expected = run_way(way(), clean);
     const int64_t giant = clean.problem.batch() / 2;
-    int where = 0;
-    // The giant keeps its slot; one of length 4 and one of length 3 give theirs to another; one has no token.
-    for (const int64_t sequence : {giant, int64_t{6}, int64_t{2}, int64_t{3}, int64_t{1}}) {
-      if (sequence == 1) where = 2;
-      SCOPED_TRACE("sequence " + std::to_string(sequence) + ", input " + std::to_string(where));
+    struct Poison {
+      int64_t sequence;
+      int where;
+    };
+    // The giant keeps its slot; those of length 4 and 3 give theirs to another; the one of length 0 has none.
+    const Poison of_one[] = {{giant, 0}, {6, 1}, {1, 2}}, of_both[] = {{giant, 3}, {2, 0}, {6, 4}};
+    for (const Poison& at : both ? of_both : of_one) {
+      SCOPED_TRACE("sequence " + std::to_string(at.sequence) + ", input " + std::to_string(at.where));
       WayCase poisoned = clean;
       // Infinity where it saturates no gate.
-      poison(clean.problem, sequence, where, where == 2 || where == 3 ? infinity : nan, &poisoned);
+      poison(clean.problem, at.sequence, at.where, at.where == 2 || at.where == 3 ? infinity : nan, &poisoned);
       std::vector<int64_t> others = random.permutation(clean.problem.batch());
-      others.erase(std::find(others.begin(), others.end(), sequence));
+      others.erase(std::find(others.begin(), others.end(), at.sequence));
       const LstmResults actual = run_way(way(), poisoned);
       expect_same(select(clean.problem, actual, others), select(clean.problem, expected, others));
-      const LstmResults own = select(clean.problem, actual, {sequence});
-      EXPECT_FALSE(all_finite(where < 3 ? own.out.c_n : own.gradients.dx));
-      ++where;
+      const LstmResults own = select(clean.problem, actual, {at.sequence});
+      EXPECT_FALSE(all_finite(at.where < 3 ? own.out.c_n : own.gradients.dx));
     }
   }
 }

@@ -183,8 +183,8 @@ TEST_P(ResidentRecurrence, SmallF32TilesGiveTheBitsOfStepwise) {
     const TileShape& tile = tiles.rows[index];
     if (tile.hidden > 64 || tile.splits > 1) continue;
     const TwoTeams device(tile);
-    for (const int variant : {2, 3}) {
-      const RnnOptions options = options_of(variant, tile.hidden - variant);
+    for (const int variant : {0, 1}) {
+      const RnnOptions options = options_of(variant, tile.hidden - 1 - variant);
       const WayCase given =
           make_way_case(way().precision.stored, options,
                         hostile_lengths(batch_of_tile(tiles, index, options.directions()), 6), true, random);
@@ -203,17 +203,13 @@ TEST_P(ResidentRecurrence, SmallF32TilesGiveTheBitsOfStepwise) {
 TEST_P(ResidentRecurrence, SmallInferGivesTheBitsOfSave) {
   const TileRows tiles = tiles_of(way());
   Random random(34);
-  for (const int variant : {1, 2}) {
-    const RnnOptions options = options_of(variant, 60);
-    const WayCase given = make_way_case(way().precision.stored, options, hostile_lengths(19, 5), variant == 1, random);
-    SCOPED_TRACE(describe(given.problem));
-    const TwoTeams device(tiles.rows[1]);
-    const LstmOutputs<double> save = run_way(way(), given).out;
-    const LstmOutputs<double> infer = run_way(way(), given, RunSetup(given.problem, VARLSTM_MODE_INFER)).out;
-    EXPECT_TRUE(bitwise_equal(infer.y, save.y));
-    EXPECT_TRUE(bitwise_equal(infer.h_n, save.h_n));
-    EXPECT_TRUE(bitwise_equal(infer.c_n, save.c_n));
-  }
+  const WayCase given = make_way_case(way().precision.stored, options_of(3, 60), hostile_lengths(11, 3), true, random);
+  const TwoTeams device(tiles.rows[1]);
+  const LstmOutputs<double> save = run_way(way(), given).out;
+  const LstmOutputs<double> infer = run_way(way(), given, RunSetup(given.problem, VARLSTM_MODE_INFER)).out;
+  EXPECT_TRUE(bitwise_equal(infer.y, save.y));
+  EXPECT_TRUE(bitwise_equal(infer.h_n, save.h_n));
+  EXPECT_TRUE(bitwise_equal(infer.c_n, save.c_n));
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, ResidentRecurrence, ::testing::ValuesIn(resident_ways()), way_label);
