@@ -36,7 +36,7 @@ RnnOptions rnn_options() {
 // Everything that a step reads and writes, in device memory; a step only enqueues.
 class Step {
  public:
-  Step(varlstm_ctx* ctx, const Bounds& bounds, bool fused_loss = false)
+  Step(varlstm_ctx* ctx, const Bounds& bounds, int32_t recurrence, bool fused_loss = false)
       : ctx_(ctx),
         bounds_(bounds),
         fused_loss_(fused_loss),
@@ -63,6 +63,10 @@ class Step {
         steps_(ctx, std::vector<int64_t>{0}),
         norm_(ctx, 1),
         op_workspace_(ctx, most_op_workspace(ctx, bounds.max_tokens)) {
+    REQUIRE_OK(varlstm_rnn_set_i64(rnn_.get(), VARLSTM_KEY_RECURRENCE, recurrence));
+    int64_t used = 0;
+    REQUIRE_OK(varlstm_rnn_get_i64(rnn_.get(), VARLSTM_KEY_RECURRENCE_USED, &used));
+    EXPECT_EQ(used, recurrence);
     REQUIRE_OK(varlstm_rnn_sizes(rnn_.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
                                  &workspace_bytes_, &reserve_bytes_));
     workspace_ = std::make_unique<ByteBuffer>(ctx, workspace_bytes_);
@@ -168,12 +172,14 @@ class Step {
 const int64_t Step::kRnn = lstm_param_count(rnn_options());
 const int64_t Step::kCount = kTable + kRnn + kWeight + kClasses;
 
+class DeviceStep : public ::testing::TestWithParam<int32_t> {};
+
 // fused_loss: the last layer and the loss in one, in chunks of 5 rows.
-void compare_graph_to_step(bool fused_loss) {
+void compare_graph_to_step(int32_t recurrence, bool fused_loss) {
   const Context ctx = make_context();
   const Bounds bounds = {4, 6, 16};
   const ForcedChunk chunk(5);
-  Step eager(ctx.get(), bounds, fused_loss), captured(ctx.get(), bounds, fused_loss);
+  Step eager(ctx.get(), bounds, recurrence, fused_loss), captured(ctx.get(), bounds, recurrence, fused_loss);
   cudaStream_t stream = nullptr;
   cudaGraph_t graph = nullptr;
   cudaGraphExec_t exec = nullptr;
@@ -186,7 +192,7 @@ void compare_graph_to_step(bool fused_loss) {
 
   const std::vector<std::vector<int64_t>> mini_batches = {{3, 1, 2, 6}, {0, 4, 4, 0}, {4, 4, 4, 4},
                                                           {6, 6, 1, 3}, {0, 0, 0, 1}, {1, 2, 3, 4}};
-  const int replays = emulated() ? 12 : 1000;
+  const int replays = emulated() ? 8 : 1000;
   for (int k = 0; k < replays; ++k) {
     const std::vector<int64_t>& lengths = mini_batches[static_cast<size_t>(k) % mini_batches.size()];
     eager.set_input(lengths, static_cast<uint64_t>(k));
@@ -202,17 +208,17 @@ void compare_graph_to_step(bool fused_loss) {
   EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
 }
 
-TEST(DeviceStep, GraphGivesTheBitsOfTheStepForOtherLengths) {
-  compare_graph_to_step(false);
+TEST_P(DeviceStep, GraphGivesTheBitsOfTheStepForOtherLengths) {
+  compare_graph_to_step(GetParam(), false);
 }
-TEST(DeviceStep, GraphOfTheLossInChunksToo) {
-  compare_graph_to_step(true);
+TEST_P(DeviceStep, GraphOfTheLossInChunksToo) {
+  compare_graph_to_step(GetParam(), true);
 }
 
 #if VARLSTM_EMULATED
 
-std::map<std::string, int64_t> launches_of_step(varlstm_ctx* ctx, int64_t max_len) {
-  Step step(ctx, {3, max_len, 3 * max_len});
+std::map<std::string, int64_t> launches_of_step(varlstm_ctx* ctx, int64_t max_len, int32_t recurrence) {
+  Step step(ctx, {3, max_len, 3 * max_len}, recurrence);
   step.set_input({max_len, 2, max_len - 1}, 1);
   varlstm::simt::record_enqueued_work(true);
   step.enqueue(nullptr);
@@ -222,13 +228,17 @@ std::map<std::string, int64_t> launches_of_step(varlstm_ctx* ctx, int64_t max_le
   return count;
 }
 
-// One launch a step and layer for both directions; nothing else looks at the length.
-TEST(DeviceStep, LaunchesDependOnTheLengthThroughTheRecurrenceAlone) {
+// For both directions of a layer one launch a step, or one in all where the recurrence is resident; nothing else looks
+// at the length.
+TEST_P(DeviceStep, LaunchesDependOnTheLengthThroughTheStepwiseRecurrenceAlone) {
   const Context ctx = make_context();
-  std::map<std::string, int64_t> few = launches_of_step(ctx.get(), 5), many = launches_of_step(ctx.get(), 20);
-  for (const char* recurrence : {"stepwise_forward", "stepwise_backward"}) {
-    EXPECT_EQ(few[recurrence], 2 * 5) << recurrence;
-    EXPECT_EQ(many[recurrence], 2 * 20) << recurrence;
+  const bool stepwise = GetParam() == VARLSTM_RECURRENCE_STEPWISE;
+  std::map<std::string, int64_t> few = launches_of_step(ctx.get(), 5, GetParam()),
+                                 many = launches_of_step(ctx.get(), 20, GetParam());
+  for (const std::string direction : {"forward", "backward"}) {
+    const std::string recurrence = (stepwise ? "stepwise_" : "resident_") + direction;
+    EXPECT_EQ(few[recurrence], 2 * (stepwise ? 5 : 1)) << recurrence;
+    EXPECT_EQ(many[recurrence], 2 * (stepwise ? 20 : 1)) << recurrence;
     few.erase(recurrence);
     many.erase(recurrence);
   }
@@ -237,6 +247,17 @@ TEST(DeviceStep, LaunchesDependOnTheLengthThroughTheRecurrenceAlone) {
 }
 
 #endif
+
+std::string label(const ::testing::TestParamInfo<int32_t>& tested) {
+  return tested.param == VARLSTM_RECURRENCE_STEPWISE  ? "stepwise"
+         : tested.param == VARLSTM_RECURRENCE_CLUSTER ? "cluster"
+                                                      : "grid";
+}
+
+INSTANTIATE_TEST_SUITE_P(Recurrences, DeviceStep,
+                         ::testing::Values(VARLSTM_RECURRENCE_STEPWISE, VARLSTM_RECURRENCE_CLUSTER,
+                                           VARLSTM_RECURRENCE_GRID),
+                         label);
 
 }  // namespace
 }  // namespace varlstm_test

@@ -234,6 +234,10 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   exchange.begin();
   Cells cells(layer, dir, team_schedule, split, unit0 + lane_row());
   const int64_t steps = team_schedule.steps();
+  if (steps == 0) {  // a team without tokens: what it pushed nobody would wait for, and it could come after the end
+    exchange.end();
+    return;
+  }
   float h[2];
 #pragma unroll
   for (int i = 0; i < Cells::kTiles; ++i) {

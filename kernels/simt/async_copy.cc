@@ -96,10 +96,13 @@ void store_async(void* to, uint64_t bits, unsigned bytes, uint64_t* mbarrier, Si
 bool land_store() {
   std::vector<AsyncStore>& stores = launch_state().stores;
   if (stores.empty()) return false;
-  const size_t chosen = draw() % stores.size();
-  const AsyncStore store = stores[chosen];
-  stores.erase(stores.begin() + static_cast<ptrdiff_t>(chosen));
-  land(store);
+  // Of many a share, so that threads which wait for thousands need not be asked as often.
+  for (size_t left = 1 + stores.size() / 64; left > 0; --left) {
+    std::swap(stores[draw() % stores.size()], stores.back());
+    const AsyncStore store = stores.back();
+    stores.pop_back();
+    land(store);
+  }
   return true;
 }
 

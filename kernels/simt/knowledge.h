@@ -5,22 +5,28 @@
 
 #include <stdint.h>
 
-#include <map>
 #include <memory>
+#include <vector>
 
 namespace varlstm::simt {
 
 // Scopes whose barriers order accesses, and the single thread, whose time advances at each release.
 enum Scope : unsigned { kWarp, kBlock, kCluster, kGrid, kScopes, kThread = kScopes };
 
-// Unit of a scope -> the accesses of its threads before this epoch of that scope have happened.
-using Epochs = std::map<uint64_t, uint32_t>;
+// For units of scopes, by key: the accesses of the unit's threads before this epoch of that scope have happened.
+struct Epoch {
+  uint64_t key;
+  uint32_t epoch;
+};
+using Epochs = std::vector<Epoch>;  // keys ascending, each once
 using Knowledge = std::shared_ptr<const Epochs>;
 
 inline uint64_t epoch_key(unsigned scope, uint64_t unit) {
   return uint64_t{scope} << 56 | unit;
 }
 
+// The epoch of that key, 0 where nothing is known.
+uint32_t epoch_of(const Epochs& epochs, uint64_t key);
 void learn(Epochs& epochs, uint64_t key, uint32_t epoch);
 void learn(Epochs& epochs, const Epochs& more);
 Knowledge join(const Knowledge& a, const Knowledge& b);

@@ -98,8 +98,7 @@ uint64_t unit_of(unsigned scope, uint64_t block, uint64_t thread) {
 }
 
 bool known(const Epochs& epochs, unsigned scope, const Segment& before, uint32_t epoch) {
-  const auto found = epochs.find(epoch_key(scope, unit_of(scope, before.block, before.thread)));
-  return found != epochs.end() && epoch < found->second;
+  return epoch < epoch_of(epochs, epoch_key(scope, unit_of(scope, before.block, before.thread)));
 }
 
 // Whether everything in the segment happened before what `now` does next.
@@ -254,6 +253,7 @@ void note_access(const void* address, size_t bytes, Access access, uintptr_t pc)
 }
 
 void release_into(Epochs& epochs) {
+  if (!watching) return;
   Thread& me = *current_thread;
   if (me.knowledge != nullptr) learn(epochs, *me.knowledge);
   for (unsigned scope = kWarp; scope < kScopes; ++scope)
@@ -264,6 +264,7 @@ void release_into(Epochs& epochs) {
 }
 
 void acquire_from(const Epochs& epochs) {
+  if (!watching) return;
   current_thread->knowledge = join(current_thread->knowledge, std::make_shared<const Epochs>(epochs));
 }
 

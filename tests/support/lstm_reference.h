@@ -1,9 +1,11 @@
 // A second, independent LSTM: sequence by sequence, step by step, written from the formulas in varlstm.h alone.
 // No packing, no batching, no dropout; slow, and meant to be read. For the 16-bit dtypes it rounds what the library
-// says it stores: h, the gates' gradients, and the gradient of a layer's input after each direction.
+// says it stores: h, the gates' gradients, and the gradient of a layer's input after each direction. For TF32 it rounds
+// what products multiply, and nothing else.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <vector>
@@ -76,12 +78,19 @@ template <class T>
 class LstmReference {
  public:
   using Round = std::function<T(T)>;
+  static T exact(T value) { return value; }
 
-  explicit LstmReference(
-      const LstmCase<T>& problem, const Round& round = [](T value) { return value; })
-      : p_(problem), o_(problem.options), round_(round) {
+  // round: of what is stored; operand: of what products multiply.
+  explicit LstmReference(const LstmCase<T>& problem, const Round& round = exact, const Round& operand = exact)
+      : p_(problem), o_(problem.options), round_(round), operand_(operand), params_(problem.params) {
     start_.assign(p_.lengths.size() + 1, 0);
     std::partial_sum(p_.lengths.begin(), p_.lengths.end(), start_.begin() + 1);
+    for (int64_t layer = 0; layer < o_.layers; ++layer) {
+      for (int64_t d = 0; d < o_.directions(); ++d) {
+        T* matrices = lstm_weights<T>(o_, params_.data(), layer, d).w_ih;
+        std::transform(matrices, matrices + 4 * o_.hidden * (in_size(layer) + o_.hidden), matrices, operand_);
+      }
+    }
   }
 
   LstmOutputs<T> forward() {
@@ -123,6 +132,11 @@ class LstmReference {
 
  private:
   int64_t in_size(int64_t layer) const { return layer == 0 ? o_.input : p_.output_features(); }
+  std::vector<T> operands(const T* values, int64_t count) const {
+    std::vector<T> rounded(values, values + count);
+    std::transform(rounded.begin(), rounded.end(), rounded.begin(), operand_);
+    return rounded;
+  }
   // First element of sequence b in [L*D, B, H].
   int64_t state_at(int64_t layer, int64_t d, int64_t b) const {
     return ((layer * o_.directions() + d) * p_.batch() + b) * o_.hidden;
@@ -135,14 +149,15 @@ class LstmReference {
   }
 
   void run_sequence(int64_t layer, int64_t d, int64_t b, std::vector<T>* y, LstmOutputs<T>* out) {
-    const LstmWeights<const T> w = lstm_weights<const T>(o_, p_.params.data(), layer, d);
+    const LstmWeights<const T> w = lstm_weights<const T>(o_, params_.data(), layer, d);
     const int64_t at = state_at(layer, d, b);
     std::vector<T> h = initial(p_.h0, at), c = initial(p_.c0, at);
     std::vector<LstmStep<T>> steps;
     for (int64_t k = 0; k < p_.lengths[b]; ++k) {
       const int64_t row = row_of(d, b, k);
-      const T* x = inputs_[layer].data() + row * in_size(layer);
-      steps.push_back(lstm_step(w, in_size(layer), o_.hidden, x, h.data(), c.data()));
+      const std::vector<T> x = operands(inputs_[layer].data() + row * in_size(layer), in_size(layer));
+      const std::vector<T> h_before = operands(h.data(), o_.hidden);
+      steps.push_back(lstm_step(w, in_size(layer), o_.hidden, x.data(), h_before.data(), c.data()));
       for (T& value : steps.back().h) value = round_(value);
       h = steps.back().h;
       c = steps.back().c;
@@ -155,16 +170,16 @@ class LstmReference {
 
   void back_sequence(int64_t layer, int64_t d, int64_t b, const LstmUpstream<T>& upstream, const std::vector<T>& dy,
                      std::vector<T>* din, LstmGradients<T>* grads) {
-    const LstmWeights<const T> w = lstm_weights<const T>(o_, p_.params.data(), layer, d);
+    const LstmWeights<const T> w = lstm_weights<const T>(o_, params_.data(), layer, d);
     const LstmWeights<T> dw = lstm_weights<T>(o_, grads->dparams.data(), layer, d);
     const int64_t hidden = o_.hidden, in = in_size(layer), at = state_at(layer, d, b);
     const auto& steps = steps_[(layer * o_.directions() + d) * p_.batch() + b];
     std::vector<T> dh = initial(upstream.dh_n, at), dc = initial(upstream.dc_n, at);
     for (int64_t k = p_.lengths[b] - 1; k >= 0; --k) {
       const int64_t row = row_of(d, b, k);
-      const std::vector<T> h_before = k == 0 ? initial(p_.h0, at) : steps[k - 1].h;
+      const std::vector<T> h_before = operands(k == 0 ? initial(p_.h0, at).data() : steps[k - 1].h.data(), hidden);
       const std::vector<T> c_before = k == 0 ? initial(p_.c0, at) : steps[k - 1].c;
-      const T* x = inputs_[layer].data() + row * in;
+      const std::vector<T> x = operands(inputs_[layer].data() + row * in, in);
       T* dx = din->data() + row * in;
       std::vector<T> dh_before(hidden, T(0));
       for (int64_t u = 0; u < hidden; ++u) {
@@ -177,10 +192,11 @@ class LstmReference {
         for (int64_t q = 0; q < 4; ++q) {
           const int64_t r = q * hidden + u;
           dgates[q] = round_(dgates[q]);
-          for (int64_t j = 0; j < in; ++j) dx[j] += dgates[q] * w.w_ih[r * in + j];
-          for (int64_t j = 0; j < in; ++j) dw.w_ih[r * in + j] += dgates[q] * x[j];
-          for (int64_t j = 0; j < hidden; ++j) dh_before[j] += dgates[q] * w.w_hh[r * hidden + j];
-          for (int64_t j = 0; j < hidden; ++j) dw.w_hh[r * hidden + j] += dgates[q] * h_before[j];
+          const T factor = operand_(dgates[q]);
+          for (int64_t j = 0; j < in; ++j) dx[j] += factor * w.w_ih[r * in + j];
+          for (int64_t j = 0; j < in; ++j) dw.w_ih[r * in + j] += factor * x[j];
+          for (int64_t j = 0; j < hidden; ++j) dh_before[j] += factor * w.w_hh[r * hidden + j];
+          for (int64_t j = 0; j < hidden; ++j) dw.w_hh[r * hidden + j] += factor * h_before[j];
           if (dw.b_ih != nullptr) dw.b_ih[r] += dgates[q];
           if (dw.b_hh != nullptr) dw.b_hh[r] += dgates[q];
         }
@@ -194,7 +210,8 @@ class LstmReference {
 
   const LstmCase<T>& p_;
   const RnnOptions& o_;
-  Round round_;
+  Round round_, operand_;
+  std::vector<T> params_;                        // matrices rounded to operands
   std::vector<int64_t> start_;                   // first ragged row of each sequence
   std::vector<std::vector<T>> inputs_;           // inputs_[l]: what layer l reads; the last one is y
   std::vector<std::vector<LstmStep<T>>> steps_;  // by layer, direction, sequence

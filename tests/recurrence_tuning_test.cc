@@ -1,0 +1,223 @@
+// Which way a recurrence runs, on devices that are not here: the pure functions of recurrence_tuning.h on tables of
+// device facts. What each should choose is worked out here from the devices' limits, not with the library's formulas.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "kernels/recurrence/recurrence_tuning.h"
+
+namespace varlstm::cuda {
+namespace {
+
+using Policy = RecurrencePolicy;
+
+struct Device {
+  const char* name;
+  DeviceFacts facts;
+};
+
+// Multiprocessors, shared memory of a block at most, and clusters of 1, 2, 4, 8 and 16 blocks that are resident.
+const Device kH100 = {"sm_90", {90, 132, 227 * 1024, {132, 66, 32, 16, 8}}};
+const Device kA100 = {"sm_80", {80, 108, 163 * 1024, {108, 0, 0, 0, 0}}};
+const Device kA10 = {"sm_86", {86, 84, 99 * 1024, {84, 0, 0, 0, 0}}};
+const Device kT4 = {"sm_75", {75, 40, 64 * 1024, {40, 0, 0, 0, 0}}};
+const Device kRtx5090 = {"sm_120", {120, 170, 99 * 1024, {170, 85, 42, 21, 0}}};
+const Device kDevices[] = {kH100, kA100, kA10, kT4, kRtx5090};
+
+struct Kind {
+  const char* name;
+  DType dtype;
+  bool tf32;
+  MathKind math;
+};
+const Kind kKinds[] = {{"f32", DType::kF32, false, MathKind::kF32},
+                       {"tf32", DType::kF32, true, MathKind::kTf32},
+                       {"bf16", DType::kBF16, false, MathKind::kBf16},
+                       {"bf16 with the key of TF32", DType::kBF16, true, MathKind::kBf16},
+                       {"f16", DType::kF16, false, MathKind::kF16}};
+
+RecurrenceShape shape_of(const Kind& kind, int64_t hidden, int64_t directions) {
+  return {kind.dtype, kind.tf32, hidden, directions};
+}
+
+// The index of the first row that holds H, or -1.
+int row_of(Policy policy, MathKind math, int64_t hidden) {
+  const TileRows table = tile_rows(policy, math);
+  for (int k = 0; k < table.count; ++k)
+    if (table.rows[k].hidden >= hidden) return k;
+  return -1;
+}
+
+// Every device, kind, H around the tables' limits and number of directions.
+template <class Body>
+void for_each_shape(const Body& body) {
+  for (const Device& device : kDevices) {
+    for (const Kind& kind : kKinds) {
+      for (const int64_t hidden : {1, 31, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513, 1024, 1025, 4096}) {
+        for (const int64_t directions : {1, 2}) {
+          SCOPED_TRACE(std::string(device.name) + " " + kind.name + " H=" + std::to_string(hidden) +
+                       " D=" + std::to_string(directions));
+          body(device, kind, shape_of(kind, hidden, directions));
+        }
+      }
+    }
+  }
+}
+
+TEST(RecurrenceTuning, AutomaticTakesTheFirstLegalPolicy) {
+  for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
+    const bool cluster = why_not(Policy::kCluster, shape, device.facts) == nullptr;
+    const bool grid = why_not(Policy::kGrid, shape, device.facts) == nullptr;
+    EXPECT_EQ(select_recurrence(shape, device.facts, 0), cluster ? Policy::kCluster
+                                                         : grid  ? Policy::kGrid
+                                                                 : Policy::kStepwise);
+  });
+}
+
+// What a policy needs, one requirement after the other.
+TEST(RecurrenceTuning, ReasonsNameWhatIsMissing) {
+  for_each_shape([](const Device& device, const Kind& kind, const RecurrenceShape& shape) {
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
+      SCOPED_TRACE(recurrence_policy_name(policy));
+      const char* reason = why_not(policy, shape, device.facts);
+      const int row = row_of(policy, kind.math, shape.hidden);
+      if (device.facts.capability < 80) {
+        EXPECT_STREQ(reason, "tensor cores for these types need sm_80");
+        continue;
+      }
+      if (row < 0) {
+        EXPECT_STREQ(reason, "H is larger than the largest tile");
+        continue;
+      }
+      const TileShape& tile = tile_rows(policy, kind.math).rows[row];
+      const int64_t most =
+          std::max(forward_shared_bytes(policy, kind.math, tile), backward_shared_bytes(policy, kind.math, tile));
+      if (policy == Policy::kCluster && tile.blocks() > 1 && device.facts.capability < 90) {
+        EXPECT_STREQ(reason, "clusters of blocks need sm_90");
+      } else if (most > device.facts.shared_bytes) {
+        EXPECT_STREQ(reason, "the weights do not fit a multiprocessor's shared memory");
+      } else if (policy == Policy::kGrid && tile.blocks() * shape.directions > device.facts.resident_blocks) {
+        EXPECT_STREQ(reason, "the device has too few multiprocessors for a team's blocks");
+      } else if (policy == Policy::kCluster && tile.blocks() == 16 && device.facts.active_clusters[4] == 0) {
+        EXPECT_STREQ(reason, "no cluster of that size is resident");
+      } else {
+        EXPECT_EQ(reason, nullptr) << reason;
+      }
+    }
+  });
+}
+
+// The way of each shape on an H100, up to the tables' limits.
+TEST(RecurrenceTuning, H100TakesClustersThenGridThenSteps) {
+  for (const Kind& kind : kKinds) {
+    SCOPED_TRACE(kind.name);
+    const TileRows cluster = tile_rows(Policy::kCluster, kind.math), grid = tile_rows(Policy::kGrid, kind.math);
+    const int64_t cluster_limit = cluster.rows[cluster.count - 1].hidden, grid_limit = grid.rows[grid.count - 1].hidden;
+    ASSERT_LE(cluster_limit, grid_limit);
+    for (int64_t hidden = 1; hidden <= grid_limit + 64; hidden += hidden < 70 ? 1 : 31) {
+      for (const int64_t directions : {1, 2}) {
+        const Policy chosen = select_recurrence(shape_of(kind, hidden, directions), kH100.facts, 0);
+        EXPECT_EQ(chosen, hidden <= cluster_limit ? Policy::kCluster
+                          : hidden <= grid_limit  ? Policy::kGrid
+                                                  : Policy::kStepwise)
+            << "H=" << hidden << " D=" << directions;
+      }
+    }
+  }
+}
+
+TEST(RecurrenceTuning, EveryRowFitsAnH100) {
+  for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
+    for (const Kind& kind : kKinds) {
+      const TileRows table = tile_rows(policy, kind.math);
+      ASSERT_GT(table.count, 0);
+      for (int k = 0; k < table.count; ++k) {
+        const TileShape& tile = table.rows[k];
+        SCOPED_TRACE(std::string(recurrence_policy_name(policy)) + " " + kind.name + " row " + std::to_string(k));
+        EXPECT_LE(forward_shared_bytes(policy, kind.math, tile), kH100.facts.shared_bytes);
+        EXPECT_LE(backward_shared_bytes(policy, kind.math, tile), kH100.facts.shared_bytes);
+        EXPECT_TRUE(fits(policy, kind.math, tile, kH100.facts));
+        EXPECT_EQ(tile.hidden % tile.units, 0);
+        EXPECT_LE(32 * tile.groups() * tile.splits, 1024) << "threads of forward";
+        EXPECT_GE(resident_teams(policy, tile, 2, kH100.facts), 1);
+        EXPECT_LE(tile.blocks(), policy == Policy::kCluster ? 16 : kH100.facts.resident_blocks);
+        // A block's share of W_hh fits registers and shared memory together, whatever the tile says of either.
+        const int64_t weights = int64_t{4} * tile.hidden * tile.units * value_bytes(kind.math);
+        EXPECT_LE(weights, kH100.facts.shared_bytes + 4 * 64 * 1024);
+        if (k == 0) continue;
+        const TileShape& before = table.rows[k - 1];
+        EXPECT_TRUE(before.hidden < tile.hidden || (before.hidden == tile.hidden && before.slots() < tile.slots()))
+            << "smaller H first, fewer slots first";
+      }
+    }
+  }
+}
+
+TEST(RecurrenceTuning, WhatIsForcedButCannotRunGivesStepwise) {
+  int forced = 0, refused = 0;
+  for_each_shape([&](const Device& device, const Kind&, const RecurrenceShape& shape) {
+    EXPECT_EQ(select_recurrence(shape, device.facts, static_cast<int32_t>(Policy::kStepwise)), Policy::kStepwise);
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
+      const bool legal = why_not(policy, shape, device.facts) == nullptr;
+      EXPECT_EQ(select_recurrence(shape, device.facts, static_cast<int32_t>(policy)),
+                legal ? policy : Policy::kStepwise);
+      ++(legal ? forced : refused);
+    }
+  });
+  EXPECT_GT(forced, 0);
+  EXPECT_GT(refused, 0);
+}
+
+TEST(RecurrenceTuning, DoubleIsStepwise) {
+  for (const Device& device : kDevices) {
+    for (const int32_t forced : {0, 1, 2, 3}) {
+      const RecurrenceShape shape = {DType::kF64, forced % 2 == 1, 64, 1};
+      EXPECT_EQ(select_recurrence(shape, device.facts, forced), Policy::kStepwise);
+      EXPECT_STREQ(why_not(Policy::kGrid, shape, device.facts), "F64 is computed a step at a time");
+      EXPECT_STREQ(why_not(Policy::kCluster, shape, device.facts), "F64 is computed a step at a time");
+    }
+  }
+}
+
+TEST(RecurrenceTuning, GridNeedsCooperativeLaunches) {
+  DeviceFacts facts = kH100.facts;
+  facts.resident_blocks = 0;
+  EXPECT_STREQ(why_not(Policy::kGrid, shape_of(kKinds[2], 64, 1), facts), "the device has no cooperative launches");
+}
+
+// More sequences never take fewer slots; teams never exceed what is resident; and what decides a sum (H's padding, the
+// units of a block, the splits) is the same for every batch.
+TEST(RecurrenceTuning, TilesGrowWithTheBatchAndKeepTheirSums) {
+  for_each_shape([](const Device& device, const Kind& kind, const RecurrenceShape& shape) {
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
+      if (why_not(policy, shape, device.facts) != nullptr) continue;
+      SCOPED_TRACE(recurrence_policy_name(policy));
+      const RecurrenceChoice one = choose_tile(policy, shape, 1, device.facts);
+      ASSERT_NE(one.tile, nullptr);
+      EXPECT_EQ(one.math, kind.math);
+      EXPECT_EQ(one.index, row_of(policy, kind.math, shape.hidden));
+      EXPECT_EQ(one.teams, 1);
+      int64_t slots = 0;
+      for (const int64_t batch : {0, 1, 7, 8, 9, 16, 17, 64, 100, 127, 128, 129, 256, 257, 300, 1000, 5000}) {
+        const RecurrenceChoice choice = choose_tile(policy, shape, batch, device.facts);
+        ASSERT_NE(choice.tile, nullptr);
+        EXPECT_EQ(choice.tile, tile_rows(policy, kind.math).rows + choice.index);
+        EXPECT_GE(choice.teams, 1);
+        EXPECT_LE(choice.teams, resident_teams(policy, *choice.tile, shape.directions, device.facts));
+        EXPECT_LE(choice.teams * choice.tile->blocks() * shape.directions, device.facts.resident_blocks);
+        EXPECT_GE(choice.slots(), slots) << "B=" << batch;
+        EXPECT_LT((choice.teams - 1) * choice.tile->slots(), std::max<int64_t>(batch, 1)) << "a team without work";
+        EXPECT_EQ(choice.tile->hidden, one.tile->hidden);
+        EXPECT_EQ(choice.tile->units, one.tile->units);
+        EXPECT_EQ(choice.tile->splits, one.tile->splits);
+        slots = choice.slots();
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace varlstm::cuda

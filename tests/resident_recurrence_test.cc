@@ -1,0 +1,218 @@
+// The resident recurrences, forced in each math and tile of their tables, against a naive LSTM in double: outputs and
+// every gradient may be twice as far from it as a model that rounds where the math says so and nowhere else.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "support/compare.h"
+#include "support/lstm_reference.h"
+#include "support/recurrence_way.h"
+#include "support/resident_tiles.h"
+
+namespace varlstm_test {
+namespace {
+
+using varlstm::cuda::TileRows;
+using varlstm::cuda::TileShape;
+
+// A result's tensors, named.
+struct Named {
+  const char* name;
+  const std::vector<double>* values;
+};
+std::vector<Named> tensors(const LstmResults& results) {
+  return {{"y", &results.out.y},
+          {"h_n", &results.out.h_n},
+          {"c_n", &results.out.c_n},
+          {"dx", &results.gradients.dx},
+          {"dh0", &results.gradients.dh0},
+          {"dc0", &results.gradients.dc0},
+          {"dparams", &results.gradients.dparams}};
+}
+
+LstmResults widened(const LstmOutputs<float>& out, const LstmGradients<float>& gradients) {
+  return {{convert<double>(out.y), convert<double>(out.h_n), convert<double>(out.c_n)},
+          {convert<double>(gradients.dx), convert<double>(gradients.dh0), convert<double>(gradients.dc0),
+           convert<double>(gradients.dparams)}};
+}
+
+// The model: for F32 the naive LSTM in float; for the others in double, with what is stored and what is multiplied
+// rounded.
+LstmResults run_model(const Precision& precision, const WayCase& given) {
+  if (precision.operand.significant_bits == kF32Format.significant_bits) {
+    const LstmCase<float> problem = convert<float>(given.problem);
+    LstmReference<float> naive(problem);
+    const LstmOutputs<float> out = naive.forward();
+    return widened(out, naive.backward(convert<float>(given.upstream)));
+  }
+  const Format16 stored = precision.stored, operand = precision.operand;
+  LstmReference<double> reference(
+      given.problem, [=](double value) { return stored.round(value); },
+      [=](double value) { return operand.round(value); });
+  LstmResults results;
+  results.out = reference.forward();
+  results.gradients = reference.backward(given.upstream);
+  LstmGradients<double>& g = results.gradients;
+  for (auto* part : {&results.out.y, &results.out.h_n, &results.out.c_n, &g.dx, &g.dh0, &g.dc0, &g.dparams})
+    *part = stored.round(*part);
+  return results;
+}
+
+LstmResults run_exact(const WayCase& given) {
+  LstmReference<double> reference(given.problem);
+  LstmResults results;
+  results.out = reference.forward();
+  results.gradients = reference.backward(given.upstream);
+  return results;
+}
+
+double largest(const std::vector<double>& values) {
+  double most = 0;
+  for (const double value : values) most = std::max(most, std::fabs(value));
+  return most;
+}
+
+double largest_error(const std::vector<double>& actual, const std::vector<double>& expected) {
+  double most = 0;
+  for (size_t k = 0; k < expected.size(); ++k) {
+    const double error = std::fabs(actual[k] - expected[k]);
+    most = error <= most ? most : error;  // a NaN gets through
+  }
+  return most;
+}
+
+// The floor, of the tensor's largest element: where the chain is so short that the model is exact by luck, the sums in
+// f32 and the activations (3e-7) still round, and a stored value may fall to the other side of a tie.
+double floor_of(const Precision& precision, double largest_element) {
+  const double sums = 8 * std::ldexp(1.0, -23) * largest_element;
+  return precision.stored.dtype == VARLSTM_DTYPE_F32 ? sums : precision.stored.ulp(largest_element);
+}
+
+void expect_accurate(const Precision& precision, const LstmResults& actual, const LstmResults& model,
+                     const LstmResults& exact) {
+  const std::vector<Named> actual_of = tensors(actual), model_of = tensors(model), exact_of = tensors(exact);
+  for (size_t k = 0; k < exact_of.size(); ++k) {
+    SCOPED_TRACE(exact_of[k].name);
+    ASSERT_EQ(actual_of[k].values->size(), exact_of[k].values->size());
+    const double of_model = largest_error(*model_of[k].values, *exact_of[k].values);
+    const double floor = floor_of(precision, largest(*exact_of[k].values));
+    EXPECT_LE(largest_error(*actual_of[k].values, *exact_of[k].values), 2 * of_model + floor)
+        << "the model's " << of_model << ", floor " << floor;
+    printf("%s ratio %.3f (floor/model %.3g)\n", exact_of[k].name,
+           (largest_error(*actual_of[k].values, *exact_of[k].values)) / (2 * of_model + floor), floor / of_model);
+  }
+}
+
+void expect_accurate(const RecurrenceWay& way, const WayCase& given) {
+  SCOPED_TRACE(describe(given.problem));
+  expect_accurate(way.precision, run_way(way, given), run_model(way.precision, given), run_exact(given));
+}
+
+using ResidentRecurrence = ResidentWays;
+
+// Layers, directions, biases and states vary from tile to tile, so that all of them meet.
+RnnOptions options_of(int variant, int64_t hidden) {
+  RnnOptions options;
+  options.input = 3 + variant % 4;
+  options.hidden = hidden;
+  options.layers = hidden > 64 ? 1 : 1 + variant / 2 % 2;
+  options.bidirectional = variant % 2 == 1;
+  options.bias = variant % 3 != 2;
+  return options;
+}
+
+// Every tile with H in [least, most], at its limit and just above the next smaller tile's, where whole blocks are
+// padding.
+void check_tiles(const RecurrenceWay& way, int64_t least, int64_t most) {
+  const TileRows tiles = tiles_of(way);
+  Random random(31);
+  int variant = 0;
+  for (int index = 0; index < tiles.count; ++index) {
+    const TileShape& tile = tiles.rows[index];
+    if (tile.hidden < least || tile.hidden > most) continue;
+    const TwoTeams device(tile);
+    for (const int64_t hidden : {int64_t{tile.hidden}, hidden_below(tiles, index) + 1}) {
+      const RnnOptions options = options_of(variant++, hidden);
+      const int64_t batch = batch_of_tile(tiles, index, options.directions());
+      expect_accurate(
+          way, make_way_case(way.precision.stored, options, hostile_lengths(batch, 5), variant % 3 != 0, random));
+    }
+  }
+}
+
+TEST_P(ResidentRecurrence, SmallTilesAreAccurate) {
+  check_tiles(way(), 1, 64);
+}
+
+TEST_P(ResidentRecurrence, MiddleTilesAreAccurate) {
+  check_tiles(way(), 65, 128);
+}
+
+TEST_P(ResidentRecurrence, WideTilesAreAccurate) {
+  check_tiles(way(), 129, 256);
+}
+
+// A few steps alone: millions of weights are slow on a CPU.
+TEST_P(ResidentRecurrence, WidestTilesAreAccurate) {
+  if (way().precision.stored.dtype == VARLSTM_DTYPE_F16) GTEST_SKIP() << "the tiles of BF16 once more";
+  const TileRows tiles = tiles_of(way());
+  Random random(32);
+  for (int index = 0; index < tiles.count; ++index) {
+    if (tiles.rows[index].hidden <= 256) continue;
+    const TwoTeams device(tiles.rows[index]);
+    RnnOptions options = options_of(index, tiles.rows[index].hidden);
+    options.bidirectional = options.hidden <= 512 && index % 2 == 0;
+    std::vector<int64_t> lengths(static_cast<size_t>(batch_of_tile(tiles, index, options.directions())), 0);
+    lengths[0] = 1;
+    lengths[lengths.size() / 2] = 3;
+    lengths.back() = 2;
+    expect_accurate(way(), make_way_case(way().precision.stored, options, lengths, true, random));
+  }
+}
+
+// F32 with one split has stepwise's chain of sums, forward in every tile, backward where one block has all gates.
+TEST_P(ResidentRecurrence, SmallF32TilesGiveTheBitsOfStepwise) {
+  if (way().precision.operand.significant_bits != kF32Format.significant_bits) GTEST_SKIP() << "of F32 alone";
+  const TileRows tiles = tiles_of(way());
+  Random random(33);
+  int forward = 0;
+  for (int index = 0; index < tiles.count; ++index) {
+    const TileShape& tile = tiles.rows[index];
+    if (tile.hidden > 64 || tile.splits > 1) continue;
+    const TwoTeams device(tile);
+    for (const int variant : {0, 1}) {
+      const RnnOptions options = options_of(variant, tile.hidden - 1 - variant);
+      const WayCase given =
+          make_way_case(way().precision.stored, options,
+                        hostile_lengths(batch_of_tile(tiles, index, options.directions()), 6), true, random);
+      SCOPED_TRACE(describe(given.problem));
+      const LstmResults resident = run_way(way(), given), stepwise = run_way(way().stepwise(), given);
+      const std::vector<Named> actual = tensors(resident), expected = tensors(stepwise);
+      const size_t compared = tile.blocks() == 1 ? actual.size() : 3;  // y, h_n, c_n
+      for (size_t k = 0; k < compared; ++k)
+        EXPECT_TRUE(bitwise_equal(*actual[k].values, *expected[k].values)) << actual[k].name;
+      ++forward;
+    }
+  }
+  EXPECT_GT(forward, 0);
+}
+
+TEST_P(ResidentRecurrence, SmallInferGivesTheBitsOfSave) {
+  const TileRows tiles = tiles_of(way());
+  Random random(34);
+  const WayCase given = make_way_case(way().precision.stored, options_of(3, 60), hostile_lengths(11, 3), true, random);
+  const TwoTeams device(tiles.rows[1]);
+  const LstmOutputs<double> save = run_way(way(), given).out;
+  const LstmOutputs<double> infer = run_way(way(), given, RunSetup(given.problem, VARLSTM_MODE_INFER)).out;
+  EXPECT_TRUE(bitwise_equal(infer.y, save.y));
+  EXPECT_TRUE(bitwise_equal(infer.h_n, save.h_n));
+  EXPECT_TRUE(bitwise_equal(infer.c_n, save.c_n));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, ResidentRecurrence, ::testing::ValuesIn(resident_ways()), way_label);
+
+}  // namespace
+}  // namespace varlstm_test
