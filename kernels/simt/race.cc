@@ -259,6 +259,7 @@ void note_access(const void* address, size_t bytes, Access access, uintptr_t pc)
 }
 
 void release_into(Epochs& epochs) {
+  if (!watching) return;
   Thread& me = *current_thread;
   if (me.knowledge != nullptr) learn(epochs, *me.knowledge);
   for (unsigned scope = kWarp; scope < kScopes; ++scope)
@@ -269,6 +270,7 @@ void release_into(Epochs& epochs) {
 }
 
 void acquire_from(const Epochs& epochs) {
+  if (!watching) return;
   current_thread->knowledge = join(current_thread->knowledge, std::make_shared<const Epochs>(epochs));
 }
 
