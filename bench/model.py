@@ -5,9 +5,9 @@
     python3 bench/model.py [--exchange exchange.json] --counts counts.json --out bench/results/modelled
 
 The first prints the floors of a step (floors.py) in Markdown, and writes every term behind them as JSON. The second
-writes DIR/h200.md and DIR/h200.json: steps of the library's own tiles from what count_recurrence counted
-(counted_steps.py) and training steps on lengths that differ (modelled_training.py), beside the floors. --exchange puts
-what exchange_bench measured on a GPU in the place of constants.
+writes DIR/h200.md and DIR/h200.json (measured_exchange.* with --exchange): steps of the library's own tiles from what
+count_recurrence counted (counted_steps.py) and training steps on lengths that differ (modelled_training.py), beside the
+floors. --exchange puts what exchange_bench measured on a GPU in the place of constants.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -104,12 +104,16 @@ def table_of_training(cases, exchange):
     return "\n".join(lines)
 
 
-REPORT = """# H200: modelled, not measured on a GPU
+WITHOUT_GPU = "No GPU was at hand: **nothing here is a measurement of speed.**"
+WITH_EXCHANGE = ("Exchanges, resident clusters, the clock and the gap between kernels are as exchange_bench measured them; "
+                 "**no step here is a measurement.**")
 
-No GPU was at hand: **nothing here is a measurement of speed.** What the emulator counted of the kernels (products, bytes,
-barriers, pushes, instructions of {code}) goes over constants of an H200, each of which stands with its source, published
-or assumed, at the top of [floors.py](../../floors.py), [counted_steps.py](../../counted_steps.py) and
-[modelled_training.py](../../modelled_training.py), where the formulas are too. `h200.json` has every term. Written by
+REPORT = """# {device}: {source}
+
+{warning} What the emulator counted of the kernels (products,
+bytes, barriers, pushes, instructions of {code}) goes over constants of an H200, each of which stands with its source,
+published or assumed, at the top of `bench/floors.py`, `bench/counted_steps.py` and `bench/modelled_training.py`, where the
+formulas are too. The JSON beside this file has every term. Written by
 
 ```sh
 {commands}
@@ -118,7 +122,7 @@ or assumed, at the top of [floors.py](../../floors.py), [counted_steps.py](../..
 The model leaves out: how ptxas schedules, what of the PTX it removes or adds, bank conflicts and broadcasts in shared
 memory, contention of teams beyond bytes per clock, the skew between a team's blocks and the wait for its slowest, the
 memory system's queues, cold caches, clocks under load, the host. Stepwise is read from its source, not counted. A choice
-between policies by these tables is provisional until the commands of [bench/README.md](../../README.md) have run on a GPU.
+between policies by these tables is provisional until the commands of `bench/README.md` have run on a GPU.
 
 ## A step
 
@@ -147,17 +151,20 @@ GEMMs with the best of the ways that the floors below know, over the schedule of
 """
 
 
-def write_report(folder, constants, counts, exchange, commands):
+def write_report(folder, name, constants, counts, exchange, commands):
+    """exchange: what exchange_bench measured, or None."""
     steps = counted_steps.model(constants, counts)
     training = modelled_training.model(constants, counts)
     floor_cases = floors.model(constants)
     os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "h200.md"), "w", encoding="utf-8") as file:
+    with open(os.path.join(folder, f"{name}.md"), "w", encoding="utf-8") as file:
         file.write(REPORT.format(
-            code=counts["code"], commands=commands, share=100 * constants["gemm_share"], seed=modelled_training.SEED,
-            steps=table_of_steps(steps, exchange), bounds=table_of_bounds(steps, exchange),
-            training=table_of_training(training, exchange), floors=table_of_floors(floor_cases, exchange)))
-    with open(os.path.join(folder, "h200.json"), "w", encoding="utf-8") as file:
+            device=exchange["device"].get("name", "?") if exchange else "H200", source=source_of(exchange),
+            warning=WITH_EXCHANGE if exchange else WITHOUT_GPU, code=counts["code"], commands=commands,
+            share=100 * constants["gemm_share"], seed=modelled_training.SEED, steps=table_of_steps(steps, exchange),
+            bounds=table_of_bounds(steps, exchange), training=table_of_training(training, exchange),
+            floors=table_of_floors(floor_cases, exchange)))
+    with open(os.path.join(folder, f"{name}.json"), "w", encoding="utf-8") as file:
         json.dump({"note": source_of(exchange), "constants": constants, "counts": counts, "steps": steps,
                    "training": training, "floors": floor_cases}, file, separators=(",", ":"))
         file.write("\n")
@@ -173,22 +180,24 @@ def main():
     if (arguments.counts is None) != (arguments.out is None):
         parser.error("--counts and --out come together")
     constants = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **modelled_training.CONSTANTS}
+    exchange = None
     if arguments.exchange:
         with open(arguments.exchange, encoding="utf-8") as file:
-            constants = floors.with_measured(constants, json.load(file))
+            exchange = json.load(file)
+        constants = floors.with_measured(constants, exchange)
     if arguments.counts:
         with open(arguments.counts, encoding="utf-8") as file:
             counts = json.load(file)
-        exchange = f" --exchange {arguments.exchange}" if arguments.exchange else ""
+        measured = f" --exchange {arguments.exchange}" if exchange else ""
         if counts["code"] != "PTX of nvcc":
             parser.error(f"{arguments.counts} has no instructions: count_recurrence needs VARLSTM_EMULATOR_PTX")
         commands = ("cmake --preset emulated && cmake --build --preset emulated --target varlstm_ptx count_recurrence\n"
                     "VARLSTM_EMULATOR_PTX=build-emulated/ptx build-emulated/bin/count_recurrence counts.json\n"
-                    f"python3 bench/model.py --counts counts.json{exchange} --out {arguments.out}")
-        write_report(arguments.out, constants, counts, arguments.exchange, commands)
+                    f"python3 bench/model.py --counts counts.json{measured} --out {arguments.out}")
+        write_report(arguments.out, "measured_exchange" if exchange else "h200", constants, counts, exchange, commands)
         return
     cases = floors.model(constants)
-    print(table_of_floors(cases, arguments.exchange))
+    print(table_of_floors(cases, exchange))
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump({"note": NOT_MEASURED, "exchange": arguments.exchange, "constants": constants, "cases": cases}, file,

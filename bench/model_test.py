@@ -180,12 +180,26 @@ class ReportTest(unittest.TestCase):
             text = file.read()
         commands = text.split("```sh\n")[1].split("\n```")[0]
         with tempfile.TemporaryDirectory() as folder:
-            model.write_report(folder, CONSTANTS, counts, None, commands)
+            model.write_report(folder, "h200", CONSTANTS, counts, None, commands)
             for name in ("h200.md", "h200.json"):
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
                     again = file.read()
                 with open(os.path.join(REPORT, name), encoding="utf-8") as file:
                     self.assertEqual(again, file.read(), name)
+
+    def test_report_with_measured_exchanges_says_so(self):
+        exchange = exchange_file(unit=500, largest=2500, gap=700, resident=2)
+        counts = {"code": "PTX of nvcc", "tiles": pair(H=128, blocks=2)}
+        with tempfile.TemporaryDirectory() as folder:
+            model.write_report(folder, "report", floors.with_measured(CONSTANTS, exchange), counts, exchange, "commands")
+            with open(os.path.join(folder, "report.md"), encoding="utf-8") as file:
+                text = file.read()
+            with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
+                steps = json.load(file)["steps"]
+        self.assertNotIn(model.NOT_MEASURED, text)
+        self.assertIn("exchanges as measured, the rest modelled", text)
+        self.assertEqual({step["step"]["clk"]["exchange"] for step in steps
+                          if step["step"] and step["policy"] == "cluster"}, {500})
 
 
 if __name__ == "__main__":
