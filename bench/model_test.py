@@ -1,10 +1,36 @@
 #!/usr/bin/env python3
-"""What bench/model.py counts, against counts by hand, and what it takes from an exchange.json.
+"""The floors, the steps and the training steps that bench/model.py prints, against counts by hand, what it takes from an
+exchange.json, and the report in results/modelled against the present model.
 SPDX-License-Identifier: Apache-2.0
 """
+import json
+import os
+import tempfile
 import unittest
 
+import counted_steps
+import floors
 import model
+import modelled_training
+
+CONSTANTS = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **modelled_training.CONSTANTS}
+REPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "modelled")
+
+
+def tile(**changes):
+    """A row of counts.json: forward in bf16, a cluster of 4 blocks with 64 units and 8 slots each."""
+    counted = {"mma": 256, "block_barriers": 0, "instructions": 32 * 8 * 100, "pushed_bytes": 4096,
+               "shared_bytes_read": 32768, "shared_bytes_written": 4096, "device_bytes_read": 16384,
+               "device_bytes_written": 11264}
+    row = {"policy": "cluster", "math": "bf16", "mode": "forward", "H": 256, "units": 64, "blocks": 4, "slots": 8,
+           "splits": 1, "threads": 256, "shared_bytes": 8608, "per_step": counted, "once": {"launches": 2}}
+    row.update({name: value for name, value in changes.items() if name in row})
+    row["per_step"] = {**counted, **{name: value for name, value in changes.items() if name in counted}}
+    return row
+
+
+def pair(**changes):
+    return [tile(mode=mode, **changes) for mode in floors.MODES]
 
 
 def exchange_file(**medians):
@@ -20,57 +46,160 @@ def exchange_file(**medians):
     return {"device": {"multiprocessors": "4"}, "figures": figures}
 
 
-class ModelTest(unittest.TestCase):
+class FloorsTest(unittest.TestCase):
     def test_counts_of_a_step(self):
         # 256 gates of a block are 16 tiles of rows, 256 units 16 of k, 8 slots one tile: 256 products on 4 sub-cores.
-        step = model.resident_step(model.CONSTANTS, "cluster", "forward", "bf16", 256, 16, 4, 32)
+        step = floors.resident_step(floors.CONSTANTS, "cluster", "forward", "bf16", 256, 16, 4, 32)
         self.assertEqual(step["slots"], 8)
         self.assertEqual(step["mma_of_subcore"], 64)
         self.assertEqual(step["exchanged_bytes"], 256 * 8 * 2)
         # Backward has as many products, and hands over sums in f32.
-        step = model.resident_step(model.CONSTANTS, "cluster", "backward", "bf16", 256, 16, 4, 32)
+        step = floors.resident_step(floors.CONSTANTS, "cluster", "backward", "bf16", 256, 16, 4, 32)
         self.assertEqual(step["mma_of_subcore"], 64)
         self.assertEqual(step["exchanged_bytes"], 256 * 8 * 4)
 
     def test_weights_that_do_not_fit(self):
-        self.assertIsNone(model.resident_step(model.CONSTANTS, "cluster", "forward", "tf32", 512, 1, 8, 15))
-        self.assertIsNotNone(model.resident_step(model.CONSTANTS, "cluster", "forward", "tf32", 512, 1, 16, 7))
-        self.assertIsNone(model.best_step(model.CONSTANTS, "cluster", "forward", "bf16", 1024, 1))
+        self.assertIsNone(floors.resident_step(floors.CONSTANTS, "cluster", "forward", "tf32", 512, 1, 8, 15))
+        self.assertIsNotNone(floors.resident_step(floors.CONSTANTS, "cluster", "forward", "tf32", 512, 1, 16, 7))
+        self.assertIsNone(floors.best_step(floors.CONSTANTS, "cluster", "forward", "bf16", 1024, 1))
 
     def test_more_work_takes_no_less(self):
-        for mode in model.MODES:
+        for mode in floors.MODES:
             for policy in ("cluster", "grid", "grid_barrier", "stepwise"):
-                for dtype in model.SIZES:
-                    for hidden in model.HIDDEN:
-                        steps = [model.best_step(model.CONSTANTS, policy, mode, dtype, hidden, batch)
-                                 for batch in model.BATCHES]
+                for dtype in floors.SIZES:
+                    for hidden in floors.HIDDEN:
+                        steps = [floors.best_step(floors.CONSTANTS, policy, mode, dtype, hidden, batch)
+                                 for batch in floors.BATCHES]
                         times = [step["us"] for step in steps if step]
                         self.assertEqual(times, sorted(times), (mode, policy, dtype, hidden))
 
     def test_the_total_is_its_terms(self):
-        step = model.best_step(model.CONSTANTS, "grid", "forward", "bf16", 1024, 64)
+        step = floors.best_step(floors.CONSTANTS, "grid", "forward", "bf16", 1024, 64)
         clk = step["clk"]
         total = (clk["exchange"] + clk["fragment"] + clk["k_reduction"] + clk["cell"] +
                  max(clk["mma"], clk["shared"], clk["transfer"]))
         self.assertAlmostEqual(step["us"], total / 1755.0)
 
     def test_measured_figures_replace_constants(self):
-        measured = model.with_measured(model.CONSTANTS, exchange_file(unit=500, largest=2500, gap=700, resident=2))
+        measured = floors.with_measured(floors.CONSTANTS, exchange_file(unit=500, largest=2500, gap=700, resident=2))
         self.assertEqual(measured["clock_ghz"], 1.0)
         self.assertEqual(measured["kernel_gap_us"], 0.7)
         self.assertEqual(measured["resident_clusters"][1], 4)
         self.assertEqual(measured["resident_clusters"][2], 2)
-        step = model.resident_step(measured, "cluster", "forward", "bf16", 128, 8, 2, 1)
+        step = floors.resident_step(measured, "cluster", "forward", "bf16", 128, 8, 2, 1)
         self.assertEqual(step["clk"]["exchange"], 500)
         # 32768 bytes took 2000 clocks more than one unit; this step has 2048.
         self.assertAlmostEqual(step["clk"]["transfer"], 2048 * 2000 / 32768)
 
     def test_missing_figures_leave_constants(self):
-        measured = model.with_measured(model.CONSTANTS, exchange_file())
+        measured = floors.with_measured(floors.CONSTANTS, exchange_file())
         for name in ("kernel_gap_us", "dsmem_latency_clk", "grid_barrier_us"):
-            self.assertEqual(measured[name], model.CONSTANTS[name])
-        self.assertEqual(measured["resident_clusters"][8], model.CONSTANTS["resident_clusters"][8])
-        self.assertEqual(model.exchange_clk(measured, "cluster", 8), model.exchange_clk(model.CONSTANTS, "cluster", 8))
+            self.assertEqual(measured[name], floors.CONSTANTS[name])
+        self.assertEqual(measured["resident_clusters"][8], floors.CONSTANTS["resident_clusters"][8])
+        self.assertEqual(floors.exchange_clk(measured, "cluster", 8), floors.exchange_clk(floors.CONSTANTS, "cluster", 8))
+
+
+class CountedStepsTest(unittest.TestCase):
+    def test_terms_of_a_step(self):
+        clk = counted_steps.resident_step(CONSTANTS, tile(), 32)["clk"]
+        self.assertEqual(clk["exchange"], 180 + 60)
+        self.assertEqual(clk["parts"], 0)
+        self.assertEqual(clk["cell"], 120 + 2 * 25)
+        # 8 warps, 32 products each: a chain of 16 tiles of the depth, two row tiles; two warps a sub-core.
+        self.assertEqual(clk["product"], max(16 * 24, 64 * 2 / 0.63))
+        self.assertEqual(clk["issue"], 2 * 100)
+        self.assertEqual(clk["shared"], (32768 + 4096) / 128)
+        self.assertEqual(clk["transfer"], 4096 * 3 / 4 / 14)
+        # The schedule: 16 bytes for each of 64 x 8 cells were read, 8 slots' are enough.
+        self.assertAlmostEqual(clk["device"], (16384 + 11264 - 16 * 8 * 63) / (3100 / 128))
+
+    def test_step_is_its_chain_and_the_longest_of_the_rest(self):
+        step = counted_steps.resident_step(CONSTANTS, tile(block_barriers=3, splits=2), 1)
+        clk = step["clk"]
+        self.assertEqual(clk["barriers"], 90)
+        self.assertEqual(clk["k_reduction"], 2 * 29)
+        chain = sum(clk[name] for name in ("exchange", "barriers", "fragment", "k_reduction", "cell", "parts"))
+        rest = {name: clk[name] for name in ("product", "issue", "shared", "transfer", "device")}
+        self.assertEqual(step["bound"], max(rest, key=rest.get))
+        self.assertAlmostEqual(step["us"], (chain + max(rest.values())) / 1755.0)
+
+    def test_grid_waits_for_l2_once_more_and_for_eight_parts_at_a_time(self):
+        grid = tile(policy="grid", mode="backward", blocks=16, pushed_bytes=0)
+        self.assertEqual(counted_steps.exchange_clk(CONSTANTS, grid), 263 * 2.5 + 60 + 263)
+        self.assertEqual(counted_steps.parts_clk(CONSTANTS, grid), 2 * 263 + 16 * 4)
+        self.assertEqual(counted_steps.exchange_clk(CONSTANTS, tile(blocks=1)), 0)
+
+    def test_measured_exchange_of_the_nearest_team(self):
+        measured = {**CONSTANTS, "measured_exchange_clk": {"grid": {33: 700, 132: 900}}}
+        self.assertEqual(counted_steps.exchange_clk(measured, tile(policy="grid", blocks=64)), 700 + 263)
+
+    def test_the_fewest_slots_that_hold_the_batch(self):
+        counts = {"tiles": pair(H=128, blocks=2) + pair() + pair(slots=16)}
+        for batch, slots, teams in ((1, 8, 1), (256, 8, 32), (257, 16, 17), (5000, 16, 32)):
+            chosen = counted_steps.choose_tile(CONSTANTS, counts, "cluster", "bf16", 200, batch)
+            self.assertEqual((chosen[0]["H"], chosen[0]["slots"], chosen[2]), (256, slots, teams))
+        self.assertIsNone(counted_steps.choose_tile(CONSTANTS, counts, "cluster", "bf16", 512, 1))
+        too_large = {"tiles": pair(shared_bytes=228 * 1024)}
+        self.assertIsNone(counted_steps.choose_tile(CONSTANTS, too_large, "cluster", "bf16", 256, 1))
+
+    def test_a_batch_beyond_the_slots_takes_turns(self):
+        counts = {"tiles": pair()}
+        one = counted_steps.batch_step(CONSTANTS, counts, "cluster", "forward", "bf16", 256, 256)
+        two = counted_steps.batch_step(CONSTANTS, counts, "cluster", "forward", "bf16", 256, 257)
+        self.assertEqual((one["turns"], two["turns"]), (1, 2))
+        self.assertAlmostEqual(two["us"], 2 * one["us"])
+
+
+class TrainingTest(unittest.TestCase):
+    def test_makespan_is_the_greedys(self):
+        self.assertEqual(modelled_training.makespan([5, 4, 3, 3, 3], 2), 10)  # 5 + 3 and 4 + 3 + 3
+        self.assertEqual(modelled_training.makespan([7, 2], 8), 7)
+        self.assertEqual(modelled_training.active([3, 1]), [2, 1, 1])
+
+    def test_gemms(self):
+        tokens, hidden = 10**6, 1024
+        us = modelled_training.gemm_us(CONSTANTS, "bf16", hidden, tokens)
+        self.assertAlmostEqual(us, 4 * 8 * tokens * hidden**2 / (0.6 * 989e6))
+        self.assertEqual(modelled_training.gemm_us(CONSTANTS, "bf16", 1, 1), 4 * CONSTANTS["kernel_gap_us"])
+
+    def test_total_is_its_terms_and_above_the_floor(self):
+        case = modelled_training.training_step(CONSTANTS, {"tiles": pair()}, "bf16", 256, 64, "ewt")
+        self.assertIsNone(case["policies"]["grid"])
+        self.assertEqual(case["selected"], "cluster")
+        for terms in (case["policies"]["cluster"], case["policies"]["stepwise"]):
+            names = {"launches", "weights", "forward", "backward", "gemms"} & set(terms)
+            self.assertAlmostEqual(terms["total"], sum(terms[name] for name in names))
+            self.assertGreater(terms["total"], case["floor"])
+
+
+class ReportTest(unittest.TestCase):
+    def test_report_is_of_this_model(self):
+        with open(os.path.join(REPORT, "h200.json"), encoding="utf-8") as file:
+            counts = json.load(file)["counts"]
+        with open(os.path.join(REPORT, "h200.md"), encoding="utf-8") as file:
+            text = file.read()
+        commands = text.split("```sh\n")[1].split("\n```")[0]
+        with tempfile.TemporaryDirectory() as folder:
+            model.write_report(folder, "h200", CONSTANTS, counts, None, commands)
+            for name in ("h200.md", "h200.json"):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    again = file.read()
+                with open(os.path.join(REPORT, name), encoding="utf-8") as file:
+                    self.assertEqual(again, file.read(), name)
+
+    def test_report_with_measured_exchanges_says_so(self):
+        exchange = exchange_file(unit=500, largest=2500, gap=700, resident=2)
+        counts = {"code": "PTX of nvcc", "tiles": pair(H=128, blocks=2)}
+        with tempfile.TemporaryDirectory() as folder:
+            model.write_report(folder, "report", floors.with_measured(CONSTANTS, exchange), counts, exchange, "commands")
+            with open(os.path.join(folder, "report.md"), encoding="utf-8") as file:
+                text = file.read()
+            with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
+                steps = json.load(file)["steps"]
+        self.assertNotIn(model.NOT_MEASURED, text)
+        self.assertIn("exchanges as measured, the rest modelled", text)
+        self.assertEqual({step["step"]["clk"]["exchange"] for step in steps
+                          if step["step"] and step["policy"] == "cluster"}, {500})
 
 
 if __name__ == "__main__":

@@ -67,10 +67,12 @@ check_includes() {
   only "capi/include/varlstm\.h|tests/support/$header|tests/capi_$header" $(sources tests | grep '^tests/capi_') |
     report "tests/capi_* sees only varlstm.h, tests/support and tests/capi_*.h"
   only "capi/include/varlstm\.h|tools/[a-z0-9_/]+\.h" $(sources tools) | report "tools may include varlstm.h and tools"
-  only "capi/include/varlstm\.h|bench/[a-z0-9_/]+\.h" $(sources bench | grep -v '^bench/exchange/') |
+  only "capi/include/varlstm\.h|bench/[a-z0-9_/]+\.h" $(sources bench | grep -vE '^bench/(exchange|count_recurrence)/') |
     report "bench may include varlstm.h and bench"
   only "bench/exchange/$header|kernels/(core|arch)/$header" $(sources bench/exchange) |
     report "bench/exchange may include itself, kernels/core and kernels/arch"
+  only "bench/count_recurrence/$header|kernels/(core|recurrence|simt)/$header" $(sources bench/count_recurrence) |
+    report "bench/count_recurrence may include itself, kernels/core, kernels/recurrence and kernels/simt"
 }
 
 check_text() {

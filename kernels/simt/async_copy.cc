@@ -84,6 +84,8 @@ void store_async(void* to, uint64_t bits, unsigned bytes, uint64_t* mbarrier, Si
   const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
   note_access(to, bytes, Access::kWrite, pc);
   require_mbarrier(mbarrier, site);
+  ++counters().pushes;
+  counters().pushed_bytes += bytes;
   release_into(launch_state().released[mbarrier]);
   const AsyncStore store{to, bits, bytes, mbarrier, target, site};
   if (lands_at_once()) {

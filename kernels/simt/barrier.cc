@@ -41,6 +41,7 @@ void meet(Barrier& barrier, Scope scope, const char* what, size_t needed, Site s
     block_on(what, ~0u, site);
     return;
   }
+  if (scope == kBlock) ++counters().block_barriers;
   share_knowledge(barrier.waiting);
   for (Thread* thread : barrier.waiting) {
     thread->passed[scope] = thread->arrivals[scope];

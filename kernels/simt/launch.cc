@@ -58,10 +58,11 @@ void print_statistics() {
   fprintf(
       stderr,
       "emulator: %llu launches, %llu threads, %llu switches, %llu barriers, %llu collectives, %llu matrix products, "
-      "%llu accesses\n",
+      "%llu pushes, %llu instructions of PTX, %llu accesses\n",
       static_cast<unsigned long long>(s.launches), static_cast<unsigned long long>(s.threads),
       static_cast<unsigned long long>(s.switches), static_cast<unsigned long long>(s.barriers),
       static_cast<unsigned long long>(s.collectives), static_cast<unsigned long long>(s.matrix_products),
+      static_cast<unsigned long long>(s.pushes), static_cast<unsigned long long>(s.instructions),
       static_cast<unsigned long long>(s.accesses));
 }
 

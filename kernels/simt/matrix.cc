@@ -108,6 +108,7 @@ f32x4 product(const char* what, const b32x4& a, const b32x2& b, const f32x4& c, 
 template <int kMatrices, bool kTransposed>
 void load_lanes(void* const* in, void* const* out, unsigned mask) {
   require_full_warp(mask, "ldmatrix");
+  ++counters().matrix_loads;
   for (int matrix = 0; matrix < kMatrices; ++matrix) {
     uint16_t elements[8][8];
     for (int row = 0; row < 8; ++row) memcpy(elements[row], in[matrix * 8 + row], sizeof elements[row]);

@@ -32,10 +32,21 @@ struct Statistics {
   uint64_t launches = 0;
   uint64_t threads = 0;
   uint64_t switches = 0;
-  uint64_t barriers = 0;
-  uint64_t collectives = 0;
+  uint64_t barriers = 0;        // arrivals of threads, in any scope
+  uint64_t block_barriers = 0;  // that a whole block came to
+  uint64_t collectives = 0;     // arrivals of threads
   uint64_t matrix_products = 0;
-  uint64_t accesses = 0;  // looked at by the race detector
+  uint64_t matrix_loads = 0;
+  uint64_t pushes = 0;        // stores by st.async
+  uint64_t pushed_bytes = 0;  // likewise
+  uint64_t instructions = 0;  // of PTX, of each thread; none where a kernel is code of the host
+  uint64_t accesses = 0;      // looked at by the race detector
+  // Of those accesses, atomic ones aside: how often a thread polls depends on the schedule. Pushes are among the
+  // writes.
+  uint64_t shared_bytes_read = 0;
+  uint64_t shared_bytes_written = 0;
+  uint64_t device_bytes_read = 0;
+  uint64_t device_bytes_written = 0;
 };
 
 // The options of launches to come. At first from the environment: VARLSTM_EMULATOR_SCHEDULE is fifo, lifo, random:SEED

@@ -208,6 +208,11 @@ void require_landed(const void* address, size_t bytes, uintptr_t pc) {
   }
 }
 
+void count_access(size_t bytes, Access access, uint64_t* read, uint64_t* written) {
+  ++counters().accesses;
+  if (access != Access::kAtomic) *(access == Access::kRead ? read : written) += bytes;
+}
+
 void check_shared(size_t offset, const void* address, size_t bytes, Access access, uintptr_t pc) {
   const std::vector<Block*>& blocks = launch_state().blocks;
   const size_t slot = offset / kSharedStride;
@@ -231,13 +236,13 @@ void note_access(const void* address, size_t bytes, Access access, uintptr_t pc)
   const auto* byte = static_cast<const unsigned char*>(address);
   const size_t in_shared = static_cast<size_t>(byte - shared_base());
   if (in_shared < kSharedBytes) {
-    ++counters().accesses;
+    count_access(bytes, access, &counters().shared_bytes_read, &counters().shared_bytes_written);
     check_shared(in_shared, address, bytes, access, pc);
     return;
   }
   const size_t in_arena = static_cast<size_t>(byte - arena_base());
   if (in_arena < kArenaBytes) {
-    ++counters().accesses;
+    count_access(bytes, access, &counters().device_bytes_read, &counters().device_bytes_written);
     if (!arena_holds(in_arena, bytes))
       defect("out of bounds: " + describe(*current_thread) + " " + verb(access) + " " + code_at(pc) + ": " +
              memory_at(address) + ", outside every allocation");

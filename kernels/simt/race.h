@@ -16,7 +16,8 @@ enum class Access : unsigned { kRead = 1, kWrite = 2, kAtomic = 3 };
 // copies in flight, races.
 void note_access(const void* address, size_t bytes, Access access, uintptr_t pc);
 
-// What the current thread has done and knows goes into `epochs`; it comes back from there.
+// What the current thread has done and knows goes into `epochs`; it comes back from there. Nothing where no races are
+// looked for: among many threads it would take most of the time.
 void release_into(Epochs& epochs);
 void acquire_from(const Epochs& epochs);
 

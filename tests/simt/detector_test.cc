@@ -106,6 +106,19 @@ TEST_P(CorrectKernel, IsCleanAndGivesTheSameUnderEverySchedule) {
   }
 }
 
+TEST(Statistics, CountPushesAndInstructions) {
+  for (const KernelCase& kernel_case : correct_kernels()) {
+    if (strcmp(kernel_case.name, "stores to the peer") != 0) continue;
+    const simt::Statistics before = simt::statistics();
+    ASSERT_EQ(run_case(kernel_case, Options()).error, cudaSuccess);
+    const simt::Statistics after = simt::statistics();
+    constexpr uint64_t kPushes = kBlocks * kThreads * 4;  // four steps
+    EXPECT_EQ(after.pushes - before.pushes, kPushes);
+    EXPECT_EQ(after.pushed_bytes - before.pushed_bytes, kPushes * sizeof(uint32_t));
+    EXPECT_EQ(after.instructions > before.instructions + kPushes, runs_ptx());
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Emulator, PlantedDefect, testing::ValuesIn(defective_kernels()), case_name);
 INSTANTIATE_TEST_SUITE_P(Emulator, CorrectKernel, testing::ValuesIn(correct_kernels()), case_name);
 

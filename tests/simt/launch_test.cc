@@ -84,6 +84,22 @@ TEST(Launch, SerialisesCallsOfSeveralThreads) {
   for (int failed : failures) EXPECT_EQ(failed, 0);
 }
 
+TEST(Launch, CountsBarriersAndBytes) {
+  constexpr uint64_t kBlocks = 3, kThreads = 64, kRounds = 5, kThreadRounds = kBlocks * kThreads * kRounds;
+  Words words(kBlocks * kThreads);
+  const simt::Statistics before = simt::statistics();
+  ASSERT_EQ(launch_barriers(shape_of(kBlocks, kThreads, 1024), words.data, kRounds), cudaSuccess);
+  const simt::Statistics after = simt::statistics();
+  EXPECT_EQ(after.block_barriers - before.block_barriers, kBlocks * kRounds * 2);
+  EXPECT_EQ(after.barriers - before.barriers, kThreadRounds * 2);
+#if !defined(__SANITIZE_ADDRESS__)
+  EXPECT_EQ(after.shared_bytes_written - before.shared_bytes_written, kThreadRounds * 4);
+  EXPECT_EQ(after.shared_bytes_read - before.shared_bytes_read, kThreadRounds * 4);
+  EXPECT_EQ(after.device_bytes_written - before.device_bytes_written, kBlocks * kThreads * 4);
+  EXPECT_EQ(after.device_bytes_read, before.device_bytes_read);
+#endif
+}
+
 unsigned overridden_threads = 0;
 
 std::function<void()> count_threads(const simt::KernelCall& call) {

@@ -128,6 +128,7 @@ void run_thread(const Program& program, const void* const* arguments, const void
   Frame frame{registers.data(), 0};
   while (frame.next < program.instructions.size()) {
     reached[frame.next] = 1;
+    ++counters().instructions;
     const Instruction& instruction = program.instructions[frame.next++];
     if (instruction.predicate >= 0 &&
         (registers[static_cast<size_t>(instruction.predicate)] != 0) == instruction.negated)

@@ -1,0 +1,126 @@
+"""One training step of one LSTM layer, I = H, one direction, on lengths that differ: modelled, not measured on a GPU.
+
+    total = launches + weights + forward's steps + backward's steps + GEMMs
+
+    steps     the schedule's makespan, by the greedy of kernels/recurrence/slot_schedule.cu, times a step of
+              counted_steps.py; stepwise: the sum over t of its step for the sequences that are still active
+    weights   W_hh arranged once a pass (read and written through L2) and loaded by each block
+    launches  of a pass: those that count_recurrence counts, the schedule's two, one for empty sequences
+    GEMMs     x W_ih forward; dx, dW_ih and dW_hh backward: each 8 N H H operations at gemm_share of the peak, and no less
+              than a launch
+    floor     the same GEMMs, and the floors' steps over the makespan of their own slots; the best of all ways
+
+Left out: embedding, packing, biases, the loss, the optimiser, dropout, and whatever the host does.
+SPDX-License-Identifier: Apache-2.0
+"""
+import heapq
+import math
+
+import counted_steps
+import floors
+from peers.problems import draw_lengths
+
+CONSTANTS = {
+    "peak_tflops": {"bf16": 989.0, "tf32": 494.5, "f32": 66.9},  # published, dense
+    "gemm_share": 0.6,  # assumed
+    "launches_beside": 3,  # of a pass: read from the source
+}
+LENGTHS = ("ewt", "lognormal")  # as bench/lstm_driver/lengths.h describes them
+BATCHES = (16, 64, 256)
+SEED = 1
+
+
+def makespan(lengths, slots):
+    """Steps of the fullest slot: the longest sequence left goes to the slot with the least load."""
+    loads = [0] * slots
+    for length in sorted(lengths, reverse=True):
+        heapq.heapreplace(loads, loads[0] + length)
+    return max(loads)
+
+
+def active(lengths):
+    """b_t: sequences longer than t, for t from 0."""
+    return [sum(length > t for length in lengths) for t in range(max(lengths))]
+
+
+def gemm_us(constants, dtype, hidden, tokens):
+    """The four GEMMs of a training step."""
+    rate = constants["peak_tflops"][dtype] * constants["gemm_share"] * 1e6  # operations a microsecond
+    return 4 * max(8 * tokens * hidden * hidden / rate, constants["kernel_gap_us"])
+
+
+def weights_us(constants, dtype, hidden, blocks):
+    """W_hh into the team's order and into its blocks, once."""
+    size = 4 * hidden * hidden * counted_steps.SIZES[dtype]
+    clk = 2 * size / constants["l2_total_bytes_per_clk"] + size / blocks / constants["l2_block_bytes_per_clk"]
+    return clk / constants["clock_ghz"] / 1e3
+
+
+def resident_terms(constants, counts, policy, dtype, hidden, lengths):
+    chosen = counted_steps.choose_tile(constants, counts, policy, dtype, hidden, len(lengths))
+    if chosen is None:
+        return None
+    *tiles, teams = chosen
+    steps = makespan(lengths, teams * tiles[0]["slots"])
+    terms = {"steps": steps, "launches": 0.0, "weights": 0.0}
+    for tile in tiles:
+        launches = tile["once"]["launches"] + constants["launches_beside"]
+        terms["launches"] += launches * constants["kernel_gap_us"]
+        terms["weights"] += weights_us(constants, dtype, hidden, tile["blocks"])
+        terms[tile["mode"]] = steps * counted_steps.resident_step(constants, tile, teams)["us"]
+    return terms
+
+
+def stepwise_terms(constants, dtype, hidden, lengths):
+    widths = active(lengths)
+    terms = {"steps": len(widths), "launches": 2 * constants["launches_beside"] * constants["kernel_gap_us"]}
+    for mode in floors.MODES:
+        steps = {width: counted_steps.stepwise_step(constants, mode, dtype, hidden, width) for width in set(widths)}
+        terms[mode] = sum(steps[width]["us"] for width in widths)
+    return terms
+
+
+def floor_us(constants, dtype, hidden, lengths):
+    """Recurrence alone, forward and backward, of the best of the floors' ways with the best number of slots; None where
+    they have no such dtype."""
+    if dtype not in floors.SIZES:
+        return None
+    widths = active(lengths)
+    best = sum(floors.stepwise_step(constants, mode, dtype, hidden, width)["us"]
+               for mode in floors.MODES for width in widths)
+    spans = {}
+    for policy in ("cluster", "grid", "grid_barrier"):
+        for members, teams in floors.teams_of(constants, policy):
+            rounds = range(teams * floors.TILE, len(lengths) + teams * floors.TILE, teams * floors.TILE)
+            for slots in {len(lengths), *rounds}:
+                steps = [floors.resident_step(constants, policy, mode, dtype, hidden, slots, members, teams)
+                         for mode in floors.MODES]
+                if all(steps):
+                    spans[slots] = spans.get(slots) or makespan(lengths, slots)
+                    best = min(best, spans[slots] * sum(step["us"] for step in steps))
+    return best
+
+
+def training_step(constants, counts, dtype, hidden, batch, text):
+    """Each policy's terms in microseconds (None where it is illegal), with the floor of the whole."""
+    lengths = draw_lengths(text, batch, SEED)
+    gemms = gemm_us(constants, dtype, hidden, sum(lengths))
+    case = {"dtype": dtype, "H": hidden, "B": batch, "lens": text, "tokens": sum(lengths), "T": max(lengths),
+            "policies": {}}
+    for policy in counted_steps.POLICIES:
+        terms = (stepwise_terms(constants, dtype, hidden, lengths) if policy == "stepwise"
+                 else resident_terms(constants, counts, policy, dtype, hidden, lengths))
+        if terms is not None:
+            terms["gemms"] = gemms
+            terms["total"] = sum(value for name, value in terms.items() if name != "steps")
+        case["policies"][policy] = terms
+    legal = [policy for policy in counted_steps.POLICIES if case["policies"][policy]]
+    case["selected"] = legal[0]  # select_recurrence of recurrence_tuning.h: the first legal one in this order
+    recurrence = floor_us(constants, dtype, hidden, lengths)
+    case["floor"] = None if recurrence is None else recurrence + gemms
+    return case
+
+
+def model(constants, counts):
+    return [training_step(constants, counts, dtype, hidden, batch, text)
+            for dtype in counted_steps.DTYPES for text in LENGTHS for hidden in floors.HIDDEN for batch in BATCHES]
