@@ -44,3 +44,6 @@ foreach(policy lanes8 warp block)
   varlstm_run_ptx(log_softmax_test -*Threads*:*Differences* ${policy})
   varlstm_run_ptx(masked_loss_test -*Threads*:*Differences*:*Definition*:*Exact* ${policy})
 endforeach()
+# Every tile, with the race detector off.
+varlstm_run_ptx(resident_recurrence_test *Accurate*)
+set_property(TEST resident_recurrence_test.ptx APPEND PROPERTY ENVIRONMENT VARLSTM_EMULATOR_RACES=0)
