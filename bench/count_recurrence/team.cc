@@ -46,8 +46,8 @@ class Layer {
   int32_t run(Pass pass) {
     cuda::State state;
     const cuda::Stream stream{&state, nullptr};
-    return pass == Pass::kForward ? cuda::resident_forward_of<T>(stream, row_.policy, run_, forward_)
-                                  : cuda::resident_backward_of<T>(stream, row_.policy, run_, backward_);
+    return pass == Pass::kForward ? cuda::run_resident(stream, run_, forward_)
+                                  : cuda::run_resident(stream, run_, backward_);
   }
 
  private:

@@ -53,16 +53,15 @@ struct RecurrentWeights {
 };
 
 // Of one direction.
-template <class Tile, template <class> class Place>
+template <class Tile, class Place>
 struct ArrangedWeights {
-  using Weights = typename Place<Tile>::Weights;
-  static constexpr int64_t kFragments =
-      int64_t{Tile::kBlocks} * Place<Tile>::kWarps * Weights::kFragments * Weights::kLanes;
+  using Weights = typename Place::Weights;
+  static constexpr int64_t kFragments = int64_t{Tile::kBlocks} * Place::kWarps * Weights::kFragments * Weights::kLanes;
 };
 
-template <class Tile, template <class> class Place>
+template <class Tile, class Place>
 VARLSTM_KERNEL void arrange_weights_kernel(RecurrentWeights<typename Tile::Scalar> weights, Fragment* arranged) {
-  using Weights = typename Place<Tile>::Weights;
+  using Weights = typename Place::Weights;
   using Value = typename Tile::Value;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   const int64_t count = ArrangedWeights<Tile, Place>::kFragments * weights.directions;
@@ -70,12 +69,12 @@ VARLSTM_KERNEL void arrange_weights_kernel(RecurrentWeights<typename Tile::Scala
     const int lane = static_cast<int>(at % Weights::kLanes);
     const int number = static_cast<int>(at / Weights::kLanes % Weights::kFragments);
     const int64_t of_warp = at / Weights::kLanes / Weights::kFragments;
-    const int warp = static_cast<int>(of_warp % Place<Tile>::kWarps);
-    const int block = static_cast<int>(of_warp / Place<Tile>::kWarps % Tile::kBlocks);
-    const auto* w_hh = of_warp / Place<Tile>::kWarps / Tile::kBlocks == 1 ? weights.w_hh[1] : weights.w_hh[0];
+    const int warp = static_cast<int>(of_warp % Place::kWarps);
+    const int block = static_cast<int>(of_warp / Place::kWarps % Tile::kBlocks);
+    const auto* w_hh = of_warp / Place::kWarps / Tile::kBlocks == 1 ? weights.w_hh[1] : weights.w_hh[0];
     arranged[at] = Weights::arrange(number, lane, [&](int r, int row, int k) -> Value {
-      const int64_t from = Place<Tile>::row(block, warp, r, row, k, weights.hidden);
-      const int64_t column = Place<Tile>::column(block, warp, r, row, k);
+      const int64_t from = Place::row(block, warp, r, row, k, weights.hidden);
+      const int64_t column = Place::column(block, warp, r, row, k);
       if (from < 0 || column >= weights.hidden) return Value(0);
       return Tile::Math::value_of(w_hh[from * weights.hidden + column]);
     });
@@ -83,11 +82,11 @@ VARLSTM_KERNEL void arrange_weights_kernel(RecurrentWeights<typename Tile::Scala
 }
 
 // A warp's fragments of the direction.
-template <class Tile, template <class> class Place>
+template <class Tile, class Place>
 VARLSTM_DEVICE const Fragment* arranged_for(const Fragment* arranged, const Team& team, int warp) {
-  using Weights = typename Place<Tile>::Weights;
-  return arranged + ((team.direction * Tile::kBlocks + team.rank) * Place<Tile>::kWarps + warp) * Weights::kFragments *
-                        Weights::kLanes;
+  using Weights = typename Place::Weights;
+  return arranged +
+         ((team.direction * Tile::kBlocks + team.rank) * Place::kWarps + warp) * Weights::kFragments * Weights::kLanes;
 }
 
 }  // namespace varlstm::cuda

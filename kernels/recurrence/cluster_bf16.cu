@@ -5,6 +5,6 @@
 
 namespace varlstm::cuda {
 
-VARLSTM_INSTANTIATE_RESIDENT(RecurrencePolicy::kCluster, MathKind::kBf16);
+VARLSTM_INSTANTIATE_RESIDENT(RecurrencePolicy::kCluster, MathKind::kBf16, Bf16);
 
 }  // namespace varlstm::cuda

@@ -5,6 +5,6 @@
 
 namespace varlstm::cuda {
 
-VARLSTM_INSTANTIATE_RESIDENT(RecurrencePolicy::kCluster, MathKind::kF32);
+VARLSTM_INSTANTIATE_RESIDENT(RecurrencePolicy::kCluster, MathKind::kF32, float);
 
 }  // namespace varlstm::cuda

@@ -5,6 +5,6 @@
 
 namespace varlstm::cuda {
 
-VARLSTM_INSTANTIATE_RESIDENT(RecurrencePolicy::kGrid, MathKind::kF16);
+VARLSTM_INSTANTIATE_RESIDENT(RecurrencePolicy::kGrid, MathKind::kF16, F16);
 
 }  // namespace varlstm::cuda

@@ -5,6 +5,6 @@
 
 namespace varlstm::cuda {
 
-VARLSTM_INSTANTIATE_RESIDENT(RecurrencePolicy::kGrid, MathKind::kTf32);
+VARLSTM_INSTANTIATE_RESIDENT(RecurrencePolicy::kGrid, MathKind::kTf32, float);
 
 }  // namespace varlstm::cuda

@@ -100,7 +100,7 @@ int32_t LayerRecurrence::forward(Stream stream, const LayerForward<T, C>& layer)
   if (layer.plan.batch == 0) return VARLSTM_OK;
   if constexpr (std::is_same<C, float>::value) {
     if (policy_ != RecurrencePolicy::kStepwise) {
-      VARLSTM_CUDA_TRY(resident_forward_of(stream, policy_, run_, layer));
+      VARLSTM_CUDA_TRY(run_resident(stream, run_, layer));
       EmptyStates<T> states;
       for (int64_t d = 0; d < layer.directions; ++d) {
         states.add(layer.direction[d].h0, layer.direction[d].h_n);
@@ -117,7 +117,7 @@ int32_t LayerRecurrence::backward(Stream stream, const LayerBackward<T, C>& laye
   if (layer.plan.batch == 0) return VARLSTM_OK;
   if constexpr (std::is_same<C, float>::value) {
     if (policy_ != RecurrencePolicy::kStepwise) {
-      VARLSTM_CUDA_TRY(resident_backward_of(stream, policy_, run_, layer));
+      VARLSTM_CUDA_TRY(run_resident(stream, run_, layer));
       EmptyStates<T> states;
       for (int64_t d = 0; d < layer.directions; ++d) {
         states.add(layer.direction[d].dh_n, layer.direction[d].dh0);

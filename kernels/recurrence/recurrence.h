@@ -23,6 +23,7 @@ struct DirectionForward {
 
 template <class T, class C>
 struct LayerForward {
+  using Scalar = T;
   BatchPlan plan;
   RowOrder row_order;
   int64_t hidden;
@@ -56,6 +57,7 @@ struct DirectionBackward {
 
 template <class T, class C>
 struct LayerBackward {
+  using Scalar = T;
   BatchPlan plan;
   RowOrder row_order;
   int64_t hidden;

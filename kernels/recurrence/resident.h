@@ -11,19 +11,6 @@
 
 namespace varlstm::cuda {
 
-template <MathKind kMath>
-struct ScalarOfMath {
-  using type = float;
-};
-template <>
-struct ScalarOfMath<MathKind::kBf16> {
-  using type = Bf16;
-};
-template <>
-struct ScalarOfMath<MathKind::kF16> {
-  using type = F16;
-};
-
 // What a layer's kernel takes beside the layer: the schedule of `choice.slots()` slots, room for W_hh as the tile takes
 // it (arrange_weights.h), and for recurrence_grid an area in global memory (null for the others).
 struct ResidentRun {
@@ -33,47 +20,30 @@ struct ResidentRun {
   void* area;
 };
 
-// Two kernels each, the first of which arranges the weights; the area is zeroed before. Instantiated in
-// cluster_<math>.cu and grid_<math>.cu.
-template <RecurrencePolicy kPolicy, MathKind kMath>
-int32_t resident_forward(Stream stream, const ResidentRun& run,
-                         const LayerForward<typename ScalarOfMath<kMath>::type, float>& layer);
-template <RecurrencePolicy kPolicy, MathKind kMath>
-int32_t resident_backward(Stream stream, const ResidentRun& run,
-                          const LayerBackward<typename ScalarOfMath<kMath>::type, float>& layer);
-
-// body(policy, math) with both as types: std::integral_constant.
-template <class T, class Body>
-int32_t with_resident(RecurrencePolicy policy, MathKind math, const Body& body) {
-  const auto with_math = [&](auto math_constant) {
-    if (policy == RecurrencePolicy::kCluster)
-      return body(std::integral_constant<RecurrencePolicy, RecurrencePolicy::kCluster>(), math_constant);
-    return body(std::integral_constant<RecurrencePolicy, RecurrencePolicy::kGrid>(), math_constant);
-  };
-  if constexpr (std::is_same<T, Bf16>::value) {
-    return with_math(std::integral_constant<MathKind, MathKind::kBf16>());
-  } else if constexpr (std::is_same<T, F16>::value) {
-    return with_math(std::integral_constant<MathKind, MathKind::kF16>());
-  } else {
-    if (math == MathKind::kTf32) return with_math(std::integral_constant<MathKind, MathKind::kTf32>());
-    return with_math(std::integral_constant<MathKind, MathKind::kF32>());
-  }
-}
+// All steps of a layer, a LayerForward or LayerBackward in the scalars of that math. Two kernels, the first of which
+// arranges the weights; the area is zeroed before. Instantiated in cluster_<math>.cu and grid_<math>.cu.
+template <RecurrencePolicy kPolicy, MathKind kMath, class Layer>
+int32_t run_resident_as(Stream stream, const ResidentRun& run, const Layer& layer);
 
 // The same by the policy and math of run.choice.
-template <class T>
-int32_t resident_forward_of(Stream stream, RecurrencePolicy policy, const ResidentRun& run,
-                            const LayerForward<T, float>& layer) {
-  return with_resident<T>(policy, run.choice.math, [&](auto policy_constant, auto math_constant) {
-    return resident_forward<policy_constant.value, math_constant.value>(stream, run, layer);
-  });
-}
-template <class T>
-int32_t resident_backward_of(Stream stream, RecurrencePolicy policy, const ResidentRun& run,
-                             const LayerBackward<T, float>& layer) {
-  return with_resident<T>(policy, run.choice.math, [&](auto policy_constant, auto math_constant) {
-    return resident_backward<policy_constant.value, math_constant.value>(stream, run, layer);
-  });
+template <class Layer>
+int32_t run_resident(Stream stream, const ResidentRun& run, const Layer& layer) {
+  constexpr RecurrencePolicy kCluster = RecurrencePolicy::kCluster, kGrid = RecurrencePolicy::kGrid;
+  using T = typename Layer::Scalar;
+  const bool cluster = run.choice.policy == kCluster;
+  if constexpr (std::is_same<T, Bf16>::value) {
+    return cluster ? run_resident_as<kCluster, MathKind::kBf16>(stream, run, layer)
+                   : run_resident_as<kGrid, MathKind::kBf16>(stream, run, layer);
+  } else if constexpr (std::is_same<T, F16>::value) {
+    return cluster ? run_resident_as<kCluster, MathKind::kF16>(stream, run, layer)
+                   : run_resident_as<kGrid, MathKind::kF16>(stream, run, layer);
+  } else if (run.choice.math == MathKind::kTf32) {
+    return cluster ? run_resident_as<kCluster, MathKind::kTf32>(stream, run, layer)
+                   : run_resident_as<kGrid, MathKind::kTf32>(stream, run, layer);
+  } else {
+    return cluster ? run_resident_as<kCluster, MathKind::kF32>(stream, run, layer)
+                   : run_resident_as<kGrid, MathKind::kF32>(stream, run, layer);
+  }
 }
 
 }  // namespace varlstm::cuda

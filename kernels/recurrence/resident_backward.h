@@ -133,11 +133,10 @@ class BackwardCells {
   float dc_[kCells];
 };
 
-template <class Tile, template <class> class ExchangeOf>
+template <class Tile, class Exchange>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
     resident_backward_kernel(LayerBackward<typename Tile::Scalar, float> layer, SlotSchedule schedule, int64_t teams,
                              const Fragment* arranged, GridBackwardArea<Tile>* areas) {
-  using Exchange = ExchangeOf<Tile>;
   using Cells = BackwardCells<Tile>;
   using Math = typename Tile::Math;
   auto& shared = *simt::shared_memory<BackwardShared<Tile, Exchange>>();
@@ -151,7 +150,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
 
   // Phase 1: the weights move in.
   typename Tile::BackwardWeights weights;
-  weights.load(arranged_for<Tile, BackwardPlace>(arranged, team, warp), shared.weights[warp]);
+  weights.load(arranged_for<Tile, BackwardPlace<Tile>>(arranged, team, warp), shared.weights[warp]);
   exchange.begin();
 
   // Phase 2: the steps in reverse.

@@ -212,11 +212,10 @@ VARLSTM_DEVICE void add_splits(ForwardShared<Tile, Exchange>& shared, int group,
   }
 }
 
-template <class Tile, template <class> class ExchangeOf>
+template <class Tile, class Exchange>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
     resident_forward_kernel(LayerForward<typename Tile::Scalar, float> layer, SlotSchedule schedule, int64_t teams,
                             const Fragment* arranged, GridForwardArea<Tile>* areas) {
-  using Exchange = ExchangeOf<Tile>;
   using Cells = ForwardCells<Tile>;
   auto& shared = *simt::shared_memory<ForwardShared<Tile, Exchange>>();
   const Team team = this_team<Tile>(teams);
@@ -228,7 +227,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
 
   // Phase 1: the weights move in.
   typename Tile::ForwardWeights weights;
-  weights.load(arranged_for<Tile, ForwardPlace>(arranged, team, warp), shared.weights[warp]);
+  weights.load(arranged_for<Tile, ForwardPlace<Tile>>(arranged, team, warp), shared.weights[warp]);
 
   // Phase 2: the first states.
   exchange.begin();
