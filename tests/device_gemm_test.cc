@@ -260,7 +260,10 @@ void expect_close(const Product<T, TC>& p, const std::vector<TC>& result, double
 // A context with cuBLAS, as contexts of the C ABI have it.
 class WithBlas {
  public:
-  WithBlas() { state_.blas = open_blas(); }
+  WithBlas() {
+    EXPECT_EQ(ask_device_facts(0, &state_.facts), VARLSTM_OK);
+    state_.blas = open_blas();
+  }
   WithBlas(const WithBlas&) = delete;
   WithBlas& operator=(const WithBlas&) = delete;
   ~WithBlas() { close_blas(state_.blas); }

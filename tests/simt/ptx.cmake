@@ -14,16 +14,16 @@ add_test(NAME ptx_coverage COMMAND sh ${PROJECT_SOURCE_DIR}/tools/ptx_coverage.s
 set_tests_properties(ptx_coverage.begin PROPERTIES FIXTURES_SETUP ptx)
 set_tests_properties(ptx_coverage PROPERTIES FIXTURES_CLEANUP ptx)
 
-# varlstm_run_ptx(<program> <filter> [<policy>]): those tests of a program with kernels run by their PTX; `policy` is of
-# giving rows to threads.
+# varlstm_run_ptx(<program> <filter> [<variant> <VAR=value>...]): those tests of a program with kernels run by their PTX,
+# in that environment.
 function(varlstm_run_ptx program filter)
+  list(POP_FRONT ARGN variant)
   set(name ${program}.ptx)
-  set(environment VARLSTM_TEST_BACKEND=cuda VARLSTM_EMULATOR_PTX=${ptx_folder}
-                  VARLSTM_EMULATOR_PTX_COVERAGE=${ptx_coverage})
-  if(ARGN)
-    string(APPEND name .${ARGN})
-    list(APPEND environment VARLSTM_ROW_POLICY=${ARGN})
+  if(variant)
+    string(APPEND name .${variant})
   endif()
+  set(environment VARLSTM_TEST_BACKEND=cuda VARLSTM_EMULATOR_PTX=${ptx_folder}
+                  VARLSTM_EMULATOR_PTX_COVERAGE=${ptx_coverage} ${ARGN})
   add_test(NAME ${name} COMMAND ${program} --gtest_filter=${filter})
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT "${environment}" LABELS cuda FIXTURES_REQUIRED ptx)
@@ -40,10 +40,10 @@ varlstm_run_ptx(masked_loss_test -*Threads*:*Differences*)
 varlstm_run_ptx(linear_cross_entropy_test -*Differences*:*LibrarysChoice*)
 varlstm_run_ptx(lstm_test -LstmDropout.*)
 foreach(policy lanes8 warp block)
-  varlstm_run_ptx(scalar16_test *Loss*:*Softmax* ${policy})
-  varlstm_run_ptx(log_softmax_test -*Threads*:*Differences* ${policy})
-  varlstm_run_ptx(masked_loss_test -*Threads*:*Differences*:*Definition*:*Exact* ${policy})
+  varlstm_run_ptx(scalar16_test *Loss*:*Softmax* ${policy} VARLSTM_ROW_POLICY=${policy})
+  varlstm_run_ptx(log_softmax_test -*Threads*:*Differences* ${policy} VARLSTM_ROW_POLICY=${policy})
+  varlstm_run_ptx(masked_loss_test -*Threads*:*Differences*:*Definition*:*Exact* ${policy} VARLSTM_ROW_POLICY=${policy})
 endforeach()
-# Every tile, with the race detector off.
-varlstm_run_ptx(resident_recurrence_test *Accurate*)
-set_property(TEST resident_recurrence_test.ptx APPEND PROPERTY ENVIRONMENT VARLSTM_EMULATOR_RACES=0)
+varlstm_run_ptx(lstm16_test * stepwise VARLSTM_RECURRENCE_POLICY=stepwise)
+# Every tile.
+varlstm_run_ptx(resident_recurrence_test *Accurate* tiles VARLSTM_EMULATOR_RACES=0)
