@@ -3,8 +3,9 @@
 //   begin()            before the first push; every thread
 //   push(step, ...)    four (16 bits) or two (32 bits) values of a slot's state before `step`, for the whole team
 //   publish(step)      after a thread's pushes for that step; every thread
-//   wait(step)         every thread; gives the state before `step` of all units, [kSlots][kHiddenPitch] in shared
-//   memory end()              after the last step; every thread
+//   wait(step)         every thread; gives the state before `step` of all units in shared memory, as
+//                      [kSlots][kHiddenPitch]
+//   end()              after the last step; every thread
 //
 // Two buffers take turns. A buffer is written again (step + 2) only by blocks that have seen the whole state before
 // step + 1, which every warp of the team wrote after it had read the buffer (step): no barrier is needed for that.

@@ -7,7 +7,8 @@
 //
 // The choice does not look at the batch, so that a sequence's bits do not depend on its batch-mates; only the number of
 // teams and of slots, which no sum sees, does. Nothing here was measured on a GPU: the rows follow from what fits
-// (weights in 128 registers a thread and 227 KB of shared memory) and from the model of bench/model.py.
+// (weights in 128 registers a thread and 227 KB of shared memory); bench/results/modelled/ has what a model makes of
+// them.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -9,8 +9,8 @@ namespace varlstm::cuda {
 int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes);
 
 // Launches, for each layer: D products of all tokens, those of the recurrence, and with dropout one more; MODE_SAVE one
-// more in all. The recurrence's are T + 1 where it is stepwise (max_len + 1 where only the device knows T), else 2 for
-// each layer and at most 5 for the schedule.
+// more in all. The recurrence's are T + 1 where it is stepwise (max_len + 1 where only the device knows T); where it is
+// resident 3 (the weights arranged, all steps, sequences without a token), and 2 in all for the schedule.
 int32_t rnn_forward(Stream stream, const RnnForwardArgs& args);
 
 // Launches, for each layer: those of the recurrence, as in forward, D products for dx, and for dparams of each
