@@ -262,6 +262,8 @@ class WithBlas {
  public:
   WithBlas() {
     EXPECT_EQ(ask_device_facts(0, &state_.facts), VARLSTM_OK);
+    EXPECT_GT(state_.facts.capability, 0)
+        << "without it the tensor policy is not legal, and a forced one is passed over";
     state_.blas = open_blas();
   }
   WithBlas(const WithBlas&) = delete;
