@@ -6,6 +6,9 @@ varlstm_add_test(capi_arguments_test capi_arguments_test.cc ${capi_catalogue})
 varlstm_add_test(capi_batch_test capi_batch_test.cc)
 varlstm_add_test(capi_error_test capi_error_test.cc)
 varlstm_add_test(capi_handle_test capi_handle_test.cc)
+varlstm_add_test(capi_hpp_test capi_hpp_test.cc)
+varlstm_add_test(capi_hpp_calls_test capi_hpp_calls_test.cc)
+varlstm_add_test(capi_hpp_sizes_test capi_hpp_sizes_test.cc)
 varlstm_add_test(capi_ops_test capi_ops_test.cc)
 varlstm_add_test(capi_rnn_test capi_rnn_test.cc)
 varlstm_add_test(capi_threads_test capi_threads_test.cc)
@@ -28,6 +31,23 @@ set(varlstm_header ${PROJECT_SOURCE_DIR}/capi/include/varlstm.h)
 set(strict_flags -pedantic -Wall -Wextra -Werror -fsyntax-only)
 add_test(NAME capi_header_c11 COMMAND ${CMAKE_C_COMPILER} -std=c11 ${strict_flags} -x c ${varlstm_header})
 add_test(NAME capi_header_cxx17 COMMAND ${CMAKE_CXX_COMPILER} -std=c++17 ${strict_flags} -x c++ ${varlstm_header})
+
+# varlstm.hpp in each standard by each compiler that is here; the test of sizes calls all of it. Once, not in each build.
+if(NOT VARLSTM_SANITIZE)
+  foreach(compiler g++ clang++)
+    find_program(VARLSTM_${compiler} ${compiler})
+    if(NOT VARLSTM_${compiler})
+      message(STATUS "${compiler} not found: varlstm.hpp is not compiled by it")
+      continue()
+    endif()
+    foreach(standard 17 20)
+      add_test(NAME capi_hpp.${compiler}.${standard}
+        COMMAND ${VARLSTM_${compiler}} -std=c++${standard} -Wall -Wextra -Wshadow -Werror -fsyntax-only
+                -I${PROJECT_SOURCE_DIR}/capi/include -I. capi_hpp_sizes_test.cc
+        WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+    endforeach()
+  endforeach()
+endif()
 
 add_custom_command(
   OUTPUT capi_example.c
