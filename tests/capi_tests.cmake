@@ -60,3 +60,20 @@ target_compile_options(capi_example PRIVATE -Wall -Wextra -Werror -pedantic)
 target_link_libraries(capi_example PRIVATE varlstm varlstm_flags)
 add_test(NAME capi_example
   COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:capi_example> -P ${CMAKE_CURRENT_SOURCE_DIR}/capi_run_example.cmake)
+
+# The C++ blocks of the guide: its program, which prints what the guide says, and its fragments as tests. The C program is
+# built by consumer.pkg_config, as the guide says.
+set(varlstm_guide ${PROJECT_SOURCE_DIR}/capi/README.md)
+foreach(part program fragments)
+  add_custom_command(
+    OUTPUT capi_guide_${part}.cc
+    COMMAND awk -v part=${part} -f ${CMAKE_CURRENT_SOURCE_DIR}/capi_guide.awk ${varlstm_guide} > capi_guide_${part}.cc
+    DEPENDS ${varlstm_guide} capi_guide.awk VERBATIM)
+endforeach()
+add_executable(capi_guide_program ${CMAKE_CURRENT_BINARY_DIR}/capi_guide_program.cc)
+target_link_libraries(capi_guide_program PRIVATE varlstm varlstm_flags)
+add_test(NAME capi_guide_program
+         COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/capi_guide_program.sh $<TARGET_FILE:capi_guide_program>)
+varlstm_add_test(capi_guide_test ${CMAKE_CURRENT_BINARY_DIR}/capi_guide_fragments.cc)
+# A fragment may name what it shows and never uses.
+target_compile_options(capi_guide_test PRIVATE -Wno-unused-variable -Wno-unused-but-set-variable)
