@@ -75,7 +75,8 @@ def _from_buffer(value: Any) -> View:
     _get_buffer(value, ctypes.byref(buffer), _STRIDED_WITH_FORMAT)
     itemsize = buffer.itemsize
     shape = tuple(buffer.shape[:buffer.ndim]) if buffer.ndim else ()
-    strides = tuple(stride / itemsize for stride in buffer.strides[:buffer.ndim]) if buffer.ndim else ()
+    has_strides = buffer.ndim > 0 and bool(buffer.strides)  # arrays of ctypes give none
+    strides = tuple(stride / itemsize for stride in buffer.strides[:buffer.ndim]) if has_strides else None
     untyped = isinstance(value, (bytes, bytearray, memoryview)) and buffer.format == b"B"
     dtype = "bytes" if untyped else _format_name(buffer.format.decode(), itemsize)
     return View(buffer.buf or 0, dtype, shape, strides, bool(buffer.readonly), HOST, buffer)
