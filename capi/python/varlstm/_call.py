@@ -41,6 +41,10 @@ class Call:
     """
 
     def __init__(self, context: Context, stream: Any = None, *, batch: Optional[Batch] = None, **arrays: Any):
+        if getattr(context, "device_of_arrays", None) is None:
+            raise InvalidArgumentError(f"context: {context!r} is not a Context")
+        if batch is not None and not hasattr(type(batch), "cu_seqlens"):
+            raise InvalidArgumentError(f"batch: {batch!r} is not a Batch")
         self.context = context
         self.outputs: dict[str, Any] = {}
         self._arrays = arrays

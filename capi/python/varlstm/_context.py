@@ -12,7 +12,7 @@ from ._call import stream_number
 from ._declarations import Backend, Dtype, Key, Math, Op
 from ._device_array import DeviceArray, Memory
 from ._dtypes import as_dtype, by_name, module_or_none, numpy_dtype
-from ._handles import Handle, Native, create, get_i64, member
+from ._handles import Handle, Native, create, get_i64, member, set_value
 from ._library import InvalidArgumentError, lib
 
 
@@ -74,7 +74,7 @@ class Context(Handle):
         return get_i64(lib.varlstm_ctx_get_i64, self.handle, key)
 
     def _set(self, key: Key, value: int) -> None:
-        lib.varlstm_ctx_set_i64(self.handle, key, value)
+        set_value(lib.varlstm_ctx_set_i64, self.handle, key, value)
 
     @property
     def backend(self) -> Backend:
@@ -126,9 +126,12 @@ class Context(Handle):
     def empty(self, shape: Union[int, tuple[int, ...]], dtype: Any = Dtype.F32, *, stream: Any = 0) -> Any:
         """An array of undefined contents: NumPy's on the host where that is installed, else a DeviceArray."""
         dtype = as_dtype(dtype)
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if not all(isinstance(size, int) and size >= 0 for size in shape):
+            raise InvalidArgumentError(f"shape: {shape}, wanted numbers from 0 on")
         if self.device_of_arrays == HOST and module_or_none("numpy"):
             return module_or_none("numpy").empty(shape, numpy_dtype(dtype))
-        return DeviceArray(self, (shape,) if isinstance(shape, int) else shape, dtype, stream_number(stream))
+        return DeviceArray(self, shape, dtype, stream_number(stream))
 
     def zeros(self, shape: Union[int, tuple[int, ...]], dtype: Any = Dtype.F32, *, stream: Any = 0) -> Any:
         """The same of zeros."""

@@ -75,6 +75,14 @@ def get_f64(function: Callable, handle: int, key: int) -> float:
     return value.value
 
 
+def set_value(function: Callable, handle: int, key: enum.IntEnum, value: Any) -> None:
+    """Sets an option; its name is that of the key, which the library's error texts call `value`."""
+    try:
+        function(handle, key, value)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{key.name.lower()}: {error}") from None
+
+
 def member(name: str, enumeration: type[Enum], value: Any, prefix: str = "") -> Enum:
     """`value` as a member of an enum of varlstm.h: a member, or its name in lower case."""
     if isinstance(value, enumeration):

@@ -9,7 +9,7 @@ from ._call import Array, Call, Output
 from ._context import Context
 from ._declarations import Dtype, EmptyMean, Key, Op, Reduction
 from ._dtypes import as_dtype
-from ._handles import Handle, Native, create, get_f64, get_i64, member
+from ._handles import Handle, Native, create, get_f64, get_i64, member, set_value
 from ._library import lib
 from ._operations import LinearGradients, handle_or_null
 
@@ -54,8 +54,8 @@ class Loss(Handle):
         context.adopt(self)
         for key, value in ((Key.IGNORE_INDEX, ignore_index), (Key.REDUCTION, member("reduction", Reduction, reduction)),
                            (Key.EMPTY_MEAN, member("empty_mean", EmptyMean, empty_mean))):
-            lib.varlstm_loss_set_i64(pointer, key, value)
-        lib.varlstm_loss_set_f64(pointer, Key.LABEL_SMOOTHING, label_smoothing)
+            set_value(lib.varlstm_loss_set_i64, pointer, key, value)
+        set_value(lib.varlstm_loss_set_f64, pointer, Key.LABEL_SMOOTHING, label_smoothing)
 
     def __repr__(self) -> str:
         return f"<varlstm.Loss {'closed' if self.closed else f'over {self.classes} classes, {self.reduction.name}'}>"

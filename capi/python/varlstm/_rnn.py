@@ -11,7 +11,7 @@ from ._context import Context
 from ._declarations import Cell, Dtype, Key, Mode, ParamFormat, Recurrence, Rows
 from ._device_array import Memory
 from ._dtypes import as_dtype
-from ._handles import Handle, Native, create, get_f64, get_i64, member
+from ._handles import Handle, Native, create, get_f64, get_i64, member, set_value
 from ._library import InvalidArgumentError, lib
 
 _STATES = "L*D layers and directions by B sequences by H"
@@ -67,8 +67,8 @@ class Rnn(Handle):
         for key, value in ((Key.DTYPE, as_dtype(dtype)), (Key.BIDIRECTIONAL, bidirectional), (Key.BIAS, bias),
                            (Key.RECURRENCE, member("recurrence", Recurrence, recurrence)),
                            (Key.ROWS, member("rows", Rows, rows))):
-            lib.varlstm_rnn_set_i64(pointer, key, value)
-        lib.varlstm_rnn_set_f64(pointer, Key.DROPOUT, dropout)
+            set_value(lib.varlstm_rnn_set_i64, pointer, key, value)
+        set_value(lib.varlstm_rnn_set_f64, pointer, Key.DROPOUT, dropout)
         self._parameters = self._read_parameters()
 
     def __repr__(self) -> str:
@@ -199,6 +199,8 @@ class Rnn(Handle):
 
     def _shapes(self, batch: Batch) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int]]:
         """Of x, of y and of h_n."""
+        if not isinstance(batch, Batch):
+            raise InvalidArgumentError(f"batch: {batch!r} is not a Batch")
         if batch.context is not self.context:
             raise InvalidArgumentError("batch: it belongs to another context")
         hidden, directions, rows = self.hidden_size, 1 + self.bidirectional, batch.rows
@@ -215,10 +217,9 @@ class Rnn(Handle):
         dropout_seed  seed of the masks between layers; 0 switches dropout off for this call
         y [N, D*H]; h_n, c_n [L*D, B, H]: arrays to write to, None to make them, h_n or c_n False if not wanted
         """
-        mode = member("mode", Mode, mode)
-        call = Call(self.context, stream, batch=batch, params=params, x=x, h0=h0, c0=c0, y=y, h_n=h_n, c_n=c_n)
-        dtype = self.dtype
+        mode, dtype = member("mode", Mode, mode), self.dtype
         rows_in, rows_out, states = self._shapes(batch)
+        call = Call(self.context, stream, batch=batch, params=params, x=x, h0=h0, c0=c0, y=y, h_n=h_n, c_n=c_n)
         sizes = self.sizes(batch.max_batch, batch.max_len, batch.max_tokens, mode)
         if mode == Mode.SAVE and reserve is None:
             reserve = Memory(self.context, sizes.reserve_bytes)
@@ -242,12 +243,12 @@ class Rnn(Handle):
         dx [N, I]; dh0, dc0 [L*D, B, H]: arrays to write to, None to make them, False if not wanted
         dparams [elements]: likewise, but gradients are added to what it holds; made, it starts as zeros
         """
-        call = Call(self.context, stream, batch=batch, params=params, x=x, y=y, h0=h0, c0=c0, dy=dy, dh_n=dh_n, dc_n=dc_n,
-                    dx=dx, dh0=dh0, dc0=dc0, dparams=dparams)
+        rows_in, rows_out, states = self._shapes(batch)
         if not isinstance(reserve, Memory):
             raise InvalidArgumentError(f"reserve: {reserve!r}, wanted what forward gave with mode \"save\"")
+        call = Call(self.context, stream, batch=batch, params=params, x=x, y=y, h0=h0, c0=c0, dy=dy, dh_n=dh_n, dc_n=dc_n,
+                    dx=dx, dh0=dh0, dc0=dc0, dparams=dparams)
         dtype = self.dtype
-        rows_in, rows_out, states = self._shapes(batch)
         nbytes = self.sizes(batch.max_batch, batch.max_len, batch.max_tokens).workspace_bytes
         lib.varlstm_rnn_backward(
             self.handle, batch.handle, call.read("params", (self._elements,), dtype, _FLAT),
