@@ -3,12 +3,20 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#if __cplusplus >= 202002L
+#include <span>
+#endif
 
 #include "support/context.h"
 #include "varlstm.hpp"
 
 namespace varlstm_test {
 namespace {
+
+#if __cplusplus >= 202002L
+static_assert(std::is_convertible_v<std::span<const float>, varlstm::Span<const float>>);
+static_assert(!std::is_convertible_v<std::span<const float>, varlstm::Span<float>>);
+#endif
 
 // Makes the spans of one call, zeros of the size asked for; the one with the number `shortened` has an element less.
 class Spans {

@@ -61,6 +61,18 @@ target_link_libraries(capi_example PRIVATE varlstm varlstm_flags)
 add_test(NAME capi_example
   COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:capi_example> -P ${CMAKE_CURRENT_SOURCE_DIR}/capi_run_example.cmake)
 
+# The program in varlstm.hpp's opening comment, which prints what varlstm.h's does.
+set(varlstm_hpp ${PROJECT_SOURCE_DIR}/capi/include/varlstm.hpp)
+add_custom_command(
+  OUTPUT capi_hpp_example.cc
+  COMMAND sed -n "/^\\/\\/ EXAMPLE$/,/^\\/\\/ END OF EXAMPLE$/s|^//  ||p" ${varlstm_hpp} > capi_hpp_example.cc
+  DEPENDS ${varlstm_hpp} VERBATIM)
+add_executable(capi_hpp_example ${CMAKE_CURRENT_BINARY_DIR}/capi_hpp_example.cc)
+target_link_libraries(capi_hpp_example PRIVATE varlstm varlstm_flags)
+add_test(NAME capi_hpp_example
+  COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:capi_hpp_example>
+          -P ${CMAKE_CURRENT_SOURCE_DIR}/capi_run_example.cmake)
+
 # The C++ blocks of the guide: its program, which prints what the guide says, and its fragments as tests. The C program is
 # built by consumer.pkg_config, as the guide says.
 set(varlstm_guide ${PROJECT_SOURCE_DIR}/capi/README.md)

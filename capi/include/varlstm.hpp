@@ -16,15 +16,32 @@
 //   - `stream` comes last and is NULL unless given.
 // get() of each object gives the handle for calls of varlstm.h itself; varlstm::check turns their status into an Error.
 //
-//   const std::vector<int64_t> lengths = {2, 4, 1};
-//   varlstm::Context ctx;                                       // the host; VARLSTM_BACKEND_CUDA for a GPU
-//   varlstm::Batch batch(ctx, lengths);
-//   varlstm::Rnn<float> lstm(ctx, 3, 5);                        // 3 features, 5 hidden units
-//   varlstm::Buffer<float> params(ctx, initial_values), x(ctx, ragged_rows), y(ctx, batch.rows() * 5);
-//   varlstm::Workspace workspace(ctx);
-//   lstm.set_i64(VARLSTM_KEY_ROWS, VARLSTM_ROWS_RAGGED);
-//   lstm.forward(batch, {params, x}, {y}, workspace);
-//   const std::vector<float> output = y.download();
+// EXAMPLE
+// The program of varlstm.h: an LSTM over three sequences of lengths 2, 4 and 1, features 3, hidden size 5.
+//
+//   #include <cstdio>
+//   #include <varlstm.hpp>
+//
+//   int main() {
+//     const std::vector<int64_t> lengths = {2, 4, 1};
+//     varlstm::Context ctx;  // the host; VARLSTM_BACKEND_CUDA for a GPU
+//     varlstm::Batch batch(ctx, lengths);
+//     varlstm::Rnn<float> rnn(ctx, 3, 5);
+//     std::vector<float> values, sequences;
+//     for (int k = 0; k < rnn.param_elements(); ++k) values.push_back(0.01f * (k % 7 - 3));
+//     for (int k = 0; k < 3 * 4 * 3; ++k) sequences.push_back(0.1f * k);
+//
+//     const varlstm::Buffer<float> params(ctx, values), padded(ctx, sequences);
+//     varlstm::Buffer<float> x(ctx, batch.rows() * 3), y(ctx, batch.rows() * 5), output(ctx, 3 * 4 * 5);
+//     varlstm::Workspace workspace(ctx);
+//     varlstm::pack<float>(batch, varlstm::batch_first(4), 3, padded, x);
+//     rnn.forward(batch, {params, x}, {y}, workspace);
+//     varlstm::unpack<float>(batch, varlstm::batch_first(4), 5, 0.0, y, output);
+//     const std::vector<float> h = output.download();
+//     for (int b = 0; b < 3; ++b) std::printf("h of sequence %d, step 0, unit 0: %f\n", b, h[b * 4 * 5]);
+//   }
+//
+// END OF EXAMPLE
 #pragma once
 
 #include "varlstm/batch.hpp"
