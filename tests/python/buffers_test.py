@@ -5,6 +5,8 @@ from __future__ import annotations
 import array
 import ctypes
 import re
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -251,6 +253,26 @@ def test_every_dtype_travels_by_dlpack(context):
         assert (_dlpack.dtype_name(tensor.dtype), tensor.shape[:2], tensor.strides[:2], readonly) == (
             {"F32": "float32", "F64": "float64", "BF16": "bfloat16", "F16": "float16", "I64": "int64"}[dtype.name],
             [2, 3], [3, 1], False)
+
+
+def test_the_package_works_without_numpy_and_torch(backend):
+    program = f"""
+import array, sys
+sys.modules.update(numpy=None, torch=None)
+import varlstm
+with varlstm.Context("{backend}") as context:
+    batch, lstm = varlstm.Batch(context, array.array("q", [2, 1])), varlstm.Rnn(context, 1, 1)
+    params = context.array(array.array("f", [0.5] * lstm.elements))
+    x = context.array(memoryview(array.array("f", [1, 2, 3])).cast("B").cast("f", (3, 1)))
+    y = lstm.forward(batch, params, x).y
+    print(type(y).__name__, y.shape, list(array.array("f", y.tobytes())), list(batch.cu_seqlens))
+"""
+    run = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    with varlstm.Context(backend) as context:
+        lstm, batch = varlstm.Rnn(context, 1, 1), varlstm.Batch(context, [2, 1])
+        y = lstm.forward(batch, context.array(np.full(lstm.elements, 0.5, np.float32)),
+                         context.array(np.array([[1], [2], [3]], np.float32))).y
+        assert run.stdout == f"DeviceArray (3, 1) {context.numpy(y).ravel().tolist()} [0, 2, 3]\n"
 
 
 # --- the device's memory
