@@ -25,7 +25,7 @@ print(varlstm._library.lib._name, varlstm.__version__, y.shape)
 
 
 def run(*command: str, cwd: pathlib.Path = pathlib.Path("/"), **environment: str) -> subprocess.CompletedProcess:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("VARLSTM_") and name != "PYTHONPATH"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VARLSTM_", "PYTHONPATH"))}
     return subprocess.run([sys.executable, *command], cwd=cwd, env={**kept, **environment}, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True)
 

@@ -143,8 +143,8 @@ def read_view(name: str, value: Any, stream: Optional[int] = None, index: int = 
     except Exception as error:  # whatever its library says: a tensor that requires grad, one without memory, ...
         raise InvalidArgumentError(f"{name}: {error}") from error
     if view is None:
-        raise InvalidArgumentError(f"{name}: {type(value).__name__} has neither the buffer protocol, nor DLPack, nor the "
-                                   f"CUDA array interface")
+        raise InvalidArgumentError(f"{name}: {type(value).__name__} has neither the buffer protocol, nor DLPack, nor "
+                                   f"the CUDA array interface")
     return view
 
 
