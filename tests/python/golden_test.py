@@ -32,8 +32,9 @@ def test_pytorchs_outputs_and_gradients(context, name, dtype, rows):
         return context.array(case[item][index], dtype) if item in case else None
 
     def flat(prefix):
-        assert {p.name: p.shape for p in lstm.parameters} == {p.name: case[prefix + p.name].shape for p in lstm.parameters}
-        return np.concatenate([case[prefix + p.name].ravel() for p in lstm.parameters])
+        tensors = [case[prefix + parameter.name] for parameter in lstm.parameters]
+        assert [tensor.shape for tensor in tensors] == [parameter.shape for parameter in lstm.parameters]
+        return np.concatenate([tensor.ravel() for tensor in tensors])
 
     def expect(actual, item, index=slice(None)):
         np.testing.assert_allclose(context.numpy(actual), case[item][index], rtol=TOLERANCES[dtype],

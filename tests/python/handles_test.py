@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import varlstm
-from varlstm import _declarations, _library
+from varlstm import InvalidArgumentError, _declarations, _library
 
 
 def test_every_function_of_the_library_is_called_in_the_package():
@@ -68,7 +68,8 @@ def test_options_of_a_loss(context):
 def test_the_arrays_of_a_batch(context):
     batch = varlstm.Batch(context, [2, 4, 0, 1, 2])
     expected = {"lengths": [2, 4, 0, 1, 2], "batch_sizes": [4, 3, 1, 1], "step_offsets": [0, 4, 7, 8, 9],
-                "sorted_indices": [1, 0, 4, 3, 2], "unsorted_indices": [1, 0, 4, 3, 2], "cu_seqlens": [0, 2, 6, 6, 7, 9],
+                "sorted_indices": [1, 0, 4, 3, 2], "unsorted_indices": [1, 0, 4, 3, 2],
+                "cu_seqlens": [0, 2, 6, 6, 7, 9],
                 "packed_to_ragged": [2, 0, 7, 6, 3, 1, 8, 4, 5], "ragged_to_packed": [1, 5, 0, 4, 7, 8, 3, 2, 6]}
     for name, values in expected.items():
         assert getattr(batch, name).tolist() == values == batch.array(name).tolist(), name
@@ -79,7 +80,8 @@ def test_the_arrays_of_a_batch(context):
 def test_lengths_come_in_many_ways(context):
     batch = varlstm.Batch(context, max_batch=4, max_len=9)
     assert (batch.batch, batch.max_tokens, batch.cu_seqlens.tolist()) == (0, 36, [0])
-    for lengths in ([3, 0, 1], (3, 0, 1), np.array([3, 0, 1]), np.array([3, 0, 1], np.int32), memoryview(np.array([3, 0, 1]))):
+    values = np.array([3, 0, 1])
+    for lengths in (values.tolist(), tuple(values), values, values.astype(np.int32), memoryview(values)):
         assert batch.set_lengths(lengths) is batch
         assert batch.lengths.tolist() == [3, 0, 1] and batch.tokens == 4
     batch.set_lengths(range(3))
@@ -100,7 +102,7 @@ def test_lengths_in_the_back_ends_memory(context, backend):
         assert batch.rows == batch.max_tokens == 9
         with pytest.raises(varlstm.UnsupportedError, match="only the device knows the lengths"):
             batch.tokens
-        with pytest.raises(varlstm.InvalidArgumentError, match="max_len: None, wanted a number where no lengths of the"):
+        with pytest.raises(InvalidArgumentError, match="max_len: None, wanted a number where no lengths of the"):
             varlstm.Batch(context, lengths)
         batch.set_lengths(context.array([3, 7, 1]))
         status = context.device_status()
@@ -135,18 +137,18 @@ def test_lengths_in_the_back_ends_memory(context, backend):
     (lambda c: varlstm.Batch(c, np.arange(9)[::2]), "lengths: not contiguous"),
     (lambda c: varlstm.Batch(c, max_batch=3), "max_len: None, wanted a number"),
     (lambda c: varlstm.Batch(c, max_batch=-3, max_len=2), "max_batch = -3 is smaller than 0"),
-    (lambda c: varlstm.Batch(c, max_batch=3, max_len=4).from_batch_sizes([1, 3]), "batch_sizes[1] = 3 is larger than"),
-    (lambda c: varlstm.Batch(c, max_batch=3, max_len=4).from_batch_sizes([3], [0, 1]), "sorted_indices: shape (2,), wanted (3"),
-    (lambda c: varlstm.Batch(c, max_batch=3, max_len=4).from_batch_sizes([3], [0, 1, 1]), "sorted_indices[2] = 1 stands there"),
+    (lambda c: varlstm.Batch(c, [4] * 3).from_batch_sizes([1, 3]), "batch_sizes[1] = 3 is larger than"),
+    (lambda c: varlstm.Batch(c, [4] * 3).from_batch_sizes([3], [0, 1]), "sorted_indices: shape (2,), wanted (3,)"),
+    (lambda c: varlstm.Batch(c, [4] * 3).from_batch_sizes([3], [0, 1, 1]), "sorted_indices[2] = 1 stands there twice"),
     (lambda c: varlstm.Batch(c, [1]).array("widths"), "which: 'widths' is none of 'lengths'"),
     (lambda c: c.empty((2, -1)), "shape: (2, -1), wanted numbers from 0 on"),
     (lambda c: varlstm.Rnn(c, 3, 5).forward(None, None, None), "batch: None is not a Batch"),
-    (lambda c: varlstm.pack(varlstm.Batch(c, [1]), c.zeros((1, 1, 2)), "wide"), "layout: 'wide' is none of 'batch_first'"),
+    (lambda c: varlstm.pack(varlstm.Batch(c, [1]), c.zeros((1, 1)), "wide"), "layout: 'wide' is none of 'batch_first'"),
     (lambda c: varlstm.dropout_forward(None, c.zeros(3), 0.5, 1), "context: None is not a Context"),
     (lambda c: varlstm.dropout_forward(c, c.zeros(3), 1.5, 1), "p = 1.5 is not in [0, 1)"),
 ])
 def test_a_wrong_argument_is_named(context, call, text):
-    with pytest.raises(varlstm.InvalidArgumentError, match=re.escape(text)):
+    with pytest.raises(InvalidArgumentError, match=re.escape(text)):
         call(context)
 
 
@@ -159,16 +161,16 @@ def test_errors_have_the_librarys_status(context):
     with pytest.raises(varlstm.BufferTooSmallError, match="reserve_bytes = 1 is too small"):
         lstm.forward(batch, context.zeros(lstm.elements), context.zeros((2, 2)), mode="save",
                      reserve=varlstm.Memory(context, 1))
-    with pytest.raises(varlstm.InvalidArgumentError, match='reserve: None, wanted what forward gave with mode "save"'):
+    with pytest.raises(InvalidArgumentError, match='reserve: None, wanted what forward gave with mode "save"'):
         lstm.backward(batch, context.zeros(lstm.elements), context.zeros((2, 2)), context.zeros((2, 3)), None)
 
 
 def test_what_belongs_to_another_context_is_refused(context, backend):
     with varlstm.Context(backend) as other:
         lstm, batch = varlstm.Rnn(context, 2, 3), varlstm.Batch(other, [2])
-        with pytest.raises(varlstm.InvalidArgumentError, match="batch: it belongs to another context"):
+        with pytest.raises(InvalidArgumentError, match="batch: it belongs to another context"):
             lstm.forward(batch, context.zeros(lstm.elements), context.zeros((2, 2)))
-        with pytest.raises(varlstm.InvalidArgumentError, match="batch = .* belongs to another context"):
+        with pytest.raises(InvalidArgumentError, match="batch = .* belongs to another context"):
             varlstm.embedding_forward(context, context.zeros((4, 3)), context.zeros(2, "i64"), batch=batch)
 
 
@@ -177,7 +179,8 @@ def test_what_belongs_to_another_context_is_refused(context, backend):
 def test_closing_twice_and_use_afterwards(context):
     makers = {"Batch": lambda: varlstm.Batch(context, [2]), "Rnn": lambda: varlstm.Rnn(context, 2, 3),
               "Loss": lambda: varlstm.Loss(context, 3)}
-    uses = {"Batch": lambda made: made.lengths, "Rnn": lambda made: made.sizes(1, 2, 2), "Loss": lambda made: made.classes}
+    uses = {"Batch": lambda made: made.lengths, "Rnn": lambda made: made.sizes(1, 2, 2),
+            "Loss": lambda made: made.classes}
     for name, make in makers.items():
         with make() as made:
             uses[name](made)
@@ -268,12 +271,13 @@ def test_threads_share_an_rnn_and_have_batches_of_their_own(context):
 
 def test_errors_belong_to_their_thread(context):
     def fail(k: int) -> str:
-        with pytest.raises(varlstm.InvalidArgumentError) as info:
+        with pytest.raises(InvalidArgumentError) as info:
             varlstm.Batch(context, max_batch=1, max_len=1).set_lengths([k])
         return str(info.value)
 
     with ThreadPoolExecutor(6) as pool:
-        assert list(pool.map(fail, range(2, 200))) == [f"lengths[0] = {k} is larger than max_len = 1" for k in range(2, 200)]
+        texts = list(pool.map(fail, range(2, 200)))
+    assert texts == [f"lengths[0] = {k} is larger than max_len = 1" for k in range(2, 200)]
 
 
 # --- leaks

@@ -13,9 +13,10 @@
         padded = varlstm.unpack(batch, y)                                              # [B, T, D*H]
 
 Functions and arguments are named as in varlstm.h, which says what they compute; shapes stand in the docstrings.
-Arguments are arrays of any library: by the buffer protocol, DLPack or the CUDA array interface, dense, and in the memory
-of the context's device; on CUDA Context.array copies from the host. Results are NumPy arrays on the host and DeviceArrays
-on CUDA, unless the caller gives arrays to write to. A status other than OK is an exception below varlstm.Error.
+Arguments are arrays of any library: by the buffer protocol, DLPack or the CUDA array interface, dense, and in the
+memory of the context's device; on CUDA Context.array copies from the host. Results are NumPy arrays on the host and
+DeviceArrays on CUDA, unless the caller gives arrays to write to. A status other than OK is an exception below
+varlstm.Error.
 """
 # SPDX-License-Identifier: Apache-2.0
 from ._batch import Batch

@@ -19,8 +19,8 @@ _NARROW = ("int8", "int16", "int32", "uint8", "uint16", "uint32")
 
 
 class _Integers:
-    """int64 of the caller, [count], on the host or in the back end's memory; on the host also a copy of a sequence or of
-    narrower integers. Alive as long as this object."""
+    """int64 of the caller, [count], on the host or in the back end's memory; on the host also a copy of a sequence or
+    of narrower integers. Alive as long as this object."""
 
     def __init__(self, name: str, values: Any, context: Context, stream: int):
         device = context.device_of_arrays
@@ -54,8 +54,8 @@ class _Integers:
 
 
 class Batch(Handle):
-    """Sequences of different lengths: B of them, N tokens in all, T steps. One batch serves many mini-batches, within the
-    bounds it was made with.
+    """Sequences of different lengths: B of them, N tokens in all, T steps. One batch serves many mini-batches, within
+    the bounds it was made with.
 
         Batch(context, lengths)                             bounds that these lengths just fill
         Batch(context, max_batch=, max_len=, max_tokens=)   empty; max_tokens None is max_batch * max_len
@@ -154,8 +154,8 @@ class Batch(Handle):
             return self.max_tokens
 
     def array(self, which: Union[str, BatchArray]) -> Any:
-        """A copy on the host of an index array, by its name: NumPy's, or an array.array where NumPy is not installed. Where
-        only the device knows the lengths, arrays of length T and N have the length of their bounds."""
+        """A copy on the host of an index array, by its name: NumPy's, or an array.array where NumPy is not installed.
+        Where only the device knows the lengths, arrays of length T and N have the length of their bounds."""
         data, count = ctypes.c_void_p(), ctypes.c_int64()
         lib.varlstm_batch_get_array(self.handle, member("which", BatchArray, which), ctypes.byref(data),
                                     ctypes.byref(count))

@@ -124,12 +124,15 @@ def _read(value: Any, stream: Optional[int], index: int) -> Optional[View]:
     interface = cuda_interface(value)
     if interface is not None and interface.get("stream") is not None:
         return _from_cuda_interface(value, interface, index)
-    if getattr(getattr(value, "dtype", None), "name", None) == "bfloat16" and hasattr(value, "__array_interface__"):
-        view = _from_buffer(value.view("uint16"))  # ml_dtypes' type, which the buffer protocol does not know
-        view.dtype = "bfloat16"
-        return view
     if _has_buffer(value):
-        return _from_buffer(value)
+        try:
+            return _from_buffer(value)
+        except ValueError:
+            if getattr(getattr(value, "dtype", None), "name", None) != "bfloat16":
+                raise
+            view = _from_buffer(value.view("uint16"))  # ml_dtypes' type, which the buffer protocol does not know
+            view.dtype = "bfloat16"
+            return view
     if hasattr(value, "__dlpack__"):
         return _from_dlpack(value, stream)
     return None if interface is None else _from_cuda_interface(value, interface, index)
@@ -143,8 +146,8 @@ def read_view(name: str, value: Any, stream: Optional[int] = None, index: int = 
     except Exception as error:  # whatever its library says: a tensor that requires grad, one without memory, ...
         raise InvalidArgumentError(f"{name}: {error}") from error
     if view is None:
-        raise InvalidArgumentError(f"{name}: {type(value).__name__} has neither the buffer protocol, nor DLPack, nor the "
-                                   f"CUDA array interface")
+        raise InvalidArgumentError(f"{name}: {type(value).__name__} has neither the buffer protocol, nor DLPack, nor "
+                                   f"the CUDA array interface")
     return view
 
 

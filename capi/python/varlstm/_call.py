@@ -8,7 +8,7 @@ from ._buffers import View, check_dense, cuda_interface, read_view
 from ._declarations import Dtype, Op
 from ._device_array import DeviceArray
 from ._dtypes import as_dtype, by_name, name_of, size_of
-from ._library import InvalidArgumentError, lib
+from ._library import InvalidArgumentError
 
 if TYPE_CHECKING:
     from ._batch import Batch
@@ -148,7 +148,8 @@ class Call:
             if view.count != wanted:
                 raise InvalidArgumentError(f"{name}: {view.count} bytes, wanted {wanted}: {words} in {name_of(dtype)}")
             if view.address % size_of(dtype):
-                raise InvalidArgumentError(f"{name}: address {view.address:#x} is not aligned to {size_of(dtype)} bytes")
+                raise InvalidArgumentError(f"{name}: address {view.address:#x} is not aligned to the {size_of(dtype)} "
+                                           f"bytes of {name_of(dtype)}")
             return
         if view.dtype != name_of(dtype) and not (dtype == Dtype.BF16 and view.dtype == "uint16"):
             raise InvalidArgumentError(f"{name}: dtype {view.dtype}, wanted {name_of(dtype)}")

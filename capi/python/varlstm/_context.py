@@ -24,7 +24,7 @@ class DeviceStatus(NamedTuple):
 
 
 def device_count(backend: Union[str, Backend]) -> int:
-    """Devices that a back end can use: 1 for "host"; for "cuda" the number of GPUs, 0 without GPU, driver or CUDA build."""
+    """Devices that a back end can use: 1 for "host"; for "cuda" the GPUs, 0 without GPU, driver or CUDA build."""
     count = ctypes.c_int32()
     lib.varlstm_device_count(member("backend", Backend, backend), ctypes.byref(count))
     return count.value
@@ -118,7 +118,8 @@ class Context(Handle):
         """Waits for `stream` and tells which bad values calls have met: bad lengths in the back end's memory, ids and
         targets out of range, a reserve that no forward wrote. `reset` clears it."""
         bits, index = ctypes.c_int64(), ctypes.c_int64()
-        lib.varlstm_ctx_device_status(self.handle, reset, ctypes.byref(bits), ctypes.byref(index), stream_number(stream))
+        lib.varlstm_ctx_device_status(self.handle, reset, ctypes.byref(bits), ctypes.byref(index),
+                                      stream_number(stream))
         return DeviceStatus(bits.value, index.value)
 
     # --- memory

@@ -1,6 +1,7 @@
-"""DLPack (https://dmlc.github.io/dlpack): reads the tensor of a capsule, and makes capsules, versioned ones and those before.
+"""DLPack (https://dmlc.github.io/dlpack): reads the tensor of a capsule, and makes capsules, versioned and unversioned.
 
-A capsule that is read here is not consumed: whoever holds it keeps the tensor alive, and its destructor calls the deleter.
+A capsule that is read here is not consumed: whoever holds it keeps the tensor alive, and its destructor calls the
+deleter.
 """
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
@@ -39,7 +40,7 @@ class ManagedTensorVersioned(ctypes.Structure):
 
 
 def _python_api(name: str, result, *arguments):
-    """A function of Python's C API with a signature of its own: that of ctypes.pythonapi's attributes is everybody's."""
+    """A function of Python's C API with a signature of its own: ctypes.pythonapi's attributes are everybody's."""
     return ctypes.PYFUNCTYPE(result, *arguments)((name, ctypes.pythonapi))
 
 

@@ -1,4 +1,4 @@
-"""What Context, Batch, Rnn and Loss share: a handle of the library that is destroyed once, and after what hangs from it."""
+"""What Context, Batch, Rnn and Loss share: a handle of the library, destroyed once, and after what hangs from it."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Enum = TypeVar("Enum", bound=enum.IntEnum)
 
 
 class Native:
-    """Owns what `pointer` points to: calls `release(pointer)` once, when nobody refers to it any more or the interpreter
-    ends. Until then it keeps `owner` alive, so that a context outlives what was made from it."""
+    """Owns what `pointer` points to: calls `release(pointer)` once, when nobody refers to it any more or the
+    interpreter ends. Until then it keeps `owner` alive, so that a context outlives what was made from it."""
 
     __slots__ = ("pointer", "__weakref__")
 

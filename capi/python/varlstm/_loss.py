@@ -39,10 +39,11 @@ class Loss(Handle):
     empty_mean       "nan" or "zero": the mean where no target is kept
     label_smoothing  in [0, 1]
 
-    Arrays, for all methods: log_probs, logits [rows, C]; targets [rows] int64; class_weights [C] or None; out [rows] with
-    reduction "none", else [1], and dout of the same shape, None for ones; weight_sum [1]: the sum of the kept targets'
-    weights. out, weight_sum, class_weights, dout and lse are float64 with float64, else float32. Where `batch` is given,
-    only its first N rows count. Outputs: an array to write to, None to have one made, False for one that is not wanted.
+    Arrays, for all methods: log_probs, logits [rows, C]; targets [rows] int64; class_weights [C] or None; out [rows]
+    with reduction "none", else [1], and dout of the same shape, None for ones; weight_sum [1]: the sum of the kept
+    targets' weights. out, weight_sum, class_weights, dout and lse are float64 with float64, else float32. Where `batch`
+    is given, only its first N rows count. Outputs: an array to write to, None to have one made, False for one that is
+    not wanted.
     """
 
     def __init__(self, context: Context, classes: int, *, ignore_index: int = -100,
@@ -101,8 +102,8 @@ class Loss(Handle):
                     batch: Optional[Batch] = None, out: Optional[Array] = None, weight_sum: Output = False,
                     dtype: Any = None, stream: Any = None) -> NllResult:
         """Negative log-likelihood of log_probs [rows, C]."""
-        call = Call(self.context, stream, batch=batch, log_probs=log_probs, targets=targets, class_weights=class_weights,
-                    out=out, weight_sum=weight_sum)
+        call = Call(self.context, stream, batch=batch, log_probs=log_probs, targets=targets,
+                    class_weights=class_weights, out=out, weight_sum=weight_sum)
         rows, dtype = call.shape("log_probs", 2, "rows by C")[0], call.dtype("log_probs", dtype)
         lib.varlstm_nll_forward(
             self.handle, handle_or_null(batch), dtype, rows,
@@ -177,8 +178,8 @@ class Loss(Handle):
                                       dout: Optional[Array] = None, *, class_weights: Optional[Array] = None,
                                       batch: Optional[Batch] = None, dx: Output = None, dweight: Output = None,
                                       dbias: Output = None, dtype: Any = None, stream: Any = None) -> LinearGradients:
-        """Makes the logits once more. dx [rows, in] is overwritten; dweight [C, in] and dbias [C] are added to what they
-        hold, made here they start as zeros."""
+        """Makes the logits once more. dx [rows, in] is overwritten; to dweight [C, in] and dbias [C] gradients are
+        added, made here they start as zeros."""
         call = Call(self.context, stream, batch=batch, x=x, weight=weight, bias=bias, targets=targets,
                     class_weights=class_weights, lse=lse, dout=dout, dx=dx, dweight=dweight, dbias=dbias)
         (rows, n_in), dtype = call.shape("x", 2, "rows by in"), call.dtype("x", dtype)

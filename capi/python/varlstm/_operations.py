@@ -29,8 +29,8 @@ def handle_or_null(batch: Optional[Batch]) -> Optional[int]:
 
 def embedding_forward(context: Context, table: Array, ids: Array, *, batch: Optional[Batch] = None,
                       y: Optional[Array] = None, dtype: Any = None, stream: Any = None) -> Any:
-    """y [rows, features] <- table [vocab, features] at ids [rows] int64. An id outside [0, vocab) gives zeros and raises
-    a bit of Context.device_status."""
+    """y [rows, features] <- table [vocab, features] at ids [rows] int64. An id outside [0, vocab) gives zeros and
+    raises a bit of Context.device_status."""
     call = Call(context, stream, batch=batch, table=table, ids=ids, y=y)
     (rows,), (vocab, features) = call.shape("ids", 1, "rows"), call.shape("table", 2, "vocab by features")
     dtype = call.dtype("table", dtype)
@@ -44,8 +44,8 @@ def embedding_forward(context: Context, table: Array, ids: Array, *, batch: Opti
 def embedding_backward(context: Context, ids: Array, dy: Array, vocab: Optional[int] = None, *, padding_idx: int = -1,
                        batch: Optional[Batch] = None, dtable: Optional[Array] = None, dtype: Any = None,
                        stream: Any = None) -> Any:
-    """dtable [vocab, features] += rows of dy [rows, features] at ids [rows]; the row padding_idx gets nothing (-1: no such
-    row). vocab is needed where dtable is not given."""
+    """dtable [vocab, features] += rows of dy [rows, features] at ids [rows]; the row padding_idx gets nothing (-1: no
+    such row). vocab is needed where dtable is not given."""
     call = Call(context, stream, batch=batch, ids=ids, dy=dy, dtable=dtable)
     rows, features = call.shape("dy", 2, "rows by features")
     if vocab is None:
@@ -79,8 +79,8 @@ def linear_forward(context: Context, x: Array, weight: Array, bias: Optional[Arr
 def linear_backward(context: Context, x: Optional[Array], weight: Optional[Array], dy: Array, *, dx: Output = None,
                     dweight: Output = None, dbias: Output = None, dtype: Any = None,
                     stream: Any = None) -> LinearGradients:
-    """dx [rows, in] <- dy [rows, out] weight; dweight [out, in] += dy^T x; dbias [out] += column sums of dy. weight may be
-    None where dx is False, x where dweight is False."""
+    """dx [rows, in] <- dy [rows, out] weight; dweight [out, in] += dy^T x; dbias [out] += column sums of dy. weight may
+    be None where dx is False, x where dweight is False."""
     call = Call(context, stream, x=x, weight=weight, dy=dy, dx=dx, dweight=dweight, dbias=dbias)
     rows, n_out = call.shape("dy", 2, "rows by out")
     source = "weight" if call.given("weight") else "x"

@@ -1,4 +1,4 @@
-"""Optimiser steps and gradient norms, in place over flat parameters and gradients of any equal shape; float32 or float64."""
+"""Optimiser steps and gradient norms, in place over parameters and gradients of one shape; float32 or float64."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 

@@ -57,8 +57,9 @@ class Rnn(Handle):
     """
 
     def __init__(self, context: Context, input_size: int, hidden_size: int, num_layers: int = 1, *,
-                 cell: Union[str, Cell] = "lstm", dtype: Any = Dtype.F32, bidirectional: bool = False, bias: bool = True,
-                 dropout: float = 0.0, recurrence: Union[str, Recurrence] = "auto", rows: Union[str, Rows] = "packed"):
+                 cell: Union[str, Cell] = "lstm", dtype: Any = Dtype.F32, bidirectional: bool = False,
+                 bias: bool = True, dropout: float = 0.0, recurrence: Union[str, Recurrence] = "auto",
+                 rows: Union[str, Rows] = "packed"):
         pointer = create(lib.varlstm_rnn_create, context.handle, member("cell", Cell, cell), input_size, hidden_size,
                          num_layers)
         super().__init__(Native(pointer, lib.varlstm_rnn_destroy, context._native))
@@ -191,7 +192,7 @@ class Rnn(Handle):
     # --- work
 
     def sizes(self, max_batch: int, max_len: int, max_tokens: int, mode: Union[str, Mode] = "save") -> Sizes:
-        """Bytes that forward in this mode needs (and, with "save", the backward after it) for batches in these bounds."""
+        """Bytes that forward in this mode needs (and, with "save", the backward after it) in these bounds."""
         workspace, reserve = ctypes.c_int64(), ctypes.c_int64()
         lib.varlstm_rnn_sizes(self.handle, max_batch, max_len, max_tokens, member("mode", Mode, mode),
                               ctypes.byref(workspace), ctypes.byref(reserve))
@@ -246,8 +247,8 @@ class Rnn(Handle):
         rows_in, rows_out, states = self._shapes(batch)
         if not isinstance(reserve, Memory):
             raise InvalidArgumentError(f"reserve: {reserve!r}, wanted what forward gave with mode \"save\"")
-        call = Call(self.context, stream, batch=batch, params=params, x=x, y=y, h0=h0, c0=c0, dy=dy, dh_n=dh_n, dc_n=dc_n,
-                    dx=dx, dh0=dh0, dc0=dc0, dparams=dparams)
+        call = Call(self.context, stream, batch=batch, params=params, x=x, y=y, h0=h0, c0=c0, dy=dy, dh_n=dh_n,
+                    dc_n=dc_n, dx=dx, dh0=dh0, dc0=dc0, dparams=dparams)
         dtype = self.dtype
         nbytes = self.sizes(batch.max_batch, batch.max_len, batch.max_tokens).workspace_bytes
         lib.varlstm_rnn_backward(
