@@ -72,7 +72,7 @@ struct ClusterTiles16 {
 struct GridTiles16 {
   static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 4, 4},   {128, 32, 1, 1, 8, 8},  {256, 32, 1, 1, 16, 8},
                                          {512, 16, 1, 2, 16, 4}, {512, 16, 2, 2, 16, 4}, {1024, 16, 1, 4, 16, 4},
-                                         {1024, 16, 2, 4, 16, 4}};
+                                         {1024, 16, 2, 4, 16, 4}, {2048, 16, 1, 4, 16, 2}, {2048, 16, 2, 4, 16, 1}};
 };
 template <>
 struct TileTable<RecurrencePolicy::kCluster, MathKind::kBf16> : ClusterTiles16 {};
@@ -90,11 +90,9 @@ struct TileTable<RecurrencePolicy::kCluster, MathKind::kTf32> {
 };
 template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kTf32> {
-  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 8, 8},
-                                         {128, 16, 1, 1, 16, 8},
-                                         {256, 16, 1, 2, 16, 8},
-                                         {512, 16, 1, 4, 16, 8},
-                                         {512, 16, 2, 4, 16, 8}};
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 8, 8},  {128, 16, 1, 1, 16, 8}, {256, 16, 1, 2, 16, 8},
+                                         {512, 16, 1, 4, 16, 8}, {512, 16, 2, 4, 16, 8}, {1024, 8, 1, 8, 16, 4},
+                                         {1024, 8, 2, 8, 16, 4}};
 };
 // F32 has its weights in shared memory alone, and one split: the chain of stepwise, bit for bit.
 template <>
@@ -105,7 +103,7 @@ struct TileTable<RecurrencePolicy::kCluster, MathKind::kF32> {
 template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kF32> {
   static constexpr TileShape kTiles[] = {
-      {64, 16, 1, 1, 0, 0}, {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0}, {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0}};
+      {64, 16, 1, 1, 0, 0}, {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0}, {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0}, {1024, 8, 1, 1, 0, 0}, {1024, 8, 2, 1, 0, 0}};
 };
 
 // A table's rows, without its types.

@@ -222,7 +222,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   const DirectionForward<typename Tile::Scalar, float>& dir = layer.direction[team.direction];
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.exchange, areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);
-  const int warp = static_cast<int>(threadIdx.x) / 32, group = warp % Tile::kGroups, split = warp / Tile::kGroups;
+  const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
   const int unit0 = team.rank * Tile::kUnits + group * 8;  // of the warp
 
   // Phase 1: the weights move in.
