@@ -103,7 +103,8 @@ struct TileTable<RecurrencePolicy::kCluster, MathKind::kF32> {
 template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kF32> {
   static constexpr TileShape kTiles[] = {
-      {64, 16, 1, 1, 0, 0}, {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0}, {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0}, {1024, 8, 1, 1, 0, 0}, {1024, 8, 2, 1, 0, 0}};
+      {64, 16, 1, 1, 0, 0}, {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0}, {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0},
+      {1024, 8, 1, 1, 0, 0}, {1024, 8, 2, 1, 0, 0}};
 };
 
 // A table's rows, without its types.
@@ -197,17 +198,16 @@ struct RecurrenceChoice {
   MathKind math;
   int index;  // of the tile in its table
   const TileShape* tile;
-  int64_t teams;  // of each direction
+  int64_t teams;       // of each direction
+  int64_t directions;  // at once: the layer's, or 1 where they take turns
 
   int64_t slots() const { return teams * tile->slots(); }
 };
 
-// Teams of that tile, of one direction, that are resident at a time.
-inline int64_t resident_teams(RecurrencePolicy policy, const TileShape& tile, int64_t directions,
-                              const DeviceFacts& device) {
-  const int64_t teams = policy == RecurrencePolicy::kGrid ? device.resident_blocks / tile.blocks()
-                                                          : device.active_clusters[log2_of(tile.blocks())];
-  return teams / directions;
+// Teams of that tile that are resident at a time.
+inline int64_t resident_teams(RecurrencePolicy policy, const TileShape& tile, const DeviceFacts& device) {
+  return policy == RecurrencePolicy::kGrid ? device.resident_blocks / tile.blocks()
+                                           : device.active_clusters[log2_of(tile.blocks())];
 }
 
 inline bool fits(RecurrencePolicy policy, MathKind kind, const TileShape& tile, const DeviceFacts& device) {
@@ -232,7 +232,7 @@ inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape
       reason = "clusters of blocks need sm_90";
     else if (!fits(policy, kind, tile, device))
       reason = "the weights do not fit a multiprocessor's shared memory";
-    else if (resident_teams(policy, tile, shape.directions, device) < 1)
+    else if (resident_teams(policy, tile, device) < 1)
       reason = policy == RecurrencePolicy::kGrid ? "the device has too few multiprocessors for a team's blocks"
                                                  : "no cluster of that size is resident";
     return reason;  // the first tile that holds H decides, whatever the batch
@@ -251,18 +251,21 @@ inline RecurrencePolicy select_recurrence(const RecurrenceShape& shape, const De
   return RecurrencePolicy::kStepwise;
 }
 
-// Tile and teams for B sequences: the fewest slots a team that hold the batch at once, else the most.
+// Tile and teams for B sequences: the fewest slots a team that hold the batch at once, else the most. Two directions take
+// turns where not even one team of each is resident.
 inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t batch,
                                     const DeviceFacts& device) {
-  RecurrenceChoice choice{policy, MathKind::kF32, 0, nullptr, 0};
+  RecurrenceChoice choice{policy, MathKind::kF32, 0, nullptr, 0, 0};
   if (!math_kind(shape.dtype, shape.tf32, &choice.math)) return choice;
   const TileRows table = tile_rows(policy, choice.math);
   for (int k = 0; k < table.count; ++k) {
     const TileShape& tile = table.rows[k];
     if (tile.hidden < shape.hidden || (choice.tile != nullptr && tile.hidden != choice.tile->hidden)) continue;
     if (!fits(policy, choice.math, tile, device)) continue;
-    const int64_t most = resident_teams(policy, tile, shape.directions, device);
-    if (most < 1) continue;
+    const int64_t resident = resident_teams(policy, tile, device);
+    if (resident < 1) continue;
+    choice.directions = resident < shape.directions ? 1 : shape.directions;
+    const int64_t most = resident / choice.directions;
     const int64_t wanted = batch > 0 ? (batch + tile.slots() - 1) / tile.slots() : 1;
     choice.index = k;
     choice.tile = &tile;
