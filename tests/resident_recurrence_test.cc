@@ -189,8 +189,7 @@ TEST_P(ResidentRecurrence, SmallTilesAreAccurateInTurns) {
   options.layers = 2;
   ASSERT_TRUE(options.bidirectional);
   const int64_t slots = tiles.rows[index].slots();
-  expect_accurate(way(),
-                  make_way_case(way().precision.stored, options, hostile_lengths(slots + 3, 6), true, random));
+  expect_accurate(way(), make_way_case(way().precision.stored, options, hostile_lengths(slots + 3, 6), true, random));
 }
 
 // F32 with one split has stepwise's chain of sums, forward in every tile, backward where one block has all gates.

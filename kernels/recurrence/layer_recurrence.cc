@@ -101,7 +101,8 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, Recu
   run_.schedule = carve_slot_schedule(bounds, directions_, needs.slots, run_.choice.tile->slots(), carver);
   run_.schedule.use_slots(bounds, run_.choice.slots());
   scratch_ = carve_slot_scratch(bounds, needs.slots, carver);
-  run_.weights = carver.take<char>(run_.choice.directions * recurrent_weight_bytes(run_.choice.math, *run_.choice.tile));
+  run_.weights =
+      carver.take<char>(run_.choice.directions * recurrent_weight_bytes(run_.choice.math, *run_.choice.tile));
   if (needs.area > 0) run_.area = carver.take<char>(needs.area);
 }
 

@@ -60,7 +60,8 @@ struct TileShape {
 };
 
 // By policy and math, smaller H first, fewer slots first. Register tiles: at most 128 registers of weights a thread.
-// Wide H has a second tile of 16 slots: few of its teams fit.
+// Wide H has a second tile of 16 slots: few of its teams fit. A team of the widest takes 128 of an H100's or H200's 132
+// multiprocessors.
 template <RecurrencePolicy kPolicy, MathKind kMath>
 struct TileTable;
 
@@ -70,8 +71,8 @@ struct ClusterTiles16 {
                                          {512, 32, 2, 2, 16, 6}};
 };
 struct GridTiles16 {
-  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 4, 4},   {128, 32, 1, 1, 8, 8},  {256, 32, 1, 1, 16, 8},
-                                         {512, 16, 1, 2, 16, 4}, {512, 16, 2, 2, 16, 4}, {1024, 16, 1, 4, 16, 4},
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 4, 4},    {128, 32, 1, 1, 8, 8},   {256, 32, 1, 1, 16, 8},
+                                         {512, 16, 1, 2, 16, 4},  {512, 16, 2, 2, 16, 4},  {1024, 16, 1, 4, 16, 4},
                                          {1024, 16, 2, 4, 16, 4}, {2048, 16, 1, 4, 16, 2}, {2048, 16, 2, 4, 16, 1}};
 };
 template <>
@@ -90,7 +91,7 @@ struct TileTable<RecurrencePolicy::kCluster, MathKind::kTf32> {
 };
 template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kTf32> {
-  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 8, 8},  {128, 16, 1, 1, 16, 8}, {256, 16, 1, 2, 16, 8},
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 8, 8},   {128, 16, 1, 1, 16, 8}, {256, 16, 1, 2, 16, 8},
                                          {512, 16, 1, 4, 16, 8}, {512, 16, 2, 4, 16, 8}, {1024, 8, 1, 8, 16, 4},
                                          {1024, 8, 2, 8, 16, 4}};
 };
@@ -102,9 +103,9 @@ struct TileTable<RecurrencePolicy::kCluster, MathKind::kF32> {
 };
 template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kF32> {
-  static constexpr TileShape kTiles[] = {
-      {64, 16, 1, 1, 0, 0}, {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0}, {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0},
-      {1024, 8, 1, 1, 0, 0}, {1024, 8, 2, 1, 0, 0}};
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 0, 0},  {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0},
+                                         {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0}, {1024, 8, 1, 1, 0, 0},
+                                         {1024, 8, 2, 1, 0, 0}};
 };
 
 // A table's rows, without its types.
@@ -251,8 +252,8 @@ inline RecurrencePolicy select_recurrence(const RecurrenceShape& shape, const De
   return RecurrencePolicy::kStepwise;
 }
 
-// Tile and teams for B sequences: the fewest slots a team that hold the batch at once, else the most. Two directions take
-// turns where not even one team of each is resident.
+// Tile and teams for B sequences: the fewest slots a team that hold the batch at once, else the most. Two directions
+// take turns where not even one team of each is resident.
 inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t batch,
                                     const DeviceFacts& device) {
   RecurrenceChoice choice{policy, MathKind::kF32, 0, nullptr, 0, 0};

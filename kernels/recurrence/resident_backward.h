@@ -11,6 +11,7 @@
 //   S1, S2, S3: of the exchange. S5: the turn's dgates lie in shared memory, and nobody reads the last turn's parts any
 //   more; dgates are written again after the exchange's publish, a barrier of the block. Its wait alone would not do: a
 //   warp whose units another block owns pushes nothing to its own block.
+// Row tiles of the product take turns, kRowTilesAtOnce: the sums of all would not fit in registers beside the weights.
 // Bytes of a step and team: rows of gates 4 H 4, c 2 H 4, dy H e in, dgates 4 H e out, and H kSlots kBlocks 4 of parts.
 // Bound by latency. Sums in f32: one chain over the block's gates in the order gate, unit; then the blocks in order:
 // from run to run bitwise, without regard to batch-mates; another kBlocks gives other bits. dgates are rounded to the
