@@ -102,8 +102,6 @@ void expect_accurate(const Precision& precision, const LstmResults& actual, cons
     const double floor = floor_of(precision, largest(*exact_of[k].values));
     EXPECT_LE(largest_error(*actual_of[k].values, *exact_of[k].values), 2 * of_model + floor)
         << "the model's " << of_model << ", floor " << floor;
-    printf("%s ratio %.3f (floor/model %.3g)\n", exact_of[k].name,
-           (largest_error(*actual_of[k].values, *exact_of[k].values)) / (2 * of_model + floor), floor / of_model);
   }
 }
 
