@@ -1,0 +1,169 @@
+//! The LSTM against PyTorch's numbers: the golden case that every binding computes.
+// SPDX-License-Identifier: Apache-2.0
+
+use varlstm::{Batch, Context, DeviceBuffer, Reserve, Rnn, RnnBackward, RnnForward, Workspace};
+
+use crate::golden::{self, Case};
+use crate::support::{assert_close, assert_holds, context, unwritten, upload_as, Number};
+
+// As in tests/README.md.
+const DOUBLE: (f64, f64) = (1e-12, 1e-12);
+const FLOAT: (f64, f64) = (2e-5, 2e-5);
+
+fn lstm<T: Number>(context: &Context, case: &Case) -> Rnn<T> {
+    let shape = case.ints("shape");
+    let builder = Rnn::builder(context, shape[0] as usize, shape[1] as usize);
+    let builder = builder
+        .num_layers(shape[2] as usize)
+        .bidirectional(shape[3] == 1);
+    builder.bias(shape[4] == 1).build().unwrap()
+}
+
+/// The flat buffer of the case's tensors, each at its offset; `prefix` "d" for gradients.
+fn flat<T: Number>(rnn: &Rnn<T>, case: &Case, prefix: &str) -> Vec<f64> {
+    let mut flat = vec![f64::NAN; rnn.param_elements()];
+    for parameter in rnn.parameters().unwrap() {
+        let tensor = case.real(&format!("{}{}", prefix, parameter.name));
+        assert_eq!(
+            tensor.len(),
+            parameter.rows * parameter.cols,
+            "{}",
+            parameter.name
+        );
+        flat[parameter.offset..][..tensor.len()].copy_from_slice(tensor);
+    }
+    assert!(
+        flat.iter().all(|value| !value.is_nan()),
+        "the tensors leave a gap"
+    );
+    flat
+}
+
+fn equals_pytorch<T: Number>(tolerance: (f64, f64)) {
+    let context = context();
+    for case in golden::read("bindings.txt") {
+        let rnn = lstm::<T>(&context, &case);
+        let batch = Batch::from_lengths(&context, case.ints("lengths")).unwrap();
+        let buffer = |item: &str| upload_as::<T>(&context, case.real(item));
+        let like = |item: &str| unwritten::<T>(&context, case.real(item).len());
+        let (params, x, h0, c0) = (
+            upload_as::<T>(&context, &flat(&rnn, &case, "")),
+            buffer("x"),
+            buffer("h0"),
+            buffer("c0"),
+        );
+        let (mut y, mut h_n, mut c_n) = (like("y"), like("h_n"), like("c_n"));
+        let (mut reserve, mut workspace) = (Reserve::new(&context), Workspace::new(&context));
+        let forward = RnnForward {
+            h0: Some(h0.view()),
+            c0: Some(c0.view()),
+            h_n: Some(h_n.view_mut()),
+            c_n: Some(c_n.view_mut()),
+            ..RnnForward::new(&params, &x, &mut y)
+        };
+        rnn.forward_save(&batch, forward, &mut reserve, &mut workspace)
+            .unwrap();
+        assert_holds("y", &y, case.real("y"), tolerance);
+        assert_holds("h_n", &h_n, case.real("h_n"), tolerance);
+        assert_holds("c_n", &c_n, case.real("c_n"), tolerance);
+
+        let mut inferred = like("y");
+        let forward = RnnForward {
+            h0: Some(h0.view()),
+            c0: Some(c0.view()),
+            ..RnnForward::new(&params, &x, &mut inferred)
+        };
+        rnn.forward(&batch, forward, &mut workspace).unwrap();
+        assert_eq!(
+            inferred.to_vec().unwrap(),
+            y.to_vec().unwrap(),
+            "saved or not"
+        );
+
+        let (dy, dh_n, dc_n) = (buffer("dy"), buffer("dh_n"), buffer("dc_n"));
+        let (mut dx, mut dh0, mut dc0) = (like("dx"), like("dh0"), like("dc0"));
+        let mut dparams = DeviceBuffer::<T>::zeros(&context, rnn.param_elements()).unwrap();
+        let once = flat(&rnn, &case, "d");
+        for passes in 1..=2 {
+            let backward = RnnBackward {
+                h0: Some(h0.view()),
+                c0: Some(c0.view()),
+                dy: Some(dy.view()),
+                dh_n: Some(dh_n.view()),
+                dc_n: Some(dc_n.view()),
+                dx: Some(dx.view_mut()),
+                dh0: Some(dh0.view_mut()),
+                dc0: Some(dc0.view_mut()),
+                dparams: Some(dparams.view_mut()),
+                ..RnnBackward::new(&params, &x, &y)
+            };
+            rnn.backward(&batch, backward, &reserve, &mut workspace)
+                .unwrap();
+            assert_holds("dx", &dx, case.real("dx"), tolerance);
+            assert_holds("dh0", &dh0, case.real("dh0"), tolerance);
+            assert_holds("dc0", &dc0, case.real("dc0"), tolerance);
+            let sum: Vec<f64> = once
+                .iter()
+                .map(|gradient| gradient * f64::from(passes))
+                .collect();
+            assert_holds("dparams", &dparams, &sum, tolerance);
+        }
+        assert!(context.device_status(false).unwrap().is_ok());
+    }
+}
+
+#[test]
+fn outputs_and_every_gradient_equal_pytorchs_in_double() {
+    equals_pytorch::<f64>(DOUBLE);
+}
+
+#[test]
+fn outputs_and_every_gradient_equal_pytorchs_in_float() {
+    equals_pytorch::<f32>(FLOAT);
+}
+
+/// Slices are memory of the host back end.
+#[test]
+fn slices_do_on_the_host() {
+    let context = Context::host().unwrap();
+    for case in golden::read("bindings.txt") {
+        let rnn = lstm::<f64>(&context, &case);
+        let batch = Batch::from_lengths(&context, case.ints("lengths")).unwrap();
+        let params = flat(&rnn, &case, "");
+        let mut y = vec![f64::NAN; case.real("y").len()];
+        let forward = RnnForward {
+            h0: Some(case.real("h0").into()),
+            c0: Some(case.real("c0").into()),
+            ..RnnForward::new(&params, case.real("x"), &mut y)
+        };
+        rnn.forward(&batch, forward, &mut Workspace::new(&context))
+            .unwrap();
+        assert_close("y", &y, case.real("y"), DOUBLE);
+    }
+}
+
+/// PyTorch's names, in the order of the flat buffer.
+#[test]
+fn parameters_have_pytorchs_names() {
+    let rnn = Rnn::<f32>::builder(&context(), 2, 3)
+        .num_layers(2)
+        .bias(false)
+        .build()
+        .unwrap();
+    let names: Vec<String> = rnn
+        .parameters()
+        .unwrap()
+        .into_iter()
+        .map(|p| p.name)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "weight_ih_l0",
+            "weight_hh_l0",
+            "weight_ih_l1",
+            "weight_hh_l1"
+        ]
+    );
+    assert_eq!(rnn.param_elements(), 12 * 2 + 3 * 12 * 3);
+}

@@ -1,0 +1,11 @@
+//! The crate's tests, one module a subject. VARLSTM_TEST_BACKEND=host|cuda picks the back end.
+// SPDX-License-Identifier: Apache-2.0
+
+mod errors;
+mod golden;
+mod lstm;
+mod operations;
+mod ownership;
+mod packing;
+mod support;
+mod tutorial;
