@@ -30,10 +30,7 @@ fn find_library() -> Result<Vec<PathBuf>, String> {
         return if has_library(&folder) {
             Ok(vec![folder])
         } else {
-            Err(format!(
-                "VARLSTM_LIB_DIR = {} holds no libvarlstm.so",
-                folder.display()
-            ))
+            Err(format!("VARLSTM_LIB_DIR = {} holds no libvarlstm.so", folder.display()))
         };
     }
     let not_by_pkg_config = match ask_pkg_config() {
@@ -45,25 +42,16 @@ fn find_library() -> Result<Vec<PathBuf>, String> {
     if has_library(&built) {
         return Ok(vec![built]);
     }
-    Err(format!(
-        "VARLSTM_LIB_DIR is not set; {}; {} holds no libvarlstm.so",
-        not_by_pkg_config,
-        built.display()
-    ))
+    Err(format!("VARLSTM_LIB_DIR is not set; {}; {} holds no libvarlstm.so", not_by_pkg_config, built.display()))
 }
 
 fn has_library(folder: &Path) -> bool {
-    ["libvarlstm.so", "libvarlstm.dylib"]
-        .iter()
-        .any(|name| folder.join(name).exists())
+    ["libvarlstm.so", "libvarlstm.dylib"].iter().any(|name| folder.join(name).exists())
 }
 
 /// Version 0.x may change between minor versions, so that the library's must be this crate's.
 fn ask_pkg_config() -> Result<Vec<PathBuf>, String> {
-    let (major, minor) = (
-        env!("CARGO_PKG_VERSION_MAJOR"),
-        env!("CARGO_PKG_VERSION_MINOR"),
-    );
+    let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
     let next: u32 = minor.parse::<u32>().expect("cargo sets numbers") + 1;
     let at_least = format!("varlstm >= {}.{}", major, minor);
     let below = format!("varlstm < {}.{}", major, next);
@@ -73,15 +61,8 @@ fn ask_pkg_config() -> Result<Vec<PathBuf>, String> {
         .map_err(|error| format!("pkg-config does not run ({})", error))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        return Err(format!(
-            "pkg-config says «{}»",
-            text.lines().next().unwrap_or("").trim()
-        ));
+        return Err(format!("pkg-config says «{}»", text.lines().next().unwrap_or("").trim()));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text
-        .split_whitespace()
-        .filter_map(|word| word.strip_prefix("-L"))
-        .map(PathBuf::from)
-        .collect())
+    Ok(text.split_whitespace().filter_map(|word| word.strip_prefix("-L")).map(PathBuf::from).collect())
 }

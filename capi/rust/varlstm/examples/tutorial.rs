@@ -6,24 +6,15 @@ use varlstm::{clip_grad_norm, Adam, AdamState, Batch, Context, Embedding, Layout
 use varlstm::{LinearForward, LinearLoss, LinearLossGradients, LinearLossOutputs, Loss, Reserve};
 use varlstm::{Result, Rnn, RnnBackward, RnnForward, View, Workspace};
 
-const WORDS: [&str; 10] = [
-    "<pad>", "is", "it", "too", "late", "now", "say", "sorry", "ooh", "yeah",
-];
+const WORDS: [&str; 10] = ["<pad>", "is", "it", "too", "late", "now", "say", "sorry", "ooh", "yeah"];
 const TAGS: [&str; 6] = ["<pad>", "VB", "PRP", "RB", "JJ", "NNP"];
 const LENGTHS: [i64; 3] = [7, 2, 2];
 const IDS: [i64; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 8, 7, 9]; // sentence after sentence
 const TARGETS: [i64; 11] = [1, 2, 3, 3, 3, 1, 4, 5, 5, 4, 5];
 
-const EMBEDDING: Embedding = Embedding {
-    vocabulary: WORDS.len(),
-    features: 3,
-    padding_idx: Some(0),
-};
+const EMBEDDING: Embedding = Embedding { vocabulary: WORDS.len(), features: 3, padding_idx: Some(0) };
 const HIDDEN: usize = 20;
-const LINEAR: Linear = Linear {
-    inputs: HIDDEN,
-    outputs: TAGS.len(),
-};
+const LINEAR: Linear = Linear { inputs: HIDDEN, outputs: TAGS.len() };
 const STEPS: usize = 100;
 
 /// All parameters, or their gradients, lie in one flat buffer: the table, the LSTM's, the linear
@@ -37,17 +28,9 @@ struct Sizes {
 
 impl Sizes {
     fn new(rnn: &Rnn<f32>) -> Sizes {
-        let (table, weight) = (
-            EMBEDDING.vocabulary * EMBEDDING.features,
-            HIDDEN * TAGS.len(),
-        );
+        let (table, weight) = (EMBEDDING.vocabulary * EMBEDDING.features, HIDDEN * TAGS.len());
         let rnn = rnn.param_elements();
-        Sizes {
-            table,
-            rnn,
-            weight,
-            all: table + rnn + weight + TAGS.len(),
-        }
+        Sizes { table, rnn, weight, all: table + rnn + weight + TAGS.len() }
     }
 }
 
@@ -89,9 +72,7 @@ impl Tagger {
         let rnn = Rnn::builder(&context, EMBEDDING.features, HIDDEN).build()?;
         let sizes = Sizes::new(&rnn);
         Ok(Tagger {
-            loss: Loss::builder(&context, TAGS.len())
-                .ignore_index(0)
-                .build()?,
+            loss: Loss::builder(&context, TAGS.len()).ignore_index(0).build()?,
             params: random(sizes.all),
             grads: vec![0.0; sizes.all],
             x: [0.0; 11 * 3],
@@ -123,19 +104,10 @@ impl Tagger {
 
         EMBEDDING.forward(context, batch, table, &self.ids, &mut self.x)?;
         let forward = RnnForward::new(rnn_params, &self.x, &mut self.y);
-        self.rnn
-            .forward_save(batch, forward, &mut self.reserve, work)?;
-        let inputs = LinearLoss {
-            bias: Some(bias.into()),
-            ..LinearLoss::new(HIDDEN, &self.y, weight, &self.targets)
-        };
-        let outputs = LinearLossOutputs {
-            out: (&mut out).into(),
-            weight_sum: None,
-            lse: Some((&mut lse).into()),
-        };
-        self.loss
-            .linear_cross_entropy_forward(batch, inputs, outputs, work)?;
+        self.rnn.forward_save(batch, forward, &mut self.reserve, work)?;
+        let inputs = LinearLoss { bias: Some(bias.into()), ..LinearLoss::new(HIDDEN, &self.y, weight, &self.targets) };
+        let outputs = LinearLossOutputs { out: (&mut out).into(), weight_sum: None, lse: Some((&mut lse).into()) };
+        self.loss.linear_cross_entropy_forward(batch, inputs, outputs, work)?;
 
         let gradients = LinearLossGradients {
             dout: None,
@@ -143,8 +115,7 @@ impl Tagger {
             dweight: Some(dweight.into()),
             dbias: Some(dbias.into()),
         };
-        self.loss
-            .linear_cross_entropy_backward(batch, inputs, &lse, gradients, work)?;
+        self.loss.linear_cross_entropy_backward(batch, inputs, &lse, gradients, work)?;
         let backward = RnnBackward {
             dy: Some((&dy).into()),
             dx: Some((&mut dx).into()),
@@ -164,13 +135,7 @@ impl Tagger {
         let mut norm = [0.0];
         for _ in 0..STEPS {
             losses.push(self.forward_and_backward()?);
-            clip_grad_norm(
-                &self.context,
-                1.0,
-                &mut self.grads,
-                &mut norm,
-                &mut self.workspace,
-            )?;
+            clip_grad_norm(&self.context, 1.0, &mut self.grads, &mut norm, &mut self.workspace)?;
             adam.step(&self.context, &mut self.params, &self.grads, &mut state)?;
         }
         Ok(losses)
@@ -184,22 +149,12 @@ impl Tagger {
         let (weight, bias) = rest.split_at(self.sizes.weight);
         let (mut logits, mut ragged) = ([0.0; 11 * TAGS.len()], [0.0; 11 * TAGS.len()]);
         EMBEDDING.forward(context, batch, table, &self.ids, &mut self.x)?;
-        self.rnn.forward(
-            batch,
-            RnnForward::new(rnn_params, &self.x, &mut self.y),
-            work,
-        )?;
-        let forward = LinearForward {
-            bias: Some(bias),
-            ..LinearForward::new(&self.y, weight, &mut logits)
-        };
+        self.rnn.forward(batch, RnnForward::new(rnn_params, &self.x, &mut self.y), work)?;
+        let forward = LinearForward { bias: Some(bias), ..LinearForward::new(&self.y, weight, &mut logits) };
         LINEAR.forward(context, batch, forward, work)?;
         batch.unpack(Layout::Ragged, TAGS.len(), 0.0, &logits, &mut ragged)?;
         let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
-        Ok(ragged
-            .chunks(TAGS.len())
-            .map(|row| best(row).unwrap_or(0))
-            .collect())
+        Ok(ragged.chunks(TAGS.len()).map(|row| best(row).unwrap_or(0)).collect())
     }
 }
 

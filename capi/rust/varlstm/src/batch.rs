@@ -1,4 +1,4 @@
-//! Batches: the plan of one mini-batch, made from its lengths; pack and unpack.
+//! Batches: the plan of one mini-batch, made from its lengths.
 // SPDX-License-Identifier: Apache-2.0
 
 use std::ptr::{self, NonNull};
@@ -6,20 +6,8 @@ use std::ptr::{self, NonNull};
 use varlstm_sys as sys;
 
 use crate::context::Context;
-use crate::error::{check, Result, Status};
-use crate::view::{dim, View, ViewMut};
-use crate::{Element, Scalar};
-
-/// How sequences lie in memory outside packed rows, for F features a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// [B, padded_len, F]; holds padded_len, at least T.
-    BatchFirst(usize),
-    /// [padded_len, B, F]; holds padded_len, at least T.
-    TimeMajor(usize),
-    /// [N, F], sequence after sequence.
-    Ragged,
-}
+use crate::error::{check, Error, Result, Status};
+use crate::view::{dim, View};
 
 /// Index arrays of a [`Batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,32 +54,20 @@ impl Drop for Batch {
 impl Batch {
     /// An empty batch for at most `max_batch` sequences of at most `max_len` steps, `max_tokens` in
     /// all (at most max_batch * max_len).
-    pub fn new(
-        context: &Context,
-        max_batch: usize,
-        max_len: usize,
-        max_tokens: usize,
-    ) -> Result<Batch> {
+    pub fn new(context: &Context, max_batch: usize, max_len: usize, max_tokens: usize) -> Result<Batch> {
         let mut handle = ptr::null_mut();
         let (batch, len) = (dim("max_batch", max_batch)?, dim("max_len", max_len)?);
         let tokens = dim("max_tokens", max_tokens)?;
         // SAFETY: the context is alive, `handle` is written.
-        check(unsafe {
-            sys::varlstm_batch_create(context.handle(), batch, len, tokens, &mut handle)
-        })?;
+        check(unsafe { sys::varlstm_batch_create(context.handle(), batch, len, tokens, &mut handle) })?;
         let handle = NonNull::new(handle).expect("a batch that was created");
-        Ok(Batch {
-            handle,
-            context: context.clone(),
-        })
+        Ok(Batch { handle, context: context.clone() })
     }
 
     /// A batch of these lengths, with no room for larger ones.
     pub fn from_lengths(context: &Context, lengths: &[i64]) -> Result<Batch> {
         // A negative length counts as 0 here and is an error below.
-        let sizes = lengths
-            .iter()
-            .map(|&length| usize::try_from(length).unwrap_or(0));
+        let sizes = lengths.iter().map(|&length| usize::try_from(length).unwrap_or(0));
         let max_len = sizes.clone().max().unwrap_or(0);
         let tokens = sizes.fold(0, usize::saturating_add);
         let mut batch = Batch::new(context, lengths.len(), max_len, tokens)?;
@@ -133,6 +109,29 @@ impl Batch {
         })
     }
 
+    /// The same from a PackedSequence's fields: `batch_sizes` [T] (positive, not increasing),
+    /// `sorted_indices` [batch_sizes[0]]; the identity without it.
+    pub fn set_batch_sizes(&mut self, batch_sizes: &[i64], sorted_indices: Option<&[i64]>) -> Result<()> {
+        let steps = dim("steps", batch_sizes.len())?;
+        let sequences = batch_sizes.first().map_or(0, |&size| usize::try_from(size).unwrap_or(0));
+        if let Some(indices) = sorted_indices.filter(|indices| indices.len() != sequences) {
+            let (count, size) = (indices.len(), sequences);
+            let text = format!("sorted_indices has {} elements, batch_sizes[0] = {}", count, size);
+            return Err(Error::invalid(text));
+        }
+        let indices = sorted_indices.map_or(ptr::null(), <[i64]>::as_ptr);
+        // SAFETY: both have the elements that varlstm.h asks for and are read before the call returns.
+        check(unsafe {
+            sys::varlstm_batch_from_batch_sizes(
+                self.handle.as_ptr(),
+                batch_sizes.as_ptr(),
+                steps,
+                indices,
+                ptr::null_mut(),
+            )
+        })
+    }
+
     /// B, sequences in the batch.
     pub fn sequences(&self) -> Result<usize> {
         self.get(sys::VARLSTM_KEY_BATCH)
@@ -151,9 +150,7 @@ impl Batch {
     /// Rows of packed buffers: N, or max_tokens where only the device knows N.
     pub fn rows(&self) -> Result<usize> {
         match self.tokens() {
-            Err(error) if error.status() == Status::Unsupported => {
-                self.get(sys::VARLSTM_KEY_MAX_TOKENS)
-            }
+            Err(error) if error.status() == Status::Unsupported => self.get(sys::VARLSTM_KEY_MAX_TOKENS),
             tokens => tokens,
         }
     }
@@ -177,123 +174,17 @@ impl Batch {
         Ok(unsafe { View::new(data, count as usize, self.context.place()) })
     }
 
-    /// packed [N, features] <- src in the given layout. Padding is never read.
-    pub fn pack<'a, T: Element>(
-        &self,
-        layout: Layout,
-        features: usize,
-        src: impl Into<View<'a, T>>,
-        packed: impl Into<ViewMut<'a, T>>,
-    ) -> Result<()> {
-        let at = self.lie(layout, features)?;
-        let src = src.into().read(&self.context, "src", &at.outside)?;
-        let packed = packed.into().write(&self.context, "packed", &at.packed)?;
-        // SAFETY: the buffers have the elements that the layout asks for.
-        check(unsafe {
-            sys::varlstm_pack(
-                self.handle(),
-                T::DTYPE,
-                at.layout,
-                at.padded_len,
-                at.features,
-                src,
-                packed,
-                ptr::null_mut(),
-            )
-        })
-    }
-
-    /// dst in the given layout <- packed [N, features]; padded positions are set to `pad_value`.
-    pub fn unpack<'a, T: Element>(
-        &self,
-        layout: Layout,
-        features: usize,
-        pad_value: f64,
-        packed: impl Into<View<'a, T>>,
-        dst: impl Into<ViewMut<'a, T>>,
-    ) -> Result<()> {
-        let at = self.lie(layout, features)?;
-        let packed = packed.into().read(&self.context, "packed", &at.packed)?;
-        let dst = dst.into().write(&self.context, "dst", &at.outside)?;
-        // SAFETY: the buffers have the elements that the layout asks for.
-        check(unsafe {
-            sys::varlstm_unpack(
-                self.handle(),
-                T::DTYPE,
-                at.layout,
-                at.padded_len,
-                at.features,
-                pad_value,
-                packed,
-                dst,
-                ptr::null_mut(),
-            )
-        })
-    }
-
-    /// Adjoint of [`pack`](Batch::pack): dsrc <- dpacked [N, features], 0 at the padding.
-    pub fn pack_backward<'a, T: Scalar>(
-        &self,
-        layout: Layout,
-        features: usize,
-        dpacked: impl Into<View<'a, T>>,
-        dsrc: impl Into<ViewMut<'a, T>>,
-    ) -> Result<()> {
-        let at = self.lie(layout, features)?;
-        let dpacked = dpacked.into().read(&self.context, "dpacked", &at.packed)?;
-        let dsrc = dsrc.into().write(&self.context, "dsrc", &at.outside)?;
-        // SAFETY: the buffers have the elements that the layout asks for.
-        check(unsafe {
-            sys::varlstm_pack_backward(
-                self.handle(),
-                T::DTYPE,
-                at.layout,
-                at.padded_len,
-                at.features,
-                dpacked,
-                dsrc,
-                ptr::null_mut(),
-            )
-        })
-    }
-
-    /// Adjoint of [`unpack`](Batch::unpack): dpacked [N, features] <- ddst.
-    pub fn unpack_backward<'a, T: Scalar>(
-        &self,
-        layout: Layout,
-        features: usize,
-        ddst: impl Into<View<'a, T>>,
-        dpacked: impl Into<ViewMut<'a, T>>,
-    ) -> Result<()> {
-        let at = self.lie(layout, features)?;
-        let ddst = ddst.into().read(&self.context, "ddst", &at.outside)?;
-        let dpacked = dpacked.into().write(&self.context, "dpacked", &at.packed)?;
-        // SAFETY: the buffers have the elements that the layout asks for.
-        check(unsafe {
-            sys::varlstm_unpack_backward(
-                self.handle(),
-                T::DTYPE,
-                at.layout,
-                at.padded_len,
-                at.features,
-                ddst,
-                dpacked,
-                ptr::null_mut(),
-            )
-        })
-    }
-
     pub(crate) fn handle(&self) -> *const sys::varlstm_batch {
         self.handle.as_ptr()
     }
 
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
     pub(crate) fn bounds(&self) -> Result<(i64, i64, i64)> {
         let bound = |key| self.get(key).map(|value| value as i64);
-        Ok((
-            bound(sys::VARLSTM_KEY_MAX_BATCH)?,
-            bound(sys::VARLSTM_KEY_MAX_LEN)?,
-            bound(sys::VARLSTM_KEY_MAX_TOKENS)?,
-        ))
+        Ok((bound(sys::VARLSTM_KEY_MAX_BATCH)?, bound(sys::VARLSTM_KEY_MAX_LEN)?, bound(sys::VARLSTM_KEY_MAX_TOKENS)?))
     }
 
     fn get(&self, key: i32) -> Result<usize> {
@@ -302,40 +193,6 @@ impl Batch {
         check(unsafe { sys::varlstm_batch_get_i64(self.handle(), key, &mut value) })?;
         Ok(value as usize)
     }
-
-    fn lie(&self, layout: Layout, features: usize) -> Result<Lie> {
-        let rows = self.rows()?;
-        let packed = [("tokens", rows), ("features", features), ("1", 1)];
-        let (code, padded_len) = match layout {
-            Layout::BatchFirst(padded_len) => (sys::VARLSTM_LAYOUT_BATCH_FIRST, padded_len),
-            Layout::TimeMajor(padded_len) => (sys::VARLSTM_LAYOUT_TIME_MAJOR, padded_len),
-            Layout::Ragged => (sys::VARLSTM_LAYOUT_RAGGED, 0),
-        };
-        let outside = match layout {
-            Layout::Ragged => packed,
-            _ => [
-                ("batch", self.sequences()?),
-                ("padded_len", padded_len),
-                ("features", features),
-            ],
-        };
-        Ok(Lie {
-            layout: code,
-            padded_len: dim("padded_len", padded_len)?,
-            features: dim("features", features)?,
-            packed,
-            outside,
-        })
-    }
-}
-
-/// A layout as pack and unpack take it, with the shapes of both sides.
-struct Lie {
-    layout: i32,
-    padded_len: i64,
-    features: i64,
-    packed: [(&'static str, usize); 3],
-    outside: [(&'static str, usize); 3],
 }
 
 /// Rows that an operation works on: a number of them, or those of a batch.

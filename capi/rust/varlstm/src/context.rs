@@ -48,9 +48,7 @@ pub fn version() -> i32 {
 /// One line: version, back ends, BLAS, instruction set chosen at run time.
 pub fn build_info() -> &'static str {
     // SAFETY: a static string; never fails.
-    unsafe { CStr::from_ptr(sys::varlstm_build_info()) }
-        .to_str()
-        .unwrap_or("")
+    unsafe { CStr::from_ptr(sys::varlstm_build_info()) }.to_str().unwrap_or("")
 }
 
 /// Devices that `backend` can use: 1 for the host; for CUDA 0 without GPU, driver or CUDA build.
@@ -144,11 +142,7 @@ impl Context {
 
     /// A context with options.
     pub fn builder(backend: Backend) -> ContextBuilder {
-        ContextBuilder {
-            backend,
-            device: 0,
-            options: Vec::new(),
-        }
+        ContextBuilder { backend, device: 0, options: Vec::new() }
     }
 
     /// Who computes.
@@ -170,10 +164,7 @@ impl Context {
     /// Waits until all work is done, then reads what only the back end could see and was bad;
     /// `reset` clears it afterwards.
     pub fn device_status(&self, reset: bool) -> Result<DeviceStatus> {
-        let mut status = DeviceStatus {
-            bits: 0,
-            first_index: -1,
-        };
+        let mut status = DeviceStatus { bits: 0, first_index: -1 };
         // SAFETY: the handle is alive, both outputs are written.
         check(unsafe {
             sys::varlstm_ctx_device_status(
@@ -245,13 +236,8 @@ impl ContextBuilder {
         // SAFETY: `handle` is written.
         check(unsafe { sys::varlstm_ctx_create(self.backend.code(), self.device, &mut handle) })?;
         let handle = NonNull::new(handle).expect("a context that was created");
-        let place = Place {
-            backend: self.backend,
-            device: self.device,
-        };
-        let context = Context {
-            shared: Arc::new(Shared { handle, place }),
-        };
+        let place = Place { backend: self.backend, device: self.device };
+        let context = Context { shared: Arc::new(Shared { handle, place }) };
         for (key, value) in self.options {
             // SAFETY: the handle is alive, and nobody else has it yet.
             check(unsafe { sys::varlstm_ctx_set_i64(context.handle(), key, value) })?;

@@ -19,24 +19,12 @@ pub fn dropout_forward<'a, T: Scalar>(
     x: impl Into<View<'a, T>>,
     y: impl Into<ViewMut<'a, T>>,
 ) -> Result<()> {
-    let x = x.into();
-    let count = x.len();
-    let x = x.read(context, "x", &[("count", count)])?;
-    let y = y.into().write(context, "y", &[("count", count)])?;
-    let count = dim("count", count)?;
+    let (x, y) = (x.into(), y.into());
+    let shape = [("count", x.len())];
+    let (x, y) = (x.read(context, "x", &shape)?, y.write(context, "y", &shape)?);
+    let (ctx, count) = (context.handle(), dim("count", shape[0].1)?);
     // SAFETY: the context is alive, both buffers have `count` elements.
-    check(unsafe {
-        sys::varlstm_dropout_forward(
-            context.handle(),
-            T::DTYPE,
-            count,
-            p,
-            seed,
-            x,
-            y,
-            ptr::null_mut(),
-        )
-    })
+    check(unsafe { sys::varlstm_dropout_forward(ctx, T::DTYPE, count, p, seed, x, y, ptr::null_mut()) })
 }
 
 /// dx <- dy * keep(seed, element) / (1 - p), as in forward; every element of dy.
@@ -47,24 +35,12 @@ pub fn dropout_backward<'a, T: Scalar>(
     dy: impl Into<View<'a, T>>,
     dx: impl Into<ViewMut<'a, T>>,
 ) -> Result<()> {
-    let dy = dy.into();
-    let count = dy.len();
-    let dy = dy.read(context, "dy", &[("count", count)])?;
-    let dx = dx.into().write(context, "dx", &[("count", count)])?;
-    let count = dim("count", count)?;
+    let (dy, dx) = (dy.into(), dx.into());
+    let shape = [("count", dy.len())];
+    let (dy, dx) = (dy.read(context, "dy", &shape)?, dx.write(context, "dx", &shape)?);
+    let (ctx, count) = (context.handle(), dim("count", shape[0].1)?);
     // SAFETY: the context is alive, both buffers have `count` elements.
-    check(unsafe {
-        sys::varlstm_dropout_backward(
-            context.handle(),
-            T::DTYPE,
-            count,
-            p,
-            seed,
-            dy,
-            dx,
-            ptr::null_mut(),
-        )
-    })
+    check(unsafe { sys::varlstm_dropout_backward(ctx, T::DTYPE, count, p, seed, dy, dx, ptr::null_mut()) })
 }
 
 /// dst <- src, every element, rounded to the nearest, ties to even.
@@ -79,17 +55,7 @@ pub fn convert<'a, S: Scalar, D: Scalar>(
     let dst = dst.into().write(context, "dst", &[("count", count)])?;
     let count = dim("count", count)?;
     // SAFETY: the context is alive, both buffers have `count` elements.
-    check(unsafe {
-        sys::varlstm_convert(
-            context.handle(),
-            S::DTYPE,
-            D::DTYPE,
-            count,
-            src,
-            dst,
-            ptr::null_mut(),
-        )
-    })
+    check(unsafe { sys::varlstm_convert(context.handle(), S::DTYPE, D::DTYPE, count, src, dst, ptr::null_mut()) })
 }
 
 /// y [rows, classes] <- x - log(sum(exp(x))) along each row.
@@ -105,17 +71,7 @@ pub fn log_softmax_forward<'a, T: Scalar>(
     let y = y.into().write(context, "y", &shape)?;
     let (rows, classes) = (dim("rows", shape[0].1)?, dim("classes", classes)?);
     // SAFETY: the context is alive, both buffers have rows * classes elements.
-    check(unsafe {
-        sys::varlstm_log_softmax_forward(
-            context.handle(),
-            T::DTYPE,
-            rows,
-            classes,
-            x,
-            y,
-            ptr::null_mut(),
-        )
-    })
+    check(unsafe { sys::varlstm_log_softmax_forward(context.handle(), T::DTYPE, rows, classes, x, y, ptr::null_mut()) })
 }
 
 /// dx [rows, classes] <- dy - exp(y) * sum(dy) along each row, y from forward.
@@ -134,15 +90,6 @@ pub fn log_softmax_backward<'a, T: Scalar>(
     let (rows, classes) = (dim("rows", shape[0].1)?, dim("classes", classes)?);
     // SAFETY: the context is alive, the three buffers have rows * classes elements.
     check(unsafe {
-        sys::varlstm_log_softmax_backward(
-            context.handle(),
-            T::DTYPE,
-            rows,
-            classes,
-            y,
-            dy,
-            dx,
-            ptr::null_mut(),
-        )
+        sys::varlstm_log_softmax_backward(context.handle(), T::DTYPE, rows, classes, y, dy, dx, ptr::null_mut())
     })
 }

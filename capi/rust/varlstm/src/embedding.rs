@@ -38,11 +38,7 @@ impl Embedding {
         let count = rows.count()?;
         let table = table.into().read(context, "table", &self.table_shape())?;
         let ids = ids.into().read(context, "ids", &[("rows", count)])?;
-        let y = y.into().write(
-            context,
-            "y",
-            &[("rows", count), ("features", self.features)],
-        )?;
+        let y = y.into().write(context, "y", &[("rows", count), ("features", self.features)])?;
         let (count, vocab) = (dim("rows", count)?, dim("vocabulary", self.vocabulary)?);
         let features = dim("features", self.features)?;
         // SAFETY: handles are alive, buffers have the elements that varlstm.h asks for.
@@ -76,24 +72,15 @@ impl Embedding {
         let count = rows.count()?;
         let padding_idx = match self.padding_idx {
             Some(index) if index >= self.vocabulary => {
-                let text = format!(
-                    "padding_idx = {} is not in the vocabulary of {}",
-                    index, self.vocabulary
-                );
+                let text = format!("padding_idx = {} is not in the vocabulary of {}", index, self.vocabulary);
                 return Err(Error::invalid(text));
             }
             Some(index) => dim("padding_idx", index)?,
             None => -1,
         };
         let ids = ids.into().read(context, "ids", &[("rows", count)])?;
-        let dy = dy.into().read(
-            context,
-            "dy",
-            &[("rows", count), ("features", self.features)],
-        )?;
-        let dtable = dtable
-            .into()
-            .write(context, "dtable", &self.table_shape())?;
+        let dy = dy.into().read(context, "dy", &[("rows", count), ("features", self.features)])?;
+        let dtable = dtable.into().write(context, "dtable", &self.table_shape())?;
         let (count, vocab) = (dim("rows", count)?, dim("vocabulary", self.vocabulary)?);
         let features = dim("features", self.features)?;
         let op = sys::VARLSTM_OP_EMBEDDING_BACKWARD;

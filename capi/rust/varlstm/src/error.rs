@@ -91,8 +91,5 @@ pub(crate) fn check(code: i32) -> Result<()> {
     }
     // SAFETY: the library's text is valid until this thread's next failing call.
     let text = unsafe { CStr::from_ptr(sys::varlstm_last_error()) };
-    Err(Error::new(
-        Status::from_code(code),
-        text.to_string_lossy().into_owned(),
-    ))
+    Err(Error::new(Status::from_code(code), text.to_string_lossy().into_owned()))
 }

@@ -36,17 +36,8 @@ pub struct LinearForward<'a, T: Scalar> {
 
 impl<'a, T: Scalar> LinearForward<'a, T> {
     /// Without the optional ones.
-    pub fn new(
-        x: impl Into<View<'a, T>>,
-        weight: impl Into<View<'a, T>>,
-        y: impl Into<ViewMut<'a, T>>,
-    ) -> Self {
-        LinearForward {
-            x: x.into(),
-            weight: weight.into(),
-            y: y.into(),
-            bias: None,
-        }
+    pub fn new(x: impl Into<View<'a, T>>, weight: impl Into<View<'a, T>>, y: impl Into<ViewMut<'a, T>>) -> Self {
+        LinearForward { x: x.into(), weight: weight.into(), y: y.into(), bias: None }
     }
 }
 
@@ -70,14 +61,7 @@ pub struct LinearBackward<'a, T: Scalar> {
 impl<'a, T: Scalar> LinearBackward<'a, T> {
     /// Without the optional ones.
     pub fn new(dy: impl Into<View<'a, T>>) -> Self {
-        LinearBackward {
-            dy: dy.into(),
-            x: None,
-            weight: None,
-            dx: None,
-            dweight: None,
-            dbias: None,
-        }
+        LinearBackward { dy: dy.into(), x: None, weight: None, dx: None, dweight: None, dbias: None }
     }
 }
 
@@ -91,14 +75,10 @@ impl Linear {
         workspace: &mut Workspace,
     ) -> Result<()> {
         let count = rows.into().count()?;
-        let x = args
-            .x
-            .read(context, "x", &[("rows", count), ("inputs", self.inputs)])?;
+        let x = args.x.read(context, "x", &[("rows", count), ("inputs", self.inputs)])?;
         let weight = args.weight.read(context, "weight", &self.weight_shape())?;
         let bias = read_or_null(args.bias, context, "bias", &[("outputs", self.outputs)])?;
-        let y = args
-            .y
-            .write(context, "y", &[("rows", count), ("outputs", self.outputs)])?;
+        let y = args.y.write(context, "y", &[("rows", count), ("outputs", self.outputs)])?;
         let sizes = self.sizes(count)?;
         let [rows, inputs, outputs] = sizes;
         let op = sys::VARLSTM_OP_LINEAR_FORWARD;
@@ -132,9 +112,7 @@ impl Linear {
     ) -> Result<()> {
         let count = rows.into().count()?;
         let input_shape = [("rows", count), ("inputs", self.inputs)];
-        let dy = args
-            .dy
-            .read(context, "dy", &[("rows", count), ("outputs", self.outputs)])?;
+        let dy = args.dy.read(context, "dy", &[("rows", count), ("outputs", self.outputs)])?;
         let x = read_or_null(args.x, context, "x", &input_shape)?;
         let weight = read_or_null(args.weight, context, "weight", &self.weight_shape())?;
         let dx = write_or_null(args.dx, context, "dx", &input_shape)?;
@@ -166,11 +144,7 @@ impl Linear {
     }
 
     fn sizes(&self, rows: usize) -> Result<[i64; 3]> {
-        Ok([
-            dim("rows", rows)?,
-            dim("inputs", self.inputs)?,
-            dim("outputs", self.outputs)?,
-        ])
+        Ok([dim("rows", rows)?, dim("inputs", self.inputs)?, dim("outputs", self.outputs)?])
     }
 
     fn weight_shape(&self) -> [(&'static str, usize); 2] {

@@ -75,12 +75,7 @@ pub struct LinearLossGradients<'a, T: Scalar> {
 
 impl<T: Scalar> Default for LinearLossGradients<'_, T> {
     fn default() -> Self {
-        LinearLossGradients {
-            dout: None,
-            dx: None,
-            dweight: None,
-            dbias: None,
-        }
+        LinearLossGradients { dout: None, dx: None, dweight: None, dbias: None }
     }
 }
 
@@ -178,21 +173,14 @@ impl Loss {
     ) -> Result<RawLinearLoss> {
         let context = self.context();
         let (columns, classes) = (("inputs", inputs.inputs), ("classes", self.classes()));
-        let sizes = [
-            dim("rows", rows)?,
-            dim("inputs", inputs.inputs)?,
-            dim("classes", self.classes())?,
-        ];
+        let sizes = [dim("rows", rows)?, dim("inputs", inputs.inputs)?, dim("classes", self.classes())?];
         Ok(RawLinearLoss {
             rows: sizes[0],
             inputs: sizes[1],
             x: inputs.x.read(context, "x", &[("rows", rows), columns])?,
             weight: inputs.weight.read(context, "weight", &[classes, columns])?,
             bias: read_or_null(inputs.bias, context, "bias", &[classes])?,
-            targets: inputs
-                .targets
-                .read(context, "targets", &[("rows", rows)])?
-                .cast(),
+            targets: inputs.targets.read(context, "targets", &[("rows", rows)])?.cast(),
             class_weights: self.read_class_weights(inputs.class_weights)?,
             work: workspace.take_for(context, op, T::DTYPE, sizes)?,
         })

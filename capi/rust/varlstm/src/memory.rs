@@ -27,11 +27,7 @@ unsafe impl Sync for Allocation {}
 
 impl Allocation {
     fn zeros(context: &Context, bytes: i64) -> Result<Allocation> {
-        let mut made = Allocation {
-            data: ptr::null_mut(),
-            bytes: 0,
-            context: context.clone(),
-        };
+        let mut made = Allocation { data: ptr::null_mut(), bytes: 0, context: context.clone() };
         // SAFETY: the handle is alive, `data` is written.
         check(unsafe { sys::varlstm_alloc(context.handle(), bytes, &mut made.data) })?;
         made.bytes = bytes;
@@ -41,14 +37,7 @@ impl Allocation {
 
     fn zero(&mut self) -> Result<()> {
         // SAFETY: `data` has that many bytes.
-        check(unsafe {
-            sys::varlstm_zero(
-                self.context.handle(),
-                self.data,
-                self.bytes,
-                ptr::null_mut(),
-            )
-        })
+        check(unsafe { sys::varlstm_zero(self.context.handle(), self.data, self.bytes, ptr::null_mut()) })
     }
 }
 
@@ -71,15 +60,9 @@ pub struct DeviceBuffer<T: Element> {
 impl<T: Element> DeviceBuffer<T> {
     /// `len` elements of zero.
     pub fn zeros(context: &Context, len: usize) -> Result<Self> {
-        let bytes = len
-            .checked_mul(mem::size_of::<T>())
-            .and_then(|n| i64::try_from(n).ok());
+        let bytes = len.checked_mul(mem::size_of::<T>()).and_then(|n| i64::try_from(n).ok());
         let bytes = bytes.ok_or_else(|| Error::invalid(format!("len = {} is too large", len)))?;
-        Ok(DeviceBuffer {
-            memory: Allocation::zeros(context, bytes)?,
-            len,
-            elements: PhantomData,
-        })
+        Ok(DeviceBuffer { memory: Allocation::zeros(context, bytes)?, len, elements: PhantomData })
     }
 
     /// A copy of `values`.
@@ -136,25 +119,13 @@ impl<T: Element> DeviceBuffer<T> {
     /// All elements, to be read.
     pub fn view(&self) -> View<'_, T> {
         // SAFETY: alive and not written while `self` is borrowed.
-        unsafe {
-            View::new(
-                self.memory.data.cast(),
-                self.len,
-                self.memory.context.place(),
-            )
-        }
+        unsafe { View::new(self.memory.data.cast(), self.len, self.memory.context.place()) }
     }
 
     /// All elements, to be written.
     pub fn view_mut(&mut self) -> ViewMut<'_, T> {
         // SAFETY: alive and nobody else's while `self` is borrowed.
-        unsafe {
-            ViewMut::new(
-                self.memory.data.cast(),
-                self.len,
-                self.memory.context.place(),
-            )
-        }
+        unsafe { ViewMut::new(self.memory.data.cast(), self.len, self.memory.context.place()) }
     }
 
     fn check_len(&self, name: &str, len: usize) -> Result<()> {
@@ -167,11 +138,7 @@ impl<T: Element> DeviceBuffer<T> {
 }
 
 /// to <- from, which has as many elements.
-pub(crate) fn copy_to_host<T: Element>(
-    context: &Context,
-    from: View<'_, T>,
-    to: &mut [T],
-) -> Result<()> {
+pub(crate) fn copy_to_host<T: Element>(context: &Context, from: View<'_, T>, to: &mut [T]) -> Result<()> {
     let data = from.read(context, "from", &[("len", to.len())])?;
     let bytes = dim("bytes", mem::size_of_val(to))?;
     // SAFETY: both have `bytes` bytes, and every pattern of bits is a T.
@@ -198,17 +165,12 @@ pub struct Workspace {
 impl Workspace {
     /// Empty at first.
     pub fn new(context: &Context) -> Self {
-        Workspace {
-            context: context.clone(),
-            memory: None,
-        }
+        Workspace { context: context.clone(), memory: None }
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.memory
-            .as_ref()
-            .map_or(0, |memory| memory.bytes as usize)
+        self.memory.as_ref().map_or(0, |memory| memory.bytes as usize)
     }
 
     /// Pointer and bytes for a call of `context`, at least `bytes`.
@@ -231,26 +193,19 @@ impl Workspace {
     ) -> Result<(*mut c_void, i64)> {
         let mut bytes = 0;
         // SAFETY: the context is alive, `bytes` is written.
-        check(unsafe {
-            sys::varlstm_op_workspace(context.handle(), op, dtype, rows, a, b, &mut bytes)
-        })?;
+        check(unsafe { sys::varlstm_op_workspace(context.handle(), op, dtype, rows, a, b, &mut bytes) })?;
         self.take(context, bytes)
     }
 
     fn held(&self) -> (*mut c_void, i64) {
-        self.memory
-            .as_ref()
-            .map_or((ptr::null_mut(), 0), |memory| (memory.data, memory.bytes))
+        self.memory.as_ref().map_or((ptr::null_mut(), 0), |memory| (memory.data, memory.bytes))
     }
 
     fn check_context(&self, context: &Context, name: &str) -> Result<()> {
         if self.context.place() == context.place() {
             return Ok(());
         }
-        let text = format!(
-            "{} was made for another back end or device than the context's",
-            name
-        );
+        let text = format!("{} was made for another back end or device than the context's", name);
         Err(Error::invalid(text))
     }
 }
@@ -265,9 +220,7 @@ pub struct Reserve {
 impl Reserve {
     /// Empty at first.
     pub fn new(context: &Context) -> Self {
-        Reserve {
-            memory: Workspace::new(context),
-        }
+        Reserve { memory: Workspace::new(context) }
     }
 
     /// Bytes held.

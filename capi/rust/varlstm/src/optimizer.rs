@@ -27,12 +27,7 @@ pub struct Sgd {
 impl Sgd {
     /// Without momentum and weight decay.
     pub fn new(lr: f64) -> Sgd {
-        Sgd {
-            lr,
-            momentum: 0.0,
-            weight_decay: 0.0,
-            nesterov: false,
-        }
+        Sgd { lr, momentum: 0.0, weight_decay: 0.0, nesterov: false }
     }
 
     /// A step of all elements of params. `velocity`, of as many and zero before the first step, is
@@ -108,14 +103,7 @@ impl<T: Real> AdamState<T> {
 impl Adam {
     /// PyTorch's defaults: betas 0.9 and 0.999, eps 1e-8, no weight decay.
     pub fn new(lr: f64) -> Adam {
-        Adam {
-            lr,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            weight_decay: 0.0,
-            decoupled: false,
-        }
+        Adam { lr, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false }
     }
 
     /// A step of all elements of params.
@@ -173,16 +161,7 @@ pub fn grad_norm<'a, T: Real>(
     let (work, bytes) = workspace.take_for(context, op, T::DTYPE, [count, 0, 0])?;
     // SAFETY: the context is alive, grads has `count` elements, norm has one.
     check(unsafe {
-        sys::varlstm_grad_norm(
-            context.handle(),
-            T::DTYPE,
-            count,
-            grads,
-            norm.cast(),
-            work,
-            bytes,
-            ptr::null_mut(),
-        )
+        sys::varlstm_grad_norm(context.handle(), T::DTYPE, count, grads, norm.cast(), work, bytes, ptr::null_mut())
     })
 }
 

@@ -102,21 +102,11 @@ impl<T: Scalar> RnnBuilder<T> {
     /// Creates the LSTM. Errors: a size that is not positive, an option's value.
     pub fn build(self) -> Result<Rnn<T>> {
         let mut handle = ptr::null_mut();
-        let (input, hidden) = (
-            dim("input_size", self.input_size)?,
-            dim("hidden_size", self.hidden_size)?,
-        );
+        let (input, hidden) = (dim("input_size", self.input_size)?, dim("hidden_size", self.hidden_size)?);
         let layers = dim("num_layers", self.num_layers)?;
         // SAFETY: the context is alive, `handle` is written.
         check(unsafe {
-            sys::varlstm_rnn_create(
-                self.context.handle(),
-                sys::VARLSTM_CELL_LSTM,
-                input,
-                hidden,
-                layers,
-                &mut handle,
-            )
+            sys::varlstm_rnn_create(self.context.handle(), sys::VARLSTM_CELL_LSTM, input, hidden, layers, &mut handle)
         })?;
         let mut rnn = Rnn {
             handle: NonNull::new(handle).expect("an rnn that was created"),
@@ -149,10 +139,7 @@ impl<T: Scalar> RnnBuilder<T> {
         };
         for (key, value) in [
             (sys::VARLSTM_KEY_DTYPE, T::DTYPE),
-            (
-                sys::VARLSTM_KEY_BIDIRECTIONAL,
-                i32::from(self.bidirectional),
-            ),
+            (sys::VARLSTM_KEY_BIDIRECTIONAL, i32::from(self.bidirectional)),
             (sys::VARLSTM_KEY_BIAS, i32::from(self.bias)),
             (sys::VARLSTM_KEY_RECURRENCE, recurrence),
             (sys::VARLSTM_KEY_ROWS, row_order),
@@ -250,22 +237,10 @@ impl<T: Scalar> Rnn<T> {
         let (mut name, mut offset, mut rows, mut cols) = (ptr::null(), 0, 0, 0);
         // SAFETY: the handle is alive, all outputs are written; `name` lives as long as the handle.
         let name = unsafe {
-            check(sys::varlstm_rnn_param_info(
-                self.handle(),
-                index,
-                &mut name,
-                &mut offset,
-                &mut rows,
-                &mut cols,
-            ))?;
+            check(sys::varlstm_rnn_param_info(self.handle(), index, &mut name, &mut offset, &mut rows, &mut cols))?;
             CStr::from_ptr(name).to_string_lossy().into_owned()
         };
-        Ok(Parameter {
-            name,
-            offset: offset as usize,
-            rows: rows as usize,
-            cols: cols as usize,
-        })
+        Ok(Parameter { name, offset: offset as usize, rows: rows as usize, cols: cols as usize })
     }
 
     pub(crate) fn handle(&self) -> *const sys::varlstm_rnn {

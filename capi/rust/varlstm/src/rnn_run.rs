@@ -37,11 +37,7 @@ pub struct RnnForward<'a, T: Scalar> {
 
 impl<'a, T: Scalar> RnnForward<'a, T> {
     /// Without the optional ones.
-    pub fn new(
-        params: impl Into<View<'a, T>>,
-        x: impl Into<View<'a, T>>,
-        y: impl Into<ViewMut<'a, T>>,
-    ) -> Self {
+    pub fn new(params: impl Into<View<'a, T>>, x: impl Into<View<'a, T>>, y: impl Into<ViewMut<'a, T>>) -> Self {
         RnnForward {
             params: params.into(),
             x: x.into(),
@@ -86,11 +82,7 @@ pub struct RnnBackward<'a, T: Scalar> {
 
 impl<'a, T: Scalar> RnnBackward<'a, T> {
     /// Without the optional ones.
-    pub fn new(
-        params: impl Into<View<'a, T>>,
-        x: impl Into<View<'a, T>>,
-        y: impl Into<View<'a, T>>,
-    ) -> Self {
+    pub fn new(params: impl Into<View<'a, T>>, x: impl Into<View<'a, T>>, y: impl Into<View<'a, T>>) -> Self {
         RnnBackward {
             params: params.into(),
             x: x.into(),
@@ -118,12 +110,7 @@ struct Shapes {
 
 impl<T: Scalar> Rnn<T> {
     /// Forward over all layers and directions; nothing is saved.
-    pub fn forward(
-        &self,
-        batch: &Batch,
-        args: RnnForward<'_, T>,
-        workspace: &mut Workspace,
-    ) -> Result<()> {
+    pub fn forward(&self, batch: &Batch, args: RnnForward<'_, T>, workspace: &mut Workspace) -> Result<()> {
         self.run_forward(batch, args, None, workspace)
     }
 
@@ -245,15 +232,7 @@ impl<T: Scalar> Rnn<T> {
         let (mut workspace, mut reserve) = (0, 0);
         // SAFETY: the handle is alive, both outputs are written.
         check(unsafe {
-            sys::varlstm_rnn_sizes(
-                self.handle(),
-                max_batch,
-                max_len,
-                max_tokens,
-                mode,
-                &mut workspace,
-                &mut reserve,
-            )
+            sys::varlstm_rnn_sizes(self.handle(), max_batch, max_len, max_tokens, mode, &mut workspace, &mut reserve)
         })?;
         Ok((workspace, reserve))
     }
@@ -264,10 +243,7 @@ impl<T: Scalar> Rnn<T> {
         Ok(Shapes {
             params: [("elements", self.param_elements())],
             input: [("tokens", rows), ("input_size", self.input_size())],
-            output: [
-                ("tokens", rows),
-                ("directions * hidden_size", self.output_size()),
-            ],
+            output: [("tokens", rows), ("directions * hidden_size", self.output_size())],
             state: [
                 ("num_layers * directions", states),
                 ("batch", batch.sequences()?),

@@ -18,10 +18,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub const HOST: Place = Place {
-        backend: Backend::Host,
-        device: 0,
-    };
+    pub const HOST: Place = Place { backend: Backend::Host, device: 0 };
 
     fn name(self) -> String {
         match self.backend {
@@ -71,12 +68,7 @@ impl<'a, T: Element> View<'a, T> {
     /// # Safety
     /// `data` [len] is memory of `place` that is alive and not written during 'a.
     pub(crate) unsafe fn new(data: *const T, len: usize, place: Place) -> Self {
-        View {
-            data,
-            len,
-            place,
-            lifetime: PhantomData,
-        }
+        View { data, len, place, lifetime: PhantomData }
     }
 
     /// Elements.
@@ -91,33 +83,10 @@ impl<'a, T: Element> View<'a, T> {
 
     /// The first `middle` elements, and the rest. Panics where there are fewer, as a slice does.
     pub fn split_at(self, middle: usize) -> (View<'a, T>, View<'a, T>) {
-        assert!(
-            middle <= self.len,
-            "middle = {} is larger than len = {}",
-            middle,
-            self.len
-        );
-        let View {
-            data,
-            len,
-            place,
-            lifetime,
-        } = self;
+        assert!(middle <= self.len, "middle = {} is larger than len = {}", middle, self.len);
+        let View { data, len, place, lifetime } = self;
         let rest = data.wrapping_add(middle);
-        (
-            View {
-                data,
-                len: middle,
-                place,
-                lifetime,
-            },
-            View {
-                data: rest,
-                len: len - middle,
-                place,
-                lifetime,
-            },
-        )
+        (View { data, len: middle, place, lifetime }, View { data: rest, len: len - middle, place, lifetime })
     }
 
     /// The pointer for a call of `context`, which reads a buffer of that shape.
@@ -131,12 +100,7 @@ impl<'a, T: Element> ViewMut<'a, T> {
     /// # Safety
     /// `data` [len] is memory of `place` that is alive and nobody else's during 'a.
     pub(crate) unsafe fn new(data: *mut T, len: usize, place: Place) -> Self {
-        ViewMut {
-            data,
-            len,
-            place,
-            lifetime: PhantomData,
-        }
+        ViewMut { data, len, place, lifetime: PhantomData }
     }
 
     /// Elements.
@@ -151,33 +115,10 @@ impl<'a, T: Element> ViewMut<'a, T> {
 
     /// The first `middle` elements, and the rest. Panics where there are fewer, as a slice does.
     pub fn split_at(self, middle: usize) -> (ViewMut<'a, T>, ViewMut<'a, T>) {
-        assert!(
-            middle <= self.len,
-            "middle = {} is larger than len = {}",
-            middle,
-            self.len
-        );
-        let ViewMut {
-            data,
-            len,
-            place,
-            lifetime,
-        } = self;
+        assert!(middle <= self.len, "middle = {} is larger than len = {}", middle, self.len);
+        let ViewMut { data, len, place, lifetime } = self;
         let rest = data.wrapping_add(middle);
-        (
-            ViewMut {
-                data,
-                len: middle,
-                place,
-                lifetime,
-            },
-            ViewMut {
-                data: rest,
-                len: len - middle,
-                place,
-                lifetime,
-            },
-        )
+        (ViewMut { data, len: middle, place, lifetime }, ViewMut { data: rest, len: len - middle, place, lifetime })
     }
 
     /// The pointer for a call of `context`, which writes a buffer of that shape.
@@ -215,28 +156,15 @@ pub(crate) fn dim(name: &str, value: usize) -> Result<i64> {
 fn check_buffer(ctx: &Context, name: &str, place: Place, len: usize, shape: Shape) -> Result<()> {
     if place != ctx.place() {
         let (there, here) = (place.name(), ctx.place().name());
-        let text = format!(
-            "{} is memory of {}, but the context is on {}",
-            name, there, here
-        );
+        let text = format!("{} is memory of {}, but the context is on {}", name, there, here);
         return Err(Error::invalid(text));
     }
-    let needed = shape
-        .iter()
-        .try_fold(1usize, |product, (_, value)| product.checked_mul(*value));
+    let needed = shape.iter().try_fold(1usize, |product, (_, value)| product.checked_mul(*value));
     if needed.map_or(false, |needed| len >= needed) {
         return Ok(());
     }
-    let dims: Vec<String> = shape
-        .iter()
-        .map(|(dim, value)| format!("{} = {}", dim, value))
-        .collect();
-    Err(Error::invalid(format!(
-        "{} has {} elements, too few for [{}]",
-        name,
-        len,
-        dims.join(", ")
-    )))
+    let dims: Vec<String> = shape.iter().map(|(dim, value)| format!("{} = {}", dim, value)).collect();
+    Err(Error::invalid(format!("{} has {} elements, too few for [{}]", name, len, dims.join(", "))))
 }
 
 impl<'a, T: Element> From<&'a [T]> for View<'a, T> {

@@ -1,7 +1,10 @@
 //! Bad input: an error with a status and a text that names the argument and the value.
 // SPDX-License-Identifier: Apache-2.0
 
-use varlstm::{Backend, Batch, Context, DeviceBuffer, Embedding, Layout, Linear, LinearForward};
+use varlstm::{
+    Backend, Batch, Context, DeviceBuffer, Direction, Embedding, ForeignParams, Layout, Linear, LinearForward,
+    ParamFormat,
+};
 use varlstm::{Loss, Reserve, Rnn, RnnBackward, RnnForward, Sgd, Status, Workspace};
 
 use crate::support::{assert_error, context, on_cuda, upload};
@@ -14,30 +17,41 @@ fn lengths_out_of_range() {
     let mut batch = Batch::new(&context, 2, 40, 50).unwrap();
     batch.set_lengths(&[3, 4]).unwrap();
     let too_long = batch.set_lengths(&[1, 41]);
-    assert_error(
-        too_long,
-        InvalidArgument,
-        &["lengths[1] = 41", "max_len = 40"],
-    );
-    assert_error(
-        batch.set_lengths(&[-1]),
-        InvalidArgument,
-        &["lengths[0] = -1"],
-    );
-    assert_error(
-        batch.set_lengths(&[1, 1, 1]),
-        InvalidArgument,
-        &["count = 3", "max_batch = 2"],
-    );
+    assert_error(too_long, InvalidArgument, &["lengths[1] = 41", "max_len = 40"]);
+    assert_error(batch.set_lengths(&[-1]), InvalidArgument, &["lengths[0] = -1"]);
+    assert_error(batch.set_lengths(&[1, 1, 1]), InvalidArgument, &["count = 3", "max_batch = 2"]);
     let too_many = batch.set_lengths(&[40, 40]);
-    assert_error(
-        too_many,
-        InvalidArgument,
-        &["lengths[1] = 40", "max_tokens = 50"],
-    );
+    assert_error(too_many, InvalidArgument, &["lengths[1] = 40", "max_tokens = 50"]);
     assert_eq!(batch.tokens().unwrap(), 7, "the batch stays as it was");
+    let growing = batch.set_batch_sizes(&[1, 2], None);
+    assert_error(growing, InvalidArgument, &["batch_sizes[1] = 2", "batch_sizes[0] = 1"]);
+    let short = batch.set_batch_sizes(&[2, 1], Some(&[0]));
+    assert_error(short, InvalidArgument, &["sorted_indices has 1 elements", "batch_sizes[0] = 2"]);
+    let twice = batch.set_batch_sizes(&[2, 1], Some(&[0, 0]));
+    assert_error(twice, InvalidArgument, &["sorted_indices[1] = 0"]);
     let negative = Batch::from_lengths(&context, &[2, -3]);
     assert_error(negative, InvalidArgument, &["lengths[1] = -3"]);
+}
+
+#[test]
+fn foreign_parameters_that_do_not_fit() {
+    let context = context();
+    let rnn = Rnn::<f32>::builder(&context, 3, 2).build().unwrap();
+    let mut params = DeviceBuffer::<f32>::zeros(&context, rnn.param_elements()).unwrap();
+    let (w_ih, w_hh) = (upload(&context, &[0.0; 24]), upload(&context, &[0.0; 16]));
+    let bias = upload(&context, &[0.0; 8]);
+    let both = ForeignParams { w_ih: w_ih.view(), w_hh: w_hh.view(), b_ih: Some(bias.view()), b_hh: Some(bias.view()) };
+    let mut import = |format, layer, direction, from| rnn.import(format, layer, direction, from, &mut params);
+    let result = import(ParamFormat::Keras, 0, Direction::Forward, both);
+    assert_error(result, InvalidArgument, &["b_hh", "one bias"]);
+    let result = import(ParamFormat::PyTorch, 0, Direction::Backward, both);
+    assert_error(result, InvalidArgument, &["direction = 1"]);
+    let result = import(ParamFormat::PyTorch, 1, Direction::Forward, both);
+    assert_error(result, InvalidArgument, &["layer = 1"]);
+    let short = ForeignParams { w_hh: bias.view(), ..both };
+    let result = import(ParamFormat::PyTorch, 0, Direction::Forward, short);
+    assert_error(result, InvalidArgument, &["w_hh has 8 elements", "hidden_size = 2"]);
+    import(ParamFormat::PyTorch, 0, Direction::Forward, both).unwrap();
 }
 
 #[test]
@@ -46,33 +60,17 @@ fn options_out_of_range() {
     let builder = |input, hidden| Rnn::<f32>::builder(&context, input, hidden);
     assert_error(builder(0, 5).build(), InvalidArgument, &["input_size = 0"]);
     assert_error(builder(3, 0).build(), InvalidArgument, &["hidden_size = 0"]);
-    assert_error(
-        builder(3, 5).num_layers(5000).build(),
-        InvalidArgument,
-        &["5000"],
-    );
+    assert_error(builder(3, 5).num_layers(5000).build(), InvalidArgument, &["5000"]);
     assert_error(builder(3, 5).dropout(1.0).build(), InvalidArgument, &["1"]);
-    assert_error(
-        builder(usize::MAX, 5).build(),
-        InvalidArgument,
-        &["input_size", "too large"],
-    );
-    assert_error(
-        Loss::builder(&context, 0).build(),
-        InvalidArgument,
-        &["classes = 0"],
-    );
+    assert_error(builder(usize::MAX, 5).build(), InvalidArgument, &["input_size", "too large"]);
+    assert_error(Loss::builder(&context, 0).build(), InvalidArgument, &["classes = 0"]);
     let smoothing = Loss::builder(&context, 2).label_smoothing(1.5).build();
     assert_error(smoothing, InvalidArgument, &["1.5"]);
     let threads = Context::builder(Backend::Host).threads(5000).build();
     assert_error(threads, InvalidArgument, &["5000"]);
     let device = Context::builder(Backend::Host).device(1).build();
     assert_error(device, InvalidArgument, &["device = 1"]);
-    let padding = Embedding {
-        vocabulary: 4,
-        features: 1,
-        padding_idx: Some(4),
-    };
+    let padding = Embedding { vocabulary: 4, features: 1, padding_idx: Some(4) };
     let (ids, dy) = (upload(&context, &[0]), upload(&context, &[0.0f32]));
     let mut dtable = upload(&context, &[0.0f32; 4]);
     let work = &mut Workspace::new(&context);
@@ -119,41 +117,19 @@ fn buffers_of_forward_that_are_too_short() {
     let short = w.zeros(8);
     let forward = RnnForward::new(&w.params, &short, &mut w.y);
     let text = ["x has 8 elements", "tokens = 3", "input_size = 3"];
-    assert_error(
-        w.rnn.forward(&w.batch, forward, &mut w.workspace),
-        InvalidArgument,
-        &text,
-    );
+    assert_error(w.rnn.forward(&w.batch, forward, &mut w.workspace), InvalidArgument, &text);
     let forward = RnnForward::new(&short, &w.x, &mut w.y);
     let text = ["params has 8 elements", "elements = 200"];
-    assert_error(
-        w.rnn.forward(&w.batch, forward, &mut w.workspace),
-        InvalidArgument,
-        &text,
-    );
+    assert_error(w.rnn.forward(&w.batch, forward, &mut w.workspace), InvalidArgument, &text);
     let mut short_y = w.zeros(14);
     let forward = RnnForward::new(&w.params, &w.x, &mut short_y);
     let text = ["y has 14 elements", "hidden_size = 5"];
-    assert_error(
-        w.rnn.forward(&w.batch, forward, &mut w.workspace),
-        InvalidArgument,
-        &text,
-    );
-    let forward = RnnForward {
-        c0: Some(short.view()),
-        ..RnnForward::new(&w.params, &w.x, &mut w.y)
-    };
+    assert_error(w.rnn.forward(&w.batch, forward, &mut w.workspace), InvalidArgument, &text);
+    let forward = RnnForward { c0: Some(short.view()), ..RnnForward::new(&w.params, &w.x, &mut w.y) };
     let text = ["c0 has 8 elements", "batch = 2"];
-    assert_error(
-        w.rnn.forward(&w.batch, forward, &mut w.workspace),
-        InvalidArgument,
-        &text,
-    );
+    assert_error(w.rnn.forward(&w.batch, forward, &mut w.workspace), InvalidArgument, &text);
     let mut h_n = w.zeros(9);
-    let forward = RnnForward {
-        h_n: Some(h_n.view_mut()),
-        ..RnnForward::new(&w.params, &w.x, &mut w.y)
-    };
+    let forward = RnnForward { h_n: Some(h_n.view_mut()), ..RnnForward::new(&w.params, &w.x, &mut w.y) };
     let result = w.rnn.forward(&w.batch, forward, &mut w.workspace);
     assert_error(result, InvalidArgument, &["h_n has 9 elements"]);
     assert_eq!(w.workspace.bytes(), 0, "no call came so far");
@@ -163,39 +139,23 @@ fn buffers_of_forward_that_are_too_short() {
 fn buffers_of_backward_that_are_too_short_or_were_not_filled() {
     let mut w = World::new();
     let backward = RnnBackward::new(&w.params, &w.x, &w.y);
-    let result = w
-        .rnn
-        .backward(&w.batch, backward, &w.reserve, &mut w.workspace);
+    let result = w.rnn.backward(&w.batch, backward, &w.reserve, &mut w.workspace);
     assert_error(result, BufferTooSmall, &["reserve_bytes = 0"]);
     let forward = RnnForward::new(&w.params, &w.x, &mut w.y);
-    w.rnn
-        .forward_save(&w.batch, forward, &mut w.reserve, &mut w.workspace)
-        .unwrap();
+    w.rnn.forward_save(&w.batch, forward, &mut w.reserve, &mut w.workspace).unwrap();
     let mut dparams = w.zeros(199);
-    let backward = RnnBackward {
-        dparams: Some(dparams.view_mut()),
-        ..RnnBackward::new(&w.params, &w.x, &w.y)
-    };
-    let result = w
-        .rnn
-        .backward(&w.batch, backward, &w.reserve, &mut w.workspace);
+    let backward = RnnBackward { dparams: Some(dparams.view_mut()), ..RnnBackward::new(&w.params, &w.x, &w.y) };
+    let result = w.rnn.backward(&w.batch, backward, &w.reserve, &mut w.workspace);
     assert_error(result, InvalidArgument, &["dparams has 199 elements"]);
     let dy = w.zeros(14);
-    let backward = RnnBackward {
-        dy: Some(dy.view()),
-        ..RnnBackward::new(&w.params, &w.x, &w.y)
-    };
-    let result = w
-        .rnn
-        .backward(&w.batch, backward, &w.reserve, &mut w.workspace);
+    let backward = RnnBackward { dy: Some(dy.view()), ..RnnBackward::new(&w.params, &w.x, &w.y) };
+    let result = w.rnn.backward(&w.batch, backward, &w.reserve, &mut w.workspace);
     assert_error(result, InvalidArgument, &["dy has 14 elements"]);
 
     // Other lengths than those of the forward: the host says so, on CUDA the device.
     w.batch.set_lengths(&[1, 2]).unwrap();
     let backward = RnnBackward::new(&w.params, &w.x, &w.y);
-    let result = w
-        .rnn
-        .backward(&w.batch, backward, &w.reserve, &mut w.workspace);
+    let result = w.rnn.backward(&w.batch, backward, &w.reserve, &mut w.workspace);
     if on_cuda() {
         result.unwrap();
         assert!(w.context.device_status(false).unwrap().bad_reserve());
@@ -209,93 +169,31 @@ fn buffers_of_other_calls_that_are_too_short() {
     let context = context();
     let work = &mut Workspace::new(&context);
     let batch = Batch::from_lengths(&context, &[2, 1]).unwrap();
-    let (three, mut four) = (
-        upload(&context, &[0.0f64; 3]),
-        upload(&context, &[0.0f64; 4]),
-    );
+    let (three, mut four) = (upload(&context, &[0.0f64; 3]), upload(&context, &[0.0f64; 4]));
     let result = batch.pack(Layout::BatchFirst(2), 1, &three, &mut four);
-    assert_error(
-        result,
-        InvalidArgument,
-        &["src has 3 elements", "padded_len = 2"],
-    );
+    assert_error(result, InvalidArgument, &["src has 3 elements", "padded_len = 2"]);
     let result = batch.unpack(Layout::TimeMajor(3), 1, 0.0, &three, &mut four);
-    assert_error(
-        result,
-        InvalidArgument,
-        &["dst has 4 elements", "padded_len = 3"],
-    );
+    assert_error(result, InvalidArgument, &["dst has 4 elements", "padded_len = 3"]);
     let result = batch.pack(Layout::TimeMajor(1), 1, &three, &mut four);
     assert_error(result, InvalidArgument, &["padded_len = 1"]);
-    let embedding = Embedding {
-        vocabulary: 5,
-        features: 1,
-        padding_idx: None,
-    };
+    let embedding = Embedding { vocabulary: 5, features: 1, padding_idx: None };
     let ids = upload(&context, &[0, 0]);
     let result = embedding.forward(&context, 2, &three, &ids, &mut four);
-    assert_error(
-        result,
-        InvalidArgument,
-        &["table has 3 elements", "vocabulary = 5"],
-    );
-    let linear = Linear {
-        inputs: 1,
-        outputs: 2,
-    };
-    let result = linear.forward(
-        &context,
-        3,
-        LinearForward::new(&three, &three, &mut four),
-        work,
-    );
-    assert_error(
-        result,
-        InvalidArgument,
-        &["y has 4 elements", "rows = 3", "outputs = 2"],
-    );
-    let huge = Linear {
-        inputs: usize::MAX,
-        outputs: 2,
-    };
-    let result = huge.forward(
-        &context,
-        3,
-        LinearForward::new(&three, &three, &mut four),
-        work,
-    );
+    assert_error(result, InvalidArgument, &["table has 3 elements", "vocabulary = 5"]);
+    let linear = Linear { inputs: 1, outputs: 2 };
+    let result = linear.forward(&context, 3, LinearForward::new(&three, &three, &mut four), work);
+    assert_error(result, InvalidArgument, &["y has 4 elements", "rows = 3", "outputs = 2"]);
+    let huge = Linear { inputs: usize::MAX, outputs: 2 };
+    let result = huge.forward(&context, 3, LinearForward::new(&three, &three, &mut four), work);
     assert_error(result, InvalidArgument, &["x has 3 elements"]);
     let result = Sgd::new(0.1).step(&context, &mut four, &three, None);
-    assert_error(
-        result,
-        InvalidArgument,
-        &["grads has 3 elements", "count = 4"],
-    );
-    let result = Sgd {
-        momentum: 0.9,
-        ..Sgd::new(0.1)
-    }
-    .step(&context, &mut four, &ids_as(&context), None);
+    assert_error(result, InvalidArgument, &["grads has 3 elements", "count = 4"]);
+    let momentum = Sgd { momentum: 0.9, ..Sgd::new(0.1) };
+    let result = momentum.step(&context, &mut four, &upload(&context, &[0.0; 4]), None);
     assert_error(result, InvalidArgument, &["velocity"]);
-    assert_error(
-        four.write(&[1.0]),
-        InvalidArgument,
-        &["values has 1 elements", "has 4"],
-    );
-    assert_error(
-        four.read(&mut [0.0; 5]),
-        InvalidArgument,
-        &["to has 5 elements", "has 4"],
-    );
-    assert_error(
-        DeviceBuffer::<f64>::zeros(&context, usize::MAX),
-        InvalidArgument,
-        &["len = "],
-    );
-}
-
-fn ids_as(context: &Context) -> DeviceBuffer<f64> {
-    upload(context, &[0.0; 4])
+    assert_error(four.write(&[1.0]), InvalidArgument, &["values has 1 elements", "has 4"]);
+    assert_error(four.read(&mut [0.0; 5]), InvalidArgument, &["to has 5 elements", "has 4"]);
+    assert_error(DeviceBuffer::<f64>::zeros(&context, usize::MAX), InvalidArgument, &["len = "]);
 }
 
 #[test]
@@ -306,11 +204,7 @@ fn handles_of_another_context() {
     let forward = RnnForward::new(&w.params, &w.x, &mut w.y);
     let result = w.rnn.forward(&foreign, forward, &mut w.workspace);
     assert_error(result, InvalidArgument, &["batch"]);
-    let embedding = Embedding {
-        vocabulary: 1,
-        features: 1,
-        padding_idx: None,
-    };
+    let embedding = Embedding { vocabulary: 1, features: 1, padding_idx: None };
     let ids = upload(&w.context, &[0, 0, 0]);
     let result = embedding.forward(&w.context, &foreign, &w.params, &ids, &mut w.y);
     assert_error(result, InvalidArgument, &["batch"]);
@@ -328,56 +222,28 @@ fn memory_of_another_back_end() {
     let slice = [0.0f32; 9];
     let forward = RnnForward::new(&w.params, &slice, &mut w.y);
     let result = w.rnn.forward(&w.batch, forward, &mut w.workspace);
-    assert_error(
-        result,
-        InvalidArgument,
-        &["x is memory of the host", "on CUDA device 0"],
-    );
+    assert_error(result, InvalidArgument, &["x is memory of the host", "on CUDA device 0"]);
     let mut y = vec![0.0f32; 15];
     let forward = RnnForward::new(&w.params, &w.x, &mut y);
     let result = w.rnn.forward(&w.batch, forward, &mut w.workspace);
-    assert_error(
-        result,
-        InvalidArgument,
-        &["y is memory of the host", "on CUDA device 0"],
-    );
+    assert_error(result, InvalidArgument, &["y is memory of the host", "on CUDA device 0"]);
     let host = Context::host().unwrap();
     let mut norm = [0.0];
     let result = varlstm::grad_norm(&host, &w.x, &mut norm, &mut Workspace::new(&host));
-    assert_error(
-        result,
-        InvalidArgument,
-        &["grads is memory of CUDA device 0", "on the host"],
-    );
+    assert_error(result, InvalidArgument, &["grads is memory of CUDA device 0", "on the host"]);
     let result = varlstm::grad_norm(&host, &slice, &mut norm, &mut w.workspace);
     assert_error(result, InvalidArgument, &["workspace"]);
-    assert_error(
-        host.read(&w.x),
-        InvalidArgument,
-        &["memory of CUDA device 0"],
-    );
+    assert_error(host.read(&w.x), InvalidArgument, &["memory of CUDA device 0"]);
     let forward = RnnForward::new(&w.params, &w.x, &mut w.y);
-    let result = w.rnn.forward_save(
-        &w.batch,
-        forward,
-        &mut Reserve::new(&host),
-        &mut w.workspace,
-    );
+    let result = w.rnn.forward_save(&w.batch, forward, &mut Reserve::new(&host), &mut w.workspace);
     assert_error(result, InvalidArgument, &["reserve"]);
 }
 
 #[test]
 fn an_error_shows_its_text_and_its_status() {
-    let error = Context::builder(Backend::Host)
-        .device(1)
-        .build()
-        .unwrap_err();
+    let error = Context::builder(Backend::Host).device(1).build().unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.contains("device = 1") && text.ends_with("(InvalidArgument)"),
-        "{}",
-        text
-    );
+    assert!(text.contains("device = 1") && text.ends_with("(InvalidArgument)"), "{}", text);
     let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(error);
     assert_eq!(boxed.to_string(), text);
 }

@@ -33,24 +33,15 @@ impl Case {
 
 /// The cases of `file`: "bindings.txt" and so on.
 pub fn read(file: &str) -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../tests/golden")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/golden").join(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {}", path.display(), e));
     let mut cases: Vec<Case> = Vec::new();
     for line in text.lines() {
         let mut words = line.split_whitespace();
-        let (kind, item) = (
-            words.next().expect(file),
-            words.next().expect(file).to_string(),
-        );
+        let (kind, item) = (words.next().expect(file), words.next().expect(file).to_string());
         match kind {
             "#" => {}
-            "case" => cases.push(Case {
-                name: item,
-                reals: HashMap::new(),
-                ints: HashMap::new(),
-            }),
+            "case" => cases.push(Case { name: item, reals: HashMap::new(), ints: HashMap::new() }),
             "real" => {
                 let dims = words.next().expect(file).split('x');
                 let count: usize = dims.map(|dim| dim.parse::<usize>().expect(file)).product();

@@ -1,10 +1,11 @@
 //! The LSTM against PyTorch's numbers: the golden case that every binding computes.
 // SPDX-License-Identifier: Apache-2.0
 
-use varlstm::{Batch, Context, DeviceBuffer, Reserve, Rnn, RnnBackward, RnnForward, Workspace};
+use varlstm::{Batch, Context, DeviceBuffer, Direction, ForeignParams, ParamFormat};
+use varlstm::{Reserve, Rnn, RnnBackward, RnnForward, Workspace};
 
 use crate::golden::{self, Case};
-use crate::support::{assert_close, assert_holds, context, unwritten, upload_as, Number};
+use crate::support::{assert_close, assert_holds, context, unwritten, upload, upload_as, Number};
 
 // As in tests/README.md.
 const DOUBLE: (f64, f64) = (1e-12, 1e-12);
@@ -13,9 +14,7 @@ const FLOAT: (f64, f64) = (2e-5, 2e-5);
 fn lstm<T: Number>(context: &Context, case: &Case) -> Rnn<T> {
     let shape = case.ints("shape");
     let builder = Rnn::builder(context, shape[0] as usize, shape[1] as usize);
-    let builder = builder
-        .num_layers(shape[2] as usize)
-        .bidirectional(shape[3] == 1);
+    let builder = builder.num_layers(shape[2] as usize).bidirectional(shape[3] == 1);
     builder.bias(shape[4] == 1).build().unwrap()
 }
 
@@ -24,18 +23,10 @@ fn flat<T: Number>(rnn: &Rnn<T>, case: &Case, prefix: &str) -> Vec<f64> {
     let mut flat = vec![f64::NAN; rnn.param_elements()];
     for parameter in rnn.parameters().unwrap() {
         let tensor = case.real(&format!("{}{}", prefix, parameter.name));
-        assert_eq!(
-            tensor.len(),
-            parameter.rows * parameter.cols,
-            "{}",
-            parameter.name
-        );
+        assert_eq!(tensor.len(), parameter.rows * parameter.cols, "{}", parameter.name);
         flat[parameter.offset..][..tensor.len()].copy_from_slice(tensor);
     }
-    assert!(
-        flat.iter().all(|value| !value.is_nan()),
-        "the tensors leave a gap"
-    );
+    assert!(flat.iter().all(|value| !value.is_nan()), "the tensors leave a gap");
     flat
 }
 
@@ -46,12 +37,8 @@ fn equals_pytorch<T: Number>(tolerance: (f64, f64)) {
         let batch = Batch::from_lengths(&context, case.ints("lengths")).unwrap();
         let buffer = |item: &str| upload_as::<T>(&context, case.real(item));
         let like = |item: &str| unwritten::<T>(&context, case.real(item).len());
-        let (params, x, h0, c0) = (
-            upload_as::<T>(&context, &flat(&rnn, &case, "")),
-            buffer("x"),
-            buffer("h0"),
-            buffer("c0"),
-        );
+        let (params, x, h0, c0) =
+            (upload_as::<T>(&context, &flat(&rnn, &case, "")), buffer("x"), buffer("h0"), buffer("c0"));
         let (mut y, mut h_n, mut c_n) = (like("y"), like("h_n"), like("c_n"));
         let (mut reserve, mut workspace) = (Reserve::new(&context), Workspace::new(&context));
         let forward = RnnForward {
@@ -61,24 +48,16 @@ fn equals_pytorch<T: Number>(tolerance: (f64, f64)) {
             c_n: Some(c_n.view_mut()),
             ..RnnForward::new(&params, &x, &mut y)
         };
-        rnn.forward_save(&batch, forward, &mut reserve, &mut workspace)
-            .unwrap();
+        rnn.forward_save(&batch, forward, &mut reserve, &mut workspace).unwrap();
         assert_holds("y", &y, case.real("y"), tolerance);
         assert_holds("h_n", &h_n, case.real("h_n"), tolerance);
         assert_holds("c_n", &c_n, case.real("c_n"), tolerance);
 
         let mut inferred = like("y");
-        let forward = RnnForward {
-            h0: Some(h0.view()),
-            c0: Some(c0.view()),
-            ..RnnForward::new(&params, &x, &mut inferred)
-        };
+        let forward =
+            RnnForward { h0: Some(h0.view()), c0: Some(c0.view()), ..RnnForward::new(&params, &x, &mut inferred) };
         rnn.forward(&batch, forward, &mut workspace).unwrap();
-        assert_eq!(
-            inferred.to_vec().unwrap(),
-            y.to_vec().unwrap(),
-            "saved or not"
-        );
+        assert_eq!(inferred.to_vec().unwrap(), y.to_vec().unwrap(), "saved or not");
 
         let (dy, dh_n, dc_n) = (buffer("dy"), buffer("dh_n"), buffer("dc_n"));
         let (mut dx, mut dh0, mut dc0) = (like("dx"), like("dh0"), like("dc0"));
@@ -97,15 +76,11 @@ fn equals_pytorch<T: Number>(tolerance: (f64, f64)) {
                 dparams: Some(dparams.view_mut()),
                 ..RnnBackward::new(&params, &x, &y)
             };
-            rnn.backward(&batch, backward, &reserve, &mut workspace)
-                .unwrap();
+            rnn.backward(&batch, backward, &reserve, &mut workspace).unwrap();
             assert_holds("dx", &dx, case.real("dx"), tolerance);
             assert_holds("dh0", &dh0, case.real("dh0"), tolerance);
             assert_holds("dc0", &dc0, case.real("dc0"), tolerance);
-            let sum: Vec<f64> = once
-                .iter()
-                .map(|gradient| gradient * f64::from(passes))
-                .collect();
+            let sum: Vec<f64> = once.iter().map(|gradient| gradient * f64::from(passes)).collect();
             assert_holds("dparams", &dparams, &sum, tolerance);
         }
         assert!(context.device_status(false).unwrap().is_ok());
@@ -136,8 +111,7 @@ fn slices_do_on_the_host() {
             c0: Some(case.real("c0").into()),
             ..RnnForward::new(&params, case.real("x"), &mut y)
         };
-        rnn.forward(&batch, forward, &mut Workspace::new(&context))
-            .unwrap();
+        rnn.forward(&batch, forward, &mut Workspace::new(&context)).unwrap();
         assert_close("y", &y, case.real("y"), DOUBLE);
     }
 }
@@ -145,25 +119,39 @@ fn slices_do_on_the_host() {
 /// PyTorch's names, in the order of the flat buffer.
 #[test]
 fn parameters_have_pytorchs_names() {
-    let rnn = Rnn::<f32>::builder(&context(), 2, 3)
-        .num_layers(2)
-        .bias(false)
-        .build()
-        .unwrap();
-    let names: Vec<String> = rnn
-        .parameters()
-        .unwrap()
-        .into_iter()
-        .map(|p| p.name)
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "weight_ih_l0",
-            "weight_hh_l0",
-            "weight_ih_l1",
-            "weight_hh_l1"
-        ]
-    );
+    let rnn = Rnn::<f32>::builder(&context(), 2, 3).num_layers(2).bias(false).build().unwrap();
+    let names: Vec<String> = rnn.parameters().unwrap().into_iter().map(|p| p.name).collect();
+    assert_eq!(names, ["weight_ih_l0", "weight_hh_l0", "weight_ih_l1", "weight_hh_l1"]);
     assert_eq!(rnn.param_elements(), 12 * 2 + 3 * 12 * 3);
+}
+
+/// Keras' layout of the same LSTM, which one bias serves: transposed weights, the sum of the biases.
+#[test]
+fn parameters_are_imported_from_keras() {
+    let context = context();
+    let (inputs, hidden) = (2, 3);
+    let rnn = Rnn::<f64>::builder(&context, inputs, hidden).bidirectional(true).build().unwrap();
+    let kernel: Vec<f64> = (0..inputs as u32 * 12).map(f64::from).collect(); // [in, 4H]
+    let recurrent: Vec<f64> = (0..hidden as u32 * 12).map(|k| 100.0 + f64::from(k)).collect(); // [H, 4H]
+    let bias: Vec<f64> = (0..12).map(|k| 1000.0 + f64::from(k)).collect();
+    let transposed = |from: &[f64]| -> Vec<f64> {
+        let rows = from.len() / 12;
+        (0..from.len()).map(|k| from[k % rows * 12 + k / rows]).collect()
+    };
+    let mut params = unwritten::<f64>(&context, rnn.param_elements());
+    let buffers = (upload(&context, &kernel), upload(&context, &recurrent), upload(&context, &bias));
+    let from =
+        ForeignParams { w_ih: buffers.0.view(), w_hh: buffers.1.view(), b_ih: Some(buffers.2.view()), b_hh: None };
+    rnn.import(ParamFormat::Keras, 0, Direction::Backward, from, &mut params).unwrap();
+    let params = params.to_vec().unwrap();
+    for parameter in rnn.parameters().unwrap() {
+        let tensor = &params[parameter.offset..][..parameter.rows * parameter.cols];
+        match parameter.name.as_str() {
+            "weight_ih_l0_reverse" => assert_eq!(tensor, transposed(&kernel)),
+            "weight_hh_l0_reverse" => assert_eq!(tensor, transposed(&recurrent)),
+            "bias_ih_l0_reverse" => assert_eq!(tensor, bias),
+            "bias_hh_l0_reverse" => assert_eq!(tensor, [0.0; 12]),
+            name => assert!(tensor.iter().all(|value| value.is_nan()), "{} was written", name),
+        }
+    }
 }

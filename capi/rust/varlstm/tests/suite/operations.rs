@@ -21,12 +21,7 @@ fn optimisers_equal_pytorchs<T: Number>(tolerance: (f64, f64)) {
         let mut velocity = DeviceBuffer::<T>::zeros(&context, count).unwrap();
         let mut state = AdamState::<T>::new(&context, count).unwrap();
         let momentum = case.scalar("momentum");
-        let sgd = Sgd {
-            lr,
-            momentum,
-            weight_decay,
-            nesterov: case.ints("nesterov")[0] == 1,
-        };
+        let sgd = Sgd { lr, momentum, weight_decay, nesterov: case.ints("nesterov")[0] == 1 };
         let adam = Adam {
             beta1: case.real("betas")[0],
             beta2: case.real("betas")[1],
@@ -35,23 +30,15 @@ fn optimisers_equal_pytorchs<T: Number>(tolerance: (f64, f64)) {
             decoupled: case.name().starts_with("adamw"),
             ..Adam::new(lr)
         };
-        let steps = case
-            .real("grads")
-            .chunks(count)
-            .zip(case.real("trace").chunks(count));
+        let steps = case.real("grads").chunks(count).zip(case.real("trace").chunks(count));
         for (grads, expected) in steps {
             let grads = upload_as::<T>(&context, grads);
             if case.name().starts_with("sgd") {
-                let velocity = if momentum > 0.0 {
-                    Some(velocity.view_mut())
-                } else {
-                    None
-                };
+                let velocity = if momentum > 0.0 { Some(velocity.view_mut()) } else { None };
                 sgd.step(&context, &mut params, &grads, velocity).unwrap();
                 sgd_cases += 1;
             } else {
-                adam.step(&context, &mut params, &grads, &mut state)
-                    .unwrap();
+                adam.step(&context, &mut params, &grads, &mut state).unwrap();
                 adam_cases += 1;
             }
             assert_holds(case.name(), &params, expected, tolerance);
@@ -98,11 +85,7 @@ fn dropout_keeps_the_same_elements_back_and_forth() {
     assert_eq!(y, dx.to_vec().unwrap());
     assert!(y.iter().all(|&value| value == 0.0 || value == 1.0 / 0.75));
     let dropped = y.iter().filter(|&&value| value == 0.0).count();
-    assert!(
-        (181..=319).contains(&dropped),
-        "{} of 1000, 5 standard deviations off",
-        dropped
-    );
+    assert!((181..=319).contains(&dropped), "{} of 1000, 5 standard deviations off", dropped);
 }
 
 #[test]
@@ -115,26 +98,17 @@ fn conversion_rounds_to_16_bits() {
     assert_eq!(bf16.to_vec().unwrap(), bits);
     let mut f16 = DeviceBuffer::<F16>::zeros(&context, 4).unwrap();
     convert(&context, &values, &mut f16).unwrap();
-    assert_eq!(
-        f16.to_vec().unwrap(),
-        [0x3c00, 0xc100, 0x3c04, 0x7bff].map(F16)
-    );
+    assert_eq!(f16.to_vec().unwrap(), [0x3c00, 0xc100, 0x3c04, 0x7bff].map(F16));
     let mut back = DeviceBuffer::<f64>::zeros(&context, 4).unwrap();
     convert(&context, &f16, &mut back).unwrap();
-    assert_eq!(
-        back.to_vec().unwrap(),
-        [1.0, -2.5, 1.0 + 1.0 / 256.0, 65504.0]
-    );
+    assert_eq!(back.to_vec().unwrap(), [1.0, -2.5, 1.0 + 1.0 / 256.0, 65504.0]);
 }
 
 #[test]
 fn losses_follow_their_options() {
     let context = context();
     let mut workspace = Workspace::new(&context);
-    let scores = upload(
-        &context,
-        &[0.5f64.ln(), 0.5f64.ln(), 0.25f64.ln(), 0.75f64.ln()],
-    );
+    let scores = upload(&context, &[0.5f64.ln(), 0.5f64.ln(), 0.25f64.ln(), 0.75f64.ln()]);
     let targets = upload(&context, &[0, 1]);
     let weights = upload(&context, &[2.0f64, 3.0]);
     let (first, second) = (2.0 * -0.5f64.ln(), 3.0 * -0.75f64.ln());
@@ -143,10 +117,7 @@ fn losses_follow_their_options() {
         (Reduction::Sum, vec![first + second]),
         (Reduction::Mean, vec![(first + second) / 5.0]),
     ] {
-        let loss = Loss::builder(&context, 2)
-            .reduction(reduction)
-            .build()
-            .unwrap();
+        let loss = Loss::builder(&context, 2).reduction(reduction).build().unwrap();
         let (mut out, mut sum) = (unwritten(&context, expected.len()), unwritten(&context, 1));
         let forward = LossForward {
             class_weights: Some(weights.view()),
@@ -159,37 +130,24 @@ fn losses_follow_their_options() {
     }
     let ignored = upload(&context, &[-100, -100]);
     for (empty_mean, is_nan) in [(EmptyMean::Nan, true), (EmptyMean::Zero, false)] {
-        let loss = Loss::builder(&context, 2)
-            .empty_mean(empty_mean)
-            .build()
-            .unwrap();
+        let loss = Loss::builder(&context, 2).empty_mean(empty_mean).build().unwrap();
         let mut out = upload(&context, &[7.0f64]);
         let forward = LossForward::new(&scores, &ignored, &mut out);
-        loss.cross_entropy_forward(2, forward, None, &mut workspace)
-            .unwrap();
+        loss.cross_entropy_forward(2, forward, None, &mut workspace).unwrap();
         let mean = out.to_vec().unwrap()[0];
-        assert!(
-            if is_nan { mean.is_nan() } else { mean == 0.0 },
-            "{:?}: {}",
-            empty_mean,
-            mean
-        );
+        assert!(if is_nan { mean.is_nan() } else { mean == 0.0 }, "{:?}: {}", empty_mean, mean);
     }
 }
 
 #[test]
 fn smoothed_cross_entropy_equals_its_definition() {
     let context = context();
-    let loss = Loss::builder(&context, 2)
-        .label_smoothing(0.2)
-        .build()
-        .unwrap();
+    let loss = Loss::builder(&context, 2).label_smoothing(0.2).build().unwrap();
     let logits = upload(&context, &[0.25f64.ln(), 0.75f64.ln()]);
     let mut out = unwritten::<f64>(&context, 1);
     let targets = upload(&context, &[1]);
     let forward = LossForward::new(&logits, &targets, &mut out);
-    loss.cross_entropy_forward(1, forward, None, &mut Workspace::new(&context))
-        .unwrap();
+    loss.cross_entropy_forward(1, forward, None, &mut Workspace::new(&context)).unwrap();
     let expected = -0.9 * 0.75f64.ln() - 0.1 * 0.25f64.ln();
     assert_close("out", &out.to_vec().unwrap(), &[expected], DOUBLE);
 }
@@ -197,17 +155,11 @@ fn smoothed_cross_entropy_equals_its_definition() {
 #[test]
 fn a_token_id_outside_the_vocabulary_is_reported() {
     let context = context();
-    let embedding = Embedding {
-        vocabulary: 2,
-        features: 2,
-        padding_idx: None,
-    };
+    let embedding = Embedding { vocabulary: 2, features: 2, padding_idx: None };
     let table = upload(&context, &[1.0f32, 2.0, 3.0, 4.0]);
     let ids = upload(&context, &[1, 0, 2]);
     let mut y = unwritten::<f32>(&context, 6);
-    embedding
-        .forward(&context, 3, &table, &ids, &mut y)
-        .unwrap();
+    embedding.forward(&context, 3, &table, &ids, &mut y).unwrap();
     assert_eq!(y.to_vec().unwrap(), [3.0, 4.0, 1.0, 2.0, 0.0, 0.0]);
     let status = context.device_status(false).unwrap();
     assert!(status.bad_token_id() && !status.bad_length() && !status.bad_label());

@@ -39,18 +39,13 @@ fn values_outlive_the_context_they_were_made_from() {
     drop(context);
     drop(loss);
     batch.set_lengths(&[3, 2]).unwrap();
-    rnn.forward(&batch, RnnForward::new(&params, &x, &mut y), &mut workspace)
-        .unwrap();
+    rnn.forward(&batch, RnnForward::new(&params, &x, &mut y), &mut workspace).unwrap();
     drop(batch);
     drop(workspace);
     drop(rnn);
     drop(params);
     drop(x);
-    assert_eq!(
-        y.to_vec().unwrap(),
-        [0.0; 10],
-        "parameters of zero give h = 0"
-    );
+    assert_eq!(y.to_vec().unwrap(), [0.0; 10], "parameters of zero give h = 0");
 }
 
 #[test]
@@ -58,16 +53,13 @@ fn threads_share_a_network_and_a_batch() {
     let context = context();
     let rnn = Rnn::<f32>::builder(&context, 1, 2).build().unwrap();
     let batch = Batch::from_lengths(&context, &[3, 0, 2]).unwrap();
-    let weights: Vec<f32> = (0..rnn.param_elements())
-        .map(|k| 0.1 * (k % 9) as f32 - 0.4)
-        .collect();
+    let weights: Vec<f32> = (0..rnn.param_elements()).map(|k| 0.1 * (k % 9) as f32 - 0.4).collect();
     let params = upload(&context, &weights);
     let x = upload(&context, &[0.5f32, -1.0, 2.0, 0.0, 1.0]);
     let run = || {
         let mut y = DeviceBuffer::<f32>::zeros(&context, 10).unwrap();
         let forward = RnnForward::new(&params, &x, &mut y);
-        rnn.forward(&batch, forward, &mut Workspace::new(&context))
-            .unwrap();
+        rnn.forward(&batch, forward, &mut Workspace::new(&context)).unwrap();
         y.to_vec().unwrap()
     };
     let alone = run();
@@ -91,8 +83,7 @@ fn a_workspace_grows_and_then_stays() {
         let tokens = batch.tokens().unwrap();
         let x = DeviceBuffer::<f32>::zeros(&context, tokens).unwrap();
         let mut y = DeviceBuffer::<f32>::zeros(&context, 4 * tokens).unwrap();
-        rnn.forward(&batch, RnnForward::new(&params, &x, &mut y), &mut workspace)
-            .unwrap();
+        rnn.forward(&batch, RnnForward::new(&params, &x, &mut y), &mut workspace).unwrap();
         workspace.bytes()
     };
     let small = run(&[1]);

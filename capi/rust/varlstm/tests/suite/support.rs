@@ -57,33 +57,16 @@ pub fn unwritten<T: Number>(context: &Context, len: usize) -> DeviceBuffer<T> {
 }
 
 /// |actual - expected| <= rtol * |expected| + atol for each element; a NaN is never close.
-pub fn assert_close<T: Number>(
-    name: &str,
-    actual: &[T],
-    expected: &[f64],
-    (rtol, atol): (f64, f64),
-) {
+pub fn assert_close<T: Number>(name: &str, actual: &[T], expected: &[f64], (rtol, atol): (f64, f64)) {
     assert_eq!(actual.len(), expected.len(), "elements of {}", name);
     for (k, (&a, &e)) in actual.iter().zip(expected).enumerate() {
         let error = (a.double() - e).abs();
-        assert!(
-            error <= rtol * e.abs() + atol,
-            "{}[{}] = {:?}, expected {}",
-            name,
-            k,
-            a,
-            e
-        );
+        assert!(error <= rtol * e.abs() + atol, "{}[{}] = {:?}, expected {}", name, k, a, e);
     }
 }
 
 /// The same of what a buffer holds.
-pub fn assert_holds<T: Number>(
-    name: &str,
-    buffer: &DeviceBuffer<T>,
-    expected: &[f64],
-    tolerance: (f64, f64),
-) {
+pub fn assert_holds<T: Number>(name: &str, buffer: &DeviceBuffer<T>, expected: &[f64], tolerance: (f64, f64)) {
     assert_close(name, &buffer.to_vec().expect(name), expected, tolerance);
 }
 
@@ -92,11 +75,6 @@ pub fn assert_error<T>(result: Result<T, Error>, status: Status, parts: &[&str])
     let error = result.err().expect("an error");
     assert_eq!(error.status(), status, "{}", error);
     for part in parts {
-        assert!(
-            error.message().contains(part),
-            "«{}» is not in «{}»",
-            part,
-            error.message()
-        );
+        assert!(error.message().contains(part), "«{}» is not in «{}»", part, error.message());
     }
 }

@@ -2,9 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 use varlstm::{log_softmax_backward, log_softmax_forward};
-use varlstm::{
-    Batch, Context, DeviceBuffer, Embedding, Layout, Linear, LinearBackward, LinearForward,
-};
+use varlstm::{Batch, Context, DeviceBuffer, Embedding, Layout, Linear, LinearBackward, LinearForward};
 use varlstm::{LinearLoss, LinearLossGradients, LinearLossOutputs, Loss, LossForward, NllBackward};
 use varlstm::{Reserve, Rnn, RnnBackward, RnnForward, Sgd, Workspace};
 
@@ -12,15 +10,8 @@ use crate::golden::{self, Case};
 use crate::support::{assert_holds, context, unwritten, upload};
 
 const TOLERANCE: (f64, f64) = (1e-6, 1e-12); // as in tests/README.md
-const EMBEDDING: Embedding = Embedding {
-    vocabulary: 10,
-    features: 3,
-    padding_idx: Some(0),
-};
-const LINEAR: Linear = Linear {
-    inputs: 20,
-    outputs: 6,
-};
+const EMBEDDING: Embedding = Embedding { vocabulary: 10, features: 3, padding_idx: Some(0) };
+const LINEAR: Linear = Linear { inputs: 20, outputs: 6 };
 
 /// How the last layer and its loss are computed.
 #[derive(Clone, Copy, Debug)]
@@ -70,10 +61,7 @@ impl Params {
 
 fn lstm_tensors(case: &Case, prefix: &str) -> Vec<f64> {
     let names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"];
-    names
-        .iter()
-        .flat_map(|name| case.real(&format!("{}lstm.{}", prefix, name)).to_vec())
-        .collect()
+    names.iter().flat_map(|name| case.real(&format!("{}lstm.{}", prefix, name)).to_vec()).collect()
 }
 
 struct Tagger {
@@ -96,9 +84,7 @@ impl Tagger {
         let pack = |padded: &[i64]| {
             let mut packed = DeviceBuffer::zeros(&context, batch.tokens().unwrap()).unwrap();
             let padded = upload(&context, padded);
-            batch
-                .pack(Layout::BatchFirst(7), 1, &padded, &mut packed)
-                .unwrap();
+            batch.pack(Layout::BatchFirst(7), 1, &padded, &mut packed).unwrap();
             packed
         };
         Tagger {
@@ -122,17 +108,13 @@ impl Tagger {
         let mut dx = unwritten(&self.context, tokens * 3);
         let mut y = unwritten(&self.context, tokens * 20);
         let mut dy = unwritten(&self.context, tokens * 20);
-        EMBEDDING
-            .forward(&self.context, &self.batch, &params.table, &self.ids, &mut x)
-            .unwrap();
+        EMBEDDING.forward(&self.context, &self.batch, &params.table, &self.ids, &mut x).unwrap();
         let forward = RnnForward {
             h0: Some(self.h0.view()),
             c0: Some(self.c0.view()),
             ..RnnForward::new(&params.rnn, &x, &mut y)
         };
-        self.rnn
-            .forward_save(&self.batch, forward, &mut self.reserve, &mut self.workspace)
-            .unwrap();
+        self.rnn.forward_save(&self.batch, forward, &mut self.reserve, &mut self.workspace).unwrap();
         let loss = match last {
             Last::LinearCrossEntropy => self.linear_cross_entropy(params, &y, &mut dy, d),
             _ => self.linear_and_loss(params, &y, &mut dy, d, last),
@@ -145,13 +127,9 @@ impl Tagger {
             dparams: Some(d.rnn.view_mut()),
             ..RnnBackward::new(&params.rnn, &x, &y)
         };
-        self.rnn
-            .backward(&self.batch, backward, &self.reserve, &mut self.workspace)
-            .unwrap();
+        self.rnn.backward(&self.batch, backward, &self.reserve, &mut self.workspace).unwrap();
         let (ids, work) = (&self.ids, &mut self.workspace);
-        EMBEDDING
-            .backward(&self.context, &self.batch, ids, &dx, &mut d.table, work)
-            .unwrap();
+        EMBEDDING.backward(&self.context, &self.batch, ids, &dx, &mut d.table, work).unwrap();
         loss
     }
 
@@ -165,24 +143,17 @@ impl Tagger {
     ) -> f64 {
         let (context, batch, work) = (&self.context, &self.batch, &mut self.workspace);
         let elements = batch.tokens().unwrap() * 6;
-        let (mut logits, mut dlogits) =
-            (unwritten(context, elements), unwritten(context, elements));
+        let (mut logits, mut dlogits) = (unwritten(context, elements), unwritten(context, elements));
         let mut out = unwritten(context, 1);
-        let forward = LinearForward {
-            bias: Some(params.bias.view()),
-            ..LinearForward::new(y, &params.weight, &mut logits)
-        };
+        let forward =
+            LinearForward { bias: Some(params.bias.view()), ..LinearForward::new(y, &params.weight, &mut logits) };
         LINEAR.forward(context, batch, forward, work).unwrap();
         if let Last::CrossEntropy = last {
             let forward = LossForward::new(&logits, &self.targets, &mut out);
             let gradient = Some(dlogits.view_mut());
-            self.loss
-                .cross_entropy_forward(batch, forward, gradient, work)
-                .unwrap();
+            self.loss.cross_entropy_forward(batch, forward, gradient, work).unwrap();
             let one = upload(context, &[1.0]);
-            self.loss
-                .cross_entropy_backward(batch, &one, &mut dlogits)
-                .unwrap();
+            self.loss.cross_entropy_backward(batch, &one, &mut dlogits).unwrap();
         } else {
             let mut log_probs = unwritten(context, elements);
             let mut dlog_probs = unwritten::<f64>(context, elements);
@@ -215,49 +186,29 @@ impl Tagger {
         let (batch, work) = (&self.batch, &mut self.workspace);
         let mut out = unwritten(&self.context, 1);
         let mut lse = unwritten(&self.context, batch.tokens().unwrap());
-        let inputs = LinearLoss {
-            bias: Some(params.bias.view()),
-            ..LinearLoss::new(20, y, &params.weight, &self.targets)
-        };
-        let outputs = LinearLossOutputs {
-            out: out.view_mut(),
-            weight_sum: None,
-            lse: Some(lse.view_mut()),
-        };
-        self.loss
-            .linear_cross_entropy_forward(batch, inputs, outputs, work)
-            .unwrap();
+        let inputs =
+            LinearLoss { bias: Some(params.bias.view()), ..LinearLoss::new(20, y, &params.weight, &self.targets) };
+        let outputs = LinearLossOutputs { out: out.view_mut(), weight_sum: None, lse: Some(lse.view_mut()) };
+        self.loss.linear_cross_entropy_forward(batch, inputs, outputs, work).unwrap();
         let gradients = LinearLossGradients {
             dout: None,
             dx: Some(dy.view_mut()),
             dweight: Some(d.weight.view_mut()),
             dbias: Some(d.bias.view_mut()),
         };
-        self.loss
-            .linear_cross_entropy_backward(batch, inputs, &lse, gradients, work)
-            .unwrap();
+        self.loss.linear_cross_entropy_backward(batch, inputs, &lse, gradients, work).unwrap();
         out.to_vec().unwrap()[0]
     }
 }
 
 fn assert_loss(step: usize, loss: f64, expected: f64) {
-    assert!(
-        (loss - expected).abs() <= 1e-6 * expected,
-        "step {}: {} not {}",
-        step,
-        loss,
-        expected
-    );
+    assert!((loss - expected).abs() <= 1e-6 * expected, "step {}: {} not {}", step, loss, expected);
 }
 
 #[test]
 fn loss_and_every_gradient_equal_pytorchs_each_way() {
     let case = &golden::read("tutorial.txt")[0];
-    for last in [
-        Last::CrossEntropy,
-        Last::NllOfLogSoftmax,
-        Last::LinearCrossEntropy,
-    ] {
+    for last in [Last::CrossEntropy, Last::NllOfLogSoftmax, Last::LinearCrossEntropy] {
         println!("{:?}", last); // shown where it fails
         let mut tagger = Tagger::new(case);
         let params = Params::of(&tagger.context, case, "");
@@ -282,11 +233,9 @@ fn fifty_steps_of_sgd_equal_pytorchs() {
         let mut d = Params::zeros_like(&context, &params);
         let loss = tagger.run(&params, &mut d, Last::CrossEntropy);
         assert_loss(step, loss, expected);
-        sgd.step(&context, &mut params.table, &d.table, None)
-            .unwrap();
+        sgd.step(&context, &mut params.table, &d.table, None).unwrap();
         sgd.step(&context, &mut params.rnn, &d.rnn, None).unwrap();
-        sgd.step(&context, &mut params.weight, &d.weight, None)
-            .unwrap();
+        sgd.step(&context, &mut params.weight, &d.weight, None).unwrap();
         sgd.step(&context, &mut params.bias, &d.bias, None).unwrap();
     }
     params.assert_close(case, "final_");
