@@ -47,7 +47,8 @@ unsafe impl Sync for Batch {}
 impl Drop for Batch {
     fn drop(&mut self) {
         // SAFETY: the only owner; the context is alive.
-        unsafe { sys::varlstm_batch_destroy(self.handle.as_ptr()) };
+        let status = unsafe { sys::varlstm_batch_destroy(self.handle.as_ptr()) };
+        debug_assert_eq!(status, sys::VARLSTM_OK);
     }
 }
 

@@ -125,7 +125,8 @@ unsafe impl Sync for Shared {}
 impl Drop for Shared {
     fn drop(&mut self) {
         // SAFETY: the last owner; whatever was made from the context held a clone and is gone.
-        unsafe { sys::varlstm_ctx_destroy(self.handle.as_ptr()) };
+        let status = unsafe { sys::varlstm_ctx_destroy(self.handle.as_ptr()) };
+        debug_assert_eq!(status, sys::VARLSTM_OK);
     }
 }
 

@@ -120,7 +120,8 @@ unsafe impl Sync for Loss {}
 impl Drop for Loss {
     fn drop(&mut self) {
         // SAFETY: the only owner; the context is alive.
-        unsafe { sys::varlstm_loss_destroy(self.handle.as_ptr()) };
+        let status = unsafe { sys::varlstm_loss_destroy(self.handle.as_ptr()) };
+        debug_assert_eq!(status, sys::VARLSTM_OK);
     }
 }
 

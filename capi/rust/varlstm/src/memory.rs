@@ -45,7 +45,8 @@ impl Drop for Allocation {
     fn drop(&mut self) {
         // SAFETY: from varlstm_alloc of this context, which is alive; freed once. On CUDA the free
         // waits for the work that uses it.
-        unsafe { sys::varlstm_free(self.context.handle(), self.data) };
+        let status = unsafe { sys::varlstm_free(self.context.handle(), self.data) };
+        debug_assert_eq!(status, sys::VARLSTM_OK);
     }
 }
 

@@ -173,7 +173,8 @@ unsafe impl<T: Scalar> Sync for Rnn<T> {}
 impl<T: Scalar> Drop for Rnn<T> {
     fn drop(&mut self) {
         // SAFETY: the only owner; the context is alive.
-        unsafe { sys::varlstm_rnn_destroy(self.handle.as_ptr()) };
+        let status = unsafe { sys::varlstm_rnn_destroy(self.handle.as_ptr()) };
+        debug_assert_eq!(status, sys::VARLSTM_OK);
     }
 }
 
