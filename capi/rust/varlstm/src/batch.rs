@@ -12,21 +12,21 @@ use crate::view::{dim, View};
 /// Index arrays of a [`Batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchArray {
-    /// [B] lengths in the caller's order.
+    /// `[B]` lengths in the caller's order.
     Lengths,
-    /// [T] sequences still active at step t.
+    /// `[T]` sequences still active at step t.
     BatchSizes,
-    /// [T+1] first packed row of step t; the last entry is N.
+    /// `[T+1]` first packed row of step t; the last entry is N.
     StepOffsets,
-    /// [B] the caller's index of the j-th longest sequence.
+    /// `[B]` the caller's index of the j-th longest sequence.
     SortedIndices,
-    /// [B] its inverse: rank of the caller's sequence b.
+    /// `[B]` its inverse: rank of the caller's sequence b.
     UnsortedIndices,
-    /// [B+1] first ragged row of the caller's sequence b; the last entry is N.
+    /// `[B+1]` first ragged row of the caller's sequence b; the last entry is N.
     CuSeqlens,
-    /// [N] ragged row of a packed row.
+    /// `[N]` ragged row of a packed row.
     PackedToRagged,
-    /// [N] its inverse.
+    /// `[N]` its inverse.
     RaggedToPacked,
 }
 
@@ -76,7 +76,7 @@ impl Batch {
         Ok(batch)
     }
 
-    /// Sets the lengths [B]. Length 0 is legal. A bad one is an error, and the batch stays as it was.
+    /// Sets the lengths `[B]`. Length 0 is legal. A bad one is an error, and the batch stays as it was.
     pub fn set_lengths(&mut self, lengths: &[i64]) -> Result<()> {
         let count = dim("count", lengths.len())?;
         // SAFETY: `lengths` has `count` elements and is read before the call returns.
@@ -91,7 +91,7 @@ impl Batch {
         })
     }
 
-    /// Sets the lengths [B] from the back end's memory. A bad one is clamped and raises
+    /// Sets the lengths `[B]` from the back end's memory. A bad one is clamped and raises
     /// [`DeviceStatus::bad_length`](crate::DeviceStatus::bad_length). On CUDA N and T stay unknown
     /// to the host, and packed rows are max_tokens with a tail of zeros.
     pub fn set_lengths_in_backend<'a>(&mut self, lengths: impl Into<View<'a, i64>>) -> Result<()> {
@@ -110,8 +110,8 @@ impl Batch {
         })
     }
 
-    /// The same from a PackedSequence's fields: `batch_sizes` [T] (positive, not increasing),
-    /// `sorted_indices` [batch_sizes[0]]; the identity without it.
+    /// The same from a PackedSequence's fields: `batch_sizes` `[T]` (positive, not increasing),
+    /// `sorted_indices` of `batch_sizes[0]` elements; the identity without it.
     pub fn set_batch_sizes(&mut self, batch_sizes: &[i64], sorted_indices: Option<&[i64]>) -> Result<()> {
         let steps = dim("steps", batch_sizes.len())?;
         let sequences = batch_sizes.first().map_or(0, |&size| usize::try_from(size).unwrap_or(0));

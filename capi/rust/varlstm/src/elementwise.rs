@@ -58,7 +58,7 @@ pub fn convert<'a, S: Scalar, D: Scalar>(
     check(unsafe { sys::varlstm_convert(context.handle(), S::DTYPE, D::DTYPE, count, src, dst, ptr::null_mut()) })
 }
 
-/// y [rows, classes] <- x - log(sum(exp(x))) along each row.
+/// y `[rows, classes]` <- x - log(sum(exp(x))) along each row.
 pub fn log_softmax_forward<'a, T: Scalar>(
     context: &Context,
     rows: impl Into<Rows<'a>>,
@@ -74,7 +74,7 @@ pub fn log_softmax_forward<'a, T: Scalar>(
     check(unsafe { sys::varlstm_log_softmax_forward(context.handle(), T::DTYPE, rows, classes, x, y, ptr::null_mut()) })
 }
 
-/// dx [rows, classes] <- dy - exp(y) * sum(dy) along each row, y from forward.
+/// dx `[rows, classes]` <- dy - exp(y) * sum(dy) along each row, y from forward.
 pub fn log_softmax_backward<'a, T: Scalar>(
     context: &Context,
     rows: impl Into<Rows<'a>>,

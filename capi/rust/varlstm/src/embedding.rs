@@ -12,7 +12,7 @@ use crate::memory::Workspace;
 use crate::view::{dim, View, ViewMut};
 use crate::Scalar;
 
-/// The sizes of an embedding's table [vocabulary, features].
+/// The sizes of an embedding's table `[vocabulary, features]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Embedding {
     /// V, rows of the table.
@@ -24,7 +24,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// y [rows, features] <- table at ids [rows]. An id outside [0, V) gives zeros and raises
+    /// y `[rows, features]` <- table at ids `[rows]`. An id outside [0, V) gives zeros and raises
     /// [`DeviceStatus::bad_token_id`](crate::DeviceStatus::bad_token_id).
     pub fn forward<'a, T: Scalar>(
         &self,
@@ -58,7 +58,7 @@ impl Embedding {
         })
     }
 
-    /// dtable [vocabulary, features] += rows of dy [rows, features] at ids [rows], in a fixed order.
+    /// dtable `[vocabulary, features]` += rows of dy `[rows, features]` at ids `[rows]`, in a fixed order.
     pub fn backward<'a, T: Scalar>(
         &self,
         context: &Context,

@@ -12,7 +12,7 @@ use crate::memory::Workspace;
 use crate::view::{dim, read_or_null, write_or_null, View, ViewMut};
 use crate::Scalar;
 
-/// The sizes of a linear layer's weight [outputs, inputs].
+/// The sizes of a linear layer's weight `[outputs, inputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linear {
     /// Columns of x.
@@ -24,13 +24,13 @@ pub struct Linear {
 /// Buffers of a linear layer's forward.
 #[derive(Debug)]
 pub struct LinearForward<'a, T: Scalar> {
-    /// [rows, inputs]
+    /// `[rows, inputs]`
     pub x: View<'a, T>,
-    /// [outputs, inputs]
+    /// `[outputs, inputs]`
     pub weight: View<'a, T>,
-    /// [rows, outputs], written.
+    /// `[rows, outputs]`, written.
     pub y: ViewMut<'a, T>,
-    /// [outputs]; zeros without it.
+    /// `[outputs]`; zeros without it.
     pub bias: Option<View<'a, T>>,
 }
 
@@ -44,17 +44,17 @@ impl<'a, T: Scalar> LinearForward<'a, T> {
 /// Buffers of a linear layer's backward.
 #[derive(Debug)]
 pub struct LinearBackward<'a, T: Scalar> {
-    /// [rows, outputs]
+    /// `[rows, outputs]`
     pub dy: View<'a, T>,
-    /// [rows, inputs]; needed for `dweight`.
+    /// `[rows, inputs]`; needed for `dweight`.
     pub x: Option<View<'a, T>>,
-    /// [outputs, inputs]; needed for `dx`.
+    /// `[outputs, inputs]`; needed for `dx`.
     pub weight: Option<View<'a, T>>,
-    /// [rows, inputs], written.
+    /// `[rows, inputs]`, written.
     pub dx: Option<ViewMut<'a, T>>,
-    /// [outputs, inputs], added to.
+    /// `[outputs, inputs]`, added to.
     pub dweight: Option<ViewMut<'a, T>>,
-    /// [outputs], added to.
+    /// `[outputs]`, added to.
     pub dbias: Option<ViewMut<'a, T>>,
 }
 

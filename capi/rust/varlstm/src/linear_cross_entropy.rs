@@ -18,15 +18,15 @@ use crate::Scalar;
 pub struct LinearLoss<'a, T: Scalar> {
     /// Columns of x.
     pub inputs: usize,
-    /// [rows, inputs]
+    /// `[rows, inputs]`
     pub x: View<'a, T>,
-    /// [C, inputs]
+    /// `[C, inputs]`
     pub weight: View<'a, T>,
-    /// [rows] classes.
+    /// `[rows]` classes.
     pub targets: View<'a, i64>,
-    /// [C]; zeros without it.
+    /// `[C]`; zeros without it.
     pub bias: Option<View<'a, T>>,
-    /// [C]; ones without it.
+    /// `[C]`; ones without it.
     pub class_weights: Option<View<'a, T::Loss>>,
 }
 
@@ -52,11 +52,11 @@ impl<'a, T: Scalar> LinearLoss<'a, T> {
 /// What forward writes.
 #[derive(Debug)]
 pub struct LinearLossOutputs<'a, T: Scalar> {
-    /// [rows] with [`Reduction::None`](crate::Reduction::None), else [1].
+    /// `[rows]` with [`Reduction::None`](crate::Reduction::None), else `[1]`.
     pub out: ViewMut<'a, T::Loss>,
-    /// [1]: the sum of the kept targets' weights.
+    /// `[1]`: the sum of the kept targets' weights.
     pub weight_sum: Option<ViewMut<'a, T::Loss>>,
-    /// [rows], for backward: log(sum(exp(logits))), 0 for a row that is not kept.
+    /// `[rows]`, for backward: log(sum(exp(logits))), 0 for a row that is not kept.
     pub lse: Option<ViewMut<'a, T::Loss>>,
 }
 
@@ -65,11 +65,11 @@ pub struct LinearLossOutputs<'a, T: Scalar> {
 pub struct LinearLossGradients<'a, T: Scalar> {
     /// Shaped as `out`; ones without it.
     pub dout: Option<View<'a, T::Loss>>,
-    /// [rows, inputs], written: 0 where the row is not kept.
+    /// `[rows, inputs]`, written: 0 where the row is not kept.
     pub dx: Option<ViewMut<'a, T>>,
-    /// [C, inputs], added to.
+    /// `[C, inputs]`, added to.
     pub dweight: Option<ViewMut<'a, T>>,
-    /// [C], added to.
+    /// `[C]`, added to.
     pub dbias: Option<ViewMut<'a, T>>,
 }
 
@@ -119,7 +119,7 @@ impl Loss {
         })
     }
 
-    /// The gradients; `inputs` as in forward, `lse` [rows] from it.
+    /// The gradients; `inputs` as in forward, `lse` `[rows]` from it.
     pub fn linear_cross_entropy_backward<'a, T: Scalar>(
         &self,
         rows: impl Into<Rows<'a>>,

@@ -61,7 +61,7 @@ impl LossBuilder {
         self
     }
 
-    /// In [0, 1]: 0 by default.
+    /// In `[0, 1]`: 0 by default.
     pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
         self.label_smoothing = label_smoothing;
         self

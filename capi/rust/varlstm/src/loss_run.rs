@@ -17,15 +17,15 @@ use crate::Scalar;
 /// [`Loss::cross_entropy_forward`] (scores are logits).
 #[derive(Debug)]
 pub struct LossForward<'a, T: Scalar> {
-    /// [rows, C] log-probabilities or logits.
+    /// `[rows, C]` log-probabilities or logits.
     pub scores: View<'a, T>,
-    /// [rows] classes.
+    /// `[rows]` classes.
     pub targets: View<'a, i64>,
-    /// [rows] with [`Reduction::None`], else [1]; written.
+    /// `[rows]` with [`Reduction::None`](crate::Reduction::None), else `[1]`; written.
     pub out: ViewMut<'a, T::Loss>,
-    /// [C]; ones without it.
+    /// `[C]`; ones without it.
     pub class_weights: Option<View<'a, T::Loss>>,
-    /// [1], written: the sum of the kept targets' weights.
+    /// `[1]`, written: the sum of the kept targets' weights.
     pub weight_sum: Option<ViewMut<'a, T::Loss>>,
 }
 
@@ -49,11 +49,11 @@ impl<'a, T: Scalar> LossForward<'a, T> {
 /// Buffers of an [`Loss::nll_backward`].
 #[derive(Debug)]
 pub struct NllBackward<'a, T: Scalar> {
-    /// [rows] classes.
+    /// `[rows]` classes.
     pub targets: View<'a, i64>,
-    /// [rows, C], written.
+    /// `[rows, C]`, written.
     pub dlog_probs: ViewMut<'a, T>,
-    /// [C] as in forward.
+    /// `[C]` as in forward.
     pub class_weights: Option<View<'a, T::Loss>>,
     /// Shaped as `out`; ones without it.
     pub dout: Option<View<'a, T::Loss>>,
@@ -130,7 +130,7 @@ impl Loss {
         })
     }
 
-    /// Log-softmax and negative log-likelihood in one pass over the logits. `dlogits` [rows, C] gets
+    /// Log-softmax and negative log-likelihood in one pass over the logits. `dlogits` `[rows, C]` gets
     /// the gradient for an incoming gradient of 1.
     pub fn cross_entropy_forward<'a, T: Scalar>(
         &self,
@@ -163,7 +163,7 @@ impl Loss {
         })
     }
 
-    /// dlogits [rows, C] <- dlogits from forward times dout, shaped as `out`.
+    /// dlogits `[rows, C]` <- dlogits from forward times dout, shaped as `out`.
     pub fn cross_entropy_backward<'a, T: Scalar>(
         &self,
         rows: impl Into<Rows<'a>>,

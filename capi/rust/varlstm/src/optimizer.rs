@@ -145,7 +145,7 @@ impl Adam {
     }
 }
 
-/// norm [1] <- Euclidean norm of all elements of grads, summed in double in a fixed order.
+/// norm `[1]` <- Euclidean norm of all elements of grads, summed in double in a fixed order.
 pub fn grad_norm<'a, T: Real>(
     context: &Context,
     grads: impl Into<View<'a, T>>,

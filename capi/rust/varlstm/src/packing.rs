@@ -14,16 +14,16 @@ use crate::{Element, Scalar};
 /// How sequences lie in memory outside packed rows, for F features a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// [B, padded_len, F]; holds padded_len, at least T.
+    /// `[B, padded_len, F]`; holds padded_len, at least T.
     BatchFirst(usize),
-    /// [padded_len, B, F]; holds padded_len, at least T.
+    /// `[padded_len, B, F]`; holds padded_len, at least T.
     TimeMajor(usize),
-    /// [N, F], sequence after sequence.
+    /// `[N, F]`, sequence after sequence.
     Ragged,
 }
 
 impl Batch {
-    /// packed [N, features] <- src in the given layout. Padding is never read.
+    /// packed `[N, features]` <- src in the given layout. Padding is never read.
     pub fn pack<'a, T: Element>(
         &self,
         layout: Layout,
@@ -37,7 +37,7 @@ impl Batch {
         self.run(sys::varlstm_pack, T::DTYPE, &at, src, packed)
     }
 
-    /// dst in the given layout <- packed [N, features]; padded positions are set to `pad_value`.
+    /// dst in the given layout <- packed `[N, features]`; padded positions are set to `pad_value`.
     pub fn unpack<'a, T: Element>(
         &self,
         layout: Layout,
@@ -65,7 +65,7 @@ impl Batch {
         })
     }
 
-    /// Adjoint of [`pack`](Batch::pack): dsrc <- dpacked [N, features], 0 at the padding.
+    /// Adjoint of [`pack`](Batch::pack): dsrc <- dpacked `[N, features]`, 0 at the padding.
     pub fn pack_backward<'a, T: Scalar>(
         &self,
         layout: Layout,
@@ -79,7 +79,7 @@ impl Batch {
         self.run(sys::varlstm_pack_backward, T::DTYPE, &at, dpacked, dsrc)
     }
 
-    /// Adjoint of [`unpack`](Batch::unpack): dpacked [N, features] <- ddst.
+    /// Adjoint of [`unpack`](Batch::unpack): dpacked `[N, features]` <- ddst.
     pub fn unpack_backward<'a, T: Scalar>(
         &self,
         layout: Layout,

@@ -69,7 +69,7 @@ impl<T: Scalar> RnnBuilder<T> {
         self
     }
 
-    /// Both directions: false by default. Outputs are [forward | backward].
+    /// Both directions: false by default. Outputs are `[forward | backward]`.
     pub fn bidirectional(mut self, bidirectional: bool) -> Self {
         self.bidirectional = bidirectional;
         self

@@ -13,15 +13,15 @@ use crate::Scalar;
 /// Parameter layouts of one layer and direction; `in` is I for layer 0, D*H above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamFormat {
-    /// w_ih [4H, in], w_hh [4H, H], b_ih [4H], b_hh [4H]; gates i, f, g, o.
+    /// w_ih `[4H, in]`, w_hh `[4H, H]`, b_ih `[4H]`, b_hh `[4H]`; gates i, f, g, o.
     PyTorch,
-    /// kernel [in, 4H], recurrent_kernel [H, 4H], bias [4H], no b_hh; gates i, f, c (= g), o.
+    /// kernel `[in, 4H]`, recurrent_kernel `[H, 4H]`, bias `[4H]`, no b_hh; gates i, f, c (= g), o.
     Keras,
-    /// W [4H, in], R [4H, H], Wb [4H], Rb [4H] of one direction; gates i, o, f, c (= g).
+    /// W `[4H, in]`, R `[4H, H]`, Wb `[4H]`, Rb `[4H]` of one direction; gates i, o, f, c (= g).
     Onnx,
     /// As PyTorch's.
     Cudnn,
-    /// kernel [in, 4H], recurrent_kernel [H, 4H], bias [4H], no b_hh; gates i, g, f, o.
+    /// kernel `[in, 4H]`, recurrent_kernel `[H, 4H]`, bias `[4H]`, no b_hh; gates i, g, f, o.
     Haste,
 }
 
@@ -41,9 +41,9 @@ pub struct ForeignParams<'a, T: Scalar> {
     pub w_ih: View<'a, T>,
     /// 4H * H elements.
     pub w_hh: View<'a, T>,
-    /// [4H]; the only bias of Keras and haste.
+    /// `[4H]`; the only bias of Keras and haste.
     pub b_ih: Option<View<'a, T>>,
-    /// [4H]
+    /// `[4H]`
     pub b_hh: Option<View<'a, T>>,
 }
 

@@ -19,17 +19,17 @@ use crate::Scalar;
 pub struct RnnForward<'a, T: Scalar> {
     /// The flat buffer of all parameters.
     pub params: View<'a, T>,
-    /// [N, I]
+    /// `[N, I]`
     pub x: View<'a, T>,
-    /// [N, D*H], written.
+    /// `[N, D*H]`, written.
     pub y: ViewMut<'a, T>,
-    /// [L*D, B, H] in the caller's order of sequences; zeros without it.
+    /// `[L*D, B, H]` in the caller's order of sequences; zeros without it.
     pub h0: Option<View<'a, T>>,
-    /// [L*D, B, H] likewise.
+    /// `[L*D, B, H]` likewise.
     pub c0: Option<View<'a, T>>,
-    /// [L*D, B, H], written. A sequence of length 0 has h_n = h0.
+    /// `[L*D, B, H]`, written. A sequence of length 0 has h_n = h0.
     pub h_n: Option<ViewMut<'a, T>>,
-    /// [L*D, B, H], written. A sequence of length 0 has c_n = c0.
+    /// `[L*D, B, H]`, written. A sequence of length 0 has c_n = c0.
     pub c_n: Option<ViewMut<'a, T>>,
     /// Seed of the masks between layers; 0 (default) switches dropout off for this call.
     pub dropout_seed: u64,
@@ -56,25 +56,25 @@ impl<'a, T: Scalar> RnnForward<'a, T> {
 pub struct RnnBackward<'a, T: Scalar> {
     /// The flat buffer of all parameters.
     pub params: View<'a, T>,
-    /// [N, I]
+    /// `[N, I]`
     pub x: View<'a, T>,
-    /// [N, D*H]
+    /// `[N, D*H]`
     pub y: View<'a, T>,
-    /// [L*D, B, H]
+    /// `[L*D, B, H]`
     pub h0: Option<View<'a, T>>,
-    /// [L*D, B, H]
+    /// `[L*D, B, H]`
     pub c0: Option<View<'a, T>>,
-    /// [N, D*H]; zeros without it.
+    /// `[N, D*H]`; zeros without it.
     pub dy: Option<View<'a, T>>,
-    /// [L*D, B, H]; zeros without it.
+    /// `[L*D, B, H]`; zeros without it.
     pub dh_n: Option<View<'a, T>>,
-    /// [L*D, B, H]; zeros without it.
+    /// `[L*D, B, H]`; zeros without it.
     pub dc_n: Option<View<'a, T>>,
-    /// [N, I], written.
+    /// `[N, I]`, written.
     pub dx: Option<ViewMut<'a, T>>,
-    /// [L*D, B, H], written.
+    /// `[L*D, B, H]`, written.
     pub dh0: Option<ViewMut<'a, T>>,
-    /// [L*D, B, H], written.
+    /// `[L*D, B, H]`, written.
     pub dc0: Option<ViewMut<'a, T>>,
     /// The flat buffer of all gradients, added to.
     pub dparams: Option<ViewMut<'a, T>>,

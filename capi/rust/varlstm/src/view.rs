@@ -66,7 +66,7 @@ impl<T> Copy for View<'_, T> {}
 
 impl<'a, T: Element> View<'a, T> {
     /// # Safety
-    /// `data` [len] is memory of `place` that is alive and not written during 'a.
+    /// `data` `[len]` is memory of `place` that is alive and not written during 'a.
     pub(crate) unsafe fn new(data: *const T, len: usize, place: Place) -> Self {
         View { data, len, place, lifetime: PhantomData }
     }
@@ -98,7 +98,7 @@ impl<'a, T: Element> View<'a, T> {
 
 impl<'a, T: Element> ViewMut<'a, T> {
     /// # Safety
-    /// `data` [len] is memory of `place` that is alive and nobody else's during 'a.
+    /// `data` `[len]` is memory of `place` that is alive and nobody else's during 'a.
     pub(crate) unsafe fn new(data: *mut T, len: usize, place: Place) -> Self {
         ViewMut { data, len, place, lifetime: PhantomData }
     }

@@ -105,52 +105,16 @@ impl World {
             context,
         }
     }
-
-    fn zeros(&self, len: usize) -> DeviceBuffer<f32> {
-        DeviceBuffer::zeros(&self.context, len).unwrap()
-    }
 }
 
 #[test]
-fn buffers_of_forward_that_are_too_short() {
-    let mut w = World::new();
-    let short = w.zeros(8);
-    let forward = RnnForward::new(&w.params, &short, &mut w.y);
-    let text = ["x has 8 elements", "tokens = 3", "input_size = 3"];
-    assert_error(w.rnn.forward(&w.batch, forward, &mut w.workspace), InvalidArgument, &text);
-    let forward = RnnForward::new(&short, &w.x, &mut w.y);
-    let text = ["params has 8 elements", "elements = 200"];
-    assert_error(w.rnn.forward(&w.batch, forward, &mut w.workspace), InvalidArgument, &text);
-    let mut short_y = w.zeros(14);
-    let forward = RnnForward::new(&w.params, &w.x, &mut short_y);
-    let text = ["y has 14 elements", "hidden_size = 5"];
-    assert_error(w.rnn.forward(&w.batch, forward, &mut w.workspace), InvalidArgument, &text);
-    let forward = RnnForward { c0: Some(short.view()), ..RnnForward::new(&w.params, &w.x, &mut w.y) };
-    let text = ["c0 has 8 elements", "batch = 2"];
-    assert_error(w.rnn.forward(&w.batch, forward, &mut w.workspace), InvalidArgument, &text);
-    let mut h_n = w.zeros(9);
-    let forward = RnnForward { h_n: Some(h_n.view_mut()), ..RnnForward::new(&w.params, &w.x, &mut w.y) };
-    let result = w.rnn.forward(&w.batch, forward, &mut w.workspace);
-    assert_error(result, InvalidArgument, &["h_n has 9 elements"]);
-    assert_eq!(w.workspace.bytes(), 0, "no call came so far");
-}
-
-#[test]
-fn buffers_of_backward_that_are_too_short_or_were_not_filled() {
+fn a_reserve_that_no_forward_filled() {
     let mut w = World::new();
     let backward = RnnBackward::new(&w.params, &w.x, &w.y);
     let result = w.rnn.backward(&w.batch, backward, &w.reserve, &mut w.workspace);
     assert_error(result, BufferTooSmall, &["reserve_bytes = 0"]);
     let forward = RnnForward::new(&w.params, &w.x, &mut w.y);
     w.rnn.forward_save(&w.batch, forward, &mut w.reserve, &mut w.workspace).unwrap();
-    let mut dparams = w.zeros(199);
-    let backward = RnnBackward { dparams: Some(dparams.view_mut()), ..RnnBackward::new(&w.params, &w.x, &w.y) };
-    let result = w.rnn.backward(&w.batch, backward, &w.reserve, &mut w.workspace);
-    assert_error(result, InvalidArgument, &["dparams has 199 elements"]);
-    let dy = w.zeros(14);
-    let backward = RnnBackward { dy: Some(dy.view()), ..RnnBackward::new(&w.params, &w.x, &w.y) };
-    let result = w.rnn.backward(&w.batch, backward, &w.reserve, &mut w.workspace);
-    assert_error(result, InvalidArgument, &["dy has 14 elements"]);
 
     // Other lengths than those of the forward: the host says so, on CUDA the device.
     w.batch.set_lengths(&[1, 2]).unwrap();
@@ -164,36 +128,28 @@ fn buffers_of_backward_that_are_too_short_or_were_not_filled() {
     }
 }
 
+/// lengths.rs has every buffer of every call.
 #[test]
-fn buffers_of_other_calls_that_are_too_short() {
-    let context = context();
-    let work = &mut Workspace::new(&context);
-    let batch = Batch::from_lengths(&context, &[2, 1]).unwrap();
-    let (three, mut four) = (upload(&context, &[0.0f64; 3]), upload(&context, &[0.0f64; 4]));
-    let result = batch.pack(Layout::BatchFirst(2), 1, &three, &mut four);
-    assert_error(result, InvalidArgument, &["src has 3 elements", "padded_len = 2"]);
-    let result = batch.unpack(Layout::TimeMajor(3), 1, 0.0, &three, &mut four);
-    assert_error(result, InvalidArgument, &["dst has 4 elements", "padded_len = 3"]);
-    let result = batch.pack(Layout::TimeMajor(1), 1, &three, &mut four);
+fn texts_name_the_dimensions() {
+    let mut w = World::new();
+    let short = upload(&w.context, &[0.0f32; 8]);
+    let forward = RnnForward::new(&w.params, &short, &mut w.y);
+    let text = "x has 8 elements, too few for [tokens = 3, input_size = 3]";
+    assert_error(w.rnn.forward(&w.batch, forward, &mut w.workspace), InvalidArgument, &[text]);
+    let result = w.batch.pack(Layout::TimeMajor(4), 2, &short, &mut w.y);
+    let text = "src has 8 elements, too few for [batch = 2, padded_len = 4, features = 2]";
+    assert_error(result, InvalidArgument, &[text]);
+    let result = w.batch.pack(Layout::TimeMajor(1), 1, &short, &mut w.y);
     assert_error(result, InvalidArgument, &["padded_len = 1"]);
-    let embedding = Embedding { vocabulary: 5, features: 1, padding_idx: None };
-    let ids = upload(&context, &[0, 0]);
-    let result = embedding.forward(&context, 2, &three, &ids, &mut four);
-    assert_error(result, InvalidArgument, &["table has 3 elements", "vocabulary = 5"]);
-    let linear = Linear { inputs: 1, outputs: 2 };
-    let result = linear.forward(&context, 3, LinearForward::new(&three, &three, &mut four), work);
-    assert_error(result, InvalidArgument, &["y has 4 elements", "rows = 3", "outputs = 2"]);
     let huge = Linear { inputs: usize::MAX, outputs: 2 };
-    let result = huge.forward(&context, 3, LinearForward::new(&three, &three, &mut four), work);
-    assert_error(result, InvalidArgument, &["x has 3 elements"]);
-    let result = Sgd::new(0.1).step(&context, &mut four, &three, None);
-    assert_error(result, InvalidArgument, &["grads has 3 elements", "count = 4"]);
+    let result = huge.forward(&w.context, 3, LinearForward::new(&short, &short, &mut w.y), &mut w.workspace);
+    assert_error(result, InvalidArgument, &["x has 8 elements"]);
     let momentum = Sgd { momentum: 0.9, ..Sgd::new(0.1) };
-    let result = momentum.step(&context, &mut four, &upload(&context, &[0.0; 4]), None);
-    assert_error(result, InvalidArgument, &["velocity"]);
-    assert_error(four.write(&[1.0]), InvalidArgument, &["values has 1 elements", "has 4"]);
-    assert_error(four.read(&mut [0.0; 5]), InvalidArgument, &["to has 5 elements", "has 4"]);
-    assert_error(DeviceBuffer::<f64>::zeros(&context, usize::MAX), InvalidArgument, &["len = "]);
+    assert_error(momentum.step(&w.context, &mut w.y, &w.params, None), InvalidArgument, &["velocity"]);
+    assert_error(w.y.write(&[1.0]), InvalidArgument, &["values has 1 elements", "has 15"]);
+    assert_error(w.y.read(&mut [0.0; 16]), InvalidArgument, &["to has 16 elements", "has 15"]);
+    assert_error(DeviceBuffer::<f64>::zeros(&w.context, usize::MAX), InvalidArgument, &["len = "]);
+    assert_eq!(w.workspace.bytes(), 0, "no call came so far");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod errors;
 mod golden;
+mod lengths;
 mod lstm;
 mod operations;
 mod ownership;

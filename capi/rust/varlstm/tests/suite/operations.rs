@@ -161,7 +161,20 @@ fn a_token_id_outside_the_vocabulary_is_reported() {
     let mut y = unwritten::<f32>(&context, 6);
     embedding.forward(&context, 3, &table, &ids, &mut y).unwrap();
     assert_eq!(y.to_vec().unwrap(), [3.0, 4.0, 1.0, 2.0, 0.0, 0.0]);
-    let status = context.device_status(false).unwrap();
+    let status = context.device_status(true).unwrap();
     assert!(status.bad_token_id() && !status.bad_length() && !status.bad_label());
     assert_eq!(status.first_index(), Some(2));
+}
+
+#[test]
+fn the_padding_row_of_an_embedding_gets_no_gradient() {
+    let context = context();
+    let mut workspace = Workspace::new(&context);
+    let (ids, dy) = (upload(&context, &[0, 1, 1]), upload(&context, &[1.0f64, 2.0, 4.0]));
+    for (padding_idx, expected) in [(None, [1.0, 6.0]), (Some(0), [0.0, 6.0]), (Some(1), [1.0, 0.0])] {
+        let embedding = Embedding { vocabulary: 2, features: 1, padding_idx };
+        let mut dtable = DeviceBuffer::zeros(&context, 2).unwrap();
+        embedding.backward(&context, 3, &ids, &dy, &mut dtable, &mut workspace).unwrap();
+        assert_eq!(dtable.to_vec().unwrap(), expected, "{:?}", padding_idx);
+    }
 }
