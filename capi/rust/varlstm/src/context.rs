@@ -156,6 +156,22 @@ impl Context {
         self.shared.place.device
     }
 
+    /// Host: threads that a call may use; 0 = as many as the machine has.
+    pub fn threads(&self) -> Result<i64> {
+        self.get(sys::VARLSTM_KEY_THREADS)
+    }
+
+    /// Whether a sequence's results may not depend on its batch-mates.
+    pub fn batch_invariant(&self) -> Result<bool> {
+        Ok(self.get(sys::VARLSTM_KEY_BATCH_INVARIANT)? != 0)
+    }
+
+    /// How products of `f32` matrices are computed on CUDA.
+    pub fn math(&self) -> Result<Math> {
+        let tf32 = self.get(sys::VARLSTM_KEY_MATH)? == i64::from(sys::VARLSTM_MATH_TF32);
+        Ok(if tf32 { Math::Tf32 } else { Math::F32 })
+    }
+
     /// Waits until all work is done.
     pub fn sync(&self) -> Result<()> {
         // SAFETY: the handle is alive.
@@ -185,6 +201,13 @@ impl Context {
         let mut to = vec![T::default(); from.len()];
         copy_to_host(self, from, &mut to)?;
         Ok(to)
+    }
+
+    fn get(&self, key: i32) -> Result<i64> {
+        let mut value = 0;
+        // SAFETY: the handle is alive, `value` is written.
+        check(unsafe { sys::varlstm_ctx_get_i64(self.handle(), key, &mut value) })?;
+        Ok(value)
     }
 
     pub(crate) fn handle(&self) -> *mut sys::varlstm_ctx {

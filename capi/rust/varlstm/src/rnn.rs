@@ -25,6 +25,17 @@ pub enum Recurrence {
     Grid,
 }
 
+impl Recurrence {
+    fn code(self) -> i32 {
+        match self {
+            Recurrence::Auto => sys::VARLSTM_RECURRENCE_AUTO,
+            Recurrence::Stepwise => sys::VARLSTM_RECURRENCE_STEPWISE,
+            Recurrence::Cluster => sys::VARLSTM_RECURRENCE_CLUSTER,
+            Recurrence::Grid => sys::VARLSTM_RECURRENCE_GRID,
+        }
+    }
+}
+
 /// How the rows of x, y, dy and dx lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowOrder {
@@ -127,12 +138,6 @@ impl<T: Scalar> RnnBuilder<T> {
     }
 
     fn set_options(&self, handle: *mut sys::varlstm_rnn) -> Result<()> {
-        let recurrence = match self.recurrence {
-            Recurrence::Auto => sys::VARLSTM_RECURRENCE_AUTO,
-            Recurrence::Stepwise => sys::VARLSTM_RECURRENCE_STEPWISE,
-            Recurrence::Cluster => sys::VARLSTM_RECURRENCE_CLUSTER,
-            Recurrence::Grid => sys::VARLSTM_RECURRENCE_GRID,
-        };
         let row_order = match self.row_order {
             RowOrder::Packed => sys::VARLSTM_ROWS_PACKED,
             RowOrder::Ragged => sys::VARLSTM_ROWS_RAGGED,
@@ -141,7 +146,7 @@ impl<T: Scalar> RnnBuilder<T> {
             (sys::VARLSTM_KEY_DTYPE, T::DTYPE),
             (sys::VARLSTM_KEY_BIDIRECTIONAL, i32::from(self.bidirectional)),
             (sys::VARLSTM_KEY_BIAS, i32::from(self.bias)),
-            (sys::VARLSTM_KEY_RECURRENCE, recurrence),
+            (sys::VARLSTM_KEY_RECURRENCE, self.recurrence.code()),
             (sys::VARLSTM_KEY_ROWS, row_order),
         ] {
             // SAFETY: the handle is alive, and nobody else has it yet.
@@ -232,6 +237,18 @@ impl<T: Scalar> Rnn<T> {
         // SAFETY: the handle is alive, `count` is written.
         check(unsafe { sys::varlstm_rnn_param_count(self.handle(), &mut count, ptr::null_mut()) })?;
         (0..count).map(|index| self.parameter(index)).collect()
+    }
+
+    /// How forward and backward run; [`Recurrence::Auto`] on the host. What was asked for but cannot
+    /// run on this device gives [`Recurrence::Stepwise`].
+    pub fn recurrence_used(&self) -> Result<Recurrence> {
+        let mut value = 0;
+        let key = sys::VARLSTM_KEY_RECURRENCE_USED;
+        // SAFETY: the handle is alive, `value` is written.
+        check(unsafe { sys::varlstm_rnn_get_i64(self.handle(), key, &mut value) })?;
+        let all = [Recurrence::Stepwise, Recurrence::Cluster, Recurrence::Grid];
+        let found = all.into_iter().find(|recurrence| i64::from(recurrence.code()) == value);
+        Ok(found.unwrap_or(Recurrence::Auto))
     }
 
     fn parameter(&self, index: i64) -> Result<Parameter> {

@@ -1,8 +1,8 @@
 //! The LSTM against PyTorch's numbers: the golden case that every binding computes.
 // SPDX-License-Identifier: Apache-2.0
 
-use varlstm::{Batch, Context, DeviceBuffer, Direction, ForeignParams, ParamFormat};
-use varlstm::{Reserve, Rnn, RnnBackward, RnnForward, Workspace};
+use varlstm::{Backend, Batch, Context, DeviceBuffer, Direction, ForeignParams, Layout, ParamFormat};
+use varlstm::{Recurrence, Reserve, Rnn, RnnBackward, RnnForward, RowOrder, Workspace};
 
 use crate::golden::{self, Case};
 use crate::support::{assert_close, assert_holds, context, unwritten, upload, upload_as, Number};
@@ -152,6 +152,72 @@ fn parameters_are_imported_from_keras() {
             "bias_ih_l0_reverse" => assert_eq!(tensor, bias),
             "bias_hh_l0_reverse" => assert_eq!(tensor, [0.0; 12]),
             name => assert!(tensor.iter().all(|value| value.is_nan()), "{} was written", name),
+        }
+    }
+}
+
+/// y of an LSTM of these options over the golden case's lengths and x, which lies in the rows' order.
+fn run(context: &Context, rnn: &Rnn<f32>, batch: &Batch, x: &DeviceBuffer<f32>, dropout_seed: u64) -> Vec<f32> {
+    let params: Vec<f32> = (0..rnn.param_elements()).map(|k| 0.1 * (k % 13) as f32 - 0.6).collect();
+    let params = upload(context, &params);
+    let mut y = unwritten::<f32>(context, batch.rows().unwrap() * rnn.output_size());
+    let forward = RnnForward { dropout_seed, ..RnnForward::new(&params, x, &mut y) };
+    rnn.forward(batch, forward, &mut Workspace::new(context)).unwrap();
+    y.to_vec().unwrap()
+}
+
+#[test]
+fn ragged_rows_give_the_bits_of_packed_ones() {
+    let context = context();
+    let batch = Batch::from_lengths(&context, &[1, 3, 2]).unwrap();
+    let ragged_x = upload(&context, &(0..12).map(|k| 0.25 * k as f32 - 1.0).collect::<Vec<f32>>());
+    let mut packed_x = unwritten::<f32>(&context, 12);
+    batch.pack(Layout::Ragged, 2, &ragged_x, &mut packed_x).unwrap();
+    let builder = Rnn::<f32>::builder(&context, 2, 3).bidirectional(true);
+    let packed_y = upload(&context, &run(&context, &builder.clone().build().unwrap(), &batch, &packed_x, 0));
+    let mut unpacked = unwritten::<f32>(&context, 6 * 6);
+    batch.unpack(Layout::Ragged, 6, 0.0, &packed_y, &mut unpacked).unwrap();
+    let ragged = builder.row_order(RowOrder::Ragged).build().unwrap();
+    let ragged_y = run(&context, &ragged, &batch, &ragged_x, 0);
+    assert_eq!(ragged_y, unpacked.to_vec().unwrap());
+    assert_ne!(ragged_y, packed_y.to_vec().unwrap());
+}
+
+#[test]
+fn dropout_follows_its_seed() {
+    let context = context();
+    let batch = Batch::from_lengths(&context, &[4, 5]).unwrap();
+    let x = upload(&context, &[0.5f32; 18]);
+    let builder = Rnn::<f32>::builder(&context, 2, 8).num_layers(2);
+    let plain = run(&context, &builder.clone().build().unwrap(), &batch, &x, 0);
+    let dropping = builder.dropout(0.5).build().unwrap();
+    assert_eq!(run(&context, &dropping, &batch, &x, 0), plain, "seed 0 drops nothing");
+    let seven = run(&context, &dropping, &batch, &x, 7);
+    assert_eq!(run(&context, &dropping, &batch, &x, 7), seven);
+    assert!(seven != plain && seven != run(&context, &dropping, &batch, &x, 8));
+}
+
+#[test]
+fn the_recurrence_runs_as_it_is_told() {
+    let context = context();
+    let batch = Batch::from_lengths(&context, &[4, 1, 5]).unwrap();
+    let x = upload(&context, &[0.5f32; 20]);
+    let y = |recurrence| {
+        let rnn = Rnn::<f32>::builder(&context, 2, 3).recurrence(recurrence).build().unwrap();
+        (rnn.recurrence_used().unwrap(), run(&context, &rnn, &batch, &x, 0))
+    };
+    let (used, stepwise) = y(Recurrence::Stepwise);
+    let on_cuda = context.backend() == Backend::Cuda;
+    assert_eq!(used, if on_cuda { Recurrence::Stepwise } else { Recurrence::Auto });
+    for recurrence in [Recurrence::Cluster, Recurrence::Grid, Recurrence::Auto] {
+        let (used, outputs) = y(recurrence);
+        assert_eq!(outputs, stepwise, "{:?}", used);
+        // What a device cannot do is done stepwise.
+        let possible = [recurrence, Recurrence::Stepwise];
+        match (on_cuda, recurrence) {
+            (false, _) => assert_eq!(used, Recurrence::Auto),
+            (true, Recurrence::Auto) => assert_ne!(used, Recurrence::Auto),
+            (true, _) => assert!(possible.contains(&used), "{:?} ran as {:?}", recurrence, used),
         }
     }
 }

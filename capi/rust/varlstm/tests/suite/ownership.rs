@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use varlstm::{build_info, version, AdamState, Batch, Context, DeviceBuffer, Error, Loss, Reserve};
+use varlstm::{build_info, version, AdamState, Backend, Batch, Context, DeviceBuffer, Error, Loss, Math, Reserve};
 use varlstm::{Rnn, RnnForward, View, ViewMut, Workspace};
 
 use crate::support::{context, upload};
@@ -103,6 +103,16 @@ fn views_are_split() {
     assert_eq!((first.len(), rest.is_empty()), (3, true));
     let panicked = std::panic::catch_unwind(|| View::from(&[1.0f32]).split_at(2));
     assert!(panicked.is_err());
+}
+
+#[test]
+fn a_context_keeps_its_options() {
+    let host = Context::builder(Backend::Host).threads(3).batch_invariant(false).math(Math::Tf32).build().unwrap();
+    assert_eq!((host.backend(), host.device(), host.threads().unwrap()), (Backend::Host, 0, 3));
+    assert_eq!((host.batch_invariant().unwrap(), host.math().unwrap()), (false, Math::Tf32));
+    let plain = Context::host().unwrap();
+    assert_eq!((plain.threads().unwrap(), plain.batch_invariant().unwrap()), (0, true));
+    assert_eq!(plain.math().unwrap(), Math::F32);
 }
 
 #[test]

@@ -50,6 +50,24 @@ fn packed_rows_and_index_arrays_equal_pytorchs() {
 }
 
 #[test]
+fn every_index_array_has_its_values() {
+    let context = context();
+    let batch = Batch::from_lengths(&context, &[2, 0, 3]).unwrap();
+    for (which, expected) in [
+        (BatchArray::Lengths, &[2, 0, 3][..]),
+        (BatchArray::BatchSizes, &[2, 2, 1]),
+        (BatchArray::StepOffsets, &[0, 2, 4, 5]),
+        (BatchArray::SortedIndices, &[2, 0, 1]),
+        (BatchArray::UnsortedIndices, &[1, 2, 0]),
+        (BatchArray::CuSeqlens, &[0, 2, 2, 5]),
+        (BatchArray::PackedToRagged, &[2, 0, 3, 1, 4]),
+        (BatchArray::RaggedToPacked, &[1, 3, 0, 2, 4]),
+    ] {
+        assert_eq!(context.read(batch.array(which).unwrap()).unwrap(), expected, "{:?}", which);
+    }
+}
+
+#[test]
 fn a_batch_takes_new_lengths() {
     let context = context();
     let mut batch = Batch::new(&context, 3, 4, 7).unwrap();
