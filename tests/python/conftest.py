@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-import pathlib
+from typing import Iterator
 
 import pytest
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
+import varlstm
 
 
 @pytest.fixture
 def backend() -> str:
     """The back end under test, as for the tests in C++: "host", or what VARLSTM_TEST_BACKEND says."""
     return os.environ.get("VARLSTM_TEST_BACKEND", "host")
+
+
+@pytest.fixture
+def context(backend: str) -> Iterator[varlstm.Context]:
+    with varlstm.Context(backend) as made:
+        yield made
