@@ -98,7 +98,7 @@ impl<T: Element> DeviceBuffer<T> {
                 ptr::null_mut(),
             )
         })?;
-        context.sync() // `values` may change when this returns
+        context.sync() // pinned memory is read when the copy runs, and `values` may change afterwards
     }
 
     /// Copies all elements to `to`, which has as many. Waits until the work before it is done.
