@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._declarations import Mode
 from .._library import lib
-from ._differentiable import differentiable, is_compiling, opaque
+from ._differentiable import differentiable, opaque
 from ._handles import Rnn, address, context_of, rnn_sizes, scratch
 
 
@@ -77,8 +77,8 @@ def _forward_fake(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len,
             x.new_empty((reserve_bytes,), dtype=torch.uint8))
 
 
-def _backward(dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor], x: Tensor, sizes: Tensor,
-              h0: Optional[Tensor], c0: Optional[Tensor], y: Tensor, reserve: Tensor, from_batch_sizes: bool,
+def _backward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], y: Tensor, reserve: Tensor,
+              dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor], from_batch_sizes: bool,
               batch_size: int, max_len: int, hidden_size: int, num_layers: int, bidirectional: bool, dropout: float,
               need_dx: bool, need_dh0: bool, need_dc0: bool, need_dparams: bool,
               params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -102,7 +102,7 @@ def _backward(dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tenso
     return dx, dh0, dc0, dparams
 
 
-def _backward_fake(dy, dh_n, dc_n, x, sizes, h0, c0, y, reserve, from_batch_sizes, batch_size, max_len, hidden_size,
+def _backward_fake(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size, max_len, hidden_size,
                    num_layers, bidirectional, dropout, need_dx, need_dh0, need_dc0, need_dparams, params):
     states = (num_layers * (1 + bidirectional), batch_size, hidden_size)
     return (x.new_empty(x.shape if need_dx else 0), x.new_empty(states if need_dh0 else 0),
@@ -110,7 +110,7 @@ def _backward_fake(dy, dh_n, dc_n, x, sizes, h0, c0, y, reserve, from_batch_size
             x.new_empty(sum(param.numel() for param in params) if need_dparams else 0))
 
 
-lstm_backward = opaque("lstm_backward", _backward, _backward_fake)
+_adjoint = opaque("lstm_backward", _backward, _backward_fake)
 
 
 def _setup_context(ctx, inputs, output):
@@ -125,8 +125,8 @@ def _setup_context(ctx, inputs, output):
 def _autograd_backward(ctx, needs, dy, dh_n, dc_n, _):
     x, sizes, h0, c0, y, reserve, *params = ctx.saved_tensors
     need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[2], needs[3], any(needs[-1])
-    dx, dh0, dc0, dparams = lstm_backward(dy, dh_n, dc_n, x, sizes, h0, c0, y, reserve, *ctx.shape, need_dx, need_dh0,
-                                          need_dc0, need_dparams, params)
+    dx, dh0, dc0, dparams = _adjoint(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, *ctx.shape, need_dx, need_dh0,
+                                     need_dc0, need_dparams, params)
     gradients = None
     if need_dparams:
         pieces = dparams.split([param.numel() for param in params])
@@ -144,8 +144,5 @@ def lstm(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_s
     evaluation alike."""
     save = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
-    arguments = (x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers, bidirectional,
-                 dropout, save, params)
-    if not save and not is_compiling():
-        return _forward(*arguments)[:3]
-    return _operation(*arguments)[:3]
+    return _operation(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
+                      bidirectional, dropout, save, params)[:3]

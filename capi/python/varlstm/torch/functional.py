@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import _reduction
 
 from . import _loss_op
-from ._differentiable import is_compiling
+from ._differentiable import is_traced
 
 
 def log_softmax(input: Tensor, dim: Optional[int] = None, _stacklevel: int = 3,
@@ -116,7 +116,7 @@ def _labels(target: Tensor, input: Tensor, classes: int, ignore_index: int) -> T
     if target.device != input.device:
         raise ValueError(f"target is on {target.device}, input on {input.device}: they must be on one device")
     labels = target.reshape(-1)
-    if not is_compiling() and not labels.is_cuda and labels.numel():
+    if not is_traced(input) and not labels.is_cuda and labels.numel():
         bad = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
         if bad.any():
             index = int(bad.int().argmax())

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _packing_op
-from ._differentiable import is_compiling
+from ._differentiable import is_traced
 from ._lstm_op import lstm
 from .packing import Lengths, batch_of, check_lengths, lengths_tensor
 
@@ -113,7 +113,7 @@ class LSTM(torch.nn.RNNBase):
         lengths = lengths_tensor(lengths, batch_size)
         if lengths.device != input.device and lengths.is_cuda:
             raise ValueError(f"lengths are on {lengths.device}, and must be on the CPU or the input's {input.device}")
-        if lengths.is_cuda or is_compiling():  # nobody waits for the lengths: room for the most that they can be
+        if lengths.is_cuda or is_traced(input):  # nobody waits for the lengths: room for the most that they can be
             max_len, rows = steps, batch_size * steps
         else:
             values = lengths.tolist()
