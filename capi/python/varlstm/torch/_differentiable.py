@@ -3,7 +3,6 @@
 from typing import Callable
 
 import torch
-from torch.autograd.function import once_differentiable
 
 # torch.library.custom_op, with which torch.compile passes over an operation without looking into it, is of torch 2.4.
 COMPILABLE = hasattr(torch.library, "custom_op")
@@ -30,6 +29,25 @@ def opaque(name: str, function: Callable, fake: Callable) -> Callable:
     return call
 
 
+class _Once(torch.autograd.Function):
+    """Passes `count` gradients on, so that an attempt to differentiate them by `sources` is an error and not a zero."""
+
+    @staticmethod
+    def forward(ctx, name, count, *tensors):
+        ctx.name = name
+        return tensors[:count]
+
+    @staticmethod
+    def backward(ctx, *unused):
+        raise RuntimeError(f"varlstm.torch: the gradient of {ctx.name} cannot be differentiated again")
+
+
+def _once(name: str, gradients: tuple, sources: tuple) -> tuple:
+    tensors = [gradient for gradient in gradients if gradient is not None]
+    marked = iter(_Once.apply(name, len(tensors), *tensors, *sources))
+    return tuple(gradient if gradient is None else next(marked) for gradient in gradients)
+
+
 def differentiable(name: str, forward: Callable, fake: Callable, setup_context: Callable, backward: Callable) -> Callable:
     """`forward` with a gradient: `setup_context(ctx, inputs, output)` keeps what `backward(ctx, needs, *gradients)` reads.
 
@@ -49,14 +67,15 @@ def differentiable(name: str, forward: Callable, fake: Callable, setup_context: 
             return output
 
         @staticmethod
-        @once_differentiable
         def backward(ctx, *gradients):
             needs = ctx.needs_input_grad[1:]
-            if ctx.heads is None:
-                return (None,) + backward(ctx, needs, *gradients)
-            needs = needs[:ctx.heads] + (needs[ctx.heads:],)
-            *firsts, last = backward(ctx, needs, *gradients)
-            return (None, *firsts, *(last or [None] * len(needs[-1])))
+            if ctx.heads is not None:
+                needs = needs[:ctx.heads] + (needs[ctx.heads:],)
+            with torch.no_grad():
+                *firsts, last = backward(ctx, needs, *gradients)
+            lasts = [last] if ctx.heads is None else last or [None] * len(needs[-1])
+            results = (None, *firsts, *lasts)
+            return _once(name, results, gradients + ctx.saved_tensors) if torch.is_grad_enabled() else results
 
     Function.__name__ = Function.__qualname__ = f"varlstm_{name}"
 

@@ -117,12 +117,14 @@ def _cross_entropy_fake(logits, target, class_weight, ignore_index, reduction, l
 def _cross_entropy_setup(ctx, inputs, output):
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(output[1])
-    ctx.save_for_backward(output[1])
+    ctx.save_for_backward(*output)  # the loss, only so that the gradient is known to depend on the input
 
 
 def _cross_entropy_autograd(ctx, needs, dout, _):
+    if dout is None:
+        return (None,) * 7
     # Not in place: a graph that is retained comes here again.
-    dlogits, = ctx.saved_tensors
+    _, dlogits = ctx.saved_tensors
     scale = dout.unsqueeze(-1) if dout.dim() else dout
     return ((dlogits * scale).to(dlogits.dtype),) + (None,) * 6
 
@@ -195,6 +197,8 @@ def _linear_cross_entropy_setup(ctx, inputs, output):
 
 
 def _linear_cross_entropy_autograd(ctx, needs, dout, _):
+    if dout is None:
+        return (None,) * 8
     gradients = _linear_cross_entropy_adjoint(dout, *ctx.saved_tensors, *ctx.options, *needs[:3])
     return tuple(gradient if need else None for gradient, need in zip(gradients, needs)) + (None,) * 5
 

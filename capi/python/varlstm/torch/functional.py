@@ -116,7 +116,7 @@ def _labels(target: Tensor, input: Tensor, classes: int, ignore_index: int) -> T
     if target.device != input.device:
         raise ValueError(f"target is on {target.device}, input on {input.device}: they must be on one device")
     labels = target.reshape(-1)
-    if not is_traced(input) and not labels.is_cuda and labels.numel():
+    if labels.numel() and labels.device.type == "cpu" and not is_traced(input):
         bad = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
         if bad.any():
             index = int(bad.int().argmax())

@@ -82,7 +82,7 @@ class LSTM(torch.nn.RNNBase):
         if lengths is not None:
             raise ValueError("lengths must be None: a PackedSequence has its own")
         batch = batch_of(input)
-        if hx is not None and input.sorted_indices is not None:
+        if hx is not None:
             self._check_states(hx, batch[2])
             hx = self.permute_hidden(hx, input.sorted_indices)
         y, states = self._run(input.data, hx, *batch)
@@ -131,8 +131,10 @@ class LSTM(torch.nn.RNNBase):
         self._check_rows(rows, params)
         h0 = c0 = None
         if hx is not None:
-            h0, c0 = hx
             self._check_states(hx, batch_size)
+            h0, c0 = hx
+            _check_like("h_0", h0, rows)
+            _check_like("c_0", c0, rows)
         seed = None
         if self.dropout > 0 and self.training and self.num_layers > 1:
             seed = torch.randint(1, 2**63 - 1, ())
@@ -150,6 +152,8 @@ class LSTM(torch.nn.RNNBase):
             _check_like(name, param, rows)
 
     def _check_states(self, hx: States, batch_size: int) -> None:
+        if len(hx) != 2:
+            raise ValueError(f"hx has {len(hx)} tensors, and must have 2: h_0 and c_0")
         expected = (self.num_layers * (1 + self.bidirectional), batch_size, self.hidden_size)
         for k, state in enumerate(hx):
             if state.dim() != 3:

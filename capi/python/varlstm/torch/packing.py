@@ -40,12 +40,18 @@ def check_lengths(lengths: List[int], max_len: int) -> None:
 def batch_of(sequence: PackedSequence) -> Tuple[Tensor, bool, int, int]:
     """(sizes, from_batch_sizes, B, T) for the operations, with the sequences in the order of the rows."""
     batch_sizes, indices = sequence.batch_sizes, sequence.sorted_indices
-    steps = batch_sizes.numel()
-    if indices is None:
-        return batch_sizes, True, int(batch_sizes[0]) if steps else 0, steps
-    batch_size = indices.numel()
-    if steps and int(batch_sizes[0]) == batch_size:
-        return batch_sizes, True, batch_size, steps
+    if batch_sizes.dtype != torch.int64 or batch_sizes.dim() != 1:
+        raise ValueError(f"batch_sizes are of {batch_sizes.dtype} and shape {tuple(batch_sizes.shape)}, and must be of "
+                         "torch.int64 and one dimension")
+    steps, rows = batch_sizes.numel(), int(batch_sizes.sum())
+    if rows != sequence.data.size(0):
+        raise ValueError(f"batch_sizes add up to {rows}, and must to {sequence.data.size(0)}: the rows of data")
+    first = int(batch_sizes[0]) if steps else 0
+    batch_size = first if indices is None else indices.numel()
+    if batch_size < first:
+        raise ValueError(f"sorted_indices has {batch_size} entries, and must have {first} at least: batch_sizes[0]")
+    if batch_size == first:
+        return batch_sizes.contiguous(), True, batch_size, steps
     return sorted_lengths(batch_sizes, batch_size), False, batch_size, steps
 
 
