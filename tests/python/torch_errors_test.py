@@ -26,7 +26,7 @@ BAD_CALLS = {
     "features": ((X[:, :, :3],), {}, RuntimeError, "input_size. Expected 4, got 3"),
     "dimensions": ((X[0, 0],), {}, ValueError, "input has 1 dimensions"),
     "packed dtype": ((PACKED.double(),), {}, ValueError, "input is of torch.float64"),
-    "h_0 batch": ((X, (STATE[:, :2], STATE[:, :2])), {}, RuntimeError, r"hidden\[0\] size \(1, 3, 6\), got \[1, 2, 6\]"),
+    "h_0 batch": ((X, (STATE[:, :2], STATE[:, :2])), {}, RuntimeError, r"hidden\[0\] size \(1, 3, 6\), got \[1, 2"),
     "c_0 hidden": ((X, (STATE, STATE[:, :, :5])), {}, RuntimeError, r"hidden\[1\] size \(1, 3, 6\), got \[1, 3, 5\]"),
     "h_0 dtype": ((X, (STATE.double(), STATE)), {}, ValueError, r"h_0 of torch.float64"),
     "c_0 device": ((X, (STATE, STATE.to("meta"))), {}, ValueError, r"c_0 on meta"),

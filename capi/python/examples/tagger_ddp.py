@@ -3,8 +3,8 @@
     PYTHONPATH=capi/python python3 capi/python/examples/tagger_ddp.py --processes 2 --steps 60
 
 Each process takes its share of the sentences of a step. The shares have different numbers of tokens, so a mean within
-each would weigh the tokens of a short share more. Here the loss is divided by the tokens of all shares, and the gradients
-equal those of one process that has all sentences.
+each would weigh the tokens of a short share more. Here the loss is divided by the tokens of all shares, and the
+gradients equal those of one process that has all sentences.
 """
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
@@ -70,7 +70,7 @@ class BieberLSTM(nn.Module):
 def shared_loss(log_probs: Tensor, tags: Tensor, processes: int) -> Tuple[Tensor, float]:
     """What this process differentiates, and the mean loss of all tokens of all processes.
 
-    DistributedDataParallel averages the gradients over the processes, so each one's share is multiplied by their number.
+    DistributedDataParallel averages the gradients over the processes, so each share is multiplied by their number.
     """
     loss = nll_loss(log_probs.flatten(0, 1), tags.flatten(), ignore_index=PAD, reduction="sum")
     sums = torch.stack([loss.detach().double(), (tags != PAD).sum().double()])

@@ -7,9 +7,9 @@ pack_sequence                                    torch.nn.utils.rnn's, for lengt
 cross_entropy, nll_loss, log_softmax             torch.nn.functional's
 linear_cross_entropy                             the last layer and its loss in one, without the logits of all rows
 
-Tensors are on the CPU, or on a GPU where the library was built with its CUDA back end; calls then run on torch's current
-stream. From torch 2.4 on torch.compile passes over these functions without a graph break where lengths are a tensor
-beside a padded input; a PackedSequence's sizes are data that it cannot look into.
+Tensors are on the CPU, or on a GPU where the library was built with its CUDA back end; calls then run on torch's
+current stream. From torch 2.4 on torch.compile passes over these functions without a graph break where lengths are a
+tensor beside a padded input; a PackedSequence's sizes are data that it cannot look into.
 """
 # SPDX-License-Identifier: Apache-2.0
 from .functional import cross_entropy, linear_cross_entropy, log_softmax, nll_loss

@@ -48,11 +48,13 @@ def _once(name: str, gradients: tuple, sources: tuple) -> tuple:
     return tuple(gradient if gradient is None else next(marked) for gradient in gradients)
 
 
-def differentiable(name: str, forward: Callable, fake: Callable, setup_context: Callable, backward: Callable) -> Callable:
-    """`forward` with a gradient: `setup_context(ctx, inputs, output)` keeps what `backward(ctx, needs, *gradients)` reads.
+def differentiable(name: str, forward: Callable, fake: Callable, setup_context: Callable,
+                   backward: Callable) -> Callable:
+    """`forward` with a gradient: `setup_context(ctx, inputs, output)` keeps what `backward(ctx, needs, *gradients)`
+    reads.
 
-    `needs` tells of each input whether its gradient is wanted. The last input may be a list of tensors; then the last of
-    `needs` and of the gradients are lists as well. A gradient that nobody gave is None.
+    `needs` tells of each input whether its gradient is wanted. The last input may be a list of tensors; then the last
+    of `needs` and of the gradients are lists as well.
     """
 
     class Function(torch.autograd.Function):

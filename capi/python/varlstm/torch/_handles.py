@@ -1,4 +1,5 @@
-"""Handles of the library for torch's devices: a context each, its rnns and losses, and batches that calls share in turns."""
+"""Handles of the library for torch's devices: a context for each, rnns and losses that all share, batches that calls
+take in turns."""
 # SPDX-License-Identifier: Apache-2.0
 import ctypes
 import functools
@@ -86,8 +87,8 @@ class Batch(Handle):
 
 
 class _BatchPool:
-    """Batches that no call has at the moment, by bounds and stream: on a GPU a call of another stream may not change one
-    while kernels of this stream still read it."""
+    """Batches that no call has at the moment, by bounds and stream: on a GPU a call of another stream may not change
+    one while kernels of this stream still read it."""
 
     def __init__(self, context: "Context") -> None:
         self._context = context

@@ -88,7 +88,8 @@ _nll_loss_adjoint = opaque(
         (target.size(0), classes), dtype=dtype))
 nll_loss = differentiable(
     "nll_loss", _nll_loss,
-    lambda log_probs, target, class_weight, ignore_index, reduction: _loss_like(log_probs, log_probs.size(0), reduction),
+    lambda log_probs, target, class_weight, ignore_index, reduction: _loss_like(log_probs, log_probs.size(0),
+                                                                                reduction),
     _nll_loss_setup,
     lambda ctx, needs, dout: (_nll_loss_adjoint(dout, *ctx.saved_tensors, *ctx.options),) + (None,) * 4)
 

@@ -31,7 +31,8 @@ class _Parameters:
                 break
             end += param.numel() * size
         if end - self.address != rnn.elements * size:
-            raise ValueError(f"the parameters have {(end - self.address) // size} elements, this LSTM has {rnn.elements}")
+            count = (end - self.address) // size
+            raise ValueError(f"the parameters have {count} elements, this LSTM has {rnn.elements}")
 
 
 def _rnn(context, x: Tensor, hidden_size: int, num_layers: int, bidirectional: bool, params: List[Tensor],

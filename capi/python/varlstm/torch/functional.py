@@ -40,9 +40,9 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Optional[Tensor] = None
                   label_smoothing: float = 0.0) -> Tensor:
     """torch.nn.functional.cross_entropy: input [C], [N, C] or [N, C, d1, ...], target without the C.
 
-    Log-softmax and loss in one pass, which makes the gradient as well. Targets that are probabilities are torch's own
-    business and go there. A target outside [0, C) that is not ignored is an IndexError on the CPU; on a GPU it counts as
-    ignored, and VARLSTM_DEVICE_STATUS_LABEL is raised.
+    Log-softmax and loss in one pass, which makes the gradient as well. Targets that are probabilities are left to
+    torch. A target outside [0, C) that is not ignored is an IndexError on the CPU; on a GPU it counts as ignored, and
+    VARLSTM_DEVICE_STATUS_LABEL is raised.
     """
     if target.is_floating_point():
         return torch.nn.functional.cross_entropy(input, target, weight, size_average, ignore_index, reduce, reduction,
@@ -60,8 +60,8 @@ def linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor], 
                          label_smoothing: float = 0.0) -> Tensor:
     """cross_entropy(linear(input, weight, bias), target, ...) in one, which never stores the logits of all rows.
 
-    input [*, in], weight [C, in], bias [C] or None, target [*]; class_weight is cross_entropy's weight. Rows whose target
-    is ignored cost nothing.
+    input [*, in], weight [C, in], bias [C] or None, target [*]; class_weight is cross_entropy's weight. Rows whose
+    target is ignored cost nothing.
     """
     _check_reduction(None, None, reduction)
     if weight.dim() != 2 or input.dim() == 0 or input.size(-1) != weight.size(1):
@@ -71,10 +71,11 @@ def linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor], 
         raise ValueError(f"bias is of shape {tuple(bias.shape)}, and must be ({weight.size(0)},): weight's classes")
     for name, tensor in (("weight", weight), ("bias", bias)):
         if tensor is not None and (tensor.dtype != input.dtype or tensor.device != input.device):
-            raise ValueError(f"{name} is of {tensor.dtype} on {tensor.device}, input of {input.dtype} on {input.device}")
+            raise ValueError(f"{name} is of {tensor.dtype} on {tensor.device}, input of {input.dtype} on "
+                             f"{input.device}")
     if target.shape != input.shape[:-1]:
-        raise ValueError(f"target is of shape {tuple(target.shape)}, and must be {tuple(input.shape[:-1])}: the input's "
-                         "without its last")
+        raise ValueError(f"target is of shape {tuple(target.shape)}, and must be {tuple(input.shape[:-1])}: the "
+                         "input's without its last")
     labels = _labels(target, input, weight.size(0), ignore_index)
     out, _ = _loss_op.linear_cross_entropy(input.reshape(-1, input.size(-1)), weight, bias, labels,
                                            _class_weight(class_weight, weight.t()), ignore_index, reduction,

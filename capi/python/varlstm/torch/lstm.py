@@ -32,8 +32,8 @@ class LSTM(torch.nn.RNNBase):
     A sequence of length 0 has h_n = h_0 and c_n = c_0.
 
     Gradients flow to the input, h_0, c_0 and every parameter, in eval mode too; they cannot be differentiated again.
-    Dropout acts between layers in training mode; its seed comes from torch's generator. The dtypes are float32, float64,
-    bfloat16 and float16. On the CPU it computes with torch.get_num_threads() threads.
+    Dropout acts between layers in training mode; its seed comes from torch's generator. The dtypes are float32,
+    float64, bfloat16 and float16. On the CPU it computes with torch.get_num_threads() threads.
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,

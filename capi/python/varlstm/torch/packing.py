@@ -1,9 +1,9 @@
 """pack_padded_sequence, pad_packed_sequence and pack_sequence of torch.nn.utils.rnn: with its signatures, its
 PackedSequence, and sequences of length 0.
 
-A PackedSequence's batch_sizes cannot tell of sequences at the end that have no rows. Where a length is 0, sorted_indices
-is not None and has an entry for each sequence, so that batch_sizes[0], if there is one, is smaller than their number.
-What is in varlstm.torch takes such a PackedSequence; torch's own functions do not.
+A PackedSequence's batch_sizes cannot tell of sequences at the end that have no rows. Where a length is 0,
+sorted_indices is not None and has an entry for each sequence, so that batch_sizes[0], if there is one, is smaller than
+their number. What is in varlstm.torch takes such a PackedSequence; torch's own functions do not.
 """
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
@@ -63,7 +63,7 @@ def sorted_lengths(batch_sizes: Tensor, batch_size: int) -> Tensor:
 
 
 def _packed(src: Tensor, lengths: Tensor, layout: int, max_len: int, enforce_sorted: bool) -> PackedSequence:
-    """`lengths`: int64 [B]; where they are on a GPU they are copied to the CPU, where a PackedSequence has its sizes."""
+    """`lengths`: int64 [B]; from a GPU they are copied to the CPU, where a PackedSequence has its sizes."""
     lengths = lengths.cpu()
     values = lengths.tolist()
     check_lengths(values, max_len)

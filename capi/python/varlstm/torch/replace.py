@@ -36,9 +36,10 @@ def _swapped(module: torch.nn.LSTM) -> LSTM:
 def replace_lstm(model: torch.nn.Module) -> torch.nn.Module:
     """Swaps every torch.nn.LSTM in `model` for varlstm.torch.LSTM, in place, and returns the model.
 
-    The Parameter objects stay the same, so that optimisers made before go on. A module that is used in several places is
-    swapped for one. An LSTM that cannot be swapped (proj_size > 0, dropout = 1, a subclass) stays, with a warning that
-    names its path. A model that is itself an nn.LSTM is returned as the new module.
+    The Parameter objects stay the same, so that optimisers made before go on. A module that is used in several places
+    is swapped for one. An LSTM that cannot be swapped (proj_size > 0, dropout = 1, a subclass, parameters that are not
+    its own) stays, with a warning that names its path. Its hooks are not moved. A model that is itself an nn.LSTM is
+    returned as the new module.
     """
     swapped = {}
 
