@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 if not hasattr(torch.library, "custom_op"):
-    pytest.skip(f"torch {torch.__version__} has no torch.library.custom_op, which came with 2.4", allow_module_level=True)
+    pytest.skip(f"torch {torch.__version__} has no torch.library.custom_op: it came with 2.4", allow_module_level=True)
 
 from varlstm import torch as ours  # noqa: E402
 
