@@ -16,6 +16,7 @@ function(varlstm_add_fake_backend_test name)
   target_include_directories(${name} PRIVATE
     ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/capi/include)
   target_compile_definitions(${name} PRIVATE VARLSTM_TEST_DIR="${CMAKE_CURRENT_SOURCE_DIR}" VARLSTM_TEST_FAKE_BACKEND=1)
+  target_compile_options(${name} PRIVATE ${VARLSTM_TEST_OPTIONS})
   target_link_libraries(${name} PRIVATE varlstm_flags GTest::gtest GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT VARLSTM_TEST_BACKEND=cuda)
