@@ -12,7 +12,7 @@ from torch import Tensor
 from .._declarations import Op
 from .._library import lib
 from ._differentiable import differentiable, opaque
-from ._handles import address, context_of, dtype_code, scratch
+from ._device import address, context_of, dtype_code, scratch
 
 
 def loss_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -28,7 +28,7 @@ def _loss_like(like: Tensor, rows: int, reduction: str) -> Tensor:
 def _log_softmax(input: Tensor) -> Tensor:
     context, input = context_of(input), input.contiguous()
     output = torch.empty_like(input)
-    lib.varlstm_log_softmax_forward(context.address, dtype_code("input", input.dtype), input.size(0), input.size(1),
+    lib.varlstm_log_softmax_forward(context.pointer, dtype_code("input", input.dtype), input.size(0), input.size(1),
                                     input.data_ptr(), output.data_ptr(), context.stream)
     return output
 
@@ -36,7 +36,7 @@ def _log_softmax(input: Tensor) -> Tensor:
 def _log_softmax_backward(doutput: Tensor, output: Tensor) -> Tensor:
     context, doutput = context_of(output), doutput.contiguous()
     dinput = torch.empty_like(output)
-    lib.varlstm_log_softmax_backward(context.address, dtype_code("input", output.dtype), output.size(0), output.size(1),
+    lib.varlstm_log_softmax_backward(context.pointer, dtype_code("input", output.dtype), output.size(0), output.size(1),
                                      output.data_ptr(), doutput.data_ptr(), dinput.data_ptr(), context.stream)
     return dinput
 
@@ -58,7 +58,7 @@ def _nll_loss(log_probs: Tensor, target: Tensor, class_weight: Optional[Tensor],
     code = dtype_code("input", log_probs.dtype)
     workspace = scratch(context.op_workspace(Op.NLL, code, rows, classes, 0), log_probs)
     out = _loss_like(log_probs, rows, reduction)
-    lib.varlstm_nll_forward(context.loss(classes, ignore_index, reduction, 0.0).address, None, code, rows,
+    lib.varlstm_nll_forward(context.loss(classes, ignore_index, reduction, 0.0).pointer, None, code, rows,
                             log_probs.data_ptr(), target.data_ptr(), address(class_weight), out.data_ptr(), None,
                             workspace.data_ptr(), workspace.numel(), context.stream)
     return out
@@ -70,7 +70,7 @@ def _nll_loss_backward(dout: Tensor, target: Tensor, class_weight: Optional[Tens
     code = dtype_code("input", dtype)
     workspace = scratch(context.op_workspace(Op.NLL, code, rows, classes, 0), dout)
     dlog_probs = dout.new_empty((rows, classes), dtype=dtype)
-    lib.varlstm_nll_backward(context.loss(classes, ignore_index, reduction, 0.0).address, None, code, rows,
+    lib.varlstm_nll_backward(context.loss(classes, ignore_index, reduction, 0.0).pointer, None, code, rows,
                              target.data_ptr(), address(class_weight), dout.data_ptr(), dlog_probs.data_ptr(),
                              workspace.data_ptr(), workspace.numel(), context.stream)
     return dlog_probs
@@ -105,7 +105,7 @@ def _cross_entropy(logits: Tensor, target: Tensor, class_weight: Optional[Tensor
     out = _loss_like(logits, rows, reduction)
     dlogits = logits.new_empty(logits.shape if save else 0)
     lib.varlstm_cross_entropy_forward(
-        context.loss(classes, ignore_index, reduction, label_smoothing).address, None, code, rows, logits.data_ptr(),
+        context.loss(classes, ignore_index, reduction, label_smoothing).pointer, None, code, rows, logits.data_ptr(),
         target.data_ptr(), address(class_weight), out.data_ptr(), None, dlogits.data_ptr(), workspace.data_ptr(),
         workspace.numel(), context.stream)
     return out, dlogits
@@ -147,7 +147,7 @@ def _linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor],
     out, lse = _loss_like(input, rows, reduction), _loss_like(input, rows, "none")
     bias = bias if bias is None else bias.contiguous()
     lib.varlstm_linear_cross_entropy_forward(
-        context.loss(classes, ignore_index, reduction, label_smoothing).address, None, code, rows, features,
+        context.loss(classes, ignore_index, reduction, label_smoothing).pointer, None, code, rows, features,
         input.data_ptr(), weight.data_ptr(), address(bias), target.data_ptr(), address(class_weight), out.data_ptr(),
         None, lse.data_ptr(), workspace.data_ptr(), workspace.numel(), context.stream)
     return out, lse
@@ -172,7 +172,7 @@ def _linear_cross_entropy_backward(dout: Tensor, input: Tensor, weight: Tensor, 
     dbias = input.new_zeros(classes if need_dbias else 0)
     bias = bias if bias is None else bias.contiguous()
     lib.varlstm_linear_cross_entropy_backward(
-        context.loss(classes, ignore_index, reduction, label_smoothing).address, None, code, rows, features,
+        context.loss(classes, ignore_index, reduction, label_smoothing).pointer, None, code, rows, features,
         input.data_ptr(), weight.data_ptr(), address(bias), target.data_ptr(), address(class_weight), lse.data_ptr(),
         dout.data_ptr(), dinput.data_ptr(), dweight.data_ptr(), dbias.data_ptr(), workspace.data_ptr(),
         workspace.numel(), context.stream)

@@ -11,7 +11,7 @@ from torch import Tensor
 from .._declarations import Mode
 from .._library import lib
 from ._differentiable import differentiable, opaque
-from ._handles import Rnn, address, context_of, rnn_sizes, scratch
+from ._device import Rnn, address, context_of, rnn_sizes, scratch
 
 
 class _Parameters:
@@ -63,7 +63,7 @@ def _forward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor
         workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
         workspace, reserve = scratch(workspace_bytes, x), scratch(reserve_bytes, x)
         lib.varlstm_rnn_forward(
-            rnn.address, batch.address, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
+            rnn.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
             flat.address, x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(),
             workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve_bytes, context.stream)
     return y, h_n, c_n, reserve
@@ -97,7 +97,7 @@ def _backward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tenso
         workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
         workspace = scratch(workspace_bytes, x)
         lib.varlstm_rnn_backward(
-            rnn.address, batch.address, flat.address, x.data_ptr(), address(h0), address(c0), y.data_ptr(), address(dy),
+            rnn.pointer, batch.pointer, flat.address, x.data_ptr(), address(h0), address(c0), y.data_ptr(), address(dy),
             address(dh_n), address(dc_n), dx.data_ptr(), dh0.data_ptr(), dc0.data_ptr(), dparams.data_ptr(),
             workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(), context.stream)
     return dx, dh0, dc0, dparams

@@ -9,7 +9,7 @@ from torch import Tensor
 from .._declarations import Dtype, Layout
 from .._library import lib
 from ._differentiable import differentiable, opaque
-from ._handles import DTYPES, context_of
+from ._device import DTYPES, context_of
 
 _DTYPES = {**DTYPES, torch.int64: Dtype.I64.value}
 BATCH_FIRST, TIME_MAJOR, RAGGED = Layout.BATCH_FIRST.value, Layout.TIME_MAJOR.value, Layout.RAGGED.value
@@ -41,7 +41,7 @@ def _packed_from(function, name: str, src: Tensor, sizes: Tensor, from_batch_siz
     code = _dtype_code(name, src)
     packed = src.new_empty((rows, *src.shape[lead:]))
     with context.batch(sizes, from_batch_sizes, batch_size, max_len, rows) as batch:
-        function(batch.address, code, layout, padded_len, _features(src.shape[lead:]), src.data_ptr(),
+        function(batch.pointer, code, layout, padded_len, _features(src.shape[lead:]), src.data_ptr(),
                  packed.data_ptr(), context.stream)
     return packed
 
@@ -69,7 +69,7 @@ def _unpack(packed: Tensor, sizes: Tensor, from_batch_sizes: bool, batch_size: i
     code = _dtype_code("sequence.data", packed)
     padded = packed.new_empty(_padded_shape(layout, batch_size, padded_len) + packed.shape[1:])
     with context.batch(sizes, from_batch_sizes, batch_size, max_len, packed.size(0)) as batch:
-        lib.varlstm_unpack(batch.address, code, layout, padded_len, _features(packed.shape[1:]), padding_value,
+        lib.varlstm_unpack(batch.pointer, code, layout, padded_len, _features(packed.shape[1:]), padding_value,
                            packed.data_ptr(), padded.data_ptr(), context.stream)
     return padded
 
@@ -86,7 +86,7 @@ def _pack_backward(dpacked: Tensor, sizes: Tensor, from_batch_sizes: bool, batch
     dsrc = dpacked.new_empty(((padded_len,) if layout == RAGGED else _padded_shape(layout, batch_size, padded_len)) +
                              features)
     with context.batch(sizes, from_batch_sizes, batch_size, max_len, dpacked.size(0)) as batch:
-        lib.varlstm_pack_backward(batch.address, code, layout, padded_len, _features(features), dpacked.data_ptr(),
+        lib.varlstm_pack_backward(batch.pointer, code, layout, padded_len, _features(features), dpacked.data_ptr(),
                                   dsrc.data_ptr(), context.stream)
     return dsrc
 

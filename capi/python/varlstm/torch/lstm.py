@@ -51,8 +51,10 @@ class LSTM(torch.nn.RNNBase):
         put in place by other means work without it.
         """
         params = [self._parameters.get(name) for name in self._flat_weights_names]
+        if any(type(param) is not torch.nn.Parameter for param in params):  # absent, or a tensor of another kind
+            return
         # Shared memory stays as it is: other processes know it. A meta tensor has none.
-        if any(param is None or param.is_meta or (param.is_shared() and not param.is_cuda) for param in params):
+        if any(param.is_meta or (param.is_shared() and not param.is_cuda) for param in params):
             return
         if len({(param.dtype, param.device) for param in params}) > 1 or _is_flat(params):
             return

@@ -1,15 +1,14 @@
-"""Handles of the library for torch's devices: a context for each, rnns and losses that all share, batches that calls
-take in turns."""
+"""What varlstm.torch keeps for a device: a context, rnns and losses that all share, batches that calls take in turns."""
 # SPDX-License-Identifier: Apache-2.0
 import ctypes
 import functools
-import sys
 import threading
 from typing import Dict, List, Tuple
 
 import torch
 
 from .._declarations import Backend, Cell, Dtype, Key, Mode, Op, Reduction, Space
+from .._handles import Native, create
 from .._library import lib
 
 DTYPES = {torch.float32: Dtype.F32.value, torch.float64: Dtype.F64.value, torch.bfloat16: Dtype.BF16.value,
@@ -25,59 +24,44 @@ def _query(function, *arguments) -> int:
     return value.value
 
 
-class Handle:
-    """Owns one handle of the library, made by `create(*arguments, &handle)`."""
-
-    __slots__ = ("address", "_destroy")
-
-    def __init__(self, create, destroy, *arguments) -> None:
-        handle = ctypes.c_void_p()
-        self.address = None
-        create(*arguments, ctypes.byref(handle))
-        self.address, self._destroy = handle.value, destroy
-
-    def __del__(self) -> None:
-        if self.address is not None and not sys.is_finalizing():
-            self._destroy(self.address)
-
-
-class Rnn(Handle):
+class Rnn(Native):
     """An LSTM's description. Immutable, and so shared by everybody who needs the same one."""
 
     __slots__ = ("elements",)
 
     def __init__(self, context: "Context", dtype: torch.dtype, input_size: int, hidden_size: int, num_layers: int,
                  bidirectional: bool, bias: bool, dropout: float) -> None:
-        super().__init__(lib.varlstm_rnn_create, lib.varlstm_rnn_destroy, context.address, Cell.LSTM, input_size,
-                         hidden_size, num_layers)
+        super().__init__(create(lib.varlstm_rnn_create, context.pointer, Cell.LSTM, input_size, hidden_size,
+                                num_layers), lib.varlstm_rnn_destroy, context)
         for key, value in ((Key.DTYPE, dtype_code("input", dtype)), (Key.BIDIRECTIONAL, bidirectional),
                            (Key.BIAS, bias)):
-            lib.varlstm_rnn_set_i64(self.address, key, int(value))
-        lib.varlstm_rnn_set_f64(self.address, Key.DROPOUT, dropout)
-        self.elements = _query(lib.varlstm_rnn_param_count, self.address, None)
+            lib.varlstm_rnn_set_i64(self.pointer, key, int(value))
+        lib.varlstm_rnn_set_f64(self.pointer, Key.DROPOUT, dropout)
+        self.elements = _query(lib.varlstm_rnn_param_count, self.pointer, None)
 
 
-class Loss(Handle):
+class Loss(Native):
     """A loss's options. Immutable, as an Rnn is."""
 
     __slots__ = ()
 
     def __init__(self, context: "Context", classes: int, ignore_index: int, reduction: str,
                  label_smoothing: float) -> None:
-        super().__init__(lib.varlstm_loss_create, lib.varlstm_loss_destroy, context.address, classes)
-        lib.varlstm_loss_set_i64(self.address, Key.IGNORE_INDEX, ignore_index)
-        lib.varlstm_loss_set_i64(self.address, Key.REDUCTION, Reduction[reduction.upper()])
-        lib.varlstm_loss_set_f64(self.address, Key.LABEL_SMOOTHING, label_smoothing)
+        super().__init__(create(lib.varlstm_loss_create, context.pointer, classes), lib.varlstm_loss_destroy, context)
+        lib.varlstm_loss_set_i64(self.pointer, Key.IGNORE_INDEX, ignore_index)
+        lib.varlstm_loss_set_i64(self.pointer, Key.REDUCTION, Reduction[reduction.upper()])
+        lib.varlstm_loss_set_f64(self.pointer, Key.LABEL_SMOOTHING, label_smoothing)
 
 
-class Batch(Handle):
+class Batch(Native):
     """A batch's plan. Setting lengths changes it, so one call has it at a time: `with context.batch(...) as batch`."""
 
     __slots__ = ("bounds", "_pool", "_key")
 
     def __init__(self, context: "Context", pool: "_BatchPool", key: tuple) -> None:
         self.bounds, self._pool, self._key = key[:3], pool, key
-        super().__init__(lib.varlstm_batch_create, lib.varlstm_batch_destroy, context.address, *self.bounds)
+        super().__init__(create(lib.varlstm_batch_create, context.pointer, *self.bounds), lib.varlstm_batch_destroy,
+                         context)
 
     def __enter__(self) -> "Batch":
         return self
@@ -113,15 +97,15 @@ class _BatchPool:
             self._count += 1
 
 
-class Context(Handle):
+class Context(Native):
     """The library's context of a device; lives as long as the process."""
 
     __slots__ = ("_batches", "_device", "__dict__")
 
     def __init__(self, backend: Backend, index: int, threads: int = 0) -> None:
-        super().__init__(lib.varlstm_ctx_create, lib.varlstm_ctx_destroy, backend, index)
+        super().__init__(create(lib.varlstm_ctx_create, backend, index), lib.varlstm_ctx_destroy)
         if backend == Backend.HOST:
-            lib.varlstm_ctx_set_i64(self.address, Key.THREADS, threads)
+            lib.varlstm_ctx_set_i64(self.pointer, Key.THREADS, threads)
         self._device = None if backend == Backend.HOST else index
         self._batches = _BatchPool(self)
         self.rnn = functools.lru_cache(maxsize=256)(functools.partial(Rnn, self))
@@ -143,14 +127,14 @@ class Context(Handle):
         bounds = (batch_size, max_len, rows) if on_device else _rounded(batch_size, max_len, rows)
         batch = self._batches.take(bounds + (stream,))
         if from_batch_sizes:
-            lib.varlstm_batch_from_batch_sizes(batch.address, sizes.data_ptr(), sizes.numel(), None, stream)
+            lib.varlstm_batch_from_batch_sizes(batch.pointer, sizes.data_ptr(), sizes.numel(), None, stream)
         else:
-            lib.varlstm_batch_set_lengths(batch.address, sizes.data_ptr(), sizes.numel(),
+            lib.varlstm_batch_set_lengths(batch.pointer, sizes.data_ptr(), sizes.numel(),
                                           Space.BACKEND if on_device else Space.HOST, stream)
         return batch
 
     def _op_workspace(self, op: Op, dtype: int, rows: int, a: int, b: int) -> int:
-        return _query(lib.varlstm_op_workspace, self.address, op, dtype, rows, a, b)
+        return _query(lib.varlstm_op_workspace, self.pointer, op, dtype, rows, a, b)
 
 
 def _power_of_two(value: int) -> int:
@@ -169,7 +153,7 @@ def _rounded(batch_size: int, max_len: int, rows: int) -> Bounds:
 def rnn_sizes(rnn: Rnn, bounds: Bounds, save: bool) -> Tuple[int, int]:
     """Bytes of workspace and reserve."""
     workspace, reserve = ctypes.c_int64(), ctypes.c_int64()
-    lib.varlstm_rnn_sizes(rnn.address, *bounds, Mode.SAVE if save else Mode.INFER, ctypes.byref(workspace),
+    lib.varlstm_rnn_sizes(rnn.pointer, *bounds, Mode.SAVE if save else Mode.INFER, ctypes.byref(workspace),
                           ctypes.byref(reserve))
     return workspace.value, reserve.value
 
