@@ -187,7 +187,7 @@ def dtype_code(name: str, dtype: torch.dtype) -> int:
 
 def scratch(count: int, like: torch.Tensor) -> torch.Tensor:
     """`count` bytes on the device of `like`."""
-    return torch.empty(count, dtype=torch.uint8, device=like.device)
+    return like.new_empty(count, dtype=torch.uint8)
 
 
 def address(tensor) -> int:
