@@ -1,4 +1,4 @@
-"""What varlstm.torch keeps for a device: a context, rnns and losses that all share, batches that calls take in turns."""
+"""What varlstm.torch keeps for a device: a context, rnns and losses that all share, batches that calls use in turns."""
 # SPDX-License-Identifier: Apache-2.0
 import ctypes
 import functools
