@@ -44,6 +44,8 @@ class _Once(torch.autograd.Function):
 
 def _once(name: str, gradients: tuple, sources: tuple) -> tuple:
     tensors = [gradient for gradient in gradients if gradient is not None]
+    if not tensors:
+        return gradients
     marked = iter(_Once.apply(name, len(tensors), *tensors, *sources))
     return tuple(gradient if gradient is None else next(marked) for gradient in gradients)
 
