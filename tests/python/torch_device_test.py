@@ -16,10 +16,13 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
-from varlstm import _handles  # noqa: E402
+from varlstm import _handles, device_count  # noqa: E402
 from varlstm._declarations import CopyKind  # noqa: E402
 from varlstm._library import lib  # noqa: E402
 from varlstm.torch import LSTM, _device, _loss_op, _lstm_op, _packing_op  # noqa: E402
+
+if device_count("cuda") == 0:
+    pytest.skip("the library has no CUDA device", allow_module_level=True)
 
 FACTORIES = {Tensor.new_empty: False, Tensor.new_zeros: True, torch.empty_like: False}
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import copy
 import random
 
 import pytest
@@ -262,6 +263,18 @@ def test_16_bits(dtype, tolerance: float) -> None:
         assert parameter.grad.dtype == dtype
         error = (parameter.grad.float() - reference.grad).norm()
         assert error <= 4 * tolerance * reference.grad.norm()
+
+
+def test_autocast() -> None:
+    lstm, x, state = LSTM(6, 8, 2), torch.randn(5, 3, 6), torch.randn(2, 3, 8)
+    expected = copy.deepcopy(lstm).bfloat16()(x.bfloat16(), (state.bfloat16(), state.bfloat16()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for dtype in (torch.float32, torch.bfloat16):
+            output, states = lstm(x.to(dtype), (state.to(dtype), state))
+            assert torch.equal(output, expected[0]) and torch.equal(states[0], expected[1][0])
+        assert copy.deepcopy(lstm).double()(x.double())[0].dtype == torch.float64
+    output.float().sum().backward()
+    assert lstm.weight_hh_l1.grad.dtype == torch.float32 and lstm.weight_hh_l1.grad.any()
 
 
 def test_inputs_need_not_be_contiguous() -> None:

@@ -33,7 +33,7 @@ class LSTM(torch.nn.RNNBase):
 
     Gradients flow to the input, h_0, c_0 and every parameter, in eval mode too; they cannot be differentiated again.
     Dropout acts between layers in training mode; its seed comes from torch's generator. The dtypes are float32,
-    float64, bfloat16 and float16. On the CPU it computes with torch.get_num_threads() threads.
+    float64, bfloat16 and float16, and torch.autocast's. On the CPU it computes with torch.get_num_threads() threads.
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
@@ -130,6 +130,10 @@ class LSTM(torch.nn.RNNBase):
              max_len: int) -> Tuple[Tensor, States]:
         """(y [rows, D*H], (h_n, c_n)) of packed rows [rows, I]."""
         params = [getattr(self, name) for name in self._flat_weights_names]
+        dtype = _autocast_dtype(rows)
+        if dtype is not None:
+            rows, params = rows.to(dtype), [param.to(dtype) for param in params]
+            hx = hx if hx is None else [state.to(dtype) for state in hx]
         self._check_rows(rows, params)
         h0 = c0 = None
         if hx is not None:
@@ -163,6 +167,18 @@ class LSTM(torch.nn.RNNBase):
                                    f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors")
             if state.shape != expected:
                 raise RuntimeError(f"Expected hidden[{k}] size {expected}, got {list(state.shape)}")
+
+
+def _autocast_dtype(rows: Tensor) -> Optional[torch.dtype]:
+    """The dtype that torch.autocast wants on the device of rows; None without it, and for float64, which it leaves."""
+    if rows.dtype == torch.float64:
+        return None
+    if hasattr(torch, "get_autocast_dtype"):  # from torch 2.4 on
+        device = rows.device.type
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    if rows.is_cuda:
+        return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
+    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
 
 
 def _check_like(name: str, tensor: Tensor, rows: Tensor) -> None:
