@@ -277,6 +277,19 @@ def test_autocast() -> None:
     assert lstm.weight_hh_l1.grad.dtype == torch.float32 and lstm.weight_hh_l1.grad.any()
 
 
+@pytest.mark.skipif(not hasattr(torch, "set_default_device"), reason="came with torch 2.0")
+def test_torchs_default_device_does_not_matter() -> None:
+    lstm, x = LSTM(3, 4, 2, dropout=0.5), torch.randn(5, 2, 3)
+    sequence = pack_padded_sequence(x, [5, 3])
+    torch.set_default_device("meta")
+    try:
+        outputs = [lstm(x)[0], lstm(x, lengths=[5, 0])[0], lstm(x[:, 0])[0], lstm(sequence)[0].data,
+                   lstm(pack_with_zeros(x, [5, 0]))[0].data]
+    finally:
+        torch.set_default_device(None)
+    assert all(output.isfinite().all() for output in outputs)
+
+
 def test_inputs_need_not_be_contiguous() -> None:
     lstm, x = LSTM(3, 4), torch.randn(3, 2, 5).permute(2, 1, 0)
     h_0 = torch.randn(4, 2, 1).permute(2, 1, 0)

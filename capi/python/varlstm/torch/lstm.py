@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from . import _packing_op
 from ._differentiable import is_traced
 from ._lstm_op import lstm
-from .packing import Lengths, batch_of, check_lengths, lengths_tensor
+from .packing import Lengths, batch_of, check_lengths, equal_lengths, lengths_tensor
 
 States = Tuple[Tensor, Tensor]
 
@@ -100,15 +100,15 @@ class LSTM(torch.nn.RNNBase):
                                    f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors")
             hx = (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
         steps = input.size(0)
-        y, states = self._run(input, hx, torch.full((1,), steps), False, 1, steps)
+        y, states = self._run(input, hx, equal_lengths(1, steps), False, 1, steps)
         return y, (states[0].squeeze(1), states[1].squeeze(1))
 
     def _forward_padded(self, input: Tensor, hx: Optional[States], lengths) -> Tuple[Tensor, States]:
         batch_size, steps = input.shape[:2] if self.batch_first else (input.size(1), input.size(0))
         if lengths is None:  # time-major rows are packed ones
             rows = input.transpose(0, 1) if self.batch_first else input
-            y, states = self._run(rows.reshape(steps * batch_size, input.size(2)), hx, torch.full((batch_size,), steps),
-                                  False, batch_size, steps)
+            y, states = self._run(rows.reshape(steps * batch_size, input.size(2)), hx,
+                                  equal_lengths(batch_size, steps), False, batch_size, steps)
             y = y.view(steps, batch_size, y.size(1))
             return y.transpose(0, 1) if self.batch_first else y, states
         self.check_input(input, None)
@@ -143,7 +143,7 @@ class LSTM(torch.nn.RNNBase):
             _check_like("c_0", c0, rows)
         seed = None
         if self.dropout > 0 and self.training and self.num_layers > 1:
-            seed = torch.randint(1, 2**63 - 1, ())
+            seed = torch.randint(1, 2**63 - 1, (), device="cpu")
         y, h_n, c_n = lstm(rows, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
                            self.num_layers, self.bidirectional, self.dropout, params)
         return y, (h_n, c_n)
@@ -171,12 +171,12 @@ class LSTM(torch.nn.RNNBase):
 
 def _autocast_dtype(rows: Tensor) -> Optional[torch.dtype]:
     """The dtype that torch.autocast wants on the device of rows; None without it, and for float64, which it leaves."""
-    if rows.dtype == torch.float64:
+    device = rows.device.type
+    if rows.dtype == torch.float64 or device not in ("cpu", "cuda"):
         return None
     if hasattr(torch, "get_autocast_dtype"):  # from torch 2.4 on
-        device = rows.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-    if rows.is_cuda:
+    if device == "cuda":
         return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
     return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
 

@@ -20,8 +20,9 @@ Lengths = Union[Tensor, Sequence[int]]
 
 
 def lengths_tensor(lengths: Lengths, batch_size: int) -> Tensor:
-    """`lengths` as int64 [B], on the device where they are."""
-    lengths = torch.as_tensor(lengths)
+    """`lengths` as int64 [B], on the device where they are; a list on the CPU, whatever torch's default device is."""
+    if not isinstance(lengths, Tensor):
+        lengths = torch.as_tensor(lengths, device="cpu")
     if lengths.numel() == 0:
         lengths = lengths.to(torch.int64)
     if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
@@ -29,6 +30,10 @@ def lengths_tensor(lengths: Lengths, batch_size: int) -> Tensor:
     if tuple(lengths.shape) != (batch_size,):
         raise ValueError(f"lengths are of shape {tuple(lengths.shape)}, and must be ({batch_size},): the batch's size")
     return lengths.to(torch.int64).contiguous()
+
+
+def equal_lengths(batch_size: int, steps: int) -> Tensor:
+    return torch.full((batch_size,), steps, dtype=torch.int64, device="cpu")
 
 
 def check_lengths(lengths: List[int], max_len: int) -> None:
@@ -58,7 +63,7 @@ def batch_of(sequence: PackedSequence) -> Tuple[Tensor, bool, int, int]:
 def sorted_lengths(batch_sizes: Tensor, batch_size: int) -> Tensor:
     """[B], longest first: batch_sizes[t] of them are longer than t."""
     ended = batch_sizes - torch.cat([batch_sizes[1:], batch_sizes.new_zeros(1)])[:batch_sizes.numel()]
-    lengths = torch.arange(1, batch_sizes.numel() + 1).repeat_interleave(ended).flip(0)
+    lengths = torch.arange(1, batch_sizes.numel() + 1, device="cpu").repeat_interleave(ended).flip(0)
     return torch.cat([lengths, lengths.new_zeros(batch_size - lengths.numel())])
 
 
@@ -98,7 +103,7 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
     """Packs a list of tensors [length, *], as torch.nn.utils.rnn.pack_sequence does, without padding them first."""
     if not sequences:
         raise ValueError("sequences is empty, and must have at least one tensor")
-    lengths = torch.tensor([sequence.size(0) for sequence in sequences])
+    lengths = torch.tensor([sequence.size(0) for sequence in sequences], device="cpu")
     return _packed(torch.cat(list(sequences)), lengths, _packing_op.RAGGED, int(lengths.max()), enforce_sorted)
 
 
