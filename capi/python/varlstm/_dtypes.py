@@ -47,8 +47,8 @@ def as_dtype(value: Any, name: str = "dtype") -> Dtype:
     """A Dtype, "f32", "float32", or the float32 of NumPy, torch or ml_dtypes, and likewise for the others."""
     if isinstance(value, Dtype):
         return value
-    text = value if isinstance(value, str) else getattr(value, "name", None) or getattr(value, "__name__", str(value))
-    found = by_name(text.rsplit(".", 1)[-1])
+    text = value if isinstance(value, str) else getattr(value, "name", None) or getattr(value, "__name__", value)
+    found = by_name(str(text).rsplit(".", 1)[-1])
     if found is None:
         names = ", ".join(f'"{dtype.name.lower()}"' for dtype in Dtype)
         raise InvalidArgumentError(f"{name}: {value!r} is none of {names}")

@@ -56,8 +56,8 @@ class Handle:
         self.close()
 
 
-def create(function: Callable, *arguments) -> int:
-    """The handle that a *_create function makes."""
+def create(function: Callable, *arguments) -> Any:
+    """The address that a *_create function or varlstm_alloc makes; that of 0 bytes is None."""
     made = ctypes.c_void_p()
     function(*arguments, ctypes.byref(made))
     return made.value
