@@ -17,8 +17,7 @@ _FACTS = {
     Dtype.F16: ("float16", 2, 2, "<f2"),
     Dtype.I64: ("int64", 8, 0, "<i8"),
 }
-_ALIASES = {"float": Dtype.F32, "double": Dtype.F64, "half": Dtype.F16, "long": Dtype.I64}
-_BY_NAME = {**_ALIASES, **{facts[0]: dtype for dtype, facts in _FACTS.items()},
+_BY_NAME = {**{facts[0]: dtype for dtype, facts in _FACTS.items()},
             **{dtype.name.lower(): dtype for dtype in _FACTS}}
 
 
