@@ -1,4 +1,4 @@
-// The resident recurrences as launchers: one kernel for all steps of a layer, both directions together.
+// The resident recurrences as launchers: one kernel for all steps of a layer, its directions together.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

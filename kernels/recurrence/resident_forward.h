@@ -73,6 +73,13 @@ VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int 
   }
 }
 
+// What a step made of a thread's two cells of a slot tile, until it is saved.
+struct StepResult {
+  SlotStep token[2];
+  Gates<float> a[2];
+  float c[2], h[2];
+};
+
 // The cells of a thread: one unit, two slots of each slot tile that its warp owns.
 template <class Tile>
 class ForwardCells {
@@ -103,23 +110,27 @@ class ForwardCells {
   }
 
   // One step of slot tile i: h <- the states before the next one. sums: z without the x-gates.
-  VARLSTM_DEVICE void step(int64_t step, int i, const simt::f32x4 (&sums)[2], float (&h)[2]) {
+  VARLSTM_DEVICE StepResult step(int64_t step, int i, const simt::f32x4 (&sums)[2], float (&h)[2]) {
+    StepResult result;
     Gates<float> z[2];
-    SlotStep now[2];
     for (int s = 0; s < 2; ++s) {
-      now[s] = now_[i][s];
+      result.token[s] = now_[i][s];
       z[s] = {x_[i][s].i + sums[0].r[s], x_[i][s].f + sums[0].r[2 + s], x_[i][s].g + sums[1].r[s],
               x_[i][s].o + sums[1].r[2 + s]};
     }
     fetch(step + 1, i);
     for (int s = 0; s < 2; ++s) {
-      const Gates<float> a = Math::activate(z[s]);
-      const float c = next_cell(a, c_[i][s]);
-      h[s] = a.o * Math::squash(c);
-      c_[i][s] = c;
-      if (now[s].row >= 0 && counts_) save(now[s], a, c, h[s]);
+      result.a[s] = Math::activate(z[s]);
+      result.c[s] = c_[i][s] = next_cell(result.a[s], c_[i][s]);
+      result.h[s] = h[s] = result.a[s].o * Math::squash(c_[i][s]);
     }
     replace(i, h);
+    return result;
+  }
+  VARLSTM_DEVICE void save(const StepResult& result) const {
+    for (int s = 0; s < 2; ++s) {
+      if (result.token[s].row >= 0 && counts_) save(result.token[s], result.a[s], result.c[s], result.h[s]);
+    }
   }
 
  private:
@@ -222,7 +233,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   const DirectionForward<typename Tile::Scalar, float>& dir = layer.direction[team.direction];
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.exchange, areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);
-  const int warp = static_cast<int>(threadIdx.x) / 32, group = warp % Tile::kGroups, split = warp / Tile::kGroups;
+  const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
   const int unit0 = team.rank * Tile::kUnits + group * 8;  // of the warp
 
   // Phase 1: the weights move in.
@@ -251,15 +262,21 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   for (int64_t step = 0; step < steps; ++step) {
     const typename Tile::Value* vectors = exchange.wait(step);
     simt::f32x4 sums[Tile::kSlotTiles][2] = {}, own[Cells::kTiles][2];
+    StepResult results[Cells::kTiles];
     weights.product(vectors + split * Tile::kForwardDepth, Tile::kHiddenPitch, sums);
     add_splits<Tile, Exchange>(shared, group, split, sums, own);
 #pragma unroll
     for (int i = 0; i < Cells::kTiles; ++i) {
       if (!cells.owns(i)) break;
-      cells.step(step, i, own[i], h);
+      results[i] = cells.step(step, i, own[i], h);
       if (step + 1 < steps) push_states<Tile>(exchange, step + 1, cells.slot(i), unit0 + lane_row(), h);
     }
-    if (step + 1 < steps) exchange.publish(step + 1);
+    if (step + 1 < steps) exchange.publish(step + 1);  // before the saves, which no block waits for
+#pragma unroll
+    for (int i = 0; i < Cells::kTiles; ++i) {
+      if (!cells.owns(i)) break;
+      cells.save(results[i]);
+    }
   }
   exchange.end();
 }

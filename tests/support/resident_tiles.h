@@ -34,31 +34,36 @@ inline varlstm::cuda::TileRows tiles_of(const RecurrenceWay& way) {
   return varlstm::cuda::tile_rows(policy_of(way), kind);
 }
 
-// For its lifetime, contexts that are made find an emulated device that holds two teams of the tile at a time,
-// whichever the policy (two clusters are what it holds anyway): small batches then give a slot several sequences. A GPU
-// stays as it is.
-class TwoTeams {
+// For its lifetime, contexts that are made find an emulated device that holds that many teams of a grid's tile at a
+// time (clusters are two always). A GPU stays as it is.
+class FewTeams {
  public:
-  explicit TwoTeams(const varlstm::cuda::TileShape& tile) {
+  FewTeams(const varlstm::cuda::TileShape& tile, int teams) {
 #if VARLSTM_EMULATED
     saved_ = varlstm::simt::options();
     varlstm::simt::Options few = saved_;
-    few.resident_blocks = static_cast<unsigned>(2 * tile.blocks());
+    few.resident_blocks = static_cast<unsigned>(teams * tile.blocks());
     varlstm::simt::set_options(few);
 #else
     (void)tile;
+    (void)teams;
 #endif
   }
-  TwoTeams(const TwoTeams&) = delete;
-  TwoTeams& operator=(const TwoTeams&) = delete;
+  FewTeams(const FewTeams&) = delete;
+  FewTeams& operator=(const FewTeams&) = delete;
 #if VARLSTM_EMULATED
-  ~TwoTeams() {
+  ~FewTeams() {
     varlstm::simt::set_options(saved_);
   }
 
  private:
   varlstm::simt::Options saved_;
 #endif
+};
+
+// Two, whichever the policy: small batches then give a slot several sequences.
+struct TwoTeams : FewTeams {
+  explicit TwoTeams(const varlstm::cuda::TileShape& tile) : FewTeams(tile, 2) {}
 };
 
 // The limit of the next smaller tile; below the smallest a width that is no multiple of anything.
@@ -97,11 +102,11 @@ class ResidentWays : public ::testing::TestWithParam<RecurrenceWay> {
   const RecurrenceWay& way() const { return GetParam(); }
 };
 
-// Sequences that make a batch use tile `index` of a table on a device of two teams: some slots take a second one where
-// the table has no tile of more slots.
-inline int64_t batch_of_tile(const varlstm::cuda::TileRows& tiles, int index, int64_t directions) {
+// Sequences that make a batch use tile `index` of a table on a device of two teams, or of `teams`: some slots take a
+// second one where the table has no tile of more slots.
+inline int64_t batch_of_tile(const varlstm::cuda::TileRows& tiles, int index, int64_t directions, int teams = 2) {
   const varlstm::cuda::TileShape& tile = tiles.rows[index];
-  const int64_t slots = 2 / directions * tile.slots();
+  const int64_t slots = teams / directions * tile.slots();
   const bool widest = index + 1 == tiles.count || tiles.rows[index + 1].hidden != tile.hidden;
   return widest ? slots + 7 : slots - 3;
 }
