@@ -83,7 +83,8 @@ check_text() {
   grep -nE '(^|[^A-Za-z0-9_])(asm|__asm|__asm__)( +(volatile|__volatile__|goto))* *\(' /dev/null \
     $(sources . | grep -v '^kernels/arch/') | report "asm stands only in kernels/arch"
   grep -LE '^(//|#| \*|/\*) SPDX-License-Identifier: Apache-2\.0( \*/)?$' $(sources .) \
-    $(find tools cmake -name '*.sh' -o -name '*.cmake') |
+    $(find tools cmake -name '*.sh' -o -name '*.cmake') \
+    $(find capi tests -name target -prune -o \( -name '*.rs' -o -name '*.py' -o -name Cargo.toml \) -print) |
     report "a line «SPDX-License-Identifier: Apache-2.0» is missing"
 }
 
