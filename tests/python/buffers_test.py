@@ -337,6 +337,12 @@ def test_the_stream_is_that_of_the_arrays(cuda):
     assert Call(cuda, x=CudaInterfaceOnly(x, stream=4096), y=None, z=False).stream == 4096
     assert Call(cuda, types.SimpleNamespace(cuda_stream=77), x=DLPackOnly(x)).stream == 77
     assert Call(cuda, types.SimpleNamespace(ptr=78), x=DLPackOnly(x)).stream == 78
+    lengths = cuda.array([3, 1])
+    batch = varlstm.Batch(cuda, CudaInterfaceOnly(lengths, stream=1), max_batch=2, max_len=3)
+    batch.stream = 79
+    assert Call(cuda, batch=batch, x=CudaInterfaceOnly(x, stream=79)).stream == 79
+    with pytest.raises(InvalidArgumentError, match="stream: .* .x on 0x0, batch on 0x4f.: name the call's"):
+        Call(cuda, batch=batch, x=x)
     with pytest.raises(InvalidArgumentError, match="stream: the arrays are on different ones .x on 0x2, y on 0x3"):
         Call(cuda, x=CudaInterfaceOnly(x, stream=2), y=CudaInterfaceOnly(x, stream=3))
     with pytest.raises(InvalidArgumentError, match="stream: 'text' is neither a number"):

@@ -8,7 +8,7 @@ import pytest
 import varlstm
 from golden import read_golden
 
-CASES = {**read_golden("bindings.txt"), **{f"lstm_{name}": case for name, case in read_golden("lstm.txt").items()}}
+CASES = {f"{file}_{name}": case for file in ("bindings", "lstm") for name, case in read_golden(f"{file}.txt").items()}
 TOLERANCES = {"f64": 1e-12, "f32": 2e-5}  # as in golden_lstm_test.cc
 
 

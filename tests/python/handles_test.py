@@ -144,6 +144,9 @@ def test_lengths_in_the_back_ends_memory(context, backend):
     (lambda c: c.empty((2, -1)), "shape: (2, -1), wanted numbers from 0 on"),
     (lambda c: varlstm.Rnn(c, 3, 5).forward(None, None, None), "batch: None is not a Batch"),
     (lambda c: varlstm.pack(varlstm.Batch(c, [1]), c.zeros((1, 1)), "wide"), "layout: 'wide' is none of 'batch_first'"),
+    (lambda c: varlstm.Rnn(None, 3, 5), "context: None is not a Context"),
+    (lambda c: varlstm.Batch(None, [3]), "context: None is not a Context"),
+    (lambda c: varlstm.Loss([], 3), "context: [] is not a Context"),
     (lambda c: varlstm.dropout_forward(None, c.zeros(3), 0.5, 1), "context: None is not a Context"),
     (lambda c: varlstm.dropout_forward(c, c.zeros(3), 1.5, 1), "p = 1.5 is not in [0, 1)"),
 ])

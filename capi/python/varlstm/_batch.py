@@ -7,7 +7,7 @@ from array import array
 from typing import Any, Optional, Union
 
 from ._buffers import HOST, check_dense, read_view
-from ._call import shape_text, stream_number
+from ._call import Call, shape_text, stream_number
 from ._context import Context
 from ._declarations import BatchArray, CopyKind, Key, Space
 from ._device_array import DeviceArray
@@ -64,9 +64,10 @@ class Batch(Handle):
     """
 
     def __init__(self, context: Context, lengths: Any = None, *, max_batch: Optional[int] = None,
-                 max_len: Optional[int] = None, max_tokens: Optional[int] = None, stream: Any = 0):
+                 max_len: Optional[int] = None, max_tokens: Optional[int] = None, stream: Any = None):
+        stream = Call(context, stream, lengths=lengths).stream
         if lengths is not None and max_batch is None and max_len is None:
-            given = _Integers("lengths", lengths, context, stream_number(stream))
+            given = _Integers("lengths", lengths, context, stream)
             if given.on_host:
                 values = [max(value, 0) for value in given.tolist()]  # set_lengths tells of the others
                 max_batch, max_len = len(values), max(values, default=0)
@@ -79,7 +80,7 @@ class Batch(Handle):
         pointer = create(lib.varlstm_batch_create, context.handle, max_batch, max_len, max_tokens)
         super().__init__(Native(pointer, lib.varlstm_batch_destroy, context._native))
         self.context = context
-        self.stream = stream_number(stream)  # that of the lengths
+        self.stream = stream  # that of the lengths
         context.adopt(self)
         if lengths is not None:
             self.set_lengths(lengths, stream=stream)
@@ -87,11 +88,11 @@ class Batch(Handle):
     def __repr__(self) -> str:
         return f"<varlstm.Batch {'closed' if self.closed else f'of {self.batch} sequences'}>"
 
-    def set_lengths(self, lengths: Any, *, stream: Any = 0) -> Batch:
+    def set_lengths(self, lengths: Any, *, stream: Any = None) -> Batch:
         """lengths [B]: integers in a list or in an array of the host, which are checked; or int64 in the back end's
         memory, where a bad one is clamped and raises a bit of Context.device_status, and N stays unknown to the host.
         Length 0 is legal. Returns the batch."""
-        stream = stream_number(stream)
+        stream = Call(self.context, stream, lengths=lengths).stream
         given = _Integers("lengths", lengths, self.context, stream)
         space = Space.HOST if given.on_host else Space.BACKEND
         lib.varlstm_batch_set_lengths(self.handle, given.address, given.count, space, stream)

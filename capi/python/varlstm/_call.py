@@ -8,6 +8,7 @@ from ._buffers import View, check_dense, cuda_interface, read_view
 from ._declarations import Dtype, Op
 from ._device_array import DeviceArray
 from ._dtypes import as_dtype, by_name, name_of, size_of
+from ._handles import expect_context
 from ._library import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ class Call:
     """
 
     def __init__(self, context: Context, stream: Any = None, *, batch: Optional[Batch] = None, **arrays: Any):
-        if getattr(context, "device_of_arrays", None) is None:
-            raise InvalidArgumentError(f"context: {context!r} is not a Context")
+        expect_context(context)
         if batch is not None and not hasattr(type(batch), "cu_seqlens"):
             raise InvalidArgumentError(f"batch: {batch!r} is not a Batch")
         self.context = context

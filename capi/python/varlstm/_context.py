@@ -171,7 +171,8 @@ class Context(Handle):
 
     def workspace(self, nbytes: int, stream: int) -> Optional[int]:
         """Address of at least `nbytes` that this thread's calls on `stream` use one after the other."""
-        memory = self._workspaces.__dict__.get(stream)
+        by_stream = self._workspaces.__dict__.setdefault("by_stream", {})
+        memory = by_stream.get(stream)
         if memory is None or memory.nbytes < nbytes:
-            memory = self._workspaces.__dict__[stream] = Memory(self, nbytes)
+            memory = by_stream[stream] = Memory(self, nbytes)
         return memory.address

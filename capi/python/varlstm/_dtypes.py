@@ -17,8 +17,7 @@ _FACTS = {
     Dtype.F16: ("float16", 2, 2, "<f2"),
     Dtype.I64: ("int64", 8, 0, "<i8"),
 }
-_ALIASES = {"float": Dtype.F32, "double": Dtype.F64, "half": Dtype.F16, "long": Dtype.I64}
-_BY_NAME = {**_ALIASES, **{facts[0]: dtype for dtype, facts in _FACTS.items()},
+_BY_NAME = {**{facts[0]: dtype for dtype, facts in _FACTS.items()},
             **{dtype.name.lower(): dtype for dtype in _FACTS}}
 
 
@@ -47,8 +46,8 @@ def as_dtype(value: Any, name: str = "dtype") -> Dtype:
     """A Dtype, "f32", "float32", or the float32 of NumPy, torch or ml_dtypes, and likewise for the others."""
     if isinstance(value, Dtype):
         return value
-    text = value if isinstance(value, str) else getattr(value, "name", None) or getattr(value, "__name__", str(value))
-    found = by_name(text.rsplit(".", 1)[-1])
+    text = value if isinstance(value, str) else getattr(value, "name", None) or getattr(value, "__name__", value)
+    found = by_name(str(text).rsplit(".", 1)[-1])
     if found is None:
         names = ", ".join(f'"{dtype.name.lower()}"' for dtype in Dtype)
         raise InvalidArgumentError(f"{name}: {value!r} is none of {names}")

@@ -56,8 +56,13 @@ class Handle:
         self.close()
 
 
-def create(function: Callable, *arguments) -> int:
-    """The handle that a *_create function makes."""
+def expect_context(value: Any) -> None:
+    if not isinstance(value, Handle) or not hasattr(value, "device_of_arrays"):
+        raise InvalidArgumentError(f"context: {value!r} is not a Context")
+
+
+def create(function: Callable, *arguments) -> Any:
+    """The address that a *_create function or varlstm_alloc makes; that of 0 bytes is None."""
     made = ctypes.c_void_p()
     function(*arguments, ctypes.byref(made))
     return made.value

@@ -9,7 +9,7 @@ from ._call import Array, Call, Output
 from ._context import Context
 from ._declarations import Dtype, EmptyMean, Key, Op, Reduction
 from ._dtypes import as_dtype
-from ._handles import Handle, Native, create, get_f64, get_i64, member, set_value
+from ._handles import Handle, Native, create, expect_context, get_f64, get_i64, member, set_value
 from ._library import lib
 from ._operations import LinearGradients, handle_or_null
 
@@ -49,6 +49,7 @@ class Loss(Handle):
     def __init__(self, context: Context, classes: int, *, ignore_index: int = -100,
                  reduction: Union[str, Reduction] = "mean", empty_mean: Union[str, EmptyMean] = "nan",
                  label_smoothing: float = 0.0):
+        expect_context(context)
         pointer = create(lib.varlstm_loss_create, context.handle, classes)
         super().__init__(Native(pointer, lib.varlstm_loss_destroy, context._native))
         self.context = context

@@ -11,7 +11,7 @@ from ._context import Context
 from ._declarations import Cell, Dtype, Key, Mode, ParamFormat, Recurrence, Rows
 from ._device_array import Memory
 from ._dtypes import as_dtype
-from ._handles import Handle, Native, create, get_f64, get_i64, member, set_value
+from ._handles import Handle, Native, create, expect_context, get_f64, get_i64, member, set_value
 from ._library import InvalidArgumentError, lib
 
 _STATES = "L*D layers and directions by B sequences by H"
@@ -60,6 +60,7 @@ class Rnn(Handle):
                  cell: Union[str, Cell] = "lstm", dtype: Any = Dtype.F32, bidirectional: bool = False,
                  bias: bool = True, dropout: float = 0.0, recurrence: Union[str, Recurrence] = "auto",
                  rows: Union[str, Rows] = "packed"):
+        expect_context(context)
         pointer = create(lib.varlstm_rnn_create, context.handle, member("cell", Cell, cell), input_size, hidden_size,
                          num_layers)
         super().__init__(Native(pointer, lib.varlstm_rnn_destroy, context._native))
