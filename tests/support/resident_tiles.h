@@ -34,31 +34,36 @@ inline varlstm::cuda::TileRows tiles_of(const RecurrenceWay& way) {
   return varlstm::cuda::tile_rows(policy_of(way), kind);
 }
 
-// For its lifetime, contexts that are made find an emulated device that holds two teams of the tile at a time,
-// whichever the policy (two clusters are what it holds anyway): small batches then give a slot several sequences. A GPU
-// stays as it is.
-class TwoTeams {
+// For its lifetime, contexts that are made find an emulated device that holds so many teams of the tile at a time,
+// whichever the policy: small batches then give a slot several sequences. A GPU stays as it is.
+class FewTeams {
  public:
-  explicit TwoTeams(const varlstm::cuda::TileShape& tile) {
+  FewTeams(const varlstm::cuda::TileShape& tile, int teams) {
 #if VARLSTM_EMULATED
     saved_ = varlstm::simt::options();
     varlstm::simt::Options few = saved_;
-    few.resident_blocks = static_cast<unsigned>(2 * tile.blocks());
+    few.resident_blocks = static_cast<unsigned>(teams * tile.blocks());
+    few.multiprocessors = static_cast<unsigned>(teams);
     varlstm::simt::set_options(few);
 #else
-    (void)tile;
+    (void)tile, (void)teams;
 #endif
   }
-  TwoTeams(const TwoTeams&) = delete;
-  TwoTeams& operator=(const TwoTeams&) = delete;
+  FewTeams(const FewTeams&) = delete;
+  FewTeams& operator=(const FewTeams&) = delete;
 #if VARLSTM_EMULATED
-  ~TwoTeams() {
+  ~FewTeams() {
     varlstm::simt::set_options(saved_);
   }
 
  private:
   varlstm::simt::Options saved_;
 #endif
+};
+
+class TwoTeams : public FewTeams {
+ public:
+  explicit TwoTeams(const varlstm::cuda::TileShape& tile) : FewTeams(tile, 2) {}
 };
 
 // The limit of the next smaller tile; below the smallest a width that is no multiple of anything.
