@@ -150,7 +150,8 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
 
   // Phase 1: the weights move in.
   typename Tile::BackwardWeights weights;
-  weights.load(arranged_for<Tile, BackwardPlace<Tile>>(arranged, team, warp), shared.weights[warp]);
+  weights.load(arranged_for<Tile, BackwardPlace<Tile>>(arranged, team.direction, team.rank, warp),
+               shared.weights[warp]);
   exchange.begin();
 
   // Phase 2: the steps in reverse.
