@@ -310,6 +310,7 @@ inline const char* why_not_together(RecurrencePolicy policy, const RecurrenceSha
   MathKind kind;
   if (policy == RecurrencePolicy::kStepwise || !math_kind(shape.dtype, shape.tf32, &kind))
     return "the recurrence does not stay resident";
+  if (device.resident_blocks == 0) return "the device has no cooperative launches";
   const TileRows table = tile_rows(policy, kind);
   int first = 0;
   while (first + 1 < table.count && table.rows[first].hidden < shape.hidden) ++first;
