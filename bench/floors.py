@@ -61,7 +61,7 @@ CONSTANTS = {
 }
 SIZES = {"bf16": 2, "tf32": 4}
 DEPTHS = {"bf16": 16, "tf32": 8}  # k of a product, [16, k] * [k, 8]
-HIDDEN = (128, 256, 512, 1024)
+HIDDEN = (128, 256, 512, 1024, 2048)
 BATCHES = (1, 16, 64, 256)
 MODES = ("forward", "backward")
 TILE = 8

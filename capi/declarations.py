@@ -103,7 +103,7 @@ def write_python(header: Header) -> str:
 
 
 RUST_KEYWORDS = {"in", "type", "ref", "match", "move", "fn", "mod", "use", "where", "loop"}
-RUST_WIDTH = 100  # of rustfmt
+RUST_WIDTH = 120  # as in rust/rustfmt.toml
 
 
 def rust_name(name: str) -> str:

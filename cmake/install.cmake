@@ -1,4 +1,4 @@
-# What `cmake --install` puts where: header, library, CMake package, pkg-config file, programs.
+# What `cmake --install` puts where: headers, library, CMake package, pkg-config file, programs.
 # Everything refers to its own place, so the installed tree may be moved.
 # SPDX-License-Identifier: Apache-2.0
 include(CMakePackageConfigHelpers)
@@ -7,7 +7,8 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/varlstm)
 
 install(TARGETS varlstm EXPORT varlstm-targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES capi/include/varlstm.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES capi/include/varlstm.h capi/include/varlstm.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY capi/include/varlstm DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 foreach(program IN ITEMS varlstm-tagger varlstm-bench)
   if(TARGET ${program})

@@ -1,5 +1,5 @@
 # Usage: cmake -DPROGRAM=example -P capi_run_example.cmake
-# Runs the header's example. The values come from the LSTM's equations: step 0 of each sequence, from h = c = 0.
+# Runs the example of a header. The values come from the LSTM's equations: step 0 of each sequence, from h = c = 0.
 # SPDX-License-Identifier: Apache-2.0
 execute_process(COMMAND ${PROGRAM} OUTPUT_VARIABLE output ERROR_VARIABLE errors RESULT_VARIABLE result)
 if(NOT result EQUAL 0 OR NOT errors STREQUAL "")

@@ -56,7 +56,7 @@ template <class Body>
 void for_each_shape(const Body& body) {
   for (const Device& device : kDevices) {
     for (const Kind& kind : kKinds) {
-      for (const int64_t hidden : {1, 31, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513, 1024, 1025, 4096}) {
+      for (const int64_t hidden : {1, 31, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513, 1024, 1025, 2048, 2049}) {
         for (const int64_t directions : {1, 2}) {
           SCOPED_TRACE(std::string(device.name) + " " + kind.name + " H=" + std::to_string(hidden) +
                        " D=" + std::to_string(directions));
@@ -99,7 +99,7 @@ TEST(RecurrenceTuning, ReasonsNameWhatIsMissing) {
         EXPECT_STREQ(reason, "clusters of blocks need sm_90");
       } else if (most > device.facts.shared_bytes) {
         EXPECT_STREQ(reason, "the weights do not fit a multiprocessor's shared memory");
-      } else if (policy == Policy::kGrid && tile.blocks() * shape.directions > device.facts.resident_blocks) {
+      } else if (policy == Policy::kGrid && tile.blocks() > device.facts.resident_blocks) {
         EXPECT_STREQ(reason, "the device has too few multiprocessors for a team's blocks");
       } else if (policy == Policy::kCluster && tile.blocks() == 16 && device.facts.active_clusters[4] == 0) {
         EXPECT_STREQ(reason, "no cluster of that size is resident");
@@ -142,7 +142,7 @@ TEST(RecurrenceTuning, EveryRowFitsAnH100) {
         EXPECT_TRUE(fits(policy, kind.math, tile, kH100.facts));
         EXPECT_EQ(tile.hidden % tile.units, 0);
         EXPECT_LE(32 * tile.groups() * tile.splits, 1024) << "threads of forward";
-        EXPECT_GE(resident_teams(policy, tile, 2, kH100.facts), 1);
+        EXPECT_GE(resident_teams(policy, tile, kH100.facts), 1);
         EXPECT_LE(tile.blocks(), policy == Policy::kCluster ? 16 : kH100.facts.resident_blocks);
         // A block's share of W_hh fits registers and shared memory together, whatever the tile says of either.
         const int64_t weights = int64_t{4} * tile.hidden * tile.units * value_bytes(kind.math);
@@ -153,6 +153,27 @@ TEST(RecurrenceTuning, EveryRowFitsAnH100) {
             << "smaller H first, fewer slots first";
       }
     }
+  }
+}
+
+// H of each math for which a team takes 128 of 132 multiprocessors: two directions take turns, up to there they run
+// together.
+TEST(RecurrenceTuning, DirectionsTakeTurnsWhereOneFillsTheDevice) {
+  for (const Kind& kind : kKinds) {
+    SCOPED_TRACE(kind.name);
+    const int64_t together = value_bytes(kind.math) == 2 ? 1024 : 512;
+    EXPECT_EQ(choose_tile(Policy::kGrid, shape_of(kind, together, 2), 64, kH100.facts).directions, 2);
+    for (const int64_t batch : {1, 9, 1000}) {
+      const RecurrenceChoice turns = choose_tile(Policy::kGrid, shape_of(kind, 2 * together, 2), batch, kH100.facts);
+      EXPECT_EQ(turns.directions, 1);
+      EXPECT_EQ(turns.teams, 1);
+      EXPECT_EQ(turns.tile->blocks(), 128);
+      EXPECT_EQ(turns.slots(), batch == 1 ? 8 : 16);
+    }
+    DeviceFacts fewer = kH100.facts;
+    fewer.resident_blocks = 127;
+    EXPECT_STREQ(why_not(Policy::kGrid, shape_of(kind, 2 * together, 1), fewer),
+                 "the device has too few multiprocessors for a team's blocks");
   }
 }
 
@@ -206,8 +227,9 @@ TEST(RecurrenceTuning, TilesGrowWithTheBatchAndKeepTheirSums) {
         ASSERT_NE(choice.tile, nullptr);
         EXPECT_EQ(choice.tile, tile_rows(policy, kind.math).rows + choice.index);
         EXPECT_GE(choice.teams, 1);
-        EXPECT_LE(choice.teams, resident_teams(policy, *choice.tile, shape.directions, device.facts));
-        EXPECT_LE(choice.teams * choice.tile->blocks() * shape.directions, device.facts.resident_blocks);
+        EXPECT_LE(choice.teams * choice.directions, resident_teams(policy, *choice.tile, device.facts));
+        EXPECT_LE(choice.teams * choice.tile->blocks() * choice.directions, device.facts.resident_blocks);
+        EXPECT_EQ(choice.directions, one.directions);
         EXPECT_GE(choice.slots(), slots) << "B=" << batch;
         EXPECT_LT((choice.teams - 1) * choice.tile->slots(), std::max<int64_t>(batch, 1)) << "a team without work";
         EXPECT_EQ(choice.tile->hidden, one.tile->hidden);

@@ -204,6 +204,7 @@ TEST(TaggerNetwork, PredictionDoesNotDependOnTheBatch) {
 }
 
 TEST(TaggerNetwork, BitwiseEqualForAnyNumberOfThreads) {
+  if (varlstm_test::test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "only the host has threads to set";
   const Corpus corpus = rotating_corpus(100);
   NetworkShape shape = small_shape(2, true);
   shape.hidden = 40;

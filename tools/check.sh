@@ -1,6 +1,7 @@
 #!/bin/sh
 # Checks the tree without building it: format, who includes whom, where asm stands, licence lines, and that every public
-# header compiles alone as C11 and as C++17. Prints each finding as file:line and ends with status 1 if there is one.
+# header compiles alone: .h as C11 and C++17, .hpp as C++17 and C++20. Prints each finding as file:line and ends with
+# status 1 if there is one.
 # SPDX-License-Identifier: Apache-2.0
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -16,7 +17,8 @@ report() { sed "s|\$|   ($1)|" | tee -a "$findings"; }
 # sources PATH...: the C and C++ files below those paths. No file name here has a space.
 sources() {
   find "$@" \( -name 'build*' -o -name .git -o -name scratch \) -prune -o -type f \
-    \( -name '*.h' -o -name '*.cc' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' \) -print | sed 's|^\./||' | sort
+    \( -name '*.h' -o -name '*.hpp' -o -name '*.cc' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' \) -print |
+    sed 's|^\./||' | sort
 }
 
 # includes FILE...: «file:line: path» for every include of a file of this project, path from the root.
@@ -43,8 +45,10 @@ only() {
 
 check_includes() {
   header='[a-z0-9_]+\.(h|cuh)'
-  only "capi/[a-z0-9_/]+\.h|kernels/core/shapes\.h" $(sources capi) |
+  only "capi/[a-z0-9_/.]+\.(h|hpp)|kernels/core/shapes\.h" $(sources capi) |
     report "capi may include capi and kernels/core/shapes.h"
+  only "capi/include/[a-z_/.]+\.(h|hpp)" $(sources capi/include capi/examples) |
+    report "public headers and examples may include public headers"
   only "host/$header|kernels/core/$header" $(sources host | grep -v '^host/backend[a-z_]*\.[a-z]*$') |
     report "host may include host and kernels/core"
   only "host/$header|kernels/core/$header|capi/backend\.h|capi/include/varlstm\.h" \
@@ -64,8 +68,8 @@ check_includes() {
   done
   only "kernels/[a-z0-9_/]+\.h|capi/backend\.h|capi/include/varlstm\.h" $(sources kernels | grep '^kernels/[a-z_]*\.[a-z]*$') |
     report "kernels/backend* may include kernels, capi/backend.h and varlstm.h"
-  only "capi/include/varlstm\.h|tests/support/$header|tests/capi_$header" $(sources tests | grep '^tests/capi_') |
-    report "tests/capi_* sees only varlstm.h, tests/support and tests/capi_*.h"
+  only "capi/include/varlstm\.(h|hpp)|tests/support/$header|tests/capi_$header" $(sources tests | grep '^tests/capi_') |
+    report "tests/capi_* sees only varlstm.h, varlstm.hpp, tests/support and tests/capi_*.h"
   only "capi/include/varlstm\.h|tools/[a-z0-9_/]+\.h" $(sources tools) | report "tools may include varlstm.h and tools"
   only "capi/include/varlstm\.h|bench/[a-z0-9_/]+\.h" $(sources bench | grep -vE '^bench/(exchange|count_recurrence)/') |
     report "bench may include varlstm.h and bench"
@@ -79,7 +83,8 @@ check_text() {
   grep -nE '(^|[^A-Za-z0-9_])(asm|__asm|__asm__)( +(volatile|__volatile__|goto))* *\(' /dev/null \
     $(sources . | grep -v '^kernels/arch/') | report "asm stands only in kernels/arch"
   grep -LE '^(//|#| \*|/\*) SPDX-License-Identifier: Apache-2\.0( \*/)?$' $(sources .) \
-    $(find tools cmake -name '*.sh' -o -name '*.cmake') |
+    $(find tools cmake -name '*.sh' -o -name '*.cmake') \
+    $(find capi tests -name target -prune -o \( -name '*.rs' -o -name '*.py' -o -name Cargo.toml \) -print) |
     report "a line «SPDX-License-Identifier: Apache-2.0» is missing"
 }
 
@@ -88,12 +93,21 @@ check_format() {
     report "run: clang-format -i FILE"
 }
 
+# compiles_alone COMPILER STANDARD LANGUAGE HEADER: included by an otherwise empty file.
+compiles_alone() {
+  echo "#include \"$4\"" |
+    "$1" "-std=$2" -pedantic -Wall -Wextra -Wshadow -Werror -fsyntax-only -x "$3" -I. - 2>&1 |
+    report "$4 must compile alone as $2"
+}
+
 check_headers_alone() {
   for header in capi/include/*.h; do
-    cc -std=c11 -pedantic -Wall -Wextra -Werror -fsyntax-only -x c "$header" 2>&1 |
-      report "$header must compile alone as C11"
-    c++ -std=c++17 -pedantic -Wall -Wextra -Werror -fsyntax-only -x c++ "$header" 2>&1 |
-      report "$header must compile alone as C++17"
+    compiles_alone cc c11 c "$header"
+    compiles_alone c++ c++17 c++ "$header"
+  done
+  for header in capi/include/*.hpp capi/include/*/*.hpp; do
+    compiles_alone c++ c++17 c++ "$header"
+    compiles_alone c++ c++20 c++ "$header"
   done
 }
 

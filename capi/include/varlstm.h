@@ -209,7 +209,8 @@ enum varlstm_recurrence {
   VARLSTM_RECURRENCE_AUTO = 0,
   VARLSTM_RECURRENCE_STEPWISE = 1, /* a launch a step */
   VARLSTM_RECURRENCE_CLUSTER = 2,  /* one launch: weights stay in a thread-block cluster (sm_90) or a block (sm_80) */
-  VARLSTM_RECURRENCE_GRID = 3      /* one cooperative launch: weights stay in blocks that meet in L2 (sm_80) */
+  VARLSTM_RECURRENCE_GRID = 3      /* one cooperative launch, or one a direction where two do not fit: weights stay in
+                                      blocks that meet in L2 (sm_80) */
 };
 
 /* How the rows of x, y, dy and dx lie in varlstm_rnn_forward and varlstm_rnn_backward. A sequence's y, h_n, c_n, dx,

@@ -69,18 +69,34 @@ struct Needs {
   int64_t slots, area;
 };
 
-Needs needs_of(const RecurrenceChoice& most, int64_t sets, const DeviceFacts& facts) {
+Needs needs_of(const RecurrenceChoice& most, int64_t layers, const DeviceFacts& facts) {
   Needs needs{most.slots(), 0};
   if (most.policy != RecurrencePolicy::kGrid) return needs;
   const TileRows table = tile_rows(most.policy, most.math);
   for (int k = 0; k < table.count; ++k) {
     const TileShape& tile = table.rows[k];
     if (tile.hidden != most.tile->hidden) continue;
+    const int64_t sets = most.directions * layers;
     const int64_t teams =
-        std::min(resident_teams(most.policy, tile, sets, facts), (most.slots() + tile.slots() - 1) / tile.slots());
+        std::min(resident_teams(most.policy, tile, facts) / sets, (most.slots() + tile.slots() - 1) / tile.slots());
     needs.area = std::max(needs.area, teams * sets * grid_area_bytes(most.math, tile));
   }
   return needs;
+}
+
+// All steps of both directions: at once, or one direction after the other.
+template <class Layer>
+int32_t run_directions(Stream stream, const ResidentRun& run, const Layer& layer) {
+  if (run.choice.directions == layer.directions) return run_resident(stream, run, layer);
+  for (int64_t d = 0; d < layer.directions; ++d) {
+    ResidentRun run_of_one = run;
+    run_of_one.schedule.entries += d * run.schedule.max_steps * run.schedule.slots;
+    Layer one = layer;
+    one.directions = 1;
+    one.direction[0] = layer.direction[d];
+    VARLSTM_CUDA_TRY(run_resident(stream, run_of_one, one));
+  }
+  return VARLSTM_OK;
 }
 
 }  // namespace
@@ -114,14 +130,13 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, Recu
     : policy_(policy), directions_(shape.directions), row_order_(shape.row_order) {
   if (policy == RecurrencePolicy::kStepwise) return;
   const RecurrenceShape of_layer = recurrence_shape(state, shape);
-  const int64_t sets = directions_ * layers;
   const RecurrenceChoice most = choose_tile(policy, of_layer, bounds.max_batch, state.facts, layers);
-  const Needs needs = needs_of(most, sets, state.facts);
+  const Needs needs = needs_of(most, layers, state.facts);
   run_.choice = choose_tile(policy, of_layer, rows.batch, state.facts, layers);
   run_.schedule = carve_slot_schedule(bounds, directions_, needs.slots, run_.choice.tile->slots(), carver);
   run_.schedule.use_slots(bounds, run_.choice.slots());
   scratch_ = carve_slot_scratch(bounds, needs.slots, carver);
-  const int64_t matrices = layers > 1 ? 2 * layers - 1 : directions_;
+  const int64_t matrices = layers > 1 ? 2 * layers - 1 : run_.choice.directions;
   run_.weights = carver.take<char>(matrices * recurrent_weight_bytes(run_.choice.math, *run_.choice.tile));
   if (needs.area > 0) run_.area = carver.take<char>(needs.area);
   if (layers < 2) return;
@@ -140,7 +155,7 @@ int32_t LayerRecurrence::forward(Stream stream, const LayerForward<T, C>& layer)
   if (layer.plan.batch == 0) return VARLSTM_OK;
   if constexpr (std::is_same<C, float>::value) {
     if (policy_ != RecurrencePolicy::kStepwise) {
-      VARLSTM_CUDA_TRY(run_resident(stream, run_, layer));
+      VARLSTM_CUDA_TRY(run_directions(stream, run_, layer));
       EmptyStates<T> states;
       for (int64_t d = 0; d < layer.directions; ++d) {
         states.add(layer.direction[d].h0, layer.direction[d].h_n);
@@ -157,7 +172,7 @@ int32_t LayerRecurrence::backward(Stream stream, const LayerBackward<T, C>& laye
   if (layer.plan.batch == 0) return VARLSTM_OK;
   if constexpr (std::is_same<C, float>::value) {
     if (policy_ != RecurrencePolicy::kStepwise) {
-      VARLSTM_CUDA_TRY(run_resident(stream, run_, layer));
+      VARLSTM_CUDA_TRY(run_directions(stream, run_, layer));
       EmptyStates<T> states;
       for (int64_t d = 0; d < layer.directions; ++d) {
         states.add(layer.direction[d].dh_n, layer.direction[d].dh0);

@@ -62,19 +62,20 @@ struct TileShape {
 };
 
 // By policy and math, smaller H first, fewer slots first. Register tiles: at most 128 registers of weights a thread.
-// Wide H has a second tile of 16 slots: few of its teams fit.
+// Wide H has a second tile of 16 slots: few of its teams fit. A team of the widest takes 128 of an H100's or H200's 132
+// multiprocessors.
 template <RecurrencePolicy kPolicy, MathKind kMath>
 struct TileTable;
 
 struct ClusterTiles16 {
   static constexpr TileShape kTiles[] = {{32, 32, 1, 1, 2, 8},    {64, 64, 1, 1, 4, 16},   {128, 64, 1, 1, 8, 16},
-                                         {256, 64, 1, 1, 16, 16}, {256, 64, 2, 1, 16, 12}, {512, 32, 1, 2, 16, 8},
+                                         {256, 64, 1, 1, 16, 16}, {256, 64, 2, 1, 12, 12}, {512, 32, 1, 2, 16, 8},
                                          {512, 32, 2, 2, 16, 6}};
 };
 struct GridTiles16 {
-  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 4, 4},   {128, 32, 1, 1, 8, 8},  {256, 32, 1, 1, 16, 8},
-                                         {512, 16, 1, 2, 16, 4}, {512, 16, 2, 2, 16, 4}, {1024, 16, 1, 4, 16, 4},
-                                         {1024, 16, 2, 4, 16, 4}};
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 4, 4},    {128, 32, 1, 1, 8, 8},   {256, 32, 1, 1, 16, 8},
+                                         {512, 16, 1, 2, 16, 4},  {512, 16, 2, 2, 16, 4},  {1024, 16, 1, 4, 16, 4},
+                                         {1024, 16, 2, 4, 16, 4}, {2048, 16, 1, 4, 16, 2}, {2048, 16, 2, 4, 16, 1}};
 };
 template <>
 struct TileTable<RecurrencePolicy::kCluster, MathKind::kBf16> : ClusterTiles16 {};
@@ -92,11 +93,9 @@ struct TileTable<RecurrencePolicy::kCluster, MathKind::kTf32> {
 };
 template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kTf32> {
-  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 8, 8},
-                                         {128, 16, 1, 1, 16, 8},
-                                         {256, 16, 1, 2, 16, 8},
-                                         {512, 16, 1, 4, 16, 8},
-                                         {512, 16, 2, 4, 16, 8}};
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 8, 8},   {128, 16, 1, 1, 16, 8}, {256, 16, 1, 2, 16, 8},
+                                         {512, 16, 1, 4, 16, 8}, {512, 16, 2, 4, 16, 8}, {1024, 8, 1, 8, 16, 4},
+                                         {1024, 8, 2, 8, 16, 4}};
 };
 // F32 has its weights in shared memory alone, and one split: the chain of stepwise, bit for bit.
 template <>
@@ -106,8 +105,9 @@ struct TileTable<RecurrencePolicy::kCluster, MathKind::kF32> {
 };
 template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kF32> {
-  static constexpr TileShape kTiles[] = {
-      {64, 16, 1, 1, 0, 0}, {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0}, {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0}};
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 0, 0},  {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0},
+                                         {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0}, {1024, 8, 1, 1, 0, 0},
+                                         {1024, 8, 2, 1, 0, 0}};
 };
 
 // A table's rows, without its types.
@@ -221,16 +221,16 @@ struct RecurrenceChoice {
   MathKind math;
   int index;  // of the tile in its table
   const TileShape* tile;
-  int64_t teams;  // of each direction
+  int64_t teams;       // of each direction, and of each layer in the launch
+  int64_t directions;  // at once: the layer's, or 1 where they take turns
 
   int64_t slots() const { return teams * tile->slots(); }
 };
 
-// Teams of that tile, of one of `sets` (directions, or layers in one launch), that are resident at a time.
-inline int64_t resident_teams(RecurrencePolicy policy, const TileShape& tile, int64_t sets, const DeviceFacts& device) {
-  const int64_t teams = policy == RecurrencePolicy::kGrid ? device.resident_blocks / tile.blocks()
-                                                          : device.active_clusters[log2_of(tile.blocks())];
-  return teams / sets;
+// Teams of that tile that are resident at a time.
+inline int64_t resident_teams(RecurrencePolicy policy, const TileShape& tile, const DeviceFacts& device) {
+  return policy == RecurrencePolicy::kGrid ? device.resident_blocks / tile.blocks()
+                                           : device.active_clusters[log2_of(tile.blocks())];
 }
 
 inline bool fits(RecurrencePolicy policy, MathKind kind, const TileShape& tile, const DeviceFacts& device) {
@@ -259,7 +259,7 @@ inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape
       reason = "clusters of blocks need sm_90";
     else if (!fits(policy, kind, tile, device))
       reason = "the weights do not fit a multiprocessor's shared memory";
-    else if (resident_teams(policy, tile, shape.directions, device) < 1)
+    else if (resident_teams(policy, tile, device) < 1)
       reason = policy == RecurrencePolicy::kGrid ? "the device has too few multiprocessors for a team's blocks"
                                                  : "no cluster of that size is resident";
     return reason;  // the first tile that holds H decides, whatever the batch
@@ -278,11 +278,11 @@ inline RecurrencePolicy select_recurrence(const RecurrenceShape& shape, const De
   return RecurrencePolicy::kStepwise;
 }
 
-// Tile and teams for B sequences: the fewest slots a team that hold the batch at once, else the most. layers: that run
-// in one launch.
+// Tile and teams for B sequences: the fewest slots a team that hold the batch at once, else the most. Two directions
+// take turns where not even one team of each is resident. layers: that run in one launch.
 inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t batch,
                                     const DeviceFacts& device, int64_t layers = 1) {
-  RecurrenceChoice choice{policy, MathKind::kF32, 0, nullptr, 0};
+  RecurrenceChoice choice{policy, MathKind::kF32, 0, nullptr, 0, 0};
   if (!math_kind(shape.dtype, shape.tf32, &choice.math)) return choice;
   const TileRows table = tile_rows(policy, choice.math);
   for (int k = 0; k < table.count; ++k) {
@@ -290,8 +290,10 @@ inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceSha
     if (tile.hidden < shape.hidden || (choice.tile != nullptr && tile.hidden != choice.tile->hidden)) continue;
     if (!fits(policy, choice.math, tile, device)) continue;
     if (layers > 1 && !fits_layers(policy, choice.math, tile, device)) continue;
-    const int64_t most = resident_teams(policy, tile, shape.directions * layers, device);
-    if (most < 1) continue;
+    const int64_t resident = resident_teams(policy, tile, device) / layers;
+    if (resident < 1) continue;
+    choice.directions = resident < shape.directions ? 1 : shape.directions;
+    const int64_t most = resident / choice.directions;
     const int64_t wanted = batch > 0 ? (batch + tile.slots() - 1) / tile.slots() : 1;
     choice.index = k;
     choice.tile = &tile;
@@ -317,7 +319,7 @@ inline const char* why_not_together(RecurrencePolicy policy, const RecurrenceSha
   const TileShape& tile = table.rows[first];
   if (tile.splits > 1) return "warps share the depth of a product at this H";
   if (!fits_layers(policy, kind, tile, device)) return "W_ih and W_hh do not fit a multiprocessor's shared memory";
-  if (resident_teams(policy, tile, layers, device) < 1) return "the device has too few multiprocessors for all layers";
+  if (resident_teams(policy, tile, device) < layers) return "the device has too few multiprocessors for all layers";
   return nullptr;
 }
 

@@ -1,5 +1,5 @@
-// The resident recurrences as launchers: one kernel for all steps of a layer, both directions together, or of
-// a stack of layers.
+// The resident recurrences as launchers: one kernel for all steps of a layer, its directions together, or of a stack of
+// layers.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -11,6 +11,7 @@
 //   S1, S2, S3: of the exchange. S5: the turn's dgates lie in shared memory, and nobody reads the last turn's parts any
 //   more; dgates are written again after the exchange's publish, a barrier of the block. Its wait alone would not do: a
 //   warp whose units another block owns pushes nothing to its own block.
+// Row tiles of the product take turns, kRowTilesAtOnce: the sums of all would not fit in registers beside the weights.
 // Bytes of a step and team: rows of gates 4 H 4, c 2 H 4, dy H e in, dgates 4 H e out, and H kSlots kBlocks 4 of parts.
 // Bound by latency. Sums in f32: one chain over the block's gates in the order gate, unit; then the blocks in order:
 // from run to run bitwise, without regard to batch-mates; another kBlocks gives other bits. dgates are rounded to the
@@ -50,7 +51,7 @@ class BackwardCells {
   using Math = typename Tile::Math;
   using Layer = LayerBackward<Scalar, float>;
   using Direction = DirectionBackward<Scalar, float>;
-  static constexpr int kCount = Tile::kUnits * Tile::kSlots;
+  static constexpr unsigned kCount = Tile::kUnits * Tile::kSlots;
 
  public:
   static constexpr int kCells = (kCount + Tile::kBackwardThreads - 1) / Tile::kBackwardThreads;
@@ -67,8 +68,8 @@ class BackwardCells {
   }
 
   VARLSTM_DEVICE bool owns(int i) const { return index(i) < kCount; }
-  VARLSTM_DEVICE int unit(int i) const { return index(i) % Tile::kUnits; }
-  VARLSTM_DEVICE int slot(int i) const { return index(i) / Tile::kUnits; }
+  VARLSTM_DEVICE int unit(int i) const { return static_cast<int>(index(i) % Tile::kUnits); }
+  VARLSTM_DEVICE int slot(int i) const { return static_cast<int>(index(i) / Tile::kUnits); }
 
   // dh0 of the sequence that began a turn ago; `recurrent` is that turn's sum.
   VARLSTM_DEVICE void finish(int i, float recurrent) const {
@@ -99,7 +100,9 @@ class BackwardCells {
   }
 
  private:
-  VARLSTM_DEVICE int index(int i) const { return static_cast<int>(threadIdx.x) + i * Tile::kBackwardThreads; }
+  VARLSTM_DEVICE static unsigned index(int i) {
+    return threadIdx.x + static_cast<unsigned>(i) * Tile::kBackwardThreads;
+  }
   VARLSTM_DEVICE bool counts(int i) const { return unit0_ + unit(i) < layer_.hidden; }
   VARLSTM_DEVICE SlotStep look(int64_t step, int i) const {
     return owns(i) ? schedule_.at(step, slot(i)) : idle_step();
@@ -133,6 +136,21 @@ class BackwardCells {
   float dc_[kCells];
 };
 
+// Pushes the sums of row tiles of 16 units each, the first of which is `row0`.
+template <class Exchange, int kSlotTiles, int kRows>
+VARLSTM_DEVICE void push_parts(Exchange& exchange, int64_t turn, int row0,
+                               const simt::f32x4 (&sums)[kSlotTiles][kRows]) {
+#pragma unroll
+  for (int n = 0; n < kSlotTiles; ++n) {
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      const int unit = row0 + r * 16 + lane_row(), slot = n * 8 + 2 * lane_column();
+      exchange.push(turn, {unit, slot}, {{sums[n][r].r[0], sums[n][r].r[1]}});
+      exchange.push(turn, {unit + 8, slot}, {{sums[n][r].r[2], sums[n][r].r[3]}});
+    }
+  }
+}
+
 template <class Tile, class Exchange>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
     resident_backward_kernel(LayerBackward<typename Tile::Scalar, float> layer, SlotSchedule schedule, int64_t teams,
@@ -144,7 +162,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
   const DirectionBackward<typename Tile::Scalar, float>& dir = layer.direction[team.direction];
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.exchange, areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);
-  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int warp = static_cast<int>(threadIdx.x / 32);
   const int unit0 = team.rank * Tile::kUnits;
   const int row0 = warp * Tile::kRowTiles * 16;  // the warp's first unit of the product
 
@@ -176,16 +194,11 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
       shared.dgates[slot][3 * Tile::kUnits + unit] = Math::round(d.o);
     }
     simt::block_sync();  // S5
-    simt::f32x4 sums[Tile::kSlotTiles][Tile::kRowTiles] = {};
-    weights.product(shared.dgates[0], Tile::kGatesPitch, sums);
 #pragma unroll
-    for (int n = 0; n < Tile::kSlotTiles; ++n) {
-#pragma unroll
-      for (int r = 0; r < Tile::kRowTiles; ++r) {
-        const int unit = row0 + r * 16 + lane_row(), slot = n * 8 + 2 * lane_column();
-        exchange.push(turn, {unit, slot}, {{sums[n][r].r[0], sums[n][r].r[1]}});
-        exchange.push(turn, {unit + 8, slot}, {{sums[n][r].r[2], sums[n][r].r[3]}});
-      }
+    for (int first = 0; first < Tile::kRowTiles; first += Tile::kRowTilesAtOnce) {
+      simt::f32x4 sums[Tile::kSlotTiles][Tile::kRowTilesAtOnce] = {};
+      weights.product(shared.dgates[0], Tile::kGatesPitch, sums, first);
+      push_parts(exchange, turn, row0 + first * 16, sums);
     }
     exchange.publish(turn);
   }

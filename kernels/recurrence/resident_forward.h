@@ -86,10 +86,11 @@ VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int 
   exchange.push(step, chunk.at, chunk.values);
 }
 
-// A step's outputs of a thread's two cells, and the rows of their tokens; -1 where the slot idles.
-struct StepOutputs {
-  float h[2];
-  int64_t rows[2];
+// What a step made of a thread's two cells of a slot tile, until it is saved.
+struct StepResult {
+  SlotStep token[2];
+  Gates<float> a[2];
+  float c[2], h[2];
 };
 
 // The cells of a thread: one unit, two slots of each slot tile that its warp owns.
@@ -138,39 +139,27 @@ class ForwardCells {
     }
   }
 
-  // One step of slot tile i. sums: z without the x-gates.
-  VARLSTM_DEVICE StepOutputs step(int64_t step, int i, const simt::f32x4 (&sums)[2]) {
-    StepOutputs out;
+  // One step of slot tile i: h <- the states before the next one. sums: z without the x-gates.
+  VARLSTM_DEVICE StepResult step(int64_t step, int i, const simt::f32x4 (&sums)[2], float (&h)[2]) {
+    StepResult result;
     Gates<float> z[2];
-    SlotStep now[2];
     for (int s = 0; s < 2; ++s) {
-      now[s] = now_[i][s];
+      result.token[s] = now_[i][s];
       z[s] = {x_[i][s].i + sums[0].r[s], x_[i][s].f + sums[0].r[2 + s], x_[i][s].g + sums[1].r[s],
               x_[i][s].o + sums[1].r[2 + s]};
     }
     fetch(step + 1, i);
     for (int s = 0; s < 2; ++s) {
-      const Gates<float> a = Math::activate(z[s]);
-      const float c = next_cell(a, c_[i][s]);
-      out.h[s] = a.o * Math::squash(c);
-      out.rows[s] = now[s].row;
-      c_[i][s] = c;
-      if (now[s].row >= 0 && counts_) save(now[s], a, c, out.h[s]);
+      result.a[s] = Math::activate(z[s]);
+      result.c[s] = c_[i][s] = next_cell(result.a[s], c_[i][s]);
+      result.h[s] = h[s] = result.a[s].o * Math::squash(c_[i][s]);
     }
-    return out;
+    replace(i, h);
+    return result;
   }
-
-  // h, the states after a step, become those before the next: where a sequence begins or a slot idles, others take the
-  // place of the last one's.
-  VARLSTM_DEVICE void replace(int i, float (&h)[2]) {
+  VARLSTM_DEVICE void save(const StepResult& result) const {
     for (int s = 0; s < 2; ++s) {
-      const SlotStep& now = now_[i][s];
-      if (now.row >= 0 && counts_ && !(now.marks & kFirstToken)) continue;
-      h[s] = c_[i][s] = 0;
-      if (now.row < 0 || !counts_) continue;
-      const int64_t at = static_cast<int64_t>(now.sequence) * layer_.hidden + unit_;
-      if (dir_.h0 != nullptr) h[s] = load_scalar(dir_.h0[at]);
-      if (dir_.c0 != nullptr) c_[i][s] = load_scalar(dir_.c0[at]);
+      if (result.token[s].row >= 0 && counts_) save(result.token[s], result.a[s], result.c[s], result.h[s]);
     }
   }
 
@@ -189,6 +178,19 @@ class ForwardCells {
   VARLSTM_DEVICE void look_ahead(int64_t step, int i) {
     for (int s = 0; s < 2; ++s) next_[i][s] = owns(i) ? schedule_.at(step, slot(i) + s) : idle_step();
   }
+  // Where a sequence begins or a slot idles, its states take the place of the last one's.
+  VARLSTM_DEVICE void replace(int i, float (&h)[2]) {
+    for (int s = 0; s < 2; ++s) {
+      const SlotStep& now = now_[i][s];
+      if (now.row >= 0 && counts_ && !(now.marks & kFirstToken)) continue;
+      h[s] = c_[i][s] = 0;
+      if (now.row < 0 || !counts_) continue;
+      const int64_t at = static_cast<int64_t>(now.sequence) * layer_.hidden + unit_;
+      if (dir_.h0 != nullptr) h[s] = load_scalar(dir_.h0[at]);
+      if (dir_.c0 != nullptr) c_[i][s] = load_scalar(dir_.c0[at]);
+    }
+  }
+
   VARLSTM_DEVICE void save(const SlotStep& now, const Gates<float>& a, float c, float h) const {
     const int64_t hidden = layer_.hidden;
     if (dir_.y != nullptr) dir_.y[now.row * layer_.ldy + unit_] = store_scalar<Scalar>(h);
@@ -253,7 +255,7 @@ template <class Tile>
 struct NoNeighbours {
   VARLSTM_DEVICE void ask(int64_t) {}
   VARLSTM_DEVICE void take(int64_t, ForwardCells<Tile>&) {}
-  VARLSTM_DEVICE void give(const ForwardCells<Tile>&, int, const StepOutputs (&)[ForwardCells<Tile>::kTiles]) {}
+  VARLSTM_DEVICE void give(const ForwardCells<Tile>&, int, const StepResult (&)[ForwardCells<Tile>::kTiles]) {}
 };
 
 // All steps of a team, at least one. unit0: the warp's first of all units.
@@ -262,7 +264,7 @@ VARLSTM_DEVICE void forward_steps(int64_t steps, const typename Tile::ForwardWei
                                   ForwardShared<Tile, Exchange>& shared, ForwardCells<Tile>& cells, int unit0,
                                   Neighbours& neighbours) {
   using Cells = ForwardCells<Tile>;
-  const int warp = static_cast<int>(threadIdx.x) / 32, group = warp % Tile::kGroups, split = warp / Tile::kGroups;
+  const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
   const int unit = unit0 + lane_row();
 
   // The first states.
@@ -284,17 +286,21 @@ VARLSTM_DEVICE void forward_steps(int64_t steps, const typename Tile::ForwardWei
     simt::f32x4 sums[Tile::kSlotTiles][2] = {}, own[Cells::kTiles][2];
     weights.product(vectors + split * Tile::kForwardDepth, Tile::kHiddenPitch, sums);
     add_splits<Tile, Exchange>(shared, group, split, sums, own);
-    StepOutputs out[Cells::kTiles];
+    StepResult results[Cells::kTiles];
 #pragma unroll
     for (int i = 0; i < Cells::kTiles; ++i) {
       if (!cells.owns(i)) break;
-      out[i] = cells.step(step, i, own[i]);
-      float h[2] = {out[i].h[0], out[i].h[1]};
-      cells.replace(i, h);
+      float h[2];
+      results[i] = cells.step(step, i, own[i], h);
       if (step + 1 < steps) push_states<Tile>(exchange, step + 1, cells.slot(i), unit, h);
     }
-    if (step + 1 < steps) exchange.publish(step + 1);
-    neighbours.give(cells, unit, out);
+    if (step + 1 < steps) exchange.publish(step + 1);  // before the saves, which no block waits for
+    neighbours.give(cells, unit, results);
+#pragma unroll
+    for (int i = 0; i < Cells::kTiles; ++i) {
+      if (!cells.owns(i)) break;
+      cells.save(results[i]);
+    }
     if (step + 1 < steps) neighbours.take(step + 1, cells);
   }
 }
@@ -308,7 +314,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   const DirectionForward<typename Tile::Scalar, float>& dir = layer.direction[team.direction];
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.exchange, areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);
-  const int warp = static_cast<int>(threadIdx.x) / 32, group = warp % Tile::kGroups, split = warp / Tile::kGroups;
+  const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
   const int unit0 = team.rank * Tile::kUnits + group * 8;  // of the warp
 
   // Phase 1: the weights move in.

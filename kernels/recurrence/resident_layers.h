@@ -109,12 +109,12 @@ class LayerNeighbours {
   }
 
   // The outputs of a step, for the layer above. Whole warps.
-  VARLSTM_DEVICE void give(const Cells& cells, int unit, const StepOutputs (&out)[Cells::kTiles]) {
+  VARLSTM_DEVICE void give(const Cells& cells, int unit, const StepResult (&results)[Cells::kTiles]) {
     if (above_ == nullptr) return;
 #pragma unroll
     for (int i = 0; i < Cells::kTiles; ++i) {
-      const StateChunk chunk = chunk_of_states<Tile>(cells.slot(i), unit, out[i].h);
-      const int64_t row = lane_row() & 1 ? out[i].rows[1] : out[i].rows[0];  // of the chunk's slot
+      const StateChunk chunk = chunk_of_states<Tile>(cells.slot(i), unit, results[i].h);
+      const int64_t row = (lane_row() & 1 ? results[i].token[1] : results[i].token[0]).row;  // of the chunk's slot
       if (row < 0 || chunk.at.copy != 0) continue;
       simt::store_relaxed16(
           above_ + row * Words::kWords + chunk.at.unit / Words::kUnits,
@@ -124,10 +124,10 @@ class LayerNeighbours {
 
  private:
   VARLSTM_DEVICE static int slot() {
-    return static_cast<int>(threadIdx.x) / kLanes;
+    return static_cast<int>(threadIdx.x / kLanes);
   }
   VARLSTM_DEVICE static int number(int k) {
-    return static_cast<int>(threadIdx.x) % kLanes + k * kLanes;
+    return static_cast<int>(threadIdx.x % kLanes) + k * kLanes;
   }
   VARLSTM_DEVICE static bool counts(int k) {
     return number(k) < Words::kWords;
@@ -162,7 +162,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   const Team team = {of_all.index, 0, of_all.rank};
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.forward.exchange, areas == nullptr ? nullptr : areas + layer * teams + team.index, team);
-  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int warp = static_cast<int>(threadIdx.x / 32);
   const int unit0 = team.rank * Tile::kUnits + warp * 8;  // of the warp
 
   // Phase 1: the weights move in.

@@ -32,6 +32,7 @@ struct ResidentTile {
   static constexpr int kBackwardWarps = kHidden / 16 < 8 ? kHidden / 16 : 8;
   static constexpr int kBackwardThreads = 32 * kBackwardWarps;
   static constexpr int kRowTiles = kHidden / 16 / kBackwardWarps;
+  static constexpr int kRowTilesAtOnce = kRowTiles < 8 ? kRowTiles : 8;  // whose sums are in registers together
   using BackwardWeights = WeightTiles<Math, kRowTiles, kGates, BackwardRegisterTiles>;
 
   // Values from slot to slot in shared memory: 16 bytes more than a multiple of 128 bytes, so that eight slots' 16
@@ -40,6 +41,7 @@ struct ResidentTile {
   static constexpr int kHiddenPitch = kHidden + kPad, kGatesPitch = kGates + kPad;
 
   static_assert(kHidden % kUnits == 0 && kUnits % 8 == 0 && kHidden % 32 == 0, "whole tiles");
+  static_assert(kRowTiles % kRowTilesAtOnce == 0, "whole passes");
   static_assert(kUnits % 16 == 0 || kBlocks == 1 || kUnits == 8, "a row tile of backward has one or two owners");
 };
 

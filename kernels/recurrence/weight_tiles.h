@@ -71,8 +71,10 @@ class WeightTiles {
     simt::warp_sync();
   }
 
-  template <int kSlotTiles>
-  VARLSTM_DEVICE void product(const Value* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRowTiles]) const {
+  // Of the row tiles first, first + 1, ...
+  template <int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void product(const Value* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
+                              int first = 0) const {
 #pragma unroll
     for (int tile = 0; tile < kTiles; tile += 2) {
       simt::b32x4 both[kSlotTiles];  // the vectors of this tile of the depth and of the next
@@ -81,8 +83,8 @@ class WeightTiles {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
 #pragma unroll
-        for (int r = 0; r < kRowTiles; ++r) {
-          const simt::b32x4 a = weights(tile + half, r);
+        for (int r = 0; r < kRows; ++r) {
+          const simt::b32x4 a = weights(tile + half, first + r);
 #pragma unroll
           for (int n = 0; n < kSlotTiles; ++n)
             sums[n][r] = Math::multiply(a, simt::b32x2{{both[n].r[2 * half], both[n].r[2 * half + 1]}}, sums[n][r]);
@@ -140,8 +142,9 @@ class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
     simt::warp_sync();
   }
 
-  template <int kSlotTiles>
-  VARLSTM_DEVICE void product(const float* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRowTiles]) const {
+  template <int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void product(const float* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
+                              int first = 0) const {
     const int g = lane_row(), q = lane_column();
 #pragma unroll 2
     for (int tile = 0; tile < kTiles; ++tile) {
@@ -153,9 +156,9 @@ class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
           h[n][s] = *reinterpret_cast<const Float4*>(vectors + (n * 8 + 2 * q + s) * pitch + tile * 4);
       }
 #pragma unroll
-      for (int r = 0; r < kRowTiles; ++r) {
-        const Float4 upper = shared_[(tile * kRowTiles + r) * 16 + g],
-                     lower = shared_[(tile * kRowTiles + r) * 16 + g + 8];
+      for (int r = 0; r < kRows; ++r) {
+        const Float4* row = shared_ + (tile * kRowTiles + first + r) * 16 + g;
+        const Float4 upper = row[0], lower = row[8];
 #pragma unroll
         for (int n = 0; n < kSlotTiles; ++n) {
 #pragma unroll

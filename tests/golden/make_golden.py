@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the golden files beside this script: what PyTorch computes, in double, for the cases of golden_test.cc.
+"""Writes the golden files beside this script: what PyTorch computes, in double, for golden_*_test.cc and the bindings.
 
     python3 make_golden.py          (Debian: apt-get install python3-torch)
 
@@ -83,43 +83,52 @@ def write_packing():
                 out.real(f"unpacked_{layout}", unpacked)
 
 
+def write_lstm_case(out, lengths, layers, bidirectional, bias, states):
+    input_size, hidden = 2, 3
+    lstm = torch.nn.LSTM(input_size, hidden, layers, bias=bool(bias), bidirectional=bool(bidirectional),
+                         batch_first=True).double()
+    with torch.no_grad():
+        for p in lstm.parameters():
+            p.copy_(rounded(*p.shape))
+    padded = ragged_to_padded(lengths, input_size)
+    packed = pack_padded_sequence(padded, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
+    x = packed.data.clone().requires_grad_()
+    packed = PackedSequence(x, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    shape = (layers * (1 + bidirectional), len(lengths), hidden)
+    h0, c0 = rounded(*shape).requires_grad_(), rounded(*shape).requires_grad_()
+    y, (h_n, c_n) = lstm(packed, (h0, c0) if states else None)
+    dy, dh_n, dc_n = rounded(*y.data.shape), rounded(*shape), rounded(*shape)
+    ((y.data * dy).sum() + (h_n * dh_n).sum() + (c_n * dc_n).sum()).backward()
+
+    out.case(f"layers{layers}_bidirectional{bidirectional}_bias{bias}_states{states}")
+    out.int("shape", [input_size, hidden, layers, bidirectional, bias])
+    out.int("lengths", lengths)
+    out.real("x", x)
+    if states:
+        out.real("h0", h0)
+        out.real("c0", c0)
+    for name, p in lstm.named_parameters():
+        out.real(name, p)
+    for name, value in (("dy", dy), ("dh_n", dh_n), ("dc_n", dc_n), ("y", y.data), ("h_n", h_n), ("c_n", c_n),
+                        ("dx", x.grad)):
+        out.real(name, value)
+    if states:
+        out.real("dh0", h0.grad)
+        out.real("dc0", c0.grad)
+    for name, p in lstm.named_parameters():
+        out.real("d" + name, p.grad)
+
+
 def write_lstm():
-    lengths = [3, 5, 1, 3]
     with Writer("lstm.txt") as out:
         for layers, bidirectional, bias, states in itertools.product((1, 2, 3), (0, 1), (0, 1), (0, 1)):
-            input_size, hidden = 2, 3
-            lstm = torch.nn.LSTM(input_size, hidden, layers, bias=bool(bias), bidirectional=bool(bidirectional),
-                                 batch_first=True).double()
-            with torch.no_grad():
-                for p in lstm.parameters():
-                    p.copy_(rounded(*p.shape))
-            padded = ragged_to_padded(lengths, input_size)
-            packed = pack_padded_sequence(padded, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
-            x = packed.data.clone().requires_grad_()
-            packed = PackedSequence(x, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-            shape = (layers * (1 + bidirectional), len(lengths), hidden)
-            h0, c0 = rounded(*shape).requires_grad_(), rounded(*shape).requires_grad_()
-            y, (h_n, c_n) = lstm(packed, (h0, c0) if states else None)
-            dy, dh_n, dc_n = rounded(*y.data.shape), rounded(*shape), rounded(*shape)
-            ((y.data * dy).sum() + (h_n * dh_n).sum() + (c_n * dc_n).sum()).backward()
+            write_lstm_case(out, [3, 5, 1, 3], layers, bidirectional, bias, states)
 
-            out.case(f"layers{layers}_bidirectional{bidirectional}_bias{bias}_states{states}")
-            out.int("shape", [input_size, hidden, layers, bidirectional, bias])
-            out.int("lengths", lengths)
-            out.real("x", x)
-            if states:
-                out.real("h0", h0)
-                out.real("c0", c0)
-            for name, p in lstm.named_parameters():
-                out.real(name, p)
-            for name, value in (("dy", dy), ("dh_n", dh_n), ("dc_n", dc_n), ("y", y.data), ("h_n", h_n),
-                                ("c_n", c_n), ("dx", x.grad)):
-                out.real(name, value)
-            if states:
-                out.real("dh0", h0.grad)
-                out.real("dc0", c0.grad)
-            for name, p in lstm.named_parameters():
-                out.real("d" + name, p.grad)
+
+def write_bindings():
+    """The one case that the binding of every language computes."""
+    with Writer("bindings.txt") as out:
+        write_lstm_case(out, [5, 3, 3, 1], layers=2, bidirectional=1, bias=1, states=1)
 
 
 def write_cross_entropy():
@@ -291,7 +300,7 @@ def main():
     torch.manual_seed(1)
     torch.set_num_threads(1)
     for write in (write_packing, write_lstm, write_cross_entropy, write_embedding, write_optimizers, write_clipping,
-                  write_tutorial):
+                  write_tutorial, write_bindings):
         write()
 
 

@@ -34,8 +34,8 @@ inline varlstm::cuda::TileRows tiles_of(const RecurrenceWay& way) {
   return varlstm::cuda::tile_rows(policy_of(way), kind);
 }
 
-// For its lifetime, contexts that are made find an emulated device that holds so many teams of the tile at a time,
-// whichever the policy: small batches then give a slot several sequences. A GPU stays as it is.
+// For its lifetime, contexts that are made find an emulated device that holds that many teams of the tile at a time,
+// whichever the policy. A GPU stays as it is.
 class FewTeams {
  public:
   FewTeams(const varlstm::cuda::TileShape& tile, int teams) {
@@ -46,7 +46,8 @@ class FewTeams {
     few.multiprocessors = static_cast<unsigned>(teams);
     varlstm::simt::set_options(few);
 #else
-    (void)tile, (void)teams;
+    (void)tile;
+    (void)teams;
 #endif
   }
   FewTeams(const FewTeams&) = delete;
@@ -61,8 +62,8 @@ class FewTeams {
 #endif
 };
 
-class TwoTeams : public FewTeams {
- public:
+// Two, whichever the policy: small batches then give a slot several sequences.
+struct TwoTeams : FewTeams {
   explicit TwoTeams(const varlstm::cuda::TileShape& tile) : FewTeams(tile, 2) {}
 };
 
@@ -102,11 +103,11 @@ class ResidentWays : public ::testing::TestWithParam<RecurrenceWay> {
   const RecurrenceWay& way() const { return GetParam(); }
 };
 
-// Sequences that make a batch use tile `index` of a table on a device of two teams: some slots take a second one where
-// the table has no tile of more slots.
-inline int64_t batch_of_tile(const varlstm::cuda::TileRows& tiles, int index, int64_t directions) {
+// Sequences that make a batch use tile `index` of a table on a device of two teams, or of `teams`: some slots take a
+// second one where the table has no tile of more slots.
+inline int64_t batch_of_tile(const varlstm::cuda::TileRows& tiles, int index, int64_t directions, int teams = 2) {
   const varlstm::cuda::TileShape& tile = tiles.rows[index];
-  const int64_t slots = 2 / directions * tile.slots();
+  const int64_t slots = teams / directions * tile.slots();
   const bool widest = index + 1 == tiles.count || tiles.rows[index + 1].hidden != tile.hidden;
   return widest ? slots + 7 : slots - 3;
 }

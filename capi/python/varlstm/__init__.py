@@ -1,0 +1,37 @@
+"""libvarlstm: recurrent networks over sequences of different lengths, by ctypes over its C ABI.
+
+    import numpy as np
+    import varlstm
+
+    with varlstm.Context("host") as context:
+        batch = varlstm.Batch(context, [2, 4, 1])
+        lstm = varlstm.Rnn(context, input_size=3, hidden_size=5, bidirectional=True)
+        params = np.random.default_rng(0).normal(0, 0.1, lstm.elements).astype(np.float32)
+        x = varlstm.pack(batch, np.ones((3, 4, 3), np.float32))                        # [N, I]
+        y, h_n, c_n, reserve = lstm.forward(batch, params, x, mode="save")             # [N, D*H], [L*D, B, H] twice
+        gradients = lstm.backward(batch, params, x, y, reserve, dy=np.ones_like(y))
+        padded = varlstm.unpack(batch, y)                                              # [B, T, D*H]
+
+Functions and arguments are named as in varlstm.h, which says what they compute; shapes stand in the docstrings.
+Arguments are arrays of any library: by the buffer protocol, DLPack or the CUDA array interface, dense, and in the
+memory of the context's device; on CUDA Context.array copies from the host. Results are NumPy arrays on the host and
+DeviceArrays on CUDA, unless the caller gives arrays to write to. A status other than OK is an exception below
+varlstm.Error.
+"""
+# SPDX-License-Identifier: Apache-2.0
+from ._batch import Batch
+from ._context import Context, DeviceStatus, device_count
+from ._declarations import (Backend, BatchArray, Cell, DeviceStatusBit, Dtype, EmptyMean, Layout, Math, Mode, Op,
+                            ParamFormat, Recurrence, Reduction, Rows, Status)
+from ._device_array import DeviceArray, Memory
+from ._library import (BackendError, BufferTooSmallError, DeadContextError, Error, InvalidArgumentError,
+                       InvalidHandleError, LibraryError, OutOfMemoryError, UnsupportedError, build_info, status_name,
+                       version)
+from ._loss import CrossEntropyResult, LinearCrossEntropyResult, Loss, NllResult
+from ._operations import (LinearGradients, convert, dropout_backward, dropout_forward, embedding_backward,
+                          embedding_forward, linear_backward, linear_forward, log_softmax_backward, log_softmax_forward)
+from ._optimizers import adam_step, clip_grad_norm, grad_norm, sgd_step
+from ._packing import pack, pack_backward, unpack, unpack_backward
+from ._rnn import ForwardResult, Gradients, Parameter, Rnn, Sizes
+
+__version__ = version()

@@ -7,8 +7,11 @@ the source tree that the package stands in, and where the system's loader looks.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import pathlib
+import re
+from typing import Callable
 
 from ._declarations import FUNCTIONS, INT32, HeaderVersion, Status
 
@@ -107,6 +110,18 @@ def _load() -> ctypes.CDLL:
                        "; ".join(failures) + ")")
 
 
+def _name_arguments(function: Callable, names: tuple[str, ...]) -> Callable:
+    """The same function, with an error that names the argument where a value is of a wrong type."""
+    @functools.wraps(function, assigned=("__name__",))
+    def call(*arguments):
+        try:
+            return function(*arguments)
+        except ctypes.ArgumentError as error:
+            index = int(re.search(r"argument (\d+)", str(error)).group(1)) - 1
+            raise InvalidArgumentError(f"{names[index]}: {arguments[index]!r} is of a wrong type") from None
+    return call
+
+
 def _declare(library: ctypes.CDLL) -> None:
     def check(status: int, function, arguments):
         if status:
@@ -123,6 +138,7 @@ def _declare(library: ctypes.CDLL) -> None:
         function.argtypes = list(parameters.values())
         if result is INT32 and name != "varlstm_version":
             function.errcheck = check
+        setattr(library, name, _name_arguments(function, tuple(parameters)))
 
 
 def _text(function) -> str:
@@ -142,3 +158,8 @@ def version() -> str:
     """Version of the library that is loaded, as «0.1.0»."""
     number = lib.varlstm_version()
     return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+
+
+def status_name(status: int) -> str:
+    """The status as varlstm.h names it: "VARLSTM_ERROR_OUT_OF_MEMORY" and so on."""
+    return lib.varlstm_status_name(status).decode()

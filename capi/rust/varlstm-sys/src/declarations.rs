@@ -185,12 +185,7 @@ extern "C" {
         kind: i32,
         stream: *mut c_void,
     ) -> i32;
-    pub fn varlstm_zero(
-        ctx: *mut varlstm_ctx,
-        ptr: *mut c_void,
-        bytes: i64,
-        stream: *mut c_void,
-    ) -> i32;
+    pub fn varlstm_zero(ctx: *mut varlstm_ctx, ptr: *mut c_void, bytes: i64, stream: *mut c_void) -> i32;
     pub fn varlstm_sync(ctx: *mut varlstm_ctx, stream: *mut c_void) -> i32;
     pub fn varlstm_batch_create(
         ctx: *mut varlstm_ctx,
@@ -274,11 +269,7 @@ extern "C" {
     pub fn varlstm_rnn_set_f64(rnn: *mut varlstm_rnn, key: i32, value: f64) -> i32;
     pub fn varlstm_rnn_get_i64(rnn: *const varlstm_rnn, key: i32, value: *mut i64) -> i32;
     pub fn varlstm_rnn_get_f64(rnn: *const varlstm_rnn, key: i32, value: *mut f64) -> i32;
-    pub fn varlstm_rnn_param_count(
-        rnn: *const varlstm_rnn,
-        tensors: *mut i64,
-        elements: *mut i64,
-    ) -> i32;
+    pub fn varlstm_rnn_param_count(rnn: *const varlstm_rnn, tensors: *mut i64, elements: *mut i64) -> i32;
     pub fn varlstm_rnn_param_info(
         rnn: *const varlstm_rnn,
         index: i64,
@@ -462,11 +453,7 @@ extern "C" {
         dx: *mut c_void,
         stream: *mut c_void,
     ) -> i32;
-    pub fn varlstm_loss_create(
-        ctx: *mut varlstm_ctx,
-        classes: i64,
-        loss: *mut *mut varlstm_loss,
-    ) -> i32;
+    pub fn varlstm_loss_create(ctx: *mut varlstm_ctx, classes: i64, loss: *mut *mut varlstm_loss) -> i32;
     pub fn varlstm_loss_set_i64(loss: *mut varlstm_loss, key: i32, value: i64) -> i32;
     pub fn varlstm_loss_set_f64(loss: *mut varlstm_loss, key: i32, value: f64) -> i32;
     pub fn varlstm_loss_get_i64(loss: *const varlstm_loss, key: i32, value: *mut i64) -> i32;

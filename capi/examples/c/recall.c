@@ -1,6 +1,5 @@
-/* A program outside the library's tree, built against the installed package. It checks one LSTM step against the
- * formulas of varlstm.h, then trains LSTM + linear + cross-entropy to recall each sequence's first token, and ends with
- * status 0 only if both come out right.
+/* A training loop in C. It checks one LSTM step against the formulas of varlstm.h, then trains LSTM + linear +
+ * cross-entropy to recall each sequence's first token, and ends with status 0 only if both come out right.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdio.h>

@@ -1,0 +1,138 @@
+// Part of varlstm.hpp: the plan of a mini-batch from its lengths, pack and unpack.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+
+#include "core.hpp"
+
+namespace varlstm {
+
+class Batch {
+ public:
+  Batch(const Context& ctx, int64_t max_batch, int64_t max_len, int64_t max_tokens) {
+    varlstm_batch* batch = nullptr;
+    check(varlstm_batch_create(ctx.get(), max_batch, max_len, max_tokens, &batch));
+    batch_ = Handle(batch, {ctx.share()});
+  }
+  // With the smallest bounds that hold these lengths, which are in the host's memory.
+  Batch(const Context& ctx, Span<const int64_t> lengths)
+      : Batch(ctx, lengths.size(),
+              std::accumulate(begin(lengths), end(lengths), int64_t{0},
+                              [](int64_t a, int64_t b) { return std::max(a, b); }),
+              std::accumulate(begin(lengths), end(lengths), int64_t{0})) {
+    set_lengths(lengths);
+  }
+
+  varlstm_batch* get() const { return batch_.get(); }
+  Context context() const { return Context(batch_.get_deleter().ctx); }
+
+  void set_lengths(Span<const int64_t> lengths, int32_t space = VARLSTM_SPACE_HOST, void* stream = nullptr) {
+    check(varlstm_batch_set_lengths(get(), lengths.data(), lengths.size(), space, stream));
+  }
+  void from_batch_sizes(Span<const int64_t> batch_sizes, Span<const int64_t> sorted_indices = {},
+                        void* stream = nullptr) {
+    const int64_t count = batch_sizes.empty() ? 0 : batch_sizes.data()[0];
+    detail::need_or_empty("sorted_indices", sorted_indices, {{"batch_sizes[0]", count}});
+    check(varlstm_batch_from_batch_sizes(get(), batch_sizes.data(), batch_sizes.size(), sorted_indices.data(), stream));
+  }
+
+  int64_t get_i64(int32_t key) const {
+    int64_t value = 0;
+    check(varlstm_batch_get_i64(get(), key, &value));
+    return value;
+  }
+  // B.
+  int64_t size() const { return get_i64(VARLSTM_KEY_BATCH); }
+  // Rows of packed and ragged data: N, or max_tokens where only the device knows the lengths.
+  int64_t rows() const {
+    int64_t tokens = 0;
+    const int32_t status = varlstm_batch_get_i64(get(), VARLSTM_KEY_TOKENS, &tokens);
+    if (status == VARLSTM_ERROR_UNSUPPORTED) return get_i64(VARLSTM_KEY_MAX_TOKENS);
+    check(status);
+    return tokens;
+  }
+  // An index array of the plan in the back end's memory, a varlstm_batch_array.
+  Span<const int64_t> array(int32_t which) const {
+    const int64_t* data = nullptr;
+    int64_t count = 0;
+    check(varlstm_batch_get_array(get(), which, &data, &count));
+    return {data, count};
+  }
+
+ private:
+  using Handle = detail::Handle<varlstm_batch, varlstm_batch_destroy>;
+  static const int64_t* begin(Span<const int64_t> span) { return span.data(); }
+  static const int64_t* end(Span<const int64_t> span) { return span.data() + span.size(); }
+
+  Handle batch_;
+};
+
+// How data lies that is not packed: ragged(), batch_first(padded_len) or time_major(padded_len).
+struct Layout {
+  int32_t layout;
+  int64_t padded_len;
+};
+inline Layout ragged() {
+  return {VARLSTM_LAYOUT_RAGGED, 0};
+}
+inline Layout batch_first(int64_t padded_len) {
+  return {VARLSTM_LAYOUT_BATCH_FIRST, padded_len};
+}
+inline Layout time_major(int64_t padded_len) {
+  return {VARLSTM_LAYOUT_TIME_MAJOR, padded_len};
+}
+
+namespace detail {
+
+template <class T>
+void need_packed(const char* name, Span<T> packed, const Batch& batch, int64_t features) {
+  need(name, packed, {{"rows", batch.rows()}, {"features", features}});
+}
+
+template <class T>
+void need_laid_out(const char* name, Span<T> data, const Batch& batch, Layout layout, int64_t features) {
+  if (layout.layout == VARLSTM_LAYOUT_RAGGED) return need_packed(name, data, batch, features);
+  need(name, data, {{"batch", batch.size()}, {"padded_len", layout.padded_len}, {"features", features}});
+}
+
+}  // namespace detail
+
+template <class T>
+void pack(const Batch& batch, Layout layout, int64_t features, Span<const T> src, Span<T> packed,
+          void* stream = nullptr) {
+  detail::need_laid_out("src", src, batch, layout, features);
+  detail::need_packed("packed", packed, batch, features);
+  check(varlstm_pack(batch.get(), dtype_of<T>(), layout.layout, layout.padded_len, features, src.data(), packed.data(),
+                     stream));
+}
+
+template <class T>
+void unpack(const Batch& batch, Layout layout, int64_t features, double pad_value, Span<const T> packed, Span<T> dst,
+            void* stream = nullptr) {
+  detail::need_packed("packed", packed, batch, features);
+  detail::need_laid_out("dst", dst, batch, layout, features);
+  check(varlstm_unpack(batch.get(), dtype_of<T>(), layout.layout, layout.padded_len, features, pad_value, packed.data(),
+                       dst.data(), stream));
+}
+
+template <class T>
+void pack_backward(const Batch& batch, Layout layout, int64_t features, Span<const T> dpacked, Span<T> dsrc,
+                   void* stream = nullptr) {
+  detail::need_packed("dpacked", dpacked, batch, features);
+  detail::need_laid_out("dsrc", dsrc, batch, layout, features);
+  check(varlstm_pack_backward(batch.get(), dtype_of<T>(), layout.layout, layout.padded_len, features, dpacked.data(),
+                              dsrc.data(), stream));
+}
+
+template <class T>
+void unpack_backward(const Batch& batch, Layout layout, int64_t features, Span<const T> ddst, Span<T> dpacked,
+                     void* stream = nullptr) {
+  detail::need_laid_out("ddst", ddst, batch, layout, features);
+  detail::need_packed("dpacked", dpacked, batch, features);
+  check(varlstm_unpack_backward(batch.get(), dtype_of<T>(), layout.layout, layout.padded_len, features, ddst.data(),
+                                dpacked.data(), stream));
+}
+
+}  // namespace varlstm

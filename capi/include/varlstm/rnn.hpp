@@ -1,0 +1,197 @@
+// Part of varlstm.hpp: the recurrent network.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "batch.hpp"
+
+namespace varlstm {
+
+// What forward reads, what it writes, and their gradients; shapes as at varlstm_rnn_forward and _backward. Only params,
+// x and y have to be given.
+template <class T>
+struct RnnInput {
+  Span<const T> params = {}, x = {}, h0 = {}, c0 = {};
+};
+template <class T>
+struct RnnOutput {
+  Span<T> y = {}, h_n = {}, c_n = {};
+};
+template <class T>
+struct RnnOutputGradient {
+  Span<const T> dy = {}, dh_n = {}, dc_n = {};
+};
+template <class T>
+struct RnnInputGradient {
+  Span<T> dparams = {}, dx = {}, dh0 = {}, dc0 = {};
+};
+
+// Tensor of the flat buffer of parameters, by PyTorch's name.
+struct ParamInfo {
+  std::string name;
+  int64_t offset, rows, cols;
+};
+
+template <class T>
+class Rnn {
+ public:
+  Rnn(const Context& ctx, int64_t input_size, int64_t hidden_size, int64_t num_layers = 1,
+      int32_t cell = VARLSTM_CELL_LSTM) {
+    varlstm_rnn* rnn = nullptr;
+    check(varlstm_rnn_create(ctx.get(), cell, input_size, hidden_size, num_layers, &rnn));
+    rnn_ = Handle(rnn, {ctx.share()});
+    check(varlstm_rnn_set_i64(get(), VARLSTM_KEY_DTYPE, dtype_of<T>()));
+  }
+
+  varlstm_rnn* get() const { return rnn_.get(); }
+
+  // Options, before anything else is called; the dtype is T's.
+  void set_i64(int32_t key, int64_t value) {
+    if (key == VARLSTM_KEY_DTYPE && value != dtype_of<T>()) {
+      throw Error(VARLSTM_ERROR_INVALID_ARGUMENT,
+                  "value = " + std::to_string(value) +
+                      " of VARLSTM_KEY_DTYPE is not the dtype of this Rnn<T>, which is " +
+                      std::to_string(dtype_of<T>()));
+    }
+    check(varlstm_rnn_set_i64(get(), key, value));
+  }
+  void set_f64(int32_t key, double value) { check(varlstm_rnn_set_f64(get(), key, value)); }
+  int64_t get_i64(int32_t key) const {
+    int64_t value = 0;
+    check(varlstm_rnn_get_i64(get(), key, &value));
+    return value;
+  }
+  double get_f64(int32_t key) const {
+    double value = 0.0;
+    check(varlstm_rnn_get_f64(get(), key, &value));
+    return value;
+  }
+
+  // Elements of the flat buffer.
+  int64_t param_elements() const {
+    int64_t elements = 0;
+    check(varlstm_rnn_param_count(get(), nullptr, &elements));
+    return elements;
+  }
+  std::vector<ParamInfo> params() const {
+    int64_t tensors = 0;
+    check(varlstm_rnn_param_count(get(), &tensors, nullptr));
+    std::vector<ParamInfo> infos(static_cast<size_t>(tensors));
+    for (int64_t index = 0; index < tensors; ++index) {
+      const char* name = nullptr;
+      ParamInfo& info = infos[static_cast<size_t>(index)];
+      check(varlstm_rnn_param_info(get(), index, &name, &info.offset, &info.rows, &info.cols));
+      info.name = name;
+    }
+    return infos;
+  }
+  // varlstm_rnn_import: one layer and direction from another library's layout, `format` a varlstm_param_format.
+  void import_params(int32_t format, int64_t layer, int32_t direction, Span<const T> w_ih, Span<const T> w_hh,
+                     Span<const T> b_ih, Span<const T> b_hh, Span<T> params, void* stream = nullptr) const {
+    const Shape shape = this->shape();
+    const int64_t in = layer == 0 ? shape.input : shape.directions * shape.hidden;
+    const detail::Size gates{"4 * hidden_size", 4 * shape.hidden};
+    detail::need("w_ih", w_ih, {gates, {"in", in}});
+    detail::need("w_hh", w_hh, {gates, {"hidden_size", shape.hidden}});
+    detail::need_or_empty("b_ih", b_ih, {gates});
+    detail::need_or_empty("b_hh", b_hh, {gates});
+    detail::need("params", params, {{"elements", param_elements()}});
+    check(varlstm_rnn_import(get(), format, layer, direction, w_ih.data(), w_hh.data(), b_ih.data(), b_hh.data(),
+                             params.data(), stream));
+  }
+
+  struct Sizes {
+    int64_t workspace_bytes, reserve_bytes;
+  };
+  // `mode` is a varlstm_mode.
+  Sizes sizes(int64_t max_batch, int64_t max_len, int64_t max_tokens, int32_t mode) const {
+    Sizes sizes = {};
+    check(varlstm_rnn_sizes(get(), max_batch, max_len, max_tokens, mode, &sizes.workspace_bytes, &sizes.reserve_bytes));
+    return sizes;
+  }
+  // For this batch's bounds.
+  Sizes sizes(const Batch& batch, int32_t mode) const {
+    return sizes(batch.get_i64(VARLSTM_KEY_MAX_BATCH), batch.get_i64(VARLSTM_KEY_MAX_LEN),
+                 batch.get_i64(VARLSTM_KEY_MAX_TOKENS), mode);
+  }
+
+  // Nothing is saved: VARLSTM_MODE_INFER.
+  void forward(const Batch& batch, const RnnInput<T>& in, const RnnOutput<T>& out, Workspace& workspace,
+               uint64_t dropout_seed = 0, void* stream = nullptr) const {
+    need_forward(batch, in, out);
+    workspace.grow(sizes(batch, VARLSTM_MODE_INFER).workspace_bytes);
+    check(varlstm_rnn_forward(get(), batch.get(), VARLSTM_MODE_INFER, dropout_seed, in.params.data(), in.x.data(),
+                              in.h0.data(), in.c0.data(), out.y.data(), out.h_n.data(), out.c_n.data(),
+                              workspace.data(), workspace.bytes(), nullptr, 0, stream));
+  }
+  // What backward needs is saved in `reserve`: VARLSTM_MODE_SAVE.
+  void forward_save(const Batch& batch, const RnnInput<T>& in, const RnnOutput<T>& out, Workspace& workspace,
+                    Workspace& reserve, uint64_t dropout_seed = 0, void* stream = nullptr) const {
+    need_forward(batch, in, out);
+    const Sizes bytes = sizes(batch, VARLSTM_MODE_SAVE);
+    workspace.grow(bytes.workspace_bytes);
+    reserve.grow(bytes.reserve_bytes);
+    check(varlstm_rnn_forward(get(), batch.get(), VARLSTM_MODE_SAVE, dropout_seed, in.params.data(), in.x.data(),
+                              in.h0.data(), in.c0.data(), out.y.data(), out.h_n.data(), out.c_n.data(),
+                              workspace.data(), workspace.bytes(), reserve.data(), reserve.bytes(), stream));
+  }
+  // Of the forward_save that filled `reserve`, with the same batch, inputs and y.
+  void backward(const Batch& batch, const RnnInput<T>& in, Span<const T> y, const RnnOutputGradient<T>& dout,
+                const RnnInputGradient<T>& din, Workspace& workspace, const Workspace& reserve,
+                void* stream = nullptr) const {
+    const Shape shape = need_input(batch, in);
+    need_rows("y", y, batch, shape);
+    if (!dout.dy.empty()) need_rows("dy", dout.dy, batch, shape);
+    need_state("dh_n", dout.dh_n, batch, shape);
+    need_state("dc_n", dout.dc_n, batch, shape);
+    detail::need_or_empty("dparams", din.dparams, {{"elements", param_elements()}});
+    detail::need_or_empty("dx", din.dx, {{"rows", batch.rows()}, {"input_size", shape.input}});
+    need_state("dh0", din.dh0, batch, shape);
+    need_state("dc0", din.dc0, batch, shape);
+    workspace.grow(sizes(batch, VARLSTM_MODE_SAVE).workspace_bytes);
+    check(varlstm_rnn_backward(get(), batch.get(), in.params.data(), in.x.data(), in.h0.data(), in.c0.data(), y.data(),
+                               dout.dy.data(), dout.dh_n.data(), dout.dc_n.data(), din.dx.data(), din.dh0.data(),
+                               din.dc0.data(), din.dparams.data(), workspace.data(), workspace.bytes(), reserve.data(),
+                               reserve.bytes(), stream));
+  }
+
+ private:
+  using Handle = detail::Handle<varlstm_rnn, varlstm_rnn_destroy>;
+  struct Shape {
+    int64_t input, hidden, layers, directions;
+  };
+
+  Shape shape() const {
+    return {get_i64(VARLSTM_KEY_INPUT_SIZE), get_i64(VARLSTM_KEY_HIDDEN_SIZE), get_i64(VARLSTM_KEY_NUM_LAYERS),
+            1 + get_i64(VARLSTM_KEY_BIDIRECTIONAL)};
+  }
+  template <class U>
+  void need_rows(const char* name, Span<U> span, const Batch& batch, const Shape& shape) const {
+    detail::need(name, span, {{"rows", batch.rows()}, {"directions", shape.directions}, {"hidden_size", shape.hidden}});
+  }
+  template <class U>
+  void need_state(const char* name, Span<U> span, const Batch& batch, const Shape& shape) const {
+    detail::need_or_empty(name, span,
+                          {{"num_layers", shape.layers},
+                           {"directions", shape.directions},
+                           {"batch", batch.size()},
+                           {"hidden_size", shape.hidden}});
+  }
+  Shape need_input(const Batch& batch, const RnnInput<T>& in) const {
+    const Shape shape = this->shape();
+    detail::need("params", in.params, {{"elements", param_elements()}});
+    detail::need("x", in.x, {{"rows", batch.rows()}, {"input_size", shape.input}});
+    need_state("h0", in.h0, batch, shape);
+    need_state("c0", in.c0, batch, shape);
+    return shape;
+  }
+  void need_forward(const Batch& batch, const RnnInput<T>& in, const RnnOutput<T>& out) const {
+    const Shape shape = need_input(batch, in);
+    need_rows("y", out.y, batch, shape);
+    need_state("h_n", out.h_n, batch, shape);
+    need_state("c_n", out.c_n, batch, shape);
+  }
+
+  Handle rnn_;
+};
+
+}  // namespace varlstm

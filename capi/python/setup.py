@@ -1,0 +1,72 @@
+"""Builds libvarlstm by CMake and bundles it in varlstm/lib, where the package looks first: pip install ./capi/python
+
+Wants a checkout, cmake, ninja and a C++ compiler. The environment:
+    VARLSTM_CUDA=1 or 0    with the CUDA back end or without; by default where nvcc is found
+    VARLSTM_BUILD_DIR=DIR  takes the library of a build folder that is ready, and builds nothing
+    CMAKE_ARGS             more options for cmake
+"""
+# SPDX-License-Identifier: Apache-2.0
+import os
+import pathlib
+import runpy
+import shlex
+import shutil
+import subprocess
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+from wheel.bdist_wheel import bdist_wheel
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parents[1]
+VERSION = runpy.run_path(str(HERE / "varlstm" / "_declarations.py"))["HeaderVersion"]
+SONAME = f"libvarlstm.so.{VERSION.VERSION_MAJOR}"
+
+
+def wants_cuda() -> bool:
+    wish = os.environ.get("VARLSTM_CUDA", "")
+    if wish not in ("", "0", "1"):
+        raise SystemExit(f"VARLSTM_CUDA={wish}: wanted 0 or 1")
+    return wish == "1" if wish else shutil.which("nvcc") is not None
+
+
+def build_library(folder: pathlib.Path) -> None:
+    """Builds into `folder`, with the preset that has every GPU's code where CUDA is wanted."""
+    if not (SOURCE / "CMakePresets.json").exists():
+        raise SystemExit(f"{SOURCE} is no checkout of libvarlstm: pip install wants capi/python inside of one")
+    for tool in ("cmake", "ninja"):
+        if shutil.which(tool) is None:
+            raise SystemExit(f"{tool} not found: it builds libvarlstm")
+    options = ["-DVARLSTM_BUILD_TESTS=OFF", "-DVARLSTM_BUILD_BENCH=OFF", "-DVARLSTM_BUILD_TOOLS=OFF"]
+    subprocess.run(["cmake", "--preset", "release" if wants_cuda() else "host", "-B", str(folder), *options,
+                    *shlex.split(os.environ.get("CMAKE_ARGS", ""))], cwd=SOURCE, check=True)
+    subprocess.run(["cmake", "--build", str(folder), "--target", "varlstm", "--parallel"], check=True)
+
+
+class BuildPackage(build_py):
+    """The modules, and the library beside them."""
+
+    def run(self) -> None:
+        super().run()
+        ready = os.environ.get("VARLSTM_BUILD_DIR")
+        folder = pathlib.Path(ready or self.get_finalized_command("build").build_temp).resolve()
+        if not ready:
+            build_library(folder)
+        bundle = pathlib.Path(self.build_lib) / "varlstm" / "lib"
+        bundle.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "lib" / SONAME, bundle / SONAME)
+
+
+class PlatformWheel(bdist_wheel):
+    """For any Python 3, on this platform alone."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.root_is_pure = False
+
+    def get_tag(self) -> tuple:
+        return "py3", "none", super().get_tag()[2]
+
+
+setup(version=f"{VERSION.VERSION_MAJOR}.{VERSION.VERSION_MINOR}.{VERSION.VERSION_PATCH}",
+      cmdclass={"build_py": BuildPackage, "bdist_wheel": PlatformWheel})

@@ -1,0 +1,208 @@
+"""Batch: the plan of one mini-batch, from its lengths; pack and unpack."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import ctypes
+from array import array
+from typing import Any, Optional, Union
+
+from ._buffers import HOST, check_dense, read_view
+from ._call import Call, shape_text, stream_number
+from ._context import Context
+from ._declarations import BatchArray, CopyKind, Key, Space
+from ._device_array import DeviceArray
+from ._dtypes import module_or_none
+from ._handles import Handle, Native, create, get_i64, member
+from ._library import InvalidArgumentError, UnsupportedError, lib
+
+_NARROW = ("int8", "int16", "int32", "uint8", "uint16", "uint32")
+
+
+class _Integers:
+    """int64 of the caller, [count], on the host or in the back end's memory; on the host also a copy of a sequence or
+    of narrower integers. Alive as long as this object."""
+
+    def __init__(self, name: str, values: Any, context: Context, stream: int):
+        device = context.device_of_arrays
+        if isinstance(values, (list, tuple, range)):
+            values = self._copy(name, values)
+        view = values.view() if isinstance(values, DeviceArray) else read_view(name, values, stream, device[1])
+        if len(view.shape) != 1:
+            raise InvalidArgumentError(f"{name}: shape {shape_text(view.shape)}, wanted one dimension")
+        if view.device not in (HOST, device):
+            raise InvalidArgumentError(f"{name}: on {view.device[0]}:{view.device[1]}, wanted the host or {device[0]}:"
+                                       f"{device[1]}, the context's")
+        if view.device == HOST and view.dtype in _NARROW and hasattr(values, "tolist"):
+            view = read_view(name, self._copy(name, values.tolist()))
+        if view.dtype != "int64":
+            raise InvalidArgumentError(f"{name}: dtype {view.dtype}, wanted int64")
+        check_dense(name, view)
+        self._view = view
+        self.address = view.address
+        self.count = view.count
+        self.on_host = view.device == HOST
+
+    @staticmethod
+    def _copy(name: str, values: Any) -> array:
+        try:
+            return array("q", values)
+        except (TypeError, OverflowError) as error:
+            raise InvalidArgumentError(f"{name}: {error}") from error
+
+    def tolist(self) -> list[int]:
+        return list((ctypes.c_int64 * self.count).from_address(self.address)) if self.count else []
+
+
+class Batch(Handle):
+    """Sequences of different lengths: B of them, N tokens in all, T steps. One batch serves many mini-batches, within
+    the bounds it was made with.
+
+        Batch(context, lengths)                             bounds that these lengths just fill
+        Batch(context, max_batch=, max_len=, max_tokens=)   empty; max_tokens None is max_batch * max_len
+
+    set_lengths changes the batch: it may not run while another thread's call uses it.
+    """
+
+    def __init__(self, context: Context, lengths: Any = None, *, max_batch: Optional[int] = None,
+                 max_len: Optional[int] = None, max_tokens: Optional[int] = None, stream: Any = None):
+        stream = Call(context, stream, lengths=lengths).stream
+        if lengths is not None and max_batch is None and max_len is None:
+            given = _Integers("lengths", lengths, context, stream)
+            if given.on_host:
+                values = [max(value, 0) for value in given.tolist()]  # set_lengths tells of the others
+                max_batch, max_len = len(values), max(values, default=0)
+                max_tokens = sum(values) if max_tokens is None else max_tokens
+        if max_batch is None or max_len is None:
+            raise InvalidArgumentError(f"{'max_len' if max_len is None else 'max_batch'}: None, wanted a number where "
+                                       f"no lengths of the host are given")
+        if max_tokens is None:
+            max_tokens = max_batch * max_len
+        pointer = create(lib.varlstm_batch_create, context.handle, max_batch, max_len, max_tokens)
+        super().__init__(Native(pointer, lib.varlstm_batch_destroy, context._native))
+        self.context = context
+        self.stream = stream  # that of the lengths
+        context.adopt(self)
+        if lengths is not None:
+            self.set_lengths(lengths, stream=stream)
+
+    def __repr__(self) -> str:
+        return f"<varlstm.Batch {'closed' if self.closed else f'of {self.batch} sequences'}>"
+
+    def set_lengths(self, lengths: Any, *, stream: Any = None) -> Batch:
+        """lengths [B]: integers in a list or in an array of the host, which are checked; or int64 in the back end's
+        memory, where a bad one is clamped and raises a bit of Context.device_status, and N stays unknown to the host.
+        Length 0 is legal. Returns the batch."""
+        stream = Call(self.context, stream, lengths=lengths).stream
+        given = _Integers("lengths", lengths, self.context, stream)
+        space = Space.HOST if given.on_host else Space.BACKEND
+        lib.varlstm_batch_set_lengths(self.handle, given.address, given.count, space, stream)
+        self.stream = stream
+        return self
+
+    def from_batch_sizes(self, batch_sizes: Any, sorted_indices: Any = None, *, stream: Any = 0) -> Batch:
+        """The same from a PackedSequence's fields, both on the host: batch_sizes [T], positive and not increasing;
+        sorted_indices [batch_sizes[0]], None for the identity. Returns the batch."""
+        stream = stream_number(stream)
+        sizes = _Integers("batch_sizes", batch_sizes, self.context, stream)
+        order = None if sorted_indices is None else _Integers("sorted_indices", sorted_indices, self.context, stream)
+        for name, given in (("batch_sizes", sizes), ("sorted_indices", order)):
+            if given is not None and not given.on_host:
+                raise InvalidArgumentError(f"{name}: on the device, wanted the host")
+        sequences = sizes.tolist()[0] if sizes.count else 0
+        if order is not None and order.count != sequences:
+            raise InvalidArgumentError(f"sorted_indices: shape ({order.count},), wanted ({sequences},): batch_sizes[0]")
+        lib.varlstm_batch_from_batch_sizes(self.handle, sizes.address, sizes.count,
+                                           None if order is None else order.address, stream)
+        self.stream = stream
+        return self
+
+    def _get(self, key: Key) -> int:
+        return get_i64(lib.varlstm_batch_get_i64, self.handle, key)
+
+    @property
+    def max_batch(self) -> int:
+        return self._get(Key.MAX_BATCH)
+
+    @property
+    def max_len(self) -> int:
+        return self._get(Key.MAX_LEN)
+
+    @property
+    def max_tokens(self) -> int:
+        return self._get(Key.MAX_TOKENS)
+
+    @property
+    def batch(self) -> int:
+        """B, sequences."""
+        return self._get(Key.BATCH)
+
+    @property
+    def tokens(self) -> int:
+        """N, packed rows. UnsupportedError where only the device knows the lengths."""
+        return self._get(Key.TOKENS)
+
+    @property
+    def steps(self) -> int:
+        """T, the longest length. Likewise."""
+        return self._get(Key.STEPS)
+
+    @property
+    def rows(self) -> int:
+        """Rows of packed arrays: N, or max_tokens where only the device knows the lengths."""
+        try:
+            return self.tokens
+        except UnsupportedError:
+            return self.max_tokens
+
+    def array(self, which: Union[str, BatchArray]) -> Any:
+        """A copy on the host of an index array, by its name: NumPy's, or an array.array where NumPy is not installed.
+        Where only the device knows the lengths, arrays of length T and N have the length of their bounds."""
+        data, count = ctypes.c_void_p(), ctypes.c_int64()
+        lib.varlstm_batch_get_array(self.handle, member("which", BatchArray, which), ctypes.byref(data),
+                                    ctypes.byref(count))
+        numpy = module_or_none("numpy")
+        values = numpy.empty(count.value, "int64") if numpy else array("q", bytes(8 * count.value))
+        lib.varlstm_copy(self.context.handle, read_view("values", values).address, data.value, 8 * count.value,
+                         CopyKind.TO_HOST, self.stream)
+        self.context.synchronize(self.stream)
+        return values
+
+    @property
+    def lengths(self) -> Any:
+        """[B] in the caller's order."""
+        return self.array(BatchArray.LENGTHS)
+
+    @property
+    def batch_sizes(self) -> Any:
+        """[T] sequences that are still active at each step."""
+        return self.array(BatchArray.BATCH_SIZES)
+
+    @property
+    def step_offsets(self) -> Any:
+        """[T+1] first packed row of each step; the last entry is N."""
+        return self.array(BatchArray.STEP_OFFSETS)
+
+    @property
+    def sorted_indices(self) -> Any:
+        """[B] the caller's index of the j-th longest sequence."""
+        return self.array(BatchArray.SORTED_INDICES)
+
+    @property
+    def unsorted_indices(self) -> Any:
+        """[B] its inverse: rank of the caller's sequence b."""
+        return self.array(BatchArray.UNSORTED_INDICES)
+
+    @property
+    def cu_seqlens(self) -> Any:
+        """[B+1] first ragged row of the caller's sequence b; the last entry is N."""
+        return self.array(BatchArray.CU_SEQLENS)
+
+    @property
+    def packed_to_ragged(self) -> Any:
+        """[N] ragged row of a packed row."""
+        return self.array(BatchArray.PACKED_TO_RAGGED)
+
+    @property
+    def ragged_to_packed(self) -> Any:
+        """[N] its inverse."""
+        return self.array(BatchArray.RAGGED_TO_PACKED)

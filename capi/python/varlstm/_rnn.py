@@ -1,0 +1,266 @@
+"""Rnn: a recurrent network of the library; its parameters stay with the caller, in one flat array."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import ctypes
+from typing import Any, NamedTuple, Optional, Union
+
+from ._batch import Batch
+from ._call import Array, Call, Output
+from ._context import Context
+from ._declarations import Cell, Dtype, Key, Mode, ParamFormat, Recurrence, Rows
+from ._device_array import Memory
+from ._dtypes import as_dtype
+from ._handles import Handle, Native, create, expect_context, get_f64, get_i64, member, set_value
+from ._library import InvalidArgumentError, lib
+
+_STATES = "L*D layers and directions by B sequences by H"
+_FLAT = "elements of the flat parameters"
+
+
+class Parameter(NamedTuple):
+    """One tensor in the flat parameters."""
+
+    name: str  # PyTorch's: "weight_ih_l0", "bias_hh_l1_reverse", ...
+    offset: int  # in elements
+    shape: tuple[int, ...]
+
+
+class Sizes(NamedTuple):
+    workspace_bytes: int
+    reserve_bytes: int
+
+
+class ForwardResult(NamedTuple):
+    y: Any  # [N, D*H], rows as those of x
+    h_n: Any  # [L*D, B, H] in the caller's order of sequences
+    c_n: Any  # likewise
+    reserve: Optional[Memory]  # what backward needs; None with mode "infer"
+
+
+class Gradients(NamedTuple):
+    dx: Any  # [N, I]
+    dh0: Any  # [L*D, B, H]
+    dc0: Any  # [L*D, B, H]
+    dparams: Any  # [elements]
+
+
+class Rnn(Handle):
+    """An LSTM as PyTorch's nn.LSTM: sizes I and H, L layers, D directions.
+
+    dtype          "f32", "f64", "bf16" or "f16"
+    dropout        probability in [0, 1) of zeroing an output of every layer but the last
+    recurrence     "auto", "stepwise", "cluster" or "grid": how it runs on CUDA
+    rows           "packed": rows of step 0, then of step 1, ...; "ragged": sequence after sequence
+
+    One Rnn may be used by several threads at once.
+    """
+
+    def __init__(self, context: Context, input_size: int, hidden_size: int, num_layers: int = 1, *,
+                 cell: Union[str, Cell] = "lstm", dtype: Any = Dtype.F32, bidirectional: bool = False,
+                 bias: bool = True, dropout: float = 0.0, recurrence: Union[str, Recurrence] = "auto",
+                 rows: Union[str, Rows] = "packed"):
+        expect_context(context)
+        pointer = create(lib.varlstm_rnn_create, context.handle, member("cell", Cell, cell), input_size, hidden_size,
+                         num_layers)
+        super().__init__(Native(pointer, lib.varlstm_rnn_destroy, context._native))
+        self.context = context
+        context.adopt(self)
+        for key, value in ((Key.DTYPE, as_dtype(dtype)), (Key.BIDIRECTIONAL, bidirectional), (Key.BIAS, bias),
+                           (Key.RECURRENCE, member("recurrence", Recurrence, recurrence)),
+                           (Key.ROWS, member("rows", Rows, rows))):
+            set_value(lib.varlstm_rnn_set_i64, pointer, key, value)
+        set_value(lib.varlstm_rnn_set_f64, pointer, Key.DROPOUT, dropout)
+        self._parameters = self._read_parameters()
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return "<varlstm.Rnn closed>"
+        return (f"<varlstm.Rnn {self.cell.name}, {self.input_size} to {self.hidden_size}, {self.num_layers} layers, "
+                f"{1 + self.bidirectional} directions, {self.dtype.name}>")
+
+    # --- options
+
+    def _get(self, key: Key) -> int:
+        return get_i64(lib.varlstm_rnn_get_i64, self.handle, key)
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self._get(Key.CELL))
+
+    @property
+    def input_size(self) -> int:
+        return self._get(Key.INPUT_SIZE)
+
+    @property
+    def hidden_size(self) -> int:
+        return self._get(Key.HIDDEN_SIZE)
+
+    @property
+    def num_layers(self) -> int:
+        return self._get(Key.NUM_LAYERS)
+
+    @property
+    def dtype(self) -> Dtype:
+        return Dtype(self._get(Key.DTYPE))
+
+    @property
+    def bidirectional(self) -> bool:
+        return bool(self._get(Key.BIDIRECTIONAL))
+
+    @property
+    def bias(self) -> bool:
+        return bool(self._get(Key.BIAS))
+
+    @property
+    def dropout(self) -> float:
+        return get_f64(lib.varlstm_rnn_get_f64, self.handle, Key.DROPOUT)
+
+    @property
+    def recurrence(self) -> Recurrence:
+        return Recurrence(self._get(Key.RECURRENCE))
+
+    @property
+    def recurrence_used(self) -> Recurrence:
+        """What forward and backward run with; AUTO on the host."""
+        return Recurrence(self._get(Key.RECURRENCE_USED))
+
+    @property
+    def rows(self) -> Rows:
+        return Rows(self._get(Key.ROWS))
+
+    # --- parameters
+
+    def _read_parameters(self) -> tuple[Parameter, ...]:
+        tensors, elements = ctypes.c_int64(), ctypes.c_int64()
+        lib.varlstm_rnn_param_count(self.handle, ctypes.byref(tensors), ctypes.byref(elements))
+        self._elements = elements.value
+        name, offset, rows, cols = ctypes.c_char_p(), ctypes.c_int64(), ctypes.c_int64(), ctypes.c_int64()
+        found = []
+        for index in range(tensors.value):
+            lib.varlstm_rnn_param_info(self.handle, index, ctypes.byref(name), ctypes.byref(offset), ctypes.byref(rows),
+                                       ctypes.byref(cols))
+            text = name.value.decode()
+            shape = (rows.value,) if text.startswith("bias") else (rows.value, cols.value)
+            found.append(Parameter(text, offset.value, shape))
+        return tuple(found)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Tensors of the flat parameters in their order: layer, direction, then weight_ih [4H, I or D*H],
+        weight_hh [4H, H], bias_ih [4H], bias_hh [4H]; gates i, f, g, o. They stand without gaps."""
+        return self._parameters
+
+    @property
+    def elements(self) -> int:
+        """Of the flat parameters."""
+        return self._elements
+
+    def split(self, params: Any) -> dict[str, Any]:
+        """Views by name into flat parameters (or gradients) of a library whose slices are views: NumPy, torch, CuPy."""
+        views = {}
+        for name, offset, shape in self._parameters:
+            size = shape[0] * (shape[1] if len(shape) > 1 else 1)
+            views[name] = params[offset:offset + size].reshape(shape)
+        return views
+
+    def import_(self, format: Union[str, ParamFormat], layer: int, direction: int, w_ih: Array, w_hh: Array,
+                b_ih: Optional[Array] = None, b_hh: Optional[Array] = None, *, params: Optional[Array] = None,
+                stream: Any = None) -> Any:
+        """Writes one layer and direction (0 forward, 1 backward) of params [elements] from another library's arrays:
+
+        "pytorch", "cudnn"   w_ih [4H, in], w_hh [4H, H], b_ih [4H], b_hh [4H]; gates i, f, g, o
+        "onnx"               W [4H, in], R [4H, H], Wb [4H], Rb [4H]; gates i, o, f, c
+        "keras"              kernel [in, 4H], recurrent_kernel [H, 4H], bias [4H]; gates i, f, c, o
+        "haste"              the same; gates i, g, f, o
+
+        A bias that is None counts as zero. params None makes an array of zeros.
+        """
+        format = member("format", ParamFormat, format, prefix="FORMAT_")
+        call = Call(self.context, stream, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh, params=params)
+        hidden, dtype = self.hidden_size, self.dtype
+        inputs = self.input_size if layer == 0 else hidden * (1 + self.bidirectional)
+        shapes, words = ((4 * hidden, inputs), (4 * hidden, hidden)), "4H by in or H"
+        if format in (ParamFormat.FORMAT_KERAS, ParamFormat.FORMAT_HASTE):
+            shapes, words = ((inputs, 4 * hidden), (hidden, 4 * hidden)), "in or H by 4H"
+        lib.varlstm_rnn_import(
+            self.handle, format, layer, direction, call.read("w_ih", shapes[0], dtype, words),
+            call.read("w_hh", shapes[1], dtype, words), call.read_or_null("b_ih", (4 * hidden,), dtype, "4H"),
+            call.read_or_null("b_hh", (4 * hidden,), dtype, "4H"),
+            call.write("params", (self._elements,), dtype, _FLAT, zero=True), call.stream)
+        return call.outputs["params"]
+
+    # --- work
+
+    def sizes(self, max_batch: int, max_len: int, max_tokens: int, mode: Union[str, Mode] = "save") -> Sizes:
+        """Bytes that forward in this mode needs (and, with "save", the backward after it) in these bounds."""
+        workspace, reserve = ctypes.c_int64(), ctypes.c_int64()
+        lib.varlstm_rnn_sizes(self.handle, max_batch, max_len, max_tokens, member("mode", Mode, mode),
+                              ctypes.byref(workspace), ctypes.byref(reserve))
+        return Sizes(workspace.value, reserve.value)
+
+    def _shapes(self, batch: Batch) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int]]:
+        """Of x, of y and of h_n."""
+        if not isinstance(batch, Batch):
+            raise InvalidArgumentError(f"batch: {batch!r} is not a Batch")
+        if batch.context is not self.context:
+            raise InvalidArgumentError("batch: it belongs to another context")
+        hidden, directions, rows = self.hidden_size, 1 + self.bidirectional, batch.rows
+        return ((rows, self.input_size), (rows, directions * hidden),
+                (self.num_layers * directions, batch.batch, hidden))
+
+    def forward(self, batch: Batch, params: Array, x: Array, h0: Optional[Array] = None, c0: Optional[Array] = None, *,
+                mode: Union[str, Mode] = "infer", dropout_seed: int = 0, y: Optional[Array] = None, h_n: Output = None,
+                c_n: Output = None, reserve: Optional[Memory] = None, stream: Any = None) -> ForwardResult:
+        """Forward over all layers and directions.
+
+        params [elements]; x [N, I]; h0, c0 [L*D, B, H] in the caller's order of sequences, None for zeros
+        mode          "save" fills a reserve for backward, made here or one of a batch with these bounds
+        dropout_seed  seed of the masks between layers; 0 switches dropout off for this call
+        y [N, D*H]; h_n, c_n [L*D, B, H]: arrays to write to, None to make them, h_n or c_n False if not wanted
+        """
+        mode, dtype = member("mode", Mode, mode), self.dtype
+        rows_in, rows_out, states = self._shapes(batch)
+        call = Call(self.context, stream, batch=batch, params=params, x=x, h0=h0, c0=c0, y=y, h_n=h_n, c_n=c_n)
+        sizes = self.sizes(batch.max_batch, batch.max_len, batch.max_tokens, mode)
+        if mode == Mode.SAVE and reserve is None:
+            reserve = Memory(self.context, sizes.reserve_bytes)
+        lib.varlstm_rnn_forward(
+            self.handle, batch.handle, mode, dropout_seed, call.read("params", (self._elements,), dtype, _FLAT),
+            call.read("x", rows_in, dtype, "N rows of the batch by I"), call.read_or_null("h0", states, dtype, _STATES),
+            call.read_or_null("c0", states, dtype, _STATES),
+            call.write("y", rows_out, dtype, "N rows of the batch by D*H"), call.write("h_n", states, dtype, _STATES),
+            call.write("c_n", states, dtype, _STATES), self.context.workspace(sizes.workspace_bytes, call.stream),
+            sizes.workspace_bytes, None if reserve is None else reserve.address,
+            0 if reserve is None else reserve.nbytes, call.stream)
+        return ForwardResult(call.outputs["y"], call.outputs["h_n"], call.outputs["c_n"], reserve)
+
+    def backward(self, batch: Batch, params: Array, x: Array, y: Array, reserve: Memory, *, h0: Optional[Array] = None,
+                 c0: Optional[Array] = None, dy: Optional[Array] = None, dh_n: Optional[Array] = None,
+                 dc_n: Optional[Array] = None, dx: Output = None, dh0: Output = None, dc0: Output = None,
+                 dparams: Output = None, stream: Any = None) -> Gradients:
+        """Backward of the forward that filled `reserve`, with the lengths, params, x, h0, c0 and y of then.
+
+        dy [N, D*H]; dh_n, dc_n [L*D, B, H]: incoming gradients, None for zeros
+        dx [N, I]; dh0, dc0 [L*D, B, H]: arrays to write to, None to make them, False if not wanted
+        dparams [elements]: likewise, but gradients are added to what it holds; made, it starts as zeros
+        """
+        rows_in, rows_out, states = self._shapes(batch)
+        if not isinstance(reserve, Memory):
+            raise InvalidArgumentError(f"reserve: {reserve!r}, wanted what forward gave with mode \"save\"")
+        call = Call(self.context, stream, batch=batch, params=params, x=x, y=y, h0=h0, c0=c0, dy=dy, dh_n=dh_n,
+                    dc_n=dc_n, dx=dx, dh0=dh0, dc0=dc0, dparams=dparams)
+        dtype = self.dtype
+        nbytes = self.sizes(batch.max_batch, batch.max_len, batch.max_tokens).workspace_bytes
+        lib.varlstm_rnn_backward(
+            self.handle, batch.handle, call.read("params", (self._elements,), dtype, _FLAT),
+            call.read("x", rows_in, dtype, "N rows of the batch by I"), call.read_or_null("h0", states, dtype, _STATES),
+            call.read_or_null("c0", states, dtype, _STATES),
+            call.read("y", rows_out, dtype, "N rows of the batch by D*H"),
+            call.read_or_null("dy", rows_out, dtype, "N rows of the batch by D*H"),
+            call.read_or_null("dh_n", states, dtype, _STATES), call.read_or_null("dc_n", states, dtype, _STATES),
+            call.write("dx", rows_in, dtype, "N rows of the batch by I"), call.write("dh0", states, dtype, _STATES),
+            call.write("dc0", states, dtype, _STATES),
+            call.write("dparams", (self._elements,), dtype, _FLAT, zero=True),
+            self.context.workspace(nbytes, call.stream), nbytes, reserve.address, reserve.nbytes, call.stream)
+        return Gradients(*(call.outputs[name] for name in Gradients._fields))

@@ -1,0 +1,271 @@
+//! The recurrent network: its options, its parameters, forward and backward.
+// SPDX-License-Identifier: Apache-2.0
+
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use varlstm_sys as sys;
+
+use crate::context::Context;
+use crate::error::{check, Result};
+use crate::view::dim;
+use crate::Scalar;
+
+/// How the recurrence runs on CUDA; no effect on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recurrence {
+    /// The library chooses.
+    Auto,
+    /// A launch a step.
+    Stepwise,
+    /// One launch: weights stay in a thread-block cluster or a block.
+    Cluster,
+    /// One cooperative launch: weights stay in blocks that meet in L2.
+    Grid,
+}
+
+impl Recurrence {
+    fn code(self) -> i32 {
+        match self {
+            Recurrence::Auto => sys::VARLSTM_RECURRENCE_AUTO,
+            Recurrence::Stepwise => sys::VARLSTM_RECURRENCE_STEPWISE,
+            Recurrence::Cluster => sys::VARLSTM_RECURRENCE_CLUSTER,
+            Recurrence::Grid => sys::VARLSTM_RECURRENCE_GRID,
+        }
+    }
+}
+
+/// How the rows of x, y, dy and dx lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowOrder {
+    /// Time-major: rows of step 0, then of step 1, ...; in each the longest sequence first.
+    Packed,
+    /// Sequence after sequence, in the caller's order. On the host packing first is faster.
+    Ragged,
+}
+
+/// One parameter tensor of an [`Rnn`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// PyTorch's name: "weight_ih_l0", "bias_hh_l1_reverse" and so on.
+    pub name: String,
+    /// Its first element in the flat buffer.
+    pub offset: usize,
+    /// Rows of its shape.
+    pub rows: usize,
+    /// Columns of its shape; 1 for a bias.
+    pub cols: usize,
+}
+
+/// Options of an [`Rnn`].
+#[derive(Clone, Debug)]
+pub struct RnnBuilder<T: Scalar> {
+    context: Context,
+    input_size: usize,
+    hidden_size: usize,
+    num_layers: usize,
+    bidirectional: bool,
+    bias: bool,
+    dropout: f64,
+    recurrence: Recurrence,
+    row_order: RowOrder,
+    dtype: PhantomData<T>,
+}
+
+impl<T: Scalar> RnnBuilder<T> {
+    /// L, layers: 1 by default, at most 4096.
+    pub fn num_layers(mut self, num_layers: usize) -> Self {
+        self.num_layers = num_layers;
+        self
+    }
+
+    /// Both directions: false by default. Outputs are `[forward | backward]`.
+    pub fn bidirectional(mut self, bidirectional: bool) -> Self {
+        self.bidirectional = bidirectional;
+        self
+    }
+
+    /// Biases: true by default.
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// Probability in [0, 1) of zeroing an output of every layer but the last: 0 by default.
+    pub fn dropout(mut self, dropout: f64) -> Self {
+        self.dropout = dropout;
+        self
+    }
+
+    /// How the recurrence runs on CUDA: [`Recurrence::Auto`] by default.
+    pub fn recurrence(mut self, recurrence: Recurrence) -> Self {
+        self.recurrence = recurrence;
+        self
+    }
+
+    /// How rows lie: [`RowOrder::Packed`] by default.
+    pub fn row_order(mut self, row_order: RowOrder) -> Self {
+        self.row_order = row_order;
+        self
+    }
+
+    /// Creates the LSTM. Errors: a size that is not positive, an option's value.
+    pub fn build(self) -> Result<Rnn<T>> {
+        let mut handle = ptr::null_mut();
+        let (input, hidden) = (dim("input_size", self.input_size)?, dim("hidden_size", self.hidden_size)?);
+        let layers = dim("num_layers", self.num_layers)?;
+        // SAFETY: the context is alive, `handle` is written.
+        check(unsafe {
+            sys::varlstm_rnn_create(self.context.handle(), sys::VARLSTM_CELL_LSTM, input, hidden, layers, &mut handle)
+        })?;
+        let mut rnn = Rnn {
+            handle: NonNull::new(handle).expect("an rnn that was created"),
+            context: self.context.clone(),
+            input_size: self.input_size,
+            hidden_size: self.hidden_size,
+            num_layers: self.num_layers,
+            directions: 1 + usize::from(self.bidirectional),
+            param_elements: 0,
+            dtype: PhantomData,
+        };
+        self.set_options(handle)?;
+        let mut elements = 0;
+        // SAFETY: the handle is alive, `elements` is written. This freezes the options.
+        check(unsafe { sys::varlstm_rnn_param_count(handle, ptr::null_mut(), &mut elements) })?;
+        rnn.param_elements = elements as usize;
+        Ok(rnn)
+    }
+
+    fn set_options(&self, handle: *mut sys::varlstm_rnn) -> Result<()> {
+        let row_order = match self.row_order {
+            RowOrder::Packed => sys::VARLSTM_ROWS_PACKED,
+            RowOrder::Ragged => sys::VARLSTM_ROWS_RAGGED,
+        };
+        for (key, value) in [
+            (sys::VARLSTM_KEY_DTYPE, T::DTYPE),
+            (sys::VARLSTM_KEY_BIDIRECTIONAL, i32::from(self.bidirectional)),
+            (sys::VARLSTM_KEY_BIAS, i32::from(self.bias)),
+            (sys::VARLSTM_KEY_RECURRENCE, self.recurrence.code()),
+            (sys::VARLSTM_KEY_ROWS, row_order),
+        ] {
+            // SAFETY: the handle is alive, and nobody else has it yet.
+            check(unsafe { sys::varlstm_rnn_set_i64(handle, key, i64::from(value)) })?;
+        }
+        // SAFETY: likewise.
+        check(unsafe { sys::varlstm_rnn_set_f64(handle, sys::VARLSTM_KEY_DROPOUT, self.dropout) })
+    }
+}
+
+/// An LSTM of one dtype. The description alone: parameters stay with the caller, in one flat buffer.
+#[derive(Debug)]
+pub struct Rnn<T: Scalar> {
+    handle: NonNull<sys::varlstm_rnn>,
+    context: Context,
+    input_size: usize,
+    hidden_size: usize,
+    num_layers: usize,
+    directions: usize,
+    param_elements: usize,
+    dtype: PhantomData<T>,
+}
+
+// SAFETY: varlstm.h: a handle in use is immutable and may be shared between threads; options are set
+// by RnnBuilder before anybody else has it.
+unsafe impl<T: Scalar> Send for Rnn<T> {}
+unsafe impl<T: Scalar> Sync for Rnn<T> {}
+
+impl<T: Scalar> Drop for Rnn<T> {
+    fn drop(&mut self) {
+        // SAFETY: the only owner; the context is alive.
+        let status = unsafe { sys::varlstm_rnn_destroy(self.handle.as_ptr()) };
+        debug_assert_eq!(status, sys::VARLSTM_OK);
+    }
+}
+
+impl<T: Scalar> Rnn<T> {
+    /// An LSTM of one layer, one direction and with biases, unless options say otherwise.
+    pub fn builder(context: &Context, input_size: usize, hidden_size: usize) -> RnnBuilder<T> {
+        RnnBuilder {
+            context: context.clone(),
+            input_size,
+            hidden_size,
+            num_layers: 1,
+            bidirectional: false,
+            bias: true,
+            dropout: 0.0,
+            recurrence: Recurrence::Auto,
+            row_order: RowOrder::Packed,
+            dtype: PhantomData,
+        }
+    }
+
+    /// I, input features.
+    pub fn input_size(&self) -> usize {
+        self.input_size
+    }
+
+    /// H, hidden units.
+    pub fn hidden_size(&self) -> usize {
+        self.hidden_size
+    }
+
+    /// L, layers.
+    pub fn num_layers(&self) -> usize {
+        self.num_layers
+    }
+
+    /// D, directions: 1 or 2.
+    pub fn directions(&self) -> usize {
+        self.directions
+    }
+
+    /// D*H, features of y.
+    pub fn output_size(&self) -> usize {
+        self.directions * self.hidden_size
+    }
+
+    /// Elements of the flat buffer of all parameters.
+    pub fn param_elements(&self) -> usize {
+        self.param_elements
+    }
+
+    /// The parameter tensors, in the order in which they stand in the flat buffer, without gaps:
+    /// layer, direction, then weight_ih, weight_hh, bias_ih, bias_hh; gates i, f, g, o.
+    pub fn parameters(&self) -> Result<Vec<Parameter>> {
+        let mut count = 0;
+        // SAFETY: the handle is alive, `count` is written.
+        check(unsafe { sys::varlstm_rnn_param_count(self.handle(), &mut count, ptr::null_mut()) })?;
+        (0..count).map(|index| self.parameter(index)).collect()
+    }
+
+    /// How forward and backward run; [`Recurrence::Auto`] on the host. What was asked for but cannot
+    /// run on this device gives [`Recurrence::Stepwise`].
+    pub fn recurrence_used(&self) -> Result<Recurrence> {
+        let mut value = 0;
+        let key = sys::VARLSTM_KEY_RECURRENCE_USED;
+        // SAFETY: the handle is alive, `value` is written.
+        check(unsafe { sys::varlstm_rnn_get_i64(self.handle(), key, &mut value) })?;
+        let all = [Recurrence::Stepwise, Recurrence::Cluster, Recurrence::Grid];
+        let found = all.into_iter().find(|recurrence| i64::from(recurrence.code()) == value);
+        Ok(found.unwrap_or(Recurrence::Auto))
+    }
+
+    fn parameter(&self, index: i64) -> Result<Parameter> {
+        let (mut name, mut offset, mut rows, mut cols) = (ptr::null(), 0, 0, 0);
+        // SAFETY: the handle is alive, all outputs are written; `name` lives as long as the handle.
+        let name = unsafe {
+            check(sys::varlstm_rnn_param_info(self.handle(), index, &mut name, &mut offset, &mut rows, &mut cols))?;
+            CStr::from_ptr(name).to_string_lossy().into_owned()
+        };
+        Ok(Parameter { name, offset: offset as usize, rows: rows as usize, cols: cols as usize })
+    }
+
+    pub(crate) fn handle(&self) -> *const sys::varlstm_rnn {
+        self.handle.as_ptr()
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+}

@@ -1,0 +1,254 @@
+//! Forward and backward of the recurrent network.
+// SPDX-License-Identifier: Apache-2.0
+
+use std::ptr;
+
+use varlstm_sys as sys;
+
+use crate::batch::Batch;
+use crate::error::{check, Result};
+use crate::memory::{Reserve, Workspace};
+use crate::rnn::Rnn;
+use crate::view::{read_or_null, write_or_null, View, ViewMut};
+use crate::Scalar;
+
+/// Buffers and dropout of a forward. Rows lie as [`RowOrder`](crate::RowOrder) says.
+///
+/// `RnnForward { h_n: Some((&mut h_n).into()), ..RnnForward::new(&params, &x, &mut y) }`
+#[derive(Debug)]
+pub struct RnnForward<'a, T: Scalar> {
+    /// The flat buffer of all parameters.
+    pub params: View<'a, T>,
+    /// `[N, I]`
+    pub x: View<'a, T>,
+    /// `[N, D*H]`, written.
+    pub y: ViewMut<'a, T>,
+    /// `[L*D, B, H]` in the caller's order of sequences; zeros without it.
+    pub h0: Option<View<'a, T>>,
+    /// `[L*D, B, H]` likewise.
+    pub c0: Option<View<'a, T>>,
+    /// `[L*D, B, H]`, written. A sequence of length 0 has h_n = h0.
+    pub h_n: Option<ViewMut<'a, T>>,
+    /// `[L*D, B, H]`, written. A sequence of length 0 has c_n = c0.
+    pub c_n: Option<ViewMut<'a, T>>,
+    /// Seed of the masks between layers; 0 (default) switches dropout off for this call.
+    pub dropout_seed: u64,
+}
+
+impl<'a, T: Scalar> RnnForward<'a, T> {
+    /// Without the optional ones.
+    pub fn new(params: impl Into<View<'a, T>>, x: impl Into<View<'a, T>>, y: impl Into<ViewMut<'a, T>>) -> Self {
+        RnnForward {
+            params: params.into(),
+            x: x.into(),
+            y: y.into(),
+            h0: None,
+            c0: None,
+            h_n: None,
+            c_n: None,
+            dropout_seed: 0,
+        }
+    }
+}
+
+/// Buffers of a backward: params, x, h0, c0 and y as in the forward before it.
+#[derive(Debug)]
+pub struct RnnBackward<'a, T: Scalar> {
+    /// The flat buffer of all parameters.
+    pub params: View<'a, T>,
+    /// `[N, I]`
+    pub x: View<'a, T>,
+    /// `[N, D*H]`
+    pub y: View<'a, T>,
+    /// `[L*D, B, H]`
+    pub h0: Option<View<'a, T>>,
+    /// `[L*D, B, H]`
+    pub c0: Option<View<'a, T>>,
+    /// `[N, D*H]`; zeros without it.
+    pub dy: Option<View<'a, T>>,
+    /// `[L*D, B, H]`; zeros without it.
+    pub dh_n: Option<View<'a, T>>,
+    /// `[L*D, B, H]`; zeros without it.
+    pub dc_n: Option<View<'a, T>>,
+    /// `[N, I]`, written.
+    pub dx: Option<ViewMut<'a, T>>,
+    /// `[L*D, B, H]`, written.
+    pub dh0: Option<ViewMut<'a, T>>,
+    /// `[L*D, B, H]`, written.
+    pub dc0: Option<ViewMut<'a, T>>,
+    /// The flat buffer of all gradients, added to.
+    pub dparams: Option<ViewMut<'a, T>>,
+}
+
+impl<'a, T: Scalar> RnnBackward<'a, T> {
+    /// Without the optional ones.
+    pub fn new(params: impl Into<View<'a, T>>, x: impl Into<View<'a, T>>, y: impl Into<View<'a, T>>) -> Self {
+        RnnBackward {
+            params: params.into(),
+            x: x.into(),
+            y: y.into(),
+            h0: None,
+            c0: None,
+            dy: None,
+            dh_n: None,
+            dc_n: None,
+            dx: None,
+            dh0: None,
+            dc0: None,
+            dparams: None,
+        }
+    }
+}
+
+/// Shapes of an rnn's buffers for one batch.
+struct Shapes {
+    params: [(&'static str, usize); 1],
+    input: [(&'static str, usize); 2],
+    output: [(&'static str, usize); 2],
+    state: [(&'static str, usize); 3],
+}
+
+impl<T: Scalar> Rnn<T> {
+    /// Forward over all layers and directions; nothing is saved.
+    pub fn forward(&self, batch: &Batch, args: RnnForward<'_, T>, workspace: &mut Workspace) -> Result<()> {
+        self.run_forward(batch, args, None, workspace)
+    }
+
+    /// Forward that saves in `reserve` what [`backward`](Rnn::backward) needs.
+    pub fn forward_save(
+        &self,
+        batch: &Batch,
+        args: RnnForward<'_, T>,
+        reserve: &mut Reserve,
+        workspace: &mut Workspace,
+    ) -> Result<()> {
+        self.run_forward(batch, args, Some(reserve), workspace)
+    }
+
+    fn run_forward(
+        &self,
+        batch: &Batch,
+        args: RnnForward<'_, T>,
+        reserve: Option<&mut Reserve>,
+        workspace: &mut Workspace,
+    ) -> Result<()> {
+        let context = self.context();
+        let shapes = self.shapes(batch)?;
+        let params = args.params.read(context, "params", &shapes.params)?;
+        let x = args.x.read(context, "x", &shapes.input)?;
+        let h0 = read_or_null(args.h0, context, "h0", &shapes.state)?;
+        let c0 = read_or_null(args.c0, context, "c0", &shapes.state)?;
+        let y = args.y.write(context, "y", &shapes.output)?;
+        let h_n = write_or_null(args.h_n, context, "h_n", &shapes.state)?;
+        let c_n = write_or_null(args.c_n, context, "c_n", &shapes.state)?;
+        let mode = match reserve {
+            Some(_) => sys::VARLSTM_MODE_SAVE,
+            None => sys::VARLSTM_MODE_INFER,
+        };
+        let (workspace_bytes, reserve_bytes) = self.sizes(batch, mode)?;
+        let (work, work_bytes) = workspace.take(context, workspace_bytes)?;
+        let (kept, kept_bytes) = match reserve {
+            Some(reserve) => reserve.write(context, reserve_bytes)?,
+            None => (ptr::null_mut(), 0),
+        };
+        // SAFETY: handles are alive, buffers have the elements that varlstm.h asks for.
+        check(unsafe {
+            sys::varlstm_rnn_forward(
+                self.handle(),
+                batch.handle(),
+                mode,
+                args.dropout_seed,
+                params,
+                x,
+                h0,
+                c0,
+                y,
+                h_n,
+                c_n,
+                work,
+                work_bytes,
+                kept,
+                kept_bytes,
+                ptr::null_mut(),
+            )
+        })
+    }
+
+    /// Backward of the forward that filled `reserve`, with the same batch lengths; it may be called
+    /// more than once.
+    pub fn backward(
+        &self,
+        batch: &Batch,
+        args: RnnBackward<'_, T>,
+        reserve: &Reserve,
+        workspace: &mut Workspace,
+    ) -> Result<()> {
+        let context = self.context();
+        let shapes = self.shapes(batch)?;
+        let params = args.params.read(context, "params", &shapes.params)?;
+        let x = args.x.read(context, "x", &shapes.input)?;
+        let h0 = read_or_null(args.h0, context, "h0", &shapes.state)?;
+        let c0 = read_or_null(args.c0, context, "c0", &shapes.state)?;
+        let y = args.y.read(context, "y", &shapes.output)?;
+        let dy = read_or_null(args.dy, context, "dy", &shapes.output)?;
+        let dh_n = read_or_null(args.dh_n, context, "dh_n", &shapes.state)?;
+        let dc_n = read_or_null(args.dc_n, context, "dc_n", &shapes.state)?;
+        let dx = write_or_null(args.dx, context, "dx", &shapes.input)?;
+        let dh0 = write_or_null(args.dh0, context, "dh0", &shapes.state)?;
+        let dc0 = write_or_null(args.dc0, context, "dc0", &shapes.state)?;
+        let dparams = write_or_null(args.dparams, context, "dparams", &shapes.params)?;
+        let (workspace_bytes, _) = self.sizes(batch, sys::VARLSTM_MODE_SAVE)?;
+        let (work, work_bytes) = workspace.take(context, workspace_bytes)?;
+        let (kept, kept_bytes) = reserve.read(context)?;
+        // SAFETY: handles are alive, buffers have the elements that varlstm.h asks for.
+        check(unsafe {
+            sys::varlstm_rnn_backward(
+                self.handle(),
+                batch.handle(),
+                params,
+                x,
+                h0,
+                c0,
+                y,
+                dy,
+                dh_n,
+                dc_n,
+                dx,
+                dh0,
+                dc0,
+                dparams,
+                work,
+                work_bytes,
+                kept,
+                kept_bytes,
+                ptr::null_mut(),
+            )
+        })
+    }
+
+    /// Bytes of workspace and reserve for the batch's bounds.
+    fn sizes(&self, batch: &Batch, mode: i32) -> Result<(i64, i64)> {
+        let (max_batch, max_len, max_tokens) = batch.bounds()?;
+        let (mut workspace, mut reserve) = (0, 0);
+        // SAFETY: the handle is alive, both outputs are written.
+        check(unsafe {
+            sys::varlstm_rnn_sizes(self.handle(), max_batch, max_len, max_tokens, mode, &mut workspace, &mut reserve)
+        })?;
+        Ok((workspace, reserve))
+    }
+
+    fn shapes(&self, batch: &Batch) -> Result<Shapes> {
+        let rows = batch.rows()?;
+        let states = self.num_layers() * self.directions();
+        Ok(Shapes {
+            params: [("elements", self.param_elements())],
+            input: [("tokens", rows), ("input_size", self.input_size())],
+            output: [("tokens", rows), ("directions * hidden_size", self.output_size())],
+            state: [
+                ("num_layers * directions", states),
+                ("batch", batch.sequences()?),
+                ("hidden_size", self.hidden_size()),
+            ],
+        })
+    }
+}

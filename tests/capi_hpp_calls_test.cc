@@ -1,0 +1,310 @@
+// varlstm.hpp's operations, each against the function of varlstm.h that it calls: the same bits.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "support/context.h"
+#include "support/random.h"
+#include "varlstm.hpp"
+
+namespace varlstm_test {
+namespace {
+
+using varlstm::check;
+
+constexpr int64_t kRows = 7, kIn = 3, kOut = 5, kVocab = 6;
+
+template <class T>
+class CapiHppCalls : public ::testing::Test {
+ protected:
+  static constexpr int32_t kType = varlstm::dtype_of<T>();
+
+  CapiHppCalls() { work_.grow(1 << 20); }
+
+  template <class U = T>
+  varlstm::Buffer<U> random(int64_t count) {
+    return varlstm::Buffer<U>(ctx_, random_.template vector<U>(count));
+  }
+  varlstm::Buffer<int64_t> ids(int64_t below) {
+    std::vector<int64_t> values;
+    for (int64_t k = 0; k < kRows; ++k) values.push_back((3 * k + 1) % below);
+    return varlstm::Buffer<int64_t>(ctx_, values);
+  }
+
+  // `ours` and `theirs` write to a buffer of `count` elements that holds the same before, for what is added to.
+  template <class U, class Ours, class Theirs>
+  void expect_same(int64_t count, Ours ours, Theirs theirs) {
+    const std::vector<U> before = random_.template vector<U>(count);
+    varlstm::Buffer<U> a(ctx_, before), b(ctx_, before);
+    ours(a);
+    check(theirs(b.data()));
+    EXPECT_EQ(a.download(), b.download());
+    EXPECT_NE(a.download(), before) << "nothing was written";
+  }
+
+  varlstm::Context ctx_{test_backend()};
+  varlstm::Workspace work_{ctx_};
+  Random random_{17};
+  varlstm::Batch batch_{ctx_, std::vector<int64_t>{2, 4, 0, 1}};
+};
+
+using Scalars = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(CapiHppCalls, Scalars);
+
+TYPED_TEST(CapiHppCalls, Pack) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  const Buffer padded = this->random(4 * 5 * kIn), packed = this->random(kRows * kIn);
+  const varlstm::Layout layouts[] = {varlstm::ragged(), varlstm::batch_first(5), varlstm::time_major(5)};
+  for (const varlstm::Layout& layout : layouts) {
+    const bool ragged = layout.layout == VARLSTM_LAYOUT_RAGGED;
+    const int64_t count = ragged ? kRows * kIn : 4 * 5 * kIn;
+    const auto& batch = this->batch_;
+    this->template expect_same<T>(
+        kRows * kIn, [&](Buffer& out) { varlstm::pack<T>(batch, layout, kIn, padded, out); },
+        [&](T* out) {
+          return varlstm_pack(batch.get(), this->kType, layout.layout, 5, kIn, padded.data(), out, nullptr);
+        });
+    this->template expect_same<T>(
+        count, [&](Buffer& out) { varlstm::unpack<T>(batch, layout, kIn, -2.5, packed, out); },
+        [&](T* out) {
+          return varlstm_unpack(batch.get(), this->kType, layout.layout, 5, kIn, -2.5, packed.data(), out, nullptr);
+        });
+    this->template expect_same<T>(
+        count, [&](Buffer& out) { varlstm::pack_backward<T>(batch, layout, kIn, packed, out); },
+        [&](T* out) {
+          return varlstm_pack_backward(batch.get(), this->kType, layout.layout, 5, kIn, packed.data(), out, nullptr);
+        });
+    this->template expect_same<T>(
+        kRows * kIn, [&](Buffer& out) { varlstm::unpack_backward<T>(batch, layout, kIn, padded, out); },
+        [&](T* out) {
+          return varlstm_unpack_backward(batch.get(), this->kType, layout.layout, 5, kIn, padded.data(), out, nullptr);
+        });
+  }
+}
+
+TYPED_TEST(CapiHppCalls, Embedding) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  const Buffer table = this->random(kVocab * kIn), dy = this->random(kRows * kIn);
+  const varlstm::Buffer<int64_t> ids = this->ids(kVocab);
+  for (const varlstm::Batch* batch : {static_cast<const varlstm::Batch*>(nullptr), &std::as_const(this->batch_)}) {
+    const varlstm_batch* handle = batch == nullptr ? nullptr : batch->get();
+    this->template expect_same<T>(
+        kRows * kIn,
+        [&](Buffer& y) { varlstm::embedding_forward<T>(this->ctx_, batch, kRows, kVocab, kIn, table, ids, y); },
+        [&](T* y) {
+          return varlstm_embedding_forward(this->ctx_.get(), handle, this->kType, kRows, kVocab, kIn, table.data(),
+                                           ids.data(), y, nullptr);
+        });
+    this->template expect_same<T>(
+        kVocab * kIn,
+        [&](Buffer& dtable) {
+          varlstm::embedding_backward<T>(this->ctx_, batch, kRows, kVocab, kIn, 1, ids, dy, dtable, this->work_);
+        },
+        [&](T* dtable) {
+          return varlstm_embedding_backward(this->ctx_.get(), handle, this->kType, kRows, kVocab, kIn, 1, ids.data(),
+                                            dy.data(), dtable, this->work_.data(), this->work_.bytes(), nullptr);
+        });
+  }
+}
+
+TYPED_TEST(CapiHppCalls, Linear) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  const Buffer x = this->random(kRows * kIn), weight = this->random(kOut * kIn), bias = this->random(kOut);
+  const Buffer dy = this->random(kRows * kOut);
+  this->template expect_same<T>(
+      kRows * kOut,
+      [&](Buffer& y) { varlstm::linear_forward<T>(this->ctx_, kRows, kIn, kOut, x, weight, bias, y, this->work_); },
+      [&](T* y) {
+        return varlstm_linear_forward(this->ctx_.get(), this->kType, kRows, kIn, kOut, x.data(), weight.data(),
+                                      bias.data(), y, this->work_.data(), this->work_.bytes(), nullptr);
+      });
+  // dx, dweight and dbias one after the other in one buffer.
+  constexpr int64_t kDWeight = kRows * kIn, kDBias = kDWeight + kOut * kIn;
+  this->template expect_same<T>(
+      kDBias + kOut,
+      [&](Buffer& d) {
+        varlstm::linear_backward<T>(this->ctx_, kRows, kIn, kOut, x, weight, dy, d.span().subspan(0, kDWeight),
+                                    d.span().subspan(kDWeight, kOut * kIn), d.span().subspan(kDBias, kOut),
+                                    this->work_);
+      },
+      [&](T* d) {
+        return varlstm_linear_backward(this->ctx_.get(), this->kType, kRows, kIn, kOut, x.data(), weight.data(),
+                                       dy.data(), d, d + kDWeight, d + kDBias, this->work_.data(), this->work_.bytes(),
+                                       nullptr);
+      });
+}
+
+TYPED_TEST(CapiHppCalls, DropoutAndLogSoftmax) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  constexpr int64_t kCount = kRows * kOut;
+  const Buffer x = this->random(kCount), dy = this->random(kCount);
+  varlstm_ctx* ctx = this->ctx_.get();
+  this->template expect_same<T>(
+      kCount, [&](Buffer& y) { varlstm::dropout_forward<T>(this->ctx_, 0.25, 9, x, y); },
+      [&](T* y) { return varlstm_dropout_forward(ctx, this->kType, kCount, 0.25, 9, x.data(), y, nullptr); });
+  this->template expect_same<T>(
+      kCount, [&](Buffer& dx) { varlstm::dropout_backward<T>(this->ctx_, 0.25, 9, dy, dx); },
+      [&](T* dx) { return varlstm_dropout_backward(ctx, this->kType, kCount, 0.25, 9, dy.data(), dx, nullptr); });
+  this->template expect_same<T>(
+      kCount, [&](Buffer& y) { varlstm::log_softmax_forward<T>(this->ctx_, kRows, kOut, x, y); },
+      [&](T* y) { return varlstm_log_softmax_forward(ctx, this->kType, kRows, kOut, x.data(), y, nullptr); });
+  this->template expect_same<T>(
+      kCount, [&](Buffer& dx) { varlstm::log_softmax_backward<T>(this->ctx_, kRows, kOut, x, dy, dx); },
+      [&](T* dx) {
+        return varlstm_log_softmax_backward(ctx, this->kType, kRows, kOut, x.data(), dy.data(), dx, nullptr);
+      });
+}
+
+TYPED_TEST(CapiHppCalls, Convert) {
+  using T = TypeParam;
+  const varlstm::Buffer<T> x = this->random(kRows);
+  varlstm::Buffer<varlstm::Bf16> bf16(this->ctx_, kRows);
+  varlstm::Buffer<varlstm::F16> f16(this->ctx_, kRows);
+  varlstm::convert<T, varlstm::Bf16>(this->ctx_, x, bf16);
+  varlstm::convert<T, varlstm::F16>(this->ctx_, x, f16);
+  varlstm::Buffer<double> from_bf16(this->ctx_, kRows), from_f16(this->ctx_, kRows);
+  varlstm::convert<varlstm::Bf16, double>(this->ctx_, bf16, from_bf16);
+  varlstm::convert<varlstm::F16, double>(this->ctx_, f16, from_f16);
+  const std::vector<T> expected = x.download();
+  for (size_t k = 0; k < expected.size(); ++k) {
+    EXPECT_NEAR(from_bf16.download()[k], expected[k], 1.0 / 256);  // half a unit of 8 bits
+    EXPECT_NEAR(from_f16.download()[k], expected[k], 1.0 / 2048);  // of 11
+  }
+}
+
+TYPED_TEST(CapiHppCalls, Loss) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  const Buffer logits = this->random(kRows * kOut), x = this->random(kRows * kIn), weight = this->random(kOut * kIn);
+  const Buffer bias = this->random(kOut), class_weights = this->random(kOut), lse = this->random(kRows);
+  const varlstm::Buffer<int64_t> targets = this->ids(kOut);
+  const varlstm::Batch* batch = &this->batch_;
+  varlstm_batch* b = batch->get();
+  auto& work = this->work_;
+  for (const int32_t reduction : {VARLSTM_REDUCTION_NONE, VARLSTM_REDUCTION_MEAN}) {
+    varlstm::Loss<T> loss(this->ctx_, kOut);
+    loss.set_i64(VARLSTM_KEY_REDUCTION, reduction);
+    const int64_t outs = reduction == VARLSTM_REDUCTION_NONE ? kRows : 1;
+    const Buffer dout = this->random(outs);
+    varlstm_loss* l = loss.get();
+    // In one buffer: out, weight_sum, then dlogits or lse.
+    const auto out = [&](Buffer& d) { return d.span().subspan(0, outs); };
+    const auto sum = [&](Buffer& d) { return d.span().subspan(outs, 1); };
+    const auto rest = [&](Buffer& d) { return d.span().subspan(outs + 1, d.size() - outs - 1); };
+    this->template expect_same<T>(
+        outs + 1,
+        [&](Buffer& d) { loss.nll_forward(batch, kRows, logits, targets, class_weights, out(d), sum(d), work); },
+        [&](T* d) {
+          return varlstm_nll_forward(l, b, this->kType, kRows, logits.data(), targets.data(), class_weights.data(), d,
+                                     d + outs, work.data(), work.bytes(), nullptr);
+        });
+    this->template expect_same<T>(
+        kRows * kOut, [&](Buffer& d) { loss.nll_backward(batch, kRows, targets, class_weights, dout, d, work); },
+        [&](T* d) {
+          return varlstm_nll_backward(l, b, this->kType, kRows, targets.data(), class_weights.data(), dout.data(), d,
+                                      work.data(), work.bytes(), nullptr);
+        });
+    this->template expect_same<T>(
+        outs + 1 + kRows * kOut,
+        [&](Buffer& d) {
+          loss.cross_entropy_forward(batch, kRows, logits, targets, class_weights, out(d), sum(d), rest(d), work);
+        },
+        [&](T* d) {
+          return varlstm_cross_entropy_forward(l, b, this->kType, kRows, logits.data(), targets.data(),
+                                               class_weights.data(), d, d + outs, d + outs + 1, work.data(),
+                                               work.bytes(), nullptr);
+        });
+    this->template expect_same<T>(
+        kRows * kOut, [&](Buffer& d) { loss.cross_entropy_backward(kRows, dout, d); },
+        [&](T* d) { return varlstm_cross_entropy_backward(l, this->kType, kRows, dout.data(), d, nullptr); });
+    this->template expect_same<T>(
+        outs + 1 + kRows,
+        [&](Buffer& d) {
+          loss.linear_cross_entropy_forward(batch, kRows, kIn, x, weight, bias, targets, class_weights, out(d), sum(d),
+                                            rest(d), work);
+        },
+        [&](T* d) {
+          return varlstm_linear_cross_entropy_forward(l, b, this->kType, kRows, kIn, x.data(), weight.data(),
+                                                      bias.data(), targets.data(), class_weights.data(), d, d + outs,
+                                                      d + outs + 1, work.data(), work.bytes(), nullptr);
+        });
+    constexpr int64_t kDWeight = kRows * kIn, kDBias = kDWeight + kOut * kIn;
+    this->template expect_same<T>(
+        kDBias + kOut,
+        [&](Buffer& d) {
+          loss.linear_cross_entropy_backward(batch, kRows, kIn, x, weight, bias, targets, class_weights, lse, dout,
+                                             d.span().subspan(0, kDWeight), d.span().subspan(kDWeight, kOut * kIn),
+                                             d.span().subspan(kDBias, kOut), work);
+        },
+        [&](T* d) {
+          return varlstm_linear_cross_entropy_backward(
+              l, b, this->kType, kRows, kIn, x.data(), weight.data(), bias.data(), targets.data(), class_weights.data(),
+              lse.data(), dout.data(), d, d + kDWeight, d + kDBias, work.data(), work.bytes(), nullptr);
+        });
+  }
+}
+
+TYPED_TEST(CapiHppCalls, Optimizer) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  constexpr int64_t kCount = 11;
+  const Buffer grads = this->random(kCount);
+  varlstm_ctx* ctx = this->ctx_.get();
+  // params and velocity in one buffer.
+  this->template expect_same<T>(
+      2 * kCount,
+      [&](Buffer& p) {
+        varlstm::sgd_step<T>(this->ctx_, {0.1, 0.9, 0.01, true}, p.span().subspan(0, kCount), grads,
+                             p.span().subspan(kCount, kCount));
+      },
+      [&](T* p) {
+        return varlstm_sgd_step(ctx, this->kType, kCount, 0.1, 0.9, 0.01, 1, p, grads.data(), p + kCount, nullptr);
+      });
+  Buffer m = Buffer::zeros(this->ctx_, kCount), v = Buffer::zeros(this->ctx_, kCount);
+  varlstm::Buffer<int64_t> step = varlstm::Buffer<int64_t>::zeros(this->ctx_, 1);
+  this->template expect_same<T>(
+      kCount,
+      [&](Buffer& p) {
+        varlstm::adam_step<T>(this->ctx_, {0.1, 0.8, 0.95, 1e-6, 0.01, true}, p, grads, m, v, step);
+        EXPECT_EQ(step.download(), std::vector<int64_t>{1});
+        m.zero(), v.zero(), step.zero();
+      },
+      [&](T* p) {
+        return varlstm_adam_step(ctx, this->kType, kCount, 0.1, 0.8, 0.95, 1e-6, 0.01, 1, p, grads.data(), m.data(),
+                                 v.data(), step.data(), nullptr);
+      });
+  auto& work = this->work_;
+  this->template expect_same<double>(
+      1, [&](varlstm::Buffer<double>& norm) { varlstm::grad_norm<T>(this->ctx_, grads, norm, work); },
+      [&](double* norm) {
+        return varlstm_grad_norm(ctx, this->kType, kCount, grads.data(), norm, work.data(), work.bytes(), nullptr);
+      });
+  varlstm::Buffer<double> norm(this->ctx_, 1);
+  this->template expect_same<T>(
+      kCount, [&](Buffer& g) { varlstm::clip_grad_norm<T>(this->ctx_, 0.5, g, norm, work); },
+      [&](T* g) {
+        return varlstm_clip_grad_norm(ctx, this->kType, kCount, 0.5, g, norm.data(), work.data(), work.bytes(),
+                                      nullptr);
+      });
+}
+
+TYPED_TEST(CapiHppCalls, ImportParams) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  varlstm::Rnn<T> rnn(this->ctx_, kIn, kOut, 2);
+  rnn.set_i64(VARLSTM_KEY_BIDIRECTIONAL, 1);
+  const Buffer w_ih = this->random(4 * kOut * 2 * kOut), w_hh = this->random(4 * kOut * kOut);
+  const Buffer b_ih = this->random(4 * kOut), b_hh = this->random(4 * kOut);
+  this->template expect_same<T>(
+      rnn.param_elements(), [&](Buffer& p) { rnn.import_params(VARLSTM_FORMAT_ONNX, 1, 1, w_ih, w_hh, b_ih, b_hh, p); },
+      [&](T* p) {
+        return varlstm_rnn_import(rnn.get(), VARLSTM_FORMAT_ONNX, 1, 1, w_ih.data(), w_hh.data(), b_ih.data(),
+                                  b_hh.data(), p, nullptr);
+      });
+}
+
+}  // namespace
+}  // namespace varlstm_test

@@ -1,0 +1,231 @@
+// varlstm.hpp refuses a span that is too short before the library is called: each span of each function once.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <deque>
+#if __cplusplus >= 202002L
+#include <span>
+#endif
+
+#include "support/context.h"
+#include "varlstm.hpp"
+
+namespace varlstm_test {
+namespace {
+
+#if __cplusplus >= 202002L
+static_assert(std::is_convertible_v<std::span<const float>, varlstm::Span<const float>>);
+static_assert(!std::is_convertible_v<std::span<const float>, varlstm::Span<float>>);
+#endif
+
+// Makes the spans of one call, zeros of the size asked for; the one with the number `shortened` has an element less.
+class Spans {
+ public:
+  Spans(const varlstm::Context& ctx, int shortened) : ctx_(ctx), shortened_(shortened) {}
+
+  varlstm::Span<float> operator()(const char* name, int64_t size) { return make(name, size, &floats_); }
+  varlstm::Span<double> doubles(const char* name, int64_t size) { return make(name, size, &doubles_); }
+  varlstm::Span<int64_t> ints(const char* name, int64_t size) { return make(name, size, &ints_); }
+
+  int count() const { return count_; }
+  const std::string& shortened() const { return name_; }
+
+ private:
+  template <class T>
+  varlstm::Span<T> make(const char* name, int64_t size, std::deque<varlstm::Buffer<T>>* buffers) {
+    buffers->push_back(varlstm::Buffer<T>::zeros(ctx_, size));
+    const bool shortens = count_++ == shortened_;
+    if (shortens) name_ = name;
+    return buffers->back().span().subspan(0, shortens ? size - 1 : size);
+  }
+
+  varlstm::Context ctx_;
+  int shortened_, count_ = 0;
+  std::string name_;
+  std::deque<varlstm::Buffer<float>> floats_;
+  std::deque<varlstm::Buffer<double>> doubles_;
+  std::deque<varlstm::Buffer<int64_t>> ints_;
+};
+
+class CapiHppSizes : public ::testing::Test {
+ protected:
+  static constexpr int64_t kBatch = 4, kRows = 7, kLen = 5, kIn = 3, kOut = 2, kVocab = 6, kHidden = 2;
+
+  // `call` passes with spans of the right size, and with each of the `count` spans in turn too short it names that one.
+  template <class Call>
+  void expect_each_refused(int count, Call call) {
+    Spans full(ctx_, -1);
+    call(full);
+    EXPECT_EQ(full.count(), count);
+    for (int k = 0; k < full.count(); ++k) {
+      Spans spans(ctx_, k);
+      try {
+        call(spans);
+        ADD_FAILURE() << spans.shortened() << " may be too short";
+      } catch (const varlstm::Error& error) {
+        EXPECT_EQ(error.status(), VARLSTM_ERROR_INVALID_ARGUMENT);
+        const std::string text = error.what(), begin = spans.shortened() + " has ";
+        EXPECT_EQ(text.substr(0, begin.size()), begin);
+        EXPECT_NE(text.find(" elements, fewer than "), std::string::npos) << text;
+      }
+    }
+  }
+
+  varlstm::Context ctx_{test_backend()};
+  varlstm::Batch batch_{ctx_, std::vector<int64_t>{2, 4, 0, 1}};
+  varlstm::Workspace work_{ctx_}, reserve_{ctx_};
+};
+
+TEST_F(CapiHppSizes, TheTextNamesTheSizes) {
+  const varlstm::Buffer<float> src(ctx_, 20);
+  varlstm::Buffer<float> packed(ctx_, 21);
+  try {
+    varlstm::pack<float>(batch_, varlstm::ragged(), kIn, src, packed);
+    FAIL() << "no exception";
+  } catch (const varlstm::Error& error) {
+    EXPECT_STREQ(error.what(), "src has 20 elements, fewer than rows = 7 times features = 3");
+  }
+}
+
+TEST_F(CapiHppSizes, SizesThatOverflowAreRefusedAndNegativeOnesLeftToTheLibrary) {
+  const varlstm::Buffer<float> x(ctx_, 8), weight(ctx_, 8);
+  varlstm::Buffer<float> y(ctx_, 8);
+  const auto text_of = [&](int64_t rows, int64_t in) -> std::string {
+    try {
+      varlstm::linear_forward<float>(ctx_, rows, in, 1, x, weight, {}, y, work_);
+    } catch (const varlstm::Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(text_of(INT64_MAX, 4), "x has 8 elements, fewer than rows = 9223372036854775807 times in = 4");
+  EXPECT_NE(text_of(-1, 4).find("rows = -1"), std::string::npos) << text_of(-1, 4);
+}
+
+TEST_F(CapiHppSizes, Pack) {
+  for (const varlstm::Layout& layout : {varlstm::ragged(), varlstm::batch_first(kLen), varlstm::time_major(kLen)}) {
+    const int64_t laid_out = (layout.layout == VARLSTM_LAYOUT_RAGGED ? kRows : kBatch * kLen) * kIn;
+    expect_each_refused(
+        2, [&](Spans& s) { varlstm::pack<float>(batch_, layout, kIn, s("src", laid_out), s("packed", kRows * kIn)); });
+    expect_each_refused(2, [&](Spans& s) {
+      varlstm::unpack<float>(batch_, layout, kIn, 0.0, s("packed", kRows * kIn), s("dst", laid_out));
+    });
+    expect_each_refused(2, [&](Spans& s) {
+      varlstm::pack_backward<float>(batch_, layout, kIn, s("dpacked", kRows * kIn), s("dsrc", laid_out));
+    });
+    expect_each_refused(2, [&](Spans& s) {
+      varlstm::unpack_backward<float>(batch_, layout, kIn, s("ddst", laid_out), s("dpacked", kRows * kIn));
+    });
+  }
+}
+
+TEST_F(CapiHppSizes, Rnn) {
+  varlstm::Rnn<float> rnn(ctx_, kIn, kHidden, 2);
+  rnn.set_i64(VARLSTM_KEY_BIDIRECTIONAL, 1);
+  const int64_t elements = rnn.param_elements(), state = 2 * 2 * kBatch * kHidden, outputs = kRows * 2 * kHidden;
+  const auto input = [&](Spans& s) {
+    return varlstm::RnnInput<float>{s("params", elements), s("x", kRows * kIn), s("h0", state), s("c0", state)};
+  };
+  const auto output = [&](Spans& s) {
+    return varlstm::RnnOutput<float>{s("y", outputs), s("h_n", state), s("c_n", state)};
+  };
+  expect_each_refused(7, [&](Spans& s) { rnn.forward(batch_, input(s), output(s), work_); });
+  expect_each_refused(7, [&](Spans& s) { rnn.forward_save(batch_, input(s), output(s), work_, reserve_); });
+  expect_each_refused(12, [&](Spans& s) {
+    const varlstm::RnnInput<float> in = input(s);
+    const varlstm::Span<float> y = s("y", outputs);
+    rnn.backward(batch_, in, y, {s("dy", outputs), s("dh_n", state), s("dc_n", state)},
+                 {s("dparams", elements), s("dx", kRows * kIn), s("dh0", state), s("dc0", state)}, work_, reserve_);
+  });
+  expect_each_refused(5, [&](Spans& s) {
+    rnn.import_params(VARLSTM_FORMAT_PYTORCH, 1, 0, s("w_ih", 4 * kHidden * 2 * kHidden),
+                      s("w_hh", 4 * kHidden * kHidden), s("b_ih", 4 * kHidden), s("b_hh", 4 * kHidden),
+                      s("params", elements));
+  });
+}
+
+TEST_F(CapiHppSizes, Operations) {
+  expect_each_refused(3, [&](Spans& s) {
+    varlstm::embedding_forward<float>(ctx_, &batch_, kRows, kVocab, kIn, s("table", kVocab * kIn), s.ints("ids", kRows),
+                                      s("y", kRows * kIn));
+  });
+  expect_each_refused(3, [&](Spans& s) {
+    varlstm::embedding_backward<float>(ctx_, nullptr, kRows, kVocab, kIn, -1, s.ints("ids", kRows),
+                                       s("dy", kRows * kIn), s("dtable", kVocab * kIn), work_);
+  });
+  expect_each_refused(4, [&](Spans& s) {
+    varlstm::linear_forward<float>(ctx_, kRows, kIn, kOut, s("x", kRows * kIn), s("weight", kOut * kIn),
+                                   s("bias", kOut), s("y", kRows * kOut), work_);
+  });
+  expect_each_refused(6, [&](Spans& s) {
+    varlstm::linear_backward<float>(ctx_, kRows, kIn, kOut, s("x", kRows * kIn), s("weight", kOut * kIn),
+                                    s("dy", kRows * kOut), s("dx", kRows * kIn), s("dweight", kOut * kIn),
+                                    s("dbias", kOut), work_);
+  });
+  const varlstm::Buffer<float> given = varlstm::Buffer<float>::zeros(ctx_, kRows);
+  expect_each_refused(1, [&](Spans& s) { varlstm::convert<float, double>(ctx_, given, s.doubles("dst", kRows)); });
+  expect_each_refused(1, [&](Spans& s) { varlstm::dropout_forward<float>(ctx_, 0.5, 1, given, s("y", kRows)); });
+  expect_each_refused(1, [&](Spans& s) { varlstm::dropout_backward<float>(ctx_, 0.5, 1, given, s("dx", kRows)); });
+  expect_each_refused(2, [&](Spans& s) {
+    varlstm::log_softmax_forward<float>(ctx_, kRows, kOut, s("x", kRows * kOut), s("y", kRows * kOut));
+  });
+  expect_each_refused(3, [&](Spans& s) {
+    varlstm::log_softmax_backward<float>(ctx_, kRows, kOut, s("y", kRows * kOut), s("dy", kRows * kOut),
+                                         s("dx", kRows * kOut));
+  });
+}
+
+TEST_F(CapiHppSizes, Loss) {
+  for (const int32_t reduction : {VARLSTM_REDUCTION_NONE, VARLSTM_REDUCTION_SUM}) {
+    varlstm::Loss<float> loss(ctx_, kOut);
+    loss.set_i64(VARLSTM_KEY_REDUCTION, reduction);
+    const bool row_by_row = reduction == VARLSTM_REDUCTION_NONE;
+    const int64_t outs = row_by_row ? kRows : 1;
+    const auto logits = [&](Spans& s, const char* name) { return s(name, kRows * kOut); };
+    // Of one element, an optional span that is too short is one that is not given.
+    const auto dout = [&](Spans& s) { return row_by_row ? s("dout", kRows) : varlstm::Span<float>(); };
+    const int douts = row_by_row ? 1 : 0;
+    expect_each_refused(4, [&](Spans& s) {
+      loss.nll_forward(&batch_, kRows, logits(s, "log_probs"), s.ints("targets", kRows), s("class_weights", kOut),
+                       s("out", outs), {}, work_);
+    });
+    expect_each_refused(3 + douts, [&](Spans& s) {
+      loss.nll_backward(&batch_, kRows, s.ints("targets", kRows), s("class_weights", kOut), dout(s),
+                        logits(s, "dlog_probs"), work_);
+    });
+    expect_each_refused(5, [&](Spans& s) {
+      loss.cross_entropy_forward(&batch_, kRows, logits(s, "logits"), s.ints("targets", kRows),
+                                 s("class_weights", kOut), s("out", outs), {}, logits(s, "dlogits"), work_);
+    });
+    expect_each_refused(1 + douts,
+                        [&](Spans& s) { loss.cross_entropy_backward(kRows, dout(s), logits(s, "dlogits")); });
+    expect_each_refused(7, [&](Spans& s) {
+      loss.linear_cross_entropy_forward(&batch_, kRows, kIn, s("x", kRows * kIn), s("weight", kOut * kIn),
+                                        s("bias", kOut), s.ints("targets", kRows), s("class_weights", kOut),
+                                        s("out", outs), {}, s("lse", kRows), work_);
+    });
+    expect_each_refused(9 + douts, [&](Spans& s) {
+      loss.linear_cross_entropy_backward(&batch_, kRows, kIn, s("x", kRows * kIn), s("weight", kOut * kIn),
+                                         s("bias", kOut), s.ints("targets", kRows), s("class_weights", kOut),
+                                         s("lse", kRows), dout(s), s("dx", kRows * kIn), s("dweight", kOut * kIn),
+                                         s("dbias", kOut), work_);
+    });
+  }
+}
+
+TEST_F(CapiHppSizes, Optimizer) {
+  const varlstm::Buffer<float> grads = varlstm::Buffer<float>::zeros(ctx_, kRows);
+  expect_each_refused(2, [&](Spans& s) {
+    varlstm::sgd_step<float>(ctx_, {0.1, 0.9}, s("params", kRows), grads, s("velocity", kRows));
+  });
+  expect_each_refused(4, [&](Spans& s) {
+    varlstm::adam_step<float>(ctx_, {0.1}, s("params", kRows), grads, s("m", kRows), s("v", kRows), s.ints("step", 1));
+  });
+  expect_each_refused(1, [&](Spans& s) { varlstm::grad_norm<float>(ctx_, grads, s.doubles("norm", 1), work_); });
+  varlstm::Buffer<float> clipped = varlstm::Buffer<float>::zeros(ctx_, kRows);
+  expect_each_refused(
+      1, [&](Spans& s) { varlstm::clip_grad_norm<float>(ctx_, 1.0, clipped, s.doubles("norm", 1), work_); });
+}
+
+}  // namespace
+}  // namespace varlstm_test

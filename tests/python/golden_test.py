@@ -1,0 +1,56 @@
+"""The case that the binding of every language computes, and all of lstm.txt: outputs and gradients are PyTorch's."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import varlstm
+from golden import read_golden
+
+CASES = {f"{file}_{name}": case for file in ("bindings", "lstm") for name, case in read_golden(f"{file}.txt").items()}
+TOLERANCES = {"f64": 1e-12, "f32": 2e-5}  # as in golden_lstm_test.cc
+
+
+def test_the_bindings_case_has_the_lengths_5_3_3_1():
+    (case,) = read_golden("bindings.txt").values()
+    assert case["lengths"].tolist() == [5, 3, 3, 1]
+
+
+@pytest.mark.parametrize("rows", ["packed", "ragged"])
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+@pytest.mark.parametrize("name", CASES)
+def test_pytorchs_outputs_and_gradients(context, name, dtype, rows):
+    case = CASES[name]
+    input_size, hidden_size, layers, bidirectional, bias = case["shape"].tolist()
+    lstm = varlstm.Rnn(context, input_size, hidden_size, layers, bidirectional=bool(bidirectional), bias=bool(bias),
+                       dtype=dtype, rows=rows)
+    batch = varlstm.Batch(context, case["lengths"])
+    order = batch.ragged_to_packed if rows == "ragged" else slice(None)
+
+    def array(item, index=slice(None)):
+        return context.array(case[item][index], dtype) if item in case else None
+
+    def flat(prefix):
+        tensors = [case[prefix + parameter.name] for parameter in lstm.parameters]
+        assert [tensor.shape for tensor in tensors] == [parameter.shape for parameter in lstm.parameters]
+        return np.concatenate([tensor.ravel() for tensor in tensors])
+
+    def expect(actual, item, index=slice(None)):
+        np.testing.assert_allclose(context.numpy(actual), case[item][index], rtol=TOLERANCES[dtype],
+                                   atol=TOLERANCES[dtype], err_msg=item)
+
+    params, x, h0, c0 = context.array(flat(""), dtype), array("x", order), array("h0"), array("c0")
+    y, h_n, c_n, reserve = lstm.forward(batch, params, x, h0, c0, mode="save")
+    expect(y, "y", order)
+    expect(h_n, "h_n")
+    expect(c_n, "c_n")
+    dx, dh0, dc0, dparams = lstm.backward(batch, params, x, y, reserve, h0=h0, c0=c0, dy=array("dy", order),
+                                          dh_n=array("dh_n"), dc_n=array("dc_n"))
+    expect(dx, "dx", order)
+    case["dparams"] = flat("d")
+    expect(dparams, "dparams")
+    if h0 is not None:
+        expect(dh0, "dh0")
+        expect(dc0, "dc0")
+    assert context.device_status() == (0, -1)

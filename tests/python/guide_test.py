@@ -1,0 +1,46 @@
+"""The Python blocks of capi/README.md print what it says. One whose modules are not there is skipped."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import ast
+import importlib.util
+import pathlib
+import re
+
+import pytest
+
+GUIDE = pathlib.Path(__file__).resolve().parents[2] / "capi" / "README.md"
+
+
+def blocks(language: str) -> list[tuple[int, str]]:
+    """(line, text) of each block of the guide in that language."""
+    text = GUIDE.read_text()
+    found = re.finditer(rf"^```{language}\n(.*?)^```$", text, flags=re.S | re.M)
+    return [(text.count("\n", 0, match.start(1)) + 1, match.group(1)) for match in found]
+
+
+def missing_module(code: str) -> str | None:
+    """The first module that the code imports and this Python does not have."""
+    for node in ast.walk(ast.parse(code)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            parts = name.split(".")
+            for end in range(1, len(parts) + 1):
+                if importlib.util.find_spec(".".join(parts[:end])) is None:
+                    return ".".join(parts[:end])
+    return None
+
+
+@pytest.mark.parametrize("code", [pytest.param(code, id=f"line {line}") for line, code in blocks("python")])
+def test_program(code: str, capsys: pytest.CaptureFixture) -> None:
+    missing = missing_module(code)
+    if missing is not None:
+        pytest.skip(f"no module {missing}")
+    [(_, expected)] = blocks("text")
+    exec(compile(code, str(GUIDE), "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == expected
+
+
+def test_guide_has_programs() -> None:
+    assert len(blocks("python")) >= 2

@@ -1,0 +1,84 @@
+"""The package as its users get it: installed by pip with the library bundled, and in place from a source tree."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import varlstm
+
+PACKAGE = pathlib.Path(varlstm.__file__).parent
+LIBRARY = pathlib.Path(varlstm._library.lib._name)
+PROGRAM = """
+import varlstm
+with varlstm.Context() as context:
+    lstm, batch = varlstm.Rnn(context, 3, 5), varlstm.Batch(context, [2, 1])
+    y = lstm.forward(batch, context.zeros(lstm.elements), context.zeros((3, 3))).y
+print(varlstm._library.lib._name, varlstm.__version__, y.shape)
+"""
+
+
+def run(*command: str, cwd: pathlib.Path = pathlib.Path("/"), **environment: str) -> subprocess.CompletedProcess:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VARLSTM_", "PYTHONPATH"))}
+    return subprocess.run([sys.executable, *command], cwd=cwd, env={**kept, **environment}, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+
+
+def expect_use(root: pathlib.Path, library: pathlib.Path) -> None:
+    """The package below `root` finds that library by itself, and works."""
+    result = run("-c", PROGRAM, PYTHONPATH=str(root))
+    assert result.stdout == f"{library} {varlstm.__version__} (3, 5)\n"
+
+
+def copy_source(folder: pathlib.Path) -> pathlib.Path:
+    """capi/python without what a build leaves there."""
+    leave_out = shutil.ignore_patterns("__pycache__", "build", "lib", "*.egg-info")
+    return pathlib.Path(shutil.copytree(PACKAGE.parent, folder / "python", ignore=leave_out))
+
+
+def needs(*modules: str) -> None:
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+
+
+def test_pip_bundles_the_library(tmp_path):
+    needs("pip", "setuptools", "wheel")
+    result = run("-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-index", "--target",
+                 str(tmp_path / "site"), str(copy_source(tmp_path)), VARLSTM_BUILD_DIR=str(LIBRARY.parents[1]))
+    assert result.returncode == 0, result.stdout
+    bundled = tmp_path / "site" / "varlstm" / "lib" / "libvarlstm.so.0"
+    assert bundled.read_bytes() == LIBRARY.read_bytes()
+    expect_use(tmp_path / "site", bundled)
+    (wheel,) = (tmp_path / "site").glob("varlstm-*.dist-info/WHEEL")
+    assert "Root-Is-Purelib: false" in wheel.read_text() and "Tag: py3-none-linux" in wheel.read_text()
+    installed = {path.name for path in (tmp_path / "site" / "varlstm").iterdir()} - {"__pycache__", "lib"}
+    assert installed == {path.name for path in PACKAGE.iterdir()} - {"__pycache__", "lib"}
+
+
+@pytest.mark.parametrize("preset, environment, text", [
+    (False, {}, "is no checkout of libvarlstm: pip install wants capi/python inside of one"),
+    (True, {"VARLSTM_CUDA": "yes"}, "VARLSTM_CUDA=yes: wanted 0 or 1"),
+    (True, {"PATH": ""}, "cmake not found: it builds libvarlstm"),
+])
+def test_why_the_library_cannot_be_built(tmp_path, preset, environment, text):
+    needs("setuptools", "wheel")
+    source = copy_source(tmp_path / "tree" / "capi")
+    if preset:
+        (tmp_path / "tree" / "CMakePresets.json").touch()
+    result = run("setup.py", "-q", "build", cwd=source, **environment)
+    assert result.returncode != 0 and text in result.stdout, result.stdout
+
+
+def test_in_place_the_library_of_the_source_trees_build_folder_is_found(tmp_path):
+    source = copy_source(tmp_path / "tree" / "capi")
+    library = tmp_path / "tree" / "build" / "lib" / "libvarlstm.so.0"
+    library.parent.mkdir(parents=True)
+    library.symlink_to(LIBRARY)
+    expect_use(source, library)

@@ -1,0 +1,287 @@
+"""Pack and unpack, layers, losses, conversion and optimisers against NumPy and PyTorch's golden cases."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import varlstm
+from golden import read_golden
+from varlstm import InvalidArgumentError
+
+LENGTHS = [3, 5, 0, 3, 1]
+TIGHT = {"rtol": 1e-12, "atol": 1e-12}  # as in golden_ops_test.cc
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def close(context, actual, expected, **tolerance):
+    np.testing.assert_allclose(context.numpy(actual), expected, **(tolerance or TIGHT))
+
+
+# --- pack and unpack
+
+def padded_mask(layout: str, steps: int) -> np.ndarray:
+    mask = np.arange(steps) < np.array(LENGTHS)[:, None]
+    return mask.T if layout == "time_major" else mask
+
+
+@pytest.mark.parametrize("features", [(), (2,)])
+@pytest.mark.parametrize("layout", ["batch_first", "time_major"])
+@pytest.mark.parametrize("dtype", ["f32", "f64", "i64", "f16"])
+def test_pack_and_unpack_padded_rows(context, random, layout, features, dtype):
+    batch, steps = varlstm.Batch(context, LENGTHS), 7
+    mask = padded_mask(layout, steps)
+    source = random.integers(-99, 99, mask.shape + features)
+    packed = varlstm.pack(batch, context.array(source, dtype), layout)
+    # Ragged rows are those of the mask, sequence after sequence.
+    by_sequence = source.swapaxes(0, 1) if layout == "time_major" else source
+    ragged = by_sequence[padded_mask("batch_first", steps)]
+    close(context, packed, ragged[batch.packed_to_ragged])
+    close(context, varlstm.unpack(batch, packed, "ragged"), ragged)
+    close(context, varlstm.pack(batch, context.array(ragged, dtype), "ragged"), ragged[batch.packed_to_ragged])
+    unpacked = varlstm.unpack(batch, packed, layout, padded_len=steps, pad_value=-7)
+    close(context, unpacked, np.where(mask.reshape(mask.shape + (1,) * len(features)), source, -7))
+    if dtype != "i64":
+        zeroed = np.where(mask.reshape(mask.shape + (1,) * len(features)), source, 0)
+        close(context, varlstm.pack_backward(batch, packed, layout, padded_len=steps), zeroed)
+        close(context, varlstm.unpack_backward(batch, context.array(source, dtype), layout), context.numpy(packed))
+
+
+def test_unpack_is_as_long_as_the_longest_sequence(context):
+    batch = varlstm.Batch(context, LENGTHS)
+    packed = context.zeros((batch.tokens, 2))
+    assert varlstm.unpack(batch, packed).shape == (5, 5, 2)
+    assert varlstm.unpack(batch, packed, "time_major").shape == (5, 5, 2)
+    assert varlstm.pack_backward(batch, packed, padded_len=6).shape == (5, 6, 2)
+
+
+@pytest.mark.parametrize("call, text", [
+    (lambda c, b: varlstm.pack(b, c.zeros((4, 5, 2))), "src: shape (4, 5, 2), wanted (5, 5, 2): B sequences by the"),
+    (lambda c, b: varlstm.pack(b, c.zeros((5, 4, 2))), "padded_len = 4 is smaller than"),
+    (lambda c, b: varlstm.pack(b, c.zeros(5)), "src: shape (5,), wanted 2 or 3 dimensions: B sequences by the padded"),
+    (lambda c, b: varlstm.pack(b, c.zeros((11, 2)), "ragged"), "src: shape (11, 2), wanted (12, 2): N rows of the"),
+    (lambda c, b: varlstm.unpack(b, c.zeros((11, 2))), "packed: shape (11, 2), wanted (12, 2): N rows of the batch"),
+    (lambda c, b: varlstm.unpack(b, c.zeros((12, 2)), dst=c.zeros((5, 6, 2))), "dst: shape (5, 6, 2), wanted (5, 5,"),
+])
+def test_rows_that_do_not_fit_the_batch(context, call, text):
+    with pytest.raises(InvalidArgumentError, match=re.escape(text)):
+        call(context, varlstm.Batch(context, LENGTHS))
+
+
+# --- layers
+
+@pytest.mark.parametrize("name", ["padding_idx-1", "padding_idx0", "padding_idx3"])
+def test_embedding(context, name):
+    case = read_golden("embedding.txt")[name]
+    table, ids, dy = (context.array(case[item]) for item in ("table", "ids", "dy"))
+    close(context, varlstm.embedding_forward(context, table, ids), case["y"])
+    padding_idx = int(case["padding_idx"][0])
+    close(context, varlstm.embedding_backward(context, ids, dy, 6, padding_idx=padding_idx), case["dtable"])
+    added = context.array(case["table"])
+    assert varlstm.embedding_backward(context, ids, dy, padding_idx=padding_idx, dtable=added) is added
+    close(context, added, case["table"] + case["dtable"])
+    with pytest.raises(InvalidArgumentError, match="vocab: None, wanted a number where dtable is not given"):
+        varlstm.embedding_backward(context, ids, dy)
+
+
+def test_an_id_out_of_range_gives_zeros_and_a_bit(context):
+    y = varlstm.embedding_forward(context, context.array(np.ones((4, 3))), context.array([0, 4, 1]))
+    close(context, y, [[1] * 3, [0] * 3, [1] * 3])
+    assert context.device_status() == (varlstm.DeviceStatusBit.TOKEN_ID, 1)
+
+
+def test_rows_beyond_the_batch_are_zeros(context):
+    batch = varlstm.Batch(context, [1, 1])
+    y = varlstm.embedding_forward(context, context.array(np.ones((4, 3))), context.array([0, 1, 2]), batch=batch)
+    close(context, y, [[1] * 3, [1] * 3, [0] * 3])
+
+
+def test_linear(context, random):
+    x, weight, bias, dy = (random.normal(size=shape) for shape in ((7, 3), (4, 3), (4,), (7, 4)))
+    ours = [context.array(one) for one in (x, weight, bias, dy)]
+    close(context, varlstm.linear_forward(context, *ours[:3]), x @ weight.T + bias)
+    close(context, varlstm.linear_forward(context, *ours[:2]), x @ weight.T)
+    dx, dweight, dbias = varlstm.linear_backward(context, ours[0], ours[1], ours[3])
+    close(context, dx, dy @ weight)
+    close(context, dweight, dy.T @ x)
+    close(context, dbias, dy.sum(0))
+    added = context.array(bias)
+    only = varlstm.linear_backward(context, ours[0], None, ours[3], dx=False, dweight=False, dbias=added)
+    assert only.dx is None and only.dweight is None and only.dbias is added
+    close(context, added, bias + dy.sum(0))
+    with pytest.raises(InvalidArgumentError, match=r"weight: shape \(4, 3\), wanted \(4, 2\)|x: shape"):
+        varlstm.linear_forward(context, context.array(x[:, :2]), ours[1])
+
+
+def test_dropout(context):
+    x = np.ones(10000)
+    y = context.numpy(varlstm.dropout_forward(context, context.array(x), 0.25, 11))
+    assert set(np.unique(y)) == {0, 1 / 0.75} and abs((y == 0).mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / len(x))
+    close(context, varlstm.dropout_backward(context, context.array(2 * x), 0.25, 11), 2 * y)
+    in_place = context.array(x)
+    assert varlstm.dropout_forward(context, in_place, 0.25, 11, y=in_place) is in_place
+    close(context, in_place, y)
+    assert (context.numpy(varlstm.dropout_forward(context, context.array(x), 0.25, 12)) != y).any()
+
+
+def test_dropout_between_layers_and_its_seed(context, random):
+    lstm, batch = varlstm.Rnn(context, 3, 8, 2, dropout=0.5), varlstm.Batch(context, [6, 4])
+    params = context.array(random.normal(size=lstm.elements), "f32")
+    x = context.array(random.normal(size=(10, 3)), "f32")
+    runs = [context.numpy(lstm.forward(batch, params, x, dropout_seed=seed).y) for seed in (0, 1, 1, 2)]
+    np.testing.assert_array_equal(runs[1], runs[2])
+    assert (runs[0] != runs[1]).any() and (runs[1] != runs[3]).any()
+
+
+def test_convert(context, random):
+    values = random.normal(size=(3, 5))
+    single = varlstm.convert(context, context.array(values), np.float32)
+    close(context, single, values.astype(np.float32), rtol=0)
+    half = varlstm.convert(context, single, "f16")
+    close(context, half, values.astype(np.float32).astype(np.float16), rtol=0)
+    brain = varlstm.convert(context, single, "bf16")
+    close(context, varlstm.convert(context, brain, "f64", from_dtype="bf16"), values, rtol=2 ** -8)
+    with pytest.raises(InvalidArgumentError, match="to_dtype"):
+        varlstm.convert(context, single, "i64")
+
+
+def test_sixteen_bit_rnn(context, random):
+    batch = varlstm.Batch(context, LENGTHS)
+    lstm, exact = (varlstm.Rnn(context, 3, 8, dtype=dtype) for dtype in ("f16", "f32"))
+    params, x = random.normal(0, 0.3, exact.elements), random.normal(size=(batch.tokens, 3))
+    expected = context.numpy(exact.forward(batch, context.array(params, "f32"), context.array(x, "f32")).y)
+    y = lstm.forward(batch, context.array(params, "f16"), context.array(x, "f16")).y
+    # Parameters, inputs and each h are rounded to 2^-11; five steps of at most a few such errors.
+    close(context, y, expected, rtol=0, atol=20 * 2 ** -11)
+
+
+# --- losses
+
+@pytest.mark.parametrize("name", read_golden("cross_entropy.txt"))
+def test_losses(context, name):
+    case = read_golden("cross_entropy.txt")[name]
+    classes, ignore_index, reduction = case["options"].tolist()
+    smoothing = float(case["smoothing"][0])
+    loss = varlstm.Loss(context, classes, ignore_index=ignore_index, reduction=varlstm.Reduction(reduction),
+                        label_smoothing=smoothing)
+    shape = case["logits"].shape
+    logits, targets, dout = (context.array(case[item].reshape(shape if item == "logits" else -1))
+                             for item in ("logits", "targets", "dout"))
+    weight = context.array(case["weight"]) if "weight" in case else None
+
+    out, weight_sum, dlogits = loss.cross_entropy_forward(logits, targets, class_weights=weight, weight_sum=None)
+    close(context, out, case["loss"])
+    loss.cross_entropy_backward(dlogits, dout)
+    close(context, dlogits, case["dlogits"])
+    kept = case["targets"][case["targets"] != ignore_index]
+    close(context, weight_sum, [(case["weight"] if "weight" in case else np.ones(classes))[kept].sum()])
+
+    log_probs = varlstm.log_softmax_forward(context, logits)
+    close(context, log_probs, case["log_probs"])
+    close(context, loss.nll_forward(log_probs, targets, class_weights=weight).out, case["loss"])
+    dlog_probs = loss.nll_backward(targets, dout, class_weights=weight, dtype="f64")
+    close(context, varlstm.log_softmax_backward(context, log_probs, dlog_probs), case["dlogits"])
+
+
+def test_linear_cross_entropy_is_its_parts(context, random):
+    x, weight, bias = (context.array(random.normal(size=shape)) for shape in ((9, 4), (5, 4), (5,)))
+    targets, class_weights = context.array([0, 1, 2, 3, 4, -100, 0, 1, 2]), context.array([1.0, 2, 0.5, 1, 3])
+    loss = varlstm.Loss(context, 5, reduction="none", label_smoothing=0.1)
+    dout = context.array(random.normal(size=9))
+
+    logits = varlstm.linear_forward(context, x, weight, bias)
+    expected, _, dlogits = loss.cross_entropy_forward(logits, targets, class_weights=class_weights)
+    gradients = varlstm.linear_backward(context, x, weight, loss.cross_entropy_backward(dlogits, dout))
+
+    out, weight_sum, lse = loss.linear_cross_entropy_forward(x, weight, bias, targets, class_weights=class_weights)
+    close(context, out, context.numpy(expected))
+    assert weight_sum is None
+    fused = loss.linear_cross_entropy_backward(x, weight, bias, targets, lse, dout, class_weights=class_weights)
+    for actual, wanted in zip(fused, gradients):
+        close(context, actual, context.numpy(wanted))
+
+
+def test_a_target_out_of_range_raises_a_bit(context):
+    loss = varlstm.Loss(context, 3)
+    with pytest.raises(InvalidArgumentError, match=re.escape("logits: shape (2, 4), wanted (2, 3): rows by C")):
+        loss.cross_entropy_forward(context.zeros((2, 4)), context.zeros(2, "i64"))
+    loss.cross_entropy_forward(context.zeros((2, 3)), context.array([0, 3]))
+    assert context.device_status(reset=False) == (varlstm.DeviceStatusBit.LABEL, 1) == context.device_status()
+
+
+def test_a_mean_over_nothing(context):
+    for empty_mean, expected in (("nan", np.nan), ("zero", 0)):
+        loss = varlstm.Loss(context, 3, empty_mean=empty_mean)
+        close(context, loss.nll_forward(context.zeros((2, 3)), context.array([-100, -100])).out, [expected])
+
+
+# --- optimisers
+
+@pytest.mark.parametrize("name", read_golden("optimizers.txt"))
+def test_optimizers(context, name):
+    case = read_golden("optimizers.txt")[name]
+    options = {item: float(case[item][0]) for item in ("lr", "weight_decay")}
+    params, count = context.array(case["params"]), case["params"].size
+    if name.startswith("sgd"):
+        momentum, nesterov = float(case["momentum"][0]), bool(case["nesterov"][0])
+        velocity = context.zeros(count, "f64") if momentum else None
+    else:
+        (beta1, beta2), eps = case["betas"].tolist(), float(case["eps"][0])
+        m, v, steps = context.zeros(count, "f64"), context.zeros(count, "f64"), context.zeros(1, "i64")
+    for grads, expected in zip(case["grads"], case["trace"]):
+        grads = context.array(grads)
+        if name.startswith("sgd"):
+            varlstm.sgd_step(context, params, grads, velocity, momentum=momentum, nesterov=nesterov, **options)
+        else:
+            varlstm.adam_step(context, params, grads, m, v, steps, beta1=beta1, beta2=beta2, eps=eps,
+                              decoupled=name.startswith("adamw"), **options)
+        close(context, params, expected)
+
+
+@pytest.mark.parametrize("name", read_golden("clipping.txt"))
+def test_clipping(context, name):
+    case = read_golden("clipping.txt")[name]
+    grads = context.array(case["grads"])
+    close(context, varlstm.grad_norm(context, grads), case["norm"])
+    close(context, varlstm.clip_grad_norm(context, grads, float(case["max_norm"][0])), case["norm"])
+    close(context, grads, case["clipped"])
+
+
+# --- parameters of other libraries
+
+def test_import_of_foreign_parameters(context, random):
+    lstm = varlstm.Rnn(context, 3, 2, 2, bidirectional=True, dtype="f64")
+    flat = random.normal(size=lstm.elements)
+    ours = lstm.split(flat)
+    imported = {}
+    for format in ("pytorch", "cudnn", "onnx", "keras", "haste"):
+        params = context.zeros(lstm.elements, "f64")
+        for layer in range(2):
+            for direction, suffix in enumerate(("", "_reverse")):
+                w_ih, w_hh, b_ih, b_hh = (ours[f"{name}_l{layer}{suffix}"] for name in
+                                          ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+                gates = {"onnx": [0, 3, 1, 2], "haste": [0, 2, 1, 3]}.get(format, [0, 1, 2, 3])  # of i, f, g, o
+                w_ih, w_hh, b_ih, b_hh = (one.reshape((4, 2) + one.shape[1:])[gates].reshape(one.shape)
+                                          for one in (w_ih, w_hh, b_ih, b_hh))
+                if format in ("keras", "haste"):
+                    w_ih, w_hh, b_ih, b_hh = w_ih.T, w_hh.T, b_ih + b_hh, None
+                arrays = [None if one is None else context.array(one) for one in (w_ih, w_hh, b_ih, b_hh)]
+                assert lstm.import_(format, layer, direction, *arrays, params=params) is params
+        imported[format] = lstm.split(context.numpy(params))
+    for format, views in imported.items():
+        for name, expected in ours.items():
+            if format in ("keras", "haste") and "bias" in name:
+                continue
+            np.testing.assert_array_equal(views[name], expected, err_msg=f"{format} {name}")
+        for ih, hh in ((name, name.replace("ih", "hh")) for name in ours if name.startswith("bias_ih")):
+            np.testing.assert_allclose(views[ih] + views[hh], ours[ih] + ours[hh], rtol=1e-15)
+    with pytest.raises(InvalidArgumentError, match=re.escape("w_ih: shape (8, 3), wanted (3, 8): in or H by 4H")):
+        lstm.import_("keras", 0, 0, context.zeros((8, 3), "f64"), context.zeros((2, 8), "f64"))
+    with pytest.raises(InvalidArgumentError, match="layer = 2 is not in 0 ... 1"):
+        lstm.import_("pytorch", 2, 0, context.zeros((8, 4), "f64"), context.zeros((8, 2), "f64"))
