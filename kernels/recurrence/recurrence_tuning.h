@@ -165,10 +165,11 @@ constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, 
              weight_bytes(kind, t.hidden / 16 / t.backward_warps(), 4 * t.units, t.backward_register_tiles);
 }
 
-// LayersShared, which asserts it: a layer's W_ih beside its W_hh, and two buffers of the outputs of the layer below.
+// LayersShared, which asserts it: beside ForwardShared W_ih, biases, and two buffers of the outputs of the layer below.
 constexpr int64_t layers_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
   const int64_t buffer = int64_t{t.slots()} * (t.hidden * value_bytes(kind) + 16);
-  return forward_shared_bytes(policy, kind, t) + 2 * buffer + t.groups() * weight_bytes(kind, 2, t.hidden, 0);
+  return forward_shared_bytes(policy, kind, t) + 2 * buffer + int64_t{2} * 16 * t.units +
+         t.groups() * weight_bytes(kind, 2, t.hidden, 0);
 }
 
 // W_hh of one direction, or W_ih of a layer above the lowest, padded; the same for every tile of that H.
@@ -197,9 +198,10 @@ constexpr int64_t handover_words(MathKind kind, int64_t hidden) {
 constexpr int kMaxStackedLayers = 8;
 
 // Whether a tile has a kernel of stacked layers: an undivided depth, so that the input's sums are made in the order in
-// which gemm makes x-gates, and room for both matrices in the most shared memory that a block of any device has.
+// which gemm makes x-gates; one tile of slots, because two at H = 256 spill beside what comes from below; and room for
+// both matrices in the most shared memory that a block of any device has.
 constexpr bool stacks_layers(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
-  return t.splits == 1 && layers_shared_bytes(policy, kind, t) <= 227 * 1024;
+  return t.splits == 1 && t.slot_tiles == 1 && layers_shared_bytes(policy, kind, t) <= 227 * 1024;
 }
 
 struct RecurrenceShape {

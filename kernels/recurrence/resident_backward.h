@@ -34,11 +34,6 @@ struct BackwardShared {
                                    [Tile::BackwardWeights::kSharedBytes > 0 ? Tile::BackwardWeights::kSharedBytes : 16];
 };
 
-template <class Scalar>
-VARLSTM_DEVICE float scalar_or_zero(const Scalar* values, int64_t at) {
-  return values == nullptr ? 0.0f : load_scalar(values[at]);
-}
-
 // What forward left of a cell's token, and the gradient of its output.
 struct SavedCell {
   Gates<float> a;

@@ -130,12 +130,11 @@ class ForwardCells {
   }
 
   // The x-gates of the next step: the input's sums, and both biases as gemm adds them.
-  VARLSTM_DEVICE void set_inputs(int i, const simt::f32x4 (&sums)[2], const Gates<float>& b_ih,
-                                 const Gates<float>& b_hh) {
+  VARLSTM_DEVICE void set_inputs(int i, const simt::f32x4 (&sums)[2], const Float4& b_ih, const Float4& b_hh) {
     const auto input = [](float sum, float first, float second) { return sum + 0.0f + first + second; };
     for (int s = 0; s < 2; ++s) {
-      x_[i][s] = {input(sums[0].r[s], b_ih.i, b_hh.i), input(sums[0].r[2 + s], b_ih.f, b_hh.f),
-                  input(sums[1].r[s], b_ih.g, b_hh.g), input(sums[1].r[2 + s], b_ih.o, b_hh.o)};
+      x_[i][s] = {input(sums[0].r[s], b_ih.v[0], b_hh.v[0]), input(sums[0].r[2 + s], b_ih.v[1], b_hh.v[1]),
+                  input(sums[1].r[s], b_ih.v[2], b_hh.v[2]), input(sums[1].r[2 + s], b_ih.v[3], b_hh.v[3])};
     }
   }
 

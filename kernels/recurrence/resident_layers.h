@@ -42,6 +42,7 @@ struct LayersShared {
   using Weights = WeightTiles<typename Tile::Math, 2, Tile::kHidden, 0>;
   ForwardShared<Tile, Exchange> forward;
   StateBuffer<Tile> input[2];
+  Float4 biases[2][Tile::kUnits];  // b_ih and b_hh of each unit's four gates, which a warp alone writes and reads
   alignas(16) unsigned char weights[Tile::kForwardWarps][Weights::kSharedBytes];
 };
 
@@ -68,10 +69,12 @@ class LayerNeighbours {
         shared_(shared) {
     if (below_ == nullptr) return;
     next_row_ = schedule_.at(0, slot()).row;
+    // Each lane one gate of its unit.
     const StackedInput<Scalar>& input = stack.inputs[layer];
-    const int64_t hidden = stack.layers[layer].hidden;
-    b_ih_ = gates_of(input.b_ih, unit, hidden);
-    b_hh_ = gates_of(input.b_hh, unit, hidden);
+    const int64_t hidden = stack.layers[layer].hidden, gate = lane_column() * hidden + unit;
+    shared_.biases[0][unit_of_block()].v[lane_column()] = unit < hidden ? scalar_or_zero(input.b_ih, gate) : 0;
+    shared_.biases[1][unit_of_block()].v[lane_column()] = unit < hidden ? scalar_or_zero(input.b_hh, gate) : 0;
+    simt::warp_sync();
   }
 
   // W_ih moves in.
@@ -105,7 +108,8 @@ class LayerNeighbours {
     simt::f32x4 sums[Tile::kSlotTiles][2] = {};
     weights_.product(input.h[0], Tile::kHiddenPitch, sums);
 #pragma unroll
-    for (int i = 0; i < Tile::kSlotTiles; ++i) cells.set_inputs(i, sums[i], b_ih_, b_hh_);
+    for (int i = 0; i < Tile::kSlotTiles; ++i)
+      cells.set_inputs(i, sums[i], shared_.biases[0][unit_of_block()], shared_.biases[1][unit_of_block()]);
   }
 
   // The outputs of a step, for the layer above. Whole warps.
@@ -135,10 +139,8 @@ class LayerNeighbours {
   VARLSTM_DEVICE const simt::b32x4* word(int k) const {
     return below_ + row_ * Words::kWords + number(k);
   }
-  VARLSTM_DEVICE static Gates<float> gates_of(const Scalar* bias, int64_t unit, int64_t hidden) {
-    if (bias == nullptr || unit >= hidden) return {0, 0, 0, 0};
-    return {load_scalar(bias[unit]), load_scalar(bias[hidden + unit]), load_scalar(bias[2 * hidden + unit]),
-            load_scalar(bias[3 * hidden + unit])};
+  VARLSTM_DEVICE static int unit_of_block() {
+    return static_cast<int>(threadIdx.x / 32) * 8 + lane_row();
   }
 
   const TeamSchedule& schedule_;
@@ -146,7 +148,6 @@ class LayerNeighbours {
   simt::b32x4* const above_;
   Shared& shared_;
   typename Shared::Weights weights_;
-  Gates<float> b_ih_, b_hh_;
   int64_t row_, next_row_;  // of this thread's slot: what was asked for, what comes after
   simt::b32x4 words_[kCount];
 };
