@@ -177,8 +177,8 @@ int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& 
     Carver forward(nullptr), together(nullptr), backward(nullptr), reserve(nullptr);
     const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, forward);
     const LayerRecurrence forward_recurrence(state, shape, policy, 1, bounds, rows, forward);
-    if (together_rows.batch > 0) {
-      const ForwardWorkspace<T, C> workspace(shape, rows, save, together);
+    if (together_rows.batch > 0) {  // without save, which takes more: what suffices with save suffices without
+      const ForwardWorkspace<T, C> workspace(shape, rows, false, together);
       const LayerRecurrence recurrence(state, shape, policy, shape.layers, bounds, together_rows, together);
     }
     *sizes = {std::max(forward.bytes(), together.bytes()), 0};
