@@ -20,9 +20,11 @@
 // the order in which a device starts blocks.
 // Bytes of a step and team beside resident_forward.h's: 2 H kSlots e written and kBlocks times as many read of words;
 // of the layers above the lowest no rows of gates in, and without `save` of those below the highest no rows of y.
+// Workspace: 2 H e a row for each layer but the highest, H that of the tile.
 // The input's sums are one chain over k from 0 and then the biases: gemm's order, and for F32 its operations. So each
 // bit is that of the layers one after the other: for F32 by arithmetic; for matrix products as far as an element does
 // not see which operand it came from, as in the emulator. On a GPU the tests have to show it; not measured on a GPU.
+// Mirrored by host/rnn_forward.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
