@@ -1,0 +1,21 @@
+"""PyTorch's LSTM, packing and losses over this library: «from varlstm.torch import LSTM» in the place of torch.nn's.
+
+LSTM                                             torch.nn.LSTM, over lengths too
+replace_lstm                                     swaps every torch.nn.LSTM in a model
+pack_padded_sequence, pad_packed_sequence,
+pack_sequence                                    torch.nn.utils.rnn's, for length 0 too
+cross_entropy, nll_loss, log_softmax             torch.nn.functional's
+linear_cross_entropy                             the last layer and its loss in one, without the logits of all rows
+
+Tensors are on the CPU, or on a GPU where the library was built with its CUDA back end; calls then run on torch's
+current stream. From torch 2.4 on torch.compile passes over these functions without a graph break where lengths are a
+tensor beside a padded input; a PackedSequence's sizes are data that it cannot look into.
+"""
+# SPDX-License-Identifier: Apache-2.0
+from .functional import cross_entropy, linear_cross_entropy, log_softmax, nll_loss
+from .lstm import LSTM
+from .packing import pack_padded_sequence, pack_sequence, pad_packed_sequence
+from .replace import replace_lstm
+
+__all__ = ["LSTM", "cross_entropy", "linear_cross_entropy", "log_softmax", "nll_loss", "pack_padded_sequence",
+           "pack_sequence", "pad_packed_sequence", "replace_lstm"]

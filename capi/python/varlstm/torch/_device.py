@@ -1,0 +1,194 @@
+"""What varlstm.torch keeps for a device: a context, rnns and losses that all share, batches that calls use in turns."""
+# SPDX-License-Identifier: Apache-2.0
+import ctypes
+import functools
+import threading
+from typing import Dict, List, Tuple
+
+import torch
+
+from .._declarations import Backend, Cell, Dtype, Key, Mode, Op, Reduction, Space
+from .._handles import Native, create
+from .._library import lib
+
+DTYPES = {torch.float32: Dtype.F32.value, torch.float64: Dtype.F64.value, torch.bfloat16: Dtype.BF16.value,
+          torch.float16: Dtype.F16.value}
+_MAX_IDLE_BATCHES = 128
+
+Bounds = Tuple[int, int, int]  # max_batch, max_len, max_tokens
+
+
+def _query(function, *arguments) -> int:
+    value = ctypes.c_int64()
+    function(*arguments, ctypes.byref(value))
+    return value.value
+
+
+class Rnn(Native):
+    """An LSTM's description. Immutable, and so shared by everybody who needs the same one."""
+
+    __slots__ = ("elements",)
+
+    def __init__(self, context: "Context", dtype: torch.dtype, input_size: int, hidden_size: int, num_layers: int,
+                 bidirectional: bool, bias: bool, dropout: float) -> None:
+        super().__init__(create(lib.varlstm_rnn_create, context.pointer, Cell.LSTM, input_size, hidden_size,
+                                num_layers), lib.varlstm_rnn_destroy, context)
+        for key, value in ((Key.DTYPE, dtype_code("input", dtype)), (Key.BIDIRECTIONAL, bidirectional),
+                           (Key.BIAS, bias)):
+            lib.varlstm_rnn_set_i64(self.pointer, key, int(value))
+        lib.varlstm_rnn_set_f64(self.pointer, Key.DROPOUT, dropout)
+        self.elements = _query(lib.varlstm_rnn_param_count, self.pointer, None)
+
+
+class Loss(Native):
+    """A loss's options. Immutable, as an Rnn is."""
+
+    __slots__ = ()
+
+    def __init__(self, context: "Context", classes: int, ignore_index: int, reduction: str,
+                 label_smoothing: float) -> None:
+        super().__init__(create(lib.varlstm_loss_create, context.pointer, classes), lib.varlstm_loss_destroy, context)
+        lib.varlstm_loss_set_i64(self.pointer, Key.IGNORE_INDEX, ignore_index)
+        lib.varlstm_loss_set_i64(self.pointer, Key.REDUCTION, Reduction[reduction.upper()])
+        lib.varlstm_loss_set_f64(self.pointer, Key.LABEL_SMOOTHING, label_smoothing)
+
+
+class Batch(Native):
+    """A batch's plan. Setting lengths changes it, so one call has it at a time: `with context.batch(...) as batch`."""
+
+    __slots__ = ("bounds", "_pool", "_key")
+
+    def __init__(self, context: "Context", pool: "_BatchPool", key: tuple) -> None:
+        self.bounds, self._pool, self._key = key[:3], pool, key
+        super().__init__(create(lib.varlstm_batch_create, context.pointer, *self.bounds), lib.varlstm_batch_destroy,
+                         context)
+
+    def __enter__(self) -> "Batch":
+        return self
+
+    def __exit__(self, *unused) -> None:
+        self._pool.give(self._key, self)
+
+
+class _BatchPool:
+    """Batches that no call has at the moment, by bounds and stream: on a GPU a call of another stream may not change
+    one while kernels of this stream still read it."""
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._idle: Dict[tuple, List[Batch]] = {}
+        self._count = 0
+
+    def take(self, key: tuple) -> Batch:
+        with self._lock:
+            batches = self._idle.get(key)
+            if batches:
+                self._count -= 1
+                return batches.pop()
+        return Batch(self._context, self, key)
+
+    def give(self, key: tuple, batch: Batch) -> None:
+        with self._lock:
+            dropped = self._idle if self._count >= _MAX_IDLE_BATCHES else None  # destroyed after the lock is free
+            if dropped is not None:
+                self._idle, self._count = {}, 0
+            self._idle.setdefault(key, []).append(batch)
+            self._count += 1
+
+
+class Context(Native):
+    """The library's context of a device; lives as long as the process."""
+
+    __slots__ = ("_batches", "_device", "__dict__")
+
+    def __init__(self, backend: Backend, index: int, threads: int = 0) -> None:
+        super().__init__(create(lib.varlstm_ctx_create, backend, index), lib.varlstm_ctx_destroy)
+        if backend == Backend.HOST:
+            lib.varlstm_ctx_set_i64(self.pointer, Key.THREADS, threads)
+        self._device = None if backend == Backend.HOST else index
+        self._batches = _BatchPool(self)
+        self.rnn = functools.lru_cache(maxsize=256)(functools.partial(Rnn, self))
+        self.loss = functools.lru_cache(maxsize=256)(functools.partial(Loss, self))
+        self.op_workspace = functools.lru_cache(maxsize=4096)(self._op_workspace)
+
+    @property
+    def stream(self) -> int:
+        """torch's current stream on this device; 0 on the host."""
+        return 0 if self._device is None else torch.cuda.current_stream(self._device).cuda_stream
+
+    def batch(self, sizes: torch.Tensor, from_batch_sizes: bool, batch_size: int, max_len: int, rows: int) -> Batch:
+        """A batch of `sizes`, int64: the lengths, or a PackedSequence's batch_sizes in the order of its rows.
+
+        Every length is at most max_len, and their sum at most rows.
+        """
+        stream = self.stream
+        on_device = sizes.is_cuda
+        bounds = (batch_size, max_len, rows) if on_device else _rounded(batch_size, max_len, rows)
+        batch = self._batches.take(bounds + (stream,))
+        if from_batch_sizes:
+            lib.varlstm_batch_from_batch_sizes(batch.pointer, sizes.data_ptr(), sizes.numel(), None, stream)
+        else:
+            lib.varlstm_batch_set_lengths(batch.pointer, sizes.data_ptr(), sizes.numel(),
+                                          Space.BACKEND if on_device else Space.HOST, stream)
+        return batch
+
+    def _op_workspace(self, op: Op, dtype: int, rows: int, a: int, b: int) -> int:
+        return _query(lib.varlstm_op_workspace, self.pointer, op, dtype, rows, a, b)
+
+
+def _power_of_two(value: int) -> int:
+    return 1 << max(value - 1, 0).bit_length()
+
+
+def _rounded(batch_size: int, max_len: int, rows: int) -> Bounds:
+    """Bounds of few kinds, so that batches find each other's handles: powers of two, and for rows, which memory goes
+    by, steps of an eighth."""
+    max_batch, max_len = _power_of_two(batch_size), _power_of_two(max_len)
+    step = max(1, _power_of_two(rows) // 16)
+    return max_batch, max_len, min(-(-rows // step) * step, max_batch * max_len)
+
+
+@functools.lru_cache(maxsize=4096)
+def rnn_sizes(rnn: Rnn, bounds: Bounds, save: bool) -> Tuple[int, int]:
+    """Bytes of workspace and reserve."""
+    workspace, reserve = ctypes.c_int64(), ctypes.c_int64()
+    lib.varlstm_rnn_sizes(rnn.pointer, *bounds, Mode.SAVE if save else Mode.INFER, ctypes.byref(workspace),
+                          ctypes.byref(reserve))
+    return workspace.value, reserve.value
+
+
+@functools.lru_cache(maxsize=None)
+def _host_context(threads: int) -> Context:
+    return Context(Backend.HOST, 0, threads)
+
+
+@functools.lru_cache(maxsize=None)
+def _cuda_context(index: int) -> Context:
+    return Context(Backend.CUDA, index)
+
+
+def context_of(tensor: torch.Tensor) -> Context:
+    """The context of the tensor's device. On the CPU it has as many threads as torch has now: torch.set_num_threads
+    holds from the next call on."""
+    if tensor.is_cuda:
+        return _cuda_context(tensor.device.index)
+    if tensor.device.type != "cpu":
+        raise ValueError(f"a tensor is on the device {tensor.device}, and must be on cpu or cuda")
+    return _host_context(torch.get_num_threads())
+
+
+def dtype_code(name: str, dtype: torch.dtype) -> int:
+    code = DTYPES.get(dtype)
+    if code is None:
+        raise TypeError(f"{name} is of {dtype}, and must be of " + ", ".join(map(str, DTYPES)))
+    return code
+
+
+def scratch(count: int, like: torch.Tensor) -> torch.Tensor:
+    """`count` bytes on the device of `like`."""
+    return like.new_empty(count, dtype=torch.uint8)
+
+
+def address(tensor) -> int:
+    return 0 if tensor is None else tensor.data_ptr()

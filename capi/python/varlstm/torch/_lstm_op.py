@@ -1,0 +1,149 @@
+"""The LSTM over packed rows as an operation of torch.
+
+Annotations stand unquoted here: torch reads the operation's schema from them.
+"""
+# SPDX-License-Identifier: Apache-2.0
+from typing import List, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+from .._declarations import Mode
+from .._library import lib
+from ._differentiable import differentiable, opaque
+from ._device import Rnn, address, context_of, rnn_sizes, scratch
+
+
+class _Parameters:
+    """The address of the parameters as one flat buffer: their own where they lie one after the other, else a copy's."""
+
+    __slots__ = ("address", "_copy")
+
+    def __init__(self, rnn: Rnn, params: List[Tensor], like: Tensor) -> None:
+        self._copy = None
+        self.address = end = params[0].data_ptr()
+        size = like.element_size()
+        for param in params:
+            if param.data_ptr() != end or not param.is_contiguous():
+                self._copy = torch.cat([param.detach().reshape(-1) for param in params]).to(like.dtype)
+                self.address = self._copy.data_ptr()
+                end = self.address + self._copy.numel() * size
+                break
+            end += param.numel() * size
+        if end - self.address != rnn.elements * size:
+            count = (end - self.address) // size
+            raise ValueError(f"the parameters have {count} elements, this LSTM has {rnn.elements}")
+
+
+def _rnn(context, x: Tensor, hidden_size: int, num_layers: int, bidirectional: bool, params: List[Tensor],
+         dropout: float) -> Rnn:
+    has_bias = len(params) == 4 * num_layers * (1 + bidirectional)
+    return context.rnn(x.dtype, x.size(1), hidden_size, num_layers, bidirectional, has_bias, dropout)
+
+
+def _forward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], seed: Optional[Tensor],
+             from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, num_layers: int,
+             bidirectional: bool, dropout: float, save: bool,
+             params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    """y [rows, D*H], h_n and c_n [L*D, B, H], and, with `save`, the reserve that backward needs.
+
+    x [rows, I] are packed rows of the batch that Context.batch makes of sizes, from_batch_sizes, batch_size and
+    max_len, longest first; there may be more of them than the lengths add up to. Without a seed there is no dropout.
+    """
+    context = context_of(x)
+    x = x.contiguous()
+    rnn = _rnn(context, x, hidden_size, num_layers, bidirectional, params, dropout)
+    flat = _Parameters(rnn, params, x)
+    directions = 1 + bidirectional
+    y = x.new_empty((x.size(0), directions * hidden_size))
+    h_n = x.new_empty((directions * num_layers, batch_size, hidden_size))
+    c_n = torch.empty_like(h_n)
+    h0, c0 = h0 if h0 is None else h0.contiguous(), c0 if c0 is None else c0.contiguous()
+    with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0)) as batch:
+        workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
+        workspace, reserve = scratch(workspace_bytes, x), scratch(reserve_bytes, x)
+        lib.varlstm_rnn_forward(
+            rnn.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
+            flat.address, x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(),
+            workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve_bytes, context.stream)
+    return y, h_n, c_n, reserve
+
+
+def _forward_fake(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers, bidirectional,
+                  dropout, save, params):
+    directions = 1 + bidirectional
+    h_n = x.new_empty((directions * num_layers, batch_size, hidden_size))
+    reserve_bytes = torch.library.get_ctx().new_dynamic_size() if save else 0
+    return (x.new_empty((x.size(0), directions * hidden_size)), h_n, torch.empty_like(h_n),
+            x.new_empty((reserve_bytes,), dtype=torch.uint8))
+
+
+def _backward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], y: Tensor, reserve: Tensor,
+              dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor], from_batch_sizes: bool,
+              batch_size: int, max_len: int, hidden_size: int, num_layers: int, bidirectional: bool, dropout: float,
+              need_dx: bool, need_dh0: bool, need_dc0: bool, need_dparams: bool,
+              params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    """dx, dh0, dc0, and dparams as one flat tensor; without elements where not needed."""
+    context = context_of(x)
+    x = x.contiguous()
+    rnn = _rnn(context, x, hidden_size, num_layers, bidirectional, params, dropout)
+    flat = _Parameters(rnn, params, x)
+    dy, dh_n, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, h0, c0)]
+    states = (num_layers * (1 + bidirectional), batch_size, hidden_size)
+    dx = x.new_empty(x.shape if need_dx else 0)
+    dh0, dc0 = x.new_empty(states if need_dh0 else 0), x.new_empty(states if need_dc0 else 0)
+    dparams = x.new_zeros(rnn.elements if need_dparams else 0)
+    with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0)) as batch:
+        workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
+        workspace = scratch(workspace_bytes, x)
+        lib.varlstm_rnn_backward(
+            rnn.pointer, batch.pointer, flat.address, x.data_ptr(), address(h0), address(c0), y.data_ptr(), address(dy),
+            address(dh_n), address(dc_n), dx.data_ptr(), dh0.data_ptr(), dc0.data_ptr(), dparams.data_ptr(),
+            workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(), context.stream)
+    return dx, dh0, dc0, dparams
+
+
+def _backward_fake(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size, max_len, hidden_size,
+                   num_layers, bidirectional, dropout, need_dx, need_dh0, need_dc0, need_dparams, params):
+    states = (num_layers * (1 + bidirectional), batch_size, hidden_size)
+    return (x.new_empty(x.shape if need_dx else 0), x.new_empty(states if need_dh0 else 0),
+            x.new_empty(states if need_dc0 else 0),
+            x.new_empty(sum(param.numel() for param in params) if need_dparams else 0))
+
+
+_adjoint = opaque("lstm_backward", _backward, _backward_fake)
+
+
+def _setup_context(ctx, inputs, output):
+    x, sizes, h0, c0, _, *shape, _, params = inputs
+    y, _, _, reserve = output
+    ctx.shape = shape  # from_batch_sizes to dropout
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(reserve)
+    ctx.save_for_backward(x, sizes, h0, c0, y, reserve, *params)
+
+
+def _autograd_backward(ctx, needs, dy, dh_n, dc_n, _):
+    x, sizes, h0, c0, y, reserve, *params = ctx.saved_tensors
+    need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[2], needs[3], any(needs[-1])
+    dx, dh0, dc0, dparams = _adjoint(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, *ctx.shape, need_dx, need_dh0,
+                                     need_dc0, need_dparams, params)
+    gradients = None
+    if need_dparams:
+        pieces = dparams.split([param.numel() for param in params])
+        gradients = [piece.view(param.shape) for piece, param in zip(pieces, params)]
+    return (dx if need_dx else None, None, dh0 if need_dh0 else None, dc0 if need_dc0 else None,
+            *[None] * (1 + len(ctx.shape) + 1), gradients)
+
+
+_operation = differentiable("lstm", _forward, _forward_fake, _setup_context, _autograd_backward)
+
+
+def lstm(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers, bidirectional, dropout,
+         params) -> Tuple[Tensor, Tensor, Tensor]:
+    """y, h_n and c_n of _forward. What backward needs is kept where something asks for gradients, in training and
+    evaluation alike."""
+    save = torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
+    return _operation(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
+                      bidirectional, dropout, save, params)[:3]

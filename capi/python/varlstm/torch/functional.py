@@ -1,0 +1,140 @@
+"""log_softmax, nll_loss and cross_entropy of torch.nn.functional over this library, and linear_cross_entropy."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+import torch
+from torch import Tensor
+from torch.nn import _reduction
+
+from . import _loss_op
+from ._differentiable import is_traced
+
+
+def log_softmax(input: Tensor, dim: Optional[int] = None, _stacklevel: int = 3,
+                dtype: Optional[torch.dtype] = None) -> Tensor:
+    """torch.nn.functional.log_softmax. A dim other than the last is moved there and back."""
+    if dim is None:
+        dim = torch.nn.functional._get_softmax_dim("log_softmax", input.dim(), _stacklevel)
+    if dtype is not None:
+        input = input.to(dtype)
+    if input.dim() == 0 or input.size(dim) == 0:
+        return input - input
+    rows = input.movedim(dim, -1)
+    output = _loss_op.log_softmax(rows.reshape(-1, rows.size(-1)))
+    return output.view(rows.shape).movedim(-1, dim)
+
+
+def nll_loss(input: Tensor, target: Tensor, weight: Optional[Tensor] = None, size_average: Optional[bool] = None,
+             ignore_index: int = -100, reduce: Optional[bool] = None, reduction: str = "mean") -> Tensor:
+    """torch.nn.functional.nll_loss: input of log-probabilities [C], [N, C] or [N, C, d1, ...], target without the C."""
+    reduction = _check_reduction(size_average, reduce, reduction)
+    rows, labels = _rows_and_labels(input, target, ignore_index)
+    out = _loss_op.nll_loss(rows, labels, _class_weight(weight, rows), ignore_index, reduction)
+    return _shaped(out, input, target, reduction)
+
+
+def cross_entropy(input: Tensor, target: Tensor, weight: Optional[Tensor] = None, size_average: Optional[bool] = None,
+                  ignore_index: int = -100, reduce: Optional[bool] = None, reduction: str = "mean",
+                  label_smoothing: float = 0.0) -> Tensor:
+    """torch.nn.functional.cross_entropy: input [C], [N, C] or [N, C, d1, ...], target without the C.
+
+    Log-softmax and loss in one pass, which makes the gradient as well. Targets that are probabilities are left to
+    torch. A target outside [0, C) that is not ignored is an IndexError on the CPU; on a GPU it counts as ignored, and
+    VARLSTM_DEVICE_STATUS_LABEL is raised.
+    """
+    if target.is_floating_point():
+        return torch.nn.functional.cross_entropy(input, target, weight, size_average, ignore_index, reduce, reduction,
+                                                 label_smoothing)
+    reduction = _check_reduction(size_average, reduce, reduction)
+    rows, labels = _rows_and_labels(input, target, ignore_index)
+    save = torch.is_grad_enabled() and rows.requires_grad
+    out, _ = _loss_op.cross_entropy(rows, labels, _class_weight(weight, rows), ignore_index, reduction,
+                                    _check_smoothing(label_smoothing), save)
+    return _shaped(out, input, target, reduction)
+
+
+def linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor], target: Tensor,
+                         class_weight: Optional[Tensor] = None, ignore_index: int = -100, reduction: str = "mean",
+                         label_smoothing: float = 0.0) -> Tensor:
+    """cross_entropy(linear(input, weight, bias), target, ...) in one, which never stores the logits of all rows.
+
+    input [*, in], weight [C, in], bias [C] or None, target [*]; class_weight is cross_entropy's weight. Rows whose
+    target is ignored cost nothing.
+    """
+    _check_reduction(None, None, reduction)
+    if weight.dim() != 2 or input.dim() == 0 or input.size(-1) != weight.size(1):
+        raise ValueError(f"input of shape {tuple(input.shape)} does not fit weight of shape {tuple(weight.shape)}: "
+                         "they must be [*, in] and [C, in]")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias is of shape {tuple(bias.shape)}, and must be ({weight.size(0)},): weight's classes")
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and (tensor.dtype != input.dtype or tensor.device != input.device):
+            raise ValueError(f"{name} is of {tensor.dtype} on {tensor.device}, input of {input.dtype} on "
+                             f"{input.device}")
+    if target.shape != input.shape[:-1]:
+        raise ValueError(f"target is of shape {tuple(target.shape)}, and must be {tuple(input.shape[:-1])}: the "
+                         "input's without its last")
+    labels = _labels(target, input, weight.size(0), ignore_index)
+    out, _ = _loss_op.linear_cross_entropy(input.reshape(-1, input.size(-1)), weight, bias, labels,
+                                           _class_weight(class_weight, weight.t()), ignore_index, reduction,
+                                           _check_smoothing(label_smoothing))
+    return (out.view(target.shape) if reduction == "none" else out).to(input.dtype)
+
+
+def _check_reduction(size_average: Optional[bool], reduce: Optional[bool], reduction: str) -> str:
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"reduction = {reduction!r} is none of 'none', 'mean', 'sum'")
+    return reduction
+
+
+def _check_smoothing(label_smoothing: float) -> float:
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing = {label_smoothing} is not in [0, 1]")
+    return float(label_smoothing)
+
+
+def _rows_and_labels(input: Tensor, target: Tensor, ignore_index: int) -> Tuple[Tensor, Tensor]:
+    """[rows, C] and [rows]: the classes, which stand second in input, become the last dimension."""
+    if input.dim() == 0:
+        raise ValueError("input has no dimension, and must have one of classes")
+    classes_at = 0 if input.dim() == 1 else 1
+    expected = input.shape[:classes_at] + input.shape[classes_at + 1:]
+    if target.shape != expected:
+        raise ValueError(f"target is of shape {tuple(target.shape)}, and must be {tuple(expected)}: the input's "
+                         "without the classes")
+    rows = input.movedim(classes_at, -1).reshape(-1, input.size(classes_at))
+    return rows, _labels(target, input, rows.size(1), ignore_index)
+
+
+def _labels(target: Tensor, input: Tensor, classes: int, ignore_index: int) -> Tensor:
+    """target as [rows] int64, looked through where it is on the CPU."""
+    if target.dtype != torch.int64:
+        raise TypeError(f"target is of {target.dtype}, and must be of torch.int64")
+    if target.device != input.device:
+        raise ValueError(f"target is on {target.device}, input on {input.device}: they must be on one device")
+    labels = target.reshape(-1)
+    if labels.numel() and labels.device.type == "cpu" and not is_traced(input):
+        bad = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
+        if bad.any():
+            index = int(bad.int().argmax())
+            raise IndexError(f"target[{index}] = {int(labels[index])} is not in 0 ... {classes - 1}, nor is it "
+                             f"ignore_index = {ignore_index}")
+    return labels.contiguous()
+
+
+def _class_weight(weight: Optional[Tensor], rows: Tensor) -> Optional[Tensor]:
+    if weight is None:
+        return None
+    if tuple(weight.shape) != (rows.size(1),):
+        raise ValueError(f"weight is of shape {tuple(weight.shape)}, and must be ({rows.size(1)},): one for each class")
+    if weight.device != rows.device:
+        raise ValueError(f"weight is on {weight.device}, input on {rows.device}: they must be on one device")
+    return weight.detach().to(_loss_op.loss_dtype(rows.dtype)).contiguous()
+
+
+def _shaped(out: Tensor, input: Tensor, target: Tensor, reduction: str) -> Tensor:
+    return (out.view(target.shape) if reduction == "none" else out).to(input.dtype)

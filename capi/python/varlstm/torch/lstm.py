@@ -1,0 +1,198 @@
+"""LSTM: torch.nn.LSTM's module over this library."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import List, Optional, Tuple, Union
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from . import _packing_op
+from ._differentiable import is_traced
+from ._lstm_op import lstm
+from .packing import Lengths, batch_of, check_lengths, equal_lengths, lengths_tensor
+
+States = Tuple[Tensor, Tensor]
+
+
+class LSTM(torch.nn.RNNBase):
+    """An LSTM over sequences of different lengths, with the signature, parameters and results of torch.nn.LSTM.
+
+    With L layers, D directions, H = hidden_size and I = input_size:
+
+    input    a PackedSequence; [T, B, I], or [B, T, I] with batch_first; or [T, I], one sequence
+    hx       (h_0, c_0), each [L*D, B, H] ([L*D, H] for one sequence); zeros where absent
+    lengths  [B] integers in 0 ... T for a padded input, as a list or a tensor on the CPU or on the input's device. What
+             lies behind a sequence's end is not read; the output is 0 there, and h_n and c_n are those of its last
+             token. Lengths on a GPU stay there, unknown to the CPU, which does not wait for them; one that is out of
+             range is then clamped.
+
+    Returns (output, (h_n, c_n)): output is a PackedSequence, [T, B, D*H], [B, T, D*H] or [T, D*H], as the input was.
+    A sequence of length 0 has h_n = h_0 and c_n = c_0.
+
+    Gradients flow to the input, h_0, c_0 and every parameter, in eval mode too; they cannot be differentiated again.
+    Dropout acts between layers in training mode; its seed comes from torch's generator. The dtypes are float32,
+    float64, bfloat16 and float16, and torch.autocast's. On the CPU it computes with torch.get_num_threads() threads.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
+                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device=None,
+                 dtype=None) -> None:
+        if dropout == 1:
+            raise ValueError("dropout = 1 would leave nothing to the layers above, and must be smaller")
+        super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
+                         device=device, dtype=dtype)
+
+    def flatten_parameters(self) -> None:
+        """Lays the parameters out as one flat buffer, which spares a copy of them in each call.
+
+        Nobody needs to call it: it is done when the module is made, moved, converted or copied. Parameters that were
+        put in place by other means work without it.
+        """
+        params = [self._parameters.get(name) for name in self._flat_weights_names]
+        if any(type(param) is not torch.nn.Parameter for param in params):  # absent, or a tensor of another kind
+            return
+        # Shared memory stays as it is: other processes know it. A meta tensor has none.
+        if any(param.is_meta or (param.is_shared() and not param.is_cuda) for param in params):
+            return
+        if len({(param.dtype, param.device) for param in params}) > 1 or _is_flat(params):
+            return
+        with torch.no_grad():
+            flat = torch.cat([param.reshape(-1) for param in params])
+            for param, piece in zip(params, flat.split([param.numel() for param in params])):
+                param.data = piece.view(param.shape)
+
+    def permute_hidden(self, hx: States, permutation: Optional[Tensor]) -> States:
+        return hx if permutation is None else (hx[0].index_select(1, permutation), hx[1].index_select(1, permutation))
+
+    def __setstate__(self, state) -> None:
+        super().__setstate__(state)
+        self.flatten_parameters()
+
+    def forward(self, input: Union[Tensor, PackedSequence], hx: Optional[States] = None,
+                lengths: Optional[Lengths] = None) -> Tuple[Union[Tensor, PackedSequence], States]:
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx, lengths)
+        if input.dim() not in (2, 3):
+            raise ValueError(f"input has {input.dim()} dimensions, and must have 2 or 3")
+        if input.dim() == 2:
+            return self._forward_unbatched(input, hx, lengths)
+        return self._forward_padded(input, hx, lengths)
+
+    def _forward_packed(self, input: PackedSequence, hx: Optional[States], lengths) -> Tuple[PackedSequence, States]:
+        if lengths is not None:
+            raise ValueError("lengths must be None: a PackedSequence has its own")
+        batch = batch_of(input)
+        if hx is not None:
+            self._check_states(hx, batch[2])
+            hx = self.permute_hidden(hx, input.sorted_indices)
+        y, states = self._run(input.data, hx, *batch)
+        output = PackedSequence(y, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
+        return output, self.permute_hidden(states, input.unsorted_indices)
+
+    def _forward_unbatched(self, input: Tensor, hx: Optional[States], lengths) -> Tuple[Tensor, States]:
+        if lengths is not None:
+            raise ValueError("lengths must be None: an input of 2 dimensions is one sequence")
+        if hx is not None:
+            if hx[0].dim() != 2 or hx[1].dim() != 2:
+                raise RuntimeError("For unbatched 2-D input, hx and cx should also be 2-D but got "
+                                   f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors")
+            hx = (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
+        steps = input.size(0)
+        y, states = self._run(input, hx, equal_lengths(1, steps), False, 1, steps)
+        return y, (states[0].squeeze(1), states[1].squeeze(1))
+
+    def _forward_padded(self, input: Tensor, hx: Optional[States], lengths) -> Tuple[Tensor, States]:
+        batch_size, steps = input.shape[:2] if self.batch_first else (input.size(1), input.size(0))
+        if lengths is None:  # time-major rows are packed ones
+            rows = input.transpose(0, 1) if self.batch_first else input
+            y, states = self._run(rows.reshape(steps * batch_size, input.size(2)), hx,
+                                  equal_lengths(batch_size, steps), False, batch_size, steps)
+            y = y.view(steps, batch_size, y.size(1))
+            return y.transpose(0, 1) if self.batch_first else y, states
+        self.check_input(input, None)
+        lengths = lengths_tensor(lengths, batch_size)
+        if lengths.device != input.device and lengths.is_cuda:
+            raise ValueError(f"lengths are on {lengths.device}, and must be on the CPU or the input's {input.device}")
+        if lengths.is_cuda or is_traced(input):  # nobody waits for the lengths: room for the most that they can be
+            max_len, rows = steps, batch_size * steps
+        else:
+            values = lengths.tolist()
+            check_lengths(values, steps)
+            max_len, rows = max(values, default=0), sum(values)
+        layout = _packing_op.BATCH_FIRST if self.batch_first else _packing_op.TIME_MAJOR
+        packed = _packing_op.pack(input, lengths, False, batch_size, max_len, layout, rows)
+        y, states = self._run(packed, hx, lengths, False, batch_size, max_len)
+        return _packing_op.unpack(y, lengths, False, batch_size, max_len, layout, steps, 0.0), states
+
+    def _run(self, rows: Tensor, hx: Optional[States], sizes: Tensor, from_batch_sizes: bool, batch_size: int,
+             max_len: int) -> Tuple[Tensor, States]:
+        """(y [rows, D*H], (h_n, c_n)) of packed rows [rows, I]."""
+        params = [getattr(self, name) for name in self._flat_weights_names]
+        dtype = _autocast_dtype(rows)
+        if dtype is not None:
+            rows, params = rows.to(dtype), [param.to(dtype) for param in params]
+            hx = hx if hx is None else [state.to(dtype) for state in hx]
+        self._check_rows(rows, params)
+        h0 = c0 = None
+        if hx is not None:
+            self._check_states(hx, batch_size)
+            h0, c0 = hx
+            _check_like("h_0", h0, rows)
+            _check_like("c_0", c0, rows)
+        seed = None
+        if self.dropout > 0 and self.training and self.num_layers > 1:
+            seed = torch.randint(1, 2**63 - 1, (), device="cpu")
+        y, h_n, c_n = lstm(rows, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
+                           self.num_layers, self.bidirectional, self.dropout, params)
+        return y, (h_n, c_n)
+
+    def _check_rows(self, rows: Tensor, params: List[Tensor]) -> None:
+        if rows.dim() != 2:
+            raise RuntimeError(f"input must have 2 dimensions, got {rows.dim()}")
+        if rows.size(1) != self.input_size:
+            raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got "
+                               f"{rows.size(1)}")
+        for name, param in zip(self._flat_weights_names, params):
+            _check_like(name, param, rows)
+
+    def _check_states(self, hx: States, batch_size: int) -> None:
+        if len(hx) != 2:
+            raise ValueError(f"hx has {len(hx)} tensors, and must have 2: h_0 and c_0")
+        expected = (self.num_layers * (1 + self.bidirectional), batch_size, self.hidden_size)
+        for k, state in enumerate(hx):
+            if state.dim() != 3:
+                raise RuntimeError("For batched 3-D input, hx and cx should also be 3-D but got "
+                                   f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors")
+            if state.shape != expected:
+                raise RuntimeError(f"Expected hidden[{k}] size {expected}, got {list(state.shape)}")
+
+
+def _autocast_dtype(rows: Tensor) -> Optional[torch.dtype]:
+    """The dtype that torch.autocast wants on the device of rows; None without it, and for float64, which it leaves."""
+    device = rows.device.type
+    if rows.dtype == torch.float64 or device not in ("cpu", "cuda"):
+        return None
+    if hasattr(torch, "get_autocast_dtype"):  # from torch 2.4 on
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    if device == "cuda":
+        return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
+    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
+
+
+def _check_like(name: str, tensor: Tensor, rows: Tensor) -> None:
+    if tensor.dtype != rows.dtype:
+        raise ValueError(f"input is of {rows.dtype}, {name} of {tensor.dtype}: they must be of one dtype")
+    if tensor.device != rows.device:
+        raise ValueError(f"input is on {rows.device}, {name} on {tensor.device}: they must be on one device")
+
+
+def _is_flat(params: List[Tensor]) -> bool:
+    """Whether the tensors lie one after the other, in one buffer."""
+    end = params[0].data_ptr()
+    for param in params:
+        if param.data_ptr() != end or not param.is_contiguous():
+            return False
+        end += param.numel() * param.element_size()
+    return True

@@ -1,0 +1,124 @@
+"""pack_padded_sequence, pad_packed_sequence and pack_sequence of torch.nn.utils.rnn: with its signatures, its
+PackedSequence, and sequences of length 0.
+
+A PackedSequence's batch_sizes cannot tell of sequences at the end that have no rows. Where a length is 0,
+sorted_indices is not None and has an entry for each sequence, so that batch_sizes[0], if there is one, is smaller than
+their number. What is in varlstm.torch takes such a PackedSequence; torch's own functions do not.
+"""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import List, Optional, Sequence, Tuple, Union
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, invert_permutation
+
+from . import _packing_op
+
+Lengths = Union[Tensor, Sequence[int]]
+
+
+def lengths_tensor(lengths: Lengths, batch_size: int) -> Tensor:
+    """`lengths` as int64 [B], on the device where they are; a list on the CPU, whatever torch's default device is."""
+    if not isinstance(lengths, Tensor):
+        lengths = torch.as_tensor(lengths, device="cpu")
+    if lengths.numel() == 0:
+        lengths = lengths.to(torch.int64)
+    if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+        raise TypeError(f"lengths are of {lengths.dtype}, and must be integers")
+    if tuple(lengths.shape) != (batch_size,):
+        raise ValueError(f"lengths are of shape {tuple(lengths.shape)}, and must be ({batch_size},): the batch's size")
+    return lengths.to(torch.int64).contiguous()
+
+
+def equal_lengths(batch_size: int, steps: int) -> Tensor:
+    return torch.full((batch_size,), steps, dtype=torch.int64, device="cpu")
+
+
+def check_lengths(lengths: List[int], max_len: int) -> None:
+    for b, length in enumerate(lengths):
+        if not 0 <= length <= max_len:
+            raise ValueError(f"lengths[{b}] = {length} is not in 0 ... {max_len}, the steps of the input")
+
+
+def batch_of(sequence: PackedSequence) -> Tuple[Tensor, bool, int, int]:
+    """(sizes, from_batch_sizes, B, T) for the operations, with the sequences in the order of the rows."""
+    batch_sizes, indices = sequence.batch_sizes, sequence.sorted_indices
+    if batch_sizes.dtype != torch.int64 or batch_sizes.dim() != 1:
+        raise ValueError(f"batch_sizes are of {batch_sizes.dtype} and shape {tuple(batch_sizes.shape)}, and must be of "
+                         "torch.int64 and one dimension")
+    steps, rows = batch_sizes.numel(), int(batch_sizes.sum())
+    if rows != sequence.data.size(0):
+        raise ValueError(f"batch_sizes add up to {rows}, and must to {sequence.data.size(0)}: the rows of data")
+    first = int(batch_sizes[0]) if steps else 0
+    batch_size = first if indices is None else indices.numel()
+    if batch_size < first:
+        raise ValueError(f"sorted_indices has {batch_size} entries, and must have {first} at least: batch_sizes[0]")
+    if batch_size == first:
+        return batch_sizes.contiguous(), True, batch_size, steps
+    return sorted_lengths(batch_sizes, batch_size), False, batch_size, steps
+
+
+def sorted_lengths(batch_sizes: Tensor, batch_size: int) -> Tensor:
+    """[B], longest first: batch_sizes[t] of them are longer than t."""
+    ended = batch_sizes - torch.cat([batch_sizes[1:], batch_sizes.new_zeros(1)])[:batch_sizes.numel()]
+    lengths = torch.arange(1, batch_sizes.numel() + 1, device="cpu").repeat_interleave(ended).flip(0)
+    return torch.cat([lengths, lengths.new_zeros(batch_size - lengths.numel())])
+
+
+def _packed(src: Tensor, lengths: Tensor, layout: int, max_len: int, enforce_sorted: bool) -> PackedSequence:
+    """`lengths`: int64 [B]; from a GPU they are copied to the CPU, where a PackedSequence has its sizes."""
+    lengths = lengths.cpu()
+    values = lengths.tolist()
+    check_lengths(values, max_len)
+    if enforce_sorted and any(a < b for a, b in zip(values, values[1:])):
+        raise RuntimeError("lengths must be sorted in decreasing order when enforce_sorted is True; pass "
+                           "enforce_sorted=False to sort them")
+    steps, rows = max(values, default=0), sum(values)
+    data = _packing_op.pack(src, lengths, False, len(values), steps, layout, rows)
+    ended = torch.bincount(lengths, minlength=1)  # [T + 1]: sequences of each length
+    batch_sizes = len(values) - ended.cumsum(0)[:steps]
+    if enforce_sorted and 0 not in values:
+        return PackedSequence(data, batch_sizes)
+    indices = lengths.sort(descending=True, stable=True)[1].to(src.device)
+    return PackedSequence(data, batch_sizes, indices, invert_permutation(indices))
+
+
+def pack_padded_sequence(input: Tensor, lengths: Lengths, batch_first: bool = False,
+                         enforce_sorted: bool = True) -> PackedSequence:
+    """Packs `input`, [T, B, *] or, with batch_first, [B, T, *], as torch.nn.utils.rnn.pack_padded_sequence does.
+
+    lengths: [B] integers in 0 ... T, in a list or a tensor; one on a GPU makes the CPU wait for it. Sequences of equal
+    length keep their order. Of float32, float64, bfloat16, float16 and, without gradient, int64.
+    """
+    if input.dim() < 2:
+        raise ValueError(f"input has {input.dim()} dimensions, and must have at least 2")
+    layout = _packing_op.BATCH_FIRST if batch_first else _packing_op.TIME_MAJOR
+    lengths = lengths_tensor(lengths, input.size(0 if batch_first else 1))
+    return _packed(input, lengths, layout, input.size(1 if batch_first else 0), enforce_sorted)
+
+
+def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
+    """Packs a list of tensors [length, *], as torch.nn.utils.rnn.pack_sequence does, without padding them first."""
+    if not sequences:
+        raise ValueError("sequences is empty, and must have at least one tensor")
+    lengths = torch.tensor([sequence.size(0) for sequence in sequences], device="cpu")
+    return _packed(torch.cat(list(sequences)), lengths, _packing_op.RAGGED, int(lengths.max()), enforce_sorted)
+
+
+def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0,
+                        total_length: Optional[int] = None) -> Tuple[Tensor, Tensor]:
+    """([T, B, *] or [B, T, *], lengths [B] on the CPU), as torch.nn.utils.rnn.pad_packed_sequence gives them."""
+    sizes, from_batch_sizes, batch_size, steps = batch_of(sequence)
+    if total_length is not None and total_length < steps:
+        raise ValueError(f"total_length = {total_length} is smaller than {steps}, the longest sequence's length")
+    padded_len = steps if total_length is None else total_length
+    layout = _packing_op.BATCH_FIRST if batch_first else _packing_op.TIME_MAJOR
+    padded = _packing_op.unpack(sequence.data, sizes, from_batch_sizes, batch_size, steps, layout, padded_len,
+                                float(padding_value))
+    lengths = sorted_lengths(sizes, batch_size) if from_batch_sizes else sizes
+    if sequence.unsorted_indices is None:
+        return padded, lengths
+    unsorted = sequence.unsorted_indices
+    return padded.index_select(0 if batch_first else 1, unsorted), lengths[unsorted.cpu()]

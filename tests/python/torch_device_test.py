@@ -1,0 +1,140 @@
+"""varlstm.torch's operations over memory of the emulated CUDA device, against the same on the host.
+
+A torch without CUDA has no tensor there. DeviceTensor stands for one: its memory is the device's, so that torch itself
+may not touch it, and it answers as a CUDA tensor where the operations ask.
+"""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import ctypes
+import math
+import types
+from typing import Callable
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor  # noqa: E402
+
+from varlstm import _handles, device_count  # noqa: E402
+from varlstm._declarations import CopyKind  # noqa: E402
+from varlstm._library import lib  # noqa: E402
+from varlstm.torch import LSTM, _device, _loss_op, _lstm_op, _packing_op  # noqa: E402
+
+if device_count("cuda") == 0:
+    pytest.skip("the library has no CUDA device", allow_module_level=True)
+
+FACTORIES = {Tensor.new_empty: False, Tensor.new_zeros: True, torch.empty_like: False}
+
+
+class DeviceTensor(torch.Tensor):
+    is_cuda = True
+    device = torch.device("cuda", 0)
+
+    @classmethod
+    def __torch_function__(cls, function: Callable, types: tuple, arguments: tuple = (), keywords=None):
+        keywords = keywords or {}
+        if function not in FACTORIES:
+            return super().__torch_function__(function, types, arguments, keywords)
+        like, *shape = arguments
+        shape = shape[0] if shape else tuple(like.shape)
+        return allocate((shape,) if isinstance(shape, int) else tuple(shape), keywords.get("dtype", like.dtype),
+                        FACTORIES[function])
+
+
+def context() -> int:
+    return _device._cuda_context(0).pointer
+
+
+def allocate(shape: tuple, dtype: torch.dtype, zero: bool = False) -> DeviceTensor:
+    """Never freed: the process is this test's."""
+    size = math.prod(shape) * torch.empty((), dtype=dtype).element_size()
+    if size == 0:
+        return torch.empty(shape, dtype=dtype).as_subclass(DeviceTensor)
+    pointer = _handles.create(lib.varlstm_alloc, context(), size)
+    if zero:
+        lib.varlstm_zero(context(), pointer, size, None)
+    memory = (ctypes.c_byte * size).from_address(pointer)
+    return torch.frombuffer(memory, dtype=dtype).view(shape).as_subclass(DeviceTensor)
+
+
+def upload(tensor: Tensor) -> DeviceTensor:
+    copy = allocate(tuple(tensor.shape), tensor.dtype)
+    lib.varlstm_copy(context(), copy.data_ptr(), tensor.data_ptr(), tensor.numel() * tensor.element_size(),
+                     CopyKind.TO_BACKEND, None)
+    return copy
+
+
+def download(tensor: DeviceTensor) -> Tensor:
+    copy = torch.empty(tuple(tensor.shape), dtype=tensor.dtype)
+    lib.varlstm_copy(context(), copy.data_ptr(), tensor.data_ptr(), copy.numel() * copy.element_size(),
+                     CopyKind.TO_HOST, None)
+    return copy
+
+
+def assert_close(actual: list, expected: list) -> None:
+    for ours, reference in zip(actual, expected):
+        assert type(ours) is DeviceTensor and type(reference) is Tensor
+        torch.testing.assert_close(download(ours), reference, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(autouse=True)
+def default_stream(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: types.SimpleNamespace(cuda_stream=0))
+
+
+class Chain:
+    """pack, LSTM, unpack, and their gradients, over padded input in one place or the other."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.lengths = torch.tensor([2, 6, 0, 3])
+        self.x, self.dy = torch.randn(4, 6, 3), torch.randn(4, 6, 16)
+        self.state, self.dh_n = torch.randn(4, 4, 8), torch.randn(4, 4, 8)
+        self.params = [parameter.detach() for parameter in LSTM(3, 8, 2, bidirectional=True).parameters()]
+
+    def run(self, place: Callable, lengths: Tensor, max_len: int, rows: int) -> list:
+        batch, lstm = (lengths, False, 4, max_len), (8, 2, True, 0.3)
+        state, params = place(self.state), [place(parameter) for parameter in self.params]
+        x = _packing_op._pack(place(self.x), *batch, _packing_op.BATCH_FIRST, rows)
+        y, h_n, c_n, reserve = _lstm_op._forward(x, batch[0], state, state, torch.tensor(5), *batch[1:], *lstm, True,
+                                                 params)
+        output = _packing_op._unpack(y, *batch, _packing_op.BATCH_FIRST, 6, 0.0)
+        dy = _packing_op._unpack_backward(place(self.dy), *batch, _packing_op.BATCH_FIRST, rows)
+        dx, *gradients = _lstm_op._backward(x, batch[0], state, state, y, reserve, dy, place(self.dh_n), None,
+                                            *batch[1:], *lstm, True, True, True, True, params)
+        return [output, h_n, c_n, _packing_op._pack_backward(dx, *batch, _packing_op.BATCH_FIRST, 6), *gradients]
+
+
+def test_lstm_with_lengths_that_the_host_knows() -> None:
+    chain = Chain()
+    tokens = int(chain.lengths.sum())
+    expected = chain.run(lambda tensor: tensor, chain.lengths, 6, tokens)
+    assert_close(chain.run(upload, chain.lengths, 6, tokens), expected)
+
+
+def test_lstm_with_lengths_that_only_the_device_knows() -> None:
+    """Rows for the most tokens that there could be, as LSTM.forward makes them for lengths on a GPU."""
+    chain = Chain()
+    expected = chain.run(lambda tensor: tensor, chain.lengths, 6, int(chain.lengths.sum()))
+    assert_close(chain.run(upload, upload(chain.lengths), 6, 4 * 6), expected)
+
+
+def test_losses() -> None:
+    torch.manual_seed(0)
+    logits, x, weight, bias = torch.randn(9, 5), torch.randn(9, 4), torch.randn(5, 4), torch.randn(5)
+    target = torch.randint(0, 5, (9,))
+    target[3] = -100
+
+    def run(place: Callable) -> list:
+        labels, dout = place(target), place(torch.tensor(1.5))
+        log_probs = _loss_op._log_softmax(place(logits))
+        fused = (place(x), place(weight), place(bias), labels, None)
+        loss, lse = _loss_op._linear_cross_entropy(*fused, -100, "mean", 0.1)
+        return [*_loss_op._cross_entropy(place(logits), labels, place(bias.abs()), -100, "mean", 0.1, True), log_probs,
+                _loss_op._log_softmax_backward(place(logits), log_probs),
+                _loss_op._nll_loss(log_probs, labels, None, -100, "sum"),
+                _loss_op._nll_loss_backward(dout, labels, None, -100, "sum", 5, torch.float32), loss,
+                *_loss_op._linear_cross_entropy_backward(dout, *fused, lse, -100, "mean", 0.1, True, True, True)]
+
+    assert_close(run(upload), run(lambda tensor: tensor))

@@ -1,0 +1,95 @@
+"""What varlstm.torch.LSTM refuses, and what it says of it."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence  # noqa: E402
+
+from varlstm.torch import LSTM, cross_entropy, linear_cross_entropy, log_softmax  # noqa: E402
+from varlstm.torch import pack_padded_sequence as pack_with_zeros  # noqa: E402
+
+X = torch.randn(5, 3, 4)  # T, B, I
+STATE = torch.randn(1, 3, 6)
+PACKED = pack_padded_sequence(X, [5, 4, 1])
+
+
+def bad_sequence(batch_sizes: list, indices=None) -> PackedSequence:
+    return PackedSequence(torch.randn(6, 4), torch.tensor(batch_sizes), indices)
+
+
+BAD_CALLS = {
+    "dtype": ((X.double(),), {}, ValueError, "input is of torch.float64, weight_ih_l0 of torch.float32"),
+    "integers": ((X.long(),), {}, ValueError, "input is of torch.int64"),
+    "meta": ((X.to("meta"),), {}, ValueError, "input is on meta, weight_ih_l0 on cpu"),
+    "features": ((X[:, :, :3],), {}, RuntimeError, "input_size. Expected 4, got 3"),
+    "dimensions": ((X[0, 0],), {}, ValueError, "input has 1 dimensions"),
+    "packed dtype": ((PACKED.double(),), {}, ValueError, "input is of torch.float64"),
+    "h_0 batch": ((X, (STATE[:, :2], STATE[:, :2])), {}, RuntimeError, r"hidden\[0\] size \(1, 3, 6\), got \[1, 2"),
+    "c_0 hidden": ((X, (STATE, STATE[:, :, :5])), {}, RuntimeError, r"hidden\[1\] size \(1, 3, 6\), got \[1, 3, 5\]"),
+    "h_0 dtype": ((X, (STATE.double(), STATE)), {}, ValueError, r"h_0 of torch.float64"),
+    "c_0 device": ((X, (STATE, STATE.to("meta"))), {}, ValueError, r"c_0 on meta"),
+    "h_0 2-D": ((X, (STATE[0], STATE[0])), {}, RuntimeError, "should also be 3-D"),
+    "h_0 3-D for one sequence": ((X[:, 0], (STATE, STATE)), {}, RuntimeError, "should also be 2-D"),
+    "one state": ((X, (STATE,)), {}, ValueError, "hx has 1 tensors, and must have 2: h_0 and c_0"),
+    "packed h_0 batch": ((PACKED, (STATE[:, :2], STATE[:, :2])), {}, RuntimeError, r"hidden\[0\] size \(1, 3, 6\)"),
+    "length above T": ((X,), {"lengths": [5, 6, 1]}, ValueError, r"lengths\[1\] = 6 is not in 0 \.\.\. 5"),
+    "negative length": ((X,), {"lengths": [5, 5, -1]}, ValueError, r"lengths\[2\] = -1 is not in 0 \.\.\. 5"),
+    "lengths' count": ((X,), {"lengths": [5, 5]}, ValueError, r"lengths are of shape \(2,\), and must be \(3,\)"),
+    "lengths' shape": ((X,), {"lengths": torch.ones(3, 1).long()}, ValueError, r"lengths are of shape \(3, 1\)"),
+    "lengths' dtype": ((X,), {"lengths": torch.ones(3)}, TypeError, "lengths are of torch.float32"),
+    "boolean lengths": ((X,), {"lengths": torch.ones(3).bool()}, TypeError, "lengths are of torch.bool"),
+    "lengths beside packed": ((PACKED,), {"lengths": [5, 4, 1]}, ValueError, "lengths must be None"),
+    "lengths of one sequence": ((X[:, 0],), {"lengths": [5]}, ValueError, "lengths must be None"),
+    "batch_sizes grow": ((bad_sequence([2, 3, 1]),), {}, ValueError, r"batch_sizes\[1\] = 3"),
+    "batch_sizes beyond the rows": ((bad_sequence([4, 4]),), {}, ValueError, "batch_sizes"),
+    "batch_sizes below the rows": ((bad_sequence([2, 2]),), {}, ValueError, "batch_sizes"),
+    "indices fewer than the batch": ((bad_sequence([3, 3], torch.tensor([0, 1])),), {}, ValueError, "sorted_indices"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_bad_calls(name: str) -> None:
+    arguments, keywords, error, text = BAD_CALLS[name]
+    lstm = LSTM(4, 6)
+    with pytest.raises(error, match=text):
+        lstm(*arguments, **keywords)
+    assert lstm(X, lengths=[5, 4, 1])[0].isfinite().all()  # and nothing is broken by it
+
+
+@pytest.mark.parametrize("options, error, text", [
+    ({"dropout": 1.0}, ValueError, "dropout = 1"), ({"dropout": -0.1}, ValueError, "dropout should be"),
+    ({"hidden_size": 0}, ValueError, "hidden_size"), ({"proj_size": 2}, TypeError, "proj_size")])
+def test_bad_options(options: dict, error, text: str) -> None:
+    with pytest.raises(error, match=text):
+        LSTM(**{"input_size": 4, "hidden_size": 6, **options})(X)
+
+
+def test_the_second_derivative_is_refused() -> None:
+    x = X.clone().requires_grad_()
+    target = torch.randint(0, 4, (5, 3))
+    for name, loss in (("lstm", LSTM(4, 6)(x)[0].sum()), ("pack", pack_with_zeros(x, [5, 3, 0]).data.square().sum()),
+                       ("log_softmax", log_softmax(x, 2).sum()),
+                       ("cross_entropy", cross_entropy(x[0], target[0])),
+                       ("linear_cross_entropy", linear_cross_entropy(x, torch.ones(4, 4), None, target))):
+        gradient, = torch.autograd.grad(loss, x, create_graph=True)
+        assert gradient.isfinite().all()
+        with pytest.raises(RuntimeError, match=f"the gradient of {name} cannot be differentiated again"):
+            (loss + gradient.square().sum()).backward()
+
+
+def test_a_graph_is_freed_by_backward() -> None:
+    loss = LSTM(4, 6)(X)[0].sum()
+    loss.backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+
+
+def test_parameters_that_changed_before_backward_are_found() -> None:
+    lstm = LSTM(4, 6)
+    loss = lstm(X)[0].sum()
+    with torch.no_grad():
+        lstm.weight_hh_l0 += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

@@ -1,0 +1,301 @@
+"""varlstm.torch.LSTM against torch.nn.LSTM with the same parameters: outputs, states and every gradient."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import copy
+import random
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence  # noqa: E402
+
+from varlstm.torch import LSTM  # noqa: E402
+from varlstm.torch import pack_padded_sequence as pack_with_zeros  # noqa: E402
+
+CASES = 320
+KINDS = ("packed_sorted", "packed_unsorted", "lengths", "padded", "unbatched")
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
+
+
+def assert_close(actual, expected, where: str) -> None:
+    """|actual - expected| <= tolerance + tolerance * |expected|, with the tolerance of the dtype."""
+    tolerance = TOLERANCE[expected.dtype]
+    torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance, msg=lambda text: f"{where}: {text}")
+
+
+def draw_lengths(draw: random.Random, batch: int) -> list:
+    """Lengths that hurt."""
+    kind = draw.choice(("equal", "ones", "giant", "ties", "geometric", "uniform"))
+    if kind == "equal":
+        return [draw.randint(1, 12)] * batch
+    if kind == "ones":
+        return [1] * batch
+    if kind == "giant":
+        lengths = [draw.randint(1, 2) for _ in range(batch)]
+        lengths[draw.randrange(batch)] = 60
+        return lengths
+    if kind == "ties":
+        return [draw.choice((2, 5)) for _ in range(batch)]
+    if kind == "geometric":
+        return [min(40, int(draw.expovariate(0.15)) + 1) for _ in range(batch)]
+    return [draw.randint(1, 20) for _ in range(batch)]
+
+
+class Case:
+    """One random configuration, both modules, and inputs that each of them gets a copy of."""
+
+    def __init__(self, seed: int) -> None:
+        draw = random.Random(seed)
+        torch.manual_seed(seed)
+        self.kind = KINDS[seed % len(KINDS)]
+        self.dtype = (torch.float32, torch.float64)[seed // len(KINDS) % 2]
+        inputs, hidden, layers = draw.randint(1, 20), draw.randint(1, 24), draw.randint(1, 3)
+        options = {"bias": draw.random() < 0.7, "batch_first": draw.random() < 0.5,
+                   "bidirectional": draw.random() < 0.5}
+        self.theirs = torch.nn.LSTM(inputs, hidden, layers, dtype=self.dtype, **options)
+        self.ours = LSTM(inputs, hidden, layers, dtype=self.dtype, **options)
+        self.ours.load_state_dict(self.theirs.state_dict())
+        batch = 1 if self.kind == "unbatched" else draw.choice((1, 2, 3, 8, draw.randint(1, 40)))
+        self.lengths = draw_lengths(draw, batch)
+        if self.kind == "packed_sorted":
+            self.lengths.sort(reverse=True)
+        self.batch_first = options["batch_first"]
+        steps = max(self.lengths)
+        shape = (batch, steps) if self.batch_first else (steps, batch)
+        self.x = torch.randn(*((steps,) if self.kind == "unbatched" else shape), inputs, dtype=self.dtype)
+        states = (layers * (1 + options["bidirectional"]), hidden)
+        states = states if self.kind == "unbatched" else (states[0], batch, hidden)
+        self.hx = [torch.randn(states, dtype=self.dtype) for _ in range(2)] if draw.random() < 0.5 else None
+        self.cotangent_seed = seed
+        self.text = (f"seed {seed}: {self.kind}, {self.theirs}, {self.dtype}, lengths {self.lengths}, "
+                     f"{'with' if self.hx else 'without'} hx")
+
+    def call(self, module, x, hx) -> list:
+        """[output, h_n, c_n], the output without its padding."""
+        if self.kind in ("padded", "unbatched"):
+            output, states = module(x, hx)
+        elif self.kind == "lengths" and isinstance(module, LSTM):
+            output, states = module(x, hx, lengths=torch.tensor(self.lengths))
+        else:
+            packed = pack_padded_sequence(x, torch.tensor(self.lengths), batch_first=self.batch_first,
+                                          enforce_sorted=self.kind == "packed_sorted")
+            output, states = module(packed, hx)
+            assert isinstance(output, PackedSequence)
+            if self.kind == "lengths":
+                output, _ = pad_packed_sequence(output, batch_first=self.batch_first)
+            else:
+                output = output.data
+        return [output, *states]
+
+    def run(self, module) -> dict:
+        """Outputs, and the gradients of everything that has one, for random gradients of the outputs."""
+        x = self.x.clone().requires_grad_()
+        hx = None if self.hx is None else tuple(state.clone().requires_grad_() for state in self.hx)
+        outputs = self.call(module, x, hx)
+        torch.manual_seed(self.cotangent_seed)
+        scale = sum(self.lengths) ** -0.5  # gradients of order 1, as those of a mean loss
+        torch.autograd.backward(outputs, [scale * torch.randn_like(output) for output in outputs])
+        results = dict(zip(("output", "h_n", "c_n"), (output.detach() for output in outputs)), dx=x.grad)
+        if hx is not None:
+            results.update(dh_0=hx[0].grad, dc_0=hx[1].grad)
+        results.update((f"d{name}", parameter.grad) for name, parameter in module.named_parameters())
+        return results
+
+
+@pytest.mark.parametrize("first", range(0, CASES, 20))
+def test_equals_torch(first: int) -> None:
+    for seed in range(first, first + 20):
+        case = Case(seed)
+        expected, actual = case.run(case.theirs), case.run(case.ours)
+        assert list(actual) == list(expected)
+        for name, value in expected.items():
+            assert_close(actual[name], value, f"{name}, {case.text}")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_sequences_of_length_0_keep_their_states(packed: bool) -> None:
+    torch.manual_seed(0)
+    lengths, keep = [0, 4, 0, 2, 4, 0], [1, 3, 4]
+    theirs = torch.nn.LSTM(3, 5, 2, bidirectional=True, dtype=torch.float64)
+    ours = LSTM(3, 5, 2, bidirectional=True, dtype=torch.float64)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(4, 6, 3, dtype=torch.float64)
+    hx = [torch.randn(4, 6, 5, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    if packed:
+        sequence = pack_with_zeros(x, lengths, enforce_sorted=False)
+        assert sequence.batch_sizes.tolist() == [3, 3, 2, 2] and sequence.sorted_indices.tolist() == [1, 4, 3, 0, 2, 5]
+        output, (h_n, c_n) = ours(sequence, hx)
+        assert output.sorted_indices is sequence.sorted_indices
+        output = output.data
+    else:
+        output, (h_n, c_n) = ours(x, hx, lengths=lengths)
+        assert not output[:, [0, 2, 5]].any() and not output[2:, 3].any()
+    (output.sum() + (h_n * c_n).sum()).backward()
+    gradients, ours_grads = [state.grad for state in hx], [p.grad for p in ours.parameters()]
+
+    kept = [state.detach()[:, keep].requires_grad_() for state in hx]
+    reference, (h_k, c_k) = theirs(pack_padded_sequence(x[:, keep], [4, 2, 4], enforce_sorted=False), kept)
+    (reference.data.sum() + (h_k * c_k).sum()).backward()
+    assert_close(h_n[:, keep], h_k, "h_n")
+    assert torch.equal(h_n[:, [0, 2, 5]], hx[0][:, [0, 2, 5]]) and torch.equal(c_n[:, [0, 2, 5]], hx[1][:, [0, 2, 5]])
+    for k, gradient in enumerate(gradients):
+        assert_close(gradient[:, keep], kept[k].grad, f"gradient of hx[{k}]")
+        assert torch.equal(gradient[:, [0, 2, 5]], hx[1 - k].detach()[:, [0, 2, 5]])
+    for actual, parameter in zip(ours_grads, theirs.parameters()):
+        assert_close(actual, parameter.grad, "parameters")
+
+
+@pytest.mark.parametrize("lengths", [[0, 0, 0], []])
+def test_a_batch_without_tokens(lengths: list) -> None:
+    lstm = LSTM(3, 5, batch_first=True)
+    x = torch.randn(len(lengths), 4, 3, requires_grad=True)
+    output, (h_n, c_n) = lstm(x, lengths=lengths)
+    assert output.shape == (len(lengths), 4, 5) and not output.any() and not h_n.any() and not c_n.any()
+    (output.sum() + h_n.sum()).backward()
+    assert not x.grad.any() and not lstm.weight_ih_l0.grad.any()
+
+
+def test_padding_is_not_read() -> None:
+    lstm = LSTM(3, 5, batch_first=True)
+    x = torch.randn(2, 6, 3)
+    clean = lstm(x, lengths=[6, 2])
+    x[1, 2:] = float("nan")
+    x.requires_grad_()
+    output, (h_n, _) = lstm(x, lengths=[6, 2])
+    assert torch.equal(output, clean[0]) and torch.equal(h_n, clean[1][0])
+    output.sum().backward()
+    assert not x.grad[1, 2:].any() and x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.int64])
+def test_lengths_of_any_integer_type_and_as_a_list(dtype) -> None:
+    lstm, x = LSTM(2, 3), torch.randn(5, 2, 2)
+    expected = lstm(x, lengths=[5, 3])[0]
+    assert torch.equal(lstm(x, lengths=torch.tensor([5, 3], dtype=dtype))[0], expected)
+
+
+def test_gradcheck() -> None:
+    torch.manual_seed(0)
+    lstm = LSTM(2, 3, 2, bidirectional=True, dtype=torch.float64)
+    x = torch.randn(4, 3, 2, dtype=torch.float64, requires_grad=True)
+    hx = [torch.randn(4, 3, 3, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    params = [parameter.detach().clone().requires_grad_() for parameter in lstm.parameters()]
+    names = [name for name, _ in lstm.named_parameters()]
+
+    def call(x, h_0, c_0, *params):
+        for name in names:
+            if name in lstm._parameters:
+                delattr(lstm, name)
+        for name, parameter in zip(names, params):
+            object.__setattr__(lstm, name, parameter)
+        output, states = lstm(x, (h_0, c_0), lengths=[2, 4, 0])
+        return (output, *states)
+
+    assert torch.autograd.gradcheck(call, (x, *hx, *params))
+
+
+def test_gradients_in_eval_mode_and_none_without_grad() -> None:
+    lstm, x = LSTM(3, 4, 2, dropout=0.5), torch.randn(5, 2, 3)
+    lstm.eval()
+    output, _ = lstm(x)
+    output.sum().backward()
+    assert all(parameter.grad is not None for parameter in lstm.parameters())
+    with torch.no_grad():
+        silent, states = lstm(x)
+    assert not silent.requires_grad and not states[0].requires_grad and torch.equal(silent, output)
+
+
+def test_frozen_parameters_and_inputs_get_no_gradient() -> None:
+    lstm, x = LSTM(3, 4, 2), torch.randn(5, 2, 3, requires_grad=True)
+    for name, parameter in lstm.named_parameters():
+        parameter.requires_grad_(name == "bias_hh_l1")
+    lstm(x)[1][1].sum().backward()
+    assert [name for name, p in lstm.named_parameters() if p.grad is not None] == ["bias_hh_l1"]
+    assert x.grad.any()
+
+
+def test_dropout_follows_torchs_generator() -> None:
+    lstm, x = LSTM(8, 64, 3, dropout=0.4), torch.randn(30, 4, 8)
+
+    def outputs(seed: int):
+        torch.manual_seed(seed)
+        return lstm(x)[0]
+
+    first, again, other = outputs(1), outputs(1), outputs(2)
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert not torch.equal(lstm(x)[0], other)  # the generator went on
+    lstm.eval()
+    plain = lstm(x)[0]
+    assert torch.equal(plain, lstm(x)[0])
+    lstm.train()
+    mean = torch.stack([outputs(seed) for seed in range(40)]).mean(0)
+    # Inverted dropout keeps the mean to first order: far closer to the plain output than a single draw is.
+    assert (mean - plain).norm() < 0.6 * (first - plain).norm()
+
+
+def test_dropout_has_the_gradient_of_its_own_mask() -> None:
+    lstm = LSTM(2, 3, 2, dropout=0.5, dtype=torch.float64)
+    x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
+
+    def call(x):
+        torch.manual_seed(3)
+        return lstm(x)[0]
+
+    assert torch.autograd.gradcheck(call, (x,))
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.bfloat16, 2.0**-6), (torch.float16, 2.0**-9)])
+def test_16_bits(dtype, tolerance: float) -> None:
+    torch.manual_seed(0)
+    lstm, x = LSTM(6, 8, 2), torch.randn(5, 3, 6)
+    half, x = lstm.to(dtype), x.to(dtype)
+    exact = torch.nn.LSTM(6, 8, 2)
+    exact.load_state_dict(half.state_dict())
+    output, _ = half(x, lengths=[5, 2, 3])
+    expected, _ = exact(pack_padded_sequence(x.float(), [5, 2, 3], enforce_sorted=False))
+    expected, _ = pad_packed_sequence(expected)
+    assert output.dtype == dtype
+    torch.testing.assert_close(output.float(), expected, rtol=0, atol=tolerance)  # h is rounded as each step stores it
+    output.float().sum().backward()
+    expected.sum().backward()
+    for parameter, reference in zip(half.parameters(), exact.parameters()):
+        assert parameter.grad.dtype == dtype
+        error = (parameter.grad.float() - reference.grad).norm()
+        assert error <= 4 * tolerance * reference.grad.norm()
+
+
+def test_autocast() -> None:
+    lstm, x, state = LSTM(6, 8, 2), torch.randn(5, 3, 6), torch.randn(2, 3, 8)
+    expected = copy.deepcopy(lstm).bfloat16()(x.bfloat16(), (state.bfloat16(), state.bfloat16()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for dtype in (torch.float32, torch.bfloat16):
+            output, states = lstm(x.to(dtype), (state.to(dtype), state))
+            assert torch.equal(output, expected[0]) and torch.equal(states[0], expected[1][0])
+        assert copy.deepcopy(lstm).double()(x.double())[0].dtype == torch.float64
+    output.float().sum().backward()
+    assert lstm.weight_hh_l1.grad.dtype == torch.float32 and lstm.weight_hh_l1.grad.any()
+
+
+@pytest.mark.skipif(not hasattr(torch, "set_default_device"), reason="came with torch 2.0")
+def test_torchs_default_device_does_not_matter() -> None:
+    lstm, x = LSTM(3, 4, 2, dropout=0.5), torch.randn(5, 2, 3)
+    sequence = pack_padded_sequence(x, [5, 3])
+    torch.set_default_device("meta")
+    try:
+        outputs = [lstm(x)[0], lstm(x, lengths=[5, 0])[0], lstm(x[:, 0])[0], lstm(sequence)[0].data,
+                   lstm(pack_with_zeros(x, [5, 0]))[0].data]
+    finally:
+        torch.set_default_device(None)
+    assert all(output.isfinite().all() for output in outputs)
+
+
+def test_inputs_need_not_be_contiguous() -> None:
+    lstm, x = LSTM(3, 4), torch.randn(3, 2, 5).permute(2, 1, 0)
+    h_0 = torch.randn(4, 2, 1).permute(2, 1, 0)
+    assert not x.is_contiguous() and not h_0.is_contiguous()
+    for lengths in (None, [5, 3]):
+        expected = lstm(x.contiguous(), (h_0.contiguous(), h_0.contiguous()), lengths=lengths)[0]
+        assert torch.equal(lstm(x, (h_0, h_0), lengths=lengths)[0], expected)
+    expanded = torch.randn(1, 1, 3).expand(5, 2, 3)  # stride 0
+    assert torch.equal(lstm(expanded)[0], lstm(expanded.contiguous())[0])
