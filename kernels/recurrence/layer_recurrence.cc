@@ -122,7 +122,7 @@ RnnRows most_rows_in_one_launch(const State& state, const RnnShape& shape, Recur
   if (why_not_layers(state, shape, policy) != nullptr) return {0, 0};
   const RecurrenceChoice most = choose_together(state, shape, policy, bounds.max_batch);
   const int64_t batch = std::min(bounds.max_batch, most_together(most, shape.layers));
-  return {batch, std::min(bounds.max_tokens, batch * bounds.max_len)};
+  return fewest_rows({batch, bounds.max_tokens}, bounds);
 }
 
 LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, RecurrencePolicy policy, int64_t layers,
@@ -140,7 +140,7 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, Recu
   run_.weights = carver.take<char>(matrices * recurrent_weight_bytes(run_.choice.math, *run_.choice.tile));
   if (needs.area > 0) run_.area = carver.take<char>(needs.area);
   if (layers < 2) return;
-  handover_rows_ = std::min(rows.tokens, rows.batch * bounds.max_len);
+  handover_rows_ = rows.tokens;
   handover_ = carver.take<simt::b32x4>((layers - 1) * handover_rows_ *
                                        handover_words(run_.choice.math, run_.choice.tile->hidden));
 }

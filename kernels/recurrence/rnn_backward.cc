@@ -175,10 +175,10 @@ int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& 
     const RnnRows rows{bounds.max_batch, bounds.max_tokens};
     const RnnRows together_rows = most_rows_in_one_launch(state, shape, policy, bounds);
     Carver forward(nullptr), together(nullptr), backward(nullptr), reserve(nullptr);
-    const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, forward);
+    const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, false, forward);
     const LayerRecurrence forward_recurrence(state, shape, policy, 1, bounds, rows, forward);
     if (together_rows.batch > 0) {  // without save, which takes more: what suffices with save suffices without
-      const ForwardWorkspace<T, C> workspace(shape, rows, false, together);
+      const ForwardWorkspace<T, C> workspace(shape, together_rows, false, true, together);
       const LayerRecurrence recurrence(state, shape, policy, shape.layers, bounds, together_rows, together);
     }
     *sizes = {std::max(forward.bytes(), together.bytes()), 0};

@@ -28,9 +28,10 @@ class Forward {
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
-        workspace_(shape_, rows_, args.save, workspace_carver_),
         together_(layers > 1),
-        recurrence_(*stream.state, shape_, policy, layers, plan_.bounds, rows_, workspace_carver_),
+        workspace_rows_(together_ ? fewest_rows(rows_, plan_.bounds) : rows_),
+        workspace_(shape_, workspace_rows_, args.save, together_, workspace_carver_),
+        recurrence_(*stream.state, shape_, policy, layers, plan_.bounds, workspace_rows_, workspace_carver_),
         reserve_(shape_, rows_, reserve_carver_) {}
 
   int32_t run() {
@@ -145,7 +146,7 @@ class Forward {
     GemmArgs product{};
     product.dtype = shape_.dtype;
     product.dtype_c = shape_.dtype == DType::kF64 ? DType::kF64 : DType::kF32;
-    product.m = rows_.tokens, product.n = 4 * shape_.hidden, product.k = layer_input(shape_, layer);
+    product.m = workspace_rows_.tokens, product.n = 4 * shape_.hidden, product.k = layer_input(shape_, layer);
     product.a = input, product.lda = product.k;
     product.b = of_layer.w_ih, product.ldb = product.k, product.transpose_b = true;
     product.c = gates, product.ldc = product.n;
@@ -161,8 +162,9 @@ class Forward {
   const BatchPlan& plan_;
   const RnnRows rows_;
   Carver workspace_carver_, reserve_carver_;
-  ForwardWorkspace<T, C> workspace_;
   const bool together_;
+  const RnnRows workspace_rows_;
+  ForwardWorkspace<T, C> workspace_;
   const LayerRecurrence recurrence_;
   Reserve<T, C> reserve_;
 };
