@@ -6,10 +6,11 @@ namespace varlstm::bench {
 namespace {
 
 void copy(benchmark::State& state) {
-  const Context context;
-  const Buffer from = random_floats(context, state.range(0) / 4, 1.0), to(context, from.bytes());
+  const Context context = make_context();
+  const Buffer<float> from = random_floats(context, state.range(0) / 4, 1.0);
+  Buffer<float> to(context, from.size());
   measure(state, context, [&] {
-    check(varlstm_copy(context.get(), to.get(), from.get(), from.bytes(), VARLSTM_COPY_WITHIN_BACKEND, nullptr));
+    check(varlstm_copy(context.get(), to.data(), from.data(), from.bytes(), VARLSTM_COPY_WITHIN_BACKEND, nullptr));
   });
   set_rates(state, 0, 0, 2.0 * static_cast<double>(from.bytes()));
 }

@@ -6,10 +6,12 @@ namespace varlstm::bench {
 namespace {
 
 void dropout(benchmark::State& state) {
-  const Context context;
-  const Buffer x = random_floats(context, state.range(0), 1.0), y = random_floats(context, state.range(0), 1.0);
+  const Context context = make_context();
+  const Buffer<float> x = random_floats(context, state.range(0), 1.0);
+  Buffer<float> y = random_floats(context, state.range(0), 1.0);
   measure(state, context, [&] {
-    check(varlstm_dropout_forward(context.get(), VARLSTM_DTYPE_F32, state.range(0), 0.5, 1, x.get(), y.get(), nullptr));
+    check(
+        varlstm_dropout_forward(context.get(), VARLSTM_DTYPE_F32, state.range(0), 0.5, 1, x.data(), y.data(), nullptr));
   });
   set_rates(state, 0, 0, 2.0 * static_cast<double>(x.bytes()));
 }

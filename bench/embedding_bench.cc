@@ -8,19 +8,20 @@ namespace {
 constexpr int64_t kVocab = 20000;
 
 void embedding(benchmark::State& state, bool backward) {
-  const Context context;
+  const Context context = make_context();
   const int64_t rows = state.range(0), features = state.range(1);
-  const Buffer table = random_floats(context, kVocab * features, 1.0);
-  const Buffer ids = random_ids(context, rows, kVocab);
-  const Buffer y = random_floats(context, rows * features, 1.0);
-  const Buffer workspace = workspace_of(context, VARLSTM_OP_EMBEDDING_BACKWARD, rows, kVocab, features);
+  Buffer<float> table = random_floats(context, kVocab * features, 1.0);
+  const Buffer<int64_t> ids = random_ids(context, rows, kVocab);
+  Buffer<float> y = random_floats(context, rows * features, 1.0);
+  Buffer<char> workspace = workspace_of(context, VARLSTM_OP_EMBEDDING_BACKWARD, rows, kVocab, features);
   measure(state, context, [&] {
     if (backward) {
       check(varlstm_embedding_backward(context.get(), nullptr, VARLSTM_DTYPE_F32, rows, kVocab, features, -1,
-                                       ids.ints(), y.get(), table.get(), workspace.get(), workspace.bytes(), nullptr));
+                                       ids.data(), y.data(), table.data(), workspace.data(), workspace.bytes(),
+                                       nullptr));
     } else {
-      check(varlstm_embedding_forward(context.get(), nullptr, VARLSTM_DTYPE_F32, rows, kVocab, features, table.get(),
-                                      ids.ints(), y.get(), nullptr));
+      check(varlstm_embedding_forward(context.get(), nullptr, VARLSTM_DTYPE_F32, rows, kVocab, features, table.data(),
+                                      ids.data(), y.data(), nullptr));
     }
   });
   // Forward reads a row and writes one; backward reads two and writes one.

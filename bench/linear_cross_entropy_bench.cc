@@ -20,30 +20,32 @@ struct Layer {
         dweight(random_floats(context, classes * in, 0.0)),
         dbias(random_floats(context, classes, 0.0)),
         targets(random_ids(context, rows, classes)),
-        out(context, sizeof(float)) {
-    check(varlstm_loss_create(context.get(), classes, &loss));
-  }
-  ~Layer() { check(varlstm_loss_destroy(loss)); }
+        out(context, 1),
+        loss(context, classes) {}
 
-  const Buffer x, weight, bias, dx, dweight, dbias, targets, out;
-  varlstm_loss* loss = nullptr;
+  const Buffer<float> x, weight, bias;
+  Buffer<float> dx, dweight, dbias;
+  const Buffer<int64_t> targets;
+  Buffer<float> out;
+  const Loss<float> loss;
 };
 
 void fused(benchmark::State& state, bool backward) {
   const int64_t rows = state.range(0), in = state.range(1), classes = state.range(2);
-  const Context context;
-  const Layer layer(context, rows, in, classes);
-  const Buffer lse(context, rows * static_cast<int64_t>(sizeof(float)));
-  const Buffer workspace = workspace_of(context, VARLSTM_OP_LINEAR_CROSS_ENTROPY_BACKWARD, rows, in, classes);
+  const Context context = make_context();
+  Layer layer(context, rows, in, classes);
+  Buffer<float> lse(context, rows);
+  Buffer<char> workspace = workspace_of(context, VARLSTM_OP_LINEAR_CROSS_ENTROPY_BACKWARD, rows, in, classes);
   measure(state, context, [&] {
-    check(varlstm_linear_cross_entropy_forward(layer.loss, nullptr, kF32, rows, in, layer.x.get(), layer.weight.get(),
-                                               layer.bias.get(), layer.targets.ints(), nullptr, layer.out.get(),
-                                               nullptr, lse.get(), workspace.get(), workspace.bytes(), nullptr));
+    check(varlstm_linear_cross_entropy_forward(layer.loss.get(), nullptr, kF32, rows, in, layer.x.data(),
+                                               layer.weight.data(), layer.bias.data(), layer.targets.data(), nullptr,
+                                               layer.out.data(), nullptr, lse.data(), workspace.data(),
+                                               workspace.bytes(), nullptr));
     if (!backward) return;
-    check(varlstm_linear_cross_entropy_backward(layer.loss, nullptr, kF32, rows, in, layer.x.get(), layer.weight.get(),
-                                                layer.bias.get(), layer.targets.ints(), nullptr, lse.get(), nullptr,
-                                                layer.dx.get(), layer.dweight.get(), layer.dbias.get(), workspace.get(),
-                                                workspace.bytes(), nullptr));
+    check(varlstm_linear_cross_entropy_backward(layer.loss.get(), nullptr, kF32, rows, in, layer.x.data(),
+                                                layer.weight.data(), layer.bias.data(), layer.targets.data(), nullptr,
+                                                lse.data(), nullptr, layer.dx.data(), layer.dweight.data(),
+                                                layer.dbias.data(), workspace.data(), workspace.bytes(), nullptr));
   });
   const double product = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(classes);
   set_rates(state, static_cast<double>(rows), backward ? 4.0 * product : product, 0);
@@ -52,21 +54,21 @@ void fused(benchmark::State& state, bool backward) {
 
 void in_parts(benchmark::State& state, bool backward) {
   const int64_t rows = state.range(0), in = state.range(1), classes = state.range(2);
-  const Context context;
-  const Layer layer(context, rows, in, classes);
-  const Buffer logits(context, rows * classes * static_cast<int64_t>(sizeof(float)));
-  const Buffer linear_work = workspace_of(context, VARLSTM_OP_LINEAR_BACKWARD, rows, in, classes);
-  const Buffer loss_work = workspace_of(context, VARLSTM_OP_CROSS_ENTROPY, rows, classes, 0);
+  const Context context = make_context();
+  Layer layer(context, rows, in, classes);
+  Buffer<float> logits(context, rows * classes);
+  Buffer<char> linear_work = workspace_of(context, VARLSTM_OP_LINEAR_BACKWARD, rows, in, classes);
+  Buffer<char> loss_work = workspace_of(context, VARLSTM_OP_CROSS_ENTROPY, rows, classes, 0);
   measure(state, context, [&] {
-    check(varlstm_linear_forward(context.get(), kF32, rows, in, classes, layer.x.get(), layer.weight.get(),
-                                 layer.bias.get(), logits.get(), linear_work.get(), linear_work.bytes(), nullptr));
-    check(varlstm_cross_entropy_forward(layer.loss, nullptr, kF32, rows, logits.get(), layer.targets.ints(), nullptr,
-                                        layer.out.get(), nullptr, backward ? logits.get() : nullptr, loss_work.get(),
-                                        loss_work.bytes(), nullptr));
+    check(varlstm_linear_forward(context.get(), kF32, rows, in, classes, layer.x.data(), layer.weight.data(),
+                                 layer.bias.data(), logits.data(), linear_work.data(), linear_work.bytes(), nullptr));
+    check(varlstm_cross_entropy_forward(layer.loss.get(), nullptr, kF32, rows, logits.data(), layer.targets.data(),
+                                        nullptr, layer.out.data(), nullptr, backward ? logits.data() : nullptr,
+                                        loss_work.data(), loss_work.bytes(), nullptr));
     if (!backward) return;
-    check(varlstm_linear_backward(context.get(), kF32, rows, in, classes, layer.x.get(), layer.weight.get(),
-                                  logits.get(), layer.dx.get(), layer.dweight.get(), layer.dbias.get(),
-                                  linear_work.get(), linear_work.bytes(), nullptr));
+    check(varlstm_linear_backward(context.get(), kF32, rows, in, classes, layer.x.data(), layer.weight.data(),
+                                  logits.data(), layer.dx.data(), layer.dweight.data(), layer.dbias.data(),
+                                  linear_work.data(), linear_work.bytes(), nullptr));
   });
   const double product = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(classes);
   set_rates(state, static_cast<double>(rows), backward ? 3.0 * product : product, 0);

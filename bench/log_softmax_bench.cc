@@ -6,17 +6,17 @@ namespace varlstm::bench {
 namespace {
 
 void log_softmax(benchmark::State& state, bool backward) {
-  const Context context;
+  const Context context = make_context();
   const int64_t rows = state.range(0), classes = state.range(1);
-  const Buffer x = random_floats(context, rows * classes, 2.0), y = random_floats(context, rows * classes, 2.0);
-  const Buffer dx = random_floats(context, rows * classes, 1.0);
-  check(varlstm_log_softmax_forward(context.get(), VARLSTM_DTYPE_F32, rows, classes, x.get(), y.get(), nullptr));
+  const Buffer<float> x = random_floats(context, rows * classes, 2.0);
+  Buffer<float> y = random_floats(context, rows * classes, 2.0), dx = random_floats(context, rows * classes, 1.0);
+  check(varlstm_log_softmax_forward(context.get(), VARLSTM_DTYPE_F32, rows, classes, x.data(), y.data(), nullptr));
   measure(state, context, [&] {
     if (backward) {
-      check(varlstm_log_softmax_backward(context.get(), VARLSTM_DTYPE_F32, rows, classes, y.get(), x.get(), dx.get(),
+      check(varlstm_log_softmax_backward(context.get(), VARLSTM_DTYPE_F32, rows, classes, y.data(), x.data(), dx.data(),
                                          nullptr));
     } else {
-      check(varlstm_log_softmax_forward(context.get(), VARLSTM_DTYPE_F32, rows, classes, x.get(), y.get(), nullptr));
+      check(varlstm_log_softmax_forward(context.get(), VARLSTM_DTYPE_F32, rows, classes, x.data(), y.data(), nullptr));
     }
   });
   set_rates(state, static_cast<double>(rows), 0, (backward ? 3.0 : 2.0) * static_cast<double>(x.bytes()));

@@ -12,30 +12,27 @@ void lstm(benchmark::State& state, Pass pass) {
   const int64_t hidden = state.range(0);
   const auto distribution = static_cast<Lengths>(state.range(2));
   const int32_t mode = pass == Pass::kForward ? VARLSTM_MODE_INFER : VARLSTM_MODE_SAVE;
-  const Context context(state.range(3));
+  const Context context = make_context(state.range(3));
   const Batch batch(context, draw_lengths(distribution, state.range(1)));
-  const int64_t rows = batch.tokens();
-  varlstm_rnn* rnn = nullptr;
-  int64_t elements = 0, workspace_bytes = 0, reserve_bytes = 0;
-  check(varlstm_rnn_create(context.get(), VARLSTM_CELL_LSTM, hidden, hidden, 1, &rnn));
-  check(varlstm_rnn_param_count(rnn, nullptr, &elements));
-  check(varlstm_rnn_sizes(rnn, batch.sequences(), batch.steps(), rows, mode, &workspace_bytes, &reserve_bytes));
-  {
-    const Buffer params = random_floats(context, elements, 0.05), dparams = random_floats(context, elements, 0.0);
-    const Buffer x = random_floats(context, rows * hidden, 1.0), y = random_floats(context, rows * hidden, 1.0);
-    const Buffer dx = random_floats(context, rows * hidden, 1.0), dy = random_floats(context, rows * hidden, 1.0);
-    const Buffer workspace(context, workspace_bytes), reserve(context, reserve_bytes);
-    measure(state, context, [&] {
-      check(varlstm_rnn_forward(rnn, batch.get(), mode, 0, params.get(), x.get(), nullptr, nullptr, y.get(), nullptr,
-                                nullptr, workspace.get(), workspace_bytes, reserve.get(), reserve_bytes, nullptr));
-      if (pass == Pass::kForward) return;
-      check(varlstm_zero(context.get(), dparams.get(), dparams.bytes(), nullptr));
-      check(varlstm_rnn_backward(rnn, batch.get(), params.get(), x.get(), nullptr, nullptr, y.get(), dy.get(), nullptr,
-                                 nullptr, dx.get(), nullptr, nullptr, dparams.get(), workspace.get(), workspace_bytes,
-                                 reserve.get(), reserve_bytes, nullptr));
-    });
-  }
-  check(varlstm_rnn_destroy(rnn));
+  const int64_t rows = batch.rows();
+  const Rnn<float> rnn(context, hidden, hidden);
+  const auto bytes = rnn.sizes(batch, mode);
+  const Buffer<float> params = random_floats(context, rnn.param_elements(), 0.05);
+  const Buffer<float> x = random_floats(context, rows * hidden, 1.0), dy = random_floats(context, rows * hidden, 1.0);
+  Buffer<float> dparams = random_floats(context, params.size(), 0.0);
+  Buffer<float> y = random_floats(context, rows * hidden, 1.0), dx = random_floats(context, rows * hidden, 1.0);
+  Buffer<char> workspace = Buffer<char>::zeros(context, bytes.workspace_bytes);
+  Buffer<char> reserve = Buffer<char>::zeros(context, bytes.reserve_bytes);
+  measure(state, context, [&] {
+    check(varlstm_rnn_forward(rnn.get(), batch.get(), mode, 0, params.data(), x.data(), nullptr, nullptr, y.data(),
+                              nullptr, nullptr, workspace.data(), workspace.bytes(), reserve.data(), reserve.bytes(),
+                              nullptr));
+    if (pass == Pass::kForward) return;
+    check(varlstm_zero(context.get(), dparams.data(), dparams.bytes(), nullptr));
+    check(varlstm_rnn_backward(rnn.get(), batch.get(), params.data(), x.data(), nullptr, nullptr, y.data(), dy.data(),
+                               nullptr, nullptr, dx.data(), nullptr, nullptr, dparams.data(), workspace.data(),
+                               workspace.bytes(), reserve.data(), reserve.bytes(), nullptr));
+  });
   const double forward = 16.0 * static_cast<double>(rows) * static_cast<double>(hidden) * static_cast<double>(hidden);
   set_rates(state, static_cast<double>(rows), pass == Pass::kForward ? forward : 3.0 * forward, 0);
   state.SetLabel(name_of(distribution));

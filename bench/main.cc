@@ -2,16 +2,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <benchmark/benchmark.h>
 
+#include <cstdio>
 #include <string>
 
 #include "bench/lstm_driver/driver.h"
+#include "bench/lstm_driver/error.h"
 
 int main(int argc, char** argv) {
   for (int k = 1; k < argc; ++k)
     if (std::string(argv[k]) == "--lstm") return varlstm::lstm_driver::run(argc, argv);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
+  try {
+    benchmark::RunSpecifiedBenchmarks();
+  } catch (const varlstm::Error& error) {  // a benchmark of a failing call has no meaning
+    std::fprintf(stderr, "varlstm-bench: %s\n", varlstm::lstm_driver::text_of(error).c_str());
+    return 1;
+  }
   benchmark::Shutdown();
   return 0;
 }

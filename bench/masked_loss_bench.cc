@@ -12,43 +12,36 @@ void shapes(benchmark::internal::Benchmark* bench) {
 }
 
 void nll(benchmark::State& state) {
-  const Context context;
+  const Context context = make_context();
   const int64_t rows = state.range(0), classes = state.range(1);
-  varlstm_loss* loss = nullptr;
-  check(varlstm_loss_create(context.get(), classes, &loss));
-  {
-    const Buffer logits = random_floats(context, rows * classes, 2.0), targets = random_ids(context, rows, classes);
-    const Buffer workspace = workspace_of(context, VARLSTM_OP_NLL, rows, classes, 0);
-    const Buffer out(context, sizeof(float));
-    measure(state, context, [&] {
-      check(varlstm_nll_forward(loss, nullptr, VARLSTM_DTYPE_F32, rows, logits.get(), targets.ints(), nullptr,
-                                out.get(), nullptr, workspace.get(), workspace.bytes(), nullptr));
-    });
-  }
-  check(varlstm_loss_destroy(loss));
+  const Loss<float> loss(context, classes);
+  const Buffer<float> logits = random_floats(context, rows * classes, 2.0);
+  const Buffer<int64_t> targets = random_ids(context, rows, classes);
+  Buffer<char> workspace = workspace_of(context, VARLSTM_OP_NLL, rows, classes, 0);
+  Buffer<float> out(context, 1);
+  measure(state, context, [&] {
+    check(varlstm_nll_forward(loss.get(), nullptr, VARLSTM_DTYPE_F32, rows, logits.data(), targets.data(), nullptr,
+                              out.data(), nullptr, workspace.data(), workspace.bytes(), nullptr));
+  });
   set_rates(state, static_cast<double>(rows), 0, 0);
 }
 BENCHMARK(nll)->Apply(shapes);
 
 void cross_entropy(benchmark::State& state) {
-  const Context context;
+  const Context context = make_context();
   const int64_t rows = state.range(0), classes = state.range(1);
-  varlstm_loss* loss = nullptr;
-  check(varlstm_loss_create(context.get(), classes, &loss));
-  {
-    const Buffer logits = random_floats(context, rows * classes, 2.0), targets = random_ids(context, rows, classes);
-    const Buffer dlogits = random_floats(context, rows * classes, 1.0);
-    const Buffer workspace = workspace_of(context, VARLSTM_OP_CROSS_ENTROPY, rows, classes, 0);
-    const Buffer out(context, sizeof(float));
-    measure(state, context, [&] {
-      check(varlstm_cross_entropy_forward(loss, nullptr, VARLSTM_DTYPE_F32, rows, logits.get(), targets.ints(), nullptr,
-                                          out.get(), nullptr, dlogits.get(), workspace.get(), workspace.bytes(),
-                                          nullptr));
-    });
-    // Logits read, gradient written.
-    set_rates(state, static_cast<double>(rows), 0, 2.0 * static_cast<double>(logits.bytes()));
-  }
-  check(varlstm_loss_destroy(loss));
+  const Loss<float> loss(context, classes);
+  const Buffer<float> logits = random_floats(context, rows * classes, 2.0);
+  const Buffer<int64_t> targets = random_ids(context, rows, classes);
+  Buffer<float> dlogits = random_floats(context, rows * classes, 1.0), out(context, 1);
+  Buffer<char> workspace = workspace_of(context, VARLSTM_OP_CROSS_ENTROPY, rows, classes, 0);
+  measure(state, context, [&] {
+    check(varlstm_cross_entropy_forward(loss.get(), nullptr, VARLSTM_DTYPE_F32, rows, logits.data(), targets.data(),
+                                        nullptr, out.data(), nullptr, dlogits.data(), workspace.data(),
+                                        workspace.bytes(), nullptr));
+  });
+  // Logits read, gradient written.
+  set_rates(state, static_cast<double>(rows), 0, 2.0 * static_cast<double>(logits.bytes()));
 }
 BENCHMARK(cross_entropy)->Apply(shapes);
 

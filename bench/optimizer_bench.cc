@@ -10,13 +10,13 @@ void shapes(benchmark::internal::Benchmark* bench) {
 }
 
 void sgd(benchmark::State& state) {
-  const Context context;
+  const Context context = make_context();
   const int64_t count = state.range(0);
-  const Buffer params = random_floats(context, count, 1.0), grads = random_floats(context, count, 1e-3);
-  const Buffer velocity = random_floats(context, count, 0.0);
+  const Buffer<float> grads = random_floats(context, count, 1e-3);
+  Buffer<float> params = random_floats(context, count, 1.0), velocity = random_floats(context, count, 0.0);
   measure(state, context, [&] {
-    check(varlstm_sgd_step(context.get(), VARLSTM_DTYPE_F32, count, 1e-3, 0.9, 0.0, 0, params.get(), grads.get(),
-                           velocity.get(), nullptr));
+    check(varlstm_sgd_step(context.get(), VARLSTM_DTYPE_F32, count, 1e-3, 0.9, 0.0, 0, params.data(), grads.data(),
+                           velocity.data(), nullptr));
   });
   // Reads parameters, gradients and velocity, writes parameters and velocity.
   set_rates(state, 0, 0, 5.0 * static_cast<double>(params.bytes()));
@@ -24,14 +24,15 @@ void sgd(benchmark::State& state) {
 BENCHMARK(sgd)->Apply(shapes);
 
 void adam(benchmark::State& state) {
-  const Context context;
+  const Context context = make_context();
   const int64_t count = state.range(0);
-  const Buffer params = random_floats(context, count, 1.0), grads = random_floats(context, count, 1e-3);
-  const Buffer m = random_floats(context, count, 0.0), v = random_floats(context, count, 0.0);
-  const Buffer step(context, sizeof(int64_t));
+  const Buffer<float> grads = random_floats(context, count, 1e-3);
+  Buffer<float> params = random_floats(context, count, 1.0);
+  Buffer<float> m = random_floats(context, count, 0.0), v = random_floats(context, count, 0.0);
+  Buffer<int64_t> step = Buffer<int64_t>::zeros(context, 1);
   measure(state, context, [&] {
-    check(varlstm_adam_step(context.get(), VARLSTM_DTYPE_F32, count, 1e-3, 0.9, 0.999, 1e-8, 0.0, 0, params.get(),
-                            grads.get(), m.get(), v.get(), step.ints(), nullptr));
+    check(varlstm_adam_step(context.get(), VARLSTM_DTYPE_F32, count, 1e-3, 0.9, 0.999, 1e-8, 0.0, 0, params.data(),
+                            grads.data(), m.data(), v.data(), step.data(), nullptr));
   });
   // Reads parameters, gradients and both moments, writes parameters and both moments.
   set_rates(state, 0, 0, 7.0 * static_cast<double>(params.bytes()));
@@ -40,14 +41,14 @@ BENCHMARK(adam)->Apply(shapes);
 
 // Clipping with a bound that is never reached: the norm alone, one read of the gradients.
 void clip_grad_norm(benchmark::State& state) {
-  const Context context;
+  const Context context = make_context();
   const int64_t count = state.range(0);
-  const Buffer grads = random_floats(context, count, 1e-3);
-  const Buffer workspace = workspace_of(context, VARLSTM_OP_GRAD_NORM, count, 0, 0);
-  const Buffer norm(context, sizeof(double));
+  Buffer<float> grads = random_floats(context, count, 1e-3);
+  Buffer<char> workspace = workspace_of(context, VARLSTM_OP_GRAD_NORM, count, 0, 0);
+  Buffer<double> norm(context, 1);
   measure(state, context, [&] {
-    check(varlstm_clip_grad_norm(context.get(), VARLSTM_DTYPE_F32, count, 1e6, grads.get(),
-                                 static_cast<double*>(norm.get()), workspace.get(), workspace.bytes(), nullptr));
+    check(varlstm_clip_grad_norm(context.get(), VARLSTM_DTYPE_F32, count, 1e6, grads.data(), norm.data(),
+                                 workspace.data(), workspace.bytes(), nullptr));
   });
   set_rates(state, 0, 0, static_cast<double>(grads.bytes()));
 }

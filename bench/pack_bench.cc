@@ -7,13 +7,11 @@ namespace {
 
 // The plan alone: sort, batch sizes, offsets and both index maps.
 void plan(benchmark::State& state) {
-  const Context context;
+  const Context context = make_context();
   const std::vector<int64_t> lengths = draw_lengths(static_cast<Lengths>(state.range(1)), state.range(0));
-  const Batch batch(context, lengths);
-  measure(state, context, [&] {
-    check(varlstm_batch_set_lengths(batch.get(), lengths.data(), batch.sequences(), VARLSTM_SPACE_HOST, nullptr));
-  });
-  set_rates(state, static_cast<double>(batch.tokens()), 0, 0);
+  Batch batch(context, lengths);
+  measure(state, context, [&] { batch.set_lengths(lengths); });
+  set_rates(state, static_cast<double>(batch.rows()), 0, 0);
   state.SetLabel(name_of(static_cast<Lengths>(state.range(1))));
 }
 void plan_shapes(benchmark::internal::Benchmark* bench) {
@@ -24,21 +22,22 @@ BENCHMARK(plan)->Apply(plan_shapes);
 // Batch-first padded rows of F floats; bytes are those of the tokens, read once and written once (unpack also writes
 // the padding, which is not counted).
 void pack(benchmark::State& state, bool back) {
-  const Context context;
+  const Context context = make_context();
   const int64_t features = state.range(1);
   const Batch batch(context, draw_lengths(static_cast<Lengths>(state.range(2)), state.range(0)));
-  const Buffer padded = random_floats(context, batch.sequences() * batch.steps() * features, 1.0);
-  const Buffer packed = random_floats(context, batch.tokens() * features, 1.0);
+  const int64_t steps = batch.get_i64(VARLSTM_KEY_STEPS);
+  Buffer<float> padded = random_floats(context, batch.size() * steps * features, 1.0);
+  Buffer<float> packed = random_floats(context, batch.rows() * features, 1.0);
   measure(state, context, [&] {
     if (back) {
-      check(varlstm_unpack(batch.get(), VARLSTM_DTYPE_F32, VARLSTM_LAYOUT_BATCH_FIRST, batch.steps(), features, 0.0,
-                           packed.get(), padded.get(), nullptr));
+      check(varlstm_unpack(batch.get(), VARLSTM_DTYPE_F32, VARLSTM_LAYOUT_BATCH_FIRST, steps, features, 0.0,
+                           packed.data(), padded.data(), nullptr));
     } else {
-      check(varlstm_pack(batch.get(), VARLSTM_DTYPE_F32, VARLSTM_LAYOUT_BATCH_FIRST, batch.steps(), features,
-                         padded.get(), packed.get(), nullptr));
+      check(varlstm_pack(batch.get(), VARLSTM_DTYPE_F32, VARLSTM_LAYOUT_BATCH_FIRST, steps, features, padded.data(),
+                         packed.data(), nullptr));
     }
   });
-  set_rates(state, static_cast<double>(batch.tokens()), 0, 2.0 * static_cast<double>(packed.bytes()));
+  set_rates(state, static_cast<double>(batch.rows()), 0, 2.0 * static_cast<double>(packed.bytes()));
   state.SetLabel(name_of(static_cast<Lengths>(state.range(2))));
 }
 

@@ -7,17 +7,10 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 #include <random>
 #include <string>
 
 namespace varlstm::bench {
-
-void check(int32_t status) {
-  if (status == VARLSTM_OK) return;
-  std::fprintf(stderr, "varlstm-bench: %s: %s\n", varlstm_status_name(status), varlstm_last_error());
-  std::exit(1);
-}
 
 int32_t backend() {
   const char* name = std::getenv("VARLSTM_BENCH_BACKEND");
@@ -27,52 +20,34 @@ int32_t backend() {
   std::exit(1);
 }
 
-Context::Context(int64_t threads) {
-  check(varlstm_ctx_create(backend(), 0, &ctx_));
-  if (backend() == VARLSTM_BACKEND_HOST) check(varlstm_ctx_set_i64(ctx_, VARLSTM_KEY_THREADS, threads));
+Context make_context(int64_t threads) {
+  const Context context(backend());
+  if (backend() == VARLSTM_BACKEND_HOST) context.set_i64(VARLSTM_KEY_THREADS, threads);
+  return context;
 }
 
-Context::~Context() {
-  check(varlstm_ctx_destroy(ctx_));
-}
-
-Buffer::Buffer(const Context& context, int64_t bytes) : ctx_(context.get()), bytes_(bytes) {
-  check(varlstm_alloc(ctx_, bytes, &data_));
-  check(varlstm_zero(ctx_, data_, bytes, nullptr));
-}
-
-Buffer::~Buffer() {
-  check(varlstm_free(ctx_, data_));
-}
-
-template <class T>
-Buffer buffer_of(const Context& context, const std::vector<T>& values) {
-  Buffer buffer(context, static_cast<int64_t>(values.size() * sizeof(T)));
-  check(varlstm_copy(context.get(), buffer.get(), values.data(), buffer.bytes(), VARLSTM_COPY_TO_BACKEND, nullptr));
-  check(varlstm_sync(context.get(), nullptr));
-  return buffer;
-}
-
-Buffer random_floats(const Context& context, int64_t count, double scale) {
+Buffer<float> random_floats(const Context& context, int64_t count, double scale) {
   std::mt19937_64 engine(1);
   std::uniform_real_distribution<float> uniform(static_cast<float>(-scale), static_cast<float>(scale));
   std::vector<float> values(static_cast<size_t>(count));
   std::generate(values.begin(), values.end(), [&] { return uniform(engine); });
-  return buffer_of(context, values);
+  Buffer<float> buffer(context, values);
+  context.sync();
+  return buffer;
 }
 
-Buffer random_ids(const Context& context, int64_t count, int64_t limit) {
+Buffer<int64_t> random_ids(const Context& context, int64_t count, int64_t limit) {
   std::mt19937_64 engine(2);
   std::uniform_int_distribution<int64_t> uniform(0, limit - 1);
   std::vector<int64_t> values(static_cast<size_t>(count));
   std::generate(values.begin(), values.end(), [&] { return uniform(engine); });
-  return buffer_of(context, values);
+  Buffer<int64_t> buffer(context, values);
+  context.sync();
+  return buffer;
 }
 
-Buffer workspace_of(const Context& context, int32_t op, int64_t rows, int64_t a, int64_t b) {
-  int64_t bytes = 0;
-  check(varlstm_op_workspace(context.get(), op, VARLSTM_DTYPE_F32, rows, a, b, &bytes));
-  return Buffer(context, bytes);
+Buffer<char> workspace_of(const Context& context, int32_t op, int64_t rows, int64_t a, int64_t b) {
+  return Buffer<char>::zeros(context, op_workspace<float>(context, op, rows, a, b));
 }
 
 const char* name_of(Lengths distribution) {
@@ -106,18 +81,6 @@ std::vector<int64_t> draw_lengths(Lengths distribution, int64_t batch) {
   return lengths;
 }
 
-Batch::Batch(const Context& context, const std::vector<int64_t>& lengths)
-    : sequences_(static_cast<int64_t>(lengths.size())),
-      steps_(*std::max_element(lengths.begin(), lengths.end())),
-      tokens_(std::accumulate(lengths.begin(), lengths.end(), int64_t{0})) {
-  check(varlstm_batch_create(context.get(), sequences_, steps_, tokens_, &batch_));
-  check(varlstm_batch_set_lengths(batch_, lengths.data(), sequences_, VARLSTM_SPACE_HOST, nullptr));
-}
-
-Batch::~Batch() {
-  check(varlstm_batch_destroy(batch_));
-}
-
 void add_shapes(benchmark::internal::Benchmark* bench, const std::vector<std::string>& names, const Ranges& small,
                 const Ranges& large) {
   bench->ArgNames(names)->UseRealTime()->ArgsProduct(small);
@@ -126,14 +89,14 @@ void add_shapes(benchmark::internal::Benchmark* bench, const std::vector<std::st
 
 double copy_rate() {
   static const double rate = [] {
-    const Context context;
+    const Context context = make_context();
     const int64_t count = int64_t{1} << (backend() == VARLSTM_BACKEND_CUDA ? 27 : 23);
-    const Buffer from = random_floats(context, count, 1.0), to(context, from.bytes());
+    const Buffer<float> from = random_floats(context, count, 1.0);
+    Buffer<float> to(context, count);
     const auto copies = [&](int repeats) {
       const auto start = std::chrono::steady_clock::now();
-      for (int k = 0; k < repeats; ++k)
-        check(varlstm_copy(context.get(), to.get(), from.get(), from.bytes(), VARLSTM_COPY_WITHIN_BACKEND, nullptr));
-      check(varlstm_sync(context.get(), nullptr));
+      for (int k = 0; k < repeats; ++k) copy<float>(context, to, from, VARLSTM_COPY_WITHIN_BACKEND);
+      context.sync();
       return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats;
     };
     copies(3);

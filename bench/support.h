@@ -3,57 +3,26 @@
 #pragma once
 
 #include <benchmark/benchmark.h>
-#include <varlstm.h>
 
 #include <cstdint>
 #include <string>
+#include <varlstm.hpp>
 #include <vector>
 
 namespace varlstm::bench {
-
-// Ends the program with the library's text if a call failed: a benchmark of a failing call has no meaning.
-void check(int32_t status);
 
 // The back end measured: VARLSTM_BENCH_BACKEND, host (default) or cuda. Known while benchmarks are registered, so that
 // a GPU can have larger shapes.
 int32_t backend();
 
-class Context {
- public:
-  // threads 0: as many as the machine has; only the host has threads to set.
-  explicit Context(int64_t threads = 0);
-  ~Context();
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
-  varlstm_ctx* get() const { return ctx_; }
-
- private:
-  varlstm_ctx* ctx_ = nullptr;
-};
-
-// Memory of the back end, all zeros at first.
-class Buffer {
- public:
-  Buffer(const Context& context, int64_t bytes);
-  Buffer(Buffer&& other) noexcept : ctx_(other.ctx_), data_(other.data_), bytes_(other.bytes_) {
-    other.data_ = nullptr;
-  }
-  ~Buffer();
-  void* get() const { return data_; }
-  int64_t* ints() const { return static_cast<int64_t*>(data_); }
-  int64_t bytes() const { return bytes_; }
-
- private:
-  varlstm_ctx* ctx_;
-  void* data_ = nullptr;
-  int64_t bytes_;
-};
+// threads 0: as many as the machine has; only the host has threads to set.
+Context make_context(int64_t threads = 0);
 
 // `count` floats in [-scale, scale), the same on every run; and ids in [0, limit).
-Buffer random_floats(const Context& context, int64_t count, double scale);
-Buffer random_ids(const Context& context, int64_t count, int64_t limit);
+Buffer<float> random_floats(const Context& context, int64_t count, double scale);
+Buffer<int64_t> random_ids(const Context& context, int64_t count, int64_t limit);
 // Workspace of one operation, as varlstm_op_workspace asks for it.
-Buffer workspace_of(const Context& context, int32_t op, int64_t rows, int64_t a, int64_t b);
+Buffer<char> workspace_of(const Context& context, int32_t op, int64_t rows, int64_t a, int64_t b);
 
 enum class Lengths : int64_t {
   kEqual = 0,     // every sequence 16 long
@@ -65,32 +34,16 @@ enum class Lengths : int64_t {
 const char* name_of(Lengths distribution);
 std::vector<int64_t> draw_lengths(Lengths distribution, int64_t batch);
 
-class Batch {
- public:
-  Batch(const Context& context, const std::vector<int64_t>& lengths);
-  ~Batch();
-  Batch(const Batch&) = delete;
-  Batch& operator=(const Batch&) = delete;
-  varlstm_batch* get() const { return batch_; }
-  int64_t sequences() const { return sequences_; }
-  int64_t steps() const { return steps_; }    // T
-  int64_t tokens() const { return tokens_; }  // N
-
- private:
-  varlstm_batch* batch_ = nullptr;
-  int64_t sequences_, steps_, tokens_;
-};
-
 // Times call(). On CUDA calls are ordered on the stream and awaited 16 at a time, so that a call's own wait does not
 // count.
 template <class Call>
 void measure(benchmark::State& state, const Context& context, const Call& call) {
   const int64_t batch = backend() == VARLSTM_BACKEND_CUDA ? 16 : 1;
   call();  // what happens at a first use alone stays outside
-  check(varlstm_sync(context.get(), nullptr));
+  context.sync();
   while (state.KeepRunningBatch(batch)) {
     for (int64_t k = 0; k < batch; ++k) call();
-    check(varlstm_sync(context.get(), nullptr));
+    context.sync();
   }
 }
 

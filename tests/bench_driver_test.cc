@@ -107,7 +107,7 @@ TEST(BenchDriver, TimesAndCounts) {
 
 // A call that fails ends its case, with the line that runs it again, and not the others.
 TEST(BenchDriver, AFailedCaseHasAReproLine) {
-  if (!VARLSTM_EMULATED || kBackend != "cuda") GTEST_SKIP() << "calls fail on request in the emulated runtime alone";
+  if (!varlstm_test::emulated()) GTEST_SKIP() << "calls fail on request in the emulated runtime alone";
   const Outcome outcome =
       run_shell("VARLSTM_EMULATOR_FAIL=60 " + kProgram + " --lstm --backend=cuda --lens=fixed:2 --dtype=f32,f64 b1h2");
   EXPECT_EQ(outcome.status, 1) << outcome.out;

@@ -1,8 +1,10 @@
-// varlstm.hpp refuses a span that is too short before the library is called: each span of each function once.
+// varlstm.hpp refuses a span that is too short before the library is called, and a state that is too long: each span of
+// each function once.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <set>
 #if __cplusplus >= 202002L
 #include <span>
 #endif
@@ -18,29 +20,30 @@ static_assert(std::is_convertible_v<std::span<const float>, varlstm::Span<const 
 static_assert(!std::is_convertible_v<std::span<const float>, varlstm::Span<float>>);
 #endif
 
-// Makes the spans of one call, zeros of the size asked for; the one with the number `shortened` has an element less.
+// Makes the spans of one call, zeros of the size asked for; the one with the number `changed` has `more` elements more.
 class Spans {
  public:
-  Spans(const varlstm::Context& ctx, int shortened) : ctx_(ctx), shortened_(shortened) {}
+  Spans(const varlstm::Context& ctx, int changed, int64_t more) : ctx_(ctx), changed_(changed), more_(more) {}
 
   varlstm::Span<float> operator()(const char* name, int64_t size) { return make(name, size, &floats_); }
   varlstm::Span<double> doubles(const char* name, int64_t size) { return make(name, size, &doubles_); }
   varlstm::Span<int64_t> ints(const char* name, int64_t size) { return make(name, size, &ints_); }
 
   int count() const { return count_; }
-  const std::string& shortened() const { return name_; }
+  const std::string& changed() const { return name_; }
 
  private:
   template <class T>
   varlstm::Span<T> make(const char* name, int64_t size, std::deque<varlstm::Buffer<T>>* buffers) {
-    buffers->push_back(varlstm::Buffer<T>::zeros(ctx_, size));
-    const bool shortens = count_++ == shortened_;
-    if (shortens) name_ = name;
-    return buffers->back().span().subspan(0, shortens ? size - 1 : size);
+    const bool changes = count_++ == changed_;
+    if (changes) name_ = name;
+    buffers->push_back(varlstm::Buffer<T>::zeros(ctx_, changes ? size + more_ : size));
+    return buffers->back();
   }
 
   varlstm::Context ctx_;
-  int shortened_, count_ = 0;
+  int changed_, count_ = 0;
+  int64_t more_;
   std::string name_;
   std::deque<varlstm::Buffer<float>> floats_;
   std::deque<varlstm::Buffer<double>> doubles_;
@@ -51,23 +54,50 @@ class CapiHppSizes : public ::testing::Test {
  protected:
   static constexpr int64_t kBatch = 4, kRows = 7, kLen = 5, kIn = 3, kOut = 2, kVocab = 6, kHidden = 2;
 
+  // The text of the Error that `call` throws with those spans; "" if it throws none.
+  template <class Call>
+  static std::string refusal(Call call, Spans& spans) {
+    try {
+      call(spans);
+    } catch (const varlstm::Error& error) {
+      EXPECT_EQ(error.status(), VARLSTM_ERROR_INVALID_ARGUMENT);
+      return error.what();
+    }
+    return "";
+  }
+
   // `call` passes with spans of the right size, and with each of the `count` spans in turn too short it names that one.
   template <class Call>
   void expect_each_refused(int count, Call call) {
-    Spans full(ctx_, -1);
+    Spans full(ctx_, -1, 0);
     call(full);
     EXPECT_EQ(full.count(), count);
     for (int k = 0; k < full.count(); ++k) {
-      Spans spans(ctx_, k);
-      try {
-        call(spans);
-        ADD_FAILURE() << spans.shortened() << " may be too short";
-      } catch (const varlstm::Error& error) {
-        EXPECT_EQ(error.status(), VARLSTM_ERROR_INVALID_ARGUMENT);
-        const std::string text = error.what(), begin = spans.shortened() + " has ";
-        EXPECT_EQ(text.substr(0, begin.size()), begin);
-        EXPECT_NE(text.find(" elements, fewer than "), std::string::npos) << text;
+      Spans spans(ctx_, k, -1);
+      const std::string text = refusal(call, spans), begin = spans.changed() + " has ";
+      EXPECT_EQ(text.substr(0, begin.size()), begin);
+      const bool tells = text.find(" elements, fewer than ") != std::string::npos ||
+                         text.find(" elements, not the ") != std::string::npos;
+      EXPECT_TRUE(tells) << text;
+    }
+  }
+
+  // `call` passes with each span in turn too long, but for states, of which it tells both counts.
+  template <class Call>
+  void expect_longer_states_refused(int64_t state, Call call) {
+    const std::set<std::string> states = {"h0", "c0", "h_n", "c_n", "dh0", "dc0", "dh_n", "dc_n"};
+    Spans full(ctx_, -1, 0);
+    call(full);
+    for (int k = 0; k < full.count(); ++k) {
+      Spans spans(ctx_, k, 1);
+      const std::string text = refusal(call, spans);
+      if (states.count(spans.changed()) == 0) {
+        EXPECT_EQ(text, "") << spans.changed() << " may be longer";
+        continue;
       }
+      const std::string begin = spans.changed() + " has " + std::to_string(state + 1) + " elements, not the " +
+                                std::to_string(state) + " of num_layers = ";
+      EXPECT_EQ(text.substr(0, begin.size()), begin);
     }
   }
 
@@ -84,6 +114,16 @@ TEST_F(CapiHppSizes, TheTextNamesTheSizes) {
     FAIL() << "no exception";
   } catch (const varlstm::Error& error) {
     EXPECT_STREQ(error.what(), "src has 20 elements, fewer than rows = 7 times features = 3");
+  }
+  try {
+    const varlstm::Buffer<float> params(ctx_, 4 * kHidden * (kIn + kHidden + 2)), h0(ctx_, 5 * kHidden);
+    varlstm::Buffer<float> y(ctx_, kRows * kHidden);
+    varlstm::Rnn<float>(ctx_, kIn, kHidden).forward(batch_, {params, packed, h0}, {y}, work_);
+    FAIL() << "no exception";
+  } catch (const varlstm::Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "h0 has 10 elements, not the 8 of num_layers = 1 times directions = 1 times batch = 4 times "
+                 "hidden_size = 2");
   }
 }
 
@@ -129,14 +169,20 @@ TEST_F(CapiHppSizes, Rnn) {
   const auto output = [&](Spans& s) {
     return varlstm::RnnOutput<float>{s("y", outputs), s("h_n", state), s("c_n", state)};
   };
-  expect_each_refused(7, [&](Spans& s) { rnn.forward(batch_, input(s), output(s), work_); });
-  expect_each_refused(7, [&](Spans& s) { rnn.forward_save(batch_, input(s), output(s), work_, reserve_); });
-  expect_each_refused(12, [&](Spans& s) {
+  const auto forward = [&](Spans& s) { rnn.forward(batch_, input(s), output(s), work_); };
+  const auto forward_save = [&](Spans& s) { rnn.forward_save(batch_, input(s), output(s), work_, reserve_); };
+  const auto backward = [&](Spans& s) {
     const varlstm::RnnInput<float> in = input(s);
     const varlstm::Span<float> y = s("y", outputs);
     rnn.backward(batch_, in, y, {s("dy", outputs), s("dh_n", state), s("dc_n", state)},
                  {s("dparams", elements), s("dx", kRows * kIn), s("dh0", state), s("dc0", state)}, work_, reserve_);
-  });
+  };
+  expect_each_refused(7, forward);
+  expect_each_refused(7, forward_save);
+  expect_each_refused(12, backward);
+  expect_longer_states_refused(state, forward);
+  expect_longer_states_refused(state, forward_save);
+  expect_longer_states_refused(state, backward);
   expect_each_refused(5, [&](Spans& s) {
     rnn.import_params(VARLSTM_FORMAT_PYTORCH, 1, 0, s("w_ih", 4 * kHidden * 2 * kHidden),
                       s("w_hh", 4 * kHidden * kHidden), s("b_ih", 4 * kHidden), s("b_hh", 4 * kHidden),

@@ -141,9 +141,17 @@ TEST_F(CapiHpp, BuffersCopyBothWays) {
   EXPECT_EQ(copy.download(), (std::vector<int64_t>{0, 0, 0}));
   EXPECT_EQ(varlstm::Buffer<float>::zeros(ctx_, 2).download(), (std::vector<float>{0, 0}));
   EXPECT_TRUE(varlstm::Buffer<float>(ctx_, 0).download().empty());
+  buffer.upload(std::vector<int64_t>{1, 2, 3});
+  std::vector<int64_t> first(2);
+  buffer.download(first);
+  EXPECT_EQ(first, (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(buffer.bytes(), 24);
+  EXPECT_EQ(varlstm::Buffer<float>().bytes(), 0);
 
   EXPECT_EQ(error_of([&] { buffer.upload(std::vector<int64_t>(4)); }).second,
             "dst has 3 elements, fewer than src.size() = 4");
+  std::vector<int64_t> too_many(4);
+  EXPECT_EQ(error_of([&] { buffer.download(too_many); }).second, "buffer has 3 elements, fewer than values.size() = 4");
   EXPECT_EQ(error_of([&] { varlstm::Buffer<float>(ctx_, -2); }).second, "size = -2 is negative");
   EXPECT_EQ(error_of([&] { varlstm::Buffer<double>(ctx_, INT64_MAX / 4); }).second,
             "size = 2305843009213693951 is more than fits in memory");

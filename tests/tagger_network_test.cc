@@ -41,25 +41,22 @@ Corpus rotating_corpus(int64_t sentences) {
 }
 
 TEST(TaggerNetwork, ParameterListIsTheLibrarys) {
-  const Context context(varlstm_test::test_backend(), 1);
+  const Context context = make_context(varlstm_test::test_backend(), 1);
   for (int64_t layers : {1, 2, 3}) {
     for (bool bidirectional : {false, true}) {
       const NetworkShape shape = small_shape(layers, bidirectional);
-      const RnnHandle lstm = context.lstm(shape.embedding, shape.hidden, layers);
-      check(varlstm_rnn_set_i64(lstm.get(), VARLSTM_KEY_BIDIRECTIONAL, bidirectional));
-      int64_t tensors = 0;
-      check(varlstm_rnn_param_count(lstm.get(), &tensors, nullptr));
+      varlstm::Rnn<float> lstm(context, shape.embedding, shape.hidden, layers);
+      lstm.set_i64(VARLSTM_KEY_BIDIRECTIONAL, bidirectional);
+      const std::vector<varlstm::ParamInfo> tensors = lstm.params();
       const std::vector<Parameter> list = parameter_list(shape);
-      ASSERT_EQ(static_cast<int64_t>(list.size()), tensors + 3);
-      for (int64_t k = 0; k < tensors; ++k) {
-        const char* name = nullptr;
-        int64_t offset = 0, rows = 0, cols = 0;
-        check(varlstm_rnn_param_info(lstm.get(), k, &name, &offset, &rows, &cols));
-        const Parameter& parameter = list[static_cast<size_t>(k)];
-        EXPECT_EQ(parameter.name, std::string("lstm.") + name);
-        EXPECT_EQ(parameter.offset, offset);
-        EXPECT_EQ(parameter.count, rows * cols);
-        EXPECT_EQ(parameter.shape.size(), cols == 1 ? 1u : 2u);
+      ASSERT_EQ(list.size(), tensors.size() + 3);
+      for (size_t k = 0; k < tensors.size(); ++k) {
+        const varlstm::ParamInfo& tensor = tensors[k];
+        const Parameter& parameter = list[k];
+        EXPECT_EQ(parameter.name, "lstm." + tensor.name);
+        EXPECT_EQ(parameter.offset, tensor.offset);
+        EXPECT_EQ(parameter.count, tensor.rows * tensor.cols);
+        EXPECT_EQ(parameter.shape.size(), tensor.cols == 1 ? 1u : 2u);
       }
     }
   }
@@ -87,7 +84,7 @@ TEST(TaggerNetwork, InitialValuesAreBounded) {
 // the loss must fall by |movement|^2 / lr. This holds every gradient of the chain at once, dropout included.
 TEST(TaggerNetwork, SgdStepLowersTheLossByTheSquaredGradient) {
   for (double dropout : {0.0, 0.4}) {
-    const Context context(varlstm_test::test_backend(), 1);
+    const Context context = make_context(varlstm_test::test_backend(), 1);
     const Corpus corpus = rotating_corpus(12);
     const NetworkShape shape = small_shape(2, true);
     Network network(context, shape, corpus.limits(12), Purpose::kTrain, dropout);
@@ -120,7 +117,7 @@ TEST(TaggerNetwork, SgdStepLowersTheLossByTheSquaredGradient) {
 }
 
 TEST(TaggerNetwork, LearnsWhatNeedsTheNeighbour) {
-  const Context context(varlstm_test::test_backend(), 0);
+  const Context context = make_context(varlstm_test::test_backend(), 0);
   const Corpus corpus = rotating_corpus(200);
   const NetworkShape shape = small_shape(1, true);
   Network network(context, shape, corpus.limits(16), Purpose::kTrain);
@@ -146,7 +143,7 @@ TEST(TaggerNetwork, LearnsWhatNeedsTheNeighbour) {
 }
 
 TEST(TaggerTrainer, StopsEarlyAndOnASignal) {
-  const Context context(varlstm_test::test_backend(), 1);
+  const Context context = make_context(varlstm_test::test_backend(), 1);
   const Corpus corpus = rotating_corpus(40);
   const NetworkShape shape = small_shape(1, false);
   Network network(context, shape, corpus.limits(16), Purpose::kTrain);
@@ -169,7 +166,7 @@ TEST(TaggerTrainer, StopsEarlyAndOnASignal) {
 }
 
 TEST(TaggerNetwork, BatchesOfEmptySentences) {
-  const Context context(varlstm_test::test_backend(), 1);
+  const Context context = make_context(varlstm_test::test_backend(), 1);
   const Corpus corpus = rotating_corpus(8);
   const NetworkShape shape = small_shape(2, true);
   Network network(context, shape, corpus.limits(8), Purpose::kTrain);
@@ -188,7 +185,7 @@ TEST(TaggerNetwork, BatchesOfEmptySentences) {
 }
 
 TEST(TaggerNetwork, PredictionDoesNotDependOnTheBatch) {
-  const Context context(varlstm_test::test_backend(), 1);
+  const Context context = make_context(varlstm_test::test_backend(), 1);
   const Corpus corpus = rotating_corpus(60);
   const NetworkShape shape = small_shape(2, true);
   std::vector<std::vector<int64_t>> predictions;
@@ -210,7 +207,7 @@ TEST(TaggerNetwork, BitwiseEqualForAnyNumberOfThreads) {
   shape.hidden = 40;
   std::vector<std::vector<float>> results;
   for (int64_t threads : {1, 2, 3}) {
-    const Context context(varlstm_test::test_backend(), threads);
+    const Context context = make_context(varlstm_test::test_backend(), threads);
     Network network(context, shape, corpus.limits(32), Purpose::kTrain, 0.2);
     Random random(2);
     network.parameters().load(initial_parameters(shape, &random));

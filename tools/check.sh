@@ -70,9 +70,11 @@ check_includes() {
     report "kernels/backend* may include kernels, capi/backend.h and varlstm.h"
   only "capi/include/varlstm\.(h|hpp)|tests/support/$header|tests/capi_$header" $(sources tests | grep '^tests/capi_') |
     report "tests/capi_* sees only varlstm.h, varlstm.hpp, tests/support and tests/capi_*.h"
-  only "capi/include/varlstm\.h|tools/[a-z0-9_/]+\.h" $(sources tools) | report "tools may include varlstm.h and tools"
-  only "capi/include/varlstm\.h|bench/[a-z0-9_/]+\.h" $(sources bench | grep -vE '^bench/(exchange|count_recurrence)/') |
-    report "bench may include varlstm.h and bench"
+  only "capi/include/varlstm\.(h|hpp)|tools/[a-z0-9_/]+\.h" $(sources tools) |
+    report "tools may include varlstm.h, varlstm.hpp and tools"
+  only "capi/include/varlstm\.(h|hpp)|bench/[a-z0-9_/]+\.h" \
+    $(sources bench | grep -vE '^bench/(exchange|count_recurrence)/') |
+    report "bench may include varlstm.h, varlstm.hpp and bench"
   only "bench/exchange/$header|kernels/(core|arch)/$header" $(sources bench/exchange) |
     report "bench/exchange may include itself, kernels/core and kernels/arch"
   only "bench/count_recurrence/$header|kernels/(core|recurrence|simt)/$header" $(sources bench/count_recurrence) |

@@ -77,12 +77,12 @@ double tolerance_of(const Scenario& scenario, Math math, const std::string& tens
   return 2.0 * (eps * std::sqrt(sums) + stored_eps(scenario.dtype, math) * std::sqrt(chain));
 }
 
-Verdict check_correctness(const Options& options, const Scenario& scenario, varlstm_ctx* ctx, varlstm_ctx* host) {
+Verdict check_correctness(const Options& options, const Scenario& scenario, const Context& ctx, const Context& host) {
   Scenario packed = scenario;
   packed.layout = Layout::kPacked;
-  const LstmRun tested({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kRandom);
-  const LstmRun reference({host, host, VARLSTM_DTYPE_F64, scenario.dtype}, packed, States::kRandom);
-  for (const LstmRun* run : {&tested, &reference}) {
+  LstmRun tested({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kRandom);
+  LstmRun reference({host, host, VARLSTM_DTYPE_F64, scenario.dtype}, packed, States::kRandom);
+  for (LstmRun* run : {&tested, &reference}) {
     run->prepare(nullptr);
     run->step(nullptr);
   }
@@ -103,8 +103,8 @@ Verdict check_correctness(const Options& options, const Scenario& scenario, varl
   return worst;
 }
 
-Verdict check_bitwise(const Options& options, const Scenario& scenario, varlstm_ctx* ctx, varlstm_ctx* host) {
-  const LstmRun run({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kRandom);
+Verdict check_bitwise(const Options& options, const Scenario& scenario, const Context& ctx, const Context& host) {
+  LstmRun run({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kRandom);
   run.prepare(nullptr);
   Verdict verdict;
   std::vector<std::vector<char>> first;
@@ -112,8 +112,7 @@ Verdict check_bitwise(const Options& options, const Scenario& scenario, varlstm_
     run.step(nullptr);
     size_t k = 0;
     for (const LstmRun::Output& output : run.outputs()) {
-      std::vector<char> bytes(static_cast<size_t>(output.memory->bytes()));
-      output.memory->download(bytes.data());
+      std::vector<char> bytes = output.memory->download();
       if (rerun == 0) {
         first.push_back(std::move(bytes));
       } else if (bytes != first[k]) {

@@ -30,9 +30,9 @@ struct Verdict {
 // end, policy and layout; tests/README.md names it as well.
 double tolerance_of(const Scenario& scenario, Math math, const std::string& tensor);
 
-Verdict check_correctness(const Options& options, const Scenario& scenario, varlstm_ctx* ctx, varlstm_ctx* host);
+Verdict check_correctness(const Options& options, const Scenario& scenario, const Context& ctx, const Context& host);
 
 // `reruns` more steps: every bit of every output the same.
-Verdict check_bitwise(const Options& options, const Scenario& scenario, varlstm_ctx* ctx, varlstm_ctx* host);
+Verdict check_bitwise(const Options& options, const Scenario& scenario, const Context& ctx, const Context& host);
 
 }  // namespace varlstm::lstm_driver

@@ -20,7 +20,7 @@ double since(Steady::time_point start) {
 
 class WallClock : public Clock {
  public:
-  explicit WallClock(varlstm_ctx* ctx) : ctx_(ctx) {}
+  explicit WallClock(const Context& ctx) : ctx_(ctx) {}
 
   std::string name() const override { return "wall clock"; }
   std::string device() const override {
@@ -31,11 +31,11 @@ class WallClock : public Clock {
   }
   void* stream() const override { return nullptr; }
   void start() override {
-    check(varlstm_sync(ctx_, nullptr));
+    ctx_.sync();
     start_ = Steady::now();
   }
   double stop() override {
-    check(varlstm_sync(ctx_, nullptr));
+    ctx_.sync();
     return since(start_);
   }
   Prepared prepare(const Call& call, bool graph) override {
@@ -44,13 +44,13 @@ class WallClock : public Clock {
   }
 
  private:
-  varlstm_ctx* ctx_;
+  Context ctx_;
   Steady::time_point start_;
 };
 
 }  // namespace
 
-std::unique_ptr<Clock> make_wall_clock(varlstm_ctx* ctx) {
+std::unique_ptr<Clock> make_wall_clock(const Context& ctx) {
   return std::make_unique<WallClock>(ctx);
 }
 

@@ -6,8 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-
-#include "bench/lstm_driver/handles.h"
+#include <varlstm.hpp>
 
 namespace varlstm::lstm_driver {
 
@@ -33,9 +32,9 @@ class Clock {
 };
 
 // The host's clock, for the host and for emulated kernels.
-std::unique_ptr<Clock> make_wall_clock(varlstm_ctx* ctx);
+std::unique_ptr<Clock> make_wall_clock(const Context& ctx);
 // Events of the GPU that the context computes on; null where this build has no CUDA runtime.
-std::unique_ptr<Clock> make_event_clock(varlstm_ctx* ctx);
+std::unique_ptr<Clock> make_event_clock(const Context& ctx);
 
 struct Timing {
   double median = 0, least = 0;  // seconds of one run

@@ -111,10 +111,8 @@ class EventClock : public Clock {
 
 }  // namespace
 
-std::unique_ptr<Clock> make_event_clock(varlstm_ctx* ctx) {
-  int64_t device = 0;
-  check(varlstm_ctx_get_i64(ctx, VARLSTM_KEY_DEVICE, &device));
-  return std::make_unique<EventClock>(static_cast<int>(device));
+std::unique_ptr<Clock> make_event_clock(const Context& ctx) {
+  return std::make_unique<EventClock>(static_cast<int>(ctx.get_i64(VARLSTM_KEY_DEVICE)));
 }
 
 }  // namespace varlstm::lstm_driver

@@ -4,7 +4,7 @@
 
 namespace varlstm::lstm_driver {
 
-std::unique_ptr<Clock> make_event_clock(varlstm_ctx*) {
+std::unique_ptr<Clock> make_event_clock(const Context&) {
   return nullptr;
 }
 

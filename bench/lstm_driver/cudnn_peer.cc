@@ -65,10 +65,10 @@ class CudnnLstm {
  public:
   CudnnLstm(cudnn::Handle handle, const Tensors& tensors, const Scenario& scenario, Math math, Form form,
             int algorithm);
-  void prepare() const {
+  void prepare() {
     if (pass_ == Pass::kBackward) forward();
   }
-  void step() const {
+  void step() {
     if (pass_ != Pass::kBackward) forward();
     if (pass_ != Pass::kForward) backward();
   }
@@ -79,9 +79,9 @@ class CudnnLstm {
   void describe_data(const Scenario& scenario, Form form);
   void allocate(const Tensors& tensors, const Scenario& scenario, Form form);
   int mode() const { return pass_ == Pass::kForward ? cudnn::kInference : cudnn::kTraining; }
-  const int32_t* lengths() const { return static_cast<const int32_t*>(device_lengths_.get()); }
-  void forward() const;
-  void backward() const;
+  const int32_t* lengths() const { return device_lengths_.data(); }
+  void forward();
+  void backward();
 
   cudnn::Handle handle_;
   Pass pass_;
@@ -89,7 +89,8 @@ class CudnnLstm {
   Owner dropout_{api().create_dropout, api().destroy_dropout}, rnn_{api().create_rnn, api().destroy_rnn};
   Owner x_desc_{api().create_data, api().destroy_data}, y_desc_{api().create_data, api().destroy_data};
   Owner state_desc_{api().create_tensor, api().destroy_tensor};
-  Memory device_lengths_, x_, y_, dx_, dy_, h_n_, c_n_, weights_, dweights_, workspace_, reserve_;
+  Buffer<int32_t> device_lengths_;
+  Memory x_, y_, dx_, dy_, h_n_, c_n_, weights_, dweights_, workspace_, reserve_;
 };
 
 CudnnLstm::CudnnLstm(cudnn::Handle handle, const Tensors& tensors, const Scenario& scenario, Math math, Form form,
@@ -140,8 +141,8 @@ void CudnnLstm::allocate(const Tensors& tensors, const Scenario& scenario, Form 
   accept(api().weight_bytes(handle_, rnn_.get(), &weights), "cudnnGetRNNWeightSpaceSize");
   accept(api().space_bytes(handle_, rnn_.get(), mode(), x_desc_.get(), &workspace, &reserve),
          "cudnnGetRNNTempSpaceSizes");
-  device_lengths_ = Memory(tensors.ctx, static_cast<int64_t>(host_lengths_.size() * sizeof(int32_t)));
-  device_lengths_.upload(host_lengths_.data(), 0, device_lengths_.bytes());
+  device_lengths_ = Buffer<int32_t>(tensors.ctx, host_lengths_);
+  tensors.ctx.sync();
   x_ = tensors.random(rows * problem.input, 1.0, 1);
   y_ = tensors.empty(rows * problem.outputs());
   h_n_ = tensors.empty(state);
@@ -155,33 +156,33 @@ void CudnnLstm::allocate(const Tensors& tensors, const Scenario& scenario, Form 
   dweights_ = Memory(tensors.ctx, weights_.bytes());
 }
 
-void CudnnLstm::forward() const {
-  accept(api().forward(handle_, rnn_.get(), mode(), lengths(), x_desc_.get(), x_.get(), y_desc_.get(), y_.get(),
-                       state_desc_.get(), nullptr, h_n_.get(), state_desc_.get(), nullptr, c_n_.get(),
-                       static_cast<size_t>(weights_.bytes()), weights_.get(), static_cast<size_t>(workspace_.bytes()),
-                       workspace_.get(), static_cast<size_t>(reserve_.bytes()), reserve_.get()),
+void CudnnLstm::forward() {
+  accept(api().forward(handle_, rnn_.get(), mode(), lengths(), x_desc_.get(), x_.data(), y_desc_.get(), y_.data(),
+                       state_desc_.get(), nullptr, h_n_.data(), state_desc_.get(), nullptr, c_n_.data(),
+                       static_cast<size_t>(weights_.bytes()), weights_.data(), static_cast<size_t>(workspace_.bytes()),
+                       workspace_.data(), static_cast<size_t>(reserve_.bytes()), reserve_.data()),
          "cudnnRNNForward");
 }
 
-void CudnnLstm::backward() const {
+void CudnnLstm::backward() {
   const auto weight_bytes = static_cast<size_t>(weights_.bytes());
   const auto workspace_bytes = static_cast<size_t>(workspace_.bytes());
   const auto reserve_bytes = static_cast<size_t>(reserve_.bytes());
   dweights_.zero(stream);
-  accept(api().backward_data(handle_, rnn_.get(), lengths(), y_desc_.get(), y_.get(), dy_.get(), x_desc_.get(),
-                             dx_.get(), state_desc_.get(), nullptr, nullptr, nullptr, state_desc_.get(), nullptr,
-                             nullptr, nullptr, weight_bytes, weights_.get(), workspace_bytes, workspace_.get(),
-                             reserve_bytes, reserve_.get()),
+  accept(api().backward_data(handle_, rnn_.get(), lengths(), y_desc_.get(), y_.data(), dy_.data(), x_desc_.get(),
+                             dx_.data(), state_desc_.get(), nullptr, nullptr, nullptr, state_desc_.get(), nullptr,
+                             nullptr, nullptr, weight_bytes, weights_.data(), workspace_bytes, workspace_.data(),
+                             reserve_bytes, reserve_.data()),
          "cudnnRNNBackwardData_v8");
-  accept(api().backward_weights(handle_, rnn_.get(), cudnn::kAddGradients, lengths(), x_desc_.get(), x_.get(),
-                                state_desc_.get(), nullptr, y_desc_.get(), y_.get(), weight_bytes, dweights_.get(),
-                                workspace_bytes, workspace_.get(), reserve_bytes, reserve_.get()),
+  accept(api().backward_weights(handle_, rnn_.get(), cudnn::kAddGradients, lengths(), x_desc_.get(), x_.data(),
+                                state_desc_.get(), nullptr, y_desc_.get(), y_.data(), weight_bytes, dweights_.data(),
+                                workspace_bytes, workspace_.data(), reserve_bytes, reserve_.data()),
          "cudnnRNNBackwardWeights_v8");
 }
 
 }  // namespace
 
-CudnnPeer::CudnnPeer(varlstm_ctx* ctx, varlstm_ctx* host, Clock* clock) : ctx_(ctx), host_(host), clock_(clock) {
+CudnnPeer::CudnnPeer(const Context& ctx, const Context& host, Clock* clock) : ctx_(ctx), host_(host), clock_(clock) {
   if (const int status = api().create(&handle_); status != cudnn::kSuccess)
     fail("cudnnCreate: {}", api().error_string(status));
   if (const int status = api().set_stream(handle_, clock->stream()); status != cudnn::kSuccess)
@@ -212,7 +213,7 @@ std::vector<CudnnPeer::Result> CudnnPeer::run(const Options& options, const Scen
         result.timing = measure(
             clock_, [&](void*) { lstm.step(); }, before, options.graph, options.seconds);
       } catch (const std::runtime_error& error) {  // cuDNN's refusal, or a capture that it does not take
-        result.refusal = error.what();
+        result.refusal = text_of(error);
       }
       results.push_back(std::move(result));
     }

@@ -17,7 +17,7 @@ namespace varlstm::lstm_driver {
 class CudnnPeer {
  public:
   // Error where cuDNN is not here or cannot start.
-  CudnnPeer(varlstm_ctx* ctx, varlstm_ctx* host, Clock* clock);
+  CudnnPeer(const Context& ctx, const Context& host, Clock* clock);
   ~CudnnPeer();
 
   std::string version() const;
@@ -31,7 +31,7 @@ class CudnnPeer {
   std::vector<Result> run(const Options& options, const Scenario& scenario, const Call& before);
 
  private:
-  varlstm_ctx *ctx_, *host_;
+  Context ctx_, host_;
   Clock* clock_;
   void* handle_ = nullptr;
 };

@@ -14,10 +14,18 @@ namespace varlstm::lstm_driver {
 namespace {
 
 // How F32 is multiplied on CUDA.
-void set_math(varlstm_ctx* ctx, Math math) {
-  const int64_t value = math == Math::kTf32 ? VARLSTM_MATH_TF32 : VARLSTM_MATH_F32;
-  if (varlstm_ctx_set_i64(ctx, VARLSTM_KEY_MATH, value) != VARLSTM_OK)
-    fail("--math cannot be set here: {}", varlstm_last_error());
+void set_math(const Context& ctx, Math math) {
+  try {
+    ctx.set_i64(VARLSTM_KEY_MATH, math == Math::kTf32 ? VARLSTM_MATH_TF32 : VARLSTM_MATH_F32);
+  } catch (const varlstm::Error& error) {
+    fail("--math cannot be set here: {}", error.what());
+  }
+}
+
+Context make_context(int32_t backend, int64_t threads) {
+  const Context context(backend);
+  if (backend == VARLSTM_BACKEND_HOST) context.set_i64(VARLSTM_KEY_THREADS, threads);
+  return context;
 }
 
 // What all cases share.
@@ -28,12 +36,12 @@ class Driver {
         context_(open_context(options)),
         host_(make_context(VARLSTM_BACKEND_HOST, options.backend == VARLSTM_BACKEND_HOST ? options.threads : 0)),
         report_(options),
-        flush_(context_.get()) {
-    set_math(context_.get(), options.math);
-    if (options.backend == VARLSTM_BACKEND_CUDA) clock_ = make_event_clock(context_.get());
+        flush_(context_) {
+    set_math(context_, options.math);
+    if (options.backend == VARLSTM_BACKEND_CUDA) clock_ = make_event_clock(context_);
     const bool device = clock_ != nullptr;
-    if (!device) clock_ = make_wall_clock(context_.get());
-    ceilings_ = std::make_unique<Ceilings>(context_.get(), host_.get(), clock_.get());
+    if (!device) clock_ = make_wall_clock(context_);
+    ceilings_ = std::make_unique<Ceilings>(context_, host_, clock_.get());
     if (options.cudnn && !device) report_.note("cudnn: skipped, this build has no CUDA runtime");
     if (options.cudnn && device) open_cudnn();
   }
@@ -51,14 +59,14 @@ class Driver {
   static Context open_context(const Options& options) {
     try {
       return make_context(options.backend, options.threads);
-    } catch (const CallFailed& error) {
-      fail("--backend = {} cannot be used here: {}", name_of(kBackends, options.backend), error.what());
+    } catch (const varlstm::Error& error) {
+      fail("--backend = {} cannot be used here: {}", name_of(kBackends, options.backend), text_of(error));
     }
   }
 
   void open_cudnn() {
     try {
-      cudnn_ = std::make_unique<CudnnPeer>(context_.get(), host_.get(), clock_.get());
+      cudnn_ = std::make_unique<CudnnPeer>(context_, host_, clock_.get());
       report_.note(cudnn_->version());
     } catch (const Error& error) {
       report_.note(fmt::format("cudnn: skipped, {}", error.what()));
@@ -83,14 +91,14 @@ class Driver {
     Row row;
     row.scenario = scenario;
     attempt(&row, [&] {
-      if (options_.wants('c')) row.correct = check_correctness(options_, scenario, context_.get(), host_.get());
-      if (options_.wants('b')) row.bitwise = check_bitwise(options_, scenario, context_.get(), host_.get());
+      if (options_.wants('c')) row.correct = check_correctness(options_, scenario, context_, host_);
+      if (options_.wants('b')) row.bitwise = check_bitwise(options_, scenario, context_, host_);
     });
     if (!options_.wants('p') || !row.passed()) return report_.add(row);
     for (const Cache cache : options_.caches) {
       row.cache = cache;
       attempt(&row, [&] {
-        row.timing = time_scenario(options_, scenario, flush_.call(cache), context_.get(), host_.get(), clock_.get());
+        row.timing = time_scenario(options_, scenario, flush_.call(cache), context_, host_, clock_.get());
         row.least_seconds = least_seconds(scenario, ceilings_.get());
       });
       report_.add(row);
@@ -120,7 +128,7 @@ class Driver {
     try {
       work();
     } catch (const std::exception& error) {  // the other cases go on
-      row->error = error.what();
+      row->error = text_of(error);
     }
   }
 
@@ -152,7 +160,7 @@ int run(int argc, char** argv) {
     if (options.policy != "auto") setenv("VARLSTM_RECURRENCE_POLICY", options.policy.c_str(), 1);
     return Driver(options).run();
   } catch (const std::exception& error) {
-    return complain(error.what());
+    return complain(text_of(error));
   }
 }
 

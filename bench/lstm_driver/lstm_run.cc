@@ -13,10 +13,12 @@ namespace {
 // One stream of random numbers for each tensor.
 enum Stream : uint64_t { kParams = 1, kX, kH0, kC0, kDy, kDhN, kDcN };
 
-Rnn make_lstm(varlstm_ctx* ctx, const Scenario& scenario, int32_t dtype) {
+}  // namespace
+
+LstmRun::Rnn LstmRun::make_lstm(const Context& ctx, const Scenario& scenario, int32_t dtype) {
   const Problem& problem = scenario.problem;
   varlstm_rnn* raw = nullptr;
-  check(varlstm_rnn_create(ctx, VARLSTM_CELL_LSTM, problem.input, problem.hidden, problem.layers, &raw));
+  check(varlstm_rnn_create(ctx.get(), VARLSTM_CELL_LSTM, problem.input, problem.hidden, problem.layers, &raw));
   Rnn rnn(raw);
   check(varlstm_rnn_set_i64(raw, VARLSTM_KEY_DTYPE, dtype));
   check(varlstm_rnn_set_i64(raw, VARLSTM_KEY_BIDIRECTIONAL, problem.directions == 2 ? 1 : 0));
@@ -24,12 +26,10 @@ Rnn make_lstm(varlstm_ctx* ctx, const Scenario& scenario, int32_t dtype) {
   return rnn;
 }
 
-}  // namespace
-
 LstmRun::LstmRun(const Tensors& tensors, const Scenario& scenario, States states)
     : tensors_(tensors),
       scenario_(scenario),
-      batch_(make_batch(tensors.ctx, scenario.lengths)),
+      batch_(tensors.ctx, scenario.lengths),
       rnn_(make_lstm(tensors.ctx, scenario, tensors.dtype)) {
   const Problem& problem = scenario_.problem;
   const int64_t parameters = parameters_of(problem);
@@ -87,51 +87,49 @@ LstmRun::Data LstmRun::random_data(int64_t features, uint64_t seed) const {
   data.features = features;
   data.packed = tensors_.random(scenario_.tokens() * features, 1.0, seed);
   if (packed_layout()) return data;
-  const Batch plan = make_batch(tensors_.host, scenario_.lengths);
-  std::vector<char> packed(static_cast<size_t>(data.packed.bytes()));
+  const Batch plan(tensors_.host, scenario_.lengths);
+  const std::vector<char> packed = data.packed.download();
   std::vector<char> laid_out(static_cast<size_t>(tensors_.bytes(laid_out_rows() * features)));
-  data.packed.download(packed.data());
   check(varlstm_unpack(plan.get(), tensors_.dtype, abi_layout(), scenario_.steps(), features,
                        std::numeric_limits<double>::quiet_NaN(), packed.data(), laid_out.data(), nullptr));
-  data.laid_out = Memory(tensors_.ctx, static_cast<int64_t>(laid_out.size()));
-  data.laid_out.upload(laid_out.data(), 0, data.laid_out.bytes());
-  data.packed.zero(nullptr);
-  check(varlstm_sync(tensors_.ctx, nullptr));
+  data.laid_out = Memory(tensors_.ctx, laid_out);
+  data.packed.zero();
+  tensors_.ctx.sync();
   return data;
 }
 
-void LstmRun::forward(void* stream) const {
+void LstmRun::forward(void* stream) {
   const auto convert = [&](auto function, const Data& data, auto... more) {
     if (!packed_layout())
       check(function(batch_.get(), tensors_.dtype, abi_layout(), scenario_.steps(), data.features, more..., stream));
   };
-  convert(varlstm_pack, x_, x_.laid_out.get(), x_.packed.get());
-  check(varlstm_rnn_forward(rnn_.get(), batch_.get(), mode(), 0, params_.get(), x_.packed.get(), h0_.get(), c0_.get(),
-                            y_.packed.get(), h_n_.get(), c_n_.get(), workspace_.get(), workspace_.bytes(),
-                            reserve_.get(), reserve_.bytes(), stream));
-  convert(varlstm_unpack, y_, 0.0, y_.packed.get(), y_.laid_out.get());
+  convert(varlstm_pack, x_, x_.laid_out.data(), x_.packed.data());
+  check(varlstm_rnn_forward(rnn_.get(), batch_.get(), mode(), 0, params_.data(), x_.packed.data(), h0_.data(),
+                            c0_.data(), y_.packed.data(), h_n_.data(), c_n_.data(), workspace_.data(),
+                            workspace_.bytes(), reserve_.data(), reserve_.bytes(), stream));
+  convert(varlstm_unpack, y_, 0.0, y_.packed.data(), y_.laid_out.data());
 }
 
-void LstmRun::backward(void* stream) const {
-  const auto convert = [&](auto function, const Data& data, const Memory& from, const Memory& to) {
+void LstmRun::backward(void* stream) {
+  const auto convert = [&](auto function, const Data& data, const Memory& from, Memory& to) {
     if (!packed_layout())
-      check(function(batch_.get(), tensors_.dtype, abi_layout(), scenario_.steps(), data.features, from.get(), to.get(),
-                     stream));
+      check(function(batch_.get(), tensors_.dtype, abi_layout(), scenario_.steps(), data.features, from.data(),
+                     to.data(), stream));
   };
   dparams_.zero(stream);
   convert(varlstm_unpack_backward, dy_, dy_.laid_out, dy_.packed);
-  check(varlstm_rnn_backward(rnn_.get(), batch_.get(), params_.get(), x_.packed.get(), h0_.get(), c0_.get(),
-                             y_.packed.get(), dy_.packed.get(), dh_n_.get(), dc_n_.get(), dx_.packed.get(), dh0_.get(),
-                             dc0_.get(), dparams_.get(), workspace_.get(), workspace_.bytes(), reserve_.get(),
-                             reserve_.bytes(), stream));
+  check(varlstm_rnn_backward(rnn_.get(), batch_.get(), params_.data(), x_.packed.data(), h0_.data(), c0_.data(),
+                             y_.packed.data(), dy_.packed.data(), dh_n_.data(), dc_n_.data(), dx_.packed.data(),
+                             dh0_.data(), dc0_.data(), dparams_.data(), workspace_.data(), workspace_.bytes(),
+                             reserve_.data(), reserve_.bytes(), stream));
   convert(varlstm_pack_backward, dx_, dx_.packed, dx_.laid_out);
 }
 
-void LstmRun::prepare(void* stream) const {
+void LstmRun::prepare(void* stream) {
   if (scenario_.pass == Pass::kBackward) forward(stream);
 }
 
-void LstmRun::step(void* stream) const {
+void LstmRun::step(void* stream) {
   if (scenario_.pass != Pass::kBackward) forward(stream);
   if (gradients()) backward(stream);
 }
@@ -141,7 +139,7 @@ std::vector<LstmRun::Output> LstmRun::outputs() const {
   if (!gradients()) return list;
   list.push_back({"dx", &interface_of(dx_), dx_.features});
   list.push_back({"dparams", &dparams_, 0});
-  if (dh0_.get() != nullptr) {
+  if (dh0_.data() != nullptr) {
     list.push_back({"dh0", &dh0_, 0});
     list.push_back({"dc0", &dc0_, 0});
   }
@@ -151,7 +149,7 @@ std::vector<LstmRun::Output> LstmRun::outputs() const {
 std::vector<double> LstmRun::read(const Output& output) const {
   std::vector<double> values = tensors_.read(*output.memory);
   if (output.features == 0 || packed_layout()) return values;
-  const Batch plan = make_batch(tensors_.host, scenario_.lengths);
+  const Batch plan(tensors_.host, scenario_.lengths);
   std::vector<double> packed(static_cast<size_t>(scenario_.tokens() * output.features));
   check(varlstm_pack(plan.get(), VARLSTM_DTYPE_F64, abi_layout(), scenario_.steps(), output.features, values.data(),
                      packed.data(), nullptr));

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "bench/lstm_driver/handles.h"
 #include "bench/lstm_driver/scenario.h"
 #include "bench/lstm_driver/tensor.h"
 
@@ -22,9 +22,9 @@ class LstmRun {
   LstmRun(const Tensors& tensors, const Scenario& scenario, States states);
 
   // What must have run once before steps: for kBackward its forward.
-  void prepare(void* stream) const;
+  void prepare(void* stream);
   // The pass, ordered on the stream. In a layout other than packed with packing and unpacking, adjoints included.
-  void step(void* stream) const;
+  void step(void* stream);
 
   struct Output {
     std::string name;
@@ -37,6 +37,12 @@ class LstmRun {
   std::vector<double> read(const Output& output) const;
 
  private:
+  struct DestroyRnn {
+    void operator()(varlstm_rnn* rnn) const { varlstm_rnn_destroy(rnn); }
+  };
+  using Rnn = std::unique_ptr<varlstm_rnn, DestroyRnn>;  // varlstm::Rnn has its dtype from the compiler
+  static Rnn make_lstm(const Context& ctx, const Scenario& scenario, int32_t dtype);
+
   // One tensor by tokens: packed, and in the scenario's layout where that is another.
   struct Data {
     Memory packed, laid_out;
@@ -50,8 +56,8 @@ class LstmRun {
   Data random_data(int64_t features, uint64_t seed) const;
   Data empty_data(int64_t features) const;
   const Memory& interface_of(const Data& data) const { return packed_layout() ? data.packed : data.laid_out; }
-  void forward(void* stream) const;
-  void backward(void* stream) const;
+  void forward(void* stream);
+  void backward(void* stream);
 
   Tensors tensors_;
   Scenario scenario_;

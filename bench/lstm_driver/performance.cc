@@ -17,13 +17,11 @@ constexpr double kCeilingSeconds = 0.3;
 
 double Ceilings::copy_rate() {
   if (copy_rate_ > 0) return copy_rate_;
-  const Memory from(ctx_, kFlushBytes), to(ctx_, kFlushBytes);
-  from.zero(nullptr);
-  check(varlstm_sync(ctx_, nullptr));
-  const auto copy = [&](void* stream) {
-    check(varlstm_copy(ctx_, to.get(), from.get(), kFlushBytes, VARLSTM_COPY_WITHIN_BACKEND, stream));
-  };
-  return copy_rate_ = 2.0 * kFlushBytes / measure(clock_, copy, nullptr, false, kCeilingSeconds).least;
+  const Memory from = Memory::zeros(ctx_, kFlushBytes);
+  Memory to(ctx_, kFlushBytes);
+  ctx_.sync();
+  const auto call = [&](void* stream) { copy<char>(ctx_, to, from, VARLSTM_COPY_WITHIN_BACKEND, stream); };
+  return copy_rate_ = 2.0 * kFlushBytes / measure(clock_, call, nullptr, false, kCeilingSeconds).least;
 }
 
 // The product doubles in size until it is large, or long where kernels are emulated.
@@ -35,13 +33,13 @@ double Ceilings::gemm_rate(int32_t dtype) {
   const Tensors tensors{ctx_, host_, dtype, dtype};
   for (int64_t size = kSmallest; size <= kLargest; size *= 2) {
     const Memory x = tensors.random(size * size, 1.0, 1), weight = tensors.random(size * size, 1.0, 2);
-    const Memory y = tensors.empty(size * size);
+    Memory y = tensors.empty(size * size);
     int64_t bytes = 0;
-    check(varlstm_op_workspace(ctx_, VARLSTM_OP_LINEAR_FORWARD, dtype, size, size, size, &bytes));
-    const Memory workspace(ctx_, bytes);
+    check(varlstm_op_workspace(ctx_.get(), VARLSTM_OP_LINEAR_FORWARD, dtype, size, size, size, &bytes));
+    Memory workspace(ctx_, bytes);
     const auto product = [&](void* stream) {
-      check(varlstm_linear_forward(ctx_, dtype, size, size, size, x.get(), weight.get(), nullptr, y.get(),
-                                   workspace.get(), bytes, stream));
+      check(varlstm_linear_forward(ctx_.get(), dtype, size, size, size, x.data(), weight.data(), nullptr, y.data(),
+                                   workspace.data(), bytes, stream));
     };
     const double seconds = measure(clock_, product, nullptr, false, kCeilingSeconds / 8).least;
     const auto n = static_cast<double>(size);
@@ -57,13 +55,13 @@ double least_seconds(const Scenario& scenario, Ceilings* ceilings) {
 
 Call CacheFlush::call(Cache cache) {
   if (cache == Cache::kWarm) return nullptr;
-  if (memory_.get() == nullptr) memory_ = Memory(ctx_, kFlushBytes);
+  if (memory_.data() == nullptr) memory_ = Memory(ctx_, kFlushBytes);
   return [this](void* stream) { memory_.zero(stream); };
 }
 
-Timing time_scenario(const Options& options, const Scenario& scenario, const Call& before, varlstm_ctx* ctx,
-                     varlstm_ctx* host, Clock* clock) {
-  const LstmRun run({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kNone);
+Timing time_scenario(const Options& options, const Scenario& scenario, const Call& before, const Context& ctx,
+                     const Context& host, Clock* clock) {
+  LstmRun run({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kNone);
   run.prepare(clock->stream());
   return measure(
       clock, [&](void* stream) { run.step(stream); }, before, options.graph, options.seconds);

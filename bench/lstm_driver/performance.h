@@ -13,7 +13,7 @@ namespace varlstm::lstm_driver {
 // Rates of this process, each measured once, when it is first asked for.
 class Ceilings {
  public:
-  Ceilings(varlstm_ctx* ctx, varlstm_ctx* host, Clock* clock) : ctx_(ctx), host_(host), clock_(clock) {}
+  Ceilings(const Context& ctx, const Context& host, Clock* clock) : ctx_(ctx), host_(host), clock_(clock) {}
 
   // Bytes a second, read and written, of a copy far larger than any cache.
   double copy_rate();
@@ -22,7 +22,7 @@ class Ceilings {
   const std::map<int32_t, double>& gemm_rates() const { return gemm_rates_; }
 
  private:
-  varlstm_ctx *ctx_, *host_;
+  Context ctx_, host_;
   Clock* clock_;
   double copy_rate_ = 0;
   std::map<int32_t, double> gemm_rates_;
@@ -34,15 +34,15 @@ double least_seconds(const Scenario& scenario, Ceilings* ceilings);
 // Overwrites more memory than caches hold, when called; for Cache::kWarm null.
 class CacheFlush {
  public:
-  explicit CacheFlush(varlstm_ctx* ctx) : ctx_(ctx) {}
+  explicit CacheFlush(const Context& ctx) : ctx_(ctx) {}
   Call call(Cache cache);
 
  private:
-  varlstm_ctx* ctx_;
+  Context ctx_;
   Memory memory_;
 };
 
-Timing time_scenario(const Options& options, const Scenario& scenario, const Call& before, varlstm_ctx* ctx,
-                     varlstm_ctx* host, Clock* clock);
+Timing time_scenario(const Options& options, const Scenario& scenario, const Call& before, const Context& ctx,
+                     const Context& host, Clock* clock);
 
 }  // namespace varlstm::lstm_driver

@@ -8,17 +8,16 @@
 
 namespace varlstm::lstm_driver {
 
-std::vector<char> converted(varlstm_ctx* host, int32_t from_dtype, int32_t to_dtype, int64_t count,
+std::vector<char> converted(const Context& host, int32_t from_dtype, int32_t to_dtype, int64_t count,
                             const void* values) {
   std::vector<char> result(static_cast<size_t>(count * bytes_of(to_dtype)));
-  check(varlstm_convert(host, from_dtype, to_dtype, count, values, result.data(), nullptr));
+  check(varlstm_convert(host.get(), from_dtype, to_dtype, count, values, result.data(), nullptr));
   return result;
 }
 
 Memory Tensors::empty(int64_t count) const {
-  Memory memory(ctx, bytes(count));
-  memory.zero(nullptr);
-  check(varlstm_sync(ctx, nullptr));
+  Memory memory = Memory::zeros(ctx, bytes(count));
+  ctx.sync();
   return memory;
 }
 
@@ -33,17 +32,17 @@ Memory Tensors::random(int64_t count, double scale, uint64_t seed) const {
     for (double& value : values) value = scale * (2.0 * source.uniform() - 1.0);
     const std::vector<char> held = converted(host, VARLSTM_DTYPE_F64, rounded, size, values.data());
     const std::vector<char> stored = converted(host, rounded, dtype, size, held.data());
-    memory.upload(stored.data(), bytes(first), bytes(size));
+    copy<char>(ctx, memory.span().subspan(bytes(first), bytes(size)), stored, VARLSTM_COPY_TO_BACKEND);
+    ctx.sync();
   }
   return memory;
 }
 
 std::vector<double> Tensors::read(const Memory& memory) const {
   const int64_t count = memory.bytes() / bytes_of(dtype);
-  std::vector<char> stored(static_cast<size_t>(memory.bytes()));
-  memory.download(stored.data());
+  const std::vector<char> stored = memory.download();
   std::vector<double> values(static_cast<size_t>(count));
-  check(varlstm_convert(host, dtype, VARLSTM_DTYPE_F64, count, stored.data(), values.data(), nullptr));
+  check(varlstm_convert(host.get(), dtype, VARLSTM_DTYPE_F64, count, stored.data(), values.data(), nullptr));
   return values;
 }
 

@@ -3,19 +3,21 @@
 #pragma once
 
 #include <cstdint>
+#include <varlstm.hpp>
 #include <vector>
 
-#include "bench/lstm_driver/handles.h"
 #include "bench/lstm_driver/scenario.h"
 
 namespace varlstm::lstm_driver {
 
-// The host's context that converts and lays out; any of the host back end.
+// Memory of a context's back end, in bytes: the dtype is known when the program runs.
+using Memory = Buffer<char>;
+
 struct Tensors {
-  varlstm_ctx* ctx;   // where tensors live
-  varlstm_ctx* host;  // where values are made and read
-  int32_t dtype;      // what they are stored as
-  int32_t rounded;    // what their values are rounded to first, so that two dtypes can hold the same values
+  Context ctx;      // where tensors live
+  Context host;     // where values are made and read; any of the host back end
+  int32_t dtype;    // what they are stored as
+  int32_t rounded;  // what their values are rounded to first, so that two dtypes can hold the same values
 
   int64_t bytes(int64_t count) const { return count * bytes_of(dtype); }
   Memory empty(int64_t count) const;
@@ -25,6 +27,7 @@ struct Tensors {
 };
 
 // Values [count] of from_dtype, on the host.
-std::vector<char> converted(varlstm_ctx* host, int32_t from_dtype, int32_t to_dtype, int64_t count, const void* values);
+std::vector<char> converted(const Context& host, int32_t from_dtype, int32_t to_dtype, int64_t count,
+                            const void* values);
 
 }  // namespace varlstm::lstm_driver

@@ -9,9 +9,9 @@
 //   Loss<T>
 //     have it in their type, functions are called as varlstm::linear_forward<float>(...).
 //   - Pointers are views: Span<const float> takes a Buffer, std::vector, std::array, std::span or C array. One that
-//   holds
-//     fewer elements than the call needs is an Error that names the argument, before anything runs. More are allowed,
-//     so that a buffer made for the bounds serves every batch. {} stands for NULL where varlstm.h allows NULL.
+//     holds fewer elements than the call needs is an Error that names the argument, before anything runs. More are
+//     allowed, so that a buffer made for the bounds serves every batch; but not in a state (h0, c0, h_n, c_n and their
+//     gradients), which has its batch's own B inside. {} stands for NULL where varlstm.h allows NULL.
 //   - A Workspace grows to the bytes that a call needs; a call into which it fits allocates nothing.
 //   - `stream` comes last and is NULL unless given.
 // get() of each object gives the handle for calls of varlstm.h itself; varlstm::check turns their status into an Error.

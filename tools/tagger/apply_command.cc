@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kBatch = 64;
 
 std::vector<int64_t> predict(const Options& options, const Model& model, const Document& document) {
-  const Context context(backend_of(options), options.threads);
+  const Context context = make_context(backend_of(options), options.threads);
   const Corpus corpus(document, model.config.vocabulary);
   Network network(context, model.config.shape, corpus.limits(kBatch), Purpose::kInfer);
   network.parameters().load(model.parameters);

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "context.h"
 #include "file.h"
-#include "handles.h"
 
 namespace tagger {
 

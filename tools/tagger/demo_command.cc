@@ -7,7 +7,7 @@ namespace tagger {
 
 int run_demo(const Options& options) {
   // Networks this small gain nothing from a second core, and lose much where another program wants it.
-  const Context context(backend_of(options), options.threads == 0 ? 1 : options.threads);
+  const Context context = make_context(backend_of(options), options.threads == 0 ? 1 : options.threads);
   OutputFile out = OutputFile::standard_output();
   const bool tutorial = demo_tutorial(context, &out);
   out.write("\n");

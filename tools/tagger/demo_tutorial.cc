@@ -1,5 +1,5 @@
 // Demo, first part: three padded sentences of lengths 7, 2 and 2 through embedding -> pack -> LSTM -> unpack -> linear
-// -> log-softmax -> NLL that masks the padding, and back. Every step is one call of the C ABI.
+// -> log-softmax -> NLL that masks the padding, and back. Every step is one call of the library.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
@@ -14,7 +14,6 @@ namespace {
 
 constexpr int64_t kSentences = 3, kSteps = 7, kRows = kSentences * kSteps, kTokens = 11;
 constexpr int64_t kWords = 10, kTags = 6, kEmbedding = 16, kHidden = 32;
-constexpr int32_t kF32 = VARLSTM_DTYPE_F32, kBatchFirst = VARLSTM_LAYOUT_BATCH_FIRST;
 constexpr double kAim = 0.01;
 
 const char* const kWordNames[kWords] = {"<PAD>", "is", "it", "too", "late", "now", "say", "sorry", "ooh", "yeah"};
@@ -39,113 +38,77 @@ class TutorialNetwork {
   explicit TutorialNetwork(const Context& context);
   float forward();  // the loss
   void backward_and_step();
-  std::vector<float> log_probs() const;  // [kRows, kTags]
+  std::vector<float> log_probs() const { return log_probs_.download(); }  // [kRows, kTags]
 
  private:
-  float* at(const Buffer<float>& flat, int64_t parameter) const { return flat.get() + offsets_[parameter]; }
-
   // Places in the flat buffers, in the order of parameter_list: the four tensors of the LSTM come first.
-  enum { kLstm = 0, kLinearWeight = 4, kLinearBias = 5, kTable = 6 };
-  const Context& context_;
-  std::vector<int64_t> offsets_;
-  int64_t count_;
-  RnnHandle lstm_;
-  BatchHandle batch_;
-  LossHandle loss_;
+  enum { kLinearWeight = 4, kLinearBias = 5, kTable = 6 };
+  template <class T>
+  varlstm::Span<T> at(varlstm::Span<T> flat, size_t parameter) const {
+    return flat.subspan(list_[parameter].offset, list_[parameter].count);
+  }
+
+  Context context_;
+  std::vector<Parameter> list_ = parameter_list(tutorial_shape());
+  varlstm::Rnn<float> lstm_;
+  varlstm::Batch batch_;
+  varlstm::Loss<float> loss_;
   Buffer<float> params_, grads_, m_, v_, loss_value_;
   Buffer<float> embedded_, x_, h_, output_, log_probs_;         // data, in the order it flows
   Buffer<float> d_embedded_, d_x_, d_h_, d_output_, d_logits_;  // its gradients
   Buffer<int64_t> ids_, targets_, step_;
-  Buffer<uint8_t> workspace_, reserve_;
+  Workspace workspace_, reserve_;
 };
 
 TutorialNetwork::TutorialNetwork(const Context& context)
     : context_(context),
-      count_(parameter_count(tutorial_shape())),
-      lstm_(context.lstm(kEmbedding, kHidden, 1)),
-      batch_(context.batch(kSentences, kSteps, kTokens)),
-      loss_(context.loss(kTags)) {
-  for (const Parameter& parameter : parameter_list(tutorial_shape())) offsets_.push_back(parameter.offset);
-  check(varlstm_batch_set_lengths(batch_.get(), kLengths, kSentences, VARLSTM_SPACE_HOST, nullptr));
-  check(varlstm_loss_set_i64(loss_.get(), VARLSTM_KEY_IGNORE_INDEX, 0));  // <PAD>
-
-  const auto floats = [&](int64_t count) { return Buffer<float>(context, count); };
-  params_ = floats(count_), grads_ = floats(count_), m_ = floats(count_), v_ = floats(count_), loss_value_ = floats(1);
+      lstm_(context, kEmbedding, kHidden),
+      batch_(context, kLengths),
+      loss_(context, kTags),
+      ids_(context, kX),
+      targets_(context, kY),
+      step_(Buffer<int64_t>::zeros(context, 1)),
+      workspace_(context),
+      reserve_(context) {
+  loss_.set_i64(VARLSTM_KEY_IGNORE_INDEX, 0);  // <PAD>
+  Random random(1);
+  params_ = Buffer<float>(context, initial_parameters(tutorial_shape(), &random));
+  const auto floats = [&](int64_t count) { return Buffer<float>::zeros(context, count); };
+  grads_ = floats(params_.size()), m_ = floats(params_.size()), v_ = floats(params_.size()), loss_value_ = floats(1);
   embedded_ = floats(kRows * kEmbedding), d_embedded_ = floats(kRows * kEmbedding);
   x_ = floats(kTokens * kEmbedding), d_x_ = floats(kTokens * kEmbedding);
   h_ = floats(kTokens * kHidden), d_h_ = floats(kTokens * kHidden);
   output_ = floats(kRows * kHidden), d_output_ = floats(kRows * kHidden);
   log_probs_ = floats(kRows * kTags), d_logits_ = floats(kRows * kTags);
-  ids_ = Buffer<int64_t>(context, kRows), targets_ = Buffer<int64_t>(context, kRows);
-  step_ = Buffer<int64_t>(context, 1);
-  ids_.to_backend(kX, kRows);
-  targets_.to_backend(kY, kRows);
-  Random random(1);
-  params_.to_backend(initial_parameters(tutorial_shape(), &random).data(), count_);
-
-  int64_t workspace = 0, reserve = 0;
-  check(varlstm_rnn_sizes(lstm_.get(), kSentences, kSteps, kTokens, VARLSTM_MODE_SAVE, &workspace, &reserve));
-  const auto grow = [&](int32_t op, int64_t a, int64_t b) {
-    int64_t bytes = 0;
-    check(varlstm_op_workspace(context.get(), op, kF32, kRows, a, b, &bytes));
-    workspace = std::max(workspace, bytes);
-  };
-  grow(VARLSTM_OP_EMBEDDING_BACKWARD, kWords, kEmbedding);
-  grow(VARLSTM_OP_LINEAR_FORWARD, kHidden, kTags);
-  grow(VARLSTM_OP_LINEAR_BACKWARD, kHidden, kTags);
-  grow(VARLSTM_OP_NLL, kTags, 0);
-  workspace_ = Buffer<uint8_t>(context, workspace);
-  reserve_ = Buffer<uint8_t>(context, reserve);
 }
 
 float TutorialNetwork::forward() {
-  varlstm_ctx* ctx = context_.get();
-  check(varlstm_embedding_forward(ctx, nullptr, kF32, kRows, kWords, kEmbedding, at(params_, kTable), ids_.get(),
-                                  embedded_.get(), nullptr));
-  check(varlstm_pack(batch_.get(), kF32, kBatchFirst, kSteps, kEmbedding, embedded_.get(), x_.get(), nullptr));
-  check(varlstm_rnn_forward(lstm_.get(), batch_.get(), VARLSTM_MODE_SAVE, 0, at(params_, kLstm), x_.get(), nullptr,
-                            nullptr, h_.get(), nullptr, nullptr, workspace_.get(), workspace_.count(), reserve_.get(),
-                            reserve_.count(), nullptr));
-  check(varlstm_unpack(batch_.get(), kF32, kBatchFirst, kSteps, kHidden, 0.0, h_.get(), output_.get(), nullptr));
-  check(varlstm_linear_forward(ctx, kF32, kRows, kHidden, kTags, output_.get(), at(params_, kLinearWeight),
-                               at(params_, kLinearBias), log_probs_.get(), workspace_.get(), workspace_.count(),
-                               nullptr));
-  check(varlstm_log_softmax_forward(ctx, kF32, kRows, kTags, log_probs_.get(), log_probs_.get(), nullptr));
-  check(varlstm_nll_forward(loss_.get(), nullptr, kF32, kRows, log_probs_.get(), targets_.get(), nullptr,
-                            loss_value_.get(), nullptr, workspace_.get(), workspace_.count(), nullptr));
-  float loss = 0;
-  loss_value_.to_host(&loss, 1);
-  return loss;
+  const varlstm::Span<const float> params = params_;
+  varlstm::embedding_forward<float>(context_, nullptr, kRows, kWords, kEmbedding, at(params, kTable), ids_, embedded_);
+  varlstm::pack<float>(batch_, varlstm::batch_first(kSteps), kEmbedding, embedded_, x_);
+  lstm_.forward_save(batch_, {params, x_}, {h_}, workspace_, reserve_);
+  varlstm::unpack<float>(batch_, varlstm::batch_first(kSteps), kHidden, 0.0, h_, output_);
+  varlstm::linear_forward<float>(context_, kRows, kHidden, kTags, output_, at(params, kLinearWeight),
+                                 at(params, kLinearBias), log_probs_, workspace_);
+  varlstm::log_softmax_forward<float>(context_, kRows, kTags, log_probs_, log_probs_);
+  loss_.nll_forward(nullptr, kRows, log_probs_, targets_, {}, loss_value_, {}, workspace_);
+  return loss_value_.download()[0];
 }
 
 void TutorialNetwork::backward_and_step() {
-  varlstm_ctx* ctx = context_.get();
-  grads_.zero(count_);
-  check(varlstm_nll_backward(loss_.get(), nullptr, kF32, kRows, targets_.get(), nullptr, nullptr, d_logits_.get(),
-                             workspace_.get(), workspace_.count(), nullptr));
-  check(varlstm_log_softmax_backward(ctx, kF32, kRows, kTags, log_probs_.get(), d_logits_.get(), d_logits_.get(),
-                                     nullptr));
-  check(varlstm_linear_backward(ctx, kF32, kRows, kHidden, kTags, output_.get(), at(params_, kLinearWeight),
-                                d_logits_.get(), d_output_.get(), at(grads_, kLinearWeight), at(grads_, kLinearBias),
-                                workspace_.get(), workspace_.count(), nullptr));
-  check(
-      varlstm_unpack_backward(batch_.get(), kF32, kBatchFirst, kSteps, kHidden, d_output_.get(), d_h_.get(), nullptr));
-  check(varlstm_rnn_backward(lstm_.get(), batch_.get(), at(params_, kLstm), x_.get(), nullptr, nullptr, h_.get(),
-                             d_h_.get(), nullptr, nullptr, d_x_.get(), nullptr, nullptr, at(grads_, kLstm),
-                             workspace_.get(), workspace_.count(), reserve_.get(), reserve_.count(), nullptr));
-  check(varlstm_pack_backward(batch_.get(), kF32, kBatchFirst, kSteps, kEmbedding, d_x_.get(), d_embedded_.get(),
-                              nullptr));
-  check(varlstm_embedding_backward(ctx, nullptr, kF32, kRows, kWords, kEmbedding, /*padding_idx=*/0, ids_.get(),
-                                   d_embedded_.get(), at(grads_, kTable), workspace_.get(), workspace_.count(),
-                                   nullptr));
-  check(varlstm_adam_step(ctx, kF32, count_, 1e-2, 0.9, 0.999, 1e-8, 0.0, 0, params_.get(), grads_.get(), m_.get(),
-                          v_.get(), step_.get(), nullptr));
-}
-
-std::vector<float> TutorialNetwork::log_probs() const {
-  std::vector<float> values(kRows * kTags);
-  log_probs_.to_host(values.data(), kRows * kTags);
-  return values;
+  const varlstm::Span<const float> params = params_;
+  const varlstm::Span<float> grads = grads_;
+  grads_.zero();
+  loss_.nll_backward(nullptr, kRows, targets_, {}, {}, d_logits_, workspace_);
+  varlstm::log_softmax_backward<float>(context_, kRows, kTags, log_probs_, d_logits_, d_logits_);
+  varlstm::linear_backward<float>(context_, kRows, kHidden, kTags, output_, at(params, kLinearWeight), d_logits_,
+                                  d_output_, at(grads, kLinearWeight), at(grads, kLinearBias), workspace_);
+  varlstm::unpack_backward<float>(batch_, varlstm::batch_first(kSteps), kHidden, d_output_, d_h_);
+  lstm_.backward(batch_, {params, x_}, h_, {d_h_}, {grads, d_x_}, workspace_, reserve_);
+  varlstm::pack_backward<float>(batch_, varlstm::batch_first(kSteps), kEmbedding, d_x_, d_embedded_);
+  varlstm::embedding_backward<float>(context_, nullptr, kRows, kWords, kEmbedding, /*padding_idx=*/0, ids_, d_embedded_,
+                                     at(grads, kTable), workspace_);
+  varlstm::adam_step<float>(context_, {1e-2}, params_, grads_, m_, v_, step_);
 }
 
 // Prints each sentence as word/TAG; whether all tags are right.

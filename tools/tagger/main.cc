@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <varlstm.hpp>
 
 #include "commands.h"
 
@@ -43,6 +44,8 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
     return report("not enough memory");
+  } catch (const varlstm::Error& error) {
+    return report(std::string(error.status_name()) + ": " + error.what());
   } catch (const std::exception& error) {
     return report(error.what());
   }

@@ -1,4 +1,4 @@
-// The tagger's network through the C ABI: embedding -> dropout -> LSTM -> dropout -> linear -> cross-entropy over the
+// The tagger's network through varlstm.hpp: embedding -> dropout -> LSTM -> dropout -> linear -> cross-entropy over the
 // tokens of a mini-batch. All memory is taken once, for the largest batch.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "context.h"
 #include "corpus.h"
-#include "handles.h"
 #include "network_shape.h"
 #include "parameters.h"
 #include "random.h"
@@ -46,19 +46,30 @@ class Network {
 
   int64_t set_batch(const Batch& batch);
   void pack_ids(const std::vector<int64_t>& ragged, Buffer<int64_t>* packed);
-  void forward(int32_t mode, uint64_t seed, double dropout);
+  void forward(Purpose purpose, uint64_t seed, double dropout);
   void backward(uint64_t seed, double dropout);
   void collect_losses();
-  const float* linear_weight() const { return parameters_.values() + linear_offset_; }
-  int64_t linear_bias_offset() const { return linear_offset_ + shape_.tags * shape_.features(); }
+  // The linear layer's part of the parameters, or of their gradient.
+  template <class T>
+  varlstm::Span<T> linear_weight(varlstm::Span<T> flat) const {
+    return flat.subspan(linear_offset_, shape_.tags * shape_.features());
+  }
+  template <class T>
+  varlstm::Span<T> linear_bias(varlstm::Span<T> flat) const {
+    return flat.subspan(linear_offset_ + shape_.tags * shape_.features(), shape_.tags);
+  }
+  // The rows of the batch at hand.
+  varlstm::Span<float> rows(Buffer<float>& data, int64_t features) const {
+    return data.span().subspan(0, tokens_ * features);
+  }
 
-  const Context& context_;
+  Context context_;
   NetworkShape shape_;
   BatchLimits limits_;
   Parameters parameters_;
-  RnnHandle lstm_;
-  LossHandle loss_;
-  BatchHandle plan_;
+  varlstm::Rnn<float> lstm_;
+  varlstm::Loss<float> loss_;
+  varlstm::Batch plan_;
   int64_t linear_offset_ = 0;
   int64_t tokens_ = 0;  // of the batch at hand
 
@@ -68,7 +79,7 @@ class Network {
   Buffer<float> mean_losses_;                   // [kPendingLosses], of a batch each
   Buffer<int64_t> ragged_;                      // [N] ids on their way to being packed
   Buffer<float> ragged_logits_;                 // [N, C]
-  Buffer<uint8_t> workspace_, reserve_;
+  Workspace workspace_, reserve_;
   std::vector<float> host_logits_;
   std::vector<int64_t> pending_tokens_;  // of the batches whose losses are in mean_losses_
   double loss_sum_ = 0;                  // of the batches before those

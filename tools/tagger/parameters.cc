@@ -7,8 +7,6 @@
 namespace tagger {
 namespace {
 
-constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;  // Adam's usual ones
-
 // PyTorch's embeddings start with 1, and a rare word has few steps to get away from there. Chosen on EWT's dev file:
 // bench/NOTES.md has the accuracies.
 constexpr double kTableDeviation = 0.1;
@@ -33,38 +31,35 @@ std::vector<float> initial_parameters(const NetworkShape& shape, Random* random)
 }
 
 Parameters::Parameters(const Context& context, const NetworkShape& shape, bool train)
-    : context_(context), count_(parameter_count(shape)), table_offset_(dense_parameter_count(shape)) {
-  values_ = Buffer<float>(context, count_);
+    : context_(context),
+      count_(parameter_count(shape)),
+      table_offset_(dense_parameter_count(shape)),
+      values_(Buffer<float>::zeros(context, count_)),
+      workspace_(context) {
   if (!train) return;
-  gradient_ = Buffer<float>(context, count_);
-  m_ = Buffer<float>(context, count_);
-  v_ = Buffer<float>(context, count_);
-  step_ = Buffer<int64_t>(context, 1);
+  gradient_ = Buffer<float>::zeros(context, count_);
+  m_ = Buffer<float>::zeros(context, count_);
+  v_ = Buffer<float>::zeros(context, count_);
+  step_ = Buffer<int64_t>::zeros(context, 1);
   norm_ = Buffer<double>(context, 1);
-  int64_t bytes = 0;
-  check(varlstm_op_workspace(context.get(), VARLSTM_OP_GRAD_NORM, VARLSTM_DTYPE_F32, count_, 0, 0, &bytes));
-  workspace_ = Buffer<uint8_t>(context, bytes);
+  workspace_.grow(varlstm::op_workspace<float>(context, VARLSTM_OP_GRAD_NORM, count_, 0, 0));
 }
 
 void Parameters::load(const std::vector<float>& flat) {
-  values_.to_backend(flat.data(), count_);
+  values_.upload({flat.data(), count_});
 }
 
 void Parameters::store(std::vector<float>* flat) const {
   flat->resize(static_cast<size_t>(count_));
-  values_.to_host(flat->data(), count_);
+  values_.download(*flat);
 }
 
 void Parameters::step(const OptimizerOptions& options) {
-  if (options.clip > 0)
-    check(varlstm_clip_grad_norm(context_.get(), VARLSTM_DTYPE_F32, count_, options.clip, gradient_.get(), norm_.get(),
-                                 workspace_.get(), workspace_.count(), nullptr));
+  if (options.clip > 0) varlstm::clip_grad_norm<float>(context_, options.clip, gradient_, norm_, workspace_);
   if (options.kind == OptimizerOptions::kSgd)
-    check(varlstm_sgd_step(context_.get(), VARLSTM_DTYPE_F32, count_, options.lr, 0.0, 0.0, 0, values_.get(),
-                           gradient_.get(), nullptr, nullptr));
+    varlstm::sgd_step<float>(context_, {options.lr}, values_, gradient_);
   else
-    check(varlstm_adam_step(context_.get(), VARLSTM_DTYPE_F32, count_, options.lr, kBeta1, kBeta2, kEpsilon, 0.0, 0,
-                            values_.get(), gradient_.get(), m_.get(), v_.get(), step_.get(), nullptr));
+    varlstm::adam_step<float>(context_, {options.lr}, values_, gradient_, m_, v_, step_);
 }
 
 }  // namespace tagger

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "handles.h"
+#include "context.h"
 #include "network_shape.h"
 #include "random.h"
 
@@ -31,22 +31,22 @@ class Parameters {
   void store(std::vector<float>* flat) const;
 
   // The LSTM's parameters and the linear layer's begin the buffer, the embedding table ends it.
-  float* values() const { return values_.get(); }
-  float* table() const { return values_.get() + table_offset_; }
-  float* gradient() const { return gradient_.get(); }
-  float* table_gradient() const { return gradient_.get() + table_offset_; }
+  varlstm::Span<const float> values() const { return values_; }
+  varlstm::Span<const float> table() const { return values().subspan(table_offset_, count_ - table_offset_); }
+  varlstm::Span<float> gradient() { return gradient_; }
+  varlstm::Span<float> table_gradient() { return gradient().subspan(table_offset_, count_ - table_offset_); }
 
-  void zero_gradient() { gradient_.zero(count_); }
+  void zero_gradient() { gradient_.zero(); }
   // Clips the gradient and moves the values: torch.optim.Adam with its usual betas and epsilon, or plain SGD.
   void step(const OptimizerOptions& options);
 
  private:
-  const Context& context_;
+  Context context_;
   int64_t count_, table_offset_;
   Buffer<float> values_, gradient_, m_, v_;
   Buffer<int64_t> step_;
   Buffer<double> norm_;
-  Buffer<uint8_t> workspace_;
+  Workspace workspace_;
 };
 
 }  // namespace tagger

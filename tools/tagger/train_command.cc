@@ -80,7 +80,7 @@ int report_end(const TrainingResult& result, const Options& options, OutputFile*
 
 int run_train(const Options& options) {
   const Column column = options.column == "upos" ? Column::kUpos : Column::kXpos;
-  const Context context(backend_of(options), options.threads);
+  const Context context = make_context(backend_of(options), options.threads);
   check_model_place(options.out);
   Data data = read_data(options, column);
   std::optional<OutputFile> log;

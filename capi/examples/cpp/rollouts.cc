@@ -125,10 +125,6 @@ class Policy {
         m_(Buffer<float>::zeros(ctx, count_)),
         v_(Buffer<float>::zeros(ctx, count_)),
         step_(Buffer<int64_t>::zeros(ctx, 1)),
-        h0_(ctx, kRows * kHidden),
-        c0_(ctx, kRows * kHidden),
-        h_n_(ctx, kRows * kHidden),
-        c_n_(ctx, kRows * kHidden),
         y_(ctx, kRows * kHidden),
         dy_(ctx, kRows * kHidden),
         logits_(ctx, kRows * kActions),
@@ -204,14 +200,16 @@ class Policy {
     // An environment's first piece goes on where the last rollout ended, the others begin with zeros.
     State start(pieces.lengths.size());
     for (size_t e = 0; e < kEnvironments; ++e) start.set(pieces.first[e], *state, e);
-    h0_.upload(start.h);
-    c0_.upload(start.c);
+    // Every rollout has another B, and a state is [1, B, H].
+    h0_ = Buffer<float>(ctx_, start.h);
+    c0_ = Buffer<float>(ctx_, start.c);
+    Buffer<float> h_n(ctx_, h0_.size()), c_n(ctx_, c0_.size());
     batch_.set_lengths(pieces.lengths);
-    lstm_.forward_save(batch_, {lstm_params(), x, h0_, c0_}, {y_, h_n_, c_n_}, workspace_, reserve_);
+    lstm_.forward_save(batch_, {lstm_params(), x, h0_, c0_}, {y_, h_n, c_n}, workspace_, reserve_);
     varlstm::linear_forward<float>(ctx_, kRows, kHidden, kActions, y_, weight(), {}, logits_, workspace_);
     State end(0);
-    end.h = h_n_.download();
-    end.c = c_n_.download();
+    end.h = h_n.download();
+    end.c = c_n.download();
     for (size_t e = 0; e < kEnvironments; ++e) {
       state->set(e, end, pieces.last[e]);
       if (rollout.ends[(e + 1) * kSteps - 1]) state->clear(e);
@@ -225,7 +223,7 @@ class Policy {
   int64_t lstm_count_, count_;
   Buffer<float> params_, grads_, m_, v_;
   Buffer<int64_t> step_;
-  Buffer<float> h0_, c0_, h_n_, c_n_, y_, dy_, logits_;
+  Buffer<float> h0_, c0_, y_, dy_, logits_;
   varlstm::Workspace workspace_, reserve_;
 };
 

@@ -105,27 +105,44 @@ struct Size {
   int64_t value;
 };
 
-// Throws where `span` holds fewer elements than the product of the sizes. A negative size is the library's to name.
-template <class T>
-void need(const char* name, Span<T> span, std::initializer_list<Size> sizes) {
-  int64_t needed = 1;
-  std::string product;
+// The product of the sizes, INT64_MAX where it is larger; -1 where one is negative, which is the library's to name.
+inline int64_t product_of(std::initializer_list<Size> sizes) {
+  int64_t product = 1;
   for (const Size& size : sizes) {
-    if (size.value < 0) return;
-    needed = size.value > 0 && needed > INT64_MAX / size.value ? INT64_MAX : needed * size.value;
+    if (size.value < 0) return -1;
+    product = size.value > 0 && product > INT64_MAX / size.value ? INT64_MAX : product * size.value;
   }
-  if (span.size() >= needed) return;
+  return product;
+}
+
+[[noreturn]] inline void refuse(const char* name, int64_t elements, const std::string& wanted,
+                                std::initializer_list<Size> sizes) {
+  std::string product;
   for (const Size& size : sizes) {
     product += std::string(product.empty() ? "" : " times ") + size.name + " = " + std::to_string(size.value);
   }
   throw Error(VARLSTM_ERROR_INVALID_ARGUMENT,
-              std::string(name) + " has " + std::to_string(span.size()) + " elements, fewer than " + product);
+              std::string(name) + " has " + std::to_string(elements) + " elements, " + wanted + product);
+}
+
+// Throws where `span` holds fewer elements than the product of the sizes.
+template <class T>
+void need(const char* name, Span<T> span, std::initializer_list<Size> sizes) {
+  if (span.size() < product_of(sizes)) refuse(name, span.size(), "fewer than ", sizes);
 }
 
 // The same for an argument that may be {}.
 template <class T>
 void need_or_empty(const char* name, Span<T> span, std::initializer_list<Size> sizes) {
   if (!span.empty()) need(name, span, sizes);
+}
+
+// The same where more elements are wrong too: the size is a stride.
+template <class T>
+void need_exactly_or_empty(const char* name, Span<T> span, std::initializer_list<Size> sizes) {
+  const int64_t needed = product_of(sizes);
+  if (span.empty() || needed < 0 || span.size() == needed) return;
+  refuse(name, span.size(), "not the " + std::to_string(needed) + " of ", sizes);
 }
 
 // Destroys a handle, and only then lets go of its context: that one lives as long as anything made from it.
@@ -217,6 +234,7 @@ class Buffer {
   T* data() { return memory_.get(); }
   const T* data() const { return memory_.get(); }
   int64_t size() const { return memory_ ? size_ : 0; }
+  int64_t bytes() const { return size() * int64_t{sizeof(T)}; }
   Span<T> span() { return *this; }
   Span<const T> span() const { return *this; }
 
@@ -227,8 +245,13 @@ class Buffer {
   // Waits for `stream`; gives all elements.
   std::vector<T> download(void* stream = nullptr) const {
     std::vector<T> values(static_cast<size_t>(size()));
-    if (!values.empty()) copy<T>(context(), values, *this, VARLSTM_COPY_TO_HOST, stream);
+    download(values, stream);
     return values;
+  }
+  // The same for the first elements: values in the host's memory <- them.
+  void download(Span<T> values, void* stream = nullptr) const {
+    detail::need("buffer", span(), {{"values.size()", values.size()}});
+    if (!values.empty()) copy<T>(context(), values, span().subspan(0, values.size()), VARLSTM_COPY_TO_HOST, stream);
   }
   void zero(void* stream = nullptr) {
     if (size() > 0) varlstm::zero<T>(context(), *this, stream);

@@ -168,13 +168,14 @@ class Rnn {
   void need_rows(const char* name, Span<U> span, const Batch& batch, const Shape& shape) const {
     detail::need(name, span, {{"rows", batch.rows()}, {"directions", shape.directions}, {"hidden_size", shape.hidden}});
   }
+  // [L*D, B, H] with the B of this batch: a longer one would be read with the wrong stride.
   template <class U>
   void need_state(const char* name, Span<U> span, const Batch& batch, const Shape& shape) const {
-    detail::need_or_empty(name, span,
-                          {{"num_layers", shape.layers},
-                           {"directions", shape.directions},
-                           {"batch", batch.size()},
-                           {"hidden_size", shape.hidden}});
+    detail::need_exactly_or_empty(name, span,
+                                  {{"num_layers", shape.layers},
+                                   {"directions", shape.directions},
+                                   {"batch", batch.size()},
+                                   {"hidden_size", shape.hidden}});
   }
   Shape need_input(const Batch& batch, const RnnInput<T>& in) const {
     const Shape shape = this->shape();

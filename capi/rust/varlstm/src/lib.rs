@@ -88,7 +88,8 @@
 //! # }
 //! ```
 //!
-//! Lengths are checked before a call: a buffer may be longer than its shape, not shorter. Gradients
+//! Lengths are checked before a call: a buffer may be longer than its shape, not shorter; a state
+//! (h0, c0, h_n, c_n, their gradients) has its batch's own B inside and may not be longer either. Gradients
 //! of parameters are added to what the buffer holds, gradients of data overwrite. A buffer that is
 //! written is borrowed for the call alone, and nothing else can refer to it:
 //!

@@ -1,16 +1,18 @@
 //! Forward and backward of the recurrent network.
 // SPDX-License-Identifier: Apache-2.0
 
+use std::os::raw::c_void;
 use std::ptr;
 
 use varlstm_sys as sys;
 
 use crate::batch::Batch;
+use crate::context::Context;
 use crate::error::{check, Result};
 use crate::memory::{Reserve, Workspace};
 use crate::rnn::Rnn;
-use crate::view::{read_or_null, write_or_null, View, ViewMut};
-use crate::Scalar;
+use crate::view::{check_not_longer, read_or_null, write_or_null, View, ViewMut};
+use crate::{Element, Scalar};
 
 /// Buffers and dropout of a forward. Rows lie as [`RowOrder`](crate::RowOrder) says.
 ///
@@ -108,6 +110,29 @@ struct Shapes {
     state: [(&'static str, usize); 3],
 }
 
+// A state has the B of its own batch inside, so that a longer one belongs to another batch.
+impl Shapes {
+    fn read_state<T: Element>(
+        &self,
+        state: Option<View<'_, T>>,
+        context: &Context,
+        name: &str,
+    ) -> Result<*const c_void> {
+        check_not_longer(name, state.map_or(0, |state| state.len()), &self.state)?;
+        read_or_null(state, context, name, &self.state)
+    }
+
+    fn write_state<T: Element>(
+        &self,
+        state: Option<ViewMut<'_, T>>,
+        context: &Context,
+        name: &str,
+    ) -> Result<*mut c_void> {
+        check_not_longer(name, state.as_ref().map_or(0, |state| state.len()), &self.state)?;
+        write_or_null(state, context, name, &self.state)
+    }
+}
+
 impl<T: Scalar> Rnn<T> {
     /// Forward over all layers and directions; nothing is saved.
     pub fn forward(&self, batch: &Batch, args: RnnForward<'_, T>, workspace: &mut Workspace) -> Result<()> {
@@ -136,11 +161,11 @@ impl<T: Scalar> Rnn<T> {
         let shapes = self.shapes(batch)?;
         let params = args.params.read(context, "params", &shapes.params)?;
         let x = args.x.read(context, "x", &shapes.input)?;
-        let h0 = read_or_null(args.h0, context, "h0", &shapes.state)?;
-        let c0 = read_or_null(args.c0, context, "c0", &shapes.state)?;
+        let h0 = shapes.read_state(args.h0, context, "h0")?;
+        let c0 = shapes.read_state(args.c0, context, "c0")?;
         let y = args.y.write(context, "y", &shapes.output)?;
-        let h_n = write_or_null(args.h_n, context, "h_n", &shapes.state)?;
-        let c_n = write_or_null(args.c_n, context, "c_n", &shapes.state)?;
+        let h_n = shapes.write_state(args.h_n, context, "h_n")?;
+        let c_n = shapes.write_state(args.c_n, context, "c_n")?;
         let mode = match reserve {
             Some(_) => sys::VARLSTM_MODE_SAVE,
             None => sys::VARLSTM_MODE_INFER,
@@ -187,15 +212,15 @@ impl<T: Scalar> Rnn<T> {
         let shapes = self.shapes(batch)?;
         let params = args.params.read(context, "params", &shapes.params)?;
         let x = args.x.read(context, "x", &shapes.input)?;
-        let h0 = read_or_null(args.h0, context, "h0", &shapes.state)?;
-        let c0 = read_or_null(args.c0, context, "c0", &shapes.state)?;
+        let h0 = shapes.read_state(args.h0, context, "h0")?;
+        let c0 = shapes.read_state(args.c0, context, "c0")?;
         let y = args.y.read(context, "y", &shapes.output)?;
         let dy = read_or_null(args.dy, context, "dy", &shapes.output)?;
-        let dh_n = read_or_null(args.dh_n, context, "dh_n", &shapes.state)?;
-        let dc_n = read_or_null(args.dc_n, context, "dc_n", &shapes.state)?;
+        let dh_n = shapes.read_state(args.dh_n, context, "dh_n")?;
+        let dc_n = shapes.read_state(args.dc_n, context, "dc_n")?;
         let dx = write_or_null(args.dx, context, "dx", &shapes.input)?;
-        let dh0 = write_or_null(args.dh0, context, "dh0", &shapes.state)?;
-        let dc0 = write_or_null(args.dc0, context, "dc0", &shapes.state)?;
+        let dh0 = shapes.write_state(args.dh0, context, "dh0")?;
+        let dc0 = shapes.write_state(args.dc0, context, "dc0")?;
         let dparams = write_or_null(args.dparams, context, "dparams", &shapes.params)?;
         let (workspace_bytes, _) = self.sizes(batch, sys::VARLSTM_MODE_SAVE)?;
         let (work, work_bytes) = workspace.take(context, workspace_bytes)?;

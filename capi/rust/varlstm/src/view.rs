@@ -159,12 +159,30 @@ fn check_buffer(ctx: &Context, name: &str, place: Place, len: usize, shape: Shap
         let text = format!("{} is memory of {}, but the context is on {}", name, there, here);
         return Err(Error::invalid(text));
     }
-    let needed = shape.iter().try_fold(1usize, |product, (_, value)| product.checked_mul(*value));
-    if needed.map_or(false, |needed| len >= needed) {
-        return Ok(());
+    match elements(shape) {
+        Some(needed) if len >= needed => Ok(()),
+        _ => Err(Error::invalid(format!("{} has {} elements, too few for {}", name, len, text(shape)))),
     }
+}
+
+/// An error where a buffer has more elements than its shape: for one whose sizes are its strides.
+pub(crate) fn check_not_longer(name: &str, len: usize, shape: Shape) -> Result<()> {
+    match elements(shape) {
+        Some(needed) if len > needed => {
+            let text = format!("{} has {} elements, too many for the {} of {}", name, len, needed, text(shape));
+            Err(Error::invalid(text))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn elements(shape: Shape) -> Option<usize> {
+    shape.iter().try_fold(1usize, |product, (_, value)| product.checked_mul(*value))
+}
+
+fn text(shape: Shape) -> String {
     let dims: Vec<String> = shape.iter().map(|(dim, value)| format!("{} = {}", dim, value)).collect();
-    Err(Error::invalid(format!("{} has {} elements, too few for [{}]", name, len, dims.join(", "))))
+    format!("[{}]", dims.join(", "))
 }
 
 impl<'a, T: Element> From<&'a [T]> for View<'a, T> {

@@ -1,5 +1,5 @@
 //! Every buffer of every call, on the host: exactly as long as its shape it does, an element shorter it is an error that
-//! names it.
+//! names it, and so is a state that is longer.
 // SPDX-License-Identifier: Apache-2.0
 
 use varlstm::{clip_grad_norm, convert, dropout_backward, dropout_forward, grad_norm};
@@ -94,6 +94,57 @@ fn of_the_recurrent_network() {
             };
             rnn.import(ParamFormat::PyTorch, layer, Direction::Backward, from, &mut zeros(params))
         });
+    }
+}
+
+// [L*D, B, H] with the B of its own batch: what is longer belongs to another batch.
+#[test]
+fn of_a_state_are_exact() {
+    let context = Context::host().unwrap();
+    // B = 3, H = 4, L = 2, D = 1.
+    let batch = Batch::from_lengths(&context, &[3, 1, 2]).unwrap();
+    let rnn = Rnn::<f32>::builder(&context, 2, 4).num_layers(2).build().unwrap();
+    let (params, x, mut y) = (zeros(rnn.param_elements()), zeros(6 * 2), zeros(6 * 4));
+    let (mut reserve, mut workspace) = (Reserve::new(&context), Workspace::new(&context));
+    let names = ["h0", "c0", "h_n", "c_n", "dh0", "dc0", "dh_n", "dc_n"];
+    for longer in [None].into_iter().chain(names.map(Some)) {
+        let state = |name| zeros(if longer == Some(name) { 25 } else { 24 });
+        let result = rnn
+            .forward_save(
+                &batch,
+                RnnForward {
+                    h0: Some((&state("h0")).into()),
+                    c0: Some((&state("c0")).into()),
+                    h_n: Some((&mut state("h_n")).into()),
+                    c_n: Some((&mut state("c_n")).into()),
+                    ..RnnForward::new(&params, &x, &mut y)
+                },
+                &mut reserve,
+                &mut workspace,
+            )
+            .and_then(|()| {
+                rnn.backward(
+                    &batch,
+                    RnnBackward {
+                        h0: Some((&state("h0")).into()),
+                        c0: Some((&state("c0")).into()),
+                        dh_n: Some((&state("dh_n")).into()),
+                        dc_n: Some((&state("dc_n")).into()),
+                        dh0: Some((&mut state("dh0")).into()),
+                        dc0: Some((&mut state("dc0")).into()),
+                        ..RnnBackward::new(&params, &x, &y)
+                    },
+                    &reserve,
+                    &mut workspace,
+                )
+            });
+        match longer {
+            None => result.unwrap(),
+            Some(name) => {
+                let text = format!("{} has 25 elements, too many for the 24 of [num_layers * directions = 2", name);
+                assert_error(result, Status::InvalidArgument, &[&text]);
+            }
+        }
     }
 }
 

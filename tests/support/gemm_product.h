@@ -1,0 +1,168 @@
+// A matrix product of the CUDA back end, computed on the device and in two ways on the host.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "kernels/gemm/blas_library.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_tuning.h"
+#include "support/on_device.h"
+#include "varlstm.h"
+
+namespace varlstm_test {
+
+// A product, its operands with pitches of their own, what is in C before it, and the result in three ways.
+template <class T, class TC>
+struct Product {
+  using C = Wide<T>;
+  int64_t m, n, k, rows;  // rows: of A that count, those behind are NaN; -1: all
+  bool trans_a, trans_b, accumulate, with_bias, with_bias2;
+  int64_t lda, ldb, ldc;
+  std::vector<T> a, b, bias, bias2;
+  std::vector<TC> before;
+  std::vector<TC> chain;             // in the order of k, as on our tiles
+  std::vector<double> exact, terms;  // the sum, and that of its terms' magnitudes; NaN where C is left as it is
+
+  Product(Random& random, int64_t m_, int64_t n_, int64_t k_, int64_t rows_) : m(m_), n(n_), k(k_), rows(rows_) {
+    trans_a = random.coin(), trans_b = random.coin(), accumulate = random.coin();
+    with_bias = random.coin(), with_bias2 = with_bias && random.coin();
+    lda = (trans_a ? m : k) + random.integer(0, 3), ldb = (trans_b ? k : n) + random.integer(0, 3);
+    ldc = n + random.integer(0, 3);
+    fill(random);
+  }
+
+  int64_t counted() const { return rows < 0 ? (trans_a ? k : m) : rows; }
+  bool is_written(int64_t row) const { return trans_a || row < counted(); }
+
+  void fill(Random& random) {
+    a = random_values<T>(random, (trans_a ? k : m) * lda);
+    b = random_values<T>(random, (trans_b ? n : k) * ldb);
+    bias = random_values<T>(random, n), bias2 = random_values<T>(random, n);
+    before = accumulate ? random_values<TC>(random, m * ldc) : nans<TC>(m * ldc);
+    const auto tail = nans<T>(static_cast<int64_t>(a.size()) - counted() * lda);
+    std::copy(tail.begin(), tail.end(), a.begin() + counted() * lda);
+    chain = before;
+    exact.assign(before.size(), NAN), terms.assign(before.size(), NAN);
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n && is_written(i); ++j) compute(i, j);
+  }
+
+  void compute(int64_t i, int64_t j) {
+    C sum = 0;
+    double total = 0, magnitude = 0;
+    const auto add_exactly = [&](double term) { total += term, magnitude += std::fabs(term); };
+    const auto add = [&](C term) { sum += term, add_exactly(static_cast<double>(term)); };
+    for (int64_t s = 0; s < (trans_a ? counted() : k); ++s) {
+      const C x = widen(a[trans_a ? s * lda + i : i * lda + s]), y = widen(b[trans_b ? j * ldb + s : s * ldb + j]);
+      sum = std::fma(x, y, sum);
+      add_exactly(static_cast<double>(x) * static_cast<double>(y));
+    }
+    if (with_bias) add(widen(bias[j]));
+    if (with_bias2) add(widen(bias2[j]));
+    if (accumulate) add(static_cast<C>(widen(before[i * ldc + j])));
+    chain[i * ldc + j] = narrow<TC>(sum);
+    exact[i * ldc + j] = total, terms[i * ldc + j] = magnitude;
+  }
+
+  std::string shape() const {
+    return "m " + std::to_string(m) + " n " + std::to_string(n) + " k " + std::to_string(k) + " rows " +
+           std::to_string(rows) + " transposed " + std::to_string(trans_a) + std::to_string(trans_b) + " accumulate " +
+           std::to_string(accumulate) + " biases " + std::to_string(with_bias + with_bias2);
+  }
+};
+
+// C after the product on the device, with operands `skip` elements behind an aligned address.
+template <class T, class TC>
+std::vector<TC> run_on_device(varlstm::cuda::Stream stream, const Product<T, TC>& p, size_t skip) {
+  OnDevice<T> a(p.a, skip), b(p.b, skip), bias(p.bias, skip), bias2(p.bias2, skip);
+  OnDevice<TC> c(p.before, skip);
+  OnDevice<int64_t> rows({p.rows});
+  OnDevice<char> workspace(std::vector<char>(static_cast<size_t>(varlstm::cuda::gemm_workspace_bytes(p.m, p.n))), skip);
+  varlstm::cuda::GemmArgs args{};
+  args.dtype = kType<T>, args.dtype_c = kType<TC>;
+  args.m = p.m, args.n = p.n, args.k = p.k;
+  args.a = a.data(), args.lda = p.lda, args.transpose_a = p.trans_a;
+  args.b = b.data(), args.ldb = p.ldb, args.transpose_b = p.trans_b;
+  args.c = c.data(), args.ldc = p.ldc, args.accumulate = p.accumulate;
+  args.bias = p.with_bias ? bias.data() : nullptr;
+  args.bias2 = p.with_bias2 ? bias2.data() : nullptr;
+  args.rows = p.rows < 0 ? nullptr : rows.data();
+  args.workspace = workspace.data(), args.workspace_bytes = varlstm::cuda::gemm_workspace_bytes(p.m, p.n);
+  EXPECT_EQ(varlstm::cuda::gemm(stream, args), VARLSTM_OK) << varlstm::cuda::take_failure_text();
+  return c.get();
+}
+
+template <class T, class TC>
+void expect_chain(const Product<T, TC>& p, const std::vector<TC>& result) {
+  const auto actual = widened(result), wanted = widened(p.chain);
+  for (size_t e = 0; e < wanted.size(); ++e)
+    ASSERT_TRUE(actual[e] == wanted[e] || (std::isnan(actual[e]) && std::isnan(wanted[e])))
+        << "element " << e << ": " << actual[e] << " instead of " << wanted[e] << "; " << p.shape();
+}
+
+// Half an ulp, relative, of values that round to T; of subnormal ones absolute.
+template <class T>
+constexpr double kHalfUlp = std::is_same_v<T, double>  ? DBL_EPSILON / 2
+                            : std::is_same_v<T, float> ? FLT_EPSILON / 2
+                            : std::is_same_v<T, Bf16>  ? 1.0 / 256
+                                                       : 1.0 / 2048;
+template <class T>
+constexpr double kLeast = std::is_same_v<T, F16> ? 0x1p-25 : 0;
+
+// In any order each of the k + 3 terms is rounded or cut at most once at the magnitude of all, C once more; and both
+// factors of a product have been rounded to `factor` before.
+template <class T, class TC>
+void expect_close(const Product<T, TC>& p, const std::vector<TC>& result, double factor) {
+  for (size_t e = 0; e < result.size(); ++e) {
+    const double actual = static_cast<double>(widen(result[e]));
+    if (std::isnan(p.exact[e])) {
+      ASSERT_EQ(std::memcmp(&result[e], &p.before[e], sizeof(TC)), 0) << "element " << e << "; " << p.shape();
+      continue;
+    }
+    const double sums = static_cast<double>(p.k + 3) * 2 * kHalfUlp<Wide<T>> + 2.01 * factor;
+    const double bound = sums * p.terms[e] + kHalfUlp<TC> * (std::fabs(p.exact[e]) + sums * p.terms[e]) + kLeast<TC>;
+    ASSERT_LE(std::fabs(actual - p.exact[e]), bound)
+        << "element " << e << ": " << actual << " instead of " << p.exact[e] << "; " << p.shape();
+  }
+}
+
+// A context with cuBLAS, as contexts of the C ABI have it.
+class WithBlas {
+ public:
+  WithBlas() {
+    EXPECT_EQ(varlstm::cuda::ask_device_facts(0, &state_.facts), VARLSTM_OK);
+    EXPECT_GT(state_.facts.capability, 0)
+        << "without it the tensor policy is not legal, and a forced one is passed over";
+    state_.blas = varlstm::cuda::open_blas();
+  }
+  WithBlas(const WithBlas&) = delete;
+  WithBlas& operator=(const WithBlas&) = delete;
+  ~WithBlas() { varlstm::cuda::close_blas(state_.blas); }
+
+  varlstm::cuda::State& state() { return state_; }
+  varlstm::cuda::Stream stream() { return {&state_, nullptr}; }
+  bool usable() const { return *varlstm::cuda::blas_problem(state_.blas) == 0; }
+
+ private:
+  varlstm::cuda::State state_;
+};
+
+class ForcedPolicy {
+ public:
+  explicit ForcedPolicy(varlstm::cuda::GemmPolicy policy) {
+    setenv("VARLSTM_GEMM_POLICY", varlstm::cuda::gemm_policy_name(policy), 1);
+  }
+  ForcedPolicy(const ForcedPolicy&) = delete;
+  ForcedPolicy& operator=(const ForcedPolicy&) = delete;
+  ~ForcedPolicy() { unsetenv("VARLSTM_GEMM_POLICY"); }
+};
+
+}  // namespace varlstm_test
