@@ -37,7 +37,7 @@ void write_names(int64_t layers, char* names) {
 }
 
 bool is_i64_key(int32_t key) {
-  if (key == VARLSTM_KEY_ROWS) return true;
+  if (key == VARLSTM_KEY_ROWS || key == VARLSTM_KEY_LAYERS_TOGETHER) return true;
   return key >= VARLSTM_KEY_CELL && key <= VARLSTM_KEY_RECURRENCE_USED && key != VARLSTM_KEY_DROPOUT;
 }
 
@@ -119,6 +119,11 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
       VARLSTM_TRY(check_not_frozen(rnn, key));
       rnn->shape.row_order = static_cast<RowOrder>(value);
       return VARLSTM_OK;
+    case VARLSTM_KEY_LAYERS_TOGETHER:
+      VARLSTM_TRY(check_flag("value", value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.layers_together = value == 1;
+      return VARLSTM_OK;
     default:
       return bad_key(varlstm_rnn::kTypeName, "an int64", key);
   }
@@ -167,6 +172,9 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
       break;
     case VARLSTM_KEY_ROWS:
       *value = static_cast<int64_t>(shape.row_order);
+      break;
+    case VARLSTM_KEY_LAYERS_TOGETHER:
+      *value = shape.layers_together ? 1 : 0;
       break;
     default:  // VARLSTM_KEY_RECURRENCE_USED
       return call_backend(rnn->ctx, "rnn_recurrence", [&](const Backend& b, const BackendState* state) {

@@ -198,6 +198,7 @@ TEST_F(Fake, RnnCallsPassEveryArgument) {
   World world;
   ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_DROPOUT, 0.25));
   ASSERT_OK(varlstm_rnn_set_i64(world.rnn, VARLSTM_KEY_ROWS, VARLSTM_ROWS_RAGGED));
+  ASSERT_OK(varlstm_rnn_set_i64(world.rnn, VARLSTM_KEY_LAYERS_TOGETHER, 0));
   Call forward = make("varlstm_rnn_forward", world);
   forward.argument("dropout_seed").integer = 77;
   ASSERT_OK(forward.run());
@@ -210,6 +211,7 @@ TEST_F(Fake, RnnCallsPassEveryArgument) {
   EXPECT_TRUE(f.shape.bias);
   EXPECT_EQ(f.shape.dropout, 0.25);
   EXPECT_EQ(f.shape.row_order, RowOrder::kRagged);
+  EXPECT_FALSE(f.shape.layers_together);
   EXPECT_EQ(f.batch->batch, World::kBatch);
   EXPECT_TRUE(f.save);
   EXPECT_EQ(f.dropout_seed, 77u);

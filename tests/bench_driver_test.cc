@@ -129,6 +129,7 @@ TEST(BenchDriver, BadArgumentsAreNamed) {
   expect_bad_argument("--backend=tpu b1", "--backend = tpu is none of host, cuda");
   expect_bad_argument("--math=f8 b1", "--math = f8 is none of f32, tf32");
   expect_bad_argument("--policy=fast b1", "--policy = fast is none of auto, stepwise, cluster, grid");
+  expect_bad_argument("--layers=mixed b1", "--layers = mixed is none of together, apart");
   expect_bad_argument("--mode=cx b1", "--mode = cx is not made of c, b and p");
   expect_bad_argument("--lens=gauss b1", "--lens = gauss: «gauss» is none of fixed, uniform, lognormal, ewt and file");
   expect_bad_argument("--threads=-1 b1", "--threads = -1 is not from 0 to 1024");

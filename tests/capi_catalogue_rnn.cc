@@ -21,7 +21,8 @@ void add_rnn_description(std::vector<Entry>& list) {
                     call.bad("key", VARLSTM_KEY_HIDDEN_SIZE).bad("key", VARLSTM_KEY_NUM_LAYERS).bad("key", 99);
                     return bad_dtype(call, "value").bad("value", (int64_t{1} << 32) + VARLSTM_DTYPE_F64);
                   }});
-  for (const int32_t key : {VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS}) {
+  for (const int32_t key :
+       {VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS, VARLSTM_KEY_LAYERS_TOGETHER}) {
     list.push_back({"varlstm_rnn_set_i64 key " + std::to_string(key), [key](W& w) {
                       Call call("varlstm_rnn_set_i64", varlstm_rnn_set_i64, w.rnn, key, 1);
                       return call.bad("key", VARLSTM_KEY_CLASSES).bad("value", -1).bad("value", 2).bad("value", kHuge);
@@ -33,12 +34,14 @@ void add_rnn_description(std::vector<Entry>& list) {
                     call.bad_real("value", -0.25, "value = -0.25").bad_real("value", 1.0, "value = 1");
                     return call.bad_real("value", kNan, "value = nan").bad_real("value", kInf, "value = inf");
                   }});
-  list.push_back(
-      {"varlstm_rnn_get_i64", [](W& w) {
-         Call call("varlstm_rnn_get_i64", varlstm_rnn_get_i64, w.rnn, VARLSTM_KEY_HIDDEN_SIZE, w.host.take<int64_t>(1));
-         call.bad("key", VARLSTM_KEY_ROWS - 1).bad("key", VARLSTM_KEY_ROWS + 1).bad("key", VARLSTM_KEY_CLASSES);
-         return call.bad("key", 19).bad("key", VARLSTM_KEY_DROPOUT).bad("key", VARLSTM_KEY_BATCH);
-       }});
+  list.push_back({"varlstm_rnn_get_i64", [](W& w) {
+                    Call call("varlstm_rnn_get_i64", varlstm_rnn_get_i64, w.rnn, VARLSTM_KEY_HIDDEN_SIZE,
+                              w.host.take<int64_t>(1));
+                    call.bad("key", VARLSTM_KEY_ROWS - 1)
+                        .bad("key", VARLSTM_KEY_LAYERS_TOGETHER + 1)
+                        .bad("key", VARLSTM_KEY_CLASSES);
+                    return call.bad("key", 19).bad("key", VARLSTM_KEY_DROPOUT).bad("key", VARLSTM_KEY_BATCH);
+                  }});
   list.push_back({"varlstm_rnn_get_f64", [](W& w) {
                     Call call("varlstm_rnn_get_f64", varlstm_rnn_get_f64, w.rnn, VARLSTM_KEY_DROPOUT,
                               w.host.take<double>(1));

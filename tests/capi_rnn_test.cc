@@ -112,7 +112,8 @@ TEST(RnnDescription, KeepsItsOptions) {
   } options[] = {{VARLSTM_KEY_DTYPE, VARLSTM_DTYPE_F32, VARLSTM_DTYPE_F64},
                  {VARLSTM_KEY_BIDIRECTIONAL, 0, 1},
                  {VARLSTM_KEY_BIAS, 1, 0},
-                 {VARLSTM_KEY_ROWS, VARLSTM_ROWS_PACKED, VARLSTM_ROWS_RAGGED}};
+                 {VARLSTM_KEY_ROWS, VARLSTM_ROWS_PACKED, VARLSTM_ROWS_RAGGED},
+                 {VARLSTM_KEY_LAYERS_TOGETHER, 1, 0}};
   for (const auto& option : options) {
     EXPECT_EQ(get(option.key), option.initial) << option.key;
     ASSERT_OK(varlstm_rnn_set_i64(rnn.get(), option.key, option.changed));
@@ -178,7 +179,8 @@ TEST(RnnOptions, FreezeAtTheFirstUse) {
     Tiny tiny;
     ASSERT_OK(varlstm_rnn_set_i64(tiny.rnn.get(), VARLSTM_KEY_BIAS, 1));
     ASSERT_OK(use.second(tiny));
-    for (const int32_t key : {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS}) {
+    for (const int32_t key : {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS,
+                              VARLSTM_KEY_LAYERS_TOGETHER}) {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "key = " + std::to_string(key) + " ",
                    varlstm_rnn_set_i64(tiny.rnn.get(), key, 0));
     }

@@ -82,6 +82,7 @@ class Driver {
     scenario.pass = pass;
     scenario.dtype = dtype;
     scenario.layout = layout;
+    scenario.layers_together = options_.layers_together;
     return scenario;
   }
 

@@ -15,12 +15,14 @@ enum Stream : uint64_t { kParams = 1, kX, kH0, kC0, kDy, kDhN, kDcN };
 
 }  // namespace
 
-LstmRun::Rnn LstmRun::make_lstm(const Context& ctx, const Problem& problem, int32_t dtype) {
+LstmRun::Rnn LstmRun::make_lstm(const Context& ctx, const Scenario& scenario, int32_t dtype) {
+  const Problem& problem = scenario.problem;
   varlstm_rnn* raw = nullptr;
   check(varlstm_rnn_create(ctx.get(), VARLSTM_CELL_LSTM, problem.input, problem.hidden, problem.layers, &raw));
   Rnn rnn(raw);
   check(varlstm_rnn_set_i64(raw, VARLSTM_KEY_DTYPE, dtype));
   check(varlstm_rnn_set_i64(raw, VARLSTM_KEY_BIDIRECTIONAL, problem.directions == 2 ? 1 : 0));
+  check(varlstm_rnn_set_i64(raw, VARLSTM_KEY_LAYERS_TOGETHER, scenario.layers_together ? 1 : 0));
   return rnn;
 }
 
@@ -28,7 +30,7 @@ LstmRun::LstmRun(const Tensors& tensors, const Scenario& scenario, States states
     : tensors_(tensors),
       scenario_(scenario),
       batch_(tensors.ctx, scenario.lengths),
-      rnn_(make_lstm(tensors.ctx, scenario.problem, tensors.dtype)) {
+      rnn_(make_lstm(tensors.ctx, scenario, tensors.dtype)) {
   const Problem& problem = scenario_.problem;
   const int64_t parameters = parameters_of(problem);
   const int64_t state = problem.layers * problem.directions * problem.batch * problem.hidden;

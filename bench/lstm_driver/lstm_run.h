@@ -41,7 +41,7 @@ class LstmRun {
     void operator()(varlstm_rnn* rnn) const { varlstm_rnn_destroy(rnn); }
   };
   using Rnn = std::unique_ptr<varlstm_rnn, DestroyRnn>;  // varlstm::Rnn has its dtype from the compiler
-  static Rnn make_lstm(const Context& ctx, const Problem& problem, int32_t dtype);
+  static Rnn make_lstm(const Context& ctx, const Scenario& scenario, int32_t dtype);
 
   // One tensor by tokens: packed, and in the scenario's layout where that is another.
   struct Data {

@@ -15,7 +15,7 @@ const std::vector<std::string> kPolicies{"auto", "stepwise", "cluster", "grid"};
 
 // What CLI11 fills, before names become values.
 struct Raw {
-  std::string backend = "host", math = "f32";
+  std::string backend = "host", math = "f32", layers = "together";
   std::vector<std::string> passes{"fwd"}, dtypes{"f32"}, layouts{"packed"}, lengths{"fixed:32"}, caches{"warm"};
   std::vector<std::string> files, problems, peers;
 };
@@ -53,6 +53,7 @@ void add_options(CLI::App* app, Options* options, Raw* raw) {
   list("--dtype", &raw->dtypes, "f32, f64, bf16, f16");
   one("--math", &raw->math, "Products of f32 in f32 or tf32");
   one("--policy", &options->policy, "Recurrence: auto, stepwise, cluster or grid");
+  one("--layers", &raw->layers, "Layers in one launch where they may (together), or one after the other (apart)");
   list("--lens", &raw->lengths, "fixed:T, uniform:A:B, lognormal[:MEDIAN[:SIGMA]], ewt, file:F");
   list("--layout", &raw->layouts, "packed; ragged, batch_first or time_major with packing and unpacking");
   list("--cache", &raw->caches, "warm; cold: caches are overwritten before each run");
@@ -85,6 +86,7 @@ void check_values(const Options& options) {
 void resolve(const Raw& raw, Options* options) {
   options->backend = value_of("--backend", kBackends, raw.backend);
   options->math = value_of("--math", kMaths, raw.math);
+  options->layers_together = value_of("--layers", kLayers, raw.layers);
   options->passes = values_of("--dir", kPasses, raw.passes);
   options->dtypes = values_of("--dtype", kDtypes, raw.dtypes);
   options->layouts = values_of("--layout", kLayouts, raw.layouts);
@@ -132,6 +134,7 @@ std::string repro(const Options& options, const Scenario& scenario, Cache cache)
   if (options.threads != 0) text += fmt::format(" --threads={}", options.threads);
   if (options.math != Math::kF32) text += fmt::format(" --math={}", math_name(options.math));
   if (options.policy != "auto") text += fmt::format(" --policy={}", options.policy);
+  if (!options.layers_together) text += " --layers=apart";
   if (options.graph) text += " --graph";
   return text + fmt::format(" --seed={} {}", scenario.seed, to_string(scenario.problem));
 }

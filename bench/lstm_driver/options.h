@@ -17,6 +17,7 @@ struct Options {
   int64_t threads = 0;
   Math math = Math::kF32;
   std::string policy = "auto";
+  bool layers_together = true;
   // The cases are every combination of these.
   std::vector<Pass> passes;
   std::vector<int32_t> dtypes;

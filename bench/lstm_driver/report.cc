@@ -83,6 +83,7 @@ ordered_json row_json(const Options& options, const Row& row) {
                     {"dtype", name_of(kDtypes, s.dtype)},
                     {"math", math_name(options.math)},
                     {"policy", options.policy},
+                    {"layers_run", name_of(kLayers, s.layers_together)},
                     {"lens", s.lens},
                     {"layout", name_of(kLayouts, s.layout)},
                     {"cache", name_of(kCaches, row.cache)},

@@ -37,6 +37,7 @@ constexpr Name<Layout> kLayouts[] = {{"packed", Layout::kPacked},
                                      {"ragged", Layout::kRagged},
                                      {"batch_first", Layout::kBatchFirst},
                                      {"time_major", Layout::kTimeMajor}};
+constexpr Name<bool> kLayers[] = {{"together", true}, {"apart", false}};
 constexpr Name<Cache> kCaches[] = {{"warm", Cache::kWarm}, {"cold", Cache::kCold}};
 constexpr Name<int32_t> kDtypes[] = {
     {"f32", VARLSTM_DTYPE_F32}, {"f64", VARLSTM_DTYPE_F64}, {"bf16", VARLSTM_DTYPE_BF16}, {"f16", VARLSTM_DTYPE_F16}};
@@ -61,6 +62,7 @@ struct Scenario {
   Pass pass = Pass::kForward;
   int32_t dtype = VARLSTM_DTYPE_F32;
   Layout layout = Layout::kPacked;
+  bool layers_together = true;  // where they may run in one launch
 
   int64_t tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }             // N
   int64_t steps() const { return lengths.empty() ? 0 : *std::max_element(lengths.begin(), lengths.end()); }  // T

@@ -69,6 +69,7 @@ struct RnnShape {
   double dropout;          // between layers
   int32_t recurrence = 0;  // a varlstm_recurrence
   RowOrder row_order = RowOrder::kPacked;
+  bool layers_together = true;  // where they may run in one launch
 };
 
 struct RnnForwardArgs {

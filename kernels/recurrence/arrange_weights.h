@@ -1,6 +1,7 @@
-// W_hh in the order in which the warps of a resident recurrence take it: one fragment (16 bytes) after the other.
+// W_hh, and W_ih of a layer whose input is another's output, in the order in which the warps of a resident recurrence
+// take it: one fragment (16 bytes) after the other.
 //
-//   arranged [D][kBlocks][warps][kFragments][kLanes] <- w_hh [4H, H], rounded to the math's type, zeros beyond H
+//   arranged [matrices][kBlocks][warps][kFragments][kLanes] <- w [4H, H], rounded to the math's type, zeros beyond H
 //
 // Which weight stands where is the owners' (resident_forward.h, resident_backward.h): row tile r, row and k of a warp's
 // product, as ForwardPlace and BackwardPlace say. A thread a fragment, in a grid-stride loop; bound by memory: 4 H H
@@ -10,6 +11,7 @@
 #pragma once
 
 #include "kernels/core/launch.h"
+#include "kernels/recurrence/recurrence_tuning.h"
 #include "kernels/recurrence/resident_tile.h"
 
 namespace varlstm::cuda {
@@ -45,14 +47,19 @@ struct BackwardPlace {
   }
 };
 
+// Of each direction W_hh; or of each stacked layer W_hh, then of each above the lowest W_ih.
+constexpr int kMaxMatrices = 2 * kMaxStackedLayers - 1;
+
 template <class Scalar>
-struct RecurrentWeights {
-  const Scalar* w_hh[kMaxDirections];
+struct GateMatrices {
   int64_t hidden;
-  int64_t directions;
+  int64_t count = 0;
+  const Scalar* of[kMaxMatrices];  // [4H, H]
+
+  void add(const Scalar* matrix) { of[count++] = matrix; }
 };
 
-// Of one direction.
+// Of one matrix.
 template <class Tile, class Place>
 struct ArrangedWeights {
   using Weights = typename Place::Weights;
@@ -60,33 +67,32 @@ struct ArrangedWeights {
 };
 
 template <class Tile, class Place>
-VARLSTM_KERNEL void arrange_weights_kernel(RecurrentWeights<typename Tile::Scalar> weights, Fragment* arranged) {
+VARLSTM_KERNEL void arrange_weights_kernel(GateMatrices<typename Tile::Scalar> matrices, Fragment* arranged) {
   using Weights = typename Place::Weights;
   using Value = typename Tile::Value;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  const int64_t count = ArrangedWeights<Tile, Place>::kFragments * weights.directions;
+  const int64_t count = ArrangedWeights<Tile, Place>::kFragments * matrices.count;
   for (int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; at < count; at += stride) {
     const int lane = static_cast<int>(at % Weights::kLanes);
     const int number = static_cast<int>(at / Weights::kLanes % Weights::kFragments);
     const int64_t of_warp = at / Weights::kLanes / Weights::kFragments;
     const int warp = static_cast<int>(of_warp % Place::kWarps);
     const int block = static_cast<int>(of_warp / Place::kWarps % Tile::kBlocks);
-    const auto* w_hh = of_warp / Place::kWarps / Tile::kBlocks == 1 ? weights.w_hh[1] : weights.w_hh[0];
+    const auto* matrix = matrices.of[of_warp / Place::kWarps / Tile::kBlocks];
     arranged[at] = Weights::arrange(number, lane, [&](int r, int row, int k) -> Value {
-      const int64_t from = Place::row(block, warp, r, row, k, weights.hidden);
+      const int64_t from = Place::row(block, warp, r, row, k, matrices.hidden);
       const int64_t column = Place::column(block, warp, r, row, k);
-      if (from < 0 || column >= weights.hidden) return Value(0);
-      return Tile::Math::value_of(w_hh[from * weights.hidden + column]);
+      if (from < 0 || column >= matrices.hidden) return Value(0);
+      return Tile::Math::value_of(matrix[from * matrices.hidden + column]);
     });
   }
 }
 
-// A warp's fragments of the direction.
+// A warp's fragments of one of the matrices; rank: of the block in its team.
 template <class Tile, class Place>
-VARLSTM_DEVICE const Fragment* arranged_for(const Fragment* arranged, const Team& team, int warp) {
+VARLSTM_DEVICE const Fragment* arranged_for(const Fragment* arranged, int64_t matrix, int rank, int warp) {
   using Weights = typename Place::Weights;
-  return arranged +
-         ((team.direction * Tile::kBlocks + team.rank) * Place::kWarps + warp) * Weights::kFragments * Weights::kLanes;
+  return arranged + ((matrix * Tile::kBlocks + rank) * Place::kWarps + warp) * Weights::kFragments * Weights::kLanes;
 }
 
 }  // namespace varlstm::cuda

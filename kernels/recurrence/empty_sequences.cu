@@ -3,7 +3,8 @@
 //   to[b, u] = from[b, u]      (0 where from is null)      for every b with lengths[b] = 0; [B, H] in the caller's
 //   order
 //
-// Forward h0 to h_n and c0 to c_n, backward dh_n to dh0 and dc_n to dc0, both directions in one launch. A copy, element
+// Forward h0 to h_n and c0 to c_n, backward dh_n to dh0 and dc_n to dc0, both directions, or all
+// stacked layers, in one launch. A copy, element
 // by element in a grid-stride loop. Mirrored by host/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/empty_sequences.h"

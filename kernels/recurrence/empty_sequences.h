@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/core/stream.h"
-#include "kernels/recurrence/rnn_layout.h"
+#include "kernels/recurrence/recurrence_tuning.h"
 
 namespace varlstm::cuda {
 
@@ -17,7 +17,7 @@ struct StatePair {
 template <class T>
 struct EmptyStates {
   int count = 0;
-  StatePair<T> pairs[2 * kMaxDirections];
+  StatePair<T> pairs[2 * kMaxStackedLayers];  // h and c of each direction, or of each stacked layer
 
   void add(const T* from, T* to) { pairs[count++] = {from, to}; }
 };

@@ -3,7 +3,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/arch/fragments.h"
 #include "kernels/core/stream.h"
+#include "kernels/recurrence/recurrence_tuning.h"
 #include "kernels/recurrence/rnn_layout.h"
 
 namespace varlstm::cuda {
@@ -31,6 +33,26 @@ struct LayerForward {
   int64_t ldy;
   bool save;  // activations to gates, c by row
   DirectionForward<T, C> direction[kMaxDirections];
+};
+
+// Of a stacked layer whose input is the output of the one below.
+template <class T>
+struct StackedInput {
+  const T* w_ih;  // [4H, H]
+  const T* b_ih;  // [4H], or null
+  const T* b_hh;  // likewise
+};
+
+// Forward of several layers of one direction in one launch, from the lowest. Gates of the layers above the lowest may
+// be null where nothing is saved, and so may y of all but the highest.
+template <class T>
+struct StackForward {
+  using Scalar = T;
+  int64_t count;
+  LayerForward<T, float> layers[kMaxStackedLayers];
+  StackedInput<T> inputs[kMaxStackedLayers];  // not of the lowest
+  simt::b32x4* handover;                      // [count - 1][rows][handover_words], of each layer but the highest
+  int64_t rows;                               // N, or its bound where only the device knows it
 };
 
 // All steps, then h_n and c_n. One launch a step and one more.

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <initializer_list>
+
 #include "kernels/core/device_facts.h"
 #include "kernels/core/shapes.h"
 
@@ -163,7 +165,14 @@ constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, 
              weight_bytes(kind, t.hidden / 16 / t.backward_warps(), 4 * t.units, t.backward_register_tiles);
 }
 
-// W_hh of one direction, padded; the same for every tile of that H.
+// LayersShared, which asserts it: beside ForwardShared W_ih, biases, and two buffers of the outputs of the layer below.
+constexpr int64_t layers_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
+  const int64_t buffer = int64_t{t.slots()} * (t.hidden * value_bytes(kind) + 16);
+  return forward_shared_bytes(policy, kind, t) + 2 * buffer + int64_t{2} * 16 * t.units +
+         t.groups() * weight_bytes(kind, 2, t.hidden, 0);
+}
+
+// W_hh of one direction, or W_ih of a layer above the lowest, padded; the same for every tile of that H.
 constexpr int64_t recurrent_weight_bytes(MathKind kind, const TileShape& t) {
   return int64_t{4} * t.hidden * t.hidden * value_bytes(kind);
 }
@@ -178,6 +187,21 @@ constexpr int64_t grid_backward_area_bytes(const TileShape& t) {
 constexpr int64_t grid_area_bytes(MathKind kind, const TileShape& t) {
   return grid_forward_area_bytes(kind, t) > grid_backward_area_bytes(t) ? grid_forward_area_bytes(kind, t)
                                                                         : grid_backward_area_bytes(t);
+}
+
+// Words of 16 bytes in which a layer hands the output of one row to the next layer (resident_layers.h).
+constexpr int64_t handover_words(MathKind kind, int64_t hidden) {
+  return hidden * value_bytes(kind) / 8;
+}
+
+// Layers of a stack in one launch: their arguments are a kernel's parameters.
+constexpr int kMaxStackedLayers = 8;
+
+// Whether a tile has a kernel of stacked layers: an undivided depth, so that the input's sums are made in the order in
+// which gemm makes x-gates; one tile of slots, because two at H = 256 spill beside what comes from below; and room for
+// both matrices in the most shared memory that a block of any device has.
+constexpr bool stacks_layers(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
+  return t.splits == 1 && t.slot_tiles == 1 && layers_shared_bytes(policy, kind, t) <= 227 * 1024;
 }
 
 struct RecurrenceShape {
@@ -199,7 +223,7 @@ struct RecurrenceChoice {
   MathKind math;
   int index;  // of the tile in its table
   const TileShape* tile;
-  int64_t teams;       // of each direction
+  int64_t teams;       // of each direction, and of each layer in the launch
   int64_t directions;  // at once: the layer's, or 1 where they take turns
 
   int64_t slots() const { return teams * tile->slots(); }
@@ -214,6 +238,10 @@ inline int64_t resident_teams(RecurrencePolicy policy, const TileShape& tile, co
 inline bool fits(RecurrencePolicy policy, MathKind kind, const TileShape& tile, const DeviceFacts& device) {
   return forward_shared_bytes(policy, kind, tile) <= device.shared_bytes &&
          backward_shared_bytes(policy, kind, tile) <= device.shared_bytes;
+}
+
+inline bool fits_layers(RecurrencePolicy policy, MathKind kind, const TileShape& tile, const DeviceFacts& device) {
+  return stacks_layers(policy, kind, tile) && layers_shared_bytes(policy, kind, tile) <= device.shared_bytes;
 }
 
 // Null where the policy may run the shape; else why not.
@@ -253,9 +281,9 @@ inline RecurrencePolicy select_recurrence(const RecurrenceShape& shape, const De
 }
 
 // Tile and teams for B sequences: the fewest slots a team that hold the batch at once, else the most. Two directions
-// take turns where not even one team of each is resident.
+// take turns where not even one team of each is resident. layers: that run in one launch.
 inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t batch,
-                                    const DeviceFacts& device) {
+                                    const DeviceFacts& device, int64_t layers = 1) {
   RecurrenceChoice choice{policy, MathKind::kF32, 0, nullptr, 0, 0};
   if (!math_kind(shape.dtype, shape.tf32, &choice.math)) return choice;
   const TileRows table = tile_rows(policy, choice.math);
@@ -263,7 +291,8 @@ inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceSha
     const TileShape& tile = table.rows[k];
     if (tile.hidden < shape.hidden || (choice.tile != nullptr && tile.hidden != choice.tile->hidden)) continue;
     if (!fits(policy, choice.math, tile, device)) continue;
-    const int64_t resident = resident_teams(policy, tile, device);
+    if (layers > 1 && !fits_layers(policy, choice.math, tile, device)) continue;
+    const int64_t resident = resident_teams(policy, tile, device) / layers;
     if (resident < 1) continue;
     choice.directions = resident < shape.directions ? 1 : shape.directions;
     const int64_t most = resident / choice.directions;
@@ -274,6 +303,32 @@ inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceSha
     if (wanted <= most) break;
   }
   return choice;
+}
+
+// Null where the forward of that many layers may run as one launch, the policy being legal; else why not.
+inline const char* why_not_together(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t layers,
+                                    const DeviceFacts& device) {
+  if (layers < 2) return "there is one layer";
+  if (layers > kMaxStackedLayers) return "there are more layers than one launch takes";
+  if (shape.directions > 1) return "a layer above needs both directions of the whole sequence";
+  MathKind kind;
+  if (policy == RecurrencePolicy::kStepwise || !math_kind(shape.dtype, shape.tf32, &kind))
+    return "the recurrence does not stay resident";
+  if (device.resident_blocks == 0) return "the device has no cooperative launches";
+  const TileRows table = tile_rows(policy, kind);
+  int first = 0;
+  while (first + 1 < table.count && table.rows[first].hidden < shape.hidden) ++first;
+  const TileShape& tile = table.rows[first];
+  if (tile.splits > 1) return "warps share the depth of a product at this H";
+  if (!fits_layers(policy, kind, tile, device)) return "W_ih and W_hh do not fit a multiprocessor's shared memory";
+  if (resident_teams(policy, tile, device) < layers) return "the device has too few multiprocessors for all layers";
+  return nullptr;
+}
+
+// The most sequences for which they should where they may: each slot then takes L / 2 of them at most, while L layers
+// one after the other take L turns of all slots. Results are the same either way, bit by bit.
+inline int64_t most_together(const RecurrenceChoice& together, int64_t layers) {
+  return layers / 2 * together.slots();
 }
 
 }  // namespace varlstm::cuda

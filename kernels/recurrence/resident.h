@@ -1,4 +1,5 @@
-// The resident recurrences as launchers: one kernel for all steps of a layer, its directions together.
+// The resident recurrences as launchers: one kernel for all steps of a layer, its directions together, or of a stack of
+// layers.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,8 +12,9 @@
 
 namespace varlstm::cuda {
 
-// What a layer's kernel takes beside the layer: the schedule of `choice.slots()` slots, room for W_hh as the tile takes
-// it (arrange_weights.h), and for recurrence_grid an area in global memory (null for the others).
+// What a kernel takes beside the layer, or the stack of layers: the schedule of `choice.slots()` slots, room for the
+// weights as the tile takes them (arrange_weights.h), and for recurrence_grid an area in global memory (null for the
+// others).
 struct ResidentRun {
   RecurrenceChoice choice;
   SlotSchedule schedule;
@@ -20,8 +22,9 @@ struct ResidentRun {
   void* area;
 };
 
-// All steps of a layer, a LayerForward or LayerBackward in the scalars of that math. Two kernels, the first of which
-// arranges the weights; the area is zeroed before. Instantiated in cluster_<math>.cu and grid_<math>.cu.
+// All steps of a layer, a LayerForward or LayerBackward in the scalars of that math; or of a StackForward's layers. Two
+// kernels, the first of which arranges the weights; area and handover are zeroed before. Instantiated in
+// cluster_<math>.cu and grid_<math>.cu; for stacks in layers_<math>.cu.
 template <RecurrencePolicy kPolicy, MathKind kMath, class Layer>
 int32_t run_resident_as(Stream stream, const ResidentRun& run, const Layer& layer);
 

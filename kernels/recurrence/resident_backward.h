@@ -34,11 +34,6 @@ struct BackwardShared {
                                    [Tile::BackwardWeights::kSharedBytes > 0 ? Tile::BackwardWeights::kSharedBytes : 16];
 };
 
-template <class Scalar>
-VARLSTM_DEVICE float scalar_or_zero(const Scalar* values, int64_t at) {
-  return values == nullptr ? 0.0f : load_scalar(values[at]);
-}
-
 // What forward left of a cell's token, and the gradient of its output.
 struct SavedCell {
   Gates<float> a;
@@ -168,7 +163,8 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
 
   // Phase 1: the weights move in.
   typename Tile::BackwardWeights weights;
-  weights.load(arranged_for<Tile, BackwardPlace<Tile>>(arranged, team, warp), shared.weights[warp]);
+  weights.load(arranged_for<Tile, BackwardPlace<Tile>>(arranged, team.direction, team.rank, warp),
+               shared.weights[warp]);
   exchange.begin();
 
   // Phase 2: the steps in reverse.

@@ -47,10 +47,16 @@ struct ForwardShared {
                                    [Tile::ForwardWeights::kSharedBytes > 0 ? Tile::ForwardWeights::kSharedBytes : 16];
 };
 
-// Pushes this thread's two states, of unit `unit` and slots slot and slot + 1: lanes swap values until each holds a
-// chunk of one slot's neighbouring units. The whole warp calls.
-template <class Tile, class Exchange>
-VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int unit, const float (&h)[2]) {
+// Values of one slot and neighbouring units, as they are exchanged.
+struct StateChunk {
+  StatePlace at;
+  uint64_t values;
+};
+
+// A chunk from this thread's two states, of unit `unit` and slots slot and slot + 1: lanes swap values until each holds
+// one slot's neighbouring units. The whole warp calls.
+template <class Tile>
+VARLSTM_DEVICE StateChunk chunk_of_states(int slot, int unit, const float (&h)[2]) {
   using Math = typename Tile::Math;
   constexpr unsigned kAll = 0xffffffffu;
   const int g = lane_row(), odd = g & 1;
@@ -60,8 +66,7 @@ VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int 
     const uint32_t two = odd ? neighbour >> 16 | (own & 0xffff0000u) : (own & 0xffffu) | neighbour << 16;
     const uint32_t far = simt::shfl_xor(kAll, two, 8);  // of units (g ^ 2) and its neighbour
     const uint64_t chunk = g & 2 ? static_cast<uint64_t>(two) << 32 | far : static_cast<uint64_t>(far) << 32 | two;
-    simt::warp_sync();  // S6
-    exchange.push(step, {slot + odd, unit - (g & 3), g >> 1 & 1, 2}, chunk);
+    return {{slot + odd, unit - (g & 3), g >> 1 & 1, 2}, chunk};
   } else {
     const typename Tile::Value rounded[2] = {Math::round(h[0]), Math::round(h[1])};
     uint32_t own[2];
@@ -69,8 +74,16 @@ VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int 
     const uint32_t neighbour = simt::shfl_xor(kAll, odd ? own[0] : own[1], 4);
     const uint64_t chunk =
         odd ? static_cast<uint64_t>(own[1]) << 32 | neighbour : static_cast<uint64_t>(neighbour) << 32 | own[0];
-    exchange.push(step, {slot + odd, unit - odd, 0, 1}, chunk);
+    return {{slot + odd, unit - odd, 0, 1}, chunk};
   }
+}
+
+// Pushes those states. The whole warp calls.
+template <class Tile, class Exchange>
+VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int unit, const float (&h)[2]) {
+  const StateChunk chunk = chunk_of_states<Tile>(slot, unit, h);
+  if constexpr (sizeof(typename Tile::Value) == 2) simt::warp_sync();  // S6
+  exchange.push(step, chunk.at, chunk.values);
 }
 
 // What a step made of a thread's two cells of a slot tile, until it is saved.
@@ -91,10 +104,16 @@ class ForwardCells {
  public:
   static constexpr int kTiles = (Tile::kSlotTiles + Tile::kSplits - 1) / Tile::kSplits;
 
-  // unit: among all of the layer's.
+  // unit: among all of the layer's. gates_have_inputs: x-gates lie in dir.gates; else they come by set_inputs.
   VARLSTM_DEVICE ForwardCells(const Layer& layer, const Direction& dir, const TeamSchedule& schedule, int split,
-                              int64_t unit)
-      : layer_(layer), dir_(dir), schedule_(schedule), split_(split), unit_(unit), counts_(unit < layer.hidden) {
+                              int64_t unit, bool gates_have_inputs)
+      : layer_(layer),
+        dir_(dir),
+        schedule_(schedule),
+        split_(split),
+        unit_(unit),
+        counts_(unit < layer.hidden),
+        gates_have_inputs_(gates_have_inputs) {
     for (int i = 0; i < kTiles; ++i) look_ahead(0, i);
   }
 
@@ -106,7 +125,17 @@ class ForwardCells {
   // The states that the first sequences start from; x-gates of their first tokens.
   VARLSTM_DEVICE void begin(int i, float (&h)[2]) {
     for (int s = 0; s < 2; ++s) h[s] = c_[i][s] = 0;
-    advance(0, i, h);
+    fetch(0, i);
+    replace(i, h);
+  }
+
+  // The x-gates of the next step: the input's sums, and both biases as gemm adds them.
+  VARLSTM_DEVICE void set_inputs(int i, const simt::f32x4 (&sums)[2], const Float4& b_ih, const Float4& b_hh) {
+    const auto input = [](float sum, float first, float second) { return sum + 0.0f + first + second; };
+    for (int s = 0; s < 2; ++s) {
+      x_[i][s] = {input(sums[0].r[s], b_ih.v[0], b_hh.v[0]), input(sums[0].r[2 + s], b_ih.v[1], b_hh.v[1]),
+                  input(sums[1].r[s], b_ih.v[2], b_hh.v[2]), input(sums[1].r[2 + s], b_ih.v[3], b_hh.v[3])};
+    }
   }
 
   // One step of slot tile i: h <- the states before the next one. sums: z without the x-gates.
@@ -139,7 +168,7 @@ class ForwardCells {
     for (int s = 0; s < 2; ++s) {
       now_[i][s] = next_[i][s];
       x_[i][s] = {0, 0, 0, 0};
-      if (now_[i][s].row < 0 || !counts_) continue;
+      if (now_[i][s].row < 0 || !counts_ || !gates_have_inputs_) continue;
       const float* gates = dir_.gates + now_[i][s].row * 4 * layer_.hidden + unit_;
       x_[i][s] = {gates[0], gates[layer_.hidden], gates[2 * layer_.hidden], gates[3 * layer_.hidden]};
     }
@@ -148,11 +177,6 @@ class ForwardCells {
   VARLSTM_DEVICE void look_ahead(int64_t step, int i) {
     for (int s = 0; s < 2; ++s) next_[i][s] = owns(i) ? schedule_.at(step, slot(i) + s) : idle_step();
   }
-  VARLSTM_DEVICE void advance(int64_t step, int i, float (&h)[2]) {
-    fetch(step, i);
-    replace(i, h);
-  }
-
   // Where a sequence begins or a slot idles, its states take the place of the last one's.
   VARLSTM_DEVICE void replace(int i, float (&h)[2]) {
     for (int s = 0; s < 2; ++s) {
@@ -168,7 +192,7 @@ class ForwardCells {
 
   VARLSTM_DEVICE void save(const SlotStep& now, const Gates<float>& a, float c, float h) const {
     const int64_t hidden = layer_.hidden;
-    dir_.y[now.row * layer_.ldy + unit_] = store_scalar<Scalar>(h);
+    if (dir_.y != nullptr) dir_.y[now.row * layer_.ldy + unit_] = store_scalar<Scalar>(h);
     if (layer_.save) {
       float* gates = dir_.gates + now.row * 4 * hidden + unit_;
       gates[0] = a.i;
@@ -189,6 +213,7 @@ class ForwardCells {
   const int split_;
   const int64_t unit_;
   const bool counts_;  // not padding
+  const bool gates_have_inputs_;
   SlotStep now_[kTiles][2], next_[kTiles][2];
   Gates<float> x_[kTiles][2];
   float c_[kTiles][2];
@@ -223,11 +248,66 @@ VARLSTM_DEVICE void add_splits(ForwardShared<Tile, Exchange>& shared, int group,
   }
 }
 
+// A layer on its own: the input's gates lie ready, and nobody waits for the outputs. What stands here for a layer of a
+// stack is resident_layers.h's.
+template <class Tile>
+struct NoNeighbours {
+  VARLSTM_DEVICE void ask(int64_t) {}
+  VARLSTM_DEVICE void take(int64_t, ForwardCells<Tile>&) {}
+  VARLSTM_DEVICE void give(const ForwardCells<Tile>&, int, const StepResult (&)[ForwardCells<Tile>::kTiles]) {}
+};
+
+// All steps of a team, at least one. unit0: the warp's first of all units.
+template <class Tile, class Exchange, class Neighbours>
+VARLSTM_DEVICE void forward_steps(int64_t steps, const typename Tile::ForwardWeights& weights, Exchange& exchange,
+                                  ForwardShared<Tile, Exchange>& shared, ForwardCells<Tile>& cells, int unit0,
+                                  Neighbours& neighbours) {
+  using Cells = ForwardCells<Tile>;
+  const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
+  const int unit = unit0 + lane_row();
+
+  // The first states.
+  neighbours.ask(0);
+#pragma unroll
+  for (int i = 0; i < Cells::kTiles; ++i) {
+    if (!cells.owns(i)) break;
+    float h[2];
+    cells.begin(i, h);
+    push_states<Tile>(exchange, 0, cells.slot(i), unit, h);
+  }
+  exchange.publish(0);
+  neighbours.take(0, cells);
+
+#pragma unroll 1
+  for (int64_t step = 0; step < steps; ++step) {
+    if (step + 1 < steps) neighbours.ask(step + 1);
+    const typename Tile::Value* vectors = exchange.wait(step);
+    simt::f32x4 sums[Tile::kSlotTiles][2] = {}, own[Cells::kTiles][2];
+    weights.product(vectors + split * Tile::kForwardDepth, Tile::kHiddenPitch, sums);
+    add_splits<Tile, Exchange>(shared, group, split, sums, own);
+    StepResult results[Cells::kTiles];
+#pragma unroll
+    for (int i = 0; i < Cells::kTiles; ++i) {
+      if (!cells.owns(i)) break;
+      float h[2];
+      results[i] = cells.step(step, i, own[i], h);
+      if (step + 1 < steps) push_states<Tile>(exchange, step + 1, cells.slot(i), unit, h);
+    }
+    if (step + 1 < steps) exchange.publish(step + 1);  // before the saves, which no block waits for
+    neighbours.give(cells, unit, results);
+#pragma unroll
+    for (int i = 0; i < Cells::kTiles; ++i) {
+      if (!cells.owns(i)) break;
+      cells.save(results[i]);
+    }
+    if (step + 1 < steps) neighbours.take(step + 1, cells);
+  }
+}
+
 template <class Tile, class Exchange>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
     resident_forward_kernel(LayerForward<typename Tile::Scalar, float> layer, SlotSchedule schedule, int64_t teams,
                             const Fragment* arranged, GridForwardArea<Tile>* areas) {
-  using Cells = ForwardCells<Tile>;
   auto& shared = *simt::shared_memory<ForwardShared<Tile, Exchange>>();
   const Team team = this_team<Tile>(teams);
   const DirectionForward<typename Tile::Scalar, float>& dir = layer.direction[team.direction];
@@ -238,46 +318,14 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
 
   // Phase 1: the weights move in.
   typename Tile::ForwardWeights weights;
-  weights.load(arranged_for<Tile, ForwardPlace<Tile>>(arranged, team, warp), shared.weights[warp]);
-
-  // Phase 2: the first states.
+  weights.load(arranged_for<Tile, ForwardPlace<Tile>>(arranged, team.direction, team.rank, warp), shared.weights[warp]);
   exchange.begin();
-  Cells cells(layer, dir, team_schedule, split, unit0 + lane_row());
-  const int64_t steps = team_schedule.steps();
-  if (steps == 0) {  // a team without tokens: what it pushed nobody would wait for, and it could come after the end
-    exchange.end();
-    return;
-  }
-  float h[2];
-#pragma unroll
-  for (int i = 0; i < Cells::kTiles; ++i) {
-    if (!cells.owns(i)) break;
-    cells.begin(i, h);
-    push_states<Tile>(exchange, 0, cells.slot(i), unit0 + lane_row(), h);
-  }
-  exchange.publish(0);
 
-  // Phase 3: the steps.
-#pragma unroll 1
-  for (int64_t step = 0; step < steps; ++step) {
-    const typename Tile::Value* vectors = exchange.wait(step);
-    simt::f32x4 sums[Tile::kSlotTiles][2] = {}, own[Cells::kTiles][2];
-    StepResult results[Cells::kTiles];
-    weights.product(vectors + split * Tile::kForwardDepth, Tile::kHiddenPitch, sums);
-    add_splits<Tile, Exchange>(shared, group, split, sums, own);
-#pragma unroll
-    for (int i = 0; i < Cells::kTiles; ++i) {
-      if (!cells.owns(i)) break;
-      results[i] = cells.step(step, i, own[i], h);
-      if (step + 1 < steps) push_states<Tile>(exchange, step + 1, cells.slot(i), unit0 + lane_row(), h);
-    }
-    if (step + 1 < steps) exchange.publish(step + 1);  // before the saves, which no block waits for
-#pragma unroll
-    for (int i = 0; i < Cells::kTiles; ++i) {
-      if (!cells.owns(i)) break;
-      cells.save(results[i]);
-    }
-  }
+  // Phase 2: the steps. A team without tokens pushes nothing: nobody would wait for it, and it could come after the
+  // end.
+  ForwardCells<Tile> cells(layer, dir, team_schedule, split, unit0 + lane_row(), true);
+  NoNeighbours<Tile> alone;
+  if (team_schedule.steps() > 0) forward_steps(team_schedule.steps(), weights, exchange, shared, cells, unit0, alone);
   exchange.end();
 }
 

@@ -10,6 +10,7 @@
 #include "kernels/recurrence/resident.h"
 #include "kernels/recurrence/resident_backward.h"
 #include "kernels/recurrence/resident_forward.h"
+#include "kernels/recurrence/resident_layers.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -38,7 +39,7 @@ struct TileOf {
                             kShape.forward_register_tiles, kShape.backward_register_tiles>;
 };
 
-// What the two passes of a tile differ in.
+// What the passes of a tile differ in: forward and backward of a layer, and forward of a stack of layers.
 template <RecurrencePolicy kPolicy, class Tile>
 struct ForwardPass {
   using Exchange = std::conditional_t<
@@ -48,6 +49,7 @@ struct ForwardPass {
   using Area = GridForwardArea<Tile>;
   using Place = ForwardPlace<Tile>;
   static constexpr unsigned kThreads = Tile::kForwardThreads;
+  static constexpr bool kCooperative = kPolicy == RecurrencePolicy::kGrid;
   static constexpr const char* kName = "resident_forward";
   static auto kernel() { return resident_forward_kernel<Tile, Exchange>; }
   static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
@@ -64,6 +66,7 @@ struct BackwardPass {
   using Area = GridBackwardArea<Tile>;
   using Place = BackwardPlace<Tile>;
   static constexpr unsigned kThreads = Tile::kBackwardThreads;
+  static constexpr bool kCooperative = kPolicy == RecurrencePolicy::kGrid;
   static constexpr const char* kName = "resident_backward";
   static auto kernel() { return resident_backward_kernel<Tile, Exchange>; }
   static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
@@ -72,50 +75,116 @@ struct BackwardPass {
   }
 };
 
-template <RecurrencePolicy kPolicy, class Tile, class Layer>
-using PassOf = std::conditional_t<std::is_same<Layer, LayerForward<typename Tile::Scalar, float>>::value,
-                                  ForwardPass<kPolicy, Tile>, BackwardPass<kPolicy, Tile>>;
+template <RecurrencePolicy kPolicy, class Tile>
+struct StackPass : ForwardPass<kPolicy, Tile> {
+  using Exchange = typename ForwardPass<kPolicy, Tile>::Exchange;
+  using Shared = LayersShared<Tile, Exchange>;
+  // Teams wait for each other's outputs; see resident_layers.h on clusters.
+  static constexpr bool kCooperative = kPolicy == RecurrencePolicy::kGrid || Tile::kBlocks == 1;
+  static constexpr const char* kName = "resident_layers";
+  static auto kernel() { return resident_layers_kernel<Tile, Exchange>; }
+  static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
+    return sizeof(Shared) == layers_shared_bytes(kPolicy, math, tile) &&
+           Handover<Tile>::kWords == handover_words(math, tile.hidden);
+  }
+};
 
-// run.weights <- W_hh of both directions, for this tile and pass.
-template <class Tile, class Place, class Layer>
-int32_t arrange_weights(Stream stream, const ResidentRun& run, const Layer& layer) {
-  RecurrentWeights<typename Tile::Scalar> weights{{}, layer.hidden, layer.directions};
-  for (int64_t d = 0; d < layer.directions; ++d) weights.w_hh[d] = layer.direction[d].w_hh;
+// By what is run: the pass, how many sets of teams, whose W_hh and W_ih.
+template <RecurrencePolicy kPolicy, class Tile, class T>
+ForwardPass<kPolicy, Tile> pass_of(const LayerForward<T, float>&);
+template <RecurrencePolicy kPolicy, class Tile, class T>
+BackwardPass<kPolicy, Tile> pass_of(const LayerBackward<T, float>&);
+template <RecurrencePolicy kPolicy, class Tile, class T>
+StackPass<kPolicy, Tile> pass_of(const StackForward<T>&);
+
+template <class Layer>
+GateMatrices<typename Layer::Scalar> matrices_of(const Layer& layer) {
+  GateMatrices<typename Layer::Scalar> matrices{layer.hidden};
+  for (int64_t d = 0; d < layer.directions; ++d) matrices.add(layer.direction[d].w_hh);
+  return matrices;
+}
+template <class T>
+GateMatrices<T> matrices_of(const StackForward<T>& stack) {
+  GateMatrices<T> matrices{stack.layers[0].hidden};
+  for (int64_t l = 0; l < stack.count; ++l) matrices.add(stack.layers[l].direction[0].w_hh);
+  for (int64_t l = 1; l < stack.count; ++l) matrices.add(stack.inputs[l].w_ih);
+  return matrices;
+}
+
+template <class Layer>
+int64_t sets_of(const Layer& layer) {
+  return layer.directions;
+}
+template <class T>
+int64_t sets_of(const StackForward<T>& stack) {
+  return stack.count;
+}
+
+// run.weights <- the matrices, for this tile and pass.
+template <class Tile, class Place>
+int32_t arrange_weights(Stream stream, const ResidentRun& run, const GateMatrices<typename Tile::Scalar>& matrices) {
   constexpr int64_t kFragments = ArrangedWeights<Tile, Place>::kFragments;
   static_assert(kFragments * sizeof(Fragment) == 4 * sizeof(typename Tile::Value) * Tile::kHidden * Tile::kHidden,
                 "every weight once");
-  return launch(stream, "arrange_weights", elementwise_shape(stream, kFragments * layer.directions),
-                arrange_weights_kernel<Tile, Place>, weights, static_cast<Fragment*>(run.weights));
+  return launch(stream, "arrange_weights", elementwise_shape(stream, kFragments * matrices.count),
+                arrange_weights_kernel<Tile, Place>, matrices, static_cast<Fragment*>(run.weights));
+}
+
+// memory [bytes] <- zeros; null: nothing.
+inline int32_t clear(Stream stream, void* memory, size_t bytes) {
+  if (memory == nullptr) return VARLSTM_OK;
+  return check_runtime(cudaMemsetAsync(memory, 0, bytes, stream.handle), "cudaMemsetAsync");
+}
+
+template <class Tile, class Layer>
+int32_t clear_handover(Stream, const Layer&) {
+  return VARLSTM_OK;
+}
+template <class Tile, class T>
+int32_t clear_handover(Stream stream, const StackForward<T>& stack) {
+  const int64_t words = (stack.count - 1) * stack.rows * Handover<Tile>::kWords;
+  return clear(stream, stack.handover, static_cast<size_t>(words) * sizeof(simt::b32x4));
 }
 
 // Row kIndex of the policy's and math's table.
 template <RecurrencePolicy kPolicy, MathKind kMath, size_t kIndex, class Layer>
 int32_t launch_tile(Stream stream, const ResidentRun& run, const Layer& layer) {
   using Tile = typename TileOf<kPolicy, kMath, kIndex>::type;
-  using Pass = PassOf<kPolicy, Tile, Layer>;
+  using Pass = decltype(pass_of<kPolicy, Tile>(layer));
   using Area = typename Pass::Area;
   static_assert(Pass::tuning_knows(kMath, TileOf<kPolicy, kMath, kIndex>::kShape), "bytes of shared memory and area");
-  VARLSTM_CUDA_TRY((arrange_weights<Tile, typename Pass::Place>(stream, run, layer)));
-  const int64_t teams = run.choice.teams * layer.directions;
-  // Flags of the area count from 0.
-  if (run.area != nullptr) {
-    VARLSTM_CUDA_TRY(check_runtime(
-        cudaMemsetAsync(run.area, 0, static_cast<size_t>(teams) * sizeof(Area), stream.handle), "cudaMemsetAsync"));
-  }
+  VARLSTM_CUDA_TRY((arrange_weights<Tile, typename Pass::Place>(stream, run, matrices_of(layer))));
+  const int64_t teams = run.choice.teams * sets_of(layer);
+  VARLSTM_CUDA_TRY(clear(stream, run.area, static_cast<size_t>(teams) * sizeof(Area)));  // flags count from 0
+  VARLSTM_CUDA_TRY(clear_handover<Tile>(stream, layer));
   LaunchShape shape;
   shape.grid = dim3(static_cast<unsigned>(teams * Tile::kBlocks));
   shape.block = dim3(Pass::kThreads);
   shape.cluster = kPolicy == RecurrencePolicy::kCluster ? Tile::kBlocks : 1;
-  shape.cooperative = kPolicy == RecurrencePolicy::kGrid;
+  shape.cooperative = Pass::kCooperative;
   shape.shared_bytes = sizeof(typename Pass::Shared);
   return launch(stream, Pass::kName, shape, Pass::kernel(), layer, run.schedule, run.choice.teams,
                 static_cast<const Fragment*>(run.weights), static_cast<Area*>(run.area));
 }
 
+template <class Layer>
+int32_t no_such_tile(Stream, const ResidentRun& run, const Layer&) {
+  return fail(VARLSTM_ERROR_INTERNAL, "tile %d has no kernel of stacked layers", run.choice.index);
+}
+
+template <RecurrencePolicy kPolicy, MathKind kMath, size_t kIndex, class Layer>
+constexpr auto launch_of_tile() {
+  constexpr bool kStack = std::is_same<Layer, StackForward<typename Layer::Scalar>>::value;
+  if constexpr (kStack && !stacks_layers(kPolicy, kMath, TileOf<kPolicy, kMath, kIndex>::kShape))
+    return no_such_tile<Layer>;
+  else
+    return launch_tile<kPolicy, kMath, kIndex, Layer>;
+}
+
 template <RecurrencePolicy kPolicy, MathKind kMath, class Layer, size_t... kIndex>
 int32_t launch_by_index(Stream stream, const ResidentRun& run, const Layer& layer, std::index_sequence<kIndex...>) {
   using Launch = int32_t (*)(Stream, const ResidentRun&, const Layer&);
-  constexpr Launch kLaunches[] = {launch_tile<kPolicy, kMath, kIndex, Layer>...};
+  constexpr Launch kLaunches[] = {launch_of_tile<kPolicy, kMath, kIndex, Layer>()...};
   return kLaunches[run.choice.index](stream, run, layer);
 }
 
@@ -129,5 +198,12 @@ int32_t run_resident_as(Stream stream, const ResidentRun& run, const Layer& laye
 #define VARLSTM_INSTANTIATE_RESIDENT(policy, math, Scalar)                                                        \
   template int32_t run_resident_as<policy, math>(Stream, const ResidentRun&, const LayerForward<Scalar, float>&); \
   template int32_t run_resident_as<policy, math>(Stream, const ResidentRun&, const LayerBackward<Scalar, float>&)
+
+// Stacks of layers in one math, by cluster and by grid.
+#define VARLSTM_INSTANTIATE_LAYERS(math, Scalar)                                                   \
+  template int32_t run_resident_as<RecurrencePolicy::kCluster, math>(Stream, const ResidentRun&,   \
+                                                                     const StackForward<Scalar>&); \
+  template int32_t run_resident_as<RecurrencePolicy::kGrid, math>(Stream, const ResidentRun&,      \
+                                                                  const StackForward<Scalar>&)
 
 }  // namespace varlstm::cuda

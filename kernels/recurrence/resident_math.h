@@ -16,6 +16,11 @@
 
 namespace varlstm::cuda {
 
+template <class Scalar>
+VARLSTM_DEVICE float scalar_or_zero(const Scalar* values, int64_t at) {
+  return values == nullptr ? 0.0f : load_scalar(values[at]);
+}
+
 VARLSTM_DEVICE float fast_sigmoid(float x) {
   return simt::fast_reciprocal(1.0f + simt::fast_exp(-x));
 }

@@ -1,6 +1,8 @@
 // Backward of the recurrent network: per layer the recurrence in reverse, then dx, dW_ih and dW_hh as large products
 // over all tokens. Mirrored by host/rnn_backward.h.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/status.h"
 #include "kernels/dropout/dropout.h"
@@ -26,7 +28,7 @@ class Backward {
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
         workspace_(shape_, rows_, workspace_carver_),
-        recurrence_(*stream.state, shape_, policy, plan_.bounds, plan_.batch, workspace_carver_),
+        recurrence_(*stream.state, shape_, policy, 1, plan_.bounds, rows_, workspace_carver_),
         reserve_(shape_, rows_, reserve_carver_) {}
 
   int32_t run() {
@@ -171,15 +173,20 @@ int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& 
     using T = decltype(scalar);
     using C = ComputeType<T>;
     const RnnRows rows{bounds.max_batch, bounds.max_tokens};
-    Carver forward(nullptr), backward(nullptr), reserve(nullptr);
-    const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, forward);
-    const LayerRecurrence forward_recurrence(state, shape, policy, bounds, bounds.max_batch, forward);
-    *sizes = {forward.bytes(), 0};
+    const RnnRows together_rows = most_rows_in_one_launch(state, shape, policy, bounds);
+    Carver forward(nullptr), together(nullptr), backward(nullptr), reserve(nullptr);
+    const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, false, forward);
+    const LayerRecurrence forward_recurrence(state, shape, policy, 1, bounds, rows, forward);
+    if (together_rows.batch > 0) {  // without save, which takes more: what suffices with save suffices without
+      const ForwardWorkspace<T, C> workspace(shape, together_rows, false, true, together);
+      const LayerRecurrence recurrence(state, shape, policy, shape.layers, bounds, together_rows, together);
+    }
+    *sizes = {std::max(forward.bytes(), together.bytes()), 0};
     if (!save) return VARLSTM_OK + 0;
     const BackwardWorkspace<T, C> backward_workspace(shape, rows, backward);
-    const LayerRecurrence backward_recurrence(state, shape, policy, bounds, bounds.max_batch, backward);
+    const LayerRecurrence backward_recurrence(state, shape, policy, 1, bounds, rows, backward);
     const Reserve<T, C> reserve_layout(shape, rows, reserve);
-    *sizes = {forward.bytes() > backward.bytes() ? forward.bytes() : backward.bytes(), reserve.bytes()};
+    *sizes = {std::max(sizes->workspace_bytes, backward.bytes()), reserve.bytes()};
     return VARLSTM_OK + 0;
   });
 }

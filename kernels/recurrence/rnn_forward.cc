@@ -1,6 +1,9 @@
-// Forward of the recurrent network: per layer one product of all tokens with W_ih, then the recurrence.
+// Forward of the recurrent network: per layer one product of all tokens with W_ih, then the recurrence; or, where the
+// layers run in one launch, that product of the lowest layer alone, then the recurrence of all.
 // Mirrored by host/rnn_forward.h.
 // SPDX-License-Identifier: Apache-2.0
+#include <type_traits>
+
 #include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/status.h"
 #include "kernels/dropout/dropout.h"
@@ -16,7 +19,8 @@ class Forward {
   using C = ComputeType<T>;
 
  public:
-  Forward(Stream stream, const RnnForwardArgs& args, RecurrencePolicy policy)
+  // layers: that run in one launch, all or 1.
+  Forward(Stream stream, const RnnForwardArgs& args, RecurrencePolicy policy, int64_t layers)
       : stream_(stream),
         args_(args),
         shape_(args.shape),
@@ -24,8 +28,10 @@ class Forward {
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
-        workspace_(shape_, rows_, args.save, workspace_carver_),
-        recurrence_(*stream.state, shape_, policy, plan_.bounds, plan_.batch, workspace_carver_),
+        together_(layers > 1),
+        workspace_rows_(together_ ? fewest_rows(rows_, plan_.bounds) : rows_),
+        workspace_(shape_, workspace_rows_, args.save, together_, workspace_carver_),
+        recurrence_(*stream.state, shape_, policy, layers, plan_.bounds, workspace_rows_, workspace_carver_),
         reserve_(shape_, rows_, reserve_carver_) {}
 
   int32_t run() {
@@ -34,14 +40,20 @@ class Forward {
           write_reserve_header(stream_, plan_, reserve_hash(shape_, plan_.batch), args_.dropout_seed, reserve_.header));
     }
     VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
+    return together_ ? run_together() : run_one_after_the_other();
+  }
+
+ private:
+  int64_t width() const { return shape_.directions * shape_.hidden; }
+  bool is_last(int64_t layer) const { return layer + 1 == shape_.layers; }
+
+  int32_t run_one_after_the_other() {
     const T* input = static_cast<const T*>(args_.x);
     for (int64_t layer = 0; layer < shape_.layers; ++layer) {
-      T* const output = layer + 1 == shape_.layers ? static_cast<T*>(args_.y)
-                        : args_.save               ? reserve_.y + layer * reserve_.y_size
-                                                   : workspace_.y[layer % 2];
+      T* const output = output_of(layer, workspace_.y[layer % 2]);
       VARLSTM_CUDA_TRY(run_layer(layer, input, output));
       input = output;
-      if (layer + 1 < shape_.layers && shape_.dropout > 0 && args_.dropout_seed != 0) {
+      if (!is_last(layer) && shape_.dropout > 0 && args_.dropout_seed != 0) {
         VARLSTM_CUDA_TRY(dropout(stream_, shape_.dtype, rows_.tokens * width(), shape_.dropout,
                                  args_.dropout_seed + static_cast<uint64_t>(layer), output, workspace_.dropped));
         input = workspace_.dropped;
@@ -50,16 +62,46 @@ class Forward {
     return VARLSTM_OK;
   }
 
- private:
-  int64_t width() const { return shape_.directions * shape_.hidden; }
+  int32_t run_together() {
+    if constexpr (std::is_same<C, float>::value) {
+      StackForward<T> stack{};
+      stack.count = shape_.layers;
+      for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+        T* const output = output_of(layer, nullptr);
+        VARLSTM_CUDA_TRY(clear_tail(output));
+        stack.layers[layer] = arguments(layer, output);
+        const Parameters of_layer = parameters(layer, 0);
+        if (layer > 0) stack.inputs[layer] = {of_layer.w_ih, of_layer.b_ih, of_layer.b_hh};
+      }
+      VARLSTM_CUDA_TRY(project_input(0, 0, static_cast<const T*>(args_.x), stack.layers[0].direction[0].gates));
+      return recurrence_.forward(stream_, stack);
+    }
+    return fail(VARLSTM_ERROR_INTERNAL, "no kernel runs layers of dtype %d together", static_cast<int>(shape_.dtype));
+  }
+
+  // Where a layer's rows of y go; `unsaved` where neither the caller nor backward reads them.
+  T* output_of(int64_t layer, T* unsaved) const {
+    if (is_last(layer)) return static_cast<T*>(args_.y);
+    return args_.save ? reserve_.y + layer * reserve_.y_size : unsaved;
+  }
+
+  // Rows from N on stay zeros.
+  int32_t clear_tail(T* output) {
+    if (plan_.tokens >= 0 || rows_.tokens == 0 || output == nullptr) return VARLSTM_OK;
+    return check_runtime(
+        cudaMemsetAsync(output, 0, static_cast<size_t>(rows_.tokens * width()) * sizeof(T), stream_.handle),
+        "cudaMemsetAsync");
+  }
 
   int32_t run_layer(int64_t layer, const T* input, T* output) {
-    // Rows from N on stay zeros.
-    if (plan_.tokens < 0 && rows_.tokens > 0) {
-      VARLSTM_CUDA_TRY(check_runtime(
-          cudaMemsetAsync(output, 0, static_cast<size_t>(rows_.tokens * width()) * sizeof(T), stream_.handle),
-          "cudaMemsetAsync"));
-    }
+    VARLSTM_CUDA_TRY(clear_tail(output));
+    const LayerForward<T, C> recurrence = arguments(layer, output);
+    for (int64_t d = 0; d < shape_.directions; ++d)
+      VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));
+    return recurrence_.forward(stream_, recurrence);
+  }
+
+  LayerForward<T, C> arguments(int64_t layer, T* output) {
     LayerForward<T, C> recurrence{};
     recurrence.plan = plan_;
     recurrence.row_order = shape_.row_order;
@@ -67,11 +109,8 @@ class Forward {
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();
     recurrence.save = args_.save;
-    for (int64_t d = 0; d < shape_.directions; ++d) {
-      recurrence.direction[d] = direction(layer, d, output);
-      VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));
-    }
-    return recurrence_.forward(stream_, recurrence);
+    for (int64_t d = 0; d < shape_.directions; ++d) recurrence.direction[d] = direction(layer, d, output);
+    return recurrence;
   }
 
   DirectionForward<T, C> direction(int64_t layer, int64_t d, T* output) {
@@ -80,29 +119,38 @@ class Forward {
       return base == nullptr ? nullptr : base + entry * plan_.batch * shape_.hidden;
     };
     DirectionForward<T, C> r{};
-    r.w_hh = static_cast<const T*>(args_.params) + layer_offsets(shape_, layer, d).w_hh;
+    r.w_hh = parameters(layer, d).w_hh;
     r.h0 = state(static_cast<const T*>(args_.h0));
     r.c0 = state(static_cast<const T*>(args_.c0));
     r.gates = args_.save ? reserve_.gates + entry * reserve_.gates_size : workspace_.gates[d];
     r.c = args_.save ? reserve_.c + entry * reserve_.c_size : workspace_.c[d];
-    r.y = output + d * shape_.hidden;
+    r.y = output == nullptr ? nullptr : output + d * shape_.hidden;
     r.h_n = state(static_cast<T*>(args_.h_n));
     r.c_n = state(static_cast<T*>(args_.c_n));
     return r;
   }
 
+  struct Parameters {
+    const T *w_ih, *w_hh, *b_ih, *b_hh;  // biases null where there are none
+  };
+  Parameters parameters(int64_t layer, int64_t d) const {
+    const T* params = static_cast<const T*>(args_.params);
+    const LayerOffsets at = layer_offsets(shape_, layer, d);
+    if (!shape_.bias) return {params + at.w_ih, params + at.w_hh, nullptr, nullptr};
+    return {params + at.w_ih, params + at.w_hh, params + at.b_ih, params + at.b_hh};
+  }
+
   // gates [N, 4H] <- input W_ih^T + b_ih + b_hh, in C.
   int32_t project_input(int64_t layer, int64_t d, const T* input, C* gates) {
-    const T* params = static_cast<const T*>(args_.params);
-    const LayerOffsets offsets = layer_offsets(shape_, layer, d);
+    const Parameters of_layer = parameters(layer, d);
     GemmArgs product{};
     product.dtype = shape_.dtype;
     product.dtype_c = shape_.dtype == DType::kF64 ? DType::kF64 : DType::kF32;
-    product.m = rows_.tokens, product.n = 4 * shape_.hidden, product.k = layer_input(shape_, layer);
+    product.m = workspace_rows_.tokens, product.n = 4 * shape_.hidden, product.k = layer_input(shape_, layer);
     product.a = input, product.lda = product.k;
-    product.b = params + offsets.w_ih, product.ldb = product.k, product.transpose_b = true;
+    product.b = of_layer.w_ih, product.ldb = product.k, product.transpose_b = true;
     product.c = gates, product.ldc = product.n;
-    if (shape_.bias) product.bias = params + offsets.b_ih, product.bias2 = params + offsets.b_hh;
+    product.bias = of_layer.b_ih, product.bias2 = of_layer.b_hh;
     product.rows = counted_rows(plan_);
     product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
     return gemm(stream_, product);
@@ -114,6 +162,8 @@ class Forward {
   const BatchPlan& plan_;
   const RnnRows rows_;
   Carver workspace_carver_, reserve_carver_;
+  const bool together_;
+  const RnnRows workspace_rows_;
   ForwardWorkspace<T, C> workspace_;
   const LayerRecurrence recurrence_;
   Reserve<T, C> reserve_;
@@ -124,8 +174,9 @@ class Forward {
 int32_t rnn_forward(Stream stream, const RnnForwardArgs& args) {
   RecurrencePolicy policy;
   VARLSTM_CUDA_TRY(choose_recurrence(*stream.state, args.shape, &policy));
+  const int64_t layers = layers_in_one_launch(*stream.state, args.shape, policy, args.batch->batch, args.dropout_seed);
   return with_scalar(args.shape.dtype,
-                     [&](auto scalar) { return Forward<decltype(scalar)>(stream, args, policy).run(); });
+                     [&](auto scalar) { return Forward<decltype(scalar)>(stream, args, policy, layers).run(); });
 }
 
 }  // namespace varlstm::cuda

@@ -49,6 +49,12 @@ inline RnnRows rows_of(const BatchPlan& plan) {
   return {plan.batch, plan.tokens >= 0 ? plan.tokens : plan.bounds.max_tokens};
 }
 
+// The same, but for no more tokens than so many sequences may have.
+inline RnnRows fewest_rows(const RnnRows& rows, const BatchBounds& bounds) {
+  const int64_t most = rows.batch * bounds.max_len;
+  return {rows.batch, rows.tokens < most ? rows.tokens : most};
+}
+
 // Where N stands on the device, for products, where the device alone knows it; null: all rows are tokens.
 inline const int64_t* counted_rows(const BatchPlan& plan) {
   return plan.tokens >= 0 ? nullptr : plan.step_offsets + plan.bounds.max_len;
@@ -110,18 +116,20 @@ template <class T, class C>
 struct ForwardWorkspace {
   C* gates[kMaxDirections] = {};  // [N, 4, H]; not with save
   C* c[kMaxDirections] = {};      // [B, H] running, by rank; not with save
-  T* y[2] = {};                   // [N, D*H] outputs of the layers below the last, in turn; not with save
+  T* y[2] = {};                   // [N, D*H] outputs of the layers below the last, in turn; not with save or together
   T* dropped = nullptr;           // [N, D*H] input of a layer after dropout
   int64_t product_bytes;          // of a product's own workspace
   char* product;
 
-  ForwardWorkspace(const RnnShape& shape, const RnnRows& rows, bool save, Carver& carver) {
+  // together: all layers in one launch.
+  ForwardWorkspace(const RnnShape& shape, const RnnRows& rows, bool save, bool together, Carver& carver) {
     const int64_t width = shape.directions * shape.hidden;
     for (int64_t d = 0; d < shape.directions && !save; ++d) {
       gates[d] = carver.take<C>(rows.tokens * 4 * shape.hidden);
       c[d] = carver.take<C>(rows.batch * shape.hidden);
     }
-    for (int64_t k = 0; k < 2 && !save && k + 1 < shape.layers; ++k) y[k] = carver.take<T>(rows.tokens * width);
+    for (int64_t k = 0; k < 2 && !save && !together && k + 1 < shape.layers; ++k)
+      y[k] = carver.take<T>(rows.tokens * width);
     if (shape.layers > 1 && shape.dropout > 0) dropped = carver.take<T>(rows.tokens * width);
     product_bytes = product_workspace_bytes(shape, rows);
     product = carver.take<char>(product_bytes);

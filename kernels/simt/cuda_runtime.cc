@@ -153,7 +153,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   if (error != cudaSuccess) return error;
   switch (attribute) {
     case cudaDevAttrMultiProcessorCount:
-      *value = kMultiprocessors;
+      *value = static_cast<int>(options().multiprocessors);
       return cudaSuccess;
     case cudaDevAttrComputeCapabilityMajor:
       *value = 9;

@@ -242,13 +242,13 @@ cudaError_t check_shape(const LaunchShape& shape) {
 
 cudaError_t count_blocks_of_multiprocessor(const LaunchShape& shape, int* blocks) {
   const cudaError_t error = check_shape(shape);
-  if (error == cudaSuccess) *blocks = static_cast<int>(options().resident_blocks / kMultiprocessors);
+  if (error == cudaSuccess) *blocks = static_cast<int>(options().resident_blocks / options().multiprocessors);
   return error;
 }
 
 cudaError_t count_resident_clusters(const LaunchShape& shape, int* clusters) {
   const cudaError_t error = check_shape(shape);
-  if (error == cudaSuccess) *clusters = 2;  // few, so that teams take one sequence after the other
+  if (error == cudaSuccess) *clusters = static_cast<int>(options().multiprocessors);
   return error;
 }
 

@@ -17,8 +17,6 @@ enum class MmaRounding { kExact, kSequential, kTruncate };
 // When asynchronous copies land: at once, when they are waited for, or either by chance.
 enum class AsyncCompletion { kEarly, kLate, kRandom };
 
-constexpr int kMultiprocessors = 2;  // few, so that grid-stride loops take more than one turn
-
 struct Options {
   Schedule schedule = Schedule::kFifo;
   uint64_t seed = 1;
@@ -26,6 +24,9 @@ struct Options {
   MmaRounding rounding = MmaRounding::kExact;
   AsyncCompletion async = AsyncCompletion::kRandom;
   unsigned resident_blocks = 132 * 2;  // the most that a cooperative launch may have
+  // Few, so that grid-stride loops take more than one turn; and as many clusters of each size are resident at a time,
+  // so that teams take one sequence after the other.
+  unsigned multiprocessors = 2;
 };
 
 struct Statistics {

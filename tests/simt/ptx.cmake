@@ -47,3 +47,4 @@ endforeach()
 varlstm_run_ptx(lstm16_test * stepwise VARLSTM_RECURRENCE_POLICY=stepwise)
 # Every tile.
 varlstm_run_ptx(resident_recurrence_test *Accurate* tiles VARLSTM_EMULATOR_RACES=0)
+varlstm_run_ptx(resident_layers_test *Wide* tiles VARLSTM_EMULATOR_RACES=0)

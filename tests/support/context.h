@@ -91,6 +91,7 @@ struct RnnOptions {
   double dropout = 0.0;
   int32_t recurrence = VARLSTM_RECURRENCE_AUTO;
   int32_t rows = VARLSTM_ROWS_PACKED;
+  bool layers_together = true;
 
   int64_t directions() const { return bidirectional ? 2 : 1; }
 };
@@ -105,6 +106,7 @@ inline Rnn make_rnn(varlstm_ctx* context, const RnnOptions& options, int32_t dty
   REQUIRE_OK(varlstm_rnn_set_f64(handle, VARLSTM_KEY_DROPOUT, options.dropout));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_RECURRENCE, options.recurrence));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_ROWS, options.rows));
+  REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_LAYERS_TOGETHER, options.layers_together ? 1 : 0));
   return rnn;
 }
 

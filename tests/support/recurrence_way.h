@@ -127,6 +127,8 @@ class WayRun {
     return {ragged(problem_.output_features(), y_), values(h_n), values(c_n)};
   }
 
+  std::vector<unsigned char> reserve() const { return reserve_->get(); }
+
   LstmGradients<double> backward(const LstmUpstream<double>& upstream) {
     const Tensor dy = packed(problem_.output_features(), upstream.dy);
     const Tensor dh_n = stored(upstream.dh_n), dc_n = stored(upstream.dc_n), dx = empty(x_->count());

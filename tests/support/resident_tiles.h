@@ -34,8 +34,8 @@ inline varlstm::cuda::TileRows tiles_of(const RecurrenceWay& way) {
   return varlstm::cuda::tile_rows(policy_of(way), kind);
 }
 
-// For its lifetime, contexts that are made find an emulated device that holds that many teams of a grid's tile at a
-// time (clusters are two always). A GPU stays as it is.
+// For its lifetime, contexts that are made find an emulated device that holds that many teams of the tile at a time,
+// whichever the policy. A GPU stays as it is.
 class FewTeams {
  public:
   FewTeams(const varlstm::cuda::TileShape& tile, int teams) {
@@ -43,6 +43,7 @@ class FewTeams {
     saved_ = varlstm::simt::options();
     varlstm::simt::Options few = saved_;
     few.resident_blocks = static_cast<unsigned>(teams * tile.blocks());
+    few.multiprocessors = static_cast<unsigned>(teams);
     varlstm::simt::set_options(few);
 #else
     (void)tile;

@@ -56,6 +56,7 @@ class Key(enum.IntEnum):
     RECURRENCE = 28
     RECURRENCE_USED = 29
     ROWS = 40
+    LAYERS_TOGETHER = 41
     CLASSES = 30
     IGNORE_INDEX = 31
     REDUCTION = 32

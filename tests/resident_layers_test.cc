@@ -1,0 +1,254 @@
+// The layers of a stack in one launch, each right behind the one below, against the same layers one after the other:
+// bitwise, in each math and by cluster and grid.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <limits>
+
+#include "support/compare.h"
+#include "support/recurrence_way.h"
+#include "support/resident_tiles.h"
+#include "support/sequence_slice.h"
+
+#if VARLSTM_EMULATED
+#include "kernels/simt/launch.h"
+#endif
+
+namespace varlstm_test {
+namespace {
+
+using varlstm::cuda::stacks_layers;
+using varlstm::cuda::TileRows;
+using varlstm::cuda::TileShape;
+
+// What a forward leaves, and its launches (0 on a GPU, where nobody counts them).
+struct Ran {
+  LstmResults results;
+  std::vector<unsigned char> reserve;
+  int64_t launches;
+};
+
+int64_t launches_so_far() {
+#if VARLSTM_EMULATED
+  return static_cast<int64_t>(varlstm::simt::statistics().launches);
+#else
+  return 0;
+#endif
+}
+
+template <class Stored>
+Ran run_stored(const RecurrenceWay& way, const WayCase& given, int32_t mode, bool gradients) {
+  const RunSetup setup(given.problem, mode);
+  WayRun<Stored> run(way, given, setup);
+  Ran ran;
+  const int64_t before = launches_so_far();
+  ran.results.out = run.forward();
+  ran.launches = launches_so_far() - before;
+  ran.reserve = run.reserve();
+  if (gradients) ran.results.gradients = run.backward(given.upstream);
+  return ran;
+}
+
+// gradients: backward after it as well.
+Ran run(const RecurrenceWay& way, const WayCase& given, int32_t mode, bool gradients = false) {
+  return way.precision.stored.dtype == VARLSTM_DTYPE_F32 ? run_stored<float>(way, given, mode, gradients)
+                                                         : run_stored<uint16_t>(way, given, mode, gradients);
+}
+
+WayCase one_after_the_other(WayCase given) {
+  given.problem.options.layers_together = false;
+  return given;
+}
+
+// Launches of a forward whose recurrence is resident (rnn.h).
+int64_t launches_of(int64_t layers, int32_t mode) {
+  return 2 + 4 * layers + (mode == VARLSTM_MODE_SAVE ? 1 : 0);
+}
+
+void expect_same_outputs(const LstmOutputs<double>& actual, const LstmOutputs<double>& expected) {
+  EXPECT_TRUE(bitwise_equal(actual.y, expected.y));
+  EXPECT_TRUE(bitwise_equal(actual.h_n, expected.h_n));
+  EXPECT_TRUE(bitwise_equal(actual.c_n, expected.c_n));
+}
+
+void expect_same(const Ran& actual, const Ran& expected) {
+  expect_same_outputs(actual.results.out, expected.results.out);
+  EXPECT_TRUE(actual.reserve == expected.reserve) << "what forward saved";
+  const LstmGradients<double>&a = actual.results.gradients, &e = expected.results.gradients;
+  EXPECT_TRUE(bitwise_equal(a.dx, e.dx) && bitwise_equal(a.dh0, e.dh0) && bitwise_equal(a.dc0, e.dc0) &&
+              bitwise_equal(a.dparams, e.dparams));
+}
+
+// Both ways of the case; the first in one launch of all layers.
+void expect_same_both_ways(const RecurrenceWay& way, const WayCase& given, int32_t mode, bool gradients = false) {
+  SCOPED_TRACE(describe(given.problem) + (mode == VARLSTM_MODE_SAVE ? " save" : " infer"));
+  const Ran together = run(way, given, mode, gradients);
+  const Ran expected = run(way, one_after_the_other(given), mode, gradients);
+  ASSERT_TRUE(all_finite(expected.results.out.y));
+  expect_same(together, expected);
+#if VARLSTM_EMULATED
+  EXPECT_EQ(together.launches, launches_of(1, mode));
+  EXPECT_EQ(expected.launches, launches_of(given.problem.options.layers, mode));
+#endif
+}
+
+class ResidentLayers : public ResidentWays {
+ protected:
+  void SetUp() override {
+    ResidentWays::SetUp();
+    tiles_ = tiles_of(way());
+    of_blocks_ = first_team_of_blocks(tiles_);
+  }
+
+  const TileShape& tile(int index) const { return tiles_.rows[index]; }
+
+  WayCase make_case(int index, int64_t layers, const std::vector<int64_t>& lengths, uint64_t seed,
+                    bool states = true) const {
+    RnnOptions options;
+    options.input = 5;
+    options.hidden = hidden_below(tiles_, index) + 2;
+    options.layers = layers;
+    Random random(seed);
+    return make_way_case(way().precision.stored, options, lengths, states, random);
+  }
+
+  TileRows tiles_;
+  int smallest_ = 0, of_blocks_;  // tiles; of_blocks_: a team has several blocks
+};
+
+// A team for each layer; zero lengths, and slots that idle.
+TEST_P(ResidentLayers, GiveTheBitsOfOneAfterTheOther) {
+  for (const int64_t layers : {int64_t{2}, int64_t{3}}) {
+    const int index = layers == 2 ? of_blocks_ : smallest_;
+    const FewTeams device(tile(index), static_cast<int>(layers));
+    const WayCase given = make_case(index, layers, {2, 0, 4, 1, 3}, 11);
+    expect_same_both_ways(way(), given, VARLSTM_MODE_SAVE, true);
+    expect_same_both_ways(way(), given, VARLSTM_MODE_INFER);
+  }
+}
+
+// Of four layers a slot may take two sequences.
+TEST_P(ResidentLayers, TakeOneSequenceAfterTheOther) {
+  const FewTeams device(tile(smallest_), 4);
+  expect_same_both_ways(way(), make_case(smallest_, 4, hostile_lengths(tile(smallest_).slots() + 5, 5), 12),
+                        VARLSTM_MODE_SAVE);
+}
+
+// Two teams of each layer; rows sequence after sequence; no states, no biases.
+TEST_P(ResidentLayers, TakeRaggedRowsAndNoBiases) {
+  const FewTeams device(tile(smallest_), 4);
+  WayCase given = make_case(smallest_, 2, hostile_lengths(tile(smallest_).slots() + 3, 4), 13, false);
+  given.problem.options.rows = VARLSTM_ROWS_RAGGED;
+  expect_same_both_ways(way(), given, VARLSTM_MODE_INFER);
+  given.problem.options.bias = false;
+  given.problem.params.resize(static_cast<size_t>(lstm_param_count(given.problem.options)));
+  expect_same_both_ways(way(), given, VARLSTM_MODE_SAVE);
+}
+
+// A batch that runs together and one that is too large for it.
+TEST_P(ResidentLayers, BatchMatesDoNotMoveABit) {
+  const FewTeams device(tile(smallest_), 3);
+  const int64_t slots = tile(smallest_).slots();
+  const WayCase given = make_case(smallest_, 3, hostile_lengths(slots + 4, 4), 14);
+  const Ran whole = run(way(), given, VARLSTM_MODE_INFER);
+  const std::vector<int64_t> order = {3, 1, slots / 2 + 2, 0};
+  const WayCase part = {select(given.problem, order), select(given.problem, given.upstream, order)};
+  const Ran few = run(way(), part, VARLSTM_MODE_INFER);
+  expect_same_outputs(few.results.out, select(given.problem, whole.results.out, order));
+#if VARLSTM_EMULATED
+  EXPECT_EQ(whole.launches, launches_of(3, VARLSTM_MODE_INFER));
+  EXPECT_EQ(few.launches, launches_of(1, VARLSTM_MODE_INFER));
+#endif
+}
+
+// NaN of one sequence reaches no other.
+TEST_P(ResidentLayers, KeepNanToItsSequence) {
+  const FewTeams device(tile(smallest_), 2);
+  WayCase given = make_case(smallest_, 2, {3, 2, 4}, 15);
+  const Ran clean = run(way(), given, VARLSTM_MODE_INFER);
+  const size_t first = 3 * 5, last = 5 * 5;  // of the second sequence's x
+  for (size_t k = first; k < last; ++k) given.problem.x[k] = std::numeric_limits<double>::quiet_NaN();
+  const Ran soiled = run(way(), given, VARLSTM_MODE_INFER);
+  const std::vector<int64_t> others = {0, 2}, itself = {1};
+  expect_same_outputs(select(given.problem, soiled.results.out, others),
+                      select(given.problem, clean.results.out, others));
+  for (const double y : select(given.problem, soiled.results.out, itself).y) EXPECT_TRUE(std::isnan(y));
+}
+
+// Every tile that has a kernel of stacked layers.
+TEST_P(ResidentLayers, WideTilesGiveTheBitsOfOneAfterTheOther) {
+  varlstm::cuda::MathKind kind;
+  const varlstm::cuda::RecurrenceShape shape = shape_of(way(), 1, 1);
+  ASSERT_TRUE(varlstm::cuda::math_kind(shape.dtype, shape.tf32, &kind));
+  int tested = 0;
+  for (int index = 0; index < tiles_.count; ++index) {
+    const TileShape& tile = tiles_.rows[index];
+    if (!stacks_layers(policy_of(way()), kind, tile)) continue;
+    ++tested;
+    const FewTeams device(tile, 2);
+    RnnOptions options;
+    options.input = 4;
+    options.hidden = tile.hidden - 5;
+    options.layers = 2;
+    Random random(16);
+    expect_same_both_ways(way(), make_way_case(way().precision.stored, options, {2, 1, 0}, true, random),
+                          VARLSTM_MODE_INFER);
+  }
+  EXPECT_GE(tested, 2);
+}
+
+#if VARLSTM_EMULATED
+// The race detector is on in all of them.
+TEST_P(ResidentLayers, SchedulesDoNotMoveABit) {
+  if (way().precision.stored.dtype == VARLSTM_DTYPE_F16) GTEST_SKIP() << "the barriers of BF16 once more";
+  const varlstm::simt::Options before = varlstm::simt::options();
+  for (const int64_t layers : {int64_t{2}, int64_t{3}}) {
+    const int index = layers == 2 ? of_blocks_ : smallest_;
+    const WayCase given = make_case(index, layers, {1, 0, 3, 2, 1}, 17);
+    const Ran expected = run(way(), one_after_the_other(given), VARLSTM_MODE_SAVE);
+    const auto expect_same_under = [&](varlstm::simt::Schedule schedule, uint64_t seed) {
+      SCOPED_TRACE(std::to_string(static_cast<int>(schedule)) + ":" + std::to_string(seed));
+      varlstm::simt::Options chosen = before;
+      chosen.schedule = schedule;
+      chosen.seed = seed;
+      varlstm::simt::set_options(chosen);
+      const FewTeams device(tile(index), static_cast<int>(layers));
+      expect_same(run(way(), given, VARLSTM_MODE_SAVE), expected);
+    };
+    expect_same_under(varlstm::simt::Schedule::kLifo, 1);
+    for (uint64_t seed = 1; seed <= 3; ++seed) {
+      expect_same_under(varlstm::simt::Schedule::kRandom, seed);
+      expect_same_under(varlstm::simt::Schedule::kPct, seed);
+    }
+  }
+  varlstm::simt::set_options(before);
+}
+
+// What may not run in one launch runs layer after layer, and says why.
+TEST_P(ResidentLayers, RunOneAfterTheOtherWhereTheyMust) {
+  const auto reason_of = [&](const WayCase& given, int64_t layers) {
+    REQUIRE_OK(setenv("VARLSTM_PRINT_POLICY", "1", 1));
+    ::testing::internal::CaptureStderr();
+    const Ran ran = run(way(), given, VARLSTM_MODE_INFER);
+    const std::string printed = ::testing::internal::GetCapturedStderr();
+    REQUIRE_OK(unsetenv("VARLSTM_PRINT_POLICY"));
+    EXPECT_EQ(ran.launches, launches_of(layers, VARLSTM_MODE_INFER)) << printed;
+    return printed;
+  };
+  WayCase given = make_case(smallest_, 3, {2, 1, 2}, 18);
+  {
+    const FewTeams device(tile(smallest_), 2);
+    EXPECT_NE(reason_of(given, 3).find("3 layers one after the other: the device has too few multiprocessors"),
+              std::string::npos);
+  }
+  const FewTeams device(tile(smallest_), 3);
+  EXPECT_NE(reason_of(given, 1).find("3 layers in one launch forward"), std::string::npos);
+  EXPECT_NE(reason_of(one_after_the_other(given), 3).find("VARLSTM_KEY_LAYERS_TOGETHER is 0"), std::string::npos);
+}
+#endif
+
+INSTANTIATE_TEST_SUITE_P(Ways, ResidentLayers, ::testing::ValuesIn(resident_ways()), way_label);
+
+}  // namespace
+}  // namespace varlstm_test
