@@ -10,7 +10,8 @@ namespace {
 
 const RowKernels& choose() {
 #ifdef __x86_64__
-  const char* const forced = getenv("VARLSTM_HOST_ISA");
+  const char* forced = getenv("VARLSTM_HOST_ISA");
+  if (forced && *forced == 0) forced = nullptr;
   const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f");
   const auto allowed = [&](const RowKernels& kernels) { return !forced || strcmp(forced, kernels.name) == 0; };
