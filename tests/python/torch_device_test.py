@@ -95,7 +95,9 @@ class Chain:
 
     def run(self, place: Callable, lengths: Tensor, max_len: int, rows: int) -> list:
         batch, lstm = (lengths, False, 4, max_len), (8, 2, True, 0.3)
-        state, params = place(self.state), [place(parameter) for parameter in self.params]
+        state, flat = place(self.state), place(torch.cat([parameter.reshape(-1) for parameter in self.params]))
+        pieces = flat.split([parameter.numel() for parameter in self.params])  # as the module lays them out
+        params = [piece.view(parameter.shape) for piece, parameter in zip(pieces, self.params)]
         x = _packing_op._pack(place(self.x), *batch, _packing_op.BATCH_FIRST, rows)
         y, h_n, c_n, reserve = _lstm_op._forward(x, batch[0], state, state, torch.tensor(5), *batch[1:], *lstm, True,
                                                  params)
