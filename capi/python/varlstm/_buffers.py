@@ -7,6 +7,7 @@ array.array, memoryview, bytes), DLPack (torch), the CUDA array interface withou
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import Any, Optional
 
 from . import _dlpack
@@ -35,10 +36,7 @@ class View:
 
     @property
     def count(self) -> int:
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        return math.prod(self.shape)
 
 
 class _Buffer(ctypes.Structure):

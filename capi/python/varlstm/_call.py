@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ._buffers import View, check_dense, cuda_interface, read_view
@@ -142,9 +143,7 @@ class Call:
 
     def _check(self, name: str, view: View, shape: tuple[int, ...], dtype: Dtype, words: str) -> None:
         if view.dtype == "bytes":
-            wanted = size_of(dtype)
-            for size in shape:
-                wanted *= size
+            wanted = size_of(dtype) * math.prod(shape)
             if view.count != wanted:
                 raise InvalidArgumentError(f"{name}: {view.count} bytes, wanted {wanted}: {words} in {name_of(dtype)}")
             if view.address % size_of(dtype):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import _dlpack
@@ -63,10 +64,7 @@ class DeviceArray:
 
     @property
     def size(self) -> int:
-        size = 1
-        for dimension in self.shape:
-            size *= dimension
-        return size
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:

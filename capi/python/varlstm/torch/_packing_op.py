@@ -3,6 +3,8 @@
 Annotations stand unquoted here: torch reads the operations' schemas from them.
 """
 # SPDX-License-Identifier: Apache-2.0
+import math
+
 import torch
 from torch import Tensor
 
@@ -22,13 +24,6 @@ def _dtype_code(name: str, tensor: Tensor) -> int:
     return code
 
 
-def _features(shape) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product
-
-
 def _padded_shape(layout: int, batch_size: int, padded_len: int):
     return (batch_size, padded_len) if layout == BATCH_FIRST else (padded_len, batch_size)
 
@@ -41,7 +36,7 @@ def _packed_from(function, name: str, src: Tensor, sizes: Tensor, from_batch_siz
     code = _dtype_code(name, src)
     packed = src.new_empty((rows, *src.shape[lead:]))
     with context.batch(sizes, from_batch_sizes, batch_size, max_len, rows) as batch:
-        function(batch.pointer, code, layout, padded_len, _features(src.shape[lead:]), src.data_ptr(),
+        function(batch.pointer, code, layout, padded_len, math.prod(src.shape[lead:]), src.data_ptr(),
                  packed.data_ptr(), context.stream)
     return packed
 
@@ -69,7 +64,7 @@ def _unpack(packed: Tensor, sizes: Tensor, from_batch_sizes: bool, batch_size: i
     code = _dtype_code("sequence.data", packed)
     padded = packed.new_empty(_padded_shape(layout, batch_size, padded_len) + packed.shape[1:])
     with context.batch(sizes, from_batch_sizes, batch_size, max_len, packed.size(0)) as batch:
-        lib.varlstm_unpack(batch.pointer, code, layout, padded_len, _features(packed.shape[1:]), padding_value,
+        lib.varlstm_unpack(batch.pointer, code, layout, padded_len, math.prod(packed.shape[1:]), padding_value,
                            packed.data_ptr(), padded.data_ptr(), context.stream)
     return padded
 
@@ -86,7 +81,7 @@ def _pack_backward(dpacked: Tensor, sizes: Tensor, from_batch_sizes: bool, batch
     dsrc = dpacked.new_empty(((padded_len,) if layout == RAGGED else _padded_shape(layout, batch_size, padded_len)) +
                              features)
     with context.batch(sizes, from_batch_sizes, batch_size, max_len, dpacked.size(0)) as batch:
-        lib.varlstm_pack_backward(batch.pointer, code, layout, padded_len, _features(features), dpacked.data_ptr(),
+        lib.varlstm_pack_backward(batch.pointer, code, layout, padded_len, math.prod(features), dpacked.data_ptr(),
                                   dsrc.data_ptr(), context.stream)
     return dsrc
 
