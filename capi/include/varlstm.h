@@ -183,8 +183,9 @@ enum varlstm_key {
   VARLSTM_KEY_ROWS = 40,            /* a varlstm_rows, default PACKED */
   VARLSTM_KEY_LAYERS_TOGETHER = 41, /* 1 (default): on CUDA the layers of one direction run in one launch of forward,
                                        each a step behind the one below, where the device holds them all and the batch
-                                       is small. 0: one after the other. Results are bitwise equal for both. No effect
-                                       on the host. */
+                                       is small. 0: one after the other. Results are bitwise equal for both with
+                                       BATCH_INVARIANT 1; for types on tensor cores this was seen on the emulator
+                                       alone, not on a GPU. No effect on the host. */
   /* loss */
   VARLSTM_KEY_CLASSES = 30,        /* read only: C */
   VARLSTM_KEY_IGNORE_INDEX = 31,   /* a target with this value is skipped, default -100 */
