@@ -168,7 +168,7 @@ constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, 
 // LayersShared, which asserts it: beside ForwardShared W_ih, biases, and two buffers of the outputs of the layer below.
 constexpr int64_t layers_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
   const int64_t buffer = int64_t{t.slots()} * (t.hidden * value_bytes(kind) + 16);
-  return forward_shared_bytes(policy, kind, t) + 2 * buffer + int64_t{2} * 16 * t.units +
+  return forward_shared_bytes(policy, kind, t) + 2 * buffer + int64_t{2} * 16 * t.units + 16 +
          t.groups() * weight_bytes(kind, 2, t.hidden, 0);
 }
 
@@ -314,7 +314,6 @@ inline const char* why_not_together(RecurrencePolicy policy, const RecurrenceSha
   MathKind kind;
   if (policy == RecurrencePolicy::kStepwise || !math_kind(shape.dtype, shape.tf32, &kind))
     return "the recurrence does not stay resident";
-  if (device.resident_blocks == 0) return "the device has no cooperative launches";
   const TileRows table = tile_rows(policy, kind);
   int first = 0;
   while (first + 1 < table.count && table.rows[first].hidden < shape.hidden) ++first;

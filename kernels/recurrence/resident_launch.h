@@ -79,8 +79,6 @@ template <RecurrencePolicy kPolicy, class Tile>
 struct StackPass : ForwardPass<kPolicy, Tile> {
   using Exchange = typename ForwardPass<kPolicy, Tile>::Exchange;
   using Shared = LayersShared<Tile, Exchange>;
-  // Teams wait for each other's outputs; see resident_layers.h on clusters.
-  static constexpr bool kCooperative = kPolicy == RecurrencePolicy::kGrid || Tile::kBlocks == 1;
   static constexpr const char* kName = "resident_layers";
   static auto kernel() { return resident_layers_kernel<Tile, Exchange>; }
   static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
@@ -142,7 +140,7 @@ int32_t clear_handover(Stream, const Layer&) {
 }
 template <class Tile, class T>
 int32_t clear_handover(Stream stream, const StackForward<T>& stack) {
-  const int64_t words = (stack.count - 1) * stack.rows * Handover<Tile>::kWords;
+  const int64_t words = (stack.count - 1) * stack.rows * Handover<Tile>::kWords + 1;
   return clear(stream, stack.handover, static_cast<size_t>(words) * sizeof(simt::b32x4));
 }
 

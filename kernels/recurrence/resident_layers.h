@@ -6,8 +6,8 @@
 // All layers share one schedule: team k of a layer works on the rows of team k below, step by step. The lowest layer is
 // resident_forward.h's, with the x-gates of all tokens from one product; a block above holds its slice of W_ih beside
 // that of W_hh. One direction, no dropout between the layers. Shapes as in recurrence.h.
-// Grid: kBlocks x teams x layers, lower layers first; cooperative but for clusters. Block and weights as in
-// resident_forward.h; shared memory: LayersShared.
+// Grid: kBlocks x teams x layers; cooperative for recurrence_grid. Block and weights as in resident_forward.h; shared
+// memory: LayersShared.
 // Handover: outputs go up through L2 in words of 16 bytes: 8 bytes of one row's neighbouring units, as they are
 // multiplied, and a mark. Words are zeros before the launch, each is written once, whole, and the reader asks for it
 // until the mark is there: no flag, no fence, nothing on the chain of steps but the store. A row's words are asked for
@@ -15,9 +15,10 @@
 // exchange.
 //   S7: the row's values lie in shared memory for the block; their buffer is written again two rows later, after the
 //   barrier of the row between, to which every warp comes after its product.
-// No layer waits for one above, so the launch ends if teams begin in the order of their numbers, or all at once. That
-// all are resident at once is checked before (why_not_together): cooperative launches promise it; clusters rest on
-// the order in which a device starts blocks.
+// No layer waits for one above, and teams are numbered in the order in which they begin, lower layers first: whoever a
+// team waits for has begun, so that the launch ends in whatever order a device starts its blocks. The teams of
+// recurrence_grid, whose blocks would have to agree on a number, are all resident, as cooperative launches promise.
+//   S8: the team's number lies in the shared memory of its first block.
 // Bytes of a step and team beside resident_forward.h's: 2 H kSlots e written and kBlocks times as many read of words;
 // of the layers above the lowest no rows of gates in, and without `save` of those below the highest no rows of y.
 // Workspace: 2 H e a row for each layer but the highest, H that of the tile.
@@ -27,6 +28,8 @@
 // Mirrored by host/rnn_forward.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+
+#include <type_traits>
 
 #include "kernels/recurrence/resident_forward.h"
 
@@ -45,6 +48,7 @@ struct LayersShared {
   ForwardShared<Tile, Exchange> forward;
   StateBuffer<Tile> input[2];
   Float4 biases[2][Tile::kUnits];  // b_ih and b_hh of each unit's four gates, which a warp alone writes and reads
+  alignas(16) uint32_t number;     // of the team, in its first block
   alignas(16) unsigned char weights[Tile::kForwardWarps][Weights::kSharedBytes];
 };
 
@@ -154,15 +158,35 @@ class LayerNeighbours {
   simt::b32x4 words_[kCount];
 };
 
+// The team's number among those of all layers. Every thread.
+template <class Tile, class Exchange>
+VARLSTM_DEVICE int64_t team_number(const StackForward<typename Tile::Scalar>& stack,
+                                   LayersShared<Tile, Exchange>& shared) {
+  if constexpr (std::is_same<Exchange, GridForwardExchange<Tile>>::value) {
+    return static_cast<int64_t>(blockIdx.x) / Tile::kBlocks;
+  } else {
+    simt::b32x4* begun = stack.handover + (stack.count - 1) * stack.rows * Handover<Tile>::kWords;
+    if (blockIdx.x % Tile::kBlocks == 0 && threadIdx.x == 0)
+      shared.number = simt::atomic_add(reinterpret_cast<uint32_t*>(begun), 1u);
+    if constexpr (Tile::kBlocks == 1) {
+      simt::block_sync();  // S8
+      return shared.number;
+    } else {
+      simt::cluster_sync();  // S8
+      return *simt::cluster_map(&shared.number, 0);
+    }
+  }
+}
+
 template <class Tile, class Exchange>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
     resident_layers_kernel(StackForward<typename Tile::Scalar> stack, SlotSchedule schedule, int64_t teams,
                            const Fragment* arranged, GridForwardArea<Tile>* areas) {
   using Place = ForwardPlace<Tile>;
   auto& shared = *simt::shared_memory<LayersShared<Tile, Exchange>>();
-  const Team of_all = this_team<Tile>(teams);
-  const int64_t layer = of_all.direction;
-  const Team team = {of_all.index, 0, of_all.rank};
+  const int64_t number = team_number<Tile, Exchange>(stack, shared);
+  const int64_t layer = number / teams;
+  const Team team = {number % teams, 0, static_cast<int>(blockIdx.x % Tile::kBlocks)};
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.forward.exchange, areas == nullptr ? nullptr : areas + layer * teams + team.index, team);
   const int warp = static_cast<int>(threadIdx.x / 32);
