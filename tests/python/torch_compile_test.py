@@ -54,6 +54,9 @@ def test_one_graph_with_the_same_gradients(backend: str, dynamic: bool, way: str
         arguments = (*draw(batch, steps), way)
         for actual, expected in zip(results(model, compiled, *arguments), results(model, model, *arguments)):
             torch.testing.assert_close(actual, expected)
+    results(model, compiled, *arguments)
+    for gradient in (parameter.grad for parameter in model.lstm.parameters()):  # each fills a storage of its own
+        assert gradient.untyped_storage().nbytes() == gradient.numel() * gradient.element_size()
     with torch.no_grad():
         torch.testing.assert_close(compiled(*arguments), model(*arguments))
 

@@ -103,9 +103,11 @@ class Chain:
                                                  params)
         output = _packing_op._unpack(y, *batch, _packing_op.BATCH_FIRST, 6, 0.0)
         dy = _packing_op._unpack_backward(place(self.dy), *batch, _packing_op.BATCH_FIRST, rows)
-        dx, *gradients = _lstm_op._backward(x, batch[0], state, state, y, reserve, dy, place(self.dh_n), None,
-                                            *batch[1:], *lstm, True, True, True, True, params)
-        return [output, h_n, c_n, _packing_op._pack_backward(dx, *batch, _packing_op.BATCH_FIRST, 6), *gradients]
+        dx, dh0, dc0, dparams = _lstm_op._backward(x, batch[0], state, state, y, reserve, dy, place(self.dh_n), None,
+                                                   *batch[1:], *lstm, True, True, True, True, params)
+        dx = _packing_op._pack_backward(dx, *batch, _packing_op.BATCH_FIRST, 6)
+        # A gradient comes from DLPack, as a tensor of torch's own class.
+        return [output, h_n, c_n, dx, dh0, dc0, *(gradient.as_subclass(type(dx)) for gradient in dparams)]
 
 
 def test_lstm_with_lengths_that_the_host_knows() -> None:

@@ -13,14 +13,16 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from varlstm.torch import LSTM, replace_lstm  # noqa: E402
-from varlstm.torch.lstm import _is_flat  # noqa: E402
+from varlstm.torch import _flat  # noqa: E402
 
 OPTIONS = [{}, {"num_layers": 3, "bidirectional": True}, {"bias": False}, {"batch_first": True},
            {"num_layers": 2, "dropout": 0.3}]
 
 
 def is_flat(lstm: LSTM) -> bool:
-    return _is_flat(list(lstm.parameters()))
+    """Whether a call reads the parameters where they lie; each has a storage of its own nevertheless."""
+    params = list(lstm.parameters())
+    return _flat.is_flat(params) and all(map(_flat.owns_its_storage, params))
 
 
 def pair(**options) -> tuple:
@@ -123,8 +125,16 @@ def test_parameters_may_be_plain_tensors_of_a_graph() -> None:
 
 
 def test_shared_memory_stays_shared() -> None:
-    ours = LSTM(4, 6).share_memory()
-    assert is_flat(ours) and all(parameter.is_shared() for parameter in ours.parameters())
+    """Other processes know it, and their steps are seen: each call reads the parameters anew."""
+    theirs, ours = pair()
+    ours.share_memory().flatten_parameters()
+    assert all(parameter.is_shared() for parameter in ours.parameters())
+    x = torch.randn(5, 3, 4)
+    torch.testing.assert_close(ours(x)[0], theirs(x)[0])
+    for module in (theirs, ours):
+        memory = module.weight_hh_l0.detach().numpy()  # written past torch, as another process does it
+        memory *= 0.5
+    torch.testing.assert_close(ours(x)[0], theirs(x)[0])
 
 
 def test_optimiser_steps_go_through_the_flat_buffer() -> None:

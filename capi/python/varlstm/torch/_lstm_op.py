@@ -12,27 +12,16 @@ from .._declarations import Mode
 from .._library import lib
 from ._differentiable import differentiable, opaque
 from ._device import Rnn, address, context_of, rnn_sizes, scratch
+from ._flat import is_flat, join, split
 
 
-class _Parameters:
-    """The address of the parameters as one flat buffer: their own where they lie one after the other, else a copy's."""
-
-    __slots__ = ("address", "_copy")
-
-    def __init__(self, rnn: Rnn, params: List[Tensor], like: Tensor) -> None:
-        self._copy = None
-        self.address = end = params[0].data_ptr()
-        size = like.element_size()
-        for param in params:
-            if param.data_ptr() != end or not param.is_contiguous():
-                self._copy = torch.cat([param.detach().reshape(-1) for param in params]).to(like.dtype)
-                self.address = self._copy.data_ptr()
-                end = self.address + self._copy.numel() * size
-                break
-            end += param.numel() * size
-        if end - self.address != rnn.elements * size:
-            count = (end - self.address) // size
-            raise ValueError(f"the parameters have {count} elements, this LSTM has {rnn.elements}")
+def _flat(rnn: Rnn, params: List[Tensor]) -> Tensor:
+    """A tensor at whose address the parameters lie one after the other: the first of them where all do, as in an LSTM
+    that laid them out; else a copy, of what they hold at this moment."""
+    count = sum(map(Tensor.numel, params))
+    if count != rnn.elements:
+        raise ValueError(f"the parameters have {count} elements, this LSTM has {rnn.elements}")
+    return params[0] if is_flat(params) else join(params)
 
 
 def _rnn(context, x: Tensor, hidden_size: int, num_layers: int, bidirectional: bool, params: List[Tensor],
@@ -53,7 +42,7 @@ def _forward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor
     context = context_of(x)
     x = x.contiguous()
     rnn = _rnn(context, x, hidden_size, num_layers, bidirectional, params, dropout)
-    flat = _Parameters(rnn, params, x)
+    flat = _flat(rnn, params)
     directions = 1 + bidirectional
     y = x.new_empty((x.size(0), directions * hidden_size))
     h_n = x.new_empty((directions * num_layers, batch_size, hidden_size))
@@ -64,7 +53,7 @@ def _forward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor
         workspace, reserve = scratch(workspace_bytes, x), scratch(reserve_bytes, x)
         lib.varlstm_rnn_forward(
             rnn.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
-            flat.address, x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(),
+            flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(),
             workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve_bytes, context.stream)
     return y, h_n, c_n, reserve
 
@@ -82,12 +71,13 @@ def _backward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tenso
               dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor], from_batch_sizes: bool,
               batch_size: int, max_len: int, hidden_size: int, num_layers: int, bidirectional: bool, dropout: float,
               need_dx: bool, need_dh0: bool, need_dc0: bool, need_dparams: bool,
-              params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-    """dx, dh0, dc0, and dparams as one flat tensor; without elements where not needed."""
+              params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
+    """dx, dh0 and dc0, without elements where not needed, and the gradients of all params, an empty list where not
+    needed."""
     context = context_of(x)
     x = x.contiguous()
     rnn = _rnn(context, x, hidden_size, num_layers, bidirectional, params, dropout)
-    flat = _Parameters(rnn, params, x)
+    flat = _flat(rnn, params)
     dy, dh_n, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, h0, c0)]
     states = (num_layers * (1 + bidirectional), batch_size, hidden_size)
     dx = x.new_empty(x.shape if need_dx else 0)
@@ -97,10 +87,10 @@ def _backward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tenso
         workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
         workspace = scratch(workspace_bytes, x)
         lib.varlstm_rnn_backward(
-            rnn.pointer, batch.pointer, flat.address, x.data_ptr(), address(h0), address(c0), y.data_ptr(), address(dy),
+            rnn.pointer, batch.pointer, flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), address(dy),
             address(dh_n), address(dc_n), dx.data_ptr(), dh0.data_ptr(), dc0.data_ptr(), dparams.data_ptr(),
             workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(), context.stream)
-    return dx, dh0, dc0, dparams
+    return dx, dh0, dc0, split(dparams, params) if need_dparams else []
 
 
 def _backward_fake(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size, max_len, hidden_size,
@@ -108,7 +98,7 @@ def _backward_fake(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_size
     states = (num_layers * (1 + bidirectional), batch_size, hidden_size)
     return (x.new_empty(x.shape if need_dx else 0), x.new_empty(states if need_dh0 else 0),
             x.new_empty(states if need_dc0 else 0),
-            x.new_empty(sum(param.numel() for param in params) if need_dparams else 0))
+            [x.new_empty(param.shape) for param in params] if need_dparams else [])
 
 
 _adjoint = opaque("lstm_backward", _backward, _backward_fake)
@@ -128,12 +118,8 @@ def _autograd_backward(ctx, needs, dy, dh_n, dc_n, _):
     need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[2], needs[3], any(needs[-1])
     dx, dh0, dc0, dparams = _adjoint(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, *ctx.shape, need_dx, need_dh0,
                                      need_dc0, need_dparams, params)
-    gradients = None
-    if need_dparams:
-        pieces = dparams.split([param.numel() for param in params])
-        gradients = [piece.view(param.shape) for piece, param in zip(pieces, params)]
     return (dx if need_dx else None, None, dh0 if need_dh0 else None, dc0 if need_dc0 else None,
-            *[None] * (1 + len(ctx.shape) + 1), gradients)
+            *[None] * (1 + len(ctx.shape) + 1), dparams or None)
 
 
 _operation = differentiable("lstm", _forward, _forward_fake, _setup_context, _autograd_backward)

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from . import _packing_op
 from ._differentiable import is_traced
+from ._flat import is_flat, join, owns_its_storage, split
 from ._lstm_op import lstm
 from .packing import Lengths, batch_of, check_lengths, equal_lengths, lengths_tensor
 
@@ -45,23 +46,29 @@ class LSTM(torch.nn.RNNBase):
                          device=device, dtype=dtype)
 
     def flatten_parameters(self) -> None:
-        """Lays the parameters out as one flat buffer, which spares a copy of them in each call.
+        """Lays the parameters out one after the other in memory, which spares a copy of them in each call. Each has a
+        storage of its own all the same.
 
         Nobody needs to call it: it is done when the module is made, moved, converted or copied. Parameters that were
-        put in place by other means work without it.
+        put in place by other means, such as load_state_dict(..., assign=True), and those in shared memory work without
+        it. On a GPU torch.multiprocessing can send an allocation to another process as a whole alone, and refuses
+        parameters that lie in one: send copies of them.
         """
         params = [self._parameters.get(name) for name in self._flat_weights_names]
         if any(type(param) is not torch.nn.Parameter for param in params):  # absent, or a tensor of another kind
             return
-        # Shared memory stays as it is: other processes know it. A meta tensor has none.
-        if any(param.is_meta or (param.is_shared() and not param.is_cuda) for param in params):
+        if len({(param.dtype, param.device) for param in params}) > 1 or params[0].device.type not in ("cpu", "cuda"):
             return
-        if len({(param.dtype, param.device) for param in params}) > 1 or _is_flat(params):
+        # Shared memory stays as it is, since other processes know it, and so does memory of two parameters in one.
+        if any(param.is_shared() and not param.is_cuda for param in params):
+            return
+        if len({param.data_ptr() for param in params}) < len(params):
+            return
+        if is_flat(params) and all(map(owns_its_storage, params)):
             return
         with torch.no_grad():
-            flat = torch.cat([param.reshape(-1) for param in params])
-            for param, piece in zip(params, flat.split([param.numel() for param in params])):
-                param.data = piece.view(param.shape)
+            for param, piece in zip(params, split(join(params), params)):
+                param.data = piece
 
     def permute_hidden(self, hx: States, permutation: Optional[Tensor]) -> States:
         return hx if permutation is None else (hx[0].index_select(1, permutation), hx[1].index_select(1, permutation))
@@ -186,13 +193,3 @@ def _check_like(name: str, tensor: Tensor, rows: Tensor) -> None:
         raise ValueError(f"input is of {rows.dtype}, {name} of {tensor.dtype}: they must be of one dtype")
     if tensor.device != rows.device:
         raise ValueError(f"input is on {rows.device}, {name} on {tensor.device}: they must be on one device")
-
-
-def _is_flat(params: List[Tensor]) -> bool:
-    """Whether the tensors lie one after the other, in one buffer."""
-    end = params[0].data_ptr()
-    for param in params:
-        if param.data_ptr() != end or not param.is_contiguous():
-            return False
-        end += param.numel() * param.element_size()
-    return True

@@ -1,0 +1,42 @@
+"""Tensors that lie one after the other, as the library wants parameters and their gradients, and yet have a storage each.
+
+What writes checkpoints (torch.save, safetensors, accelerate) goes by storages: it writes a storage as a whole, and takes
+tensors that share one for the same tensor under several names. Views of one buffer are therefore no way to lay
+parameters out. Here each piece's storage covers the piece's own bytes alone; all that the pieces have in common is that
+they keep the buffer below them alive together. An optimiser's step, load_state_dict or «param.data.add_()» writes to
+that buffer, so that there is no second copy which could be out of date.
+"""
+# SPDX-License-Identifier: Apache-2.0
+from typing import List, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.dlpack import from_dlpack, to_dlpack
+
+
+def split(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
+    """Tensors of the shapes of `like` over the memory of `flat`, which has as many elements as they together. A tensor
+    that comes back from DLPack has a storage of its own over the memory that it was made from."""
+    pieces = flat.split_with_sizes([one.numel() for one in like])
+    return [from_dlpack(to_dlpack(piece.view_as(one))) for piece, one in zip(pieces, like)]
+
+
+def join(tensors: Sequence[Tensor]) -> Tensor:
+    """A copy of all elements, one tensor after the other."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def is_flat(tensors: Sequence[Tensor]) -> bool:
+    """Whether the tensors lie one after the other, without gaps."""
+    end = tensors[0].data_ptr()
+    for tensor in tensors:
+        if tensor.data_ptr() != end or not tensor.is_contiguous():
+            return False
+        end += tensor.numel() * tensor.element_size()
+    return True
+
+
+def owns_its_storage(tensor: Tensor) -> bool:
+    """Whether the tensor's storage holds the tensor and nothing else."""
+    storage = tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()  # from torch 2.0 on
+    return tensor.storage_offset() == 0 and storage.nbytes() == tensor.numel() * tensor.element_size()
