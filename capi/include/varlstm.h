@@ -39,6 +39,10 @@
  *     to their element's size. Buffers of one call may not overlap, but for the in-place pairs named at the function.
  *   - Threads: handles that are in use are immutable and may be shared between threads, except where noted; calls
  *     that write to the same buffers need the caller's own order.
+ *   - Forks: on the host, a child of fork() may use the handles and buffers that it inherits, and gets the same bits,
+ *     whatever number of threads the parent has used. That no other thread is inside a call when a process forks is
+ *     the caller's matter: the child would inherit half of what that call does. On CUDA nothing that a process has
+ *     made before a fork may be used in its child: start the child's own context there.
  *
  * EXAMPLE
  *

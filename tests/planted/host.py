@@ -18,4 +18,12 @@ DEFECTS = [
         new="T(0)",
         tests=["gemm_test"],
     ),
+    Defect(
+        name="fork-with-a-team",
+        file="host/fork.cc",
+        old="  omp_pause_resource_all(omp_pause_soft);\n",
+        new="",
+        why="the child waits for threads that it did not inherit",
+        tests=["fork_test --gtest_filter=*ChildAndParent*/BySequences"],
+    ),
 ]
