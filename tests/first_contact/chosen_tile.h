@@ -1,0 +1,48 @@
+// Which tile of the recurrence's tables a batch runs with on the device that is here, by the library's own choice.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/device_facts.h"
+#include "support/resident_tiles.h"
+#include "varlstm.h"
+
+namespace varlstm_test {
+
+inline varlstm::cuda::DeviceFacts device_facts() {
+  varlstm::cuda::DeviceFacts facts;
+  EXPECT_EQ(varlstm::cuda::ask_device_facts(0, &facts), VARLSTM_OK);
+  return facts;
+}
+
+// The smallest batch that runs with tile `index`, or 0 where none does.
+inline int64_t batch_of_chosen_tile(const RecurrenceWay& way, int64_t hidden, int64_t directions, int index,
+                                    const varlstm::cuda::DeviceFacts& facts) {
+  const varlstm::cuda::RecurrenceShape shape = shape_of(way, hidden, directions);
+  const varlstm::cuda::TileRows tiles = tiles_of(way);
+  if (varlstm::cuda::why_not(policy_of(way), shape, facts) != nullptr) return 0;
+  for (int before = -1; before < tiles.count; ++before) {
+    // One more than a tile of fewer slots takes at once.
+    int64_t batch = 1;
+    if (before >= 0) {
+      const int64_t teams = varlstm::cuda::resident_teams(policy_of(way), tiles.rows[before], facts);
+      batch = teams / std::min(teams, directions) * tiles.rows[before].slots() + 1;
+      if (teams < 1) continue;
+    }
+    if (varlstm::cuda::choose_tile(policy_of(way), shape, batch, facts).index == index) return batch;
+  }
+  return 0;
+}
+
+// The tile of H with so many slots, or -1.
+inline int tile_of(const RecurrenceWay& way, int64_t hidden, int slots) {
+  const varlstm::cuda::TileRows tiles = tiles_of(way);
+  int64_t chosen = -1;  // the H of the first that holds it
+  for (int k = 0; k < tiles.count; ++k) {
+    if (tiles.rows[k].hidden < hidden || (chosen >= 0 && tiles.rows[k].hidden != chosen)) continue;
+    chosen = tiles.rows[k].hidden;
+    if (tiles.rows[k].slots() == slots) return k;
+  }
+  return -1;
+}
+
+}  // namespace varlstm_test

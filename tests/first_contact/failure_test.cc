@@ -1,0 +1,41 @@
+// 10. What a call that failed leaves behind: nothing. After an allocation that is too large, calls that ask the runtime
+// for its last error succeed; and with two devices the caller's current one stays current.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "kernels/core/runtime.h"
+#include "support/buffer.h"
+#include "support/context.h"
+
+namespace varlstm_test {
+namespace {
+
+void allocate_too_much(varlstm_ctx* ctx) {
+  void* memory = nullptr;
+  EXPECT_ERROR(VARLSTM_ERROR_OUT_OF_MEMORY, "cudaMalloc", varlstm_alloc(ctx, int64_t{1} << 50, &memory));
+  EXPECT_EQ(memory, nullptr);
+}
+
+TEST(AfterAFailure, SetLengthsAndEmbeddingBackwardSucceed) {
+  const Context ctx = make_context();
+  const std::vector<int64_t> lengths = {3, 1, 2};
+  const Batch batch = make_batch(ctx.get(), lengths);
+  allocate_too_much(ctx.get());
+  ASSERT_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), 3, VARLSTM_SPACE_HOST, nullptr));
+  allocate_too_much(ctx.get());
+  Buffer<int64_t> on_device(ctx.get(), lengths), ids(ctx.get(), std::vector<int64_t>{1, 0, 1, 2, 1, 0});
+  allocate_too_much(ctx.get());
+  ASSERT_OK(varlstm_batch_set_lengths(batch.get(), on_device.data(), 3, VARLSTM_SPACE_BACKEND, nullptr));
+  int64_t bytes = 0;
+  ASSERT_OK(varlstm_op_workspace(ctx.get(), VARLSTM_OP_EMBEDDING_BACKWARD, VARLSTM_DTYPE_F32, 6, 3, 2, &bytes));
+  ByteBuffer workspace(ctx.get(), bytes);
+  Buffer<float> dy(ctx.get(), std::vector<float>(12, 1.0f)), dtable(ctx.get(), std::vector<float>(6, 0.0f));
+  allocate_too_much(ctx.get());
+  ASSERT_OK(varlstm_embedding_backward(ctx.get(), batch.get(), VARLSTM_DTYPE_F32, 6, 3, 2, -1, ids.data(), dy.data(),
+                                       dtable.data(), workspace.data(), bytes, nullptr));
+  ASSERT_OK(varlstm_sync(ctx.get(), nullptr));
+  EXPECT_EQ(dtable.get(), (std::vector<float>{2, 2, 3, 3, 1, 1}));
+}
+
+}  // namespace
+}  // namespace varlstm_test

@@ -1,0 +1,72 @@
+#!/bin/sh
+# tools/gpu_check.sh over a build folder of programs that only say that they ran: the order of the steps, limits, the
+# budget, what fails, and the reports.
+#   sh tests/gpu_check_test.sh FOLDER       FOLDER is emptied
+# SPDX-License-Identifier: Apache-2.0
+set -eu
+check=$(cd "$(dirname "$0")/.." && pwd)/tools/gpu_check.sh
+folder=$1
+rm -rf "$folder"
+mkdir -p "$folder/build/bin" "$folder/tools"
+folder=$(cd "$folder" && pwd)
+
+# program NAME TEXT: a program of the build, or, as tools/NAME, of the machine.
+program() {
+  printf '#!/bin/sh\n%s\n' "$2" >"$folder/$1"
+  chmod +x "$folder/$1"
+}
+program tools/nvidia-smi 'echo "NVIDIA \"H200\", 1.2, 3 MiB"'
+program tools/compute-sanitizer 'while [ "${1#-}" != "$1" ]; do case $1 in --tool|--error-exitcode|--launch-timeout) shift;; esac; shift; done; "$@"'
+program build/bin/first_contact_test 'echo "$@"; case $1 in *Tiles.\*) exit 3;; *OperandOrder*) sleep 20;; esac'
+for name in simt_conformance exchange_bench varlstm-bench a_test b_test batch_plan_test pack_test embedding_test \
+  linear_test log_softmax_test masked_loss_test dropout_test optimizer_test golden_lstm_test golden_ops_test \
+  tutorial_test; do
+  program "build/bin/$name" 'exit 0'
+done
+printf 'a_test\nb_test\n' >"$folder/build/bin/cuda_tests.txt"
+
+# run OUT VAR=value...: the script on that machine.
+run() {
+  out=$folder/$1
+  shift
+  env PATH="$folder/tools:$PATH" BUILD="$folder/build" COMMIT=abc "$@" sh "$check" "$out" >"$out.txt" 2>&1
+}
+fail() {
+  echo "gpu_check_test.sh: $1" >&2
+  cat "$out.txt" >&2
+  exit 1
+}
+# steps OUT: the names of the steps that stand in the report, in order.
+steps() {
+  sed -n 's/^| \([a-z]*\) | \([^ ]*\) | .*/\1.\2/p' "$folder/$1/report.md" | grep -v '^step' | tr '\n' ' '
+}
+
+! run all LIMIT=2 || fail "two programs fail, but the status is not 1"
+first="first.handover first.tiles first.cluster_soak first.grid_soak first.capture first.busy_device first.small_products"
+first="$first first.f32_bits first.operand_order first.after_a_failure first.memcheck first.synccheck"
+case "$(steps all)" in
+  "$first exchange.exchange_bench primitives.conformance suite.a_test suite.b_test memcheck.batch_plan_test "*" bench.lstm bench.varlstm-bench ") ;;
+  *) fail "another order: $(steps all)" ;;
+esac
+grep -q '^| first | tiles | FAILED: status 3 |' "$folder/all/report.md" || fail "tiles failed unseen"
+grep -q '^| first | operand_order | FAILED: over 2 s |' "$folder/all/report.md" || fail "a limit that LIMIT lowers"
+grep -q '^2 steps failed' "$folder/all/report.md" || fail "two steps failed"
+grep -q 'Handover' "$folder/all/first.handover.log" || fail "the filter of a subject"
+python3 - "$folder/all/report.json" <<'PYTHON' || fail "report.json"
+import json
+import sys
+report = json.load(open(sys.argv[1]))
+assert report["commit"] == "abc" and "H200" in report["gpu"] and report["failed"] == 2, report
+assert report["steps"][0]["program"] == "handover" and report["steps"][1]["result"] == "FAILED: status 3", report
+PYTHON
+
+run some ONLY="first suite" SKIP="first.tiles first.operand_order suite.b_test" || fail "ONLY and SKIP"
+case "$(steps some)" in
+  "first.handover first.cluster_soak "*"first.synccheck suite.a_test ") ;;
+  *) fail "ONLY and SKIP leave: $(steps some)" ;;
+esac
+
+program build/bin/exchange_bench 'sleep 20'
+! run budget ONLY="exchange suite" BUDGET=2 || fail "the budget's status"
+grep -q '^| exchange | exchange_bench | FAILED: over [12] s |' "$folder/budget/report.md" || fail "a step beyond the budget"
+grep -q '^2 steps were not run: the budget of 2 s was spent.' "$folder/budget/report.md" || fail "steps after the budget"
