@@ -1,4 +1,4 @@
-// Atomics and ordered loads and stores. None on floating-point numbers: their sum would depend on the order.
+// Atomics, ordered loads and stores, and fences. None on floating-point numbers: their sum would depend on the order.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -72,6 +72,10 @@ inline void store_release_cluster(uint32_t* address, uint32_t value, Site site =
 }
 // An addition that also releases: the arrival at a counter that others load_acquire.
 uint32_t add_release(uint32_t* address, uint32_t value, Site site = Site::here());
+
+// Order memory for threads that communicate through relaxed atomics, in the block and on the device.
+void block_fence();
+void device_fence();
 
 // A word of 16 bytes, aligned to them, read and written whole; relaxed: it makes nothing else visible. The load yields.
 b32x4 load_relaxed16(const b32x4* address, Site site = Site::here());

@@ -1,4 +1,4 @@
-// Barriers and fences of kernels: of a warp, a block, a cluster and the grid.
+// Barriers of kernels: of a warp, a block, a cluster and the grid.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -26,9 +26,5 @@ inline void cluster_sync(Site site = Site::here()) {
 
 // Every thread of a cooperative launch.
 void grid_sync(Site site = Site::here());
-
-// Order memory for threads that communicate through relaxed atomics; here every atomic is in order already.
-inline void block_fence() {}
-inline void device_fence() {}
 
 }  // namespace varlstm::simt

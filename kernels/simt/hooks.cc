@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/simt/order.h"
 #include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"
 
@@ -13,9 +14,25 @@ namespace {
 
 using varlstm::simt::Access;
 
+inline bool is_watched(const void* address) {
+  return varlstm::simt::current_thread != nullptr && !varlstm::simt::in_fiber_stack(address);
+}
+
 inline void note(const void* address, size_t bytes, Access access, void* pc) {
-  if (varlstm::simt::current_thread == nullptr || varlstm::simt::in_fiber_stack(address)) return;
+  if (!is_watched(address)) return;
   varlstm::simt::note_access(address, bytes, access, reinterpret_cast<uintptr_t>(pc));
+}
+
+// Volatile accesses are relaxed ones. Of 16 bytes each half is one.
+inline void note_volatile(void* address, size_t bytes, bool stores, void* pc) {
+  if (!is_watched(address)) return;
+  const auto piece = static_cast<unsigned>(bytes < 8 ? bytes : 8);
+  for (size_t at = 0; at < bytes; at += piece) {
+    if (stores)
+      varlstm::simt::note_volatile_store(static_cast<char*>(address) + at, piece, reinterpret_cast<uintptr_t>(pc));
+    else
+      varlstm::simt::note_volatile_load(static_cast<char*>(address) + at, piece, reinterpret_cast<uintptr_t>(pc));
+  }
 }
 
 }  // namespace
@@ -24,13 +41,19 @@ inline void note(const void* address, size_t bytes, Access access, void* pc) {
   extern "C" void name(void* address) {                        \
     note(address, bytes, access, __builtin_return_address(0)); \
   }
-#define VARLSTM_HOOKS(bytes)                                         \
-  VARLSTM_HOOK(__tsan_read##bytes, bytes, Access::kRead)             \
-  VARLSTM_HOOK(__tsan_write##bytes, bytes, Access::kWrite)           \
-  VARLSTM_HOOK(__tsan_unaligned_read##bytes, bytes, Access::kRead)   \
-  VARLSTM_HOOK(__tsan_unaligned_write##bytes, bytes, Access::kWrite) \
-  VARLSTM_HOOK(__tsan_volatile_read##bytes, bytes, Access::kRead)    \
-  VARLSTM_HOOK(__tsan_volatile_write##bytes, bytes, Access::kWrite)
+#define VARLSTM_VOLATILE_HOOK(name, bytes, stores)                      \
+  extern "C" void name(void* address) {                                 \
+    note_volatile(address, bytes, stores, __builtin_return_address(0)); \
+  }
+#define VARLSTM_HOOKS(bytes)                                                 \
+  VARLSTM_HOOK(__tsan_read##bytes, bytes, Access::kRead)                     \
+  VARLSTM_HOOK(__tsan_write##bytes, bytes, Access::kWrite)                   \
+  VARLSTM_HOOK(__tsan_unaligned_read##bytes, bytes, Access::kRead)           \
+  VARLSTM_HOOK(__tsan_unaligned_write##bytes, bytes, Access::kWrite)         \
+  VARLSTM_VOLATILE_HOOK(__tsan_volatile_read##bytes, bytes, false)           \
+  VARLSTM_VOLATILE_HOOK(__tsan_volatile_write##bytes, bytes, true)           \
+  VARLSTM_VOLATILE_HOOK(__tsan_unaligned_volatile_read##bytes, bytes, false) \
+  VARLSTM_VOLATILE_HOOK(__tsan_unaligned_volatile_write##bytes, bytes, true)
 VARLSTM_HOOKS(1)
 VARLSTM_HOOKS(2)
 VARLSTM_HOOKS(4)

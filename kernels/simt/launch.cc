@@ -136,6 +136,7 @@ void prepare_thread(Thread& thread, Block& block, unsigned number) {
   thread.time = 0;
   thread.segment = 0;
   thread.knowledge = nullptr;
+  thread.patterns = {};
 }
 
 void prepare_wave(unsigned first_block, unsigned blocks) {
@@ -176,6 +177,7 @@ void run_waves() {
   const unsigned at_once = launch.shape->cooperative ? blocks : std::max(cluster, kBlocksOfWave / cluster * cluster);
   for (unsigned first = 0; first < blocks && !launch.failed; first += at_once) {
     begin_race_wave();
+    begin_order_wave();
     prepare_wave(first, std::min(at_once, blocks - first));
     run_wave();
     if (!launch.report.empty()) launch.failed = true;
@@ -269,6 +271,7 @@ cudaError_t run_kernel(const KernelCall& call, void (*enter)(const void* bound),
   launch.report.clear();
   ++counters().launches;
   begin_race_launch();
+  begin_order_launch();
   run_waves();
   return launch.failed ? report_defect(call.name) : cudaSuccess;
 }

@@ -13,6 +13,7 @@
 
 #include "kernels/simt/arena.h"
 #include "kernels/simt/memory.h"
+#include "kernels/simt/order.h"
 #include "kernels/simt/symbol.h"
 #include "kernels/simt/thread.h"
 
@@ -101,6 +102,12 @@ bool known(const Epochs& epochs, unsigned scope, const Segment& before, uint32_t
   return epoch < epoch_of(epochs, epoch_key(scope, unit_of(scope, before.block, before.thread)));
 }
 
+bool known(const Epochs& epochs, const Segment& before) {
+  for (unsigned scope = kWarp; scope < kScopes; ++scope)
+    if (known(epochs, scope, before, before.arrivals[scope])) return true;
+  return known(epochs, kThread, before, before.time);
+}
+
 // Whether everything in the segment happened before what `now` does next.
 bool ordered(const Segment& before, const Thread& now) {
   const Block& block = *now.block;
@@ -113,14 +120,19 @@ bool ordered(const Segment& before, const Thread& now) {
       before.arrivals[kCluster] < now.passed[kCluster])
     return true;
   if (before.arrivals[kGrid] < now.passed[kGrid]) return true;
-  if (now.knowledge == nullptr) return false;
-  for (unsigned scope = kWarp; scope < kScopes; ++scope)
-    if (known(*now.knowledge, scope, before, before.arrivals[scope])) return true;
-  return known(*now.knowledge, kThread, before, before.time);
+  return now.knowledge != nullptr && known(*now.knowledge, before);
+}
+
+bool is_strong(Access access) {
+  return access == Access::kStrongRead || access == Access::kAtomic;
+}
+bool stores(Access access) {
+  return access == Access::kWrite || access == Access::kAtomic;
 }
 
 const char* verb(Access access) {
-  return access == Access::kRead ? "reads" : access == Access::kWrite ? "writes" : "atomically changes";
+  static const char* const verbs[] = {"atomically reads", "reads", "writes", "atomically changes"};
+  return verbs[static_cast<unsigned>(access)];
 }
 
 std::string memory_at(const void* address) {
@@ -161,7 +173,7 @@ void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32
                 const void* address) {
   const Entry mine = make_entry(segment, bytes, access, pc);
   const Thread& now = *current_thread;
-  int room = -1;
+  int room = -1, follows = -1;
   for (unsigned slot = 0; slot < kSlots; ++slot) {
     const Entry entry = cell[slot];
     if (segment_of(entry) < oldest) {
@@ -172,13 +184,18 @@ void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32
     if (segment_of(entry) == segment && other == access && (bytes & ~bytes_of(entry)) == 0) return;
     if ((bytes & bytes_of(entry)) == 0) continue;
     const bool is_ordered = ordered(segments[segment_of(entry) - first_of_launch], now);
-    const bool conflict =
-        (access != Access::kRead || other != Access::kRead) && (access != Access::kAtomic || other != Access::kAtomic);
-    if (conflict && !is_ordered) report_race(address, access, pc, entry);
-    // What is ordered before a write can race with nothing that the write does not race with; likewise among reads.
-    if (room < 0 && is_ordered && (bytes_of(entry) & ~bytes) == 0 && (access == Access::kWrite || other == access))
+    const bool conflict = (stores(access) || stores(other)) && !(is_strong(access) && is_strong(other));
+    if (conflict && !is_ordered && !(other == Access::kAtomic && has_observed(address, segment_of(entry))))
+      report_race(address, access, pc, entry);
+    // What is ordered before a write can race with nothing that the write does not race with; likewise among reads. An
+    // atomic goes on from the strong store that it has seen: who comes after it comes after that store.
+    if ((bytes_of(entry) & ~bytes) != 0) continue;
+    if (access == Access::kAtomic && other == Access::kAtomic)
+      follows = static_cast<int>(slot);
+    else if (room < 0 && is_ordered && (access == Access::kWrite || other == access))
       room = static_cast<int>(slot);
   }
+  if (follows >= 0) room = follows;
   if (room < 0) room = static_cast<int>(evicted++ % kSlots);
   cell[room] = mine;
 }
@@ -210,7 +227,7 @@ void require_landed(const void* address, size_t bytes, uintptr_t pc) {
 
 void count_access(size_t bytes, Access access, uint64_t* read, uint64_t* written) {
   ++counters().accesses;
-  if (access != Access::kAtomic) *(access == Access::kRead ? read : written) += bytes;
+  if (!is_strong(access)) *(access == Access::kRead ? read : written) += bytes;
 }
 
 void check_shared(size_t offset, const void* address, size_t bytes, Access access, uintptr_t pc) {
@@ -271,6 +288,35 @@ void release_into(Epochs& epochs) {
 void acquire_from(const Epochs& epochs) {
   if (!watching) return;
   current_thread->knowledge = join(current_thread->knowledge, std::make_shared<const Epochs>(epochs));
+}
+
+Knowledge released_knowledge() {
+  if (!watching) return nullptr;
+  auto epochs = std::make_shared<Epochs>();
+  release_into(*epochs);
+  return epochs;
+}
+
+void acquire_from(const Knowledge& knowledge) {
+  if (watching) current_thread->knowledge = join(current_thread->knowledge, knowledge);
+}
+
+bool races_are_watched() {
+  return watching;
+}
+
+uint32_t current_segment() {
+  return segment_of_thread(*current_thread);
+}
+
+bool happened_before(uint32_t segment, const Knowledge& more) {
+  if (segment < first_of_launch) return true;
+  const Segment& before = segments[segment - first_of_launch];
+  return ordered(before, *current_thread) || (more != nullptr && known(*more, before));
+}
+
+uint64_t unit_key(Scope scope, const Thread& thread) {
+  return epoch_key(scope, unit_of(scope, thread.block->number, thread.number));
 }
 
 void begin_race_launch() {

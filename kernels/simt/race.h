@@ -1,5 +1,6 @@
-// The race detector: two accesses to a byte, one of them a write and not both atomic, must be ordered by a barrier of a
-// scope that both threads belong to, or by a release and an acquire.
+// The race detector: two accesses to a byte, one of them a write and not both strong, must be ordered by a barrier of a
+// scope that both threads belong to, or by a release and an acquire, or because a strong access saw what the other one
+// stored.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,7 +11,10 @@
 
 namespace varlstm::simt {
 
-enum class Access : unsigned { kRead = 1, kWrite = 2, kAtomic = 3 };
+struct Thread;
+
+// Strong accesses are order.h's; kAtomic is one that stores.
+enum class Access : unsigned { kStrongRead = 0, kRead = 1, kWrite = 2, kAtomic = 3 };
 
 // An access of the current thread from the instruction before `pc` (of PTX from Thread::place): bounds, asynchronous
 // copies in flight, races.
@@ -20,6 +24,19 @@ void note_access(const void* address, size_t bytes, Access access, uintptr_t pc)
 // looked for: among many threads it would take most of the time.
 void release_into(Epochs& epochs);
 void acquire_from(const Epochs& epochs);
+
+// The same as something that is shared, and what somebody else knew; null where nothing is.
+Knowledge released_knowledge();
+void acquire_from(const Knowledge& knowledge);
+
+// Whether races are looked for. Then each thread's accesses up to its next synchronisation are a segment, 0 where there
+// are too many; whether all of one came before what the current thread does next, by what it knows and `more`.
+bool races_are_watched();
+uint32_t current_segment();
+bool happened_before(uint32_t segment, const Knowledge& more);
+
+// The key of the unit of that scope that a thread belongs to.
+uint64_t unit_key(Scope scope, const Thread& thread);
 
 // The launch begins; shared memory of its next wave is new.
 void begin_race_launch();

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "kernels/simt/race.h"
+#include "kernels/simt/symbol.h"
 #include "kernels/simt/thread.h"
 
 namespace varlstm::simt {
@@ -89,7 +90,8 @@ std::string waiting_threads() {
     char mask[32] = "";
     if (thread->mask != ~0u) snprintf(mask, sizeof mask, " mask 0x%x", thread->mask);
     const char* what = thread->waits_for != nullptr ? thread->waits_for : "a spin loop";
-    auto& group = groups["at " + std::string(what) + " " + describe(thread->site) + mask];
+    const std::string place = thread->site.file != nullptr ? describe(thread->site) : symbol_of(thread->pc);
+    auto& group = groups["at " + std::string(what) + " " + place + mask];
     if (group.first++ < 3) group.second += (group.second.empty() ? "" : ", ") + describe(*thread);
   }
   std::string text;
@@ -159,6 +161,18 @@ void spin(Site site) {
     go_on(current_thread, false);
     return;
   }
+  yield_thread();
+}
+
+void spin_at(uintptr_t pc) {
+  current_thread->pc = pc;
+  spin(Site{nullptr, 0});
+}
+
+// A thread of high priority would come back at once.
+void give_way() {
+  if (launch_state().options.schedule == Schedule::kPct && draw() % 2 == 0)
+    current_thread->priority = --lowest_priority;
   yield_thread();
 }
 

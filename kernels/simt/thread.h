@@ -14,6 +14,7 @@
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/knowledge.h"
 #include "kernels/simt/options.h"
+#include "kernels/simt/order.h"
 #include "kernels/simt/site.h"
 
 namespace varlstm::simt {
@@ -42,6 +43,7 @@ struct Thread : Fiber {
 
   const char* waits_for = nullptr;  // null while it can run
   Site site{"", 0};
+  uintptr_t pc = 0;  // where it spins, if `site` has no file
   unsigned mask = 0;
   Site place{nullptr, 0};  // the line of PTX that runs; no file where the kernel is code of the host
 
@@ -57,6 +59,7 @@ struct Thread : Fiber {
   uint32_t time;
   uint32_t segment;  // 0: to be made at the next access
   Knowledge knowledge;
+  OpenPatterns patterns;
 };
 
 // Threads waiting for the rest of their group.
@@ -132,7 +135,7 @@ struct Launch {
   std::vector<Cluster*> clusters;
   Barrier grid_barrier;
   std::vector<AsyncStore> stores;
-  std::map<const void*, Epochs> released;  // by the address of a flag or an mbarrier
+  std::map<const void*, Epochs> released;  // by the address of an mbarrier
   unsigned done = 0;
   bool failed = false;
   std::string report;
@@ -159,6 +162,8 @@ void block_on(const char* what, unsigned mask, Site site);
 void yield_thread();
 void note_progress();
 void spin(Site site);
+void spin_at(uintptr_t pc);  // of code of the host
+void give_way();             // in the middle of an access
 [[noreturn]] void defect(const std::string& text);
 
 // Runs the threads of this wave until all have ended or a defect was found.

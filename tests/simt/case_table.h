@@ -23,10 +23,13 @@ struct KernelCase {
   const char* name;
   CaseKernel kernel;
   const char* report;  // a part of what is reported; null: nothing is
-  bool needs_hooks;    // found only where accesses are watched
+  bool needs_hooks;    // found, or comes to its end, only where accesses are watched
 };
 
 std::vector<KernelCase> correct_kernels();
+KernelCase last_block_case();  // one of them, for any number of blocks
+// Defects that a schedule has to bring to light: what is found, or what comes out, differs from the first schedule's.
+std::vector<KernelCase> weakly_ordered_kernels();
 std::vector<KernelCase> defective_kernels();
 
 }  // namespace varlstm::test

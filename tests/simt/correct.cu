@@ -104,6 +104,101 @@ VARLSTM_KERNEL void counter_barrier(uint32_t* words) {
   words[512 + blockIdx.x * kThreads + threadIdx.x] = words[256 + (blockIdx.x ^ 3) * kThreads + threadIdx.x];
 }
 
+VARLSTM_DEVICE volatile uint32_t* as_volatile(uint32_t* word) {
+  return word;
+}
+
+// As flag_hand_over, with a relaxed flag between fences.
+VARLSTM_KERNEL void fence_hand_over(uint32_t* words) {
+  if (blockIdx.x == 0) {
+    words[512 + threadIdx.x] = threadIdx.x;
+    block_sync();
+    if (threadIdx.x == 0) {
+      device_fence();
+      atomic_exchange(words, 1u);
+    }
+    return;
+  }
+  if (threadIdx.x == 0) {
+    while (atomic_add(words, 0u) == 0) {
+    }
+    device_fence();
+  }
+  block_sync();
+  words[64 * blockIdx.x + threadIdx.x] = words[512 + (threadIdx.x ^ 5)];
+}
+
+// The same with a volatile flag.
+VARLSTM_KERNEL void volatile_hand_over(uint32_t* words) {
+  if (blockIdx.x == 0) {
+    words[512 + threadIdx.x] = threadIdx.x;
+    block_sync();
+    if (threadIdx.x == 0) {
+      device_fence();
+      *as_volatile(words) = 1;
+    }
+    return;
+  }
+  while (*as_volatile(words) == 0) {
+  }
+  device_fence();
+  words[64 * blockIdx.x + threadIdx.x] = words[512 + (threadIdx.x ^ 5)];
+}
+
+// A warp hands over to the other through its block's memory.
+VARLSTM_KERNEL void block_fence_hand_over(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  if (threadIdx.x == 0) shared[64] = 0;
+  block_sync();
+  if (threadIdx.x < 32) {
+    shared[threadIdx.x] = threadIdx.x * 3;
+    block_fence();
+    atomic_add(shared + 64, 1u);
+    return;
+  }
+  while (*as_volatile(shared + 64) != 32) {
+  }
+  block_fence();
+  words[64 * blockIdx.x + threadIdx.x] = shared[threadIdx.x ^ 37];
+}
+
+// A release goes on through others' atomics and through its own thread's later stores of the word.
+VARLSTM_KERNEL void released_for_long(uint32_t* words) {
+  if (threadIdx.x != 0) return;
+  if (blockIdx.x == 0) {
+    words[512] = 5;
+    store_release(words, 1u);
+    words[513] = 6;
+    while (load_acquire(words + 1) == 0) {
+    }
+    *as_volatile(words) = 3;
+  } else if (blockIdx.x == 1) {
+    while (atomic_cas(words, 1u, 2u) != 1) {
+    }
+    store_release(words + 1, 1u);
+  } else {
+    while (load_acquire(words) != 3) {
+    }
+    words[16 * blockIdx.x] = words[512];
+  }
+}
+
+// Every block leaves its number; the one that comes last adds them up. For any number of blocks.
+VARLSTM_KERNEL void last_block_sums(uint32_t* words) {
+  uint32_t* shared = shared_memory<uint32_t>();
+  if (threadIdx.x == 0) {
+    words[1 + blockIdx.x] = blockIdx.x + 1;
+    device_fence();
+    shared[0] = atomic_add(words, 1u) + 1 == gridDim.x;
+    device_fence();
+  }
+  block_sync();
+  if (shared[0] == 0 || threadIdx.x != 1) return;
+  uint32_t sum = 0;
+  for (unsigned block = 0; block < gridDim.x; ++block) sum += words[1 + block];
+  words[0] = sum;
+}
+
 VARLSTM_KERNEL void double_buffered_copies(uint32_t* words) {
   uint32_t* shared = shared_memory<uint32_t>();
   cp_async4(shared + threadIdx.x, words + threadIdx.x);
@@ -159,6 +254,10 @@ VARLSTM_KERNEL void persistent_recurrence(uint32_t* words) {
   words[blockIdx.x * kThreads + threadIdx.x] = bits;
 }
 
+KernelCase last_block_case() {
+  return {"the last block sums", last_block_sums, nullptr, false};
+}
+
 std::vector<KernelCase> correct_kernels() {
   return {
       {"warp exchange", warp_exchange, nullptr, false},
@@ -171,6 +270,11 @@ std::vector<KernelCase> correct_kernels() {
       {"counted sum", counted_sum, nullptr, false},
       {"hand-over by a flag", flag_hand_over, nullptr, false},
       {"barrier by a counter", counter_barrier, nullptr, false},
+      {"hand-over by a relaxed flag between fences", fence_hand_over, nullptr, true},
+      {"hand-over by a volatile flag between fences", volatile_hand_over, nullptr, true},
+      {"hand-over by fences of the block", block_fence_hand_over, nullptr, true},
+      {"a release that goes on", released_for_long, nullptr, true},
+      last_block_case(),
       {"copies into two buffers", double_buffered_copies, nullptr, false},
       {"stores to the peer", stores_to_the_peer, nullptr, false},
       {"persistent recurrence", persistent_recurrence, nullptr, false},

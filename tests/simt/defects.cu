@@ -184,6 +184,122 @@ VARLSTM_KERNEL void relaxed_counter(uint32_t* words) {
   words[32 + blockIdx.x] = words[16 + (blockIdx.x ^ 1)];
 }
 
+// --- Fences and volatile accesses: block 0 hands words[1] over, block 1 takes it
+
+VARLSTM_DEVICE volatile uint32_t* as_volatile(uint32_t* word) {
+  return word;
+}
+
+VARLSTM_KERNEL void fence_before_data(uint32_t* words) {
+  if (threadIdx.x != 0) return;
+  if (blockIdx.x == 0) {
+    device_fence();
+    words[1] = 7;
+    atomic_exchange(words, 1u);
+  } else if (blockIdx.x == 1) {
+    while (atomic_add(words, 0u) == 0) {
+    }
+    device_fence();
+    words[2] = words[1];
+  }
+}
+
+VARLSTM_KERNEL void reader_without_fence(uint32_t* words) {
+  if (threadIdx.x != 0) return;
+  if (blockIdx.x == 0) {
+    words[1] = 7;
+    device_fence();
+    atomic_exchange(words, 1u);
+  } else if (blockIdx.x == 1) {
+    while (atomic_add(words, 0u) == 0) {
+    }
+    words[2] = words[1];
+  }
+}
+
+VARLSTM_KERNEL void fence_before_the_flag_is_read(uint32_t* words) {
+  if (threadIdx.x != 0) return;
+  if (blockIdx.x == 0) {
+    words[1] = 7;
+    device_fence();
+    atomic_exchange(words, 1u);
+  } else if (blockIdx.x == 1) {
+    device_fence();
+    while (atomic_add(words, 0u) == 0) {
+    }
+    words[2] = words[1];
+  }
+}
+
+VARLSTM_KERNEL void fence_of_the_block(uint32_t* words) {
+  if (threadIdx.x != 0) return;
+  if (blockIdx.x == 0) {
+    words[1] = 7;
+    block_fence();
+    atomic_exchange(words, 1u);
+  } else if (blockIdx.x == 1) {
+    while (atomic_add(words, 0u) == 0) {
+    }
+    device_fence();
+    words[2] = words[1];
+  }
+}
+
+VARLSTM_KERNEL void volatile_flag_without_fences(uint32_t* words) {
+  if (threadIdx.x != 0) return;
+  if (blockIdx.x == 0) {
+    words[1] = 7;
+    *as_volatile(words) = 1;
+  } else if (blockIdx.x == 1) {
+    while (*as_volatile(words) == 0) {
+    }
+    words[2] = words[1];
+  }
+}
+
+VARLSTM_KERNEL void volatile_flag_that_nobody_sets(uint32_t* words) {
+  while (*as_volatile(words) == 0) {
+  }
+}
+
+VARLSTM_KERNEL void volatile_and_plain(uint32_t* words) {
+  Me me;
+  if (me.thread == 0) *as_volatile(me.shared) = 5;
+  words[me.word] = me.shared[0];
+}
+
+// Block 2 stores over what block 0 has released.
+VARLSTM_KERNEL void store_over_a_release(uint32_t* words) {
+  if (threadIdx.x != 0) return;
+  if (blockIdx.x == 0) {
+    words[1] = 7;
+    store_release(words, 1u);
+  } else if (blockIdx.x == 2) {
+    while (*as_volatile(words) == 0) {
+    }
+    *as_volatile(words) = 2;
+    atomic_exchange(words + 3, 1u);
+  } else if (blockIdx.x == 1) {
+    while (atomic_add(words + 3, 0u) == 0) {
+    }
+    if (load_acquire(words) == 2) words[2] = words[1];
+  }
+}
+
+// A store goes on with its thread's release, not with what came after that.
+VARLSTM_KERNEL void data_behind_the_release(uint32_t* words) {
+  if (threadIdx.x != 0) return;
+  if (blockIdx.x == 0) {
+    store_release(words, 1u);
+    words[1] = 7;
+    *as_volatile(words) = 2;
+  } else if (blockIdx.x == 1) {
+    while (load_acquire(words) != 2) {
+    }
+    words[2] = words[1];
+  }
+}
+
 VARLSTM_KERNEL void lost_wake_up(uint32_t* words) {
   if (threadIdx.x != 0) return;
   if (blockIdx.x == 0) {
@@ -443,6 +559,14 @@ std::vector<KernelCase> defective_kernels() {
       {"a flag without a block barrier", flag_without_block_barrier, "race", true},
       {"a counter that does not release", relaxed_counter, "race", true},
       {"a relaxed word taken for a flag", relaxed_word_as_flag, "race", true},
+      {"the fence before the data", fence_before_data, "race", true},
+      {"a reader without a fence", reader_without_fence, "race", true},
+      {"a fence before the flag is read", fence_before_the_flag_is_read, "race", true},
+      {"a fence of the block for another one", fence_of_the_block, "race", true},
+      {"a volatile flag without fences", volatile_flag_without_fences, "race", true},
+      {"a volatile flag that nobody sets", volatile_flag_that_nobody_sets, "livelock", true},
+      {"volatile and plain accesses", volatile_and_plain, "race", true},
+      {"data behind the release", data_behind_the_release, "race", true},
       {"a lost wake-up", lost_wake_up, "livelock", false},
       {"a spin without progress", spin_without_progress, "livelock", false},
       {"two locks in two orders", two_locks_in_two_orders, "livelock", false},
@@ -476,6 +600,12 @@ std::vector<KernelCase> defective_kernels() {
       {"too many arrivals", too_many_arrivals, "double arrival", false},
       {"an mbarrier that was not initialised", mbarrier_not_initialised, "no mbarrier", false},
       {"an mbarrier used before a barrier", mbarrier_init_without_barrier, "", true},
+  };
+}
+
+std::vector<KernelCase> weakly_ordered_kernels() {
+  return {
+      {"a store over another's release", store_over_a_release, "race", true},
   };
 }
 

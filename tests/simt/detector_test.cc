@@ -46,16 +46,10 @@ struct Result {
   std::string report;
 };
 
-Result run_case(const KernelCase& kernel_case, const Options& options) {
+Result run_shape(const KernelCase& kernel_case, const LaunchShape& shape, const Options& options) {
   simt::set_options(options);
   auto* words = static_cast<uint32_t*>(simt::device_allocate(kWords * sizeof(uint32_t)));
   memset(words, 0, kWords * sizeof(uint32_t));
-  LaunchShape shape;
-  shape.grid = dim3(kBlocks);
-  shape.block = dim3(kThreads);
-  shape.cluster = kCluster;
-  shape.shared_bytes = kSharedBytes;
-  shape.cooperative = true;
   Result result;
   result.error = simt::launch(shape, nullptr, kernel_case.name, kernel_case.kernel, words);
   result.words.assign(words, words + kWords);
@@ -63,6 +57,16 @@ Result run_case(const KernelCase& kernel_case, const Options& options) {
   if (result.error != cudaSuccess) result.report = simt::last_report();
   simt::set_options(Options());
   return result;
+}
+
+Result run_case(const KernelCase& kernel_case, const Options& options) {
+  LaunchShape shape;
+  shape.grid = dim3(kBlocks);
+  shape.block = dim3(kThreads);
+  shape.cluster = kCluster;
+  shape.shared_bytes = kSharedBytes;
+  shape.cooperative = true;
+  return run_shape(kernel_case, shape, options);
 }
 
 class Detector : public testing::TestWithParam<KernelCase> {};
@@ -76,6 +80,7 @@ std::string case_name(const testing::TestParamInfo<KernelCase>& info) {
 
 class PlantedDefect : public Detector {};
 class CorrectKernel : public Detector {};
+class WeaklyOrderedKernel : public Detector {};
 
 // nvcc makes a loop of the grid's barrier: who waits there for ever spins.
 std::string expected_report(const KernelCase& kernel_case) {
@@ -97,12 +102,45 @@ TEST_P(PlantedDefect, IsFoundUnderEverySchedule) {
   }
 }
 
+// A race, or another result than in order: at least one schedule in four.
+TEST_P(WeaklyOrderedKernel, IsFoundUnderSomeSchedules) {
+  const KernelCase& kernel_case = GetParam();
+  if (kernel_case.needs_hooks && !kHooks) GTEST_SKIP() << "accesses are not watched in this build";
+  const std::vector<uint32_t> in_order = run_case(kernel_case, Options()).words;
+  size_t found = 0;
+  for (const Options& options : schedules()) {
+    const Result result = run_case(kernel_case, options);
+    if (kernel_case.report != nullptr) {
+      found += result.report.find(kernel_case.report) != std::string::npos;
+    } else {
+      ASSERT_EQ(result.error, cudaSuccess) << result.report;
+      found += result.words != in_order;
+    }
+  }
+  EXPECT_GE(found, 4u);
+}
+
 TEST_P(CorrectKernel, IsCleanAndGivesTheSameUnderEverySchedule) {
+  if (GetParam().needs_hooks && !kHooks) GTEST_SKIP() << "nobody else runs while one waits for a volatile word";
   const Result first = run_case(GetParam(), Options());
   for (const Options& options : schedules()) {
     const Result result = run_case(GetParam(), options);
     ASSERT_EQ(result.error, cudaSuccess) << result.report;
     EXPECT_EQ(result.words, first.words);
+  }
+}
+
+// More blocks than are resident at a time: what those of an earlier wave released is not forgotten.
+TEST(Waves, ReleaseToEachOther) {
+  constexpr unsigned kManyBlocks = 60;
+  LaunchShape shape;
+  shape.grid = dim3(kManyBlocks);
+  shape.block = dim3(kThreads);
+  shape.shared_bytes = kSharedBytes;
+  for (const Options& options : schedules()) {
+    const Result result = run_shape(last_block_case(), shape, options);
+    ASSERT_EQ(result.error, cudaSuccess) << result.report;
+    EXPECT_EQ(result.words[0], kManyBlocks * (kManyBlocks + 1) / 2);
   }
 }
 
@@ -120,6 +158,7 @@ TEST(Statistics, CountPushesAndInstructions) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Emulator, PlantedDefect, testing::ValuesIn(defective_kernels()), case_name);
+INSTANTIATE_TEST_SUITE_P(Emulator, WeaklyOrderedKernel, testing::ValuesIn(weakly_ordered_kernels()), case_name);
 INSTANTIATE_TEST_SUITE_P(Emulator, CorrectKernel, testing::ValuesIn(correct_kernels()), case_name);
 
 }  // namespace

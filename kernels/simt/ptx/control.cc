@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "kernels/simt/barrier.h"
+#include "kernels/simt/order.h"
 #include "kernels/simt/ptx/program.h"
 #include "kernels/simt/thread.h"
 
@@ -41,8 +42,12 @@ void wait_for_cluster(Frame&, const Instruction& i) {
   cluster_wait(i.site);
 }
 
-// Every access is in order already.
-void fence(Frame&, const Instruction&) {}
+template <Order kOrder, Scope kScope, bool kSequential>
+void order_accesses(Frame&, const Instruction&) {
+  fence({kOrder, kScope}, kSequential);
+}
+// The barrier behind it brings the mbarrier to the cluster.
+void announce_mbarriers(Frame&, const Instruction&) {}
 
 // Others run meanwhile.
 void sleep(Frame&, const Instruction& i) {
@@ -58,10 +63,21 @@ void read_timer(Frame& f, const Instruction& i) {
          static_cast<T>(static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec)));
 }
 
+template <Scope kScope>
+void add_fences_of(Handlers& h, const std::string& scope) {
+  h["fence.sc." + scope] = order_accesses<Order::kAcquireRelease, kScope, true>;
+  h["fence.acq_rel." + scope] = order_accesses<Order::kAcquireRelease, kScope, false>;
+  h["fence.acquire." + scope] = order_accesses<Order::kAcquire, kScope, false>;
+  h["fence.release." + scope] = order_accesses<Order::kRelease, kScope, false>;
+}
+
 void add_fences(Handlers& h) {
-  h["membar.cta"] = h["membar.gl"] = h["membar.sys"] = h["fence.mbarrier_init.release.cluster"] = fence;
-  for (const std::string order : {"sc", "acq_rel"})
-    for (const std::string scope : {"cta", "cluster", "gpu", "sys"}) h["fence." + order + "." + scope] = fence;
+  add_fences_of<kBlock>(h, "cta");
+  add_fences_of<kCluster>(h, "cluster");
+  for (const char* scope : {"gpu", "sys"}) add_fences_of<kGrid>(h, scope);
+  h["membar.cta"] = h["fence.sc.cta"];
+  h["membar.gl"] = h["membar.sys"] = h["fence.sc.gpu"];
+  h["fence.mbarrier_init.release.cluster"] = announce_mbarriers;
 }
 
 }  // namespace

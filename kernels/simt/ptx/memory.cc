@@ -1,9 +1,8 @@
 // PTX's address spaces, loads and stores. Addresses of parameters, local and global memory are those of the host.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/simt/atomic.h"
 #include "kernels/simt/coordinates.h"
+#include "kernels/simt/order.h"
 #include "kernels/simt/ptx/program.h"
-#include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"
 
 namespace varlstm::simt::ptx {
@@ -18,84 +17,65 @@ void set_loaded(Frame& f, uint32_t slot, T value) {
     set<T>(f, slot, value);
 }
 
+constexpr int kMostElements = 8;  // of a vector
+
 // The race detector is told of accesses without a pc: the runner says which line of PTX runs.
 void require_alignment(const void* address, size_t bytes, const Instruction& i) {
   if (reinterpret_cast<uintptr_t>(address) % bytes != 0)
     defect("misaligned access: " + describe(*current_thread) + " at " + describe(i.site));
 }
 
-// As load_acquire and store_release, for any width.
-void begin_ordered_load(const void* from, size_t bytes, const Instruction& i) {
-  spin(i.site);
-  note_access(from, bytes, Access::kAtomic, 0);
-  const auto& released = launch_state().released;
-  const auto found = released.find(from);
-  if (i.order == Order::kAcquire && found != released.end()) acquire_from(found->second);
+// Between memory and the `count` values of an access; a vector's are accesses of their own.
+void load_bytes(const Instruction& i, const unsigned char* from, void* values, unsigned bytes, unsigned count) {
+  const size_t all = size_t{bytes} * count;
+  if (i.space != Space::kPrivate) {
+    require_alignment(from, all, i);
+    if (i.order != Order::kWeak) {
+      load_pieces(from, values, bytes, count, ordering_of(i), i.site, 0);
+      return;
+    }
+    note_access(from, all, Access::kRead, 0);
+  }
+  memcpy(values, from, all);
 }
-void begin_ordered_store(const void* to, size_t bytes, const Instruction& i) {
-  note_access(to, bytes, Access::kAtomic, 0);
-  if (i.order != Order::kRelease) return;
-  Epochs& epochs = launch_state().released[to];
-  epochs.clear();
-  release_into(epochs);
+void store_bytes(const Instruction& i, unsigned char* to, const void* values, unsigned bytes, unsigned count) {
+  const size_t all = size_t{bytes} * count;
+  if (i.space != Space::kPrivate) {
+    require_alignment(to, all, i);
+    if (i.order != Order::kWeak) {
+      store_pieces(to, values, bytes, count, ordering_of(i), i.site, 0);
+      return;
+    }
+    note_access(to, all, Access::kWrite, 0);
+  }
+  memcpy(to, values, all);
 }
 
 template <class T>
 void load(Frame& f, const Instruction& i) {
   const int count = i.destinations;
-  const size_t bytes = sizeof(T) * static_cast<size_t>(count);
-  const unsigned char* from = address_of(f, i, count);
-  if (i.space != Space::kPrivate) {
-    require_alignment(from, bytes, i);
-    if (i.order == Order::kWeak)
-      note_access(from, bytes, Access::kRead, 0);
-    else
-      begin_ordered_load(from, bytes, i);
-  }
-  for (int k = 0; k < count; ++k) {
-    T value;
-    memcpy(&value, from + sizeof(T) * static_cast<size_t>(k), sizeof value);
-    set_loaded<T>(f, i.operands[k], value);
-  }
+  T values[kMostElements];
+  load_bytes(i, address_of(f, i, count), values, sizeof(T), static_cast<unsigned>(count));
+  for (int k = 0; k < count; ++k) set_loaded<T>(f, i.operands[k], values[k]);
 }
 
 // The address is the first operand.
 template <class T>
 void store(Frame& f, const Instruction& i) {
   const int count = i.operand_count - 1;
-  const size_t bytes = sizeof(T) * static_cast<size_t>(count);
-  unsigned char* to = address_of(f, i, 0);
-  if (i.space != Space::kPrivate) {
-    require_alignment(to, bytes, i);
-    if (i.order == Order::kWeak)
-      note_access(to, bytes, Access::kWrite, 0);
-    else
-      begin_ordered_store(to, bytes, i);
-  }
-  for (int k = 0; k < count; ++k) {
-    const T value = operand<T>(f, i, k + 1);
-    memcpy(to + sizeof(T) * static_cast<size_t>(k), &value, sizeof value);
-  }
-  if (i.order == Order::kWeak) return;
-  note_progress();
-  yield_thread();
+  T values[kMostElements];
+  for (int k = 0; k < count; ++k) values[k] = operand<T>(f, i, k + 1);
+  store_bytes(i, address_of(f, i, 0), values, sizeof(T), static_cast<unsigned>(count));
 }
 
-// 16 bytes as one access, between memory and the two slots of a register of 128 bits; ordered, as its use here is.
-constexpr size_t kPairBytes = 2 * sizeof(uint64_t);
+// 16 bytes between memory and the two slots of a register of 128 bits. ptxas narrows such an access to the words that
+// are used, so that nothing is certain but each word of 32 bits.
+constexpr unsigned kWordsOfPair = 4;
 void load_pair(Frame& f, const Instruction& i) {
-  const unsigned char* from = address_of(f, i, 1);
-  require_alignment(from, kPairBytes, i);
-  begin_ordered_load(from, kPairBytes, i);
-  memcpy(f.registers + i.operands[0], from, kPairBytes);
+  load_bytes(i, address_of(f, i, 1), f.registers + i.operands[0], sizeof(uint32_t), kWordsOfPair);
 }
 void store_pair(Frame& f, const Instruction& i) {
-  unsigned char* to = address_of(f, i, 0);
-  require_alignment(to, kPairBytes, i);
-  begin_ordered_store(to, kPairBytes, i);
-  memcpy(to, f.registers + i.operands[1], kPairBytes);
-  note_progress();
-  yield_thread();
+  store_bytes(i, address_of(f, i, 0), f.registers + i.operands[1], sizeof(uint32_t), kWordsOfPair);
 }
 // mov.b128 {low, high}, pair and mov.b128 pair, {low, high}.
 void move_pair(Frame& f, const Instruction& i) {

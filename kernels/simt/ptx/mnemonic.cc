@@ -15,10 +15,9 @@ const std::map<std::string, Order> kOrders = {{"relaxed", Order::kRelaxed},
                                               {"acquire", Order::kAcquire},
                                               {"release", Order::kRelease},
                                               {"acq_rel", Order::kAcquireRelease}};
-const std::set<std::string> kScopes = {"cta", "cluster", "gpu", "sys"};
-// Of loads and stores; what they hint at changes no value. A volatile access is a plain one here as in the source.
+const std::map<std::string, Scope> kScopes = {{"cta", kBlock}, {"cluster", kCluster}, {"gpu", kGrid}, {"sys", kGrid}};
+// Of loads and stores; what they hint at changes no value.
 const std::set<std::string> kHints = {"weak",
-                                      "volatile",
                                       "nc",
                                       "ca",
                                       "cg",
@@ -69,7 +68,11 @@ std::string without_modifiers(const std::string& mnemonic, Instruction* made) {
       has_space = true;
     } else if (const auto order = kOrders.find(part); order != kOrders.end()) {
       made->order = order->second;
-    } else if (kScopes.count(part) == 0 && !(plain && kHints.count(part) != 0)) {
+    } else if (plain && part == "volatile") {
+      made->order = Order::kRelaxed;  // of the whole system
+    } else if (const auto scope = kScopes.find(part); scope != kScopes.end()) {
+      made->scope = scope->second;
+    } else if (!(plain && kHints.count(part) != 0)) {
       rest += "." + part;
     }
   }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/simt/ordering.h"
 #include "kernels/simt/site.h"
 
 namespace varlstm::simt::ptx {
@@ -31,13 +32,11 @@ constexpr uint32_t kSink = 0;  // the slot of a destination _
 // memory, kCluster that of any block of the cluster, kPrivate parameters and local memory.
 enum class Space : unsigned char { kGeneric, kShared, kCluster, kPrivate };
 
-// Of a load, store or atomic. Its scope makes no difference here.
-enum class Order : unsigned char { kWeak, kRelaxed, kAcquire, kRelease, kAcquireRelease };
-
 struct Instruction {
   Handler run = nullptr;
   Space space = Space::kGeneric;
-  Order order = Order::kWeak;
+  Order order = Order::kWeak;            // of a load, store or atomic
+  Scope scope = kGrid;                   // likewise
   int destinations = 0;                  // the first operands
   uint32_t operands[kMaxOperands] = {};  // slots; of an address its register
   int operand_count = 0;
@@ -103,6 +102,11 @@ void add_functions(Handlers& handlers);
 void add_memory(Handlers& handlers);
 void add_warp(Handlers& handlers);
 const Handlers& handlers();
+
+// Of an access that is not weak.
+inline Ordering ordering_of(const Instruction& i) {
+  return {i.order, i.scope};
+}
 
 // The pieces of a text between separators, without blanks around them.
 std::vector<std::string> split(const std::string& text, char separator);
