@@ -57,6 +57,83 @@ TEST_F(CapiHpp, ABadContextBatchRnnOrLossThrowsWhenItIsMade) {
   EXPECT_EQ(error_of([&] { varlstm::Rnn<double>(ctx_, 3, 5, 1, VARLSTM_CELL_GRU); }).first, VARLSTM_ERROR_UNSUPPORTED);
 }
 
+TEST_F(CapiHpp, ABatchFromBadLengthsNamesTheLength) {
+  const auto text_of = [&](const std::vector<int64_t>& lengths) {
+    return error_of([&] { varlstm::Batch(ctx_, lengths); }).second;
+  };
+  EXPECT_EQ(text_of({3, -1}), "lengths[1] = -1 is smaller than 0");
+  EXPECT_EQ(text_of({-7}), "lengths[0] = -7 is smaller than 0");
+  EXPECT_EQ(text_of({-3, 5, -2}), "lengths[0] = -3 is smaller than 0");
+  EXPECT_EQ(text_of({INT64_MIN, 5}), "lengths[0] = -9223372036854775808 is smaller than 0");
+  EXPECT_EQ(text_of({INT64_MAX}),
+            "lengths[0] = 9223372036854775807 makes the sum of the lengths more than fits in memory");
+  EXPECT_EQ(text_of({5, INT64_MAX, INT64_MAX}),
+            "lengths[1] = 9223372036854775807 makes the sum of the lengths more than fits in memory");
+  EXPECT_EQ(text_of({int64_t{1} << 52, 3, int64_t{1} << 52}),
+            "lengths[2] = 4503599627370496 makes the sum of the lengths more than fits in memory");
+  EXPECT_EQ(error_of([&] { varlstm::Batch(ctx_, {3, -1}); }).second, "lengths[1] = -1 is smaller than 0");
+  // A null pointer and a size, which is how {0, 2} would read as a span.
+  EXPECT_EQ(error_of([&] { varlstm::Batch(ctx_, varlstm::Span<const int64_t>(nullptr, 2)); }).second,
+            "lengths is NULL");
+}
+
+TEST_F(CapiHpp, LengthsInBraces) {
+  varlstm::Batch batch(ctx_, {0, 2});
+  EXPECT_EQ(batch.size(), 2);
+  EXPECT_EQ(batch.rows(), 2);
+  batch.set_lengths({1, 0});
+  EXPECT_EQ(batch.rows(), 1);
+  EXPECT_EQ(varlstm::Batch(ctx_, {}).size(), 0);
+}
+
+TEST_F(CapiHpp, BadBatchSizesAreNamed) {
+  varlstm::Batch batch(ctx_, 3, 3, 6);
+  const auto text_of = [&](const std::vector<int64_t>& batch_sizes, const std::vector<int64_t>& sorted) {
+    return error_of([&] { batch.from_batch_sizes(batch_sizes, sorted); }).second;
+  };
+  EXPECT_EQ(text_of({-1, 1}, {0}), "batch_sizes[0] = -1 is smaller than 1");
+  EXPECT_EQ(text_of({2, 3}, {0, 1}), "batch_sizes[1] = 3 is larger than batch_sizes[0] = 2");
+  EXPECT_EQ(text_of({2, 1}, {0, 2}), "sorted_indices[1] = 2 is larger than the last sequence = 1");
+  const varlstm::Span<const int64_t> null(nullptr, 2);
+  EXPECT_EQ(error_of([&] { batch.from_batch_sizes(null); }).second, "batch_sizes is NULL");
+}
+
+// What the wrapper checks of its own accord may not name another argument than the wrong one.
+TEST_F(CapiHpp, AWrongArgumentIsNamedByItsOwnName) {
+  varlstm::Workspace work(ctx_);
+  varlstm::Buffer<float> a(ctx_, 64), b(ctx_, 64), c(ctx_, 64), d(ctx_, 64);
+  const varlstm::Buffer<int64_t> ids = varlstm::Buffer<int64_t>::zeros(ctx_, 4);
+  const auto begins = [](const std::pair<int32_t, std::string>& error, const std::string& begin) {
+    EXPECT_EQ(error.first, VARLSTM_ERROR_INVALID_ARGUMENT);
+    EXPECT_EQ(error.second.substr(0, begin.size()), begin);
+  };
+  for (const int64_t bad : {-1, 0}) {
+    const std::string value = " = " + std::to_string(bad) + " is smaller than 1";
+    begins(error_of([&] { varlstm::linear_forward<float>(ctx_, 4, bad, 2, a, b, {}, c, work); }), "in" + value);
+    begins(error_of([&] { varlstm::linear_forward<float>(ctx_, 4, 2, bad, a, b, {}, c, work); }), "out" + value);
+    begins(error_of([&] { varlstm::linear_backward<float>(ctx_, 4, 2, bad, a, b, c, d, {}, {}, work); }),
+           "out" + value);
+    begins(error_of([&] { varlstm::embedding_backward<float>(ctx_, nullptr, 4, bad, 2, -1, ids, a, b, work); }),
+           "vocab" + value);
+    begins(error_of([&] { varlstm::embedding_backward<float>(ctx_, nullptr, 4, 2, bad, -1, ids, a, b, work); }),
+           "features" + value);
+    varlstm::Loss<float> loss(ctx_, 3);
+    begins(error_of([&] { loss.linear_cross_entropy_forward(nullptr, 4, bad, a, b, {}, ids, {}, c, {}, {}, work); }),
+           "in" + value);
+  }
+  begins(error_of([&] { varlstm::linear_forward<float>(ctx_, -3, 2, 2, a, b, {}, c, work); }),
+         "rows = -3 is smaller than 0");
+
+  const varlstm::Batch batch(ctx_, kLengths);
+  begins(error_of([&] { varlstm::pack<float>(batch, varlstm::Layout{7, 100}, 3, a, b); }), "layout = 7");
+  begins(error_of([&] { varlstm::unpack<float>(batch, varlstm::Layout{-1, 100}, 3, 0.0, a, b); }), "layout = -1");
+  const varlstm::Rnn<float> rnn(ctx_, 3, 1, 2);
+  for (const int64_t layer : {-1, 2}) {
+    begins(error_of([&] { rnn.import_params(VARLSTM_FORMAT_PYTORCH, layer, 0, a.span().subspan(0, 2), b, {}, {}, c); }),
+           "layer = " + std::to_string(layer));
+  }
+}
+
 TEST_F(CapiHpp, WhatWasMovedFromIsAnInvalidHandleAndIsDestroyedInSilence) {
   varlstm::Batch first(ctx_, kLengths);
   varlstm::Batch second(std::move(first));
@@ -149,7 +226,7 @@ TEST_F(CapiHpp, BuffersCopyBothWays) {
   EXPECT_EQ(varlstm::Buffer<float>().bytes(), 0);
 
   EXPECT_EQ(error_of([&] { buffer.upload(std::vector<int64_t>(4)); }).second,
-            "dst has 3 elements, fewer than src.size() = 4");
+            "buffer has 3 elements, fewer than values.size() = 4");
   std::vector<int64_t> too_many(4);
   EXPECT_EQ(error_of([&] { buffer.download(too_many); }).second, "buffer has 3 elements, fewer than values.size() = 4");
   EXPECT_EQ(error_of([&] { varlstm::Buffer<float>(ctx_, -2); }).second, "size = -2 is negative");

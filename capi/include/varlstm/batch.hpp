@@ -3,7 +3,8 @@
 #pragma once
 
 #include <algorithm>
-#include <numeric>
+#include <initializer_list>
+#include <string>
 
 #include "core.hpp"
 
@@ -17,13 +18,9 @@ class Batch {
     batch_ = Handle(batch, {ctx.share()});
   }
   // With the smallest bounds that hold these lengths, which are in the host's memory.
-  Batch(const Context& ctx, Span<const int64_t> lengths)
-      : Batch(ctx, lengths.size(),
-              std::accumulate(begin(lengths), end(lengths), int64_t{0},
-                              [](int64_t a, int64_t b) { return std::max(a, b); }),
-              std::accumulate(begin(lengths), end(lengths), int64_t{0})) {
-    set_lengths(lengths);
-  }
+  Batch(const Context& ctx, Span<const int64_t> lengths) : Batch(ctx, bounds_of(lengths)) { set_lengths(lengths); }
+  // Batch(ctx, {2, 4, 1}).
+  Batch(const Context& ctx, std::initializer_list<int64_t> lengths) : Batch(ctx, span_of(lengths)) {}
 
   varlstm_batch* get() const { return batch_.get(); }
   Context context() const { return Context(batch_.get_deleter().ctx); }
@@ -31,9 +28,11 @@ class Batch {
   void set_lengths(Span<const int64_t> lengths, int32_t space = VARLSTM_SPACE_HOST, void* stream = nullptr) {
     check(varlstm_batch_set_lengths(get(), lengths.data(), lengths.size(), space, stream));
   }
+  void set_lengths(std::initializer_list<int64_t> lengths) { set_lengths(span_of(lengths)); }
   void from_batch_sizes(Span<const int64_t> batch_sizes, Span<const int64_t> sorted_indices = {},
                         void* stream = nullptr) {
-    const int64_t count = batch_sizes.empty() ? 0 : batch_sizes.data()[0];
+    // A span of a size without data is the library's to refuse.
+    const int64_t count = batch_sizes.data() == nullptr ? 0 : batch_sizes.data()[0];
     detail::need_or_empty("sorted_indices", sorted_indices, {{"batch_sizes[0]", count}});
     check(varlstm_batch_from_batch_sizes(get(), batch_sizes.data(), batch_sizes.size(), sorted_indices.data(), stream));
   }
@@ -63,8 +62,31 @@ class Batch {
 
  private:
   using Handle = detail::Handle<varlstm_batch, varlstm_batch_destroy>;
-  static const int64_t* begin(Span<const int64_t> span) { return span.data(); }
-  static const int64_t* end(Span<const int64_t> span) { return span.data() + span.size(); }
+  static Span<const int64_t> span_of(std::initializer_list<int64_t> list) {
+    return {list.begin(), static_cast<int64_t>(list.size())};
+  }
+
+  struct Bounds {
+    int64_t batch, len, tokens;
+  };
+  Batch(const Context& ctx, const Bounds& bounds) : Batch(ctx, bounds.batch, bounds.len, bounds.tokens) {}
+
+  // What is wrong with a length is said by set_lengths, which knows its index: a negative one counts as 0 here, and a
+  // span of a size without data as one of zeros. Sums beyond what varlstm_batch_create takes are refused at once.
+  static Bounds bounds_of(Span<const int64_t> lengths) {
+    constexpr int64_t kMostTokens = int64_t{1} << 53;
+    Bounds bounds = {std::max<int64_t>(lengths.size(), 0), 0, 0};
+    for (int64_t b = 0; lengths.data() != nullptr && b < lengths.size(); ++b) {
+      const int64_t length = std::max<int64_t>(lengths.data()[b], 0);
+      if (length > kMostTokens - bounds.tokens) {
+        throw Error(VARLSTM_ERROR_INVALID_ARGUMENT, "lengths[" + std::to_string(b) + "] = " + std::to_string(length) +
+                                                        " makes the sum of the lengths more than fits in memory");
+      }
+      bounds.len = std::max(bounds.len, length);
+      bounds.tokens += length;
+    }
+    return bounds;
+  }
 
   Handle batch_;
 };
@@ -94,6 +116,8 @@ void need_packed(const char* name, Span<T> packed, const Batch& batch, int64_t f
 template <class T>
 void need_laid_out(const char* name, Span<T> data, const Batch& batch, Layout layout, int64_t features) {
   if (layout.layout == VARLSTM_LAYOUT_RAGGED) return need_packed(name, data, batch, features);
+  const bool padded = layout.layout == VARLSTM_LAYOUT_BATCH_FIRST || layout.layout == VARLSTM_LAYOUT_TIME_MAJOR;
+  if (!padded) return;  // The library refuses the layout by its name.
   need(name, data, {{"batch", batch.size()}, {"padded_len", layout.padded_len}, {"features", features}});
 }
 

@@ -240,6 +240,7 @@ class Buffer {
 
   // The first elements <- values in the host's memory.
   void upload(Span<const T> values, void* stream = nullptr) {
+    detail::need("buffer", span(), {{"values.size()", values.size()}});
     if (!values.empty()) copy<T>(context(), *this, values, VARLSTM_COPY_TO_BACKEND, stream);
   }
   // Waits for `stream`; gives all elements.

@@ -135,7 +135,7 @@ class Loss {
     detail::need_or_empty("bias", bias, {{"classes", classes()}});
   }
   void grow(Workspace& workspace, int32_t op, int64_t rows, int64_t a, int64_t b) const {
-    workspace.grow(op_workspace<T>(Context(loss_.get_deleter().ctx), op, rows, a, b));
+    detail::grow_for_op<T>(workspace, Context(loss_.get_deleter().ctx), op, rows, a, b);
   }
 
   Handle loss_;

@@ -15,6 +15,21 @@ int64_t op_workspace(const Context& ctx, int32_t op, int64_t rows, int64_t a, in
   return bytes;
 }
 
+namespace detail {
+
+// Grows `workspace` to what an operation needs. Sizes that cannot be are left to the operation itself, which knows them
+// by their own names: here they are called a and b.
+template <class T>
+void grow_for_op(Workspace& workspace, const Context& ctx, int32_t op, int64_t rows, int64_t a, int64_t b) {
+  int64_t bytes = 0;
+  const int32_t status = varlstm_op_workspace(ctx.get(), op, dtype_of<T>(), rows, a, b, &bytes);
+  if (status == VARLSTM_ERROR_INVALID_ARGUMENT) return;
+  check(status);
+  workspace.grow(bytes);
+}
+
+}  // namespace detail
+
 template <class T>
 void embedding_forward(const Context& ctx, const Batch* batch, int64_t rows, int64_t vocab, int64_t features,
                        Span<const T> table, Span<const int64_t> ids, Span<T> y, void* stream = nullptr) {
@@ -33,7 +48,7 @@ void embedding_backward(const Context& ctx, const Batch* batch, int64_t rows, in
   detail::need("ids", ids, {{"rows", rows}});
   detail::need("dy", dy, {{"rows", rows}, {"features", features}});
   detail::need("dtable", dtable, {{"vocab", vocab}, {"features", features}});
-  workspace.grow(op_workspace<T>(ctx, VARLSTM_OP_EMBEDDING_BACKWARD, rows, vocab, features));
+  detail::grow_for_op<T>(workspace, ctx, VARLSTM_OP_EMBEDDING_BACKWARD, rows, vocab, features);
   check(varlstm_embedding_backward(ctx.get(), batch == nullptr ? nullptr : batch->get(), dtype_of<T>(), rows, vocab,
                                    features, padding_idx, ids.data(), dy.data(), dtable.data(), workspace.data(),
                                    workspace.bytes(), stream));
@@ -46,7 +61,7 @@ void linear_forward(const Context& ctx, int64_t rows, int64_t in, int64_t out, S
   detail::need("weight", weight, {{"out", out}, {"in", in}});
   detail::need_or_empty("bias", bias, {{"out", out}});
   detail::need("y", y, {{"rows", rows}, {"out", out}});
-  workspace.grow(op_workspace<T>(ctx, VARLSTM_OP_LINEAR_FORWARD, rows, in, out));
+  detail::grow_for_op<T>(workspace, ctx, VARLSTM_OP_LINEAR_FORWARD, rows, in, out);
   check(varlstm_linear_forward(ctx.get(), dtype_of<T>(), rows, in, out, x.data(), weight.data(), bias.data(), y.data(),
                                workspace.data(), workspace.bytes(), stream));
 }
@@ -61,7 +76,7 @@ void linear_backward(const Context& ctx, int64_t rows, int64_t in, int64_t out, 
   detail::need_or_empty("dx", dx, {{"rows", rows}, {"in", in}});
   detail::need_or_empty("dweight", dweight, {{"out", out}, {"in", in}});
   detail::need_or_empty("dbias", dbias, {{"out", out}});
-  workspace.grow(op_workspace<T>(ctx, VARLSTM_OP_LINEAR_BACKWARD, rows, in, out));
+  detail::grow_for_op<T>(workspace, ctx, VARLSTM_OP_LINEAR_BACKWARD, rows, in, out);
   check(varlstm_linear_backward(ctx.get(), dtype_of<T>(), rows, in, out, x.data(), weight.data(), dy.data(), dx.data(),
                                 dweight.data(), dbias.data(), workspace.data(), workspace.bytes(), stream));
 }

@@ -45,7 +45,7 @@ template <class T>
 void grad_norm(const Context& ctx, Span<const T> grads, Span<double> norm, Workspace& workspace,
                void* stream = nullptr) {
   detail::need("norm", norm, {{"count", 1}});
-  workspace.grow(op_workspace<T>(ctx, VARLSTM_OP_GRAD_NORM, grads.size(), 0, 0));
+  detail::grow_for_op<T>(workspace, ctx, VARLSTM_OP_GRAD_NORM, grads.size(), 0, 0);
   check(varlstm_grad_norm(ctx.get(), dtype_of<T>(), grads.size(), grads.data(), norm.data(), workspace.data(),
                           workspace.bytes(), stream));
 }
@@ -54,7 +54,7 @@ template <class T>
 void clip_grad_norm(const Context& ctx, double max_norm, Span<T> grads, Span<double> norm, Workspace& workspace,
                     void* stream = nullptr) {
   detail::need("norm", norm, {{"count", 1}});
-  workspace.grow(op_workspace<T>(ctx, VARLSTM_OP_GRAD_NORM, grads.size(), 0, 0));
+  detail::grow_for_op<T>(workspace, ctx, VARLSTM_OP_GRAD_NORM, grads.size(), 0, 0);
   check(varlstm_clip_grad_norm(ctx.get(), dtype_of<T>(), grads.size(), max_norm, grads.data(), norm.data(),
                                workspace.data(), workspace.bytes(), stream));
 }

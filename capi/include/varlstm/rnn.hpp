@@ -90,7 +90,8 @@ class Rnn {
     const Shape shape = this->shape();
     const int64_t in = layer == 0 ? shape.input : shape.directions * shape.hidden;
     const detail::Size gates{"4 * hidden_size", 4 * shape.hidden};
-    detail::need("w_ih", w_ih, {gates, {"in", in}});
+    // A layer that is not there has no sizes: the library refuses it by its name.
+    if (layer >= 0 && layer < shape.layers) detail::need("w_ih", w_ih, {gates, {"in", in}});
     detail::need("w_hh", w_hh, {gates, {"hidden_size", shape.hidden}});
     detail::need_or_empty("b_ih", b_ih, {gates});
     detail::need_or_empty("b_hh", b_hh, {gates});
