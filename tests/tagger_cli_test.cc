@@ -142,6 +142,45 @@ TEST_F(TaggerCli, UnseenTagIsCountedAsWrong) {
   EXPECT_EQ(scores["tags"]["UNSEEN"]["tokens"], 1);
 }
 
+// Nothing to tag is nothing to do, and nothing to compare has no accuracy: neither is an error.
+TEST_F(TaggerCli, TextsWithoutAWord) {
+  const TempFolder folder;
+  for (const std::string& text : {std::string(), std::string("\n"), std::string("# only a comment\r\n\r\n"),
+                                  std::string("\xEF\xBB\xBF"), row("0.1", "x", "_") + "\n"}) {
+    write_file(folder / "f", text);
+    for (const std::string& file : {(folder / "f"), "- <" + (folder / "f"), " <" + (folder / "f")}) {
+      const Outcome predicted = tagger("predict --model " + model() + " " + file);
+      EXPECT_EQ(predicted.status, 0) << predicted.err;
+      EXPECT_EQ(predicted.out, text);
+      EXPECT_EQ(predicted.err, "");
+    }
+    for (const std::string& file : {(folder / "f"), "- <" + (folder / "f")}) {
+      const Outcome scores = tagger("eval --model " + model() + " " + file);
+      EXPECT_EQ(scores.status, 0) << scores.err;
+      EXPECT_EQ(scores.out, "tokens        0\naccuracy      none: there is no word to compare\n");
+      const Outcome json_scores = tagger("eval --json --model " + model() + " " + file);
+      EXPECT_EQ(json_scores.status, 0) << json_scores.err;
+      EXPECT_EQ(json_scores.out, R"({"tokens":0,"accuracy":null,"oov_tokens":0,"oov_accuracy":null,"tags":{}})"
+                                 "\n");
+    }
+  }
+  EXPECT_EQ(tagger("predict --model " + model() + " /dev/null").out, "");
+  // The model is looked at all the same.
+  expect_error(tagger("predict --model " + (folder / "none") + " /dev/null"), "there is no model " + (folder / "none"));
+}
+
+TEST_F(TaggerCli, AReaderThatGoesAwayIsAnError) {
+  // More than a pipe holds, so that the program still writes when its reader has gone.
+  const TempFolder folder;
+  std::string text;
+  for (int k = 0; k < 8; ++k) text += read_file(kDev) + "\n";
+  write_file(folder / "f", text);
+  const Outcome outcome = run_shell("{ " + kProgram + " predict --model " + model() + " " + (folder / "f") +
+                                    "; echo $? >" + (folder / "status") + "; } | true");
+  EXPECT_EQ(outcome.err, "varlstm-tagger: cannot write standard output: Broken pipe\n");
+  EXPECT_EQ(read_file(folder / "status"), "2\n");
+}
+
 TEST_F(TaggerCli, TextsForPeople) {
   EXPECT_EQ(tagger("--version").status, 0);
   EXPECT_EQ(tagger("--version").out.find("varlstm-tagger "), 0u);
@@ -207,6 +246,17 @@ TEST_F(TaggerCli, BadPlacesAndModels) {
                folder.path() + " is no model: it has no config.json");
   expect_error(tagger("predict --model " + (folder / "none") + " " + kDev), "there is no model " + (folder / "none"));
   EXPECT_EQ(folder.names(), std::vector<std::string>{"file"});
+  expect_error(tagger(train_arguments("''")), "the folder for the model has no name");
+
+  std::filesystem::copy(model(), folder / "odd");
+  std::string config = read_file(folder / "odd/config.json");
+  config.replace(config.find("\"NOUN\""), 6, "\"NO\\tUN\"");
+  write_file(folder / "odd/config.json", config);
+  const Outcome odd = tagger("predict --model " + (folder / "odd") + " " + kDev);
+  EXPECT_EQ(odd.status, 2);
+  EXPECT_EQ(odd.out, "");
+  EXPECT_NE(odd.err.find((folder / "odd/config.json") + " is no config of a model: tags["), std::string::npos);
+  EXPECT_NE(odd.err.find("] = \"NO\\tUN\" holds a tab (U+0009)\n"), std::string::npos) << odd.err;
 
   std::filesystem::copy(model(), folder / "cut");
   const std::string tensors = folder / "cut/model.safetensors", bytes = read_file(tensors);

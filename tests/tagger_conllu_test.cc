@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "error.h"
 #include "tagger_support.h"
 
@@ -83,7 +85,7 @@ TEST(TaggerConllu, EmptyNodeBeforeTheFirstWord) {
 TEST(TaggerConllu, BrokenRowsNameFileAndLine) {
   const std::string head = "# c\n" + row("1", "a", "X");
   EXPECT_EQ(error_of(head + "2\tb\tX\n"), "a.conllu:3: a row has 10 columns separated by tabs, this one has 3");
-  EXPECT_EQ(error_of(head + " \n"), "a.conllu:3: a row has 10 columns separated by tabs, this one has 1");
+  EXPECT_EQ(error_of(head + "2 b\n"), "a.conllu:3: a row has 10 columns separated by tabs, this one has 1");
   EXPECT_EQ(error_of(head + "2\tb\t_\tX\t_\t_\t_\t_\t_\t_\t_\n"),
             "a.conllu:3: a row has 10 columns separated by tabs, this one has 11");
   EXPECT_EQ(error_of(head + row("3", "b", "X")), "a.conllu:3: the ID is \"3\", but 2 comes next");
@@ -104,10 +106,109 @@ TEST(TaggerConllu, BrokenRowsNameFileAndLine) {
   EXPECT_EQ(error_of(head + row("2", "b", "\xFF")), "a.conllu:3: UPOS is not UTF-8");
 }
 
-TEST(TaggerConllu, TextWithoutAWordIsAnError) {
-  for (const char* text : {"", "\n\n", "# only a comment\n\n", "\r\n"})
-    EXPECT_EQ(error_of(text), "a.conllu: no sentence in it");
-  EXPECT_EQ(error_of(row("0.1", "x", "_") + "\n"), "a.conllu: no sentence in it");
+TEST(TaggerConllu, RangesAndEmptyNodesOfEachWord) {
+  // A token may be one word alone, and several ranges and empty nodes may stand in a sentence.
+  const Document document(read(row("1-1", "Oh", "_") + row("1", "oh", "X") + row("1.1", "e", "_") +
+                               row("1.2", "e", "_") + row("2-2", "b", "_") + row("2", "b", "Y") + "\n"));
+  EXPECT_EQ(document.words(), 2);
+  EXPECT_EQ(document.tag(1), "Y");
+  std::string seven;
+  for (int k = 1; k <= 7; ++k) seven += row(std::to_string(k), "w", "X");
+  EXPECT_EQ(error_of(seven + row("8-8", "a", "_") + row("8", "a", "X")), "no error");
+  EXPECT_EQ(error_of(seven + row("8-9", "a", "_") + row("8", "a", "X") + row("9", "a", "X")), "no error");
+  EXPECT_EQ(error_of(seven + row("7-8", "a", "_") + row("8", "a", "X")),
+            "a.conllu:8: the range \"7-8\" does not start at the next word, 8");
+}
+
+TEST(TaggerConllu, AByteOrderMarkIsNamedWhereItMayNotStand) {
+  const std::string mark = "\xEF\xBB\xBF", text = row("1", "a", "X") + "\n";
+  const std::string error =
+      ": the line starts with a byte order mark (U+FEFF), which may stand at the very start of a file alone";
+  // Files that were joined, each with a mark of its own.
+  EXPECT_EQ(error_of(mark + text + mark + text), "a.conllu:3" + error);
+  EXPECT_EQ(error_of(text + mark + "# c\n" + text), "a.conllu:3" + error);
+  EXPECT_EQ(error_of(text + mark + "\n"), "a.conllu:3" + error);
+  EXPECT_EQ(error_of(text + mark), "a.conllu:3" + error);
+  EXPECT_EQ(error_of(mark + mark + text), "a.conllu:1" + error);
+  EXPECT_EQ(read(mark).words(), 0);
+  EXPECT_EQ(error_of(std::string("\xFF\xFE\x31\x00", 4)), "a.conllu:1: the text is UTF-16, but CoNLL-U is UTF-8");
+  EXPECT_EQ(error_of(std::string("\xFE\xFF\x00\x31", 4)), "a.conllu:1: the text is UTF-16, but CoNLL-U is UTF-8");
+}
+
+TEST(TaggerConllu, ALineThatLooksEmptyIsNamed) {
+  const std::string head = row("1", "a", "X");
+  const std::pair<const char*, const char*> blanks[] = {
+      {" ", "a space (U+0020)"},
+      {"   \t", "a space (U+0020)"},
+      {"\t", "a tab (U+0009)"},
+      {"\t\t\t\t\t\t\t\t\t", "a tab (U+0009)"},
+      {"\xC2\xA0", "a no-break space (U+00A0)"},
+      {"\xC2\xA0 \t", "a no-break space (U+00A0)"},
+      {"\xE3\x80\x80", "the character (U+3000)"},
+      {"\xE2\x80\x8B", "the character (U+200B)"},
+      {"\xE2\x80\xA8", "the character (U+2028)"},
+      {"\xC2\x85", "the character (U+0085)"},
+      {"\f", "the character (U+000C)"},
+      {"\r\r", "a carriage return (U+000D)"},
+  };
+  for (const auto& [blank, name] : blanks) {
+    const std::string error =
+        "a.conllu:2: the line looks empty, but holds " + std::string(name) + ": only an empty line ends a sentence";
+    EXPECT_EQ(error_of(head + blank + "\n" + head), error);
+    EXPECT_EQ(error_of(head + blank + "\r\n" + head), error);
+    EXPECT_EQ(error_of(head + blank), error);
+  }
+  EXPECT_EQ(error_of(row("1", "\xC2\xA0", "X")), "no error") << "a form may be what is not seen";
+}
+
+TEST(TaggerConllu, ControlCharactersAreNamed) {
+  EXPECT_EQ(error_of(row("1", "a\rb", "X")),
+            "a.conllu:1: there is a carriage return (U+000D) inside the line: a line ends with LF or CR LF");
+  std::string old_mac = row("1", "a", "X") + row("2", "b", "X");
+  std::replace(old_mac.begin(), old_mac.end(), '\n', '\r');
+  EXPECT_EQ(error_of(old_mac),
+            "a.conllu:1: there is a carriage return (U+000D) inside the line: a line ends with LF or CR LF");
+  EXPECT_EQ(error_of(row("1", std::string("a\0b", 3), "X")),
+            "a.conllu:1: FORM \"a\\u0000b\" holds the character (U+0000)");
+  EXPECT_EQ(error_of(row("1", "a b", "X")), "no error") << "a form may hold spaces";
+}
+
+TEST(TaggerConllu, TextWithoutAWord) {
+  for (const std::string& text :
+       {std::string(), std::string("\n\n"), std::string("# only a comment\n\n"), std::string("\r\n"),
+        std::string("# unended"), row("0.1", "x", "_") + "\n", row("1-2", "x", "_")}) {
+    const Document document = read(text);
+    EXPECT_EQ(document.sentences(), 0);
+    EXPECT_EQ(document.words(), 0);
+    EXPECT_EQ(document.with_tags({}), text);
+    document.require_tags();
+    try {
+      document.require_words();
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_STREQ(error.what(), "a.conllu: no sentence in it");
+    }
+  }
+  read(kText).require_words();
+}
+
+TEST(TaggerConllu, TagsThatNoModelCanHaveNameFileAndLine) {
+  const auto tags_error = [](const std::string& tag) -> std::string {
+    const Document document = read(row("1", "a", "X") + row("2", "b", tag));
+    try {
+      document.require_tags();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(tags_error("A B"), "a.conllu:2: the tag \"A B\" in column 4 (UPOS) holds a space (U+0020)");
+  EXPECT_EQ(tags_error("A\xC2\xA0"),
+            "a.conllu:2: the tag \"A\\u00a0\" in column 4 (UPOS) holds a no-break space (U+00A0)");
+  EXPECT_EQ(tags_error("A\x1B[31m"),
+            "a.conllu:2: the tag \"A\\u001b[31m\" in column 4 (UPOS) holds the character (U+001B)");
+  EXPECT_EQ(tags_error("PRP$"), "no error");
+  EXPECT_EQ(tags_error("\xC3\x84"), "no error");
 }
 
 TEST(TaggerConllu, MissingTagsNameFileAndLine) {

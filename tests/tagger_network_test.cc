@@ -5,9 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
 
 #include "predictor.h"
 #include "support/context.h"
@@ -114,6 +117,191 @@ TEST(TaggerNetwork, SgdStepLowersTheLossByTheSquaredGradient) {
     // 5 %: the curvature along a step of this size.
     EXPECT_NEAR(fall, expected_fall, 0.05 * expected_fall) << "dropout " << dropout;
   }
+}
+
+// Which elements of a batch of one word a training step dropped, by the places where its gradients are zero: a column
+// of a weight's gradient where the weight's input was dropped, an element where the gradient itself was.
+struct DroppedElements {
+  std::vector<bool> embedding, embedding_gradient, between_layers, features, features_gradient;
+};
+
+class OneWordNetwork {
+ public:
+  explicit OneWordNetwork(double dropout) : dropout_(dropout) {
+    // All three places have as many elements, so that masks of one seed would be the same mask.
+    shape_.words = 4;
+    shape_.embedding = shape_.hidden = kUnits;
+    shape_.layers = 2;
+    shape_.bidirectional = false;
+    shape_.tags = 3;
+    network_.emplace(make_context(varlstm_test::test_backend(), 1), shape_, BatchLimits{1, 1, 1}, Purpose::kTrain,
+                     dropout);
+    start_ = initial_parameters(shape_, &random_);
+  }
+
+  DroppedElements step() {
+    TrainOptions options;
+    options.optimizer.kind = OptimizerOptions::kSgd;
+    options.optimizer.lr = 1e3;  // so that no movement is lost in a value's rounding
+    options.dropout = dropout_;
+    Batch batch;
+    batch.lengths = {1};
+    batch.words = {kWord};
+    batch.tags = {1};
+    network_->parameters().load(start_);
+    network_->train(batch, options, &random_);
+    network_->parameters().store(&end_);
+    return {zero_columns("lstm.weight_ih_l0"), zeros("embedding.weight", kWord * kUnits),
+            zero_columns("lstm.weight_ih_l1"), zero_columns("linear.weight"),
+            // The upper layer's input gates: their gradient has the LSTM's output's as a factor.
+            zeros("lstm.bias_ih_l1", 0)};
+  }
+
+ private:
+  static constexpr int64_t kUnits = 64, kWord = 3;
+
+  bool is_zero(int64_t element) const {
+    return start_[static_cast<size_t>(element)] == end_[static_cast<size_t>(element)];
+  }
+  const Parameter& find(const std::string& name) {
+    list_ = parameter_list(shape_);
+    return *std::find_if(list_.begin(), list_.end(), [&](const Parameter& p) { return p.name == name; });
+  }
+  std::vector<bool> zeros(const std::string& name, int64_t first) {
+    const Parameter& parameter = find(name);
+    std::vector<bool> zeros;
+    for (int64_t k = 0; k < kUnits; ++k) zeros.push_back(is_zero(parameter.offset + first + k));
+    return zeros;
+  }
+  std::vector<bool> zero_columns(const std::string& name) {
+    const Parameter& parameter = find(name);
+    std::vector<bool> columns(static_cast<size_t>(kUnits), true);
+    for (int64_t k = 0; k < parameter.count; ++k)
+      if (!is_zero(parameter.offset + k)) columns[static_cast<size_t>(k % kUnits)] = false;
+    return columns;
+  }
+
+  double dropout_;
+  NetworkShape shape_;
+  Random random_{5};
+  std::optional<Network> network_;
+  std::vector<float> start_, end_;
+  std::vector<Parameter> list_;
+};
+
+TEST(TaggerNetwork, EachPlaceOfDropoutHasAMaskOfItsOwnForwardAndBackward) {
+  OneWordNetwork network(0.5);
+  const DroppedElements first = network.step(), second = network.step();
+  const auto dropped = [](const std::vector<bool>& mask) { return std::count(mask.begin(), mask.end(), true); };
+  for (const std::vector<bool>& mask : {first.embedding, first.between_layers, first.features}) {
+    EXPECT_GT(dropped(mask), 16);  // of 64: 4 standard deviations on both sides
+    EXPECT_LT(dropped(mask), 48);
+  }
+  EXPECT_EQ(first.embedding_gradient, first.embedding);
+  EXPECT_EQ(first.features_gradient, first.features);
+  EXPECT_NE(first.embedding, first.features);
+  EXPECT_NE(first.embedding, first.between_layers);
+  EXPECT_NE(first.features, first.between_layers);
+  EXPECT_NE(first.embedding, second.embedding);
+  EXPECT_NE(first.between_layers, second.between_layers);
+  EXPECT_NE(first.features, second.features);
+
+  const DroppedElements none = OneWordNetwork(0).step();
+  for (const std::vector<bool>& mask :
+       {none.embedding, none.embedding_gradient, none.between_layers, none.features, none.features_gradient})
+    EXPECT_EQ(dropped(mask), 0);
+}
+
+// All parameters zero but the linear layer's bias: each word has the same logits, and its loss follows from its tag.
+class BiasNetwork {
+ public:
+  explicit BiasNetwork(const BatchLimits& limits) {
+    shape_ = small_shape(1, true);
+    network_.emplace(make_context(varlstm_test::test_backend(), 1), shape_, limits, Purpose::kTrain);
+    std::vector<float> parameters(static_cast<size_t>(parameter_count(shape_)), 0.0f);
+    const int64_t bias = dense_parameter_count(shape_) - shape_.tags;
+    for (int64_t tag = 0; tag < shape_.tags; ++tag)
+      parameters[static_cast<size_t>(bias + tag)] = static_cast<float>(kBias[tag]);
+    network_->parameters().load(parameters);
+    options_.optimizer.kind = OptimizerOptions::kSgd;
+    options_.optimizer.lr = 1e-30;  // nothing moves
+  }
+
+  Network* network() { return &*network_; }
+  const TrainOptions& options() const { return options_; }
+  static double loss(int64_t tag) {
+    return std::log(std::exp(kBias[0]) + std::exp(kBias[1]) + std::exp(kBias[2])) - kBias[tag];
+  }
+
+ private:
+  static constexpr double kBias[] = {0.5, -1.0, 2.0};
+  NetworkShape shape_;
+  std::optional<Network> network_;
+  TrainOptions options_;
+};
+
+// A batch of `lengths`, all of one tag.
+Batch batch_of(const std::vector<int64_t>& lengths, int64_t tag) {
+  Batch batch;
+  batch.lengths = lengths;
+  const size_t tokens = static_cast<size_t>(std::accumulate(lengths.begin(), lengths.end(), int64_t{0}));
+  batch.words.assign(tokens, Vocabulary::kFirstWord);
+  batch.tags.assign(tokens, tag);
+  return batch;
+}
+
+TEST(TaggerNetwork, TheLossIsASumOverTokensWhateverTheBatches) {
+  BiasNetwork bias({3, 40, 60});
+  Random random(1);
+  Network& network = *bias.network();
+  double expected = 0;
+  const std::pair<std::vector<int64_t>, int64_t> batches[] = {{{1}, 0}, {{40, 0, 20}, 1}, {{0, 2}, 2}, {{7, 7}, 1}};
+  for (const auto& [lengths, tag] : batches) {
+    const Batch batch = batch_of(lengths, tag);
+    network.train(batch, bias.options(), &random);
+    expected += static_cast<double>(batch.tokens()) * bias.loss(tag);
+  }
+  EXPECT_NEAR(network.take_loss(), expected, 1e-5 * expected);  // each mean is a float
+  EXPECT_EQ(network.take_loss(), 0) << "what was taken is taken";
+}
+
+// The losses that stay with the back end are read before the buffer for them, of 256, is full.
+TEST(TaggerNetwork, NoLossIsLostInALongEpoch) {
+  BiasNetwork bias({1, 2, 2});
+  Random random(1);
+  double expected = 0;
+  for (int64_t k = 0; k < 600; ++k) {
+    const int64_t tokens = 1 + k % 2, tag = k % 3;
+    bias.network()->train(batch_of({tokens}, tag), bias.options(), &random);
+    expected += static_cast<double>(tokens) * bias.loss(tag);
+  }
+  EXPECT_NEAR(bias.network()->take_loss(), expected, 1e-5 * expected);
+}
+
+TEST(TaggerTrainer, AnEpochsLossIsTheMeanOfItsTokens) {
+  Corpus corpus;
+  double expected = 0;
+  const int64_t lengths[] = {1, 30, 0, 2, 1, 17, 1};
+  for (int64_t s = 0; s < 7; ++s) {
+    const Batch batch = batch_of({lengths[s]}, s % 3);
+    corpus.add_sentence(batch.words, batch.tags);
+    expected += static_cast<double>(lengths[s]) * BiasNetwork::loss(s % 3);
+  }
+  expected /= static_cast<double>(corpus.tokens());
+  BiasNetwork bias(corpus.limits(2));
+  TrainerSettings settings;
+  settings.batch = 2;
+  settings.epochs = 3;
+  settings.options = bias.options();
+  Random random(3);
+  int64_t reports = 0;
+  train_network(
+      bias.network(), corpus, corpus, settings, &random, [] { return 0; },
+      [&](const EpochReport& report) {
+        ++reports;
+        EXPECT_NEAR(report.loss, expected, 1e-5 * expected);
+      });
+  EXPECT_EQ(reports, 3);
 }
 
 TEST(TaggerNetwork, LearnsWhatNeedsTheNeighbour) {

@@ -10,6 +10,7 @@
 #include "metrics.h"
 #include "progress.h"
 #include "reber.h"
+#include "text.h"
 #include "utf8.h"
 #include "word_dropout.h"
 
@@ -124,6 +125,35 @@ TEST(TaggerMetrics, NoUnknownWord) {
   Scores scores;
   scores.add("N", "N", true);
   EXPECT_TRUE(nlohmann::json::parse(scores.to_json())["oov_accuracy"].is_null());
+}
+
+TEST(TaggerMetrics, NoWord) {
+  const auto json = nlohmann::json::parse(Scores().to_json());
+  EXPECT_EQ(json["tokens"], 0);
+  EXPECT_TRUE(json["accuracy"].is_null());
+  EXPECT_TRUE(json["oov_accuracy"].is_null());
+  EXPECT_EQ(json["tags"], nlohmann::json::object());
+  EXPECT_EQ(Scores().to_text(), "tokens        0\naccuracy      none: there is no word to compare\n");
+}
+
+TEST(TaggerText, InQuotes) {
+  EXPECT_EQ(in_quotes(""), "\"\"");
+  EXPECT_EQ(in_quotes("a \"b\" \\ \xC3\xA4\xF0\x9F\x98\x80"), "\"a \\\"b\\\" \\\\ \xC3\xA4\xF0\x9F\x98\x80\"");
+  EXPECT_EQ(in_quotes("\t\n\r\x1B\x7F\xC2\x9B\xE2\x80\x8B\xC2\xA0"),
+            "\"\\t\\n\\r\\u001b\\u007f\\u009b\\u200b\\u00a0\"");
+  EXPECT_EQ(in_quotes("a\xFF\x80z"), "\"a??z\"");
+  EXPECT_EQ(in_quotes(std::string(40, 'a')), "\"" + std::string(40, 'a') + "\"");
+  EXPECT_EQ(in_quotes(std::string(41, 'a')), "\"" + std::string(40, 'a') + "...\"");
+  // Cut between characters.
+  EXPECT_EQ(in_quotes(std::string(39, 'a') + "\xE2\x82\xAC\xE2\x82\xAC"),
+            "\"" + std::string(39, 'a') + "\xE2\x82\xAC...\"");
+}
+
+TEST(TaggerText, LooksEmpty) {
+  EXPECT_EQ(looks_empty("\xEF\xBB\xBF "), 0xFEFFu);
+  EXPECT_EQ(looks_empty(" \xE2\x80\x83"), 0x20u);
+  for (const char* seen : {"", "a", " a", "\xC2\xA0.", "\xFF", " \xFF", "\x1B"})
+    EXPECT_FALSE(looks_empty(seen)) << seen;
 }
 
 TEST(TaggerUtf8, WellFormed) {

@@ -90,15 +90,24 @@ TEST(TaggerSafetensors, WrongHeaders) {
   const auto one = [](const std::string& dtype, const std::string& shape, const std::string& offsets) {
     return "{" + tensor("t", dtype, shape, offsets) + "}";
   };
-  EXPECT_EQ(header_error("", 0), "the header is no JSON object");
-  EXPECT_EQ(header_error("[1]", 0), "the header is no JSON object");
-  EXPECT_EQ(header_error("{\"t\":", 0), "the header is no JSON object");
+  EXPECT_EQ(header_error("", 0), "the header is empty");
+  EXPECT_EQ(header_error("{\"t\":", 0), "the header is no JSON object: it is wrong or breaks off at byte 6");
+  EXPECT_EQ(header_error("{\"t\":1e999}", 0), "the header is no JSON object: a number in it is too large");
+  EXPECT_EQ(header_error("{\"\xFF\":1}", 0), "the header is no JSON object: it is wrong or breaks off at byte 3");
   EXPECT_EQ(header_error("{\"t\":3}", 0), "tensor \"t\" has no dtype, shape and data_offsets");
   EXPECT_EQ(header_error(one("F16", "[2]", "[0,4]"), 4), "tensor \"t\" is not of dtype F32");
   EXPECT_EQ(header_error(one("F32", "2", "[0,8]"), 8), "tensor \"t\" has a shape or data_offsets that is no list");
   EXPECT_EQ(header_error(one("F32", "[2]", "[0]"), 8), "tensor \"t\" has a shape or data_offsets that is no list");
   EXPECT_EQ(header_error(one("F32", "[-2]", "[0,8]"), 8), "a dimension of tensor \"t\" is no whole number");
   EXPECT_EQ(header_error(one("F32", "[2.5]", "[0,8]"), 8), "a dimension of tensor \"t\" is no whole number");
+  EXPECT_EQ(header_error(one("F32", "[NaN]", "[0,8]"), 8),
+            "the header is no JSON object: it is wrong or breaks off at byte 30");
+  EXPECT_EQ(header_error(one("F32", "[null]", "[0,8]"), 8), "a dimension of tensor \"t\" is no whole number");
+  EXPECT_EQ(header_error(one("F32", "[\"2\"]", "[0,8]"), 8), "a dimension of tensor \"t\" is no whole number");
+  EXPECT_EQ(header_error(one("F32", "[18446744073709551616]", "[0,8]"), 8),
+            "a dimension of tensor \"t\" is no whole number");
+  EXPECT_EQ(header_error(one("F32", "[1]", "[18446744073709551612,0]"), 0),
+            "tensor \"t\" has offsets that do not fit its shape");
   EXPECT_EQ(header_error(one("F32", "[2]", "[0,-8]"), 8), "an offset of tensor \"t\" is no whole number");
   EXPECT_EQ(header_error(one("F32", "[4294967296,4294967296]", "[0,0]"), 0), "tensor \"t\" is too large");
   EXPECT_EQ(header_error(one("F32", "[9223372036854775808]", "[0,0]"), 0), "tensor \"t\" is too large");
@@ -110,6 +119,60 @@ TEST(TaggerSafetensors, WrongHeaders) {
       "tensor \"b\" leaves a gap or overlaps another");
   EXPECT_EQ(header_error(one("F32", "[2]", "[0,8]"), 4), "the tensors need 8 bytes of data, the file holds 4");
   EXPECT_EQ(header_error("{}", 4), "the tensors need 0 bytes of data, the file holds 4");
+}
+
+TEST(TaggerSafetensors, KeysThatStandTwice) {
+  const std::string a = tensor("a", "F32", "[1]", "[0,4]");
+  EXPECT_EQ(header_error("{" + a + "," + tensor("a", "F32", "[1]", "[4,8]") + "}", 8),
+            "the header has the key \"a\" twice");
+  // The same key by another spelling.
+  EXPECT_EQ(header_error("{" + a + "," + tensor("\\u0061", "F32", "[1]", "[4,8]") + "}", 8),
+            "the header has the key \"a\" twice");
+  EXPECT_EQ(header_error(R"({"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,4]}})", 4),
+            "the header has the key \"shape\" twice");
+  EXPECT_EQ(header_error(R"({"__metadata__":{},"__metadata__":{}})", 0),
+            "the header has the key \"__metadata__\" twice");
+  EXPECT_EQ(header_error("{" + a + "," + tensor("b", "F32", "[1]", "[4,8]") + "}", 8), "no error");
+}
+
+TEST(TaggerSafetensors, NothingStandsAroundTheJson) {
+  const std::string json = "{" + tensor("a", "F32", "[1]", "[0,4]") + "}";
+  const auto begins_with = [](const std::string& byte) {
+    return "the header begins with byte 0x" + byte + ", not with \"{\"";
+  };
+  EXPECT_EQ(header_error(" " + json, 4), begins_with("20"));
+  EXPECT_EQ(header_error("\n" + json, 4), begins_with("0A"));
+  EXPECT_EQ(header_error("\xEF\xBB\xBF" + json, 4), begins_with("EF"));
+  EXPECT_EQ(header_error("[1]", 0), begins_with("5B"));
+  EXPECT_EQ(header_error("null", 0), begins_with("6E"));
+  EXPECT_EQ(header_error(json + "  ", 4), "no error");
+  const std::string after = "the header goes on after the end of its JSON";
+  for (const char* rest : {"x", "  x", "{}", ",", "}", "//"})
+    EXPECT_EQ(header_error(json + rest, 4).substr(0, after.size()), after) << rest;
+  EXPECT_EQ(header_error(json + std::string(1, '\0'), 4).substr(0, after.size()), after);
+  EXPECT_EQ(header_error(json + "\n", 4), after + " with byte 0x0A: only spaces may follow");
+  EXPECT_EQ(header_error(json + " \t ", 4), after + " with byte 0x09: only spaces may follow");
+}
+
+// Each would take many times its own size as a tree of values.
+TEST(TaggerSafetensors, DeepAndLongHeadersAreRefusedAsTheyAreRead) {
+  const std::string deep = "{\"a\":" + std::string(5'000'000, '[');
+  EXPECT_EQ(header_error(deep, 0), "the header is nested deeper than 16 levels");
+  std::string objects = "{";
+  for (int k = 0; k < 100'000; ++k) objects += "\"a\":{";
+  EXPECT_EQ(header_error(objects, 0), "the header is nested deeper than 16 levels");
+  std::string ones = "1";
+  for (int k = 0; k < 1'000'000; ++k) ones += ",1";
+  EXPECT_EQ(header_error("{" + tensor("a", "F32", "[" + ones + "]", "[0,4]") + "}", 4),
+            "the header has a list of more than 64 entries");
+  ones = "1";
+  for (int k = 1; k < 64; ++k) ones += ",1";
+  EXPECT_EQ(header_error("{" + tensor("a", "F32", "[" + ones + "]", "[0,4]") + "}", 4), "no error");
+}
+
+TEST(TaggerSafetensors, NamesThatCouldDisturbATerminalAreEscaped) {
+  EXPECT_EQ(header_error("{" + tensor("\\u001b[2J\\n\\u009b", "F16", "[1]", "[0,2]") + "}", 2),
+            "tensor \"\\u001b[2J\\n\\u009b\" is not of dtype F32");
 }
 
 TEST(TaggerSafetensors, EveryCutFileIsAnError) {

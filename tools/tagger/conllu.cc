@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "error.h"
+#include "text.h"
 #include "utf8.h"
 
 namespace tagger {
@@ -17,7 +18,6 @@ namespace {
 constexpr size_t kColumns = 10;
 constexpr const char* kColumnNames[kColumns] = {"ID",    "FORM", "LEMMA",  "UPOS", "XPOS",
                                                 "FEATS", "HEAD", "DEPREL", "DEPS", "MISC"};
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 // What an ID says: a word (8), a range of words that share a token (8-9), an empty node (8.1).
 struct RowId {
@@ -42,13 +42,8 @@ RowId parse_id(std::string_view text) {
   return id;
 }
 
-// Long values are cut, and bytes that could disturb a terminal or the line shown as "?".
-std::string quote(std::string_view value) {
-  constexpr size_t kShown = 40;
-  std::string shown(value.substr(0, kShown));
-  for (char& c : shown)
-    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7F) c = '?';
-  return '"' + shown + (value.size() > kShown ? "...\"" : "\"");
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
 }
 
 }  // namespace
@@ -65,7 +60,9 @@ Document::Document(std::string text, std::string name, Column column)
 void Document::parse() {
   uint64_t last_id = 0;  // of this sentence; 0 before its first word
   uint64_t line = 0;
-  uint64_t begin = text_.compare(0, kByteOrderMark.size(), kByteOrderMark) == 0 ? kByteOrderMark.size() : 0;
+  for (const std::string_view mark : {std::string_view("\xFF\xFE"), std::string_view("\xFE\xFF")})
+    if (starts_with(text_, mark)) fail("{}:1: the text is UTF-16, but CoNLL-U is UTF-8", name_);
+  uint64_t begin = starts_with(text_, kByteOrderMark) ? kByteOrderMark.size() : 0;
   starts_.push_back(0);
   const auto end_sentence = [&] {
     if (words() > starts_.back()) starts_.push_back(words());
@@ -76,19 +73,26 @@ void Document::parse() {
     const uint64_t newline = std::min<uint64_t>(text_.find('\n', begin), text_.size());
     uint64_t end = newline;
     if (end > begin && text_[end - 1] == '\r') --end;
-    if (end == begin) {
+    const std::string_view row = std::string_view(text_).substr(begin, end - begin);
+    if (row.empty()) {
       end_sentence();
-    } else if (text_[begin] != '#') {
-      add_row(begin, end, line, &last_id);
+    } else if (row[0] != '#') {
+      add_row(row, line, &last_id);
     }
     begin = newline + 1;
   }
   end_sentence();
-  if (words_.empty()) fail("{}: no sentence in it", name_);
 }
 
-void Document::add_row(uint64_t begin, uint64_t end, uint64_t line, uint64_t* last_id) {
-  const std::string_view row = std::string_view(text_).substr(begin, end - begin);
+void Document::add_row(std::string_view row, uint64_t line, uint64_t* last_id) {
+  if (const auto unseen = looks_empty(row); unseen && *unseen != 0xFEFF)
+    fail("{}:{}: the line looks empty, but holds {}: only an empty line ends a sentence", name_, line,
+         character_name(*unseen));
+  if (starts_with(row, kByteOrderMark))
+    fail("{}:{}: the line starts with {}, which may stand at the very start of a file alone", name_, line,
+         character_name(0xFEFF));
+  if (row.find('\r') != std::string_view::npos)
+    fail("{}:{}: there is {} inside the line: a line ends with LF or CR LF", name_, line, character_name('\r'));
   std::array<std::string_view, kColumns> columns;
   size_t count = 0;
   for (size_t at = 0; at <= row.size(); ++count) {
@@ -104,17 +108,17 @@ void Document::add_row(uint64_t begin, uint64_t end, uint64_t line, uint64_t* la
   const uint64_t next = *last_id + 1;
   switch (id.kind) {
     case RowId::kBroken:
-      fail("{}:{}: the ID {} is no number, range or decimal", name_, line, quote(columns[0]));
+      fail("{}:{}: the ID {} is no number, range or decimal", name_, line, in_quotes(columns[0]));
     case RowId::kRange:
       if (id.first != next || id.second < id.first)
-        fail("{}:{}: the range {} does not start at the next word, {}", name_, line, quote(columns[0]), next);
+        fail("{}:{}: the range {} does not start at the next word, {}", name_, line, in_quotes(columns[0]), next);
       return;
     case RowId::kEmptyNode:
       if (id.first != *last_id)
-        fail("{}:{}: the empty node {} does not follow word {}", name_, line, quote(columns[0]), *last_id);
+        fail("{}:{}: the empty node {} does not follow word {}", name_, line, in_quotes(columns[0]), *last_id);
       return;
     case RowId::kWord:
-      if (id.first != next) fail("{}:{}: the ID is {}, but {} comes next", name_, line, quote(columns[0]), next);
+      if (id.first != next) fail("{}:{}: the ID is {}, but {} comes next", name_, line, in_quotes(columns[0]), next);
   }
   *last_id = id.first;
 
@@ -123,17 +127,27 @@ void Document::add_row(uint64_t begin, uint64_t end, uint64_t line, uint64_t* la
     if (!is_utf8(value)) fail("{}:{}: {} is not UTF-8", name_, line, column);
     if (value.size() > std::numeric_limits<uint32_t>::max()) fail("{}:{}: {} is too long", name_, line, column);
   }
+  if (const std::string fault = form_fault(form); !fault.empty())
+    fail("{}:{}: FORM {} {}", name_, line, in_quotes(form), fault);
   const auto span = [this](std::string_view value) {
     return Span{static_cast<uint64_t>(value.data() - text_.data()), static_cast<uint32_t>(value.size())};
   };
   words_.push_back({span(form), span(tag), line});
 }
 
+void Document::require_words() const {
+  if (words_.empty()) fail("{}: no sentence in it", name_);
+}
+
 void Document::require_tags() const {
-  for (int64_t w = 0; w < words(); ++w)
+  const int column = static_cast<int>(column_) + 1;
+  for (int64_t w = 0; w < words(); ++w) {
     if (tag(w) == "_")
-      fail("{}:{}: the word has no tag in column {} ({})", name_, line(w), static_cast<int>(column_) + 1,
-           column_name(column_));
+      fail("{}:{}: the word has no tag in column {} ({})", name_, line(w), column, column_name(column_));
+    if (const std::string fault = tag_fault(tag(w)); !fault.empty())
+      fail("{}:{}: the tag {} in column {} ({}) {}", name_, line(w), in_quotes(tag(w)), column, column_name(column_),
+           fault);
+  }
 }
 
 std::string Document::with_tags(const std::vector<std::string_view>& tags) const {

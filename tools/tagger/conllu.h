@@ -28,8 +28,8 @@ struct Word {
 
 class Document {
  public:
-  // Reads a text; `name` stands in the errors. Error «NAME:LINE: …» for the first broken row; a text without a word is
-  // an Error too.
+  // Reads a text; `name` stands in the errors. Error «NAME:LINE: …» for the first broken row. A text without a word is
+  // legal: an empty one, or comments alone.
   Document(std::string text, std::string name, Column column);
 
   int64_t sentences() const { return static_cast<int64_t>(starts_.size()) - 1; }
@@ -44,7 +44,9 @@ class Document {
   const std::string& name() const { return name_; }
   Column column() const { return column_; }
 
-  // Error naming file and line where a word has no tag ("_").
+  // Error naming the file if it has no word: nothing can be learned from it.
+  void require_words() const;
+  // Error naming file and line where a word has no tag ("_") or one that no model can have (tag_fault in text.h).
   void require_tags() const;
 
   // The text with the words' tags replaced; one tag a word.
@@ -53,7 +55,7 @@ class Document {
  private:
   std::string_view view(Span span) const { return std::string_view(text_).substr(span.begin, span.length); }
   void parse();
-  void add_row(uint64_t begin, uint64_t end, uint64_t line, uint64_t* last_id);
+  void add_row(std::string_view row, uint64_t line, uint64_t* last_id);
 
   std::string text_, name_;
   Column column_;

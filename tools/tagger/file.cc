@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "error.h"
 
@@ -34,20 +35,30 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent.string();
 }
 
+// Brings a file or folder to the disk. EINVAL and EROFS: a pipe, a terminal, a device that has nothing to bring there.
+void sync(int descriptor, const std::string& path) {
+  if (::fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
+    fail("cannot write {}: {}", path, reason());
+}
+
+// The same for the names in a folder, as far as it may be opened at all: one may be allowed to write there alone.
 void sync_folder(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return;
-  ::fsync(descriptor);
+  try {
+    sync(descriptor, path);
+  } catch (const Error&) {
+    ::close(descriptor);
+    throw;
+  }
   ::close(descriptor);
 }
 
 // Where a folder really is or will be: without links and slashes at its end, both of which rename() takes amiss.
-std::string real_place(std::string path) {
+std::string real_place(const std::string& path) {
   std::error_code absent;
   const fs::path real = fs::canonical(path, absent);
-  if (!absent) return real.string();
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
+  return absent ? without_slashes(path) : real.string();
 }
 
 }  // namespace
@@ -118,9 +129,7 @@ void OutputFile::write(const void* data, uint64_t count) {
 }
 
 void OutputFile::close() {
-  // EINVAL and EROFS: a pipe, a terminal, a device that has nothing to bring to a disk.
-  if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
-    fail("cannot write {}: {}", path_, reason());
+  sync(descriptor_, path_);
   if (::close(std::exchange(descriptor_, -1)) != 0) fail("cannot write {}: {}", path_, reason());
 }
 
@@ -149,6 +158,18 @@ std::string read_all(const std::string& path) {
   return text;
 }
 
+std::string without_slashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+bool is_mount_point(const std::string& path) {
+  struct stat own, parent;
+  const std::string place = real_place(path);
+  return ::stat(place.c_str(), &own) == 0 && ::stat(parent_of(place).c_str(), &parent) == 0 &&
+         own.st_dev != parent.st_dev;
+}
+
 PendingFolder::PendingFolder(const std::string& place) : place_(real_place(place)) {
   std::string name = place_ + ".partial-XXXXXX";
   if (!::mkdtemp(name.data())) fail("cannot create {}: {}", place_, reason());
@@ -161,19 +182,50 @@ PendingFolder::PendingFolder(const std::string& place) : place_(real_place(place
 
 PendingFolder::~PendingFolder() {
   std::error_code ignored;
-  fs::remove_all(path_, ignored);
+  if (!path_.empty()) fs::remove_all(path_, ignored);
+}
+
+// An empty or absent place takes a plain rename. A filled one is exchanged with ours, so that at no moment there is no
+// folder; the old one, which bears our temporary name then, goes with the destructor. False with errno otherwise.
+bool PendingFolder::put_in_place() {
+  if (::rename(path_.c_str(), place_.c_str()) == 0) return true;
+  if (errno != ENOTEMPTY && errno != EEXIST) return false;
+  if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, place_.c_str(), RENAME_EXCHANGE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return false;
+  // A file system that exchanges nothing (NFS): the old folder steps aside, and back if need be.
+  const std::string aside = path_ + ".old";
+  if (::rename(place_.c_str(), aside.c_str()) != 0) return false;
+  if (::rename(path_.c_str(), place_.c_str()) != 0) {
+    const int why = errno;
+    ::rename(aside.c_str(), place_.c_str());
+    errno = why;
+    return false;
+  }
+  path_ = aside;
+  return true;
+}
+
+void PendingFolder::keep_what_only_the_old_has() {
+  std::error_code error;
+  std::vector<fs::path> old;
+  for (const auto& entry : fs::directory_iterator(path_, error)) old.push_back(entry.path());
+  for (const fs::path& file : old) {
+    const fs::path target = fs::path(place_) / file.filename();
+    if (fs::exists(fs::symlink_status(target))) continue;
+    fs::rename(file, target, error);
+    if (error) path_.clear();  // The old folder stays, for what it still holds.
+    if (error) return;
+  }
 }
 
 void PendingFolder::publish() {
   sync_folder(path_);
-  // An empty or absent place takes a plain rename. A filled one is exchanged with ours, so that at no moment there is
-  // no model; the destructor then removes the old one, which bears our temporary name.
-  if (::rename(path_.c_str(), place_.c_str()) != 0) {
-    const bool occupied = errno == ENOTEMPTY || errno == EEXIST;
-    if (!occupied || ::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, place_.c_str(), RENAME_EXCHANGE) != 0)
-      fail("cannot create {}: {}", place_, reason());
+  if (!put_in_place()) {
+    const std::string why = reason();
+    fail("cannot create {}: {}; what belongs there stays in {}", place_, why, std::exchange(path_, ""));
   }
   sync_folder(parent_of(place_));
+  keep_what_only_the_old_has();
 }
 
 }  // namespace tagger

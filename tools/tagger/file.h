@@ -51,8 +51,14 @@ class OutputFile {
 // The whole of a file or, for "-", of standard input.
 std::string read_all(const std::string& path);
 
+// A path without slashes at its end: those make a link be followed that is meant itself.
+std::string without_slashes(std::string path);
+// Whether another file system begins there, so that no other folder can be renamed to it.
+bool is_mount_point(const std::string& path);
+
 // A folder that is filled under a temporary name beside its place. publish() puts it there in one step, in exchange for
-// what stood there before; without it the folder and its files are removed again.
+// what stood there before, and moves along what the old folder had and the new one has not. Without publish() the
+// folder and its files are removed again; where it fails they stay, and its Error says where.
 class PendingFolder {
  public:
   explicit PendingFolder(const std::string& place);
@@ -61,9 +67,13 @@ class PendingFolder {
   PendingFolder& operator=(const PendingFolder&) = delete;
 
   const std::string& path() const { return path_; }
+  // The files in it have been closed, and so are on the disk.
   void publish();
 
  private:
+  bool put_in_place();
+  void keep_what_only_the_old_has();
+
   std::string place_, path_;
 };
 

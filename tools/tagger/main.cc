@@ -27,10 +27,10 @@ int run(int argc, char** argv) {
   return tagger::kBadInput;
 }
 
-// An error is one line, whatever the text of a file or of a library says.
+// An error is one line, whatever the text of a file, its name or a library says.
 int report(std::string text) {
   for (char& c : text)
-    if (c == '\n' || c == '\r') c = ' ';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = c == '\n' || c == '\r' ? ' ' : '?';
   std::fprintf(stderr, "varlstm-tagger: %s\n", text.c_str());
   return tagger::kBadInput;
 }
@@ -38,8 +38,10 @@ int report(std::string text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A file that would outgrow its limit is an error to report, not the end of the program.
+  // A file that would outgrow its limit is an error to report, not the end of the program; so is a reader of standard
+  // output that has gone.
   std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {

@@ -25,12 +25,12 @@ class Scores {
 
   int64_t tokens() const { return tokens_; }
   int64_t oov_tokens() const { return oov_tokens_; }
-  double accuracy() const;
+  double accuracy() const;      // 0 where there is no word: look at tokens
   double oov_accuracy() const;  // 0 where every word is known: look at oov_tokens
   const std::map<std::string, TagCounts, std::less<>>& tags() const { return tags_; }
 
-  // {"tokens", "accuracy", "oov_tokens", "oov_accuracy" (null without such words), "tags": {TAG: {"precision",
-  // "recall", "f1", "tokens"}}}
+  // {"tokens", "accuracy" (null without words), "oov_tokens", "oov_accuracy" (null without such words), "tags": {TAG:
+  // {"precision", "recall", "f1", "tokens"}}}
   std::string to_json() const;
   // The same as a table to read.
   std::string to_text() const;

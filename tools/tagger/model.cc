@@ -2,13 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "error.h"
 #include "file.h"
+#include "json_text.h"
 #include "safetensors.h"
+#include "text.h"
 
 namespace tagger {
 namespace {
@@ -20,6 +25,8 @@ constexpr const char* kFormat = "varlstm-tagger";
 constexpr int64_t kFormatVersion = 1;
 constexpr const char* kConfigFile = "config.json";
 constexpr const char* kTensorFile = "model.safetensors";
+// Room for some fifty million words.
+constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 30;
 
 std::string in_folder(const std::string& folder, const char* file) {
   return (fs::path(folder) / file).string();
@@ -44,10 +51,22 @@ std::vector<std::string> text_list(const json& config, const char* name) {
   std::vector<std::string> texts;
   texts.reserve(list.size());
   for (const json& entry : list) {
-    if (!entry.is_string()) fail("\"{}\" holds something that is no text", name);
+    if (!entry.is_string()) fail("{}[{}] = {} is no text", name, texts.size(), entry.dump().substr(0, 40));
     texts.push_back(entry.get<std::string>());
   }
   return texts;
+}
+
+// Rows of the embedding table that mean something else to whoever wrote the file.
+void check_row(const json& config, const char* name, int64_t row) {
+  if (config.contains(name) && config[name] != row) fail("\"{}\" is not {}", name, row);
+}
+
+// Such a model would give the same tag to every word without a word of warning.
+void check_finite(const float* values, const Parameter& parameter, const std::string& path) {
+  const float* bad = std::find_if_not(values, values + parameter.count, [](float x) { return std::isfinite(x); });
+  if (bad != values + parameter.count)
+    fail("{} is no model that can be used: element {} of tensor {} is {}", path, bad - values, parameter.name, *bad);
 }
 
 bool same_parameter(const Parameter& expected, const TensorEntry* found) {
@@ -76,14 +95,17 @@ std::string write_config(const ModelConfig& config) {
 }
 
 ModelConfig parse_config(std::string_view text) {
-  const json config = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!config.is_object()) fail("it is no JSON object");
+  const json config = parse_json_object(text, "it", std::numeric_limits<size_t>::max());
   if (field(config, "format") != kFormat) fail("\"format\" is not \"{}\"", kFormat);
   if (field(config, "version") != kFormatVersion) fail("\"version\" is not {}", kFormatVersion);
   const json& column = field(config, "column");
   if (column != "upos" && column != "xpos") fail("\"column\" is neither \"upos\" nor \"xpos\"");
   const json& bidirectional = field(config, "bidirectional");
   if (!bidirectional.is_boolean()) fail("\"bidirectional\" is neither true nor false");
+
+  check_row(config, "padding_row", Vocabulary::kPadding);
+  check_row(config, "unknown_row", Vocabulary::kUnknown);
+  check_row(config, "first_word_row", Vocabulary::kFirstWord);
 
   NetworkShape shape;
   shape.embedding = size_field(config, "embedding", kMaxUnits);
@@ -109,6 +131,9 @@ Model load_model(const std::string& folder) {
 
   const std::string config_path = in_folder(folder, kConfigFile);
   const InputFile config_file(config_path);
+  if (config_file.bytes() > kMaxConfigBytes)
+    fail("{} is no config of a model: it has {} bytes, more than {}", config_path, config_file.bytes(),
+         kMaxConfigBytes);
   std::string text(config_file.bytes(), '\0');
   config_file.read(0, text.data(), text.size());
   Model model = [&] {
@@ -119,18 +144,22 @@ Model load_model(const std::string& folder) {
     }
   }();
 
-  const SafetensorsReader reader(in_folder(folder, kTensorFile));
+  const std::string tensor_path = in_folder(folder, kTensorFile);
+  const SafetensorsReader reader(tensor_path);
   const std::vector<Parameter> parameters = parameter_list(model.config.shape);
+  if (reader.tensors().size() > parameters.size())
+    fail("{} does not fit its {}: it holds other tensors as well", tensor_path, kConfigFile);
   for (const Parameter& parameter : parameters)
     if (!same_parameter(parameter, reader.find(parameter.name)))
-      fail("{} does not fit its {}: tensor {} is missing or of another shape", in_folder(folder, kTensorFile),
-           kConfigFile, parameter.name);
-  if (reader.tensors().size() != parameters.size())
-    fail("{} does not fit its {}: it holds other tensors as well", in_folder(folder, kTensorFile), kConfigFile);
+      fail("{} does not fit its {}: tensor {} is missing or of another shape", tensor_path, kConfigFile,
+           parameter.name);
   // Here the file is known to hold every element.
   model.parameters.resize(static_cast<size_t>(parameter_count(model.config.shape)));
-  for (const Parameter& parameter : parameters)
-    reader.read(*reader.find(parameter.name), model.parameters.data() + parameter.offset);
+  for (const Parameter& parameter : parameters) {
+    float* values = model.parameters.data() + parameter.offset;
+    reader.read(*reader.find(parameter.name), values);
+    check_finite(values, parameter, tensor_path);
+  }
   return model;
 }
 
@@ -148,6 +177,11 @@ void save_model(const std::string& folder, const ModelConfig& config, const floa
 
 void check_model_place(const std::string& folder) {
   std::error_code ignored;
+  if (folder.empty()) fail("the folder for the model has no name");
+  if (!fs::exists(folder, ignored) && fs::is_symlink(fs::symlink_status(without_slashes(folder), ignored)))
+    fail("{} is a link to nothing", folder);
+  if (is_mount_point(folder))
+    fail("{} is a mount point, which no model can take the place of: name a folder in it", folder);
   if (fs::exists(folder, ignored)) {
     if (!fs::is_directory(folder, ignored)) fail("{} is there already and no folder", folder);
     for (const auto& entry : fs::directory_iterator(folder)) {

@@ -31,14 +31,17 @@ struct Model {
   std::vector<float> parameters;  // flat, as in parameter_list
 };
 
-// Error naming the folder if it holds no model, one that is cut off, or something else. All sizes are compared with the
-// files' lengths before memory is taken for them.
+// Error naming the folder if it holds no model, one that is cut off, one with words or tags that CoNLL-U could not hold
+// or with numbers that are not finite, or something else. All sizes are compared with the files' lengths before memory
+// is taken for them.
 Model load_model(const std::string& folder);
 
-// Puts the model at `folder` in one step, in place of an earlier model. Error with nothing left behind otherwise.
+// Puts the model at `folder` in one step, in place of an earlier model. Error otherwise: with nothing left behind if
+// the model could not be written, with the model's other place if it was written and could not be put there.
 void save_model(const std::string& folder, const ModelConfig& config, const float* parameters);
 
-// Error if save_model could not write there: something else stands at the place, or its parent folder is not writable.
+// Error if save_model could not write there: something else stands at the place, it is a mount point or a link to
+// nothing, or its parent folder is not writable.
 void check_model_place(const std::string& folder);
 
 }  // namespace tagger

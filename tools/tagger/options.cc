@@ -65,6 +65,7 @@ void add_eval(CLI::App* app, Options* options) {
   eval->add_option("file", options->input, "CoNLL-U file with tags")->required();
   eval->add_flag("--json", options->json, "Print one JSON object");
   add_device_options(eval, options);
+  eval->footer("A file without a word has no accuracy: 0 tokens, and null in JSON.");
 }
 
 void add_predict(CLI::App* app, Options* options) {
@@ -72,6 +73,7 @@ void add_predict(CLI::App* app, Options* options) {
   predict->add_option("--model", options->model, "Folder that train made")->required();
   predict->add_option("file", options->input, "CoNLL-U file; -: standard input")->capture_default_str();
   add_device_options(predict, options);
+  predict->footer("Nothing but the tags is changed; a file without a word is printed as it is.");
 }
 
 void add_demo(CLI::App* app, Options* options) {

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "error.h"
+#include "json_text.h"
+#include "text.h"
 
 namespace tagger {
 namespace {
@@ -16,12 +18,14 @@ using nlohmann::json;
 constexpr uint64_t kLengthBytes = 8;
 // The format's own bound on the header.
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+// Of a tensor. PyTorch has no more either.
+constexpr size_t kMaxDimensions = 64;
 
 // The model file is read and written as the machine's own float and uint64.
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors is little-endian");
 
 uint64_t unsigned_value(const json& value, const char* what, const std::string& tensor) {
-  if (!value.is_number_unsigned()) fail("{} of tensor \"{}\" is no whole number", what, tensor);
+  if (!value.is_number_unsigned()) fail("{} of tensor {} is no whole number", what, in_quotes(tensor));
   return value.get<uint64_t>();
 }
 
@@ -29,33 +33,39 @@ TensorEntry parse_entry(const std::string& name, const json& value) {
   TensorEntry entry;
   entry.name = name;
   if (!value.is_object() || !value.contains("dtype") || !value.contains("shape") || !value.contains("data_offsets"))
-    fail("tensor \"{}\" has no dtype, shape and data_offsets", name);
-  if (value["dtype"] != "F32") fail("tensor \"{}\" is not of dtype F32", name);
+    fail("tensor {} has no dtype, shape and data_offsets", in_quotes(name));
+  if (value["dtype"] != "F32") fail("tensor {} is not of dtype F32", in_quotes(name));
   const json& shape = value["shape"];
   const json& offsets = value["data_offsets"];
   if (!shape.is_array() || !offsets.is_array() || offsets.size() != 2)
-    fail("tensor \"{}\" has a shape or data_offsets that is no list", name);
+    fail("tensor {} has a shape or data_offsets that is no list", in_quotes(name));
 
   uint64_t elements = 1;
   for (const json& dim : shape) {
     const uint64_t size = unsigned_value(dim, "a dimension", name);
     constexpr uint64_t kMaxElements = static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) / sizeof(float);
-    if (size > kMaxElements || (size > 0 && elements > kMaxElements / size)) fail("tensor \"{}\" is too large", name);
+    if (size > kMaxElements || (size > 0 && elements > kMaxElements / size))
+      fail("tensor {} is too large", in_quotes(name));
     elements *= size;
     entry.shape.push_back(static_cast<int64_t>(size));
   }
   entry.begin = unsigned_value(offsets[0], "an offset", name);
   entry.end = unsigned_value(offsets[1], "an offset", name);
   if (entry.end < entry.begin || entry.end - entry.begin != elements * sizeof(float))
-    fail("tensor \"{}\" has offsets that do not fit its shape", name);
+    fail("tensor {} has offsets that do not fit its shape", in_quotes(name));
   return entry;
 }
 
 }  // namespace
 
 std::vector<TensorEntry> parse_safetensors_header(std::string_view text, uint64_t data_bytes) {
-  const json header = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!header.is_object()) fail("the header is no JSON object");
+  if (text.empty()) fail("the header is empty");
+  const auto hex = [](char c) { return fmt::format("0x{:02X}", static_cast<unsigned char>(c)); };
+  if (text[0] != '{') fail("the header begins with byte {}, not with \"{{\"", hex(text[0]));
+  const json header = parse_json_object(text, "the header", kMaxDimensions);
+  // The parser lets any white space follow, the format spaces alone.
+  const char last = text[text.find_last_not_of(' ')];
+  if (last != '}') fail("the header goes on after the end of its JSON with byte {}: only spaces may follow", hex(last));
   std::vector<TensorEntry> tensors;
   for (const auto& [name, value] : header.items())
     if (name != "__metadata__") tensors.push_back(parse_entry(name, value));
@@ -67,7 +77,7 @@ std::vector<TensorEntry> parse_safetensors_header(std::string_view text, uint64_
   });
   uint64_t filled = 0;
   for (const TensorEntry* tensor : by_offset) {
-    if (tensor->begin != filled) fail("tensor \"{}\" leaves a gap or overlaps another", tensor->name);
+    if (tensor->begin != filled) fail("tensor {} leaves a gap or overlaps another", in_quotes(tensor->name));
     filled = tensor->end;
   }
   if (filled != data_bytes) fail("the tensors need {} bytes of data, the file holds {}", filled, data_bytes);

@@ -19,6 +19,7 @@ namespace {
 
 Document read_tagged(const std::string& path, Column column) {
   Document document(read_all(path), path, column);
+  document.require_words();
   document.require_tags();
   return document;
 }

@@ -7,23 +7,25 @@
 #include <utility>
 
 #include "error.h"
-#include "utf8.h"
+#include "text.h"
 
 namespace tagger {
 
 Vocabulary::Vocabulary(std::vector<std::string> words, std::vector<std::string> tags)
     : words_(std::move(words)), tags_(std::move(tags)) {
   if (tags_.empty()) fail("the list of tags is empty");
-  const auto fill = [](const std::vector<std::string>& list, int64_t first, const char* what, Index* index) {
+  const auto fill = [](const std::vector<std::string>& list, int64_t first, const char* name, auto fault_of,
+                       Index* index) {
     index->reserve(list.size());
-    for (const std::string& entry : list) {
-      if (!is_utf8(entry)) fail("the list of {} holds text that is not UTF-8", what);
-      const int64_t id = first + static_cast<int64_t>(index->size());
-      if (!index->emplace(entry, id).second) fail("the list of {} holds \"{}\" twice", what, entry);
+    for (size_t k = 0; k < list.size(); ++k) {
+      if (const std::string fault = fault_of(list[k]); !fault.empty())
+        fail("{}[{}] = {} {}", name, k, in_quotes(list[k]), fault);
+      const auto [entry, is_new] = index->emplace(list[k], first + static_cast<int64_t>(k));
+      if (!is_new) fail("{}[{}] = {} is {}[{}] already", name, k, in_quotes(list[k]), name, entry->second - first);
     }
   };
-  fill(words_, kFirstWord, "words", &word_index_);
-  fill(tags_, 0, "tags", &tag_index_);
+  fill(words_, kFirstWord, "words", form_fault, &word_index_);
+  fill(tags_, 0, "tags", tag_fault, &tag_index_);
 }
 
 Vocabulary Vocabulary::of(const Document& document) {

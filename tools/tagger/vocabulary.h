@@ -18,7 +18,8 @@ class Vocabulary {
   static constexpr int64_t kPadding = 0, kUnknown = 1, kFirstWord = 2;
   static constexpr int64_t kNoTag = -1;
 
-  // Error if an entry is there twice or not UTF-8, or no tag at all.
+  // Error naming list, index and value if an entry is there twice or CoNLL-U could not hold it (text.h), and if there
+  // is no tag at all.
   Vocabulary(std::vector<std::string> words, std::vector<std::string> tags);
   // Every form and tag of a document, in the order of their first use; tags sorted.
   static Vocabulary of(const Document& document);

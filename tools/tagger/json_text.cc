@@ -1,0 +1,87 @@
+// The JSON parser with an eye on what a text may ask for.
+// SPDX-License-Identifier: Apache-2.0
+#include "json_text.h"
+
+#include <set>
+#include <vector>
+
+#include "error.h"
+#include "text.h"
+
+namespace tagger {
+namespace {
+
+using nlohmann::json;
+
+// No file of ours has more than three levels; a million open brackets would take a hundred times their own memory.
+constexpr size_t kMaxDepth = 16;
+
+// Sees each bracket, key and value before it is kept.
+class Watch {
+ public:
+  Watch(std::string subject, size_t max_list) : subject_(std::move(subject)), max_list_(max_list) {}
+
+  // The outermost object has ended: whatever follows is no part of it.
+  bool ended() const { return ended_; }
+
+  void see(json::parse_event_t event, const json& parsed) {
+    switch (event) {
+      case json::parse_event_t::object_start:
+      case json::parse_event_t::array_start:
+        count_entry();
+        open_.push_back({event == json::parse_event_t::array_start, 0, {}});
+        if (open_.size() > kMaxDepth) fail("{} is nested deeper than {} levels", subject_, kMaxDepth);
+        break;
+      case json::parse_event_t::object_end:
+      case json::parse_event_t::array_end:
+        open_.pop_back();
+        ended_ = open_.empty();
+        break;
+      case json::parse_event_t::key:
+        if (!open_.back().keys.insert(parsed.get<std::string>()).second)
+          fail("{} has the key {} twice", subject_, in_quotes(parsed.get<std::string>()));
+        break;
+      case json::parse_event_t::value:
+        count_entry();
+        break;
+    }
+  }
+
+ private:
+  struct Level {
+    bool is_list;
+    size_t entries;
+    std::set<std::string> keys;
+  };
+
+  void count_entry() {
+    if (!open_.empty() && open_.back().is_list && ++open_.back().entries > max_list_)
+      fail("{} has a list of more than {} entries", subject_, max_list_);
+  }
+
+  std::string subject_;
+  size_t max_list_;
+  bool ended_ = false;
+  std::vector<Level> open_;
+};
+
+}  // namespace
+
+json parse_json_object(std::string_view text, const std::string& subject, size_t max_list) {
+  Watch watch(subject, max_list);
+  try {
+    json object = json::parse(text, [&](int, json::parse_event_t event, json& parsed) {
+      watch.see(event, parsed);
+      return true;
+    });
+    if (!object.is_object()) fail("{} is no JSON object", subject);
+    return object;
+  } catch (const json::parse_error& error) {
+    if (watch.ended()) fail("{} goes on after the end of its JSON, at byte {}", subject, error.byte);
+    fail("{} is no JSON object: it is wrong or breaks off at byte {}", subject, error.byte);
+  } catch (const json::exception&) {
+    fail("{} is no JSON object: a number in it is too large", subject);
+  }
+}
+
+}  // namespace tagger
