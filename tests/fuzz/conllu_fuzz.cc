@@ -1,4 +1,5 @@
-// libFuzzer target: the CoNLL-U reader on any bytes. What it accepts must come out again byte for byte.
+// libFuzzer target: the CoNLL-U reader on any bytes. What it accepts must come out again byte for byte, and be read
+// again with other tags.
 // SPDX-License-Identifier: Apache-2.0
 #include "conllu.h"
 
@@ -17,6 +18,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       std::vector<std::string_view> tags;
       for (int64_t w = 0; w < document.words(); ++w) tags.push_back(document.tag(w));
       if (document.with_tags(tags) != text || document.start(document.sentences()) != document.words()) abort();
+      const std::vector<std::string_view> others(tags.size(), "T");
+      const tagger::Document again(document.with_tags(others), "fuzz", column);
+      if (again.words() != document.words() || again.sentences() != document.sentences()) abort();
+      for (int64_t w = 0; w < again.words(); ++w)
+        if (again.tag(w) != "T" || again.form(w) != document.form(w) || again.line(w) != document.line(w)) abort();
+      again.require_tags();
       document.require_tags();
     } catch (const tagger::Error&) {
     }

@@ -1,11 +1,14 @@
 // libFuzzer target: a model's two texts on any bytes, the config and the header of safetensors. The first byte chooses.
-// What a config says must survive being written and read again.
+// What a config says must survive being written and read again, and its words and tags must make a file of CoNLL-U.
 // SPDX-License-Identifier: Apache-2.0
 #include "model.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "error.h"
 #include "safetensors.h"
@@ -18,6 +21,19 @@ void read_config(std::string_view text) {
   if (again.vocabulary.words() != config.vocabulary.words() || again.vocabulary.tags() != config.vocabulary.tags() ||
       tagger::parameter_count(again.shape) != tagger::parameter_count(config.shape))
     abort();
+
+  const std::vector<std::string>&words = config.vocabulary.words(), &tags = config.vocabulary.tags();
+  std::string rows;
+  for (size_t k = 0; k < std::max(words.size(), tags.size()); ++k) {
+    const std::string form = k < words.size() ? words[k] : "form", tag = tags[k % tags.size()];
+    rows += "1\t" + form + "\t_\t" + tag + '\t' + tag + "\t_\t_\t_\t_\t_\n\n";
+  }
+  const tagger::Document document(rows, "fuzz", config.column);
+  document.require_tags();
+  for (size_t k = 0; k < words.size(); ++k)
+    if (document.form(static_cast<int64_t>(k)) != words[k]) abort();
+  for (size_t k = 0; k < tags.size(); ++k)
+    if (document.tag(static_cast<int64_t>(k)) != tags[k]) abort();
 }
 
 // Accepted tensors fill the data exactly.
