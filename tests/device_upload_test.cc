@@ -29,6 +29,10 @@ void upload(int64_t largest) {
 TEST(DeviceUpload, OfSmallValues) {
   upload(INT32_MAX);
 }
+// Of 32 bits, but not with a sign.
+TEST(DeviceUpload, OfValuesThatTakeThePlaceOfTheSign) {
+  upload(UINT32_MAX);
+}
 TEST(DeviceUpload, OfLargeValues) {
   upload(int64_t{1} << 40);
 }

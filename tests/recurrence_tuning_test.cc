@@ -110,6 +110,31 @@ TEST(RecurrenceTuning, ReasonsNameWhatIsMissing) {
   });
 }
 
+// Each of a tile's passes has to fit: a device with a byte less than the one that needs more has no such recurrence.
+TEST(RecurrenceTuning, BothPassesHaveToFit) {
+  int backward_needs_more = 0;
+  for (const Kind& kind : kKinds) {
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
+      const TileRows table = tile_rows(policy, kind.math);
+      for (int k = 0; k < table.count; ++k) {
+        const TileShape& tile = table.rows[k];
+        if (k != row_of(policy, kind.math, tile.hidden)) continue;  // the first of an H decides
+        const int64_t forward = forward_shared_bytes(policy, kind.math, tile),
+                      backward = backward_shared_bytes(policy, kind.math, tile);
+        backward_needs_more += backward > forward ? 1 : 0;
+        DeviceFacts device = kH100.facts;
+        device.shared_bytes = std::max(forward, backward);
+        EXPECT_EQ(why_not(policy, shape_of(kind, tile.hidden, 1), device), nullptr) << kind.name << " " << tile.hidden;
+        --device.shared_bytes;
+        EXPECT_STREQ(why_not(policy, shape_of(kind, tile.hidden, 1), device),
+                     "the weights do not fit a multiprocessor's shared memory")
+            << kind.name << " " << tile.hidden;
+      }
+    }
+  }
+  EXPECT_GT(backward_needs_more, 0);
+}
+
 // The way of each shape on an H100, up to the tables' limits.
 TEST(RecurrenceTuning, H100TakesClustersThenGridThenSteps) {
   for (const Kind& kind : kKinds) {

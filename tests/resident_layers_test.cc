@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "support/compare.h"
+#include "support/lstm_runner.h"
 #include "support/recurrence_way.h"
 #include "support/resident_tiles.h"
 #include "support/sequence_slice.h"
@@ -196,6 +197,37 @@ TEST_P(ResidentLayers, WideTilesGiveTheBitsOfOneAfterTheOther) {
                           VARLSTM_MODE_INFER);
   }
   EXPECT_GE(tested, 2);
+}
+
+// The mask between two layers stands between their launches; without a seed there is none.
+TEST_P(ResidentLayers, RunOneAfterTheOtherThroughDropout) {
+  if (way().precision.stored.dtype != VARLSTM_DTYPE_F32) GTEST_SKIP() << "the same choice for every type";
+  const FewTeams device(tile(smallest_), 2);
+  RnnOptions options;
+  options.input = 5;
+  options.hidden = hidden_below(tiles_, smallest_) + 2;
+  options.layers = 2;
+  options.dropout = 0.5;
+  options.recurrence = way().policy;
+  Random random(19);
+  LstmCase<float> problem = make_lstm_case<float>(options, {3, 1, 2}, true, random);
+  const Context ctx = make_context(way());
+  LstmRunner<float> together(ctx.get(), problem);
+  problem.options.layers_together = false;
+  LstmRunner<float> one_by_one(ctx.get(), problem);
+  for (const uint64_t seed : {uint64_t{0}, uint64_t{7}}) {
+    const LstmOutputs<float> expected = one_by_one.forward(VARLSTM_MODE_SAVE, seed);
+    const int64_t before = launches_so_far();
+    const LstmOutputs<float> actual = together.forward(VARLSTM_MODE_SAVE, seed);
+    const int64_t launches = launches_so_far() - before;
+    EXPECT_TRUE(bitwise_equal(actual.y, expected.y)) << "seed " << seed;
+    EXPECT_TRUE(bitwise_equal(actual.h_n, expected.h_n)) << "seed " << seed;
+#if VARLSTM_EMULATED
+    EXPECT_EQ(launches == launches_of(1, VARLSTM_MODE_SAVE), seed == 0) << launches << " launches, seed " << seed;
+#else
+    (void)launches;
+#endif
+  }
 }
 
 #if VARLSTM_EMULATED

@@ -95,6 +95,31 @@ TEST_P(ResidentSchedules, RoundingsOfProductsGiveTheSameBitsEach) {
   }
 }
 
+// More sequences than a team's slots, of which one has tokens: the other team has no step, and leaves nothing on its
+// way to a block that has ended.
+TEST_P(ResidentSchedules, TeamsWithoutStepsLeaveNothingBehind) {
+  if (way().precision.stored.dtype == VARLSTM_DTYPE_F16) GTEST_SKIP() << "the barriers of BF16 once more";
+  const TileRows tiles = tiles_of(way());
+  const int index = first_team_of_blocks(tiles);
+  RnnOptions options;
+  options.input = 3;
+  options.hidden = hidden_below(tiles, index) + 3;
+  std::vector<int64_t> lengths(static_cast<size_t>(tiles.rows[index].slots()) + 1, 0);
+  lengths[4] = 2;
+  Random random(92);
+  const WayCase given = make_way_case(way().precision.stored, options, lengths, true, random);
+  Options chosen = before_;
+  chosen.schedule = Schedule::kFifo;
+  const LstmResults expected = run_under(given, chosen);
+  for (const AsyncCompletion async : {AsyncCompletion::kEarly, AsyncCompletion::kLate}) {
+    chosen.async = async;
+    for (const Schedule schedule : {Schedule::kLifo, Schedule::kRandom, Schedule::kPct}) {
+      chosen.schedule = schedule;
+      EXPECT_TRUE(same(run_under(given, chosen), expected)) << static_cast<int>(schedule);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Ways, ResidentSchedules, ::testing::ValuesIn(resident_ways()), way_label);
 
 }  // namespace
