@@ -29,11 +29,25 @@ void require_same_place(const Barrier& barrier, const char* what, Site site) {
          describe(other) + " waits at " + describe(other.site));
 }
 
+// Lets the threads that wait at a barrier go on; the current one, if it is among them, does so by itself.
+void open(Barrier& barrier, Scope scope) {
+  if (scope == kBlock) ++counters().block_barriers;
+  share_knowledge(barrier.waiting);
+  for (Thread* thread : barrier.waiting) {
+    thread->passed[scope] = thread->arrivals[scope];
+    thread->segment = 0;
+    thread->votes = barrier.votes;
+    if (thread != current_thread) make_ready(thread);
+  }
+  barrier.waiting.clear();
+  barrier.votes = 0;
+}
+
 // Blocks until `needed` threads have come.
 void meet(Barrier& barrier, Scope scope, const char* what, size_t needed, Site site) {
   Thread* me = current_thread;
   ++counters().barriers;
-  require_same_place(barrier, what, site);
+  if (launch_state().options.strict) require_same_place(barrier, what, site);
   ++me->arrivals[scope];
   me->segment = 0;
   barrier.waiting.push_back(me);
@@ -41,14 +55,7 @@ void meet(Barrier& barrier, Scope scope, const char* what, size_t needed, Site s
     block_on(what, ~0u, site);
     return;
   }
-  if (scope == kBlock) ++counters().block_barriers;
-  share_knowledge(barrier.waiting);
-  for (Thread* thread : barrier.waiting) {
-    thread->passed[scope] = thread->arrivals[scope];
-    thread->segment = 0;
-    if (thread != me) make_ready(thread);
-  }
-  barrier.waiting.clear();
+  open(barrier, scope);
   yield_thread();
 }
 
@@ -70,36 +77,100 @@ void open_cluster(Cluster& cluster) {
   cluster.waiting.clear();
 }
 
-}  // namespace
-
-void block_sync(Site site) {
-  Block& block = *current_thread->block;
-  require_whole_block("block_sync", site);
-  meet(block.barrier, kBlock, "block_sync", block.threads, site);
+// The current thread comes to it, for that many threads.
+NamedBarrier& come_to(unsigned id, unsigned threads, const char* what, Site site) {
+  Thread* me = current_thread;
+  Block& block = *me->block;
+  const unsigned whole = (block.threads + 31) / 32 * 32;
+  if (id > 15 || threads % 32 != 0 || threads > whole)
+    defect(std::string(what) + " " + describe(site) + ": barrier " + std::to_string(id) + " of " +
+           std::to_string(threads) + " threads: the barrier is from 0 to 15, its threads a multiple of 32, at most " +
+           std::to_string(whole) + " here");
+  NamedBarrier& barrier = block.named[id];
+  const unsigned count = threads == 0 || threads == whole ? block.threads : threads;
+  const bool begun = barrier.arrived != 0 || !barrier.waiting.empty();
+  if ((begun && barrier.count != count) || (id == 0 && !block.barrier.waiting.empty()))
+    defect(std::string(what) + " " + describe(site) + ": another thread named another number of threads");
+  ++counters().barriers;
+  barrier.count = count;
+  release_into(barrier.known);
+  return barrier;
 }
 
-void named_barrier_sync(unsigned id, unsigned threads, Site site) {
-  Thread* me = current_thread;
-  if (id == 0 || id > 15 || threads == 0 || threads % 32 != 0 || threads > me->block->threads)
-    defect("named_barrier_sync " + describe(site) + ": no such barrier or number of threads");
-  NamedBarrier& barrier = me->block->named[id];
-  if (!barrier.waiting.empty() && barrier.count != threads)
-    defect("named_barrier_sync " + describe(site) + ": another thread named another number of threads");
-  ++counters().barriers;
-  barrier.count = threads;
-  release_into(barrier.known);
-  barrier.waiting.push_back(me);
-  if (barrier.waiting.size() < threads) {
-    block_on("named_barrier_sync", ~0u, site);
-    return;
-  }
+// Whether all have come: of the whole block, where that is permitted, all that have not ended.
+bool complete(const NamedBarrier& barrier, const Block& block) {
+  const bool without_ended = barrier.count == block.threads && !launch_state().options.strict;
+  return barrier.waiting.size() + barrier.arrived >= (without_ended ? block.live : barrier.count);
+}
+
+void open(NamedBarrier& barrier) {
   const Knowledge all = std::make_shared<Epochs>(std::move(barrier.known));
   barrier.known.clear();
   for (Thread* thread : barrier.waiting) {
     thread->knowledge = all;
-    if (thread != me) make_ready(thread);
+    thread->votes = barrier.votes;
+    if (thread != current_thread) make_ready(thread);
   }
   barrier.waiting.clear();
+  barrier.votes = barrier.arrived = 0;
+}
+
+unsigned meet_named(unsigned id, unsigned threads, bool predicate, const char* what, Site site) {
+  Thread* me = current_thread;
+  NamedBarrier& barrier = come_to(id, threads, what, site);
+  barrier.votes += predicate ? 1 : 0;
+  barrier.waiting.push_back(me);
+  if (complete(barrier, *me->block)) {
+    open(barrier);
+    yield_thread();
+  } else {
+    block_on(what, ~0u, site);
+  }
+  return me->votes;
+}
+
+// The barriers that waited for this thread alone, which has ended.
+void leave_barriers(Block& block) {
+  if (block.live == 0) return;
+  if (block.barrier.waiting.size() == block.live) open(block.barrier, kBlock);
+  for (auto& [id, barrier] : block.named)
+    if (barrier.waiting.size() + barrier.arrived != 0 && complete(barrier, block)) open(barrier);
+}
+
+unsigned block_vote(bool predicate, const char* what, Site site) {
+  Block& block = *current_thread->block;
+  const bool strict = launch_state().options.strict;
+  if (strict) require_whole_block(what, site);
+  if (const auto zero = block.named.find(0);
+      zero != block.named.end() && zero->second.waiting.size() + zero->second.arrived != 0)
+    defect(std::string(what) + " " + describe(site) + ": another thread named another number of threads");
+  block.barrier.votes += predicate ? 1 : 0;
+  meet(block.barrier, kBlock, what, strict ? block.threads : block.live, site);
+  return current_thread->votes;
+}
+
+}  // namespace
+
+void block_sync(Site site) {
+  block_vote(false, "block_sync", site);
+}
+
+void named_barrier_sync(unsigned id, unsigned threads, Site site) {
+  if (id == 0 || threads == 0)
+    defect("named_barrier_sync " + describe(site) + ": no such barrier or number of threads");
+  meet_named(id, threads, false, "named_barrier_sync", site);
+}
+
+unsigned barrier_vote(unsigned id, unsigned threads, bool predicate, Site site) {
+  const bool whole = threads == 0 || threads == (current_thread->block->threads + 31) / 32 * 32;
+  if (id == 0 && whole) return block_vote(predicate, "block_sync", site);
+  return meet_named(id, threads, predicate, "named_barrier_sync", site);
+}
+
+void barrier_arrive(unsigned id, unsigned threads, Site site) {
+  NamedBarrier& barrier = come_to(id, threads, "bar.arrive", site);
+  ++barrier.arrived;
+  if (complete(barrier, *current_thread->block)) open(barrier);
   yield_thread();
 }
 
@@ -107,7 +178,7 @@ void warp_sync(unsigned mask, Site site) {
   Thread* me = current_thread;
   const unsigned lanes = std::min(32u, me->block->threads - me->warp * 32);
   const unsigned full = lanes == 32 ? ~0u : (1u << lanes) - 1;
-  if ((mask & full) != full) {
+  if ((mask & full) != full || !launch_state().options.strict) {
     partial_warp_sync(mask, site);
     return;
   }
@@ -157,7 +228,8 @@ void leave_kernel() {
   Block& block = *me->block;
   land_copies();
   if (stack_overflowed(*me)) defect("stack overflow: " + describe(*me));
-  if (!block.barrier.waiting.empty())
+  const bool strict = launch_state().options.strict;
+  if (strict && !block.barrier.waiting.empty())
     defect("early exit: " + describe(*me) + " ends while " + std::to_string(block.barrier.waiting.size()) +
            " threads of its block wait at block_sync " + describe(block.barrier.waiting.front()->site));
   if (me->arrived)
@@ -173,6 +245,8 @@ void leave_kernel() {
                ", ends before st_async " + describe(store.site) + " has landed in its shared memory");
   --block.cluster->live;
   open_cluster(*block.cluster);
+  leave_collectives();
+  if (!strict) leave_barriers(block);
 }
 
 }  // namespace varlstm::simt

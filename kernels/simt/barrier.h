@@ -6,11 +6,17 @@
 
 namespace varlstm::simt {
 
-// Every thread of the block, from one place in the program; none may have ended.
+// Every thread of the block, from one place in the program; none may have ended (Options::strict).
 void block_sync(Site site = Site::here());
 
 // Barrier `id` from 1 to 15, for `threads` threads of the block, a multiple of 32.
 void named_barrier_sync(unsigned id, unsigned threads, Site site = Site::here());
+
+// Emulator's own, bar.red of PTX: the same for barrier `id` from 0 to 15; 0 threads stand for the whole block, of which
+// the last warp may have fewer than 32. Gives how many of them came with a predicate that holds.
+unsigned barrier_vote(unsigned id, unsigned threads, bool predicate, Site site);
+// Emulator's own, bar.arrive: counts as one of the threads of such a barrier, and goes on.
+void barrier_arrive(unsigned id, unsigned threads, Site site);
 
 // The lanes of the mask, all of which name the same mask.
 void warp_sync(unsigned mask = 0xffffffffu, Site site = Site::here());

@@ -9,9 +9,25 @@
 
 namespace varlstm::simt {
 
-enum class ShuffleKind { kIndex, kXor, kDown };
+enum class ShuffleKind { kIndex, kXor, kDown, kUp };
 
-// The bits of the lane named; poison where that lane is not in the mask.
+// What a lane of a shuffle asks for: the operands b and c of shfl.sync in the PTX ISA. Of `lanes` the five low bits
+// count; `bounds` holds in bits 0 to 4 the last lane of a segment (for kUp the first), in bits 8 to 12 which bits of
+// the lane number name the segment.
+struct ShuffleRequest {
+  ShuffleKind kind;
+  unsigned lanes;
+  unsigned bounds;
+};
+constexpr unsigned kWholeWarp = 31;  // as bounds, but for kUp: 0
+
+struct Shuffled {
+  uint64_t bits;  // of the lane named, the caller's own where that is out of bounds; poison where it is not in the mask
+  bool in_bounds;  // the lane named is
+};
+Shuffled shuffle_in_bounds(const ShuffleRequest& request, unsigned mask, uint64_t bits, Site site);
+
+// The same of the whole warp, for every kind but kUp.
 uint64_t shuffle_bits(ShuffleKind kind, unsigned mask, uint64_t bits, unsigned operand, Site site);
 
 template <class T>
@@ -24,7 +40,7 @@ T shuffle(ShuffleKind kind, unsigned mask, T value, unsigned operand, Site site)
   return value;
 }
 
-// From lane `source` % 32, from lane ^ `lanes`, from lane + `lanes` (its own value beyond the last lane).
+// From lane `source` % 32, from lane ^ `lanes` % 32, from lane + `lanes` % 32 (its own value beyond the last lane).
 template <class T>
 T shfl(unsigned mask, T value, int source, Site site = Site::here()) {
   return shuffle(ShuffleKind::kIndex, mask, value, static_cast<unsigned>(source), site);
@@ -53,5 +69,8 @@ void run_collective(const char* what, unsigned mask, void* in, void* out, Collec
 
 // Emulator's own: a barrier of some lanes of a warp.
 void partial_warp_sync(unsigned mask, Site site);
+
+// Emulator's own: the current thread has ended. Unless the launch is strict, the lanes that wait for it go on without.
+void leave_collectives();
 
 }  // namespace varlstm::simt

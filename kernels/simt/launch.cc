@@ -92,10 +92,11 @@ void prepare_block(Block& block, unsigned number, unsigned slot, Cluster& cluste
   block.live = block.threads;
   block.shared = shared_base() + slot * kSharedStride;
   block.cluster = &cluster;
-  block.barrier.waiting.clear();
+  block.barrier = {};
   const size_t warps = (block.threads + 31) / 32;
   block.warp_barriers.resize(warps);
   for (Barrier& barrier : block.warp_barriers) barrier.waiting.clear();
+  block.ended_lanes.assign(warps, 0);
   block.collectives.resize(warps);
   for (auto& pending : block.collectives) pending.clear();
   block.named.clear();

@@ -161,6 +161,9 @@ b32x2 load_matrix_x2(const void* row, Site site) {
 b32x4 load_matrix_x4(const void* row, Site site) {
   return load_matrices<4, false>(row, site, address_of(__builtin_return_address(0)));
 }
+uint32_t load_matrix_x1_transposed(const void* row, Site site) {
+  return load_matrices<1, true>(row, site, address_of(__builtin_return_address(0))).r[0];
+}
 b32x2 load_matrix_x2_transposed(const void* row, Site site) {
   const b32x4 words = load_matrices<2, true>(row, site, address_of(__builtin_return_address(0)));
   return {{words.r[0], words.r[1]}};

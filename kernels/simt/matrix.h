@@ -20,6 +20,7 @@ f32x4 mma_tf32_1688(const b32x4& a, const b32x2& b, const f32x4& c, Site site = 
 uint32_t load_matrix_x1(const void* row, Site site = Site::here());
 b32x2 load_matrix_x2(const void* row, Site site = Site::here());
 b32x4 load_matrix_x4(const void* row, Site site = Site::here());
+uint32_t load_matrix_x1_transposed(const void* row, Site site = Site::here());
 b32x2 load_matrix_x2_transposed(const void* row, Site site = Site::here());
 b32x4 load_matrix_x4_transposed(const void* row, Site site = Site::here());
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/arch/launch_shape.h"
+#include "kernels/simt/collective.h"
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/knowledge.h"
 #include "kernels/simt/options.h"
@@ -47,6 +48,7 @@ struct Thread : Fiber {
   unsigned mask = 0;
   Site place{nullptr, 0};  // the line of PTX that runs; no file where the kernel is code of the host
 
+  unsigned votes = 0;          // that the last bar.red counted
   bool arrived = false;        // at the cluster's barrier
   unsigned cluster_phase = 0;  // that it arrived in
   Site arrival_site{"", 0};
@@ -65,6 +67,7 @@ struct Thread : Fiber {
 // Threads waiting for the rest of their group.
 struct Barrier {
   std::vector<Thread*> waiting;
+  unsigned votes = 0;  // of those that wait at bar.red: predicates that hold
 };
 
 // One shuffle, vote or matrix product, until its last lane has come.
@@ -72,14 +75,15 @@ struct Collective {
   unsigned mask;
   unsigned present;
   const char* what;
+  CollectiveFunction function;
   void* in[32];
   void* out[32];
   Thread* threads[32];
 };
 
-// Barrier `id` of bar.sync: its waiting threads and how many it is for.
-struct NamedBarrier {
-  std::vector<Thread*> waiting;
+// Barrier `id` of bar.sync, for some threads or by a number of its own: who waits and how many it is for.
+struct NamedBarrier : Barrier {
+  unsigned arrived = 0;  // by bar.arrive: they do not wait
   unsigned count = 0;
   Epochs known;
 };
@@ -99,6 +103,7 @@ struct Block {
   Cluster* cluster;
   Barrier barrier;
   std::vector<Barrier> warp_barriers;
+  std::vector<unsigned> ended_lanes;                 // by warp
   std::vector<std::vector<Collective>> collectives;  // by warp
   std::map<unsigned, NamedBarrier> named;
   std::map<unsigned, Visit> visitors;  // by the number of the block that used this one's shared memory

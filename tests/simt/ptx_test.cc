@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <math.h>
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <vector>
@@ -264,6 +265,70 @@ TEST(Ptx, TakesModifiersOutOfTheMnemonic) {
             "barrier.cluster.arrive.release.aligned");
 }
 
+std::vector<std::string> names_of(const std::string& text, const std::string& begin = "") {
+  std::vector<std::string> names;
+  for (const Program& program : parse("test.ptx", text, begin)) names.push_back(program.name);
+  return names;
+}
+
+TEST(Ptx, ReadsEveryKernelOfAFile) {
+  const std::string text =
+      ".version 9.0\n.target sm_90\n.address_size 64\n/* .entry no(\n) */ .extern .func (.param .b32 r) vprintf "
+      "(.param .b64 p);\n"
+      ".visible .entry bare()\n{\n\tret;\n}\n.entry naked .maxntid 32, 1, 1\n{\n\tret; // }\n}\n"
+      ".weak .entry _ZN3cubk(.param .u32 n, .param .align 8 .b8 p[24])\n.reqnctapercluster 4, 1, 1\n{ ret; }\n";
+  EXPECT_EQ(names_of(text), (std::vector<std::string>{"bare", "naked", "_ZN3cubk"}));
+  EXPECT_EQ(names_of(text, "_ZN3cub"), (std::vector<std::string>{"_ZN3cubk"}));
+  const std::vector<Program> programs = parse("test.ptx", text);
+  EXPECT_EQ(programs[0].instructions.size(), 1u) << "it does not take what follows";
+  EXPECT_EQ(programs[0].parameters, 0u);
+  EXPECT_EQ(programs[2].parameters, 2u);
+  EXPECT_EQ(programs[2].cluster, 4u);
+  EXPECT_EQ(programs[1].cluster, 1u);
+}
+
+// Two scopes have a label and a register of one name each; the outer register keeps its value.
+TEST(Ptx, LabelsAndRegistersBelongToTheirBraces) {
+  const uint64_t argument = 5;
+  const std::vector<uint64_t> registers =
+      run("\tmov.b32 %r1, 0x7001;\n"
+          "\t{ .reg .b32 %r1; .reg .pred p;\n\tmov.b32 %r1, 3;\nloop:\n\tadd.s32 %r1, %r1, -1;\n"
+          "\tsetp.ne.s32 p, %r1, 1;\n\t@p bra loop;\n\tmov.b32 %r2, %r1; }\n"
+          "\t{ .reg .b32 %r1; .reg .pred p;\n\tmov.b32 %r1, 0x60;\nloop: add.s32 %r1, %r1, -1;\n"
+          "\tsetp.ne.s32 p, %r1, 0x50;\n\t@p bra loop;\n\tmov.b32 %r3, %r1; bra.uni done;\ndone: }\n"
+          "\tshl.b32 %r4, %r2, 16;\n\tor.b32 %r4, %r4, %r3;\n\tadd.s32 %r5, %r1, %r4;\n",
+          argument);
+  EXPECT_NE(std::find(registers.begin(), registers.end(), 0x17051u), registers.end()) << "0x7001 + 1 << 16 + 0x50";
+}
+
+// Variables lie in memory with their values; addresses of them are operands, with an offset or without.
+TEST(Ptx, ReadsVariablesOfAFile) {
+  const std::string text =
+      ".const .align 4 .b8 table[8] = {1, 0, 0, 0, 0xff};\n"
+      ".visible .global .align 8 .u64 pointer = generic(words);\n"
+      ".global .align 4 .u32 words[2][2] = {{7, -1}, {0x10, 9}};\n"
+      ".global .f32 one = 0f3F800000;\n"
+      ".visible .entry k()\n{\n\t.reg .b32 %r<9>;\n\t.reg .b64 %rd<9>;\n"
+      "\tld.global.u64 %rd1, [pointer];\n\tld.global.s32 %rd2, [%rd1+4];\n\tmov.u64 %rd3, words+8;\n"
+      "\tld.global.u32 %r1, [%rd3];\n\tld.const.u8 %r2, [table+4];\n\tld.global.u32 %r3, [one];\n"
+      "\tmov.u32 %r4, WARP_SZ;\n\tadd.s32 %r1, %r1, %r2;\n\tadd.s32 %r1, %r1, %r4;\n\tret;\n}\n";
+  const std::vector<Program> programs = parse("test.ptx", text);
+  ASSERT_EQ(programs.size(), 1u);
+  std::vector<uint64_t> registers = programs[0].registers;
+  Frame frame{registers.data(), 0};
+  while (frame.next < programs[0].instructions.size()) {
+    Instruction i = programs[0].instructions[frame.next++];
+    i.space = i.space == Space::kGeneric ? Space::kPrivate : i.space;  // no launch is there to note accesses
+    i.run(frame, i);
+  }
+  const auto holds = [&](uint64_t value) {
+    return std::find(registers.begin(), registers.end(), value) != registers.end();
+  };
+  EXPECT_TRUE(holds(static_cast<uint64_t>(-1))) << "words[0][1] through the pointer";
+  EXPECT_TRUE(holds(0x10 + 0xff + 32)) << "words[1][0], table[4] and the warp's size";
+  EXPECT_TRUE(holds(0x3f800000u));
+}
+
 TEST(PtxDeathTest, NothingUnknownIsPassedOver) {
   EXPECT_DEATH(parse("a.ptx", kernel("\tfrobnicate.b32 %r1, %r2;\n")),
                "a.ptx:[0-9]+: unknown instruction frobnicate.b32");
@@ -277,6 +342,11 @@ TEST(PtxDeathTest, NothingUnknownIsPassedOver) {
             kernel("\tst.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [%r1], {%r2, %r3}, [%r4];\n")),
       "unknown instruction st.async");
   EXPECT_DEATH(parse("a.ptx", kernel("\t.const .b32 x;\n")), "unknown directive");
+  EXPECT_DEATH(parse("a.ptx", kernel("\tcall.uni (%r1), f, (%r2);\n")), "a call of an unknown function");
+  EXPECT_DEATH(parse("a.ptx", kernel("\t{ bra inner; }\n\t{ inner: }\n")), "no label inner");
+  EXPECT_DEATH(parse("a.ptx", ".global .u32 a = b;\n" + kernel("\tmov.u64 %rd1, a;\n")), "unknown value b of a");
+  EXPECT_DEATH(parse("a.ptx", ".extern .global .u32 a;\n" + kernel("\tmov.u64 %rd1, a;\n")), "unknown symbol a");
+  EXPECT_DEATH(parse("a.ptx", ".frobnicate 5;\n"), "a.ptx:1: unknown directive .frobnicate");
 }
 
 }  // namespace

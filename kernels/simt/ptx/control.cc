@@ -1,8 +1,7 @@
-// PTX's branches, barriers, fences and timers.
+// PTX's branches, fences and timers.
 // SPDX-License-Identifier: Apache-2.0
 #include <time.h>
 
-#include "kernels/simt/barrier.h"
 #include "kernels/simt/order.h"
 #include "kernels/simt/ptx/program.h"
 #include "kernels/simt/thread.h"
@@ -20,26 +19,6 @@ void end(Frame& f, const Instruction&) {
 
 void trap(Frame&, const Instruction& i) {
   defect("trap: " + describe(*current_thread) + " at " + describe(i.site));
-}
-
-// bar.sync id, threads; all threads of the block where no number is given.
-void barrier(Frame& f, const Instruction& i) {
-  const unsigned all = current_thread->block->threads;
-  const auto id = operand<uint32_t>(f, i, 0), threads = i.operand_count > 1 ? operand<uint32_t>(f, i, 1) : all;
-  if (id == 0 && threads == all)
-    block_sync(i.site);
-  else
-    named_barrier_sync(id, threads, i.site);
-}
-
-void warp_barrier(Frame& f, const Instruction& i) {
-  warp_sync(operand<uint32_t>(f, i, 0), i.site);
-}
-void arrive_at_cluster(Frame&, const Instruction& i) {
-  cluster_arrive(i.site);
-}
-void wait_for_cluster(Frame&, const Instruction& i) {
-  cluster_wait(i.site);
 }
 
 template <Order kOrder, Scope kScope, bool kSequential>
@@ -86,15 +65,6 @@ void add_control(Handlers& h) {
   h["bra"] = h["bra.uni"] = branch;
   h["ret"] = h["exit"] = end;
   h["trap"] = trap;
-  for (const char* name : {"bar.sync", "bar.cta.sync", "barrier.sync", "barrier.cta.sync"})
-    h[name] = h[std::string(name) + ".aligned"] = barrier;
-  h["bar.warp.sync"] = warp_barrier;
-  for (const char* aligned : {"", ".aligned"}) {
-    h[std::string("barrier.cluster.arrive") + aligned] = arrive_at_cluster;
-    h[std::string("barrier.cluster.arrive.release") + aligned] = arrive_at_cluster;
-    h[std::string("barrier.cluster.wait") + aligned] = wait_for_cluster;
-    h[std::string("barrier.cluster.wait.acquire") + aligned] = wait_for_cluster;
-  }
   add_fences(h);
   h["nanosleep.u32"] = sleep;
   h["mov.u64.%globaltimer"] = h["mov.u64.%clock64"] = read_timer<uint64_t>;

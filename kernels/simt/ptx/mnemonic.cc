@@ -10,7 +10,8 @@ namespace {
 
 const std::map<std::string, Space> kSpaces = {{"global", Space::kGeneric},     {"shared", Space::kShared},
                                               {"shared::cta", Space::kShared}, {"shared::cluster", Space::kCluster},
-                                              {"local", Space::kPrivate},      {"param", Space::kPrivate}};
+                                              {"local", Space::kPrivate},      {"param", Space::kPrivate},
+                                              {"const", Space::kGeneric}};
 const std::map<std::string, Order> kOrders = {{"relaxed", Order::kRelaxed},
                                               {"acquire", Order::kAcquire},
                                               {"release", Order::kRelease},

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -83,10 +84,14 @@ struct Program {
   std::map<uint32_t, SpecialRegister> specials;    // by slot
   std::map<uint32_t, size_t> parameter_addresses;  // slot and number of the parameter
   std::vector<uint32_t> local_addresses;           // slots that hold the address of local memory
-  std::vector<uint32_t> shared_addresses;          // the same of the dynamic shared memory
+  std::map<uint32_t, uint32_t> shared_addresses;   // slot and offset in the block's shared memory
+  std::vector<uint32_t> dynamic_shared_sizes;      // slots that hold how much of it is dynamic
   std::map<uint32_t, int> grid_words;              // %envreg1 and 2: bits that the grid's word is shifted right by
   size_t parameters = 0;
   size_t local_bytes = 0;
+  size_t shared_bytes = 0;  // static shared memory, which stands before the dynamic one: its launch must count it
+  unsigned cluster = 1;     // that the kernel itself asks for
+  std::shared_ptr<void> variables;  // memory of its file's variables
 };
 
 // Handlers by mnemonic, without what stands in fields of Instruction: "add.s64", "ld.u32", "atom.add.u32".
@@ -94,11 +99,13 @@ using Handlers = std::map<std::string, Handler>;
 void add_arithmetic(Handlers& handlers);
 void add_async(Handlers& handlers);
 void add_atomics(Handlers& handlers);
+void add_barriers(Handlers& handlers);
 void add_bits(Handlers& handlers);
 void add_comparisons(Handlers& handlers);
 void add_control(Handlers& handlers);
 void add_conversions(Handlers& handlers);
 void add_functions(Handlers& handlers);
+void add_matrices(Handlers& handlers);
 void add_memory(Handlers& handlers);
 void add_warp(Handlers& handlers);
 const Handlers& handlers();
@@ -114,9 +121,9 @@ std::vector<std::string> split(const std::string& text, char separator);
 // The mnemonic without space, order, scope and hints of an access of memory; space and order go into `instruction`.
 std::string without_modifiers(const std::string& mnemonic, Instruction* instruction);
 
-// The kernels of this project in the text of a file; whatever is unknown in one of them ends the process with the
-// file's name and the line.
-std::vector<Program> parse(const std::string& file, const std::string& text);
+// The kernels in the text of a file, or those whose name begins so; whatever is unknown in one of them ends the process
+// with the file's name and the line.
+std::vector<Program> parse(const std::string& file, const std::string& text, const std::string& begin = "");
 
 // The current thread runs the program; `reached`, a byte for each instruction, becomes 1 where it was.
 void run_thread(const Program& program, const void* const* arguments, const void* grid_words, unsigned char* reached);

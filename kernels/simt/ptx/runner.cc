@@ -21,6 +21,8 @@
 namespace varlstm::simt::ptx {
 namespace {
 
+constexpr const char* kOurKernels = "_ZN7varlstm";  // others in its files are CUB's
+
 struct Kernel {
   Program program;
   std::vector<unsigned char> reached;  // by instruction
@@ -31,7 +33,7 @@ using Kernels = std::map<std::string, Kernel>;
 void add_file(const std::string& path, Kernels* kernels) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
-  for (Program& program : parse(path, text.str())) {
+  for (Program& program : parse(path, text.str(), kOurKernels)) {
     const std::string name = program.name;
     const size_t size = program.instructions.size();
     (*kernels)[name] = {std::move(program), std::vector<unsigned char>(size)};
@@ -105,6 +107,11 @@ std::function<void()> run_ptx(const KernelCall& call) {
     abort();
   }
   Kernel& kernel = found->second;
+  if (kernel.program.shared_bytes != 0) {
+    fprintf(stderr, "the kernel %s has %zu bytes of static shared memory, which its launch here does not count\n",
+            name.c_str(), kernel.program.shared_bytes);
+    abort();
+  }
   const void* const* arguments = call.arguments;
   GridWords grid_words;
   if (call.shape->cooperative && !kernel.program.grid_words.empty()) grid_words = make_grid_words();
@@ -122,7 +129,10 @@ void run_thread(const Program& program, const void* const* arguments, const void
   for (const auto& [slot, parameter] : program.parameter_addresses)
     registers[slot] = reinterpret_cast<uint64_t>(arguments[parameter]);
   for (const uint32_t slot : program.local_addresses) registers[slot] = reinterpret_cast<uint64_t>(local);
-  for (const uint32_t slot : program.shared_addresses) registers[slot] = shared_address(shared_bytes_begin(), {"", 0});
+  const uint32_t shared_begin = shared_address(shared_bytes_begin(), {"", 0});
+  for (const auto& [slot, offset] : program.shared_addresses) registers[slot] = shared_begin + offset;
+  for (const uint32_t slot : program.dynamic_shared_sizes)
+    registers[slot] = launch_state().shape->shared_bytes - program.shared_bytes;
   for (const auto& [slot, shift] : program.grid_words)
     registers[slot] = reinterpret_cast<uint64_t>(grid_words) >> shift & 0xffffffffu;
   Frame frame{registers.data(), 0};

@@ -23,7 +23,8 @@ void add_cluster(std::map<std::string, SpecialRegister>* all) {
   (*all)["%clusterid.z"] = [] { return block_index().z; };
   (*all)["%nclusterid.y"] = [] { return grid_extent().y; };
   (*all)["%nclusterid.z"] = [] { return grid_extent().z; };
-  (*all)["%is_explicit_cluster"] = one;
+  // Clusters of one block are launches without the attribute.
+  (*all)["%is_explicit_cluster"] = [] { return cluster_extent() > 1 ? 1u : 0u; };
   for (const char* axis : {"y", "z"}) {
     (*all)[std::string("%cluster_ctaid.") + axis] = zero;
     (*all)[std::string("%cluster_nctaid.") + axis] = one;
@@ -52,7 +53,6 @@ const std::map<std::string, SpecialRegister>& special_registers() {
         {"%ctaid.x", [] { return block_index().x; }},  {"%ctaid.y", [] { return block_index().y; }},
         {"%ctaid.z", [] { return block_index().z; }},  {"%nctaid.x", [] { return grid_extent().x; }},
         {"%nctaid.y", [] { return grid_extent().y; }}, {"%nctaid.z", [] { return grid_extent().z; }}};
-    made["%dynamic_smem_size"] = [] { return static_cast<uint32_t>(launch_state().shape->shared_bytes); };
     add_cluster(&made);
     add_lanes(&made);
     return made;

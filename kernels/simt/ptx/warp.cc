@@ -1,27 +1,65 @@
-// PTX's instructions of a whole warp: shuffles, votes, reductions, matrix products and the loads of their operands.
+// PTX's instructions of a whole warp: shuffles, votes, matches and reductions.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/collective.h"
-#include "kernels/simt/matrix.h"
 #include "kernels/simt/ptx/program.h"
 #include "kernels/simt/thread.h"
 
 namespace varlstm::simt::ptx {
 namespace {
 
-bool source_exists(ShuffleKind kind, uint32_t lanes) {
-  const uint32_t lane = current_thread->lane;
-  return kind == ShuffleKind::kIndex || (kind == ShuffleKind::kXor ? lane ^ lanes : lane + lanes) < 32;
-}
-
-// shfl.sync d|p, a, lanes, c, mask; p: whether the lane that it is from exists. c cuts the warp into segments.
+// shfl.sync d|p, a, lanes, bounds, mask; p: whether the lane named is in bounds.
 template <ShuffleKind kKind>
 void shuffle_lanes(Frame& f, const Instruction& i) {
   const int first = i.destinations;  // d, or d and p
-  const auto bits = operand<uint32_t>(f, i, first), lanes = operand<uint32_t>(f, i, first + 1);
-  const auto segments = operand<uint32_t>(f, i, first + 2), mask = operand<uint32_t>(f, i, first + 3);
-  if (segments != 31) defect("a shuffle in a part of the warp at " + describe(i.site) + " is not emulated");
-  set<uint32_t>(f, i.operands[0], static_cast<uint32_t>(shuffle_bits(kKind, mask, bits, lanes, i.site)));
-  if (first == 2) set<uint64_t>(f, i.operands[1], source_exists(kKind, lanes));
+  const ShuffleRequest request{kKind, operand<uint32_t>(f, i, first + 1), operand<uint32_t>(f, i, first + 2)};
+  const Shuffled got =
+      shuffle_in_bounds(request, operand<uint32_t>(f, i, first + 3), operand<uint32_t>(f, i, first), i.site);
+  set<uint32_t>(f, i.operands[0], static_cast<uint32_t>(got.bits));
+  if (first == 2) set<uint64_t>(f, i.operands[1], got.in_bounds);
+}
+
+// Which lanes of the mask have the same value as this one, and which have come at all.
+struct Matches {
+  unsigned lanes;
+  unsigned all;
+};
+void match(void* const* in, void* const* out, unsigned mask) {
+  for (unsigned a = mask; a != 0; a &= a - 1) {
+    const int lane = __builtin_ctz(a);
+    unsigned same = 0;
+    for (unsigned b = mask; b != 0; b &= b - 1)
+      if (*static_cast<const uint64_t*>(in[__builtin_ctz(b)]) == *static_cast<const uint64_t*>(in[lane]))
+        same |= b & -b;
+    *static_cast<Matches*>(out[lane]) = {same, mask};
+  }
+}
+Matches match_lanes(unsigned mask, uint64_t value, Site site) {
+  Matches result{};
+  run_collective("match", mask, &value, &result, match, site);
+  return result;
+}
+
+// match.any.sync d, a, mask: the lanes whose a is the same.
+template <class T>
+void match_any(Frame& f, const Instruction& i) {
+  set<uint32_t>(f, i.operands[0], match_lanes(operand<uint32_t>(f, i, 2), operand<T>(f, i, 1), i.site).lanes);
+}
+// match.all.sync d|p, a, mask: whether a is the same in all lanes, which d names then.
+template <class T>
+void match_all(Frame& f, const Instruction& i) {
+  const int first = i.destinations;
+  const Matches found = match_lanes(operand<uint32_t>(f, i, first + 1), operand<T>(f, i, first), i.site);
+  const bool all = found.lanes == found.all;
+  set<uint32_t>(f, i.operands[0], all ? found.all : 0);
+  if (first == 2) set<uint64_t>(f, i.operands[1], all);
+}
+
+// elect.sync d|p, mask: one lane, the first here, which d names and whose p holds.
+void elect(Frame& f, const Instruction& i) {
+  const int first = i.destinations;
+  const auto leader = static_cast<unsigned>(__builtin_ctz(ballot(operand<uint32_t>(f, i, first), 1, i.site)));
+  set<uint32_t>(f, i.operands[0], leader);
+  if (first == 2) set<uint64_t>(f, i.operands[1], leader == current_thread->lane);
 }
 
 // vote.sync d, predicate, mask
@@ -33,6 +71,11 @@ void vote_any(Frame& f, const Instruction& i) {
 }
 void vote_all(Frame& f, const Instruction& i) {
   set<uint64_t>(f, i.operands[0], all(operand<uint32_t>(f, i, 2), operand<uint64_t>(f, i, 1) != 0, i.site) != 0);
+}
+void vote_same(Frame& f, const Instruction& i) {
+  const bool mine = operand<uint64_t>(f, i, 1) != 0;
+  const Matches same = match_lanes(operand<uint32_t>(f, i, 2), mine ? 1 : 0, i.site);
+  set<uint64_t>(f, i.operands[0], same.lanes == same.all);
 }
 // Which lanes run together is the hardware's choice: here each runs alone.
 void active_mask(Frame& f, const Instruction& i) {
@@ -75,42 +118,29 @@ void reduce(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], result);
 }
 
-// mma d, a, b, c of four, four, two and four registers.
-template <f32x4 kProduct(const b32x4&, const b32x2&, const f32x4&, Site)>
-void matrix_product(Frame& f, const Instruction& i) {
-  b32x4 a;
-  b32x2 b;
-  f32x4 c;
-  for (int k = 0; k < 4; ++k) a.r[k] = operand<uint32_t>(f, i, 4 + k);
-  for (int k = 0; k < 2; ++k) b.r[k] = operand<uint32_t>(f, i, 8 + k);
-  for (int k = 0; k < 4; ++k) c.r[k] = operand<float>(f, i, 10 + k);
-  const f32x4 d = kProduct(a, b, c, i.site);
-  for (int k = 0; k < 4; ++k) set<float>(f, i.operands[k], d.r[k]);
-}
-
-void load_one(Frame& f, const Instruction& i) {
-  set<uint32_t>(f, i.operands[0], load_matrix_x1(address_of(f, i, 1), i.site));
-}
-template <b32x2 kLoad(const void*, Site)>
-void load_two(Frame& f, const Instruction& i) {
-  const b32x2 words = kLoad(address_of(f, i, 2), i.site);
-  for (int k = 0; k < 2; ++k) set<uint32_t>(f, i.operands[k], words.r[k]);
-}
-template <b32x4 kLoad(const void*, Site)>
-void load_four(Frame& f, const Instruction& i) {
-  const b32x4 words = kLoad(address_of(f, i, 4), i.site);
-  for (int k = 0; k < 4; ++k) set<uint32_t>(f, i.operands[k], words.r[k]);
+// The kind of a shuffle or vote stands before or behind .sync.
+void add_in_both_orders(Handlers& h, const std::string& name, const std::string& kind, const std::string& type,
+                        Handler handler) {
+  h[name + ".sync." + kind + "." + type] = handler;
+  h[name + "." + kind + ".sync." + type] = handler;
 }
 
 }  // namespace
 
 void add_warp(Handlers& h) {
-  h["shfl.sync.idx.b32"] = shuffle_lanes<ShuffleKind::kIndex>;
-  h["shfl.sync.bfly.b32"] = shuffle_lanes<ShuffleKind::kXor>;
-  h["shfl.sync.down.b32"] = shuffle_lanes<ShuffleKind::kDown>;
-  h["vote.sync.ballot.b32"] = vote_ballot;
-  h["vote.sync.any.pred"] = vote_any;
-  h["vote.sync.all.pred"] = vote_all;
+  add_in_both_orders(h, "shfl", "idx", "b32", shuffle_lanes<ShuffleKind::kIndex>);
+  add_in_both_orders(h, "shfl", "bfly", "b32", shuffle_lanes<ShuffleKind::kXor>);
+  add_in_both_orders(h, "shfl", "down", "b32", shuffle_lanes<ShuffleKind::kDown>);
+  add_in_both_orders(h, "shfl", "up", "b32", shuffle_lanes<ShuffleKind::kUp>);
+  add_in_both_orders(h, "vote", "ballot", "b32", vote_ballot);
+  add_in_both_orders(h, "vote", "any", "pred", vote_any);
+  add_in_both_orders(h, "vote", "all", "pred", vote_all);
+  add_in_both_orders(h, "vote", "uni", "pred", vote_same);
+  add_in_both_orders(h, "match", "any", "b32", match_any<uint32_t>);
+  add_in_both_orders(h, "match", "any", "b64", match_any<uint64_t>);
+  add_in_both_orders(h, "match", "all", "b32", match_all<uint32_t>);
+  add_in_both_orders(h, "match", "all", "b64", match_all<uint64_t>);
+  h["elect.sync"] = elect;
   h["activemask.b32"] = active_mask;
   h["redux.sync.add.u32"] = h["redux.sync.add.s32"] = reduce<Reduction::kAdd, uint32_t>;
   h["redux.sync.min.u32"] = reduce<Reduction::kMin, uint32_t>;
@@ -120,14 +150,6 @@ void add_warp(Handlers& h) {
   h["redux.sync.and.b32"] = reduce<Reduction::kAnd, uint32_t>;
   h["redux.sync.or.b32"] = reduce<Reduction::kOr, uint32_t>;
   h["redux.sync.xor.b32"] = reduce<Reduction::kXor, uint32_t>;
-  h["mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"] = matrix_product<mma_bf16_16816>;
-  h["mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"] = matrix_product<mma_f16_16816>;
-  h["mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"] = matrix_product<mma_tf32_1688>;
-  h["ldmatrix.sync.aligned.m8n8.x1.b16"] = load_one;
-  h["ldmatrix.sync.aligned.m8n8.x2.b16"] = load_two<load_matrix_x2>;
-  h["ldmatrix.sync.aligned.m8n8.x4.b16"] = load_four<load_matrix_x4>;
-  h["ldmatrix.sync.aligned.m8n8.x2.trans.b16"] = load_two<load_matrix_x2_transposed>;
-  h["ldmatrix.sync.aligned.m8n8.x4.trans.b16"] = load_four<load_matrix_x4_transposed>;
 }
 
 }  // namespace varlstm::simt::ptx
