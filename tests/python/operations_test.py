@@ -61,6 +61,40 @@ def test_unpack_is_as_long_as_the_longest_sequence(context):
     assert varlstm.pack_backward(batch, packed, padded_len=6).shape == (5, 6, 2)
 
 
+def test_a_pad_value_that_is_no_double_is_refused_with_int64(context):
+    batch = varlstm.Batch(context, LENGTHS)
+    packed = context.array(np.full((batch.tokens,), 2**62 + 1))
+    for pad_value in (2**53 + 1, -2**53 - 1, 2**63 - 1, 10**400):
+        with pytest.raises(InvalidArgumentError, match=f"pad_value: {pad_value} is not a double"):
+            varlstm.unpack(batch, packed, pad_value=pad_value)
+    unpacked = context.numpy(varlstm.unpack(batch, packed, pad_value=-2**63))
+    assert set(unpacked.flat) == {2**62 + 1, -2**63}
+    varlstm.unpack(batch, context.zeros((batch.tokens, 2)), pad_value=2**53 + 1)  # rounded anyway
+
+
+def test_a_batch_without_tokens(context, random):
+    """All lengths are 0: no rows, padded rows that are all padding, and states that pass through."""
+    batch = varlstm.Batch(context, [0, 0, 0])
+    assert (batch.rows, batch.steps, batch.batch) == (0, 0, 3)
+    for layout, shape in (("batch_first", (3, 4, 2)), ("time_major", (4, 3, 2))):
+        padded = np.full(shape, np.nan, np.float32)
+        packed = varlstm.pack(batch, context.array(padded), layout)
+        assert packed.shape == (0, 2)
+        close(context, varlstm.unpack(batch, packed, layout, padded_len=4, pad_value=-7), np.full(shape, -7))
+        assert 0 in varlstm.unpack(batch, packed, layout).shape
+        close(context, varlstm.pack_backward(batch, packed, layout, padded_len=4), np.zeros(shape))
+        assert varlstm.unpack_backward(batch, context.array(padded), layout).shape == (0, 2)
+    lstm = varlstm.Rnn(context, 2, 5, 2, bidirectional=True)
+    params = context.array(random.standard_normal(lstm.elements), "f32")
+    h0, c0, dh_n, dc_n = (context.array(random.standard_normal((4, 3, 5)), "f32") for _ in range(4))
+    x = context.zeros((0, 2))
+    result = lstm.forward(batch, params, x, h0, c0, mode="save")
+    gradients = lstm.backward(batch, params, x, result.y, result.reserve, h0=h0, c0=c0, dh_n=dh_n, dc_n=dc_n)
+    for actual, expected in ((result.h_n, h0), (result.c_n, c0), (gradients.dh0, dh_n), (gradients.dc0, dc_n)):
+        assert np.array_equal(context.numpy(actual), context.numpy(expected))
+    assert result.y.shape == (0, 10) and not context.numpy(gradients.dparams).any()
+
+
 @pytest.mark.parametrize("call, text", [
     (lambda c, b: varlstm.pack(b, c.zeros((4, 5, 2))), "src: shape (4, 5, 2), wanted (5, 5, 2): B sequences by the"),
     (lambda c, b: varlstm.pack(b, c.zeros((5, 4, 2))), "padded_len = 4 is smaller than"),
@@ -135,6 +169,10 @@ def test_dropout_between_layers_and_its_seed(context, random):
     params = context.array(random.normal(size=lstm.elements), "f32")
     x = context.array(random.normal(size=(10, 3)), "f32")
     runs = [context.numpy(lstm.forward(batch, params, x, dropout_seed=seed).y) for seed in (0, 1, 1, 2)]
+    assert not np.array_equal(context.numpy(lstm.forward(batch, params, x, dropout_seed=2**64 - 1).y), runs[0])
+    for seed in (-1, 2**64):  # of which the low bits would be another seed, or none
+        with pytest.raises(InvalidArgumentError, match=f"dropout_seed: {seed} is not in 0 ... {2**64 - 1}"):
+            lstm.forward(batch, params, x, dropout_seed=seed)
     np.testing.assert_array_equal(runs[1], runs[2])
     assert (runs[0] != runs[1]).any() and (runs[1] != runs[3]).any()
 

@@ -60,7 +60,7 @@ def test_bad_calls(name: str) -> None:
 
 @pytest.mark.parametrize("options, error, text", [
     ({"dropout": 1.0}, ValueError, "dropout = 1"), ({"dropout": -0.1}, ValueError, "dropout should be"),
-    ({"hidden_size": 0}, ValueError, "hidden_size"), ({"proj_size": 2}, TypeError, "proj_size")])
+    ({"hidden_size": 0}, ValueError, "hidden_size"), ({"proj_size": 2}, ValueError, "proj_size = 2")])
 def test_bad_options(options: dict, error, text: str) -> None:
     with pytest.raises(error, match=text):
         LSTM(**{"input_size": 4, "hidden_size": 6, **options})(X)

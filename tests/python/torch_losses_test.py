@@ -131,6 +131,67 @@ def test_16_bits(dtype, tolerance: float) -> None:
     torch.testing.assert_close(logits.grad.float(), reference.grad, rtol=tolerance, atol=tolerance)
 
 
+def test_class_weights_need_not_be_contiguous() -> None:
+    torch.manual_seed(0)
+    logits, target = torch.randn(7, 5), torch.tensor([0, 1, 2, 3, 4, 2, -100])
+    x, w = torch.randn(7, 3), torch.randn(5, 3)
+    for weight in (torch.rand(10)[::2], torch.rand(5, 2)[:, 1], torch.rand(1).expand(5), torch.rand(10).double()[1::2]):
+        assert not weight.is_contiguous()
+        expected = weight.float().contiguous()
+        compare(lambda x: ours.cross_entropy(x, target, weight), lambda x: F.cross_entropy(x, target, expected), logits)
+        compare(lambda x: ours.nll_loss(x, target, weight), lambda x: F.nll_loss(x, target, expected), logits)
+        compare(lambda x, w: ours.linear_cross_entropy(x, w, None, target, weight),
+                lambda x, w: F.cross_entropy(F.linear(x, w), target, expected), x, w)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_autocast_gives_torchs_dtypes(dtype) -> None:
+    torch.manual_seed(0)
+    logits, target = torch.randn(6, 5).to(dtype), torch.tensor([0, 1, 2, 3, 4, -100])
+    for reduction in ("none", "mean"):
+        for name in ("cross_entropy", "nll_loss"):
+            losses = []
+            for module in (ours, F):
+                leaf = logits.clone().requires_grad_()
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    # What torch gets is in float32 already: its log-softmax has no float16 on some CPUs.
+                    given = leaf if module is ours or dtype == torch.float64 else leaf.float()
+                    loss = getattr(module, name)(given, target, reduction=reduction)
+                loss.sum().backward()
+                losses.append((loss.detach(), leaf.grad))
+            (loss, gradient), (expected, expected_gradient) = losses
+            assert loss.dtype == expected.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+            assert_close(loss, expected)  # as exact as if no 16-bit loss had been in between
+            assert gradient.dtype == dtype
+            torch.testing.assert_close(gradient, expected_gradient)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert ours.log_softmax(logits, 1).dtype == dtype  # on the CPU; on a GPU it is one of those in float32
+    assert ours.cross_entropy(logits, target).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_autocast_of_linear_cross_entropy_casts_as_linear_does(dtype) -> None:
+    torch.manual_seed(0)
+    target = torch.tensor([0, 1, 2, 3, 4, -100])
+    leaves = [tensor.requires_grad_() for tensor in (torch.randn(6, 3).to(dtype), torch.randn(5, 3), torch.randn(5))]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = ours.linear_cross_entropy(*leaves, target)
+    loss.backward()
+    rounded = [leaf.detach().bfloat16().float().requires_grad_() for leaf in leaves]
+    expected = F.cross_entropy(F.linear(*rounded), target)
+    expected.backward()
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=0)  # of inputs rounded to bfloat16, and not rounded itself
+    for leaf, reference in zip(leaves, rounded):
+        assert leaf.grad.dtype == leaf.dtype
+        torch.testing.assert_close(leaf.grad.float(), reference.grad, rtol=2**-7, atol=2**-9)
+    x, w = (leaf.detach().double() for leaf in leaves[:2])
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # which leaves float64 alone
+        assert_close(ours.linear_cross_entropy(x, w, None, target), F.cross_entropy(F.linear(x, w), target))
+        with pytest.raises(ValueError, match="weight is of torch.float64"):
+            ours.linear_cross_entropy(leaves[0], w, None, target)
+
+
 def test_errors_name_the_argument() -> None:
     logits, target, weight = torch.randn(4, 5), torch.tensor([0, 1, 2, 3]), torch.randn(5, 3)
     x = torch.randn(4, 3)

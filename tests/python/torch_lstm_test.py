@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from varlstm.torch import LSTM  # noqa: E402
 from varlstm.torch import pack_padded_sequence as pack_with_zeros  # noqa: E402
+from varlstm.torch import pad_packed_sequence as unpack_with_zeros  # noqa: E402
 
 CASES = 320
 KINDS = ("packed_sorted", "packed_unsorted", "lengths", "padded", "unbatched")
@@ -147,13 +148,75 @@ def test_sequences_of_length_0_keep_their_states(packed: bool) -> None:
 
 
 @pytest.mark.parametrize("lengths", [[0, 0, 0], []])
-def test_a_batch_without_tokens(lengths: list) -> None:
-    lstm = LSTM(3, 5, batch_first=True)
-    x = torch.randn(len(lengths), 4, 3, requires_grad=True)
-    output, (h_n, c_n) = lstm(x, lengths=lengths)
-    assert output.shape == (len(lengths), 4, 5) and not output.any() and not h_n.any() and not c_n.any()
-    (output.sum() + h_n.sum()).backward()
-    assert not x.grad.any() and not lstm.weight_ih_l0.grad.any()
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("steps", [0, 4])
+def test_a_batch_without_tokens(lengths: list, batch_first: bool, steps: int) -> None:
+    batch = len(lengths)
+    shape = (batch, steps) if batch_first else (steps, batch)
+    lstm = LSTM(3, 5, 2, batch_first=batch_first)
+    x = torch.full((*shape, 3), float("nan"), requires_grad=True)  # padding alone, which is not read
+    states = [torch.randn(2, batch, 5, requires_grad=True) for _ in range(2)]
+    for hx in (None, states):
+        for given in (lengths, torch.tensor(lengths, dtype=torch.int64)):
+            output, (h_n, c_n) = lstm(x, hx, lengths=given)
+            assert output.shape == (*shape, 5) and not output.any()
+            if hx is None:
+                assert not h_n.any() and not c_n.any()
+            else:
+                assert torch.equal(h_n, hx[0]) and torch.equal(c_n, hx[1])
+    lstm.zero_grad()
+    (output.sum() + 2 * h_n.sum() + 3 * c_n.sum()).backward()
+    assert not x.grad.any() and not any(parameter.grad.any() for parameter in lstm.parameters())
+    assert (states[0].grad == 2).all() and (states[1].grad == 3).all()
+
+
+def test_a_packed_batch_without_tokens() -> None:
+    """By way of a PackedSequence and back, which is as long as its padding asks for."""
+    lstm, x = LSTM(3, 5), torch.full((4, 3, 3), float("nan"))
+    sequence = pack_with_zeros(x, [0, 0, 0], enforce_sorted=False)
+    output, (h_n, _) = lstm(sequence)
+    assert output.data.shape == (0, 5) and h_n.shape == (1, 3, 5) and not h_n.any()
+    padded, lengths = unpack_with_zeros(output, padding_value=-7.0, total_length=4)
+    assert padded.shape == (4, 3, 5) and (padded == -7).all() and lengths.tolist() == [0, 0, 0]
+    assert unpack_with_zeros(output)[0].shape == (0, 3, 5)
+
+
+@pytest.mark.parametrize("wanted", ["x", "h_0", "c_0", "parameter"])
+def test_whatever_alone_needs_a_gradient_gets_it(wanted: str) -> None:
+    torch.manual_seed(0)
+    theirs = torch.nn.LSTM(3, 4, 2).requires_grad_(False)
+    ours = LSTM(3, 4, 2).requires_grad_(False)
+    ours.load_state_dict(theirs.state_dict())
+    tensors = {"x": torch.randn(5, 2, 3), "h_0": torch.randn(2, 2, 4), "c_0": torch.randn(2, 2, 4)}
+    gradients = []
+    for lstm in (theirs, ours):
+        leaves = {name: tensor.clone() for name, tensor in tensors.items()}
+        leaf = lstm.bias_hh_l1 if wanted == "parameter" else leaves[wanted]
+        leaf.requires_grad_()
+        output, (h_n, c_n) = lstm(leaves["x"], (leaves["h_0"], leaves["c_0"]))
+        (output.square().sum() + (h_n * c_n).sum()).backward()
+        gradients.append(leaf.grad)
+    assert gradients[0].any()
+    assert_close(gradients[1], gradients[0], wanted)
+
+
+def test_gradients_of_the_results_need_not_be_contiguous() -> None:
+    torch.manual_seed(0)
+    lstm = LSTM(3, 4, 2, dtype=torch.float64)
+    x, state = torch.randn(5, 2, 3, dtype=torch.float64), torch.randn(2, 2, 4, dtype=torch.float64)
+    results = (torch.randn(5, 2, 4), torch.randn(2, 2, 4), torch.randn(2, 2, 4))
+    cotangents = [result.double().transpose(0, -1).contiguous().transpose(0, -1) for result in results]
+    assert not any(cotangent.is_contiguous() for cotangent in cotangents)
+    for chosen in ((0,), (1,), (2,), (0, 1, 2)):
+        gradients = []
+        for dense in (False, True):
+            leaves = [tensor.clone().requires_grad_() for tensor in (x, state, state)]
+            output, states = lstm(leaves[0], (leaves[1], leaves[2]))
+            outputs = (output, *states)
+            gradients.append(torch.autograd.grad(
+                [outputs[k] for k in chosen], leaves + list(lstm.parameters()),
+                [cotangents[k].contiguous() if dense else cotangents[k] for k in chosen]))
+        assert all(torch.equal(a, b) for a, b in zip(*gradients))
 
 
 def test_padding_is_not_read() -> None:

@@ -34,9 +34,19 @@ def pair(**options) -> tuple:
 def test_signature() -> None:
     assert str(inspect.signature(LSTM.__init__)).replace("'", "") == (
         "(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False, "
-        "dropout: float = 0.0, bidirectional: bool = False, device=None, dtype=None) -> None")
-    with pytest.raises(TypeError, match="proj_size"):
-        LSTM(4, 6, proj_size=2)
+        "dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device=None, dtype=None) -> None")
+
+
+def test_torchs_arguments_in_torchs_order() -> None:
+    arguments = (4, 6, 2, False, True, 0.25, True, 0, "cpu", torch.float64)
+    for count in range(2, len(arguments) + 1):
+        theirs, ours = torch.nn.LSTM(*arguments[:count]), LSTM(*arguments[:count])
+        assert repr(ours) == repr(theirs) and ours.weight_ih_l0.dtype == theirs.weight_ih_l0.dtype
+        assert [p.shape for p in ours.parameters()] == [p.shape for p in theirs.parameters()]
+    for options in ({"proj_size": 2}, {"proj_size": -1}):
+        with pytest.raises(ValueError, match=f"proj_size = {options['proj_size']} is not supported, and must be 0"):
+            LSTM(4, 6, **options)
+    assert repr(LSTM(3, 4, proj_size=0)) == repr(torch.nn.LSTM(3, 4, proj_size=0))
 
 
 @pytest.mark.parametrize("options", OPTIONS)

@@ -83,6 +83,39 @@ def test_length_0(batch_first: bool, lengths: list) -> None:
         assert pack_padded_sequence(x, lengths, batch_first).sorted_indices.tolist() == list(range(len(lengths)))
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_integers_beyond_those_of_a_double(batch_first: bool) -> None:
+    x = 2**62 + torch.randint(1, 99, (3, 5, 2))
+    for lengths, sort in (([5, 3, 1], True), ([1, 5, 3], False), ([5, 0, 2], False)):
+        ours = pack_padded_sequence(x if batch_first else x.transpose(0, 1), lengths, batch_first, enforce_sorted=sort)
+        for value in (2**53 + 1, -2**53 - 1, 2**63 - 1, -2**63, -2**63 + 1, 7, True):
+            expected = torch.full((3, 6, 2), value, dtype=torch.int64)
+            for b, length in enumerate(lengths):
+                expected[b, :length] = x[b, :length]
+            padded, back = pad_packed_sequence(ours, batch_first, value, total_length=6)
+            assert torch.equal(padded if batch_first else padded.transpose(0, 1), expected)
+            assert back.tolist() == lengths
+        flat = rnn.PackedSequence(ours.data[:, 0], *ours[1:])  # without features
+        assert pad_packed_sequence(flat, batch_first, 2**53 + 1)[0].max() > 2**62
+
+
+def test_ties_keep_their_order_whatever_torchs_unstable_sort_does(monkeypatch) -> None:
+    """On the CPU torch sorts stably even where nobody asks for it, on a GPU it does not."""
+    stable_sort = torch.Tensor.sort
+
+    def adverse(tensor, *arguments, stable=False, **options):
+        if not stable:  # ties the other way round
+            values, indices = stable_sort(tensor.flip(0), *arguments, stable=True, **options)
+            return values, tensor.numel() - 1 - indices
+        return stable_sort(tensor, *arguments, stable=True, **options)
+
+    monkeypatch.setattr(torch.Tensor, "sort", adverse)
+    lengths = [2, 3, 2, 0, 3, 2, 0]
+    assert torch.tensor(lengths).sort(descending=True)[1].tolist() != stable(lengths)
+    packed = pack_padded_sequence(torch.randn(3, 7, 2), lengths, enforce_sorted=False)
+    assert packed.sorted_indices.tolist() == stable(lengths)
+
+
 def test_gradients() -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 3, 2, dtype=torch.float64, requires_grad=True)
@@ -108,6 +141,8 @@ def test_errors_name_the_argument() -> None:
             (lambda: pack_padded_sequence(x.to(torch.complex64), [4, 1, 1]), TypeError, "input is of torch.complex64"),
             (lambda: pack_sequence([]), ValueError, "sequences is empty"),
             (lambda: pad_packed_sequence(pack_padded_sequence(x, [4, 1, 1]), total_length=3), ValueError,
-             "total_length = 3 is smaller than 4")):
+             "total_length = 3 is smaller than 4"),
+            (lambda: pad_packed_sequence(pack_padded_sequence(x.long(), [4, 1, 1]), padding_value=2**63), ValueError,
+             "padding_value = 9223372036854775808 does not fit in an int64")):
         with pytest.raises(error, match=text):
             call()

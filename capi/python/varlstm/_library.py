@@ -13,7 +13,7 @@ import pathlib
 import re
 from typing import Callable
 
-from ._declarations import FUNCTIONS, INT32, HeaderVersion, Status
+from ._declarations import FUNCTIONS, INT32, INT64, UINT64, HeaderVersion, Status
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent
 _SONAME = f"libvarlstm.so.{HeaderVersion.VERSION_MAJOR}"
@@ -110,10 +110,21 @@ def _load() -> ctypes.CDLL:
                        "; ".join(failures) + ")")
 
 
-def _name_arguments(function: Callable, names: tuple[str, ...]) -> Callable:
-    """The same function, with an error that names the argument where a value is of a wrong type."""
+_RANGES = {INT32: (-2**31, 2**31 - 1), INT64: (-2**63, 2**63 - 1), UINT64: (0, 2**64 - 1)}
+
+
+def _check_arguments(function: Callable, parameters: dict) -> Callable:
+    """The same function, with an error that names the argument where a value is of a wrong type or where an integer is
+    out of its parameter's range, of which ctypes would pass on the low bits."""
+    names = tuple(parameters)
+    ranges = tuple((index, *_RANGES[kind]) for index, kind in enumerate(parameters.values()) if kind in _RANGES)
+
     @functools.wraps(function, assigned=("__name__",))
     def call(*arguments):
+        for index, low, high in ranges:
+            value = arguments[index]
+            if isinstance(value, int) and not low <= value <= high:
+                raise InvalidArgumentError(f"{names[index]}: {value} is not in {low} ... {high}")
         try:
             return function(*arguments)
         except ctypes.ArgumentError as error:
@@ -138,7 +149,7 @@ def _declare(library: ctypes.CDLL) -> None:
         function.argtypes = list(parameters.values())
         if result is INT32 and name != "varlstm_version":
             function.errcheck = check
-        setattr(library, name, _name_arguments(function, tuple(parameters)))
+        setattr(library, name, _check_arguments(function, parameters))
 
 
 def _text(function) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Optional, Union
 
 from ._batch import Batch
 from ._call import Array, Call
-from ._declarations import Layout
+from ._declarations import Dtype, Layout
 from ._handles import member
 from ._library import InvalidArgumentError, lib
 
@@ -61,6 +61,13 @@ def _unpacked_shape(batch: Batch, layout: Layout, padded_len: int) -> tuple[int,
     return (batch.batch, padded_len) if layout == Layout.BATCH_FIRST else (padded_len, batch.batch)
 
 
+def _is_double(value: int) -> bool:
+    try:
+        return float(value) == value
+    except OverflowError:
+        return False
+
+
 def _count(features: tuple[int, ...]) -> int:
     return features[0] if features else 1
 
@@ -75,8 +82,12 @@ def pack(batch: Batch, src: Array, layout: Union[str, Layout] = "batch_first", *
 
 def unpack(batch: Batch, packed: Array, layout: Union[str, Layout] = "batch_first", *, padded_len: Optional[int] = None,
            pad_value: float = 0.0, dst: Optional[Array] = None, dtype: Any = None, stream: Any = None) -> Any:
-    """dst in that layout <- packed [N, F]; every padded position gets pad_value. padded_len None is T."""
+    """dst in that layout <- packed [N, F]; every padded position gets pad_value, which is passed on as a double: an
+    integer that this does not hold exactly is an error with int64. padded_len None is T."""
     call, head, tail = _to_unpacked(batch, "dst", dst, "packed", packed, layout, padded_len, dtype, stream)
+    if head[1] == Dtype.I64 and isinstance(pad_value, int) and not _is_double(pad_value):
+        raise InvalidArgumentError(f"pad_value: {pad_value} is not a double, wanted an integer that is one: all are up "
+                                   f"to 2**53")
     lib.varlstm_unpack(*head, pad_value, *tail)
     return call.outputs["dst"]
 

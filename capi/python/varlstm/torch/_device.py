@@ -3,12 +3,12 @@
 import ctypes
 import functools
 import threading
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import torch
 
 from .._declarations import Backend, Cell, Dtype, Key, Mode, Op, Reduction, Space
-from .._handles import Native, create
+from .._handles import Native, create, set_value
 from .._library import lib
 
 DTYPES = {torch.float32: Dtype.F32.value, torch.float64: Dtype.F64.value, torch.bfloat16: Dtype.BF16.value,
@@ -35,8 +35,8 @@ class Rnn(Native):
                                 num_layers), lib.varlstm_rnn_destroy, context)
         for key, value in ((Key.DTYPE, dtype_code("input", dtype)), (Key.BIDIRECTIONAL, bidirectional),
                            (Key.BIAS, bias)):
-            lib.varlstm_rnn_set_i64(self.pointer, key, int(value))
-        lib.varlstm_rnn_set_f64(self.pointer, Key.DROPOUT, dropout)
+            set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))
+        set_value(lib.varlstm_rnn_set_f64, self.pointer, Key.DROPOUT, dropout)
         self.elements = _query(lib.varlstm_rnn_param_count, self.pointer, None)
 
 
@@ -48,9 +48,9 @@ class Loss(Native):
     def __init__(self, context: "Context", classes: int, ignore_index: int, reduction: str,
                  label_smoothing: float) -> None:
         super().__init__(create(lib.varlstm_loss_create, context.pointer, classes), lib.varlstm_loss_destroy, context)
-        lib.varlstm_loss_set_i64(self.pointer, Key.IGNORE_INDEX, ignore_index)
-        lib.varlstm_loss_set_i64(self.pointer, Key.REDUCTION, Reduction[reduction.upper()])
-        lib.varlstm_loss_set_f64(self.pointer, Key.LABEL_SMOOTHING, label_smoothing)
+        for key, value in ((Key.IGNORE_INDEX, ignore_index), (Key.REDUCTION, Reduction[reduction.upper()])):
+            set_value(lib.varlstm_loss_set_i64, self.pointer, key, value)
+        set_value(lib.varlstm_loss_set_f64, self.pointer, Key.LABEL_SMOOTHING, label_smoothing)
 
 
 class Batch(Native):
@@ -183,6 +183,18 @@ def dtype_code(name: str, dtype: torch.dtype) -> int:
     if code is None:
         raise TypeError(f"{name} is of {dtype}, and must be of " + ", ".join(map(str, DTYPES)))
     return code
+
+
+def autocast_dtype(tensor: torch.Tensor) -> Optional[torch.dtype]:
+    """The dtype that torch.autocast wants on the tensor's device; None without it, and for float64, which it leaves."""
+    device = tensor.device.type
+    if tensor.dtype == torch.float64 or device not in ("cpu", "cuda"):
+        return None
+    if hasattr(torch, "get_autocast_dtype"):  # from torch 2.4 on
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    if device == "cuda":
+        return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
+    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
 
 
 def scratch(count: int, like: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import _reduction
 
 from . import _loss_op
+from ._device import autocast_dtype
 from ._differentiable import is_traced
 
 
@@ -19,6 +20,8 @@ def log_softmax(input: Tensor, dim: Optional[int] = None, _stacklevel: int = 3,
         dim = torch.nn.functional._get_softmax_dim("log_softmax", input.dim(), _stacklevel)
     if dtype is not None:
         input = input.to(dtype)
+    elif input.is_cuda and autocast_dtype(input) is not None:  # torch casts it there, and not on the CPU
+        input = input.float()
     if input.dim() == 0 or input.size(dim) == 0:
         return input - input
     rows = input.movedim(dim, -1)
@@ -61,9 +64,13 @@ def linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor], 
     """cross_entropy(linear(input, weight, bias), target, ...) in one, which never stores the logits of all rows.
 
     input [*, in], weight [C, in], bias [C] or None, target [*]; class_weight is cross_entropy's weight. Rows whose
-    target is ignored cost nothing.
+    target is ignored cost nothing. Under torch.autocast input, weight and bias are cast as linear casts them.
     """
     _check_reduction(None, None, reduction)
+    result_dtype, cast = _result_dtype(input), autocast_dtype(input)
+    if cast is not None:
+        input, weight, bias = (tensor if tensor is None or tensor.dtype == torch.float64 else tensor.to(cast)
+                               for tensor in (input, weight, bias))
     if weight.dim() != 2 or input.dim() == 0 or input.size(-1) != weight.size(1):
         raise ValueError(f"input of shape {tuple(input.shape)} does not fit weight of shape {tuple(weight.shape)}: "
                          "they must be [*, in] and [C, in]")
@@ -80,7 +87,7 @@ def linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor], 
     out, _ = _loss_op.linear_cross_entropy(input.reshape(-1, input.size(-1)), weight, bias, labels,
                                            _class_weight(class_weight, weight.t()), ignore_index, reduction,
                                            _check_smoothing(label_smoothing))
-    return (out.view(target.shape) if reduction == "none" else out).to(input.dtype)
+    return (out.view(target.shape) if reduction == "none" else out).to(result_dtype)
 
 
 def _check_reduction(size_average: Optional[bool], reduce: Optional[bool], reduction: str) -> str:
@@ -136,5 +143,11 @@ def _class_weight(weight: Optional[Tensor], rows: Tensor) -> Optional[Tensor]:
     return weight.detach().to(_loss_op.loss_dtype(rows.dtype)).contiguous()
 
 
+def _result_dtype(input: Tensor) -> torch.dtype:
+    """A loss's: the input's, and float32 under torch.autocast, which casts the inputs of torch's losses to it. Here the
+    library, which computes 16-bit inputs in float, gives a float32 anyway: it is kept."""
+    return input.dtype if autocast_dtype(input) is None else torch.float32
+
+
 def _shaped(out: Tensor, input: Tensor, target: Tensor, reduction: str) -> Tensor:
-    return (out.view(target.shape) if reduction == "none" else out).to(input.dtype)
+    return (out.view(target.shape) if reduction == "none" else out).to(_result_dtype(input))

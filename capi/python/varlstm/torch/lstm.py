@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _packing_op
+from ._device import autocast_dtype
 from ._differentiable import is_traced
 from ._flat import is_flat, join, owns_its_storage, split
 from ._lstm_op import lstm
@@ -38,8 +39,10 @@ class LSTM(torch.nn.RNNBase):
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
-                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device=None,
-                 dtype=None) -> None:
+                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
+                 device=None, dtype=None) -> None:
+        if proj_size != 0:
+            raise ValueError(f"proj_size = {proj_size} is not supported, and must be 0: h is not projected")
         if dropout == 1:
             raise ValueError("dropout = 1 would leave nothing to the layers above, and must be smaller")
         super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
@@ -137,7 +140,7 @@ class LSTM(torch.nn.RNNBase):
              max_len: int) -> Tuple[Tensor, States]:
         """(y [rows, D*H], (h_n, c_n)) of packed rows [rows, I]."""
         params = [getattr(self, name) for name in self._flat_weights_names]
-        dtype = _autocast_dtype(rows)
+        dtype = autocast_dtype(rows)
         if dtype is not None:
             rows, params = rows.to(dtype), [param.to(dtype) for param in params]
             hx = hx if hx is None else [state.to(dtype) for state in hx]
@@ -174,18 +177,6 @@ class LSTM(torch.nn.RNNBase):
                                    f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors")
             if state.shape != expected:
                 raise RuntimeError(f"Expected hidden[{k}] size {expected}, got {list(state.shape)}")
-
-
-def _autocast_dtype(rows: Tensor) -> Optional[torch.dtype]:
-    """The dtype that torch.autocast wants on the device of rows; None without it, and for float64, which it leaves."""
-    device = rows.device.type
-    if rows.dtype == torch.float64 or device not in ("cpu", "cuda"):
-        return None
-    if hasattr(torch, "get_autocast_dtype"):  # from torch 2.4 on
-        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-    if device == "cuda":
-        return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
-    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
 
 
 def _check_like(name: str, tensor: Tensor, rows: Tensor) -> None:

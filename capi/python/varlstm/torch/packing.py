@@ -107,6 +107,21 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
     return _packed(torch.cat(list(sequences)), lengths, _packing_op.RAGGED, int(lengths.max()), enforce_sorted)
 
 
+def _needs_integer(data: Tensor, padding_value: float) -> bool:
+    """Whether padding_value is an integer that a double, in which the library takes it, does not hold exactly."""
+    if data.dtype != torch.int64 or not isinstance(padding_value, int):
+        return False
+    if not -2**63 <= padding_value < 2**63:
+        raise ValueError(f"padding_value = {padding_value} does not fit in an int64, of which sequence.data is")
+    return float(padding_value) != padding_value
+
+
+def _fill_padding(padded: Tensor, lengths: Tensor, batch_first: bool, padding_value: int) -> None:
+    padding = torch.arange(padded.size(1 if batch_first else 0), device="cpu") >= lengths.unsqueeze(1)  # [B, T]
+    padding = padding if batch_first else padding.t()
+    padded.masked_fill_(padding.reshape(padding.shape + (1,) * (padded.dim() - 2)).to(padded.device), padding_value)
+
+
 def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0,
                         total_length: Optional[int] = None) -> Tuple[Tensor, Tensor]:
     """([T, B, *] or [B, T, *], lengths [B] on the CPU), as torch.nn.utils.rnn.pad_packed_sequence gives them."""
@@ -115,9 +130,12 @@ def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, pad
         raise ValueError(f"total_length = {total_length} is smaller than {steps}, the longest sequence's length")
     padded_len = steps if total_length is None else total_length
     layout = _packing_op.BATCH_FIRST if batch_first else _packing_op.TIME_MAJOR
+    needs_integer = _needs_integer(sequence.data, padding_value)
     padded = _packing_op.unpack(sequence.data, sizes, from_batch_sizes, batch_size, steps, layout, padded_len,
-                                float(padding_value))
+                                0.0 if needs_integer else float(padding_value))
     lengths = sorted_lengths(sizes, batch_size) if from_batch_sizes else sizes
+    if needs_integer:
+        _fill_padding(padded, lengths, batch_first, padding_value)
     if sequence.unsorted_indices is None:
         return padded, lengths
     unsorted = sequence.unsorted_indices
