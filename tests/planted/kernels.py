@@ -10,6 +10,7 @@ RL = "kernels/recurrence/resident_launch.h"
 LR = "kernels/recurrence/layer_recurrence.cc"
 RT = "kernels/recurrence/recurrence_tuning.h"
 RF = "kernels/recurrence/rnn_forward.cc"
+LA = "kernels/recurrence/resident_layers.h"
 SS = "kernels/recurrence/slot_schedule.cu"
 BP = "kernels/batch_plan/batch_plan.cu"
 UP = "kernels/batch_plan/upload.cu"
@@ -17,6 +18,7 @@ SF = "kernels/recurrence/stepwise_forward.cu"
 SB = "kernels/recurrence/stepwise_backward.cu"
 ST = "kernels/recurrence/steps.h"
 R = "resident_recurrence_test --gtest_filter="
+L = "resident_layers_test --gtest_filter="
 S = "resident_schedules_test --gtest_filter="
 
 DEFECTS = [
@@ -30,8 +32,8 @@ DEFECTS = [
     Defect("forward-block-publishes-without-barrier", FX,
            "VARLSTM_DEVICE void publish(int64_t) { simt::block_sync(); }  // S1: the state before this step is there for the block",
            "VARLSTM_DEVICE void publish(int64_t) {}", [R + "*SmallTilesAreAccurate/cluster_f32"]),
-    Defect("forward-cluster-phase-of-every-step", FX, "simt::mbarrier_wait(full, static_cast<unsigned>(step / 2 % 2));",
-           "simt::mbarrier_wait(full, static_cast<unsigned>(step % 2));", [R + "*SmallTilesAreAccurate/cluster_f32"]),
+    Defect("forward-cluster-phase-of-every-step", FX, "mbarrier_wait(full, static_cast<unsigned>(step / 2 % 2)",
+           "mbarrier_wait(full, static_cast<unsigned>(step % 2)", [R + "*SmallTilesAreAccurate/cluster_f32"]),
     Defect("forward-cluster-one-buffer", FX,
            "uint64_t* to = reinterpret_cast<uint64_t*>(&shared_.buffer[step % 2].h[at.slot][at.unit]);",
            "uint64_t* to = reinterpret_cast<uint64_t*>(&shared_.buffer[0].h[at.slot][at.unit]);",
@@ -53,8 +55,7 @@ DEFECTS = [
            "    if (threadIdx.x == 0) simt::store_release(&area_.flags[rank_ * 8], static_cast<uint32_t>(step + 1));\n"
            "    simt::block_sync();", [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
     Defect("forward-grid-waits-for-the-step-before", FX,
-           "while (simt::load_acquire(&area_.flags[block * 8]) < static_cast<uint32_t>(step + 1)) {",
-           "while (simt::load_acquire(&area_.flags[block * 8]) < static_cast<uint32_t>(step)) {",
+           "simt::load_acquire(&area_.flags[block * 8])", "simt::load_acquire(&area_.flags[block * 8]) + 1",
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
     Defect("forward-grid-copies-without-barrier", FX, "    simt::block_sync();  // S3: and in shared memory\n", "",
            [R + "*SmallTilesAreAccurate/grid_f32"]),
@@ -91,19 +92,37 @@ DEFECTS = [
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
     Defect("forward-counts-one-unit-of-padding", FW, "counts_(unit < layer.hidden),", "counts_(unit <= layer.hidden),",
            [R + "*SmallTilesAreAccurate/cluster_f32"]),
+    # Stacked layers.
+    Defect("layers-one-input-buffer", LA, "StateBuffer<Tile>& input = shared_.input[step % 2];",
+           "StateBuffer<Tile>& input = shared_.input[0 * step];",
+           [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32", L + "*SchedulesDoNotMoveABit/cluster_f32"]),
+    Defect("layers-multiply-without-barrier", LA, "    simt::block_sync();  // S7\n", "",
+           [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
+    Defect("layers-number-of-a-block-without-barrier", LA, "      simt::block_sync();  // S8\n", "",
+           [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
+    Defect("layers-number-of-a-cluster-without-barrier", LA, "      simt::cluster_sync();  // S8\n", "",
+           [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32", L + "*SchedulesDoNotMoveABit/cluster_f32"]),
+    Defect("layers-add-both-biases-first", FW, "return sum + 0.0f + first + second;", "return sum + 0.0f + (first + second);",
+           [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
+    Defect("layers-hand-over-idle-slots", LA, "if (row < 0 || chunk.at.copy != 0) continue;",
+           "if (chunk.at.copy != 0) continue;", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
+    Defect("layers-ask-for-the-same-row-twice", LA, "    next_row_ = schedule_.at(step + 1, slot()).row;",
+           "    next_row_ = schedule_.at(step, slot()).row;", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
+    Defect("layers-take-the-row-of-the-other-slot", LA, "lane_row() & 1 ? results[i].token[1] : results[i].token[0]",
+           "lane_row() & 2 ? results[i].token[1] : results[i].token[0]", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
     # The exchange of gradients, and backward's cells.
-    Defect("backward-cluster-phase-of-every-turn", BX, "simt::mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2));",
-           "simt::mbarrier_wait(full, static_cast<unsigned>(turn % 2));", [R + "*SmallTilesAreAccurate/cluster_f32"]),
+    Defect("backward-cluster-phase-of-every-turn", BX, "mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2)",
+           "mbarrier_wait(full, static_cast<unsigned>(turn % 2)", [R + "*SmallTilesAreAccurate/cluster_f32"]),
     Defect("backward-cluster-publishes-without-barrier", BX,
            "    simt::block_sync();\n  }  // S3: nobody in the block reads the turn's dgates any more", "  }",
            [R + "*SmallTilesAreAccurate/cluster_f32", S + "*GiveTheSameBits/cluster_f32"]),
     Defect("backward-cluster-announces-before-it-waits", BX,
-           "    simt::mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2));  // S1: the turn's parts are there\n"
            "    // Nobody pushes for turn + 2 before this block has pushed for turn + 1.\n"
-           "    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);",
-           "    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);\n"
-           "    simt::mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2));",
-           [S + "*GiveTheSameBits/cluster_f32"]),
+           "    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);\n", "",
+           [S + "*GiveTheSameBits/cluster_f32"],
+           also=((BX, "    uint64_t* full = &shared_.full[turn % 2];\n",
+                  "    uint64_t* full = &shared_.full[turn % 2];\n"
+                  "    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);\n"),)),
     Defect("backward-cluster-one-buffer", BX,
            "reinterpret_cast<uint64_t*>(shared_.buffer[turn % 2].place(rank_, at));",
            "reinterpret_cast<uint64_t*>(shared_.buffer[0].place(rank_, at));",
@@ -118,8 +137,8 @@ DEFECTS = [
     Defect("backward-block-publishes-without-barrier", BX,
            "VARLSTM_DEVICE void publish(int64_t) { simt::block_sync(); }  // S1: the turn's parts are there for the block",
            "VARLSTM_DEVICE void publish(int64_t) {}", [R + "*SmallTilesAreAccurate/cluster_f32"]),
-    Defect("backward-grid-waits-for-the-turn-before", BX, "< static_cast<uint32_t>(turn + 1)) {",
-           "< static_cast<uint32_t>(turn)) {", [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
+    Defect("backward-grid-waits-for-the-turn-before", BX, "simt::load_acquire(&area_.flags[block * 8])",
+           "simt::load_acquire(&area_.flags[block * 8]) + 1", [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
     Defect("backward-grid-one-buffer", BX,
            "&area_.parts[turn % 2][at.unit / Tile::kUnits][rank_][at.unit % Tile::kUnits][at.slot]) = pair;",
            "&area_.parts[0][at.unit / Tile::kUnits][rank_][at.unit % Tile::kUnits][at.slot]) = pair;",
@@ -154,7 +173,7 @@ DEFECTS = [
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
     # Launches and choices.
     Defect("grid-clears-the-first-area-alone", RL,
-           "clear(stream, run.area, static_cast<size_t>(teams) * sizeof(Area))", "clear(stream, run.area, sizeof(Area))",
+           "static_cast<size_t>(teams) * sizeof(Area)", "sizeof(Area)",
            [S + "*GiveTheSameBits/grid_f32"]),
     Defect("turns-take-the-first-directions-schedule", LR,
            "    run_of_one.schedule.entries += d * run.schedule.max_steps * run.schedule.slots;\n", "",
