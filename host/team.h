@@ -11,8 +11,9 @@
 namespace varlstm::host {
 
 // A barrier for the members of one team, cheap enough to stand in every step; waiting members give their core away
-// when the others are not running.
-class TeamBarrier {
+// when the others are not running. Atomic is std::atomic, but in a test that checks the memory orders.
+template <template <class> class Atomic>
+class BasicTeamBarrier {
  public:
   void wait(int members) {
     if (members == 1) return;
@@ -28,9 +29,10 @@ class TeamBarrier {
 
  private:
   static constexpr int kSpins = 2000;
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<uint32_t> generation_{0};
+  alignas(64) Atomic<int> arrived_{0};
+  alignas(64) Atomic<uint32_t> generation_{0};
 };
+using TeamBarrier = BasicTeamBarrier<std::atomic>;
 
 // One thread's place in its team.
 struct Member {
