@@ -152,6 +152,95 @@ TEST_F(Fake, BatchWhoseArraysCannotBeHadLeavesNothing) {
   EXPECT_EQ(fake_backend().live, live);
 }
 
+// The arrays of a batch whose lengths came half way fit neither the old lengths nor the new ones: it has no rows.
+TEST_F(Fake, BatchWhoseLengthsFailedHalfWayIsEmpty) {
+  World world;
+  const auto expect_empty = [&] {
+    int64_t value = -1;
+    for (const int32_t key : {VARLSTM_KEY_BATCH, VARLSTM_KEY_TOKENS, VARLSTM_KEY_STEPS}) {
+      ASSERT_OK(varlstm_batch_get_i64(world.batch, key, &value));
+      EXPECT_EQ(value, 0) << "key " << key;
+    }
+    const int64_t* data = nullptr;
+    for (const int32_t array : {VARLSTM_BATCH_LENGTHS, VARLSTM_BATCH_BATCH_SIZES, VARLSTM_BATCH_PACKED_TO_RAGGED}) {
+      ASSERT_OK(varlstm_batch_get_array(world.batch, array, &data, &value));
+      EXPECT_EQ(value, 0) << "array " << array;
+    }
+  };
+  const int64_t lengths[] = {2, 3}, sizes[] = {2, 1};
+  for (const int32_t space : {VARLSTM_SPACE_HOST, VARLSTM_SPACE_BACKEND}) {
+    ASSERT_OK(varlstm_batch_set_lengths(world.batch, lengths, 2, VARLSTM_SPACE_HOST, nullptr));
+    fail_next("plan_lengths", VARLSTM_ERROR_BACKEND);
+    EXPECT_STATUS(VARLSTM_ERROR_BACKEND, varlstm_batch_set_lengths(world.batch, lengths, 1, space, nullptr));
+    expect_empty();
+  }
+  ASSERT_OK(varlstm_batch_set_lengths(world.batch, lengths, 2, VARLSTM_SPACE_HOST, nullptr));
+  fail_next("plan_batch_sizes", VARLSTM_ERROR_BACKEND);
+  EXPECT_STATUS(VARLSTM_ERROR_BACKEND, varlstm_batch_from_batch_sizes(world.batch, sizes, 2, nullptr, nullptr));
+  expect_empty();
+}
+
+// The largest shapes whose reserve and states are let through, and the next larger ones: 2^56 bytes, at 64 an element
+// of y and 64 an element of h0.
+TEST_F(Fake, ReserveAndStatesAreCountedInFull) {
+  const Context ctx = make_context();
+  constexpr int64_t kMost = int64_t{1} << 50, kHidden = 1 << 10, kRows = kMost / kHidden;
+  const Rnn one = make_rnn(ctx.get(), {1, kHidden, 1, false, true, 0.0}, VARLSTM_DTYPE_F32);
+  const Rnn two = make_rnn(ctx.get(), {1, kHidden, 2, false, true, 0.0}, VARLSTM_DTYPE_F32);
+  const Rnn both_ways = make_rnn(ctx.get(), {1, kHidden, 1, true, true, 0.0}, VARLSTM_DTYPE_F32);
+  const auto sizes = [&](const Rnn& rnn, int64_t max_batch, int64_t max_len, int64_t max_tokens) {
+    int64_t workspace = 0, reserve = 0;
+    return varlstm_rnn_sizes(rnn.get(), max_batch, max_len, max_tokens, VARLSTM_MODE_SAVE, &workspace, &reserve);
+  };
+  const char* const too_large = "is more than fits in memory";
+  EXPECT_OK(sizes(one, 1, kRows, kRows));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, too_large, sizes(one, 1, kRows + 1, kRows + 1));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "reserve: num_layers = 2", sizes(two, 1, kRows, kRows));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "reserve: num_layers = 1, directions = 2",
+               sizes(both_ways, 1, kRows, kRows));
+  EXPECT_OK(sizes(one, kRows, 1, 1));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "h0: num_layers = 2", sizes(two, kRows, 1, 1));
+}
+
+// What is float beside tensors of 16 bits takes 4 bytes an element and stands at addresses that float has.
+TEST_F(Fake, ScalarsOf16BitLossesAreFloats) {
+  const std::string forward = "varlstm_linear_cross_entropy_forward reduction 0",
+                    backward = "varlstm_linear_cross_entropy_backward reduction 0";
+  const struct {
+    std::string label;
+    const char* name;
+    int64_t count;
+    const char* partner;  // of one float, or larger
+  } cases[] = {{forward, "lse", World::kTokens, "weight_sum"},
+               {forward, "out", World::kTokens, "weight_sum"},
+               {forward, "class_weights", World::kClasses, "weight_sum"},
+               {backward, "lse", World::kTokens, "dbias"},
+               {backward, "dout", World::kTokens, "dbias"},
+               {backward, "class_weights", World::kClasses, "dbias"},
+               {"varlstm_nll_forward", "class_weights", World::kClasses, "weight_sum"},
+               {"varlstm_nll_backward", "class_weights", World::kClasses, "dlog_probs"},
+               {"varlstm_cross_entropy_forward reduction 0", "out", World::kTokens, "weight_sum"},
+               {"varlstm_cross_entropy_forward reduction 0", "class_weights", World::kClasses, "weight_sum"},
+               {"varlstm_cross_entropy_backward reduction 0", "dout", World::kTokens, "dlogits"}};
+  for (const auto& one : cases) {
+    SCOPED_TRACE(one.label + ": " + one.name);
+    World world;
+    Call call = make(one.label, world);
+    call.argument("dtype").integer = VARLSTM_DTYPE_BF16;
+    ASSERT_OK(call.run());
+    alignas(64) unsigned char memory[1024] = {};
+    ASSERT_LE(4 * one.count, 256);
+    call.argument(one.name).pointer = memory;
+    call.argument(one.partner).pointer = memory + 4 * one.count;
+    EXPECT_OK(call.run());
+    call.argument(one.partner).pointer = memory + 4 * (one.count - 1);
+    EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, (std::to_string(4 * one.count) + " bytes)").c_str(), call.run());
+    call.argument(one.partner).pointer = memory + 512;
+    call.argument(one.name).pointer = memory + 2;
+    EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "is not aligned to 4 bytes", call.run());
+  }
+}
+
 // Lengths in the back end's memory: B is known, N and T are not, and buffers are as large as the bounds.
 TEST_F(Fake, UnknownLengthsTakeTheBounds) {
   World world;

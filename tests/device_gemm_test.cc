@@ -102,6 +102,29 @@ TYPED_TEST(DeviceGemm, RowsDoNotDependOnEachOther) {
   }
 }
 
+// Pitches of whole words of 16 bytes, in which rows end: what lies behind a row's end, NaN, does not count.
+TYPED_TEST(DeviceGemm, WordsAcrossAnEdgeEndThere) {
+  using T = typename TypeParam::Input;
+  using TC = typename TypeParam::Output;
+  Random random(78);
+  State state;
+  state.math = VARLSTM_MATH_TF32;
+  const Stream stream{&state, nullptr};
+  constexpr int64_t kWord = 16 / static_cast<int64_t>(sizeof(T));
+  for (int layouts = 0; layouts < 4; ++layouts) {
+    for (const int64_t k : {int64_t{3}, 4 * kWord + 1, 5 * kWord - 1}) {
+      Product<T, TC> product(random, 19, 21, k, -1);
+      product.trans_a = layouts % 2 == 1, product.trans_b = layouts / 2 == 1;
+      const auto words = [](int64_t inner) { return (inner / kWord + 1) * kWord; };
+      product.lda = words(product.trans_a ? product.m : k), product.ldb = words(product.trans_b ? k : product.n);
+      product.fill(random);
+      SCOPED_TRACE(product.shape());
+      const ForcedPolicy forced(GemmPolicy::kTensor);
+      expect_close(product, run_on_device(stream, product, 0), std::is_same_v<T, float> ? kTf32 : 0);
+    }
+  }
+}
+
 // Large enough for every stage, and aligned so that every word comes by cp.async.
 TYPED_TEST(DeviceGemm, AlignedOperandsGiveTheBitsOfOthers) {
   using T = typename TypeParam::Input;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "support/buffer.h"
@@ -142,6 +143,28 @@ TYPED_TEST(Embedding, IsExactForSmallIntegers) {
         const std::vector<T> before(static_cast<size_t>(vocab * features), T(1000));
         EXPECT_TRUE(bitwise_equal(run_backward(context.get(), c, dy, before), naive_backward(c, dy, before)));
       }
+    }
+  }
+}
+
+// Runs of one id that begin and end at, before and behind the borders of the pieces of 64 rows in which CUDA sums them.
+TYPED_TEST(Embedding, RunsEndAtTheBordersOfPieces) {
+  const Context context = make_context();
+  Random random(18);
+  for (const int64_t before : {0, 1, 63, 64, 65}) {
+    for (const int64_t end : {127, 128, 129, 192}) {
+      SCOPED_TRACE(std::to_string(before) + " to " + std::to_string(end));
+      EmbeddingCase c;
+      c.vocab = 4;
+      c.ids.assign(before, 0);
+      c.ids.resize(end, 1);
+      c.ids.resize(end + random.integer(0, 1) * 70, 2);
+      std::vector<TypeParam> dy(c.ids.size()), expected(4, TypeParam(1));
+      for (size_t n = 0; n < dy.size(); ++n) {
+        dy[n] = static_cast<TypeParam>(random.integer(1, 9));
+        expected[c.ids[n]] += dy[n];
+      }
+      EXPECT_TRUE(bitwise_equal(run_backward(context.get(), c, dy, std::vector<TypeParam>(4, 1)), expected));
     }
   }
 }

@@ -136,6 +136,27 @@ TEST(LstmReference, DoubleMatchesOutputsAndGradients) {
   }
 }
 
+// More hidden units than the host sums gradients of weights for in one piece.
+TEST(LstmReference, DoubleMatchesGradientsOfManyUnits) {
+  if (emulated()) GTEST_SKIP() << "the tests of resident and stepwise recurrences have wide layers";
+  const Context context = make_context();
+  Random random(13);
+  RnnOptions options;
+  options.input = 3;
+  options.hidden = 300;
+  options.bidirectional = true;
+  const LstmCase<double> problem = make_lstm_case<double>(options, {2, 1}, true, random);
+  const LstmUpstream<double> upstream = make_upstream(problem, random);
+  LstmReference<double> reference(problem);
+  reference.forward();
+  const LstmGradients<double> expected = reference.backward(upstream);
+  LstmRunner<double> runner(context.get(), problem);
+  runner.forward();
+  const LstmGradients<double> gradients = runner.backward(upstream);
+  EXPECT_TRUE(double_close(gradients.dparams, expected.dparams));
+  EXPECT_TRUE(double_close(gradients.dx, expected.dx));
+}
+
 TEST(LstmReference, FloatIsAsAccurateAsTheNaiveOne) {
   const Context context = make_context();
   Random random(12);

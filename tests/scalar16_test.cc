@@ -353,6 +353,31 @@ TEST_P(Scalar16, LinearLossKeepsItsSumsInFloat) {
 
 // Each row adds half a unit in the last place, or less, of what dweight and dbias hold: rounded chunk by chunk, nothing
 // would come of it.
+// One row, so that dbias is dlogits as it was rounded, and each element of dweight and dx one product of it: the bits
+// of that product, not of one with dlogits in float.
+TEST_P(Scalar16, LinearLossMultipliesRoundedGradients) {
+  LinearLossCase<double> c;
+  c.in = 24;
+  c.loss.classes = 6;
+  c.loss.reduction = VARLSTM_REDUCTION_SUM;
+  c.loss.targets = {2};
+  c.x = random_values(c.in, 0.5, 1);
+  c.weight.assign(static_cast<size_t>(c.loss.classes * c.in), 0);
+  for (int64_t i = 0; i < c.in; ++i) c.weight[i % c.loss.classes * c.in + i] = random_values(1, 0.5, 1)[0];
+  c.bias = random_values(c.loss.classes);
+  const Narrow result = run_narrow(c, 0);
+  const std::vector<double> dlogits = format().decode(result.dbias);
+  std::vector<double> dweight, dx;
+  for (const double gradient : dlogits)
+    for (const double x : c.x) dweight.push_back(format().round(gradient * x));
+  for (int64_t i = 0; i < c.in; ++i) {
+    const int64_t only = i % c.loss.classes;
+    dx.push_back(format().round(dlogits[only] * c.weight[only * c.in + i]));
+  }
+  EXPECT_EQ(format().decode(result.dweight), dweight);
+  EXPECT_EQ(format().decode(result.dx), dx);
+}
+
 TEST_P(Scalar16, LinearLossRoundsItsSumsOnce) {
   const double before = std::ldexp(1.0, format().significant_bits);
   LinearLossCase<double> c;

@@ -3,29 +3,28 @@
 //   norm   sqrt(sum of grads^2) in double
 //   clip   grads *= min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_
 //
-// A block of kBlock threads squares and sums one chunk of kChunk elements: thread i takes i, i + kBlock, ...; one block
-// then sums the chunks' sums likewise. The order depends on count alone: bitwise. Barriers: core/reduce.h. Bytes moved:
-// count e for the norm, 2 count e more where it clips: bound by memory. A ratio that is NaN clips to NaN. Mirrored by
-// host/optimizer.h.
+// A block of kNormBlock threads squares and sums one chunk of kNormChunk elements (norm_chunks.h): thread i takes i,
+// i + kNormBlock, ...; one block then sums the chunks' sums likewise. The order depends on count alone: bitwise.
+// Barriers: core/reduce.h. Bytes moved: count e for the norm, 2 count e more where it clips: bound by memory. A ratio
+// that is NaN clips to NaN. Mirrored by host/optimizer.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 
 #include "kernels/core/launch.h"
 #include "kernels/core/reduce.h"
+#include "kernels/optimizer/norm_chunks.h"
 #include "kernels/optimizer/optimizer.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
 constexpr unsigned kNormBlock = 256;
-constexpr int64_t kNormChunk = 8192;
 
 template <class T>
 VARLSTM_KERNEL void __launch_bounds__(kNormBlock) square_chunk_kernel(int64_t count, const T* grads, double* partial) {
-  const int64_t begin = blockIdx.x * kNormChunk;
-  const int64_t end = begin + kNormChunk < count ? begin + kNormChunk : count;
+  const NormChunk chunk = norm_chunk(blockIdx.x, count);
   double sum = 0;
-  for (int64_t k = begin + threadIdx.x; k < end; k += kNormBlock) {
+  for (int64_t k = chunk.begin + threadIdx.x; k < chunk.end; k += kNormBlock) {
     const double value = static_cast<double>(grads[k]);
     sum += value * value;
   }
@@ -50,14 +49,6 @@ VARLSTM_KERNEL void clip_kernel(int64_t count, double max_norm, const double* no
   for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < count; k += stride)
     grads[k] *= factor;
 }
-
-namespace {
-
-int64_t norm_chunks(int64_t count) {
-  return count / kNormChunk + (count % kNormChunk != 0);
-}
-
-}  // namespace
 
 int32_t grad_norm_workspace(int64_t count, int64_t* bytes) {
   *bytes = norm_chunks(count) * static_cast<int64_t>(sizeof(double));

@@ -230,4 +230,29 @@ DEFECTS = [
            "value = dir.h0[j * layer.hidden + unit];", ["golden_lstm_test.cuda"]),
     Defect("width-of-a-step-one-too-many", ST, "j < plan.batch_sizes[t] ? row_of(plan, order, t, j) : -1;",
            "j <= plan.batch_sizes[t] ? row_of(plan, order, t, j) : -1;", ["golden_lstm_test.stepwise"]),
+    # What is no recurrence.
+    Defect(
+        name="embedding-join-one-piece-too-many",
+        file="kernels/embedding/embedding.cu",
+        old="const int64_t last = (end - 1) / kChunk;",
+        new="const int64_t last = end / kChunk;",
+        why="where a run of equal ids ends at a border, the next run's first sum is added to it",
+        tests=["embedding_test.cuda --gtest_filter=*RunsEndAtTheBordersOfPieces"],
+    ),
+    Defect(
+        name="tensor-gemm-word-across-the-edge",
+        file="kernels/gemm/tensor_gemm.cu",
+        old="if (words && outer < outers && inner + kWord <= inners) {",
+        new="if (words && outer < outers && inner < inners) {",
+        why="what stands behind the end of a row is multiplied",
+        tests=["device_gemm_test --gtest_filter=*WordsAcrossAnEdgeEndThere"],
+    ),
+    Defect(
+        name="grad-norm-chunk-32-bits",
+        file="kernels/optimizer/norm_chunks.h",
+        old="static_cast<int64_t>(block) * kNormChunk",
+        new="block * static_cast<unsigned>(kNormChunk)",
+        why="beyond 2^32 gradients blocks sum the first ones again",
+        tests=["device_indices_test --gtest_filter=NormChunks.*"],
+    ),
 ]

@@ -47,12 +47,21 @@ struct Product {
     b = random_values<T>(random, (trans_b ? n : k) * ldb);
     bias = random_values<T>(random, n), bias2 = random_values<T>(random, n);
     before = accumulate ? random_values<TC>(random, m * ldc) : nans<TC>(m * ldc);
+    poison_pitch(a, trans_a ? m : k, lda);
+    poison_pitch(b, trans_b ? k : n, ldb);
     const auto tail = nans<T>(static_cast<int64_t>(a.size()) - counted() * lda);
     std::copy(tail.begin(), tail.end(), a.begin() + counted() * lda);
     chain = before;
     exact.assign(before.size(), NAN), terms.assign(before.size(), NAN);
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < n && is_written(i); ++j) compute(i, j);
+  }
+
+  // NaN behind the `inner` elements of each row.
+  static void poison_pitch(std::vector<T>& matrix, int64_t inner, int64_t ld) {
+    const auto nan = nans<T>(1);
+    for (size_t k = 0; k < matrix.size(); ++k)
+      if (static_cast<int64_t>(k) % ld >= inner) matrix[k] = nan[0];
   }
 
   void compute(int64_t i, int64_t j) {
