@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/masked_loss/loss_chunks.h"
 #include "kernels/optimizer/norm_chunks.h"
 
 namespace varlstm::cuda {
@@ -21,6 +22,18 @@ TEST(NormChunks, CoverMoreThan32Bits) {
       next = chunk.end;
     }
     EXPECT_EQ(next, count);
+  }
+}
+
+// Every row is in a chunk, and there is room for each chunk's sum.
+TEST(LossChunks, HoldAllRowsInTheRoomThereIs) {
+  constexpr int64_t kFull = kLossChunk * kMostLossPartials;
+  for (const int64_t rows : {int64_t{0}, int64_t{1}, kLossChunk, kLossChunk + 1, kFull - 1, kFull, kFull + 1,
+                             7 * kFull + 5, (int64_t{1} << 40) + 1}) {
+    SCOPED_TRACE(rows);
+    EXPECT_LE(chunks_of(rows), kMostLossPartials);
+    EXPECT_GE(chunks_of(rows) * chunk_rows(rows), rows);
+    EXPECT_LT((chunks_of(rows) - 1) * chunk_rows(rows), std::max<int64_t>(rows, 1)) << "an empty chunk";
   }
 }
 

@@ -1,31 +1,22 @@
 // Sums over the rows of a loss, in double and in a fixed order.
 //
-// Rows are cut into chunks of kChunk, or into kMostLossPartials longer ones; a block of kBlock threads sums one: thread
-// i takes rows i, i + kBlock, ... and the block joins them as core/reduce.h says (its barriers stand there). One block
-// then sums the chunks likewise. The order depends on the number of rows alone. Bytes moved: 8 a row for targets, 8 for
-// terms; far below a row of logits. Mirrored by host/masked_loss.h.
+// Rows are cut into chunks (loss_chunks.h); a block of kBlock threads sums one: thread i takes rows i, i + kBlock, ...
+// and the block joins them as core/reduce.h says (its barriers stand there). One block then sums the chunks likewise.
+// The order depends on the number of rows alone. Bytes moved: 8 a row for targets, 8 for terms; far below a row of
+// logits. Mirrored by host/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/masked_loss/loss_terms.h"
 
 #include "kernels/core/bad_value.h"
 #include "kernels/core/carve.h"
 #include "kernels/core/reduce.h"
+#include "kernels/masked_loss/loss_chunks.h"
 #include "kernels/masked_loss/masked_loss.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
 constexpr unsigned kBlock = 256;
-constexpr int64_t kChunk = 2048;
-
-VARLSTM_HOST_DEVICE int64_t chunk_rows(int64_t rows) {
-  const int64_t longer = (rows + kMostLossPartials - 1) / kMostLossPartials;
-  return longer < kChunk ? kChunk : longer;
-}
-
-VARLSTM_HOST_DEVICE int64_t chunks_of(int64_t rows) {
-  return (rows + chunk_rows(rows) - 1) / chunk_rows(rows);
-}
 
 template <class C>
 VARLSTM_KERNEL void __launch_bounds__(kBlock) weigh_chunk_kernel(LossView<C> view, DeviceStatus* status) {

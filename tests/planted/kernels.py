@@ -292,18 +292,18 @@ DEFECTS = [
     ),
     Defect(
         name="loss-chunks-rounded-down",
-        file="kernels/masked_loss/loss_terms.cu",
+        file="kernels/masked_loss/loss_chunks.h",
         old="const int64_t longer = (rows + kMostLossPartials - 1) / kMostLossPartials;",
         new="const int64_t longer = rows / kMostLossPartials;",
         why="more chunks than partial sums have room for, from two million rows on",
-        tests=["masked_loss_test.cuda", "linear_cross_entropy_test.cuda"],
+        tests=["device_indices_test --gtest_filter=LossChunks.*"],
     ),
     Defect(
         name="loss-block-sum-scratch-taken-again",
         file="kernels/core/reduce.h",
         old="  simt::block_sync();  // S2\n",
         new="",
-        tests=["VARLSTM_ROW_POLICY=block log_softmax_test.cuda", "masked_loss_test.cuda"],
+        tests=["masked_loss_test.cuda --gtest_filter=MaskedLoss/1.EqualsTheDefinition"],
     ),
     Defect(
         name="scan-sums-read-too-early",
@@ -317,7 +317,7 @@ DEFECTS = [
         file="kernels/core/row_group.h",
         old="      if (x == INFINITY) sum = NAN;\n",
         new="",
-        tests=["log_softmax_test.cuda"],
+        tests=["log_softmax_test.cuda --gtest_filter=LogSoftmax/0.*:LogSoftmaxMask*:*Inf*:*Nan*"],
     ),
     Defect(
         name="terms-of-the-first-chunk-alone",

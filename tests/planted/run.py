@@ -88,6 +88,8 @@ class Build:
     def _programs(self):
         """Names of all executables that the build can make."""
         if not hasattr(self, "_known_programs"):
+            # The copy may have changed since the folder was configured.
+            run_command(["ninja", "-C", self.folder, "build.ninja"], BUILD_LIMIT, self.environment)
             _, output = run_command(["ninja", "-C", self.folder, "-t", "targets", "all"], 120, self.environment)
             self._known_programs = {line.split(":")[0] for line in output.splitlines() if line.endswith(": phony")}
         return self._known_programs
@@ -102,6 +104,8 @@ class Build:
         for test in tests:
             if split(test).entry not in self.entries:
                 raise Mistake(f"{test}: ctest has no entry {split(test).entry} in {self.folder}")
+            if not self.entries[split(test).entry].command:
+                raise Mistake(f"{test}: no program of that entry was built in {self.folder}")
             start = time.monotonic()
             failure = self.failure_of(test)
             self.seconds[test] = time.monotonic() - start
