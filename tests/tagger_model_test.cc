@@ -129,6 +129,7 @@ TEST(TaggerModel, CutAndForeignFolders) {
   const std::string tensors = folder / "m/model.safetensors", json = folder / "m/config.json";
   const std::string tensor_bytes = read_file(tensors), json_bytes = read_file(json);
 
+  EXPECT_EQ(load_error(""), "the folder of the model has no name");
   EXPECT_EQ(load_error(folder / "none"), "there is no model " + (folder / "none"));
   EXPECT_EQ(load_error(folder.path()), folder.path() + " is no model: it has no config.json");
   for (size_t size = 0; size < json_bytes.size() - 2; size += 7) {

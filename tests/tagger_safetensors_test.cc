@@ -170,6 +170,17 @@ TEST(TaggerSafetensors, DeepAndLongHeadersAreRefusedAsTheyAreRead) {
   EXPECT_EQ(header_error("{" + tensor("a", "F32", "[" + ones + "]", "[0,4]") + "}", 4), "no error");
 }
 
+TEST(TaggerSafetensors, MoreTensorsThanAnyModelHasAreRefusedAsTheyAreRead) {
+  const auto empty_tensors = [](int count) {
+    std::string header = "{";
+    for (int k = 0; k < count; ++k)
+      header += (k > 0 ? "," : "") + tensor("t" + std::to_string(k), "F32", "[0]", "[0,0]");
+    return header + "}";
+  };
+  EXPECT_EQ(header_error(empty_tensors(4096), 0), "no error");
+  EXPECT_EQ(header_error(empty_tensors(4097), 0), "the header has an object of more than 4096 keys");
+}
+
 TEST(TaggerSafetensors, NamesThatCouldDisturbATerminalAreEscaped) {
   EXPECT_EQ(header_error("{" + tensor("\\u001b[2J\\n\\u009b", "F16", "[1]", "[0,2]") + "}", 2),
             "tensor \"\\u001b[2J\\n\\u009b\" is not of dtype F32");

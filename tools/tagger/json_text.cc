@@ -19,7 +19,7 @@ constexpr size_t kMaxDepth = 16;
 // Sees each bracket, key and value before it is kept.
 class Watch {
  public:
-  Watch(std::string subject, size_t max_list) : subject_(std::move(subject)), max_list_(max_list) {}
+  Watch(std::string subject, const JsonLimits& limits) : subject_(std::move(subject)), limits_(limits) {}
 
   // The outermost object has ended: whatever follows is no part of it.
   bool ended() const { return ended_; }
@@ -40,6 +40,8 @@ class Watch {
       case json::parse_event_t::key:
         if (!open_.back().keys.insert(parsed.get<std::string>()).second)
           fail("{} has the key {} twice", subject_, in_quotes(parsed.get<std::string>()));
+        if (open_.back().keys.size() > limits_.object)
+          fail("{} has an object of more than {} keys", subject_, limits_.object);
         break;
       case json::parse_event_t::value:
         count_entry();
@@ -55,20 +57,20 @@ class Watch {
   };
 
   void count_entry() {
-    if (!open_.empty() && open_.back().is_list && ++open_.back().entries > max_list_)
-      fail("{} has a list of more than {} entries", subject_, max_list_);
+    if (!open_.empty() && open_.back().is_list && ++open_.back().entries > limits_.list)
+      fail("{} has a list of more than {} entries", subject_, limits_.list);
   }
 
   std::string subject_;
-  size_t max_list_;
+  JsonLimits limits_;
   bool ended_ = false;
   std::vector<Level> open_;
 };
 
 }  // namespace
 
-json parse_json_object(std::string_view text, const std::string& subject, size_t max_list) {
-  Watch watch(subject, max_list);
+json parse_json_object(std::string_view text, const std::string& subject, const JsonLimits& limits) {
+  Watch watch(subject, limits);
   try {
     json object = json::parse(text, [&](int, json::parse_event_t event, json& parsed) {
       watch.see(event, parsed);

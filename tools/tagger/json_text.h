@@ -9,8 +9,13 @@
 
 namespace tagger {
 
-// Error unless `text` is one JSON object without a key that stands twice, without deep nesting, and without a list of
-// more than `max_list` entries. `subject` begins the errors: "the header".
-nlohmann::json parse_json_object(std::string_view text, const std::string& subject, size_t max_list);
+struct JsonLimits {
+  size_t list;    // entries of a list
+  size_t object;  // keys of an object
+};
+
+// Error unless `text` is one JSON object within the limits, without a key that stands twice and without deep nesting.
+// `subject` begins the errors: "the header".
+nlohmann::json parse_json_object(std::string_view text, const std::string& subject, const JsonLimits& limits);
 
 }  // namespace tagger

@@ -27,6 +27,8 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kTensorFile = "model.safetensors";
 // Room for some fifty million words.
 constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 30;
+// write_config has 14; others may add what they like to know.
+constexpr size_t kMaxConfigKeys = 1000;
 
 std::string in_folder(const std::string& folder, const char* file) {
   return (fs::path(folder) / file).string();
@@ -95,7 +97,7 @@ std::string write_config(const ModelConfig& config) {
 }
 
 ModelConfig parse_config(std::string_view text) {
-  const json config = parse_json_object(text, "it", std::numeric_limits<size_t>::max());
+  const json config = parse_json_object(text, "it", {std::numeric_limits<size_t>::max(), kMaxConfigKeys});
   if (field(config, "format") != kFormat) fail("\"format\" is not \"{}\"", kFormat);
   if (field(config, "version") != kFormatVersion) fail("\"version\" is not {}", kFormatVersion);
   const json& column = field(config, "column");
@@ -125,6 +127,7 @@ ModelConfig parse_config(std::string_view text) {
 
 Model load_model(const std::string& folder) {
   std::error_code ignored;
+  if (folder.empty()) fail("the folder of the model has no name");
   if (!fs::exists(folder, ignored)) fail("there is no model {}", folder);
   for (const char* file : {kConfigFile, kTensorFile})
     if (!fs::is_regular_file(in_folder(folder, file), ignored)) fail("{} is no model: it has no {}", folder, file);

@@ -20,6 +20,8 @@ constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 // Of a tensor. PyTorch has no more either.
 constexpr size_t kMaxDimensions = 64;
+// Twice as many as the deepest of our models has.
+constexpr size_t kMaxTensors = 4096;
 
 // The model file is read and written as the machine's own float and uint64.
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors is little-endian");
@@ -62,7 +64,7 @@ std::vector<TensorEntry> parse_safetensors_header(std::string_view text, uint64_
   if (text.empty()) fail("the header is empty");
   const auto hex = [](char c) { return fmt::format("0x{:02X}", static_cast<unsigned char>(c)); };
   if (text[0] != '{') fail("the header begins with byte {}, not with \"{{\"", hex(text[0]));
-  const json header = parse_json_object(text, "the header", kMaxDimensions);
+  const json header = parse_json_object(text, "the header", {kMaxDimensions, kMaxTensors});
   // The parser lets any white space follow, the format spaces alone.
   const char last = text[text.find_last_not_of(' ')];
   if (last != '}') fail("the header goes on after the end of its JSON with byte {}: only spaces may follow", hex(last));
