@@ -16,6 +16,7 @@ from varlstm import torch as ours  # noqa: E402
 from varlstm._declarations import Key  # noqa: E402
 from varlstm._handles import get_i64  # noqa: E402
 from varlstm._library import lib  # noqa: E402
+from varlstm.torch import _device  # noqa: E402
 from varlstm.torch._device import context_of  # noqa: E402
 
 # The tutorial's three sentences: words and tags by ids, 0 the padding of both.
@@ -120,6 +121,24 @@ def test_threads_do_not_disturb_each_other() -> None:
     for thread in threads:
         thread.join()
     assert not failures, failures[0]
+
+
+def test_a_batch_stays_with_the_stream_that_used_it(monkeypatch) -> None:
+    """On a GPU kernels of one stream may still read a batch when a call of another stream wants one of its bounds."""
+    stream, set_lengths = [0], lib.varlstm_batch_set_lengths
+    monkeypatch.setattr(_device.Context, "stream", property(lambda context: stream[0]))
+    # The host's back end has no streams, and takes none.
+    monkeypatch.setattr(lib, "varlstm_batch_set_lengths", lambda *arguments: set_lengths(*arguments[:-1], None))
+    context, lengths = _device.Context(_device.Backend.HOST, 0, 1), torch.tensor([5, 3])
+
+    def batch_on(number: int):
+        stream[0] = number
+        with context.batch(lengths, False, 2, 5, 8) as batch:
+            return batch
+
+    first, second = batch_on(0), batch_on(64)
+    assert second is not first
+    assert batch_on(0) is first and batch_on(64) is second  # and comes back to calls of its own
 
 
 def test_the_number_of_threads_is_torchs_and_changes_no_bit() -> None:
