@@ -53,8 +53,8 @@ DEFECTS = [
         name="padded-input-without-tokens",
         file=f"{TORCH}/lstm.py",
         old="max_len, rows = max(values, default=0), sum(values)",
-        new="max_len, rows = max(values, default=0), sum(values) or batch_size * steps",
-        why="a batch of empty sequences computes on its padding",
+        new="max_len, rows = max(values, default=0), sum(values)\n            hx = hx if rows else None",
+        why="sequences of length 0 alone lose their states",
         tests=["python.torch_lstm -k a_batch_without_tokens"],
     ),
     Defect(
