@@ -77,9 +77,7 @@ TEST(BusyDevice, LayersEndAmongBlocksThatFillTheDevice) {
   const FewTeams device(tiles_of(problem.way).rows[tile_of(problem.way, size.hidden, 8)],
                         static_cast<int>(size.layers));
   const varlstm::cuda::DeviceFacts facts = device_facts();
-  ASSERT_EQ(varlstm::cuda::why_not_together(policy_of(problem.way), shape_of(problem.way, size.hidden, 1), size.layers,
-                                            facts),
-            nullptr);
+  ASSERT_EQ(why_not_together(problem.way, size.hidden, size.layers, 8), nullptr);
   const Context ctx = make_context(problem.way);
   problem.options.layers_together = false;
   Session one_by_one(ctx.get(), problem, 8);

@@ -33,6 +33,16 @@ inline int64_t batch_of_chosen_tile(const RecurrenceWay& way, int64_t hidden, in
   return 0;
 }
 
+// Null where that many sequences run through all layers in one launch; else why not.
+inline const char* why_not_together(const RecurrenceWay& way, int64_t hidden, int64_t layers, int64_t batch) {
+  const varlstm::cuda::DeviceFacts facts = device_facts();
+  const varlstm::cuda::RecurrenceShape shape = shape_of(way, hidden, 1);
+  const char* reason = varlstm::cuda::why_not_together(policy_of(way), shape, layers, facts);
+  if (reason != nullptr) return reason;
+  const auto choice = varlstm::cuda::choose_tile(policy_of(way), shape, batch, facts, layers);
+  return batch <= varlstm::cuda::most_together(choice, layers) ? nullptr : "the batch is too large for one launch";
+}
+
 // The tile of H with so many slots, or -1.
 inline int tile_of(const RecurrenceWay& way, int64_t hidden, int slots) {
   const varlstm::cuda::TileRows tiles = tiles_of(way);

@@ -27,8 +27,7 @@ bool soak_handover(const RecurrenceWay& way, const HandoverSize& size) {
   const int tile = tile_of(way, size.hidden, 8);
   if (tile < 0) return false;
   const FewTeams device(tiles.rows[tile], static_cast<int>(size.layers));
-  const char* reason =
-      varlstm::cuda::why_not_together(policy_of(way), shape_of(way, size.hidden, 1), size.layers, device_facts());
+  const char* reason = why_not_together(way, size.hidden, size.layers, 8);
   std::printf("%s, H = %lld, %lld layers: %s\n", way.name().c_str(), static_cast<long long>(size.hidden),
               static_cast<long long>(size.layers), reason == nullptr ? "in one launch" : reason);
   if (reason != nullptr) return false;

@@ -31,16 +31,16 @@ void soak(varlstm_ctx* ctx, const Problem& problem, int runs) {
   }
 }
 
-// Mixed, with zeros; as long as each other; and few sequences, so that most teams have no step.
+// Mixed, with zeros; as long as each other; and one sequence alone, so that the other teams have no step.
 std::vector<std::vector<int64_t>> short_batches(int64_t batch, int64_t steps) {
-  std::vector<int64_t> mixed, equal, few;
+  std::vector<int64_t> mixed, equal, one;
   for (int64_t b = 0; b < batch; ++b) {
     mixed.push_back((b * 7 + steps) % (steps + 1));
     equal.push_back(steps);
-    few.push_back(b == batch / 2 ? steps : b == batch / 3 ? 1 : 0);
+    one.push_back(b == batch / 2 ? steps : 0);
   }
   mixed[0] = steps;
-  return {mixed, equal, few};
+  return {mixed, equal, one};
 }
 
 std::vector<int64_t> long_batch(int64_t batch, int64_t steps) {
@@ -68,7 +68,7 @@ void soak_all(int32_t policy, const std::vector<SoakSize>& sizes) {
     std::printf("%s, H = %lld, %d slots: B = %lld and more\n", way.name().c_str(), static_cast<long long>(size.hidden),
                 size.slots, static_cast<long long>(least));
     ASSERT_GT(least, 0) << "no batch runs with this tile";
-    const int64_t batch = least + 5;
+    const int64_t batch = least + size.slots;  // two teams and more
     const int kinds = static_cast<int>(size.short_steps) * 3;
     for (int64_t steps = 1; steps <= size.short_steps; ++steps) {
       for (const std::vector<int64_t>& lengths : short_batches(batch, steps)) {

@@ -171,6 +171,15 @@ DEFECTS = [
            "areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);",
            "areas == nullptr ? nullptr : areas + team.index, team);",
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
+    # Tensor cores.
+    Defect("tensor-cores-add-some-rows-by-steps", "kernels/gemm/tensor_gemm.cu",
+           "      for (int j = 0; j < kWarpTile / 8; ++j) sums.at[i][j] = multiply<T>(a, b[j / 2][j % 2], sums.at[i][j]);",
+           "      for (int j = 0; j < kWarpTile / 8; ++j) {\n"
+           "        simt::f32x4 more = multiply<T>(a, b[j / 2][j % 2], i == 0 ? sums.at[i][j] : simt::f32x4{});\n"
+           "        for (int e = 0; e < 4 && i > 0; ++e) more.r[e] += sums.at[i][j].r[e];\n"
+           "        sums.at[i][j] = more;\n"
+           "      }", ["first_contact_test --gtest_filter=OperandOrder.*"],
+           why="A product's bits depend on whether the weights are A or B."),
     # Launches and choices.
     Defect("grid-clears-the-first-area-alone", RL,
            "static_cast<size_t>(teams) * sizeof(Area)", "sizeof(Area)",
