@@ -3,8 +3,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
+#include <utility>
 
 #include "support/compare.h"
 #include "support/lstm_runner.h"
@@ -13,6 +16,7 @@
 #include "support/sequence_slice.h"
 
 #if VARLSTM_EMULATED
+#include "kernels/recurrence/handover.h"
 #include "kernels/simt/launch.h"
 #endif
 
@@ -177,6 +181,20 @@ TEST_P(ResidentLayers, KeepNanToItsSequence) {
   for (const double y : select(given.problem, soiled.results.out, itself).y) EXPECT_TRUE(std::isnan(y));
 }
 
+// Nor does the one whose bits stand for «nothing yet» between the layers: it arrives, as a NaN.
+TEST_P(ResidentLayers, HandOverTheNanOfAllBits) {
+  const FewTeams device(tile(smallest_), 2);
+  WayCase given = make_case(smallest_, 2, {3, 2, 4}, 19);
+  const Ran clean = run(way(), given, VARLSTM_MODE_INFER);
+  const size_t hidden = static_cast<size_t>(given.problem.options.hidden);
+  for (size_t k = hidden; k < 2 * hidden; ++k) memset(&given.problem.c0[k], 0xff, sizeof(double));  // second sequence
+  const Ran soiled = run(way(), given, VARLSTM_MODE_INFER);
+  const std::vector<int64_t> others = {0, 2}, itself = {1};
+  expect_same_outputs(select(given.problem, soiled.results.out, others),
+                      select(given.problem, clean.results.out, others));
+  for (const double y : select(given.problem, soiled.results.out, itself).y) EXPECT_TRUE(std::isnan(y));
+}
+
 // Every tile that has a kernel of stacked layers.
 TEST_P(ResidentLayers, WideTilesGiveTheBitsOfOneAfterTheOther) {
   varlstm::cuda::MathKind kind;
@@ -231,6 +249,39 @@ TEST_P(ResidentLayers, RunOneAfterTheOtherThroughDropout) {
 }
 
 #if VARLSTM_EMULATED
+// A word is there when both of its pieces are, whatever they are; no values look like «nothing yet», and only those
+// that would are sent as others: NaN for NaN, of 32 bits and of 16.
+TEST(Handover, WordsSayWhetherTheyHaveCome) {
+  using varlstm::cuda::handover_word;
+  using varlstm::cuda::has_come;
+  constexpr uint32_t kNothing = varlstm::cuda::kNothingYet;
+  for (const auto& pieces : {std::pair{kNothing, kNothing}, {kNothing, 7u}, {7u, kNothing}})
+    EXPECT_FALSE(has_come({{pieces.first, pieces.second}}));
+  const auto expect_nan = [](uint32_t piece) {
+    float value;
+    memcpy(&value, &piece, sizeof value);
+    EXPECT_TRUE(std::isnan(value));
+    for (const uint32_t half : {piece & 0xffff, piece >> 16}) {
+      EXPECT_TRUE((half & 0x7f80) == 0x7f80 && (half & 0x7f) != 0) << "bf16 " << half;
+      EXPECT_TRUE((half & 0x7c00) == 0x7c00 && (half & 0x3ff) != 0) << "f16 " << half;
+    }
+  };
+  for (const uint32_t low : {0u, 1u, 0x7fffffffu, 0xfffffffeu, 0xffff0000u, 0x0000ffffu, kNothing}) {
+    for (const uint32_t high : {0u, 0x80000000u, 0x7fff7fffu, 0xfffeffffu, kNothing}) {
+      const auto word = handover_word(static_cast<uint64_t>(high) << 32 | low);
+      EXPECT_TRUE(has_come(word)) << low << ' ' << high;
+      if (low == kNothing)
+        expect_nan(word.r[0]);
+      else
+        EXPECT_EQ(word.r[0], low);
+      if (high == kNothing)
+        expect_nan(word.r[1]);
+      else
+        EXPECT_EQ(word.r[1], high);
+    }
+  }
+}
+
 // The race detector is on in all of them.
 TEST_P(ResidentLayers, SchedulesDoNotMoveABit) {
   if (way().precision.stored.dtype == VARLSTM_DTYPE_F16) GTEST_SKIP() << "the barriers of BF16 once more";

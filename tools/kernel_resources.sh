@@ -2,7 +2,8 @@
 # Registers, shared memory and spills of every kernel, from ptxas for sm_90a: a table on standard output and in
 # OUT/kernel_resources.txt (OUT: build/kernel_resources by default). Status 1 where a kernel spills, 0 otherwise; without
 # nvcc one line and status 0. ARCH overrides the architecture. PTX=folder takes nvcc's finished PTX of the kernels from
-# there (a build with tests has it in ptx/) and spares compiling them once more.
+# there (a build with tests has it in ptx/) and spares compiling them once more; OUT then keeps the machine code, which
+# tools/sass_check.py looks at.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,16 +30,17 @@ resources() {
   mv "$log.new" "$log"
 }
 
-# resources_of_ptx FILE: the same of finished PTX.
+# resources_of_ptx FILE: the same of finished PTX, and OUT/<name>.cubin.
 resources_of_ptx() {
-  if ! "$(dirname "$nvcc")/ptxas" -arch="$arch" -O3 -v "$1" -o /dev/null >"$out/$(basename "$1").log" 2>&1; then
+  if ! "$(dirname "$nvcc")/ptxas" -arch="$arch" -O3 -v "$1" -o "$out/$(basename "$1" .ptx).cubin" \
+    >"$out/$(basename "$1").log" 2>&1; then
     cat "$out/$(basename "$1").log" >&2
     exit 2
   fi
 }
 
 if [ -n "${PTX:-}" ]; then
-  rm -f "$out"/*.log
+  rm -f "$out"/*.log "$out"/*.cubin
   for file in "$PTX"/*.ptx; do resources_of_ptx "$file"; done
 else
   for source in $(find "$root/kernels" -name '*.cu' | sort); do resources "$source"; done

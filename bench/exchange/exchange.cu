@@ -8,8 +8,9 @@
 // So a step cannot begin before the one before it has come, as in the recurrence, and a unit that is late, early or
 // torn changes every state after it. States are whole numbers modulo 2^64: the order of a sum does not matter.
 //
-// What a unit holds: the value; over device memory (16 bytes) also u and s + 1, which are added to the sum.
-// Bytes of a step: team * units * unit_bytes reach every block. Bound by latency.
+// What a unit holds: the value; over device memory (16 bytes) also u and s + 1, which are added to the sum. With tags
+// the 16 bytes are four pieces of 32 bits, the step's tag and 24 bits of value and u each: what a device sees whole is
+// a piece, not a word. Bytes of a step: team * units * unit_bytes reach every block. Bound by latency.
 //
 // Grid: team * teams blocks, resident together; cluster: the team, over shared memory. Shared memory of a block: two
 // mbarriers, then two buffers of team * units units, one for each parity of s.
@@ -55,6 +56,27 @@ VARLSTM_DEVICE uint64_t unit_value(uint64_t state, unsigned unit, int64_t step) 
 }
 VARLSTM_DEVICE uint64_t content(const b32x4& unit) {
   return (unit.r[0] | static_cast<uint64_t>(unit.r[1]) << 32) + unit.r[2] + unit.r[3];
+}
+
+// Step s as a piece carries it, in 8 bits: never that of the last step in the same buffer, nor of a buffer of zeros.
+VARLSTM_DEVICE uint32_t tag_of(int64_t step) {
+  return static_cast<uint32_t>(step % 255 + 1) << 24;
+}
+VARLSTM_DEVICE b32x4 tagged_unit(uint64_t value, unsigned unit, int64_t step) {
+  constexpr uint32_t kData = 0xffffff;
+  const uint32_t tag = tag_of(step), low = static_cast<uint32_t>(value), high = static_cast<uint32_t>(value >> 32);
+  return {{tag | (low & kData), tag | low >> 24 | (high & 0xffff) << 8, tag | high >> 16 | (unit & 0xff) << 16,
+           tag | (unit >> 8 & kData)}};
+}
+VARLSTM_DEVICE bool is_of_step(const b32x4& unit, int64_t step) {
+  const uint32_t tag = tag_of(step) >> 24;
+  return unit.r[0] >> 24 == tag && unit.r[1] >> 24 == tag && unit.r[2] >> 24 == tag && unit.r[3] >> 24 == tag;
+}
+// As a unit without tags holds it.
+VARLSTM_DEVICE b32x4 without_tags(const b32x4& unit, int64_t step) {
+  const uint32_t low = (unit.r[0] & 0xffffff) | unit.r[1] << 24;
+  const uint32_t high = (unit.r[1] >> 8 & 0xffff) | unit.r[2] << 16;
+  return {{low, high, (unit.r[2] >> 16 & 0xff) | unit.r[3] << 8, static_cast<uint32_t>(step + 1)}};
 }
 
 // Who this block is in its team, and how long its threads may still wait.
@@ -132,8 +154,8 @@ struct ClusterPush : SharedUnits {
   }
   VARLSTM_DEVICE uint64_t take(int64_t step) {
     const auto parity = static_cast<unsigned>(step >> 1 & 1);
-    while (!mbarrier_try_wait(mbarrier(step), parity) && keep_waiting()) {
-    }
+    spin_until("a step's units from the cluster",
+               [&] { return mbarrier_try_wait(mbarrier(step), parity) || !keep_waiting(); });
     if (threadIdx.x == 0) announce(step + 2);
     const uint64_t sum = sum_of_units(step);
     block_sync();
@@ -210,29 +232,31 @@ struct GlobalFlags : GlobalUnits {
   VARLSTM_DEVICE uint64_t take(int64_t step) {
     // A peer may be one step ahead of this thread, whose block has given this one.
     for (unsigned peer = threadIdx.x; peer < arguments.team; peer += blockDim.x)
-      while (load_acquire(flag(peer)) <= static_cast<uint32_t>(step) && keep_waiting()) {
-      }
+      spin_until("a peer's flag",
+                 [&] { return load_acquire(flag(peer)) > static_cast<uint32_t>(step) || !keep_waiting(); });
     block_sync();
     return sum_of_units(step);
   }
 };
 
-// S1: a unit is the step's where its own tag says so, and it is read whole. S2: block_sync after the reads.
+// S1: a piece of a unit is the step's where its own tag says so. S2: block_sync after the reads.
 struct GlobalTags : GlobalUnits {
   VARLSTM_DEVICE explicit GlobalTags(const Arguments& a) : GlobalUnits(a) {}
   VARLSTM_DEVICE void give(int64_t step, uint64_t state) {
     auto* to = reinterpret_cast<b32x4*>(buffer(step));
     for (unsigned local = threadIdx.x; local < arguments.units; local += blockDim.x) {
       const unsigned unit = unit_of(local);
-      const uint64_t value = unit_value(state, unit, step);
-      store_relaxed16(to + unit, {{static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32), unit,
-                                   static_cast<uint32_t>(step + 1)}});
+      store_relaxed16(to + unit, tagged_unit(unit_value(state, unit, step), unit, step));
     }
   }
   VARLSTM_DEVICE uint64_t take(int64_t step) {
-    const auto tag = static_cast<uint32_t>(step + 1);
-    const uint64_t sum = sum_of_units(step, [this, tag](b32x4& word, const b32x4* from) {
-      while (word.r[3] != tag && keep_waiting()) word = load_relaxed16(from);
+    const uint64_t sum = sum_of_units(step, [this, step](b32x4& word, const b32x4* from) {
+      spin_until("a unit of a peer", [&] {
+        if (is_of_step(word, step) || !keep_waiting()) return true;
+        word = load_relaxed16(from);
+        return false;
+      });
+      word = without_tags(word, step);
     });
     block_sync();
     return sum;

@@ -14,7 +14,7 @@ enum class Mechanism {
   kClusterPush,     // st.async to the peers' shared memory, counted by their mbarriers
   kGridBarrier,     // stores to device memory, then the grid's barrier
   kGlobalFlags,     // stores to device memory, then a flag of the producer, released and acquired
-  kGlobalTags,      // words of 16 bytes that carry the step: readers poll the data itself
+  kGlobalTags,      // words of 16 bytes whose pieces carry the step: readers poll the data itself
 };
 
 constexpr bool is_cluster(Mechanism mechanism) {

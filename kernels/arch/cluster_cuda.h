@@ -150,9 +150,5 @@ VARLSTM_DEVICE void cluster_sync() {
   cluster_arrive();
   cluster_wait();
 }
-VARLSTM_DEVICE void mbarrier_wait(uint64_t* mbarrier, unsigned parity) {
-  while (!mbarrier_try_wait(mbarrier, parity)) {
-  }
-}
 
 }  // namespace varlstm::simt

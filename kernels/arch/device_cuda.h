@@ -114,33 +114,29 @@ VARLSTM_DEVICE uint32_t add_release(uint32_t* address, uint32_t value) {
   return old;
 }
 
-// A word of 16 bytes, aligned to them: a load sees a store whole or not at all. Relaxed, over the device: no other
-// memory is ordered by it, so what a reader must know stands in the word itself.
-VARLSTM_DEVICE b32x4 load_relaxed16(const b32x4* address) {
-  uint64_t low, high;
-  asm volatile(
-      "{\n"
-      ".reg .b128 word;\n"
-      "ld.relaxed.gpu.b128 word, [%2];\n"
-      "mov.b128 {%0, %1}, word;\n"
-      "}\n"
-      : "=l"(low), "=l"(high)
-      : "l"(address)
-      : "memory");
-  return {{static_cast<uint32_t>(low), static_cast<uint32_t>(low >> 32), static_cast<uint32_t>(high),
-           static_cast<uint32_t>(high >> 32)}};
+// Words of 8 and 16 bytes, aligned to them, of which each piece of 32 bits is seen whole: ptxas may split a word, and
+// drops pieces that nobody uses. Relaxed, over the device: no other memory is ordered by a piece, not even its
+// neighbour, so what a reader must know of a piece stands in the piece itself.
+VARLSTM_DEVICE b32x2 load_relaxed8(const b32x2* address) {
+  b32x2 word;
+  asm volatile("ld.relaxed.gpu.v2.b32 {%0,%1}, [%2];" : "=r"(word.r[0]), "=r"(word.r[1]) : "l"(address) : "memory");
+  return word;
 }
-VARLSTM_DEVICE void store_relaxed16(b32x4* address, const b32x4& value) {
-  const uint64_t low = value.r[0] | static_cast<uint64_t>(value.r[1]) << 32;
-  const uint64_t high = value.r[2] | static_cast<uint64_t>(value.r[3]) << 32;
-  asm volatile(
-      "{\n"
-      ".reg .b128 word;\n"
-      "mov.b128 word, {%1, %2};\n"
-      "st.relaxed.gpu.b128 [%0], word;\n"
-      "}\n" ::"l"(address),
-      "l"(low), "l"(high)
-      : "memory");
+VARLSTM_DEVICE void store_relaxed8(b32x2* address, const b32x2& word) {
+  asm volatile("st.relaxed.gpu.v2.b32 [%0], {%1,%2};" ::"l"(address), "r"(word.r[0]), "r"(word.r[1]) : "memory");
+}
+VARLSTM_DEVICE b32x4 load_relaxed16(const b32x4* address) {
+  b32x4 word;
+  asm volatile("ld.relaxed.gpu.v4.b32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(word.r[0]), "=r"(word.r[1]), "=r"(word.r[2]), "=r"(word.r[3])
+               : "l"(address)
+               : "memory");
+  return word;
+}
+VARLSTM_DEVICE void store_relaxed16(b32x4* address, const b32x4& word) {
+  asm volatile("st.relaxed.gpu.v4.b32 [%0], {%1,%2,%3,%4};" ::"l"(address), "r"(word.r[0]), "r"(word.r[1]),
+               "r"(word.r[2]), "r"(word.r[3])
+               : "memory");
 }
 
 // The clock of the thread's multiprocessor, in cycles, and the device's time in nanoseconds, which may move in steps of
@@ -389,3 +385,4 @@ cudaError_t resident_clusters(const LaunchShape& shape, void (*kernel)(P...), in
 }  // namespace varlstm::simt
 
 #include "kernels/arch/cluster_cuda.h"
+#include "kernels/arch/spin_cuda.h"

@@ -111,7 +111,8 @@ class ClusterBackwardExchange {
   }  // S3: nobody in the block reads the turn's dgates any more
   VARLSTM_DEVICE void wait(int64_t turn) {
     uint64_t* full = &shared_.full[turn % 2];
-    simt::mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2));  // S1: the turn's parts are there
+    // S1: the turn's parts are there.
+    simt::mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2), "a turn's parts from the cluster");
     // Nobody pushes for turn + 2 before this block has pushed for turn + 1.
     if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);
   }
@@ -142,8 +143,8 @@ class GridBackwardExchange {
   }
   VARLSTM_DEVICE void wait(int64_t turn) {
     for (int block = static_cast<int>(threadIdx.x); block < Tile::kBlocks; block += Tile::kBackwardThreads) {
-      while (simt::load_acquire(&area_.flags[block * 8]) < static_cast<uint32_t>(turn + 1)) {
-      }
+      simt::spin_until("a block's flag of backward",
+                       [&] { return simt::load_acquire(&area_.flags[block * 8]) >= static_cast<uint32_t>(turn + 1); });
     }
     simt::block_sync();  // S2: the turn's parts are there for every thread, in L2
   }

@@ -91,7 +91,8 @@ class ClusterForwardExchange {
   VARLSTM_DEVICE void publish(int64_t) {}
   VARLSTM_DEVICE const typename Tile::Value* wait(int64_t step) {
     uint64_t* full = &shared_.full[step % 2];
-    simt::mbarrier_wait(full, static_cast<unsigned>(step / 2 % 2));  // S1: the state before this step is there
+    // S1: the state before this step is there.
+    simt::mbarrier_wait(full, static_cast<unsigned>(step / 2 % 2), "a step's states from the cluster");
     // Nobody pushes for step + 2 before this block has pushed for step + 1.
     if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);
     return shared_.buffer[step % 2].h[0];
@@ -127,8 +128,8 @@ class GridForwardExchange {
   }
   VARLSTM_DEVICE const Value* wait(int64_t step) {
     for (int block = static_cast<int>(threadIdx.x); block < Tile::kBlocks; block += Tile::kForwardThreads) {
-      while (simt::load_acquire(&area_.flags[block * 8]) < static_cast<uint32_t>(step + 1)) {
-      }
+      simt::spin_until("a block's flag of forward",
+                       [&] { return simt::load_acquire(&area_.flags[block * 8]) >= static_cast<uint32_t>(step + 1); });
     }
     simt::block_sync();  // S2: the state before this step is there for every thread, in L2
     constexpr int kChunk = 16 / static_cast<int>(sizeof(Value)), kChunks = Tile::kHidden / kChunk;

@@ -142,7 +142,7 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, Recu
   if (layers < 2) return;
   handover_rows_ = rows.tokens;
   const int64_t words = handover_words(run_.choice.math, run_.choice.tile->hidden);
-  handover_ = carver.take<simt::b32x4>((layers - 1) * handover_rows_ * words + 1);
+  handover_ = carver.take<simt::b32x2>((layers - 1) * handover_rows_ * words + 1);
 }
 
 int32_t LayerRecurrence::prepare(Stream stream, const BatchPlan& plan) const {

@@ -47,7 +47,7 @@ class LayerRecurrence {
   RowOrder row_order_;
   ResidentRun run_{};
   SlotScratch scratch_{};
-  simt::b32x4* handover_ = nullptr;
+  simt::b32x2* handover_ = nullptr;
   int64_t handover_rows_ = 0;
 };
 

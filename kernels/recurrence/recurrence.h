@@ -51,7 +51,7 @@ struct StackForward {
   int64_t count;
   LayerForward<T, float> layers[kMaxStackedLayers];
   StackedInput<T> inputs[kMaxStackedLayers];  // not of the lowest
-  simt::b32x4* handover;  // [count - 1][rows][handover_words], of each layer but the highest; then a count of teams
+  simt::b32x2* handover;  // [count - 1][rows][handover_words], of each layer but the highest; then a count of teams
   int64_t rows;           // N, or its bound where only the device knows it
 };
 

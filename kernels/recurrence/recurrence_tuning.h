@@ -189,7 +189,7 @@ constexpr int64_t grid_area_bytes(MathKind kind, const TileShape& t) {
                                                                         : grid_backward_area_bytes(t);
 }
 
-// Words of 16 bytes in which a layer hands the output of one row to the next layer (resident_layers.h).
+// Words of 8 bytes in which a layer hands the output of one row to the next layer (resident_layers.h).
 constexpr int64_t handover_words(MathKind kind, int64_t hidden) {
   return hidden * value_bytes(kind) / 8;
 }

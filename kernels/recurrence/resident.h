@@ -23,8 +23,8 @@ struct ResidentRun {
 };
 
 // All steps of a layer, a LayerForward or LayerBackward in the scalars of that math; or of a StackForward's layers. Two
-// kernels, the first of which arranges the weights; area and handover are zeroed before. Instantiated in
-// cluster_<math>.cu and grid_<math>.cu; for stacks in layers_<math>.cu.
+// kernels, the first of which arranges the weights; area and handover are set before to what stands for «nothing yet».
+// Instantiated in cluster_<math>.cu and grid_<math>.cu; for stacks in layers_<math>.cu.
 template <RecurrencePolicy kPolicy, MathKind kMath, class Layer>
 int32_t run_resident_as(Stream stream, const ResidentRun& run, const Layer& layer);
 

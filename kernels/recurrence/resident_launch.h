@@ -128,10 +128,10 @@ int32_t arrange_weights(Stream stream, const ResidentRun& run, const GateMatrice
                 arrange_weights_kernel<Tile, Place>, matrices, static_cast<Fragment*>(run.weights));
 }
 
-// memory [bytes] <- zeros; null: nothing.
-inline int32_t clear(Stream stream, void* memory, size_t bytes) {
+// Every byte of memory [bytes] <- value; null: nothing.
+inline int32_t fill(Stream stream, void* memory, int value, size_t bytes) {
   if (memory == nullptr) return VARLSTM_OK;
-  return check_runtime(cudaMemsetAsync(memory, 0, bytes, stream.handle), "cudaMemsetAsync");
+  return check_runtime(cudaMemsetAsync(memory, value, bytes, stream.handle), "cudaMemsetAsync");
 }
 
 template <class Tile, class Layer>
@@ -141,7 +141,7 @@ int32_t clear_handover(Stream, const Layer&) {
 template <class Tile, class T>
 int32_t clear_handover(Stream stream, const StackForward<T>& stack) {
   const int64_t words = (stack.count - 1) * stack.rows * Handover<Tile>::kWords + 1;
-  return clear(stream, stack.handover, static_cast<size_t>(words) * sizeof(simt::b32x4));
+  return fill(stream, stack.handover, kNothingYetByte, static_cast<size_t>(words) * sizeof(simt::b32x2));
 }
 
 // Row kIndex of the policy's and math's table.
@@ -153,7 +153,7 @@ int32_t launch_tile(Stream stream, const ResidentRun& run, const Layer& layer) {
   static_assert(Pass::tuning_knows(kMath, TileOf<kPolicy, kMath, kIndex>::kShape), "bytes of shared memory and area");
   VARLSTM_CUDA_TRY((arrange_weights<Tile, typename Pass::Place>(stream, run, matrices_of(layer))));
   const int64_t teams = run.choice.teams * sets_of(layer);
-  VARLSTM_CUDA_TRY(clear(stream, run.area, static_cast<size_t>(teams) * sizeof(Area)));  // flags count from 0
+  VARLSTM_CUDA_TRY(fill(stream, run.area, 0, static_cast<size_t>(teams) * sizeof(Area)));  // flags count from 0
   VARLSTM_CUDA_TRY(clear_handover<Tile>(stream, layer));
   LaunchShape shape;
   shape.grid = dim3(static_cast<unsigned>(teams * Tile::kBlocks));

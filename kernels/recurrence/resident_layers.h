@@ -8,20 +8,19 @@
 // that of W_hh. One direction, no dropout between the layers. Shapes as in recurrence.h.
 // Grid: kBlocks x teams x layers; cooperative for recurrence_grid. Block and weights as in resident_forward.h; shared
 // memory: LayersShared.
-// Handover: outputs go up through L2 in words of 16 bytes: 8 bytes of one row's neighbouring units, as they are
-// multiplied, and a mark. Words are zeros before the launch, each is written once, whole, and the reader asks for it
-// until the mark is there: no flag, no fence, nothing on the chain of steps but the store. A row's words are asked for
-// before the wait for the step ahead of it, and multiplied after that step's states have left: both beside the
-// exchange.
+// Handover: outputs go up through L2 in words of 8 bytes that say themselves whether they have come (handover.h). Each
+// is written once, and the reader asks for it until it is there: no flag, no fence, nothing on the chain of steps but
+// the store. A row's words are asked for before the wait for the step ahead of it, and multiplied after that step's
+// states have left: both beside the exchange.
 //   S7: the row's values lie in shared memory for the block; their buffer is written again two rows later, after the
 //   barrier of the row between, to which every warp comes after its product.
 // No layer waits for one above, and teams are numbered in the order in which they begin, lower layers first: whoever a
 // team waits for has begun, so that the launch ends in whatever order a device starts its blocks. The teams of
 // recurrence_grid, whose blocks would have to agree on a number, are all resident, as cooperative launches promise.
 //   S8: the team's number lies in the shared memory of its first block.
-// Bytes of a step and team beside resident_forward.h's: 2 H kSlots e written and kBlocks times as many read of words;
+// Bytes of a step and team beside resident_forward.h's: H kSlots e written and kBlocks times as many read of words;
 // of the layers above the lowest no rows of gates in, and without `save` of those below the highest no rows of y.
-// Workspace: 2 H e a row for each layer but the highest, H that of the tile.
+// Workspace: H e a row for each layer but the highest, H that of the tile.
 // The input's sums are one chain over k from 0 and then the biases: gemm's order, and for F32 its operations. So each
 // bit is that of the layers one after the other: for F32 by arithmetic; for matrix products as far as an element does
 // not see which operand it came from, as in the emulator. On a GPU the tests have to show it; not measured on a GPU.
@@ -31,6 +30,7 @@
 
 #include <type_traits>
 
+#include "kernels/recurrence/handover.h"
 #include "kernels/recurrence/resident_forward.h"
 
 namespace varlstm::cuda {
@@ -39,7 +39,6 @@ template <class Tile>
 struct Handover {
   static constexpr int kUnits = 8 / static_cast<int>(sizeof(typename Tile::Value));  // of a word
   static constexpr int kWords = Tile::kHidden / kUnits;                              // of a row
-  static constexpr uint32_t kThere = 1;
 };
 
 template <class Tile, class Exchange>
@@ -92,7 +91,7 @@ class LayerNeighbours {
     row_ = next_row_;
 #pragma unroll
     for (int k = 0; k < kCount; ++k)
-      if (row_ >= 0 && counts(k)) words_[k] = simt::load_relaxed16(word(k));
+      if (row_ >= 0 && counts(k)) words_[k] = simt::load_relaxed8(word(k));
     next_row_ = schedule_.at(step + 1, slot()).row;
   }
 
@@ -105,7 +104,11 @@ class LayerNeighbours {
       if (!counts(k)) continue;
       uint64_t values = 0;
       if (row_ >= 0) {
-        while (words_[k].r[2] != Words::kThere) words_[k] = simt::load_relaxed16(word(k));
+        simt::spin_until("the outputs of the layer below", [&] {
+          if (has_come(words_[k])) return true;
+          words_[k] = simt::load_relaxed8(word(k));
+          return false;
+        });
         values = static_cast<uint64_t>(words_[k].r[1]) << 32 | words_[k].r[0];
       }
       *reinterpret_cast<uint64_t*>(&input.h[slot()][number(k) * Words::kUnits]) = values;
@@ -126,9 +129,7 @@ class LayerNeighbours {
       const StateChunk chunk = chunk_of_states<Tile>(cells.slot(i), unit, results[i].h);
       const int64_t row = (lane_row() & 1 ? results[i].token[1] : results[i].token[0]).row;  // of the chunk's slot
       if (row < 0 || chunk.at.copy != 0) continue;
-      simt::store_relaxed16(
-          above_ + row * Words::kWords + chunk.at.unit / Words::kUnits,
-          {{static_cast<uint32_t>(chunk.values), static_cast<uint32_t>(chunk.values >> 32), Words::kThere, 0}});
+      simt::store_relaxed8(above_ + row * Words::kWords + chunk.at.unit / Words::kUnits, handover_word(chunk.values));
     }
   }
 
@@ -142,7 +143,7 @@ class LayerNeighbours {
   VARLSTM_DEVICE static bool counts(int k) {
     return number(k) < Words::kWords;
   }
-  VARLSTM_DEVICE const simt::b32x4* word(int k) const {
+  VARLSTM_DEVICE const simt::b32x2* word(int k) const {
     return below_ + row_ * Words::kWords + number(k);
   }
   VARLSTM_DEVICE static int unit_of_block() {
@@ -150,24 +151,24 @@ class LayerNeighbours {
   }
 
   const TeamSchedule& schedule_;
-  const simt::b32x4* const below_;
-  simt::b32x4* const above_;
+  const simt::b32x2* const below_;
+  simt::b32x2* const above_;
   Shared& shared_;
   typename Shared::Weights weights_;
   int64_t row_, next_row_;  // of this thread's slot: what was asked for, what comes after
-  simt::b32x4 words_[kCount];
+  simt::b32x2 words_[kCount];
 };
 
-// The team's number among those of all layers. Every thread.
+// The team's number among those of all layers: how many have begun before it. Their count lies behind the words and is
+// filled as they are, so that the first addition gives kNothingYet and 1 more than that is 0. Every thread.
 template <class Tile, class Exchange>
 VARLSTM_DEVICE int64_t team_number(const StackForward<typename Tile::Scalar>& stack,
                                    LayersShared<Tile, Exchange>& shared) {
   if constexpr (std::is_same<Exchange, GridForwardExchange<Tile>>::value) {
     return static_cast<int64_t>(blockIdx.x) / Tile::kBlocks;
   } else {
-    simt::b32x4* begun = stack.handover + (stack.count - 1) * stack.rows * Handover<Tile>::kWords;
-    if (blockIdx.x % Tile::kBlocks == 0 && threadIdx.x == 0)
-      shared.number = simt::atomic_add(reinterpret_cast<uint32_t*>(begun), 1u);
+    simt::b32x2* begun = stack.handover + (stack.count - 1) * stack.rows * Handover<Tile>::kWords;
+    if (blockIdx.x % Tile::kBlocks == 0 && threadIdx.x == 0) shared.number = simt::atomic_add(&begun->r[0], 1u) + 1;
     if constexpr (Tile::kBlocks == 1) {
       simt::block_sync();  // S8
       return shared.number;

@@ -89,6 +89,18 @@ void device_fence() {
   fence({Order::kAcquireRelease, kGrid}, true);
 }
 
+b32x2 load_relaxed8(const b32x2* address, Site site) {
+  require_alignment(address, 8, "load_relaxed8", site);
+  b32x2 word;
+  load_pieces(address, &word, 4, 2, {}, site, return_address(__builtin_return_address(0)));
+  return word;
+}
+
+void store_relaxed8(b32x2* address, const b32x2& word, Site site) {
+  require_alignment(address, 8, "store_relaxed8", site);
+  store_pieces(address, &word, 4, 2, {}, site, return_address(__builtin_return_address(0)));
+}
+
 b32x4 load_relaxed16(const b32x4* address, Site site) {
   require_alignment(address, 16, "load_relaxed16", site);
   b32x4 value;

@@ -77,7 +77,10 @@ uint32_t add_release(uint32_t* address, uint32_t value, Site site = Site::here()
 void block_fence();
 void device_fence();
 
-// A word of 16 bytes, aligned to them, read and written whole; relaxed: it makes nothing else visible. The load yields.
+// Words of 8 and 16 bytes, aligned to them, of which each piece of 32 bits is seen whole; relaxed: they make nothing
+// else visible. The loads yield.
+b32x2 load_relaxed8(const b32x2* address, Site site = Site::here());
+void store_relaxed8(b32x2* address, const b32x2& word, Site site = Site::here());
 b32x4 load_relaxed16(const b32x4* address, Site site = Site::here());
 void store_relaxed16(b32x4* address, const b32x4& value, Site site = Site::here());
 

@@ -19,6 +19,7 @@
 #include "kernels/simt/launch.h"
 #include "kernels/simt/matrix.h"
 #include "kernels/simt/mbarrier.h"
+#include "kernels/simt/spin.h"
 
 #define VARLSTM_KERNEL
 #define VARLSTM_DEVICE inline

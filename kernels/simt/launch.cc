@@ -125,7 +125,7 @@ void prepare_thread(Thread& thread, Block& block, unsigned number) {
   thread.warp = number / 32;
   thread.block = &block;
   thread.done = false;
-  thread.waits_for = nullptr;
+  thread.waits_for = thread.spins_for = nullptr;
   thread.site = {"", 0};
   thread.place = {nullptr, 0};
   thread.mask = ~0u;

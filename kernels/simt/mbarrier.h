@@ -25,10 +25,6 @@ inline void mbarrier_announce(uint64_t* mbarrier, unsigned bytes, Site site = Si
 
 // Whether the phase of that parity has ended: for the current phase's parity false, for the other one true. Yields.
 bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity, Site site = Site::here());
-inline void mbarrier_wait(uint64_t* mbarrier, unsigned parity, Site site = Site::here()) {
-  while (!mbarrier_try_wait(mbarrier, parity, site)) {
-  }
-}
 
 // Emulator's own.
 void complete_transaction(uint64_t* mbarrier, unsigned bytes, Site site);

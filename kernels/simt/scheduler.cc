@@ -6,6 +6,7 @@
 #include <map>
 
 #include "kernels/simt/race.h"
+#include "kernels/simt/spin.h"
 #include "kernels/simt/symbol.h"
 #include "kernels/simt/thread.h"
 
@@ -82,6 +83,11 @@ void go_on(Thread* me, bool last) {
   switch_fiber(*me, next != nullptr ? *next : host_fiber, last);
 }
 
+std::string wait_of(const Thread& thread) {
+  if (thread.waits_for != nullptr) return thread.waits_for;
+  return thread.spins_for != nullptr ? std::string("a spin loop for ") + thread.spins_for : "a spin loop";
+}
+
 // Who waits where, grouped: for reports of a deadlock.
 std::string waiting_threads() {
   std::map<std::string, std::pair<unsigned, std::string>> groups;
@@ -89,9 +95,8 @@ std::string waiting_threads() {
     if (thread->done) continue;
     char mask[32] = "";
     if (thread->mask != ~0u) snprintf(mask, sizeof mask, " mask 0x%x", thread->mask);
-    const char* what = thread->waits_for != nullptr ? thread->waits_for : "a spin loop";
     const std::string place = thread->site.file != nullptr ? describe(thread->site) : symbol_of(thread->pc);
-    auto& group = groups["at " + std::string(what) + " " + place + mask];
+    auto& group = groups["at " + wait_of(*thread) + " " + place + mask];
     if (group.first++ < 3) group.second += (group.second.empty() ? "" : ", ") + describe(*thread);
   }
   std::string text;
@@ -139,6 +144,10 @@ void yield_thread() {
 
 void note_progress() {
   ++launch_state().progress;
+}
+
+void name_spin(const char* what) {
+  current_thread->spins_for = what;
 }
 
 void spin(Site site) {

@@ -43,6 +43,7 @@ struct Thread : Fiber {
   unsigned priority = 0;  // of the PCT schedule
 
   const char* waits_for = nullptr;  // null while it can run
+  const char* spins_for = nullptr;  // the name of its spin loop, where it has one
   Site site{"", 0};
   uintptr_t pc = 0;  // where it spins, if `site` has no file
   unsigned mask = 0;

@@ -17,6 +17,7 @@ UP = "kernels/batch_plan/upload.cu"
 SF = "kernels/recurrence/stepwise_forward.cu"
 SB = "kernels/recurrence/stepwise_backward.cu"
 ST = "kernels/recurrence/steps.h"
+HO = "kernels/recurrence/handover.h"
 R = "resident_recurrence_test --gtest_filter="
 L = "resident_layers_test --gtest_filter="
 S = "resident_schedules_test --gtest_filter="
@@ -180,6 +181,18 @@ DEFECTS = [
            "        sums.at[i][j] = more;\n"
            "      }", ["first_contact_test --gtest_filter=OperandOrder.*"],
            why="A product's bits depend on whether the weights are A or B."),
+    # Between stacked layers.
+    Defect("handover-looks-at-one-piece", HO, "word.r[0] != kNothingYet && word.r[1] != kNothingYet;",
+           "word.r[0] != kNothingYet;", [L + "Handover.*:*SchedulesDoNotMoveABit/cluster_f32"],
+           why="The second half of a word is taken before it has come."),
+    Defect("handover-sends-the-nan-of-all-bits", HO,
+           "return {{low == kNothingYet ? kNanInstead : low, high == kNothingYet ? kNanInstead : high}};",
+           "return {{low, high}};", [L + "*HandOverTheNanOfAllBits/cluster_f32"],
+           why="The layer above waits for ever for a NaN that looks like «nothing yet»."),
+    Defect("handover-keeps-an-old-launchs-words", RL, "return fill(stream, stack.handover, kNothingYetByte,",
+           "return fill(stream, stack.handover, 0,", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
+    Defect("teams-count-from-one", LA, "shared.number = simt::atomic_add(&begun->r[0], 1u) + 1;",
+           "shared.number = simt::atomic_add(&begun->r[0], 1u) + 2;", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
     # Launches and choices.
     Defect("grid-clears-the-first-area-alone", RL,
            "static_cast<size_t>(teams) * sizeof(Area)", "sizeof(Area)",

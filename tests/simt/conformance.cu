@@ -111,8 +111,7 @@ VARLSTM_KERNEL void flag_kernel(uint32_t* words) {
   uint32_t* flags = words + 600;
   if (threadIdx.x == 0) {
     if (blockIdx.x != 0)
-      while (load_acquire(flags + blockIdx.x - 1) == 0) {
-      }
+      spin_until("the flag of the block before", [&] { return load_acquire(flags + blockIdx.x - 1) != 0; });
     data[blockIdx.x] = blockIdx.x == 0 ? 5 : 2 * data[blockIdx.x - 1];
     store_release(flags + blockIdx.x, 1u);
     words[word_of_thread()] = data[blockIdx.x];
@@ -122,8 +121,17 @@ uint32_t flag_expected(unsigned word) {
   return word % kThreads == 0 ? 5u << word / kThreads : 0;
 }
 
-// Words of 16 bytes that carry their own tag, in a ring of the blocks: each thread polls for the round, adds its number
-// to what came and hands it on. words[512..] are 0 before. Each thread has a word that no other one stores to.
+// A word of pieces that each carry the round below their value.
+VARLSTM_DEVICE b32x4 tagged_word(uint32_t sum, uint32_t round) {
+  return {{sum << 2 | round, sum << 5 | round, sum << 8 | round, sum << 11 | round}};
+}
+VARLSTM_DEVICE bool is_of_round(const b32x4& word, uint32_t round) {
+  return word.r[0] % 4 == round && word.r[1] % 4 == round && word.r[2] % 4 == round && word.r[3] % 4 == round;
+}
+
+// Words of 16 bytes whose pieces carry their own tag, in a ring of the blocks: each thread polls for the round, adds
+// its number to what came and hands it on. words[512..] are 0 before. Each thread has a word that no other one stores
+// to.
 VARLSTM_KERNEL void tagged_word_kernel(uint32_t* words) {
   constexpr unsigned kTagged = 32;
   b32x4* tagged = reinterpret_cast<b32x4*>(words + 512);
@@ -132,12 +140,16 @@ VARLSTM_KERNEL void tagged_word_kernel(uint32_t* words) {
     b32x4* out = tagged + blockIdx.x * kTagged + threadIdx.x;
     uint32_t sum = threadIdx.x;
     for (uint32_t round = 1; round <= 3; ++round) {
-      if (blockIdx.x == 0) store_relaxed16(out, {{sum, ~sum, sum * 3, round}});
-      b32x4 word = load_relaxed16(tagged + before * kTagged + threadIdx.x);
-      while (word.r[3] != round) word = load_relaxed16(tagged + before * kTagged + threadIdx.x);
-      const bool whole = word.r[1] == ~word.r[0] && word.r[2] == word.r[0] * 3;
-      sum = whole ? word.r[0] + blockIdx.x + 1 : 0;
-      if (blockIdx.x != 0) store_relaxed16(out, {{sum, ~sum, sum * 3, round}});
+      if (blockIdx.x == 0) store_relaxed16(out, tagged_word(sum, round));
+      b32x4 word;
+      spin_until("the word of the block before", [&] {
+        word = load_relaxed16(tagged + before * kTagged + threadIdx.x);
+        return is_of_round(word, round);
+      });
+      const uint32_t came = word.r[0] >> 2;
+      const bool right = word.r[1] >> 5 == came && word.r[2] >> 8 == came && word.r[3] >> 11 == came;
+      sum = right ? came + blockIdx.x + 1 : 0;
+      if (blockIdx.x != 0) store_relaxed16(out, tagged_word(sum, round));
     }
     words[word_of_thread()] = sum;
   }
@@ -148,6 +160,29 @@ uint32_t tagged_word_expected(unsigned word) {
   // A round adds 2 + 3 + 4 on the way from block 0 back to it, and 1 there.
   const uint32_t passed = block == 0 ? 0 : block * (block + 3) / 2;
   return thread < 32 ? thread + (block == 0 ? 30 : 20 + passed) : 0;
+}
+
+// Words of 8 bytes whose pieces say themselves that they have come: they are 0 before, and what is sent is not. Along
+// the blocks, each of which adds 1 to one piece and 2 to the other.
+VARLSTM_KERNEL void self_checking_word_kernel(uint32_t* words) {
+  constexpr unsigned kSent = 32;
+  b32x2* sent = reinterpret_cast<b32x2*>(words + 512);
+  if (threadIdx.x < kSent) {
+    b32x2 word = {{threadIdx.x + 1, threadIdx.x + 2}};
+    if (blockIdx.x != 0) {
+      spin_until("the word of the block before", [&] {
+        word = load_relaxed8(sent + (blockIdx.x - 1) * kSent + threadIdx.x);
+        return word.r[0] != 0 && word.r[1] != 0;
+      });
+      word = {{word.r[0] + 1, word.r[1] + 2}};
+    }
+    store_relaxed8(sent + blockIdx.x * kSent + threadIdx.x, word);
+    words[word_of_thread()] = word.r[0] | word.r[1] << 16;
+  }
+}
+uint32_t self_checking_word_expected(unsigned word) {
+  const unsigned thread = word % kThreads, block = word / kThreads;
+  return thread < 32 ? (thread + 1 + block) | (thread + 2 + 2 * block) << 16 : 0;
 }
 
 VARLSTM_KERNEL void clock_kernel(uint32_t* words) {
@@ -344,6 +379,7 @@ std::vector<ConformanceCase> basic_cases() {
           {"atomics", atomic_kernel, atomic_expected, false},
           {"release and acquire", flag_kernel, flag_expected, false},
           {"words of 16 bytes", tagged_word_kernel, tagged_word_expected, false},
+          {"words of 8 bytes", self_checking_word_kernel, self_checking_word_expected, false},
           {"clocks", clock_kernel, clock_expected, false},
           {"cp.async", copy_kernel, copy_expected, false},
           {"mbarriers and st.async", mbarrier_kernel, mbarrier_expected, false},

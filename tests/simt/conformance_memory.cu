@@ -32,8 +32,7 @@ VARLSTM_KERNEL void counter_kernel(uint32_t* words) {
   block_sync();
   if (threadIdx.x == 0) {
     const uint32_t old = add_release(counter, 3u);
-    while (load_acquire(counter) != 3 * kBlocks) {
-    }
+    spin_until("the counter", [&] { return load_acquire(counter) == 3 * kBlocks; });
     shared_memory<uint32_t>()[0] = old % 3;
   }
   block_sync();
@@ -53,14 +52,12 @@ VARLSTM_KERNEL void cluster_flag_kernel(uint32_t* words) {
   if (threadIdx.x == 0) {
     for (uint32_t round = 1; round <= 3; ++round) {
       if (rank == 1 || round > 1)
-        while (load_acquire_cluster(shared) != (rank == 1 ? round : round - 1)) {
-        }
+        spin_until("the cluster's flag",
+                   [&] { return load_acquire_cluster(shared) == (rank == 1 ? round : round - 1); });
       other[1] = shared[1] + 1;
       store_release_cluster(other, round);
     }
-    if (rank == 0)
-      while (load_acquire_cluster(shared) != 3) {
-      }
+    if (rank == 0) spin_until("the cluster's last flag", [&] { return load_acquire_cluster(shared) == 3; });
     words[word_of_thread()] = shared[1];
   }
   cluster_sync();
@@ -82,15 +79,13 @@ VARLSTM_KERNEL void fence_kernel(uint32_t* words) {
     atomic_exchange(shared + 1, 1u);
   }
   if (threadIdx.x == 0) {
-    while (atomic_add(shared + 1, 0u) == 0) {
-    }
+    spin_until("the block's atomic", [&] { return atomic_add(shared + 1, 0u) != 0; });
     block_fence();
     atomic_exchange(flags + 2 * blockIdx.x, atomic_add(shared, 0u));
     device_fence();
     atomic_exchange(flags + 2 * blockIdx.x + 1, 1u);
     uint32_t* next = flags + 2 * ((blockIdx.x + 1) % kBlocks);
-    while (atomic_add(next + 1, 0u) == 0) {
-    }
+    spin_until("the next block's atomic", [&] { return atomic_add(next + 1, 0u) != 0; });
     device_fence();
     words[word_of_thread()] = atomic_add(next, 0u);
   }

@@ -1,0 +1,42 @@
+// Waiting on a GPU for what another thread does.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/arch/cluster_cuda.h"
+
+#if defined(VARLSTM_SPIN_TRAP)
+#include <stdio.h>
+#endif
+
+namespace varlstm::simt {
+
+// Asks again until `ready()` is true; it must not wait itself. what: the name of the wait, «the flags of a step». A
+// build with VARLSTM_SPIN_TRAP prints it with block and thread and ends the kernel with a trap if that takes 2 s; any
+// other asks for ever.
+template <class Ready>
+VARLSTM_DEVICE void spin_until(const char* what, const Ready& ready) {
+#if defined(VARLSTM_SPIN_TRAP)
+  constexpr uint64_t kLimitNs = 2000000000;
+  constexpr unsigned kPollsPerReading = 16;  // of the clock, which costs more than a poll
+  uint64_t begin = 0;
+  for (unsigned polls = 1; !ready(); ++polls) {
+    if (polls % kPollsPerReading != 0) continue;
+    const uint64_t now = time_ns();
+    if (begin == 0) begin = now;
+    if (now - begin < kLimitNs) continue;
+    printf("varlstm: block %u,%u,%u thread %u,%u,%u has waited 2 s for %s\n", blockIdx.x, blockIdx.y, blockIdx.z,
+           threadIdx.x, threadIdx.y, threadIdx.z, what);
+    __trap();
+  }
+#else
+  (void)what;
+  while (!ready()) {
+  }
+#endif
+}
+
+VARLSTM_DEVICE void mbarrier_wait(uint64_t* mbarrier, unsigned parity, const char* what = "an mbarrier's phase") {
+  spin_until(what, [&] { return mbarrier_try_wait(mbarrier, parity); });
+}
+
+}  // namespace varlstm::simt
