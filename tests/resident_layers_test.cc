@@ -308,6 +308,21 @@ TEST_P(ResidentLayers, SchedulesDoNotMoveABit) {
   varlstm::simt::set_options(before);
 }
 
+// Where cooperative launches are not allowed, cluster and stepwise do without: this device refuses any.
+TEST_P(ResidentLayers, ClusterAndStepwiseNeedNoCooperativeLaunch) {
+  if (way().policy == VARLSTM_RECURRENCE_GRID) GTEST_SKIP() << "the grid's launch is one";
+  const FewTeams device(tile(of_blocks_), 2);
+  const WayCase given = make_case(of_blocks_, 2, {2, 0, 3}, 20);
+  const Ran expected = run(way(), given, VARLSTM_MODE_SAVE, true);
+  const varlstm::simt::Options before = varlstm::simt::options();
+  varlstm::simt::Options without = before;
+  without.resident_blocks = 0;
+  varlstm::simt::set_options(without);
+  expect_same(run(way(), given, VARLSTM_MODE_SAVE, true), expected);
+  ASSERT_TRUE(all_finite(run(way().stepwise(), given, VARLSTM_MODE_SAVE, true).results.gradients.dparams));
+  varlstm::simt::set_options(before);
+}
+
 // What may not run in one launch runs layer after layer, and says why.
 TEST_P(ResidentLayers, RunOneAfterTheOtherWhereTheyMust) {
   const auto reason_of = [&](const WayCase& given, int64_t layers) {

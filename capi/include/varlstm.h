@@ -209,7 +209,9 @@ enum varlstm_math {
 /* How the recurrence runs on CUDA. The choice looks at H, dtype, math, directions and the device, never at the batch,
  * so that a sequence's bits stay those of any batch. What is asked for but cannot run here gives STEPWISE;
  * VARLSTM_PRINT_POLICY=1 in the environment prints the choice to stderr, and the reason against each other way.
- * VARLSTM_RECURRENCE_POLICY=stepwise, cluster or grid there stands in for AUTO. */
+ * VARLSTM_RECURRENCE_POLICY=stepwise, cluster or grid there stands in for AUTO.
+ * Inside a conditional node of a CUDA graph CUDA takes no cooperative launch before 12.6, so that a GRID captured there
+ * fails; STEPWISE and CLUSTER have none. AUTO may take GRID: ask for one of the two, and look at RECURRENCE_USED. */
 enum varlstm_recurrence {
   VARLSTM_RECURRENCE_AUTO = 0,
   VARLSTM_RECURRENCE_STEPWISE = 1, /* a launch a step */

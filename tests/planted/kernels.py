@@ -189,7 +189,7 @@ DEFECTS = [
            "return {{low == kNothingYet ? kNanInstead : low, high == kNothingYet ? kNanInstead : high}};",
            "return {{low, high}};", [L + "*HandOverTheNanOfAllBits/cluster_f32"],
            why="The layer above waits for ever for a NaN that looks like «nothing yet»."),
-    Defect("handover-keeps-an-old-launchs-words", RL, "return fill(stream, stack.handover, kNothingYetByte,",
+    Defect("handover-filled-with-zeros", RL, "return fill(stream, stack.handover, kNothingYetByte,",
            "return fill(stream, stack.handover, 0,", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
     Defect("teams-count-from-one", LA, "shared.number = simt::atomic_add(&begun->r[0], 1u) + 1;",
            "shared.number = simt::atomic_add(&begun->r[0], 1u) + 2;", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
