@@ -7,7 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -28,6 +30,7 @@ struct Disk {
   std::vector<std::string> calls;                // "fsync PATH", "rename FROM TO"
   std::map<std::string, std::vector<int>> fail;  // errno of the first, second, … call of that name; 0: it works
   std::function<void()> before;                  // runs before each call
+  size_t most_at_once = SIZE_MAX;                // bytes that one write() takes
 
   static Disk* current;
 };
@@ -68,6 +71,11 @@ int fsync(int descriptor) {
   const std::string bytes = S_ISREG(status.st_mode) ? ' ' + std::to_string(status.st_size) + " bytes" : "";
   if (!watch("fsync", std::string(path, length > 0 ? static_cast<size_t>(length) : 0) + bytes)) return -1;
   return static_cast<int>(syscall(SYS_fsync, descriptor));
+}
+
+ssize_t write(int descriptor, const void* data, size_t count) {
+  if (Disk::current) count = std::min(count, Disk::current->most_at_once);
+  return syscall(SYS_write, descriptor, data, count);
 }
 
 int rename(const char* from, const char* to) noexcept {
@@ -223,6 +231,17 @@ TEST_F(TaggerPublish, ADiskThatFailsIsAnErrorAndTheOldModelStays) {
   disk.fail["fsync"] = {EINVAL, EROFS, ENOTSUP, EINVAL};
   save(2);
   EXPECT_EQ(first(), 2);
+}
+
+// A call that writes less than it was given is no error, and what is left has to follow.
+TEST_F(TaggerPublish, ShortWritesAreContinued) {
+  save(1);
+  const std::string tensors = read_file(place_ + "/model.safetensors"), config = read_file(place_ + "/config.json");
+  Disk disk;
+  disk.most_at_once = 7;
+  save(1);
+  EXPECT_EQ(read_file(place_ + "/model.safetensors"), tensors);
+  EXPECT_EQ(read_file(place_ + "/config.json"), config);
 }
 
 TEST_F(TaggerPublish, WhatSomebodyElsePutIntoTheFolderMovesAlong) {

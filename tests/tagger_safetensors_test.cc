@@ -205,6 +205,10 @@ TEST(TaggerSafetensors, HeaderLengthIsCheckedBeforeMemoryIsTaken) {
   EXPECT_EQ(file_error(folder / "x"), (folder / "x") +
                                           " is no safetensors file of a model: the header has 9223372036854775807 "
                                           "bytes, the file only 10");
+  // One byte more than there is.
+  write_file(folder / "x", with_length("{} ", "").substr(0, 10));
+  EXPECT_EQ(file_error(folder / "x"),
+            (folder / "x") + " is no safetensors file of a model: the header has 3 bytes, the file only 10");
   write_file(folder / "x", with_length("{}", ""));
   EXPECT_EQ(file_error(folder / "x"), "no error");
 }

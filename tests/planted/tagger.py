@@ -83,7 +83,7 @@ PUBLISHING = [
            tests=["tagger_model_test --gtest_filter=*BothModelsStay"]),
     Defect(name="file-short-write-taken-for-whole", file=FILE,
            old="    source += put;\n    count -= static_cast<uint64_t>(put);", new="    source += put;\n    count = 0;",
-           tests=["tagger_cli_test --gtest_filter=*FullDisk"]),
+           tests=["tagger_model_test --gtest_filter=*ShortWrites*"]),
 ]
 
 TRAINING = [
