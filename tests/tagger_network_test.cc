@@ -119,6 +119,35 @@ TEST(TaggerNetwork, SgdStepLowersTheLossByTheSquaredGradient) {
   }
 }
 
+TEST(TaggerNetwork, AStepIsNoLongerThanTheClippedGradient) {
+  const Corpus corpus = rotating_corpus(12);
+  const NetworkShape shape = small_shape(1, true);
+  Network network(make_context(varlstm_test::test_backend(), 1), shape, corpus.limits(12), Purpose::kTrain);
+  Batch batch;
+  std::vector<int64_t> order(12);
+  std::iota(order.begin(), order.end(), 0);
+  corpus.fill(order.data(), 12, &batch);
+  std::vector<double> lengths;
+  for (const double clip : {0.0, 0.01, 1e6}) {
+    Random random(2);
+    const std::vector<float> before = initial_parameters(shape, &random);
+    std::vector<float> after;
+    TrainOptions options;
+    options.optimizer.kind = OptimizerOptions::kSgd;
+    options.optimizer.lr = 1;
+    options.optimizer.clip = clip;
+    network.parameters().load(before);
+    network.train(batch, options, &random);
+    network.parameters().store(&after);
+    double squares = 0;
+    for (size_t k = 0; k < before.size(); ++k) squares += std::pow(static_cast<double>(after[k]) - before[k], 2);
+    lengths.push_back(std::sqrt(squares));
+  }
+  EXPECT_GT(lengths[0], 0.02) << "nothing to clip";
+  EXPECT_NEAR(lengths[1], 0.01, 1e-5);  // each value is rounded to some 1e-8
+  EXPECT_EQ(lengths[2], lengths[0]) << "a bound that is not reached changes nothing";
+}
+
 // Which elements of a batch of one word a training step dropped, by the places where its gradients are zero: a column
 // of a weight's gradient where the weight's input was dropped, an element where the gradient itself was.
 struct DroppedElements {
