@@ -25,6 +25,11 @@ bool aligned(const void* address, unsigned bytes) {
   return reinterpret_cast<uintptr_t>(address) % bytes == 0;
 }
 
+void land(const AsyncCopy& copy) {
+  memcpy(copy.to, copy.from, copy.source_bytes);
+  memset(static_cast<unsigned char*>(copy.to) + copy.source_bytes, 0, copy.bytes - copy.source_bytes);
+}
+
 void land(const AsyncStore& store) {
   memcpy(store.to, &store.bits, store.bytes);
   complete_transaction(store.mbarrier, store.bytes, store.site);
@@ -34,16 +39,22 @@ void land(const AsyncStore& store) {
 }  // namespace
 
 void cp_async(void* to, const void* from, unsigned bytes, Site site) {
+  cp_async_filled(to, from, bytes, bytes, site);
+}
+
+void cp_async_filled(void* to, const void* from, unsigned bytes, unsigned source_bytes, Site site) {
   Thread& me = *current_thread;
   if (!aligned(to, bytes) || !aligned(from, bytes))
     defect("misaligned access: " + describe(me) + " at cp_async " + describe(site));
   if (owner_of(to) != me.block) defect("cp_async " + describe(site) + " to what is not the block's own shared memory");
   const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
-  note_access(from, bytes, Access::kRead, pc);
+  if (source_bytes > bytes)
+    defect("cp_async " + describe(site) + ": more bytes of the source than the " + std::to_string(bytes) + " copied");
+  if (source_bytes != 0) note_access(from, source_bytes, Access::kRead, pc);
   note_access(to, bytes, Access::kWrite, pc);
   const bool early = lands_at_once();
-  if (early) memcpy(to, from, bytes);
-  me.copies.push_back({to, early ? to : from, bytes, me.copy_group, site});
+  if (early) land({to, from, bytes, source_bytes, me.copy_group, site});
+  me.copies.push_back({to, early ? to : from, bytes, source_bytes, me.copy_group, site});
 }
 
 void cp_async_commit() {
@@ -62,8 +73,8 @@ void wait_copies(unsigned pending) {
       me.copies.end());
   for (const AsyncCopy& copy : landing) {
     if (copy.from != copy.to) {
-      note_access(copy.from, copy.bytes, Access::kRead, pc);
-      memcpy(copy.to, copy.from, copy.bytes);
+      if (copy.source_bytes != 0) note_access(copy.from, copy.source_bytes, Access::kRead, pc);
+      land(copy);
     }
     note_access(copy.to, copy.bytes, Access::kWrite, pc);
   }

@@ -12,6 +12,8 @@ namespace varlstm::simt {
 // From device memory to shared memory, both aligned to the bytes: 4, 8 or 16. The bytes are there after a cp_async_wait
 // for this thread, after a barrier as well for others; until then neither side may be touched.
 void cp_async(void* to, const void* from, unsigned bytes, Site site);
+// Emulator's own: the same of the first `source_bytes`, and zeros behind them.
+void cp_async_filled(void* to, const void* from, unsigned bytes, unsigned source_bytes, Site site);
 inline void cp_async4(void* to, const void* from, Site site = Site::here()) {
   cp_async(to, from, 4, site);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "kernels/simt/async_copy.h"
 #include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"
 
@@ -40,19 +41,6 @@ void settle(uint64_t* mbarrier, State state) {
   note_progress();
 }
 
-void arrive(uint64_t* mbarrier, unsigned bytes, Site site) {
-  require_mbarrier(mbarrier, site);
-  State state = load(mbarrier);
-  if (state.pending == 0)
-    defect("double arrival: " + describe(*current_thread) + " at mbarrier_arrive " + describe(site) +
-           ": every arrival of the phase has come already");
-  release_into(launch_state().released[mbarrier]);
-  state.bytes += bytes;
-  --state.pending;
-  settle(mbarrier, state);
-  yield_thread();
-}
-
 }  // namespace
 
 void require_mbarrier(const uint64_t* mbarrier, Site site) {
@@ -74,22 +62,71 @@ void mbarrier_init(uint64_t* mbarrier, unsigned arrivals, Site site) {
   launch_state().released.erase(mbarrier);
 }
 
+uint64_t arrive_at_mbarrier(uint64_t* mbarrier, const Arrival& arrival, Site site) {
+  require_mbarrier(mbarrier, site);
+  const uint64_t before = *mbarrier;
+  State state = load(mbarrier);
+  if (state.pending < arrival.count)
+    defect("double arrival: " + describe(*current_thread) + " at mbarrier_arrive " + describe(site) +
+           ": every arrival of the phase has come already");
+  if (arrival.releases) release_into(launch_state().released[mbarrier]);
+  state.bytes += arrival.bytes;
+  state.pending -= arrival.count;
+  if (arrival.drops) state.arrivals -= arrival.count;
+  settle(mbarrier, state);
+  yield_thread();
+  return before;
+}
+
 void mbarrier_arrive(uint64_t* mbarrier, Site site) {
-  arrive(mbarrier, 0, site);
+  arrive_at_mbarrier(mbarrier, {}, site);
 }
 
 void mbarrier_arrive_expect_tx(uint64_t* mbarrier, unsigned bytes, Site site) {
-  arrive(mbarrier, bytes, site);
+  Arrival arrival;
+  arrival.bytes = bytes;
+  arrive_at_mbarrier(mbarrier, arrival, site);
 }
 
-bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity, Site site) {
+unsigned parity_of_state(uint64_t state) {
+  return load(&state).parity;
+}
+
+bool test_mbarrier(uint64_t* mbarrier, unsigned parity, bool acquires, Site site) {
   require_mbarrier(mbarrier, site);
   if (load(mbarrier).parity == (parity & 1)) {
     spin(site);
     if (load(mbarrier).parity == (parity & 1)) return false;
   }
-  acquire_from(launch_state().released[mbarrier]);
+  if (acquires) acquire_from(launch_state().released[mbarrier]);
   return true;
+}
+
+bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity, Site site) {
+  return test_mbarrier(mbarrier, parity, true, site);
+}
+
+void expect_transaction(uint64_t* mbarrier, unsigned bytes, Site site) {
+  require_mbarrier(mbarrier, site);
+  State state = load(mbarrier);
+  state.bytes += bytes;
+  store(mbarrier, state);
+}
+
+void invalidate_mbarrier(uint64_t* mbarrier, Site site) {
+  require_mbarrier(mbarrier, site);
+  note_access(mbarrier, 8, Access::kWrite, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
+  store(mbarrier, {});
+}
+
+void arrive_with_copies(uint64_t* mbarrier, bool expected, Site site) {
+  land_copies();
+  if (expected) {
+    mbarrier_arrive(mbarrier, site);
+  } else {
+    require_mbarrier(mbarrier, site);
+    release_into(launch_state().released[mbarrier]);
+  }
 }
 
 void complete_transaction(uint64_t* mbarrier, unsigned bytes, Site) {

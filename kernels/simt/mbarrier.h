@@ -26,6 +26,26 @@ inline void mbarrier_announce(uint64_t* mbarrier, unsigned bytes, Site site = Si
 // Whether the phase of that parity has ended: for the current phase's parity false, for the other one true. Yields.
 bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity, Site site = Site::here());
 
+// Emulator's own: mbarrier.arrive of PTX with all it may say.
+struct Arrival {
+  unsigned count = 1;    // of arrivals
+  unsigned bytes = 0;    // announced before it
+  bool drops = false;    // later phases expect as many fewer
+  bool releases = true;  // what this thread did before
+};
+// Gives the mbarrier's state before, which names the phase for a wait.
+uint64_t arrive_at_mbarrier(uint64_t* mbarrier, const Arrival& arrival, Site site);
+// Whether the phase that a state or a parity names has ended.
+unsigned parity_of_state(uint64_t state);
+bool test_mbarrier(uint64_t* mbarrier, unsigned parity, bool acquires, Site site);
+// Announces bytes without an arrival.
+void expect_transaction(uint64_t* mbarrier, unsigned bytes, Site site);
+// The memory is no mbarrier any more.
+void invalidate_mbarrier(uint64_t* mbarrier, Site site);
+// An arrival of this thread's copies by cp.async, which land at once here. Unless it is one of those that the phase
+// expects, the phase expects one more for it.
+void arrive_with_copies(uint64_t* mbarrier, bool expected, Site site);
+
 // Emulator's own.
 void complete_transaction(uint64_t* mbarrier, unsigned bytes, Site site);
 void require_mbarrier(const uint64_t* mbarrier, Site site);

@@ -28,6 +28,7 @@ struct AsyncCopy {
   void* to;
   const void* from;
   unsigned bytes;
+  unsigned source_bytes;  // the rest is zeros
   unsigned group;
   Site site;
 };

@@ -122,6 +122,10 @@ TEST(Ptx, BitsAreCutPermutedAndCounted) {
   EXPECT_EQ(result_of("shf.r.wrap.b32", 0x2u, 0x1u, 1u), 0x80000001u);
   EXPECT_EQ(result_of("shf.r.clamp.b32", 0x2u, 0x7u, 40u), 7u);
   EXPECT_EQ(result_of("shf.l.clamp.b32", 0x2u, 0x7u, 32u), 2u);
+  EXPECT_EQ(result_of("bmsk.clamp.b32", 4u, 8u), 0xff0u);
+  EXPECT_EQ(result_of("bmsk.clamp.b32", 4u, 40u), 0xfffffff0u);
+  EXPECT_EQ(result_of("bmsk.clamp.b32", 32u, 8u), 0u);
+  EXPECT_EQ(result_of("bmsk.wrap.b32", 33u, 34u), 6u);
   EXPECT_EQ(result_of("clz.b32", 1u), 31u);
   EXPECT_EQ(result_of("clz.b64", uint64_t{0}), 64u);
   EXPECT_EQ(result_of("popc.b64", ~uint64_t{0}), 64u);
@@ -148,6 +152,10 @@ TEST(Ptx, ConversionsSaturateAndRoundAsTheySay) {
   EXPECT_EQ(result_of("cvt.rn.bf16x2.f32", 1.f, 2.f), 0x3f804000u) << "the first source is the upper half";
   EXPECT_EQ(result_of("cvt.rn.f16x2.f32", 1.f, 2.f), 0x3c004000u);
   EXPECT_EQ(result_of("cvt.rna.tf32.f32", 1.f + ldexpf(1, -11)), 0x3f802000u);
+  EXPECT_EQ(result_of("cvt.rz.f16.f32", 1e6f), 0x7bffu);
+  EXPECT_EQ(result_of("cvt.rp.f16.f32", -1e-9f), 0x8000u);
+  EXPECT_EQ(result_of("cvt.rm.f16.f32", -1e-9f), 0x8001u);
+  EXPECT_EQ(result_of("cvt.rn.f16.s32", -2049), 0xe800u) << "a tie, to even";
 }
 
 TEST(Ptx, ExtremesOfFloatsIgnoreNan) {

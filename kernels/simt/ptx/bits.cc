@@ -90,6 +90,15 @@ void insert_bits(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], static_cast<T>((operand<T>(f, i, 2) & ~mask) | (inserted & mask)));
 }
 
+// bmsk d, a, b: b ones from position a; both count up to the width, or modulo it.
+template <bool kWrap>
+void make_mask(Frame& f, const Instruction& i) {
+  const auto asked_position = operand<uint32_t>(f, i, 1), asked_count = operand<uint32_t>(f, i, 2);
+  const uint32_t position = kWrap ? asked_position % 32 : asked_position;
+  const uint32_t count = kWrap ? asked_count % 32 : asked_count;
+  set<uint32_t>(f, i.operands[0], position > 31 ? 0 : static_cast<uint32_t>(low_bits(count) << position));
+}
+
 // bfe d, a, c, n: n bits of a from position c; of a signed type with the sign of the highest of them, which is a's own
 // where they reach beyond it.
 template <class T>
@@ -211,6 +220,8 @@ void add_bits(Handlers& h) {
   h["shf.r.clamp.b32"] = funnel_shift<false, false>;
   add_wide_only<uint32_t>(h, "32");
   add_wide_only<uint64_t>(h, "64");
+  h["bmsk.clamp.b32"] = make_mask<false>;
+  h["bmsk.wrap.b32"] = make_mask<true>;
   h["prmt.b32"] = permute_bytes;
   h["lop3.b32"] = look_up_logic;
 }

@@ -28,6 +28,9 @@ void order_accesses(Frame&, const Instruction&) {
 // The barrier behind it brings the mbarrier to the cluster.
 void announce_mbarriers(Frame&, const Instruction&) {}
 
+// Launches of one stream do not overlap here.
+void depend_on_launch(Frame&, const Instruction&) {}
+
 // Others run meanwhile.
 void sleep(Frame&, const Instruction& i) {
   spin(i.site);
@@ -66,6 +69,7 @@ void add_control(Handlers& h) {
   h["ret"] = h["exit"] = end;
   h["trap"] = trap;
   add_fences(h);
+  h["griddepcontrol.wait"] = h["griddepcontrol.launch_dependents"] = depend_on_launch;
   h["nanosleep.u32"] = sleep;
   h["mov.u64.%globaltimer"] = h["mov.u64.%clock64"] = read_timer<uint64_t>;
   h["mov.u32.%clock"] = h["mov.u32.%globaltimer_lo"] = read_timer<uint32_t>;

@@ -63,6 +63,23 @@ template <uint16_t kTo(float)>
 void narrow(Frame& f, const Instruction& i) {
   set<uint16_t>(f, i.operands[0], kTo(operand<float>(f, i, 1)));
 }
+// The nearest binary16, or where that lies beyond the number in a direction its neighbour: towards 0, down or up.
+enum class Towards { kZero, kDown, kUp };
+template <Towards kTowards>
+uint16_t to_f16_towards(float value) {
+  const uint16_t nearest = to_f16(value);
+  const float got = from_f16(nearest);
+  const bool inwards = kTowards == Towards::kZero || (kTowards == Towards::kDown) == (value > 0);
+  if (inwards && fabsf(got) > fabsf(value)) return static_cast<uint16_t>(nearest - 1);
+  if (!inwards && fabsf(got) < fabsf(value)) return static_cast<uint16_t>(nearest + 1);
+  return nearest;
+}
+// A float that has to round the number is beyond binary16.
+template <class From>
+void integer_to_f16(Frame& f, const Instruction& i) {
+  set<uint16_t>(f, i.operands[0], to_f16(static_cast<float>(operand<From>(f, i, 1))));
+}
+
 // cvt d, a, b: a is the upper half.
 template <uint16_t kTo(float)>
 void narrow_pair(Frame& f, const Instruction& i) {
@@ -105,6 +122,7 @@ void add_from_integer(Handlers& h, const std::string& from) {
   h["cvt.s64." + from] = convert<int64_t, From>;
   h["cvt.rn.f32." + from] = convert<float, From>;
   h["cvt.rn.f64." + from] = convert<double, From>;
+  h["cvt.rn.f16." + from] = integer_to_f16<From>;
 }
 
 }  // namespace
@@ -130,6 +148,9 @@ void add_conversions(Handlers& h) {
   h["cvt.f32.f16"] = widen<from_f16>;
   h["cvt.rn.bf16.f32"] = narrow<to_bf16>;
   h["cvt.rn.f16.f32"] = narrow<to_f16>;
+  h["cvt.rz.f16.f32"] = narrow<to_f16_towards<Towards::kZero>>;
+  h["cvt.rm.f16.f32"] = narrow<to_f16_towards<Towards::kDown>>;
+  h["cvt.rp.f16.f32"] = narrow<to_f16_towards<Towards::kUp>>;
   h["cvt.rn.bf16x2.f32"] = narrow_pair<to_bf16>;
   h["cvt.rn.f16x2.f32"] = narrow_pair<to_f16>;
   h["cvt.rna.tf32.f32"] = narrow_to_tf32;

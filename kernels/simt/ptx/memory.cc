@@ -97,6 +97,29 @@ void generic_to_shared(Frame& f, const Instruction& i) {
   set<uint64_t>(f, i.operands[0], shared_address(pointer, i.site));
 }
 
+// Whether an address is one of shared memory, of any block of the cluster; of global memory.
+template <bool kShared>
+void is_in_space(Frame& f, const Instruction& i) {
+  const auto* pointer = reinterpret_cast<const unsigned char*>(operand<uint64_t>(f, i, 1));
+  const bool shared = static_cast<size_t>(pointer - shared_base()) < kSharedStride * kSharedBlocks;
+  set<uint64_t>(f, i.operands[0], shared == kShared);
+}
+
+// getctarank d, address: the rank in its cluster of the block whose shared memory it is.
+uint32_t rank_of(uint32_t address, const Instruction& i) {
+  const auto& blocks = launch_state().blocks;
+  const size_t slot = address / kSharedStride;
+  if (slot >= blocks.size()) defect("getctarank " + describe(i.site) + ": no block of the cluster has that address");
+  return blocks[slot]->rank;
+}
+void rank_of_generic(Frame& f, const Instruction& i) {
+  const auto* pointer = reinterpret_cast<const void*>(operand<uint64_t>(f, i, 1));
+  set<uint32_t>(f, i.operands[0], rank_of(shared_address(pointer, i.site), i));
+}
+void rank_of_shared(Frame& f, const Instruction& i) {
+  set<uint32_t>(f, i.operands[0], rank_of(operand<uint32_t>(f, i, 1), i));
+}
+
 // mapa d, address, rank; of a generic address, or of one of shared memory.
 void map_generic(Frame& f, const Instruction& i) {
   auto* pointer = reinterpret_cast<void*>(operand<uint64_t>(f, i, 1));
@@ -160,6 +183,11 @@ void add_memory(Handlers& h) {
   h["mov.b128"] = move_pair;
   h["cvta.shared.u64"] = shared_to_generic;
   h["cvta.to.shared.u64"] = generic_to_shared;
+  for (const char* space : {"shared", "shared::cta", "shared::cluster"})
+    h["isspacep." + std::string(space)] = is_in_space<true>;
+  h["isspacep.global"] = is_in_space<false>;
+  h["getctarank.u64"] = rank_of_generic;
+  h["getctarank.shared::cluster.u32"] = rank_of_shared;
   h["mapa.u64"] = map_generic;
   h["mapa.shared::cluster.u32"] = map_shared;
 }

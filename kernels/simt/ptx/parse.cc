@@ -45,6 +45,7 @@ const Handlers& handlers() {
     add_conversions(made);
     add_functions(made);
     add_matrices(made);
+    add_mbarriers(made);
     add_memory(made);
     add_warp(made);
     return made;

@@ -106,6 +106,7 @@ void add_control(Handlers& handlers);
 void add_conversions(Handlers& handlers);
 void add_functions(Handlers& handlers);
 void add_matrices(Handlers& handlers);
+void add_mbarriers(Handlers& handlers);
 void add_memory(Handlers& handlers);
 void add_warp(Handlers& handlers);
 const Handlers& handlers();
