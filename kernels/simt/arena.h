@@ -6,7 +6,13 @@
 
 namespace varlstm::simt {
 
-constexpr size_t kArenaBytes = size_t{64} << 30;  // address space, not memory
+// Address space, not memory: what device 0 has of it, and beside it device 1.
+constexpr size_t kFirstDeviceBytes = size_t{64} << 30;
+constexpr size_t kArenaBytes = kFirstDeviceBytes + (size_t{4} << 30);
+
+constexpr int device_of(size_t offset) {
+  return offset < kFirstDeviceBytes ? 0 : 1;
+}
 
 // The first byte; null where the system refuses the address space.
 unsigned char* arena_base();

@@ -17,6 +17,7 @@ struct KernelCall {
   const void* const* arguments;  // each argument converted to its parameter's type
   const size_t* argument_bytes;
   unsigned argument_count;
+  int device;  // that it runs on
 };
 
 // Asked once at every launch, with arguments that live until the launch has ended. A function that is not empty is run

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <deque>
 #include <mutex>
+#include <numeric>
 
 #include "kernels/simt/address_sanitizer.h"
 #include "kernels/simt/options.h"
@@ -23,6 +24,9 @@ namespace {
 constexpr unsigned kThreadsOfBlock = 1024;
 constexpr unsigned kBlocksOfCluster = 16;
 constexpr size_t kSharedLimit = 227 * 1024;
+// Of a multiprocessor of an H100; a block takes 1 KiB beside its own shared memory.
+constexpr size_t kSharedOfMultiprocessor = 228 * 1024, kSharedOfSystem = 1024;
+constexpr uint64_t kThreadsOfMultiprocessor = 2048, kBlocksOfMultiprocessor = 32;
 constexpr unsigned kBlocksOfWave = 8;  // resident at once unless the launch is cooperative
 
 std::mutex launch_mutex;  // one launch at a time
@@ -75,6 +79,14 @@ Options options_of_environment() {
     if (colon != std::string::npos) options.seed = strtoull(text + colon + 1, nullptr, 10);
   }
   if (const char* text = getenv("VARLSTM_EMULATOR_RACES")) options.races = strcmp(text, "0") != 0;
+  if (const char* text = getenv("VARLSTM_EMULATOR_SIZE")) {
+    if (strcmp(text, "h100") == 0) {
+      options = with_size_of_h100(options);
+    } else if (strcmp(text, "small") != 0) {
+      fprintf(stderr, "VARLSTM_EMULATOR_SIZE = %s is neither small nor h100\n", text);
+      abort();
+    }
+  }
   if (getenv("VARLSTM_EMULATOR_STATISTICS") != nullptr) atexit(print_statistics);
   return options;
 }
@@ -192,7 +204,30 @@ cudaError_t report_defect(const char* name) {
   return cudaErrorLaunchFailure;
 }
 
+// Blocks of that shape that one multiprocessor holds at a time; registers are not counted.
+uint64_t blocks_of_one(const LaunchShape& shape, const Options& chosen) {
+  if (chosen.gpcs[0] == 0) return chosen.resident_blocks / chosen.multiprocessors;
+  const uint64_t warps = (count_of(shape.block) + 31) / 32;
+  return std::min({kBlocksOfMultiprocessor, kThreadsOfMultiprocessor / (32 * warps),
+                   uint64_t{kSharedOfMultiprocessor / (shape.shared_bytes + kSharedOfSystem)}});
+}
+
+uint64_t blocks_of_device(const LaunchShape& shape, const Options& chosen) {
+  if (chosen.gpcs[0] == 0) return chosen.resident_blocks;
+  return blocks_of_one(shape, chosen) * multiprocessors(chosen);
+}
+
 }  // namespace
+
+Options with_size_of_h100(Options options) {
+  options.gpcs = {18, 18, 18, 16, 16, 16, 16, 14};
+  return options;
+}
+
+unsigned multiprocessors(const Options& options) {
+  if (options.gpcs[0] == 0) return options.multiprocessors;
+  return std::accumulate(options.gpcs.begin(), options.gpcs.end(), 0u);
+}
 
 Launch& launch_state() {
   static Launch launch;
@@ -238,21 +273,29 @@ cudaError_t check_shape(const LaunchShape& shape) {
       shape.cluster >= 1 && shape.cluster <= kBlocksOfCluster && shape.grid.x % shape.cluster == 0;
   if (!block_fits || !grid_fits || !cluster_fits || shape.shared_bytes > kSharedLimit)
     return cudaErrorInvalidConfiguration;
-  const uint64_t resident = std::min<uint64_t>(options().resident_blocks, kSharedBlocks);
-  if (shape.cooperative && blocks > resident) return cudaErrorInvalidConfiguration;
+  const uint64_t resident = std::min<uint64_t>(blocks_of_device(shape, options()), kSharedBlocks);
+  if (shape.cooperative && blocks > resident) return cudaErrorCooperativeLaunchTooLarge;
   return cudaSuccess;
 }
 
 cudaError_t count_blocks_of_multiprocessor(const LaunchShape& shape, int* blocks) {
   const cudaError_t error = check_shape(shape);
-  if (error == cudaSuccess) *blocks = static_cast<int>(options().resident_blocks / options().multiprocessors);
+  if (error == cudaSuccess) *blocks = static_cast<int>(blocks_of_one(shape, options()));
   return error;
 }
 
 cudaError_t count_resident_clusters(const LaunchShape& shape, int* clusters) {
   const cudaError_t error = check_shape(shape);
-  if (error == cudaSuccess) *clusters = static_cast<int>(options().multiprocessors);
-  return error;
+  if (error != cudaSuccess) return error;
+  const Options chosen = options();
+  if (chosen.gpcs[0] == 0) {
+    *clusters = static_cast<int>(chosen.multiprocessors);
+    return cudaSuccess;
+  }
+  const uint64_t blocks = blocks_of_one(shape, chosen);
+  *clusters = 0;
+  for (const unsigned gpc : chosen.gpcs) *clusters += static_cast<int>(gpc * blocks / shape.cluster);
+  return cudaSuccess;
 }
 
 cudaError_t run_kernel(const KernelCall& call, void (*enter)(const void* bound), const void* bound,
@@ -264,6 +307,7 @@ cudaError_t run_kernel(const KernelCall& call, void (*enter)(const void* bound),
   if (!body) body = [enter, bound] { enter(bound); };
   Launch& launch = launch_state();
   launch.shape = call.shape;
+  launch.device = call.device;
   launch.options = chosen;
   launch.body = &body;
   launch.arguments = bound;

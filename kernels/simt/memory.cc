@@ -26,7 +26,11 @@ struct Arena {
   std::map<size_t, size_t> taken;
   std::map<size_t, size_t> holes;
 
-  Arena() { holes[0] = kArenaBytes; }
+  // No hole reaches from one device to the next.
+  Arena() {
+    holes[0] = kFirstDeviceBytes - kAlignment;
+    holes[kFirstDeviceBytes] = kArenaBytes - kFirstDeviceBytes;
+  }
 };
 
 // Never destroyed: other static objects may free device memory later than it would be.
@@ -75,13 +79,13 @@ bool arena_holds(size_t offset, size_t bytes) {
   return end <= *part;
 }
 
-void* device_allocate(size_t bytes) {
+void* device_allocate(size_t bytes, int device) {
   if (arena_base() == nullptr || valid_bytes() == nullptr || bytes > kArenaBytes / 2) return nullptr;
   Arena& memory = arena();
   const std::lock_guard<std::mutex> guard(memory.mutex);
   const size_t wanted = footprint(bytes);
   for (auto hole = memory.holes.begin(); hole != memory.holes.end(); ++hole) {
-    if (hole->second < wanted) continue;
+    if (hole->second < wanted || device_of(hole->first) != device) continue;
     const size_t offset = hole->first;
     const size_t rest = hole->second - wanted;
     memory.holes.erase(hole);

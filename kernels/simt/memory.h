@@ -7,9 +7,11 @@
 
 namespace varlstm::simt {
 
-// Memory for `bytes`, aligned to 256, filled with NaN bits, between poisoned zones under ASan; null where the arena is
-// full. Freed memory is poisoned. Any thread may call these.
-void* device_allocate(size_t bytes);
+constexpr int kMostDevices = 2;
+
+// Memory of the device for `bytes`, aligned to 256, filled with NaN bits, between poisoned zones under ASan; null where
+// the device is full. Freed memory is poisoned. Any thread may call these.
+void* device_allocate(size_t bytes, int device = 0);
 void device_free(void* pointer);
 
 // Allocations that were not freed.

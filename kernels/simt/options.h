@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include <array>
 #include <string>
 
 namespace varlstm::simt {
@@ -30,7 +31,15 @@ struct Options {
   // Few, so that grid-stride loops take more than one turn; and as many clusters of each size are resident at a time,
   // so that teams take one sequence after the other.
   unsigned multiprocessors = 2;
+  // Not empty: the multiprocessors of each GPC (0: no more of them), in which a cluster has to find room. What is
+  // resident at a time then follows from them, from the shared memory and from the threads of a block, as on a GPU;
+  // resident_blocks and multiprocessors are not looked at.
+  std::array<unsigned, 8> gpcs{};
 };
+
+// Such options with the size of an H100 SXM: 132 multiprocessors, in GPCs of which no two chips have the same. In these
+// fit 66 clusters of 2 blocks that fill a multiprocessor each, 31 of 4, 15 of 8 and 7 of 16.
+Options with_size_of_h100(Options options);
 
 struct Statistics {
   uint64_t launches = 0;
@@ -54,8 +63,10 @@ struct Statistics {
 };
 
 // The options of launches to come. At first from the environment: VARLSTM_EMULATOR_SCHEDULE is fifo, lifo, random:SEED
-// or pct:SEED; VARLSTM_EMULATOR_RACES is 0 or 1; VARLSTM_EMULATOR_STATISTICS=1 prints the statistics at exit.
+// or pct:SEED; VARLSTM_EMULATOR_RACES is 0 or 1; VARLSTM_EMULATOR_SIZE is small or h100;
+// VARLSTM_EMULATOR_STATISTICS=1 prints the statistics at exit.
 Options options();
+unsigned multiprocessors(const Options& options);
 void set_options(const Options& options);
 
 Statistics statistics();

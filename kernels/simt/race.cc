@@ -263,6 +263,9 @@ void note_access(const void* address, size_t bytes, Access access, uintptr_t pc)
     if (!arena_holds(in_arena, bytes))
       defect("out of bounds: " + describe(*current_thread) + " " + verb(access) + " " + code_at(pc) + ": " +
              memory_at(address) + ", outside every allocation");
+    if (device_of(in_arena) != launch_state().device)
+      defect("another device: " + describe(*current_thread) + " of device " + std::to_string(launch_state().device) +
+             " " + verb(access) + " " + code_at(pc) + ": " + memory_at(address) + ", which is not its device's");
     if (watching) check_races(arena_shadow(), in_arena, bytes, access, pc, first_of_launch, address);
     return;
   }

@@ -31,6 +31,10 @@ const char* failed_runtime_call();
 enum class StreamOrder { kEager, kLate };
 void set_stream_order(StreamOrder order);
 
+// Whether kernels are loaded when they are first used, from here on; those that are loaded are forgotten, as in a fresh
+// process. At first from the environment: CUDA_MODULE_LOADING is LAZY, as CUDA has it by default, or EAGER.
+void set_lazy_loading(bool lazy);
+
 // One piece of work as it was enqueued: a kernel's name, "cudaMemcpyAsync" or "cudaMemsetAsync".
 struct EnqueuedWork {
   std::string name;

@@ -9,9 +9,12 @@
 #include <deque>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "kernels/simt/kernel_loading.h"
+#include "kernels/simt/runtime_call.h"
 #include "kernels/simt/runtime_control.h"
 
 namespace varlstm::simt {
@@ -34,8 +37,11 @@ struct CUgraphExec_st {
 };
 struct CUstream_st {
   bool non_blocking = false;
+  int device = 0;
   bool capturing = false;
   bool capture_is_valid = false;
+  cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
+  std::thread::id captured_by;
   CUgraph_st captured;
 };
 
@@ -49,6 +55,8 @@ StreamOrder order_of_environment() {
   fprintf(stderr, "VARLSTM_EMULATOR_STREAMS = %s is neither eager nor late\n", text);
   abort();
 }
+
+thread_local cudaStreamCaptureMode mode_of_thread = cudaStreamCaptureModeGlobal;
 
 struct Queue {
   std::mutex mutex;      // of what follows
@@ -112,6 +120,14 @@ void invalidate_captures() {
   for (cudaStream_t stream : queue().capturing) stream->capture_is_valid = false;
 }
 
+// Whether the capture of `stream` forbids this thread what captures may forbid.
+bool forbids_this_thread(cudaStream_t stream) {
+  if (mode_of_thread == cudaStreamCaptureModeRelaxed || stream->capture_mode == cudaStreamCaptureModeRelaxed)
+    return false;
+  if (stream->captured_by == std::this_thread::get_id()) return true;
+  return mode_of_thread == cudaStreamCaptureModeGlobal && stream->capture_mode == cudaStreamCaptureModeGlobal;
+}
+
 // With the queue's mutex held: what a capture says to work in `stream`.
 cudaError_t check_captures(cudaStream_t stream) {
   if (stream == nullptr && !queue().capturing.empty()) {
@@ -145,7 +161,40 @@ cudaError_t place_work(cudaStream_t stream, const char* name, Work work) {
 
 cudaError_t enqueue_work(cudaStream_t stream, const char* name, Work work) {
   const cudaError_t error = begin_runtime_call(name);
-  return error != cudaSuccess ? error : place_work(stream, name, std::move(work));
+  return remember_error(error != cudaSuccess ? error : place_work(stream, name, std::move(work)));
+}
+
+namespace {
+
+bool is_of_current_device(cudaStream_t stream) {
+  return stream == nullptr || stream->device == current_device();
+}
+
+Work as_work(const std::function<void()>& work) {
+  return [work] {
+    work();
+    return cudaSuccess;
+  };
+}
+
+}  // namespace
+
+cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, const char* name, Work work) {
+  if (!is_of_current_device(stream)) return remember_error(cudaErrorInvalidResourceHandle);
+  const cudaError_t error = load_kernel(kernel, name);
+  return error != cudaSuccess ? remember_error(error) : enqueue_work(stream, name, std::move(work));
+}
+
+cudaError_t enqueue_host_work(cudaStream_t stream, const char* name, const std::function<void()>& work) {
+  if (!is_of_current_device(stream)) return remember_error(cudaErrorInvalidResourceHandle);
+  return enqueue_work(stream, name, as_work(work));
+}
+
+cudaError_t enqueue_cub_work(cudaStream_t stream, const void* kernel, const char* name,
+                             const std::function<void()>& work) {
+  const cudaError_t error = enqueue_kernel(stream, kernel, name, as_work(work));
+  const cudaError_t seen = cudaGetLastError();
+  return error != cudaSuccess ? error : seen;
 }
 
 cudaError_t finish_stream(cudaStream_t stream) {
@@ -170,8 +219,18 @@ cudaError_t finish_all_streams() {
 
 cudaError_t forbid_in_capture() {
   const std::lock_guard<std::mutex> guard(queue().mutex);
-  if (queue().capturing.empty()) return cudaSuccess;
-  invalidate_captures();
+  cudaError_t error = cudaSuccess;
+  for (cudaStream_t stream : queue().capturing) {
+    if (!forbids_this_thread(stream)) continue;
+    stream->capture_is_valid = false;
+    error = cudaErrorStreamCaptureUnsupported;
+  }
+  return error;
+}
+
+cudaError_t invalidate_capture(cudaStream_t stream) {
+  const std::lock_guard<std::mutex> guard(queue().mutex);
+  stream->capture_is_valid = false;
   return cudaErrorStreamCaptureUnsupported;
 }
 
@@ -203,30 +262,33 @@ using namespace varlstm::simt;
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   const cudaError_t error = begin_runtime_call("cudaStreamCreateWithFlags");
-  if (error != cudaSuccess) return error;
+  if (error != cudaSuccess) return remember_error(error);
   *stream = new CUstream_st;
   (*stream)->non_blocking = flags == cudaStreamNonBlocking;
+  (*stream)->device = current_device();
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  if (stream == nullptr) return cudaErrorInvalidValue;
+  if (stream == nullptr) return remember_error(cudaErrorInvalidValue);
   const cudaError_t error = finish_stream(stream);
   {
     const std::lock_guard<std::mutex> guard(queue().mutex);
     queue().capturing.erase(stream);
   }
   delete stream;
-  return error;
+  return remember_error(error);
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   const cudaError_t error = begin_runtime_call("cudaStreamBeginCapture");
-  if (error != cudaSuccess) return error;
-  if (stream == nullptr) return cudaErrorStreamCaptureUnsupported;
+  if (error != cudaSuccess) return remember_error(error);
+  if (stream == nullptr) return remember_error(cudaErrorStreamCaptureUnsupported);
   const std::lock_guard<std::mutex> guard(queue().mutex);
-  if (stream->capturing) return cudaErrorInvalidValue;
+  if (stream->capturing) return remember_error(cudaErrorInvalidValue);
   stream->capturing = stream->capture_is_valid = true;
+  stream->capture_mode = mode;
+  stream->captured_by = std::this_thread::get_id();
   stream->captured.items.clear();
   queue().capturing.insert(stream);
   return cudaSuccess;
@@ -235,20 +297,25 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
   const cudaError_t error = begin_runtime_call("cudaStreamEndCapture");
-  if (error != cudaSuccess) return error;
+  if (error != cudaSuccess) return remember_error(error);
   const std::lock_guard<std::mutex> guard(queue().mutex);
-  if (stream == nullptr || !stream->capturing) return cudaErrorInvalidValue;
+  if (stream == nullptr || !stream->capturing) return remember_error(cudaErrorInvalidValue);
   stream->capturing = false;
   queue().capturing.erase(stream);
-  if (!stream->capture_is_valid) return cudaErrorStreamCaptureInvalidated;
+  if (!stream->capture_is_valid) return remember_error(cudaErrorStreamCaptureInvalidated);
   *graph = new CUgraph_st(std::move(stream->captured));
   stream->captured.items.clear();
   return cudaSuccess;
 }
 
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  std::swap(mode_of_thread, *mode);
+  return cudaSuccess;
+}
+
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   const cudaError_t error = begin_runtime_call("cudaGraphInstantiate");
-  if (error != cudaSuccess) return error;
+  if (error != cudaSuccess) return remember_error(error);
   *exec = new CUgraphExec_st{graph->items};
   return cudaSuccess;
 }
@@ -257,7 +324,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   cudaError_t error = begin_runtime_call("cudaGraphLaunch");
   for (size_t k = 0; k < exec->items.size() && error == cudaSuccess; ++k)
     error = place_work(stream, exec->items[k].name, exec->items[k].work);
-  return error;
+  return remember_error(error);
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {

@@ -10,21 +10,20 @@ namespace varlstm::simt {
 
 using Work = std::function<cudaError_t()>;
 
-// cudaSuccess, or the error that a test wants of the runtime's next call. Every function of the runtime that can fail
-// starts with it.
-cudaError_t begin_runtime_call(const char* name);
-
-// Runs `work`, a launch or a copy, at its place in the stream, or records it in the stream's capture. An error of work
+// Runs `work`, a copy or a fill, at its place in the stream, or records it in the stream's capture. An error of work
 // that runs late is that of the call that waits for it.
 cudaError_t enqueue_work(cudaStream_t stream, const char* name, Work work);
 
-// The same for what stands for a library's kernels (CUB) and runs on the host.
-inline cudaError_t enqueue_host_work(cudaStream_t stream, const char* name, const std::function<void()>& work) {
-  return enqueue_work(stream, name, [work] {
-    work();
-    return cudaSuccess;
-  });
-}
+// The same for a kernel, which has to be loaded to the current device and whose stream has to belong to it.
+cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, const char* name, Work work);
+
+// The same for what stands for a library's kernels and runs on the host; the library loads them itself.
+cudaError_t enqueue_host_work(cudaStream_t stream, const char* name, const std::function<void()>& work);
+
+// The same as CUB does it: its kernels are loaded when they are first used, known by `kernel`, and behind a launch it
+// returns whatever error this thread has not read yet.
+cudaError_t enqueue_cub_work(cudaStream_t stream, const void* kernel, const char* name,
+                             const std::function<void()>& work);
 
 // Runs what is left of the stream, and of the streams before which it may not go on.
 cudaError_t finish_stream(cudaStream_t stream);
@@ -32,10 +31,13 @@ cudaError_t finish_stream(cudaStream_t stream);
 // Runs everything.
 cudaError_t finish_all_streams();
 
-// The error of a call that no capture allows, which it makes invalid; cudaSuccess where nothing captures.
+// The error of a call that a capture may forbid to this thread, and whether one does; see cudaStreamBeginCapture().
 cudaError_t forbid_in_capture();
 
 // Whether this stream is being captured.
 bool is_capturing(cudaStream_t stream);
+
+// The error of a call that a capture of `stream` never allows, after it has made that capture invalid.
+cudaError_t invalidate_capture(cudaStream_t stream);
 
 }  // namespace varlstm::simt

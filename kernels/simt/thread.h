@@ -133,6 +133,7 @@ struct AsyncStore {
 
 struct Launch {
   const LaunchShape* shape = nullptr;
+  int device = 0;
   Options options;
   const std::function<void()>* body = nullptr;
   const void* arguments = nullptr;  // host memory that threads read: the arguments' copy

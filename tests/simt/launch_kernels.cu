@@ -42,8 +42,8 @@ VARLSTM_KERNEL void shared_scan_kernel(uint32_t* words) {
   shared[threadIdx.x] = 1.0f;
 }
 
-cudaError_t launch_add(const LaunchShape& shape, uint32_t* words, uint32_t value) {
-  return simt::launch(shape, nullptr, "add", add_kernel, words, value);
+cudaError_t launch_add(const LaunchShape& shape, uint32_t* words, uint32_t value, cudaStream_t stream) {
+  return simt::launch(shape, stream, "add", add_kernel, words, value);
 }
 
 cudaError_t launch_read(const uint32_t* source, uint32_t* words) {

@@ -9,7 +9,7 @@
 namespace varlstm::test {
 
 // words[global thread] += value.
-cudaError_t launch_add(const LaunchShape& shape, uint32_t* words, uint32_t value);
+cudaError_t launch_add(const LaunchShape& shape, uint32_t* words, uint32_t value, cudaStream_t stream = nullptr);
 
 // One thread reads *source, which may lie anywhere.
 cudaError_t launch_read(const uint32_t* source, uint32_t* words);

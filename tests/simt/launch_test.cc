@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/simt/kernel_override.h"
+#include "kernels/simt/launch.h"
 #include "kernels/simt/memory.h"
 #include "kernels/simt/options.h"
 #include "tests/simt/launch_kernels.h"
@@ -45,8 +46,45 @@ TEST(Launch, RefusesShapesThatNoDeviceTakes) {
   EXPECT_EQ(launch_add(odd_cluster, words.data, 1), cudaErrorInvalidConfiguration);
   LaunchShape too_many_resident = shape_of(132 * 2 + 1, 32);
   too_many_resident.cooperative = true;
-  EXPECT_EQ(launch_add(too_many_resident, words.data, 1), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(launch_add(too_many_resident, words.data, 1), cudaErrorCooperativeLaunchTooLarge);
   EXPECT_EQ(words.data[0], 0u);
+}
+
+// Blocks that fill a multiprocessor and smaller ones, on a device with the size of an H100.
+TEST(Launch, WhatIsResidentDependsOnSharedMemoryThreadsAndTheClustersSize) {
+  const simt::Options saved = simt::options();
+  simt::set_options(simt::with_size_of_h100(saved));
+  const auto blocks = [](unsigned threads, size_t shared_bytes) {
+    int count = -1;
+    EXPECT_EQ(simt::count_blocks_of_multiprocessor(shape_of(1, threads, shared_bytes), &count), cudaSuccess);
+    return count;
+  };
+  EXPECT_EQ(blocks(256, 227 * 1024), 1);
+  EXPECT_EQ(blocks(256, 113 * 1024), 2);
+  EXPECT_EQ(blocks(256, 114 * 1024), 1);
+  EXPECT_EQ(blocks(256, 0), 8);
+  EXPECT_EQ(blocks(1024, 0), 2);
+  EXPECT_EQ(blocks(32, 0), 32);
+  const auto clusters = [](unsigned size, size_t shared_bytes) {
+    int count = -1;
+    LaunchShape shape = shape_of(size, 256, shared_bytes);
+    shape.cluster = size;
+    EXPECT_EQ(simt::count_resident_clusters(shape, &count), cudaSuccess);
+    return count;
+  };
+  EXPECT_EQ(clusters(2, 227 * 1024), 66);
+  EXPECT_EQ(clusters(4, 227 * 1024), 31);
+  EXPECT_EQ(clusters(8, 227 * 1024), 15);
+  EXPECT_EQ(clusters(16, 227 * 1024), 7);
+  EXPECT_EQ(clusters(16, 113 * 1024), 15);
+  LaunchShape grid = shape_of(132, 256, 227 * 1024);
+  grid.cooperative = true;
+  EXPECT_EQ(simt::check_shape(grid), cudaSuccess);
+  grid.grid = dim3(133);
+  EXPECT_EQ(simt::check_shape(grid), cudaErrorCooperativeLaunchTooLarge);
+  grid.shared_bytes = 113 * 1024;
+  EXPECT_EQ(simt::check_shape(grid), cudaSuccess);
+  simt::set_options(saved);
 }
 
 TEST(Launch, RunsEveryThreadOfALargeGridOnce) {

@@ -1,10 +1,13 @@
 // The emulated CUDA runtime: order of streams, captures and graphs, faults.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
+#include <thread>
 #include <vector>
 
 #include "kernels/simt/memory.h"
+#include "kernels/simt/options.h"
 #include "kernels/simt/runtime_control.h"
 #include "kernels/simt/stream_queue.h"
 #include "tests/simt/launch_kernels.h"
@@ -25,6 +28,7 @@ class Runtime : public ::testing::Test {
   }
   ~Runtime() override {
     set_runtime_fault({});
+    (void)cudaGetLastError();
     EXPECT_EQ(cudaStreamDestroy(stream_), cudaSuccess);
     EXPECT_EQ(cudaStreamDestroy(blocking_), cudaSuccess);
     EXPECT_EQ(cudaFree(word_), cudaSuccess);
@@ -156,6 +160,193 @@ TEST_F(Runtime, TheCallThatATestNamesFails) {
   EXPECT_EQ(cudaStreamSynchronize(stream_), cudaErrorIllegalAddress);
   EXPECT_EQ(add(stream_, 2), cudaErrorIllegalAddress);
   EXPECT_STREQ(failed_runtime_call(), "cudaStreamSynchronize");
+}
+
+TEST_F(Runtime, LastErrorOfAThreadStaysUntilItIsRead) {
+  void* memory = nullptr;
+  EXPECT_EQ(cudaMalloc(&memory, size_t{1} << 60), cudaErrorMemoryAllocation);
+  EXPECT_EQ(add(stream_, 1), cudaSuccess);
+  EXPECT_EQ(cudaPeekAtLastError(), cudaErrorMemoryAllocation) << "a call that succeeds took it away";
+  std::thread([] { EXPECT_EQ(cudaPeekAtLastError(), cudaSuccess); }).join();
+  EXPECT_EQ(cudaGetLastError(), cudaErrorMemoryAllocation);
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+  LaunchShape nothing;
+  nothing.grid = dim3(0);
+  EXPECT_EQ(launch_add(nothing, word_, 1), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidConfiguration);
+}
+
+// CUB looks at the last error behind its launches, whoever left it there.
+TEST_F(Runtime, CubReturnsAnErrorThatNobodyRead) {
+  static const char kKernel = 0;
+  const auto sort = [&] { return enqueue_cub_work(stream_, &kKernel, "sort", [this] { ++*word_; }); };
+  EXPECT_EQ(cudaSetDevice(7), cudaErrorInvalidDevice);
+  EXPECT_EQ(sort(), cudaErrorInvalidDevice);
+  EXPECT_EQ(sort(), cudaSuccess);
+  EXPECT_EQ(*word_, 2u);
+}
+
+TEST_F(Runtime, ADeadDevicesErrorIsNeverReadAway) {
+  set_runtime_fault({1, cudaErrorIllegalAddress, true});
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess) << "no call has failed yet";
+  EXPECT_EQ(cudaStreamSynchronize(stream_), cudaErrorIllegalAddress);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorIllegalAddress);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorIllegalAddress);
+}
+
+// Two devices, and this thread back on the first at the end.
+class TwoDevices : public Runtime {
+ protected:
+  TwoDevices() { setenv("VARLSTM_EMULATOR_DEVICES", "2", 1); }
+  ~TwoDevices() override {
+    EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
+    unsetenv("VARLSTM_EMULATOR_DEVICES");
+  }
+};
+
+TEST_F(TwoDevices, EachThreadHasACurrentOne) {
+  int device = -1;
+  EXPECT_EQ(cudaSetDevice(1), cudaSuccess);
+  EXPECT_EQ(cudaGetDevice(&device), cudaSuccess);
+  EXPECT_EQ(device, 1);
+  EXPECT_EQ(cudaSetDevice(2), cudaErrorInvalidDevice);
+  EXPECT_EQ(cudaGetDevice(&device), cudaSuccess);
+  EXPECT_EQ(device, 1);
+  std::thread([] {
+    int other = -1;
+    EXPECT_EQ(cudaGetDevice(&other), cudaSuccess);
+    EXPECT_EQ(other, 0);
+  }).join();
+}
+
+TEST_F(TwoDevices, AKernelRunsOnTheCurrentOneAndInItsStreamsAlone) {
+  EXPECT_EQ(cudaSetDevice(1), cudaSuccess);
+  EXPECT_EQ(add(stream_, 1), cudaErrorInvalidResourceHandle);
+  cudaStream_t own = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&own, cudaStreamNonBlocking), cudaSuccess);
+  EXPECT_EQ(add(own, 1), cudaSuccess);
+  EXPECT_EQ(add(nullptr, 2), cudaSuccess);
+  EXPECT_EQ(cudaMemsetAsync(word_, 0, sizeof *word_, stream_), cudaSuccess) << "a fill reaches every device";
+  EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
+  EXPECT_EQ(add(own, 1), cudaErrorInvalidResourceHandle);
+  EXPECT_EQ(cudaStreamSynchronize(own), cudaSuccess);
+  EXPECT_EQ(cudaStreamDestroy(own), cudaSuccess);
+}
+
+#if !defined(__SANITIZE_ADDRESS__)  // there the kernels' accesses are not looked at one by one
+TEST_F(TwoDevices, AKernelThatReachesMemoryOfTheOtherIsADefect) {
+  LaunchShape shape;
+  uint32_t* other = nullptr;
+  EXPECT_EQ(cudaSetDevice(1), cudaSuccess);
+  ASSERT_EQ(cudaMalloc(reinterpret_cast<void**>(&other), sizeof *other), cudaSuccess);
+  EXPECT_EQ(cudaMemsetAsync(other, 0, sizeof *other, nullptr), cudaSuccess);
+  EXPECT_EQ(launch_add(shape, other, 1), cudaSuccess);
+  EXPECT_EQ(*other, 1u);
+  EXPECT_EQ(launch_add(shape, word_, 1), cudaErrorLaunchFailure);
+  EXPECT_NE(last_report().find("another device: "), std::string::npos) << last_report();
+  EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
+  EXPECT_EQ(launch_add(shape, other, 1), cudaErrorLaunchFailure);
+  EXPECT_EQ(cudaFree(other), cudaSuccess);
+}
+#endif
+
+// A capture of this thread's, which something forbidden makes invalid.
+class CaptureModes : public Runtime {
+ protected:
+  ~CaptureModes() override { set_lazy_loading(false); }
+
+  void begin(cudaStreamCaptureMode mode) { ASSERT_EQ(cudaStreamBeginCapture(stream_, mode), cudaSuccess); }
+  bool end() {
+    cudaGraph_t graph = nullptr;
+    const cudaError_t error = cudaStreamEndCapture(stream_, &graph);
+    if (error != cudaSuccess) return false;
+    EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+    return true;
+  }
+  static cudaError_t in_another_thread(cudaStreamCaptureMode mode) {
+    cudaError_t error = cudaSuccess;
+    std::thread([&] {
+      EXPECT_EQ(cudaThreadExchangeStreamCaptureMode(&mode), cudaSuccess);
+      error = cudaFree(nullptr);
+    }).join();
+    return error;
+  }
+};
+
+TEST_F(CaptureModes, AGlobalCaptureForbidsFreesInEveryThreadThatDoesNotAskForMore) {
+  begin(cudaStreamCaptureModeGlobal);
+  EXPECT_EQ(in_another_thread(cudaStreamCaptureModeRelaxed), cudaSuccess);
+  EXPECT_EQ(in_another_thread(cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  EXPECT_TRUE(end());
+  begin(cudaStreamCaptureModeGlobal);
+  EXPECT_EQ(in_another_thread(cudaStreamCaptureModeGlobal), cudaErrorStreamCaptureUnsupported);
+  EXPECT_FALSE(end());
+  begin(cudaStreamCaptureModeThreadLocal);
+  EXPECT_EQ(in_another_thread(cudaStreamCaptureModeGlobal), cudaSuccess);
+  EXPECT_TRUE(end());
+  begin(cudaStreamCaptureModeThreadLocal);
+  EXPECT_EQ(cudaFree(nullptr), cudaErrorStreamCaptureUnsupported);
+  EXPECT_FALSE(end());
+}
+
+TEST_F(CaptureModes, AThreadThatIsRelaxedMayFreeInItsOwnCapture) {
+  begin(cudaStreamCaptureModeGlobal);
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+  EXPECT_EQ(cudaThreadExchangeStreamCaptureMode(&mode), cudaSuccess);
+  EXPECT_EQ(mode, cudaStreamCaptureModeGlobal);
+  EXPECT_EQ(cudaFree(nullptr), cudaSuccess);
+  EXPECT_EQ(cudaThreadExchangeStreamCaptureMode(&mode), cudaSuccess);
+  EXPECT_EQ(mode, cudaStreamCaptureModeRelaxed);
+  EXPECT_TRUE(end());
+}
+
+TEST_F(CaptureModes, AKernelIsLoadedAtItsFirstUseWhichACaptureForbids) {
+  LaunchShape shape;
+  set_lazy_loading(true);
+  begin(cudaStreamCaptureModeGlobal);
+  EXPECT_EQ(launch_add(shape, word_, 1, stream_), cudaErrorStreamCaptureUnsupported);
+  EXPECT_FALSE(end());
+  EXPECT_EQ(launch_add(shape, word_, 1), cudaSuccess);
+  begin(cudaStreamCaptureModeGlobal);
+  EXPECT_EQ(launch_add(shape, word_, 1, stream_), cudaSuccess) << "it is loaded";
+  EXPECT_TRUE(end());
+  set_lazy_loading(true);
+  begin(cudaStreamCaptureModeRelaxed);
+  EXPECT_EQ(launch_add(shape, word_, 1, stream_), cudaSuccess);
+  EXPECT_TRUE(end());
+  set_lazy_loading(false);
+  begin(cudaStreamCaptureModeGlobal);
+  EXPECT_EQ(launch_add(shape, word_, 1, stream_), cudaSuccess);
+  EXPECT_TRUE(end());
+}
+
+TEST_F(Runtime, PageLockedMemoryIsReadWhenTheStreamComesToIt) {
+  uint32_t* host = nullptr;
+  ASSERT_EQ(cudaMallocHost(reinterpret_cast<void**>(&host), 2 * sizeof *host), cudaSuccess);
+  set_stream_order(StreamOrder::kLate);
+  host[0] = 7;
+  EXPECT_EQ(cudaMemcpyAsync(word_, host, sizeof *host, cudaMemcpyHostToDevice, stream_), cudaSuccess);
+  EXPECT_EQ(cudaMemcpyAsync(host + 1, word_, sizeof *host, cudaMemcpyDeviceToHost, stream_), cudaSuccess);
+  host[0] = 8;
+  host[1] = 0;
+  EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
+  EXPECT_EQ(*word_, 8u);
+  EXPECT_EQ(host[1], 8u);
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  ASSERT_EQ(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeGlobal), cudaSuccess);
+  EXPECT_EQ(cudaMemcpyAsync(word_, host, sizeof *host, cudaMemcpyHostToDevice, stream_), cudaSuccess);
+  ASSERT_EQ(cudaStreamEndCapture(stream_, &graph), cudaSuccess);
+  ASSERT_EQ(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  for (const uint32_t value : {1u, 2u}) {
+    host[0] = value;
+    EXPECT_EQ(cudaGraphLaunch(exec, stream_), cudaSuccess);
+    EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
+    EXPECT_EQ(*word_, value);
+  }
+  EXPECT_EQ(cudaGraphExecDestroy(exec), cudaSuccess);
+  EXPECT_EQ(cudaFreeHost(host), cudaSuccess);
 }
 
 TEST_F(Runtime, TellsWhatWasEnqueued) {

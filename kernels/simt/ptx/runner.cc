@@ -88,9 +88,9 @@ Kernels& kernels() {
 
 // What the runtime gives a cooperative launch: the words of the grid's barrier, which are 0 at first.
 using GridWords = std::shared_ptr<void>;
-GridWords make_grid_words() {
+GridWords make_grid_words(int device) {
   constexpr size_t kBytes = 256;
-  GridWords words(device_allocate(kBytes), device_free);
+  GridWords words(device_allocate(kBytes, device), device_free);
   if (words == nullptr) {
     fprintf(stderr, "no device memory for the barrier of a grid\n");
     abort();
@@ -114,7 +114,7 @@ std::function<void()> run_ptx(const KernelCall& call) {
   }
   const void* const* arguments = call.arguments;
   GridWords grid_words;
-  if (call.shape->cooperative && !kernel.program.grid_words.empty()) grid_words = make_grid_words();
+  if (call.shape->cooperative && !kernel.program.grid_words.empty()) grid_words = make_grid_words(call.device);
   return [&kernel, arguments, grid_words] {
     run_thread(kernel.program, arguments, grid_words.get(), kernel.reached.data());
   };
