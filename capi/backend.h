@@ -20,9 +20,10 @@ struct Backend {
   int32_t (*open)(int32_t device, BackendState** state);
   void (*close)(BackendState* state);
 
-  // Called before each function below that takes a state, but for the two that return nothing; a null function: nothing
-  // to do.
-  int32_t (*make_current)(BackendState* state);
+  // Before open and every function below that takes a state, `device` is made this thread's current one, and
+  // *previous is which was; afterwards that one is again. Null functions: the back end knows no current device.
+  int32_t (*enter_device)(int32_t device, int32_t* previous);
+  void (*restore_device)(int32_t previous);
 
   // Keys THREADS, BATCH_INVARIANT and MATH; the value has been range-checked (>= 0; 0 or 1; a varlstm_math).
   int32_t (*set_i64)(BackendState* state, int32_t key, int64_t value);

@@ -102,6 +102,10 @@ void make_empty(BatchPlan* plan) {
   plan->batch = plan->tokens = plan->steps = 0;
 }
 
+void destroy_plan(const varlstm_ctx* ctx, BatchPlan* plan) {
+  release_in_backend(ctx, [plan](const Backend& b, BackendState* state) { b.plan_destroy(state, plan); });
+}
+
 PlanArray plan_array(const BatchPlan& plan, int32_t array) {
   const int64_t tokens = packed_rows(plan);
   const int64_t steps = plan.steps >= 0 ? plan.steps : plan.bounds.max_len;
@@ -144,7 +148,7 @@ int32_t varlstm_batch_create(varlstm_ctx* ctx, int64_t max_batch, int64_t max_le
   const int32_t status = call_backend(
       ctx, "plan_create", [&](const Backend& b, BackendState* state) { return b.plan_create(state, &made->plan); });
   if (status != VARLSTM_OK) {
-    ctx->backend->plan_destroy(ctx->state, &made->plan);  // what it had allocated before it failed
+    destroy_plan(ctx, &made->plan);  // what it had allocated before it failed
     return status;
   }
   ctx->children.fetch_add(1);
@@ -247,7 +251,7 @@ int32_t varlstm_batch_destroy(varlstm_batch* batch) {
   if (batch == nullptr) return VARLSTM_OK;
   VARLSTM_TRY(check_handle("batch", batch));
   if (!retire(batch, varlstm_batch::kMagic)) return check_handle("batch", batch);
-  batch->ctx->backend->plan_destroy(batch->ctx->state, &batch->plan);
+  destroy_plan(batch->ctx, &batch->plan);
   batch->seen.reset();
   batch->ctx->children.fetch_sub(1);
   bury(batch);

@@ -137,18 +137,46 @@ class BufferCheck {
 // Sets the text for a failed call of the back end and notes a context that died.
 int32_t backend_error(const varlstm_ctx* ctx, const char* call, int32_t status);
 
-// call(table, state) with every exception turned into a status.
+// For its lifetime, the context's device is this thread's current one; then the caller's is again. Every function of
+// the back end that takes a state is called under one.
+class CurrentDevice {
+ public:
+  explicit CurrentDevice(const varlstm_ctx* ctx) : ctx_(ctx), previous_(ctx->device) {
+    if (ctx->backend->enter_device != nullptr) status_ = ctx->backend->enter_device(ctx->device, &previous_);
+  }
+  ~CurrentDevice() {
+    if (status_ == VARLSTM_OK && previous_ != ctx_->device) ctx_->backend->restore_device(previous_);
+  }
+  CurrentDevice(const CurrentDevice&) = delete;
+  CurrentDevice& operator=(const CurrentDevice&) = delete;
+
+  int32_t status() const { return status_; }
+
+ private:
+  const varlstm_ctx* ctx_;
+  int32_t previous_;
+  int32_t status_ = VARLSTM_OK;
+};
+
+// call(table, state) on the context's device, with every exception turned into a status.
 template <class Call>
 int32_t try_backend(const varlstm_ctx* ctx, const Call& call) {
   try {
-    const bool is_open = ctx->state != nullptr && ctx->backend->make_current != nullptr;
-    const int32_t status = is_open ? ctx->backend->make_current(ctx->state) : VARLSTM_OK;
-    return status != VARLSTM_OK ? status : call(*ctx->backend, ctx->state);
+    const CurrentDevice current(ctx);
+    return current.status() != VARLSTM_OK ? current.status() : call(*ctx->backend, ctx->state);
   } catch (const std::bad_alloc&) {
     return VARLSTM_ERROR_OUT_OF_MEMORY;
   } catch (...) {
     return VARLSTM_ERROR_INTERNAL;
   }
+}
+
+// release(table, state) on the context's device, for what gives back resources: no failure is told.
+template <class Release>
+void release_in_backend(const varlstm_ctx* ctx, const Release& release) {
+  const CurrentDevice current(ctx);
+  release(*ctx->backend, ctx->state);
+  if (ctx->backend->failure_text != nullptr) (void)ctx->backend->failure_text();
 }
 
 template <class Call>

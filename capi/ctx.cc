@@ -129,7 +129,7 @@ int32_t varlstm_ctx_destroy(varlstm_ctx* ctx) {
                      static_cast<long long>(children));
   }
   if (!retire(ctx, varlstm_ctx::kMagic)) return check_handle("ctx", ctx);
-  ctx->backend->close(ctx->state);
+  release_in_backend(ctx, [](const Backend& b, BackendState* state) { b.close(state); });
   ctx->state = nullptr;
   bury(ctx);
   return VARLSTM_OK;

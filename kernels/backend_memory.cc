@@ -3,10 +3,13 @@
 #include <new>
 
 #include "kernels/backend_ops.h"
+#include "kernels/core/capture_mode.h"
 #include "kernels/core/device_status.h"
+#include "kernels/core/kernel_registry.h"
 #include "kernels/core/status.h"
 #include "kernels/core/stream.h"
 #include "kernels/gemm/blas_library.h"
+#include "kernels/sort/sort.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -24,6 +27,7 @@ int32_t device_count(int32_t* count) {
   int devices = 0;
   const cudaError_t error = cudaGetDeviceCount(&devices);
   const bool none = error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver;
+  ignore_failure(error);
   if (error != cudaSuccess && !none) return check_runtime(error, "cudaGetDeviceCount");
   *count = none ? 0 : devices;
   return VARLSTM_OK;
@@ -34,21 +38,28 @@ int32_t clear_status(State* state, cudaStream_t stream) {
 }
 
 // Launches and allocations go to this thread's current device.
-int32_t make_current(BackendState* state) {
-  return check_runtime(cudaSetDevice(cuda_state(state)->device), "cudaSetDevice");
+int32_t enter_device(int32_t device, int32_t* previous) {
+  int current = 0;
+  VARLSTM_CUDA_TRY(check_runtime(cudaGetDevice(&current), "cudaGetDevice"));
+  *previous = current;
+  return current == device ? VARLSTM_OK : check_runtime(cudaSetDevice(device), "cudaSetDevice");
+}
+
+void restore_device(int32_t previous) {
+  ignore_failure(cudaSetDevice(previous));  // the call's own error is told
 }
 
 void close(BackendState* base) {
+  const RelaxedCapture relaxed;
   State* state = cuda_state(base);
-  (void)cudaSetDevice(state->device);  // the text of an earlier failure stays
   close_blas(state->blas);
-  (void)cudaFree(state->status);
+  ignore_failure(cudaFree(state->status));  // the text of an earlier failure stays
   delete state;
 }
 
-// What a context holds from its first call on: nothing is allocated or asked for later.
+// What a context holds from its first call on: nothing is allocated, asked for or loaded later, so that the first call
+// may be captured.
 int32_t prepare(State* state) {
-  VARLSTM_CUDA_TRY(make_current(state));
   VARLSTM_CUDA_TRY(
       check_runtime(cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, state->device),
                     "cudaDeviceGetAttribute"));
@@ -56,6 +67,8 @@ int32_t prepare(State* state) {
   VARLSTM_CUDA_TRY(
       check_runtime(cudaMalloc(reinterpret_cast<void**>(&state->status), sizeof(DeviceStatus)), "cudaMalloc"));
   VARLSTM_CUDA_TRY(clear_status(state, nullptr));
+  VARLSTM_CUDA_TRY(load_kernels(state->facts.shared_bytes, state->facts.capability >= 90));
+  VARLSTM_CUDA_TRY(load_sort({state, nullptr}));
   state->blas = open_blas();
   if (state->blas == nullptr) return fail(VARLSTM_ERROR_OUT_OF_MEMORY, "no memory for a handle of cuBLAS");
   // The caller's streams need not wait for the default one: done before he gets the handle.
@@ -126,6 +139,7 @@ int32_t allocate(BackendState*, int64_t bytes, void** ptr) {
 }
 
 int32_t release(BackendState*, void* ptr) {
+  const RelaxedCapture relaxed;
   return check_runtime(cudaFree(ptr), "cudaFree");
 }
 
@@ -151,7 +165,8 @@ void set_memory_operations(Backend& table) {
   table.device_count = device_count;
   table.open = open;
   table.close = close;
-  table.make_current = make_current;
+  table.enter_device = enter_device;
+  table.restore_device = restore_device;
   table.set_i64 = set_i64;
   table.get_i64 = get_i64;
   table.device_status = device_status;

@@ -34,7 +34,12 @@
  *     A call that returns an error has written nothing but what its own text says.
  *   - Work is ordered by `stream`, a cudaStream_t on CUDA and NULL on the host, where a call has finished when it
  *     returns. No call allocates memory but the *_create functions and varlstm_alloc; none synchronises but
- *     varlstm_sync, varlstm_copy from device to host, and the status functions.
+ *     varlstm_sync, varlstm_copy from device to host, and the status functions. Frees and the *_destroy functions may
+ *     wait for the device.
+ *   - On CUDA the thread's current device is after each call what it was before.
+ *   - The stream may be captured into a CUDA graph, from a context's first call on: a context loads all kernels when it
+ *     is made. A graph uses the handles and buffers of its calls, which have to live as long as it does. Others may be
+ *     freed and destroyed during a capture, by a finaliser as well, and leave it valid.
  *   - A pointer may be NULL only where this header says so, or where it points to no elements. Pointers are aligned
  *     to their element's size. Buffers of one call may not overlap, but for the in-place pairs named at the function.
  *   - Threads: handles that are in use are immutable and may be shared between threads, except where noted; calls
@@ -230,7 +235,8 @@ enum varlstm_rows {
   VARLSTM_ROWS_RAGGED = 1  /* sequence after sequence, in the caller's order: row cu_seqlens[b] + t */
 };
 
-/* Creates a context on `device` (0-based; the host has device 0 alone).
+/* Creates a context on `device` (0-based; the host has device 0 alone). On CUDA that loads every kernel and waits for
+ * the device, and no stream may be captured meanwhile.
  * Errors: INVALID_ARGUMENT (backend, device, ctx), UNSUPPORTED (no such back end here), OUT_OF_MEMORY. */
 VARLSTM_API int32_t varlstm_ctx_create(int32_t backend, int32_t device, varlstm_ctx** ctx);
 
@@ -263,9 +269,13 @@ enum varlstm_copy_kind { VARLSTM_COPY_TO_BACKEND = 0, VARLSTM_COPY_TO_HOST = 1, 
 
 /* `bytes` of the back end's memory, aligned to 256 bytes, contents undefined. 0 bytes give NULL. */
 VARLSTM_API int32_t varlstm_alloc(varlstm_ctx* ctx, int64_t bytes, void** ptr);
-/* Frees what varlstm_alloc gave. NULL is allowed. */
+/* Frees what varlstm_alloc gave, after the work that uses it. NULL is allowed. */
 VARLSTM_API int32_t varlstm_free(varlstm_ctx* ctx, void* ptr);
-/* Copies `bytes` in the given direction. */
+/* Copies `bytes` in the given direction, in stream order; a copy to the host is done when the call returns.
+ * A copy from pageable memory of the host has read `src` when the call returns. One from page-locked memory of CUDA's
+ * (cudaMallocHost, cudaHostRegister) reads `src` when `stream` comes to it: leave `src` as it is until varlstm_sync.
+ * In a captured stream, a copy from the host reads `src` at every launch of the graph, so `src` must be page-locked and
+ * live as long as the graph; a copy to the host is an error there, because it waits. */
 VARLSTM_API int32_t varlstm_copy(varlstm_ctx* ctx, void* dst, const void* src, int64_t bytes, int32_t kind,
                                  void* stream);
 /* Sets `bytes` of the back end's memory to zero. */
@@ -307,12 +317,13 @@ enum varlstm_space {
                                the host, and operations run over max_tokens rows with a tail of zeros. */
 };
 
-/* lengths: [count] int64. Length 0 is legal: the sequence has no rows. */
+/* lengths: [count] int64. Length 0 is legal: the sequence has no rows. Lengths in host memory, page-locked or not, have
+ * been read when the call returns; a graph that captured the call keeps their values. */
 VARLSTM_API int32_t varlstm_batch_set_lengths(varlstm_batch* batch, const int64_t* lengths, int64_t count,
                                               int32_t space, void* stream);
 
 /* The same from a PackedSequence's fields: batch_sizes [steps] (positive, not increasing), sorted_indices
- * [batch_sizes[0]] or NULL for the identity; both in host memory. */
+ * [batch_sizes[0]] or NULL for the identity; both in host memory and read when the call returns. */
 VARLSTM_API int32_t varlstm_batch_from_batch_sizes(varlstm_batch* batch, const int64_t* batch_sizes, int64_t steps,
                                                    const int64_t* sorted_indices, void* stream);
 

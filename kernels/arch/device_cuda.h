@@ -363,6 +363,17 @@ cudaError_t launch(const LaunchShape& shape, cudaStream_t stream, const char*, v
   return cudaLaunchKernelEx(&launch_config.config, kernel, static_cast<P>(arguments)...);
 }
 
+// Loads the kernel to the current device, for launches with up to that much shared memory and in clusters of blocks.
+inline cudaError_t load(const void* kernel, int64_t shared_bytes, bool clusters) {
+  cudaFuncAttributes attributes;
+  cudaError_t error = cudaFuncGetAttributes(&attributes, kernel);
+  if (error != cudaSuccess) return error;
+  const int dynamic = static_cast<int>(shared_bytes) - static_cast<int>(attributes.sharedSizeBytes);
+  error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, dynamic);
+  if (error != cudaSuccess || !clusters) return error;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
+}
+
 // Blocks of that shape and kernel that one multiprocessor holds at a time.
 template <class... P>
 cudaError_t blocks_of_multiprocessor(const LaunchShape& shape, void (*kernel)(P...), int* blocks) {

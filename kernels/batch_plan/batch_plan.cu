@@ -139,33 +139,33 @@ LaunchShape scan_shape() {
 }
 
 int32_t lay_out_rows(Stream stream, const BatchPlan& plan) {
-  VARLSTM_CUDA_TRY(launch(stream, "plan_offsets", scan_shape(), plan_offsets_kernel, plan));
-  return launch(stream, "plan_maps", elementwise_shape(stream, plan.bounds.max_tokens), plan_maps_kernel, plan);
+  VARLSTM_CUDA_TRY(launch<plan_offsets_kernel>(stream, "plan_offsets", scan_shape(), plan));
+  return launch<plan_maps_kernel>(stream, "plan_maps", elementwise_shape(stream, plan.bounds.max_tokens), plan);
 }
 
 }  // namespace
 
 int32_t plan_from_lengths(Stream stream, const BatchPlan& plan, const PlanScratch& scratch) {
   VARLSTM_CUDA_TRY(
-      launch(stream, "plan_lengths", scan_shape(), plan_lengths_kernel, plan, scratch, stream.state->status));
+      launch<plan_lengths_kernel>(stream, "plan_lengths", scan_shape(), plan, scratch, stream.state->status));
   VARLSTM_CUDA_TRY(stable_sort_pairs(stream, plan.batch, plan.bounds.max_len, scratch.keys, scratch.sorted_keys,
                                      scratch.identity, plan.sorted_indices, scratch.sort_workspace,
                                      scratch.sort_workspace_bytes));
   const int64_t entries = plan.batch > plan.bounds.max_len ? plan.batch : plan.bounds.max_len;
-  VARLSTM_CUDA_TRY(launch(stream, "plan_order", elementwise_shape(stream, entries), plan_order_kernel, plan, scratch));
+  VARLSTM_CUDA_TRY(launch<plan_order_kernel>(stream, "plan_order", elementwise_shape(stream, entries), plan, scratch));
   return lay_out_rows(stream, plan);
 }
 
 int32_t plan_from_batch_sizes(Stream stream, const BatchPlan& plan, const PlanScratch& scratch) {
-  VARLSTM_CUDA_TRY(launch(stream, "plan_lengths_of_ranks", elementwise_shape(stream, plan.batch),
-                          plan_lengths_of_ranks_kernel, plan, scratch));
+  VARLSTM_CUDA_TRY(launch<plan_lengths_of_ranks_kernel>(stream, "plan_lengths_of_ranks",
+                                                        elementwise_shape(stream, plan.batch), plan, scratch));
   VARLSTM_CUDA_TRY(
-      launch(stream, "plan_lengths", scan_shape(), plan_lengths_kernel, plan, scratch, stream.state->status));
+      launch<plan_lengths_kernel>(stream, "plan_lengths", scan_shape(), plan, scratch, stream.state->status));
   return lay_out_rows(stream, plan);
 }
 
 int32_t plan_identity_order(Stream stream, const BatchPlan& plan) {
-  return launch(stream, "plan_identity", elementwise_shape(stream, plan.batch), plan_identity_kernel, plan);
+  return launch<plan_identity_kernel>(stream, "plan_identity", elementwise_shape(stream, plan.batch), plan);
 }
 
 }  // namespace varlstm::cuda

@@ -37,7 +37,7 @@ int32_t upload_as(Stream stream, const int64_t* from, int64_t count, int64_t* to
     UploadChunk<V> chunk = {};
     const int64_t taken = std::min(count - begin, UploadChunk<V>::kCount);
     for (int64_t k = 0; k < taken; ++k) chunk.values[k] = static_cast<V>(from[begin + k]);
-    VARLSTM_CUDA_TRY(launch(stream, "plan_upload", shape, plan_upload_kernel<V>, chunk, taken, to + begin));
+    VARLSTM_CUDA_TRY(launch<plan_upload_kernel<V>>(stream, "plan_upload", shape, chunk, taken, to + begin));
   }
   return 0;
 }

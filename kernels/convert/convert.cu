@@ -25,8 +25,8 @@ int32_t convert(Stream stream, DType from, DType to, int64_t count, const void* 
     return with_scalar(to, [&](auto written) {
       using From = decltype(read);
       using To = decltype(written);
-      return launch(stream, "convert", elementwise_shape(stream, count), convert_kernel<From, To>, count,
-                    static_cast<const From*>(src), static_cast<To*>(dst));
+      return launch<convert_kernel<From, To>>(stream, "convert", elementwise_shape(stream, count), count,
+                                              static_cast<const From*>(src), static_cast<To*>(dst));
     });
   });
 }

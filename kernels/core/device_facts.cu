@@ -40,11 +40,16 @@ int32_t ask_device_facts(int device, DeviceFacts* facts) {
     shape.grid = dim3(1u << k);
     shape.cluster = 1u << k;
     // A size that the device does not take is no error, but none of it is resident.
-    if (simt::resident_clusters(shape, occupant_kernel, &facts->active_clusters[k]) != cudaSuccess) {
-      facts->active_clusters[k] = 0;
-      (void)cudaGetLastError();
-    }
+    const cudaError_t error = simt::resident_clusters(shape, occupant_kernel, &facts->active_clusters[k]);
+    if (error != cudaSuccess) facts->active_clusters[k] = 0;
+    ignore_failure(error);
   }
+  return VARLSTM_OK;
+}
+
+int32_t load_kernels(int64_t shared_bytes, bool clusters) {
+  for (const KernelEntry* entry = KernelEntry::first(); entry != nullptr; entry = entry->next)
+    VARLSTM_CUDA_TRY(check_runtime(simt::load(entry->address, shared_bytes, clusters), "cudaFuncGetAttributes"));
   return VARLSTM_OK;
 }
 

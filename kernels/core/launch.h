@@ -1,21 +1,24 @@
 // Launching a kernel, with its error turned into a status. For kernel files alone: it includes the device vocabulary.
+// A kernel that is launched from here is known to load_kernels(), without being run.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>
 
 #include "kernels/arch/device.h"
+#include "kernels/core/kernel_registry.h"
 #include "kernels/core/status.h"
 #include "kernels/core/stream.h"
 
 namespace varlstm::cuda {
 
-// Runs kernel(arguments...) in that shape, in stream order; an empty grid launches nothing. `name` is the kernel's, for
-// the error's text.
-template <class... P, class... A>
-int32_t launch(Stream stream, const char* name, const LaunchShape& shape, void (*kernel)(P...), const A&... arguments) {
+// Runs kKernel(arguments...) in that shape, in stream order; an empty grid launches nothing. `name` is the kernel's,
+// for the error's text.
+template <auto kKernel, class... A>
+int32_t launch(Stream stream, const char* name, const LaunchShape& shape, const A&... arguments) {
+  (void)&RegisteredKernel<kKernel>::entry;
   if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) return 0;
-  return check_runtime(simt::launch(shape, stream.handle, name, kernel, arguments...), name);
+  return check_runtime(simt::launch(shape, stream.handle, name, kKernel, arguments...), name);
 }
 
 // Blocks of `block` threads for `count` elements in a grid-stride loop: enough to fill the device, no more.

@@ -16,22 +16,25 @@ namespace {
 thread_local char failure_text[1024];
 thread_local char taken_text[1024];
 
-// Errors after which the device answers every call of the process with the same error, by their numbers in
-// driver_types.h: illegal address, timeout, assert, stack, instruction, alignment, address space, program counter,
-// launch failure, ECC.
+// Errors after which the device answers every call of the process with the same error. By their numbers in
+// driver_types.h: older toolkits do not name all of them.
 bool is_sticky(cudaError_t error) {
   switch (static_cast<int>(error)) {
-    case 214:
-    case 700:
-    case 702:
-    case 709:
-    case 710:
-    case 714:
-    case 715:
-    case 716:
-    case 717:
-    case 718:
-    case 719:
+    case 214:  // cudaErrorECCUncorrectable
+    case 220:  // cudaErrorNvlinkUncorrectable
+    case 226:  // cudaErrorContained: an access of a peer's memory or the hardware failed, and the GPU contained it
+    case 700:  // cudaErrorIllegalAddress
+    case 702:  // cudaErrorLaunchTimeout
+    case 709:  // cudaErrorContextIsDestroyed
+    case 710:  // cudaErrorAssert
+    case 714:  // cudaErrorHardwareStackError
+    case 715:  // cudaErrorIllegalInstruction
+    case 716:  // cudaErrorMisalignedAddress
+    case 717:  // cudaErrorInvalidAddressSpace
+    case 718:  // cudaErrorInvalidPc
+    case 719:  // cudaErrorLaunchFailure
+    case 721:  // cudaErrorTensorMemoryLeak: a kernel ended without giving its tensor memory back
+    case 810:  // cudaErrorMpsClientTerminated: the MPS server ended this process's use of CUDA
       return true;
     default:
       return false;
@@ -55,11 +58,16 @@ int32_t fail(int32_t status, const char* format, ...) {
 
 int32_t check_runtime(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return VARLSTM_OK;
+  (void)cudaGetLastError();
 #if defined(VARLSTM_EMULATED)
   if (error == cudaErrorLaunchFailure)
     return fail(status_of(error), "%s failed with %s: %s", call, cudaGetErrorName(error), simt::last_report().c_str());
 #endif
   return fail(status_of(error), "%s failed with %s: %s", call, cudaGetErrorName(error), cudaGetErrorString(error));
+}
+
+void ignore_failure(cudaError_t error) {
+  if (error != cudaSuccess) (void)cudaGetLastError();
 }
 
 const char* take_failure_text() {

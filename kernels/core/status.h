@@ -9,8 +9,12 @@
 namespace varlstm::cuda {
 
 // VARLSTM_OK for cudaSuccess; else the status that belongs to the error, with a text that names `call`, the error and
-// what it means. A sticky error (one after which the device answers every call with it) is DEAD_CONTEXT.
+// what it means. A sticky error (one after which the device answers every call with it) is DEAD_CONTEXT. The error is
+// no longer the runtime's last one: CUB would return it from a later call that has nothing to do with it.
 int32_t check_runtime(cudaError_t error, const char* call);
+
+// For a call whose failure changes nothing: an error is not the runtime's last one either.
+void ignore_failure(cudaError_t error);
 
 // Sets this thread's text for a call that is about to fail, as printf would; returns `status`.
 __attribute__((format(printf, 2, 3))) int32_t fail(int32_t status, const char* format, ...);

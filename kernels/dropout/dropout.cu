@@ -51,8 +51,9 @@ int32_t run(Stream stream, DType dtype, int64_t count, double p, uint64_t seed, 
   return with_scalar(dtype, [&](auto scalar) {
     using T = decltype(scalar);
     const auto scale = static_cast<ComputeType<T>>(1 / (1 - p));
-    return launch(stream, "dropout", elementwise_shape(stream, (count + 3) / 4), dropout_kernel<T>, count,
-                  dropped_words, scale, seed, stored_seed, static_cast<const T*>(in), static_cast<T*>(out));
+    return launch<dropout_kernel<T>>(stream, "dropout", elementwise_shape(stream, (count + 3) / 4), count,
+                                     dropped_words, scale, seed, stored_seed, static_cast<const T*>(in),
+                                     static_cast<T*>(out));
   });
 }
 

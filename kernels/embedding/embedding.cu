@@ -182,9 +182,9 @@ int32_t embedding_forward(Stream stream, const EmbeddingArgs& args, const void* 
   return with_word(widest_word(bytes, table, y), [&](auto word) {
     using Word = decltype(word);
     const int64_t words = bytes / static_cast<int64_t>(sizeof(Word));
-    return launch(stream, "embedding_forward", row_shape(stream, args.rows, words), embedding_forward_kernel<Word>,
-                  args.rows, args.vocab, words, tokens_of(args), args.ids, static_cast<const Word*>(table),
-                  static_cast<Word*>(y), stream.state->status);
+    return launch<embedding_forward_kernel<Word>>(
+        stream, "embedding_forward", row_shape(stream, args.rows, words), args.rows, args.vocab, words, tokens_of(args),
+        args.ids, static_cast<const Word*>(table), static_cast<Word*>(y), stream.state->status);
   });
 }
 
@@ -206,9 +206,9 @@ int32_t embedding_backward(Stream stream, const EmbeddingArgs& args, int64_t pad
   VARLSTM_CUDA_TRY(sort_workspace(args.rows, &sort_bytes));
   Workspace workspace;
   carve(workspace_base, args.dtype, args.rows, args.features, sort_bytes, &workspace);
-  VARLSTM_CUDA_TRY(launch(stream, "embedding_keys", elementwise_shape(stream, args.rows), embedding_keys_kernel,
-                          args.rows, args.vocab, padding_idx, tokens_of(args), args.ids, workspace.keys,
-                          workspace.identity, stream.state->status));
+  VARLSTM_CUDA_TRY(launch<embedding_keys_kernel>(stream, "embedding_keys", elementwise_shape(stream, args.rows),
+                                                 args.rows, args.vocab, padding_idx, tokens_of(args), args.ids,
+                                                 workspace.keys, workspace.identity, stream.state->status));
   VARLSTM_CUDA_TRY(stable_sort_pairs(stream, args.rows, args.vocab, workspace.keys, workspace.sorted_keys,
                                      workspace.identity, workspace.order, workspace.sort, workspace.sort_bytes));
   return with_scalar(args.dtype, [&](auto scalar) {
@@ -219,11 +219,11 @@ int32_t embedding_backward(Stream stream, const EmbeddingArgs& args, int64_t pad
                                workspace.order, static_cast<C*>(workspace.partial)};
     const unsigned threads = threads_per_row(args.features);
     const int64_t slabs = (args.features + threads - 1) / threads;
-    VARLSTM_CUDA_TRY(launch(stream, "sum_pieces", row_shape(stream, args.rows * slabs, threads), sum_pieces_kernel<T>,
-                            sorted, static_cast<const T*>(dy), static_cast<T*>(dtable)));
+    VARLSTM_CUDA_TRY(launch<sum_pieces_kernel<T>>(stream, "sum_pieces", row_shape(stream, args.rows * slabs, threads),
+                                                  sorted, static_cast<const T*>(dy), static_cast<T*>(dtable)));
     const int64_t borders = chunks_of(args.rows) - 1;
-    return launch(stream, "join_pieces", row_shape(stream, borders * slabs, threads), join_pieces_kernel<T>, sorted,
-                  static_cast<T*>(dtable));
+    return launch<join_pieces_kernel<T>>(stream, "join_pieces", row_shape(stream, borders * slabs, threads), sorted,
+                                         static_cast<T*>(dtable));
   });
 }
 

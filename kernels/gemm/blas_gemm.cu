@@ -29,9 +29,9 @@ namespace {
 
 template <class T, class TC>
 int32_t fill_bias_rows(Stream stream, const GemmArgs& args) {
-  return launch(stream, "bias_rows", elementwise_shape(stream, args.m * args.n), bias_rows_kernel<T, TC>, args.m,
-                args.n, static_cast<const T*>(args.bias), static_cast<const T*>(args.bias2), static_cast<TC*>(args.c),
-                args.ldc);
+  return launch<bias_rows_kernel<T, TC>>(stream, "bias_rows", elementwise_shape(stream, args.m * args.n), args.m,
+                                         args.n, static_cast<const T*>(args.bias), static_cast<const T*>(args.bias2),
+                                         static_cast<TC*>(args.c), args.ldc);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // A stand-in for cuBLAS in the emulated build: plain loops in stream order, missing where VARLSTM_EMULATOR_CUBLAS is
 // «missing». As cuBLAS may, it cuts a sum into as many pieces as the shape suggests, so that a product that had to be
-// batch-invariant shows; and it leaves nothing of the workspace as it was.
+// batch-invariant shows; it leaves nothing of the workspace as it was, and refuses one that is smaller than the 16 KiB
+// of cuBLAS's documentation or not aligned to 256 bytes. A handle works on the device that it was made on.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/blas_library.h"
 
@@ -18,6 +19,7 @@ namespace varlstm::cuda {
 
 struct BlasHandle {
   bool missing;
+  int device;
 };
 
 namespace {
@@ -65,7 +67,7 @@ int32_t enqueue(cudaStream_t stream, const GemmArgs& args, bool tf32) {
 
 BlasHandle* open_blas() {
   const char* wanted = getenv("VARLSTM_EMULATOR_CUBLAS");
-  return new (std::nothrow) BlasHandle{wanted != nullptr && strcmp(wanted, "missing") == 0};
+  return new (std::nothrow) BlasHandle{wanted != nullptr && strcmp(wanted, "missing") == 0, simt::current_device()};
 }
 
 void close_blas(BlasHandle* blas) {
@@ -77,7 +79,14 @@ const char* blas_problem(const BlasHandle* blas) {
   return blas->missing ? "VARLSTM_EMULATOR_CUBLAS = missing" : "";
 }
 
-int32_t run_blas_gemm(BlasHandle*, cudaStream_t stream, const GemmArgs& args, bool tf32) {
+int32_t run_blas_gemm(BlasHandle* blas, cudaStream_t stream, const GemmArgs& args, bool tf32) {
+  constexpr int64_t kLeastWorkspace = 16 << 10;
+  if (reinterpret_cast<uintptr_t>(args.workspace) % 256 != 0)
+    return fail(VARLSTM_ERROR_BACKEND, "cublasSetWorkspace failed with cublasStatus_t 7: CUBLAS_STATUS_INVALID_VALUE");
+  if (args.workspace_bytes < kLeastWorkspace)
+    return fail(VARLSTM_ERROR_OUT_OF_MEMORY, "cublasGemmEx failed with cublasStatus_t 3: CUBLAS_STATUS_ALLOC_FAILED");
+  if (simt::current_device() != blas->device)
+    return fail(VARLSTM_ERROR_BACKEND, "cublasGemmEx failed with cublasStatus_t 13: CUBLAS_STATUS_EXECUTION_FAILED");
   return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     if constexpr (sizeof(T) == 2) {

@@ -45,8 +45,8 @@ int32_t run(Stream stream, int64_t m, int64_t n, const void* x, int64_t ldx, con
   shape.grid = dim3(static_cast<unsigned>((n + kColumns - 1) / kColumns));
   shape.block = dim3(kColumns, kLanes);
   shape.shared_bytes = kColumns * kLanes * sizeof(double);
-  return launch(stream, "column_sum", shape, column_sum_kernel<T, Out>, m, n, static_cast<const T*>(x), ldx, rows,
-                static_cast<Out*>(out), static_cast<Out*>(out2));
+  return launch<column_sum_kernel<T, Out>>(stream, "column_sum", shape, m, n, static_cast<const T*>(x), ldx, rows,
+                                           static_cast<Out*>(out), static_cast<Out*>(out2));
 }
 
 }  // namespace

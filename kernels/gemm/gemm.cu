@@ -81,9 +81,9 @@ namespace {
 
 template <class Tile, class T, class TC>
 int32_t run_tiles(Stream stream, const GemmArgs& args) {
-  return launch_tiles(stream, "gemm", Tile::kRows, Tile::kColumns, Tile::kThreads,
-                      sizeof(ComputeType<T>) * Tile::kDepth * (Tile::kRows + 1 + Tile::kColumns + 1),
-                      gemm_kernel<Tile, T, TC>, make_operands<T, TC>(args));
+  return launch_tiles<gemm_kernel<Tile, T, TC>>(
+      stream, "gemm", Tile::kRows, Tile::kColumns, Tile::kThreads,
+      sizeof(ComputeType<T>) * Tile::kDepth * (Tile::kRows + 1 + Tile::kColumns + 1), make_operands<T, TC>(args));
 }
 
 GemmShape shape_of(const GemmArgs& args) {

@@ -75,9 +75,9 @@ VARLSTM_DEVICE void store_sum(const GemmOperands<T, TC>& p, int64_t row, int64_t
 }
 
 // One block for each tile of C.
-template <class T, class TC>
+template <auto kKernel, class T, class TC>
 int32_t launch_tiles(Stream stream, const char* name, int rows, int columns, int threads, size_t shared_bytes,
-                     void (*kernel)(GemmOperands<T, TC>), const GemmOperands<T, TC>& p) {
+                     const GemmOperands<T, TC>& p) {
   const int64_t tiles = ((p.m + rows - 1) / rows) * ((p.n + columns - 1) / columns);
   if (tiles > INT32_MAX)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "a product of %lld x %lld is too large for one launch",
@@ -86,7 +86,7 @@ int32_t launch_tiles(Stream stream, const char* name, int rows, int columns, int
   shape.grid = dim3(static_cast<unsigned>(tiles));
   shape.block = dim3(static_cast<unsigned>(threads));
   shape.shared_bytes = shared_bytes;
-  return launch(stream, name, shape, kernel, p);
+  return launch<kKernel>(stream, name, shape, p);
 }
 
 // body(T(), TC()) with the types of A and B and of C that products have. body returns a status.

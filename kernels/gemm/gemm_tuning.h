@@ -57,11 +57,14 @@ struct GemmContext {
   bool cublas;        // it was opened
 };
 
-// Bytes that a product of m x n gets for cuBLAS, which sums pieces of k there: up to 4 of them, in 32 MiB at most.
+// Bytes that a product of m x n gets for cuBLAS, which sums pieces of k there: 16 for each element of C, in 32 MiB at
+// most. cuBLAS may refuse a product (CUBLAS_STATUS_ALLOC_FAILED) with less than the 16 KiB that its documentation asks
+// for, however small the product is; it gets four times as much at least.
 inline int64_t gemm_workspace_bytes(int64_t m, int64_t n) {
-  constexpr int64_t kMost = 32 << 20, kPieces = 16, kAlignment = 256;
-  const bool small = n == 0 || m <= kMost / kPieces / n;
-  return (small ? kPieces * m * n : kMost) + kAlignment;
+  constexpr int64_t kLeast = 64 << 10, kMost = 32 << 20, kOfElement = 16, kAlignment = 256;
+  const bool small = n == 0 || m <= kMost / kOfElement / n;
+  const int64_t wanted = small ? kOfElement * m * n : kMost;
+  return (wanted > kLeast ? wanted : kLeast) + kAlignment;
 }
 
 // cuBLAS counts in 32 bits here, would read rows that do not count, and rounds C once where the biases lie in it.

@@ -186,13 +186,20 @@ VARLSTM_KERNEL void __launch_bounds__(kTensorThreads) tensor_gemm_kernel(GemmOpe
 
 namespace {
 
+template <auto kKernel, class T, class TC>
+int32_t run_kernel(Stream stream, const GemmArgs& args) {
+  return launch_tiles<kKernel>(stream, "tensor_gemm", kTile, kTile, kTensorThreads, Depth<T>::kSharedBytes,
+                               make_operands<T, TC>(args));
+}
+
 template <class T, class TC>
 int32_t run(Stream stream, const GemmArgs& args) {
-  using Kernel = void (*)(GemmOperands<T, TC>);
-  constexpr Kernel kKernels[2][2] = {{tensor_gemm_kernel<T, TC, false, false>, tensor_gemm_kernel<T, TC, false, true>},
-                                     {tensor_gemm_kernel<T, TC, true, false>, tensor_gemm_kernel<T, TC, true, true>}};
-  return launch_tiles(stream, "tensor_gemm", kTile, kTile, kTensorThreads, Depth<T>::kSharedBytes,
-                      kKernels[!args.transpose_a][args.transpose_b], make_operands<T, TC>(args));
+  using Run = int32_t (*)(Stream, const GemmArgs&);
+  constexpr Run kRuns[2][2] = {{run_kernel<tensor_gemm_kernel<T, TC, false, false>, T, TC>,
+                                run_kernel<tensor_gemm_kernel<T, TC, false, true>, T, TC>},
+                               {run_kernel<tensor_gemm_kernel<T, TC, true, false>, T, TC>,
+                                run_kernel<tensor_gemm_kernel<T, TC, true, true>, T, TC>}};
+  return kRuns[!args.transpose_a][args.transpose_b](stream, args);
 }
 
 }  // namespace

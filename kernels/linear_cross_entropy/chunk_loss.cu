@@ -95,16 +95,16 @@ int32_t chunk_forward(Stream stream, const LossArgs& args, const ChunkScratch& s
     const LossView<C> view = chunk_view<C>(args, scratch);
     VARLSTM_CUDA_TRY(with_row_group(args.classes, [&](auto group) {
       using Group = decltype(group);
-      return launch(stream, "chunk_terms", row_group_shape<Group>(stream, chunk.rows, sizeof(C)),
-                    chunk_terms_kernel<Group, C>, view, chunk, scratch.count, scratch.kept,
-                    static_cast<const C*>(scratch.logits), static_cast<C*>(out), static_cast<C*>(lse));
+      return launch<chunk_terms_kernel<Group, C>>(
+          stream, "chunk_terms", row_group_shape<Group>(stream, chunk.rows, sizeof(C)), view, chunk, scratch.count,
+          scratch.kept, static_cast<const C*>(scratch.logits), static_cast<C*>(out), static_cast<C*>(lse));
     }));
     LaunchShape shape;
     shape.grid = dim3(1);
     shape.block = dim3(kSumBlock);
     shape.shared_bytes = kSumBlock / 32 * sizeof(double);
-    return launch(stream, "add_terms", shape, add_terms_kernel<C>, view, chunk, scratch.count, scratch.sum,
-                  static_cast<C*>(out), static_cast<C*>(weight_sum));
+    return launch<add_terms_kernel<C>>(stream, "add_terms", shape, view, chunk, scratch.count, scratch.sum,
+                                       static_cast<C*>(out), static_cast<C*>(weight_sum));
   });
 }
 
@@ -115,10 +115,10 @@ int32_t chunk_gradient(Stream stream, const LossArgs& args, const ChunkScratch& 
     using C = ComputeType<T>;
     return with_row_group(args.classes, [&](auto group) {
       using Group = decltype(group);
-      return launch(stream, "chunk_gradient", row_group_shape<Group>(stream, chunk.rows, 0),
-                    chunk_gradient_kernel<Group, T>, chunk_view<C>(args, scratch), chunk, scratch.count, scratch.kept,
-                    static_cast<const C*>(lse), static_cast<const C*>(dout), static_cast<const C*>(scratch.logits),
-                    static_cast<T*>(scratch.dlogits));
+      return launch<chunk_gradient_kernel<Group, T>>(
+          stream, "chunk_gradient", row_group_shape<Group>(stream, chunk.rows, 0), chunk_view<C>(args, scratch), chunk,
+          scratch.count, scratch.kept, static_cast<const C*>(lse), static_cast<const C*>(dout),
+          static_cast<const C*>(scratch.logits), static_cast<T*>(scratch.dlogits));
     });
   });
 }

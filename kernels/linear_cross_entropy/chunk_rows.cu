@@ -66,8 +66,9 @@ int32_t select_rows(Stream stream, const LossArgs& args, const ChunkScratch& scr
     shape.block = dim3(kScanBlock);
     shape.shared_bytes = kScanBlock * sizeof(int64_t);
     C* const each_out = args.reduction == Reduction::kNone ? static_cast<C*>(out) : nullptr;
-    return launch(stream, "select_rows", shape, select_rows_kernel<C>, chunk_view<C>(args, scratch), chunk,
-                  for_gradient, scratch.count, scratch.kept, scratch.places, each_out, static_cast<C*>(lse));
+    return launch<select_rows_kernel<C>>(stream, "select_rows", shape, chunk_view<C>(args, scratch), chunk,
+                                         for_gradient, scratch.count, scratch.kept, scratch.places, each_out,
+                                         static_cast<C*>(lse));
   });
 }
 
@@ -78,8 +79,8 @@ int32_t move_rows(Stream stream, DType dtype, int64_t rows, const int64_t* limit
     return with_word(widest_word(bytes, src, dst), [&](auto word) {
       using Word = decltype(word);
       const int64_t words = bytes / static_cast<int64_t>(sizeof(Word));
-      return launch(stream, "move_rows", row_shape(stream, rows, words), move_rows_kernel<Word>, rows, limit, sources,
-                    words, static_cast<const Word*>(src), static_cast<Word*>(dst));
+      return launch<move_rows_kernel<Word>>(stream, "move_rows", row_shape(stream, rows, words), rows, limit, sources,
+                                            words, static_cast<const Word*>(src), static_cast<Word*>(dst));
     });
   });
 }

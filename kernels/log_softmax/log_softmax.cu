@@ -64,8 +64,9 @@ int32_t log_softmax_forward(Stream stream, DType dtype, int64_t rows, int64_t cl
     using T = decltype(scalar);
     return with_row_group(classes, [&](auto group) {
       using Group = decltype(group);
-      return launch(stream, "log_softmax_forward", row_group_shape<Group>(stream, rows, sizeof(ComputeType<T>)),
-                    log_softmax_forward_kernel<Group, T>, rows, classes, static_cast<const T*>(x), static_cast<T*>(y));
+      return launch<log_softmax_forward_kernel<Group, T>>(stream, "log_softmax_forward",
+                                                          row_group_shape<Group>(stream, rows, sizeof(ComputeType<T>)),
+                                                          rows, classes, static_cast<const T*>(x), static_cast<T*>(y));
     });
   });
 }
@@ -77,9 +78,9 @@ int32_t log_softmax_backward(Stream stream, DType dtype, int64_t rows, int64_t c
     using T = decltype(scalar);
     return with_row_group(classes, [&](auto group) {
       using Group = decltype(group);
-      return launch(stream, "log_softmax_backward", row_group_shape<Group>(stream, rows, sizeof(ComputeType<T>)),
-                    log_softmax_backward_kernel<Group, T>, rows, classes, static_cast<const T*>(y),
-                    static_cast<const T*>(dy), static_cast<T*>(dx));
+      return launch<log_softmax_backward_kernel<Group, T>>(
+          stream, "log_softmax_backward", row_group_shape<Group>(stream, rows, sizeof(ComputeType<T>)), rows, classes,
+          static_cast<const T*>(y), static_cast<const T*>(dy), static_cast<T*>(dx));
     });
   });
 }

@@ -78,9 +78,9 @@ int32_t cross_entropy_forward(Stream stream, const LossArgs& args, const void* l
     VARLSTM_CUDA_TRY(sum_weights(stream, view));
     VARLSTM_CUDA_TRY(with_row_group(args.classes, [&](auto group) {
       using Group = decltype(group);
-      return launch(stream, "cross_entropy", row_group_shape<Group>(stream, args.rows, sizeof(C)),
-                    cross_entropy_kernel<Group, T>, view, static_cast<const T*>(logits), static_cast<C*>(out),
-                    static_cast<T*>(dlogits));
+      return launch<cross_entropy_kernel<Group, T>>(
+          stream, "cross_entropy", row_group_shape<Group>(stream, args.rows, sizeof(C)), view,
+          static_cast<const T*>(logits), static_cast<C*>(out), static_cast<T*>(dlogits));
     }));
     return sum_terms(stream, view, static_cast<C*>(out), static_cast<C*>(weight_sum));
   });
@@ -90,9 +90,9 @@ int32_t cross_entropy_backward(Stream stream, const LossArgs& args, const void* 
   if (dout == nullptr || args.rows == 0) return VARLSTM_OK;
   return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    return launch(stream, "scale_rows", row_shape(stream, args.rows, args.classes), scale_rows_kernel<T>, args.rows,
-                  args.classes, args.reduction == Reduction::kNone, static_cast<const ComputeType<T>*>(dout),
-                  static_cast<T*>(dlogits));
+    return launch<scale_rows_kernel<T>>(stream, "scale_rows", row_shape(stream, args.rows, args.classes), args.rows,
+                                        args.classes, args.reduction == Reduction::kNone,
+                                        static_cast<const ComputeType<T>*>(dout), static_cast<T*>(dlogits));
   });
 }
 

@@ -130,15 +130,15 @@ LossView<C> loss_view(const LossArgs& args) {
 
 template <class C>
 int32_t sum_weights(Stream stream, const LossView<C>& view) {
-  VARLSTM_CUDA_TRY(launch(stream, "weigh_chunk", chunk_shape(chunks_of(view.rows)), weigh_chunk_kernel<C>, view,
-                          stream.state->status));
-  return launch(stream, "total_weights", chunk_shape(1), total_weights_kernel<C>, view);
+  VARLSTM_CUDA_TRY(launch<weigh_chunk_kernel<C>>(stream, "weigh_chunk", chunk_shape(chunks_of(view.rows)), view,
+                                                 stream.state->status));
+  return launch<total_weights_kernel<C>>(stream, "total_weights", chunk_shape(1), view);
 }
 
 template <class C>
 int32_t sum_terms(Stream stream, const LossView<C>& view, C* out, C* weight_sum) {
-  VARLSTM_CUDA_TRY(launch(stream, "sum_chunk", chunk_shape(chunks_of(view.rows)), sum_chunk_kernel<C>, view));
-  return launch(stream, "total_terms", chunk_shape(1), total_terms_kernel<C>, view, out, weight_sum);
+  VARLSTM_CUDA_TRY(launch<sum_chunk_kernel<C>>(stream, "sum_chunk", chunk_shape(chunks_of(view.rows)), view));
+  return launch<total_terms_kernel<C>>(stream, "total_terms", chunk_shape(1), view, out, weight_sum);
 }
 
 template LossView<float> loss_view<float>(const LossArgs&);

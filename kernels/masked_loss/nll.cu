@@ -72,8 +72,9 @@ int32_t nll_forward(Stream stream, const LossArgs& args, const void* log_probs, 
     VARLSTM_CUDA_TRY(sum_weights(stream, view));
     VARLSTM_CUDA_TRY(with_row_group(view.on_each == 0 ? 1 : args.classes, [&](auto group) {
       using Group = decltype(group);
-      return launch(stream, "nll_terms", row_group_shape<Group>(stream, args.rows, sizeof(C)),
-                    nll_terms_kernel<Group, T>, view, static_cast<const T*>(log_probs), static_cast<C*>(out));
+      return launch<nll_terms_kernel<Group, T>>(stream, "nll_terms",
+                                                row_group_shape<Group>(stream, args.rows, sizeof(C)), view,
+                                                static_cast<const T*>(log_probs), static_cast<C*>(out));
     }));
     return sum_terms(stream, view, static_cast<C*>(out), static_cast<C*>(weight_sum));
   });
@@ -87,8 +88,9 @@ int32_t nll_backward(Stream stream, const LossArgs& args, const void* dout, void
     VARLSTM_CUDA_TRY(sum_weights(stream, view));
     return with_row_group(args.classes, [&](auto group) {
       using Group = decltype(group);
-      return launch(stream, "nll_backward", row_group_shape<Group>(stream, args.rows, sizeof(C)),
-                    nll_backward_kernel<Group, T>, view, static_cast<const C*>(dout), static_cast<T*>(dlog_probs));
+      return launch<nll_backward_kernel<Group, T>>(stream, "nll_backward",
+                                                   row_group_shape<Group>(stream, args.rows, sizeof(C)), view,
+                                                   static_cast<const C*>(dout), static_cast<T*>(dlog_probs));
     });
   });
 }

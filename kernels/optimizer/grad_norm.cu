@@ -66,10 +66,10 @@ int32_t grad_norm(Stream stream, DType dtype, int64_t count, double max_norm, vo
     shape.shared_bytes = kNormBlock / 32 * sizeof(double);
     LaunchShape chunked = shape;
     chunked.grid = dim3(static_cast<unsigned>(norm_chunks(count)));
-    VARLSTM_CUDA_TRY(launch(stream, "square_chunk", chunked, square_chunk_kernel<T>, count, values, partial));
-    VARLSTM_CUDA_TRY(launch(stream, "total_norm", shape, total_norm_kernel, norm_chunks(count), partial, norm));
+    VARLSTM_CUDA_TRY(launch<square_chunk_kernel<T>>(stream, "square_chunk", chunked, count, values, partial));
+    VARLSTM_CUDA_TRY(launch<total_norm_kernel>(stream, "total_norm", shape, norm_chunks(count), partial, norm));
     if (max_norm < 0) return VARLSTM_OK + 0;
-    return launch(stream, "clip", elementwise_shape(stream, count), clip_kernel<T>, count, max_norm, norm, values);
+    return launch<clip_kernel<T>>(stream, "clip", elementwise_shape(stream, count), count, max_norm, norm, values);
   });
 }
 

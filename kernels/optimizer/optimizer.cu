@@ -74,8 +74,8 @@ int32_t sgd_step(Stream stream, const SgdArgs& args, void* params, const void* g
     using T = decltype(scalar);
     const SgdFactors<T> factors{static_cast<T>(args.lr), static_cast<T>(args.momentum),
                                 static_cast<T>(args.weight_decay), args.nesterov};
-    return launch(stream, "sgd", elementwise_shape(stream, args.count), sgd_kernel<T>, args.count, factors,
-                  static_cast<T*>(params), static_cast<const T*>(grads), static_cast<T*>(velocity));
+    return launch<sgd_kernel<T>>(stream, "sgd", elementwise_shape(stream, args.count), args.count, factors,
+                                 static_cast<T*>(params), static_cast<const T*>(grads), static_cast<T*>(velocity));
   });
 }
 
@@ -94,9 +94,10 @@ int32_t adam_step(Stream stream, const AdamArgs& args, void* params, const void*
     factors.log_beta1 = log(args.beta1);
     factors.log_beta2 = log(args.beta2);
     LaunchShape one;
-    VARLSTM_CUDA_TRY(launch(stream, "count_step", one, count_step_kernel, step));
-    return launch(stream, "adam", elementwise_shape(stream, args.count), adam_kernel<T>, args.count, factors, step,
-                  static_cast<T*>(params), static_cast<const T*>(grads), static_cast<T*>(m), static_cast<T*>(v));
+    VARLSTM_CUDA_TRY(launch<count_step_kernel>(stream, "count_step", one, step));
+    return launch<adam_kernel<T>>(stream, "adam", elementwise_shape(stream, args.count), args.count, factors, step,
+                                  static_cast<T*>(params), static_cast<const T*>(grads), static_cast<T*>(m),
+                                  static_cast<T*>(v));
   });
 }
 

@@ -119,8 +119,9 @@ int32_t pack(Stream stream, const PackArgs& args, const void* src, void* packed)
   return with_word(widest_word(bytes, src, packed), [&](auto word) {
     using Word = decltype(word);
     const int64_t words = bytes / static_cast<int64_t>(sizeof(Word));
-    return launch(stream, "pack", row_shape(stream, rows, words), pack_kernel<Word>, *args.batch, args.layout,
-                  args.padded_len, rows, words, static_cast<const Word*>(src), static_cast<Word*>(packed));
+    return launch<pack_kernel<Word>>(stream, "pack", row_shape(stream, rows, words), *args.batch, args.layout,
+                                     args.padded_len, rows, words, static_cast<const Word*>(src),
+                                     static_cast<Word*>(packed));
   });
 }
 
@@ -136,10 +137,10 @@ int32_t unpack(Stream stream, const PackArgs& args, double pad_value, const void
     const LaunchShape shape = row_shape(stream, rows, words);
     const Word* from = static_cast<const Word*>(packed);
     Word* to = static_cast<Word*>(dst);
-    if (ragged) return launch(stream, "unpack_ragged", shape, unpack_ragged_kernel<Word>, plan, rows, words, from, to);
-    return launch(stream, "unpack_padded", shape, unpack_padded_kernel<Word>, plan, args.layout == Layout::kBatchFirst,
-                  args.padded_len, words,
-                  repeated<Word>(element_bits(args.dtype, pad_value), element_bytes(args.dtype)), from, to);
+    if (ragged) return launch<unpack_ragged_kernel<Word>>(stream, "unpack_ragged", shape, plan, rows, words, from, to);
+    return launch<unpack_padded_kernel<Word>>(
+        stream, "unpack_padded", shape, plan, args.layout == Layout::kBatchFirst, args.padded_len, words,
+        repeated<Word>(element_bits(args.dtype, pad_value), element_bytes(args.dtype)), from, to);
   });
 }
 

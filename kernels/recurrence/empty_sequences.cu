@@ -32,8 +32,8 @@ int32_t pass_empty_sequences(Stream stream, const BatchPlan& plan, int64_t hidde
   bool wanted = false;
   for (int pair = 0; pair < states.count; ++pair) wanted = wanted || states.pairs[pair].to != nullptr;
   if (!wanted) return VARLSTM_OK;
-  return launch(stream, "empty_sequences", elementwise_shape(stream, plan.batch * hidden), empty_sequences_kernel<T>,
-                plan, hidden, states);
+  return launch<empty_sequences_kernel<T>>(stream, "empty_sequences", elementwise_shape(stream, plan.batch * hidden),
+                                           plan, hidden, states);
 }
 
 template int32_t pass_empty_sequences(Stream, const BatchPlan&, int64_t, const EmptyStates<float>&);

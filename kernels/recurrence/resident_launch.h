@@ -51,7 +51,7 @@ struct ForwardPass {
   static constexpr unsigned kThreads = Tile::kForwardThreads;
   static constexpr bool kCooperative = kPolicy == RecurrencePolicy::kGrid;
   static constexpr const char* kName = "resident_forward";
-  static auto kernel() { return resident_forward_kernel<Tile, Exchange>; }
+  static constexpr auto kKernel = resident_forward_kernel<Tile, Exchange>;
   static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
     return sizeof(Shared) == forward_shared_bytes(kPolicy, math, tile) &&
            sizeof(Area) == grid_forward_area_bytes(math, tile);
@@ -68,7 +68,7 @@ struct BackwardPass {
   static constexpr unsigned kThreads = Tile::kBackwardThreads;
   static constexpr bool kCooperative = kPolicy == RecurrencePolicy::kGrid;
   static constexpr const char* kName = "resident_backward";
-  static auto kernel() { return resident_backward_kernel<Tile, Exchange>; }
+  static constexpr auto kKernel = resident_backward_kernel<Tile, Exchange>;
   static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
     return sizeof(Shared) == backward_shared_bytes(kPolicy, math, tile) &&
            sizeof(Area) == grid_backward_area_bytes(tile);
@@ -80,7 +80,7 @@ struct StackPass : ForwardPass<kPolicy, Tile> {
   using Exchange = typename ForwardPass<kPolicy, Tile>::Exchange;
   using Shared = LayersShared<Tile, Exchange>;
   static constexpr const char* kName = "resident_layers";
-  static auto kernel() { return resident_layers_kernel<Tile, Exchange>; }
+  static constexpr auto kKernel = resident_layers_kernel<Tile, Exchange>;
   static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
     return sizeof(Shared) == layers_shared_bytes(kPolicy, math, tile) &&
            Handover<Tile>::kWords == handover_words(math, tile.hidden);
@@ -124,8 +124,9 @@ int32_t arrange_weights(Stream stream, const ResidentRun& run, const GateMatrice
   constexpr int64_t kFragments = ArrangedWeights<Tile, Place>::kFragments;
   static_assert(kFragments * sizeof(Fragment) == 4 * sizeof(typename Tile::Value) * Tile::kHidden * Tile::kHidden,
                 "every weight once");
-  return launch(stream, "arrange_weights", elementwise_shape(stream, kFragments * matrices.count),
-                arrange_weights_kernel<Tile, Place>, matrices, static_cast<Fragment*>(run.weights));
+  return launch<arrange_weights_kernel<Tile, Place>>(stream, "arrange_weights",
+                                                     elementwise_shape(stream, kFragments * matrices.count), matrices,
+                                                     static_cast<Fragment*>(run.weights));
 }
 
 // Every byte of memory [bytes] <- value; null: nothing.
@@ -161,8 +162,8 @@ int32_t launch_tile(Stream stream, const ResidentRun& run, const Layer& layer) {
   shape.cluster = kPolicy == RecurrencePolicy::kCluster ? Tile::kBlocks : 1;
   shape.cooperative = Pass::kCooperative;
   shape.shared_bytes = sizeof(typename Pass::Shared);
-  return launch(stream, Pass::kName, shape, Pass::kernel(), layer, run.schedule, run.choice.teams,
-                static_cast<const Fragment*>(run.weights), static_cast<Area*>(run.area));
+  return launch<Pass::kKernel>(stream, Pass::kName, shape, layer, run.schedule, run.choice.teams,
+                               static_cast<const Fragment*>(run.weights), static_cast<Area*>(run.area));
 }
 
 template <class Layer>

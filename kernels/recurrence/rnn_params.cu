@@ -78,12 +78,12 @@ LaunchShape hash_shape() {
 
 int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
                              ReserveHeader* header) {
-  return launch(stream, "write_header", hash_shape(), write_header_kernel, plan, shape_hash, dropout_seed, header);
+  return launch<write_header_kernel>(stream, "write_header", hash_shape(), plan, shape_hash, dropout_seed, header);
 }
 
 int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header) {
-  return launch(stream, "check_header", hash_shape(), check_header_kernel, plan, shape_hash, header,
-                stream.state->status);
+  return launch<check_header_kernel>(stream, "check_header", hash_shape(), plan, shape_hash, header,
+                                     stream.state->status);
 }
 
 namespace {
@@ -112,8 +112,8 @@ int32_t import_params(Stream stream, const RnnImportArgs& args) {
     T* params = static_cast<T*>(args.params);
     const auto run = [&](const void* src, int64_t in, int64_t offset) {
       const ForeignMatrix matrix = foreign_matrix(args.format, args.shape.hidden, in);
-      return launch(stream, "import", elementwise_shape(stream, 4 * args.shape.hidden * in), import_kernel<T>, matrix,
-                    static_cast<const T*>(src), params + offset);
+      return launch<import_kernel<T>>(stream, "import", elementwise_shape(stream, 4 * args.shape.hidden * in), matrix,
+                                      static_cast<const T*>(src), params + offset);
     };
     VARLSTM_CUDA_TRY(run(args.w_ih, layer_input(args.shape, args.layer), offsets.w_ih));
     VARLSTM_CUDA_TRY(run(args.w_hh, args.shape.hidden, offsets.w_hh));

@@ -201,10 +201,10 @@ int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, RowOrder order
   LaunchShape shape;
   shape.block = dim3(static_cast<unsigned>(padded / 2 < kMaxAssignThreads ? padded / 2 : kMaxAssignThreads));
   shape.shared_bytes = static_cast<size_t>(32 + padded) * sizeof(uint64_t);
-  VARLSTM_CUDA_TRY(launch(stream, "assign_slots", shape, assign_slots_kernel, plan, schedule, scratch,
-                          static_cast<uint32_t>(padded)));
-  return launch(stream, "fill_slots", elementwise_shape(stream, plan.bounds.max_tokens), fill_slots_kernel, plan, order,
-                directions, schedule, scratch);
+  VARLSTM_CUDA_TRY(launch<assign_slots_kernel>(stream, "assign_slots", shape, plan, schedule, scratch,
+                                               static_cast<uint32_t>(padded)));
+  return launch<fill_slots_kernel>(stream, "fill_slots", elementwise_shape(stream, plan.bounds.max_tokens), plan, order,
+                                   directions, schedule, scratch);
 }
 
 }  // namespace varlstm::cuda

@@ -156,9 +156,9 @@ int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer) {
   shape.block = dim3(kStepThreads);
   shape.shared_bytes = sizeof(BackwardTiles<C>);
   for (int64_t step = 0; step < steps; ++step)
-    VARLSTM_CUDA_TRY(launch(stream, "stepwise_backward", shape, stepwise_backward_kernel<T>, layer, step, steps));
+    VARLSTM_CUDA_TRY(launch<stepwise_backward_kernel<T>>(stream, "stepwise_backward", shape, layer, step, steps));
   if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
-  return launch(stream, "initial_gradients", shape, initial_gradients_kernel<T>, layer);
+  return launch<initial_gradients_kernel<T>>(stream, "initial_gradients", shape, layer);
 }
 
 template <class T, class C>
@@ -166,7 +166,7 @@ int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape = elementwise_shape(stream, steps, 1);
   shape.block = dim3(256);
-  return launch(stream, "gather_previous", shape, gather_previous_kernel<T>, layer, direction, steps, h_prev);
+  return launch<gather_previous_kernel<T>>(stream, "gather_previous", shape, layer, direction, steps, h_prev);
 }
 
 #define VARLSTM_INSTANTIATE(T, C)                                         \

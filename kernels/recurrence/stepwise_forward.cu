@@ -146,10 +146,10 @@ int32_t stepwise_forward(Stream stream, const LayerForward<T, C>& layer) {
     return fail(VARLSTM_ERROR_UNSUPPORTED, "B = %lld is more than %d sequences",
                 static_cast<long long>(layer.plan.batch), 65535 * kRows);
   for (int64_t step = 0; step < steps; ++step)
-    VARLSTM_CUDA_TRY(launch(stream, "stepwise_forward", shape, stepwise_forward_kernel<T>, layer, step, steps));
+    VARLSTM_CUDA_TRY(launch<stepwise_forward_kernel<T>>(stream, "stepwise_forward", shape, layer, step, steps));
   if (layer.direction[0].h_n == nullptr && layer.direction[0].c_n == nullptr) return VARLSTM_OK;
-  return launch(stream, "final_states", elementwise_shape(stream, layer.directions * layer.plan.batch * layer.hidden),
-                final_states_kernel<T>, layer);
+  return launch<final_states_kernel<T>>(
+      stream, "final_states", elementwise_shape(stream, layer.directions * layer.plan.batch * layer.hidden), layer);
 }
 
 template int32_t stepwise_forward(Stream, const LayerForward<float, float>&);

@@ -11,6 +11,7 @@
 
 #if defined(VARLSTM_EMULATED)
 #include <algorithm>
+#include <initializer_list>
 #include <numeric>
 #include <vector>
 #else
@@ -21,26 +22,38 @@ namespace varlstm::cuda {
 
 #if defined(VARLSTM_EMULATED)
 
+namespace {
+
+// As CUB, one kernel for what a block sorts alone and others for more: their addresses stand for them.
+constexpr int64_t kMostOfOneBlock = 4096;
+const char kOneBlock = 0, kManyBlocks = 0;
+
+}  // namespace
+
 int32_t sort_workspace(int64_t, int64_t* bytes) {
   *bytes = 0;
   return VARLSTM_OK;
 }
 
+int32_t load_sort(Stream) {
+  for (const char* kernel : {&kOneBlock, &kManyBlocks})
+    VARLSTM_CUDA_TRY(check_runtime(simt::load_kernel(kernel, "stable_sort_pairs"), "stable_sort_pairs"));
+  return VARLSTM_OK;
+}
+
 int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t, const uint64_t* keys, uint64_t* keys_out,
                           const int64_t* values, int64_t* values_out, void*, int64_t) {
-  return check_runtime(simt::enqueue_host_work(stream.handle, "stable_sort_pairs",
-                                               [=] {
-                                                 std::vector<int64_t> order(static_cast<size_t>(count));
-                                                 std::iota(order.begin(), order.end(), int64_t{0});
-                                                 std::stable_sort(
-                                                     order.begin(), order.end(),
-                                                     [&](int64_t a, int64_t b) { return keys[a] < keys[b]; });
-                                                 for (int64_t k = 0; k < count; ++k) {
-                                                   keys_out[k] = keys[order[static_cast<size_t>(k)]];
-                                                   values_out[k] = values[order[static_cast<size_t>(k)]];
-                                                 }
-                                               }),
-                       "stable_sort_pairs");
+  const auto sort = [=] {
+    std::vector<int64_t> order(static_cast<size_t>(count));
+    std::iota(order.begin(), order.end(), int64_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return keys[a] < keys[b]; });
+    for (int64_t k = 0; k < count; ++k) {
+      keys_out[k] = keys[order[static_cast<size_t>(k)]];
+      values_out[k] = values[order[static_cast<size_t>(k)]];
+    }
+  };
+  const char* const kernel = count <= kMostOfOneBlock ? &kOneBlock : &kManyBlocks;
+  return check_runtime(simt::enqueue_cub_work(stream.handle, kernel, "stable_sort_pairs", sort), "stable_sort_pairs");
 }
 
 #else
@@ -71,6 +84,33 @@ int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t key_limit, const
   return check_runtime(cub::DeviceRadixSort::SortPairs(workspace, bytes, keys, keys_out, values, values_out, count, 0,
                                                        bits_of(key_limit), stream.handle),
                        "cub::DeviceRadixSort");
+}
+
+namespace {
+
+// Sorts `count` pairs in memory of zeros, with all their digits.
+int32_t sort_zeros(Stream stream, char* memory, int64_t count, int64_t workspace_bytes) {
+  auto* const words = reinterpret_cast<int64_t*>(memory + workspace_bytes);
+  auto* const keys = reinterpret_cast<uint64_t*>(words + 2 * count);
+  return stable_sort_pairs(stream, count, INT64_MAX, keys, keys + count, words, words + count, memory, workspace_bytes);
+}
+
+}  // namespace
+
+// CUB tells no names of its kernels: they are run.
+int32_t load_sort(Stream stream) {
+  constexpr int64_t kFew = 1, kMany = int64_t{1} << 16;  // CUB sorts a few thousand in one block
+  int64_t workspace_bytes = 0;
+  VARLSTM_CUDA_TRY(sort_workspace(kMany, &workspace_bytes));
+  workspace_bytes = (workspace_bytes + 255) / 256 * 256;
+  const size_t bytes = static_cast<size_t>(workspace_bytes + 4 * kMany * 8);
+  void* memory = nullptr;
+  VARLSTM_CUDA_TRY(check_runtime(cudaMalloc(&memory, bytes), "cudaMalloc"));
+  int32_t status = check_runtime(cudaMemsetAsync(memory, 0, bytes, stream.handle), "cudaMemsetAsync");
+  for (const int64_t count : {kFew, kMany})
+    if (status == VARLSTM_OK) status = sort_zeros(stream, static_cast<char*>(memory), count, workspace_bytes);
+  const int32_t freed = check_runtime(cudaFree(memory), "cudaFree");  // waits for the sorts
+  return status != VARLSTM_OK ? status : freed;
 }
 
 #endif

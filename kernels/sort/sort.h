@@ -14,4 +14,8 @@ int32_t sort_workspace(int64_t count, int64_t* bytes);
 int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t key_limit, const uint64_t* keys, uint64_t* keys_out,
                           const int64_t* values, int64_t* values_out, void* workspace, int64_t workspace_bytes);
 
+// Loads the sort's kernels to the current device, for counts small and large. Allocates and waits: for the making of a
+// context alone.
+int32_t load_sort(Stream stream);
+
 }  // namespace varlstm::cuda

@@ -194,7 +194,8 @@ class Context {
   std::shared_ptr<varlstm_ctx> ctx_;
 };
 
-// dst <- src, all of src; `kind` is a varlstm_copy_kind.
+// dst <- src, all of src; `kind` is a varlstm_copy_kind. When `src` is read, varlstm_copy says: page-locked memory of
+// the host stays as it is until the stream is done.
 template <class T>
 void copy(const Context& ctx, Span<T> dst, Span<const T> src, int32_t kind, void* stream = nullptr) {
   detail::need("dst", dst, {{"src.size()", src.size()}});
