@@ -69,14 +69,18 @@ TEST(GemmPolicies, CublasGetsNothingThatItCannotDo) {
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.biases = 1, s.accumulate = true; }));
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.rows_on_device = true; }));
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.workspace_bytes = 0; }));
+  EXPECT_TRUE(is_refused([](GemmShape& s) { s.workspace_bytes = (16 << 10) + 256; }));
+  EXPECT_FALSE(is_refused([](GemmShape& s) { s.workspace_bytes = (64 << 10) + 256; }));
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.k = 0; }));
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.k = INT64_C(1) << 31; }));
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.longest_line = INT64_C(1) << 31; }));
 }
 
-TEST(GemmPolicies, WorkspaceGrowsWithTheProductUpToItsLimit) {
-  EXPECT_EQ(gemm_workspace_bytes(0, 0), 256);
-  EXPECT_EQ(gemm_workspace_bytes(5, 7), 16 * 35 + 256);
+TEST(GemmPolicies, WorkspaceGrowsWithTheProductBetweenItsLimits) {
+  EXPECT_EQ(gemm_workspace_bytes(0, 0), (64 << 10) + 256);
+  EXPECT_EQ(gemm_workspace_bytes(5, 7), (64 << 10) + 256);
+  EXPECT_EQ(gemm_workspace_bytes(64, 64), (64 << 10) + 256);
+  EXPECT_EQ(gemm_workspace_bytes(64, 65), 16 * 64 * 65 + 256);
   EXPECT_EQ(gemm_workspace_bytes(INT64_C(1) << 40, INT64_C(1) << 40), (32 << 20) + 256);
 }
 
@@ -128,6 +132,27 @@ TEST(GemmPolicies, ContextDecidesWhoRunsAProduct) {
   unsetenv("VARLSTM_EMULATOR_CUBLAS");
   EXPECT_FALSE(without.usable());
   EXPECT_EQ(enqueued_by(without.stream(), product), Names{"gemm"});
+}
+
+// As cuBLAS may, the stand-in refuses less than 16 KiB; so every product that goes there gets more.
+TEST(GemmPolicies, CublasRefusesASmallWorkspaceButGetsNone) {
+  WithBlas context;
+  OnDevice<float> a(std::vector<float>{3}), b(std::vector<float>{5}), c(std::vector<float>{0});
+  OnDevice<char> workspace(std::vector<char>((64 << 10) + 256));
+  GemmArgs args{};
+  args.dtype = args.dtype_c = DType::kF32;
+  args.m = args.n = args.k = args.lda = args.ldb = args.ldc = 1;
+  args.a = a.data(), args.b = b.data(), args.c = c.data();
+  args.workspace = workspace.data();
+  const ForcedPolicy forced(GemmPolicy::kCublas);
+  for (const int64_t bytes : {int64_t{0}, int64_t{256}, int64_t{272}, int64_t{16 << 10}, gemm_workspace_bytes(1, 1)}) {
+    args.workspace_bytes = bytes;
+    EXPECT_EQ(gemm(context.stream(), args), VARLSTM_OK) << bytes << ": " << take_failure_text();
+    EXPECT_EQ(c.get()[0], 15);
+  }
+  args.workspace_bytes = (16 << 10) - 1;
+  EXPECT_EQ(run_blas_gemm(context.state().blas, nullptr, args, false), VARLSTM_ERROR_OUT_OF_MEMORY);
+  EXPECT_STREQ(take_failure_text(), "cublasGemmEx failed with cublasStatus_t 3: CUBLAS_STATUS_ALLOC_FAILED");
 }
 
 TEST(GemmPolicies, CallOfCublasThatFailsIsNamed) {

@@ -53,12 +53,14 @@ int64_t left_by(const Round& round) {
   return host_allocations() - before;
 }
 
-// A step whose call with that number fails with `error`: `status`, and an error that names the call. Gives the name.
+// A step whose call with that number fails with `error`: `status`, an error that names the call, and none that is left
+// as the runtime's last one. Gives the name.
 const char* run_with_failure(int64_t call, cudaError_t error, int32_t status) {
   TrainingStep step(0);
   set_runtime_fault({call, error, false});
   const int32_t result = step.run();
   const char* failed = failed_runtime_call();
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess) << failed;
   if (*failed == 0) {
     EXPECT_OK(result);
     set_runtime_fault({});
@@ -102,6 +104,7 @@ TEST_F(RuntimeFaults, DestroySurvivesFailures) {
       set_runtime_fault({call, cudaErrorUnknown, false});
       step.reset();
       failed = failed_runtime_call();
+      EXPECT_EQ(cudaGetLastError(), cudaSuccess) << failed;
       set_runtime_fault({});
     });
     EXPECT_LE(left, 0) << "call " << call << ", " << failed;

@@ -44,6 +44,7 @@ class FewTeams {
     varlstm::simt::Options few = saved_;
     few.resident_blocks = static_cast<unsigned>(teams * tile.blocks());
     few.multiprocessors = static_cast<unsigned>(teams);
+    few.gpcs = {};
     varlstm::simt::set_options(few);
 #else
     (void)tile;

@@ -1,0 +1,292 @@
+// Captured streams: the first call of a process, finalisers that run meanwhile, and copies of the host's memory. For
+// the emulated build, which forgets on demand what is loaded, and runs work late.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "kernels/core/runtime.h"
+#include "kernels/simt/memory.h"
+#include "kernels/simt/runtime_control.h"
+#include "support/buffer.h"
+#include "support/tagger_step.h"
+
+namespace varlstm_test {
+namespace {
+
+// A stream; what is captured in it.
+class Capture {
+ public:
+  Capture() { EXPECT_EQ(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), cudaSuccess); }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+  ~Capture() {
+    if (exec_ != nullptr) EXPECT_EQ(cudaGraphExecDestroy(exec_), cudaSuccess);
+    EXPECT_EQ(cudaStreamDestroy(stream_), cudaSuccess);
+  }
+
+  cudaStream_t stream() const { return stream_; }
+  void begin() { EXPECT_EQ(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeGlobal), cudaSuccess); }
+  cudaError_t end() {
+    cudaGraph_t graph = nullptr;
+    const cudaError_t error = cudaStreamEndCapture(stream_, &graph);
+    if (error != cudaSuccess) return error;
+    EXPECT_EQ(cudaGraphInstantiate(&exec_, graph, 0), cudaSuccess);
+    return cudaGraphDestroy(graph);
+  }
+  void replay() { EXPECT_EQ(cudaGraphLaunch(exec_, stream_), cudaSuccess); }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+  cudaGraphExec_t exec_ = nullptr;
+};
+
+// A process in which no kernel was used yet.
+class FirstCall : public ::testing::TestWithParam<int32_t> {
+ protected:
+  FirstCall() { varlstm::simt::set_lazy_loading(true); }
+};
+
+TEST_P(FirstCall, OfATaggersStepMayBeCaptured) {
+  const Context ctx = make_context();
+  TaggerStep step(ctx.get(), {4, 6, 16}, GetParam());
+  step.set_input({3, 1, 2, 6}, 1);
+  Capture capture;
+  capture.begin();
+  step.enqueue(capture.stream());
+  ASSERT_EQ(capture.end(), cudaSuccess);
+  capture.replay();
+  EXPECT_OK(varlstm_sync(ctx.get(), capture.stream()));
+  EXPECT_TRUE(std::isfinite(step.loss()));
+}
+
+std::string label(const ::testing::TestParamInfo<int32_t>& tested) {
+  return tested.param == VARLSTM_RECURRENCE_STEPWISE  ? "stepwise"
+         : tested.param == VARLSTM_RECURRENCE_CLUSTER ? "cluster"
+                                                      : "grid";
+}
+INSTANTIATE_TEST_SUITE_P(Recurrences, FirstCall,
+                         ::testing::Values(VARLSTM_RECURRENCE_STEPWISE, VARLSTM_RECURRENCE_CLUSTER,
+                                           VARLSTM_RECURRENCE_GRID),
+                         label);
+
+// The operations that a tagger's step has not, each the first call after a context and a batch are made.
+class FirstOperation : public ::testing::TestWithParam<int32_t> {
+ protected:
+  static constexpr int64_t kRows = 7, kClasses = 3, kBytes = 128 << 10;
+
+  FirstOperation() { varlstm::simt::set_lazy_loading(true); }
+
+  // `call` gets four pieces of memory, kBytes of zeros each.
+  static void capture(int32_t dtype, int64_t max_batch,
+                      const std::function<int32_t(varlstm_ctx*, varlstm_batch*, char* const*, void*)>& call) {
+    varlstm::simt::set_lazy_loading(true);
+    const Context ctx = make_context();
+    const Batch batch = make_batch(ctx.get(), std::vector<int64_t>(static_cast<size_t>(max_batch), 1));
+    ByteBuffer first(ctx.get(), kBytes), second(ctx.get(), kBytes), third(ctx.get(), kBytes), fourth(ctx.get(), kBytes);
+    for (ByteBuffer* buffer : {&first, &second, &third, &fourth})
+      ASSERT_OK(varlstm_zero(ctx.get(), buffer->data(), kBytes, nullptr));
+    char* const memory[4] = {bytes_of(first), bytes_of(second), bytes_of(third), bytes_of(fourth)};
+    Capture capture;
+    capture.begin();
+    EXPECT_OK(call(ctx.get(), batch.get(), memory, capture.stream())) << "dtype " << dtype;
+    EXPECT_EQ(capture.end(), cudaSuccess) << "dtype " << dtype;
+  }
+
+  static char* bytes_of(ByteBuffer& buffer) { return reinterpret_cast<char*>(buffer.data()); }
+};
+
+TEST_P(FirstOperation, MayBeCaptured) {
+  const int32_t dtype = GetParam();
+  using Call = std::function<int32_t(varlstm_ctx*, varlstm_batch*, char* const*, void*)>;
+  const int32_t dtype_of_params = dtype == VARLSTM_DTYPE_F64 ? dtype : VARLSTM_DTYPE_F32;
+  const Call calls[] = {
+      [=](varlstm_ctx* ctx, varlstm_batch*, char* const* m, void* stream) {
+        return varlstm_sgd_step(ctx, dtype_of_params, kRows, 0.1, 0.9, 0.0, 0, m[0], m[1], m[2], stream);
+      },
+      [=](varlstm_ctx* ctx, varlstm_batch*, char* const* m, void* stream) {
+        return varlstm_dropout_forward(ctx, dtype, kRows, 0.5, 3, m[0], m[1], stream);
+      },
+      [=](varlstm_ctx* ctx, varlstm_batch*, char* const* m, void* stream) {
+        return varlstm_log_softmax_forward(ctx, dtype, kRows, kClasses, m[0], m[1], stream);
+      },
+      [=](varlstm_ctx* ctx, varlstm_batch*, char* const* m, void* stream) {
+        return varlstm_log_softmax_backward(ctx, dtype, kRows, kClasses, m[0], m[1], m[2], stream);
+      },
+      [=](varlstm_ctx* ctx, varlstm_batch*, char* const* m, void* stream) {
+        return varlstm_linear_backward(ctx, dtype, 3, 3, kClasses, m[0], m[1], m[2], nullptr, m[3], nullptr, m[3] + 512,
+                                       kBytes - 512, stream);
+      },
+      [=](varlstm_ctx*, varlstm_batch* batch, char* const* m, void* stream) {
+        return varlstm_unpack(batch, dtype, VARLSTM_LAYOUT_TIME_MAJOR, 1, 1, 0.0, m[0], m[1], stream);
+      },
+      [=](varlstm_ctx*, varlstm_batch* batch, char* const* m, void* stream) {
+        return varlstm_pack_backward(batch, dtype, VARLSTM_LAYOUT_RAGGED, 0, 1, m[0], m[1], stream);
+      },
+      [=](varlstm_ctx* ctx, varlstm_batch*, char* const* m, void* stream) {
+        return varlstm_convert(ctx, dtype, VARLSTM_DTYPE_F64, kRows, m[0], m[1], stream);
+      },
+  };
+  for (const Call& call : calls) capture(dtype, kRows, call);
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, FirstOperation,
+                         ::testing::Values(VARLSTM_DTYPE_F32, VARLSTM_DTYPE_F64, VARLSTM_DTYPE_BF16,
+                                           VARLSTM_DTYPE_F16));
+
+// More sequences than CUB sorts in one block: by other kernels.
+TEST(FirstSort, OfManySequencesMayBeCaptured) {
+  constexpr int64_t kMany = 5000;
+  varlstm::simt::set_lazy_loading(true);
+  const Context ctx = make_context();
+  const Batch batch = make_batch(ctx.get(), {}, {kMany, 2, 2 * kMany});
+  Buffer<int64_t> lengths(ctx.get(), std::vector<int64_t>(kMany, 1));
+  for (const int64_t count : {int64_t{3}, kMany}) {
+    Capture capture;
+    capture.begin();
+    EXPECT_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), count, VARLSTM_SPACE_BACKEND, capture.stream()));
+    EXPECT_EQ(capture.end(), cudaSuccess) << count;
+  }
+}
+
+// Everything that a finaliser may give back, while a stream of `ctx` is captured.
+class Finalisers : public ::testing::Test {
+ protected:
+  Finalisers() {
+    other_ = make_context();
+    batch_ = make_batch(ctx_.get(), {2, 1});
+    RnnOptions options;
+    options.input = 2, options.hidden = 3;
+    rnn_ = make_rnn(ctx_.get(), options, VARLSTM_DTYPE_F32);
+    loss_ = make_loss(ctx_.get(), 3);
+    REQUIRE_OK(varlstm_alloc(ctx_.get(), 64, &memory_));
+    allocations_ = varlstm::simt::device_allocations();
+  }
+
+  void run() {
+    batch_.reset();
+    rnn_.reset();
+    loss_.reset();
+    EXPECT_OK(varlstm_free(ctx_.get(), memory_));
+    other_.reset();
+  }
+
+  // The batch's arrays, the memory, and the other context's status word.
+  int64_t freed() const { return allocations_ - varlstm::simt::device_allocations(); }
+
+  Context ctx_ = make_context(), other_;
+  Batch batch_;
+  Rnn rnn_;
+  Loss loss_;
+  void* memory_ = nullptr;
+  int64_t allocations_ = 0;
+};
+
+TEST_F(Finalisers, OfTheThreadThatCapturesLeaveTheCaptureValid) {
+  Buffer<float> values(ctx_.get(), std::vector<float>{1, 2});
+  const int64_t with_values = varlstm::simt::device_allocations() - allocations_;
+  Capture capture;
+  capture.begin();
+  EXPECT_OK(varlstm_zero(ctx_.get(), values.data(), values.bytes(), capture.stream()));
+  run();
+  EXPECT_EQ(capture.end(), cudaSuccess);
+  EXPECT_EQ(freed() + with_values, 3);
+  capture.replay();
+  EXPECT_OK(varlstm_sync(ctx_.get(), capture.stream()));
+  EXPECT_EQ(values.get(), (std::vector<float>{0, 0}));
+}
+
+TEST_F(Finalisers, OfAnotherThreadLeaveTheCaptureValid) {
+  Capture capture;
+  capture.begin();
+  std::thread([this] { run(); }).join();
+  EXPECT_EQ(capture.end(), cudaSuccess);
+  EXPECT_EQ(freed(), 3);
+}
+
+// What is forbidden in a capture still is, for the thread that has freed.
+TEST_F(Finalisers, LeaveTheThreadsModeAsItWas) {
+  run();
+  Capture capture;
+  capture.begin();
+  EXPECT_EQ(cudaFree(nullptr), cudaErrorStreamCaptureUnsupported);
+  EXPECT_EQ(capture.end(), cudaErrorStreamCaptureInvalidated);
+  (void)cudaGetLastError();
+}
+
+// What varlstm.h says of varlstm_copy.
+class HostCopies : public ::testing::Test {
+ protected:
+  HostCopies() {
+    EXPECT_EQ(cudaMallocHost(reinterpret_cast<void**>(&locked_), sizeof *locked_), cudaSuccess);
+    varlstm::simt::set_stream_order(varlstm::simt::StreamOrder::kLate);
+  }
+  ~HostCopies() override {
+    varlstm::simt::set_stream_order(varlstm::simt::StreamOrder::kEager);
+    EXPECT_EQ(cudaFreeHost(locked_), cudaSuccess);
+  }
+  int32_t copy(const int64_t* from, cudaStream_t stream) {
+    return varlstm_copy(ctx_.get(), to_.data(), from, sizeof *from, VARLSTM_COPY_TO_BACKEND, stream);
+  }
+
+  Context ctx_ = make_context();
+  Buffer<int64_t> to_{ctx_.get(), 1};
+  int64_t* locked_ = nullptr;
+};
+
+TEST_F(HostCopies, PageableMemoryIsReadAtOnceAndPageLockedMemoryInStreamOrder) {
+  Capture streams;
+  int64_t pageable = 1;
+  EXPECT_OK(copy(&pageable, streams.stream()));
+  pageable = 2;
+  EXPECT_OK(varlstm_sync(ctx_.get(), streams.stream()));
+  EXPECT_EQ(to_.get()[0], 1);
+  *locked_ = 3;
+  EXPECT_OK(copy(locked_, streams.stream()));
+  *locked_ = 4;
+  EXPECT_OK(varlstm_sync(ctx_.get(), streams.stream()));
+  EXPECT_EQ(to_.get()[0], 4);
+}
+
+TEST_F(HostCopies, AGraphReadsPageLockedMemoryAtEachLaunch) {
+  Capture capture;
+  capture.begin();
+  EXPECT_OK(copy(locked_, capture.stream()));
+  EXPECT_EQ(capture.end(), cudaSuccess);
+  for (const int64_t value : {5, 6}) {
+    *locked_ = value;
+    capture.replay();
+    EXPECT_OK(varlstm_sync(ctx_.get(), capture.stream()));
+    EXPECT_EQ(to_.get()[0], value);
+  }
+}
+
+TEST_F(HostCopies, ToTheHostAreAnErrorInACapture) {
+  Capture capture;
+  capture.begin();
+  EXPECT_ERROR(VARLSTM_ERROR_BACKEND, "cudaErrorStreamCapture",
+               varlstm_copy(ctx_.get(), locked_, to_.data(), sizeof *locked_, VARLSTM_COPY_TO_HOST, capture.stream()));
+  EXPECT_EQ(capture.end(), cudaErrorStreamCaptureInvalidated);
+  (void)cudaGetLastError();
+}
+
+// Page-locked lengths need not stay as they are: a plan takes them as arguments of kernels.
+TEST_F(HostCopies, LengthsAreReadAtOnceFromEitherMemory) {
+  Capture streams;
+  const Batch batch = make_batch(ctx_.get(), {}, {1, 9, 9});
+  *locked_ = 7;
+  EXPECT_OK(varlstm_batch_set_lengths(batch.get(), locked_, 1, VARLSTM_SPACE_HOST, streams.stream()));
+  *locked_ = 2;
+  EXPECT_OK(varlstm_sync(ctx_.get(), streams.stream()));
+  const int64_t* data = nullptr;
+  EXPECT_OK(varlstm_batch_get_array(batch.get(), VARLSTM_BATCH_LENGTHS, &data, nullptr));
+  int64_t seen = 0;
+  EXPECT_OK(varlstm_copy(ctx_.get(), &seen, data, sizeof seen, VARLSTM_COPY_TO_HOST, streams.stream()));
+  EXPECT_EQ(seen, 7);
+}
+
+}  // namespace
+}  // namespace varlstm_test
