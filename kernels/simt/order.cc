@@ -56,7 +56,6 @@ uint64_t bits_at(const void* address, unsigned bytes) {
 }
 
 bool memory_is_weak() {
-  return false;
   const Schedule schedule = launch_state().options.schedule;
   return schedule == Schedule::kRandom || schedule == Schedule::kPct;
 }

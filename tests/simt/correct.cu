@@ -183,6 +183,73 @@ VARLSTM_KERNEL void released_for_long(uint32_t* words) {
   }
 }
 
+// Relaxed words in an order that fences make: whoever sees the second sees the first.
+VARLSTM_KERNEL void fenced_words(uint32_t* words) {
+  b32x4* data = reinterpret_cast<b32x4*>(words + 512);
+  if (threadIdx.x != 0) return;
+  if (blockIdx.x == 0) {
+    store_relaxed16(data, {{7, 8, 9, 10}});
+    device_fence();
+    store_relaxed16(data + 64, {{1, 1, 1, 1}});
+  } else {
+    while (load_relaxed16(data + 64).r[2] == 0) {
+    }
+    device_fence();
+    const b32x4 word = load_relaxed16(data);
+    words[16 * blockIdx.x] = word.r[0] * 1000 + word.r[1] * 100 + word.r[2] * 10 + word.r[3];
+  }
+}
+
+// Pieces that check themselves, each asked for until it is there.
+VARLSTM_KERNEL void self_checking_pieces(uint32_t* words) {
+  b32x4* data = reinterpret_cast<b32x4*>(words + 512);
+  if (blockIdx.x == 0) {
+    const uint32_t base = threadIdx.x * 4 + 1;
+    store_relaxed16(data + threadIdx.x, {{base, base + 1, base + 2, base + 3}});
+    return;
+  }
+  b32x4 word = load_relaxed16(data + threadIdx.x);
+  while (word.r[0] == 0 || word.r[1] == 0 || word.r[2] == 0 || word.r[3] == 0)
+    word = load_relaxed16(data + threadIdx.x);
+  words[64 * blockIdx.x + threadIdx.x] = word.r[0] ^ word.r[1] << 8 ^ word.r[2] << 16 ^ word.r[3] << 24;
+}
+
+// Whoever has seen a value of a word sees none that was before it, nor does anybody who comes after him; a barrier
+// brings the last one.
+VARLSTM_KERNEL void one_words_order(uint32_t* words) {
+  b32x4* data = reinterpret_cast<b32x4*>(words + 512);
+  uint32_t backwards = 0;
+  if (threadIdx.x == 0 && blockIdx.x == 0)
+    for (uint32_t round = 1; round <= 20; ++round) store_relaxed16(data, {{round, round, round, round}});
+  if (threadIdx.x == 0 && blockIdx.x != 0) {
+    uint32_t last = 0;
+    while (last != 20) {
+      const uint32_t next = load_relaxed16(data).r[1];
+      backwards += next < last;
+      last = next;
+    }
+  }
+  block_sync();
+  if (blockIdx.x != 0) backwards += load_relaxed16(data).r[1] != 20;
+  grid_sync();
+  words[64 * blockIdx.x + threadIdx.x] = backwards * 100 + load_relaxed16(data).r[3];
+}
+
+// Each stores, orders and looks: one of them sees the other.
+VARLSTM_KERNEL void each_stores_and_looks_in_order(uint32_t* words) {
+  b32x4* own = reinterpret_cast<b32x4*>(words + 512 + 128 * (blockIdx.x & 1));
+  b32x4* other = reinterpret_cast<b32x4*>(words + 512 + 128 * ((blockIdx.x & 1) ^ 1));
+  if (threadIdx.x == 0 && blockIdx.x < 2) {
+    store_relaxed16(own, {{1, 1, 1, 1}});
+    device_fence();
+    words[256 + blockIdx.x] = load_relaxed16(other).r[0];
+  }
+  grid_sync();
+  if (threadIdx.x == 0 && blockIdx.x == 0) words[0] = words[256] + words[257] == 0;
+  grid_sync();
+  if (threadIdx.x < 2 && blockIdx.x == 0) words[256 + threadIdx.x] = 0;
+}
+
 // Every block leaves its number; the one that comes last adds them up. For any number of blocks.
 VARLSTM_KERNEL void last_block_sums(uint32_t* words) {
   uint32_t* shared = shared_memory<uint32_t>();
@@ -275,6 +342,10 @@ std::vector<KernelCase> correct_kernels() {
       {"hand-over by fences of the block", block_fence_hand_over, nullptr, true},
       {"a release that goes on", released_for_long, nullptr, true},
       last_block_case(),
+      {"words in the order of fences", fenced_words, nullptr, false},
+      {"pieces that check themselves", self_checking_pieces, nullptr, false},
+      {"the order of one word", one_words_order, nullptr, false},
+      {"each stores, orders and looks", each_stores_and_looks_in_order, nullptr, false},
       {"copies into two buffers", double_buffered_copies, nullptr, false},
       {"stores to the peer", stores_to_the_peer, nullptr, false},
       {"persistent recurrence", persistent_recurrence, nullptr, false},

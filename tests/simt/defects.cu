@@ -300,6 +300,91 @@ VARLSTM_KERNEL void data_behind_the_release(uint32_t* words) {
   }
 }
 
+// --- Orders that relaxed accesses do not have: each thread of block 0 hands 7 over, its like in block 1 takes it
+
+struct Words {
+  b32x4* data;
+  b32x4* flag;
+};
+VARLSTM_DEVICE Words words_of_16(uint32_t* words) {
+  return {reinterpret_cast<b32x4*>(words + 512) + threadIdx.x, reinterpret_cast<b32x4*>(words + 768) + threadIdx.x};
+}
+
+// One word's arrival says nothing of another's.
+VARLSTM_KERNEL void relaxed_data_behind_a_relaxed_flag(uint32_t* words) {
+  const Words at = words_of_16(words);
+  if (blockIdx.x == 0) {
+    store_relaxed16(at.data, {{7, 7, 7, 7}});
+    store_relaxed16(at.flag, {{1, 1, 1, 1}});
+  } else if (blockIdx.x == 1) {
+    while (load_relaxed16(at.flag).r[0] == 0) {
+    }
+    words[threadIdx.x] = load_relaxed16(at.data).r[0];
+  }
+}
+
+VARLSTM_KERNEL void writers_fence_alone(uint32_t* words) {
+  const Words at = words_of_16(words);
+  if (blockIdx.x == 0) {
+    store_relaxed16(at.data, {{7, 7, 7, 7}});
+    device_fence();
+    store_relaxed16(at.flag, {{1, 1, 1, 1}});
+  } else if (blockIdx.x == 1) {
+    while (load_relaxed16(at.flag).r[0] == 0) {
+    }
+    words[threadIdx.x] = load_relaxed16(at.data).r[0];
+  }
+}
+
+VARLSTM_KERNEL void relaxed_data_behind_a_counter(uint32_t* words) {
+  const Words at = words_of_16(words);
+  if (blockIdx.x == 0) {
+    store_relaxed16(at.data, {{7, 7, 7, 7}});
+    atomic_add(words + 128 + threadIdx.x, 1u);
+  } else if (blockIdx.x == 1) {
+    while (atomic_add(words + 128 + threadIdx.x, 0u) == 0) {
+    }
+    words[threadIdx.x] = load_relaxed16(at.data).r[0];
+  }
+}
+
+// A word of 16 bytes need not come as a whole: its last piece may be there before the others.
+VARLSTM_KERNEL void mark_in_the_word(uint32_t* words) {
+  const Words at = words_of_16(words);
+  if (blockIdx.x == 0) {
+    store_relaxed16(at.data, {{7, 8, 9, 1}});
+  } else if (blockIdx.x == 1) {
+    b32x4 word = load_relaxed16(at.data);
+    while (word.r[3] == 0) word = load_relaxed16(at.data);
+    words[threadIdx.x] = word.r[0] * 100 + word.r[1] * 10 + word.r[2];
+  }
+}
+
+VARLSTM_KERNEL void mark_in_the_half(uint32_t* words) {
+  const Words at = words_of_16(words);
+  if (blockIdx.x == 0) {
+    for (uint32_t round = 1; round <= 3; ++round) store_relaxed16(at.data, {{round, round, 7, 7}});
+  } else if (blockIdx.x == 1) {
+    b32x4 word = load_relaxed16(at.data);
+    while (word.r[0] != 3) word = load_relaxed16(at.data);
+    words[threadIdx.x] = word.r[1];
+  }
+}
+
+// Each stores and then looks: without fences both may miss the other.
+VARLSTM_KERNEL void each_stores_and_looks(uint32_t* words) {
+  const Words at = words_of_16(words);
+  uint32_t* seen = words + 64 + threadIdx.x;
+  if (blockIdx.x < 2) {
+    store_relaxed16(blockIdx.x == 0 ? at.data : at.flag, {{1, 1, 1, 1}});
+    seen[64 * blockIdx.x] = load_relaxed16(blockIdx.x == 0 ? at.flag : at.data).r[0];
+  }
+  grid_sync();
+  if (blockIdx.x == 0) words[threadIdx.x] = seen[0] + seen[64] == 0;
+  grid_sync();
+  if (blockIdx.x < 2) seen[64 * blockIdx.x] = 0;
+}
+
 VARLSTM_KERNEL void lost_wake_up(uint32_t* words) {
   if (threadIdx.x != 0) return;
   if (blockIdx.x == 0) {
@@ -606,6 +691,12 @@ std::vector<KernelCase> defective_kernels() {
 std::vector<KernelCase> weakly_ordered_kernels() {
   return {
       {"a store over another's release", store_over_a_release, "race", true},
+      {"relaxed data behind a relaxed flag", relaxed_data_behind_a_relaxed_flag, nullptr, false},
+      {"the writer's fence alone", writers_fence_alone, nullptr, false},
+      {"relaxed data behind a counter", relaxed_data_behind_a_counter, nullptr, false},
+      {"a mark in the word", mark_in_the_word, nullptr, false},
+      {"a mark in the half of a word", mark_in_the_half, nullptr, false},
+      {"each stores and looks", each_stores_and_looks, nullptr, false},
   };
 }
 
