@@ -35,6 +35,13 @@ DEFECTS = [
            "VARLSTM_DEVICE void publish(int64_t) {}", [R + "*SmallTilesAreAccurate/cluster_f32"]),
     Defect("forward-cluster-phase-of-every-step", FX, "mbarrier_wait(full, static_cast<unsigned>(step / 2 % 2)",
            "mbarrier_wait(full, static_cast<unsigned>(step % 2)", [R + "*SmallTilesAreAccurate/cluster_f32"]),
+    Defect("forward-cluster-announces-before-it-waits", FX,
+           "    // Nobody pushes for step + 2 before this block has pushed for step + 1.\n"
+           "    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);\n", "",
+           [S + "*GiveTheSameBits/cluster_f32"],
+           also=((FX, "    uint64_t* full = &shared_.full[step % 2];\n",
+                  "    uint64_t* full = &shared_.full[step % 2];\n"
+                  "    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);\n"),)),
     Defect("forward-cluster-one-buffer", FX,
            "uint64_t* to = reinterpret_cast<uint64_t*>(&shared_.buffer[step % 2].h[at.slot][at.unit]);",
            "uint64_t* to = reinterpret_cast<uint64_t*>(&shared_.buffer[0].h[at.slot][at.unit]);",
