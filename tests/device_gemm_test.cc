@@ -102,13 +102,21 @@ TYPED_TEST(DeviceGemm, RowsDoNotDependOnEachOther) {
   }
 }
 
+// A context without cuBLAS whose products may run on tensor cores: what is not told of the device has none.
+State with_tensor_cores() {
+  State state;
+  EXPECT_EQ(ask_device_facts(0, &state.facts), VARLSTM_OK);
+  EXPECT_GE(state.facts.capability, 80);
+  state.math = VARLSTM_MATH_TF32;
+  return state;
+}
+
 // Pitches of whole words of 16 bytes, in which rows end: what lies behind a row's end, NaN, does not count.
 TYPED_TEST(DeviceGemm, WordsAcrossAnEdgeEndThere) {
   using T = typename TypeParam::Input;
   using TC = typename TypeParam::Output;
   Random random(78);
-  State state;
-  state.math = VARLSTM_MATH_TF32;
+  State state = with_tensor_cores();
   const Stream stream{&state, nullptr};
   constexpr int64_t kWord = 16 / static_cast<int64_t>(sizeof(T));
   for (int layouts = 0; layouts < 4; ++layouts) {
@@ -130,8 +138,7 @@ TYPED_TEST(DeviceGemm, AlignedOperandsGiveTheBitsOfOthers) {
   using T = typename TypeParam::Input;
   using TC = typename TypeParam::Output;
   Random random(77);
-  State state;
-  state.math = VARLSTM_MATH_TF32;
+  State state = with_tensor_cores();
   for (int transposes = 0; transposes < 4; ++transposes) {
     Product<T, TC> product(random, 72, 136, 104, -1);
     product.trans_a = transposes % 2 == 1, product.trans_b = transposes / 2 == 1;
