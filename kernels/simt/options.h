@@ -23,7 +23,8 @@ struct Options {
   uint64_t seed = 1;
   bool races = true;  // look for races in kernels compiled with -fsanitize=thread
   // What a GPU permits and the kernels of this project never do is a defect: lanes of a mask that have ended, a block's
-  // barrier after threads have ended, and one barrier reached at two places of the program. Off for others' kernels.
+  // barrier after threads have ended, and one barrier reached at two places of the program. And words of a vector may
+  // be seen one by one, which the ISA permits and no GPU does. Off for others' kernels.
   bool strict = true;
   MmaRounding rounding = MmaRounding::kExact;
   AsyncCompletion async = AsyncCompletion::kRandom;

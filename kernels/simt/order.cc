@@ -151,14 +151,19 @@ uint64_t read_word(const void* from, unsigned bytes, Ordering ordering, bool may
   return bits;
 }
 
+// A vector is as many accesses as it has words, by the ISA; every GPU makes one of it, which CUB depends on.
+bool vectors_are_split() {
+  return memory_is_weak() && launch_state().options.strict;
+}
+
 // The order of pieces, and whether others run between two.
 void shuffle_pieces(unsigned* order, unsigned count) {
   for (unsigned k = 0; k < count; ++k) order[k] = k;
-  if (!memory_is_weak()) return;
+  if (!vectors_are_split()) return;
   for (unsigned k = count; k > 1; --k) std::swap(order[k - 1], order[draw() % k]);
 }
 void part_pieces() {
-  if (!memory_is_weak() || draw() % 2 == 0) return;
+  if (!vectors_are_split() || draw() % 2 == 0) return;
   give_way();
 }
 
@@ -198,7 +203,8 @@ void load_pieces(const void* from, void* to, unsigned bytes, unsigned count, Ord
   for (unsigned k = 0; k < count; ++k) {
     if (k > 0) part_pieces();
     const size_t offset = size_t{bytes} * order[k];
-    const uint64_t bits = read_word(static_cast<const unsigned char*>(from) + offset, bytes, ordering, true);
+    const auto* piece = static_cast<const unsigned char*>(from) + offset;
+    const uint64_t bits = read_word(piece, bytes, ordering, vectors_are_split());
     memcpy(static_cast<unsigned char*>(to) + offset, &bits, bytes);
   }
 }
