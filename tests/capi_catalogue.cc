@@ -141,7 +141,8 @@ void add_packs(std::vector<Entry>& list) {
          call.argument("packed").alignment = call.argument("dst").alignment = alignof(int64_t);
          call.bad("layout", 3).any_value({"padded_len"});
          call.bad_real("pad_value", kNan, "pad_value = nan").bad_real("pad_value", 1e19, "pad_value = 1e+19");
-         call.bad_real("pad_value", -1e19, "pad_value = -1e+19");
+         call.bad_real("pad_value", -1e19, "pad_value = -1e+19")
+             .bad_real("pad_value", 9223372036854775808.0, "pad_value = 9.22337e+18");
          return bad_dtype(bad_sizes(call, {"features"}, 1), "dtype", true);
        }});
 }
