@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/simt/canonical.h"
+
 namespace varlstm::simt {
 namespace {
 
@@ -51,22 +53,22 @@ uint32_t to_tf32(float value) {
 }
 
 float fma(float a, float b, float c) {
-  return fmaf(a, b, c);
+  return canonical(fmaf(a, b, c));
 }
 double fma(double a, double b, double c) {
   return ::fma(a, b, c);
 }
 
 float fast_exp(float x) {
-  return expf(x);
+  return canonical(expf(x));
 }
 
 float fast_reciprocal(float x) {
-  return 1.0f / x;
+  return canonical(1.0f / x);
 }
 
 float fast_tanh(float x) {
-  return tanhf(x);
+  return canonical(tanhf(x));
 }
 
 }  // namespace varlstm::simt

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include <algorithm>
+
+#include "kernels/simt/canonical.h"
 #include "kernels/simt/collective.h"
 #include "kernels/simt/convert.h"
 #include "kernels/simt/race.h"
@@ -28,28 +31,73 @@ const MmaInput& input_of(void* const* in, int lane) {
   return *static_cast<const MmaInput*>(in[lane]);
 }
 
-float rounded(double exact, float sequential) {
-  const MmaRounding rounding = launch_state().options.rounding;
-  if (rounding == MmaRounding::kSequential) return sequential;
+// Numbers below this exponent are subnormal in their format and aligned as if they had it.
+constexpr int kSmallestExponent = -126;
+constexpr int kSmallestF16Exponent = -14;
+int exponent_of(float value, int smallest) {
+  return std::max(ilogbf(value), smallest);
+}
+
+float truncated(double exact) {
   const float nearest = static_cast<float>(exact);
   const bool away = isfinite(nearest) && fabs(static_cast<double>(nearest)) > fabs(exact);
-  return rounding == MmaRounding::kTruncate && away ? nextafterf(nearest, 0.0f) : nearest;
+  return away ? nextafterf(nearest, 0.0f) : nearest;
+}
+
+// A sum of finite numbers, as the tensor cores of an H100 make it by the measurements of others (Khattak and Mikaitis,
+// «Accurate Models of NVIDIA Tensor Cores», 2025; not compared with a GPU here): all addends are aligned to the largest
+// exponent, where a product has the sum of its factors', keep 25 bits of fraction, and are added exactly; the sum is
+// truncated.
+class AlignedSum {
+ public:
+  void add(double addend, int exponent) {
+    if (addend == 0) return;
+    addends_[count_++] = addend;
+    largest_ = std::max(largest_, exponent);
+  }
+  float result() const {
+    double sum = 0;
+    for (int k = 0; k < count_; ++k)
+      sum += ldexp(trunc(ldexp(addends_[k], kFraction - largest_)), largest_ - kFraction);
+    return truncated(sum);
+  }
+
+ private:
+  static constexpr int kFraction = 25;
+  double addends_[17];  // of m16n8k16, and what they are added to
+  int count_ = 0;
+  int largest_ = 4 * kSmallestExponent;
+};
+
+template <int kDepth>
+float sum_of_products(const float (&a)[kDepth], const float (&b)[kDepth][8], int column, float c, int smallest) {
+  const MmaRounding rounding = launch_state().options.rounding;
+  double exact = c;
+  float sequential = c;
+  for (int k = 0; k < kDepth; ++k) {
+    exact += static_cast<double>(a[k]) * static_cast<double>(b[k][column]);
+    sequential = fmaf(a[k], b[k][column], sequential);
+  }
+  if (rounding == MmaRounding::kSequential) return sequential;
+  if (rounding == MmaRounding::kExact || !isfinite(exact)) return static_cast<float>(exact);
+  AlignedSum sum;
+  sum.add(c, exponent_of(c, kSmallestExponent));
+  for (int k = 0; k < kDepth; ++k)
+    sum.add(static_cast<double>(a[k]) * static_cast<double>(b[k][column]),
+            exponent_of(a[k], smallest) + exponent_of(b[k][column], smallest));
+  return sum.result();
 }
 
 template <int kDepth>
-void multiply(const float (&a)[16][kDepth], const float (&b)[kDepth][8], void* const* in, void* const* out) {
+void multiply(const float (&a)[16][kDepth], const float (&b)[kDepth][8], int smallest, void* const* in,
+              void* const* out) {
   ++counters().matrix_products;
   for (int lane = 0; lane < 32; ++lane) {
     for (int i = 0; i < 4; ++i) {
       const int row = lane / 4 + i / 2 * 8;
       const int column = lane % 4 * 2 + i % 2;
-      float sequential = input_of(in, lane).c.r[i];
-      double exact = sequential;
-      for (int k = 0; k < kDepth; ++k) {
-        exact += static_cast<double>(a[row][k]) * static_cast<double>(b[k][column]);
-        sequential = fmaf(a[row][k], b[k][column], sequential);
-      }
-      static_cast<f32x4*>(out[lane])->r[i] = rounded(exact, sequential);
+      const float c = input_of(in, lane).c.r[i];
+      static_cast<f32x4*>(out[lane])->r[i] = canonical(sum_of_products<kDepth>(a[row], b, column, c, smallest));
     }
   }
 }
@@ -58,7 +106,7 @@ uint16_t half_of(uint32_t word, int half) {
   return static_cast<uint16_t>(word >> (16 * half));
 }
 
-template <float (*kWiden)(uint16_t)>
+template <float (*kWiden)(uint16_t), int kSmallest>
 void multiply_16bit(void* const* in, void* const* out, unsigned mask) {
   require_full_warp(mask, "a matrix product");
   float a[16][16];
@@ -71,7 +119,7 @@ void multiply_16bit(void* const* in, void* const* out, unsigned mask) {
       a[group + i / 2 % 2 * 8][quad * 2 + i % 2 + i / 4 * 8] = kWiden(half_of(input.a.r[i / 2], i % 2));
     for (int i = 0; i < 4; ++i) b[quad * 2 + i % 2 + i / 2 * 8][group] = kWiden(half_of(input.b.r[i / 2], i % 2));
   }
-  multiply<16>(a, b, in, out);
+  multiply<16>(a, b, kSmallest, in, out);
 }
 
 // The hardware ignores the 13 lowest bits of a TF32 operand.
@@ -93,7 +141,7 @@ void multiply_tf32(void* const* in, void* const* out, unsigned mask) {
     for (int i = 0; i < 4; ++i) a[group + i % 2 * 8][quad + i / 2 * 4] = widen_tf32(input.a.r[i]);
     for (int i = 0; i < 2; ++i) b[quad + i * 4][group] = widen_tf32(input.b.r[i]);
   }
-  multiply<8>(a, b, in, out);
+  multiply<8>(a, b, kSmallestExponent, in, out);
 }
 
 f32x4 product(const char* what, const b32x4& a, const b32x2& b, const f32x4& c, CollectiveFunction function,
@@ -142,10 +190,10 @@ uintptr_t address_of(void* pc) {
 }  // namespace
 
 f32x4 mma_bf16_16816(const b32x4& a, const b32x2& b, const f32x4& c, Site site) {
-  return product("mma.m16n8k16.bf16", a, b, c, multiply_16bit<from_bf16>, site);
+  return product("mma.m16n8k16.bf16", a, b, c, multiply_16bit<from_bf16, kSmallestExponent>, site);
 }
 f32x4 mma_f16_16816(const b32x4& a, const b32x2& b, const f32x4& c, Site site) {
-  return product("mma.m16n8k16.f16", a, b, c, multiply_16bit<from_f16>, site);
+  return product("mma.m16n8k16.f16", a, b, c, multiply_16bit<from_f16, kSmallestF16Exponent>, site);
 }
 f32x4 mma_tf32_1688(const b32x4& a, const b32x2& b, const f32x4& c, Site site) {
   return product("mma.m16n8k8.tf32", a, b, c, multiply_tf32, site);

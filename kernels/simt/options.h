@@ -12,7 +12,8 @@ namespace varlstm::simt {
 // Which ready thread runs next: in order, the newest, any, or by random priorities that change at random points (PCT).
 enum class Schedule { kFifo, kLifo, kRandom, kPct };
 
-// How a matrix product accumulates: one rounding of the exact sum, a chain of fma, or one truncation.
+// How a matrix product accumulates: one rounding of the exact sum, a chain of fma, or as tensor cores do, which align
+// what they add and cut what lies below.
 enum class MmaRounding { kExact, kSequential, kTruncate };
 
 // When asynchronous copies land: at once, when they are waited for, or either by chance.

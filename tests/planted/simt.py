@@ -66,4 +66,25 @@ DEFECTS = [
         new="  if (depth_ > 1) return;\n  scopes_.push_back({scope_, {}, {}});\n  scope_ = scopes_.size() - 1;\n",
         tests=["simt_ptx_test --gtest_filter=Ptx.LabelsAndRegistersBelongToTheirBraces"],
     ),
+    Defect(
+        name="nans-of-the-host",
+        file="kernels/simt/canonical.h",
+        old="if (value != value) memcpy",
+        new="if (false) memcpy",
+        tests=["simt_ptx_test --gtest_filter=Ptx.NansOfFloatsHaveOneValue:PtxWarp.AMatrixProductHasOneNan"],
+    ),
+    Defect(
+        name="addends-of-products-are-not-cut",
+        file="kernels/simt/matrix.cc",
+        old="sum += ldexp(trunc(ldexp(addends_[k], kFraction - largest_)), largest_ - kFraction);",
+        new="sum += addends_[k];",
+        tests=["simt_ptx_test --gtest_filter=PtxWarp.TensorCoresAlignWhatTheyAddAndCutIt"],
+    ),
+    Defect(
+        name="products-are-aligned-to-themselves-alone",
+        file="kernels/simt/matrix.cc",
+        old="  sum.add(c, exponent_of(c, kSmallestExponent));",
+        new="  sum.add(c, 4 * kSmallestExponent);",
+        tests=["simt_ptx_test --gtest_filter=PtxWarp.TensorCoresAlignWhatTheyAddAndCutIt"],
+    ),
 ]

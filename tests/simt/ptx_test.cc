@@ -169,6 +169,42 @@ TEST(Ptx, ExtremesOfFloatsIgnoreNan) {
   EXPECT_EQ(as<float>(result_of("mul.rp.f32", 1.f + ldexpf(1, -23), 1.f + ldexpf(1, -23))), 1.f + ldexpf(3, -23));
 }
 
+// A host gives 0xffc00000 or an operand's payload; a GPU one NaN of 32 bits, whatever made it.
+TEST(Ptx, NansOfFloatsHaveOneValue) {
+  constexpr uint64_t kNan = 0x7fffffffu;
+  const float infinity = std::numeric_limits<float>::infinity(), payload = as<float>(0xffc01234u);
+  for (const char* name : {"add.f32", "sub.f32", "mul.f32", "div.rn.f32", "min.f32", "max.f32", "add.rz.f32",
+                           "sub.rm.f32", "mul.rp.f32", "add.ftz.f32", "div.full.f32", "div.approx.ftz.f32"})
+    EXPECT_EQ(result_of(name, payload, payload), kNan) << name;
+  for (const char* name : {"neg.f32", "abs.f32", "neg.ftz.f32", "sqrt.rn.f32", "rcp.rn.f32", "ex2.approx.ftz.f32",
+                           "lg2.approx.f32", "sin.approx.f32", "cos.approx.f32", "sqrt.approx.f32", "rcp.approx.f32",
+                           "rsqrt.approx.f32", "tanh.approx.f32", "cvt.rni.f32.f32", "cvt.rzi.f32.f32"})
+    EXPECT_EQ(result_of(name, payload), kNan) << name;
+  EXPECT_EQ(result_of("add.f32", infinity, -infinity), kNan);
+  EXPECT_EQ(result_of("mul.f32", infinity, 0.f), kNan);
+  EXPECT_EQ(result_of("div.rn.f32", 0.f, 0.f), kNan);
+  EXPECT_EQ(result_of("sqrt.rn.f32", -1.f), kNan);
+  EXPECT_EQ(result_of("fma.rn.f32", infinity, 0.f, 1.f), kNan);
+  EXPECT_EQ(result_of("fma.rz.f32", 1.f, payload, 1.f), kNan);
+  EXPECT_EQ(result_of("fma.rn.ftz.f32", 1.f, 1.f, payload), kNan);
+  EXPECT_EQ(result_of("cvt.rn.f32.f64", as<double>(0xfff8000000000123u)), kNan);
+  EXPECT_EQ(result_of("cvt.f32.f16", uint16_t{0xfe01}), kNan);
+  EXPECT_EQ(result_of("cvt.rna.tf32.f32", payload), kNan);
+  for (const char* name : {"cvt.rn.f16.f32", "cvt.rz.f16.f32", "cvt.rm.f16.f32", "cvt.rp.f16.f32", "cvt.rn.bf16.f32"})
+    EXPECT_EQ(result_of(name, payload), 0x7fffu) << name;
+}
+
+// A double's NaN keeps its payload but for the fast functions; copysign knows bits alone.
+TEST(Ptx, NansOfDoublesKeepTheirPayload) {
+  const double payload = as<double>(0x7ff8000000000123u);
+  for (const char* name : {"add.f64", "mul.rn.f64", "max.f64", "div.rn.f64"})
+    EXPECT_EQ(result_of(name, payload, payload), 0x7ff8000000000123u) << name;
+  EXPECT_EQ(result_of("sqrt.rn.f64", payload), 0x7ff8000000000123u);
+  EXPECT_EQ(result_of("rcp.approx.ftz.f64", payload), 0x7fffffff00000000u);
+  EXPECT_EQ(result_of("rsqrt.approx.ftz.f64", -1.0), 0x7fffffff00000000u);
+  EXPECT_EQ(result_of("copysign.f32", -1.f, as<float>(0x7fc00123u)), 0xffc00123u);
+}
+
 TEST(Ptx, ComparisonsOfNanAreAsNamed) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const char* ordered : {"eq", "ne", "lt", "le", "gt", "ge", "num"})

@@ -227,5 +227,61 @@ TEST(PtxWarp, WhatAGpuPermitsIsPermittedUnlessStrict) {
   }
 }
 
+// All of b is 1 in even rows and `odd_b` in odd ones, all of a 1 in even columns and `odd_a` in odd ones: eight
+// products are 1, eight are odd_a * odd_b. Gives the bits of c plus their sum.
+uint32_t sum_of_16_products(const std::string& type, uint32_t one, uint32_t odd_a, uint32_t odd_b, const char* c,
+                            simt::MmaRounding rounding) {
+  simt::Options options;
+  options.rounding = rounding;
+  const OptionsGuard guard(options);
+  const std::string a = std::to_string(odd_a << 16 | one), b = std::to_string(odd_b << 16 | one);
+  const Outcome outcome = run("\tmov.b32 %r7, " + a + ";\n\tmov.b32 %r8, " + b + ";\n\tmov.b32 %r9, " + c +
+                                  ";\n\tmma.sync.aligned.m16n8k16.row.col.f32." + type + "." + type +
+                                  ".f32 {%r6, %r10, %r11, %r12}, {%r7, %r7, %r7, %r7}, {%r8, %r8}, {%r9, %r9, %r9, "
+                                  "%r9};\n",
+                              32);
+  EXPECT_EQ(outcome.report, "");
+  for (const uint32_t word : {1u, 13u, 31u}) EXPECT_EQ(outcome.words[word], outcome.words[0]);
+  return outcome.words[0];
+}
+
+// Worked out by hand. With c = -8 the largest exponent is 3, so that what lies below 2^-22 is cut off each product
+// before they are added; without c it is 0, and what lies below 2^-25 is cut.
+TEST(PtxWarp, TensorCoresAlignWhatTheyAddAndCutIt) {
+  using simt::MmaRounding;
+  constexpr uint32_t kOne = 0x3c00, kPower = 0x400;  // of f16, and what a power of two more adds to it
+  const char* const minus_8 = "0xc1000000";
+  const auto sum = [&](int a, int b, const char* c, MmaRounding rounding) {
+    return sum_of_16_products("f16", kOne, kOne - static_cast<uint32_t>(a) * kPower,
+                              kOne - static_cast<uint32_t>(b) * kPower, c, rounding);
+  };
+  EXPECT_EQ(sum(13, 10, minus_8, MmaRounding::kExact), 0x35800000u) << "8 * 2^-23 = 2^-20";
+  EXPECT_EQ(sum(13, 10, minus_8, MmaRounding::kTruncate), 0u) << "2^-23 is cut eight times";
+  EXPECT_EQ(sum(13, 9, minus_8, MmaRounding::kTruncate), 0x36000000u) << "2^-22 is kept: 2^-19";
+  EXPECT_EQ(sum(10, 10, "0", MmaRounding::kExact), 0x41000008u) << "8 + 2^-17";
+  EXPECT_EQ(sum(12, 11, "0", MmaRounding::kExact), 0x41000001u) << "8 + 2^-20, the next float above 8";
+  EXPECT_EQ(sum(12, 11, "0", MmaRounding::kTruncate), 0x41000001u);
+  EXPECT_EQ(sum(13, 11, "0", MmaRounding::kTruncate), 0x41000000u) << "8 + 2^-21 is truncated";
+  const uint32_t minus = 0x8000u | (kOne - 13 * kPower);
+  EXPECT_EQ(sum_of_16_products("f16", kOne, minus, kOne - 12 * kPower, "0", MmaRounding::kExact), 0x41000000u)
+      << "8 - 2^-22, a tie, to even";
+  EXPECT_EQ(sum_of_16_products("f16", kOne, minus, kOne - 12 * kPower, "0", MmaRounding::kTruncate), 0x40ffffffu)
+      << "8 - 2^-22, towards 0";
+  EXPECT_EQ(sum_of_16_products("f16", kOne, minus, kOne - 13 * kPower, "0", MmaRounding::kTruncate), 0x41000000u)
+      << "2^-26 is cut towards 0";
+  constexpr uint32_t kOneBf16 = 0x3f80, kPowerBf16 = 0x80;
+  EXPECT_EQ(sum_of_16_products("bf16", kOneBf16, kOneBf16 - 13 * kPowerBf16, kOneBf16 - 10 * kPowerBf16, minus_8,
+                               MmaRounding::kTruncate),
+            0u);
+}
+
+TEST(PtxWarp, AMatrixProductHasOneNan) {
+  for (const simt::MmaRounding rounding :
+       {simt::MmaRounding::kExact, simt::MmaRounding::kSequential, simt::MmaRounding::kTruncate}) {
+    EXPECT_EQ(sum_of_16_products("f16", 0x7c00, 0x7c00, 0xfc00, "0", rounding), 0x7fffffffu) << "infinity less itself";
+    EXPECT_EQ(sum_of_16_products("bf16", 0x3f80, 0x3f80, 0x3f80, "0xffc01234", rounding), 0x7fffffffu);
+  }
+}
+
 }  // namespace
 }  // namespace varlstm::test

@@ -6,6 +6,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "kernels/simt/canonical.h"
 #include "kernels/simt/ptx/program.h"
 
 namespace varlstm::simt::ptx {
@@ -14,15 +15,15 @@ namespace {
 // d = F(a, b), and the like with one and three sources.
 template <class F, class T>
 void unary(Frame& f, const Instruction& i) {
-  set<T>(f, i.operands[0], F()(operand<T>(f, i, 1)));
+  set<T>(f, i.operands[0], canonical<T>(F()(operand<T>(f, i, 1))));
 }
 template <class F, class T>
 void binary(Frame& f, const Instruction& i) {
-  set<T>(f, i.operands[0], F()(operand<T>(f, i, 1), operand<T>(f, i, 2)));
+  set<T>(f, i.operands[0], canonical<T>(F()(operand<T>(f, i, 1), operand<T>(f, i, 2))));
 }
 template <class F, class T>
 void ternary(Frame& f, const Instruction& i) {
-  set<T>(f, i.operands[0], F()(operand<T>(f, i, 1), operand<T>(f, i, 2), operand<T>(f, i, 3)));
+  set<T>(f, i.operands[0], canonical<T>(F()(operand<T>(f, i, 1), operand<T>(f, i, 2), operand<T>(f, i, 3))));
 }
 
 // -a, of the lowest number itself.
@@ -56,7 +57,6 @@ VARLSTM_PTX_FUNCTION(Fma, (T a, T b, T c), ::fma(a, b, c));
 VARLSTM_PTX_FUNCTION(MinFloat, (T a, T b), a != a ? b : b != b ? a : a < b || (a == b && signbit(a)) ? a : b);
 VARLSTM_PTX_FUNCTION(MaxFloat, (T a, T b), a != a ? b : b != b ? a : a > b || (a == b && signbit(b)) ? a : b);
 VARLSTM_PTX_FUNCTION(Abs, (T a), ::fabs(a));
-VARLSTM_PTX_FUNCTION(CopySign, (T sign, T magnitude), ::copysign(magnitude, sign));
 VARLSTM_PTX_FUNCTION(Sqrt, (T a), ::sqrt(a));
 VARLSTM_PTX_FUNCTION(Reciprocal, (T a), T(1) / a);
 #undef VARLSTM_PTX_FUNCTION
@@ -77,6 +77,12 @@ struct Flushed {
     return flushed(F()(flushed(sources)...));
   }
 };
+
+// Of bits alone: a NaN stays as it is.
+template <class T>
+void copy_sign(Frame& f, const Instruction& i) {
+  set<T>(f, i.operands[0], copysign(operand<T>(f, i, 2), operand<T>(f, i, 1)));
+}
 
 template <class T>
 void absolute(Frame& f, const Instruction& i) {
@@ -121,7 +127,7 @@ void binary_rounded(Frame& f, const Instruction& i) {
   fesetround(kDirection);
   const volatile float result = F()(float{a}, float{b});
   fesetround(FE_TONEAREST);
-  set<float>(f, i.operands[0], result);
+  set<float>(f, i.operands[0], canonical<float>(result));
 }
 template <int kDirection>
 void fma_rounded(Frame& f, const Instruction& i) {
@@ -129,7 +135,7 @@ void fma_rounded(Frame& f, const Instruction& i) {
   fesetround(kDirection);
   const volatile float result = fmaf(a, b, c);
   fesetround(FE_TONEAREST);
-  set<float>(f, i.operands[0], result);
+  set<float>(f, i.operands[0], canonical<float>(result));
 }
 
 template <class F>
@@ -220,8 +226,8 @@ void add_floats(Handlers& h) {
   h["abs.f32"] = unary<Abs, float>;
   h["abs.f64"] = unary<Abs, double>;
   h["abs.ftz.f32"] = unary<Flushed<Abs>, float>;
-  h["copysign.f32"] = binary<CopySign, float>;
-  h["copysign.f64"] = binary<CopySign, double>;
+  h["copysign.f32"] = copy_sign<float>;
+  h["copysign.f64"] = copy_sign<double>;
   h["sqrt.rn.f32"] = unary<Sqrt, float>;
   h["sqrt.rn.f64"] = unary<Sqrt, double>;
   h["rcp.rn.f32"] = unary<Reciprocal, float>;

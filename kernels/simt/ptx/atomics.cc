@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/simt/canonical.h"
 #include "kernels/simt/convert.h"
 #include "kernels/simt/order.h"
 #include "kernels/simt/ptx/program.h"
@@ -17,7 +18,7 @@ struct Add {
     if constexpr (std::is_integral<T>::value)
       return static_cast<T>(static_cast<std::make_unsigned_t<T>>(old) + static_cast<std::make_unsigned_t<T>>(value));
     else
-      return old + value;
+      return canonical(old + value);
   }
 };
 struct Min {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "kernels/simt/canonical.h"
 #include "kernels/simt/ptx/program.h"
 
 namespace varlstm::simt::ptx {
@@ -23,7 +24,7 @@ void set_extended(Frame& f, uint32_t slot, To value) {
 
 template <class To, class From>
 void convert(Frame& f, const Instruction& i) {
-  set_extended<To>(f, i.operands[0], static_cast<To>(operand<From>(f, i, 1)));
+  set_extended<To>(f, i.operands[0], canonical(static_cast<To>(operand<From>(f, i, 1))));
 }
 
 // The nearest integer of the type; of a NaN 0, but its lowest or middle value where one of the types has 64 bits.
@@ -45,7 +46,7 @@ void to_integer(Frame& f, const Instruction& i) {
 
 template <class T, double kRound(double)>
 void round_to_integer(Frame& f, const Instruction& i) {
-  set<T>(f, i.operands[0], static_cast<T>(kRound(static_cast<double>(operand<T>(f, i, 1)))));
+  set<T>(f, i.operands[0], canonical(static_cast<T>(kRound(static_cast<double>(operand<T>(f, i, 1))))));
 }
 
 // To [0, 1]; a NaN becomes 0.
@@ -58,6 +59,9 @@ void saturate(Frame& f, const Instruction& i) {
 template <float kFrom(uint16_t)>
 void widen(Frame& f, const Instruction& i) {
   set<float>(f, i.operands[0], kFrom(operand<uint16_t>(f, i, 1)));
+}
+float number_of_f16(uint16_t bits) {
+  return canonical(from_f16(bits));
 }
 template <uint16_t kTo(float)>
 void narrow(Frame& f, const Instruction& i) {
@@ -145,7 +149,7 @@ void add_conversions(Handlers& h) {
   h["cvt.sat.f32.f32"] = saturate<float>;
   h["cvt.sat.f64.f64"] = saturate<double>;
   h["cvt.f32.bf16"] = widen<from_bf16>;
-  h["cvt.f32.f16"] = widen<from_f16>;
+  h["cvt.f32.f16"] = widen<number_of_f16>;
   h["cvt.rn.bf16.f32"] = narrow<to_bf16>;
   h["cvt.rn.f16.f32"] = narrow<to_f16>;
   h["cvt.rz.f16.f32"] = narrow<to_f16_towards<Towards::kZero>>;

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "kernels/simt/canonical.h"
 #include "kernels/simt/ptx/program.h"
 
 namespace varlstm::simt::ptx {
@@ -26,17 +27,18 @@ float reciprocal_root(float x) {
 
 template <float kFunction(float), float kSubnormal(float)>
 void approximate(Frame& f, const Instruction& i) {
-  set<float>(f, i.operands[0], kSubnormal(kFunction(kSubnormal(operand<float>(f, i, 1)))));
+  set<float>(f, i.operands[0], canonical(kSubnormal(kFunction(kSubnormal(operand<float>(f, i, 1))))));
 }
 
 template <float kSubnormal(float)>
 void divide(Frame& f, const Instruction& i) {
   const float a = kSubnormal(operand<float>(f, i, 1)), b = kSubnormal(operand<float>(f, i, 2));
-  set<float>(f, i.operands[0], kSubnormal(a / b));
+  set<float>(f, i.operands[0], canonical(kSubnormal(a / b)));
 }
 
-// Of a double only the upper 32 bits count.
+// Of a double only the upper 32 bits count; a NaN has one value.
 uint64_t upper_bits(double exact) {
+  if (exact != exact) return 0x7fffffff00000000u;
   uint64_t bits;
   memcpy(&bits, &exact, sizeof bits);
   return bits & 0xffffffff00000000u;
