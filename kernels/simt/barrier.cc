@@ -66,10 +66,19 @@ void require_whole_block(const char* what, Site site) {
          std::to_string(block.threads - block.live) + " threads of its block have ended");
 }
 
+// Likewise what those knew whose arrival releases, and what the others' fences had released.
+void share_released(const std::vector<Thread*>& threads) {
+  Knowledge all;
+  for (const Thread* thread : threads)
+    all = join(all, thread->arrival_releases ? thread->knowledge : thread->patterns.fenced.known[kCluster]);
+  if (all == nullptr) return;
+  for (Thread* thread : threads) thread->knowledge = join(thread->knowledge, all);
+}
+
 // Opens the cluster's barrier where all live threads have arrived.
 void open_cluster(Cluster& cluster) {
   if (cluster.arrived == 0 || cluster.arrived != cluster.live) return;
-  share_knowledge(cluster.arrivals);
+  share_released(cluster.arrivals);
   cluster.arrived = 0;
   cluster.arrivals.clear();
   ++cluster.phase;
@@ -187,11 +196,20 @@ void warp_sync(unsigned mask, Site site) {
 }
 
 void cluster_arrive(Site site) {
+  arrive_at_cluster(true, site);
+}
+
+void arrive_at_cluster(bool releases, Site site) {
   Thread* me = current_thread;
   Cluster& cluster = *me->block->cluster;
   if (me->arrived) defect("double arrival: " + describe(*me) + " at cluster_arrive " + describe(site));
   ++counters().barriers;
+  if (releases)
+    me->since_release.clear();
+  else
+    withhold_from_cluster();
   me->arrived = true;
+  me->arrival_releases = releases;
   me->arrival_site = site;
   me->cluster_phase = cluster.phase;
   ++me->arrivals[kCluster];

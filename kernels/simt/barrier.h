@@ -30,6 +30,9 @@ inline void cluster_sync(Site site = Site::here()) {
   cluster_wait(site);
 }
 
+// Emulator's own, barrier.cluster.arrive of PTX: a relaxed arrival shows the cluster only what fences have released.
+void arrive_at_cluster(bool releases, Site site);
+
 // Every thread of a cooperative launch.
 void grid_sync(Site site = Site::here());
 

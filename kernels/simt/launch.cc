@@ -150,6 +150,8 @@ void prepare_thread(Thread& thread, Block& block, unsigned number) {
   thread.segment = 0;
   thread.knowledge = nullptr;
   thread.patterns = {};
+  thread.since_release.clear();
+  thread.initialised.clear();
 }
 
 void prepare_wave(unsigned first_block, unsigned blocks) {

@@ -44,10 +44,11 @@ float truncated(double exact) {
   return away ? nextafterf(nearest, 0.0f) : nearest;
 }
 
-// A sum of finite numbers, as the tensor cores of an H100 make it by the measurements of others (Khattak and Mikaitis,
-// «Accurate Models of NVIDIA Tensor Cores», 2025; not compared with a GPU here): all addends are aligned to the largest
-// exponent, where a product has the sum of its factors', keep 25 bits of fraction, and are added exactly; the sum is
-// truncated.
+// A sum of finite numbers as tensor cores make it, in the form that Fasi, Higham, Mikaitis and Pranesh found
+// («Numerical behavior of NVIDIA tensor cores», 2021): all addends are aligned to the largest exponent, where a product
+// has the sum of its factors', lose what lies below some bits of fraction, and are added exactly; the sum is truncated.
+// NVIDIA documents nothing of it. How many bits there are, and that a whole product is one sum, are assumptions about
+// an H100 and were not compared with one.
 class AlignedSum {
  public:
   void add(double addend, int exponent) {

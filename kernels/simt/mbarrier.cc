@@ -52,14 +52,29 @@ void require_mbarrier(const uint64_t* mbarrier, Site site) {
 }
 
 void mbarrier_init(uint64_t* mbarrier, unsigned arrivals, Site site) {
+  initialise_mbarrier(mbarrier, arrivals, site, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
+  announce_mbarriers();
+}
+
+// The write is a segment of its own, so that it alone can be announced.
+void initialise_mbarrier(uint64_t* mbarrier, unsigned arrivals, Site site, uintptr_t pc) {
   if (arrivals == 0 || arrivals > 4095) defect("mbarrier_init " + describe(site) + ": impossible number of arrivals");
-  note_access(mbarrier, 8, Access::kWrite, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
+  Thread& me = *current_thread;
+  me.segment = 0;
+  note_access(mbarrier, 8, Access::kWrite, pc);
+  me.initialised.push_back(me.segment);
+  me.segment = 0;
   State state{};
   state.pending = arrivals;
   state.arrivals = arrivals;
   state.tag = kTag;
   store(mbarrier, state);
   launch_state().released.erase(mbarrier);
+}
+
+void announce_mbarriers() {
+  announce(current_thread->initialised);
+  current_thread->initialised.clear();
 }
 
 uint64_t arrive_at_mbarrier(uint64_t* mbarrier, const Arrival& arrival, Site site) {

@@ -26,6 +26,12 @@ inline void mbarrier_announce(uint64_t* mbarrier, unsigned bytes, Site site = Si
 // Whether the phase of that parity has ended: for the current phase's parity false, for the other one true. Yields.
 bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity, Site site = Site::here());
 
+// Emulator's own: mbarrier.init of PTX, behind which no fence stands yet. A peer may use the mbarrier after a releasing
+// arrival at the cluster's barrier, or after a relaxed one behind fence.mbarrier_init or behind another fence.
+void initialise_mbarrier(uint64_t* mbarrier, unsigned arrivals, Site site, uintptr_t pc);
+// fence.mbarrier_init: for what the thread has initialised, and nothing else.
+void announce_mbarriers();
+
 // Emulator's own: mbarrier.arrive of PTX with all it may say.
 struct Arrival {
   unsigned count = 1;    // of arrivals

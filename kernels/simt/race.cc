@@ -80,6 +80,7 @@ uint32_t segment_of_thread(Thread& thread) {
   memcpy(segment.arrivals, thread.arrivals, sizeof segment.arrivals);
   segments.push_back(segment);
   thread.segment = first_of_launch + static_cast<uint32_t>(segments.size()) - 1;
+  if (launch_state().shape->cluster > 1) thread.since_release.push_back(thread.segment);
   return thread.segment;
 }
 
@@ -316,6 +317,20 @@ bool happened_before(uint32_t segment, const Knowledge& more) {
   if (segment < first_of_launch) return true;
   const Segment& before = segments[segment - first_of_launch];
   return ordered(before, *current_thread) || (more != nullptr && known(*more, before));
+}
+
+// As if it were done after the arrival.
+void withhold_from_cluster() {
+  for (const uint32_t segment : current_thread->since_release) ++segments[segment - first_of_launch].arrivals[kCluster];
+}
+
+void announce(const std::vector<uint32_t>& announced) {
+  std::vector<uint32_t>& mine = current_thread->since_release;
+  mine.erase(std::remove_if(mine.begin(), mine.end(),
+                            [&](uint32_t segment) {
+                              return std::find(announced.begin(), announced.end(), segment) != announced.end();
+                            }),
+             mine.end());
 }
 
 uint64_t unit_key(Scope scope, const Thread& thread) {

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <vector>
+
 #include "kernels/simt/knowledge.h"
 
 namespace varlstm::simt {
@@ -34,6 +36,11 @@ void acquire_from(const Knowledge& knowledge);
 bool races_are_watched();
 uint32_t current_segment();
 bool happened_before(uint32_t segment, const Knowledge& more);
+
+// The current thread arrives at the cluster's barrier without a release: who waits there does not come after what it
+// has done since its last arrival that releases, but for what has been announced.
+void withhold_from_cluster();
+void announce(const std::vector<uint32_t>& segments);
 
 // The key of the unit of that scope that a thread belongs to.
 uint64_t unit_key(Scope scope, const Thread& thread);

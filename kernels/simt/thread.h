@@ -50,8 +50,9 @@ struct Thread : Fiber {
   unsigned mask = 0;
   Site place{nullptr, 0};  // the line of PTX that runs; no file where the kernel is code of the host
 
-  unsigned votes = 0;          // that the last bar.red counted
-  bool arrived = false;        // at the cluster's barrier
+  unsigned votes = 0;    // that the last bar.red counted
+  bool arrived = false;  // at the cluster's barrier
+  bool arrival_releases = true;
   unsigned cluster_phase = 0;  // that it arrived in
   Site arrival_site{"", 0};
   std::vector<AsyncCopy> copies;
@@ -64,6 +65,8 @@ struct Thread : Fiber {
   uint32_t segment;  // 0: to be made at the next access
   Knowledge knowledge;
   OpenPatterns patterns;
+  std::vector<uint32_t> since_release;  // segments that no arrival at the cluster's barrier has released
+  std::vector<uint32_t> initialised;    // segments in which it has initialised mbarriers, since its last fence for them
 };
 
 // Threads waiting for the rest of their group.

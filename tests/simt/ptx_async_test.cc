@@ -130,6 +130,53 @@ TEST(PtxAsync, ARelaxedArrivalOrdersNothing) {
   EXPECT_NE(report_of(body("relaxed.cta")).find("race"), std::string::npos);
 }
 
+// Each thread arrives at the mbarrier of the other block, which that block's first thread has initialised; `before`
+// stands before the cluster's barrier, `order` is of the arrival there.
+std::string arrivals_at_the_peer(const std::string& before, const std::string& order) {
+  return before + "\tbarrier.cluster.arrive" + order +
+         ".aligned;\n\tbarrier.cluster.wait.acquire.aligned;\n"
+         "\tmov.u32 %r7, %cluster_ctarank;\n\txor.b32 %r7, %r7, 1;\n\tmapa.shared::cluster.u32 %r8, %r3, %r7;\n"
+         "\tmbarrier.arrive.release.cluster.shared::cluster.b64 _, [%r8];\n"
+         "$wait:\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 %p2, [s], 0;\n\t@!%p2 bra $wait;\n"
+         "\tmov.u32 %r6, 5;\n\tbarrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;\n";
+}
+
+void expect_race(const std::string& body) {
+  for (const simt::Options& options : every_schedule(true)) {
+    const OptionsGuard guard(options);
+    std::vector<uint32_t> words;
+    EXPECT_NE(run(body, 2, &words).find("race"), std::string::npos) << name_of(options.schedule);
+  }
+}
+
+// An mbarrier becomes the cluster's by a release of its initialisation: by the arrival or by a fence before it.
+TEST(PtxAsync, AnInitialisedMbarrierNeedsARelease) {
+  const auto five = [](unsigned) { return 5u; };
+  expect_words(arrivals_at_the_peer("", ".release"), 2, five);
+  expect_words(arrivals_at_the_peer("", ""), 2, five);
+  expect_words(arrivals_at_the_peer("\t@%p8 fence.mbarrier_init.release.cluster;\n", ".relaxed"), 2, five);
+  expect_words(arrivals_at_the_peer("\t@%p8 fence.acq_rel.cluster;\n", ".relaxed"), 2, five);
+  expect_race(arrivals_at_the_peer("", ".relaxed"));
+  expect_race(arrivals_at_the_peer("\t@%p8 fence.acq_rel.cta;\n", ".relaxed"));
+  expect_race("\t@%p8 fence.mbarrier_init.release.cluster;\n\t@%p8 mbarrier.init.shared.b64 [s], 64;\n\tbar.sync 0;\n" +
+              arrivals_at_the_peer("", ".relaxed"));
+}
+
+// Each thread reads the other block's word. That fence orders nothing but mbarriers.
+TEST(PtxAsync, AFenceForMbarriersOrdersNoData) {
+  const auto body = [](const std::string& fence, const std::string& order) {
+    return "\tst.shared.u32 [%r2], %r1;\n\t" + fence + ";\n\tbarrier.cluster.arrive." + order +
+           ".aligned;\n\tbarrier.cluster.wait.acquire.aligned;\n"
+           "\tmov.u32 %r7, %cluster_ctarank;\n\txor.b32 %r7, %r7, 1;\n\tmapa.shared::cluster.u32 %r8, %r2, %r7;\n"
+           "\tld.shared::cluster.u32 %r6, [%r8];\n"
+           "\tbarrier.cluster.arrive.relaxed.aligned;\n\tbarrier.cluster.wait.acquire.aligned;\n";
+  };
+  const auto thread_of = [](unsigned word) { return word % kThreads; };
+  expect_words(body("fence.acq_rel.cluster", "relaxed"), 2, thread_of);
+  expect_words(body("fence.mbarrier_init.release.cluster", "release"), 2, thread_of);
+  expect_race(body("fence.mbarrier_init.release.cluster", "relaxed"));
+}
+
 // Addresses of the next block's shared memory say whose they are.
 TEST(PtxAsync, AddressesSayWhoseTheyAre) {
   expect_words(

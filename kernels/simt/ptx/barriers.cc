@@ -36,8 +36,9 @@ void any(Frame& f, const Instruction& i) {
 void warp_barrier(Frame& f, const Instruction& i) {
   warp_sync(operand<uint32_t>(f, i, 0), i.site);
 }
-void arrive_at_cluster(Frame&, const Instruction& i) {
-  cluster_arrive(i.site);
+template <bool kReleases>
+void arrive_of_cluster(Frame&, const Instruction& i) {
+  arrive_at_cluster(kReleases, i.site);
 }
 void wait_for_cluster(Frame&, const Instruction& i) {
   cluster_wait(i.site);
@@ -58,7 +59,8 @@ void add_barriers(Handlers& h) {
   h["bar.warp.sync"] = warp_barrier;
   for (const std::string aligned : {"", ".aligned"}) {
     for (const char* order : {"", ".release"})
-      h["barrier.cluster.arrive" + std::string(order) + aligned] = arrive_at_cluster;
+      h["barrier.cluster.arrive" + std::string(order) + aligned] = arrive_of_cluster<true>;
+    h["barrier.cluster.arrive.relaxed" + aligned] = arrive_of_cluster<false>;
     for (const char* order : {"", ".acquire"})
       h["barrier.cluster.wait" + std::string(order) + aligned] = wait_for_cluster;
   }

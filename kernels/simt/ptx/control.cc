@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <time.h>
 
+#include "kernels/simt/mbarrier.h"
 #include "kernels/simt/order.h"
 #include "kernels/simt/ptx/program.h"
 #include "kernels/simt/thread.h"
@@ -25,8 +26,9 @@ template <Order kOrder, Scope kScope, bool kSequential>
 void order_accesses(Frame&, const Instruction&) {
   fence({kOrder, kScope}, kSequential);
 }
-// The barrier behind it brings the mbarrier to the cluster.
-void announce_mbarriers(Frame&, const Instruction&) {}
+void order_mbarriers(Frame&, const Instruction&) {
+  announce_mbarriers();
+}
 
 // Launches of one stream do not overlap here.
 void depend_on_launch(Frame&, const Instruction&) {}
@@ -59,7 +61,7 @@ void add_fences(Handlers& h) {
   for (const char* scope : {"gpu", "sys"}) add_fences_of<kGrid>(h, scope);
   h["membar.cta"] = h["fence.sc.cta"];
   h["membar.gl"] = h["membar.sys"] = h["fence.sc.gpu"];
-  h["fence.mbarrier_init.release.cluster"] = announce_mbarriers;
+  h["fence.mbarrier_init.release.cluster"] = order_mbarriers;
 }
 
 }  // namespace

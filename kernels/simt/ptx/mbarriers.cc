@@ -18,7 +18,7 @@ uint32_t operand_behind(const Frame& f, const Instruction& i, int index, uint32_
 }
 
 void init(Frame& f, const Instruction& i) {
-  mbarrier_init(mbarrier_of(f, i, 0), operand<uint32_t>(f, i, 1), i.site);
+  initialise_mbarrier(mbarrier_of(f, i, 0), operand<uint32_t>(f, i, 1), i.site, 0);
 }
 void invalidate(Frame& f, const Instruction& i) {
   invalidate_mbarrier(mbarrier_of(f, i, 0), i.site);
