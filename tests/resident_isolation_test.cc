@@ -100,6 +100,24 @@ TEST_P(ResidentIsolation, MemoryBeforeTheCallDoesNotMatter) {
   expect_same(run_way(way(), given, setup), expected);
 }
 
+// A state or a state's gradient that is not given is zeros, in a slot's second sequence as in its first: nothing of the
+// sequence before flows in.
+TEST_P(ResidentIsolation, StatesNotGivenAreZerosInRefilledSlots) {
+  if (way().precision.stored.dtype == VARLSTM_DTYPE_F16) GTEST_SKIP() << "the slots of BF16 once more";
+  const TileRows tiles = tiles_of(way());
+  const int index = first_team_of_blocks(tiles);
+  const TwoTeams device(tiles.rows[index]);
+  Random random(83);
+  WayCase without = shared_slots(way(), tiles, index, true, random), zeros = without;
+  for (auto* states : {&zeros.problem.h0, &zeros.problem.c0, &zeros.upstream.dh_n, &zeros.upstream.dc_n})
+    std::fill(states->begin(), states->end(), 0.0);
+  for (auto* states : {&without.problem.h0, &without.problem.c0, &without.upstream.dh_n, &without.upstream.dc_n})
+    states->clear();
+  const LstmResults expected = run_way(way(), zeros);
+  ASSERT_TRUE(all_finite(expected.gradients.dparams));
+  expect_same(run_way(way(), without), expected);
+}
+
 TEST_P(ResidentIsolation, SmallWorkspaceIsAnError) {
   const TileRows tiles = tiles_of(way());
   const Context context = make_context(way());

@@ -106,10 +106,11 @@ class Backward {
     return r;
   }
 
-  // dinput [N, in] <- sum over directions of dgates W_ih; rows from N on stay zeros.
+  // dinput [N, in] <- sum over directions of dgates W_ih. Rows of dx from N on are zeros; between layers they stay
+  // unwritten, and nobody reads them: the recurrence reads rows of tokens, products stop at N.
   int32_t input_gradient(int64_t layer, T* dinput) {
     const int64_t in = layer_input(shape_, layer);
-    if (plan_.tokens < 0 && rows_.tokens > 0) {
+    if (layer == 0 && plan_.tokens < 0 && rows_.tokens > 0) {
       VARLSTM_CUDA_TRY(
           check_runtime(cudaMemsetAsync(dinput, 0, static_cast<size_t>(rows_.tokens * in) * sizeof(T), stream_.handle),
                         "cudaMemsetAsync"));
@@ -177,7 +178,7 @@ int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& 
     Carver forward(nullptr), together(nullptr), backward(nullptr), reserve(nullptr);
     const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, false, forward);
     const LayerRecurrence forward_recurrence(state, shape, policy, 1, bounds, rows, forward);
-    if (together_rows.batch > 0) {  // without save, which takes more: what suffices with save suffices without
+    if (together_rows.batch > 0) {  // laid out without save, which takes more than with it
       const ForwardWorkspace<T, C> workspace(shape, together_rows, false, true, together);
       const LayerRecurrence recurrence(state, shape, policy, shape.layers, bounds, together_rows, together);
     }

@@ -103,7 +103,8 @@ struct Reserve {
 };
 
 // Of the largest product's own workspace: gates [N, 4H]; dx [N, in], dW_ih [4H, in], dW_hh [4H, H]. One size for both
-// passes, so that what suffices for a forward that saves and its backward suffices for one that does not.
+// passes. A workspace for SAVE may still be too small for INFER: there the gates lie in the workspace, as C, while
+// backward's dgates are T, of 16 bits half as wide.
 inline int64_t product_workspace_bytes(const RnnShape& shape, const RnnRows& rows) {
   const int64_t gates = 4 * shape.hidden, width = shape.directions * shape.hidden;
   const int64_t lines = rows.tokens > gates ? rows.tokens : gates;

@@ -3,9 +3,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "kernels/core/runtime.h"
 #include "support/buffer.h"
 #include "support/context.h"
+#include "tests/first_contact/scale.h"
 
 namespace varlstm_test {
 namespace {
@@ -35,6 +38,44 @@ TEST(AfterAFailure, SetLengthsAndEmbeddingBackwardSucceed) {
                                        dtable.data(), workspace.data(), bytes, nullptr));
   ASSERT_OK(varlstm_sync(ctx.get(), nullptr));
   EXPECT_EQ(dtable.get(), (std::vector<float>{2, 2, 3, 3, 1, 1}));
+}
+
+// Emulated, the machine has two devices for the time of a test; a GPU's has those that it has.
+struct TwoDevices {
+  TwoDevices() {
+    if (emulated()) setenv("VARLSTM_EMULATOR_DEVICES", "2", 1);
+  }
+  ~TwoDevices() {
+    if (emulated()) unsetenv("VARLSTM_EMULATOR_DEVICES");
+  }
+};
+
+TEST(AfterAFailure, CurrentDeviceStaysTheCallers) {
+  const TwoDevices two_devices;
+  int devices = 0;
+  ASSERT_EQ(cudaGetDeviceCount(&devices), cudaSuccess);
+  if (devices < 2) GTEST_SKIP() << "one device alone: two are needed to see which one is current";
+  const auto current = [] {
+    int device = -1;
+    EXPECT_EQ(cudaGetDevice(&device), cudaSuccess);
+    return device;
+  };
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+  varlstm_ctx* other = nullptr;
+  ASSERT_OK(varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 1, &other));
+  const Context ctx(other);
+  EXPECT_EQ(current(), 0) << "after varlstm_ctx_create";
+  {
+    const Batch batch = make_batch(other, {2, 1});
+    EXPECT_EQ(current(), 0) << "after the batch";
+    const Buffer<float> values(other, std::vector<float>{1, 2});
+    EXPECT_EQ(values.get(), (std::vector<float>{1, 2}));
+    EXPECT_EQ(current(), 0) << "after a copy";
+    allocate_too_much(other);
+    EXPECT_EQ(current(), 0) << "after an allocation that failed";
+  }
+  EXPECT_OK(varlstm_sync(other, nullptr));
+  EXPECT_EQ(current(), 0) << "after varlstm_sync";
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ RL = "kernels/recurrence/resident_launch.h"
 LR = "kernels/recurrence/layer_recurrence.cc"
 RT = "kernels/recurrence/recurrence_tuning.h"
 RF = "kernels/recurrence/rnn_forward.cc"
+RB = "kernels/recurrence/rnn_backward.cc"
 LA = "kernels/recurrence/resident_layers.h"
 SS = "kernels/recurrence/slot_schedule.cu"
 BP = "kernels/batch_plan/batch_plan.cu"
@@ -166,6 +167,10 @@ DEFECTS = [
            "const float dh = saved.dy + (ends ? scalar_or_zero(dir_.dh_n, at) + recurrent : recurrent);",
            [R + "*SmallTilesAreAccurate/cluster_f32"],
            why="The gradient of a slot's next sequence flows into the one before it."),
+    Defect("backward-refill-keeps-dc", BW, "const float dc = ends ? scalar_or_zero(dir_.dc_n, at) : dc_[i];",
+           "const float dc = ends && dir_.dc_n != nullptr ? scalar_or_zero(dir_.dc_n, at) : dc_[i];",
+           ["resident_isolation_test --gtest_filter=*StatesNotGiven*/cluster_f32"],
+           why="Where dc_n is null, dc of a slot's next sequence flows into the end of the one before it."),
     Defect("backward-dh0-without-waiting", BW, "    exchange.wait(steps - 1);\n", "",
            [R + "*SmallTilesAreAccurate/cluster_f32", S + "*GiveTheSameBits/cluster_f32"]),
     Defect("backward-multiplies-without-barrier", BW, "    simt::block_sync();  // S5\n", "",
@@ -226,6 +231,12 @@ DEFECTS = [
     Defect("output-behind-the-tokens-is-not-cleared", RF,
            "    VARLSTM_CUDA_TRY(clear_tail(output));\n    const LayerForward", "    const LayerForward",
            ["device_lengths_test.cuda --gtest_filter=*0*"]),
+    Defect("dx-behind-the-tokens-is-not-cleared", RB, "if (layer == 0 && plan_.tokens < 0 && rows_.tokens > 0) {",
+           "if (layer > 0 && plan_.tokens < 0 && rows_.tokens > 0) {", ["device_lengths_test.cuda --gtest_filter=*0*"]),
+    Defect("weight-gradients-read-behind-the-tokens", RB,
+           "product.accumulate = true;\n    product.rows = counted_rows(plan_);",
+           "product.accumulate = true;\n    product.rows = nullptr;", ["device_lengths_test.cuda --gtest_filter=*0*"],
+           why="What the workspace held before the call is summed into dparams."),
     # The schedule of slots, the plan of a batch.
     Defect("sort-of-slots-skips-a-barrier", SS, "if (distance >= kWarpKeys || next >= kWarpKeys) {",
            "if (distance >= kWarpKeys) {", ["slot_schedule_test"]),

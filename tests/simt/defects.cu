@@ -396,8 +396,7 @@ VARLSTM_KERNEL void lost_wake_up(uint32_t* words) {
 }
 
 VARLSTM_KERNEL void spin_without_progress(uint32_t* words) {
-  while (load_acquire(words) == 0) {
-  }
+  spin_until("a word that nobody writes", [&] { return load_acquire(words) != 0; });
 }
 
 VARLSTM_KERNEL void two_locks_in_two_orders(uint32_t* words) {

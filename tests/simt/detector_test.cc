@@ -130,6 +130,23 @@ TEST_P(CorrectKernel, IsCleanAndGivesTheSameUnderEverySchedule) {
   }
 }
 
+TEST(Livelock, IsReportedWithTheNameOfTheWait) {
+  if (runs_ptx()) GTEST_SKIP() << "PTX keeps no name of a wait";
+  size_t tested = 0;
+  for (const KernelCase& kernel_case : defective_kernels()) {
+    const char* named = strcmp(kernel_case.name, "a spin without progress") == 0      ? "a word that nobody writes"
+                        : strcmp(kernel_case.name, "announced bytes never come") == 0 ? "an mbarrier's phase"
+                                                                                      : nullptr;
+    if (named == nullptr) continue;
+    ++tested;
+    const Result result = run_case(kernel_case, Options());
+    EXPECT_EQ(result.error, cudaErrorLaunchFailure);
+    EXPECT_NE(result.report.find(std::string(" at a spin loop for ") + named + " "), std::string::npos)
+        << result.report;
+  }
+  EXPECT_EQ(tested, 2u);
+}
+
 // More blocks than are resident at a time: what those of an earlier wave released is not forgotten.
 TEST(Waves, ReleaseToEachOther) {
   constexpr unsigned kManyBlocks = 60;
