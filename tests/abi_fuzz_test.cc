@@ -18,7 +18,7 @@ constexpr int kCallsPerFunction = 3000;
 class AbiFuzz : public ::testing::Test {
  protected:
   static constexpr int kPoolBuffers = 16;
-  static constexpr int64_t kPoolBytes = 1 << 16;
+  static constexpr int64_t kPoolBytes = 1 << 17;
 
   AbiFuzz() {
     for (int k = 0; k < kPoolBuffers; ++k) {
