@@ -97,7 +97,7 @@ step_within() {
     fi
     [ $left -ge "$seconds" ] || seconds=$left
   fi
-  timeout -k 10 "$seconds" "$@" >"$out/$group.$name.log" 2>&1
+  timeout -k 10 "$seconds" "$@" </dev/null >"$out/$group.$name.log" 2>&1
   status=$?
   case $status in
     0) result=ok ;;
