@@ -107,8 +107,8 @@ class Backward {
   }
 
   // dinput [N, in] <- sum over directions of dgates W_ih. Rows of dx from N on are zeros; between layers they stay
-  // unwritten, and nothing is computed from them: the recurrence reads rows of tokens, products stop at N. Dropout alone
-  // passes over them, in place.
+  // unwritten, and nothing is computed from them: the recurrence reads rows of tokens, products stop at N. Dropout
+  // alone passes over them, in place.
   int32_t input_gradient(int64_t layer, T* dinput) {
     const int64_t in = layer_input(shape_, layer);
     if (layer == 0 && plan_.tokens < 0 && rows_.tokens > 0) {
