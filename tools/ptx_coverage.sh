@@ -16,7 +16,7 @@ awk -v least="${2:-1}" '
   }
   END {
     for (name in total) {
-      if (total[name] == 0) continue  # an empty kernel, for the occupancy alone
+      if (total[name] <= 1) continue  # an empty kernel, its return at most: for the occupancy alone
       percent = 100 * count[name] / total[name]
       printf "%5.1f %% of %4d  %s\n", percent, total[name], name | "sort -n"
       if (percent < least) ++low
