@@ -66,6 +66,18 @@ case "$(steps some)" in
   *) fail "ONLY and SKIP leave: $(steps some)" ;;
 esac
 
+! run nothing ONLY="primitives suit first.tile" || fail "steps that are not there"
+for name in suit first.tile; do
+  grep -q "^| only | $name | FAILED: no such step here |" "$folder/nothing/report.md" || fail "$name is no step"
+done
+
+program build/bin/a_test 'echo "[==========] Running 0 tests from 0 test suites."'
+program build/bin/b_test 'echo "[==========] Running 10 tests from 2 test suites."'
+! run filter ONLY=suite || fail "a filter that matches nothing"
+grep -q '^| suite | a_test | FAILED: ran 0 tests |' "$folder/filter/report.md" || fail "a filter that matches nothing"
+grep -q '^| suite | b_test | ok |' "$folder/filter/report.md" || fail "ten tests"
+grep -q '^1 steps failed' "$folder/filter/report.md" || fail "one step failed"
+
 program build/bin/exchange_bench 'sleep 20'
 ! run budget ONLY="exchange suite" BUDGET=2 || fail "the budget's status"
 grep -q '^| exchange | exchange_bench | FAILED: over [12] s |' "$folder/budget/report.md" || fail "a step beyond the budget"

@@ -14,14 +14,15 @@
 #   memcheck, racecheck, synccheck, initcheck    compute-sanitizer over small test programs
 #   bench       varlstm-bench: recurrent problems, then single operations
 #
-# Each step has a log; a failed one does not stop the next. OUT/report.md names the commit, the GPU, the driver and what
-# failed, OUT/report.json has the same steps; test programs write OUT/STEP.NAME.json, exchange_bench exchange.json,
-# varlstm-bench lstm.json and bench.json. Status 0 if nothing failed, 1 if something did, 2 without a GPU.
+# Each step has a log; a failed one does not stop the next. A program of tests whose filter matches none has failed.
+# OUT/report.md names the commit, the GPU, the driver and what failed, OUT/report.json has the same steps; test programs write
+# OUT/STEP.NAME.json, exchange_bench exchange.json, varlstm-bench lstm.json and bench.json. Status 0 if nothing failed, 1 if
+# something did, 2 without a GPU.
 #
 #   BUILD=folder          a finished build, for a machine without a compiler; needs bin/ and lib/ of it alone
 #   COMMIT=hash           what was built, where the folder is no git checkout
 #   SKIP="step ..."       steps to leave out, by the names above, or single ones as step.name: first.grid_soak
-#   ONLY="step ..."       all others are left out
+#   ONLY="step ..."       all others are left out; a name that is no step's fails
 #   LIMIT=seconds         for one program, 600 by default; the first tests have limits of their own, which it may lower
 #   BUDGET=seconds        for all: a step that would begin later is not run, and one that runs is ended then
 #
@@ -35,7 +36,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$root/gpu_check}
 limit=${LIMIT:-600}
 budget=${BUDGET:-0}
-skip=" ${SKIP:-} " only=" ${ONLY:-} "
+skip=" ${SKIP:-} " only=" ${ONLY:-} " names=" "
 begin=$(date +%s)
 mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd)
@@ -86,6 +87,7 @@ note() {
 step_within() {
   seconds=$1 group=$2 name=$3
   shift 3
+  names="$names$group $group.$name "
   is_wanted "$group" "$name" || return 0
   start=$(date +%s)
   if [ "$budget" -gt 0 ]; then
@@ -99,8 +101,10 @@ step_within() {
   fi
   timeout -k 10 "$seconds" "$@" </dev/null >"$out/$group.$name.log" 2>&1
   status=$?
+  [ $status -ne 0 ] || ! grep -q '^\[==========\] Running 0 tests' "$out/$group.$name.log" || status=no_tests
   case $status in
     0) result=ok ;;
+    no_tests) result="FAILED: ran 0 tests" status=1 ;;
     124 | 137) result="FAILED: over $seconds s" ;;
     *) result="FAILED: status $status" ;;
   esac
@@ -181,6 +185,14 @@ fi
 [ ! -x "$build/bin/varlstm-bench" ] ||
   step bench varlstm-bench env VARLSTM_BENCH_BACKEND=cuda "$build/bin/varlstm-bench" --benchmark_out="$out/bench.json" \
     --benchmark_out_format=json
+
+for name in $only; do
+  case $names in *" $name "*) ;; *)
+    failed=$((failed + 1))
+    note only "$name" "FAILED: no such step here" ""
+    ;;
+  esac
+done
 
 {
   echo
