@@ -82,3 +82,9 @@ program build/bin/exchange_bench 'sleep 20'
 ! run budget ONLY="exchange suite" BUDGET=2 || fail "the budget's status"
 grep -q '^| exchange | exchange_bench | FAILED: over [12] s |' "$folder/budget/report.md" || fail "a step beyond the budget"
 grep -q '^2 steps were not run: the budget of 2 s was spent.' "$folder/budget/report.md" || fail "steps after the budget"
+
+program tools/cmake 'echo "$@"; exit 1'
+! run trap BUILD= TRAP=9 || fail "a configuration that fails"
+grep -q -- '-DVARLSTM_SPIN_TRAP=9$' "$folder/trap/build.configure.log" || fail "TRAP"
+! run no_trap BUILD= || fail "a configuration that fails"
+grep -q -- '-DVARLSTM_SPIN_TRAP=20$' "$folder/no_trap/build.configure.log" || fail "the trap's seconds without TRAP"

@@ -24,6 +24,8 @@
 #   SKIP="step ..."       steps to leave out, by the names above, or single ones as step.name: first.grid_soak
 #   ONLY="step ..."       all others are left out; a name that is no step's fails
 #   LIMIT=seconds         for one program, 600 by default; the first tests have limits of their own, which it may lower
+#   TRAP=seconds          after which a wait on the device ends its kernel, 20 by default: many times what one takes under
+#                         compute-sanitizer, and less than the shortest limit of a step; 0: never
 #   BUDGET=seconds        for all: a step that would begin later is not run, and one that runs is ended then
 #
 # Fifteen minutes of a GPU, with a build from elsewhere: the first tests and the exchange, and as much of the suite as the
@@ -131,7 +133,7 @@ if [ -n "${BUILD:-}" ]; then
   build=$(cd "$BUILD" && pwd) || exit 2
 else
   build=$root/build-cuda
-  step build configure cmake --preset cuda -DVARLSTM_BUILD_TESTS=ON -DVARLSTM_BUILD_BENCH=ON -DVARLSTM_SPIN_TRAP=ON &&
+  step build configure cmake --preset cuda -DVARLSTM_BUILD_TESTS=ON -DVARLSTM_BUILD_BENCH=ON -DVARLSTM_SPIN_TRAP="${TRAP:-20}" &&
     step_within 3600 build compile cmake --build --preset cuda -j "$(nproc)" || { cat "$report"; exit 1; }
 fi
 # Programs that were built elsewhere look for the library and the golden files where they were built.

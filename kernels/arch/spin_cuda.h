@@ -11,12 +11,12 @@
 namespace varlstm::simt {
 
 // Asks again until `ready()` is true; it must not wait itself. what: the name of the wait, «the flags of a step». A
-// build with VARLSTM_SPIN_TRAP prints it with block and thread and ends the kernel with a trap if that takes 2 s; any
-// other asks for ever.
+// build with VARLSTM_SPIN_TRAP prints it with block and thread and ends the kernel with a trap if that takes as many
+// seconds; any other asks for ever.
 template <class Ready>
 VARLSTM_DEVICE void spin_until(const char* what, const Ready& ready) {
 #if defined(VARLSTM_SPIN_TRAP)
-  constexpr uint64_t kLimitNs = 2000000000;
+  constexpr uint64_t kLimitNs = uint64_t{VARLSTM_SPIN_TRAP} * 1000000000;
   constexpr unsigned kPollsPerReading = 16;  // of the clock, which costs more than a poll
   uint64_t begin = 0;
   for (unsigned polls = 1; !ready(); ++polls) {
@@ -24,8 +24,8 @@ VARLSTM_DEVICE void spin_until(const char* what, const Ready& ready) {
     const uint64_t now = time_ns();
     if (begin == 0) begin = now;
     if (now - begin < kLimitNs) continue;
-    printf("varlstm: block %u,%u,%u thread %u,%u,%u has waited 2 s for %s\n", blockIdx.x, blockIdx.y, blockIdx.z,
-           threadIdx.x, threadIdx.y, threadIdx.z, what);
+    printf("varlstm: block %u,%u,%u thread %u,%u,%u has waited %d s for %s\n", blockIdx.x, blockIdx.y, blockIdx.z,
+           threadIdx.x, threadIdx.y, threadIdx.z, VARLSTM_SPIN_TRAP, what);
     __trap();
   }
 #else

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "tests/first_contact/scale.h"
 
@@ -11,19 +12,20 @@ namespace varlstm_test {
 namespace {
 
 #if defined(VARLSTM_SPIN_TRAP)
-constexpr bool kSpinTrap = true;
+constexpr int kSpinTrap = VARLSTM_SPIN_TRAP;
 #else
-constexpr bool kSpinTrap = false;
+constexpr int kSpinTrap = 0;
 #endif
 
 class CudaBackend : public ::testing::Environment {
  public:
   void SetUp() override {
     setenv("VARLSTM_TEST_BACKEND", "cuda", 1);
+    const std::string trap = "ended by the trap after " + std::to_string(kSpinTrap) + " s (VARLSTM_SPIN_TRAP)";
     std::printf("first contact: sizes %s; waits on the device are %s\n", scale().name,
-                emulated()  ? "emulated, and end where they are stuck"
-                : kSpinTrap ? "ended by the trap (VARLSTM_SPIN_TRAP)"
-                            : "NOT ended: build with VARLSTM_SPIN_TRAP=ON");
+                emulated()       ? "emulated, and end where they are stuck"
+                : kSpinTrap != 0 ? trap.c_str()
+                                 : "NOT ended: build with VARLSTM_SPIN_TRAP=20");
   }
 };
 
