@@ -12,7 +12,12 @@ namespace {
 
 int32_t dropout_call(BackendState* state, DType dtype, int64_t count, double p, uint64_t seed, const void* in,
                      void* out, void* stream) {
-  return dropout(make_stream(state, stream), dtype, count, p, seed, in, out);
+  DropoutArgs args{};
+  args.dtype = dtype;
+  args.m = count;
+  args.p = p, args.seed = seed;
+  args.in = in, args.out = out;
+  return dropout(make_stream(state, stream), args);
 }
 
 int32_t convert_call(BackendState* state, DType from, DType to, int64_t count, const void* src, void* dst,

@@ -1,10 +1,10 @@
 // Inverted dropout (Srivastava et al. 2014); forward and backward are the same function.
 //
-//   out[k] <- keep(seed, k) ? in[k] / (1 - p) : 0           in, out [count]; in place is allowed
+//   out[k] <- keep(seed, k) ? in[k] / (1 - p) : 0           in, out [m, n], k = row * n + column; in place is allowed
 //   keep(seed, k) = word k % 4 of the Philox block with key seed and counter k / 4, times 2^-32, >= p
 //
 // A thread makes the four elements of one Philox block; grid-stride loop, no shared memory, nothing to synchronise.
-// Bytes moved: 2 count e, bound by memory (some 60 integer operations a thread for 4 elements).
+// Bytes moved: 2 m n e, bound by memory (some 60 integer operations a thread for 4 elements).
 // A dropped element is 0 whatever it held; a kept one is rounded once. The mask depends on seed and k alone.
 // Mirrored by host/dropout.h.
 // SPDX-License-Identifier: Apache-2.0
@@ -18,11 +18,14 @@
 
 namespace varlstm::cuda {
 
-// Words below dropped_words drop their element. stored_seed (or null) replaces `seed`.
+// Words below dropped_words drop their element. stored_seed (or null): `seed` is added to it. Rows from *rows on (null:
+// from m on) are neither read nor written.
 template <class T>
-VARLSTM_KERNEL void dropout_kernel(int64_t count, uint64_t dropped_words, ComputeType<T> scale, uint64_t seed,
-                                   const uint64_t* stored_seed, const T* in, T* out) {
+VARLSTM_KERNEL void dropout_kernel(int64_t m, int64_t n, const int64_t* rows, uint64_t dropped_words,
+                                   ComputeType<T> scale, uint64_t seed, const uint64_t* stored_seed, const T* in,
+                                   T* out) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const int64_t count = (rows == nullptr || *rows > m ? m : *rows) * n;
   const int64_t blocks = (count + 3) / 4;
   const bool on = stored_seed == nullptr || *stored_seed != 0;
   const uint64_t key = stored_seed == nullptr ? seed : *stored_seed + seed;
@@ -42,30 +45,16 @@ VARLSTM_KERNEL void dropout_kernel(int64_t count, uint64_t dropped_words, Comput
   }
 }
 
-namespace {
-
-int32_t run(Stream stream, DType dtype, int64_t count, double p, uint64_t seed, const uint64_t* stored_seed,
-            const void* in, void* out) {
-  if (count == 0) return VARLSTM_OK;
-  const uint64_t dropped_words = static_cast<uint64_t>(ceil(ldexp(p, 32)));  // those with word * 2^-32 < p
-  return with_scalar(dtype, [&](auto scalar) {
+int32_t dropout(Stream stream, const DropoutArgs& args) {
+  if (args.m == 0) return VARLSTM_OK;
+  const auto dropped_words = static_cast<uint64_t>(ceil(ldexp(args.p, 32)));  // those with word * 2^-32 < p
+  return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    const auto scale = static_cast<ComputeType<T>>(1 / (1 - p));
-    return launch<dropout_kernel<T>>(stream, "dropout", elementwise_shape(stream, (count + 3) / 4), count,
-                                     dropped_words, scale, seed, stored_seed, static_cast<const T*>(in),
-                                     static_cast<T*>(out));
+    const auto scale = static_cast<ComputeType<T>>(1 / (1 - args.p));
+    return launch<dropout_kernel<T>>(stream, "dropout", elementwise_shape(stream, (args.m * args.n + 3) / 4), args.m,
+                                     args.n, args.rows, dropped_words, scale, args.seed, args.stored_seed,
+                                     static_cast<const T*>(args.in), static_cast<T*>(args.out));
   });
-}
-
-}  // namespace
-
-int32_t dropout(Stream stream, DType dtype, int64_t count, double p, uint64_t seed, const void* in, void* out) {
-  return run(stream, dtype, count, p, seed, nullptr, in, out);
-}
-
-int32_t dropout_by_stored_seed(Stream stream, DType dtype, int64_t count, double p, const uint64_t* seed,
-                               uint64_t seed_offset, const void* in, void* out) {
-  return run(stream, dtype, count, p, seed_offset, seed, in, out);
 }
 
 }  // namespace varlstm::cuda

@@ -6,11 +6,19 @@
 
 namespace varlstm::cuda {
 
-// out[k] <- keep(seed, k) ? in[k] / (1 - p) : 0 for k < count. In place is allowed.
-int32_t dropout(Stream stream, DType dtype, int64_t count, double p, uint64_t seed, const void* in, void* out);
+struct DropoutArgs {
+  DType dtype;
+  int64_t m;  // rows of `in` and `out`, of n elements each
+  int64_t n = 1;
+  const int64_t* rows = nullptr;  // where the device alone knows how many rows count; the others are left alone
+  double p;
+  uint64_t seed;
+  const uint64_t* stored_seed = nullptr;  // or in device memory, `seed` added to it; where it is 0, out <- in
+  const void* in;
+  void* out;  // in place is allowed
+};
 
-// The same with the seed in device memory; where it is 0, out <- in.
-int32_t dropout_by_stored_seed(Stream stream, DType dtype, int64_t count, double p, const uint64_t* seed,
-                               uint64_t seed_offset, const void* in, void* out);
+// out[k] <- keep(seed, k) ? in[k] / (1 - p) : 0 for the elements k of all rows that count.
+int32_t dropout(Stream stream, const DropoutArgs& args);
 
 }  // namespace varlstm::cuda

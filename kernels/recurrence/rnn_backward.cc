@@ -51,8 +51,14 @@ class Backward {
   // none.
   int32_t drop(int64_t layer, const T* in, T* out) {
     if (!(shape_.dropout > 0)) return VARLSTM_OK;
-    return dropout_by_stored_seed(stream_, shape_.dtype, rows_.tokens * width(), shape_.dropout,
-                                  &reserve_.header->dropout_seed, static_cast<uint64_t>(layer), in, out);
+    DropoutArgs args{};
+    args.dtype = shape_.dtype;
+    args.m = rows_.tokens, args.n = width();
+    args.rows = counted_rows(plan_);
+    args.p = shape_.dropout;
+    args.seed = static_cast<uint64_t>(layer), args.stored_seed = &reserve_.header->dropout_seed;
+    args.in = in, args.out = out;
+    return dropout(stream_, args);
   }
 
   // The output of a layer as it left the recurrence.
@@ -107,8 +113,7 @@ class Backward {
   }
 
   // dinput [N, in] <- sum over directions of dgates W_ih. Rows of dx from N on are zeros; between layers they stay
-  // unwritten, and nothing is computed from them: the recurrence reads rows of tokens, products stop at N. Dropout
-  // alone passes over them, in place.
+  // unwritten, and nothing reads them: the recurrence reads rows of tokens, products and dropout stop at N.
   int32_t input_gradient(int64_t layer, T* dinput) {
     const int64_t in = layer_input(shape_, layer);
     if (layer == 0 && plan_.tokens < 0 && rows_.tokens > 0) {

@@ -40,6 +40,7 @@ class Forward {
           write_reserve_header(stream_, plan_, reserve_hash(shape_, plan_.batch), args_.dropout_seed, reserve_.header));
     }
     VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
+    VARLSTM_CUDA_TRY(clear_output());
     return together_ ? run_together() : run_one_after_the_other();
   }
 
@@ -54,12 +55,22 @@ class Forward {
       VARLSTM_CUDA_TRY(run_layer(layer, input, output));
       input = output;
       if (!is_last(layer) && shape_.dropout > 0 && args_.dropout_seed != 0) {
-        VARLSTM_CUDA_TRY(dropout(stream_, shape_.dtype, rows_.tokens * width(), shape_.dropout,
-                                 args_.dropout_seed + static_cast<uint64_t>(layer), output, workspace_.dropped));
+        VARLSTM_CUDA_TRY(drop(layer, output));
         input = workspace_.dropped;
       }
     }
     return VARLSTM_OK;
+  }
+
+  // workspace.dropped <- the output of `layer`, dropped.
+  int32_t drop(int64_t layer, const T* output) {
+    DropoutArgs args{};
+    args.dtype = shape_.dtype;
+    args.m = rows_.tokens, args.n = width();
+    args.rows = counted_rows(plan_);
+    args.p = shape_.dropout, args.seed = args_.dropout_seed + static_cast<uint64_t>(layer);
+    args.in = output, args.out = workspace_.dropped;
+    return dropout(stream_, args);
   }
 
   int32_t run_together() {
@@ -67,9 +78,7 @@ class Forward {
       StackForward<T> stack{};
       stack.count = shape_.layers;
       for (int64_t layer = 0; layer < shape_.layers; ++layer) {
-        T* const output = output_of(layer, nullptr);
-        VARLSTM_CUDA_TRY(clear_tail(output));
-        stack.layers[layer] = arguments(layer, output);
+        stack.layers[layer] = arguments(layer, output_of(layer, nullptr));
         const Parameters of_layer = parameters(layer, 0);
         if (layer > 0) stack.inputs[layer] = {of_layer.w_ih, of_layer.b_ih, of_layer.b_hh};
       }
@@ -85,16 +94,15 @@ class Forward {
     return args_.save ? reserve_.y + layer * reserve_.y_size : unsaved;
   }
 
-  // Rows from N on stay zeros.
-  int32_t clear_tail(T* output) {
-    if (plan_.tokens >= 0 || rows_.tokens == 0 || output == nullptr) return VARLSTM_OK;
+  // Rows of y from N on stay zeros. Those of the layers below stay unwritten: nothing reads them.
+  int32_t clear_output() {
+    if (plan_.tokens >= 0 || rows_.tokens == 0) return VARLSTM_OK;
     return check_runtime(
-        cudaMemsetAsync(output, 0, static_cast<size_t>(rows_.tokens * width()) * sizeof(T), stream_.handle),
+        cudaMemsetAsync(args_.y, 0, static_cast<size_t>(rows_.tokens * width()) * sizeof(T), stream_.handle),
         "cudaMemsetAsync");
   }
 
   int32_t run_layer(int64_t layer, const T* input, T* output) {
-    VARLSTM_CUDA_TRY(clear_tail(output));
     const LayerForward<T, C> recurrence = arguments(layer, output);
     for (int64_t d = 0; d < shape_.directions; ++d)
       VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));

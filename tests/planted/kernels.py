@@ -229,7 +229,7 @@ DEFECTS = [
     Defect("one-team-too-few", RT, "batch > 0 ? (batch + tile.slots() - 1) / tile.slots() : 1;",
            "batch >= tile.slots() ? batch / tile.slots() : 1;", ["recurrence_tuning_test"]),
     Defect("output-behind-the-tokens-is-not-cleared", RF,
-           "    VARLSTM_CUDA_TRY(clear_tail(output));\n    const LayerForward", "    const LayerForward",
+           "    VARLSTM_CUDA_TRY(clear_output());\n", "",
            ["device_lengths_test.cuda --gtest_filter=*0*"]),
     Defect("dx-behind-the-tokens-is-not-cleared", RB, "if (layer == 0 && plan_.tokens < 0 && rows_.tokens > 0) {",
            "if (layer > 0 && plan_.tokens < 0 && rows_.tokens > 0) {", ["device_lengths_test.cuda --gtest_filter=*0*"]),
@@ -237,6 +237,14 @@ DEFECTS = [
            "product.accumulate = true;\n    product.rows = counted_rows(plan_);",
            "product.accumulate = true;\n    product.rows = nullptr;", ["device_lengths_test.cuda --gtest_filter=*0*"],
            why="What the workspace held before the call is summed into dparams."),
+    Defect("dropout-of-rows-behind-the-tokens", RB, "    args.rows = counted_rows(plan_);\n", "",
+           ["device_lengths_test.cuda --gtest_filter=*0*"], why="Rows that nothing wrote are read, and written in place."),
+    Defect("lower-outputs-behind-the-tokens-are-cleared", RF,
+           "  int32_t run_layer(int64_t layer, const T* input, T* output) {\n",
+           "  int32_t run_layer(int64_t layer, const T* input, T* output) {\n"
+           "    VARLSTM_CUDA_TRY(check_runtime(cudaMemsetAsync(output, 0, static_cast<size_t>(rows_.tokens * width()) *\n"
+           "                                   sizeof(T), stream_.handle), \"cudaMemsetAsync\"));\n",
+           ["device_lengths_test.cuda --gtest_filter=*0*"], why="All rows of every layer are written for nothing."),
     # The schedule of slots, the plan of a batch.
     Defect("sort-of-slots-skips-a-barrier", SS, "if (distance >= kWarpKeys || next >= kWarpKeys) {",
            "if (distance >= kWarpKeys) {", ["slot_schedule_test"]),
