@@ -9,11 +9,12 @@ PTX: files, or folders of them.
 A load or store of PTX that is relaxed, acquire, release or volatile and takes 8 bytes or more may be split by ptxas, which
 also drops the parts of a vector that nobody uses: a word then arrives in pieces, and a mark in one piece says nothing of
 the others. For each kernel of the files that has such an access, this compares how many there are of each width in the
-PTX and in the machine code. It ends with status 1 and names the kernels where one came out narrower.
+PTX and in the machine code. It ends with status 1 and names the kernels where fewer wide ones came out, or more narrow ones:
+an unrolled loop may have made up for what was split.
 
 The machine code is FOLDER/<name>.cubin where that is not older than its PTX (tools/kernel_resources.sh leaves it there),
-else ptxas makes it. nvdisasm is looked for on PATH, beside ptxas, and in Python's package nvidia-cuda-nvdisasm; without it
-or without ptxas nothing is looked at, and the status is 77.
+else ptxas makes it. Both tools are looked for on PATH, in CUDA's folder, and in NVIDIA's packages (nvidia-cuda-nvdisasm) of
+each Python on PATH; without them nothing is looked at, and the status is 77.
 """
 import argparse
 import collections
@@ -31,6 +32,7 @@ PTX_ORDERS = {"relaxed", "acquire", "release", "volatile"}
 SASS_FUNCTION = re.compile(r"^\.text\.(\w+):")
 SASS_ACCESS = re.compile(r"\b(LD|ST)G?\.E((?:\.\w+)*)\s")
 CUDA_FOLDERS = ["/usr/local/cuda/bin"]
+PYTHON_FOLDERS = ["/usr/bin"]
 
 
 def of_ptx(text):
@@ -67,10 +69,16 @@ def of_sass(text):
 def narrowed(ptx, sass):
     """Lines on what came out narrower in one kernel."""
     lines = []
-    for what, width in sorted(ptx):
-        if width >= 8 and sass[what, width] < ptx[what, width]:
-            came = ", ".join(f"{count} of {bytes} bytes" for (kind, bytes), count in sorted(sass.items()) if kind == what)
-            lines.append(f"{what} of {width} bytes is narrowed: {ptx[what, width]} in PTX, in machine code {came or 'none'}")
+    for what in ("ld", "st"):
+        widest = max((width for kind, width in ptx if kind == what), default=0)
+        widths = sorted({width for kind, width in [*ptx, *sass] if kind == what})
+        came = ", ".join(f"{sass[what, width]} of {width} bytes" for width in widths if sass[what, width]) or "none"
+        for width in widths:
+            pair = f"{ptx[what, width]} in PTX, in machine code {came}"
+            if 8 <= width and sass[what, width] < ptx[what, width]:
+                lines.append(f"{what} of {width} bytes is narrowed: {pair}")
+            elif width < widest and widest >= 8 and sass[what, width] > ptx[what, width]:
+                lines.append(f"{what} of {width} bytes is a piece of a wider one: {pair}")
     return lines
 
 
@@ -85,11 +93,25 @@ def files_of(paths):
     return files
 
 
+def package_folders():
+    """Where the Pythons on PATH, and this one, look for packages."""
+    folders = list(sys.path)
+    for name in ("python3", "python"):
+        for folder in [*os.get_exec_path(), *PYTHON_FOLDERS]:
+            python = shutil.which(name, path=folder)
+            if python:
+                listing = subprocess.run([python, "-c", "import sys; print(*sys.path, sep='\\n')"], capture_output=True,
+                                         text=True, check=False)
+                folders += listing.stdout.splitlines()
+    return list(dict.fromkeys(filter(None, folders)))
+
+
 def find(tool):
     """Path of a tool of CUDA, or None."""
     found = shutil.which(tool) or shutil.which(tool, path=os.pathsep.join(CUDA_FOLDERS))
-    for folder in [] if found else sys.path:
-        found = found or next(iter(glob.glob(os.path.join(folder, "nvidia", "*", "bin", tool))), None)
+    for folder in [] if found else package_folders():
+        for path in glob.iglob(os.path.join(glob.escape(folder), "nvidia", "**", "bin", tool), recursive=True):
+            return path
     return found
 
 
