@@ -10,6 +10,7 @@
 
 #include "kernels/simt/kernel_override.h"
 #include "kernels/simt/launch.h"
+#include "kernels/simt/runtime_call.h"
 
 namespace varlstm::test {
 namespace {
@@ -64,8 +65,13 @@ std::string PtxModule::run_with(const std::string& kernel, const Place& place, c
   std::vector<const void*> addresses;
   const std::vector<size_t> bytes(count, sizeof(Argument));
   for (size_t k = 0; k < count; ++k) addresses.push_back(arguments + k);
-  const simt::KernelCall call = {launched,         kernel.c_str(), &shape,
-                                 addresses.data(), bytes.data(),   static_cast<unsigned>(count)};
+  const simt::KernelCall call = {launched,
+                                 kernel.c_str(),
+                                 &shape,
+                                 addresses.data(),
+                                 bytes.data(),
+                                 static_cast<unsigned>(count),
+                                 simt::current_device()};
   simt::set_kernel_override(run_launched);
   const cudaError_t error = simt::run_kernel(call, never_called, arguments, count * sizeof(Argument));
   simt::set_kernel_override(nullptr);
