@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -58,12 +61,35 @@ def test_bad_calls(name: str) -> None:
     assert lstm(X, lengths=[5, 4, 1])[0].isfinite().all()  # and nothing is broken by it
 
 
-@pytest.mark.parametrize("options, error, text", [
-    ({"dropout": 1.0}, ValueError, "dropout = 1"), ({"dropout": -0.1}, ValueError, "dropout should be"),
-    ({"hidden_size": 0}, ValueError, "hidden_size"), ({"proj_size": 2}, ValueError, "proj_size = 2")])
+BAD_OPTIONS = [
+    *(({name: value}, ValueError, f"{name} = {value} is not supported, and must be at least 1")
+      for name in ("input_size", "hidden_size", "num_layers") for value in (0, -1, -2**40)),
+    *(({name: value}, TypeError, f"{name} = {value!r} is of {type(value).__name__}, and must be an integer")
+      for name in ("input_size", "hidden_size", "num_layers") for value in (4.0, "4", None, True)),
+    *(({name: value}, TypeError, f"{name} = {value!r} is of {type(value).__name__}, and must be True or False")
+      for name in ("bias", "batch_first", "bidirectional") for value in ("False", 2, 0.5, [])),
+    *(({"dropout": value}, ValueError, f"dropout = {value} is not supported, and must be at least 0 and smaller than 1")
+      for value in (1, 1.0, -0.1, 2, float("nan"))),
+    *(({"dropout": value}, TypeError, f"dropout = {value!r} is of {type(value).__name__}, and must be a number")
+      for value in (True, "0.1", None, 1j)),
+    *(({"proj_size": value}, ValueError, f"proj_size = {value!r} is not supported, and must be 0")
+      for value in (2, -1, None, 0.5)),
+    *(({"dtype": value}, TypeError, f"dtype = {value} is not supported, and must be one of torch.float32")
+      for value in (torch.int64, torch.complex64, torch.bool)),
+]
+
+
+@pytest.mark.parametrize("options, error, text", BAD_OPTIONS)
 def test_bad_options(options: dict, error, text: str) -> None:
-    with pytest.raises(error, match=text):
-        LSTM(**{"input_size": 4, "hidden_size": 6, **options})(X)
+    with pytest.raises(error, match=re.escape(text)):
+        LSTM(**{"input_size": 4, "hidden_size": 6, **options})
+
+
+def test_options_of_numpy_and_numbers_for_flags() -> None:
+    lstm = LSTM(np.int64(4), torch.tensor(6), np.int32(2), 1, np.bool_(True), np.float32(0.25), 1)
+    assert repr(lstm) == "LSTM(4, 6, num_layers=2, batch_first=True, dropout=0.25, bidirectional=True)"
+    assert lstm(X.transpose(0, 1))[0].shape == (3, 5, 12)
+    assert not LSTM(4, 6, bias=None).bias
 
 
 def test_the_second_derivative_is_refused() -> None:

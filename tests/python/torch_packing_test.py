@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -88,8 +89,9 @@ def test_integers_beyond_those_of_a_double(batch_first: bool) -> None:
     x = 2**62 + torch.randint(1, 99, (3, 5, 2))
     for lengths, sort in (([5, 3, 1], True), ([1, 5, 3], False), ([5, 0, 2], False)):
         ours = pack_padded_sequence(x if batch_first else x.transpose(0, 1), lengths, batch_first, enforce_sorted=sort)
-        for value in (2**53 + 1, -2**53 - 1, 2**63 - 1, -2**63, -2**63 + 1, 7, True):
-            expected = torch.full((3, 6, 2), value, dtype=torch.int64)
+        for value in (2**53 + 1, -2**53 - 1, 2**63 - 1, -2**63, -2**63 + 1, 7, True, np.int64(2**53 + 1), np.int8(-7),
+                      np.array(2**63 - 1), torch.tensor(-2**53 - 1), torch.tensor(5, dtype=torch.uint8)):
+            expected = torch.full((3, 6, 2), int(value), dtype=torch.int64)
             for b, length in enumerate(lengths):
                 expected[b, :length] = x[b, :length]
             padded, back = pad_packed_sequence(ours, batch_first, value, total_length=6)
@@ -142,6 +144,8 @@ def test_errors_name_the_argument() -> None:
             (lambda: pack_sequence([]), ValueError, "sequences is empty"),
             (lambda: pad_packed_sequence(pack_padded_sequence(x, [4, 1, 1]), total_length=3), ValueError,
              "total_length = 3 is smaller than 4"),
+            (lambda: pad_packed_sequence(pack_padded_sequence(x.long(), [4, 1, 1]), padding_value=np.uint64(2**63)),
+             ValueError, "padding_value = 9223372036854775808 does not fit in an int64"),
             (lambda: pad_packed_sequence(pack_padded_sequence(x.long(), [4, 1, 1]), padding_value=2**63), ValueError,
              "padding_value = 9223372036854775808 does not fit in an int64")):
         with pytest.raises(error, match=text):

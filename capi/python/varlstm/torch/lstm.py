@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _packing_op
+from . import _options, _packing_op
 from ._device import autocast_dtype
 from ._differentiable import is_traced
 from ._flat import is_flat, join, owns_its_storage, split
@@ -41,12 +41,13 @@ class LSTM(torch.nn.RNNBase):
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
                  device=None, dtype=None) -> None:
-        if proj_size != 0:
-            raise ValueError(f"proj_size = {proj_size} is not supported, and must be 0: h is not projected")
-        if dropout == 1:
-            raise ValueError("dropout = 1 would leave nothing to the layers above, and must be smaller")
-        super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-                         device=device, dtype=dtype)
+        _options.no_projection(proj_size)
+        _options.dtype(dtype)
+        super().__init__(
+            "LSTM", _options.size("input_size", input_size), _options.size("hidden_size", hidden_size),
+            _options.size("num_layers", num_layers), _options.flag("bias", bias),
+            _options.flag("batch_first", batch_first), _options.probability("dropout", dropout),
+            _options.flag("bidirectional", bidirectional), device=device, dtype=dtype)
 
     def flatten_parameters(self) -> None:
         """Lays the parameters out one after the other in memory, which spares a copy of them in each call. Each has a

@@ -8,6 +8,7 @@ their number. What is in varlstm.torch takes such a PackedSequence; torch's own 
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import operator
 from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -107,13 +108,17 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
     return _packed(torch.cat(list(sequences)), lengths, _packing_op.RAGGED, int(lengths.max()), enforce_sorted)
 
 
-def _needs_integer(data: Tensor, padding_value: float) -> bool:
-    """Whether padding_value is an integer that a double, in which the library takes it, does not hold exactly."""
-    if data.dtype != torch.int64 or not isinstance(padding_value, int):
-        return False
-    if not -2**63 <= padding_value < 2**63:
-        raise ValueError(f"padding_value = {padding_value} does not fit in an int64, of which sequence.data is")
-    return float(padding_value) != padding_value
+def _exact_integer(data: Tensor, padding_value) -> Optional[int]:
+    """padding_value, where it is an integer that a double, in which the library takes it, does not hold exactly."""
+    try:
+        value = operator.index(padding_value)  # also of NumPy, and of a tensor without dimensions
+    except TypeError:
+        return None
+    if data.dtype != torch.int64:
+        return None
+    if not -2**63 <= value < 2**63:
+        raise ValueError(f"padding_value = {value} does not fit in an int64, of which sequence.data is")
+    return value if float(value) != value else None
 
 
 def _fill_padding(padded: Tensor, lengths: Tensor, batch_first: bool, padding_value: int) -> None:
@@ -130,12 +135,12 @@ def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, pad
         raise ValueError(f"total_length = {total_length} is smaller than {steps}, the longest sequence's length")
     padded_len = steps if total_length is None else total_length
     layout = _packing_op.BATCH_FIRST if batch_first else _packing_op.TIME_MAJOR
-    needs_integer = _needs_integer(sequence.data, padding_value)
+    integer = _exact_integer(sequence.data, padding_value)
     padded = _packing_op.unpack(sequence.data, sizes, from_batch_sizes, batch_size, steps, layout, padded_len,
-                                0.0 if needs_integer else float(padding_value))
+                                float(padding_value) if integer is None else 0.0)
     lengths = sorted_lengths(sizes, batch_size) if from_batch_sizes else sizes
-    if needs_integer:
-        _fill_padding(padded, lengths, batch_first, padding_value)
+    if integer is not None:
+        _fill_padding(padded, lengths, batch_first, integer)
     if sequence.unsorted_indices is None:
         return padded, lengths
     unsorted = sequence.unsorted_indices

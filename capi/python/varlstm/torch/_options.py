@@ -1,0 +1,47 @@
+"""What varlstm.torch.LSTM is made with, checked: whatever is wrong is refused at once, by its name and value."""
+# SPDX-License-Identifier: Apache-2.0
+import numbers
+import operator
+
+import torch
+
+from ._device import DTYPES
+
+
+def size(name: str, value) -> int:
+    """A positive integer: of Python, NumPy or a tensor without dimensions; a bool is none."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be an integer")
+    if number < 1:
+        raise ValueError(f"{name} = {number} is not supported, and must be at least 1")
+    return number
+
+
+def flag(name: str, value) -> bool:
+    """True or False; 1, 0 and None stand for them, and a text such as "False", which Python takes for true, does not."""
+    if value is not None and value not in (0, 1):
+        raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be True or False")
+    return bool(value)
+
+
+def probability(name: str, value) -> float:
+    """At least 0 and smaller than 1, which would leave nothing to the layers above."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be a number")
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} = {value} is not supported, and must be at least 0 and smaller than 1")
+    return float(value)
+
+
+def no_projection(proj_size) -> None:
+    if proj_size != 0:
+        raise ValueError(f"proj_size = {proj_size!r} is not supported, and must be 0: h is not projected")
+
+
+def dtype(value) -> None:
+    if value is not None and value not in DTYPES:
+        raise TypeError(f"dtype = {value} is not supported, and must be one of " + ", ".join(map(str, DTYPES)))
