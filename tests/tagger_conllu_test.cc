@@ -207,6 +207,10 @@ TEST(TaggerConllu, TagsThatNoModelCanHaveNameFileAndLine) {
             "a.conllu:2: the tag \"A\\u00a0\" in column 4 (UPOS) holds a no-break space (U+00A0)");
   EXPECT_EQ(tags_error("A\x1B[31m"),
             "a.conllu:2: the tag \"A\\u001b[31m\" in column 4 (UPOS) holds the character (U+001B)");
+  EXPECT_EQ(tags_error("\xEF\xBB\xBF\x41"),
+            "a.conllu:2: the tag \"\\ufeffA\" in column 4 (UPOS) holds a byte order mark (U+FEFF)");
+  EXPECT_EQ(tags_error("A\xE2\x80\x8D"),
+            "a.conllu:2: the tag \"A\\u200d\" in column 4 (UPOS) holds the character (U+200D)");
   EXPECT_EQ(tags_error("PRP$"), "no error");
   EXPECT_EQ(tags_error("\xC3\x84"), "no error");
 }

@@ -205,14 +205,19 @@ TEST(TaggerModel, TagsAndWordsThatCoNllUCannotHold) {
   EXPECT_EQ(tag("\"VERB\\u0085\""), "tags[1] = \"VERB\\u0085\" holds the character (U+0085)");
   EXPECT_EQ(tag("\"VERB\\u0000\""), "tags[1] = \"VERB\\u0000\" holds the character (U+0000)");
   EXPECT_EQ(tag("\"VERB\\u007f\""), "tags[1] = \"VERB\\u007f\" holds the character (U+007F)");
+  EXPECT_EQ(tag("\"\\ufeffVERB\""), "tags[1] = \"\\ufeffVERB\" holds a byte order mark (U+FEFF)");
+  EXPECT_EQ(tag("\"NOUN\\u200b\""), "tags[1] = \"NOUN\\u200b\" holds the character (U+200B)");
+  EXPECT_EQ(tag("\"NO\\u202eUN\""), "tags[1] = \"NO\\u202eUN\" holds the character (U+202E)");
+  EXPECT_EQ(tag("\"VERB\\ufe0f\""), "tags[1] = \"VERB\\ufe0f\" holds the character (U+FE0F)");
+  EXPECT_EQ(tag("\"\\udb40\\udc41VERB\""), "tags[1] = \"\\udb40\\udc41VERB\" holds the character (U+E0041)");
   EXPECT_EQ(tag("\"NOUN\""), "tags[1] = \"NOUN\" is tags[0] already");
   EXPECT_EQ(word("\"B\\tb\""), "words[1] = \"B\\tb\" holds a tab (U+0009)");
   EXPECT_EQ(word("\"B\\nb\""), "words[1] = \"B\\nb\" holds a line feed (U+000A)");
   EXPECT_EQ(word("\"B\\rb\""), "words[1] = \"B\\rb\" holds a carriage return (U+000D)");
   EXPECT_EQ(word("\"\""), "words[1] = \"\" is empty");
   EXPECT_EQ(word("\"a\""), "words[1] = \"a\" is words[0] already");
-  // Forms may hold spaces, and "_" is one.
-  for (const char* form : {"\"a b\"", "\"_\"", "\"\\u00a0\"", "\"\\u0085\""}) {
+  // Forms may hold spaces and joiners, and "_" is one.
+  for (const char* form : {"\"a b\"", "\"_\"", "\"\\u00a0\"", "\"\\u0085\"", "\"\\u200c\"", "\"\\ufeffB\""}) {
     write_file(json, replaced(good, "\"B\"", form));
     EXPECT_EQ(load_error(folder / "m"), "no error") << form;
   }

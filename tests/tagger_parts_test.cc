@@ -141,6 +141,9 @@ TEST(TaggerText, InQuotes) {
   EXPECT_EQ(in_quotes("a \"b\" \\ \xC3\xA4\xF0\x9F\x98\x80"), "\"a \\\"b\\\" \\\\ \xC3\xA4\xF0\x9F\x98\x80\"");
   EXPECT_EQ(in_quotes("\t\n\r\x1B\x7F\xC2\x9B\xE2\x80\x8B\xC2\xA0"),
             "\"\\t\\n\\r\\u001b\\u007f\\u009b\\u200b\\u00a0\"");
+  // What turns a terminal's text around, and two halves beyond the first plane.
+  EXPECT_EQ(in_quotes("a\xE2\x80\xAE\xE2\x81\xA6z"), "\"a\\u202e\\u2066z\"");
+  EXPECT_EQ(in_quotes("\xEF\xB8\x8F\xF3\xA0\x81\x81"), "\"\\ufe0f\\udb40\\udc41\"");
   EXPECT_EQ(in_quotes("a\xFF\x80z"), "\"a??z\"");
   EXPECT_EQ(in_quotes(std::string(40, 'a')), "\"" + std::string(40, 'a') + "\"");
   EXPECT_EQ(in_quotes(std::string(41, 'a')), "\"" + std::string(40, 'a') + "...\"");
@@ -152,6 +155,7 @@ TEST(TaggerText, InQuotes) {
 TEST(TaggerText, LooksEmpty) {
   EXPECT_EQ(looks_empty("\xEF\xBB\xBF "), 0xFEFFu);
   EXPECT_EQ(looks_empty(" \xE2\x80\x83"), 0x20u);
+  EXPECT_EQ(looks_empty("\xE3\x85\xA4\xF3\xA0\x80\xA0"), 0x3164u);
   for (const char* seen : {"", "a", " a", "\xC2\xA0.", "\xFF", " \xFF", "\x1B"})
     EXPECT_FALSE(looks_empty(seen)) << seen;
 }

@@ -31,8 +31,23 @@ bool is_white_space(uint32_t c) {
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-bool is_zero_width(uint32_t c) {
-  return c == 0xAD || c == 0x180E || (c >= 0x200B && c <= 0x200F) || c == 0x2060 || c == 0xFEFF;
+// Unicode's property Default_Ignorable_Code_Point: byte order marks, zero-width spaces and joiners, marks of direction,
+// variation selectors, fillers, tags.
+bool is_ignorable(uint32_t c) {
+  constexpr uint32_t kRanges[][2] = {
+      {0xAD, 0xAD},     {0x34F, 0x34F},   {0x61C, 0x61C},     {0x115F, 0x1160},   {0x17B4, 0x17B5},   {0x180B, 0x180F},
+      {0x200B, 0x200F}, {0x202A, 0x202E}, {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},
+      {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFF8}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
+  };
+  for (const auto& [first, last] : kRanges)
+    if (c >= first && c <= last) return true;
+  return false;
+}
+
+// As JSON escapes it: beyond the first plane in two halves.
+std::string escaped(uint32_t c) {
+  if (c < 0x10000) return fmt::format("\\u{:04x}", c);
+  return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + (c & 0x3FF));
 }
 
 // The first character that `wrong` holds of, as a fault.
@@ -80,8 +95,8 @@ std::string in_quotes(std::string_view value) {
       shown += static_cast<char>(character);
     } else if (character == '\t' || character == '\n' || character == '\r') {
       shown += character == '\t' ? "\\t" : character == '\n' ? "\\n" : "\\r";
-    } else if (is_control(character) || is_zero_width(character) || (is_white_space(character) && character != ' ')) {
-      shown += fmt::format("\\u{:04x}", character);
+    } else if (is_control(character) || is_ignorable(character) || (is_white_space(character) && character != ' ')) {
+      shown += escaped(character);
     } else if (utf8) {
       shown += before.substr(0, before.size() - value.size());
     } else {
@@ -97,7 +112,7 @@ std::optional<uint32_t> looks_empty(std::string_view text) {
   std::string_view rest = text;
   while (!rest.empty()) {
     const uint32_t character = take_character(&rest);
-    if (!is_white_space(character) && !is_zero_width(character)) return std::nullopt;
+    if (!is_white_space(character) && !is_ignorable(character)) return std::nullopt;
   }
   return take_character(&text);
 }
@@ -108,7 +123,7 @@ std::string form_fault(std::string_view form) {
 
 std::string tag_fault(std::string_view tag) {
   if (tag == "_") return "is CoNLL-U's mark for no tag";
-  return character_fault(tag, [](uint32_t c) { return is_control(c) || is_white_space(c); });
+  return character_fault(tag, [](uint32_t c) { return is_control(c) || is_white_space(c) || is_ignorable(c); });
 }
 
 }  // namespace tagger
