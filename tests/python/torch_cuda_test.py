@@ -85,3 +85,26 @@ def test_calls_run_on_torchs_current_stream() -> None:
         actual = work.run(DEVICE, "padded", LENGTHS)
     stream.synchronize()
     assert_close(actual, expected)
+
+
+def test_record_stream_keeps_the_memory_of_gradients() -> None:
+    """Autograd and DistributedDataParallel let go of a gradient while another stream still reads it."""
+    work = Work()
+    lstm = copy.deepcopy(work.lstm).to(DEVICE)
+    lstm(work.x.to(DEVICE))[0].sum().backward()
+    gradients = [parameter.grad for parameter in lstm.parameters()]
+    lstm.zero_grad(set_to_none=True)
+    torch.cuda.synchronize()
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(10**9)
+    ranges = [(gradient.data_ptr(), gradient.data_ptr() + 4 * gradient.numel()) for gradient in gradients]
+    counts = [gradient.numel() for gradient in gradients]
+    for gradient in gradients:
+        gradient.record_stream(stream)
+    del gradient, gradients
+    new = [torch.empty(count, device=DEVICE) for count in [*counts, sum(counts)]]
+    assert not stream.query()  # the other stream is not through yet
+    for tensor in new:
+        begin, end = tensor.data_ptr(), tensor.data_ptr() + 4 * tensor.numel()
+        assert all(end <= first or begin >= last for first, last in ranges)

@@ -24,7 +24,7 @@ from varlstm.torch import LSTM, _device, _loss_op, _lstm_op, _packing_op  # noqa
 if device_count("cuda") == 0:
     pytest.skip("the library has no CUDA device", allow_module_level=True)
 
-FACTORIES = {Tensor.new_empty: False, Tensor.new_zeros: True, torch.empty_like: False}
+FACTORIES = {Tensor.new_empty: False, Tensor.new_zeros: True, torch.empty_like: False, Tensor.clone: False}
 
 
 class DeviceTensor(torch.Tensor):
@@ -38,8 +38,9 @@ class DeviceTensor(torch.Tensor):
             return super().__torch_function__(function, types, arguments, keywords)
         like, *shape = arguments
         shape = shape[0] if shape else tuple(like.shape)
-        return allocate((shape,) if isinstance(shape, int) else tuple(shape), keywords.get("dtype", like.dtype),
+        made = allocate((shape,) if isinstance(shape, int) else tuple(shape), keywords.get("dtype", like.dtype),
                         FACTORIES[function])
+        return copy_to(made, like, CopyKind.WITHIN_BACKEND) if function is Tensor.clone else made
 
 
 def context() -> int:
@@ -58,18 +59,17 @@ def allocate(shape: tuple, dtype: torch.dtype, zero: bool = False) -> DeviceTens
     return torch.frombuffer(memory, dtype=dtype).view(shape).as_subclass(DeviceTensor)
 
 
-def upload(tensor: Tensor) -> DeviceTensor:
-    copy = allocate(tuple(tensor.shape), tensor.dtype)
-    lib.varlstm_copy(context(), copy.data_ptr(), tensor.data_ptr(), tensor.numel() * tensor.element_size(),
-                     CopyKind.TO_BACKEND, None)
+def copy_to(copy: Tensor, tensor: Tensor, kind: CopyKind) -> Tensor:
+    lib.varlstm_copy(context(), copy.data_ptr(), tensor.data_ptr(), tensor.numel() * tensor.element_size(), kind, None)
     return copy
+
+
+def upload(tensor: Tensor) -> DeviceTensor:
+    return copy_to(allocate(tuple(tensor.shape), tensor.dtype), tensor, CopyKind.TO_BACKEND)
 
 
 def download(tensor: DeviceTensor) -> Tensor:
-    copy = torch.empty(tuple(tensor.shape), dtype=tensor.dtype)
-    lib.varlstm_copy(context(), copy.data_ptr(), tensor.data_ptr(), copy.numel() * copy.element_size(),
-                     CopyKind.TO_HOST, None)
-    return copy
+    return copy_to(torch.empty(tuple(tensor.shape), dtype=tensor.dtype), tensor, CopyKind.TO_HOST)
 
 
 def assert_close(actual: list, expected: list) -> None:
@@ -106,8 +106,8 @@ class Chain:
         dx, dh0, dc0, dparams = _lstm_op._backward(x, batch[0], state, state, y, reserve, dy, place(self.dh_n), None,
                                                    *batch[1:], *lstm, True, True, True, True, params)
         dx = _packing_op._pack_backward(dx, *batch, _packing_op.BATCH_FIRST, 6)
-        # A gradient comes from DLPack, as a tensor of torch's own class.
-        return [output, h_n, c_n, dx, dh0, dc0, *(gradient.as_subclass(type(dx)) for gradient in dparams)]
+        # On the device torch's allocator has made each gradient's storage; one of DLPack would be a plain tensor here.
+        return [output, h_n, c_n, dx, dh0, dc0, *dparams]
 
 
 def test_lstm_with_lengths_that_the_host_knows() -> None:

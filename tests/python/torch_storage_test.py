@@ -73,6 +73,20 @@ def test_every_parameter_and_gradient_has_a_storage_of_its_own(way: str) -> None
     assert_own_storages([tensor for p in lstm.parameters() for tensor in (p.data, p.grad)])
 
 
+def test_storages_cannot_be_resized() -> None:
+    lstm, x = LSTM(3, 4), torch.randn(5, 2, 3)
+    expected = lstm(x)[0].detach()
+    step(lstm, x)
+    for tensor in (lstm.weight_hh_l0.detach(), lstm.weight_hh_l0.grad):
+        with pytest.raises(RuntimeError, match="not resizable"):
+            storage_of(tensor).resize_(0)
+    assert torch.equal(lstm(x)[0], expected)
+    kept = lstm.weight_hh_l0.detach().clone()
+    lstm.weight_hh_l0.data = torch.empty(0)  # instead: the memory's place is taken, and given back
+    lstm.weight_hh_l0.data = kept
+    assert torch.equal(lstm(x)[0], expected)
+
+
 def test_gradients_of_different_steps_share_no_memory() -> None:
     lstm, x = LSTM(3, 4), torch.randn(5, 2, 3)
     step(lstm, x)

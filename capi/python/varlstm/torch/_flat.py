@@ -14,11 +14,22 @@ from torch import Tensor
 from torch.utils.dlpack import from_dlpack, to_dlpack
 
 
+def _pieces(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
+    pieces = flat.split_with_sizes([one.numel() for one in like])
+    return [piece.view_as(one) for piece, one in zip(pieces, like)]
+
+
 def split(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
     """Tensors of the shapes of `like` over the memory of `flat`, which has as many elements as they together. A tensor
     that comes back from DLPack has a storage of its own over the memory that it was made from."""
-    pieces = flat.split_with_sizes([one.numel() for one in like])
-    return [from_dlpack(to_dlpack(piece.view_as(one))) for piece, one in zip(pieces, like)]
+    return [from_dlpack(to_dlpack(piece)) for piece in _pieces(flat, like)]
+
+
+def split_gradients(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
+    """The same of gradients, as copies on a GPU. Autograd, and whoever sums gradients over processes, uses them on other
+    streams and says so by record_stream, so that their memory is not given to others too early; torch's allocator hears
+    that only of storages that it made itself."""
+    return [piece.clone() for piece in _pieces(flat, like)] if flat.is_cuda else split(flat, like)
 
 
 def join(tensors: Sequence[Tensor]) -> Tensor:

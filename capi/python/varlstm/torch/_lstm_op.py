@@ -12,7 +12,7 @@ from .._declarations import Mode
 from .._library import lib
 from ._differentiable import differentiable, opaque
 from ._device import Rnn, address, context_of, rnn_sizes, scratch
-from ._flat import is_flat, join, split
+from ._flat import is_flat, join, split_gradients
 
 
 def _flat(rnn: Rnn, params: List[Tensor]) -> Tensor:
@@ -90,7 +90,7 @@ def _backward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tenso
             rnn.pointer, batch.pointer, flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), address(dy),
             address(dh_n), address(dc_n), dx.data_ptr(), dh0.data_ptr(), dc0.data_ptr(), dparams.data_ptr(),
             workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(), context.stream)
-    return dx, dh0, dc0, split(dparams, params) if need_dparams else []
+    return dx, dh0, dc0, split_gradients(dparams, params) if need_dparams else []
 
 
 def _backward_fake(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size, max_len, hidden_size,

@@ -55,8 +55,10 @@ class LSTM(torch.nn.RNNBase):
 
         Nobody needs to call it: it is done when the module is made, moved, converted or copied. Parameters that were
         put in place by other means, such as load_state_dict(..., assign=True), and those in shared memory work without
-        it. On a GPU torch.multiprocessing can send an allocation to another process as a whole alone, and refuses
-        parameters that lie in one: send copies of them.
+        it. The storages are of one size for good: storage.resize_(), with which some shard or offload parameters, is an
+        error, as it is for gradients on the CPU; assign new data instead. On a GPU all parameters are one allocation of
+        torch's: torch.multiprocessing refuses to send a part of one, so send copies, and record_stream does nothing, so
+        let a stream that reads the parameters end before they are moved or freed.
         """
         params = [self._parameters.get(name) for name in self._flat_weights_names]
         if any(type(param) is not torch.nn.Parameter for param in params):  # absent, or a tensor of another kind
