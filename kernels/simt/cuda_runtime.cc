@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/cuda_runtime.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,10 +21,15 @@ namespace {
 
 thread_local int device_of_thread = 0;
 
+// Read anew in each call, so that a test can have no device, or a second one.
 int emulated_devices() {
   const char* text = getenv("VARLSTM_EMULATOR_DEVICES");
-  const int count = text == nullptr ? 1 : atoi(text);
-  return count < kMostDevices ? count : kMostDevices;
+  if (text == nullptr) return 1;
+  char* rest = nullptr;
+  const long count = strtol(text, &rest, 10);
+  if (rest != text && *rest == 0 && count >= 0 && count <= kMostDevices) return static_cast<int>(count);
+  fprintf(stderr, "VARLSTM_EMULATOR_DEVICES = %s is no number in 0 ... %d\n", text, kMostDevices);
+  abort();
 }
 
 cudaError_t check_device(int device) {

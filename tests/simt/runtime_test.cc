@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -203,6 +204,20 @@ class TwoDevices : public Runtime {
     unsetenv("VARLSTM_EMULATOR_DEVICES");
   }
 };
+
+TEST_F(TwoDevices, TheirNumberIsRead) {
+  int count = -1;
+  for (const int devices : {1, 2}) {
+    setenv("VARLSTM_EMULATOR_DEVICES", std::to_string(devices).c_str(), 1);
+    EXPECT_EQ(cudaGetDeviceCount(&count), cudaSuccess);
+    EXPECT_EQ(count, devices);
+  }
+  for (const char* wrong : {"3", "-1", "two", "2x", ""}) {
+    setenv("VARLSTM_EMULATOR_DEVICES", wrong, 1);
+    EXPECT_DEATH(cudaGetDeviceCount(&count), "VARLSTM_EMULATOR_DEVICES = .* is no number in 0 ... 2") << wrong;
+  }
+  setenv("VARLSTM_EMULATOR_DEVICES", "2", 1);
+}
 
 TEST_F(TwoDevices, EachThreadHasACurrentOne) {
   int device = -1;
