@@ -7,47 +7,82 @@ import torch
 # torch.library.custom_op, with which torch.compile passes over an operation without looking into it, is of torch 2.4.
 COMPILABLE = hasattr(torch.library, "custom_op")
 _PLAIN = (torch.Tensor, torch.nn.Parameter)  # a fake or functional tensor is of another class
+# torch.func.grad and its like, from torch 2.0 on, hand in tensors without memory, which stand for others.
+_is_transformed = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
+_unwrap_if_dead = getattr(getattr(torch._C, "_functorch", None), "unwrap_if_dead", lambda tensor: tensor)
 
 
 def is_traced(tensor: torch.Tensor) -> bool:
     """Whether torch compiles or traces this call, so that memory may not be looked at. Eager calls spare the time of
     custom_op's dispatch, some 0.1 ms."""
+    if torch.jit.is_tracing():  # it would take what a call writes for a constant, or for memory that nobody writes
+        raise RuntimeError("varlstm.torch: torch.jit.trace cannot look into the library; torch.compile and torch.export "
+                           "pass over it")
     return COMPILABLE and (type(tensor) not in _PLAIN or torch.compiler.is_compiling())
+
+
+def _function(name: str, forward: Callable, setup_context: Callable, backward: Callable):
+    """The autograd.Function of these, in the form that torch.func wants wherever torch has it."""
+    if not hasattr(torch.autograd.Function, "setup_context"):
+        outputs_of = forward
+
+        def forward(ctx, *inputs):
+            output = outputs_of(*inputs)
+            setup_context(ctx, inputs, output)
+            return output
+
+    methods = {"forward": forward, "setup_context": setup_context, "backward": backward}
+    return type(f"varlstm_{name}", (torch.autograd.Function,),
+                {method: staticmethod(function) for method, function in methods.items()})
+
+
+def _unwrapped(value):
+    """A tensor that stood for another in a transform which has ended, such as what torch.func.vjp's pullback saved, as
+    that other; likewise in a list."""
+    if isinstance(value, list):
+        return [_unwrapped(one) for one in value]
+    return _unwrap_if_dead(value) if isinstance(value, torch.Tensor) else value
+
+
+def _refuse(name: str) -> Callable:
+    def backward(ctx, *unused):
+        raise RuntimeError(f"varlstm.torch: {name} cannot be differentiated again")
+
+    return backward
 
 
 def opaque(name: str, function: Callable, fake: Callable) -> Callable:
     """`function`, as an operation that torch.compile leaves alone. `fake` makes its outputs' shapes from its arguments,
     of which the first is a tensor."""
-    if not COMPILABLE:
-        return function
-    operation = torch.library.custom_op(f"varlstm::{name}", function, mutates_args=())
-    operation.register_fake(fake)
+    operation = None
+    if COMPILABLE:
+        operation = torch.library.custom_op(f"varlstm::{name}", function, mutates_args=())
+        operation.register_fake(fake)
+    transformable = _function(name, function, lambda ctx, inputs, output: None, _refuse(name))
 
     def call(*arguments):
-        return operation(*arguments) if is_traced(arguments[0]) else function(*arguments)
+        if is_traced(arguments[0]):
+            return operation(*arguments)
+        if _is_transformed():
+            return transformable.apply(*arguments)
+        return function(*map(_unwrapped, arguments))
 
     return call
 
 
-class _Once(torch.autograd.Function):
-    """Passes `count` gradients on, so that an attempt to differentiate them by `sources` is an error and not a zero."""
+def _once(name: str) -> Callable:
+    """Passes gradients on, so that an attempt to differentiate them by `sources` is an error and not a zero."""
+    function = _function(f"{name}_gradient", lambda count, *tensors: tensors[:count], lambda ctx, inputs, output: None,
+                         _refuse(f"the gradient of {name}"))
 
-    @staticmethod
-    def forward(ctx, name, count, *tensors):
-        ctx.name = name
-        return tensors[:count]
+    def mark(gradients: tuple, sources: tuple) -> tuple:
+        tensors = [gradient for gradient in gradients if gradient is not None]
+        if not tensors:
+            return gradients
+        marked = iter(function.apply(len(tensors), *tensors, *sources))
+        return tuple(gradient if gradient is None else next(marked) for gradient in gradients)
 
-    @staticmethod
-    def backward(ctx, *unused):
-        raise RuntimeError(f"varlstm.torch: the gradient of {ctx.name} cannot be differentiated again")
-
-
-def _once(name: str, gradients: tuple, sources: tuple) -> tuple:
-    tensors = [gradient for gradient in gradients if gradient is not None]
-    if not tensors:
-        return gradients
-    marked = iter(_Once.apply(name, len(tensors), *tensors, *sources))
-    return tuple(gradient if gradient is None else next(marked) for gradient in gradients)
+    return mark
 
 
 def differentiable(name: str, forward: Callable, fake: Callable, setup_context: Callable,
@@ -58,44 +93,41 @@ def differentiable(name: str, forward: Callable, fake: Callable, setup_context: 
     `needs` tells of each input whether its gradient is wanted. The last input may be a list of tensors; then the last
     of `needs` and of the gradients are lists as well.
     """
+    once = _once(name)
 
-    class Function(torch.autograd.Function):
-        """Called with a list's tensors as arguments of their own, after the count of the inputs before it."""
+    # The function is called with a list's tensors as arguments of their own, after the count of the inputs before it.
+    def inputs_of(heads, arguments: tuple) -> tuple:
+        return arguments if heads is None else arguments[:heads] + (list(arguments[heads:]),)
 
-        @staticmethod
-        def forward(ctx, heads, *arguments):
-            ctx.heads = heads
-            inputs = arguments if heads is None else arguments[:heads] + (list(arguments[heads:]),)
-            output = forward(*inputs)
-            setup_context(ctx, inputs, output)
-            return output
+    def setup(ctx, arguments, output):
+        ctx.heads, *arguments = arguments
+        setup_context(ctx, inputs_of(ctx.heads, tuple(arguments)), output)
 
-        @staticmethod
-        def backward(ctx, *gradients):
-            needs = ctx.needs_input_grad[1:]
-            if ctx.heads is not None:
-                needs = needs[:ctx.heads] + (needs[ctx.heads:],)
-            with torch.no_grad():
-                *firsts, last = backward(ctx, needs, *gradients)
-            lasts = [last] if ctx.heads is None else last or [None] * len(needs[-1])
-            results = (None, *firsts, *lasts)
-            return _once(name, results, gradients + ctx.saved_tensors) if torch.is_grad_enabled() else results
+    def backward_of_all(ctx, *gradients):
+        needs = ctx.needs_input_grad[1:]
+        if ctx.heads is not None:
+            needs = needs[:ctx.heads] + (needs[ctx.heads:],)
+        with torch.no_grad():
+            *firsts, last = backward(ctx, needs, *gradients)
+        lasts = [last] if ctx.heads is None else last or [None] * len(needs[-1])
+        results = (None, *firsts, *lasts)
+        return once(results, gradients + ctx.saved_tensors) if torch.is_grad_enabled() else results
 
-    Function.__name__ = Function.__qualname__ = f"varlstm_{name}"
+    function = _function(name, lambda heads, *arguments: forward(*inputs_of(heads, arguments)), setup, backward_of_all)
 
     def eager(*inputs):
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() and not _is_transformed():
             return forward(*inputs)
         if isinstance(inputs[-1], list):
-            return Function.apply(len(inputs) - 1, *inputs[:-1], *inputs[-1])
-        return Function.apply(None, *inputs)
+            return function.apply(len(inputs) - 1, *inputs[:-1], *inputs[-1])
+        return function.apply(None, *inputs)
 
-    if not COMPILABLE:
-        return eager
-    operation = torch.library.custom_op(f"varlstm::{name}", forward, mutates_args=())
-    operation.register_fake(fake)
-    operation.register_autograd(lambda ctx, *gradients: backward(ctx, ctx.needs_input_grad, *gradients),
-                                setup_context=setup_context)
+    operation = None
+    if COMPILABLE:
+        operation = torch.library.custom_op(f"varlstm::{name}", forward, mutates_args=())
+        operation.register_fake(fake)
+        operation.register_autograd(lambda ctx, *gradients: backward(ctx, ctx.needs_input_grad, *gradients),
+                                    setup_context=setup_context)
 
     def call(*inputs):
         return operation(*inputs) if is_traced(inputs[0]) else eager(*inputs)

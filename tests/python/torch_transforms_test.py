@@ -1,0 +1,115 @@
+"""What transforms functions over varlstm.torch: torch.func, torch.jit.trace and torch.export."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch.nn.utils.rnn import PackedSequence  # noqa: E402
+
+from varlstm import torch as ours  # noqa: E402
+
+func = pytest.importorskip("torch.func") if hasattr(torch, "func") else None
+needs_func = pytest.mark.skipif(func is None, reason="torch.func came with torch 2.0")
+
+LENGTHS = torch.tensor([5, 0, 3])
+X = torch.randn(3, 5, 4)  # [B, T, I]
+TAGS = torch.randint(0, 7, (3, 5))
+
+
+class Model(torch.nn.Module):
+    """A loss by each of the functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = ours.LSTM(4, 6, 2, bidirectional=True, batch_first=True)
+        self.linear = torch.nn.Linear(12, 7)
+
+    def forward(self, x, way: str):
+        if way == "packed":
+            sequence, (h_n, c_n) = self.lstm(ours.pack_padded_sequence(x, LENGTHS, True, enforce_sorted=False))
+            y, _ = ours.pad_packed_sequence(sequence, True)
+        else:
+            y, (h_n, c_n) = self.lstm(x, lengths=LENGTHS)
+        if way == "fused":
+            loss = ours.linear_cross_entropy(y, self.linear.weight, self.linear.bias, TAGS)
+        elif way == "nll":
+            loss = ours.nll_loss(ours.log_softmax(self.linear(y), dim=2).transpose(1, 2), TAGS)
+        else:
+            loss = ours.cross_entropy(self.linear(y).flatten(0, 1), TAGS.flatten())
+        return loss + (h_n * c_n).sum()
+
+
+def loss_of(model: Model, way: str):
+    """The loss as a function of parameters and input, and those."""
+    params = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    return (lambda params, x: func.functional_call(model, params, (x, way))), params
+
+
+@needs_func
+@pytest.mark.parametrize("way", ["packed", "padded", "fused", "nll"])
+def test_func_grad_gives_autograds_gradients(way: str) -> None:
+    model, x = Model(), X.clone().requires_grad_()
+    loss, params = loss_of(model, way)
+    expected = torch.autograd.grad(model(x, way), [*model.parameters(), x])
+    (dparams, dx), value = func.grad_and_value(loss, argnums=(0, 1))(params, X)
+    torch.testing.assert_close([*dparams.values(), dx], list(expected), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(value, model(X, way).detach())
+    _, pullback = func.vjp(loss, params, X)
+    torch.testing.assert_close([*pullback(torch.tensor(1.0))[0].values()], list(expected[:-1]), rtol=1e-6, atol=1e-7)
+
+
+@needs_func
+def test_no_grad_inside_func_grad() -> None:
+    model = Model()
+    loss, params = loss_of(model, "fused")
+
+    def beside_a_teacher(params):
+        with torch.no_grad():
+            teacher = loss(params, X)
+        return loss(params, X) - teacher
+
+    expected = torch.autograd.grad(model(X, "fused"), list(model.parameters()))
+    torch.testing.assert_close([*func.grad(beside_a_teacher)(params).values()], list(expected), rtol=1e-6, atol=1e-7)
+
+
+@needs_func
+@pytest.mark.parametrize("way", ["packed", "padded", "fused", "nll"])
+def test_what_torch_func_cannot_do_is_an_error(way: str) -> None:
+    loss, params = loss_of(Model(), way)
+
+    def slope(x):
+        return func.grad(loss, argnums=1)(params, x).square().sum()
+
+    with pytest.raises(RuntimeError, match="varlstm.torch: .* cannot be differentiated again"):
+        func.grad(slope)(X)
+    with pytest.raises(RuntimeError, match="vmap"):
+        func.vmap(lambda x: loss(params, x))(torch.stack([X, X]))
+    with pytest.raises(NotImplementedError, match="jvp"):
+        func.jvp(lambda x: loss(params, x), (X,), (X,))
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("gradients", [False, True])
+def test_jit_trace_is_refused(gradients: bool) -> None:
+    """Its graph would have the memory that a call wrote to, and not the call."""
+    lstm, state = ours.LSTM(4, 6), torch.zeros(1, 5, 6)
+    packed = ours.pack_padded_sequence(X, [5, 5, 5], True)
+    with torch.set_grad_enabled(gradients):
+        for function in (lambda x: lstm(x)[0], lambda x: lstm(x, (state, state))[0], lambda x: lstm(x[0])[0],
+                         lambda x: lstm(x, lengths=[3, 2, 1, 0, 0])[0],
+                         lambda x: lstm(PackedSequence(x.flatten(0, 1), packed.batch_sizes))[0].data,
+                         lambda x: ours.pack_padded_sequence(x, [3, 2, 1, 1, 1]).data,
+                         lambda x: ours.pad_packed_sequence(PackedSequence(x.flatten(0, 1), packed.batch_sizes))[0],
+                         lambda x: ours.log_softmax(x, 2), lambda x: ours.cross_entropy(x[0], TAGS[0, :5] % 4),
+                         lambda x: ours.linear_cross_entropy(x, torch.ones(7, 4), None, TAGS)):
+            with pytest.raises(RuntimeError, match="torch.jit.trace cannot look into the library"):
+                torch.jit.trace(function, (X,), check_trace=False)
+
+
+@pytest.mark.skipif(not hasattr(torch.library, "custom_op"), reason="torch.library.custom_op came with torch 2.4")
+def test_export() -> None:
+    lstm = ours.LSTM(4, 6, 2, batch_first=True)
+    program = torch.export.export(lstm, (X, None, LENGTHS))
+    other = (torch.randn(3, 5, 4), None, torch.tensor([1, 2, 3]))
+    torch.testing.assert_close(program.module()(*other), lstm(*other))
