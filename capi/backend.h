@@ -20,10 +20,11 @@ struct Backend {
   int32_t (*open)(int32_t device, BackendState** state);
   void (*close)(BackendState* state);
 
-  // Before open and every function below that takes a state, `device` is made this thread's current one, and
-  // *previous is which was; afterwards that one is again. Null functions: the back end knows no current device.
-  int32_t (*enter_device)(int32_t device, int32_t* previous);
-  void (*restore_device)(int32_t previous);
+  // Before open and every function below that takes a state, `device` is made this thread's current one; *previous is
+  // what was current, in the back end's own terms, and is again afterwards. Null functions: the back end knows no
+  // current device.
+  int32_t (*enter_device)(int32_t device, void** previous);
+  void (*leave_device)(void* previous);
 
   // Keys THREADS, BATCH_INVARIANT and MATH; the value has been range-checked (>= 0; 0 or 1; a varlstm_math).
   int32_t (*set_i64)(BackendState* state, int32_t key, int64_t value);

@@ -137,15 +137,15 @@ class BufferCheck {
 // Sets the text for a failed call of the back end and notes a context that died.
 int32_t backend_error(const varlstm_ctx* ctx, const char* call, int32_t status);
 
-// For its lifetime, the context's device is this thread's current one; then the caller's is again. Every function of
-// the back end that takes a state is called under one.
+// For its lifetime, the context's device is this thread's current one; then what was current before is again. Every
+// function of the back end that takes a state is called under one.
 class CurrentDevice {
  public:
-  explicit CurrentDevice(const varlstm_ctx* ctx) : ctx_(ctx), previous_(ctx->device) {
-    if (ctx->backend->enter_device != nullptr) status_ = ctx->backend->enter_device(ctx->device, &previous_);
+  explicit CurrentDevice(const varlstm_ctx* ctx) : backend_(*ctx->backend) {
+    if (backend_.enter_device != nullptr) status_ = backend_.enter_device(ctx->device, &previous_);
   }
   ~CurrentDevice() {
-    if (status_ == VARLSTM_OK && previous_ != ctx_->device) ctx_->backend->restore_device(previous_);
+    if (status_ == VARLSTM_OK && backend_.leave_device != nullptr) backend_.leave_device(previous_);
   }
   CurrentDevice(const CurrentDevice&) = delete;
   CurrentDevice& operator=(const CurrentDevice&) = delete;
@@ -153,8 +153,8 @@ class CurrentDevice {
   int32_t status() const { return status_; }
 
  private:
-  const varlstm_ctx* ctx_;
-  int32_t previous_;
+  const Backend& backend_;
+  void* previous_ = nullptr;
   int32_t status_ = VARLSTM_OK;
 };
 

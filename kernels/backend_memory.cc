@@ -4,6 +4,7 @@
 
 #include "kernels/backend_ops.h"
 #include "kernels/core/capture_mode.h"
+#include "kernels/core/current_context.h"
 #include "kernels/core/device_status.h"
 #include "kernels/core/kernel_registry.h"
 #include "kernels/core/status.h"
@@ -35,18 +36,6 @@ int32_t device_count(int32_t* count) {
 
 int32_t clear_status(State* state, cudaStream_t stream) {
   return check_runtime(cudaMemsetAsync(state->status, 0xff, sizeof(DeviceStatus), stream), "cudaMemsetAsync");
-}
-
-// Launches and allocations go to this thread's current device.
-int32_t enter_device(int32_t device, int32_t* previous) {
-  int current = 0;
-  VARLSTM_CUDA_TRY(check_runtime(cudaGetDevice(&current), "cudaGetDevice"));
-  *previous = current;
-  return current == device ? VARLSTM_OK : check_runtime(cudaSetDevice(device), "cudaSetDevice");
-}
-
-void restore_device(int32_t previous) {
-  ignore_failure(cudaSetDevice(previous));  // the call's own error is told
 }
 
 void close(BackendState* base) {
@@ -166,7 +155,7 @@ void set_memory_operations(Backend& table) {
   table.open = open;
   table.close = close;
   table.enter_device = enter_device;
-  table.restore_device = restore_device;
+  table.leave_device = leave_device;
   table.set_i64 = set_i64;
   table.get_i64 = get_i64;
   table.device_status = device_status;

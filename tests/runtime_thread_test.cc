@@ -1,5 +1,5 @@
 // What calls leave of a thread's state in the CUDA runtime: no error that a later call would find, and the caller's
-// current device. For the emulated build, whose runtime can be told to fail and can have two devices.
+// current context. For the emulated build, whose runtime can be told to fail and can have two devices.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -20,6 +20,8 @@ namespace {
 using varlstm::simt::set_runtime_fault;
 
 constexpr int64_t kTooMuch = int64_t{1} << 50;
+// Number of an operation's first call of the runtime: behind cuCtxGetCurrent and cudaSetDevice.
+constexpr int64_t kFirstCall = 3;
 
 TEST(LastError, AfterAFailedAllocationABatchAndAnEmbeddingWork) {
   const Context ctx = make_context();
@@ -61,14 +63,14 @@ TEST(StickyErrors, KillTheContextAndAreNamed) {
                 {810, "cudaErrorMpsClientTerminated"}};
   for (const auto& error : errors) {
     const Context ctx = make_context();
-    set_runtime_fault({2, static_cast<cudaError_t>(error.number), false});  // behind cudaGetDevice
+    set_runtime_fault({kFirstCall, static_cast<cudaError_t>(error.number), false});
     EXPECT_ERROR(VARLSTM_ERROR_DEAD_CONTEXT, error.name, varlstm_sync(ctx.get(), nullptr));
     set_runtime_fault({});
     EXPECT_ERROR(VARLSTM_ERROR_DEAD_CONTEXT, "died", varlstm_sync(ctx.get(), nullptr));
   }
   const Context ctx = make_context();
   for (const int number : {1, 400, 701, 720, 900, 999}) {
-    set_runtime_fault({2, static_cast<cudaError_t>(number), false});
+    set_runtime_fault({kFirstCall, static_cast<cudaError_t>(number), false});
     EXPECT_EQ(varlstm_sync(ctx.get(), nullptr), VARLSTM_ERROR_BACKEND) << number;
   }
   set_runtime_fault({});
@@ -92,6 +94,19 @@ TEST(DeviceFacts, CountWhatIsResidentByTheSizeOfAClusterAndTheSharedMemory) {
   EXPECT_EQ(facts.resident_blocks, 132);
   const int clusters[] = {132, 66, 31, 15, 7};
   for (int k = 0; k < varlstm::cuda::kClusterSizes; ++k) EXPECT_EQ(facts.active_clusters[k], clusters[k]) << k;
+}
+
+CUcontext current_context() {
+  CUcontext context = nullptr;
+  EXPECT_EQ(cuCtxGetCurrent(&context), CUDA_SUCCESS);
+  return context;
+}
+
+bool is_used(CUdevice device) {
+  unsigned flags = 0;
+  int active = -1;
+  EXPECT_EQ(cuDevicePrimaryCtxGetState(device, &flags, &active), CUDA_SUCCESS);
+  return active == 1;
 }
 
 // Two devices; the second is this thread's, and the library's contexts lie on the first.
@@ -135,26 +150,23 @@ TEST_F(CallersDevice, IsCurrentAgainAfterMakingAndDestroying) {
   EXPECT_EQ(current_device(), 1);
 }
 
-// The third call of the runtime is the first behind cudaGetDevice and cudaSetDevice.
 TEST_F(CallersDevice, IsCurrentAgainAfterAFailedCallWhoseTextStays) {
   const Context ctx = make_context();
-  set_runtime_fault({3, cudaErrorUnknown, false});
+  set_runtime_fault({kFirstCall, cudaErrorUnknown, false});
   EXPECT_ERROR(VARLSTM_ERROR_BACKEND, "cudaStreamSynchronize failed", varlstm_sync(ctx.get(), nullptr));
   EXPECT_EQ(current_device(), 1);
   for (int64_t call = 1; call < 40; ++call) {
     set_runtime_fault({call, cudaErrorUnknown, false});
     varlstm_ctx* other = nullptr;
     const int32_t status = varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 0, &other);
-    const bool restored = std::string(varlstm::simt::failed_runtime_call()) != "cudaSetDevice";
     set_runtime_fault({});
-    if (restored) EXPECT_EQ(current_device(), 1) << "call " << call << ": " << varlstm_last_error();
-    EXPECT_EQ(cudaSetDevice(1), cudaSuccess);
+    EXPECT_EQ(current_device(), 1) << "call " << call << ": " << varlstm_last_error();
     if (status == VARLSTM_OK) EXPECT_OK(varlstm_ctx_destroy(other));
   }
 }
 
-TEST_F(CallersDevice, AContextOfTheOtherDeviceWorks) {
-  EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
+// Packs on device 1.
+void use_the_other_device() {
   varlstm_ctx* handle = nullptr;
   ASSERT_OK(varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 1, &handle));
   const Context ctx(handle);
@@ -163,7 +175,32 @@ TEST_F(CallersDevice, AContextOfTheOtherDeviceWorks) {
   EXPECT_OK(
       varlstm_pack(batch.get(), VARLSTM_DTYPE_I64, VARLSTM_LAYOUT_RAGGED, 0, 1, ids.data(), packed.data(), nullptr));
   EXPECT_EQ(packed.get(), (std::vector<int64_t>{2, 0, 6, 3, 1, 4, 5}));
+}
+
+TEST_F(CallersDevice, AContextOfTheOtherDeviceWorks) {
+  EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
+  use_the_other_device();
   EXPECT_EQ(current_device(), 0);
+}
+
+// A context takes hundreds of megabytes of its device. The caller has a copy of the runtime of his own, in which the
+// first device is this thread's from the start.
+TEST_F(CallersDevice, GetsNoContextWhereTheCallerHasNotUsedIt) {
+  varlstm::simt::forget_contexts();
+  use_the_other_device();
+  EXPECT_TRUE(is_used(1));
+  EXPECT_FALSE(is_used(0)) << "the caller's device has a context that he did not ask for";
+  EXPECT_EQ(current_context(), nullptr) << "the caller's first call would go to the library's device";
+}
+
+TEST_F(CallersDevice, KeepsTheContextThatTheCallerMade) {
+  const CUcontext own = varlstm::simt::context_beside_the_primary(0);
+  EXPECT_EQ(cuCtxSetCurrent(own), CUDA_SUCCESS);
+  use_the_other_device();
+  EXPECT_EQ(current_context(), own);
+  const Context ctx = make_context();
+  EXPECT_OK(varlstm_sync(ctx.get(), nullptr));
+  EXPECT_EQ(current_context(), own);
 }
 
 }  // namespace

@@ -36,7 +36,8 @@
  *     returns. No call allocates memory but the *_create functions and varlstm_alloc; none synchronises but
  *     varlstm_sync, varlstm_copy from device to host, and the status functions. Frees and the *_destroy functions may
  *     wait for the device.
- *   - On CUDA the thread's current device is after each call what it was before.
+ *   - On CUDA the thread's current context, and with it the device, is after each call what it was before. A call makes
+ *     none on any device but its own.
  *   - The stream may be captured into a CUDA graph, from a context's first call on: a context loads all kernels of the
  *     library when it is made. cuBLAS loads its own at their first use: run a step that is not captured first where
  *     cuBLAS takes part. A graph uses the handles and buffers of its calls, which have to live as long as it does.

@@ -1,8 +1,7 @@
-// The emulated CUDA runtime but for its streams and errors: devices and memory.
+// The emulated CUDA runtime but for its streams, errors and contexts: devices and memory.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/cuda_runtime.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels/simt/context.h"
 #include "kernels/simt/memory.h"
 #include "kernels/simt/options.h"
 #include "kernels/simt/runtime_call.h"
@@ -18,23 +18,6 @@
 
 namespace varlstm::simt {
 namespace {
-
-thread_local int device_of_thread = 0;
-
-// Read anew in each call, so that a test can have no device, or a second one.
-int emulated_devices() {
-  const char* text = getenv("VARLSTM_EMULATOR_DEVICES");
-  if (text == nullptr) return 1;
-  char* rest = nullptr;
-  const long count = strtol(text, &rest, 10);
-  if (rest != text && *rest == 0 && count >= 0 && count <= kMostDevices) return static_cast<int>(count);
-  fprintf(stderr, "VARLSTM_EMULATOR_DEVICES = %s is no number in 0 ... %d\n", text, kMostDevices);
-  abort();
-}
-
-cudaError_t check_device(int device) {
-  return device >= 0 && device < emulated_devices() ? cudaSuccess : cudaErrorInvalidDevice;
-}
 
 bool is_device_side(const void* pointer, size_t bytes, bool on_device) {
   return !on_device || bytes == 0 || is_device_memory(pointer, bytes);
@@ -90,10 +73,6 @@ cudaError_t copy(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind, 
 
 }  // namespace
 
-int current_device() {
-  return device_of_thread;
-}
-
 }  // namespace varlstm::simt
 
 using namespace varlstm::simt;
@@ -101,7 +80,7 @@ using namespace varlstm::simt;
 cudaError_t cudaGetDeviceCount(int* count) {
   const cudaError_t error = begin_runtime_call("cudaGetDeviceCount");
   if (error != cudaSuccess) return remember_error(error);
-  *count = emulated_devices();
+  *count = device_count();
   return *count > 0 ? cudaSuccess : remember_error(cudaErrorNoDevice);
 }
 
@@ -114,7 +93,7 @@ cudaError_t cudaGetDevice(int* device) {
 cudaError_t cudaSetDevice(int device) {
   cudaError_t error = begin_runtime_call("cudaSetDevice");
   if (error == cudaSuccess) error = check_device(device);
-  if (error == cudaSuccess) device_of_thread = device;
+  if (error == cudaSuccess) choose_device(device);
   return remember_error(error);
 }
 
@@ -143,7 +122,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 }
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
-  cudaError_t error = begin_runtime_call("cudaMalloc");
+  cudaError_t error = begin_device_call("cudaMalloc");
   if (error == cudaSuccess) error = forbid_in_capture();
   if (error != cudaSuccess) return remember_error(error);
   *pointer = device_allocate(bytes, current_device());
@@ -151,7 +130,7 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
 }
 
 cudaError_t cudaFree(void* pointer) {
-  cudaError_t error = begin_runtime_call("cudaFree");
+  cudaError_t error = begin_device_call("cudaFree");
   if (error == cudaSuccess) error = forbid_in_capture();
   if (error == cudaSuccess) error = finish_all_streams();
   if (error == cudaSuccess) device_free(pointer);
@@ -159,7 +138,7 @@ cudaError_t cudaFree(void* pointer) {
 }
 
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
-  cudaError_t error = begin_runtime_call("cudaMallocHost");
+  cudaError_t error = begin_device_call("cudaMallocHost");
   if (error == cudaSuccess) error = forbid_in_capture();
   if (error != cudaSuccess) return remember_error(error);
   *pointer = malloc(bytes);
@@ -170,7 +149,7 @@ cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
 }
 
 cudaError_t cudaFreeHost(void* pointer) {
-  cudaError_t error = begin_runtime_call("cudaFreeHost");
+  cudaError_t error = begin_device_call("cudaFreeHost");
   if (error == cudaSuccess) error = forbid_in_capture();
   if (error == cudaSuccess) error = finish_all_streams();
   if (error != cudaSuccess) return remember_error(error);
@@ -193,7 +172,7 @@ cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  cudaError_t error = begin_runtime_call("cudaStreamSynchronize");
+  cudaError_t error = begin_device_call("cudaStreamSynchronize");
   if (error == cudaSuccess) error = is_capturing(stream) ? invalidate_capture(stream) : forbid_in_capture();
   return remember_error(error == cudaSuccess ? finish_stream(stream) : error);
 }

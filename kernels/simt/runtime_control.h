@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/simt/cuda_runtime.h"
+#include "kernels/simt/cuda_driver.h"
 
 namespace varlstm::simt {
 
@@ -34,6 +34,12 @@ void set_stream_order(StreamOrder order);
 // Whether kernels are loaded when they are first used, from here on; those that are loaded are forgotten, as in a fresh
 // process. At first from the environment: CUDA_MODULE_LOADING is LAZY, as CUDA has it by default, or EAGER.
 void set_lazy_loading(bool lazy);
+
+// As in a fresh process: no device has a primary context, and this thread has chosen none.
+void forget_contexts();
+
+// A context of the device as a caller makes it by cuCtxCreate(): the same at each call, never destroyed.
+CUcontext context_beside_the_primary(int device);
 
 // One piece of work as it was enqueued: a kernel's name, "cudaMemcpyAsync" or "cudaMemsetAsync".
 struct EnqueuedWork {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/simt/context.h"
 #include "kernels/simt/kernel_loading.h"
 #include "kernels/simt/runtime_call.h"
 #include "kernels/simt/runtime_control.h"
@@ -160,7 +161,7 @@ cudaError_t place_work(cudaStream_t stream, const char* name, Work work) {
 }  // namespace
 
 cudaError_t enqueue_work(cudaStream_t stream, const char* name, Work work) {
-  const cudaError_t error = begin_runtime_call(name);
+  const cudaError_t error = begin_device_call(name);
   return remember_error(error != cudaSuccess ? error : place_work(stream, name, std::move(work)));
 }
 
@@ -261,7 +262,7 @@ std::vector<EnqueuedWork> enqueued_work() {
 using namespace varlstm::simt;
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
-  const cudaError_t error = begin_runtime_call("cudaStreamCreateWithFlags");
+  const cudaError_t error = begin_device_call("cudaStreamCreateWithFlags");
   if (error != cudaSuccess) return remember_error(error);
   *stream = new CUstream_st;
   (*stream)->non_blocking = flags == cudaStreamNonBlocking;
@@ -281,7 +282,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
-  const cudaError_t error = begin_runtime_call("cudaStreamBeginCapture");
+  const cudaError_t error = begin_device_call("cudaStreamBeginCapture");
   if (error != cudaSuccess) return remember_error(error);
   if (stream == nullptr) return remember_error(cudaErrorStreamCaptureUnsupported);
   const std::lock_guard<std::mutex> guard(queue().mutex);
@@ -296,7 +297,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
-  const cudaError_t error = begin_runtime_call("cudaStreamEndCapture");
+  const cudaError_t error = begin_device_call("cudaStreamEndCapture");
   if (error != cudaSuccess) return remember_error(error);
   const std::lock_guard<std::mutex> guard(queue().mutex);
   if (stream == nullptr || !stream->capturing) return remember_error(cudaErrorInvalidValue);
@@ -314,14 +315,14 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
-  const cudaError_t error = begin_runtime_call("cudaGraphInstantiate");
+  const cudaError_t error = begin_device_call("cudaGraphInstantiate");
   if (error != cudaSuccess) return remember_error(error);
   *exec = new CUgraphExec_st{graph->items};
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
-  cudaError_t error = begin_runtime_call("cudaGraphLaunch");
+  cudaError_t error = begin_device_call("cudaGraphLaunch");
   for (size_t k = 0; k < exec->items.size() && error == cudaSuccess; ++k)
     error = place_work(stream, exec->items[k].name, exec->items[k].work);
   return remember_error(error);

@@ -234,6 +234,49 @@ TEST_F(TwoDevices, EachThreadHasACurrentOne) {
   }).join();
 }
 
+bool is_used(CUdevice device) {
+  unsigned flags = 1;
+  int active = -1;
+  EXPECT_EQ(cuDevicePrimaryCtxGetState(device, &flags, &active), CUDA_SUCCESS);
+  EXPECT_EQ(flags, 0u);
+  return active == 1;
+}
+
+TEST_F(TwoDevices, OneGetsAContextWhenItIsChosenOrByTheFirstCallThatNeedsIt) {
+  forget_contexts();
+  int device = -1;
+  CUcontext context = nullptr;
+  EXPECT_EQ(cudaGetDeviceCount(&device), cudaSuccess);
+  EXPECT_EQ(cudaGetDevice(&device), cudaSuccess);
+  EXPECT_EQ(device, 0);
+  EXPECT_EQ(cudaSetDevice(2), cudaErrorInvalidDevice);
+  EXPECT_FALSE(is_used(0));
+  EXPECT_EQ(cuCtxGetCurrent(&context), CUDA_SUCCESS);
+  EXPECT_EQ(context, nullptr);
+  EXPECT_EQ(cudaSetDevice(1), cudaSuccess);
+  EXPECT_TRUE(is_used(1));
+  EXPECT_FALSE(is_used(0));
+  EXPECT_EQ(cuCtxSetCurrent(nullptr), CUDA_SUCCESS);
+  std::thread([] { EXPECT_EQ(cudaFree(nullptr), cudaSuccess); }).join();
+  EXPECT_TRUE(is_used(0));
+  unsigned flags = 0;
+  int active = 0;
+  EXPECT_EQ(cuDevicePrimaryCtxGetState(2, &flags, &active), CUDA_ERROR_INVALID_DEVICE);
+}
+
+TEST_F(TwoDevices, TheRuntimeWorksInTheContextThatIsCurrent) {
+  int device = -1;
+  CUcontext context = nullptr;
+  EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
+  EXPECT_EQ(cuCtxGetCurrent(&context), CUDA_SUCCESS);
+  EXPECT_EQ(cuCtxSetCurrent(context_beside_the_primary(1)), CUDA_SUCCESS);
+  EXPECT_EQ(cudaGetDevice(&device), cudaSuccess);
+  EXPECT_EQ(device, 1);
+  EXPECT_EQ(cuCtxSetCurrent(context), CUDA_SUCCESS);
+  EXPECT_EQ(cudaGetDevice(&device), cudaSuccess);
+  EXPECT_EQ(device, 0);
+}
+
 TEST_F(TwoDevices, AKernelRunsOnTheCurrentOneAndInItsStreamsAlone) {
   EXPECT_EQ(cudaSetDevice(1), cudaSuccess);
   EXPECT_EQ(add(stream_, 1), cudaErrorInvalidResourceHandle);

@@ -1,0 +1,21 @@
+// The part of the CUDA driver's API that the back end and its tests use, for the emulated build: same names, same
+// meaning. https://docs.nvidia.com/cuda/cuda-driver-api/
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/simt/cuda_runtime.h"
+
+enum CUresult { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1, CUDA_ERROR_INVALID_DEVICE = 101 };
+
+typedef int CUdevice;
+typedef struct CUctx_st* CUcontext;
+
+// Each thread has a current context, at first none. Every copy of the runtime in the process works in it: where there
+// is one, its device is the runtime's current device. Where there is none, that copy's first call that needs one makes
+// the primary context of the device current that the thread has chosen in it; cudaSetDevice() does so at once.
+CUresult cuCtxGetCurrent(CUcontext* context);
+// Tests cannot let it fail.
+CUresult cuCtxSetCurrent(CUcontext context);
+
+// *active <- whether anybody has used the device's primary context, *flags <- 0.
+CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active);
