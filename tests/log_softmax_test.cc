@@ -90,6 +90,22 @@ TYPED_TEST(LogSoftmax, HoldsInfinitiesAndKeepsNanInItsRow) {
   EXPECT_TRUE(all_close(run_forward(context.get(), 3, x), expected, 1e-6, 0));
 }
 
+// As inf - inf is: not 0 at the infinity and -inf beside it. Wherever it is, and however many threads have the row.
+TYPED_TEST(LogSoftmax, APositiveInfinityMakesItsRowNan) {
+  using T = TypeParam;
+  const Context context = make_context();
+  for (const int64_t classes : {1, 3, 40, 2500}) {
+    for (const int64_t at : {int64_t{0}, classes / 2, classes - 1}) {
+      SCOPED_TRACE(testing::Message() << classes << " classes, infinity at " << at);
+      std::vector<T> x(2 * classes, T(1));
+      x[at] = std::numeric_limits<T>::infinity();
+      std::vector<T> expected(x.size(), static_cast<T>(-std::log(classes)));
+      std::fill_n(expected.begin(), classes, std::numeric_limits<T>::quiet_NaN());
+      EXPECT_TRUE(all_close(run_forward(context.get(), classes, x), expected, 1e-6, 0));
+    }
+  }
+}
+
 TYPED_TEST(LogSoftmax, WorksInPlace) {
   using T = TypeParam;
   const Context context = make_context();
