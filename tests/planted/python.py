@@ -75,8 +75,8 @@ DEFECTS = [
     Defect(
         name="parameters-as-views-of-one-storage",
         file=f"{TORCH}/_flat.py",
-        old="[from_dlpack(to_dlpack(piece.view_as(one))) for",
-        new="[piece.view_as(one) for",
+        old="[from_dlpack(to_dlpack(piece)) for",
+        new="[piece for",
         why="safetensors' and accelerate's checkpoints lose them",
         tests=["python.torch_storage -k storage_of_its_own"],
     ),
@@ -90,9 +90,25 @@ DEFECTS = [
     Defect(
         name="padding-of-int64-through-a-double",
         file=f"{TORCH}/packing.py",
-        old="    return float(padding_value) != padding_value",
-        new="    return False",
+        old="    return value if float(value) != value else None",
+        new="    return None",
         tests=["python.torch_packing -k integers_beyond"],
+    ),
+    Defect(
+        name="gradients-on-a-gpu-from-dlpack",
+        file=f"{TORCH}/_flat.py",
+        old="[piece.clone() for piece in _pieces(flat, like)] if flat.is_cuda else split(flat, like)",
+        new="split(flat, like)",
+        why="record_stream does nothing for them, and their memory goes to others while a stream still reads it",
+        tests=["python.torch_device -k lstm"],
+    ),
+    Defect(
+        name="traced-calls-are-let-through",
+        file=f"{TORCH}/_differentiable.py",
+        old="    if torch.jit.is_tracing():",
+        new="    if False:",
+        why="without gradients a traced function returns memory that nobody wrote to",
+        tests=["python.torch_transforms -k trace"],
     ),
     Defect(
         name="low-bits-of-integers",
