@@ -117,10 +117,23 @@ def test_parameters_in_separate_places_are_copied() -> None:
     torch.testing.assert_close(ours(x)[0], theirs(x)[0])
 
 
-def test_parameters_of_other_sizes_are_refused() -> None:
+def test_parameters_of_other_shapes_are_refused() -> None:
+    """The same number of elements, too: the library reads them one after the other, without shapes."""
+    for name, shape, text in (("weight_hh_l0", (24, 7), r"weight_hh_l0 is of shape \(24, 7\), and must be \(24, 6\)"),
+                              ("weight_ih_l0", (4, 24), r"weight_ih_l0 is of shape \(4, 24\), and must be \(24, 4\)"),
+                              ("weight_ih_l1_reverse", (12, 24), r"must be \(24, 12\)"),
+                              ("bias_hh_l1", (24, 1), r"bias_hh_l1 is of shape \(24, 1\), and must be \(24,\)")):
+        ours = LSTM(4, 6, 2, bidirectional=True)
+        setattr(ours, name, torch.nn.Parameter(torch.zeros(shape)))
+        with pytest.raises(ValueError, match=text):
+            ours(torch.randn(5, 3, 4))
     _, ours = pair()
-    ours.weight_hh_l0 = torch.nn.Parameter(torch.zeros(24, 7))
-    with pytest.raises(ValueError, match="the parameters have 312 elements, this LSTM has 288"):
+    ours.bias_ih_l0 = None
+    with pytest.raises(TypeError, match="bias_ih_l0 is of NoneType, and must be a tensor"):
+        ours(torch.randn(5, 3, 4))
+    _, ours = pair()
+    ours.num_layers = 2
+    with pytest.raises(ValueError, match="the parameters have 288 elements, this LSTM has 528"):
         ours(torch.randn(5, 3, 4))
 
 

@@ -12,12 +12,17 @@ _is_transformed = getattr(torch._C, "_are_functorch_transforms_active", lambda: 
 _unwrap_if_dead = getattr(getattr(torch._C, "_functorch", None), "unwrap_if_dead", lambda tensor: tensor)
 
 
+def refuse_jit_trace() -> None:
+    """Its graph would take what a call writes for a constant, or for memory that nobody writes."""
+    if torch.jit.is_tracing():
+        raise RuntimeError("varlstm.torch: torch.jit.trace cannot look into the library; torch.compile and "
+                           "torch.export pass over it")
+
+
 def is_traced(tensor: torch.Tensor) -> bool:
     """Whether torch compiles or traces this call, so that memory may not be looked at. Eager calls spare the time of
     custom_op's dispatch, some 0.1 ms."""
-    if torch.jit.is_tracing():  # it would take what a call writes for a constant, or for memory that nobody writes
-        raise RuntimeError("varlstm.torch: torch.jit.trace cannot look into the library; torch.compile and torch.export "
-                           "pass over it")
+    refuse_jit_trace()
     return COMPILABLE and (type(tensor) not in _PLAIN or torch.compiler.is_compiling())
 
 

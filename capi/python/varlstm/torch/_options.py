@@ -1,4 +1,4 @@
-"""What varlstm.torch.LSTM is made with, checked: whatever is wrong is refused at once, by its name and value."""
+"""Arguments of varlstm.torch, checked one by one: whatever is wrong is refused by its name and value."""
 # SPDX-License-Identifier: Apache-2.0
 import numbers
 import operator
@@ -45,3 +45,23 @@ def no_projection(proj_size) -> None:
 def dtype(value) -> None:
     if value is not None and value not in DTYPES:
         raise TypeError(f"dtype = {value} is not supported, and must be one of " + ", ".join(map(str, DTYPES)))
+
+
+def tensor(name: str, value) -> None:
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{name} is of {type(value).__name__}, and must be a tensor")
+
+
+def int64(name: str, value) -> None:
+    if not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be an integer")
+    if not -2**63 <= value < 2**63:
+        raise ValueError(f"{name} = {value} does not fit in an int64")
+
+
+def share(name: str, value) -> float:
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be a number")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} = {value} is not in [0, 1]")
+    return float(value)

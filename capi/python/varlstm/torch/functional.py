@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import _reduction
 
-from . import _loss_op
+from . import _loss_op, _options
 from ._device import autocast_dtype
 from ._differentiable import is_traced
 
@@ -16,6 +16,7 @@ from ._differentiable import is_traced
 def log_softmax(input: Tensor, dim: Optional[int] = None, _stacklevel: int = 3,
                 dtype: Optional[torch.dtype] = None) -> Tensor:
     """torch.nn.functional.log_softmax. A dim other than the last is moved there and back."""
+    _options.tensor("input", input)
     if dim is None:
         dim = torch.nn.functional._get_softmax_dim("log_softmax", input.dim(), _stacklevel)
     if dtype is not None:
@@ -34,7 +35,7 @@ def nll_loss(input: Tensor, target: Tensor, weight: Optional[Tensor] = None, siz
     """torch.nn.functional.nll_loss: input of log-probabilities [C], [N, C] or [N, C, d1, ...], target without the C."""
     reduction = _check_reduction(size_average, reduce, reduction)
     rows, labels = _rows_and_labels(input, target, ignore_index)
-    out = _loss_op.nll_loss(rows, labels, _class_weight(weight, rows), ignore_index, reduction)
+    out = _loss_op.nll_loss(rows, labels, _class_weight("weight", weight, rows), ignore_index, reduction)
     return _shaped(out, input, target, reduction)
 
 
@@ -47,14 +48,15 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Optional[Tensor] = None
     torch. A target outside [0, C) that is not ignored is an IndexError on the CPU; on a GPU it counts as ignored, and
     VARLSTM_DEVICE_STATUS_LABEL is raised.
     """
+    _options.tensor("target", target)
     if target.is_floating_point():
         return torch.nn.functional.cross_entropy(input, target, weight, size_average, ignore_index, reduce, reduction,
                                                  label_smoothing)
     reduction = _check_reduction(size_average, reduce, reduction)
     rows, labels = _rows_and_labels(input, target, ignore_index)
     save = torch.is_grad_enabled() and rows.requires_grad
-    out, _ = _loss_op.cross_entropy(rows, labels, _class_weight(weight, rows), ignore_index, reduction,
-                                    _check_smoothing(label_smoothing), save)
+    out, _ = _loss_op.cross_entropy(rows, labels, _class_weight("weight", weight, rows), ignore_index, reduction,
+                                    _options.share("label_smoothing", label_smoothing), save)
     return _shaped(out, input, target, reduction)
 
 
@@ -66,14 +68,16 @@ def linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor], 
     input [*, in], weight [C, in], bias [C] or None, target [*]; class_weight is cross_entropy's weight. Rows whose
     target is ignored cost nothing. Under torch.autocast input, weight and bias are cast as linear casts them.
     """
+    for name, value in (("input", input), ("weight", weight), ("target", target)):
+        _options.tensor(name, value)
     _check_reduction(None, None, reduction)
     result_dtype, cast = _result_dtype(input), autocast_dtype(input)
     if cast is not None:
         input, weight, bias = (tensor if tensor is None or tensor.dtype == torch.float64 else tensor.to(cast)
                                for tensor in (input, weight, bias))
-    if weight.dim() != 2 or input.dim() == 0 or input.size(-1) != weight.size(1):
+    if weight.dim() != 2 or input.dim() == 0 or input.size(-1) != weight.size(1) or weight.numel() == 0:
         raise ValueError(f"input of shape {tuple(input.shape)} does not fit weight of shape {tuple(weight.shape)}: "
-                         "they must be [*, in] and [C, in]")
+                         "they must be [*, in] and [C, in], neither in nor C 0")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias is of shape {tuple(bias.shape)}, and must be ({weight.size(0)},): weight's classes")
     for name, tensor in (("weight", weight), ("bias", bias)):
@@ -84,9 +88,10 @@ def linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor], 
         raise ValueError(f"target is of shape {tuple(target.shape)}, and must be {tuple(input.shape[:-1])}: the "
                          "input's without its last")
     labels = _labels(target, input, weight.size(0), ignore_index)
+    smoothing = _options.share("label_smoothing", label_smoothing)
     out, _ = _loss_op.linear_cross_entropy(input.reshape(-1, input.size(-1)), weight, bias, labels,
-                                           _class_weight(class_weight, weight.t()), ignore_index, reduction,
-                                           _check_smoothing(label_smoothing))
+                                           _class_weight("class_weight", class_weight, weight.t()), ignore_index,
+                                           reduction, smoothing)
     return (out.view(target.shape) if reduction == "none" else out).to(result_dtype)
 
 
@@ -98,17 +103,15 @@ def _check_reduction(size_average: Optional[bool], reduce: Optional[bool], reduc
     return reduction
 
 
-def _check_smoothing(label_smoothing: float) -> float:
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing = {label_smoothing} is not in [0, 1]")
-    return float(label_smoothing)
-
-
 def _rows_and_labels(input: Tensor, target: Tensor, ignore_index: int) -> Tuple[Tensor, Tensor]:
     """[rows, C] and [rows]: the classes, which stand second in input, become the last dimension."""
+    _options.tensor("input", input)
+    _options.tensor("target", target)
     if input.dim() == 0:
         raise ValueError("input has no dimension, and must have one of classes")
     classes_at = 0 if input.dim() == 1 else 1
+    if input.size(classes_at) == 0:
+        raise ValueError(f"input of shape {tuple(input.shape)} has no class, and must have at least 1")
     expected = input.shape[:classes_at] + input.shape[classes_at + 1:]
     if target.shape != expected:
         raise ValueError(f"target is of shape {tuple(target.shape)}, and must be {tuple(expected)}: the input's "
@@ -119,6 +122,7 @@ def _rows_and_labels(input: Tensor, target: Tensor, ignore_index: int) -> Tuple[
 
 def _labels(target: Tensor, input: Tensor, classes: int, ignore_index: int) -> Tensor:
     """target as [rows] int64, looked through where it is on the CPU."""
+    _options.int64("ignore_index", ignore_index)
     if target.dtype != torch.int64:
         raise TypeError(f"target is of {target.dtype}, and must be of torch.int64")
     if target.device != input.device:
@@ -133,13 +137,16 @@ def _labels(target: Tensor, input: Tensor, classes: int, ignore_index: int) -> T
     return labels.contiguous()
 
 
-def _class_weight(weight: Optional[Tensor], rows: Tensor) -> Optional[Tensor]:
+def _class_weight(name: str, weight: Optional[Tensor], rows: Tensor) -> Optional[Tensor]:
     if weight is None:
         return None
+    _options.tensor(name, weight)
     if tuple(weight.shape) != (rows.size(1),):
-        raise ValueError(f"weight is of shape {tuple(weight.shape)}, and must be ({rows.size(1)},): one for each class")
+        raise ValueError(f"{name} is of shape {tuple(weight.shape)}, and must be ({rows.size(1)},): one for each class")
     if weight.device != rows.device:
-        raise ValueError(f"weight is on {weight.device}, input on {rows.device}: they must be on one device")
+        raise ValueError(f"{name} is on {weight.device}, input on {rows.device}: they must be on one device")
+    if weight.requires_grad and torch.is_grad_enabled():
+        raise RuntimeError(f"{name} requires a gradient, and gets none: pass {name}.detach()")
     return weight.detach().to(_loss_op.loss_dtype(rows.dtype)).contiguous()
 
 

@@ -10,8 +10,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 from . import _options, _packing_op
 from ._device import autocast_dtype
-from ._differentiable import is_traced
+from ._differentiable import is_traced, refuse_jit_trace
 from ._flat import is_flat, join, owns_its_storage, split
+from ._lstm_checks import (check_like, check_params, check_rows, check_states, check_two_states,
+                           check_unbatched_states)
 from ._lstm_op import lstm
 from .packing import Lengths, batch_of, check_lengths, equal_lengths, lengths_tensor
 
@@ -33,9 +35,11 @@ class LSTM(torch.nn.RNNBase):
     Returns (output, (h_n, c_n)): output is a PackedSequence, [T, B, D*H], [B, T, D*H] or [T, D*H], as the input was.
     A sequence of length 0 has h_n = h_0 and c_n = c_0.
 
-    Gradients flow to the input, h_0, c_0 and every parameter, in eval mode too; they cannot be differentiated again.
-    Dropout acts between layers in training mode; its seed comes from torch's generator. The dtypes are float32,
-    float64, bfloat16 and float16, and torch.autocast's. On the CPU it computes with torch.get_num_threads() threads.
+    Gradients flow to the input, h_0, c_0 and every parameter, in eval mode too; they cannot be differentiated again. As
+    with torch's own on a GPU, the output of a PackedSequence, or without lengths, may not be changed in place before
+    backward, which reads it. Dropout acts between layers in training mode; its seed comes from torch's generator. The
+    dtypes are float32, float64, bfloat16 and float16, and torch.autocast's. On the CPU it computes with
+    torch.get_num_threads() threads.
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
@@ -85,8 +89,12 @@ class LSTM(torch.nn.RNNBase):
 
     def forward(self, input: Union[Tensor, PackedSequence], hx: Optional[States] = None,
                 lengths: Optional[Lengths] = None) -> Tuple[Union[Tensor, PackedSequence], States]:
+        refuse_jit_trace()
+        if hx is not None:
+            check_two_states(hx)
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, lengths)
+        _options.tensor("input", input)
         if input.dim() not in (2, 3):
             raise ValueError(f"input has {input.dim()} dimensions, and must have 2 or 3")
         if input.dim() == 2:
@@ -98,7 +106,7 @@ class LSTM(torch.nn.RNNBase):
             raise ValueError("lengths must be None: a PackedSequence has its own")
         batch = batch_of(input)
         if hx is not None:
-            self._check_states(hx, batch[2])
+            check_states(hx, self._states_shape(batch[2]))
             hx = self.permute_hidden(hx, input.sorted_indices)
         y, states = self._run(input.data, hx, *batch)
         output = PackedSequence(y, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
@@ -108,9 +116,7 @@ class LSTM(torch.nn.RNNBase):
         if lengths is not None:
             raise ValueError("lengths must be None: an input of 2 dimensions is one sequence")
         if hx is not None:
-            if hx[0].dim() != 2 or hx[1].dim() != 2:
-                raise RuntimeError("For unbatched 2-D input, hx and cx should also be 2-D but got "
-                                   f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors")
+            check_unbatched_states(hx)
             hx = (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
         steps = input.size(0)
         y, states = self._run(input, hx, equal_lengths(1, steps), False, 1, steps)
@@ -126,7 +132,7 @@ class LSTM(torch.nn.RNNBase):
             return y.transpose(0, 1) if self.batch_first else y, states
         self.check_input(input, None)
         lengths = lengths_tensor(lengths, batch_size)
-        if lengths.device != input.device and lengths.is_cuda:
+        if lengths.device != input.device and lengths.device.type != "cpu":
             raise ValueError(f"lengths are on {lengths.device}, and must be on the CPU or the input's {input.device}")
         if lengths.is_cuda or is_traced(input):  # nobody waits for the lengths: room for the most that they can be
             max_len, rows = steps, batch_size * steps
@@ -139,51 +145,31 @@ class LSTM(torch.nn.RNNBase):
         y, states = self._run(packed, hx, lengths, False, batch_size, max_len)
         return _packing_op.unpack(y, lengths, False, batch_size, max_len, layout, steps, 0.0), states
 
+    def _states_shape(self, batch_size: int) -> Tuple[int, int, int]:
+        return self.num_layers * (1 + self.bidirectional), batch_size, self.hidden_size
+
     def _run(self, rows: Tensor, hx: Optional[States], sizes: Tensor, from_batch_sizes: bool, batch_size: int,
              max_len: int) -> Tuple[Tensor, States]:
         """(y [rows, D*H], (h_n, c_n)) of packed rows [rows, I]."""
-        params = [getattr(self, name) for name in self._flat_weights_names]
+        names = self._flat_weights_names
+        params = [getattr(self, name) for name in names]
+        check_params(names, params, self.input_size, self.hidden_size, 1 + self.bidirectional)
         dtype = autocast_dtype(rows)
         if dtype is not None:
             rows, params = rows.to(dtype), [param.to(dtype) for param in params]
             hx = hx if hx is None else [state.to(dtype) for state in hx]
-        self._check_rows(rows, params)
+        check_rows(rows, self.input_size)
+        for name, param in zip(names, params):
+            check_like(name, param, rows)
         h0 = c0 = None
         if hx is not None:
-            self._check_states(hx, batch_size)
+            check_states(hx, self._states_shape(batch_size))
             h0, c0 = hx
-            _check_like("h_0", h0, rows)
-            _check_like("c_0", c0, rows)
+            check_like("h_0", h0, rows)
+            check_like("c_0", c0, rows)
         seed = None
         if self.dropout > 0 and self.training and self.num_layers > 1:
             seed = torch.randint(1, 2**63 - 1, (), device="cpu")
         y, h_n, c_n = lstm(rows, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
                            self.num_layers, self.bidirectional, self.dropout, params)
         return y, (h_n, c_n)
-
-    def _check_rows(self, rows: Tensor, params: List[Tensor]) -> None:
-        if rows.dim() != 2:
-            raise RuntimeError(f"input must have 2 dimensions, got {rows.dim()}")
-        if rows.size(1) != self.input_size:
-            raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got "
-                               f"{rows.size(1)}")
-        for name, param in zip(self._flat_weights_names, params):
-            _check_like(name, param, rows)
-
-    def _check_states(self, hx: States, batch_size: int) -> None:
-        if len(hx) != 2:
-            raise ValueError(f"hx has {len(hx)} tensors, and must have 2: h_0 and c_0")
-        expected = (self.num_layers * (1 + self.bidirectional), batch_size, self.hidden_size)
-        for k, state in enumerate(hx):
-            if state.dim() != 3:
-                raise RuntimeError("For batched 3-D input, hx and cx should also be 3-D but got "
-                                   f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors")
-            if state.shape != expected:
-                raise RuntimeError(f"Expected hidden[{k}] size {expected}, got {list(state.shape)}")
-
-
-def _check_like(name: str, tensor: Tensor, rows: Tensor) -> None:
-    if tensor.dtype != rows.dtype:
-        raise ValueError(f"input is of {rows.dtype}, {name} of {tensor.dtype}: they must be of one dtype")
-    if tensor.device != rows.device:
-        raise ValueError(f"input is on {rows.device}, {name} on {tensor.device}: they must be on one device")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, invert_permutation
 
-from . import _packing_op
+from . import _options, _packing_op
 
 Lengths = Union[Tensor, Sequence[int]]
 
@@ -23,7 +23,10 @@ Lengths = Union[Tensor, Sequence[int]]
 def lengths_tensor(lengths: Lengths, batch_size: int) -> Tensor:
     """`lengths` as int64 [B], on the device where they are; a list on the CPU, whatever torch's default device is."""
     if not isinstance(lengths, Tensor):
-        lengths = torch.as_tensor(lengths, device="cpu")
+        try:
+            lengths = torch.as_tensor(lengths, device="cpu")
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"lengths = {lengths!r:.200} cannot be read as integers: {error}") from error
     if lengths.numel() == 0:
         lengths = lengths.to(torch.int64)
     if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
@@ -93,6 +96,7 @@ def pack_padded_sequence(input: Tensor, lengths: Lengths, batch_first: bool = Fa
     lengths: [B] integers in 0 ... T, in a list or a tensor; one on a GPU makes the CPU wait for it. Sequences of equal
     length keep their order. Of float32, float64, bfloat16, float16 and, without gradient, int64.
     """
+    _options.tensor("input", input)
     if input.dim() < 2:
         raise ValueError(f"input has {input.dim()} dimensions, and must have at least 2")
     layout = _packing_op.BATCH_FIRST if batch_first else _packing_op.TIME_MAJOR
@@ -104,6 +108,10 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
     """Packs a list of tensors [length, *], as torch.nn.utils.rnn.pack_sequence does, without padding them first."""
     if not sequences:
         raise ValueError("sequences is empty, and must have at least one tensor")
+    for k, sequence in enumerate(sequences):
+        _options.tensor(f"sequences[{k}]", sequence)
+        if sequence.dim() == 0:
+            raise ValueError(f"sequences[{k}] has no dimension, and must have one of steps")
     lengths = torch.tensor([sequence.size(0) for sequence in sequences], device="cpu")
     return _packed(torch.cat(list(sequences)), lengths, _packing_op.RAGGED, int(lengths.max()), enforce_sorted)
 
@@ -130,9 +138,13 @@ def _fill_padding(padded: Tensor, lengths: Tensor, batch_first: bool, padding_va
 def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0,
                         total_length: Optional[int] = None) -> Tuple[Tensor, Tensor]:
     """([T, B, *] or [B, T, *], lengths [B] on the CPU), as torch.nn.utils.rnn.pad_packed_sequence gives them."""
+    if not isinstance(sequence, PackedSequence):
+        raise TypeError(f"sequence is of {type(sequence).__name__}, and must be a PackedSequence")
     sizes, from_batch_sizes, batch_size, steps = batch_of(sequence)
-    if total_length is not None and total_length < steps:
-        raise ValueError(f"total_length = {total_length} is smaller than {steps}, the longest sequence's length")
+    if total_length is not None:
+        _options.int64("total_length", total_length)
+        if total_length < steps:
+            raise ValueError(f"total_length = {total_length} is smaller than {steps}, the longest sequence's length")
     padded_len = steps if total_length is None else total_length
     layout = _packing_op.BATCH_FIRST if batch_first else _packing_op.TIME_MAJOR
     integer = _exact_integer(sequence.data, padding_value)
