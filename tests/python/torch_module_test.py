@@ -127,6 +127,11 @@ def test_parameters_of_other_shapes_are_refused() -> None:
         setattr(ours, name, torch.nn.Parameter(torch.zeros(shape)))
         with pytest.raises(ValueError, match=text):
             ours(torch.randn(5, 3, 4))
+    deep = LSTM(4, 6, 12)  # layers of two digits
+    assert deep(torch.randn(5, 3, 4))[1][0].shape == (12, 3, 6)
+    deep.weight_ih_l10 = torch.nn.Parameter(torch.zeros(24, 4))
+    with pytest.raises(ValueError, match=r"weight_ih_l10 is of shape \(24, 4\), and must be \(24, 6\)"):
+        deep(torch.randn(5, 3, 4))
     _, ours = pair()
     ours.bias_ih_l0 = None
     with pytest.raises(TypeError, match="bias_ih_l0 is of NoneType, and must be a tensor"):

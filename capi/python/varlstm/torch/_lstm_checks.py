@@ -42,14 +42,12 @@ def check_rows(rows: Tensor, input_size: int) -> None:
 def check_params(names: List[str], params: List[Tensor], input_size: int, hidden_size: int, directions: int) -> None:
     """Whether each parameter has its own shape: as many elements in others would be read as if they had it."""
     gates = 4 * hidden_size
+    first = (gates, input_size)
+    others = {"weight_ih": (gates, directions * hidden_size), "weight_hh": (gates, hidden_size), "bias_ih_l": (gates,),
+              "bias_hh_l": (gates,)}
     for name, param in zip(names, params):
         _options.tensor(name, param)
-        if name.startswith("bias"):
-            expected = (gates,)
-        elif name.startswith("weight_hh"):
-            expected = (gates, hidden_size)
-        else:
-            expected = (gates, input_size if name.startswith("weight_ih_l0") else directions * hidden_size)
+        expected = first if name[:12] == "weight_ih_l0" else others[name[:9]]
         if param.shape != expected:
             raise ValueError(f"{name} is of shape {tuple(param.shape)}, and must be {expected}")
 
