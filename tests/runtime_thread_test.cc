@@ -43,6 +43,18 @@ TEST(LastError, AfterAFailedAllocationABatchAndAnEmbeddingWork) {
   EXPECT_OK(varlstm_sync(ctx.get(), nullptr));
 }
 
+TEST(LastError, ThatSomebodyElseLeftIsNotTheSorts) {
+  const Context ctx = make_context();
+  const Batch batch = make_batch(ctx.get(), {2, 4, 1});
+  const int64_t lengths[3] = {1, 4, 2};
+  EXPECT_EQ(cudaSetDevice(7), cudaErrorInvalidDevice);
+  EXPECT_OK(varlstm_batch_set_lengths(batch.get(), lengths, 3, VARLSTM_SPACE_HOST, nullptr));
+  EXPECT_EQ(cudaSetDevice(7), cudaErrorInvalidDevice);
+  const Context other = make_context();
+  EXPECT_OK(varlstm_sync(other.get(), nullptr));
+  (void)cudaGetLastError();
+}
+
 TEST(LastError, CountingNoDevicesLeavesNone) {
   int32_t count = -1;
   setenv("VARLSTM_EMULATOR_DEVICES", "0", 1);
@@ -155,12 +167,13 @@ TEST_F(CallersDevice, IsCurrentAgainAfterAFailedCallWhoseTextStays) {
   set_runtime_fault({kFirstCall, cudaErrorUnknown, false});
   EXPECT_ERROR(VARLSTM_ERROR_BACKEND, "cudaStreamSynchronize failed", varlstm_sync(ctx.get(), nullptr));
   EXPECT_EQ(current_device(), 1);
+  const CUcontext callers = current_context();
   for (int64_t call = 1; call < 40; ++call) {
     set_runtime_fault({call, cudaErrorUnknown, false});
     varlstm_ctx* other = nullptr;
     const int32_t status = varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 0, &other);
     set_runtime_fault({});
-    EXPECT_EQ(current_device(), 1) << "call " << call << ": " << varlstm_last_error();
+    EXPECT_EQ(current_context(), callers) << "call " << call << ": " << varlstm_last_error();
     if (status == VARLSTM_OK) EXPECT_OK(varlstm_ctx_destroy(other));
   }
 }

@@ -19,6 +19,14 @@
 #endif
 
 namespace varlstm::cuda {
+namespace {
+
+// CUB returns whatever error this thread has not read yet as its own.
+void forget_last_error() {
+  (void)cudaGetLastError();
+}
+
+}  // namespace
 
 #if defined(VARLSTM_EMULATED)
 
@@ -53,6 +61,7 @@ int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t, const uint64_t*
     }
   };
   const char* const kernel = count <= kMostOfOneBlock ? &kOneBlock : &kManyBlocks;
+  forget_last_error();
   return check_runtime(simt::enqueue_cub_work(stream.handle, kernel, "stable_sort_pairs", sort), "stable_sort_pairs");
 }
 
@@ -70,6 +79,7 @@ int bits_of(int64_t limit) {
 
 int32_t sort_workspace(int64_t count, int64_t* bytes) {
   size_t needed = 0;
+  forget_last_error();
   const cudaError_t error = cub::DeviceRadixSort::SortPairs(
       nullptr, needed, static_cast<const uint64_t*>(nullptr), static_cast<uint64_t*>(nullptr),
       static_cast<const int64_t*>(nullptr), static_cast<int64_t*>(nullptr), count);
@@ -81,6 +91,7 @@ int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t key_limit, const
                           const int64_t* values, int64_t* values_out, void* workspace, int64_t workspace_bytes) {
   if (count == 0) return VARLSTM_OK;
   size_t bytes = static_cast<size_t>(workspace_bytes);
+  forget_last_error();
   return check_runtime(cub::DeviceRadixSort::SortPairs(workspace, bytes, keys, keys_out, values, values_out, count, 0,
                                                        bits_of(key_limit), stream.handle),
                        "cub::DeviceRadixSort");
