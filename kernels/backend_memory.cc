@@ -9,7 +9,7 @@
 #include "kernels/core/kernel_registry.h"
 #include "kernels/core/status.h"
 #include "kernels/core/stream.h"
-#include "kernels/gemm/blas_library.h"
+#include "kernels/gemm/blas_handles.h"
 #include "kernels/sort/sort.h"
 #include "varlstm.h"
 
@@ -41,7 +41,7 @@ int32_t clear_status(State* state, cudaStream_t stream) {
 void close(BackendState* base) {
   const RelaxedCapture relaxed;
   State* state = cuda_state(base);
-  close_blas(state->blas);
+  give_back_blas(state->blas);
   ignore_failure(cudaFree(state->status));  // the text of an earlier failure stays
   delete state;
 }
@@ -58,7 +58,7 @@ int32_t prepare(State* state) {
   VARLSTM_CUDA_TRY(clear_status(state, nullptr));
   VARLSTM_CUDA_TRY(load_kernels(state->facts.shared_bytes, state->facts.capability >= 90));
   VARLSTM_CUDA_TRY(load_sort({state, nullptr}));
-  state->blas = open_blas();
+  state->blas = take_blas(state->device);
   if (state->blas == nullptr) return fail(VARLSTM_ERROR_OUT_OF_MEMORY, "no memory for a handle of cuBLAS");
   // The caller's streams need not wait for the default one: done before he gets the handle.
   return check_runtime(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");

@@ -3,12 +3,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <stdlib.h>
+
+#include <atomic>
 #include <cmath>
 #include <functional>
+#include <map>
+#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "kernels/core/runtime.h"
+#include "kernels/gemm/blas_handles.h"
 #include "kernels/simt/memory.h"
 #include "kernels/simt/runtime_control.h"
 #include "support/buffer.h"
@@ -192,7 +198,7 @@ TEST_F(Finalisers, OfTheThreadThatCapturesLeaveTheCaptureValid) {
   capture.begin();
   EXPECT_OK(varlstm_zero(ctx_.get(), values.data(), values.bytes(), capture.stream()));
   run();
-  EXPECT_EQ(capture.end(), cudaSuccess);
+  ASSERT_EQ(capture.end(), cudaSuccess);
   EXPECT_EQ(freed() + with_values, 3);
   capture.replay();
   EXPECT_OK(varlstm_sync(ctx_.get(), capture.stream()));
@@ -215,6 +221,65 @@ TEST_F(Finalisers, LeaveTheThreadsModeAsItWas) {
   EXPECT_EQ(cudaFree(nullptr), cudaErrorStreamCaptureUnsupported);
   EXPECT_EQ(capture.end(), cudaErrorStreamCaptureInvalidated);
   (void)cudaGetLastError();
+}
+
+// A handle of cuBLAS may have one context at a time, and one that was opened is kept.
+TEST(BlasHandles, StayForTheNextContextOfTheirDevice) {
+  using varlstm::cuda::BlasHandle;
+  using varlstm::cuda::give_back_blas;
+  using varlstm::cuda::take_blas;
+  BlasHandle* const first = take_blas(0);
+  BlasHandle* const second = take_blas(0);
+  EXPECT_NE(first, second);
+  give_back_blas(first);
+  setenv("VARLSTM_EMULATOR_DEVICES", "2", 1);
+  EXPECT_EQ(cudaSetDevice(1), cudaSuccess);
+  BlasHandle* const of_another = take_blas(1);
+  EXPECT_NE(of_another, first);
+  EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
+  unsetenv("VARLSTM_EMULATOR_DEVICES");
+  BlasHandle* const again = take_blas(0);
+  EXPECT_EQ(again, first);
+  for (BlasHandle* handle : {again, second, of_another}) give_back_blas(handle);
+}
+
+TEST(BlasHandles, WithoutTheLibraryAreNotKept) {
+  using varlstm::cuda::blas_problem;
+  using varlstm::cuda::BlasHandle;
+  std::vector<BlasHandle*> taken;
+  setenv("VARLSTM_EMULATOR_CUBLAS", "missing", 1);
+  do {
+    ASSERT_LT(taken.size(), 100u);
+    taken.push_back(varlstm::cuda::take_blas(0));
+  } while (*blas_problem(taken.back()) == 0);
+  unsetenv("VARLSTM_EMULATOR_CUBLAS");
+  varlstm::cuda::give_back_blas(taken.back());
+  taken.back() = varlstm::cuda::take_blas(0);
+  EXPECT_STREQ(blas_problem(taken.back()), "");
+  for (BlasHandle* handle : taken) varlstm::cuda::give_back_blas(handle);
+}
+
+TEST(BlasHandles, AreTakenByOneThreadEach) {
+  std::atomic<int> users[64] = {};
+  std::map<varlstm::cuda::BlasHandle*, std::atomic<int>*> of_handle;
+  std::mutex mutex;
+  const auto take_and_give_back = [&] {
+    for (int k = 0; k < 1000; ++k) {
+      varlstm::cuda::BlasHandle* const handle = varlstm::cuda::take_blas(0);
+      std::unique_lock<std::mutex> lock(mutex);
+      std::atomic<int>*& mine = of_handle[handle];
+      if (mine == nullptr) mine = &users[of_handle.size() - 1];
+      std::atomic<int>& count = *mine;
+      lock.unlock();
+      EXPECT_EQ(++count, 1);
+      std::this_thread::yield();
+      --count;
+      varlstm::cuda::give_back_blas(handle);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int k = 0; k < 4; ++k) threads.emplace_back(take_and_give_back);
+  for (std::thread& thread : threads) thread.join();
 }
 
 // What varlstm.h says of varlstm_copy.

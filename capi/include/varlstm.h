@@ -41,8 +41,9 @@
  *   - The stream may be captured into a CUDA graph, from a context's first call on: a context loads all kernels of the
  *     library when it is made. cuBLAS loads its own at their first use: run a step that is not captured first where
  *     cuBLAS takes part. A graph uses the handles and buffers of its calls, which have to live as long as it does.
- *     Others but contexts may be freed and destroyed during a capture, by a finaliser as well, and leave it valid;
- *     to destroy a context closes cuBLAS, which waits for the device.
+ *     Others may be freed and destroyed during a capture, contexts too and by a finaliser as well, and leave it valid:
+ *     a handle of cuBLAS, whose end waits for the device, stays for the device's next context until the process ends.
+ *     A process that calls cudaDeviceReset can use the device no more.
  *   - A pointer may be NULL only where this header says so, or where it points to no elements. Pointers are aligned
  *     to their element's size. Buffers of one call may not overlap, but for the in-place pairs named at the function.
  *   - Threads: handles that are in use are immutable and may be shared between threads, except where noted; calls

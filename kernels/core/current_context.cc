@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/current_context.h"
 
+#include "kernels/core/driver.h"
 #include "kernels/core/status.h"
 #include "varlstm.h"
 
-#if defined(VARLSTM_EMULATED)
-#include "kernels/simt/cuda_driver.h"
-#else
-#include <cuda.h>
+#if !defined(VARLSTM_EMULATED)
 #include <dlfcn.h>
 #endif
 

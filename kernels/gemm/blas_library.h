@@ -14,6 +14,8 @@ struct BlasHandle;
 // Opens the library, once in the process, and makes a handle on the current device; null without memory. Allocates
 // device memory and may synchronise: for the making of a context alone.
 BlasHandle* open_blas();
+// Waits for the device, which no stream may be captured on meanwhile; blas_handles.h spares contexts that. Where the
+// handle has a problem, nothing of it is on the device. Null is passed over.
 void close_blas(BlasHandle* blas);
 
 // Why products cannot run: "libcublas.so.13, .12 and .11 are not found"; "" where they can.

@@ -105,9 +105,11 @@ BlasHandle* open_blas() {
     call = "cublasSetMathMode";
     status = cublas().set_math_mode(blas->handle, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION);
   }
-  if (status != CUBLAS_STATUS_SUCCESS)
-    snprintf(blas->problem, sizeof blas->problem, "%s failed with cublasStatus_t %d: %s", call,
-             static_cast<int>(status), cublas().status_string(status));
+  if (status == CUBLAS_STATUS_SUCCESS) return blas;
+  snprintf(blas->problem, sizeof blas->problem, "%s failed with cublasStatus_t %d: %s", call, static_cast<int>(status),
+           cublas().status_string(status));
+  if (blas->handle != nullptr) (void)cublas().destroy(blas->handle);
+  blas->handle = nullptr;
   return blas;
 }
 

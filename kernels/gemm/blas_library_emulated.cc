@@ -1,7 +1,8 @@
 // A stand-in for cuBLAS in the emulated build: plain loops in stream order, missing where VARLSTM_EMULATOR_CUBLAS is
 // «missing». As cuBLAS may, it cuts a sum into as many pieces as the shape suggests, so that a product that had to be
 // batch-invariant shows; it leaves nothing of the workspace as it was, and refuses one that is smaller than the 16 KiB
-// of cuBLAS's documentation or not aligned to 256 bytes. A handle works on the device that it was made on.
+// of cuBLAS's documentation or not aligned to 256 bytes. A handle works on the device that it was made on, and waits
+// for it when it is closed.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/blas_library.h"
 
@@ -11,6 +12,7 @@
 
 #include <new>
 
+#include "kernels/core/driver.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
 #include "varlstm.h"
@@ -71,6 +73,7 @@ BlasHandle* open_blas() {
 }
 
 void close_blas(BlasHandle* blas) {
+  if (blas != nullptr && !blas->missing) (void)cuCtxSynchronize();
   delete blas;
 }
 

@@ -5,7 +5,12 @@
 
 #include "kernels/simt/cuda_runtime.h"
 
-enum CUresult { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1, CUDA_ERROR_INVALID_DEVICE = 101 };
+enum CUresult {
+  CUDA_SUCCESS = 0,
+  CUDA_ERROR_INVALID_VALUE = 1,
+  CUDA_ERROR_INVALID_DEVICE = 101,
+  CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900
+};
 
 typedef int CUdevice;
 typedef struct CUctx_st* CUcontext;
@@ -16,6 +21,10 @@ typedef struct CUctx_st* CUcontext;
 CUresult cuCtxGetCurrent(CUcontext* context);
 // Tests cannot let it fail.
 CUresult cuCtxSetCurrent(CUcontext context);
+
+// Waits for all work of the current context. While a stream is captured that is an error in every thread, whatever its
+// mode, and makes the capture invalid.
+CUresult cuCtxSynchronize();
 
 // *active <- whether anybody has used the device's primary context, *flags <- 0.
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active);

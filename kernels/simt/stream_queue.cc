@@ -309,6 +309,18 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   return cudaSuccess;
 }
 
+CUresult cuCtxSynchronize() {
+  const cudaError_t error = begin_device_call("cuCtxSynchronize");
+  if (error != cudaSuccess) return static_cast<CUresult>(error);
+  std::unique_lock<std::mutex> lock(queue().mutex);
+  if (!queue().capturing.empty()) {
+    invalidate_captures();
+    return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  }
+  lock.unlock();
+  return static_cast<CUresult>(finish_all_streams());
+}
+
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
   std::swap(mode_of_thread, *mode);
   return cudaSuccess;

@@ -358,6 +358,25 @@ TEST_F(CaptureModes, AThreadThatIsRelaxedMayFreeInItsOwnCapture) {
   EXPECT_TRUE(end());
 }
 
+TEST_F(CaptureModes, NoCaptureAllowsToWaitForTheDevice) {
+  EXPECT_EQ(cuCtxSynchronize(), CUDA_SUCCESS);
+  for (const auto mode : {cudaStreamCaptureModeGlobal, cudaStreamCaptureModeRelaxed}) {
+    begin(mode);
+    std::thread([] {
+      cudaStreamCaptureMode relaxed = cudaStreamCaptureModeRelaxed;
+      EXPECT_EQ(cudaThreadExchangeStreamCaptureMode(&relaxed), cudaSuccess);
+      EXPECT_EQ(cuCtxSynchronize(), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    }).join();
+    EXPECT_FALSE(end());
+  }
+  set_stream_order(StreamOrder::kLate);
+  EXPECT_EQ(add(stream_, 1), cudaSuccess);
+  EXPECT_EQ(add(blocking_, 2), cudaSuccess);
+  EXPECT_EQ(*word_, 0u);
+  EXPECT_EQ(cuCtxSynchronize(), CUDA_SUCCESS);
+  EXPECT_EQ(*word_, 12u);
+}
+
 TEST_F(CaptureModes, AKernelIsLoadedAtItsFirstUseWhichACaptureForbids) {
   LaunchShape shape;
   set_lazy_loading(true);
