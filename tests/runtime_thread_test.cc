@@ -34,6 +34,7 @@ TEST(LastError, AfterAFailedAllocationABatchAndAnEmbeddingWork) {
   void* memory = nullptr;
   const int64_t lengths[3] = {1, 4, 2};
   EXPECT_ERROR(VARLSTM_ERROR_OUT_OF_MEMORY, "cudaMalloc", varlstm_alloc(ctx.get(), kTooMuch, &memory));
+  EXPECT_EQ(cudaPeekAtLastError(), cudaSuccess);
   EXPECT_OK(varlstm_batch_set_lengths(batch.get(), lengths, 3, VARLSTM_SPACE_HOST, nullptr));
   EXPECT_ERROR(VARLSTM_ERROR_OUT_OF_MEMORY, "cudaMalloc", varlstm_alloc(ctx.get(), kTooMuch, &memory));
   EXPECT_OK(varlstm_embedding_backward(ctx.get(), batch.get(), VARLSTM_DTYPE_F64, 7, 5, 2, -1, ids.data(), dy.data(),
@@ -178,29 +179,32 @@ TEST_F(CallersDevice, IsCurrentAgainAfterAFailedCallWhoseTextStays) {
   }
 }
 
-// Packs on device 1.
-void use_the_other_device() {
+// Packs on device 1, in a stream of it.
+void use_the_other_device(cudaStream_t stream) {
   varlstm_ctx* handle = nullptr;
   ASSERT_OK(varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 1, &handle));
   const Context ctx(handle);
   const Batch batch = make_batch(handle, {2, 4, 1});
   Buffer<int64_t> ids(handle, std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6}), packed(handle, 7);
   EXPECT_OK(
-      varlstm_pack(batch.get(), VARLSTM_DTYPE_I64, VARLSTM_LAYOUT_RAGGED, 0, 1, ids.data(), packed.data(), nullptr));
+      varlstm_pack(batch.get(), VARLSTM_DTYPE_I64, VARLSTM_LAYOUT_RAGGED, 0, 1, ids.data(), packed.data(), stream));
   EXPECT_EQ(packed.get(), (std::vector<int64_t>{2, 0, 6, 3, 1, 4, 5}));
 }
 
 TEST_F(CallersDevice, AContextOfTheOtherDeviceWorks) {
+  cudaStream_t stream = nullptr;
+  EXPECT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
   EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
-  use_the_other_device();
+  use_the_other_device(stream);
   EXPECT_EQ(current_device(), 0);
+  EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
 }
 
 // A context takes hundreds of megabytes of its device. The caller has a copy of the runtime of his own, in which the
 // first device is this thread's from the start.
 TEST_F(CallersDevice, GetsNoContextWhereTheCallerHasNotUsedIt) {
   varlstm::simt::forget_contexts();
-  use_the_other_device();
+  use_the_other_device(nullptr);
   EXPECT_TRUE(is_used(1));
   EXPECT_FALSE(is_used(0)) << "the caller's device has a context that he did not ask for";
   EXPECT_EQ(current_context(), nullptr) << "the caller's first call would go to the library's device";
@@ -209,7 +213,7 @@ TEST_F(CallersDevice, GetsNoContextWhereTheCallerHasNotUsedIt) {
 TEST_F(CallersDevice, KeepsTheContextThatTheCallerMade) {
   const CUcontext own = varlstm::simt::context_beside_the_primary(0);
   EXPECT_EQ(cuCtxSetCurrent(own), CUDA_SUCCESS);
-  use_the_other_device();
+  use_the_other_device(nullptr);
   EXPECT_EQ(current_context(), own);
   const Context ctx = make_context();
   EXPECT_OK(varlstm_sync(ctx.get(), nullptr));

@@ -6,7 +6,7 @@ import runpy
 
 from defect import Defect
 
-AREAS = ("host", "capi", "kernels", "tagger", "python", "simt")
+AREAS = ("host", "capi", "kernels", "tagger", "python", "simt", "runtime")
 
 
 class Mistake(Exception):
