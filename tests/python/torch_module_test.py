@@ -215,7 +215,25 @@ def test_replace_lstm_of_the_model_itself_and_of_what_it_leaves() -> None:
         pass
 
     parametrized = torch.nn.utils.weight_norm(torch.nn.LSTM(4, 6), "weight_hh_l0")
+    buffered, nested = torch.nn.LSTM(4, 6), torch.nn.LSTM(4, 6)
+    buffered.register_buffer("scale", torch.ones(1))
+    nested.norm = torch.nn.LayerNorm(6)
     for module, reason in ((Other(4, 6), "a subclass, Other"), (parametrized, "not its own"),
+                           (buffered, "it has buffers or modules"), (nested, "it has buffers or modules"),
+                           (torch.nn.LSTM(4, 6, dtype=torch.complex64), "weight_ih_l0 is of torch.complex64"),
                            (torch.nn.LSTM(4, 6, 2, dropout=1), "dropout = 1")):
         with pytest.warns(UserWarning, match=reason):
             assert replace_lstm(module) is module
+    for model in (None, torch.nn.LSTM):
+        with pytest.raises(TypeError, match="model is of .*, and must be a torch.nn.Module"):
+            replace_lstm(model)
+
+
+@pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook",
+                                      "register_full_backward_hook", "_register_state_dict_hook"])
+def test_replace_lstm_tells_of_hooks(register: str) -> None:
+    model = torch.nn.Sequential(torch.nn.LSTM(4, 6))
+    getattr(model[0], register)(lambda *arguments: None)
+    with pytest.warns(UserWarning, match="replace_lstm does not move the hooks of 0"):
+        replace_lstm(model)
+    assert isinstance(model[0], LSTM)

@@ -57,6 +57,15 @@ def test_equals_torch(batch_first: bool, sort: bool) -> None:
             assert torch.equal(actual[1], expected[1])
 
 
+def test_sequences_in_a_tensor_or_a_generator_and_lengths_of_any_kind() -> None:
+    x = torch.randn(3, 4, 2)  # as three sequences
+    for sequences in (x, iter(x), tuple(x)):
+        packed = pack_sequence(sequences)
+        assert torch.equal(packed.data, rnn.pack_sequence(list(x)).data)
+    for total in (np.int64(6), torch.tensor(6), np.array(6)):
+        assert pad_packed_sequence(packed, total_length=total)[0].shape == (6, 3, 2)
+
+
 def test_pack_sequence() -> None:
     for lengths, sort in (([4, 2, 2], True), ([1, 3, 2], False)):
         sequences = [torch.randn(length, 3, requires_grad=True) for length in lengths]

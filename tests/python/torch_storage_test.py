@@ -177,8 +177,9 @@ if "assign" in inspect.signature(torch.nn.Module.load_state_dict).parameters:  #
 
 @pytest.mark.parametrize("way", CHANGES)
 def test_a_call_reads_the_parameters_as_they_are(way: str) -> None:
-    theirs = torch.nn.LSTM(4, 6, **OPTIONS)
-    x = torch.randn(5, 3, 4)
+    """In double: the changes make weights so large that two floats' roundings grow apart."""
+    theirs = torch.nn.LSTM(4, 6, **OPTIONS, dtype=torch.float64)
+    x = torch.randn(5, 3, 4, dtype=torch.float64)
     for placed in (False, True):  # laid out by the module, and put in place by others
         ours = replace_lstm(copy.deepcopy(theirs))
         if placed:
@@ -187,9 +188,9 @@ def test_a_call_reads_the_parameters_as_they_are(way: str) -> None:
             with torch.set_grad_enabled(training):
                 before = ours(x)[0].detach()
                 CHANGES[way](ours)
-                reference = torch.nn.LSTM(4, 6, **OPTIONS)
+                reference = torch.nn.LSTM(4, 6, **OPTIONS, dtype=torch.float64)
                 reference.load_state_dict(ours.state_dict())
-                torch.testing.assert_close(ours(x)[0], reference(x)[0], rtol=1e-5, atol=1e-6)
+                torch.testing.assert_close(ours(x)[0], reference(x)[0], rtol=1e-10, atol=1e-10)
             if way != "reset_parameters" or training:
                 assert not torch.allclose(ours(x)[0].detach(), before)
 

@@ -52,11 +52,15 @@ def tensor(name: str, value) -> None:
         raise TypeError(f"{name} is of {type(value).__name__}, and must be a tensor")
 
 
-def int64(name: str, value) -> None:
-    if not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be an integer")
-    if not -2**63 <= value < 2**63:
-        raise ValueError(f"{name} = {value} does not fit in an int64")
+def int64(name: str, value) -> int:
+    """An integer of any sign: of Python, NumPy or a tensor without dimensions."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be an integer") from None
+    if not -2**63 <= number < 2**63:
+        raise ValueError(f"{name} = {number} does not fit in an int64")
+    return number
 
 
 def share(name: str, value) -> float:

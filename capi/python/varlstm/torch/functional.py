@@ -34,6 +34,7 @@ def nll_loss(input: Tensor, target: Tensor, weight: Optional[Tensor] = None, siz
              ignore_index: int = -100, reduce: Optional[bool] = None, reduction: str = "mean") -> Tensor:
     """torch.nn.functional.nll_loss: input of log-probabilities [C], [N, C] or [N, C, d1, ...], target without the C."""
     reduction = _check_reduction(size_average, reduce, reduction)
+    ignore_index = _options.int64("ignore_index", ignore_index)
     rows, labels = _rows_and_labels(input, target, ignore_index)
     out = _loss_op.nll_loss(rows, labels, _class_weight("weight", weight, rows), ignore_index, reduction)
     return _shaped(out, input, target, reduction)
@@ -53,6 +54,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Optional[Tensor] = None
         return torch.nn.functional.cross_entropy(input, target, weight, size_average, ignore_index, reduce, reduction,
                                                  label_smoothing)
     reduction = _check_reduction(size_average, reduce, reduction)
+    ignore_index = _options.int64("ignore_index", ignore_index)
     rows, labels = _rows_and_labels(input, target, ignore_index)
     save = torch.is_grad_enabled() and rows.requires_grad
     out, _ = _loss_op.cross_entropy(rows, labels, _class_weight("weight", weight, rows), ignore_index, reduction,
@@ -71,6 +73,7 @@ def linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor], 
     for name, value in (("input", input), ("weight", weight), ("target", target)):
         _options.tensor(name, value)
     _check_reduction(None, None, reduction)
+    ignore_index = _options.int64("ignore_index", ignore_index)
     result_dtype, cast = _result_dtype(input), autocast_dtype(input)
     if cast is not None:
         input, weight, bias = (tensor if tensor is None or tensor.dtype == torch.float64 else tensor.to(cast)
@@ -122,7 +125,6 @@ def _rows_and_labels(input: Tensor, target: Tensor, ignore_index: int) -> Tuple[
 
 def _labels(target: Tensor, input: Tensor, classes: int, ignore_index: int) -> Tensor:
     """target as [rows] int64, looked through where it is on the CPU."""
-    _options.int64("ignore_index", ignore_index)
     if target.dtype != torch.int64:
         raise TypeError(f"target is of {target.dtype}, and must be of torch.int64")
     if target.device != input.device:

@@ -106,6 +106,7 @@ def pack_padded_sequence(input: Tensor, lengths: Lengths, batch_first: bool = Fa
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Packs a list of tensors [length, *], as torch.nn.utils.rnn.pack_sequence does, without padding them first."""
+    sequences = list(sequences)
     if not sequences:
         raise ValueError("sequences is empty, and must have at least one tensor")
     for k, sequence in enumerate(sequences):
@@ -113,7 +114,7 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
         if sequence.dim() == 0:
             raise ValueError(f"sequences[{k}] has no dimension, and must have one of steps")
     lengths = torch.tensor([sequence.size(0) for sequence in sequences], device="cpu")
-    return _packed(torch.cat(list(sequences)), lengths, _packing_op.RAGGED, int(lengths.max()), enforce_sorted)
+    return _packed(torch.cat(sequences), lengths, _packing_op.RAGGED, int(lengths.max()), enforce_sorted)
 
 
 def _exact_integer(data: Tensor, padding_value) -> Optional[int]:
@@ -142,7 +143,7 @@ def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, pad
         raise TypeError(f"sequence is of {type(sequence).__name__}, and must be a PackedSequence")
     sizes, from_batch_sizes, batch_size, steps = batch_of(sequence)
     if total_length is not None:
-        _options.int64("total_length", total_length)
+        total_length = _options.int64("total_length", total_length)
         if total_length < steps:
             raise ValueError(f"total_length = {total_length} is smaller than {steps}, the longest sequence's length")
     padded_len = steps if total_length is None else total_length

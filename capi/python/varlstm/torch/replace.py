@@ -6,6 +6,7 @@ import warnings
 
 import torch
 
+from ._device import DTYPES
 from .lstm import LSTM
 
 
@@ -19,7 +20,16 @@ def _obstacle(module: torch.nn.LSTM) -> str:
         return "dropout = 1 is not supported"
     if list(module._parameters) != module._flat_weights_names:
         return "its parameters are not its own (a parametrization or pruning)"
+    if module._buffers or module._modules:
+        return "it has buffers or modules of its own"
+    for name, parameter in module._parameters.items():
+        if parameter.dtype not in DTYPES:
+            return f"{name} is of {parameter.dtype}"
     return ""
+
+
+def _has_hooks(module: torch.nn.Module) -> bool:
+    return any(hooks for name, hooks in vars(module).items() if name.endswith("_hooks"))
 
 
 def _swapped(module: torch.nn.LSTM) -> LSTM:
@@ -38,9 +48,11 @@ def replace_lstm(model: torch.nn.Module) -> torch.nn.Module:
 
     The Parameter objects stay the same, so that optimisers made before go on. A module that is used in several places
     is swapped for one. An LSTM that cannot be swapped (proj_size > 0, dropout = 1, a subclass, parameters that are not
-    its own) stays, with a warning that names its path. Its hooks are not moved. A model that is itself an nn.LSTM is
-    returned as the new module.
+    its own, buffers, modules, a dtype that is not supported) stays, with a warning that names its path. Hooks are not
+    moved, of which a warning tells as well. A model that is itself an nn.LSTM is returned as the new module.
     """
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model is of {type(model).__name__}, and must be a torch.nn.Module")
     swapped = {}
 
     def swap(module: torch.nn.Module, path: str) -> torch.nn.Module:
@@ -48,6 +60,8 @@ def replace_lstm(model: torch.nn.Module) -> torch.nn.Module:
             obstacle = _obstacle(module)
             if obstacle:
                 warnings.warn(f"replace_lstm leaves {path or 'the model'} as it is: {obstacle}", stacklevel=3)
+            elif _has_hooks(module):
+                warnings.warn(f"replace_lstm does not move the hooks of {path or 'the model'}", stacklevel=3)
             swapped[module] = module if obstacle else _swapped(module)
         return swapped[module]
 
