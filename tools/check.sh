@@ -68,8 +68,8 @@ check_includes() {
   done
   only "kernels/[a-z0-9_/]+\.h|capi/backend\.h|capi/include/varlstm\.h" $(sources kernels | grep '^kernels/[a-z_]*\.[a-z]*$') |
     report "kernels/backend* may include kernels, capi/backend.h and varlstm.h"
-  only "capi/include/varlstm\.(h|hpp)|tests/support/$header|tests/capi_$header" $(sources tests | grep '^tests/capi_') |
-    report "tests/capi_* sees only varlstm.h, varlstm.hpp, tests/support and tests/capi_*.h"
+  only "capi/include/varlstm\.(h|hpp)|tests/(support|golden)/$header|tests/capi/[a-z]+/$header" $(sources tests/capi) |
+    report "tests/capi sees only varlstm.h, varlstm.hpp, tests/support, tests/golden and itself"
   only "capi/include/varlstm\.(h|hpp)|tools/[a-z0-9_/]+\.h" $(sources tools) |
     report "tools may include varlstm.h, varlstm.hpp and tools"
   only "capi/include/varlstm\.(h|hpp)|bench/[a-z0-9_/]+\.h" \

@@ -6,7 +6,7 @@
 # It builds the preset `cuda` with the trap that ends a wait on the device (VARLSTM_SPIN_TRAP), or takes the build folder
 # named by BUILD. Then, in this order:
 #
-#   first       the first tests on a GPU (tests/first_contact): ten subjects, a line and a time limit each, four minutes
+#   first       the first tests on a GPU (tests/kernels/first_contact): ten subjects, a line and a time limit each, four minutes
 #               together by their shapes; then compute-sanitizer's memcheck and synccheck over small ones
 #   exchange    exchange_bench: clusters that are resident at a time, the exchanges between blocks
 #   primitives  every emulated primitive against the hardware

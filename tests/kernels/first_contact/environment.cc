@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "tests/first_contact/scale.h"
+#include "tests/kernels/first_contact/scale.h"
 
 namespace varlstm_test {
 namespace {

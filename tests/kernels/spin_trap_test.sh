@@ -1,9 +1,9 @@
 #!/bin/sh
 # VARLSTM_SPIN_TRAP: its seconds are those after which a kernel traps, and what is no number of seconds is an error.
-#   sh tests/spin_trap_test.sh NVCC FOLDER       FOLDER is emptied
+#   sh tests/kernels/spin_trap_test.sh NVCC FOLDER       FOLDER is emptied
 # SPDX-License-Identifier: Apache-2.0
 set -eu
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 nvcc=$1 folder=$2
 rm -rf "$folder"
 mkdir -p "$folder"

@@ -1,7 +1,7 @@
 // Keeps a multiprocessor busy: every thread reads the clock until its time is over. Nothing is read or written; no
 // barrier.
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/first_contact/busy_kernel.h"
+#include "tests/kernels/first_contact/busy_kernel.h"
 
 #include "kernels/arch/device.h"
 

@@ -12,7 +12,7 @@
 
 #include "support/compare.h"
 #include "support/tagger_step.h"
-#include "tests/first_contact/scale.h"
+#include "tests/kernels/first_contact/scale.h"
 
 extern char** environ;
 

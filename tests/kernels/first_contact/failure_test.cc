@@ -8,7 +8,7 @@
 #include "kernels/core/runtime.h"
 #include "support/buffer.h"
 #include "support/context.h"
-#include "tests/first_contact/scale.h"
+#include "tests/kernels/first_contact/scale.h"
 
 namespace varlstm_test {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <cstdio>
 
-#include "tests/first_contact/chosen_tile.h"
-#include "tests/first_contact/scale.h"
-#include "tests/first_contact/session.h"
+#include "tests/kernels/first_contact/chosen_tile.h"
+#include "tests/kernels/first_contact/scale.h"
+#include "tests/kernels/first_contact/session.h"
 
 namespace varlstm_test {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "support/buffer.h"
-#include "tests/first_contact/scale.h"
+#include "tests/kernels/first_contact/scale.h"
 
 namespace varlstm_test {
 namespace {

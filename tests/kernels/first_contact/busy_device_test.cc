@@ -3,10 +3,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "tests/first_contact/busy_kernel.h"
-#include "tests/first_contact/chosen_tile.h"
-#include "tests/first_contact/scale.h"
-#include "tests/first_contact/session.h"
+#include "tests/kernels/first_contact/busy_kernel.h"
+#include "tests/kernels/first_contact/chosen_tile.h"
+#include "tests/kernels/first_contact/scale.h"
+#include "tests/kernels/first_contact/session.h"
 
 namespace varlstm_test {
 namespace {

@@ -2,7 +2,7 @@
 # capi_guide_program.sh PROGRAM: runs a program of the guide, which must print what the guide says.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
-guide=$(dirname "$0")/../capi/README.md
+guide=$(dirname "$0")/../../../capi/README.md
 expected=$(sed -n '/^```text$/,/^```$/p' "$guide" | sed '/^```/d')
 printed=$("$@")
 [ -n "$expected" ] || { echo "$guide has no block of text"; exit 1; }

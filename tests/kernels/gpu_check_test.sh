@@ -1,10 +1,10 @@
 #!/bin/sh
 # tools/gpu_check.sh over a build folder of programs that only say that they ran: the order of the steps, limits, the
 # budget, what fails, and the reports.
-#   sh tests/gpu_check_test.sh FOLDER       FOLDER is emptied
+#   sh tests/kernels/gpu_check_test.sh FOLDER       FOLDER is emptied
 # SPDX-License-Identifier: Apache-2.0
 set -eu
-check=$(cd "$(dirname "$0")/.." && pwd)/tools/gpu_check.sh
+check=$(cd "$(dirname "$0")/../.." && pwd)/tools/gpu_check.sh
 folder=$1
 rm -rf "$folder"
 mkdir -p "$folder/build/bin" "$folder/tools"

@@ -3,7 +3,7 @@
 # runs both. CFLAGS are added to cc's.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
-root=$(cd "$(dirname "$0")/../.." && pwd)
+root=$(cd "$(dirname "$0")/../../.." && pwd)
 export PKG_CONFIG_PATH="$1/pkgconfig"
 work=$2 version=$3
 rm -rf "$work"
@@ -22,4 +22,4 @@ sed -n '/^```c$/,/^```$/p' "$root/capi/README.md" | sed '/^```/d' >program.c
 # shellcheck disable=SC2046,SC2086  # flags are words
 cc -std=c11 -Wall -Wextra -Werror ${CFLAGS:-} program.c -o program $(pkg-config --cflags --libs varlstm)
 echo "== program"
-LD_LIBRARY_PATH=$(pkg-config --variable=libdir varlstm) sh "$root/tests/capi_guide_program.sh" ./program
+LD_LIBRARY_PATH=$(pkg-config --variable=libdir varlstm) sh "$root/tests/capi/documentation/capi_guide_program.sh" ./program

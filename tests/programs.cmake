@@ -1,0 +1,139 @@
+# How a test program is built and run, on each back end.
+# SPDX-License-Identifier: Apache-2.0
+set(VARLSTM_TESTS ${CMAKE_CURRENT_SOURCE_DIR})
+
+# Every test program links these: varlstm.h, GoogleTest and the headers of tests/ as "support/<name>.h".
+add_library(varlstm_test_support INTERFACE)
+target_include_directories(varlstm_test_support INTERFACE ${VARLSTM_TESTS})
+target_compile_definitions(varlstm_test_support INTERFACE
+  VARLSTM_TEST_DIR="${VARLSTM_TESTS}" $<$<BOOL:${VARLSTM_EMULATED}>:VARLSTM_EMULATED=1>)
+target_link_libraries(varlstm_test_support INTERFACE varlstm varlstm_flags GTest::gtest GTest::gtest_main)
+# The tests' own code need not be fast: a test file compiles in half the time, sanitized in a third.
+# VARLSTM_TEST_TIMEOUT: seconds that one test program may take, many times what a quiet machine needs, so that other work
+# on a machine fails no test; sanitized builds are slower.
+set(VARLSTM_TEST_OPTIONS $<$<NOT:$<CONFIG:Debug>>:-O1>)
+set(VARLSTM_TEST_TIMEOUT 900)
+if(VARLSTM_SANITIZE)
+  set(VARLSTM_TEST_OPTIONS -O0)
+  set(VARLSTM_TEST_TIMEOUT 1800)
+endif()
+target_compile_options(varlstm_test_support INTERFACE ${VARLSTM_TEST_OPTIONS})
+# varlstm_add_test(<name> <source>...): a program of that name, run by ctest under that name.
+function(varlstm_add_test name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE varlstm_test_support)
+  add_test(NAME ${name} COMMAND ${name})
+  # Tests share the machine's cores with each other: a thread that waits may not spin.
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT OMP_WAIT_POLICY=passive)
+endfunction()
+
+# varlstm_run_again(<name> <variant> <VAR=value>...): runs that program once more as <name>.<variant>, in another
+# environment.
+function(varlstm_run_again name variant)
+  add_test(NAME ${name}.${variant} COMMAND ${name})
+  set_tests_properties(${name}.${variant} PROPERTIES
+    TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT "OMP_WAIT_POLICY=passive;${ARGN}")
+endfunction()
+
+# The same for a test that includes headers of host/: it links the back end's objects, as libvarlstm does.
+function(varlstm_add_host_test name)
+  varlstm_add_test(${name} ${ARGN} $<TARGET_OBJECTS:varlstm_host>)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE OpenMP::OpenMP_CXX)
+  if(VARLSTM_CBLAS_LIBRARY)
+    target_link_libraries(${name} PRIVATE ${VARLSTM_CBLAS_LIBRARY})
+  endif()
+endfunction()
+
+# The same for a test of the CUDA back end that calls the CUDA runtime itself. In the emulated build it links the library's
+# objects, to share the emulated runtime with them.
+function(varlstm_add_device_test name)
+  if(VARLSTM_EMULATED)
+    add_executable(${name} ${ARGN} $<TARGET_OBJECTS:varlstm_capi> $<TARGET_OBJECTS:varlstm_host>
+                   $<TARGET_OBJECTS:varlstm_cuda> $<TARGET_OBJECTS:varlstm_simt>)
+    target_include_directories(${name} PRIVATE ${VARLSTM_TESTS} ${PROJECT_SOURCE_DIR}/capi/include)
+    target_compile_definitions(${name} PRIVATE VARLSTM_EMULATED=1)
+    target_compile_options(${name} PRIVATE ${VARLSTM_TEST_OPTIONS})
+    target_link_libraries(${name} PRIVATE varlstm_flags GTest::gtest GTest::gtest_main OpenMP::OpenMP_CXX
+                          ${VARLSTM_CBLAS_LIBRARY} ${VARLSTM_BOOST_CONTEXT} ${CMAKE_DL_LIBS})
+  else()
+    add_executable(${name} ${ARGN})
+    target_link_libraries(${name} PRIVATE varlstm_test_support CUDA::cudart_static)
+  endif()
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT ${VARLSTM_TEST_TIMEOUT} LABELS cuda ENVIRONMENT VARLSTM_TEST_BACKEND=cuda)
+endfunction()
+
+# varlstm_run_on_cuda(<name> <variant> [<VAR=value>...]): runs that program once more as <name>.<variant>, on the CUDA back
+# end, on a GPU or emulated.
+function(varlstm_run_on_cuda name variant)
+  varlstm_run_again(${name} ${variant} VARLSTM_TEST_BACKEND=cuda ${ARGN})
+  set_tests_properties(${name}.${variant} PROPERTIES LABELS cuda)
+endfunction()
+
+# varlstm_add_cuda_reruns(<name>...): runs those programs once more on the CUDA back end, where it is built, as <name>.cuda;
+# bin/cuda_tests.txt names them for tools/gpu_check.sh.
+function(varlstm_add_cuda_reruns)
+  if(TARGET varlstm_cuda)
+    set_property(GLOBAL APPEND PROPERTY varlstm_cuda_programs ${ARGN})
+    foreach(name ${ARGN})
+      varlstm_run_on_cuda(${name} cuda)
+    endforeach()
+  endif()
+endfunction()
+
+# The same of programs that take minutes if the kernels are emulated: in the release build alone, and with the race
+# detector off, which the others leave on.
+function(varlstm_add_long_cuda_reruns)
+  if(TARGET varlstm_cuda)
+    set_property(GLOBAL APPEND PROPERTY varlstm_long_cuda_programs ${ARGN})
+    if(NOT VARLSTM_SANITIZE)
+      foreach(name ${ARGN})
+        varlstm_run_on_cuda(${name} cuda VARLSTM_EMULATOR_RACES=0)
+      endforeach()
+    endif()
+  endif()
+endfunction()
+
+# varlstm_add_late_reruns(<name>...): runs those programs once more on the emulator with work that runs only when it is
+# waited for.
+function(varlstm_add_late_reruns)
+  if(VARLSTM_EMULATED)
+    foreach(name ${ARGN})
+      varlstm_run_on_cuda(${name} late VARLSTM_EMULATOR_STREAMS=late)
+    endforeach()
+  endif()
+endfunction()
+
+# varlstm_add_gemm_reruns(<policy> <name>...): the same with every product in what stands for cuBLAS, or with none.
+function(varlstm_add_gemm_reruns policy)
+  if(VARLSTM_EMULATED)
+    foreach(name ${ARGN})
+      varlstm_run_on_cuda(${name} ${policy} VARLSTM_GEMM_POLICY=${policy})
+    endforeach()
+  endif()
+endfunction()
+
+# varlstm_add_row_reruns(<policy> <name>...): the same with one way of giving rows to threads, whichever the shape would
+# choose.
+function(varlstm_add_row_reruns policy)
+  if(TARGET varlstm_cuda AND NOT VARLSTM_SANITIZE)
+    foreach(name ${ARGN})
+      varlstm_run_on_cuda(${name} ${policy} VARLSTM_ROW_POLICY=${policy})
+    endforeach()
+  endif()
+endfunction()
+
+# varlstm_add_recurrence_reruns(<name>...): runs those programs once more in each way of the recurrence that AUTO does not
+# choose. AUTO is cluster on the emulated device and on sm_90.
+function(varlstm_add_recurrence_reruns)
+  if(TARGET varlstm_cuda)
+    foreach(recurrence stepwise grid)
+      foreach(name ${ARGN})
+        varlstm_run_on_cuda(${name} ${recurrence} VARLSTM_RECURRENCE_POLICY=${recurrence})
+      endforeach()
+    endforeach()
+  endif()
+endfunction()
