@@ -1,6 +1,6 @@
 """A step of the library's own recurrence on a GPU, from what count_recurrence counts: modelled, not measured on a GPU.
 
-The tiles are those of kernels/recurrence/recurrence_tuning.h, as counts.json lists them with their counts of a block and
+The tiles are those of kernels/selection/recurrence_tuning.h, as counts.json lists them with their counts of a block and
 step, all slots busy, forward saving for backward. A step of a resident team, in clocks:
 
     step = exchange + barriers + fragment + k_reduction + cell + parts + max(product, issue, shared, transfer, device)

@@ -2,7 +2,7 @@
 
     total = launches + weights + forward's steps + backward's steps + GEMMs
 
-    steps     the schedule's makespan, by the greedy of kernels/recurrence/slot_schedule.cu, times a step of
+    steps     the schedule's makespan, by the greedy of kernels/recurrence/schedule/slot_schedule.cu, times a step of
               counted_steps.py; stepwise: the sum over t of its step for the sequences that are still active
     weights   W_hh arranged once a pass (read and written through L2) and loaded by each block
     launches  of a pass: those that count_recurrence counts, the schedule's two, one for empty sequences

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <memory>
 
-#include "capi/backend.h"
+#include "capi/contract/backend.h"
 
 namespace varlstm {
 

@@ -1,6 +1,6 @@
 // Stands in for the CUDA back end in a build without one.
 // SPDX-License-Identifier: Apache-2.0
-#include "capi/backend.h"
+#include "capi/contract/backend.h"
 
 const varlstm::Backend* varlstm::cuda_backend() {
   return nullptr;

@@ -1,7 +1,7 @@
 // The host's table: contexts, memory and batch plans; the operations stand in backend_ops.cc. Every allocation goes
 // through operator new, the aligned and nothrow form where a caller's request can fail.
 // SPDX-License-Identifier: Apache-2.0
-#include "capi/backend.h"
+#include "capi/contract/backend.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -9,10 +9,10 @@
 #include <new>
 
 #include "host/backend_ops.h"
-#include "host/batch_plan.h"
-#include "host/parallel.h"
-#include "host/row_kernel.h"
+#include "host/ops/batch_plan.h"
+#include "host/simd/row_kernel.h"
 #include "host/state.h"
+#include "host/threads/parallel.h"
 
 namespace varlstm {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#include "host/scalar16.h"
-#include "kernels/core/shapes.h"
+#include "capi/contract/shapes.h"
+#include "host/simd/scalar16.h"
 #include "varlstm.h"
 
 namespace varlstm::host {

@@ -1,11 +1,11 @@
 // The operations of the host's table: each chooses the scalar and calls its host/<op>.h. Signatures as in
-// capi/backend.h.
+// capi/contract/backend.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>
 
-#include "capi/backend.h"
+#include "capi/contract/backend.h"
 
 namespace varlstm::host {
 

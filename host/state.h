@@ -6,7 +6,7 @@
 
 #include <mutex>
 
-#include "kernels/core/shapes.h"
+#include "capi/contract/shapes.h"
 
 namespace varlstm::host {
 

@@ -1,6 +1,6 @@
 // The CUDA back end's table.
 // SPDX-License-Identifier: Apache-2.0
-#include "capi/backend.h"
+#include "capi/contract/backend.h"
 
 #include "kernels/backend_ops.h"
 #include "kernels/core/status.h"

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "capi/backend.h"
+#include "capi/contract/backend.h"
 
 namespace varlstm::cuda {
 

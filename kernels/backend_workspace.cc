@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backend_ops.h"
 #include "kernels/embedding/embedding.h"
-#include "kernels/gemm/gemm_tuning.h"
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"
 #include "kernels/masked_loss/masked_loss.h"
 #include "kernels/optimizer/optimizer.h"
+#include "kernels/selection/gemm_tuning.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {

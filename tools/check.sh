@@ -45,14 +45,26 @@ only() {
 
 check_includes() {
   header='[a-z0-9_]+\.(h|cuh)'
-  only "capi/[a-z0-9_/.]+\.(h|hpp)|kernels/core/shapes\.h" $(sources capi) |
-    report "capi may include capi and kernels/core/shapes.h"
-  only "capi/include/[a-z_/.]+\.(h|hpp)" $(sources capi/include capi/examples) |
+  public='capi/include/[a-z_/.]+\.(h|hpp)'
+  contract="capi/contract/$header"
+  only "capi/$header|$contract|$public" $(sources capi) | report "capi may include capi"
+  only "$public" $(sources capi/include capi/examples) |
     report "public headers and examples may include public headers"
-  only "host/$header|kernels/core/$header" $(sources host | grep -v '^host/backend[a-z_]*\.[a-z]*$') |
-    report "host may include host and kernels/core"
-  only "host/$header|kernels/core/$header|capi/backend\.h|capi/include/varlstm\.h" \
-    $(sources host | grep '^host/backend[a-z_]*\.[a-z]*$') | report "host/backend* may also include capi/backend.h and varlstm.h"
+  only "$contract|capi/include/varlstm\.h" $(sources capi/contract) |
+    report "capi/contract may include itself and varlstm.h"
+  for room in host/*/; do
+    room=${room%/}
+    case $room in
+      host/gemm) more="|host/simd|host/threads" ;;
+      host/ops) more="|host/gemm|host/simd|host/threads" ;;
+      host/rnn) more="|host/gemm|host/ops|host/simd|host/threads" ;;
+      *) more="" ;;
+    esac
+    only "($room$more)/$header|host/$header|$contract" $(sources "$room") |
+      report "$room may include itself, the rooms below it, host's own headers and capi/contract"
+  done
+  only "host/([a-z]+/)?$header|$contract|capi/include/varlstm\.h" $(sources host | grep '^host/[a-z_]*\.[a-z]*$') |
+    report "host/backend* may include host, capi/contract and varlstm.h"
   for room in kernels/*/; do
     room=${room%/}
     case $room in
@@ -60,14 +72,15 @@ check_includes() {
       kernels/simt) more="|kernels/simt/ptx" ;;
       kernels/batch_plan | kernels/embedding) more="|kernels/sort" ;;
       kernels/linear_cross_entropy) more="|kernels/gemm|kernels/convert|kernels/masked_loss" ;;
-      kernels/recurrence) more="|kernels/lstm_cell|kernels/gemm|kernels/dropout" ;;
+      kernels/recurrence) more="|kernels/recurrence/[a-z]+|kernels/lstm_cell|kernels/gemm|kernels/dropout" ;;
       *) more="" ;;
     esac
-    only "($room|kernels/core|kernels/arch$more)/$header|capi/include/varlstm\.h" $(sources "$room") |
-      report "$room may include itself, kernels/core, kernels/arch and varlstm.h"
+    only "($room|kernels/core|kernels/arch|kernels/selection$more)/$header|$contract|capi/include/varlstm\.h" \
+      $(sources "$room") |
+      report "$room may include itself, kernels/core, kernels/arch, kernels/selection, capi/contract and varlstm.h"
   done
-  only "kernels/[a-z0-9_/]+\.h|capi/backend\.h|capi/include/varlstm\.h" $(sources kernels | grep '^kernels/[a-z_]*\.[a-z]*$') |
-    report "kernels/backend* may include kernels, capi/backend.h and varlstm.h"
+  only "kernels/[a-z0-9_/]+\.h|$contract|capi/include/varlstm\.h" $(sources kernels | grep '^kernels/[a-z_]*\.[a-z]*$') |
+    report "kernels/backend* may include kernels, capi/contract and varlstm.h"
   only "capi/include/varlstm\.(h|hpp)|tests/(support|golden)/$header|tests/capi/[a-z]+/$header" $(sources tests/capi) |
     report "tests/capi sees only varlstm.h, varlstm.hpp, tests/support, tests/golden and itself"
   only "capi/include/varlstm\.(h|hpp)|tools/[a-z0-9_/]+\.h" $(sources tools) |
@@ -77,8 +90,8 @@ check_includes() {
     report "bench may include varlstm.h, varlstm.hpp and bench"
   only "bench/exchange/$header|kernels/(core|arch)/$header" $(sources bench/exchange) |
     report "bench/exchange may include itself, kernels/core and kernels/arch"
-  only "bench/count_recurrence/$header|kernels/(core|recurrence|simt)/$header" $(sources bench/count_recurrence) |
-    report "bench/count_recurrence may include itself, kernels/core, kernels/recurrence and kernels/simt"
+  only "bench/count_recurrence/$header|kernels/(core|recurrence(/[a-z]+)?|selection|simt)/$header|$contract" $(sources bench/count_recurrence) |
+    report "bench/count_recurrence may include itself, kernels/core, kernels/recurrence, kernels/selection, kernels/simt"
 }
 
 check_text() {

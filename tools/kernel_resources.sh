@@ -1,13 +1,16 @@
 #!/bin/sh
 # Registers, shared memory and spills of every kernel, from ptxas for sm_90a: a table on standard output and in
-# OUT/kernel_resources.txt (OUT: build/kernel_resources by default). Status 1 where a kernel spills, 0 otherwise; without
-# nvcc one line and status 0. ARCH overrides the architecture. PTX=folder takes nvcc's finished PTX of the kernels from
-# there (a build with tests has it in ptx/) and spares compiling them once more; OUT then keeps the machine code, which
-# tools/sass_check.py looks at.
+# OUT/kernel_resources.txt.
+#   sh tools/kernel_resources.sh [OUT [BUILD]]    OUT is build/kernel_resources if it is not given
+# BUILD is a configured build (build-emulated if it is not given): CMake fills in some kernel sources there. The status is 1
+# if a kernel spills, 0 otherwise; without nvcc the script prints one line and ends with 0. ARCH overrides the architecture.
+# PTX=folder takes nvcc's finished PTX of the kernels from there (a build with tests has it in ptx/) and spares compiling
+# them once more; OUT then keeps the machine code, which tools/sass_check.py looks at.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$root/build/kernel_resources}
+build=${2:-$root/build-emulated}
 arch=${ARCH:-sm_90a}
 nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
 if [ ! -x "$nvcc" ]; then
@@ -18,7 +21,7 @@ mkdir -p "$out"
 
 # resources FILE: ptxas's report on one kernel source. Kept for as long as nothing that it may include is newer.
 resources() {
-  log=$out/$(echo "${1#"$root"/}" | tr / _).log
+  log=$out/$(basename "$1").log
   if [ -f "$log" ] && [ -z "$(find "$root/kernels" "$root/capi/include" -newer "$log" \( -name '*.h' -o -path "$1" \))" ]; then
     return
   fi
@@ -43,7 +46,11 @@ if [ -n "${PTX:-}" ]; then
   rm -f "$out"/*.log "$out"/*.cubin
   for file in "$PTX"/*.ptx; do resources_of_ptx "$file"; done
 else
-  for source in $(find "$root/kernels" -name '*.cu' | sort); do resources "$source"; done
+  if [ ! -d "$build/kernels/recurrence" ]; then
+    echo "kernel_resources.sh: $build is no configured build with kernels: cmake --preset emulated makes one" >&2
+    exit 2
+  fi
+  for source in $(find "$root/kernels" "$build/kernels/recurrence" -name '*.cu' | sort); do resources "$source"; done
 fi
 
 # One line a kernel: what follows «Compiling entry function 'name'» belongs to it.

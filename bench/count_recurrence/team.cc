@@ -6,7 +6,7 @@
 
 #include "kernels/core/carve.h"
 #include "kernels/core/state.h"
-#include "kernels/recurrence/resident.h"
+#include "kernels/recurrence/resident/resident.h"
 #include "kernels/simt/options.h"
 
 namespace varlstm::count_recurrence {

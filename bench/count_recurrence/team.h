@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "kernels/recurrence/recurrence_tuning.h"
+#include "kernels/selection/recurrence_tuning.h"
 
 namespace varlstm::count_recurrence {
 

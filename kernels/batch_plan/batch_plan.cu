@@ -14,7 +14,7 @@
 // Scans run in one block of kScanBlock threads, each over a contiguous piece: sums of pieces (phase 1), their exclusive
 // scan (phase 2, core/scan.h, where its barriers stand), the piece again with its start (phase 3).
 // 64-bit integers throughout: exact, so the order of additions does not matter.
-// Mirrored by host/batch_plan.h.
+// Mirrored by host/ops/batch_plan.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/batch_plan/batch_plan.h"
 

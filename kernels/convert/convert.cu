@@ -3,7 +3,7 @@
 //   dst[k] <- src[k]           src, dst [count]; a NaN stays one, what is too large for the dtype becomes infinite
 //
 // A thread converts an element; grid-stride loop, no shared memory, nothing to synchronise. Bytes moved: count times
-// the sum of both sizes, bound by memory. Mirrored by host/scalar16.h.
+// the sum of both sizes, bound by memory. Mirrored by host/simd/scalar16.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/convert/convert.h"
 

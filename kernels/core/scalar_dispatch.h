@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "capi/contract/shapes.h"
 #include "kernels/core/scalar_types.h"
-#include "kernels/core/shapes.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {

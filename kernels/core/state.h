@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
+#include "capi/contract/shapes.h"
 #include "kernels/core/device_facts.h"
 #include "kernels/core/runtime.h"
-#include "kernels/core/shapes.h"
 
 namespace varlstm {
 

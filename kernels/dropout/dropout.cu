@@ -6,7 +6,7 @@
 // A thread makes the four elements of one Philox block; grid-stride loop, no shared memory, nothing to synchronise.
 // Bytes moved: 2 m n e, bound by memory (some 60 integer operations a thread for 4 elements).
 // A dropped element is 0 whatever it held; a kept one is rounded once. The mask depends on seed and k alone.
-// Mirrored by host/dropout.h.
+// Mirrored by host/ops/dropout.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/dropout/dropout.h"
 

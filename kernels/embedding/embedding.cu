@@ -14,7 +14,7 @@
 // In both a group of up to 32 threads takes one slab of a row, a feature a thread, so that long rows spread as well.
 // Bytes: rows F e of dy, 2 F e for each id that occurs, 32 a pair for each digit of the sort; workspace as carved
 // below. No shared memory, nothing to synchronise. Sums in f32 (f64 for F64), rounded once when stored: bitwise from
-// run to run. Mirrored by host/embedding.h.
+// run to run. Mirrored by host/ops/embedding.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/embedding/embedding.h"
 

@@ -2,7 +2,7 @@
 //
 // bias_rows: C [m, n] <- bias [n] + bias2 [n], rounded to C's dtype, which is exact where C has the dtype of the one
 // bias: the product is rounded once more at most where C is wider. A thread an element in a grid-stride loop, no
-// barrier; m n e bytes written, bound by memory. Mirrored by host/linear.h.
+// barrier; m n e bytes written, bound by memory. Mirrored by host/ops/linear.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/blas_gemm.h"
 

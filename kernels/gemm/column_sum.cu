@@ -3,7 +3,7 @@
 // A block owns kColumns columns; its kLanes rows of threads take rows lane, lane + kLanes, ... and add them in that
 // order in double; thread row 0 adds the lanes' sums in order, and rounds once to the type of out. The order depends on
 // m alone: bitwise from run to run. Bytes moved: m n e, bound by memory for n of some thousands; few blocks for small
-// n. Shared memory: kLanes x kColumns doubles. S1: after it every lane's sum lies there. Mirrored by host/linear.h.
+// n. Shared memory: kLanes x kColumns doubles. S1: after it every lane's sum lies there. Mirrored by host/ops/linear.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/column_sum.h"
 

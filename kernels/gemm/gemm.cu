@@ -9,15 +9,15 @@
 // [depth][rows + 1], B as [depth][columns + 1] (the odd pitch keeps a transposing store off one bank). Each thread owns
 // kThreadRows x kThreadColumns sums, kept in registers, at rows r, r + kRows / kThreadRows, ... of the tile.
 //   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
-// Mirrored by host/gemm.h and host/row_product.h.
+// Mirrored by host/gemm/gemm.h and host/gemm/row_product.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/gemm.h"
 
 #include "kernels/gemm/blas_gemm.h"
 #include "kernels/gemm/blas_library.h"
 #include "kernels/gemm/gemm_operands.h"
-#include "kernels/gemm/gemm_tuning.h"
 #include "kernels/gemm/tensor_gemm.h"
+#include "kernels/selection/gemm_tuning.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {

@@ -11,7 +11,7 @@
 // that ldmatrix meets no conflict. Where matrix and pitch are aligned to 16 bytes, words inside the matrix come by
 // cp.async; what is left comes element by element.
 //   S1: after it this stage's tiles lie in shared memory, and nobody reads the other stage's any more.
-// Mirrored by host/gemm.h.
+// Mirrored by host/gemm/gemm.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/tensor_gemm.h"
 

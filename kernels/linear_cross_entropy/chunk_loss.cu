@@ -11,7 +11,7 @@
 // caches, as the product has just written the chunk. Shared memory for a block's reductions alone, with their barriers.
 // The terms of a chunk are summed by one block: thread i takes terms i, i + kSumBlock, ..., joined as core/reduce.h
 // says, and added to the sum in double, chunk after chunk: bitwise from run to run. Mirrored by
-// host/linear_cross_entropy.h.
+// host/ops/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear_cross_entropy/chunk_view.h"
 #include "kernels/masked_loss/loss_row.h"

@@ -7,7 +7,7 @@
 // contiguous piece of the chunk a thread, with a scan between (core/scan.h, where its barriers stand): 16 bytes a row
 // read, 16 written. Move: min(32, words) neighbouring threads have a row, in words of up to 16 bytes, no shared memory;
 // 2 in e bytes a row. Both are bound by memory and small beside the product, which does 2 C operations an element.
-// Integers and copies: exact. Mirrored by LinearLossChunks in host/linear_cross_entropy.h.
+// Integers and copies: exact. Mirrored by LinearLossChunks in host/ops/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/rows.h"
 #include "kernels/core/scan.h"

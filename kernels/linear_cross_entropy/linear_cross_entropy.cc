@@ -9,7 +9,7 @@
 // a row's results depend on its own row alone: the products' elements are chains over k (gemm/gemm.h).
 // Bytes from memory: the weight, C in e, once a chunk forward and twice backward, and a chunk's logits where the caches
 // do not hold them; bound by the products' arithmetic.
-// Launches: 5 a chunk and 2 forward, up to 8 a chunk and 6 backward. Mirrored by host/linear_cross_entropy.h.
+// Launches: 5 a chunk and 2 forward, up to 8 a chunk and 6 backward. Mirrored by host/ops/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"
 
@@ -21,8 +21,8 @@
 #include "kernels/gemm/column_sum.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/linear_cross_entropy/chunk.h"
-#include "kernels/linear_cross_entropy/linear_cross_entropy_tuning.h"
 #include "kernels/masked_loss/masked_loss.h"
+#include "kernels/selection/linear_cross_entropy_tuning.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {

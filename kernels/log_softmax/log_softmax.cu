@@ -8,14 +8,14 @@
 // comes from the caches while the rows at work fit there (some 50 MB on a large GPU), so bytes from memory are 2 rows C
 // e forward and 3 rows C e backward, and rows C e more where they do not. Bound by memory. Shared memory: one scalar a
 // warp, for a block's reductions only; their barriers stand in core/reduce.h. Sums in f32 (f64 for F64), in an order
-// that depends on C and the policy alone. Mirrored by host/log_softmax.h.
+// that depends on C and the policy alone. Mirrored by host/ops/log_softmax.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/log_softmax/log_softmax.h"
 
 #include <math.h>
 
-#include "kernels/core/row_group.h"
 #include "kernels/core/scalar.h"
+#include "kernels/selection/row_group.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {

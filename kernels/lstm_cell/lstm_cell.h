@@ -5,7 +5,7 @@
 //             each times the derivative of its activation;  what goes on to the step before is dc' * f
 //
 // C is float or double. The functions are the accurate ones: expf and tanhf of the toolkit err by at most 2 ulp.
-// Mirrored by host/lstm_recurrence.h.
+// Mirrored by host/rnn/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

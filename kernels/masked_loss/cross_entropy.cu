@@ -8,7 +8,7 @@
 // the group. Pass 1 over the row: maximum, S, target's logit; pass 2: the gradient. Bytes from memory: rows C e read,
 // and rows C e written where dlogits is wanted, while the rows at work fit the caches (see log_softmax.cu). Bound by
 // memory. A group of threads has a row (core/row_group.h); shared memory for a block's reductions alone, with their
-// barriers. Rows in f32 (f64 for F64), the sum over rows in double: loss_terms.cu. Mirrored by host/masked_loss.h.
+// barriers. Rows in f32 (f64 for F64), the sum over rows in double: loss_terms.cu. Mirrored by host/ops/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/rows.h"
 #include "kernels/masked_loss/loss_row.h"

@@ -4,9 +4,9 @@
 
 #include <math.h>
 
-#include "kernels/core/row_group.h"
 #include "kernels/core/scalar.h"
 #include "kernels/masked_loss/loss_terms.h"
+#include "kernels/selection/row_group.h"
 
 namespace varlstm::cuda {
 

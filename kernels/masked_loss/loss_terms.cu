@@ -3,7 +3,7 @@
 // Rows are cut into chunks (loss_chunks.h); a block of kBlock threads sums one: thread i takes rows i, i + kBlock, ...
 // and the block joins them as core/reduce.h says (its barriers stand there). One block then sums the chunks likewise.
 // The order depends on the number of rows alone. Bytes moved: 8 a row for targets, 8 for terms; far below a row of
-// logits. Mirrored by host/masked_loss.h.
+// logits. Mirrored by host/ops/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/masked_loss/loss_terms.h"
 

@@ -6,12 +6,12 @@
 //   backward dlog_probs[n, c] <- -a[c] * dout / (W for the mean), 0 for rows that are not kept
 // Forward reads one element a row (with smoothing the whole row) and its target; backward writes rows C e bytes: bound
 // by memory. A group of threads has a row (core/row_group.h). Terms in f32 (f64 for F64), their sum in double:
-// loss_terms.cu. Nothing is shared but a block's reductions. Mirrored by host/masked_loss.h.
+// loss_terms.cu. Nothing is shared but a block's reductions. Mirrored by host/ops/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/core/row_group.h"
 #include "kernels/core/scalar.h"
 #include "kernels/masked_loss/loss_terms.h"
 #include "kernels/masked_loss/masked_loss.h"
+#include "kernels/selection/row_group.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {

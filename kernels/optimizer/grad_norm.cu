@@ -6,7 +6,7 @@
 // A block of kNormBlock threads squares and sums one chunk of kNormChunk elements (norm_chunks.h): thread i takes i,
 // i + kNormBlock, ...; one block then sums the chunks' sums likewise. The order depends on count alone: bitwise.
 // Barriers: core/reduce.h. Bytes moved: count e for the norm, 2 count e more where it clips: bound by memory. A ratio
-// that is NaN clips to NaN. Mirrored by host/optimizer.h.
+// that is NaN clips to NaN. Mirrored by host/ops/optimizer.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 

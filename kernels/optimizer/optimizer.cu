@@ -9,7 +9,7 @@
 // As torch.optim. One element a thread in a grid-stride loop; no shared memory, nothing to synchronise, in place.
 // Bytes moved: 5 count e for SGD with momentum, 7 count e for Adam: bound by memory. The step counter lies on the
 // device: a kernel of one thread increments it and derives the corrections in double, so that a captured graph counts
-// on. Computed in the buffer's own type, element by element: bitwise. Mirrored by host/optimizer.h.
+// on. Computed in the buffer's own type, element by element: bitwise. Mirrored by host/ops/optimizer.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/optimizer/optimizer.h"
 

@@ -8,7 +8,7 @@
 // 2 N F e (e bytes an element) and about 40 bytes of indices a row; unpack also writes the padding. Bound by memory
 // bandwidth. A row is moved by min(32, words) neighbouring threads in words of 16 bytes where its size and both
 // pointers allow, of 8, 4 or 2 otherwise; 256 threads a block, no shared memory, nothing to synchronise.
-// Nothing is computed: bitwise. Mirrored by host/pack.h.
+// Nothing is computed: bitwise. Mirrored by host/ops/pack.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/pack/pack.h"
 

@@ -5,7 +5,7 @@
 //
 // Forward h0 to h_n and c0 to c_n, backward dh_n to dh0 and dc_n to dc0, both directions, or all
 // stacked layers, in one launch. A copy, element
-// by element in a grid-stride loop. Mirrored by host/lstm_recurrence.h.
+// by element in a grid-stride loop. Mirrored by host/rnn/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/empty_sequences.h"
 

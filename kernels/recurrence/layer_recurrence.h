@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/core/carve.h"
-#include "kernels/recurrence/resident.h"
+#include "kernels/recurrence/resident/resident.h"
 
 namespace varlstm::cuda {
 

@@ -5,8 +5,8 @@
 
 #include "kernels/arch/fragments.h"
 #include "kernels/core/stream.h"
-#include "kernels/recurrence/recurrence_tuning.h"
 #include "kernels/recurrence/rnn_layout.h"
+#include "kernels/selection/recurrence_tuning.h"
 
 namespace varlstm::cuda {
 

@@ -1,5 +1,5 @@
 // Backward of the recurrent network: per layer the recurrence in reverse, then dx, dW_ih and dW_hh as large products
-// over all tokens. Mirrored by host/rnn_backward.h.
+// over all tokens. Mirrored by host/rnn/rnn_backward.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 // Forward of the recurrent network: per layer one product of all tokens with W_ih, then the recurrence; or, where the
 // layers run in one launch, that product of the lowest layer alone, then the recurrence of all.
-// Mirrored by host/rnn_forward.h.
+// Mirrored by host/rnn/rnn_forward.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <type_traits>
 

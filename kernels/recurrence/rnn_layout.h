@@ -7,9 +7,9 @@
 
 #include <initializer_list>
 
+#include "capi/contract/shapes.h"
 #include "kernels/core/carve.h"
-#include "kernels/core/shapes.h"
-#include "kernels/gemm/gemm_tuning.h"
+#include "kernels/selection/gemm_tuning.h"
 
 namespace varlstm::cuda {
 

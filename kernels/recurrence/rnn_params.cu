@@ -2,7 +2,7 @@
 //
 //   Keras 2 and 3 (keras.layers.LSTM): kernel [in, 4H], gates i, f, c, o; ONNX (operator LSTM): W [4H, in], i, o, f, c;
 //   cuDNN (cudnnGetRNNWeightParams): i, f, c, o; haste (haste.LSTM): kernel [in, 4H], i, g, f, o. c is our g.
-// Copies, element by element in a grid-stride loop. Mirrored by host/rnn_import.h.
+// Copies, element by element in a grid-stride loop. Mirrored by host/rnn/rnn_import.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/rnn_params.h"
 

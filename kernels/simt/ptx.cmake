@@ -12,14 +12,15 @@ function(varlstm_add_ptx folder files)
   file(MAKE_DIRECTORY ${folder})
   set(made)
   foreach(source ${ARGN})
-    get_filename_component(name ${source} NAME_WE)
+    cmake_path(ABSOLUTE_PATH source)
+    cmake_path(GET source STEM name)
     set(ptx ${folder}/${name}.ptx)
     add_custom_command(OUTPUT ${ptx}
       COMMAND ${VARLSTM_NVCC} -std=c++17 -arch=sm_90 -O3 -ptx -I${PROJECT_SOURCE_DIR} -I${PROJECT_SOURCE_DIR}/tests
               -I${PROJECT_SOURCE_DIR}/capi/include -MD -MF ${folder}/${name}.d -MT ${ptx} -o ${ptx}
-              ${CMAKE_CURRENT_SOURCE_DIR}/${source}
-      DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source} DEPFILE ${folder}/${name}.d
-      COMMENT "PTX of ${source}" VERBATIM)
+              ${source}
+      DEPENDS ${source} DEPFILE ${folder}/${name}.d
+      COMMENT "PTX of ${name}.cu" VERBATIM)
     list(APPEND made ${ptx})
   endforeach()
   set(${files} ${made} PARENT_SCOPE)

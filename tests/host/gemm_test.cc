@@ -1,13 +1,13 @@
 // GEMM's fast face and the row product against GEMM's plain loops.
 // SPDX-License-Identifier: Apache-2.0
-#include "host/gemm.h"
+#include "host/gemm/gemm.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 #include <vector>
 
-#include "host/row_product.h"
+#include "host/gemm/row_product.h"
 #include "support/compare.h"
 #include "support/random.h"
 

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "host/dropout.h"
-#include "host/parallel.h"
-#include "host/team.h"
+#include "host/ops/dropout.h"
+#include "host/threads/parallel.h"
+#include "host/threads/team.h"
 #include "support/ordered_atomic.h"
 
 namespace varlstm::host {

@@ -1,6 +1,6 @@
 // The host's Philox4x32-10 against the known answers that its authors publish (Random123, kat_vectors).
 // SPDX-License-Identifier: Apache-2.0
-#include "host/philox.h"
+#include "host/ops/philox.h"
 
 #include <gtest/gtest.h>
 

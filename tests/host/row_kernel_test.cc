@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "host/row_kernel_impl.h"
+#include "host/simd/row_kernel_impl.h"
 #include "support/random.h"
 
 namespace varlstm::host {

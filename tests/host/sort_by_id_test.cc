@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "host/embedding.h"
+#include "host/ops/embedding.h"
 #include "support/random.h"
 
 namespace varlstm::host {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/recurrence/recurrence_tuning.h"
+#include "kernels/selection/recurrence_tuning.h"
 
 namespace varlstm::cuda {
 namespace {

@@ -1,6 +1,6 @@
 // The slot schedule of a resident recurrence: every entry against a naive sequential greedy, and how long it gets.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/recurrence/slot_schedule.h"
+#include "kernels/recurrence/schedule/slot_schedule.h"
 
 #include <gtest/gtest.h>
 

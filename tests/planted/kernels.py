@@ -2,23 +2,23 @@
 """Planted defects of the CUDA back end's kernels and launchers (kernels/ but for kernels/simt)."""
 from defect import Defect
 
-FX = "kernels/recurrence/forward_exchange.h"
-BX = "kernels/recurrence/backward_exchange.h"
-FW = "kernels/recurrence/resident_forward.h"
-BW = "kernels/recurrence/resident_backward.h"
-RL = "kernels/recurrence/resident_launch.h"
+FX = "kernels/recurrence/resident/forward_exchange.h"
+BX = "kernels/recurrence/resident/backward_exchange.h"
+FW = "kernels/recurrence/resident/resident_forward.h"
+BW = "kernels/recurrence/resident/resident_backward.h"
+RL = "kernels/recurrence/resident/resident_launch.h"
 LR = "kernels/recurrence/layer_recurrence.cc"
-RT = "kernels/recurrence/recurrence_tuning.h"
+RT = "kernels/selection/recurrence_tuning.h"
 RF = "kernels/recurrence/rnn_forward.cc"
 RB = "kernels/recurrence/rnn_backward.cc"
-LA = "kernels/recurrence/resident_layers.h"
-SS = "kernels/recurrence/slot_schedule.cu"
+LA = "kernels/recurrence/stacked/resident_layers.h"
+SS = "kernels/recurrence/schedule/slot_schedule.cu"
 BP = "kernels/batch_plan/batch_plan.cu"
 UP = "kernels/batch_plan/upload.cu"
-SF = "kernels/recurrence/stepwise_forward.cu"
-SB = "kernels/recurrence/stepwise_backward.cu"
-ST = "kernels/recurrence/steps.h"
-HO = "kernels/recurrence/handover.h"
+SF = "kernels/recurrence/stepwise/stepwise_forward.cu"
+SB = "kernels/recurrence/stepwise/stepwise_backward.cu"
+ST = "kernels/recurrence/stepwise/steps.h"
+HO = "kernels/recurrence/stacked/handover.h"
 R = "resident_recurrence_test --gtest_filter="
 L = "resident_layers_test --gtest_filter="
 S = "resident_schedules_test --gtest_filter="
@@ -326,7 +326,7 @@ DEFECTS = [
     ),
     Defect(
         name="cublas-lines-beyond-32-bits",
-        file="kernels/gemm/gemm_tuning.h",
+        file="kernels/selection/gemm_tuning.h",
         old="{shape.m, shape.n, shape.k, shape.longest_line}",
         new="{shape.m, shape.n, shape.k}",
         tests=["device_gemm_policy_test"],
@@ -362,7 +362,7 @@ DEFECTS = [
     ),
     Defect(
         name="softmax-of-infinity",
-        file="kernels/core/row_group.h",
+        file="kernels/selection/row_group.h",
         old="      if (x == INFINITY) sum = NAN;\n",
         new="",
         tests=["log_softmax_test.cuda --gtest_filter=*APositiveInfinity*"],
@@ -427,7 +427,7 @@ DEFECTS = [
     ),
     Defect(
         name="forward-splits-added-before-they-lie-there",
-        file="kernels/recurrence/resident_forward.h",
+        file="kernels/recurrence/resident/resident_forward.h",
         old="    simt::block_sync();  // S4\n",
         new="",
         why="sums of the other splits are read while they are written",

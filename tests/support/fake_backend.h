@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "capi/backend.h"
+#include "capi/contract/backend.h"
 
 namespace varlstm_test {
 

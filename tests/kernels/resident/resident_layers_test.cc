@@ -16,7 +16,7 @@
 #include "support/sequence_slice.h"
 
 #if VARLSTM_EMULATED
-#include "kernels/recurrence/handover.h"
+#include "kernels/recurrence/stacked/handover.h"
 #include "kernels/simt/launch.h"
 #endif
 

@@ -1,0 +1,118 @@
+// The table of functions a back end fills. capi checks every argument that the host can see (handles, null, alignment,
+// ranges, overlap, byte counts) before it calls through the table; a back end checks what only its memory holds.
+// Every function returns a varlstm_status; capi adds the text. Nothing but open, alloc and plan_create allocates.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "capi/contract/shapes.h"
+#include "varlstm.h"
+
+namespace varlstm {
+
+struct Backend {
+  const char* name;
+
+  // Text of this thread's last failed call, which ends with the question: a null function or "" leaves the text to
+  // capi.
+  const char* (*failure_text)();
+
+  int32_t (*device_count)(int32_t* count);
+  int32_t (*open)(int32_t device, BackendState** state);
+  void (*close)(BackendState* state);
+
+  // Before open and every function below that takes a state, `device` is made this thread's current one; *previous is
+  // what was current, in the back end's own terms, and is again afterwards. Null functions: the back end knows no
+  // current device.
+  int32_t (*enter_device)(int32_t device, void** previous);
+  void (*leave_device)(void* previous);
+
+  // Keys THREADS, BATCH_INVARIANT and MATH; the value has been range-checked (>= 0; 0 or 1; a varlstm_math).
+  int32_t (*set_i64)(BackendState* state, int32_t key, int64_t value);
+  int32_t (*get_i64)(const BackendState* state, int32_t key, int64_t* value);
+  int32_t (*device_status)(BackendState* state, bool reset, int64_t* bits, int64_t* first_index, void* stream);
+
+  int32_t (*alloc)(BackendState* state, int64_t bytes, void** ptr);
+  int32_t (*free)(BackendState* state, void* ptr);
+  int32_t (*copy)(BackendState* state, void* dst, const void* src, int64_t bytes, int32_t kind, void* stream);
+  int32_t (*zero)(BackendState* state, void* ptr, int64_t bytes, void* stream);
+  int32_t (*sync)(BackendState* state, void* stream);
+
+  // Allocates the arrays of plan->bounds; destroy takes a plan whose arrays are all null as well.
+  int32_t (*plan_create)(BackendState* state, BatchPlan* plan);
+  void (*plan_destroy)(BackendState* state, BatchPlan* plan);
+  // lengths in host memory and already checked against the bounds, or in the back end's memory and unchecked.
+  int32_t (*plan_lengths)(BackendState* state, BatchPlan* plan, const int64_t* lengths, int64_t count, int32_t space,
+                          void* stream);
+  // batch_sizes and sorted_indices in host memory, already checked; sorted_indices may be null.
+  int32_t (*plan_batch_sizes)(BackendState* state, BatchPlan* plan, const int64_t* batch_sizes, int64_t steps,
+                              const int64_t* sorted_indices, void* stream);
+
+  int32_t (*pack)(BackendState* state, const PackArgs& args, const void* src, void* packed, void* stream);
+  int32_t (*unpack)(BackendState* state, const PackArgs& args, double pad_value, const void* packed, void* dst,
+                    void* stream);
+
+  int32_t (*rnn_sizes)(const BackendState* state, const RnnShape& shape, const BatchBounds& bounds, bool save,
+                       RnnSizes* sizes);
+  // The varlstm_recurrence that a forward of this shape runs with; AUTO where the back end has but one way.
+  int32_t (*rnn_recurrence)(const BackendState* state, const RnnShape& shape, int64_t* used);
+  int32_t (*rnn_import)(BackendState* state, const RnnImportArgs& args, void* stream);
+  int32_t (*rnn_forward)(BackendState* state, const RnnForwardArgs& args, void* stream);
+  // INVALID_ARGUMENT if the reserve's header does not fit the shape.
+  int32_t (*rnn_backward)(BackendState* state, const RnnBackwardArgs& args, void* stream);
+
+  int32_t (*op_workspace)(const BackendState* state, Op op, DType dtype, int64_t rows, int64_t a, int64_t b,
+                          int64_t* bytes);
+
+  int32_t (*embedding_forward)(BackendState* state, const EmbeddingArgs& args, const void* table, void* y,
+                               void* stream);
+  int32_t (*embedding_backward)(BackendState* state, const EmbeddingArgs& args, int64_t padding_idx, const void* dy,
+                                void* dtable, void* workspace, int64_t workspace_bytes, void* stream);
+
+  int32_t (*linear_forward)(BackendState* state, const LinearArgs& args, const void* x, const void* weight,
+                            const void* bias, void* y, void* stream);
+  int32_t (*linear_backward)(BackendState* state, const LinearArgs& args, const void* x, const void* weight,
+                             const void* dy, void* dx, void* dweight, void* dbias, void* stream);
+
+  // Forward and backward are one function: out[k] = in[k] * keep(seed, k) / (1 - p).
+  int32_t (*dropout)(BackendState* state, DType dtype, int64_t count, double p, uint64_t seed, const void* in,
+                     void* out, void* stream);
+
+  int32_t (*log_softmax_forward)(BackendState* state, DType dtype, int64_t rows, int64_t classes, const void* x,
+                                 void* y, void* stream);
+  int32_t (*log_softmax_backward)(BackendState* state, DType dtype, int64_t rows, int64_t classes, const void* y,
+                                  const void* dy, void* dx, void* stream);
+
+  int32_t (*nll_forward)(BackendState* state, const LossArgs& args, const void* log_probs, void* out, void* weight_sum,
+                         void* stream);
+  int32_t (*nll_backward)(BackendState* state, const LossArgs& args, const void* dout, void* dlog_probs, void* stream);
+  int32_t (*cross_entropy_forward)(BackendState* state, const LossArgs& args, const void* logits, void* out,
+                                   void* weight_sum, void* dlogits, void* stream);
+  int32_t (*cross_entropy_backward)(BackendState* state, const LossArgs& args, const void* dout, void* dlogits,
+                                    void* stream);
+
+  // lse may be null in forward; dx, dweight and dbias may be null in backward.
+  int32_t (*linear_cross_entropy_forward)(BackendState* state, const LinearLossArgs& args, void* out, void* weight_sum,
+                                          void* lse, void* stream);
+  int32_t (*linear_cross_entropy_backward)(BackendState* state, const LinearLossArgs& args, const void* lse,
+                                           const void* dout, void* dx, void* dweight, void* dbias, void* stream);
+
+  // dst [count] of dtype `to` <- src of dtype `from`, rounded once.
+  int32_t (*convert)(BackendState* state, DType from, DType to, int64_t count, const void* src, void* dst,
+                     void* stream);
+
+  int32_t (*sgd_step)(BackendState* state, const SgdArgs& args, void* params, const void* grads, void* velocity,
+                      void* stream);
+  int32_t (*adam_step)(BackendState* state, const AdamArgs& args, void* params, const void* grads, void* m, void* v,
+                       int64_t* step, void* stream);
+  // max_norm < 0: the norm alone; else grads are clipped.
+  int32_t (*grad_norm)(BackendState* state, DType dtype, int64_t count, double max_norm, void* grads, double* norm,
+                       void* workspace, int64_t workspace_bytes, void* stream);
+};
+
+// The host's table; always there.
+const Backend* host_backend();
+
+// The CUDA table, or null in a host-only build.
+const Backend* cuda_backend();
+
+}  // namespace varlstm

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/gemm/gemm.h"
+
+#include <initializer_list>
+
+#include "host/threads/parallel.h"
+
+#ifdef VARLSTM_HAVE_CBLAS
+#include <cblas.h>
+#endif
+
+namespace varlstm::host {
+namespace {
+
+// Rows of c that one piece of work owns.
+constexpr int64_t kBlockRows = 256;
+
+#ifdef VARLSTM_HAVE_CBLAS
+CBLAS_TRANSPOSE cblas_transpose(Transpose t) {
+  return t == Transpose::kYes ? CblasTrans : CblasNoTrans;
+}
+
+void gemm_block(Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
+                const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
+  cblas_sgemm(CblasRowMajor, cblas_transpose(trans_a), cblas_transpose(trans_b), m, n, k, 1, a, lda, b, ldb, beta, c,
+              ldc);
+}
+
+void gemm_block(Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int64_t k, const double* a, int64_t lda,
+                const double* b, int64_t ldb, double beta, double* c, int64_t ldc) {
+  cblas_dgemm(CblasRowMajor, cblas_transpose(trans_a), cblas_transpose(trans_b), m, n, k, 1, a, lda, b, ldb, beta, c,
+              ldc);
+}
+
+// OpenBLAS would start threads of its own outside a parallel region, and cut the work by their number.
+class SingleThreadedBlas {
+ public:
+  SingleThreadedBlas() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~SingleThreadedBlas() { omp_set_num_threads(threads_); }
+  SingleThreadedBlas(const SingleThreadedBlas&) = delete;
+  SingleThreadedBlas& operator=(const SingleThreadedBlas&) = delete;
+
+ private:
+  int threads_;
+};
+
+// CBLAS counts in 32-bit integers.
+bool fits_cblas(int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldb, int64_t ldc) {
+  for (const int64_t size : {m, n, k, lda, ldb, ldc})
+    if (size > INT32_MAX) return false;
+  return true;
+}
+#endif
+
+}  // namespace
+
+template <class T>
+void gemm_loops(Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
+                const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      T sum = beta == T(0) ? T(0) : c[i * ldc + j];
+      for (int64_t s = 0; s < k; ++s) {
+        const T x = trans_a == Transpose::kYes ? a[s * lda + i] : a[i * lda + s];
+        const T y = trans_b == Transpose::kYes ? b[j * ldb + s] : b[s * ldb + j];
+        sum += x * y;
+      }
+      c[i * ldc + j] = sum;
+    }
+}
+
+template <class T>
+void gemm(int64_t threads, Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int64_t k, const T* a,
+          int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+  if (m == 0 || n == 0) return;
+  parallel_ranges(m * n * k < kThreadedWork ? 1 : threads, m, kBlockRows, [&](int64_t begin, int64_t end) {
+    const T* const a_block = a + (trans_a == Transpose::kYes ? begin : begin * lda);
+    T* const c_block = c + begin * ldc;
+#ifdef VARLSTM_HAVE_CBLAS
+    if (k > 0 && fits_cblas(end - begin, n, k, lda, ldb, ldc)) {
+      const SingleThreadedBlas single;
+      return gemm_block(trans_a, trans_b, end - begin, n, k, a_block, lda, b, ldb, beta, c_block, ldc);
+    }
+#endif
+    gemm_loops(trans_a, trans_b, end - begin, n, k, a_block, lda, b, ldb, beta, c_block, ldc);
+  });
+}
+
+template void gemm<float>(int64_t, Transpose, Transpose, int64_t, int64_t, int64_t, const float*, int64_t, const float*,
+                          int64_t, float, float*, int64_t);
+template void gemm<double>(int64_t, Transpose, Transpose, int64_t, int64_t, int64_t, const double*, int64_t,
+                           const double*, int64_t, double, double*, int64_t);
+template void gemm_loops<float>(Transpose, Transpose, int64_t, int64_t, int64_t, const float*, int64_t, const float*,
+                                int64_t, float, float*, int64_t);
+template void gemm_loops<double>(Transpose, Transpose, int64_t, int64_t, int64_t, const double*, int64_t, const double*,
+                                 int64_t, double, double*, int64_t);
+
+}  // namespace varlstm::host

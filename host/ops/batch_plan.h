@@ -1,0 +1,112 @@
+// The plan of one mini-batch: where each token of B sequences stands in the packed and in the ragged layout.
+//
+//   sorted_indices    [B]    the caller's index of the sequence of rank j: longest first, ties in the caller's order
+//   unsorted_indices  [B]    its inverse, the rank of sequence b
+//   batch_sizes       [T]    b_t = number of sequences longer than t
+//   step_offsets      [T+1]  sum of b_0 .. b_{t-1}; the last entry is N
+//   cu_seqlens        [B+1]  sum of the lengths of the sequences before b; the last entry is N
+//   packed row of (b, t) = step_offsets[t] + unsorted_indices[b];  ragged row of (b, t) = cu_seqlens[b] + t
+//
+// b_l is also the first rank of the sequences of length l, so one table of counts, kept in step_offsets while the plan
+// is built, gives a stable counting sort in O(B + T) steps and no allocation. Sequences of length 0 take the last
+// ranks. Mirrored by kernels/pack.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "capi/contract/shapes.h"
+
+namespace varlstm::host {
+
+// Rows of `rows` that count: the batch's tokens, or all of them where no batch is given.
+inline int64_t counted_rows(const BatchPlan* batch, int64_t rows) {
+  return batch ? std::min(batch->tokens, rows) : rows;
+}
+
+// Copies `count` lengths into the plan, each clamped to [0, max_len] and to what is left of max_tokens, and returns the
+// first index whose length had to change, or -1.
+inline int64_t clamp_lengths(BatchPlan& plan, const int64_t* lengths, int64_t count) {
+  int64_t first_bad = -1;
+  int64_t left = plan.bounds.max_tokens;
+  for (int64_t b = 0; b < count; ++b) {
+    const int64_t wanted = lengths[b];
+    const int64_t length = std::max<int64_t>(0, std::min({wanted, plan.bounds.max_len, left}));
+    if (length != wanted && first_bad < 0) first_bad = b;
+    plan.lengths[b] = length;
+    left -= length;
+  }
+  return first_bad;
+}
+
+// lengths -> batch, steps, batch_sizes, sorted_indices, unsorted_indices.
+inline void sort_lengths(BatchPlan& plan, int64_t count) {
+  plan.batch = count;
+  plan.steps = 0;
+  for (int64_t b = 0; b < count; ++b) plan.steps = std::max(plan.steps, plan.lengths[b]);
+
+  int64_t* next_rank = plan.step_offsets;  // [T+1], by length
+  std::fill_n(next_rank, plan.steps + 1, 0);
+  for (int64_t b = 0; b < count; ++b) ++next_rank[plan.lengths[b]];
+  int64_t longer = 0;
+  for (int64_t length = plan.steps; length >= 0; --length) {
+    const int64_t equal = next_rank[length];
+    next_rank[length] = longer;
+    if (length < plan.steps) plan.batch_sizes[length] = longer;
+    longer += equal;
+  }
+  for (int64_t b = 0; b < count; ++b) {
+    const int64_t rank = next_rank[plan.lengths[b]]++;
+    plan.sorted_indices[rank] = b;
+    plan.unsorted_indices[b] = rank;
+  }
+}
+
+// lengths, batch_sizes and the two orders -> tokens, step_offsets, cu_seqlens, both index maps.
+inline void lay_out_rows(BatchPlan& plan) {
+  plan.step_offsets[0] = 0;
+  for (int64_t t = 0; t < plan.steps; ++t) plan.step_offsets[t + 1] = plan.step_offsets[t] + plan.batch_sizes[t];
+  plan.cu_seqlens[0] = 0;
+  for (int64_t b = 0; b < plan.batch; ++b) plan.cu_seqlens[b + 1] = plan.cu_seqlens[b] + plan.lengths[b];
+  plan.tokens = plan.step_offsets[plan.steps];
+
+  for (int64_t t = 0; t < plan.steps; ++t) {
+    for (int64_t rank = 0; rank < plan.batch_sizes[t]; ++rank) {
+      const int64_t packed = plan.step_offsets[t] + rank;
+      const int64_t ragged = plan.cu_seqlens[plan.sorted_indices[rank]] + t;
+      plan.packed_to_ragged[packed] = ragged;
+      plan.ragged_to_packed[ragged] = packed;
+    }
+  }
+}
+
+// The plan of `count` lengths in the caller's order. Returns what clamp_lengths found: -1 for lengths within bounds.
+inline int64_t plan_from_lengths(BatchPlan& plan, const int64_t* lengths, int64_t count) {
+  const int64_t first_bad = clamp_lengths(plan, lengths, count);
+  sort_lengths(plan, count);
+  lay_out_rows(plan);
+  return first_bad;
+}
+
+// The plan of a PackedSequence's fields: batch_sizes [steps], positive and not increasing; sorted_indices
+// [batch_sizes[0]], a permutation, or null for the identity. The given order of ties is kept.
+inline void plan_from_batch_sizes(BatchPlan& plan, const int64_t* batch_sizes, int64_t steps,
+                                  const int64_t* sorted_indices) {
+  plan.batch = steps > 0 ? batch_sizes[0] : 0;
+  plan.steps = steps;
+  for (int64_t t = 0; t < steps; ++t) plan.batch_sizes[t] = batch_sizes[t];
+  for (int64_t rank = 0; rank < plan.batch; ++rank) {
+    const int64_t b = sorted_indices ? sorted_indices[rank] : rank;
+    plan.sorted_indices[rank] = b;
+    plan.unsorted_indices[b] = rank;
+  }
+  int64_t length = steps;  // of the sequence of this rank: steps that are at least rank + 1 wide
+  for (int64_t rank = 0; rank < plan.batch; ++rank) {
+    while (plan.batch_sizes[length - 1] <= rank) --length;
+    plan.lengths[plan.sorted_indices[rank]] = length;
+  }
+  lay_out_rows(plan);
+}
+
+}  // namespace varlstm::host

@@ -1,0 +1,127 @@
+// Embedding: rows of a table picked by ids, and the gradient summed back into the table.
+//
+//   forward   y[n] <- table[ids[n]]                     y [rows, features], table [vocab, features], ids [rows]
+//   backward  dtable[v] += sum of dy[n] over ids[n] = v
+//
+// Rows from counted_rows on, and ids outside [0, vocab), give zeros and no gradient; padding_idx gives no gradient.
+// Backward sorts the rows by id, stably, so each table row is summed by one thread in the order of n, and touches only
+// the table rows that occur. Mirrored by kernels/embedding.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "capi/contract/shapes.h"
+#include "host/ops/batch_plan.h"
+#include "host/simd/scalar16.h"
+#include "host/threads/parallel.h"
+
+namespace varlstm::host {
+
+struct IdRow {
+  int64_t id;
+  int64_t row;
+};
+
+// Bytes of embedding_backward's workspace: two arrays [rows] of IdRow for the sort.
+constexpr int64_t kEmbeddingWorkspacePerRow = 2 * sizeof(IdRow);
+
+inline int64_t rows_per_embedding_piece(int64_t features) {
+  constexpr int64_t kElements = 16384;
+  return std::max<int64_t>(1, kElements / std::max<int64_t>(1, features));
+}
+
+inline bool is_in_vocab(const EmbeddingArgs& args, int64_t row) {
+  return args.ids[row] >= 0 && args.ids[row] < args.vocab;
+}
+
+// The first row that counts and whose id is out of range, or -1.
+inline int64_t first_bad_id(const EmbeddingArgs& args) {
+  const int64_t counted = counted_rows(args.batch, args.rows);
+  for (int64_t n = 0; n < counted; ++n) {
+    if (!is_in_vocab(args, n)) return n;
+  }
+  return -1;
+}
+
+template <class T>
+void embedding_forward(int64_t threads, const EmbeddingArgs& args, const T* table, T* y) {
+  const int64_t counted = counted_rows(args.batch, args.rows);
+  const int64_t features = args.features;
+  parallel_ranges(threads, args.rows, rows_per_embedding_piece(features), [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      if (n < counted && is_in_vocab(args, n)) {
+        std::copy_n(table + args.ids[n] * features, features, y + n * features);
+      } else {
+        std::fill_n(y + n * features, features, T(0));
+      }
+    }
+  });
+}
+
+// Stable radix sort of `count` entries by id in [0, vocab), a byte at a time from the lowest. Returns the buffer, one
+// of the two, that holds the result.
+inline IdRow* sort_by_id(IdRow* from, IdRow* to, int64_t count, int64_t vocab) {
+  constexpr int64_t kDigits = 256;
+  for (int shift = 0; shift < 64 && (vocab - 1) >> shift > 0; shift += 8) {
+    int64_t offsets[kDigits + 1] = {};
+    for (int64_t k = 0; k < count; ++k) ++offsets[((from[k].id >> shift) & (kDigits - 1)) + 1];
+    for (int64_t digit = 0; digit < kDigits; ++digit) offsets[digit + 1] += offsets[digit];
+    for (int64_t k = 0; k < count; ++k) to[offsets[(from[k].id >> shift) & (kDigits - 1)]++] = from[k];
+    std::swap(from, to);
+  }
+  return from;
+}
+
+// sum [features] += the rows of dy that run [count] names, in its order.
+template <class T>
+void add_run(int64_t features, const T* dy, const IdRow* run, int64_t count, T* sum) {
+  for (int64_t k = 0; k < count; ++k) {
+    const T* row = dy + run[k].row * features;
+#pragma omp simd
+    for (int64_t j = 0; j < features; ++j) sum[j] += row[j];
+  }
+}
+
+// The same for the 16-bit dtypes, which are summed in float and rounded once.
+template <class T>
+void add_run_16bit(int64_t features, const T* dy, const IdRow* run, int64_t count, T* sum) {
+  for (int64_t j = 0; j < features; ++j) {
+    float total = sum[j];
+    for (int64_t k = 0; k < count; ++k) total += dy[run[k].row * features + j];
+    sum[j] = total;
+  }
+}
+
+// dtable [vocab, features] += ...; workspace [kEmbeddingWorkspacePerRow * rows] bytes.
+template <class T>
+void embedding_backward(int64_t threads, const EmbeddingArgs& args, int64_t padding_idx, const T* dy, T* dtable,
+                        void* workspace) {
+  IdRow* entries = static_cast<IdRow*>(workspace);
+  int64_t count = 0;
+  const int64_t counted = counted_rows(args.batch, args.rows);
+  for (int64_t n = 0; n < counted; ++n) {
+    if (is_in_vocab(args, n) && args.ids[n] != padding_idx) entries[count++] = {args.ids[n], n};
+  }
+  const IdRow* sorted = sort_by_id(entries, entries + args.rows, count, args.vocab);
+
+  // A piece owns the runs of equal ids that begin in it.
+  const int64_t features = args.features;
+  parallel_ranges(threads, count, rows_per_embedding_piece(features), [&](int64_t begin, int64_t end) {
+    int64_t k = begin;
+    while (k > 0 && k < end && sorted[k].id == sorted[k - 1].id) ++k;
+    while (k < end) {
+      const int64_t id = sorted[k].id, run = k;
+      while (k < count && sorted[k].id == id) ++k;
+      if constexpr (kIs16Bit<T>) {
+        add_run_16bit(features, dy, sorted + run, k - run, dtable + id * features);
+      } else {
+        add_run(features, dy, sorted + run, k - run, dtable + id * features);
+      }
+    }
+  });
+}
+
+}  // namespace varlstm::host

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/rnn/rnn.h"
+
+#include "host/rnn/rnn_16bit.h"
+#include "host/rnn/rnn_backward.h"
+#include "host/rnn/rnn_forward.h"
+#include "host/rnn/rnn_import.h"
+#include "host/rnn/rnn_layout.h"
+
+namespace varlstm::host {
+
+template <class T>
+RnnSizes rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save) {
+  const BatchSize size{bounds.max_batch, bounds.max_tokens};
+  Carver forward(nullptr), backward(nullptr), reserve(nullptr);
+  const ForwardWorkspace<T> forward_workspace(shape, size, save, forward);
+  if (!save) return {forward.bytes(), 0};
+  const BackwardWorkspace<T> backward_workspace(shape, size, backward);
+  const Reserve<T> reserve_layout(shape, size, reserve);
+  return {forward.bytes() > backward.bytes() ? forward.bytes() : backward.bytes(), reserve.bytes()};
+}
+
+template <class T>
+void rnn_import(const RnnImportArgs& args) {
+  import_params<T>(args);
+}
+
+template <class T>
+void rnn_forward(int64_t threads, const RnnForwardArgs& args) {
+  RnnForward<T>(threads, args).run();
+}
+
+template <class T>
+bool rnn_backward(int64_t threads, const RnnBackwardArgs& args) {
+  return RnnBackward<T>(threads, args).run();
+}
+
+template RnnSizes rnn_sizes<float>(const RnnShape&, const BatchBounds&, bool);
+template RnnSizes rnn_sizes<double>(const RnnShape&, const BatchBounds&, bool);
+template void rnn_import<float>(const RnnImportArgs&);
+template void rnn_import<double>(const RnnImportArgs&);
+template void rnn_import<Bf16>(const RnnImportArgs&);
+template void rnn_import<F16>(const RnnImportArgs&);
+template void rnn_forward<float>(int64_t, const RnnForwardArgs&);
+template void rnn_forward<double>(int64_t, const RnnForwardArgs&);
+template bool rnn_backward<float>(int64_t, const RnnBackwardArgs&);
+template bool rnn_backward<double>(int64_t, const RnnBackwardArgs&);
+
+template <>
+RnnSizes rnn_sizes<Bf16>(const RnnShape& shape, const BatchBounds& bounds, bool save) {
+  return rnn_sizes_16bit(shape, bounds, save);
+}
+template <>
+RnnSizes rnn_sizes<F16>(const RnnShape& shape, const BatchBounds& bounds, bool save) {
+  return rnn_sizes_16bit(shape, bounds, save);
+}
+template <>
+void rnn_forward<Bf16>(int64_t threads, const RnnForwardArgs& args) {
+  rnn_forward_16bit<Bf16>(threads, args);
+}
+template <>
+void rnn_forward<F16>(int64_t threads, const RnnForwardArgs& args) {
+  rnn_forward_16bit<F16>(threads, args);
+}
+template <>
+bool rnn_backward<Bf16>(int64_t threads, const RnnBackwardArgs& args) {
+  return rnn_backward_16bit<Bf16>(threads, args);
+}
+template <>
+bool rnn_backward<F16>(int64_t threads, const RnnBackwardArgs& args) {
+  return rnn_backward_16bit<F16>(threads, args);
+}
+
+}  // namespace varlstm::host

@@ -1,0 +1,110 @@
+// The recurrent network for the 16-bit dtypes: every tensor as floats in the workspace, the network in float with its
+// states and gate gradients rounded wherever the kernels store them, and the results rounded. Slow, and a reference.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "host/rnn/rnn_backward.h"
+#include "host/rnn/rnn_forward.h"
+#include "host/rnn/rnn_layout.h"
+#include "host/simd/scalar16.h"
+
+namespace varlstm::host {
+
+// Hands out the floats of one call's tensors, and rounds them back.
+template <class T>
+class WideTensors {
+ public:
+  WideTensors(const RnnShape& shape, const BatchSize& size, Carver& carver)
+      : carver_(carver),
+        params_(param_elements(shape)),
+        input_(size.tokens * shape.input),
+        output_(size.tokens * shape.directions * shape.hidden),
+        states_(shape.layers * shape.directions * size.batch * shape.hidden) {}
+
+  int64_t params() const { return params_; }
+  int64_t input() const { return input_; }
+  int64_t output() const { return output_; }
+  int64_t states() const { return states_; }
+
+  // Room for `count` floats where `tensor` is there.
+  float* room(const void* tensor, int64_t count) { return tensor == nullptr ? nullptr : carver_.take<float>(count); }
+
+  // The tensor itself, widened.
+  const float* widened(const void* tensor, int64_t count) {
+    float* const wide = room(tensor, count);
+    if (wide != nullptr) convert(count, static_cast<const T*>(tensor), wide);
+    return wide;
+  }
+
+  static void narrow(int64_t count, const void* wide, void* tensor) {
+    if (tensor != nullptr) convert(count, static_cast<const float*>(wide), static_cast<T*>(tensor));
+  }
+
+ private:
+  Carver& carver_;
+  int64_t params_, input_, output_, states_;  // elements
+};
+
+// Forward holds params, x, h0, c0, y, h_n, c_n; backward params, x, h0, c0, y, dy, dh_n, dc_n, dx, dh0, dc0, dparams.
+inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds, bool save) {
+  RnnSizes sizes = rnn_sizes<float>(shape, bounds, save);
+  Carver carver(nullptr);
+  const int64_t copies = save ? 2 : 1;
+  for (int64_t k = 0; k < copies; ++k) {
+    carver.take<float>(param_elements(shape));
+    carver.take<float>(bounds.max_tokens, shape.input);
+    carver.take<float>(bounds.max_tokens, shape.directions * shape.hidden);
+  }
+  for (int64_t k = 0; k < (save ? 6 : 4); ++k)
+    carver.take<float>(bounds.max_batch, shape.layers * shape.directions, shape.hidden);
+  if (__builtin_add_overflow(sizes.workspace_bytes, carver.bytes(), &sizes.workspace_bytes))
+    sizes.workspace_bytes = INT64_MAX;
+  return sizes;
+}
+
+template <class T>
+void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
+  Carver carver(args.workspace);
+  WideTensors<T> tensors(args.shape, {args.batch->batch, args.batch->tokens}, carver);
+  RnnForwardArgs wide = args;
+  wide.params = tensors.widened(args.params, tensors.params());
+  wide.x = tensors.widened(args.x, tensors.input());
+  wide.h0 = tensors.widened(args.h0, tensors.states());
+  wide.c0 = tensors.widened(args.c0, tensors.states());
+  wide.y = tensors.room(args.y, tensors.output());
+  wide.h_n = tensors.room(args.h_n, tensors.states());
+  wide.c_n = tensors.room(args.c_n, tensors.states());
+  wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
+  RnnForward<float>(threads, wide).run();
+  tensors.narrow(tensors.output(), wide.y, args.y);
+  tensors.narrow(tensors.states(), wide.h_n, args.h_n);
+  tensors.narrow(tensors.states(), wide.c_n, args.c_n);
+}
+
+template <class T>
+bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args) {
+  Carver carver(args.workspace);
+  WideTensors<T> tensors(args.shape, {args.batch->batch, args.batch->tokens}, carver);
+  RnnBackwardArgs wide = args;
+  wide.params = tensors.widened(args.params, tensors.params());
+  wide.x = tensors.widened(args.x, tensors.input());
+  wide.h0 = tensors.widened(args.h0, tensors.states());
+  wide.c0 = tensors.widened(args.c0, tensors.states());
+  wide.y = tensors.widened(args.y, tensors.output());
+  wide.dy = tensors.widened(args.dy, tensors.output());
+  wide.dh_n = tensors.widened(args.dh_n, tensors.states());
+  wide.dc_n = tensors.widened(args.dc_n, tensors.states());
+  wide.dx = tensors.room(args.dx, tensors.input());
+  wide.dh0 = tensors.room(args.dh0, tensors.states());
+  wide.dc0 = tensors.room(args.dc0, tensors.states());
+  wide.dparams = const_cast<float*>(tensors.widened(args.dparams, tensors.params()));
+  wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
+  if (!RnnBackward<float>(threads, wide).run()) return false;
+  tensors.narrow(tensors.input(), wide.dx, args.dx);
+  tensors.narrow(tensors.states(), wide.dh0, args.dh0);
+  tensors.narrow(tensors.states(), wide.dc0, args.dc0);
+  tensors.narrow(tensors.params(), wide.dparams, args.dparams);
+  return true;
+}
+
+}  // namespace varlstm::host

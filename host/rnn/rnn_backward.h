@@ -1,0 +1,219 @@
+// Backward of the recurrent network: per layer the recurrence in reverse, then dx, dW_ih and dW_hh as large products
+// over all tokens.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "capi/contract/shapes.h"
+#include "host/gemm/gemm.h"
+#include "host/gemm/row_product.h"
+#include "host/ops/dropout.h"
+#include "host/rnn/lstm_recurrence.h"
+#include "host/rnn/rnn_forward.h"
+#include "host/rnn/rnn_layout.h"
+#include "host/rnn/rnn_tuning.h"
+#include "host/threads/parallel.h"
+
+namespace varlstm::host {
+
+template <class T>
+class RnnBackward {
+ public:
+  RnnBackward(int64_t threads, const RnnBackwardArgs& args)
+      : threads_(threads),
+        args_(args),
+        shape_(args.shape),
+        plan_(*args.batch),
+        units_(padded_units(shape_.hidden)),
+        width_(shape_.directions * shape_.hidden),
+        round_(rounding_to<T>(shape_.dtype)),
+        workspace_carver_(args.workspace),
+        reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
+        workspace_(shape_, {plan_.batch, plan_.tokens}, workspace_carver_),
+        reserve_(shape_, {plan_.batch, plan_.tokens}, reserve_carver_) {}
+
+  bool run() {
+    if (reserve_.header->magic != kReserveMagic || reserve_.header->shape_hash != reserve_hash(shape_, plan_))
+      return false;
+    const T* doutput = static_cast<const T*>(args_.dy);
+    for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
+      T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
+      run_layer(layer, doutput, dinput);
+      if (layer > 0 && dropped()) drop(layer - 1, dinput, dinput);
+      doutput = dinput;
+    }
+    return true;
+  }
+
+ private:
+  bool dropped() const { return shape_.dropout > 0 && reserve_.header->dropout_seed != 0; }
+
+  // out [N, D*H] <- in with forward's mask behind `layer`.
+  void drop(int64_t layer, const T* in, T* out) {
+    dropout(threads_, plan_.tokens * width_, shape_.dropout, layer_seed(reserve_.header->dropout_seed, layer), in, out);
+    if (round_ != nullptr) round_(plan_.tokens, width_, out, width_);
+  }
+
+  // The output of a layer as it left the recurrence.
+  const T* layer_output(int64_t layer) const {
+    return layer + 1 == shape_.layers ? static_cast<const T*>(args_.y) : reserve_.y + layer * reserve_.y_size;
+  }
+
+  // What a layer read.
+  const T* layer_source(int64_t layer) {
+    if (layer == 0) return static_cast<const T*>(args_.x);
+    if (!dropped()) return layer_output(layer - 1);
+    drop(layer - 1, layer_output(layer - 1), workspace_.dropped);
+    return workspace_.dropped;
+  }
+
+  void run_layer(int64_t layer, const T* doutput, T* dinput) {
+    RecurrenceBackward<T> recurrences[kMaxDirections];
+    const RecurrenceSplit split = recurrence_split(threads_, shape_, plan_, sizeof(T));
+    for (int64_t d = 0; d < shape_.directions; ++d) recurrences[d] = prepare(layer, d, doutput, split.by_sequence);
+    run_teams(split.threads, shape_.directions,
+              [&](int64_t d, const Member& member) { recurrence_backward(recurrences[d], member); });
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      store_initial_gradients(layer, d);
+      if (dinput != nullptr) input_gradient(layer, d, dinput);
+    }
+    if (args_.dparams != nullptr) weight_gradients(layer, layer_source(layer));
+  }
+
+  int64_t state_offset(int64_t layer, int64_t d) const {
+    return (layer * shape_.directions + d) * plan_.batch * shape_.hidden;
+  }
+
+  RecurrenceBackward<T> prepare(int64_t layer, int64_t d, const T* doutput, bool by_sequence) {
+    const int64_t entry = layer * shape_.directions + d;
+    const auto load = [&](const void* state, T* dst) {
+      const T* const src = static_cast<const T*>(state);
+      load_state(plan_, shape_.hidden, src == nullptr ? src : src + state_offset(layer, d), dst);
+    };
+    load(args_.c0, workspace_.c_init[d]);
+    load(args_.dh_n, workspace_.dh[d]);
+    load(args_.dc_n, workspace_.dc[d]);
+    RecurrenceBackward<T> r{};
+    r.plan = &plan_;
+    r.row_order = shape_.row_order;
+    r.reverse = d == 1;
+    r.by_sequence = by_sequence;
+    r.hidden = shape_.hidden;
+    r.units = units_;
+    r.w_hh = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_hh;
+    r.panels = workspace_.panels[d];
+    r.gates = reserve_.gates + entry * reserve_.gates_size;
+    r.c = reserve_.c + entry * reserve_.c_size;
+    r.c_init = workspace_.c_init[d];
+    r.dy = doutput == nullptr ? nullptr : doutput + d * shape_.hidden;
+    r.ldy = width_;
+    r.dgates = workspace_.dgates[d];
+    r.dh = workspace_.dh[d];
+    r.dc = workspace_.dc[d];
+    r.want_dh0 = args_.dh0 != nullptr;
+    r.round = round_;
+    return r;
+  }
+
+  void store_initial_gradients(int64_t layer, int64_t d) {
+    const auto store = [&](const T* state, void* dst) {
+      if (dst != nullptr)
+        store_state(
+            plan_, shape_.hidden, [&](int64_t j) { return state + j * units_; },
+            static_cast<T*>(dst) + state_offset(layer, d));
+    };
+    store(workspace_.dh[d], args_.dh0);
+    store(workspace_.dc[d], args_.dc0);
+  }
+
+  // dinput [N, in] <- sum over directions of dgates W_ih.
+  void input_gradient(int64_t layer, int64_t d, T* dinput) {
+    RowProduct<T> product;
+    product.rows = plan_.tokens;
+    product.columns = layer_input(shape_, layer);
+    product.segment = shape_.hidden;
+    product.segments = 4;
+    product.segment_stride = units_;
+    product.a = workspace_.dgates[d];
+    product.lda = 4 * units_;
+    product.weight = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_ih;
+    product.accumulate = d > 0;
+    product.c = dinput;
+    product.ldc = product.columns;
+    row_product(threads_, product);
+    if (round_ != nullptr) round_(plan_.tokens, product.columns, dinput, product.ldc);
+  }
+
+  // dW_ih += dgates^T input, dW_hh += dgates^T h_prev, db += column sums of dgates. The pieces of work are
+  // direction x gate x matrix x block of rows, in an order of sums that no piece shares with another.
+  void weight_gradients(int64_t layer, const T* input) {
+    for (int64_t d = 0; d < shape_.directions; ++d) gather_previous(layer, d);
+    constexpr int64_t kBlockRows = 256;
+    const int64_t blocks = (shape_.hidden + kBlockRows - 1) / kBlockRows;
+    const int64_t work = plan_.tokens * shape_.hidden * (layer_input(shape_, layer) + shape_.hidden);
+    parallel_for(work < kThreadedWork ? 1 : threads_, shape_.directions * 4 * 3 * blocks, [&](int64_t piece) {
+      const int64_t block = piece % blocks, matrix = piece / blocks % 3;
+      const int64_t gate = piece / (3 * blocks) % 4, d = piece / (12 * blocks);
+      const int64_t row = block * kBlockRows;
+      const int64_t rows = row + kBlockRows < shape_.hidden ? kBlockRows : shape_.hidden - row;
+      const LayerParams<T> dparams = layer_params(shape_, static_cast<T*>(args_.dparams), layer, d);
+      const T* const dgates = workspace_.dgates[d] + gate * units_ + row;
+      const int64_t first = gate * shape_.hidden + row;
+      if (matrix == 2) {
+        if (shape_.bias) bias_gradient(dgates, rows, dparams.b_ih + first, dparams.b_hh + first);
+        return;
+      }
+      const int64_t columns = matrix == 0 ? layer_input(shape_, layer) : shape_.hidden;
+      gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, dgates, 4 * units_,
+              matrix == 0 ? input : workspace_.h_prev[d], columns, 1,
+              (matrix == 0 ? dparams.w_ih : dparams.w_hh) + first * columns, columns);
+    });
+  }
+
+  // h_prev [N, H]: the state that each token's step started from.
+  void gather_previous(int64_t layer, int64_t d) {
+    const bool reverse = d == 1;
+    const T* const output = layer_output(layer) + d * shape_.hidden;
+    const T* const h0 = static_cast<const T*>(args_.h0);
+    parallel_ranges(
+        plan_.tokens * shape_.hidden < kThreadedWork ? 1 : threads_, plan_.steps, 4, [&](int64_t begin, int64_t end) {
+          for (int64_t t = begin; t < end; ++t) {
+            const StepNeighbour before = step_before(plan_, reverse, t);
+            for (int64_t j = 0; j < plan_.batch_sizes[t]; ++j) {
+              T* const dst = workspace_.h_prev[d] + row_of(plan_, shape_.row_order, t, j) * shape_.hidden;
+              const T* const src = j < before.rows ? output + row_of(plan_, shape_.row_order, before.step, j) * width_
+                                   : h0 == nullptr
+                                       ? nullptr
+                                       : h0 + state_offset(layer, d) + plan_.sorted_indices[j] * shape_.hidden;
+              for (int64_t u = 0; u < shape_.hidden; ++u) dst[u] = src == nullptr ? T(0) : src[u];
+            }
+          }
+        });
+  }
+
+  // Column sums over the tokens, for at most 256 columns.
+  void bias_gradient(const T* dgates, int64_t columns, T* db_ih, T* db_hh) {
+    T sums[256] = {};
+    for (int64_t n = 0; n < plan_.tokens; ++n)
+      for (int64_t j = 0; j < columns; ++j) sums[j] += dgates[n * 4 * units_ + j];
+    for (int64_t j = 0; j < columns; ++j) {
+      db_ih[j] += sums[j];
+      db_hh[j] += sums[j];
+    }
+  }
+
+  const int64_t threads_;
+  const RnnBackwardArgs& args_;
+  const RnnShape& shape_;
+  const BatchPlan& plan_;
+  const int64_t units_;  // Hp
+  const int64_t width_;  // D*H
+  const Rounding<T> round_;
+  Carver workspace_carver_;
+  Carver reserve_carver_;
+  BackwardWorkspace<T> workspace_;
+  Reserve<T> reserve_;
+};
+
+}  // namespace varlstm::host

@@ -1,0 +1,174 @@
+// Forward of the recurrent network: per layer one product of all tokens with W_ih, then the recurrence.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "capi/contract/shapes.h"
+#include "host/gemm/row_product.h"
+#include "host/ops/dropout.h"
+#include "host/rnn/lstm_recurrence.h"
+#include "host/rnn/rnn_layout.h"
+#include "host/rnn/rnn_tuning.h"
+#include "host/threads/parallel.h"
+
+namespace varlstm::host {
+
+// Seed of the dropout behind layer `layer`.
+inline uint64_t layer_seed(uint64_t seed, int64_t layer) {
+  return seed + static_cast<uint64_t>(layer);
+}
+
+// dst [B, Hp], longest first <- src [B, H] in the caller's order, or zeros.
+template <class T>
+void load_state(const BatchPlan& plan, int64_t hidden, const T* src, T* dst) {
+  const int64_t units = padded_units(hidden);
+  for (int64_t j = 0; j < plan.batch; ++j)
+    for (int64_t u = 0; u < units; ++u)
+      dst[j * units + u] = src != nullptr && u < hidden ? src[plan.sorted_indices[j] * hidden + u] : T(0);
+}
+
+// dst [B, H] in the caller's order <- row_of(j), the H elements of the j-th longest sequence.
+template <class T, class RowOf>
+void store_state(const BatchPlan& plan, int64_t hidden, const RowOf& row_of, T* dst) {
+  for (int64_t j = 0; j < plan.batch; ++j) {
+    const T* const row = row_of(j);
+    for (int64_t u = 0; u < hidden; ++u) dst[plan.sorted_indices[j] * hidden + u] = row[u];
+  }
+}
+
+// Row of the last token that a direction visits of the j-th longest sequence, which has `length` of them.
+inline int64_t final_row(const BatchPlan& plan, RowOrder order, bool reverse, int64_t j, int64_t length) {
+  return row_of(plan, order, reverse ? 0 : length - 1, j);
+}
+
+template <class T>
+class RnnForward {
+ public:
+  RnnForward(int64_t threads, const RnnForwardArgs& args)
+      : threads_(threads),
+        args_(args),
+        shape_(args.shape),
+        plan_(*args.batch),
+        units_(padded_units(shape_.hidden)),
+        round_(rounding_to<T>(shape_.dtype)),
+        workspace_carver_(args.workspace),
+        reserve_carver_(args.reserve),
+        workspace_(shape_, {plan_.batch, plan_.tokens}, args.save, workspace_carver_),
+        reserve_(shape_, {plan_.batch, plan_.tokens}, reserve_carver_) {}
+
+  void run() {
+    if (args_.save) *reserve_.header = {kReserveMagic, reserve_hash(shape_, plan_), args_.dropout_seed};
+    const T* input = static_cast<const T*>(args_.x);
+    for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+      T* const output = layer + 1 == shape_.layers ? static_cast<T*>(args_.y)
+                        : args_.save               ? reserve_.y + layer * reserve_.y_size
+                                                   : workspace_.y[layer % 2];
+      run_layer(layer, input, output);
+      input = output;
+      if (layer + 1 < shape_.layers && shape_.dropout > 0 && args_.dropout_seed != 0) {
+        dropout(threads_, plan_.tokens * shape_.directions * shape_.hidden, shape_.dropout,
+                layer_seed(args_.dropout_seed, layer), output, workspace_.dropped);
+        const int64_t width = shape_.directions * shape_.hidden;
+        if (round_ != nullptr) round_(plan_.tokens, width, workspace_.dropped, width);
+        input = workspace_.dropped;
+      }
+    }
+  }
+
+ private:
+  void run_layer(int64_t layer, const T* input, T* output) {
+    RecurrenceForward<T> recurrences[kMaxDirections];
+    const RecurrenceSplit split = recurrence_split(threads_, shape_, plan_, sizeof(T));
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      recurrences[d] = prepare(layer, d, output, split.by_sequence);
+      project_input(layer, d, input, recurrences[d].gates);
+    }
+    run_teams(split.threads, shape_.directions,
+              [&](int64_t d, const Member& member) { recurrence_forward(recurrences[d], member); });
+    for (int64_t d = 0; d < shape_.directions; ++d) store_final_states(layer, d, output, recurrences[d]);
+  }
+
+  RecurrenceForward<T> prepare(int64_t layer, int64_t d, T* output, bool by_sequence) {
+    const int64_t entry = layer * shape_.directions + d;
+    const int64_t state_offset = entry * plan_.batch * shape_.hidden;
+    const T* const h0 = static_cast<const T*>(args_.h0);
+    const T* const c0 = static_cast<const T*>(args_.c0);
+    load_state(plan_, shape_.hidden, c0 == nullptr ? c0 : c0 + state_offset, workspace_.c_init[d]);
+    if (h0 != nullptr) load_state(plan_, shape_.hidden, h0 + state_offset, workspace_.h_init[d]);
+    RecurrenceForward<T> r{};
+    r.plan = &plan_;
+    r.row_order = shape_.row_order;
+    r.reverse = d == 1;
+    r.by_sequence = by_sequence;
+    r.hidden = shape_.hidden;
+    r.units = units_;
+    r.w_hh = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_hh;
+    r.panels = workspace_.panels[d];
+    r.gates = args_.save ? reserve_.gates + entry * reserve_.gates_size : workspace_.gates[d];
+    r.h_init = h0 == nullptr ? nullptr : workspace_.h_init[d];
+    r.c_init = workspace_.c_init[d];
+    r.c = args_.save ? reserve_.c + entry * reserve_.c_size : workspace_.c[d];
+    r.c_by_token = args_.save;
+    r.y = output + d * shape_.hidden;
+    r.ldy = shape_.directions * shape_.hidden;
+    r.round = round_;
+    return r;
+  }
+
+  // gates [N, 4, Hp] <- input W_ih^T + b_ih + b_hh.
+  void project_input(int64_t layer, int64_t d, const T* input, T* gates) {
+    const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
+    RowProduct<T> product;
+    product.rows = plan_.tokens;
+    product.columns = shape_.hidden;
+    product.groups = 4;
+    product.group_stride = units_;
+    product.segment = layer_input(shape_, layer);
+    product.a = input;
+    product.lda = product.segment;
+    product.weight = params.w_ih;
+    product.transposed_weight = true;
+    product.bias = params.b_ih;
+    product.bias2 = params.b_hh;
+    product.c = gates;
+    product.ldc = 4 * units_;
+    row_product(threads_, product);
+  }
+
+  void store_final_states(int64_t layer, int64_t d, const T* output, const RecurrenceForward<T>& r) {
+    const int64_t offset = (layer * shape_.directions + d) * plan_.batch * shape_.hidden;
+    const auto length = [&](int64_t j) { return plan_.lengths[plan_.sorted_indices[j]]; };
+    if (args_.h_n != nullptr) {
+      if (r.h_init == nullptr) load_state<T>(plan_, shape_.hidden, nullptr, workspace_.h_init[d]);
+      store_state(
+          plan_, shape_.hidden,
+          [&](int64_t j) -> const T* {
+            if (length(j) == 0) return workspace_.h_init[d] + j * units_;
+            return output + d * shape_.hidden + final_row(plan_, r.row_order, r.reverse, j, length(j)) * r.ldy;
+          },
+          static_cast<T*>(args_.h_n) + offset);
+    }
+    if (args_.c_n != nullptr)
+      store_state(
+          plan_, shape_.hidden,
+          [&](int64_t j) -> const T* {
+            if (length(j) == 0) return r.c_init + j * units_;
+            return r.c + (r.c_by_token ? final_row(plan_, r.row_order, r.reverse, j, length(j)) : j) * units_;
+          },
+          static_cast<T*>(args_.c_n) + offset);
+  }
+
+  const int64_t threads_;
+  const RnnForwardArgs& args_;
+  const RnnShape& shape_;
+  const BatchPlan& plan_;
+  const int64_t units_;  // Hp
+  const Rounding<T> round_;
+  Carver workspace_carver_;
+  Carver reserve_carver_;
+  ForwardWorkspace<T> workspace_;
+  Reserve<T> reserve_;
+};
+
+}  // namespace varlstm::host

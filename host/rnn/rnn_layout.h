@@ -1,0 +1,163 @@
+// Where everything lies: parameters of a layer in the flat buffer, the reserve that forward leaves for backward, and
+// the workspaces.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "capi/contract/shapes.h"
+#include "host/carve.h"
+#include "host/simd/row_kernel.h"
+
+namespace varlstm::host {
+
+inline constexpr int64_t kMaxDirections = 2;
+
+// H rounded up: the width of a gate in internal buffers.
+inline int64_t padded_units(int64_t hidden) {
+  return (hidden + kUnitTile - 1) / kUnitTile * kUnitTile;
+}
+
+inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
+  return layer == 0 ? shape.input : shape.directions * shape.hidden;
+}
+
+// Parameters of one layer and direction, gates i, f, g, o. T may be const.
+template <class T>
+struct LayerParams {
+  T* w_ih;  // [4H, in]
+  T* w_hh;  // [4H, H]
+  T* b_ih;  // [4H] or null
+  T* b_hh;  // [4H] or null
+};
+
+template <class T>
+LayerParams<T> layer_params(const RnnShape& shape, T* params, int64_t layer, int64_t direction) {
+  const int64_t rows = 4 * shape.hidden;
+  T* next = params;
+  LayerParams<T> p{};
+  for (int64_t l = 0; l <= layer; ++l)
+    for (int64_t d = 0; d < (l < layer ? shape.directions : direction + 1); ++d) {
+      p.w_ih = next;
+      p.w_hh = p.w_ih + rows * layer_input(shape, l);
+      next = p.w_hh + rows * shape.hidden;
+      p.b_ih = shape.bias ? next : nullptr;
+      p.b_hh = shape.bias ? next + rows : nullptr;
+      if (shape.bias) next += 2 * rows;
+    }
+  return p;
+}
+
+// Elements of the flat buffer.
+inline int64_t param_elements(const RnnShape& shape) {
+  const auto cell = [&](int64_t layer) {
+    return 4 * shape.hidden * (layer_input(shape, layer) + shape.hidden + (shape.bias ? 2 : 0));
+  };
+  return shape.directions * (cell(0) + (shape.layers - 1) * cell(1));
+}
+
+// Tells backward whether a reserve is its own.
+struct ReserveHeader {
+  uint64_t magic;
+  uint64_t shape_hash;  // of the shape, the order of rows and the batch's lengths
+  uint64_t dropout_seed;
+};
+
+inline constexpr uint64_t kReserveMagic = 0x76617230'6c73746dULL;
+
+inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
+  uint64_t hash = 1469598103934665603ULL;  // FNV-1a, a word at a time
+  const auto add = [&hash](int64_t value) { hash = (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL; };
+  add(static_cast<int64_t>(shape.dtype));
+  add(shape.input);
+  add(shape.hidden);
+  add(shape.layers);
+  add(shape.directions);
+  add(shape.bias);
+  add(static_cast<int64_t>(shape.row_order));
+  add(batch.batch);
+  for (int64_t b = 0; b < batch.batch; ++b) add(batch.lengths[b]);
+  return hash;
+}
+
+struct BatchSize {
+  int64_t batch;   // B
+  int64_t tokens;  // N
+};
+
+// What forward saves, per layer: the activations of the gates and the cell state of every token, and the outputs that
+// the next layer reads.
+template <class T>
+struct Reserve {
+  ReserveHeader* header;
+  int64_t gates_size, c_size, y_size;  // elements of one entry
+  T* gates;                            // [L, D][N, 4, Hp]
+  T* c;                                // [L, D][N, Hp]
+  T* y;                                // [L - 1][N, D*H]
+
+  Reserve(const RnnShape& shape, const BatchSize& size, Carver& carver) {
+    const int64_t units = padded_units(shape.hidden);
+    const int64_t entries = shape.layers * shape.directions;
+    gates_size = size.tokens * 4 * units;
+    c_size = size.tokens * units;
+    y_size = size.tokens * shape.directions * shape.hidden;
+    header = carver.take<ReserveHeader>(1);
+    gates = carver.take<T>(size.tokens, 4 * units, entries);
+    c = carver.take<T>(size.tokens, units, entries);
+    y = carver.take<T>(size.tokens, shape.directions * shape.hidden, shape.layers - 1);
+  }
+};
+
+template <class T>
+struct ForwardWorkspace {
+  T* panels[kMaxDirections];  // W_hh packed
+  T* h_init[kMaxDirections];  // [B, Hp] h0, longest first
+  T* c_init[kMaxDirections];  // [B, Hp] c0, longest first
+  T* c[kMaxDirections];       // [B, Hp] running cell state; not with save
+  T* gates[kMaxDirections];   // [N, 4, Hp]; not with save
+  T* y[2];                    // [N, D*H] outputs of the layers below the last, in turn; not with save
+  T* dropped;                 // [N, D*H] input of a layer after dropout
+
+  ForwardWorkspace(const RnnShape& shape, const BatchSize& size, bool save, Carver& carver) {
+    const int64_t units = padded_units(shape.hidden);
+    const int64_t width = shape.directions * shape.hidden;
+    for (int64_t d = 0; d < shape.directions; ++d) {
+      panels[d] = carver.take<T>(4 * units, shape.hidden);
+      h_init[d] = carver.take<T>(size.batch, units);
+      c_init[d] = carver.take<T>(size.batch, units);
+      c[d] = save ? nullptr : carver.take<T>(size.batch, units);
+      gates[d] = save ? nullptr : carver.take<T>(size.tokens, 4 * units);
+    }
+    for (int k = 0; k < 2; ++k) y[k] = save || shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);
+    dropped = shape.layers > 1 && shape.dropout > 0 ? carver.take<T>(size.tokens, width) : nullptr;
+  }
+};
+
+template <class T>
+struct BackwardWorkspace {
+  T* panels[kMaxDirections];  // W_hh packed, transposed
+  T* c_init[kMaxDirections];  // [B, Hp] c0, longest first
+  T* dh[kMaxDirections];      // [B, Hp] longest first
+  T* dc[kMaxDirections];      // [B, Hp] longest first
+  T* dgates[kMaxDirections];  // [N, 4, Hp]
+  T* h_prev[kMaxDirections];  // [N, H] the state each token started from
+  T* dlayer[2];               // [N, D*H] gradients of the outputs of the layers below the last, in turn
+  T* dropped;                 // [N, D*H]
+
+  BackwardWorkspace(const RnnShape& shape, const BatchSize& size, Carver& carver) {
+    const int64_t units = padded_units(shape.hidden);
+    const int64_t width = shape.directions * shape.hidden;
+    for (int64_t d = 0; d < shape.directions; ++d) {
+      panels[d] = carver.take<T>(4 * units, units);
+      c_init[d] = carver.take<T>(size.batch, units);
+      dh[d] = carver.take<T>(size.batch, units);
+      dc[d] = carver.take<T>(size.batch, units);
+      dgates[d] = carver.take<T>(size.tokens, 4 * units);
+      h_prev[d] = carver.take<T>(size.tokens, shape.hidden);
+    }
+    for (int k = 0; k < 2; ++k) dlayer[k] = shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);
+    dropped = shape.layers > 1 && shape.dropout > 0 ? carver.take<T>(size.tokens, width) : nullptr;
+  }
+};
+
+}  // namespace varlstm::host

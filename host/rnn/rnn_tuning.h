@@ -1,0 +1,36 @@
+// How many threads walk through a recurrence, and how they share it. Results do not depend on the choice.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "capi/contract/shapes.h"
+#include "host/threads/parallel.h"
+
+namespace varlstm::host {
+
+struct RecurrenceSplit {
+  int threads;
+  bool by_sequence;  // else by hidden units
+};
+
+// W_hh that stays in one core's second-level cache: every member may read it whole.
+inline constexpr int64_t kCacheResidentWeights = 384 * 1024;
+// Multiplications of one step from which a barrier per step is worth a second thread.
+inline constexpr int64_t kUnitSplitWork = 30'000;
+
+inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, const BatchPlan& batch,
+                                        int64_t scalar_bytes) {
+  const int64_t weights = 4 * shape.hidden * shape.hidden;
+  const int64_t total = weights * batch.tokens;
+  if (total < kThreadedWork || batch.steps == 0) return {1, false};
+  const int64_t mean_rows = (batch.tokens + batch.steps - 1) / batch.steps;
+  const int used = thread_count(threads, shape.directions * shape.hidden);
+  const int team = static_cast<int>((used + shape.directions - 1) / shape.directions);
+  if (team == 1) return {used, false};
+  if (weights * scalar_bytes <= kCacheResidentWeights && mean_rows >= 4 * team) return {used, true};
+  if (weights * mean_rows / team < kUnitSplitWork) return {static_cast<int>(shape.directions), false};
+  return {used, false};
+}
+
+}  // namespace varlstm::host

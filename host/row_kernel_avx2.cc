@@ -1,9 +1,0 @@
-// x86-64 with AVX2 and FMA; its compile flags stand in host/CMakeLists.txt.
-// SPDX-License-Identifier: Apache-2.0
-#include "host/row_kernel_impl.h"
-
-namespace varlstm::host {
-
-const RowKernels kRowKernelsAvx2 = make_row_kernels<32, 12>("avx2");
-
-}  // namespace varlstm::host

@@ -1,0 +1,32 @@
+// Rounding of floats to the values of a 16-bit dtype, where that is what a computation stores.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "capi/contract/shapes.h"
+#include "host/simd/scalar16.h"
+
+namespace varlstm::host {
+
+// Rounds rows x columns of data [rows, ld].
+template <class T>
+using Rounding = void (*)(int64_t rows, int64_t columns, T* data, int64_t ld);
+
+template <class Stored>
+void round_to(int64_t rows, int64_t columns, float* data, int64_t ld) {
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t j = 0; j < columns; ++j) data[row * ld + j] = Stored(data[row * ld + j]);
+}
+
+// What values of T have to go through to be `dtype`; null: nothing.
+template <class T>
+Rounding<T> rounding_to(DType) {
+  return nullptr;
+}
+template <>
+inline Rounding<float> rounding_to<float>(DType dtype) {
+  return dtype == DType::kBF16 ? round_to<Bf16> : dtype == DType::kF16 ? round_to<F16> : nullptr;
+}
+
+}  // namespace varlstm::host

@@ -1,0 +1,9 @@
+// x86-64 with AVX2 and FMA; its compile flags stand in host/CMakeLists.txt.
+// SPDX-License-Identifier: Apache-2.0
+#include "host/simd/row_kernel_impl.h"
+
+namespace varlstm::host {
+
+const RowKernels kRowKernelsAvx2 = make_row_kernels<32, 12>("avx2");
+
+}  // namespace varlstm::host

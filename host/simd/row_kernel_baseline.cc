@@ -1,0 +1,9 @@
+// What every machine of the architecture runs (SSE2, NEON); its compile flags stand in host/CMakeLists.txt.
+// SPDX-License-Identifier: Apache-2.0
+#include "host/simd/row_kernel_impl.h"
+
+namespace varlstm::host {
+
+const RowKernels kRowKernelsBaseline = make_row_kernels<16, 12>("baseline");
+
+}  // namespace varlstm::host

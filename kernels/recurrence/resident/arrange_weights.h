@@ -1,0 +1,98 @@
+// W_hh, and W_ih of a layer whose input is another's output, in the order in which the warps of a resident recurrence
+// take it: one fragment (16 bytes) after the other.
+//
+//   arranged [matrices][kBlocks][warps][kFragments][kLanes] <- w [4H, H], rounded to the math's type, zeros beyond H
+//
+// Which weight stands where is the owners' (resident_forward.h, resident_backward.h): row tile r, row and k of a warp's
+// product, as ForwardPlace and BackwardPlace say. A thread a fragment, in a grid-stride loop; bound by memory: 4 H H
+// e read (in part more than once from L2), as many bytes written. Teams then load their weights in whole lines, without
+// arithmetic.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/core/launch.h"
+#include "kernels/recurrence/resident/resident_tile.h"
+#include "kernels/selection/recurrence_tuning.h"
+
+namespace varlstm::cuda {
+
+// Forward: row tile r of a warp has gate 2 r in its upper eight rows, gate 2 r + 1 in its lower ones, of the warp's
+// group of 8 units; k are the states of the warp's split.
+template <class Tile>
+struct ForwardPlace {
+  using Weights = typename Tile::ForwardWeights;
+  static constexpr int kWarps = Tile::kForwardWarps;
+
+  VARLSTM_DEVICE static int64_t row(int block, int warp, int r, int row, int, int64_t hidden) {
+    const int64_t unit = block * Tile::kUnits + warp % Tile::kGroups * 8 + row % 8;
+    return unit < hidden ? (2 * r + row / 8) * hidden + unit : -1;
+  }
+  VARLSTM_DEVICE static int64_t column(int, int warp, int, int, int k) {
+    return warp / Tile::kGroups * Tile::kForwardDepth + k;
+  }
+};
+
+// Backward: row tiles are of all units, one warp's after the other's; k are the block's gates, gate after gate.
+template <class Tile>
+struct BackwardPlace {
+  using Weights = typename Tile::BackwardWeights;
+  static constexpr int kWarps = Tile::kBackwardWarps;
+
+  VARLSTM_DEVICE static int64_t row(int block, int, int, int, int k, int64_t hidden) {
+    const int64_t unit = block * Tile::kUnits + k % Tile::kUnits;
+    return unit < hidden ? k / Tile::kUnits * hidden + unit : -1;
+  }
+  VARLSTM_DEVICE static int64_t column(int, int warp, int r, int row, int) {
+    return (warp * Tile::kRowTiles + r) * 16 + row;
+  }
+};
+
+// Of each direction W_hh; or of each stacked layer W_hh, then of each above the lowest W_ih.
+constexpr int kMaxMatrices = 2 * kMaxStackedLayers - 1;
+
+template <class Scalar>
+struct GateMatrices {
+  int64_t hidden;
+  int64_t count = 0;
+  const Scalar* of[kMaxMatrices];  // [4H, H]
+
+  void add(const Scalar* matrix) { of[count++] = matrix; }
+};
+
+// Of one matrix.
+template <class Tile, class Place>
+struct ArrangedWeights {
+  using Weights = typename Place::Weights;
+  static constexpr int64_t kFragments = int64_t{Tile::kBlocks} * Place::kWarps * Weights::kFragments * Weights::kLanes;
+};
+
+template <class Tile, class Place>
+VARLSTM_KERNEL void arrange_weights_kernel(GateMatrices<typename Tile::Scalar> matrices, Fragment* arranged) {
+  using Weights = typename Place::Weights;
+  using Value = typename Tile::Value;
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const int64_t count = ArrangedWeights<Tile, Place>::kFragments * matrices.count;
+  for (int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; at < count; at += stride) {
+    const int lane = static_cast<int>(at % Weights::kLanes);
+    const int number = static_cast<int>(at / Weights::kLanes % Weights::kFragments);
+    const int64_t of_warp = at / Weights::kLanes / Weights::kFragments;
+    const int warp = static_cast<int>(of_warp % Place::kWarps);
+    const int block = static_cast<int>(of_warp / Place::kWarps % Tile::kBlocks);
+    const auto* matrix = matrices.of[of_warp / Place::kWarps / Tile::kBlocks];
+    arranged[at] = Weights::arrange(number, lane, [&](int r, int row, int k) -> Value {
+      const int64_t from = Place::row(block, warp, r, row, k, matrices.hidden);
+      const int64_t column = Place::column(block, warp, r, row, k);
+      if (from < 0 || column >= matrices.hidden) return Value(0);
+      return Tile::Math::value_of(matrix[from * matrices.hidden + column]);
+    });
+  }
+}
+
+// A warp's fragments of one of the matrices; rank: of the block in its team.
+template <class Tile, class Place>
+VARLSTM_DEVICE const Fragment* arranged_for(const Fragment* arranged, int64_t matrix, int rank, int warp) {
+  using Weights = typename Place::Weights;
+  return arranged + ((matrix * Tile::kBlocks + rank) * Place::kWarps + warp) * Weights::kFragments * Weights::kLanes;
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,213 @@
+// Backward of the LSTM over one layer, resident: the same teams, slots and owners as in resident_forward.h, the
+// schedule's steps from the last to the first.
+//
+//   dh[u] = dy[row, u] + sum over k < 4H of dgates[row after, k] * w_hh[k, u]      (dh_n where the sequence ends)
+//   dgates[row], dc: lstm_cell/lstm_cell.h
+//
+// The product over 4H is cut by blocks: a block has its own units' rows of w_hh and their dgates at hand, gives a part
+// for all units, and each unit's owner adds the parts (backward_exchange.h). Where a sequence began a turn ago, the sum
+// is its dh0. Grid and teams as in forward; block: kBackwardWarps warps, each with kRowTiles row tiles of 16 units; a
+// thread owns kCells cells (unit, slot), keeps their dc in registers, and loads what a cell needs a turn ahead.
+//   S1, S2, S3: of the exchange. S5: the turn's dgates lie in shared memory, and nobody reads the last turn's parts any
+//   more; dgates are written again after the exchange's publish, a barrier of the block. Its wait alone would not do: a
+//   warp whose units another block owns pushes nothing to its own block.
+// Row tiles of the product take turns, kRowTilesAtOnce: the sums of all would not fit in registers beside the weights.
+// Bytes of a step and team: rows of gates 4 H 4, c 2 H 4, dy H e in, dgates 4 H e out, and H kSlots kBlocks 4 of parts.
+// Bound by latency. Sums in f32: one chain over the block's gates in the order gate, unit; then the blocks in order:
+// from run to run bitwise, without regard to batch-mates; another kBlocks gives other bits. dgates are rounded to the
+// dtype where they are stored, and to the math's type where they are multiplied; dc stays in f32. Mirrored by
+// host/rnn/lstm_recurrence.h.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/resident/arrange_weights.h"
+#include "kernels/recurrence/resident/backward_exchange.h"
+
+namespace varlstm::cuda {
+
+template <class Tile, class Exchange>
+struct BackwardShared {
+  typename Exchange::Shared exchange;
+  alignas(16) typename Tile::Value dgates[Tile::kSlots][Tile::kGatesPitch];
+  alignas(16) unsigned char weights[Tile::kBackwardWarps]
+                                   [Tile::BackwardWeights::kSharedBytes > 0 ? Tile::BackwardWeights::kSharedBytes : 16];
+};
+
+// What forward left of a cell's token, and the gradient of its output.
+struct SavedCell {
+  Gates<float> a;
+  float c_before, c_after, dy;
+};
+
+template <class Tile>
+class BackwardCells {
+  using Scalar = typename Tile::Scalar;
+  using Math = typename Tile::Math;
+  using Layer = LayerBackward<Scalar, float>;
+  using Direction = DirectionBackward<Scalar, float>;
+  static constexpr unsigned kCount = Tile::kUnits * Tile::kSlots;
+
+ public:
+  static constexpr int kCells = (kCount + Tile::kBackwardThreads - 1) / Tile::kBackwardThreads;
+
+  // unit0: the block's first.
+  VARLSTM_DEVICE BackwardCells(const Layer& layer, const Direction& dir, const TeamSchedule& schedule, int64_t unit0)
+      : layer_(layer), dir_(dir), schedule_(schedule), unit0_(unit0) {
+    for (int i = 0; i < kCells; ++i) {
+      dc_[i] = 0;
+      now_[i] = idle_step();
+      next_[i] = look(schedule_.steps() - 1, i);
+      fetch(schedule_.steps() - 1, i);
+    }
+  }
+
+  VARLSTM_DEVICE bool owns(int i) const { return index(i) < kCount; }
+  VARLSTM_DEVICE int unit(int i) const { return static_cast<int>(index(i) % Tile::kUnits); }
+  VARLSTM_DEVICE int slot(int i) const { return static_cast<int>(index(i) / Tile::kUnits); }
+
+  // dh0 of the sequence that began a turn ago; `recurrent` is that turn's sum.
+  VARLSTM_DEVICE void finish(int i, float recurrent) const {
+    const SlotStep& began = later_[i];
+    if (began.row < 0 || !(began.marks & kFirstToken) || dir_.dh0 == nullptr || !counts(i)) return;
+    dir_.dh0[static_cast<int64_t>(began.sequence) * layer_.hidden + unit0_ + unit(i)] = store_scalar<Scalar>(recurrent);
+  }
+
+  // The gradients of the gates at `step`, whose token was fetched.
+  VARLSTM_DEVICE Gates<float> step(int64_t step, int i, float recurrent) {
+    const SlotStep now = now_[i];
+    const SavedCell saved = saved_[i];
+    later_[i] = now;
+    fetch(step - 1, i);
+    if (now.row < 0 || !counts(i)) return {0, 0, 0, 0};
+    const int64_t hidden = layer_.hidden, at = static_cast<int64_t>(now.sequence) * hidden + unit0_ + unit(i);
+    const bool ends = now.marks & kLastToken;
+    const float dh = saved.dy + (ends ? scalar_or_zero(dir_.dh_n, at) : recurrent);
+    const float dc = ends ? scalar_or_zero(dir_.dc_n, at) : dc_[i];
+    const Gates<float> d = cell_backward(saved.a, saved.c_before, Math::squash(saved.c_after), dh, dc, &dc_[i]);
+    Scalar* dgates = dir_.dgates + now.row * 4 * hidden + unit0_ + unit(i);
+    dgates[0] = store_scalar<Scalar>(d.i);
+    dgates[hidden] = store_scalar<Scalar>(d.f);
+    dgates[2 * hidden] = store_scalar<Scalar>(d.g);
+    dgates[3 * hidden] = store_scalar<Scalar>(d.o);
+    if ((now.marks & kFirstToken) && dir_.dc0 != nullptr) dir_.dc0[at] = store_scalar<Scalar>(dc_[i]);
+    return d;
+  }
+
+ private:
+  VARLSTM_DEVICE static unsigned index(int i) {
+    return threadIdx.x + static_cast<unsigned>(i) * Tile::kBackwardThreads;
+  }
+  VARLSTM_DEVICE bool counts(int i) const { return unit0_ + unit(i) < layer_.hidden; }
+  VARLSTM_DEVICE SlotStep look(int64_t step, int i) const {
+    return owns(i) ? schedule_.at(step, slot(i)) : idle_step();
+  }
+
+  // now <- step's entry and what forward saved of it, next <- the entry of the step before.
+  VARLSTM_DEVICE void fetch(int64_t step, int i) {
+    now_[i] = next_[i];
+    next_[i] = look(step - 1, i);
+    const SlotStep& now = now_[i];
+    if (now.row < 0 || !counts(i)) return;
+    const int64_t hidden = layer_.hidden, u = unit0_ + unit(i);
+    const float* gates = dir_.gates + now.row * 4 * hidden + u;
+    SavedCell& saved = saved_[i];
+    saved.a = {gates[0], gates[hidden], gates[2 * hidden], gates[3 * hidden]};
+    saved.c_after = dir_.c[now.row * hidden + u];
+    saved.dy = scalar_or_zero(dir_.dy, now.row * layer_.ldy + u);
+    if (now.marks & kFirstToken) {
+      saved.c_before = scalar_or_zero(dir_.c0, static_cast<int64_t>(now.sequence) * hidden + u);
+    } else {
+      saved.c_before = dir_.c[next_[i].row * hidden + u];
+    }
+  }
+
+  const Layer& layer_;
+  const Direction& dir_;
+  const TeamSchedule& schedule_;
+  const int64_t unit0_;
+  SlotStep now_[kCells], next_[kCells], later_[kCells];
+  SavedCell saved_[kCells];
+  float dc_[kCells];
+};
+
+// Pushes the sums of row tiles of 16 units each, the first of which is `row0`.
+template <class Exchange, int kSlotTiles, int kRows>
+VARLSTM_DEVICE void push_parts(Exchange& exchange, int64_t turn, int row0,
+                               const simt::f32x4 (&sums)[kSlotTiles][kRows]) {
+#pragma unroll
+  for (int n = 0; n < kSlotTiles; ++n) {
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      const int unit = row0 + r * 16 + lane_row(), slot = n * 8 + 2 * lane_column();
+      exchange.push(turn, {unit, slot}, {{sums[n][r].r[0], sums[n][r].r[1]}});
+      exchange.push(turn, {unit + 8, slot}, {{sums[n][r].r[2], sums[n][r].r[3]}});
+    }
+  }
+}
+
+template <class Tile, class Exchange>
+VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
+    resident_backward_kernel(LayerBackward<typename Tile::Scalar, float> layer, SlotSchedule schedule, int64_t teams,
+                             const Fragment* arranged, GridBackwardArea<Tile>* areas) {
+  using Cells = BackwardCells<Tile>;
+  using Math = typename Tile::Math;
+  auto& shared = *simt::shared_memory<BackwardShared<Tile, Exchange>>();
+  const Team team = this_team<Tile>(teams);
+  const DirectionBackward<typename Tile::Scalar, float>& dir = layer.direction[team.direction];
+  const TeamSchedule team_schedule(schedule, team);
+  Exchange exchange(shared.exchange, areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);
+  const int warp = static_cast<int>(threadIdx.x / 32);
+  const int unit0 = team.rank * Tile::kUnits;
+  const int row0 = warp * Tile::kRowTiles * 16;  // the warp's first unit of the product
+
+  // Phase 1: the weights move in.
+  typename Tile::BackwardWeights weights;
+  weights.load(arranged_for<Tile, BackwardPlace<Tile>>(arranged, team.direction, team.rank, warp),
+               shared.weights[warp]);
+  exchange.begin();
+
+  // Phase 2: the steps in reverse.
+  const int64_t steps = team_schedule.steps();
+  Cells cells(layer, dir, team_schedule, unit0);
+#pragma unroll 1
+  for (int64_t turn = 0; turn < steps; ++turn) {
+    if (turn > 0) exchange.wait(turn - 1);
+#pragma unroll
+    for (int i = 0; i < Cells::kCells; ++i) {
+      if (!cells.owns(i)) break;
+      const int unit = cells.unit(i), slot = cells.slot(i);
+      float recurrent = 0;
+      if (turn > 0) {
+        recurrent = exchange.sum(turn - 1, unit, slot);
+        cells.finish(i, recurrent);
+      }
+      const Gates<float> d = cells.step(steps - 1 - turn, i, recurrent);
+      shared.dgates[slot][unit] = Math::round(d.i);
+      shared.dgates[slot][Tile::kUnits + unit] = Math::round(d.f);
+      shared.dgates[slot][2 * Tile::kUnits + unit] = Math::round(d.g);
+      shared.dgates[slot][3 * Tile::kUnits + unit] = Math::round(d.o);
+    }
+    simt::block_sync();  // S5
+#pragma unroll
+    for (int first = 0; first < Tile::kRowTiles; first += Tile::kRowTilesAtOnce) {
+      simt::f32x4 sums[Tile::kSlotTiles][Tile::kRowTilesAtOnce] = {};
+      weights.product(shared.dgates[0], Tile::kGatesPitch, sums, first);
+      push_parts(exchange, turn, row0 + first * 16, sums);
+    }
+    exchange.publish(turn);
+  }
+
+  // Phase 3: dh0 of the sequences that began at step 0.
+  if (steps > 0) {
+    exchange.wait(steps - 1);
+#pragma unroll
+    for (int i = 0; i < Cells::kCells; ++i) {
+      if (!cells.owns(i)) break;
+      cells.finish(i, exchange.sum(steps - 1, cells.unit(i), cells.slot(i)));
+    }
+  }
+  exchange.end();
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,332 @@
+// LSTM over one layer, resident: W_hh stays with a team of blocks while its slots work through their sequences.
+//
+//   z[gate] = gates[row, gate, u] + sum_k h[k] * w_hh[gate * H + u, k];  activations, c, h' as in lstm_cell.h
+//
+// Shapes as in recurrence.h; the schedule says which row each slot works on at each step (slot_schedule.h), and when a
+// slot's sequence ends, the next one's h0 and c0 take the place of its states, so that a step is the same for all.
+// Grid: kBlocks x teams x directions; a team is a cluster, a set of co-resident blocks, or one block: the Exchange.
+// Block: kGroups x kSplits warps. A warp has the four gates of 8 units (weight_tiles.h) over its split of the depth;
+// the warp of split n % kSplits owns slot tile n: it has the cells (unit, slot), keeps their c in registers from step
+// to step, and their x-gates a step ahead. Shared memory: ForwardShared.
+//   S1, S2: of the exchange (forward_exchange.h). S4: the other splits' sums lie in shared memory; they are written
+//   again only after the next wait, which every warp that reads them must have let happen. S6: a lane pushes to some
+//   blocks alone, so what it lets happen there may come only after the reads of all lanes.
+// Bytes of a step and team: rows of gates 4 H 4 in (and out where they are saved), H 4 of c where saved, H e of y, and
+// kBlocks H kSlots e of states pushed. Bound by the latency of product and exchange, not by bytes.
+// Sums in f32, one chain over k in each split, the splits in order; then the pre-activation. What is exchanged is
+// rounded to the math's type; c stays in f32. The order depends on the policy alone: bitwise from run to run, and a
+// sequence does not see its batch-mates. In place on gates. Mirrored by host/rnn/lstm_recurrence.h.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/resident/arrange_weights.h"
+#include "kernels/recurrence/resident/forward_exchange.h"
+
+namespace varlstm::cuda {
+
+struct alignas(16) Sums {
+  simt::f32x4 sums;
+};
+
+// Of every split, slot tile, unit group, row tile and lane; nothing where the depth is not split.
+template <class Tile, bool kSplit>
+struct SplitSums {
+  Sums of[Tile::kSplits][Tile::kSlotTiles][Tile::kGroups][2][32];
+};
+template <class Tile>
+struct SplitSums<Tile, false> {
+  Sums nothing;
+};
+
+template <class Tile, class Exchange>
+struct ForwardShared {
+  typename Exchange::Shared exchange;
+  SplitSums<Tile, (Tile::kSplits > 1)> splits;
+  alignas(16) unsigned char weights[Tile::kForwardThreads / 32]
+                                   [Tile::ForwardWeights::kSharedBytes > 0 ? Tile::ForwardWeights::kSharedBytes : 16];
+};
+
+// Values of one slot and neighbouring units, as they are exchanged.
+struct StateChunk {
+  StatePlace at;
+  uint64_t values;
+};
+
+// A chunk from this thread's two states, of unit `unit` and slots slot and slot + 1: lanes swap values until each holds
+// one slot's neighbouring units. The whole warp calls.
+template <class Tile>
+VARLSTM_DEVICE StateChunk chunk_of_states(int slot, int unit, const float (&h)[2]) {
+  using Math = typename Tile::Math;
+  constexpr unsigned kAll = 0xffffffffu;
+  const int g = lane_row(), odd = g & 1;
+  if constexpr (sizeof(typename Tile::Value) == 2) {
+    const uint32_t own = static_cast<uint32_t>(Math::round(h[0])) | static_cast<uint32_t>(Math::round(h[1])) << 16;
+    const uint32_t neighbour = simt::shfl_xor(kAll, own, 4);  // of unit g ^ 1
+    const uint32_t two = odd ? neighbour >> 16 | (own & 0xffff0000u) : (own & 0xffffu) | neighbour << 16;
+    const uint32_t far = simt::shfl_xor(kAll, two, 8);  // of units (g ^ 2) and its neighbour
+    const uint64_t chunk = g & 2 ? static_cast<uint64_t>(two) << 32 | far : static_cast<uint64_t>(far) << 32 | two;
+    return {{slot + odd, unit - (g & 3), g >> 1 & 1, 2}, chunk};
+  } else {
+    const typename Tile::Value rounded[2] = {Math::round(h[0]), Math::round(h[1])};
+    uint32_t own[2];
+    memcpy(own, rounded, sizeof own);
+    const uint32_t neighbour = simt::shfl_xor(kAll, odd ? own[0] : own[1], 4);
+    const uint64_t chunk =
+        odd ? static_cast<uint64_t>(own[1]) << 32 | neighbour : static_cast<uint64_t>(neighbour) << 32 | own[0];
+    return {{slot + odd, unit - odd, 0, 1}, chunk};
+  }
+}
+
+// Pushes those states. The whole warp calls.
+template <class Tile, class Exchange>
+VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int unit, const float (&h)[2]) {
+  const StateChunk chunk = chunk_of_states<Tile>(slot, unit, h);
+  if constexpr (sizeof(typename Tile::Value) == 2) simt::warp_sync();  // S6
+  exchange.push(step, chunk.at, chunk.values);
+}
+
+// What a step made of a thread's two cells of a slot tile, until it is saved.
+struct StepResult {
+  SlotStep token[2];
+  Gates<float> a[2];
+  float c[2], h[2];
+};
+
+// The cells of a thread: one unit, two slots of each slot tile that its warp owns.
+template <class Tile>
+class ForwardCells {
+  using Scalar = typename Tile::Scalar;
+  using Math = typename Tile::Math;
+  using Layer = LayerForward<Scalar, float>;
+  using Direction = DirectionForward<Scalar, float>;
+
+ public:
+  static constexpr int kTiles = (Tile::kSlotTiles + Tile::kSplits - 1) / Tile::kSplits;
+
+  // unit: among all of the layer's. gates_have_inputs: x-gates lie in dir.gates; else they come by set_inputs.
+  VARLSTM_DEVICE ForwardCells(const Layer& layer, const Direction& dir, const TeamSchedule& schedule, int split,
+                              int64_t unit, bool gates_have_inputs)
+      : layer_(layer),
+        dir_(dir),
+        schedule_(schedule),
+        split_(split),
+        unit_(unit),
+        counts_(unit < layer.hidden),
+        gates_have_inputs_(gates_have_inputs) {
+    for (int i = 0; i < kTiles; ++i) look_ahead(0, i);
+  }
+
+  // Slot tile i of those owned, or false.
+  VARLSTM_DEVICE bool owns(int i) const { return slot_tile(i) < Tile::kSlotTiles; }
+  VARLSTM_DEVICE int slot_tile(int i) const { return split_ + i * Tile::kSplits; }
+  VARLSTM_DEVICE int slot(int i) const { return slot_tile(i) * 8 + 2 * lane_column(); }
+
+  // The states that the first sequences start from; x-gates of their first tokens.
+  VARLSTM_DEVICE void begin(int i, float (&h)[2]) {
+    for (int s = 0; s < 2; ++s) h[s] = c_[i][s] = 0;
+    fetch(0, i);
+    replace(i, h);
+  }
+
+  // The x-gates of the next step: the input's sums, and both biases as gemm adds them.
+  VARLSTM_DEVICE void set_inputs(int i, const simt::f32x4 (&sums)[2], const Float4& b_ih, const Float4& b_hh) {
+    const auto input = [](float sum, float first, float second) { return sum + 0.0f + first + second; };
+    for (int s = 0; s < 2; ++s) {
+      x_[i][s] = {input(sums[0].r[s], b_ih.v[0], b_hh.v[0]), input(sums[0].r[2 + s], b_ih.v[1], b_hh.v[1]),
+                  input(sums[1].r[s], b_ih.v[2], b_hh.v[2]), input(sums[1].r[2 + s], b_ih.v[3], b_hh.v[3])};
+    }
+  }
+
+  // One step of slot tile i: h <- the states before the next one. sums: z without the x-gates.
+  VARLSTM_DEVICE StepResult step(int64_t step, int i, const simt::f32x4 (&sums)[2], float (&h)[2]) {
+    StepResult result;
+    Gates<float> z[2];
+    for (int s = 0; s < 2; ++s) {
+      result.token[s] = now_[i][s];
+      z[s] = {x_[i][s].i + sums[0].r[s], x_[i][s].f + sums[0].r[2 + s], x_[i][s].g + sums[1].r[s],
+              x_[i][s].o + sums[1].r[2 + s]};
+    }
+    fetch(step + 1, i);
+    for (int s = 0; s < 2; ++s) {
+      result.a[s] = Math::activate(z[s]);
+      result.c[s] = c_[i][s] = next_cell(result.a[s], c_[i][s]);
+      result.h[s] = h[s] = result.a[s].o * Math::squash(c_[i][s]);
+    }
+    replace(i, h);
+    return result;
+  }
+  VARLSTM_DEVICE void save(const StepResult& result) const {
+    for (int s = 0; s < 2; ++s) {
+      if (result.token[s].row >= 0 && counts_) save(result.token[s], result.a[s], result.c[s], result.h[s]);
+    }
+  }
+
+ private:
+  // now <- step's entries with their x-gates, next <- the entries after.
+  VARLSTM_DEVICE void fetch(int64_t step, int i) {
+    for (int s = 0; s < 2; ++s) {
+      now_[i][s] = next_[i][s];
+      x_[i][s] = {0, 0, 0, 0};
+      if (now_[i][s].row < 0 || !counts_ || !gates_have_inputs_) continue;
+      const float* gates = dir_.gates + now_[i][s].row * 4 * layer_.hidden + unit_;
+      x_[i][s] = {gates[0], gates[layer_.hidden], gates[2 * layer_.hidden], gates[3 * layer_.hidden]};
+    }
+    look_ahead(step + 1, i);
+  }
+  VARLSTM_DEVICE void look_ahead(int64_t step, int i) {
+    for (int s = 0; s < 2; ++s) next_[i][s] = owns(i) ? schedule_.at(step, slot(i) + s) : idle_step();
+  }
+  // Where a sequence begins or a slot idles, its states take the place of the last one's.
+  VARLSTM_DEVICE void replace(int i, float (&h)[2]) {
+    for (int s = 0; s < 2; ++s) {
+      const SlotStep& now = now_[i][s];
+      if (now.row >= 0 && counts_ && !(now.marks & kFirstToken)) continue;
+      h[s] = c_[i][s] = 0;
+      if (now.row < 0 || !counts_) continue;
+      const int64_t at = static_cast<int64_t>(now.sequence) * layer_.hidden + unit_;
+      if (dir_.h0 != nullptr) h[s] = load_scalar(dir_.h0[at]);
+      if (dir_.c0 != nullptr) c_[i][s] = load_scalar(dir_.c0[at]);
+    }
+  }
+
+  VARLSTM_DEVICE void save(const SlotStep& now, const Gates<float>& a, float c, float h) const {
+    const int64_t hidden = layer_.hidden;
+    if (dir_.y != nullptr) dir_.y[now.row * layer_.ldy + unit_] = store_scalar<Scalar>(h);
+    if (layer_.save) {
+      float* gates = dir_.gates + now.row * 4 * hidden + unit_;
+      gates[0] = a.i;
+      gates[hidden] = a.f;
+      gates[2 * hidden] = a.g;
+      gates[3 * hidden] = a.o;
+      dir_.c[now.row * hidden + unit_] = c;
+    }
+    if (!(now.marks & kLastToken)) return;
+    const int64_t at = static_cast<int64_t>(now.sequence) * hidden + unit_;
+    if (dir_.h_n != nullptr) dir_.h_n[at] = store_scalar<Scalar>(h);
+    if (dir_.c_n != nullptr) dir_.c_n[at] = store_scalar<Scalar>(c);
+  }
+
+  const Layer& layer_;
+  const Direction& dir_;
+  const TeamSchedule& schedule_;
+  const int split_;
+  const int64_t unit_;
+  const bool counts_;  // not padding
+  const bool gates_have_inputs_;
+  SlotStep now_[kTiles][2], next_[kTiles][2];
+  Gates<float> x_[kTiles][2];
+  float c_[kTiles][2];
+};
+
+// own[i] <- the sums of owned slot tile i over all splits, in their order.
+template <class Tile, class Exchange>
+VARLSTM_DEVICE void add_splits(ForwardShared<Tile, Exchange>& shared, int group, int split,
+                               const simt::f32x4 (&sums)[Tile::kSlotTiles][2],
+                               simt::f32x4 (&own)[ForwardCells<Tile>::kTiles][2]) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  if constexpr (Tile::kSplits > 1) {
+#pragma unroll
+    for (int n = 0; n < Tile::kSlotTiles; ++n)
+      for (int r = 0; r < 2; ++r) shared.splits.of[split][n][group][r][lane].sums = sums[n][r];
+    simt::block_sync();  // S4
+#pragma unroll
+    for (int i = 0; i < ForwardCells<Tile>::kTiles; ++i) {
+      const int n = split + i * Tile::kSplits;
+      if (n >= Tile::kSlotTiles) break;
+      for (int r = 0; r < 2; ++r) {
+        own[i][r] = shared.splits.of[0][n][group][r][lane].sums;
+        for (int other = 1; other < Tile::kSplits; ++other) {
+          const simt::f32x4 more = shared.splits.of[other][n][group][r][lane].sums;
+          for (int k = 0; k < 4; ++k) own[i][r].r[k] += more.r[k];
+        }
+      }
+    }
+  } else {
+    for (int n = 0; n < Tile::kSlotTiles; ++n)
+      for (int r = 0; r < 2; ++r) own[n][r] = sums[n][r];
+  }
+}
+
+// A layer on its own: the input's gates lie ready, and nobody waits for the outputs. What stands here for a layer of a
+// stack is resident_layers.h's.
+template <class Tile>
+struct NoNeighbours {
+  VARLSTM_DEVICE void ask(int64_t) {}
+  VARLSTM_DEVICE void take(int64_t, ForwardCells<Tile>&) {}
+  VARLSTM_DEVICE void give(const ForwardCells<Tile>&, int, const StepResult (&)[ForwardCells<Tile>::kTiles]) {}
+};
+
+// All steps of a team, at least one. unit0: the warp's first of all units.
+template <class Tile, class Exchange, class Neighbours>
+VARLSTM_DEVICE void forward_steps(int64_t steps, const typename Tile::ForwardWeights& weights, Exchange& exchange,
+                                  ForwardShared<Tile, Exchange>& shared, ForwardCells<Tile>& cells, int unit0,
+                                  Neighbours& neighbours) {
+  using Cells = ForwardCells<Tile>;
+  const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
+  const int unit = unit0 + lane_row();
+
+  // The first states.
+  neighbours.ask(0);
+#pragma unroll
+  for (int i = 0; i < Cells::kTiles; ++i) {
+    if (!cells.owns(i)) break;
+    float h[2];
+    cells.begin(i, h);
+    push_states<Tile>(exchange, 0, cells.slot(i), unit, h);
+  }
+  exchange.publish(0);
+  neighbours.take(0, cells);
+
+#pragma unroll 1
+  for (int64_t step = 0; step < steps; ++step) {
+    if (step + 1 < steps) neighbours.ask(step + 1);
+    const typename Tile::Value* vectors = exchange.wait(step);
+    simt::f32x4 sums[Tile::kSlotTiles][2] = {}, own[Cells::kTiles][2];
+    weights.product(vectors + split * Tile::kForwardDepth, Tile::kHiddenPitch, sums);
+    add_splits<Tile, Exchange>(shared, group, split, sums, own);
+    StepResult results[Cells::kTiles];
+#pragma unroll
+    for (int i = 0; i < Cells::kTiles; ++i) {
+      if (!cells.owns(i)) break;
+      float h[2];
+      results[i] = cells.step(step, i, own[i], h);
+      if (step + 1 < steps) push_states<Tile>(exchange, step + 1, cells.slot(i), unit, h);
+    }
+    if (step + 1 < steps) exchange.publish(step + 1);  // before the saves, which no block waits for
+    neighbours.give(cells, unit, results);
+#pragma unroll
+    for (int i = 0; i < Cells::kTiles; ++i) {
+      if (!cells.owns(i)) break;
+      cells.save(results[i]);
+    }
+    if (step + 1 < steps) neighbours.take(step + 1, cells);
+  }
+}
+
+template <class Tile, class Exchange>
+VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
+    resident_forward_kernel(LayerForward<typename Tile::Scalar, float> layer, SlotSchedule schedule, int64_t teams,
+                            const Fragment* arranged, GridForwardArea<Tile>* areas) {
+  auto& shared = *simt::shared_memory<ForwardShared<Tile, Exchange>>();
+  const Team team = this_team<Tile>(teams);
+  const DirectionForward<typename Tile::Scalar, float>& dir = layer.direction[team.direction];
+  const TeamSchedule team_schedule(schedule, team);
+  Exchange exchange(shared.exchange, areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);
+  const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
+  const int unit0 = team.rank * Tile::kUnits + group * 8;  // of the warp
+
+  // Phase 1: the weights move in.
+  typename Tile::ForwardWeights weights;
+  weights.load(arranged_for<Tile, ForwardPlace<Tile>>(arranged, team.direction, team.rank, warp), shared.weights[warp]);
+  exchange.begin();
+
+  // Phase 2: the steps. A team without tokens pushes nothing: nobody would wait for it, and it could come after the
+  // end.
+  ForwardCells<Tile> cells(layer, dir, team_schedule, split, unit0 + lane_row(), true);
+  NoNeighbours<Tile> alone;
+  if (team_schedule.steps() > 0) forward_steps(team_schedule.steps(), weights, exchange, shared, cells, unit0, alone);
+  exchange.end();
+}
+
+}  // namespace varlstm::cuda

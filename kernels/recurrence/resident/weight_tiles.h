@@ -1,0 +1,181 @@
+// A warp's share of the weights, which stay with it for the whole sequence, and its product with the vectors of a step.
+//
+//   sums[n][r] [16, 8] += weights of row tile r [16, kDepth] * vectors [kDepth, 8 slots of tile n]
+//
+// Row tiles are of 16 rows, as mma.sync has them; a thread's four sums are rows g and g + 8, slots 2 q and 2 q + 1,
+// with g = lane / 4 and q = lane % 4: r[0], r[1] row g, r[2], r[3] row g + 8. Depth is worked through in order, one sum
+// to an element: its bits depend on nothing but its row and its slot. The first kRegisterTiles tiles of the depth lie
+// in registers, the others in shared memory as the warp's own fragments (a 16-byte load each, no bank twice). Vectors
+// lie in shared memory, a slot after the other, `pitch` values apart (slots on different banks: see ResidentTile).
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/recurrence/resident/resident_math.h"
+
+namespace varlstm::cuda {
+
+struct alignas(16) Fragment {
+  simt::b32x4 words;
+};
+struct alignas(16) Float4 {
+  float v[4];
+};
+
+VARLSTM_DEVICE int lane_row() {
+  return static_cast<int>(threadIdx.x % 32) / 4;
+}
+VARLSTM_DEVICE int lane_column() {
+  return static_cast<int>(threadIdx.x % 32) % 4;
+}
+
+template <class Math, int kRowTiles, int kDepth, int kRegisterTiles>
+class WeightTiles {
+  using Value = typename Math::Value;
+  static constexpr int kTiles = kDepth / Math::kTileDepth;
+  static constexpr int kSharedTiles = kTiles - kRegisterTiles;
+  static_assert(kDepth % 32 == 0 && kSharedTiles >= 0, "whole pairs of tiles");
+
+ public:
+  static constexpr size_t kSharedBytes = sizeof(Fragment) * 32 * kRowTiles * kSharedTiles;  // of a warp
+
+  static constexpr int kFragments = kTiles * kRowTiles;  // of a lane, tile after tile
+  static constexpr int kLanes = 32;
+
+  // One lane's fragment; weight(r, row, k): the rounded weight of row tile r.
+  template <class Weight>
+  VARLSTM_DEVICE static Fragment arrange(int number, int lane, const Weight& weight) {
+    const int r = number % kRowTiles, k = number / kRowTiles * Math::kTileDepth, g = lane / 4, q = lane % 4;
+    if constexpr (sizeof(Value) == 2) {
+      const auto pair = [&](int row, int at) {
+        return static_cast<uint32_t>(weight(r, row, at)) | static_cast<uint32_t>(weight(r, row, at + 1)) << 16;
+      };
+      return {{{pair(g, k + 2 * q), pair(g + 8, k + 2 * q), pair(g, k + 2 * q + 8), pair(g + 8, k + 2 * q + 8)}}};
+    } else {
+      return {{{weight(r, g, k + q), weight(r, g + 8, k + q), weight(r, g, k + q + 4), weight(r, g + 8, k + q + 4)}}};
+    }
+  }
+
+  // `from`: the warp's fragments, [kFragments][kLanes]. `shared`: the warp's own bytes, read by the warp alone.
+  VARLSTM_DEVICE void load(const Fragment* from, void* shared) {
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    shared_ = static_cast<Fragment*>(shared) + lane;
+#pragma unroll
+    for (int number = 0; number < kFragments; ++number) {
+      const int tile = number / kRowTiles, r = number % kRowTiles;
+      if (tile < kRegisterTiles) {
+        registers_[tile < kRegisterTiles ? tile : 0][r] = from[number * kLanes + lane].words;
+      } else {
+        shared_[(number - kRegisterTiles * kRowTiles) * kLanes] = from[number * kLanes + lane];
+      }
+    }
+    simt::warp_sync();
+  }
+
+  // Of the row tiles first, first + 1, ...
+  template <int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void product(const Value* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
+                              int first = 0) const {
+#pragma unroll
+    for (int tile = 0; tile < kTiles; tile += 2) {
+      simt::b32x4 both[kSlotTiles];  // the vectors of this tile of the depth and of the next
+#pragma unroll
+      for (int n = 0; n < kSlotTiles; ++n) both[n] = load_vectors(vectors + n * 8 * pitch, pitch, tile);
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+#pragma unroll
+        for (int r = 0; r < kRows; ++r) {
+          const simt::b32x4 a = weights(tile + half, first + r);
+#pragma unroll
+          for (int n = 0; n < kSlotTiles; ++n)
+            sums[n][r] = Math::multiply(a, simt::b32x2{{both[n].r[2 * half], both[n].r[2 * half + 1]}}, sums[n][r]);
+        }
+      }
+    }
+  }
+
+ private:
+  VARLSTM_DEVICE static simt::b32x4 load_vectors(const Value* vectors, int pitch, int tile) {
+    const int k = tile * Math::kTileDepth;
+    if constexpr (sizeof(Value) == 2) {
+      const int lane = static_cast<int>(threadIdx.x % 32);
+      return simt::load_matrix_x4(vectors + lane % 8 * pitch + k + lane / 8 * 8);
+    } else {
+      const Value* slot = vectors + lane_row() * pitch + k + lane_column();
+      return {{slot[0], slot[4], slot[8], slot[12]}};
+    }
+  }
+
+  VARLSTM_DEVICE simt::b32x4 weights(int tile, int r) const {
+    if (tile < kRegisterTiles) return registers_[tile < kRegisterTiles ? tile : 0][r];
+    return shared_[((tile - kRegisterTiles) * kRowTiles + r) * kLanes].words;
+  }
+
+  simt::b32x4 registers_[kRegisterTiles > 0 ? kRegisterTiles : 1][kRowTiles];
+  Fragment* shared_;
+};
+
+// On the CUDA cores: four k at a time, all weights in shared memory as [kDepth / 4][kRowTiles][16 rows] of four.
+template <int kRowTiles, int kDepth>
+class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
+  static constexpr int kTiles = kDepth / 4;
+
+ public:
+  static constexpr size_t kSharedBytes = sizeof(Float4) * 16 * kRowTiles * kTiles;
+
+  static constexpr int kFragments = kTiles * kRowTiles;  // of a row
+  static constexpr int kLanes = 16;                      // rows
+
+  template <class Weight>
+  VARLSTM_DEVICE static Fragment arrange(int number, int row, const Weight& weight) {
+    const int r = number % kRowTiles, k = number / kRowTiles * 4;
+    const Float4 four{{weight(r, row, k), weight(r, row, k + 1), weight(r, row, k + 2), weight(r, row, k + 3)}};
+    Fragment fragment;
+    memcpy(&fragment, &four, sizeof four);
+    return fragment;
+  }
+
+  VARLSTM_DEVICE void load(const Fragment* from, void* shared) {
+    shared_ = static_cast<Float4*>(shared);
+    Fragment* to = static_cast<Fragment*>(shared);
+#pragma unroll 4
+    for (int at = static_cast<int>(threadIdx.x % 32); at < kFragments * kLanes; at += 32) to[at] = from[at];
+    simt::warp_sync();
+  }
+
+  template <int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void product(const float* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
+                              int first = 0) const {
+    const int g = lane_row(), q = lane_column();
+#pragma unroll 2
+    for (int tile = 0; tile < kTiles; ++tile) {
+      Float4 h[kSlotTiles][2];
+#pragma unroll
+      for (int n = 0; n < kSlotTiles; ++n) {
+#pragma unroll
+        for (int s = 0; s < 2; ++s)
+          h[n][s] = *reinterpret_cast<const Float4*>(vectors + (n * 8 + 2 * q + s) * pitch + tile * 4);
+      }
+#pragma unroll
+      for (int r = 0; r < kRows; ++r) {
+        const Float4* row = shared_ + (tile * kRowTiles + first + r) * 16 + g;
+        const Float4 upper = row[0], lower = row[8];
+#pragma unroll
+        for (int n = 0; n < kSlotTiles; ++n) {
+#pragma unroll
+          for (int k = 0; k < 4; ++k) {
+#pragma unroll
+            for (int s = 0; s < 2; ++s) {
+              sums[n][r].r[s] = simt::fma(h[n][s].v[k], upper.v[k], sums[n][r].r[s]);
+              sums[n][r].r[2 + s] = simt::fma(h[n][s].v[k], lower.v[k], sums[n][r].r[2 + s]);
+            }
+          }
+        }
+      }
+    }
+  }
+
+ private:
+  Float4* shared_;
+};
+
+}  // namespace varlstm::cuda

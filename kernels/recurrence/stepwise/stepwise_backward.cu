@@ -1,0 +1,181 @@
+// Backward of the LSTM over one layer, a launch a step, in the reverse of forward's order.
+//
+//   dh[j, u] = dy[row, u] + sum over k < 4H of dgates[row after, k] * w_hh[k, u]      (dh_n where the sequence ends)
+//   dgates[row], dc: lstm_cell/lstm_cell.h
+//
+// The row after lies in the launch before. A last launch gives dh0 (the same product at each sequence's first row) and
+// dc0. Grid, block and shared memory as in stepwise_forward.cu, the tiles being dgates [kRows][kDepth + 1] and w_hh
+// [kDepth][kUnits]; a thread owns one sum over 4H and its cell.
+//   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
+//   S3 (launch order): dgates and dc of a step are visible to the next.
+// Bytes of a step: w_hh 4 H H e for each tile of ranks, b_t H (8 C + 6 e) of states and gates.
+// Sums: one chain of fused multiply-adds over k, in f32 (f64 for F64): bitwise, whatever the batch. dgates are rounded
+// to the dtype where they are stored, dc stays in C. Mirrored by host/rnn/lstm_recurrence.h.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/launch.h"
+#include "kernels/core/scalar.h"
+#include "kernels/lstm_cell/lstm_cell.h"
+#include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/stepwise/steps.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+constexpr int kRows = 16, kUnits = 16, kDepth = 32;
+constexpr unsigned kStepThreads = kRows * kUnits;
+
+template <class C>
+struct BackwardTiles {
+  C dgates[kRows][kDepth + 1];
+  C w[kDepth][kUnits];
+  int64_t after[kRows];  // the row whose gradients flow back to this rank, or -1
+};
+
+// sum over k < 4H of dgates[after, k] * w_hh[k, unit0 + u] for this thread's (r, u); tiles.after is filled and visible.
+template <class T>
+VARLSTM_DEVICE ComputeType<T> recurrent_gradient(BackwardTiles<ComputeType<T>>& tiles, const T* dgates, const T* w_hh,
+                                                 int64_t hidden, int64_t unit0) {
+  using C = ComputeType<T>;
+  const int thread = static_cast<int>(threadIdx.x);
+  C sum = 0;
+  for (int64_t k0 = 0; k0 < 4 * hidden; k0 += kDepth) {
+    for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
+      const int64_t row = tiles.after[at / kDepth], k = k0 + at % kDepth;
+      tiles.dgates[at / kDepth][at % kDepth] =
+          row >= 0 && k < 4 * hidden ? load_scalar(dgates[row * 4 * hidden + k]) : C(0);
+    }
+    for (int at = thread; at < kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
+      const int64_t unit = unit0 + at % kUnits, k = k0 + at / kUnits;
+      tiles.w[at / kUnits][at % kUnits] = unit < hidden && k < 4 * hidden ? load_scalar(w_hh[k * hidden + unit]) : C(0);
+    }
+    simt::block_sync();  // S1
+    for (int kk = 0; kk < kDepth; ++kk)
+      sum = simt::fma(tiles.dgates[thread / kUnits][kk], tiles.w[kk][thread % kUnits], sum);
+    simt::block_sync();  // S2
+  }
+  return sum;
+}
+
+template <class T>
+VARLSTM_DEVICE ComputeType<T> load_or_zero(const T* values, int64_t at) {
+  return values == nullptr ? ComputeType<T>(0) : load_scalar(values[at]);
+}
+
+template <class T>
+VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
+    stepwise_backward_kernel(LayerBackward<T, ComputeType<T>> layer, int64_t step, int64_t steps) {
+  using C = ComputeType<T>;
+  BackwardTiles<C>& tiles = *simt::shared_memory<BackwardTiles<C>>();
+  const BatchPlan& plan = layer.plan;
+  const bool reverse = blockIdx.z == 1;
+  const DirectionBackward<T, C>& dir = layer.direction[blockIdx.z];
+  const int64_t t = reverse ? step : steps - 1 - step;
+  const int64_t width = plan.batch_sizes[t];
+  const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
+  if (rank0 >= width) return;  // the whole block
+  const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
+  const int thread = static_cast<int>(threadIdx.x);
+  if (thread < kRows)
+    tiles.after[thread] = rank0 + thread < width ? row_after(plan, layer.row_order, reverse, t, rank0 + thread) : -1;
+  simt::block_sync();  // S0: the rows after are visible
+  const C recurrent = recurrent_gradient(tiles, dir.dgates, dir.w_hh, hidden, unit0);
+
+  const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
+  if (j >= width || unit >= hidden) return;
+  const int64_t row = row_of(plan, layer.row_order, t, j), at = plan.sorted_indices[j] * hidden + unit;
+  const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
+  const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
+  const C dh = load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? load_or_zero(dir.dh_n, at) : recurrent);
+  const C dc = ends ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit];
+  const C* gates = dir.gates + row * 4 * hidden + unit;
+  const C c_before = before >= 0 ? dir.c[before * hidden + unit] : load_or_zero(dir.c0, at);
+  const Gates<C> d = cell_backward(Gates<C>{gates[0], gates[hidden], gates[2 * hidden], gates[3 * hidden]}, c_before,
+                                   tanh(dir.c[row * hidden + unit]), dh, dc, &dir.dc[j * hidden + unit]);
+  T* dgates = dir.dgates + row * 4 * hidden + unit;
+  dgates[0] = store_scalar<T>(d.i);
+  dgates[hidden] = store_scalar<T>(d.f);
+  dgates[2 * hidden] = store_scalar<T>(d.g);
+  dgates[3 * hidden] = store_scalar<T>(d.o);
+}
+
+// dh0, dc0 [B, H]; a sequence without a token hands dh_n and dc_n on.
+template <class T>
+VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(LayerBackward<T, ComputeType<T>> layer) {
+  using C = ComputeType<T>;
+  BackwardTiles<C>& tiles = *simt::shared_memory<BackwardTiles<C>>();
+  const BatchPlan& plan = layer.plan;
+  const bool reverse = blockIdx.z == 1;
+  const DirectionBackward<T, C>& dir = layer.direction[blockIdx.z];
+  const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
+  const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
+  const int thread = static_cast<int>(threadIdx.x);
+  if (thread < kRows) {
+    const int64_t j = rank0 + thread;
+    const int64_t length = j < plan.batch ? plan.lengths[plan.sorted_indices[j]] : 0;
+    tiles.after[thread] = length > 0 ? first_row(plan, layer.row_order, reverse, j, length) : -1;
+  }
+  simt::block_sync();  // S0
+  const bool empty = tiles.after[thread / kUnits] < 0;
+  const C recurrent = recurrent_gradient(tiles, dir.dgates, dir.w_hh, hidden, unit0);
+  const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
+  if (j >= plan.batch || unit >= hidden) return;
+  const int64_t at = plan.sorted_indices[j] * hidden + unit;
+  if (dir.dh0 != nullptr) dir.dh0[at] = store_scalar<T>(empty ? load_or_zero(dir.dh_n, at) : recurrent);
+  if (dir.dc0 != nullptr) dir.dc0[at] = store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);
+}
+
+// h_prev [N, H] <- the state before each token's step: a copy, bound by memory.
+template <class T>
+VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> layer, int64_t direction, int64_t steps,
+                                           T* h_prev) {
+  const BatchPlan& plan = layer.plan;
+  const DirectionBackward<T, ComputeType<T>>& dir = layer.direction[direction];
+  for (int64_t t = blockIdx.x; t < steps; t += gridDim.x) {
+    const int64_t count = plan.batch_sizes[t] * layer.hidden;
+    for (int64_t k = threadIdx.x; k < count; k += blockDim.x) {
+      const int64_t j = k / layer.hidden, unit = k % layer.hidden;
+      const int64_t before = row_before(plan, layer.row_order, direction == 1, t, j);
+      T value = store_scalar<T>(0);
+      if (before >= 0) {
+        value = dir.y[before * layer.ldy + unit];
+      } else if (dir.h0 != nullptr) {
+        value = dir.h0[plan.sorted_indices[j] * layer.hidden + unit];
+      }
+      h_prev[row_of(plan, layer.row_order, t, j) * layer.hidden + unit] = value;
+    }
+  }
+}
+
+template <class T, class C>
+int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer) {
+  const int64_t steps = launched_steps(layer.plan);
+  LaunchShape shape;
+  shape.grid =
+      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
+           static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
+  shape.block = dim3(kStepThreads);
+  shape.shared_bytes = sizeof(BackwardTiles<C>);
+  for (int64_t step = 0; step < steps; ++step)
+    VARLSTM_CUDA_TRY(launch<stepwise_backward_kernel<T>>(stream, "stepwise_backward", shape, layer, step, steps));
+  if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
+  return launch<initial_gradients_kernel<T>>(stream, "initial_gradients", shape, layer);
+}
+
+template <class T, class C>
+int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t direction, T* h_prev) {
+  const int64_t steps = launched_steps(layer.plan);
+  LaunchShape shape = elementwise_shape(stream, steps, 1);
+  shape.block = dim3(256);
+  return launch<gather_previous_kernel<T>>(stream, "gather_previous", shape, layer, direction, steps, h_prev);
+}
+
+#define VARLSTM_INSTANTIATE(T, C)                                         \
+  template int32_t stepwise_backward(Stream, const LayerBackward<T, C>&); \
+  template int32_t gather_previous(Stream, const LayerBackward<T, C>&, int64_t direction, T*)
+VARLSTM_INSTANTIATE(float, float);
+VARLSTM_INSTANTIATE(double, double);
+VARLSTM_INSTANTIATE(Bf16, float);
+VARLSTM_INSTANTIATE(F16, float);
+#undef VARLSTM_INSTANTIATE
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,160 @@
+// LSTM over one layer, a launch a step: the policy that is always legal.
+//
+//   z[j, gate, u] = gates[row, gate, u] + sum_k h[j, k] * w_hh[gate * H + u, k]       (h: the state before the step)
+//   activations, c and y[row, u] = h'[j, u] as in lstm_cell/lstm_cell.h
+//
+// Step s visits t = s forward and t = steps - 1 - s in the backward direction, both in one launch; a step that is wider
+// than the batch there (or that the device knows to lie behind T) has no work. h lies in y, by the row visited before.
+// Grid: tiles of kUnits units x tiles of kRows ranks x directions; block: a thread for each (rank, unit), which owns
+// its four sums and its cell. Shared memory: h as [kRows][kDepth + 1], w_hh as [4 kUnits][kDepth + 1], kDepth of k at a
+// time.
+//   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
+//   S3 (launch order): h and c of a step are visible to the next.
+// Bytes of a step, from memory or L2: w_hh 4 H H e for each tile of ranks, and b_t H (4 C in, e + C out). Bound by
+// launch latency for small batches, by L2 beyond. Sums: one chain of fused multiply-adds over k from 0, in f32 (f64 for
+// F64), then the pre-activation: a sequence's bits do not depend on its batch-mates. h is rounded to the dtype where it
+// is stored, c stays in C. In place on gates. Mirrored by host/rnn/lstm_recurrence.h.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/core/launch.h"
+#include "kernels/core/scalar.h"
+#include "kernels/lstm_cell/lstm_cell.h"
+#include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/stepwise/steps.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+constexpr int kRows = 16, kUnits = 16, kDepth = 32;
+constexpr unsigned kStepThreads = kRows * kUnits;
+
+template <class C>
+struct ForwardTiles {
+  C h[kRows][kDepth + 1];
+  C w[4 * kUnits][kDepth + 1];
+};
+
+// State before the step: element k of the sequence of rank j, whose row before is `before` (or -1).
+template <class T>
+VARLSTM_DEVICE ComputeType<T> state_before(const BatchPlan& plan, const T* y, int64_t ldy, const T* initial,
+                                           int64_t hidden, int64_t before, int64_t j, int64_t k) {
+  if (before >= 0) return load_scalar(y[before * ldy + k]);
+  return initial == nullptr ? ComputeType<T>(0) : load_scalar(initial[plan.sorted_indices[j] * hidden + k]);
+}
+
+template <class T>
+VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
+    stepwise_forward_kernel(LayerForward<T, ComputeType<T>> layer, int64_t step, int64_t steps) {
+  using C = ComputeType<T>;
+  ForwardTiles<C>& tiles = *simt::shared_memory<ForwardTiles<C>>();
+  const BatchPlan& plan = layer.plan;
+  const bool reverse = blockIdx.z == 1;
+  const DirectionForward<T, C>& dir = layer.direction[blockIdx.z];
+  const int64_t t = reverse ? steps - 1 - step : step;
+  const int64_t width = plan.batch_sizes[t];
+  const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
+  if (rank0 >= width) return;  // the whole block
+  const int64_t hidden = layer.hidden;
+  const int64_t unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
+  const int thread = static_cast<int>(threadIdx.x);
+  const int r = thread / kUnits, u = thread % kUnits;
+
+  C sums[4] = {};
+#pragma unroll 1
+  for (int64_t k0 = 0; k0 < hidden; k0 += kDepth) {
+    for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
+      const int64_t j = rank0 + at / kDepth, k = k0 + at % kDepth;
+      C value = 0;
+      if (j < width && k < hidden)
+        value = state_before(plan, dir.y, layer.ldy, dir.h0, hidden, row_before(plan, layer.row_order, reverse, t, j),
+                             j, k);
+      tiles.h[at / kDepth][at % kDepth] = value;
+    }
+#pragma unroll 1
+    for (int at = thread; at < 4 * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
+      const int line = at / kDepth;
+      const int64_t unit = unit0 + line % kUnits, k = k0 + at % kDepth;
+      C value = 0;
+      if (unit < hidden && k < hidden) value = load_scalar(dir.w_hh[((line / kUnits) * hidden + unit) * hidden + k]);
+      tiles.w[line][at % kDepth] = value;
+    }
+    simt::block_sync();  // S1
+    for (int kk = 0; kk < kDepth; ++kk)
+      for (int gate = 0; gate < 4; ++gate)
+        sums[gate] = simt::fma(tiles.h[r][kk], tiles.w[gate * kUnits + u][kk], sums[gate]);
+    simt::block_sync();  // S2
+  }
+
+  const int64_t j = rank0 + r, unit = unit0 + u;
+  if (j >= width || unit >= hidden) return;
+  const int64_t row = row_of(plan, layer.row_order, t, j);
+  const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
+  C* gates = dir.gates + row * 4 * hidden + unit;
+  const Gates<C> a = activate(
+      Gates<C>{gates[0] + sums[0], gates[hidden] + sums[1], gates[2 * hidden] + sums[2], gates[3 * hidden] + sums[3]});
+  C c = 0;
+  if (before >= 0) {
+    c = dir.c[(layer.save ? before : j) * hidden + unit];
+  } else if (dir.c0 != nullptr) {
+    c = load_scalar(dir.c0[plan.sorted_indices[j] * hidden + unit]);
+  }
+  c = next_cell(a, c);
+  dir.c[(layer.save ? row : j) * hidden + unit] = c;
+  dir.y[row * layer.ldy + unit] = store_scalar<T>(a.o * tanh(c));
+  if (!layer.save) return;
+  gates[0] = a.i;
+  gates[hidden] = a.f;
+  gates[2 * hidden] = a.g;
+  gates[3 * hidden] = a.o;
+}
+
+// h_n, c_n [B, H] <- the states after each sequence's last step; those before the first where it has no token.
+template <class T>
+VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
+  using C = ComputeType<T>;
+  const BatchPlan& plan = layer.plan;
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const int64_t count = layer.directions * plan.batch * layer.hidden;
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < count; k += stride) {
+    const int64_t unit = k % layer.hidden, j = k / layer.hidden % plan.batch, d = k / layer.hidden / plan.batch;
+    const DirectionForward<T, C>& dir = layer.direction[d];
+    const int64_t b = plan.sorted_indices[j], length = plan.lengths[b];
+    const int64_t at = b * layer.hidden + unit;
+    T h = store_scalar<T>(0), c = store_scalar<T>(0);
+    if (length > 0) {
+      const int64_t row = last_row(plan, layer.row_order, d == 1, j, length);
+      h = dir.y[row * layer.ldy + unit];
+      c = store_scalar<T>(dir.c[(layer.save ? row : j) * layer.hidden + unit]);
+    } else {
+      if (dir.h0 != nullptr) h = dir.h0[at];
+      if (dir.c0 != nullptr) c = dir.c0[at];
+    }
+    if (dir.h_n != nullptr) dir.h_n[at] = h;
+    if (dir.c_n != nullptr) dir.c_n[at] = c;
+  }
+}
+
+template <class T, class C>
+int32_t stepwise_forward(Stream stream, const LayerForward<T, C>& layer) {
+  const int64_t steps = launched_steps(layer.plan);
+  LaunchShape shape;
+  shape.grid =
+      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
+           static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
+  shape.block = dim3(kStepThreads);
+  shape.shared_bytes = sizeof(ForwardTiles<C>);
+  if (layer.plan.batch > INT64_C(65535) * kRows)
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "B = %lld is more than %d sequences",
+                static_cast<long long>(layer.plan.batch), 65535 * kRows);
+  for (int64_t step = 0; step < steps; ++step)
+    VARLSTM_CUDA_TRY(launch<stepwise_forward_kernel<T>>(stream, "stepwise_forward", shape, layer, step, steps));
+  if (layer.direction[0].h_n == nullptr && layer.direction[0].c_n == nullptr) return VARLSTM_OK;
+  return launch<final_states_kernel<T>>(
+      stream, "final_states", elementwise_shape(stream, layer.directions * layer.plan.batch * layer.hidden), layer);
+}
+
+template int32_t stepwise_forward(Stream, const LayerForward<float, float>&);
+template int32_t stepwise_forward(Stream, const LayerForward<double, double>&);
+template int32_t stepwise_forward(Stream, const LayerForward<Bf16, float>&);
+template int32_t stepwise_forward(Stream, const LayerForward<F16, float>&);
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,333 @@
+// Which way a layer's recurrence runs, and with which tile: pure functions of shape, dtype, math and device.
+//
+//   cluster   a team of blocks keeps W_hh in registers and shared memory; the team is a thread-block cluster (one block
+//             for small H). sm_90 on, but sm_80 where one block is enough
+//   grid      the team is a set of co-resident blocks that meet in L2. sm_80 on
+//   stepwise  a launch a step: always legal
+//
+// The choice does not look at the batch, so that a sequence's bits do not depend on its batch-mates; only the number of
+// teams and of slots, which no sum sees, does. Nothing here was measured on a GPU: the rows follow from what fits
+// (weights in 128 registers a thread and 227 KB of shared memory); bench/results/modelled/ has what a model makes of
+// them.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <initializer_list>
+
+#include "capi/contract/shapes.h"
+#include "kernels/core/device_facts.h"
+
+namespace varlstm::cuda {
+
+// Values equal varlstm_recurrence of varlstm.h but for 0, which leaves the choice to select_recurrence.
+enum class RecurrencePolicy : int32_t { kStepwise = 1, kCluster = 2, kGrid = 3 };
+
+inline const char* recurrence_policy_name(RecurrencePolicy policy) {
+  return policy == RecurrencePolicy::kStepwise ? "stepwise" : policy == RecurrencePolicy::kCluster ? "cluster" : "grid";
+}
+
+// How a resident recurrence multiplies (resident_math.h). F64 has none.
+enum class MathKind { kBf16, kF16, kTf32, kF32 };
+
+inline bool math_kind(DType dtype, bool tf32, MathKind* kind) {
+  *kind = dtype == DType::kBF16  ? MathKind::kBf16
+          : dtype == DType::kF16 ? MathKind::kF16
+          : tf32                 ? MathKind::kTf32
+                                 : MathKind::kF32;
+  return dtype != DType::kF64;
+}
+
+constexpr int value_bytes(MathKind kind) {
+  return kind == MathKind::kBf16 || kind == MathKind::kF16 ? 2 : 4;
+}
+constexpr int tile_depth(MathKind kind) {
+  return kind == MathKind::kF32 ? 4 : kind == MathKind::kTf32 ? 8 : 16;
+}
+
+// Arguments of ResidentTile.
+struct TileShape {
+  int hidden;      // H at most
+  int units;       // of a block
+  int slot_tiles;  // of 8 slots
+  int splits;      // of the depth, forward
+  int forward_register_tiles, backward_register_tiles;
+
+  constexpr int blocks() const { return hidden / units; }
+  constexpr int slots() const { return 8 * slot_tiles; }
+  constexpr int groups() const { return units / 8; }
+  constexpr int backward_warps() const { return hidden / 16 < 8 ? hidden / 16 : 8; }
+};
+
+// By policy and math, smaller H first, fewer slots first. Register tiles: at most 128 registers of weights a thread.
+// Wide H has a second tile of 16 slots: few of its teams fit. A team of the widest takes 128 of an H100's or H200's 132
+// multiprocessors.
+template <RecurrencePolicy kPolicy, MathKind kMath>
+struct TileTable;
+
+struct ClusterTiles16 {
+  static constexpr TileShape kTiles[] = {{32, 32, 1, 1, 2, 8},    {64, 64, 1, 1, 4, 16},   {128, 64, 1, 1, 8, 16},
+                                         {256, 64, 1, 1, 16, 16}, {256, 64, 2, 1, 12, 12}, {512, 32, 1, 2, 16, 8},
+                                         {512, 32, 2, 2, 16, 6}};
+};
+struct GridTiles16 {
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 4, 4},    {128, 32, 1, 1, 8, 8},   {256, 32, 1, 1, 16, 8},
+                                         {512, 16, 1, 2, 16, 4},  {512, 16, 2, 2, 16, 4},  {1024, 16, 1, 4, 16, 4},
+                                         {1024, 16, 2, 4, 16, 4}, {2048, 16, 1, 4, 16, 2}, {2048, 16, 2, 4, 16, 1}};
+};
+template <>
+struct TileTable<RecurrencePolicy::kCluster, MathKind::kBf16> : ClusterTiles16 {};
+template <>
+struct TileTable<RecurrencePolicy::kCluster, MathKind::kF16> : ClusterTiles16 {};
+template <>
+struct TileTable<RecurrencePolicy::kGrid, MathKind::kBf16> : GridTiles16 {};
+template <>
+struct TileTable<RecurrencePolicy::kGrid, MathKind::kF16> : GridTiles16 {};
+template <>
+struct TileTable<RecurrencePolicy::kCluster, MathKind::kTf32> {
+  static constexpr TileShape kTiles[] = {{32, 32, 1, 1, 4, 16},   {64, 64, 1, 1, 8, 16},   {128, 64, 1, 1, 16, 32},
+                                         {256, 32, 1, 2, 16, 16}, {256, 32, 2, 2, 16, 16}, {512, 32, 1, 2, 16, 8},
+                                         {512, 32, 2, 2, 16, 8}};
+};
+template <>
+struct TileTable<RecurrencePolicy::kGrid, MathKind::kTf32> {
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 8, 8},   {128, 16, 1, 1, 16, 8}, {256, 16, 1, 2, 16, 8},
+                                         {512, 16, 1, 4, 16, 8}, {512, 16, 2, 4, 16, 8}, {1024, 8, 1, 8, 16, 4},
+                                         {1024, 8, 2, 8, 16, 4}};
+};
+// F32 has its weights in shared memory alone, and one split: the chain of stepwise, bit for bit.
+template <>
+struct TileTable<RecurrencePolicy::kCluster, MathKind::kF32> {
+  static constexpr TileShape kTiles[] = {
+      {32, 32, 1, 1, 0, 0}, {64, 32, 1, 1, 0, 0}, {128, 32, 1, 1, 0, 0}, {256, 32, 1, 1, 0, 0}, {256, 32, 2, 1, 0, 0}};
+};
+template <>
+struct TileTable<RecurrencePolicy::kGrid, MathKind::kF32> {
+  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 0, 0},  {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0},
+                                         {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0}, {1024, 8, 1, 1, 0, 0},
+                                         {1024, 8, 2, 1, 0, 0}};
+};
+
+// A table's rows, without its types.
+struct TileRows {
+  const TileShape* rows;
+  int count;
+};
+
+template <RecurrencePolicy kPolicy, MathKind kMath>
+constexpr TileRows rows_of_table() {
+  using Table = TileTable<kPolicy, kMath>;
+  return {Table::kTiles, static_cast<int>(sizeof Table::kTiles / sizeof Table::kTiles[0])};
+}
+
+template <RecurrencePolicy kPolicy>
+TileRows tile_rows_of(MathKind kind) {
+  switch (kind) {
+    case MathKind::kBf16:
+      return rows_of_table<kPolicy, MathKind::kBf16>();
+    case MathKind::kF16:
+      return rows_of_table<kPolicy, MathKind::kF16>();
+    case MathKind::kTf32:
+      return rows_of_table<kPolicy, MathKind::kTf32>();
+    default:
+      return rows_of_table<kPolicy, MathKind::kF32>();
+  }
+}
+
+inline TileRows tile_rows(RecurrencePolicy policy, MathKind kind) {
+  if (policy == RecurrencePolicy::kCluster) return tile_rows_of<RecurrencePolicy::kCluster>(kind);
+  if (policy == RecurrencePolicy::kGrid) return tile_rows_of<RecurrencePolicy::kGrid>(kind);
+  return {nullptr, 0};
+}
+
+// Shared memory of a block, in bytes: ForwardShared and BackwardShared, which assert it.
+constexpr int64_t weight_bytes(MathKind kind, int row_tiles, int depth, int register_tiles) {
+  const int64_t bytes = kind == MathKind::kF32
+                            ? int64_t{16} * 16 * row_tiles * depth / 4
+                            : int64_t{16} * 32 * row_tiles * (depth / tile_depth(kind) - register_tiles);
+  return bytes > 0 ? bytes : 16;
+}
+constexpr int64_t forward_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
+  const int64_t buffer = int64_t{t.slots()} * (t.hidden * value_bytes(kind) + 16);
+  const int64_t exchange = policy == RecurrencePolicy::kGrid ? buffer : t.blocks() == 1 ? 2 * buffer : 2 * buffer + 16;
+  const int64_t splits = t.splits > 1 ? int64_t{16} * 32 * 2 * t.splits * t.slot_tiles * t.groups() : 16;
+  return exchange + splits +
+         t.groups() * t.splits * weight_bytes(kind, 2, t.hidden / t.splits, t.forward_register_tiles);
+}
+constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
+  const int64_t buffer = int64_t{4} * t.hidden * (t.slots() + 2);
+  const int64_t exchange = policy == RecurrencePolicy::kGrid ? 16 : t.blocks() == 1 ? 2 * buffer : 2 * buffer + 16;
+  const int64_t dgates = int64_t{t.slots()} * (4 * t.units * value_bytes(kind) + 16);
+  return exchange + dgates +
+         t.backward_warps() *
+             weight_bytes(kind, t.hidden / 16 / t.backward_warps(), 4 * t.units, t.backward_register_tiles);
+}
+
+// LayersShared, which asserts it: beside ForwardShared W_ih, biases, and two buffers of the outputs of the layer below.
+constexpr int64_t layers_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
+  const int64_t buffer = int64_t{t.slots()} * (t.hidden * value_bytes(kind) + 16);
+  return forward_shared_bytes(policy, kind, t) + 2 * buffer + int64_t{2} * 16 * t.units + 16 +
+         t.groups() * weight_bytes(kind, 2, t.hidden, 0);
+}
+
+// W_hh of one direction, or W_ih of a layer above the lowest, padded; the same for every tile of that H.
+constexpr int64_t recurrent_weight_bytes(MathKind kind, const TileShape& t) {
+  return int64_t{4} * t.hidden * t.hidden * value_bytes(kind);
+}
+
+// Global memory through which a team of recurrence_grid talks: the larger of its two areas, which assert it.
+constexpr int64_t grid_forward_area_bytes(MathKind kind, const TileShape& t) {
+  return int64_t{2} * t.slots() * t.hidden * value_bytes(kind) + 32 * t.blocks();
+}
+constexpr int64_t grid_backward_area_bytes(const TileShape& t) {
+  return int64_t{2} * 4 * t.blocks() * t.hidden * t.slots() + 32 * t.blocks();
+}
+constexpr int64_t grid_area_bytes(MathKind kind, const TileShape& t) {
+  return grid_forward_area_bytes(kind, t) > grid_backward_area_bytes(t) ? grid_forward_area_bytes(kind, t)
+                                                                        : grid_backward_area_bytes(t);
+}
+
+// Words of 8 bytes in which a layer hands the output of one row to the next layer (resident_layers.h).
+constexpr int64_t handover_words(MathKind kind, int64_t hidden) {
+  return hidden * value_bytes(kind) / 8;
+}
+
+// Layers of a stack in one launch: their arguments are a kernel's parameters.
+constexpr int kMaxStackedLayers = 8;
+
+// Whether a tile has a kernel of stacked layers: an undivided depth, so that the input's sums are made in the order in
+// which gemm makes x-gates; one tile of slots, because two at H = 256 spill beside what comes from below; and room for
+// both matrices in the most shared memory that a block of any device has.
+constexpr bool stacks_layers(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
+  return t.splits == 1 && t.slot_tiles == 1 && layers_shared_bytes(policy, kind, t) <= 227 * 1024;
+}
+
+struct RecurrenceShape {
+  DType dtype;
+  bool tf32;  // f32 may be rounded to TF32 where it is multiplied
+  int64_t hidden;
+  int64_t directions;
+};
+
+constexpr int log2_of(int power) {
+  int log = 0;
+  while (1 << log < power) ++log;
+  return log;
+}
+
+// The tile and the teams a layer runs with; tile is null for stepwise.
+struct RecurrenceChoice {
+  RecurrencePolicy policy;
+  MathKind math;
+  int index;  // of the tile in its table
+  const TileShape* tile;
+  int64_t teams;       // of each direction, and of each layer in the launch
+  int64_t directions;  // at once: the layer's, or 1 where they take turns
+
+  int64_t slots() const { return teams * tile->slots(); }
+};
+
+// Teams of that tile that are resident at a time.
+inline int64_t resident_teams(RecurrencePolicy policy, const TileShape& tile, const DeviceFacts& device) {
+  return policy == RecurrencePolicy::kGrid ? device.resident_blocks / tile.blocks()
+                                           : device.active_clusters[log2_of(tile.blocks())];
+}
+
+inline bool fits(RecurrencePolicy policy, MathKind kind, const TileShape& tile, const DeviceFacts& device) {
+  return forward_shared_bytes(policy, kind, tile) <= device.shared_bytes &&
+         backward_shared_bytes(policy, kind, tile) <= device.shared_bytes;
+}
+
+inline bool fits_layers(RecurrencePolicy policy, MathKind kind, const TileShape& tile, const DeviceFacts& device) {
+  return stacks_layers(policy, kind, tile) && layers_shared_bytes(policy, kind, tile) <= device.shared_bytes;
+}
+
+// Null where the policy may run the shape; else why not.
+inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& device) {
+  if (policy == RecurrencePolicy::kStepwise) return nullptr;
+  MathKind kind;
+  if (!math_kind(shape.dtype, shape.tf32, &kind)) return "F64 is computed a step at a time";
+  if (device.capability < 80) return "tensor cores for these types need sm_80";
+  if (policy == RecurrencePolicy::kGrid && device.resident_blocks == 0) return "the device has no cooperative launches";
+  const TileRows table = tile_rows(policy, kind);
+  const char* reason = "H is larger than the largest tile";
+  for (int k = 0; k < table.count; ++k) {
+    const TileShape& tile = table.rows[k];
+    if (tile.hidden < shape.hidden) continue;
+    reason = nullptr;
+    if (policy == RecurrencePolicy::kCluster && tile.blocks() > 1 && device.capability < 90)
+      reason = "clusters of blocks need sm_90";
+    else if (!fits(policy, kind, tile, device))
+      reason = "the weights do not fit a multiprocessor's shared memory";
+    else if (resident_teams(policy, tile, device) < 1)
+      reason = policy == RecurrencePolicy::kGrid ? "the device has too few multiprocessors for a team's blocks"
+                                                 : "no cluster of that size is resident";
+    return reason;  // the first tile that holds H decides, whatever the batch
+  }
+  return reason;
+}
+
+// The policy: `forced` where it is legal, else the first legal one of cluster, grid, stepwise.
+inline RecurrencePolicy select_recurrence(const RecurrenceShape& shape, const DeviceFacts& device, int32_t forced) {
+  if (forced != 0)
+    return why_not(static_cast<RecurrencePolicy>(forced), shape, device) == nullptr
+               ? static_cast<RecurrencePolicy>(forced)
+               : RecurrencePolicy::kStepwise;
+  for (const RecurrencePolicy policy : {RecurrencePolicy::kCluster, RecurrencePolicy::kGrid})
+    if (why_not(policy, shape, device) == nullptr) return policy;
+  return RecurrencePolicy::kStepwise;
+}
+
+// Tile and teams for B sequences: the fewest slots a team that hold the batch at once, else the most. Two directions
+// take turns where not even one team of each is resident. layers: that run in one launch.
+inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t batch,
+                                    const DeviceFacts& device, int64_t layers = 1) {
+  RecurrenceChoice choice{policy, MathKind::kF32, 0, nullptr, 0, 0};
+  if (!math_kind(shape.dtype, shape.tf32, &choice.math)) return choice;
+  const TileRows table = tile_rows(policy, choice.math);
+  for (int k = 0; k < table.count; ++k) {
+    const TileShape& tile = table.rows[k];
+    if (tile.hidden < shape.hidden || (choice.tile != nullptr && tile.hidden != choice.tile->hidden)) continue;
+    if (!fits(policy, choice.math, tile, device)) continue;
+    if (layers > 1 && !fits_layers(policy, choice.math, tile, device)) continue;
+    const int64_t resident = resident_teams(policy, tile, device) / layers;
+    if (resident < 1) continue;
+    choice.directions = resident < shape.directions ? 1 : shape.directions;
+    const int64_t most = resident / choice.directions;
+    const int64_t wanted = batch > 0 ? (batch + tile.slots() - 1) / tile.slots() : 1;
+    choice.index = k;
+    choice.tile = &tile;
+    choice.teams = wanted < most ? wanted : most;
+    if (wanted <= most) break;
+  }
+  return choice;
+}
+
+// Null where the forward of that many layers may run as one launch, the policy being legal; else why not.
+inline const char* why_not_together(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t layers,
+                                    const DeviceFacts& device) {
+  if (layers < 2) return "there is one layer";
+  if (layers > kMaxStackedLayers) return "there are more layers than one launch takes";
+  if (shape.directions > 1) return "a layer above needs both directions of the whole sequence";
+  MathKind kind;
+  if (policy == RecurrencePolicy::kStepwise || !math_kind(shape.dtype, shape.tf32, &kind))
+    return "the recurrence does not stay resident";
+  const TileRows table = tile_rows(policy, kind);
+  int first = 0;
+  while (first + 1 < table.count && table.rows[first].hidden < shape.hidden) ++first;
+  const TileShape& tile = table.rows[first];
+  if (tile.splits > 1) return "warps share the depth of a product at this H";
+  if (!fits_layers(policy, kind, tile, device)) return "W_ih and W_hh do not fit a multiprocessor's shared memory";
+  if (resident_teams(policy, tile, device) < layers) return "the device has too few multiprocessors for all layers";
+  return nullptr;
+}
+
+// The most sequences for which they should where they may: each slot then takes L / 2 of them at most, while L layers
+// one after the other take L turns of all slots. Results are the same either way, bit by bit.
+inline int64_t most_together(const RecurrenceChoice& together, int64_t layers) {
+  return layers / 2 * together.slots();
+}
+
+}  // namespace varlstm::cuda
