@@ -6,6 +6,7 @@
 // A thread makes the four elements of one Philox block; grid-stride loop, no shared memory, nothing to synchronise.
 // Bytes moved: 2 m n e, bound by memory (some 60 integer operations a thread for 4 elements).
 // A dropped element is 0 whatever it held; a kept one is rounded once. The mask depends on seed and k alone.
+// If p = 0, the elements are copied: a product, even with 1, would change the bits of a NaN.
 // Mirrored by host/ops/dropout.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/dropout/dropout.h"
@@ -27,7 +28,7 @@ VARLSTM_KERNEL void dropout_kernel(int64_t m, int64_t n, const int64_t* rows, ui
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   const int64_t count = (rows == nullptr || *rows > m ? m : *rows) * n;
   const int64_t blocks = (count + 3) / 4;
-  const bool on = stored_seed == nullptr || *stored_seed != 0;
+  const bool on = dropped_words != 0 && (stored_seed == nullptr || *stored_seed != 0);
   const uint64_t key = stored_seed == nullptr ? seed : *stored_seed + seed;
   for (int64_t block = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; block < blocks; block += stride) {
     const PhiloxBlock random = philox4x32(key, static_cast<uint64_t>(block));
