@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/simt/address_space.h"
 #include "kernels/simt/mbarrier.h"
 #include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"
@@ -16,8 +17,7 @@ bool lands_at_once() {
 }
 
 Block* owner_of(const void* address) {
-  const size_t offset = static_cast<size_t>(static_cast<const unsigned char*>(address) - shared_base());
-  const size_t slot = offset / kSharedStride;
+  const size_t slot = offset_in_shared(address) / kSharedStride;
   return slot < launch_state().blocks.size() ? launch_state().blocks[slot] : nullptr;
 }
 

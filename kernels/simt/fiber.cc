@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/fiber.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,36 +9,25 @@
 #include <boost/context/detail/fcontext.hpp>
 
 #include "kernels/simt/address_sanitizer.h"
+#include "kernels/simt/address_space.h"
 
 namespace varlstm::simt {
 namespace {
 
 namespace context = boost::context::detail;
 
-constexpr size_t kStride = 128 << 10;  // guard page, unused pages, stack
-constexpr size_t kStacks = 300 << 10;  // address space for this many
 constexpr size_t kGuarded = 16 << 10;  // a guard page costs a mapping, of which a process may have 65530
-constexpr uint64_t kMark = 0x5ac3'c35a'0ff0'f00f;
-
-unsigned char* stacks() {
-  static unsigned char* const base = [] {
-    void* mapped =
-        mmap(nullptr, kStride * kStacks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapped == MAP_FAILED) {
-      perror("varlstm emulator: no address space for stacks");
-      abort();
-    }
-    return static_cast<unsigned char*>(mapped);
-  }();
-  return base;
-}
+constexpr unsigned long long kMark = 0x5ac3'c35a'0ff0'f00f;
 
 unsigned char* new_stack() {
   static size_t used = 0;
-  if (used == kStacks) abort();
-  unsigned char* slot = stacks() + kStride * used;
+  if (used == kStacks || address_space.stacks == nullptr) {
+    fprintf(stderr, "varlstm emulator: no address space for a stack more than %zu\n", used);
+    abort();
+  }
+  unsigned char* slot = address_space.stacks + kStackStride * used;
   if (used++ < kGuarded) mprotect(slot, 4096, PROT_NONE);
-  unsigned char* stack = slot + kStride - kStackBytes;
+  unsigned char* stack = slot + kStackStride - kStackBytes;
   memcpy(stack, &kMark, sizeof kMark);
   return stack;
 }
@@ -99,10 +87,6 @@ void switch_fiber(Fiber& from, Fiber& to, bool last) {
 
 bool stack_overflowed(const Fiber& fiber) {
   return memcmp(fiber.stack, &kMark, sizeof kMark) != 0;
-}
-
-bool in_fiber_stack(const void* address) {
-  return reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(stacks()) < kStride * kStacks;
 }
 
 }  // namespace varlstm::simt

@@ -2,11 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <stddef.h>
-
 namespace varlstm::simt {
-
-constexpr size_t kStackBytes = 120 << 10;
 
 struct Fiber {
   void* context = nullptr;         // where it stopped
@@ -22,8 +18,5 @@ void switch_fiber(Fiber& from, Fiber& to, bool last);
 
 // Whether the stack was used to its end: the words that stand there were overwritten.
 bool stack_overflowed(const Fiber& fiber);
-
-// Whether an address lies in the stack of some fiber.
-bool in_fiber_stack(const void* address);
 
 }  // namespace varlstm::simt

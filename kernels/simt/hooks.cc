@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/simt/address_space.h"
 #include "kernels/simt/order.h"
 #include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"

@@ -13,12 +13,17 @@
 #include <numeric>
 
 #include "kernels/simt/address_sanitizer.h"
+#include "kernels/simt/address_space.h"
 #include "kernels/simt/options.h"
 #include "kernels/simt/ptx/runner.h"
 #include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"
 
 namespace varlstm::simt {
+
+Launch the_launch;
+Statistics counted_so_far;
+
 namespace {
 
 constexpr unsigned kThreadsOfBlock = 1024;
@@ -102,7 +107,7 @@ void prepare_block(Block& block, unsigned number, unsigned slot, Cluster& cluste
   block.rank = number % shape.cluster;
   block.threads = static_cast<unsigned>(count_of(shape.block));
   block.live = block.threads;
-  block.shared = shared_base() + slot * kSharedStride;
+  block.shared = address_space.shared + slot * kSharedStride;
   block.cluster = &cluster;
   block.barrier = {};
   const size_t warps = (block.threads + 31) / 32;
@@ -229,16 +234,6 @@ Options with_size_of_h100(Options options) {
 unsigned multiprocessors(const Options& options) {
   if (options.gpcs[0] == 0) return options.multiprocessors;
   return std::accumulate(options.gpcs.begin(), options.gpcs.end(), 0u);
-}
-
-Launch& launch_state() {
-  static Launch launch;
-  return launch;
-}
-
-Statistics& counters() {
-  static Statistics counted;
-  return counted;
 }
 
 Options options() {

@@ -10,12 +10,11 @@
 #include <mutex>
 
 #include "kernels/simt/address_sanitizer.h"
-#include "kernels/simt/arena.h"
+#include "kernels/simt/address_space.h"
 
 namespace varlstm::simt {
 namespace {
 
-constexpr size_t kAlignment = 256;
 constexpr size_t kRedZone = 256;                  // between two allocations
 constexpr size_t kFillLimit = size_t{1} << 26;    // bytes; more are neither filled nor poisoned: that would cost memory
 constexpr size_t kReturnLimit = size_t{1} << 20;  // freed pieces of this size go back to the system
@@ -28,7 +27,7 @@ struct Arena {
 
   // No hole reaches from one device to the next.
   Arena() {
-    holes[0] = kFirstDeviceBytes - kAlignment;
+    holes[0] = kFirstDeviceBytes - kArenaUnit;
     holes[kFirstDeviceBytes] = kArenaBytes - kFirstDeviceBytes;
   }
 };
@@ -40,47 +39,20 @@ Arena& arena() {
 }
 
 size_t footprint(size_t bytes) {
-  return (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment + kRedZone;
+  return (std::max<size_t>(bytes, 1) + kArenaUnit - 1) / kArenaUnit * kArenaUnit + kRedZone;
 }
 
-// Bytes of each 256 that belong to an allocation: 0 or all but in an allocation's last.
-uint16_t* valid_bytes() {
-  static uint16_t* const valid = [] {
-    void* mapped = mmap(nullptr, kArenaBytes / kAlignment * sizeof(uint16_t), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return mapped == MAP_FAILED ? nullptr : static_cast<uint16_t*>(mapped);
-  }();
-  return valid;
-}
-
+// All bytes of a unit, or none, but in an allocation's last one.
 void set_valid(size_t offset, size_t bytes, bool valid) {
-  uint16_t* part = valid_bytes() + offset / kAlignment;
-  for (; bytes >= kAlignment; bytes -= kAlignment) *part++ = valid ? kAlignment : 0;
+  uint16_t* part = address_space.valid_bytes + offset / kArenaUnit;
+  for (; bytes >= kArenaUnit; bytes -= kArenaUnit) *part++ = valid ? kArenaUnit : 0;
   *part = static_cast<uint16_t>(valid ? bytes : 0);
-}
-
-void* map_arena() {
-  void* mapped = mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return mapped == MAP_FAILED ? nullptr : mapped;
 }
 
 }  // namespace
 
-unsigned char* arena_base() {
-  static unsigned char* const base = static_cast<unsigned char*>(map_arena());
-  return base;
-}
-
-bool arena_holds(size_t offset, size_t bytes) {
-  const uint16_t* part = valid_bytes() + offset / kAlignment;
-  size_t end = offset % kAlignment + bytes;
-  for (; end > kAlignment; end -= kAlignment)
-    if (*part++ != kAlignment) return false;
-  return end <= *part;
-}
-
 void* device_allocate(size_t bytes, int device) {
-  if (arena_base() == nullptr || valid_bytes() == nullptr || bytes > kArenaBytes / 2) return nullptr;
+  if (address_space.arena == nullptr || address_space.valid_bytes == nullptr || bytes > kArenaBytes / 2) return nullptr;
   Arena& memory = arena();
   const std::lock_guard<std::mutex> guard(memory.mutex);
   const size_t wanted = footprint(bytes);
@@ -91,7 +63,7 @@ void* device_allocate(size_t bytes, int device) {
     memory.holes.erase(hole);
     if (rest != 0) memory.holes[offset + wanted] = rest;
     memory.taken[offset] = bytes;
-    unsigned char* pointer = arena_base() + offset;
+    unsigned char* pointer = address_space.arena + offset;
     VARLSTM_UNPOISON(pointer, std::min(bytes, kFillLimit));
     VARLSTM_POISON(pointer + bytes, wanted - bytes);
     set_valid(offset, bytes, true);
@@ -105,7 +77,7 @@ void device_free(void* pointer) {
   if (pointer == nullptr) return;
   Arena& memory = arena();
   const std::lock_guard<std::mutex> guard(memory.mutex);
-  const auto found = memory.taken.find(static_cast<size_t>(static_cast<unsigned char*>(pointer) - arena_base()));
+  const auto found = memory.taken.find(static_cast<size_t>(static_cast<unsigned char*>(pointer) - address_space.arena));
   if (found == memory.taken.end()) return;
   size_t offset = found->first;
   const size_t bytes = found->second;
@@ -117,7 +89,7 @@ void device_free(void* pointer) {
     const size_t page = 4096;
     const size_t begin = (offset + page - 1) / page * page;
     const size_t end = (offset + length) / page * page;
-    madvise(arena_base() + begin, end - begin, MADV_DONTNEED);
+    madvise(address_space.arena + begin, end - begin, MADV_DONTNEED);
   }
   auto next = memory.holes.lower_bound(offset);
   if (next != memory.holes.end() && next->first == offset + length) {
@@ -142,7 +114,7 @@ int64_t device_allocations() {
 }
 
 bool is_device_memory(const void* pointer, size_t bytes) {
-  const uintptr_t offset = reinterpret_cast<uintptr_t>(pointer) - reinterpret_cast<uintptr_t>(arena_base());
+  const uintptr_t offset = reinterpret_cast<uintptr_t>(pointer) - reinterpret_cast<uintptr_t>(address_space.arena);
   if (offset >= kArenaBytes) return false;
   Arena& memory = arena();
   const std::lock_guard<std::mutex> guard(memory.mutex);

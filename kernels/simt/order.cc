@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "kernels/simt/address_space.h"
 #include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"
 
@@ -33,12 +34,8 @@ using Words = std::unordered_map<uintptr_t, Word>;
 Words device_words, shared_words;
 Knowledge all_fences;  // what every fence.sc of the launch has released
 
-bool in_shared_memory(const void* address) {
-  return static_cast<size_t>(static_cast<const unsigned char*>(address) - shared_base()) <
-         kSharedStride * kSharedBlocks;
-}
 Words& words_around(const void* address) {
-  return in_shared_memory(address) ? shared_words : device_words;
+  return offset_in_shared(address) < kSharedBytes ? shared_words : device_words;
 }
 uintptr_t key_of(const void* address) {
   return reinterpret_cast<uintptr_t>(address);

@@ -11,7 +11,7 @@
 #include <set>
 #include <vector>
 
-#include "kernels/simt/arena.h"
+#include "kernels/simt/address_space.h"
 #include "kernels/simt/memory.h"
 #include "kernels/simt/order.h"
 #include "kernels/simt/symbol.h"
@@ -21,7 +21,7 @@ namespace varlstm::simt {
 namespace {
 
 constexpr unsigned kSlots = 4;
-constexpr size_t kSharedBytes = kSharedStride * kSharedBlocks;
+static_assert(kSlots * sizeof(uint64_t) == 4 * kShadowBytesOfByte, "a cell of the shadow is for four bytes");
 constexpr uint32_t kSegments = 1u << 28;
 constexpr uint32_t kSegmentsOfLaunch = 1u << 26;  // beyond that a launch is no longer watched
 
@@ -55,20 +55,6 @@ bool watching = false;
 unsigned evicted = 0;
 unsigned reports = 0;
 std::set<std::pair<uint32_t, uint32_t>> reported;  // pairs of places
-
-void* reserve(size_t bytes) {
-  void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return mapped == MAP_FAILED ? nullptr : mapped;
-}
-
-Entry* shared_shadow() {
-  static Entry* const shadow = static_cast<Entry*>(reserve(kSharedBytes / 4 * kSlots * sizeof(Entry)));
-  return shadow;
-}
-Entry* arena_shadow() {
-  static Entry* const shadow = static_cast<Entry*>(reserve(kArenaBytes / 4 * kSlots * sizeof(Entry)));
-  return shadow;
-}
 
 uint32_t segment_of_thread(Thread& thread) {
   if (thread.segment != 0) return thread.segment;
@@ -137,15 +123,14 @@ const char* verb(Access access) {
 }
 
 std::string memory_at(const void* address) {
-  const size_t in_shared = static_cast<size_t>(static_cast<const unsigned char*>(address) - shared_base());
+  const size_t in_shared = offset_in_shared(address);
   if (in_shared < kSharedBytes) {
     const size_t slot = in_shared / kSharedStride;
     const std::vector<Block*>& blocks = launch_state().blocks;
     return "byte " + std::to_string(in_shared % kSharedStride) + " of the shared memory of block " +
            (slot < blocks.size() ? std::to_string(blocks[slot]->number) : "?");
   }
-  return "device memory, byte " + std::to_string(static_cast<const unsigned char*>(address) - arena_base()) +
-         " of the arena";
+  return "device memory, byte " + std::to_string(offset_in_arena(address)) + " of the arena";
 }
 
 // «(file:line)» of the code of an access. A thread that runs PTX accesses memory from lines of its kernel's file.
@@ -174,6 +159,9 @@ void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32
                 const void* address) {
   const Entry mine = make_entry(segment, bytes, access, pc);
   const Thread& now = *current_thread;
+  for (unsigned slot = 0; slot < kSlots; ++slot)  // the commonest case, and the quickest to see
+    if (segment_of(cell[slot]) == segment && access_of(cell[slot]) == access && (bytes & ~bytes_of(cell[slot])) == 0)
+      return;
   int room = -1, follows = -1;
   for (unsigned slot = 0; slot < kSlots; ++slot) {
     const Entry entry = cell[slot];
@@ -181,11 +169,12 @@ void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32
       room = room < 0 || segment_of(cell[room]) >= oldest ? static_cast<int>(slot) : room;
       continue;
     }
-    const Access other = access_of(entry);
-    if (segment_of(entry) == segment && other == access && (bytes & ~bytes_of(entry)) == 0) return;
     if ((bytes & bytes_of(entry)) == 0) continue;
-    const bool is_ordered = ordered(segments[segment_of(entry) - first_of_launch], now);
+    const Access other = access_of(entry);
     const bool conflict = (stores(access) || stores(other)) && !(is_strong(access) && is_strong(other));
+    const bool may_go = room < 0 && (access == Access::kWrite || other == access);
+    if (!conflict && !may_go && !(access == Access::kAtomic && other == Access::kAtomic)) continue;
+    const bool is_ordered = ordered(segments[segment_of(entry) - first_of_launch], now);
     if (conflict && !is_ordered && !(other == Access::kAtomic && has_observed(address, segment_of(entry))))
       report_race(address, access, pc, entry);
     // What is ordered before a write can race with nothing that the write does not race with; likewise among reads. An
@@ -193,7 +182,7 @@ void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32
     if ((bytes_of(entry) & ~bytes) != 0) continue;
     if (access == Access::kAtomic && other == Access::kAtomic)
       follows = static_cast<int>(slot);
-    else if (room < 0 && is_ordered && (access == Access::kWrite || other == access))
+    else if (may_go && is_ordered)
       room = static_cast<int>(slot);
   }
   if (follows >= 0) room = follows;
@@ -239,26 +228,20 @@ void check_shared(size_t offset, const void* address, size_t bytes, Access acces
            memory_at(address) + ", beyond its end");
   if (!current_thread->copies.empty()) require_landed(address, bytes, pc);
   if (blocks[slot] != current_thread->block) note_visit(address, pc);
-  if (watching) check_races(shared_shadow(), offset, bytes, access, pc, first_of_wave, address);
+  if (watching) check_races(address_space.shared_shadow, offset, bytes, access, pc, first_of_wave, address);
 }
 
 }  // namespace
 
-unsigned char* shared_base() {
-  static unsigned char* const base = static_cast<unsigned char*>(reserve(kSharedBytes));
-  return base;
-}
-
 void note_access(const void* address, size_t bytes, Access access, uintptr_t pc) {
   if (current_thread->place.file != nullptr) pc = static_cast<uintptr_t>(current_thread->place.line);
-  const auto* byte = static_cast<const unsigned char*>(address);
-  const size_t in_shared = static_cast<size_t>(byte - shared_base());
+  const size_t in_shared = offset_in_shared(address);
   if (in_shared < kSharedBytes) {
     count_access(bytes, access, &counters().shared_bytes_read, &counters().shared_bytes_written);
     check_shared(in_shared, address, bytes, access, pc);
     return;
   }
-  const size_t in_arena = static_cast<size_t>(byte - arena_base());
+  const size_t in_arena = offset_in_arena(address);
   if (in_arena < kArenaBytes) {
     count_access(bytes, access, &counters().device_bytes_read, &counters().device_bytes_written);
     if (!arena_holds(in_arena, bytes))
@@ -267,12 +250,13 @@ void note_access(const void* address, size_t bytes, Access access, uintptr_t pc)
     if (device_of(in_arena) != launch_state().device)
       defect("another device: " + describe(*current_thread) + " of device " + std::to_string(launch_state().device) +
              " " + verb(access) + " " + code_at(pc) + ": " + memory_at(address) + ", which is not its device's");
-    if (watching) check_races(arena_shadow(), in_arena, bytes, access, pc, first_of_launch, address);
+    if (watching) check_races(address_space.arena_shadow, in_arena, bytes, access, pc, first_of_launch, address);
     return;
   }
   if (in_fiber_stack(address)) return;
   const auto* arguments = static_cast<const unsigned char*>(launch_state().arguments);
-  if (static_cast<size_t>(byte - arguments) < launch_state().argument_bytes) return;
+  if (static_cast<size_t>(static_cast<const unsigned char*>(address) - arguments) < launch_state().argument_bytes)
+    return;
   if (!in_image(address))
     defect("host memory: " + describe(*current_thread) + " " + verb(access) + " " + code_at(pc) +
            " memory that is not the device's");
@@ -341,14 +325,14 @@ void begin_race_launch() {
   const Launch& launch = launch_state();
   first_of_launch += static_cast<uint32_t>(segments.size());
   if (first_of_launch > kSegments - kSegmentsOfLaunch - 1) {
-    madvise(shared_shadow(), kSharedBytes / 4 * kSlots * sizeof(Entry), MADV_DONTNEED);
-    madvise(arena_shadow(), kArenaBytes / 4 * kSlots * sizeof(Entry), MADV_DONTNEED);
+    madvise(address_space.shared_shadow, kSharedBytes * kShadowBytesOfByte, MADV_DONTNEED);
+    madvise(address_space.arena_shadow, kArenaBytes * kShadowBytesOfByte, MADV_DONTNEED);
     first_of_launch = 1;
   }
   segments.clear();
   reports = 0;
   reported.clear();
-  watching = launch.options.races && shared_shadow() != nullptr && arena_shadow() != nullptr;
+  watching = launch.options.races && address_space.shared_shadow != nullptr && address_space.arena_shadow != nullptr;
 }
 
 void begin_race_wave() {
@@ -356,7 +340,7 @@ void begin_race_wave() {
 }
 
 void note_visit(const void* address, uintptr_t pc) {
-  const size_t slot = static_cast<size_t>(static_cast<const unsigned char*>(address) - shared_base()) / kSharedStride;
+  const size_t slot = offset_in_shared(address) / kSharedStride;
   Block* owner = launch_state().blocks[slot];
   if (owner != current_thread->block)
     owner->visitors[current_thread->block->number] = {current_thread->arrivals[kCluster], pc};

@@ -56,9 +56,4 @@ void check_visitors();
 // The end of a thread's kernel: what it left undone is a defect.
 void leave_kernel();
 
-// Shared memory of the resident blocks: kSharedStride bytes for each.
-constexpr size_t kSharedStride = 256 << 10;
-constexpr size_t kSharedBlocks = 512;
-unsigned char* shared_base();
-
 }  // namespace varlstm::simt

@@ -154,8 +154,14 @@ struct Launch {
 };
 
 // The launch that runs; one at a time in the process.
-Launch& launch_state();
-Statistics& counters();
+extern Launch the_launch;
+inline Launch& launch_state() {
+  return the_launch;
+}
+extern Statistics counted_so_far;
+inline Statistics& counters() {
+  return counted_so_far;
+}
 
 // The thread that runs on this thread of the host; null outside kernels.
 extern __thread Thread* current_thread __attribute__((tls_model("initial-exec")));

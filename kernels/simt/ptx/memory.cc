@@ -1,5 +1,6 @@
 // PTX's address spaces, loads and stores. Addresses of parameters, local and global memory are those of the host.
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/simt/address_space.h"
 #include "kernels/simt/coordinates.h"
 #include "kernels/simt/order.h"
 #include "kernels/simt/ptx/program.h"
@@ -100,9 +101,8 @@ void generic_to_shared(Frame& f, const Instruction& i) {
 // Whether an address is one of shared memory, of any block of the cluster; of global memory.
 template <bool kShared>
 void is_in_space(Frame& f, const Instruction& i) {
-  const auto* pointer = reinterpret_cast<const unsigned char*>(operand<uint64_t>(f, i, 1));
-  const bool shared = static_cast<size_t>(pointer - shared_base()) < kSharedStride * kSharedBlocks;
-  set<uint64_t>(f, i.operands[0], shared == kShared);
+  const auto* pointer = reinterpret_cast<const void*>(operand<uint64_t>(f, i, 1));
+  set<uint64_t>(f, i.operands[0], (offset_in_shared(pointer) < kSharedBytes) == kShared);
 }
 
 // getctarank d, address: the rank in its cluster of the block whose shared memory it is.
@@ -139,12 +139,12 @@ void add_type(Handlers& h, const std::string& type) {
 }  // namespace
 
 unsigned char* shared_pointer(uint32_t address) {
-  return shared_base() + address;
+  return address_space.shared + address;
 }
 
 uint32_t shared_address(const void* pointer, Site site) {
-  const size_t address = static_cast<size_t>(static_cast<const unsigned char*>(pointer) - shared_base());
-  if (address >= kSharedStride * kSharedBlocks)
+  const size_t address = offset_in_shared(pointer);
+  if (address >= kSharedBytes)
     defect("not shared memory: " + describe(*current_thread) + " at " + describe(site) +
            " takes another address for one of shared memory");
   return static_cast<uint32_t>(address);
