@@ -1,6 +1,9 @@
 // Contexts: a back end on a device.
 // SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
 #include "capi/check.h"
+#include "capi/contract/environment.h"
 
 using namespace varlstm;
 
@@ -13,6 +16,17 @@ int32_t find_backend(int32_t backend, const Backend** table) {
   VARLSTM_TRY(check_enum("backend", "varlstm_backend", backend, VARLSTM_BACKEND_CUDA));
   *table = backend == VARLSTM_BACKEND_HOST ? host_backend() : cuda_backend();
   return VARLSTM_OK;
+}
+
+// A misspelt value is an error, for the call would otherwise run in another way than was asked for.
+int32_t check_environment() {
+  const EnvironmentVariable* variable = unknown_environment();
+  if (variable == nullptr) return VARLSTM_OK;
+  if (takes_number(*variable))
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %s in the environment is no whole number from 1 on",
+                     variable->name, getenv(variable->name));
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %s in the environment is none of: %s", variable->name,
+                   getenv(variable->name), variable->values);
 }
 
 }  // namespace
@@ -40,6 +54,7 @@ int32_t varlstm_ctx_create(int32_t backend, int32_t device, varlstm_ctx** ctx) {
   const Backend* table = nullptr;
   VARLSTM_TRY(find_backend(backend, &table));
   VARLSTM_TRY(check_at_least("device", device, 0));
+  VARLSTM_TRY(check_environment());
   BufferCheck buffers(sizeof(varlstm_ctx*));
   buffers.write("ctx", ctx, {});
   VARLSTM_TRY(buffers.finish());

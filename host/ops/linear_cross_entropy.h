@@ -13,12 +13,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 
+#include "capi/contract/environment.h"
 #include "capi/contract/shapes.h"
 #include "host/carve.h"
 #include "host/ops/linear.h"
@@ -29,12 +28,9 @@
 
 namespace varlstm::host {
 
-// Rows of a chunk: 64 MiB of float logits or x, within limits. VARLSTM_LOSS_CHUNK, a positive number, wins.
+// Rows of a chunk: 64 MiB of float logits or x, within limits. A number in the environment wins.
 inline int64_t rows_of_chunk(int64_t in, int64_t classes) {
-  if (const char* forced = getenv("VARLSTM_LOSS_CHUNK")) {
-    const int64_t rows = atoll(forced);
-    if (rows > 0) return rows;
-  }
+  if (const char* forced = environment(kLossChunkVariable)) return positive_number(forced);
   constexpr int64_t kElements = 16 << 20, kFewest = 64, kMost = 8192;
   return std::clamp(kElements / std::max(in, classes), kFewest, kMost);
 }

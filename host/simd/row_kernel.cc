@@ -2,16 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/simd/row_kernel.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "capi/contract/environment.h"
 
 namespace varlstm::host {
 namespace {
 
 const RowKernels& choose() {
 #ifdef __x86_64__
-  const char* forced = getenv("VARLSTM_HOST_ISA");
-  if (forced && *forced == 0) forced = nullptr;
+  const char* forced = environment(kHostIsaVariable);
   const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f");
   const auto allowed = [&](const RowKernels& kernels) { return !forced || strcmp(forced, kernels.name) == 0; };

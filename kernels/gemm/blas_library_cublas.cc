@@ -3,12 +3,12 @@
 #include <cublas_v2.h>
 #include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <mutex>
 #include <new>
 
 #include "kernels/core/status.h"
+#include "capi/contract/environment.h"
 #include "kernels/gemm/blas_library.h"
 #include "varlstm.h"
 
@@ -43,7 +43,7 @@ struct Cublas {
  private:
   // Never closed: the library's own threads and modules may outlive every context.
   void* open_library() {
-    if (const char* path = getenv("VARLSTM_CUBLAS_LIBRARY")) {
+    if (const char* path = environment(kCublasLibraryVariable)) {
       void* const library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
       if (library == nullptr) snprintf(problem, sizeof problem, "VARLSTM_CUBLAS_LIBRARY = %s: %s", path, dlerror());
       return library;

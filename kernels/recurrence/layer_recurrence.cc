@@ -2,12 +2,12 @@
 #include "kernels/recurrence/layer_recurrence.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <algorithm>
 #include <type_traits>
 
+#include "capi/contract/environment.h"
 #include "kernels/core/status.h"
 #include "kernels/recurrence/empty_sequences.h"
 #include "varlstm.h"
@@ -18,16 +18,12 @@ namespace {
 constexpr RecurrencePolicy kPolicies[] = {RecurrencePolicy::kCluster, RecurrencePolicy::kGrid,
                                           RecurrencePolicy::kStepwise};
 
-int32_t policy_of_environment(int32_t* policy) {
-  const char* name = getenv("VARLSTM_RECURRENCE_POLICY");
-  if (name == nullptr || *name == 0 || strcmp(name, "auto") == 0) return VARLSTM_OK;
-  for (const RecurrencePolicy candidate : kPolicies) {
-    if (strcmp(name, recurrence_policy_name(candidate)) != 0) continue;
-    *policy = static_cast<int32_t>(candidate);
-    return VARLSTM_OK;
-  }
-  return fail(VARLSTM_ERROR_INVALID_ARGUMENT,
-              "VARLSTM_RECURRENCE_POLICY = %s is none of auto, stepwise, cluster and grid", name);
+// A varlstm_recurrence.
+int32_t policy_of_environment() {
+  const char* name = environment(kRecurrencePolicyVariable);
+  for (const RecurrencePolicy candidate : kPolicies)
+    if (name != nullptr && strcmp(name, recurrence_policy_name(candidate)) == 0) return static_cast<int32_t>(candidate);
+  return VARLSTM_RECURRENCE_AUTO;
 }
 
 RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape) {
@@ -47,7 +43,7 @@ RecurrenceChoice choose_together(const State& state, const RnnShape& shape, Recu
 
 void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, RecurrencePolicy chosen, int64_t layers,
                   const char* why_not_layers) {
-  const char* wish = getenv("VARLSTM_PRINT_POLICY");
+  const char* wish = environment(kPrintPolicyVariable);
   if (wish == nullptr || strcmp(wish, "1") != 0) return;
   fprintf(stderr, "varlstm: recurrence of H = %lld, dtype %d%s, D = %lld: %s\n", static_cast<long long>(shape.hidden),
           static_cast<int>(shape.dtype), shape.tf32 ? " (TF32)" : "", static_cast<long long>(shape.directions),
@@ -103,7 +99,7 @@ int32_t run_directions(Stream stream, const ResidentRun& run, const Layer& layer
 
 int32_t choose_recurrence(const State& state, const RnnShape& shape, RecurrencePolicy* policy) {
   int32_t forced = shape.recurrence;
-  if (forced == VARLSTM_RECURRENCE_AUTO) VARLSTM_CUDA_TRY(policy_of_environment(&forced));
+  if (forced == VARLSTM_RECURRENCE_AUTO) forced = policy_of_environment();
   const RecurrenceShape of_layer = recurrence_shape(state, shape);
   *policy = select_recurrence(of_layer, state.facts, forced);
   print_choice(of_layer, state.facts, *policy, shape.layers, why_not_layers(state, shape, *policy));

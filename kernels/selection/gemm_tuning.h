@@ -3,11 +3,11 @@
 #pragma once
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <initializer_list>
 
+#include "capi/contract/environment.h"
 #include "capi/contract/shapes.h"
 
 namespace varlstm::cuda {
@@ -98,9 +98,9 @@ inline GemmPolicy select_gemm(const GemmShape& shape, const GemmContext& context
   return shape.m <= 16 || shape.n <= 32 ? GemmPolicy::kFlat : GemmPolicy::kWide;
 }
 
-// Whether VARLSTM_GEMM_POLICY names one of the policies.
+// Whether the environment names one of the policies.
 inline bool forced_gemm(GemmPolicy* policy) {
-  const char* forced = getenv("VARLSTM_GEMM_POLICY");
+  const char* forced = environment(kGemmPolicyVariable);
   for (const GemmPolicy one : kGemmPolicies) {
     if (forced == nullptr || strcmp(forced, gemm_policy_name(one)) != 0) continue;
     *policy = one;

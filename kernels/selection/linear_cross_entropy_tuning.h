@@ -3,7 +3,8 @@
 #pragma once
 
 #include <stdint.h>
-#include <stdlib.h>
+
+#include "capi/contract/environment.h"
 
 namespace varlstm::cuda {
 
@@ -18,11 +19,10 @@ inline int64_t select_chunk_rows(int64_t in, int64_t classes) {
   return rows < kFewestChunkRows ? kFewestChunkRows : rows > kMostChunkRows ? kMostChunkRows : rows;
 }
 
-// The selection, unless VARLSTM_LOSS_CHUNK is a positive number.
+// The selection, unless the environment has a number.
 inline int64_t chunk_rows_of(int64_t in, int64_t classes) {
-  const char* forced = getenv("VARLSTM_LOSS_CHUNK");
-  const int64_t rows = forced == nullptr ? 0 : atoll(forced);
-  return rows > 0 ? rows : select_chunk_rows(in, classes);
+  const char* forced = environment(kLossChunkVariable);
+  return forced != nullptr ? positive_number(forced) : select_chunk_rows(in, classes);
 }
 
 }  // namespace varlstm::cuda

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "capi/contract/environment.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/reduce.h"
 
@@ -26,9 +26,9 @@ inline RowPolicy select_row_policy(int64_t classes) {
   return classes <= 16 ? RowPolicy::kLanes8 : classes <= 2048 ? RowPolicy::kWarp : RowPolicy::kBlock;
 }
 
-// The selection, unless VARLSTM_ROW_POLICY names a policy.
+// The selection, unless the environment names a policy.
 inline RowPolicy row_policy(int64_t classes) {
-  if (const char* forced = getenv("VARLSTM_ROW_POLICY")) {
+  if (const char* forced = environment(kRowPolicyVariable)) {
     for (const RowPolicy policy : kRowPolicies)
       if (strcmp(forced, row_policy_name(policy)) == 0) return policy;
   }
