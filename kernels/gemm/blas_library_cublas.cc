@@ -7,8 +7,8 @@
 #include <mutex>
 #include <new>
 
-#include "kernels/core/status.h"
 #include "capi/contract/environment.h"
+#include "kernels/core/status.h"
 #include "kernels/gemm/blas_library.h"
 #include "varlstm.h"
 
