@@ -27,6 +27,7 @@ constexpr uint32_t kSegmentsOfLaunch = 1u << 26;  // beyond that a launch is no 
 
 struct Segment {
   uint32_t block;
+  uint32_t cluster;
   uint32_t thread;
   uint32_t arrivals[kScopes];
   uint32_t time;
@@ -62,7 +63,7 @@ uint32_t segment_of_thread(Thread& thread) {
     watching = false;
     return 0;
   }
-  Segment segment{thread.block->number, thread.number, {}, thread.time};
+  Segment segment{thread.block->number, thread.block->cluster->number, thread.number, {}, thread.time};
   memcpy(segment.arrivals, thread.arrivals, sizeof segment.arrivals);
   segments.push_back(segment);
   thread.segment = first_of_launch + static_cast<uint32_t>(segments.size()) - 1;
@@ -103,9 +104,7 @@ bool ordered(const Segment& before, const Thread& now) {
     if (before.thread / 32 == now.warp && before.arrivals[kWarp] < now.passed[kWarp]) return true;
     if (before.arrivals[kBlock] < now.passed[kBlock]) return true;
   }
-  if (before.block / launch_state().shape->cluster == block.cluster->number &&
-      before.arrivals[kCluster] < now.passed[kCluster])
-    return true;
+  if (before.cluster == block.cluster->number && before.arrivals[kCluster] < now.passed[kCluster]) return true;
   if (before.arrivals[kGrid] < now.passed[kGrid]) return true;
   return now.knowledge != nullptr && known(*now.knowledge, before);
 }
@@ -194,13 +193,24 @@ void check_races(Entry* shadow, size_t offset, size_t bytes, Access access, uint
                  const void* address) {
   const uint32_t segment = segment_of_thread(*current_thread);
   if (segment == 0) return;
+  // Neighbouring cells mostly have the same history: what one becomes, the next one becomes.
+  Entry before[kSlots];
+  const Entry* same = nullptr;
   size_t at = offset;
   while (at < offset + bytes) {
-    const size_t cell = at / 4;
-    const size_t end = std::min(offset + bytes, (cell + 1) * 4);
-    const unsigned mask = ((1u << (end - cell * 4)) - 1) & ~((1u << (at - cell * 4)) - 1);
-    check_cell(shadow + cell * kSlots, mask, access, pc, oldest, segment,
-               static_cast<const unsigned char*>(address) + (at - offset));
+    Entry* cell = shadow + at / 4 * kSlots;
+    const size_t end = std::min(offset + bytes, (at / 4 + 1) * 4);
+    if (end - at < 4) {
+      const unsigned first = at % 4, last = first + static_cast<unsigned>(end - at);
+      check_cell(cell, (1u << last) - (1u << first), access, pc, oldest, segment,
+                 static_cast<const unsigned char*>(address) + (at - offset));
+    } else if (same != nullptr && memcmp(cell, before, sizeof before) == 0) {
+      memcpy(cell, same, sizeof before);
+    } else {
+      memcpy(before, cell, sizeof before);
+      check_cell(cell, 15, access, pc, oldest, segment, static_cast<const unsigned char*>(address) + (at - offset));
+      same = cell;
+    }
     at = end;
   }
 }
