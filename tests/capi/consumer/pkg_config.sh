@@ -22,4 +22,4 @@ sed -n '/^```c$/,/^```$/p' "$root/capi/README.md" | sed '/^```/d' >program.c
 # shellcheck disable=SC2046,SC2086  # flags are words
 cc -std=c11 -Wall -Wextra -Werror ${CFLAGS:-} program.c -o program $(pkg-config --cflags --libs varlstm)
 echo "== program"
-LD_LIBRARY_PATH=$(pkg-config --variable=libdir varlstm) sh "$root/tests/capi/documentation/capi_guide_program.sh" ./program
+LD_LIBRARY_PATH=$(pkg-config --variable=libdir varlstm) sh "$root/tests/capi/documentation/capi_guide_program.sh" "$root/capi/README.md" ./program
