@@ -18,10 +18,19 @@ if(VARLSTM_SANITIZE)
   set(VARLSTM_TEST_TIMEOUT 1800)
 endif()
 target_compile_options(varlstm_test_support INTERFACE ${VARLSTM_TEST_OPTIONS})
+
+# What every test includes, compiled once for all programs: a test file then compiles in three quarters of the time.
+file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/common_headers.cc CONTENT "// Only its precompiled headers are used.\n")
+add_library(varlstm_test_headers OBJECT ${CMAKE_CURRENT_BINARY_DIR}/common_headers.cc)
+target_link_libraries(varlstm_test_headers PRIVATE varlstm_test_support)
+target_precompile_headers(varlstm_test_headers PRIVATE
+  <gtest/gtest.h> <algorithm> <cmath> <cstdint> <cstring> <functional> <limits> <memory> <random> <string> <tuple> <vector>)
+
 # varlstm_add_test(<name> <source>...): a program of that name, run by ctest under that name.
 function(varlstm_add_test name)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE varlstm_test_support)
+  target_precompile_headers(${name} REUSE_FROM varlstm_test_headers)
   add_test(NAME ${name} COMMAND ${name})
   # Tests share the machine's cores with each other: a thread that waits may not spin.
   set_tests_properties(${name} PROPERTIES TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT OMP_WAIT_POLICY=passive)
@@ -38,6 +47,7 @@ endfunction()
 # The same for a test that includes headers of host/: it links the back end's objects, as libvarlstm does.
 function(varlstm_add_host_test name)
   varlstm_add_test(${name} ${ARGN} $<TARGET_OBJECTS:varlstm_host>)
+  set_target_properties(${name} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)  # compiled with OpenMP, unlike those headers
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE OpenMP::OpenMP_CXX)
   if(VARLSTM_CBLAS_LIBRARY)
