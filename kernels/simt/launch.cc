@@ -154,6 +154,7 @@ void prepare_thread(Thread& thread, Block& block, unsigned number) {
   thread.time = 0;
   thread.segment = 0;
   thread.knowledge = nullptr;
+  memset(thread.known_segments, 0, sizeof thread.known_segments);
   thread.patterns = {};
   thread.since_release.clear();
   thread.initialised.clear();

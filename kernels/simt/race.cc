@@ -96,8 +96,18 @@ bool known(const Epochs& epochs, const Segment& before) {
   return known(epochs, kThread, before, before.time);
 }
 
+// The same for a thread's own knowledge, which only grows: what it once knew of a segment holds for the whole launch.
+bool known(Thread& now, uint32_t segment, const Segment& before) {
+  uint32_t& found = now.known_segments[segment % kKnownSegments];
+  if (found == segment) return true;
+  if (now.knowledge == nullptr || !known(*now.knowledge, before)) return false;
+  found = segment;
+  return true;
+}
+
 // Whether everything in the segment happened before what `now` does next.
-bool ordered(const Segment& before, const Thread& now) {
+bool ordered(uint32_t segment, Thread& now) {
+  const Segment& before = segments[segment - first_of_launch];
   const Block& block = *now.block;
   if (before.block == block.number) {
     if (before.thread == now.number) return true;
@@ -106,7 +116,7 @@ bool ordered(const Segment& before, const Thread& now) {
   }
   if (before.cluster == block.cluster->number && before.arrivals[kCluster] < now.passed[kCluster]) return true;
   if (before.arrivals[kGrid] < now.passed[kGrid]) return true;
-  return now.knowledge != nullptr && known(*now.knowledge, before);
+  return known(now, segment, before);
 }
 
 bool is_strong(Access access) {
@@ -157,7 +167,7 @@ void report_race(const void* address, Access access, uintptr_t pc, Entry earlier
 void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32_t oldest, uint32_t segment,
                 const void* address) {
   const Entry mine = make_entry(segment, bytes, access, pc);
-  const Thread& now = *current_thread;
+  Thread& now = *current_thread;
   for (unsigned slot = 0; slot < kSlots; ++slot)  // the commonest case, and the quickest to see
     if (segment_of(cell[slot]) == segment && access_of(cell[slot]) == access && (bytes & ~bytes_of(cell[slot])) == 0)
       return;
@@ -173,7 +183,7 @@ void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32
     const bool conflict = (stores(access) || stores(other)) && !(is_strong(access) && is_strong(other));
     const bool may_go = room < 0 && (access == Access::kWrite || other == access);
     if (!conflict && !may_go && !(access == Access::kAtomic && other == Access::kAtomic)) continue;
-    const bool is_ordered = ordered(segments[segment_of(entry) - first_of_launch], now);
+    const bool is_ordered = ordered(segment_of(entry), now);
     if (conflict && !is_ordered && !(other == Access::kAtomic && has_observed(address, segment_of(entry))))
       report_race(address, access, pc, entry);
     // What is ordered before a write can race with nothing that the write does not race with; likewise among reads. An
@@ -309,8 +319,7 @@ uint32_t current_segment() {
 
 bool happened_before(uint32_t segment, const Knowledge& more) {
   if (segment < first_of_launch) return true;
-  const Segment& before = segments[segment - first_of_launch];
-  return ordered(before, *current_thread) || (more != nullptr && known(*more, before));
+  return ordered(segment, *current_thread) || (more != nullptr && known(*more, segments[segment - first_of_launch]));
 }
 
 // As if it were done after the arrival.

@@ -33,6 +33,8 @@ struct AsyncCopy {
   Site site;
 };
 
+constexpr unsigned kKnownSegments = 64;
+
 struct Thread : Fiber {
   uint3 index;        // in its block
   uint3 block_index;  // in the grid
@@ -64,6 +66,7 @@ struct Thread : Fiber {
   uint32_t time;
   uint32_t segment;  // 0: to be made at the next access
   Knowledge knowledge;
+  uint32_t known_segments[kKnownSegments];  // some that `knowledge` holds; 0: none
   OpenPatterns patterns;
   std::vector<uint32_t> since_release;  // segments that no arrival at the cluster's barrier has released
   std::vector<uint32_t> initialised;    // segments in which it has initialised mbarriers, since its last fence for them
