@@ -6,7 +6,7 @@ STATUS = "kernels/core/status.cc"
 MEMORY = "kernels/backend_memory.cc"
 CONTEXT = "kernels/core/current_context.cc"
 BLAS = "kernels/gemm/blas_handles.cc"
-TUNING = "kernels/gemm/gemm_tuning.h"
+TUNING = "kernels/selection/gemm_tuning.h"
 FACTS = "kernels/core/device_facts.cu"
 T = "runtime_fault_test --gtest_filter="
 
