@@ -12,7 +12,7 @@ long long ll(int64_t value) {
   return static_cast<long long>(value);
 }
 
-// The plan's arrays are written while the caller's are read.
+// The call writes the arrays of the plan and reads the caller's arrays, so they may not overlap.
 void add_plan_arrays(const BatchPlan& plan, BufferCheck* buffers) {
   const BatchBounds& bounds = plan.bounds;
   buffers->write_or_null("the batch's lengths", plan.lengths, {{"max_batch", bounds.max_batch}});
@@ -25,7 +25,7 @@ void add_plan_arrays(const BatchPlan& plan, BufferCheck* buffers) {
   buffers->write_or_null("the batch's ragged_to_packed", plan.ragged_to_packed, {{"max_tokens", bounds.max_tokens}});
 }
 
-// name[index] = value in low ... the bound `high`, which has a name of its own.
+// Checks low <= name[index] = value <= high; high_name is the name of the upper bound.
 int32_t check_entry(const char* name, int64_t index, int64_t value, int64_t low, const char* high_name, int64_t high) {
   if (value < low) {
     return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s[%lld] = %lld is smaller than %lld", name, ll(index), ll(value),
@@ -38,7 +38,7 @@ int32_t check_entry(const char* name, int64_t index, int64_t value, int64_t low,
   return VARLSTM_OK;
 }
 
-// Adds name[index] = value to *tokens, of which there are at most max_tokens.
+// Adds name[index] = value to *tokens; a sum above max_tokens is an error.
 int32_t add_tokens(const char* name, int64_t index, int64_t value, const BatchBounds& bounds, int64_t* tokens) {
   if (value > bounds.max_tokens - *tokens) {
     return set_error(VARLSTM_ERROR_INVALID_ARGUMENT,
@@ -72,7 +72,7 @@ int32_t check_batch_sizes(const BatchBounds& bounds, const int64_t* batch_sizes,
   return VARLSTM_OK;
 }
 
-// sorted_indices [count] is a permutation; `seen` has room for a bit of each.
+// Checks that sorted_indices [count] is a permutation; `seen` has a bit for each sequence.
 int32_t check_permutation(const int64_t* sorted_indices, int64_t count, uint64_t* seen) {
   memset(seen, 0, static_cast<size_t>((count + 63) / 64) * sizeof(uint64_t));
   for (int64_t j = 0; j < count; ++j) {
@@ -97,7 +97,7 @@ struct PlanArray {
   int64_t count;
 };
 
-// After a call that failed half way its arrays fit no lengths.
+// After the back end failed, the arrays of the plan belong to no lengths.
 void make_empty(BatchPlan* plan) {
   plan->batch = plan->tokens = plan->steps = 0;
 }
@@ -148,7 +148,7 @@ int32_t varlstm_batch_create(varlstm_ctx* ctx, int64_t max_batch, int64_t max_le
   const int32_t status = call_backend(
       ctx, "plan_create", [&](const Backend& b, BackendState* state) { return b.plan_create(state, &made->plan); });
   if (status != VARLSTM_OK) {
-    destroy_plan(ctx, &made->plan);  // what it had allocated before it failed
+    destroy_plan(ctx, &made->plan);  // frees what was allocated before the failure
     return status;
   }
   ctx->children.fetch_add(1);

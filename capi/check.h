@@ -1,5 +1,5 @@
-// Checks of arguments. Each gives VARLSTM_OK or sets this thread's error text and gives the status to return; they are
-// put together with VARLSTM_TRY, handles first, then scalars, then buffers.
+// Checks of arguments. A check returns VARLSTM_OK, or it sets this thread's error text and returns the status that the
+// call has to return. A call chains its checks with VARLSTM_TRY: handles first, then scalars, then buffers.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -19,15 +19,15 @@ namespace varlstm {
 // Keeps the text for varlstm_last_error and returns `status`.
 [[gnu::format(printf, 2, 3)]] int32_t set_error(int32_t status, const char* format, ...);
 
-// No buffer is larger than this (no machine's address space is), so that a back end may add up a few sizes and multiply
-// by small constants without overflow.
+// No buffer may be larger than this; no machine's address space is. A back end can therefore add a few sizes and
+// multiply them by small constants without overflow.
 constexpr int64_t kMaxBytes = int64_t{1} << 56;
 
 // --- handles -------------------------------------------------------------------------------------------------------
 
 int32_t check_magic(const char* name, const char* type, const Handle* handle, uint64_t magic);
 
-// A handle of this kind that was not destroyed.
+// `handle` is of this kind and not destroyed.
 template <class T>
 int32_t check_handle(const char* name, const T* handle) {
   return check_magic(name, T::kTypeName, handle, T::kMagic);
@@ -36,14 +36,14 @@ int32_t check_handle(const char* name, const T* handle) {
 int32_t check_alive(const varlstm_ctx* ctx);
 int32_t check_stream(const varlstm_ctx* ctx, const void* stream);
 
-// A handle whose context can still work.
+// `handle` is not destroyed and its context is not dead.
 template <class T>
 int32_t check_usable(const char* name, const T* handle) {
   VARLSTM_TRY(check_handle(name, handle));
   return check_alive(context_of(handle));
 }
 
-// For a call that runs in `stream`.
+// The same for a call that runs in `stream`.
 template <class T>
 int32_t check_usable(const char* name, const T* handle, const void* stream) {
   VARLSTM_TRY(check_usable(name, handle));
@@ -60,11 +60,11 @@ int32_t check_batch_or_null(const varlstm_ctx* ctx, const varlstm_batch* batch, 
 int32_t check_at_least(const char* name, int64_t value, int64_t minimum);
 int32_t check_between(const char* name, int64_t value, int64_t low, int64_t high);
 int32_t check_flag(const char* name, int64_t value);
-// Enums of varlstm.h count from 0 without gaps.
+// The value is one of an enum of varlstm.h that counts from 0 to `last` without gaps.
 int32_t check_enum(const char* name, const char* type, int64_t value, int64_t last);
-// A dtype for computation; for pack and unpack I64 as well.
+// Any dtype except I64, which only pack and unpack allow.
 int32_t check_dtype(const char* name, int64_t dtype, bool allow_i64 = false);
-// p in [0, 1).
+// The value is in [0, 1).
 int32_t check_probability(const char* name, double value);
 int32_t check_finite_non_negative(const char* name, double value);
 
@@ -72,7 +72,7 @@ const char* key_name(int32_t key);
 int32_t bad_key(const char* type, const char* value_type, int32_t key);
 int32_t read_only_key(int32_t key);
 
-// 0 <= max_batch, max_len, max_tokens; max_tokens <= max_batch * max_len; index arrays of that size can exist.
+// No bound is negative, max_tokens <= max_batch * max_len, and no index array of these sizes exceeds kMaxBytes.
 int32_t check_bounds(const BatchBounds& bounds);
 
 // --- buffers -------------------------------------------------------------------------------------------------------
@@ -87,26 +87,27 @@ struct Dim {
   int64_t value;
 };
 
-// *bytes <- the product of the dimensions (each >= 0) times element_size, at most kMaxBytes. A dimension of 0 counts as
-// 1 against the limit, so that strides of an empty tensor do not overflow either. `bytes` may be null.
+// *bytes <- the product of the dimensions (each >= 0) and element_size; more than kMaxBytes is an error. Against this
+// limit a dimension of 0 counts as 1, so that the strides of an empty tensor do not overflow either. `bytes` may be
+// null.
 int32_t check_bytes(const char* name, std::initializer_list<Dim> dims, int64_t element_size, int64_t* bytes);
 
-// The buffers of one call. Each is checked for NULL, alignment and size when it is added, and finish() compares what is
-// written with everything else. The first error stays.
+// The buffers of one call. Each buffer is checked for NULL, alignment and size when it is added. finish() checks that
+// no buffer that is written overlaps another one. The first error is kept.
 class BufferCheck {
  public:
   explicit BufferCheck(int64_t default_element_size) : default_element_size_(default_element_size) {}
 
-  // Element size 0 stands for the default.
+  // Element size 0 means the default element size.
   void read(const char* name, const void* data, std::initializer_list<Dim> dims, int64_t element_size = 0);
   void read_or_null(const char* name, const void* data, std::initializer_list<Dim> dims, int64_t element_size = 0);
   void write(const char* name, const void* data, std::initializer_list<Dim> dims, int64_t element_size = 0);
   void write_or_null(const char* name, const void* data, std::initializer_list<Dim> dims, int64_t element_size = 0);
 
-  // `bytes` as the caller gave them against `needed`; `name` is "workspace" or "reserve".
+  // Checks that the caller's `bytes` are at least `needed`; `name` is "workspace" or "reserve".
   void scratch(const char* name, const void* data, int64_t bytes, int64_t needed, bool written = true);
 
-  // These two may be the very same buffer.
+  // These two buffers may be the same one.
   void may_be_same(const char* first, const char* second);
 
   int32_t status() const { return status_; }
@@ -134,7 +135,7 @@ class BufferCheck {
 
 // --- calls through the table ---------------------------------------------------------------------------------------
 
-// Sets the text for a failed call of the back end and notes a context that died.
+// Sets the text for a failed call of the back end, and marks the context as dead if the status says so.
 int32_t backend_error(const varlstm_ctx* ctx, const char* call, int32_t status);
 
 // For its lifetime, the context's device is this thread's current one; then what was current before is again. Every
@@ -158,7 +159,7 @@ class CurrentDevice {
   int32_t status_ = VARLSTM_OK;
 };
 
-// call(table, state) on the context's device, with every exception turned into a status.
+// Runs call(table, state) on the context's device and turns every exception into a status.
 template <class Call>
 int32_t try_backend(const varlstm_ctx* ctx, const Call& call) {
   try {
@@ -171,7 +172,7 @@ int32_t try_backend(const varlstm_ctx* ctx, const Call& call) {
   }
 }
 
-// release(table, state) on the context's device, for what gives back resources: no failure is told.
+// Runs release(table, state), which frees resources, on the context's device. A failure is not reported.
 template <class Release>
 void release_in_backend(const varlstm_ctx* ctx, const Release& release) {
   const CurrentDevice current(ctx);

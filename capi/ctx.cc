@@ -11,14 +11,14 @@ namespace {
 
 constexpr int64_t kMaxThreads = 1024;
 
-// *table <- the back end's functions, or null where this build has none.
+// *table <- the functions of the back end, or null if this build does not have it.
 int32_t find_backend(int32_t backend, const Backend** table) {
   VARLSTM_TRY(check_enum("backend", "varlstm_backend", backend, VARLSTM_BACKEND_CUDA));
   *table = backend == VARLSTM_BACKEND_HOST ? host_backend() : cuda_backend();
   return VARLSTM_OK;
 }
 
-// A misspelt value is an error, for the call would otherwise run in another way than was asked for.
+// A misspelt value is an error, because otherwise the library would silently run in another way than requested.
 int32_t check_environment() {
   const EnvironmentVariable* variable = unknown_environment();
   if (variable == nullptr) return VARLSTM_OK;

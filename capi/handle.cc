@@ -1,4 +1,4 @@
-// Frees the shells of destroyed handles, late.
+// Frees the memory of destroyed handles after a delay.
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/handle.h"
 

@@ -1,4 +1,4 @@
-// What stands behind the opaque handles of varlstm.h.
+// The structs behind the opaque handles of varlstm.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -9,8 +9,9 @@
 
 namespace varlstm {
 
-// First part of every handle: tells what a pointer from outside really is. A destroyed handle's shell stays allocated
-// for a while (see bury), so that using it again is an error with a text and not a read of freed memory.
+// The base of every handle. `magic` tells the kind of handle that a caller's pointer points to. The memory of a
+// destroyed handle stays allocated for a while (see bury), so that using the handle again is an error with a text and
+// not a read of freed memory.
 struct Handle {
   static constexpr uint64_t kDestroyed = 0x6465616468616e64;
 
@@ -22,12 +23,12 @@ struct Handle {
   std::atomic<uint64_t> magic;
 };
 
-// Marks the handle as destroyed; false where another thread was faster. Its resources are the caller's to free.
+// Marks the handle as destroyed; false if another thread did it first. The caller then frees the handle's resources.
 inline bool retire(Handle* handle, uint64_t magic_of_kind) {
   return handle->magic.compare_exchange_strong(magic_of_kind, Handle::kDestroyed);
 }
 
-// Takes a retired handle and frees it after kGraves more handles were destroyed.
+// Takes a handle that retire() has marked, and frees it after kGraves more handles have been destroyed.
 constexpr uint64_t kGraves = 64;
 void bury(Handle* handle);
 
@@ -42,8 +43,8 @@ struct varlstm_ctx : varlstm::Handle {
   varlstm::BackendState* state = nullptr;
   int32_t backend_id = 0;
   int32_t device = 0;
-  std::atomic<int64_t> children{0};       // batches, rnns and losses that were made from it and still exist
-  mutable std::atomic<bool> dead{false};  // the back end said DEAD_CONTEXT: every call but destroy fails
+  std::atomic<int64_t> children{0};       // how many batches, rnns and losses made from it still exist
+  mutable std::atomic<bool> dead{false};  // the back end has returned DEAD_CONTEXT: only destroy and free still work
 };
 
 struct varlstm_batch : varlstm::Handle {
@@ -53,7 +54,7 @@ struct varlstm_batch : varlstm::Handle {
 
   varlstm_ctx* ctx = nullptr;
   varlstm::BatchPlan plan = {};
-  std::unique_ptr<uint64_t[]> seen;  // a bit for each sequence: finds what stands twice in sorted_indices
+  std::unique_ptr<uint64_t[]> seen;  // a bit for each sequence, to find duplicates in sorted_indices
 };
 
 struct varlstm_rnn : varlstm::Handle {
@@ -64,8 +65,8 @@ struct varlstm_rnn : varlstm::Handle {
 
   varlstm_ctx* ctx = nullptr;
   varlstm::RnnShape shape = {};
-  mutable std::atomic<bool> frozen{false};  // options are fixed from the first use on
-  // Names of all tensors that the rnn could have, [layers, 2 directions, 4 tensors, kNameBytes].
+  mutable std::atomic<bool> frozen{false};  // set by the first use; from then on options cannot change
+  // The names of all tensors that the rnn could have: [layers, 2 directions, 4 tensors, kNameBytes].
   std::unique_ptr<char[]> names;
 };
 
@@ -97,7 +98,7 @@ inline varlstm_ctx* context_of(const varlstm_loss* loss) {
   return loss->ctx;
 }
 
-// Rows of packed data as far as the host knows them: N, or the bound where only the device knows N.
+// The rows of packed data as the host knows them: N, or max_tokens if only the device knows N.
 inline int64_t packed_rows(const BatchPlan& plan) {
   return plan.tokens >= 0 ? plan.tokens : plan.bounds.max_tokens;
 }

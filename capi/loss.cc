@@ -20,7 +20,7 @@ int32_t check_loss_call(const varlstm_loss* loss, const varlstm_batch* batch, in
   return check_bytes("logits", {{"rows", rows}, {"classes", loss->classes}}, 8, nullptr);
 }
 
-// Of class_weights, out, weight_sum and dout.
+// Bytes of an element of class_weights, out, weight_sum, lse and dout.
 int64_t scalar_size(DType dtype) {
   return dtype == DType::kF64 ? sizeof(double) : sizeof(float);
 }
@@ -43,7 +43,7 @@ LossArgs loss_args(const varlstm_loss* loss, const varlstm_batch* batch, int32_t
   return args;
 }
 
-// Shape of `out` and of its gradient.
+// The shape of `out` and of its gradient.
 Dim out_dim(const varlstm_loss* loss, int64_t rows) {
   return {"out", loss->reduction == VARLSTM_REDUCTION_NONE ? rows : 1};
 }
@@ -52,7 +52,7 @@ int32_t query_loss_workspace(const varlstm_loss* loss, Op op, const LossArgs& ar
   return query_op_workspace(loss->ctx, op, args.dtype, args.rows, args.classes, 0, needed);
 }
 
-// What a linear layer with cross-entropy reads in both directions, lse and dout aside; and the workspace.
+// Checks the workspace and what forward and backward both read; lse and dout are checked by the caller.
 int32_t check_linear_loss(const varlstm_loss* loss, Op op, const LinearLossArgs& args, BufferCheck& buffers) {
   const LossArgs& l = args.loss;
   VARLSTM_TRY(check_bytes("x", {{"rows", l.rows}, {"in", args.in}}, 8, nullptr));

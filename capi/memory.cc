@@ -1,4 +1,4 @@
-// The back end's memory, for callers without a runtime of the back end.
+// The back end's memory, for callers that do not use the back end's own runtime.
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/check.h"
 
@@ -25,7 +25,7 @@ int32_t varlstm_alloc(varlstm_ctx* ctx, int64_t bytes, void** ptr) {
 }
 
 int32_t varlstm_free(varlstm_ctx* ctx, void* ptr) {
-  VARLSTM_TRY(check_handle("ctx", ctx));  // memory of a dead context can be given back as well
+  VARLSTM_TRY(check_handle("ctx", ctx));  // a dead context may free its memory too
   if (ptr == nullptr) return VARLSTM_OK;
   if (reinterpret_cast<uintptr_t>(ptr) % kAllocAlignment != 0) {
     return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "ptr = %p does not come from varlstm_alloc", ptr);

@@ -1,4 +1,4 @@
-// Stands in for the CUDA back end in a build without one.
+// Replaces the CUDA back end in a build without CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/contract/backend.h"
 

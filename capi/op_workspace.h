@@ -6,7 +6,8 @@
 
 namespace varlstm {
 
-// *bytes <- what the back end needs. The caller has checked that the operands of this size can be counted in 64 bits.
+// *bytes <- the workspace that the back end needs. The caller has checked that the bytes of operands of this size can
+// be counted in 64 bits.
 int32_t query_op_workspace(const varlstm_ctx* ctx, Op op, DType dtype, int64_t rows, int64_t a, int64_t b,
                            int64_t* bytes);
 

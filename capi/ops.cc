@@ -17,15 +17,15 @@ int32_t query_op_workspace(const varlstm_ctx* ctx, Op op, DType dtype, int64_t r
 
 namespace {
 
-// a and b of an operation: positive where it has such a size, else 0.
+// Checks the sizes a and b of an operation: positive if the operation has such a size, else 0.
 int32_t check_op_sizes(int32_t op, int64_t rows, int64_t a, int64_t b) {
   const bool has_a = op != VARLSTM_OP_GRAD_NORM;
-  const bool chunked = op >= VARLSTM_OP_LINEAR_CROSS_ENTROPY_FORWARD;  // no buffer of rows * classes
+  const bool chunked = op >= VARLSTM_OP_LINEAR_CROSS_ENTROPY_FORWARD;  // has no buffer of rows * classes
   const bool has_b = op <= VARLSTM_OP_LINEAR_BACKWARD || chunked;
   VARLSTM_TRY(check_at_least("rows", rows, 0));
   VARLSTM_TRY(has_a ? check_at_least("a", a, 1) : check_between("a", a, 0, 0));
   VARLSTM_TRY(has_b ? check_at_least("b", b, 1) : check_between("b", b, 0, 0));
-  if (op != VARLSTM_OP_EMBEDDING_BACKWARD) {  // which has no buffer of rows * vocabulary
+  if (op != VARLSTM_OP_EMBEDDING_BACKWARD) {  // embedding has no buffer of rows * vocabulary
     VARLSTM_TRY(check_bytes("workspace", {{"rows", rows}, {"a", a}}, 8, nullptr));
   }
   if (!chunked) VARLSTM_TRY(check_bytes("workspace", {{"rows", rows}, {"b", b}}, 8, nullptr));
@@ -58,7 +58,7 @@ int32_t check_linear(const varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_
   return check_bytes("weight", {{"out", out}, {"in", in}}, 8, nullptr);
 }
 
-// `in_name` and `out_name` are x and y, or dy and dx.
+// in_name and out_name are "x" and "y" in forward, "dy" and "dx" in backward.
 int32_t run_dropout(varlstm_ctx* ctx, int32_t dtype, int64_t count, double p, uint64_t seed, const char* in_name,
                     const void* in, const char* out_name, void* out, void* stream) {
   VARLSTM_TRY(check_usable("ctx", ctx, stream));

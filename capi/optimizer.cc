@@ -18,7 +18,7 @@ int32_t check_flat(const varlstm_ctx* ctx, int32_t dtype, int64_t count, const v
   return check_bytes("grads", {{"count", count}}, 8, nullptr);
 }
 
-// max_norm < 0 computes the norm alone, and grads are only read.
+// If max_norm < 0, only the norm is computed and grads are only read.
 int32_t run_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t count, double max_norm, void* grads, double* norm,
                       void* workspace, int64_t workspace_bytes, void* stream) {
   const DType type = static_cast<DType>(dtype);

@@ -1,4 +1,4 @@
-// Pack and unpack. The adjoint of each is the other: pack_backward is unpack with zeros at the padding.
+// Pack and unpack. Each is the adjoint of the other: pack_backward is unpack with zeros at the padding.
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/check.h"
 

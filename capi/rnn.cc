@@ -1,4 +1,4 @@
-// The description of a recurrent network: options, and where each parameter stands in the flat buffer.
+// The description of a recurrent network: its options, and the place of each parameter in the flat buffer.
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/rnn.h"
 
@@ -11,13 +11,13 @@ namespace {
 constexpr int64_t kMaxLayers = 4096;  // also bounds the memory of the tensors' names
 constexpr int64_t kTensorsPerCell = 4;
 
-// Of one layer and direction.
+// The elements of the parameters of one layer and direction.
 int64_t cell_elements(const RnnShape& shape, int64_t layer) {
   const int64_t weights = 4 * shape.hidden * (layer_input(shape, layer) + shape.hidden);
   return weights + (shape.bias ? 8 * shape.hidden : 0);
 }
 
-// Parameters of the rnn with every option on can be counted in 64 bits, and so can anything smaller.
+// Checks that the bytes of the largest parameters, with two directions, biases and F64, can be counted in 64 bits.
 int32_t check_sizes(int64_t input, int64_t hidden, int64_t layers) {
   VARLSTM_TRY(check_at_least("input_size", input, 1));
   VARLSTM_TRY(check_at_least("hidden_size", hidden, 1));

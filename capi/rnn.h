@@ -1,4 +1,4 @@
-// Sizes of an rnn's parameters, for rnn.cc and rnn_run.cc.
+// The sizes of an rnn's parameters, for rnn.cc and rnn_run.cc.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -6,10 +6,10 @@
 
 namespace varlstm {
 
-// Features that a layer reads: I for layer 0, D*H above.
+// The number of features that a layer reads: I for layer 0, D*H above it.
 int64_t layer_input(const RnnShape& shape, int64_t layer);
 
-// Elements of the flat buffer.
+// The number of elements of the flat buffer of parameters.
 int64_t param_elements(const RnnShape& shape);
 
 }  // namespace varlstm

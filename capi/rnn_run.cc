@@ -1,4 +1,4 @@
-// What is done with an rnn: import, sizes, forward, backward. The first call freezes its options.
+// The calls that use an rnn: import, sizes, forward, backward. The first of them freezes its options.
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/rnn.h"
 
@@ -6,13 +6,13 @@ using namespace varlstm;
 
 namespace {
 
-constexpr int64_t kStateElements = 8;  // gates, cell and hidden state saved for an element of y, rounded up
+constexpr int64_t kStateElements = 8;  // saved per element of y: 4 gates, cell and hidden state, rounded up
 
 int32_t check_mode(int32_t mode) {
   return check_enum("mode", "varlstm_mode", mode, VARLSTM_MODE_SAVE);
 }
 
-// Asks the back end, after a check that everything it may save can be counted in 64 bits.
+// Asks the back end for its sizes, after a check that the bytes of everything it may save can be counted in 64 bits.
 int32_t query_sizes(const varlstm_rnn* rnn, const BatchBounds& bounds, bool save, RnnSizes* sizes) {
   const RnnShape& shape = rnn->shape;
   const Dim layers{"num_layers", shape.layers};
@@ -33,7 +33,7 @@ int32_t check_rnn_and_batch(const varlstm_rnn* rnn, const varlstm_batch* batch, 
   return check_batch(rnn->ctx, batch);
 }
 
-// Biases of the foreign layout that must be NULL.
+// A bias must be NULL if the rnn has none, and b_hh must be NULL if the other library has one bias.
 int32_t check_import_biases(const varlstm_rnn* rnn, int32_t format, const void* b_ih, const void* b_hh) {
   if (!rnn->shape.bias && b_ih != nullptr) {
     return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "b_ih = %p must be NULL: the rnn has no bias", b_ih);

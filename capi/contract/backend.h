@@ -1,6 +1,7 @@
-// The table of functions a back end fills. capi checks every argument that the host can see (handles, null, alignment,
-// ranges, overlap, byte counts) before it calls through the table; a back end checks what only its memory holds.
-// Every function returns a varlstm_status; capi adds the text. Nothing but open, alloc and plan_create allocates.
+// The table of functions that a back end provides. Before capi calls a function of the table, it checks every argument
+// that the host can see: handles, null, alignment, ranges, overlap, byte counts. A back end checks what only its memory
+// holds. A function that returns int32_t returns a varlstm_status, and capi adds the text. Only open, alloc and
+// plan_create allocate.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -12,8 +13,8 @@ namespace varlstm {
 struct Backend {
   const char* name;
 
-  // Text of this thread's last failed call, which ends with the question: a null function or "" leaves the text to
-  // capi.
+  // Returns the text of this thread's last failed call and clears it. If the function is null or returns "", capi uses
+  // a text of its own.
   const char* (*failure_text)();
 
   int32_t (*device_count)(int32_t* count);
@@ -26,7 +27,7 @@ struct Backend {
   int32_t (*enter_device)(int32_t device, void** previous);
   void (*leave_device)(void* previous);
 
-  // Keys THREADS, BATCH_INVARIANT and MATH; the value has been range-checked (>= 0; 0 or 1; a varlstm_math).
+  // The keys THREADS, BATCH_INVARIANT and MATH. The value has been checked: 0 to 1024; 0 or 1; a varlstm_math.
   int32_t (*set_i64)(BackendState* state, int32_t key, int64_t value);
   int32_t (*get_i64)(const BackendState* state, int32_t key, int64_t* value);
   int32_t (*device_status)(BackendState* state, bool reset, int64_t* bits, int64_t* first_index, void* stream);
@@ -37,13 +38,13 @@ struct Backend {
   int32_t (*zero)(BackendState* state, void* ptr, int64_t bytes, void* stream);
   int32_t (*sync)(BackendState* state, void* stream);
 
-  // Allocates the arrays of plan->bounds; destroy takes a plan whose arrays are all null as well.
+  // plan_create allocates the arrays for plan->bounds. plan_destroy also takes a plan whose arrays are null.
   int32_t (*plan_create)(BackendState* state, BatchPlan* plan);
   void (*plan_destroy)(BackendState* state, BatchPlan* plan);
-  // lengths in host memory and already checked against the bounds, or in the back end's memory and unchecked.
+  // The lengths are in host memory and checked against the bounds, or in the back end's memory and unchecked.
   int32_t (*plan_lengths)(BackendState* state, BatchPlan* plan, const int64_t* lengths, int64_t count, int32_t space,
                           void* stream);
-  // batch_sizes and sorted_indices in host memory, already checked; sorted_indices may be null.
+  // batch_sizes and sorted_indices are in host memory and checked; sorted_indices may be null.
   int32_t (*plan_batch_sizes)(BackendState* state, BatchPlan* plan, const int64_t* batch_sizes, int64_t steps,
                               const int64_t* sorted_indices, void* stream);
 
@@ -53,11 +54,11 @@ struct Backend {
 
   int32_t (*rnn_sizes)(const BackendState* state, const RnnShape& shape, const BatchBounds& bounds, bool save,
                        RnnSizes* sizes);
-  // The varlstm_recurrence that a forward of this shape runs with; AUTO where the back end has but one way.
+  // *used <- the varlstm_recurrence that a forward of this shape runs with; AUTO if the back end has only one way.
   int32_t (*rnn_recurrence)(const BackendState* state, const RnnShape& shape, int64_t* used);
   int32_t (*rnn_import)(BackendState* state, const RnnImportArgs& args, void* stream);
   int32_t (*rnn_forward)(BackendState* state, const RnnForwardArgs& args, void* stream);
-  // INVALID_ARGUMENT if the reserve's header does not fit the shape.
+  // Returns INVALID_ARGUMENT if the reserve's header does not match the shape.
   int32_t (*rnn_backward)(BackendState* state, const RnnBackwardArgs& args, void* stream);
 
   int32_t (*op_workspace)(const BackendState* state, Op op, DType dtype, int64_t rows, int64_t a, int64_t b,
@@ -73,7 +74,7 @@ struct Backend {
   int32_t (*linear_backward)(BackendState* state, const LinearArgs& args, const void* x, const void* weight,
                              const void* dy, void* dx, void* dweight, void* dbias, void* stream);
 
-  // Forward and backward are one function: out[k] = in[k] * keep(seed, k) / (1 - p).
+  // Forward and backward are the same function: out[k] = in[k] * keep(seed, k) / (1 - p).
   int32_t (*dropout)(BackendState* state, DType dtype, int64_t count, double p, uint64_t seed, const void* in,
                      void* out, void* stream);
 
@@ -96,7 +97,7 @@ struct Backend {
   int32_t (*linear_cross_entropy_backward)(BackendState* state, const LinearLossArgs& args, const void* lse,
                                            const void* dout, void* dx, void* dweight, void* dbias, void* stream);
 
-  // dst [count] of dtype `to` <- src of dtype `from`, rounded once.
+  // dst [count] of dtype `to` <- src of dtype `from`; F64 becomes a 16-bit dtype by way of float.
   int32_t (*convert)(BackendState* state, DType from, DType to, int64_t count, const void* src, void* dst,
                      void* stream);
 
@@ -104,15 +105,15 @@ struct Backend {
                       void* stream);
   int32_t (*adam_step)(BackendState* state, const AdamArgs& args, void* params, const void* grads, void* m, void* v,
                        int64_t* step, void* stream);
-  // max_norm < 0: the norm alone; else grads are clipped.
+  // If max_norm < 0, only the norm is computed; else grads are clipped.
   int32_t (*grad_norm)(BackendState* state, DType dtype, int64_t count, double max_norm, void* grads, double* norm,
                        void* workspace, int64_t workspace_bytes, void* stream);
 };
 
-// The host's table; always there.
+// The host's table; it is never null.
 const Backend* host_backend();
 
-// The CUDA table, or null in a host-only build.
+// The CUDA table, or null in a build without CUDA.
 const Backend* cuda_backend();
 
 }  // namespace varlstm

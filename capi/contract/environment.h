@@ -1,5 +1,5 @@
-// The environment variables of libvarlstm, and their one reader. A variable that is not set, or empty, changes nothing.
-// One that holds an unknown value makes varlstm_ctx_create fail with a text that lists the known ones; if it is set
+// The environment variables of libvarlstm and the functions that read them. A variable that is not set, or empty,
+// changes nothing. An unknown value makes varlstm_ctx_create fail with a text that lists the known ones; if it is set
 // later, it counts as not set.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -13,10 +13,10 @@ namespace varlstm {
 
 struct EnvironmentVariable {
   const char* name;
-  const char* values;  // the known ones, with a space between two; "number" for whole numbers from 1; null for any text
+  const char* values;  // the known values, separated by spaces; "number" for whole numbers from 1; null for any text
 };
 
-// What each of them does is in capi/README.md.
+// capi/README.md documents what each variable does.
 constexpr EnvironmentVariable kHostIsaVariable = {"VARLSTM_HOST_ISA", "baseline avx2 avx512"};
 constexpr EnvironmentVariable kLossChunkVariable = {"VARLSTM_LOSS_CHUNK", "number"};
 constexpr EnvironmentVariable kRecurrencePolicyVariable = {"VARLSTM_RECURRENCE_POLICY", "auto stepwise cluster grid"};
@@ -32,7 +32,7 @@ inline bool takes_number(const EnvironmentVariable& variable) {
   return variable.values != nullptr && strcmp(variable.values, "number") == 0;
 }
 
-// A whole number from 1 to INT64_MAX, or 0 if the text is none.
+// The whole number from 1 to INT64_MAX that the text is, or 0 if it is none.
 inline int64_t positive_number(const char* text) {
   if (*text < '0' || *text > '9') return 0;
   char* end = nullptr;
@@ -53,7 +53,7 @@ inline bool is_known(const EnvironmentVariable& variable, const char* value) {
   return false;
 }
 
-// The value that a variable holds; null if it is not set, empty or unknown.
+// The value of a variable; null if it is not set, empty or unknown.
 inline const char* environment(const EnvironmentVariable& variable) {
   const char* value = getenv(variable.name);
   return value != nullptr && *value != 0 && is_known(variable, value) ? value : nullptr;

@@ -1,5 +1,5 @@
-// Shapes and argument records that the C ABI hands to a back end. Types only: no arithmetic lives here, so that host
-// and kernels never share an index formula.
+// Shapes and arguments that the C ABI passes to a back end. There are types only and no arithmetic, so that the host
+// and the kernels never share an index formula.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -16,7 +16,7 @@ enum class Layout : int32_t { kBatchFirst = 0, kTimeMajor = 1, kRagged = 2 };
 // Values equal varlstm_reduction.
 enum class Reduction : int32_t { kNone = 0, kMean = 1, kSum = 2 };
 
-// How the rows of a batch's tokens lie. Values equal varlstm_rows.
+// The order of the rows of a batch. Values equal varlstm_rows.
 enum class RowOrder : int32_t { kPacked = 0, kRagged = 1 };
 
 // Values equal varlstm_param_format.
@@ -34,7 +34,7 @@ enum class Op : int32_t {
   kLinearCrossEntropyBackward = 7
 };
 
-// State of one context inside its back end: each back end derives its own.
+// The state of one context in its back end. Each back end derives its own.
 struct BackendState {};
 
 struct BatchBounds {
@@ -43,13 +43,13 @@ struct BatchBounds {
   int64_t max_tokens;  // N <= max_tokens
 };
 
-// The plan of one mini-batch. Arrays lie in the back end's memory; names as in varlstm_batch_array.
+// The plan of one mini-batch. The arrays are in the back end's memory and are named as in varlstm_batch_array.
 struct BatchPlan {
   BatchBounds bounds;
   int64_t batch;              // B
-  int64_t tokens;             // N, or -1 where only the device knows
-  int64_t steps;              // T, or -1 likewise
-  int64_t* lengths;           // [max_batch] caller's order
+  int64_t tokens;             // N, or -1 if only the device knows it
+  int64_t steps;              // T, or -1 if only the device knows it
+  int64_t* lengths;           // [max_batch] in the caller's order
   int64_t* batch_sizes;       // [max_len]
   int64_t* step_offsets;      // [max_len + 1]
   int64_t* sorted_indices;    // [max_batch]
@@ -69,7 +69,7 @@ struct RnnShape {
   double dropout;          // between layers
   int32_t recurrence = 0;  // a varlstm_recurrence
   RowOrder row_order = RowOrder::kPacked;
-  bool layers_together = true;  // where they may run in one launch
+  bool layers_together = true;  // VARLSTM_KEY_LAYERS_TOGETHER
 };
 
 struct RnnForwardArgs {
@@ -77,8 +77,8 @@ struct RnnForwardArgs {
   const BatchPlan* batch;
   bool save;
   uint64_t dropout_seed;  // 0: no dropout in this call
-  const void* params;     // flat, elements as varlstm_rnn_param_info lists them
-  const void* x;          // [N, I]; rows of x and y, dy and dx in shape.row_order
+  const void* params;     // the flat buffer, as varlstm_rnn_param_info lists it
+  const void* x;          // [N, I]; the rows of x, y, dy and dx are in shape.row_order
   const void* h0;         // [L*D, B, H] or null
   const void* c0;         // likewise
   void* y;                // [N, D*H]
@@ -169,7 +169,7 @@ struct LossArgs {
   int64_t workspace_bytes;
 };
 
-// Cross-entropy of the logits x weight^T + bias; `loss` has the rows, the dtype and the workspace.
+// Cross-entropy of the logits x weight^T + bias. `loss` has the number of rows, the dtype and the workspace.
 struct LinearLossArgs {
   LossArgs loss;
   int64_t in;
