@@ -1,5 +1,5 @@
-// The host's table: contexts, memory and batch plans; the operations stand in backend_ops.cc. Every allocation goes
-// through operator new, the aligned and nothrow form where a caller's request can fail.
+// The host's table: contexts, memory and batch plans. The operations are in backend_ops.cc. Every allocation uses the
+// nothrow form of operator new; the memory of varlstm_alloc is aligned.
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/contract/backend.h"
 
@@ -94,7 +94,7 @@ int32_t sync(BackendState*, void*) {
   return VARLSTM_OK;
 }
 
-// The arrays of a plan and what each holds at most.
+// The arrays of a plan and the bound of each.
 struct PlanArray {
   int64_t* BatchPlan::*data;
   int64_t BatchBounds::*bound;
@@ -120,7 +120,7 @@ void plan_destroy(BackendState*, BatchPlan* plan) {
   }
 }
 
-// Leaves no array behind where one of them cannot be had.
+// If one array cannot be allocated, all are freed.
 int32_t plan_create(BackendState* state, BatchPlan* plan) {
   constexpr int64_t kMaxElements = INT64_MAX / 16;
   for (const PlanArray& array : kPlanArrays) plan->*array.data = nullptr;
@@ -148,7 +148,7 @@ int32_t plan_batch_sizes(BackendState*, BatchPlan* plan, const int64_t* batch_si
   return VARLSTM_OK;
 }
 
-// "host (OpenBLAS, avx2)": what GEMM runs on, and the instruction set that was chosen.
+// The GEMM and the instruction set that are used, such as "host (OpenBLAS, avx2)".
 const char* describe() {
 #ifdef VARLSTM_HAVE_CBLAS
   constexpr const char* kGemm = "OpenBLAS";

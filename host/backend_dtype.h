@@ -1,4 +1,4 @@
-// From a DType to a scalar type: calls body(T()) with T the type, or answers UNSUPPORTED.
+// From a DType to a scalar type T: calls body(T()), or returns UNSUPPORTED if the function does not take that dtype.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace varlstm::host {
 
-// float or double; body may return nothing.
+// For F32 and F64. The result of body is not used.
 template <class Body>
 int32_t with_float(DType dtype, const Body& body) {
   if (dtype == DType::kF32) {
@@ -23,7 +23,7 @@ int32_t with_float(DType dtype, const Body& body) {
   return VARLSTM_OK;
 }
 
-// Bf16 or F16 as well.
+// For BF16 and F16 as well.
 template <class Body>
 int32_t with_scalar(DType dtype, const Body& body) {
   if (dtype == DType::kBF16) {
@@ -36,7 +36,7 @@ int32_t with_scalar(DType dtype, const Body& body) {
   return VARLSTM_OK;
 }
 
-// int64 as well.
+// For I64 as well.
 template <class Body>
 int32_t with_element(DType dtype, const Body& body) {
   if (dtype != DType::kI64) return with_scalar(dtype, body);

@@ -1,4 +1,5 @@
-// The operations of the host's table: each chooses the scalar, calls its host/<op>.h and raises the status bits.
+// The operations of the host's table. Each chooses the scalar type, calls host/ops/<op>.h or host/rnn, and raises the
+// bits of the status word.
 // SPDX-License-Identifier: Apache-2.0
 #include "host/backend_ops.h"
 
@@ -18,7 +19,7 @@
 namespace varlstm::host {
 namespace {
 
-// The pointers of a call, as the scalar that the body runs with.
+// A pointer of a call as a pointer to the scalar type.
 template <class T>
 const T* as(const void* data) {
   return static_cast<const T*>(data);
@@ -69,7 +70,7 @@ int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void*) {
   return own_reserve ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
 }
 
-// INVALID_ARGUMENT where the bytes do not fit int64.
+// INVALID_ARGUMENT if the bytes do not fit in int64.
 int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int64_t a, int64_t b, int64_t* bytes) {
   bool fits = true;
   const int32_t status = with_scalar(dtype, [&](auto scalar) {

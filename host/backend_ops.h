@@ -1,5 +1,4 @@
-// The operations of the host's table: each chooses the scalar and calls its host/<op>.h. Signatures as in
-// capi/contract/backend.h.
+// The operations of the host's table. Their signatures are those of capi/contract/backend.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

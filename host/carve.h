@@ -1,4 +1,4 @@
-// Carving one buffer into aligned arrays. The same code that hands out the arrays counts their bytes.
+// Divides one buffer into aligned arrays. The same code hands out the arrays and counts their bytes.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,7 +8,7 @@ namespace varlstm::host {
 
 class Carver {
  public:
-  // base null: only counts.
+  // If base is null, the carver only counts.
   explicit Carver(void* base) : base_(static_cast<char*>(base)) {}
 
   template <class T>
@@ -24,7 +24,7 @@ class Carver {
     return array;
   }
 
-  // Bytes taken so far; a count that no memory can hold is the largest int64.
+  // The bytes taken so far; INT64_MAX if no memory can hold them.
   int64_t bytes() const { return bytes_ >= kTooMany ? INT64_MAX : bytes_; }
 
  private:

@@ -1,4 +1,4 @@
-// What one context of the host back end holds: its options and the status word of values found bad.
+// The state of one context of the host back end: its options, and the status word that records bad values.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -12,10 +12,10 @@ namespace varlstm::host {
 
 struct State : BackendState {
   int64_t threads = 0;          // 0: as many as the machine has
-  int64_t batch_invariant = 1;  // kept for 0 too
+  int64_t batch_invariant = 1;  // no effect: the host is batch-invariant for 0 too
   int64_t math = 0;             // a varlstm_math; no effect on the host
 
-  // Notes that the value at `index` was bad, under a varlstm_device_status_bit; an index of -1 notes nothing.
+  // Raises a varlstm_device_status_bit for the bad value at `index`; does nothing if index is -1.
   void flag_if_any(int64_t bit, int64_t index) {
     if (index < 0) return;
     const std::lock_guard<std::mutex> lock(status_mutex_);
@@ -25,7 +25,7 @@ struct State : BackendState {
     }
   }
 
-  // What varlstm_ctx_device_status reports: the bits raised, and the first index of the lowest one, or -1.
+  // The result of varlstm_ctx_device_status: the bits raised, and the first index of the lowest one, or -1.
   void read_status(int64_t* bits, int64_t* first_index, bool reset) {
     const std::lock_guard<std::mutex> lock(status_mutex_);
     *bits = 0;
@@ -39,12 +39,12 @@ struct State : BackendState {
   }
 
  private:
-  static constexpr int kBits = 3;  // bit k is 1 << k
+  static constexpr int kBits = 3;  // LENGTH, TOKEN_ID, LABEL; bit k is 1 << k
   std::mutex status_mutex_;
-  int64_t first_bad_index_[kBits] = {-1, -1, -1};  // -1: not raised
+  int64_t first_bad_index_[kBits] = {-1, -1, -1};  // -1 if the bit is not raised
 };
 
-// The host's state behind what the table hands over.
+// The host's state of a context.
 inline State* host_state(BackendState* state) {
   return static_cast<State*>(state);
 }

@@ -12,7 +12,7 @@
 namespace varlstm::host {
 namespace {
 
-// Rows of c that one piece of work owns.
+// The number of rows of c that one piece of work computes.
 constexpr int64_t kBlockRows = 256;
 
 #ifdef VARLSTM_HAVE_CBLAS
@@ -32,7 +32,8 @@ void gemm_block(Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int6
               ldc);
 }
 
-// OpenBLAS would start threads of its own outside a parallel region, and cut the work by their number.
+// Outside a parallel region OpenBLAS would start threads of its own and divide the work by their number, which changes
+// the order of sums. This object limits it to one thread.
 class SingleThreadedBlas {
  public:
   SingleThreadedBlas() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -44,7 +45,7 @@ class SingleThreadedBlas {
   int threads_;
 };
 
-// CBLAS counts in 32-bit integers.
+// CBLAS takes sizes as 32-bit integers.
 bool fits_cblas(int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldb, int64_t ldc) {
   for (const int64_t size : {m, n, k, lda, ldb, ldc})
     if (size > INT32_MAX) return false;

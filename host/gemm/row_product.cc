@@ -12,10 +12,10 @@
 namespace varlstm::host {
 namespace {
 
-// The sums of one piece of work stand in a tile on the stack, so that the rows of c, often many pages apart, are
-// visited once.
+// The sums of one piece of work are in a tile on the stack, so that the rows of c, which are often many pages apart,
+// are accessed once.
 constexpr int64_t kTileBytes = 64 * 1024;
-// A packed chunk stays in the first-level cache.
+// A packed chunk of the panel fits in the first-level cache.
 constexpr int64_t kChunkBytes = 16 * 1024;
 
 // Copies rows of the tile [rows, vectors, lanes] to or from c.
@@ -33,7 +33,7 @@ void copy_tile(const RowProduct<T>& p, const PanelColumns& columns, int64_t begi
     }
 }
 
-// init [vectors, lanes] <- the biases of the panel's columns.
+// init [vectors, lanes] += the biases of the panel's columns.
 template <class T>
 void add_biases(const RowProduct<T>& p, const PanelColumns& columns, T* init) {
   for (const T* bias : {p.bias, p.bias2})
@@ -42,7 +42,7 @@ void add_biases(const RowProduct<T>& p, const PanelColumns& columns, T* init) {
         init[v * columns.lanes + lane] += bias[columns.column(v) + lane];
 }
 
-// One panel of columns for rows [begin, end).
+// Computes one panel of columns of c for the rows [begin, end).
 template <class T>
 void run_panel(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panel, int64_t begin, int64_t end) {
   const PanelColumns columns = panel_columns(p.columns, p.groups > 1, kernel.lanes, panel);

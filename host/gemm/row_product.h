@@ -1,6 +1,6 @@
-// Rows times a matrix of weights, c [rows, n] <- a [rows, k] * w [k, n] (+ bias, or + c).
-// Each element of c is one chain of additions over k in order, whatever the other rows are: a row's result depends
-// neither on how many rows stand with it nor on the number of threads.
+// Multiplies rows by a matrix of weights: c [rows, n] <- a [rows, k] * w [k, n] (+ bias, or + c).
+// Each element of c is one chain of additions over k in order, so a row's result depends neither on the other rows nor
+// on the number of threads.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,11 +8,13 @@
 
 namespace varlstm::host {
 
-// Where column j of the product comes from and goes to. Columns form `groups` blocks of `columns` (the gates of an
-// LSTM; else 1): column j of group g is row (or column) g * columns + j of the weight, and is stored at
+// One product. Its columns are divided into `groups` groups of `columns` columns: 4 groups for the gates of an LSTM,
+// else
+// 1. Column j of group g uses row (or column) g * columns + j of the weight and is stored at
 // c[row * ldc + g * group_stride + j].
-// k forms `segments` blocks of `segment` (the gates again, for gradients): element s of segment q is read from
-// a[row * lda + q * segment_stride + s] and meets row (or column) q * segment + s of the weight.
+// k is divided into `segments` segments of `segment` elements: 4 for the gradients of the gates, else 1. Element s of
+// segment q is a[row * lda + q * segment_stride + s] and is multiplied by row (or column) q * segment + s of the
+// weight.
 template <class T>
 struct RowProduct {
   int64_t rows = 0;
@@ -25,10 +27,10 @@ struct RowProduct {
   const T* a = nullptr;
   int64_t lda = 0;
   const T* weight = nullptr;       // [groups * columns, segments * segment] if transposed_weight, else transposed
-  bool transposed_weight = false;  // true: a linear layer's [out, in]
+  bool transposed_weight = false;  // true for the [out, in] of a linear layer
   const T* bias = nullptr;         // [groups * columns] or null
-  const T* bias2 = nullptr;        // a second one, added to the first
-  bool accumulate = false;         // add to c; no bias then
+  const T* bias2 = nullptr;        // a second bias, which is also added; or null
+  bool accumulate = false;         // adds to c; there is no bias then
   T* c = nullptr;
   int64_t ldc = 0;
 };

@@ -1,4 +1,4 @@
-// Packing of a weight matrix into the panels that RowKernel::product reads.
+// Packs a weight matrix into the panels that RowKernel::product reads.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,17 +8,17 @@
 
 namespace varlstm::host {
 
-// The columns of one panel: lane `l` of vector `v` is weight column first + v * vector_step + l, and real only where
-// that column, counted inside its group, is below `columns`; the others are zeros.
+// The columns of one panel. Lane `l` of vector `v` is the weight's column first + v * vector_step + l, if that column,
+// counted inside its group, is below `columns`; otherwise the lane is padding and holds zeros.
 struct PanelColumns {
-  int64_t first;        // first column of the panel inside its group
-  int64_t columns;      // columns of a group
-  int64_t vector_step;  // from a vector's column to the next vector's: lanes, or `columns` for gates
-  bool gates;           // vector v belongs to group v
+  int64_t first;        // the panel's first column inside its group
+  int64_t columns;      // number of columns of a group
+  int64_t vector_step;  // columns from one vector to the next: `lanes`, or `columns` for gates
+  bool gates;           // if set, vector v belongs to group v
   int vectors;
   int64_t lanes;
 
-  // Real lanes of vector v.
+  // How many lanes of vector v are not padding.
   int64_t valid(int v) const {
     const int64_t left = columns - first - (gates ? 0 : v * lanes);
     return left < 0 ? 0 : left < lanes ? left : lanes;
@@ -26,7 +26,7 @@ struct PanelColumns {
   int64_t column(int v) const { return first + v * vector_step; }
 };
 
-// Panel p of a product with `columns` columns a group.
+// The columns of panel `panel` of a product that has `columns` columns per group.
 inline PanelColumns panel_columns(int64_t columns, bool gates, int64_t lanes, int64_t panel) {
   PanelColumns p;
   p.columns = columns;
@@ -50,8 +50,8 @@ inline int64_t panel_count(int64_t columns, bool gates, int64_t lanes) {
   return (columns + width - 1) / width;
 }
 
-// dst [k, vectors, lanes] <- weight columns of the panel at k_begin .. k_begin + k. Element (column j, k) of the weight
-// stands at weight[j * ld + k] if transposed, else at weight[k * ld + j].
+// dst [k, vectors, lanes] <- the panel's columns of the weight, for k_begin <= index < k_begin + k. Element (index,
+// column j) of the weight is weight[j * ld + index] if transposed, else weight[index * ld + j].
 template <class T>
 void pack_panel(const PanelColumns& columns, const T* weight, int64_t ld, bool transposed, int64_t k_begin, int64_t k,
                 T* dst) {

@@ -1,15 +1,15 @@
-// The plan of one mini-batch: where each token of B sequences stands in the packed and in the ragged layout.
+// The plan of one mini-batch: the packed row and the ragged row of each token of B sequences.
 //
 //   sorted_indices    [B]    the caller's index of the sequence of rank j: longest first, ties in the caller's order
 //   unsorted_indices  [B]    its inverse, the rank of sequence b
-//   batch_sizes       [T]    b_t = number of sequences longer than t
+//   batch_sizes       [T]    b_t, the number of sequences longer than t
 //   step_offsets      [T+1]  sum of b_0 .. b_{t-1}; the last entry is N
 //   cu_seqlens        [B+1]  sum of the lengths of the sequences before b; the last entry is N
 //   packed row of (b, t) = step_offsets[t] + unsorted_indices[b];  ragged row of (b, t) = cu_seqlens[b] + t
 //
-// b_l is also the first rank of the sequences of length l, so one table of counts, kept in step_offsets while the plan
-// is built, gives a stable counting sort in O(B + T) steps and no allocation. Sequences of length 0 take the last
-// ranks. Mirrored by kernels/pack.
+// Sequences are sorted by a stable counting sort in O(B + T) steps and without allocation: b_l is also the first rank
+// of the sequences of length l, so one table of counts is enough. It is kept in step_offsets while the plan is built.
+// Sequences of length 0 get the last ranks. kernels/batch_plan does the same on CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -20,13 +20,13 @@
 
 namespace varlstm::host {
 
-// Rows of `rows` that count: the batch's tokens, or all of them where no batch is given.
+// How many of the first `rows` rows count: the batch's tokens, or all rows if there is no batch.
 inline int64_t counted_rows(const BatchPlan* batch, int64_t rows) {
   return batch ? std::min(batch->tokens, rows) : rows;
 }
 
-// Copies `count` lengths into the plan, each clamped to [0, max_len] and to what is left of max_tokens, and returns the
-// first index whose length had to change, or -1.
+// Copies `count` lengths into the plan. Each is clamped to [0, max_len] and to what is left of max_tokens. Returns the
+// first index whose length changed, or -1.
 inline int64_t clamp_lengths(BatchPlan& plan, const int64_t* lengths, int64_t count) {
   int64_t first_bad = -1;
   int64_t left = plan.bounds.max_tokens;
@@ -40,13 +40,13 @@ inline int64_t clamp_lengths(BatchPlan& plan, const int64_t* lengths, int64_t co
   return first_bad;
 }
 
-// lengths -> batch, steps, batch_sizes, sorted_indices, unsorted_indices.
+// Computes batch, steps, batch_sizes, sorted_indices and unsorted_indices from lengths.
 inline void sort_lengths(BatchPlan& plan, int64_t count) {
   plan.batch = count;
   plan.steps = 0;
   for (int64_t b = 0; b < count; ++b) plan.steps = std::max(plan.steps, plan.lengths[b]);
 
-  int64_t* next_rank = plan.step_offsets;  // [T+1], by length
+  int64_t* next_rank = plan.step_offsets;  // [T+1], indexed by length
   std::fill_n(next_rank, plan.steps + 1, 0);
   for (int64_t b = 0; b < count; ++b) ++next_rank[plan.lengths[b]];
   int64_t longer = 0;
@@ -63,7 +63,8 @@ inline void sort_lengths(BatchPlan& plan, int64_t count) {
   }
 }
 
-// lengths, batch_sizes and the two orders -> tokens, step_offsets, cu_seqlens, both index maps.
+// Computes tokens, step_offsets, cu_seqlens, packed_to_ragged and ragged_to_packed from lengths, batch_sizes,
+// sorted_indices and unsorted_indices.
 inline void lay_out_rows(BatchPlan& plan) {
   plan.step_offsets[0] = 0;
   for (int64_t t = 0; t < plan.steps; ++t) plan.step_offsets[t + 1] = plan.step_offsets[t] + plan.batch_sizes[t];
@@ -81,7 +82,8 @@ inline void lay_out_rows(BatchPlan& plan) {
   }
 }
 
-// The plan of `count` lengths in the caller's order. Returns what clamp_lengths found: -1 for lengths within bounds.
+// Makes the plan of `count` lengths in the caller's order. Returns the result of clamp_lengths, which is -1 if all
+// lengths are within the bounds.
 inline int64_t plan_from_lengths(BatchPlan& plan, const int64_t* lengths, int64_t count) {
   const int64_t first_bad = clamp_lengths(plan, lengths, count);
   sort_lengths(plan, count);
@@ -89,8 +91,8 @@ inline int64_t plan_from_lengths(BatchPlan& plan, const int64_t* lengths, int64_
   return first_bad;
 }
 
-// The plan of a PackedSequence's fields: batch_sizes [steps], positive and not increasing; sorted_indices
-// [batch_sizes[0]], a permutation, or null for the identity. The given order of ties is kept.
+// Makes the plan from the fields of a PackedSequence: batch_sizes [steps], positive and not increasing; sorted_indices
+// [batch_sizes[0]], a permutation, or null for the identity. Sequences of equal length keep the given order.
 inline void plan_from_batch_sizes(BatchPlan& plan, const int64_t* batch_sizes, int64_t steps,
                                   const int64_t* sorted_indices) {
   plan.batch = steps > 0 ? batch_sizes[0] : 0;
@@ -101,7 +103,7 @@ inline void plan_from_batch_sizes(BatchPlan& plan, const int64_t* batch_sizes, i
     plan.sorted_indices[rank] = b;
     plan.unsorted_indices[b] = rank;
   }
-  int64_t length = steps;  // of the sequence of this rank: steps that are at least rank + 1 wide
+  int64_t length = steps;  // of the sequence of this rank: the number of steps t with batch_sizes[t] > rank
   for (int64_t rank = 0; rank < plan.batch; ++rank) {
     while (plan.batch_sizes[length - 1] <= rank) --length;
     plan.lengths[plan.sorted_indices[rank]] = length;

@@ -1,9 +1,10 @@
 // Inverted dropout (Srivastava et al. 2014); forward and backward are the same function.
 //
 //   out[k] <- keep(seed, k) ? in[k] / (1 - p) : 0           in, out [count]; in place is allowed
-//   keep(seed, k) = word k % 4 of the Philox block with key seed and counter k / 4, times 2^-32, >= p
+//   keep(seed, k) is true if word k % 4 of the Philox block with key seed and counter k / 4, times 2^-32, is >= p
 //
-// The mask depends on seed and k alone. A dropped element is 0 whatever it held. Mirrored by kernels/core.
+// The mask depends on seed and k only. A dropped element is 0 whatever it was before. kernels/dropout does the same on
+// CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -19,9 +20,10 @@
 namespace varlstm::host {
 
 constexpr int kPhiloxLanes = 16;
-constexpr int64_t kDropoutChunk = 4 * kPhiloxLanes;  // elements that one call of the generator serves
+constexpr int64_t kDropoutChunk = 4 * kPhiloxLanes;  // elements that one call of the generator covers
 
-// [begin, end), begin a multiple of kDropoutChunk; a word up to last_dropped drops its element.
+// Dropout of elements [begin, end), where begin is a multiple of kDropoutChunk. A word <= last_dropped drops its
+// element.
 template <class T>
 inline void dropout_range(int64_t begin, int64_t end, uint32_t last_dropped, ComputeType<T> scale, uint64_t seed,
                           const T* in, T* out) {
@@ -43,7 +45,8 @@ inline void dropout_range(int64_t begin, int64_t end, uint32_t last_dropped, Com
 template <class T>
 void dropout(int64_t threads, int64_t count, double p, uint64_t seed, const T* in, T* out) {
   constexpr int64_t kGrain = 256 * kDropoutChunk;
-  const uint64_t dropped_words = static_cast<uint64_t>(std::ceil(std::ldexp(p, 32)));  // those with word * 2^-32 < p
+  const uint64_t dropped_words =
+      static_cast<uint64_t>(std::ceil(std::ldexp(p, 32)));  // how many words have word * 2^-32 < p
   const auto scale = static_cast<ComputeType<T>>(1 / (1 - p));
   parallel_ranges(threads, count, kGrain, [&](int64_t begin, int64_t end) {
     if (dropped_words == 0) {

@@ -1,11 +1,11 @@
-// Embedding: rows of a table picked by ids, and the gradient summed back into the table.
+// Embedding: takes the rows of a table that ids name, and sums gradients back into the table.
 //
 //   forward   y[n] <- table[ids[n]]                     y [rows, features], table [vocab, features], ids [rows]
 //   backward  dtable[v] += sum of dy[n] over ids[n] = v
 //
-// Rows from counted_rows on, and ids outside [0, vocab), give zeros and no gradient; padding_idx gives no gradient.
-// Backward sorts the rows by id, stably, so each table row is summed by one thread in the order of n, and touches only
-// the table rows that occur. Mirrored by kernels/embedding.
+// Rows that do not count (counted_rows) and ids outside [0, vocab) give zeros and no gradient. The id padding_idx gives
+// no gradient. Backward sorts the rows by id with a stable sort, so that one thread sums each table row in the order of
+// n, and writes only the table rows that occur in ids. kernels/embedding does the same on CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -25,7 +25,7 @@ struct IdRow {
   int64_t row;
 };
 
-// Bytes of embedding_backward's workspace: two arrays [rows] of IdRow for the sort.
+// Bytes of embedding_backward's workspace per row: the sort needs two arrays [rows] of IdRow.
 constexpr int64_t kEmbeddingWorkspacePerRow = 2 * sizeof(IdRow);
 
 inline int64_t rows_per_embedding_piece(int64_t features) {
@@ -61,8 +61,8 @@ void embedding_forward(int64_t threads, const EmbeddingArgs& args, const T* tabl
   });
 }
 
-// Stable radix sort of `count` entries by id in [0, vocab), a byte at a time from the lowest. Returns the buffer, one
-// of the two, that holds the result.
+// Stable radix sort of `count` entries by id in [0, vocab), one byte at a time from the lowest. Returns the one of the
+// two buffers that holds the result.
 inline IdRow* sort_by_id(IdRow* from, IdRow* to, int64_t count, int64_t vocab) {
   constexpr int64_t kDigits = 256;
   for (int shift = 0; shift < 64 && (vocab - 1) >> shift > 0; shift += 8) {
@@ -75,7 +75,7 @@ inline IdRow* sort_by_id(IdRow* from, IdRow* to, int64_t count, int64_t vocab) {
   return from;
 }
 
-// sum [features] += the rows of dy that run [count] names, in its order.
+// sum [features] += the rows of dy that run [count] names, in the order of run.
 template <class T>
 void add_run(int64_t features, const T* dy, const IdRow* run, int64_t count, T* sum) {
   for (int64_t k = 0; k < count; ++k) {
@@ -95,7 +95,7 @@ void add_run_16bit(int64_t features, const T* dy, const IdRow* run, int64_t coun
   }
 }
 
-// dtable [vocab, features] += ...; workspace [kEmbeddingWorkspacePerRow * rows] bytes.
+// dtable [vocab, features] += the rows of dy; the workspace has kEmbeddingWorkspacePerRow * rows bytes.
 template <class T>
 void embedding_backward(int64_t threads, const EmbeddingArgs& args, int64_t padding_idx, const T* dy, T* dtable,
                         void* workspace) {
@@ -107,7 +107,7 @@ void embedding_backward(int64_t threads, const EmbeddingArgs& args, int64_t padd
   }
   const IdRow* sorted = sort_by_id(entries, entries + args.rows, count, args.vocab);
 
-  // A piece owns the runs of equal ids that begin in it.
+  // A piece of work sums the runs of equal ids that begin in it.
   const int64_t features = args.features;
   parallel_ranges(threads, count, rows_per_embedding_piece(features), [&](int64_t begin, int64_t end) {
     int64_t k = begin;

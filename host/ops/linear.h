@@ -1,10 +1,10 @@
-// Linear layer over packed rows.
+// Linear layer.
 //
 //   forward   y [rows, out] <- x [rows, in] weight^T + bias        weight [out, in], bias [out] or null
 //   backward  dx [rows, in] <- dy weight;  dweight [out, in] += dy^T x;  dbias [out] += column sums of dy
 //
-// A row of y and of dx depends on its own row of x and dy alone, however many rows there are. dbias is summed in double
-// over the rows in order. Mirrored by kernels/gemm.
+// A row of y depends on its own row of x only, and a row of dx on its own row of dy only, whatever the number of rows.
+// dbias is summed in double over the rows in order. kernels/gemm does the same on CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -28,8 +28,8 @@ void linear_forward(int64_t threads, const LinearArgs& args, const T* x, const T
 // sums [columns] += column sums of a [rows, columns].
 template <class T>
 void add_column_sums(int64_t threads, int64_t rows, int64_t columns, const T* a, T* sums) {
-  constexpr int64_t kColumns = 64;         // of one piece, whose sums stand on the stack
-  constexpr int64_t kSmallWork = 1 << 16;  // elements that are not worth a second thread
+  constexpr int64_t kColumns = 64;         // of one piece of work, whose sums are on the stack
+  constexpr int64_t kSmallWork = 1 << 16;  // up to this many elements one thread is enough
   if (rows * columns <= kSmallWork) threads = 1;
   parallel_ranges(threads, columns, kColumns, [&](int64_t begin, int64_t end) {
     double piece[kColumns] = {};
@@ -41,7 +41,7 @@ void add_column_sums(int64_t threads, int64_t rows, int64_t columns, const T* a,
   });
 }
 
-// dx, dweight and dbias may each be null: not wanted.
+// dx, dweight and dbias may each be null if they are not wanted.
 template <class T>
 void linear_backward(int64_t threads, const LinearArgs& args, const T* x, const T* weight, const T* dy, T* dx,
                      T* dweight, T* dbias) {
@@ -57,11 +57,11 @@ void linear_backward(int64_t threads, const LinearArgs& args, const T* x, const 
   if (dbias) add_column_sums(threads, args.rows, args.out, dy, dbias);
 }
 
-// The 16-bit dtypes' operands as floats, in the workspace: products run in float, and each result is rounded once.
+// The operands of the 16-bit dtypes as floats, in the workspace. Products run in float and each result is rounded once.
 struct WideLinear {
   float *x, *y;           // [rows, in], [rows, out], or their gradients
-  float *dx, *weight;     // [rows, in] backward alone; [out, in]
-  float *dweight, *bias;  // [out, in] backward alone; [out], or its gradient
+  float *dx, *weight;     // [rows, in], in backward only; [out, in]
+  float *dweight, *bias;  // [out, in], in backward only; [out], or its gradient
 
   WideLinear(const LinearArgs& args, bool backward, Carver& carver) {
     x = carver.take<float>(args.rows, args.in);

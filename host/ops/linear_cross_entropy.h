@@ -1,15 +1,15 @@
-// Linear layer and cross-entropy in one, a chunk of rows at a time, so that the logits [rows, C] never exist at once
-// (Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models"; the chunks are Liger Kernel's).
+// Linear layer and cross-entropy in one, one chunk of rows at a time, so that the logits [rows, C] are never in memory
+// all at once (Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models"; chunks as in Liger Kernel).
 //
 //   logits  <- x weight^T + bias                       x [rows, in], weight [C, in], bias [C] or null
-//   forward    terms and reduction as in masked_loss.h;  lse(n) = log(sum_c exp(logits[n, c]))
-//   backward   dlogits[n, c] <- g (A * exp(logits[n, c] - lse(n)) - a[c]), g = dout times 1 or 1 / W; then dx, dweight
-//              and dbias as in linear.h
+//   forward    terms and reduction are those of masked_loss.h;  lse(n) = log(sum_c exp(logits[n, c]))
+//   backward   dlogits[n, c] <- g (A * exp(logits[n, c] - lse(n)) - a[c]) with g = dout, or dout / W for MEAN;
+//              then dx, dweight and dbias as in linear.h
 //
-// A chunk gathers its kept rows first: the others are neither read nor computed, and add nothing whatever they hold.
-// Chunks run in order, so dweight and dbias are sums in a fixed order. The 16-bit dtypes are widened: logits stay
-// float, dlogits are rounded as the kernels store them, dweight and dbias are rounded once, after the last chunk.
-// Mirrored by kernels/linear_cross_entropy.
+// A chunk first gathers its kept rows. The other rows are not read and add nothing, whatever they hold. Chunks run in
+// order, so dweight and dbias are summed in a fixed order. The 16-bit dtypes are computed in float: logits stay float,
+// dlogits are rounded as the kernels store them, and dweight and dbias are rounded once, after the last chunk.
+// kernels/linear_cross_entropy does the same on CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -28,24 +28,25 @@
 
 namespace varlstm::host {
 
-// Rows of a chunk: 64 MiB of float logits or x, within limits. A number in the environment wins.
+// The number of rows of a chunk: as many as make 64 MiB of float logits or x, between kFewest and kMost. The
+// environment variable VARLSTM_LOSS_CHUNK replaces it.
 inline int64_t rows_of_chunk(int64_t in, int64_t classes) {
   if (const char* forced = environment(kLossChunkVariable)) return positive_number(forced);
   constexpr int64_t kElements = 16 << 20, kFewest = 64, kMost = 8192;
   return std::clamp(kElements / std::max(in, classes), kFewest, kMost);
 }
 
-// One chunk's arrays, and for the 16-bit dtypes the parameters and their gradients as floats.
+// The arrays of one chunk; for the 16-bit dtypes also the parameters and their gradients as floats.
 template <class T>
 struct LinearLossWorkspace {
   using C = ComputeType<T>;
-  int64_t chunk;       // rows
-  int64_t bytes;       // of all
-  int64_t* kept;       // [chunk] rows of the operands
+  int64_t chunk;       // rows of a chunk
+  int64_t bytes;       // of all arrays
+  int64_t* kept;       // [chunk] indices of the kept rows
   double* terms;       // [chunk]
-  C *x, *logits;       // [chunk, in], [chunk, classes], of kept rows; their gradients take their place
-  C *weight, *bias;    // [classes, in], [classes]; 16-bit dtypes alone
-  C *dweight, *dbias;  // likewise, backward alone
+  C *x, *logits;       // [chunk, in], [chunk, classes] of kept rows; their gradients overwrite them
+  C *weight, *bias;    // [classes, in], [classes]; 16-bit dtypes only
+  C *dweight, *dbias;  // likewise, in backward only
 
   LinearLossWorkspace(int64_t rows, int64_t in, int64_t classes, bool backward, void* base) {
     Carver carver(base);
@@ -67,13 +68,13 @@ int64_t linear_loss_workspace(int64_t rows, int64_t in, int64_t classes, bool ba
   return LinearLossWorkspace<T>(rows, in, classes, backward, nullptr).bytes;
 }
 
-// The chunks of one call: each is loaded in turn, and its logits computed.
+// The chunks of one call. load() loads one after the other and computes its logits.
 template <class T>
 class LinearLossChunks {
  public:
   using C = ComputeType<T>;
   const LinearLossWorkspace<T> w;
-  int64_t kept = 0;  // rows of the chunk that is loaded
+  int64_t kept = 0;  // kept rows of the loaded chunk
 
   LinearLossChunks(int64_t threads, const LinearLossArgs& args, bool backward)
       : w(args.loss.rows, args.in, args.loss.classes, backward, args.loss.workspace), threads_(threads), args_(args) {
@@ -84,7 +85,7 @@ class LinearLossChunks {
   const C* weight() const { return weight_; }
   LinearArgs linear() const { return {args_.loss.dtype, kept, args_.in, args_.loss.classes, nullptr, 0}; }
 
-  // The kept rows from row `begin` on; false behind the last chunk.
+  // Loads the chunk that begins at row `begin`; false if there is none.
   bool load(int64_t begin) {
     const int64_t rows = args_.loss.rows;
     if (begin >= rows) return false;
@@ -97,7 +98,7 @@ class LinearLossChunks {
     return true;
   }
 
-  // body(i) for each kept row i of the chunk.
+  // Calls body(i) for each kept row i of the chunk.
   template <class Body>
   void for_rows(const Body& body) const {
     parallel_ranges(loss_threads(threads_, kept * args_.loss.classes), kept, kLossBlock,
@@ -122,7 +123,7 @@ class LinearLossChunks {
   const C *weight_, *bias_;
 };
 
-// lse [rows] or null.
+// lse is [rows] or null.
 template <class T>
 void linear_cross_entropy_forward(int64_t threads, const LinearLossArgs& args, ComputeType<T>* out,
                                   ComputeType<T>* weight_sum, ComputeType<T>* lse) {
@@ -162,7 +163,7 @@ void linear_loss_gradient_row(int64_t classes, const LossFactors<C>& factors, in
   }
 }
 
-// dx, dweight and dbias may each be null: not wanted.
+// dx, dweight and dbias may each be null if they are not wanted.
 template <class T>
 void linear_cross_entropy_backward(int64_t threads, const LinearLossArgs& args, const ComputeType<T>* lse,
                                    const ComputeType<T>* dout, T* dx, T* dweight, T* dbias) {

@@ -3,8 +3,8 @@
 //   forward   y [rows, classes] <- (x - max) - log(sum_c exp(x - max))
 //   backward  dx <- dy - exp(y) * sum_c dy
 //
-// The sums run in double. In place (y = x, dx = dy) is allowed: each row is read before it is written. A NaN stays in
-// its row. Mirrored by kernels/log_softmax.
+// The sums run in double. y may be x, and dx may be dy, because each row is read before it is written. A NaN stays in
+// its row. kernels/log_softmax does the same on CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -17,7 +17,7 @@
 
 namespace varlstm::host {
 
-// Rows of one piece: some 20 microseconds of exp.
+// The number of rows of one piece of work: about 20 microseconds of exp.
 inline int64_t rows_per_softmax_piece(int64_t classes) {
   constexpr int64_t kElements = 4096;
   return std::max<int64_t>(1, kElements / classes);

@@ -1,14 +1,15 @@
 // Masked negative log-likelihood and cross-entropy, as F.nll_loss and F.cross_entropy of PyTorch.
 //
-// Row n with target t, class weights w (1 where null), smoothing s, log-probabilities p:
+// For row n with target t, class weights w (all 1 if null), smoothing s and log-probabilities p:
 //   term(n)  = -sum_c a[c] * p[n, c],  a[c] = (1 - s) * w[t] * [c == t] + s / C * w[c]
 //   d term / d p[n, c] = -a[c];   d term / d logit[n, c] = A * softmax(n)[c] - a[c],  A = sum_c a[c]
-//   sum of the terms (SUM), or that over W = sum of w[t] over the kept rows (MEAN)
+//   SUM is the sum of the terms; MEAN divides it by W = sum of w[t] over the kept rows
 //
-// A row is kept unless its target is ignore_index (tested first), lies outside [0, C), or the row is not counted_rows':
-// then its term and gradient are exactly 0, whatever the row holds. Where W is 0, MEAN is NaN or 0 as the caller chose
-// and every gradient is 0. Sums run in double: over the rows of a block in order, then over the blocks in order.
-// For 16-bit dtypes class_weights, out, weight_sum and dout are float. Mirrored by kernels/masked_loss.
+// A row is not kept if its target is ignore_index (tested first), if its target is outside [0, C), or if the row is not
+// one of the counted_rows. Its term and gradient are then exactly 0, whatever the row holds. If W is 0, MEAN is NaN or
+// 0 as the caller chose, and every gradient is 0. Sums run in double: over the rows of a block in order, then over the
+// blocks in order. For 16-bit dtypes class_weights, out, weight_sum and dout are float. kernels/masked_loss does the
+// same on CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -31,7 +32,7 @@ inline int64_t loss_blocks(int64_t rows) {
   return rows / kLossBlock + (rows % kLossBlock != 0);
 }
 
-// Workspace: one sum of terms for each block of rows.
+// Bytes of workspace: one sum of terms for each block of rows.
 inline int64_t loss_workspace(int64_t rows) {
   return loss_blocks(rows) * static_cast<int64_t>(sizeof(double));
 }
@@ -51,13 +52,13 @@ inline int64_t first_bad_label(const LossArgs& args) {
   return -1;
 }
 
-// The factors of term(n) that are the same for every row. C: the type that rows are computed in.
+// The factors of term(n) that are the same for every row. C is the type that rows are computed in.
 template <class C>
 struct LossFactors {
   const C* class_weights;  // or null
   double on_target;        // 1 - s
   double on_each;          // s / C
-  double total_weight;     // sum of w over all classes, 0 without smoothing (not needed then)
+  double total_weight;     // sum of w over all classes; 0 without smoothing, which does not need it
   double kept_weight;      // W
 
   explicit LossFactors(const LossArgs& args)
@@ -76,14 +77,14 @@ struct LossFactors {
 
   double weight(int64_t c) const { return class_weights ? static_cast<double>(class_weights[c]) : 1.0; }
 
-  // What the terms are multiplied with; 0 for an empty mean.
+  // The factor of the sum of the terms: 1, or 1 / W for MEAN, or 0 for an empty mean.
   double scale(Reduction reduction) const {
     if (reduction != Reduction::kMean) return 1;
     return kept_weight == 0 ? 0 : 1 / kept_weight;
   }
 };
 
-// out [1] <- the loss of terms that sum to `total`; nothing for NONE.
+// out [1] <- the loss of terms that sum to `total`. Writes nothing if the reduction is NONE.
 template <class C>
 void store_reduced(const LossArgs& args, const LossFactors<C>& factors, double total, C* out) {
   if (args.reduction == Reduction::kNone) return;
@@ -94,7 +95,8 @@ void store_reduced(const LossArgs& args, const LossFactors<C>& factors, double t
   *out = static_cast<C>(total);
 }
 
-// term(row) for every row of every block, by term_of(row) on kept rows alone; then `out` and weight_sum (or null).
+// Calls term_of(row) once for every row, which gives 0 for a row that is not kept, and writes `out` and weight_sum (or
+// null).
 template <class C, class Term>
 void reduce_terms(int64_t threads, const LossArgs& args, const LossFactors<C>& factors, C* out, C* weight_sum,
                   const Term& term_of) {
@@ -115,7 +117,7 @@ void reduce_terms(int64_t threads, const LossArgs& args, const LossFactors<C>& f
   store_reduced(args, factors, total, out);
 }
 
-// Too little work for a second thread: one thread then does all blocks, with the same sums.
+// One thread if there is too little work for a second one. It runs all blocks, so the sums are the same.
 inline int64_t loss_threads(int64_t threads, int64_t elements) {
   constexpr int64_t kSmallWork = 4096;
   return elements <= kSmallWork ? 1 : threads;
@@ -139,7 +141,7 @@ void nll_forward(int64_t threads, const LossArgs& args, const T* log_probs, Comp
   });
 }
 
-// dlog_probs [rows, C] <- -a[c] times what comes in: dout [rows] (NONE) or [1], null for ones.
+// dlog_probs [rows, C] <- -a[c] times the incoming gradient: dout [rows] (NONE) or [1], or null for ones.
 template <class T>
 void nll_backward(int64_t threads, const LossArgs& args, const ComputeType<T>* dout, T* dlog_probs) {
   const LossFactors<ComputeType<T>> factors(args);
@@ -162,9 +164,9 @@ void nll_backward(int64_t threads, const LossArgs& args, const ComputeType<T>* d
   });
 }
 
-// One kept row of cross-entropy: returns its term, and dlogits [C] (or null, or the logits themselves) <- scale times
-// its gradient, which 16-bit dtypes round once: they take each exponential twice instead of storing it in between.
-// *lse (or null) <- log(sum(exp(logits))).
+// Cross-entropy of one kept row: returns its term. dlogits [C] <- scale times its gradient; dlogits may be null, or the
+// same array as logits. The 16-bit dtypes compute each exponential twice instead of storing it, so the gradient is
+// rounded once. *lse (or null) <- log(sum(exp(logits))).
 template <class T, class C = ComputeType<T>>
 double cross_entropy_row(const LossArgs& args, const LossFactors<C>& factors, int64_t target, double scale,
                          const T* logits, T* dlogits, C* lse = nullptr) {
@@ -198,7 +200,7 @@ double cross_entropy_row(const LossArgs& args, const LossFactors<C>& factors, in
   return term;
 }
 
-// dlogits [rows, C] (or null; may be the logits) <- the gradient for an incoming gradient of 1.
+// dlogits [rows, C] <- the gradient for an incoming gradient of 1. It may be null, or the same array as logits.
 template <class T>
 void cross_entropy_forward(int64_t threads, const LossArgs& args, const T* logits, ComputeType<T>* out,
                            ComputeType<T>* weight_sum, T* dlogits) {
@@ -217,7 +219,8 @@ void cross_entropy_forward(int64_t threads, const LossArgs& args, const T* logit
   });
 }
 
-// dlogits <- dlogits times dout. A zero stays zero even where dout is NaN or infinite: masked rows hold zeros.
+// dlogits <- dlogits times dout. A zero stays zero even if dout is NaN or infinite, because rows that are not kept hold
+// zeros.
 template <class T>
 void cross_entropy_backward(int64_t threads, const LossArgs& args, const ComputeType<T>* dout, T* dlogits) {
   if (!dout) return;

@@ -5,9 +5,10 @@
 //   Adam   g = grads + weight_decay * params (decoupled: params *= 1 - lr * weight_decay instead)
 //          m += (1 - beta1) * (g - m);  v = beta2 * v + (1 - beta2) * g * g
 //          params -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
-//   norm   sqrt(sum of grads^2), in double: over blocks of kNormBlock elements, then over the blocks in order
+//   norm   sqrt(sum of grads^2), summed in double over blocks of kNormBlock elements and then over the blocks in order
 //
-// As torch.optim. Bound by memory: Adam moves 28 bytes an element in f32. Mirrored by kernels/optimizer.
+// The formulas are those of torch.optim. Memory bounds the speed: Adam moves 28 bytes per element in f32.
+// kernels/optimizer does the same on CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -80,7 +81,7 @@ inline int64_t norm_blocks(int64_t count) {
   return count / kNormBlock + (count % kNormBlock != 0);
 }
 
-// Sum of squares over [begin, end) in kLanes interleaved chains.
+// The sum of squares over [begin, end), in kLanes interleaved chains of additions.
 template <class T>
 double sum_of_squares(const T* values, int64_t begin, int64_t end) {
   constexpr int64_t kLanes = 8;
@@ -98,7 +99,7 @@ double sum_of_squares(const T* values, int64_t begin, int64_t end) {
   return sum;
 }
 
-// workspace: a double for each of norm_blocks(count).
+// The workspace holds norm_blocks(count) doubles.
 template <class T>
 double grad_norm(int64_t threads, int64_t count, const T* grads, void* workspace) {
   constexpr int64_t kBlocksPerPiece = 16;
@@ -113,7 +114,8 @@ double grad_norm(int64_t threads, int64_t count, const T* grads, void* workspace
   return std::sqrt(sum);
 }
 
-// grads *= min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_; a norm that is NaN makes them all NaN.
+// grads *= min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_. If the norm is NaN, all grads become
+// NaN.
 template <class T>
 void clip_grads(int64_t threads, int64_t count, double max_norm, double norm, T* grads) {
   const double ratio = max_norm / (norm + 1e-6);

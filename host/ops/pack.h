@@ -4,7 +4,7 @@
 //   unpack  dst <- packed [N, F]; every padded position <- pad_value
 //
 // src and dst are batch first [B, padded_len, F], time major [padded_len, B, F] or ragged [N, F]. unpack with
-// pad_value 0 is the adjoint of pack, and pack that of unpack. Mirrored by kernels/pack.
+// pad_value 0 is the adjoint of pack, and pack is the adjoint of unpack. kernels/pack does the same on CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -17,7 +17,7 @@
 
 namespace varlstm::host {
 
-// Rows that one piece of work moves: enough to be worth a thread.
+// The number of rows that one piece of work moves, which is enough to be worth a thread.
 inline int64_t rows_per_copy(int64_t features) {
   constexpr int64_t kElements = 32768;
   return std::max<int64_t>(1, kElements / std::max<int64_t>(1, features));
@@ -40,7 +40,7 @@ void pack(int64_t threads, const PackArgs& args, const T* src, T* packed) {
   });
 }
 
-// Ragged has no padding: dst row r is the packed row ragged_to_packed[r].
+// The ragged layout has no padding: row r of dst is the packed row ragged_to_packed[r].
 template <class T>
 void unpack_ragged(int64_t threads, const PackArgs& args, const T* packed, T* dst) {
   const int64_t features = args.features;

@@ -1,6 +1,7 @@
 // Philox4x32-10, the counter-based random generator of Salmon, Moraes, Dror and Shaw (SC 2011): ten rounds of two
-// 32 x 32 -> 64 bit products turn a counter of 128 bits and a key of 64 into four words of 32 bits. Written over
-// kLanes consecutive counters at once, which the compiler turns into vector code. Mirrored by kernels/core.
+// 32 x 32 -> 64 bit products turn a counter of 128 bits and a key of 64 bits into four words of 32 bits. The code
+// handles `Lanes` consecutive counters at once, so that the compiler makes vector code of it. kernels/dropout does the
+// same on CUDA.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

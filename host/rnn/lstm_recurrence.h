@@ -3,16 +3,17 @@
 // forward   gates(t) += h(t-1) W_hh^T, then the cell: RowKernel::cell_forward.
 // backward  dh(t) = dgates(t+1) W_hh + dy(t), then the cell: RowKernel::cell_backward.
 //
-// "t-1" is the step that came before in this direction's own order: forward walks t = 0 .. T-1, the backward direction
-// t = T-1 .. 0. Rows of a step are longest first, so the sequences that both steps share are the first rows of both:
-// `carried` of them; the others start here, from their initial state.
+// "t-1" is the previous step in this direction's own order: the forward direction runs t = 0 .. T-1, the backward
+// direction t = T-1 .. 0. The rows of a step are sorted by length, longest first. So the sequences that are in both
+// steps are the first rows of both: they are `carried`. The other sequences are `started`: they begin at this step from
+// their initial state.
 //
-// In packed order the rows of a step lie next to each other, and sequences are multiplied together. In ragged order
-// they lie a sequence apart, and each is multiplied by itself: the same bits, slower.
+// In packed order the rows of a step are adjacent, and all sequences are multiplied together. In ragged order they are
+// one sequence apart, and each is multiplied by itself, which gives the same bits but is slower.
 //
-// A team shares the work either by sequences (each member walks alone, no barrier) or by hidden units (each member's
-// slice of W_hh stays in its cache; a barrier ends each step). Every element is the same chain of operations either
-// way.
+// A team of threads divides the work by sequences, so that each member runs alone and needs no barrier, or by hidden
+// units, so that each member's part of W_hh stays in its cache and a barrier ends each step. Every element is computed
+// by the same chain of operations in both cases.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -26,15 +27,15 @@
 
 namespace varlstm::host {
 
-// Row of token t of the j-th longest sequence, which has one.
+// The row of token t of the j-th longest sequence, which is longer than t.
 inline int64_t row_of(const BatchPlan& plan, RowOrder order, int64_t t, int64_t j) {
   return order == RowOrder::kPacked ? plan.step_offsets[t] + j : plan.cu_seqlens[plan.sorted_indices[j]] + t;
 }
 
-// Neighbours of step t in a direction's own order.
+// The step before or after step t in a direction's own order.
 struct StepNeighbour {
-  int64_t rows;  // sequences that have both steps
-  int64_t step;  // the neighbouring one, where there are any
+  int64_t rows;  // how many sequences have both steps
+  int64_t step;  // the index of the step before or after, if rows > 0
 };
 
 inline StepNeighbour step_before(const BatchPlan& plan, bool reverse, int64_t t) {
@@ -46,7 +47,7 @@ inline StepNeighbour step_after(const BatchPlan& plan, bool reverse, int64_t t) 
   return step_before(plan, !reverse, t);
 }
 
-// The rows first, first + stride, ... of a range: a member's sequences.
+// The sequences of one member: first, first + stride, ..., `count` of them.
 struct RowSet {
   int64_t first;
   int64_t stride;
@@ -59,7 +60,7 @@ inline RowSet rows_of(int64_t begin, int64_t end, bool by_sequence, const Member
   return {first, member.size, first < end ? (end - first + member.size - 1) / member.size : 0};
 }
 
-// body(part) over all of `set` in parts whose rows of one step lie `part.stride` apart.
+// Calls body(part) for parts that cover `set`. The rows of one step in a part are `part.stride` rows apart.
 template <class Body>
 void for_spaced(RowOrder order, const RowSet& set, const Body& body) {
   if (order == RowOrder::kPacked) {
@@ -79,17 +80,18 @@ struct RecurrenceForward {
   int64_t units;    // Hp
   const T* w_hh;    // [4H, H]
   T* panels;        // 4 Hp H elements
-  T* gates;         // [N, 4, Hp] in: from the input; out: activations
+  T* gates;         // [N, 4, Hp]; input: W_ih x + b; output: activations
   const T* h_init;  // [B, Hp] longest first, or null for zeros
   const T* c_init;  // [B, Hp]
   T* c;             // [N, Hp] if c_by_token, else [B, Hp]
   bool c_by_token;
-  T* y;  // [N, ldy], H columns of it
+  T* y;  // [N, ldy]; H columns are written
   int64_t ldy;
-  Rounding<T> round;  // of h as it is stored, or null
+  Rounding<T> round;  // rounds h before it is stored; or null
 };
 
-// Step t of `set`'s sequences and the units of a panel. `before`: the step that they come from, or -1 where they start.
+// Computes step t of the sequences of `set` for the units of a panel. `before` is the previous step of these sequences,
+// or -1 if they start here.
 template <class T>
 void forward_step(const RecurrenceForward<T>& p, int64_t panel, const RowSet& set, int64_t t, int64_t before) {
   const RowKernel<T>& kernel = row_kernel<T>();
@@ -166,13 +168,13 @@ struct RecurrenceBackward {
   const T* gates;   // [N, 4, Hp] activations
   const T* c;       // [N, Hp]
   const T* c_init;  // [B, Hp] longest first
-  const T* dy;      // [N, ldy], H columns of it; or null
+  const T* dy;      // [N, ldy], of which H columns are read; or null
   int64_t ldy;
   T* dgates;  // [N, 4, Hp]
-  T* dh;      // [B, Hp] in: of h_n; out: of h0, if wanted
-  T* dc;      // [B, Hp] in: of c_n; out: of c0
+  T* dh;      // [B, Hp]; input: gradient of h_n; output: gradient of h0, if wanted
+  T* dc;      // [B, Hp]; input: gradient of c_n; output: gradient of c0
   bool want_dh0;
-  Rounding<T> round;  // of dgates as they are stored, or null
+  Rounding<T> round;  // rounds dgates before they are stored; or null
 };
 
 // A panel of up to kPanelVectors vectors of hidden units.
@@ -187,7 +189,7 @@ inline UnitPanel unit_panel(int64_t hidden, int64_t lanes, int64_t vector, int64
   return p;
 }
 
-// dh of `set`'s sequences and the panel's units <- their dgates of step t [.., 4, Hp] W_hh.
+// dh of the sequences of `set` and the units of the panel <- dgates of step t [.., 4, Hp] times W_hh.
 template <class T>
 void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RowSet& set, int64_t t) {
   static constexpr T kZeros[kPanelVectors * kUnitTile] = {};
@@ -241,7 +243,7 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
   const BatchPlan& plan = *p.plan;
   const Share mine = share_of((p.hidden + kernel.lanes - 1) / kernel.lanes, member);
   const Share all = {0, (p.hidden + kernel.lanes - 1) / kernel.lanes};
-  // Panels start at the first vector of the share that uses them.
+  // A share's panels begin at its first vector.
   const Share used = p.by_sequence ? all : mine;
   const auto for_panels = [&](const Share& share, const auto& body) {
     for (int64_t vector = share.begin; vector < share.end; vector += kPanelVectors)

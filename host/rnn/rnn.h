@@ -1,4 +1,5 @@
-// The recurrent network of the host back end: layers, directions, dropout in between, forward and backward.
+// The recurrent network of the host back end: forward and backward over layers and directions, with dropout between
+// layers.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,7 +9,7 @@
 
 namespace varlstm::host {
 
-// Bytes for any batch within the bounds; INT64_MAX where they overflow.
+// The bytes for any batch within the bounds; INT64_MAX if they overflow.
 template <class T>
 RnnSizes rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save);
 
@@ -18,7 +19,8 @@ void rnn_import(const RnnImportArgs& args);
 template <class T>
 void rnn_forward(int64_t threads, const RnnForwardArgs& args);
 
-// False if no forward of this shape, these lengths and this order of rows wrote the reserve; nothing is written then.
+// Returns false and writes nothing if the reserve was not written by a forward of this shape, these lengths and this
+// order of rows.
 template <class T>
 bool rnn_backward(int64_t threads, const RnnBackwardArgs& args);
 

@@ -1,5 +1,6 @@
-// The recurrent network for the 16-bit dtypes: every tensor as floats in the workspace, the network in float with its
-// states and gate gradients rounded wherever the kernels store them, and the results rounded. Slow, and a reference.
+// The recurrent network for the 16-bit dtypes: every tensor is converted to floats in the workspace, the network runs
+// in float and rounds its states and gate gradients wherever the kernels store them, and the results are rounded. It is
+// slow and serves as a reference.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,7 +11,7 @@
 
 namespace varlstm::host {
 
-// Hands out the floats of one call's tensors, and rounds them back.
+// Hands out float copies of one call's tensors, and rounds results back.
 template <class T>
 class WideTensors {
  public:
@@ -26,10 +27,10 @@ class WideTensors {
   int64_t output() const { return output_; }
   int64_t states() const { return states_; }
 
-  // Room for `count` floats where `tensor` is there.
+  // `count` floats, or null if `tensor` is null.
   float* room(const void* tensor, int64_t count) { return tensor == nullptr ? nullptr : carver_.take<float>(count); }
 
-  // The tensor itself, widened.
+  // A copy of `tensor` in float, or null.
   const float* widened(const void* tensor, int64_t count) {
     float* const wide = room(tensor, count);
     if (wide != nullptr) convert(count, static_cast<const T*>(tensor), wide);
@@ -45,7 +46,8 @@ class WideTensors {
   int64_t params_, input_, output_, states_;  // elements
 };
 
-// Forward holds params, x, h0, c0, y, h_n, c_n; backward params, x, h0, c0, y, dy, dh_n, dc_n, dx, dh0, dc0, dparams.
+// Forward copies params, x, h0, c0, y, h_n, c_n. Backward copies params, x, h0, c0, y, dy, dh_n, dc_n, dx, dh0, dc0 and
+// dparams.
 inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds, bool save) {
   RnnSizes sizes = rnn_sizes<float>(shape, bounds, save);
   Carver carver(nullptr);

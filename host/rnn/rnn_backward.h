@@ -1,5 +1,5 @@
-// Backward of the recurrent network: per layer the recurrence in reverse, then dx, dW_ih and dW_hh as large products
-// over all tokens.
+// Backward of the recurrent network: for each layer the recurrence in reverse, then dx, dW_ih and dW_hh as large
+// products over all tokens.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -29,7 +29,7 @@ class RnnBackward {
         width_(shape_.directions * shape_.hidden),
         round_(rounding_to<T>(shape_.dtype)),
         workspace_carver_(args.workspace),
-        reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
+        reserve_carver_(const_cast<void*>(args.reserve)),  // it is only read
         workspace_(shape_, {plan_.batch, plan_.tokens}, workspace_carver_),
         reserve_(shape_, {plan_.batch, plan_.tokens}, reserve_carver_) {}
 
@@ -49,18 +49,18 @@ class RnnBackward {
  private:
   bool dropped() const { return shape_.dropout > 0 && reserve_.header->dropout_seed != 0; }
 
-  // out [N, D*H] <- in with forward's mask behind `layer`.
+  // out [N, D*H] <- in with the mask that forward used after `layer`.
   void drop(int64_t layer, const T* in, T* out) {
     dropout(threads_, plan_.tokens * width_, shape_.dropout, layer_seed(reserve_.header->dropout_seed, layer), in, out);
     if (round_ != nullptr) round_(plan_.tokens, width_, out, width_);
   }
 
-  // The output of a layer as it left the recurrence.
+  // The output of a layer before dropout.
   const T* layer_output(int64_t layer) const {
     return layer + 1 == shape_.layers ? static_cast<const T*>(args_.y) : reserve_.y + layer * reserve_.y_size;
   }
 
-  // What a layer read.
+  // The input of a layer.
   const T* layer_source(int64_t layer) {
     if (layer == 0) return static_cast<const T*>(args_.x);
     if (!dropped()) return layer_output(layer - 1);
@@ -127,7 +127,7 @@ class RnnBackward {
     store(workspace_.dc[d], args_.dc0);
   }
 
-  // dinput [N, in] <- sum over directions of dgates W_ih.
+  // dinput [N, in] <- the sum over directions of dgates W_ih; this call adds direction d.
   void input_gradient(int64_t layer, int64_t d, T* dinput) {
     RowProduct<T> product;
     product.rows = plan_.tokens;
@@ -145,8 +145,8 @@ class RnnBackward {
     if (round_ != nullptr) round_(plan_.tokens, product.columns, dinput, product.ldc);
   }
 
-  // dW_ih += dgates^T input, dW_hh += dgates^T h_prev, db += column sums of dgates. The pieces of work are
-  // direction x gate x matrix x block of rows, in an order of sums that no piece shares with another.
+  // dW_ih += dgates^T input, dW_hh += dgates^T h_prev, db += column sums of dgates. There is a piece of work for each
+  // direction, gate, matrix and block of rows; each element is summed by one piece only.
   void weight_gradients(int64_t layer, const T* input) {
     for (int64_t d = 0; d < shape_.directions; ++d) gather_previous(layer, d);
     constexpr int64_t kBlockRows = 256;
@@ -171,7 +171,7 @@ class RnnBackward {
     });
   }
 
-  // h_prev [N, H]: the state that each token's step started from.
+  // h_prev [N, H] <- the hidden state before each token's step.
   void gather_previous(int64_t layer, int64_t d) {
     const bool reverse = d == 1;
     const T* const output = layer_output(layer) + d * shape_.hidden;
@@ -192,7 +192,7 @@ class RnnBackward {
         });
   }
 
-  // Column sums over the tokens, for at most 256 columns.
+  // db_ih and db_hh += the column sums of dgates over the tokens, for at most 256 columns.
   void bias_gradient(const T* dgates, int64_t columns, T* db_ih, T* db_hh) {
     T sums[256] = {};
     for (int64_t n = 0; n < plan_.tokens; ++n)

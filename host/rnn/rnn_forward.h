@@ -1,4 +1,4 @@
-// Forward of the recurrent network: per layer one product of all tokens with W_ih, then the recurrence.
+// Forward of the recurrent network: for each layer one product of all tokens with W_ih, then the recurrence.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -14,12 +14,12 @@
 
 namespace varlstm::host {
 
-// Seed of the dropout behind layer `layer`.
+// The seed of the dropout after layer `layer`.
 inline uint64_t layer_seed(uint64_t seed, int64_t layer) {
   return seed + static_cast<uint64_t>(layer);
 }
 
-// dst [B, Hp], longest first <- src [B, H] in the caller's order, or zeros.
+// dst [B, Hp], longest sequence first <- src [B, H] in the caller's order, or zeros if src is null.
 template <class T>
 void load_state(const BatchPlan& plan, int64_t hidden, const T* src, T* dst) {
   const int64_t units = padded_units(hidden);
@@ -37,7 +37,7 @@ void store_state(const BatchPlan& plan, int64_t hidden, const RowOf& row_of, T* 
   }
 }
 
-// Row of the last token that a direction visits of the j-th longest sequence, which has `length` of them.
+// The row of the last token that a direction visits in the j-th longest sequence, which has `length` tokens.
 inline int64_t final_row(const BatchPlan& plan, RowOrder order, bool reverse, int64_t j, int64_t length) {
   return row_of(plan, order, reverse ? 0 : length - 1, j);
 }

@@ -1,6 +1,8 @@
-// Parameters of one layer and direction from other libraries' layouts.
-//   Keras 2 and 3 (keras.layers.LSTM): kernel [in, 4H], gates i, f, c, o; ONNX (operator LSTM): W [4H, in], i, o, f, c;
-//   cuDNN (cudnnGetRNNWeightParams): i, f, c, o; haste (haste.LSTM): kernel [in, 4H], i, g, f, o. c is our g.
+// Imports the parameters of one layer and direction from other libraries' layouts. The gate c is our g.
+//   Keras 2 and 3 (keras.layers.LSTM)   kernel [in, 4H], gates i, f, c, o
+//   ONNX (operator LSTM)                W [4H, in], gates i, o, f, c
+//   cuDNN (cudnnGetRNNWeightParams)     gates i, f, c, o
+//   haste (haste.LSTM)                  kernel [in, 4H], gates i, g, f, o
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -12,7 +14,7 @@
 namespace varlstm::host {
 
 struct ForeignFormat {
-  int64_t position[4];     // where the format has our gates i, f, g, o
+  int64_t position[4];     // the place of our gates i, f, g, o in the format
   bool columns_are_gates;  // matrices are [in, 4H] rather than [4H, in]
 };
 

@@ -1,4 +1,4 @@
-// Where everything lies: parameters of a layer in the flat buffer, the reserve that forward leaves for backward, and
+// The layout of the parameters of a layer in the flat buffer, of the reserve that forward writes for backward, and of
 // the workspaces.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -13,7 +13,7 @@ namespace varlstm::host {
 
 inline constexpr int64_t kMaxDirections = 2;
 
-// H rounded up: the width of a gate in internal buffers.
+// Hp, which is H rounded up: the width of a gate in internal buffers.
 inline int64_t padded_units(int64_t hidden) {
   return (hidden + kUnitTile - 1) / kUnitTile * kUnitTile;
 }
@@ -22,7 +22,7 @@ inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
   return layer == 0 ? shape.input : shape.directions * shape.hidden;
 }
 
-// Parameters of one layer and direction, gates i, f, g, o. T may be const.
+// The parameters of one layer and direction, with the gates in the order i, f, g, o. T may be const.
 template <class T>
 struct LayerParams {
   T* w_ih;  // [4H, in]
@@ -48,7 +48,7 @@ LayerParams<T> layer_params(const RnnShape& shape, T* params, int64_t layer, int
   return p;
 }
 
-// Elements of the flat buffer.
+// The number of elements of the flat buffer.
 inline int64_t param_elements(const RnnShape& shape) {
   const auto cell = [&](int64_t layer) {
     return 4 * shape.hidden * (layer_input(shape, layer) + shape.hidden + (shape.bias ? 2 : 0));
@@ -56,7 +56,7 @@ inline int64_t param_elements(const RnnShape& shape) {
   return shape.directions * (cell(0) + (shape.layers - 1) * cell(1));
 }
 
-// Tells backward whether a reserve is its own.
+// With this header backward checks that the reserve was written for its own call.
 struct ReserveHeader {
   uint64_t magic;
   uint64_t shape_hash;  // of the shape, the order of rows and the batch's lengths
@@ -66,7 +66,7 @@ struct ReserveHeader {
 inline constexpr uint64_t kReserveMagic = 0x76617230'6c73746dULL;
 
 inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
-  uint64_t hash = 1469598103934665603ULL;  // FNV-1a, a word at a time
+  uint64_t hash = 1469598103934665603ULL;  // FNV-1a, one word at a time
   const auto add = [&hash](int64_t value) { hash = (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL; };
   add(static_cast<int64_t>(shape.dtype));
   add(shape.input);
@@ -85,12 +85,12 @@ struct BatchSize {
   int64_t tokens;  // N
 };
 
-// What forward saves, per layer: the activations of the gates and the cell state of every token, and the outputs that
-// the next layer reads.
+// What forward saves for each layer: the activations of the gates and the cell state of every token, and the output
+// that the next layer reads.
 template <class T>
 struct Reserve {
   ReserveHeader* header;
-  int64_t gates_size, c_size, y_size;  // elements of one entry
+  int64_t gates_size, c_size, y_size;  // elements of one layer (and direction)
   T* gates;                            // [L, D][N, 4, Hp]
   T* c;                                // [L, D][N, Hp]
   T* y;                                // [L - 1][N, D*H]
@@ -110,13 +110,13 @@ struct Reserve {
 
 template <class T>
 struct ForwardWorkspace {
-  T* panels[kMaxDirections];  // W_hh packed
+  T* panels[kMaxDirections];  // W_hh, packed
   T* h_init[kMaxDirections];  // [B, Hp] h0, longest first
   T* c_init[kMaxDirections];  // [B, Hp] c0, longest first
-  T* c[kMaxDirections];       // [B, Hp] running cell state; not with save
-  T* gates[kMaxDirections];   // [N, 4, Hp]; not with save
-  T* y[2];                    // [N, D*H] outputs of the layers below the last, in turn; not with save
-  T* dropped;                 // [N, D*H] input of a layer after dropout
+  T* c[kMaxDirections];       // [B, Hp] current cell state; not used with save
+  T* gates[kMaxDirections];   // [N, 4, Hp]; not used with save
+  T* y[2];                    // [N, D*H] outputs of the layers below the last, alternating; not used with save
+  T* dropped;                 // [N, D*H] input of a layer, after dropout
 
   ForwardWorkspace(const RnnShape& shape, const BatchSize& size, bool save, Carver& carver) {
     const int64_t units = padded_units(shape.hidden);
@@ -135,13 +135,13 @@ struct ForwardWorkspace {
 
 template <class T>
 struct BackwardWorkspace {
-  T* panels[kMaxDirections];  // W_hh packed, transposed
+  T* panels[kMaxDirections];  // W_hh, transposed and packed
   T* c_init[kMaxDirections];  // [B, Hp] c0, longest first
   T* dh[kMaxDirections];      // [B, Hp] longest first
   T* dc[kMaxDirections];      // [B, Hp] longest first
   T* dgates[kMaxDirections];  // [N, 4, Hp]
-  T* h_prev[kMaxDirections];  // [N, H] the state each token started from
-  T* dlayer[2];               // [N, D*H] gradients of the outputs of the layers below the last, in turn
+  T* h_prev[kMaxDirections];  // [N, H] hidden state before each token's step
+  T* dlayer[2];               // [N, D*H] gradients of the outputs of the layers below the last, alternating
   T* dropped;                 // [N, D*H]
 
   BackwardWorkspace(const RnnShape& shape, const BatchSize& size, Carver& carver) {

@@ -1,4 +1,4 @@
-// How many threads walk through a recurrence, and how they share it. Results do not depend on the choice.
+// How many threads run a recurrence, and how they divide it. Results do not depend on the choice.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,12 +11,12 @@ namespace varlstm::host {
 
 struct RecurrenceSplit {
   int threads;
-  bool by_sequence;  // else by hidden units
+  bool by_sequence;  // divides by sequences; else by hidden units
 };
 
-// W_hh that stays in one core's second-level cache: every member may read it whole.
+// Bytes of a W_hh that stays in one core's second-level cache, so that every member may read all of it.
 inline constexpr int64_t kCacheResidentWeights = 384 * 1024;
-// Multiplications of one step from which a barrier per step is worth a second thread.
+// From this many multiplications per step on, a second thread pays for a barrier per step.
 inline constexpr int64_t kUnitSplitWork = 30'000;
 
 inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, const BatchPlan& batch,

@@ -1,4 +1,4 @@
-// Rounding of floats to the values of a 16-bit dtype, where that is what a computation stores.
+// Rounds floats to the values of a 16-bit dtype, for computations that store such a dtype.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace varlstm::host {
 
-// Rounds rows x columns of data [rows, ld].
+// Rounds the first `columns` columns of data [rows, ld].
 template <class T>
 using Rounding = void (*)(int64_t rows, int64_t columns, T* data, int64_t ld);
 
@@ -19,7 +19,7 @@ void round_to(int64_t rows, int64_t columns, float* data, int64_t ld) {
     for (int64_t j = 0; j < columns; ++j) data[row * ld + j] = Stored(data[row * ld + j]);
 }
 
-// What values of T have to go through to be `dtype`; null: nothing.
+// The rounding from T to the values of `dtype`; null if none is needed.
 template <class T>
 Rounding<T> rounding_to(DType) {
   return nullptr;

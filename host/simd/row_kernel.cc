@@ -1,4 +1,4 @@
-// Which instruction set this process uses.
+// Chooses the instruction set that this process uses.
 // SPDX-License-Identifier: Apache-2.0
 #include "host/simd/row_kernel.h"
 

@@ -1,5 +1,5 @@
-// The inner loops that are compiled once per instruction set and chosen at run time: rows times a packed panel of
-// weights, and the LSTM cell on whole vectors.
+// The inner loops that are compiled once per instruction set and chosen at run time: the product of rows and a packed
+// panel of weights, and the LSTM cell on whole vectors.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -7,13 +7,13 @@
 
 namespace varlstm::host {
 
-// A panel holds up to this many vectors of output columns. For gates, vector v holds gate v of `lanes` hidden units.
+// A panel has up to this many vectors of output columns. For gates, vector v is gate v of `lanes` hidden units.
 inline constexpr int kPanelVectors = 4;
 
-// The widest vector of any instruction set.
+// The bytes of the widest vector of all instruction sets.
 inline constexpr int64_t kMaxVectorBytes = 64;
 
-// Hidden units are padded to a multiple of this in internal buffers, on every instruction set alike.
+// Internal buffers pad the hidden units to a multiple of this, for every instruction set.
 inline constexpr int64_t kUnitTile = 16;
 
 template <class T>
@@ -24,20 +24,20 @@ struct PanelProduct {
   int64_t lda;
   const T* panel;  // [k, vectors, lanes]
   int vectors;     // 1 .. kPanelVectors
-  const T* init;   // [vectors, lanes]: the sums start from it; null: from what c holds
+  const T* init;   // [vectors, lanes]: initial values of the sums; if null, they are read from c
   T* c;            // element (r, v, lane) at c[r * ldc + v * vector_stride + lane]
   int64_t ldc;
   int64_t vector_stride;
 };
 
-// One step of the cell for `rows` sequences and `units` hidden units (a multiple of lanes; `valid_units` of them real).
-// Pointers start at the first unit; gate g of a row lies g * gate_stride further.
+// One step of the cell for `rows` sequences and `units` hidden units. `units` is a multiple of lanes, and `valid_units`
+// of them are not padding. Pointers point to the first unit; gate g of a row is g * gate_stride elements further.
 template <class T>
 struct CellForward {
   int64_t rows;
   int64_t units;
   int64_t valid_units;
-  T* gates;  // in: sums; out: activations i, f, g, o
+  T* gates;  // input: sums; output: activations i, f, g, o
   int64_t gates_ld;
   int64_t gate_stride;
   const T* c_prev;  // may be c
@@ -60,11 +60,11 @@ struct CellBackward {
   int64_t c_ld;
   const T* c_prev;
   int64_t c_prev_ld;
-  const T* dh;  // from the step that forward did next, and from h_n
+  const T* dh;  // from the step that follows in forward, and from h_n
   int64_t dh_ld;
-  const T* dy;  // from the output, valid_units wide; or null
+  const T* dy;  // gradient of the output, valid_units wide; or null
   int64_t dy_ld;
-  T* dc;  // in: from the step that forward did next; out: for the step before
+  T* dc;  // input: from the step that follows in forward; output: for the step before
   int64_t dc_ld;
   T* dgates;  // gradients of the sums, in the layout of gates
   int64_t dgates_ld;
@@ -84,8 +84,8 @@ struct RowKernels {
   RowKernel<double> f64;
 };
 
-// The best set this machine runs; the environment variable VARLSTM_HOST_ISA (baseline, avx2, avx512) may name a lesser
-// one.
+// The kernels of the best instruction set that this machine has. The environment variable VARLSTM_HOST_ISA (baseline,
+// avx2, avx512) may name a lesser one.
 const RowKernels& row_kernels();
 
 template <class T>

@@ -1,4 +1,4 @@
-// x86-64 with AVX-512F; its compile flags stand in host/CMakeLists.txt.
+// For x86-64 with AVX-512F. The compile flags are in host/CMakeLists.txt.
 // SPDX-License-Identifier: Apache-2.0
 #include "host/simd/row_kernel_impl.h"
 

@@ -1,4 +1,4 @@
-// What every machine of the architecture runs (SSE2, NEON); its compile flags stand in host/CMakeLists.txt.
+// For every machine of the architecture (SSE2, NEON). The compile flags are in host/CMakeLists.txt.
 // SPDX-License-Identifier: Apache-2.0
 #include "host/simd/row_kernel_impl.h"
 

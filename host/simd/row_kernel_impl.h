@@ -1,5 +1,5 @@
-// Body of row_kernel_<name>.cc. Everything has internal linkage and no inline function of the standard library is
-// used: code compiled for one instruction set can never be linked in for another.
+// The code of row_kernel_<name>.cc. Everything has internal linkage, and no inline function of the standard library is
+// used, so that code compiled for one instruction set is never linked in place of code for another.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -27,7 +27,7 @@ inline Vec<T, Lanes> load_lanes(const T* p, int64_t lanes) {
   return load<T, Lanes>(part);
 }
 
-// Rows x Vectors accumulators stay in registers along k.
+// Computes a tile of c whose Rows x Vectors sums stay in registers for all k.
 template <class T, int Lanes, int Rows, int Vectors>
 inline void product_tile(const PanelProduct<T>& p, int64_t row, int64_t k_begin, int64_t k_end) {
   Vec<T, Lanes> sum[Rows][Vectors];
@@ -41,7 +41,7 @@ inline void product_tile(const PanelProduct<T>& p, int64_t row, int64_t k_begin,
     for (int64_t k = k_begin; k < k_end; k += 64 / sizeof(T)) __builtin_prefetch(a + r * p.lda + k);
   const T* w = p.panel + k_begin * Vectors * Lanes;
   for (int64_t k = k_begin; k < k_end; ++k, w += Vectors * Lanes) {
-    // The shorter side is held in registers while the longer one passes.
+    // The smaller of the two operands is kept in registers; the larger one is loaded element by element.
     if constexpr (Rows < Vectors) {
       Vec<T, Lanes> x[Rows];
       for (int r = 0; r < Rows; ++r) x[r] = broadcast<T, Lanes>(a[r * p.lda + k]);
@@ -62,7 +62,7 @@ inline void product_tile(const PanelProduct<T>& p, int64_t row, int64_t k_begin,
     for (int v = 0; v < Vectors; ++v) store<T, Lanes>(c + r * p.ldc + v * p.vector_stride, sum[r][v]);
 }
 
-// Tiles of Rows rows, and smaller ones for what is left over.
+// Uses tiles of Rows rows, and smaller tiles for the remaining rows.
 template <class T, int Lanes, int Rows, int Vectors>
 inline void product_rows(const PanelProduct<T>& p, int64_t row, int64_t k_begin, int64_t k_end) {
   for (; row + Rows <= p.rows; row += Rows) product_tile<T, Lanes, Rows, Vectors>(p, row, k_begin, k_end);
@@ -70,8 +70,8 @@ inline void product_rows(const PanelProduct<T>& p, int64_t row, int64_t k_begin,
     if (row < p.rows) product_rows<T, Lanes, (Rows > 4 ? Rows / 2 : Rows - 1), Vectors>(p, row, k_begin, k_end);
 }
 
-// `Accumulators` vectors of the register file hold sums. A chunk of the panel stays in the first-level cache while all
-// rows pass over it; storing the sums in between does not change them.
+// `Accumulators` registers hold sums. A chunk of the panel stays in the first-level cache while all rows are multiplied
+// by it. The sums are stored between chunks, which does not change them.
 template <class T, int Lanes, int Accumulators>
 void product(const PanelProduct<T>& p) {
   constexpr int64_t kChunkBytes = 16 * 1024;
@@ -123,8 +123,8 @@ void cell_forward(const CellForward<T>& p) {
   }
 }
 
-// dc += dh o (1 - tanh(c)^2), and from it the gradients of the four sums:
-// di = dc g i (1 - i), df = dc c_prev f (1 - f), dg = dc i (1 - g^2), do = dh tanh(c) o (1 - o); then dc <- dc f.
+// dc += dh o (1 - tanh(c)^2). From dc come the gradients of the four sums: di = dc g i (1 - i),
+// df = dc c_prev f (1 - f), dg = dc i (1 - g^2), do = dh tanh(c) o (1 - o). At the end dc <- dc f.
 template <class T, int Lanes>
 void cell_backward(const CellBackward<T>& p) {
   using V = Vec<T, Lanes>;
@@ -154,7 +154,7 @@ void cell_backward(const CellBackward<T>& p) {
   }
 }
 
-// VectorBytes: size of a register; Accumulators: a multiple of 12, at most the registers that may hold sums.
+// VectorBytes is the size of a register. Accumulators is the number of registers that hold sums, a multiple of 12.
 template <int VectorBytes, int Accumulators>
 constexpr RowKernels make_row_kernels(const char* name) {
   constexpr int kF32 = VectorBytes / 4, kF64 = VectorBytes / 8;

@@ -1,6 +1,6 @@
-// The 16-bit floating-point formats on the host: they lie in memory as 16 bits and are computed in float. A store
-// rounds to the nearest, ties to even; a NaN becomes 0x7fff. What the kernels do, so that the host is their rounding
-// reference.
+// The 16-bit floating-point formats on the host: they are stored as 16 bits and computed in float. A store rounds to
+// the nearest value, ties to even; a NaN becomes 0x7fff. The kernels do the same, so that the host is the reference of
+// their rounding.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -59,7 +59,7 @@ class F16 {
   uint16_t bits_;
 };
 
-// The type that elements of T are computed in.
+// The type in which elements of type T are computed.
 template <class T>
 struct ComputeTypeOf {
   using type = T;

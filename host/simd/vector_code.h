@@ -1,19 +1,19 @@
-// Vector code chosen at run time: the library is built for any x86-64 or aarch64, and a loop that the compiler turns
-// into vector code runs in twice as wide vectors where the CPU has AVX2.
+// Vector code chosen at run time. The library is built for any x86-64 or aarch64. A loop that the compiler vectorises
+// uses vectors of twice the width if the CPU has AVX2.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 namespace varlstm::host {
 
 #if defined(__x86_64__)
-// AVX2 without FMA: no multiplication and addition is fused, so the results are those of the baseline, bit for bit.
+// AVX2 without FMA: no multiplication is fused with an addition, so the results have the same bits as the baseline's.
 template <class Body>
 __attribute__((target("avx2"), flatten)) void run_avx2(const Body& body) {
   body();
 }
 #endif
 
-// Calls body() once. `body` holds elementwise loops; what it calls must be inline.
+// Calls body() once. `body` contains element-wise loops, and the functions that it calls must be inline.
 template <class Body>
 void run_vectorised(const Body& body) {
 #if defined(__x86_64__)

@@ -1,5 +1,5 @@
-// Vectors of the compiler's extension, and the two activations on them. Float takes a polynomial, double the C library.
-// Internal linkage throughout: see row_kernel_impl.h.
+// Vectors of the compiler's extension, and the two activations on them: a polynomial for float, the C library for
+// double. Everything has internal linkage; row_kernel_impl.h says why.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -50,7 +50,7 @@ inline void reduced_expm1(Vec<float, Lanes> x, Vec<float, Lanes>* scale, Vec<flo
   p = p * r + 1.0f / 6;
   p = p * r + 0.5f;
   *fraction = (p * r) * r + r;
-  // A NaN has no integer: it takes n = 0 and stays in `fraction`.
+  // A NaN cannot be converted to an integer: n becomes 0, and the NaN stays in `fraction`.
   const V finite = n == n ? n : V{};
   const I bits = (__builtin_convertvector(finite, I) + 127) << 23;
   __builtin_memcpy(scale, &bits, sizeof bits);
@@ -73,7 +73,7 @@ inline Vec<T, Lanes> sigmoid(Vec<T, Lanes> x) {
   }
 }
 
-// tanh(x) = e / (e + 2) with e = e^(2|x|) - 1, and the sign of x: no cancellation near 0.
+// tanh(x) = e / (e + 2) with e = e^(2|x|) - 1, and the sign of x. This has no cancellation near 0.
 template <class T, int Lanes>
 inline Vec<T, Lanes> tanh_of(Vec<T, Lanes> x) {
   using V = Vec<T, Lanes>;

@@ -1,5 +1,5 @@
-// Threads of the host back end. Work is cut into pieces that do not depend on the number of threads, so results are
-// bitwise equal for any number of them.
+// Threads of the host back end. The work is cut into pieces that do not depend on the number of threads, so results are
+// bitwise equal for any number of threads.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,10 +8,10 @@
 
 namespace varlstm::host {
 
-// Multiplications under which a second thread costs more than it brings.
+// Below this many multiplications a second thread costs more than it saves.
 inline constexpr int64_t kThreadedWork = 100'000;
 
-// Threads to use for at most `pieces` independent pieces; `requested` 0 means as many as the machine has.
+// The number of threads for `pieces` independent pieces; `requested` 0 means as many as the machine has.
 inline int thread_count(int64_t requested, int64_t pieces) {
   int64_t threads = requested > 0 ? requested : omp_get_num_procs();
   if (threads > pieces) threads = pieces;
@@ -30,8 +30,8 @@ void parallel_for(int64_t threads, int64_t pieces, const Body& body) {
   for (int64_t k = 0; k < pieces; ++k) body(k);
 }
 
-// The same for equal pieces that write side by side: each thread takes neighbouring ones, so that two threads do not
-// write to one cache line at a time.
+// The same for pieces of equal size that write adjacent memory. Each thread gets consecutive pieces, so that two
+// threads do not write to the same cache line at the same time.
 template <class Body>
 void parallel_for_neighbours(int64_t threads, int64_t pieces, const Body& body) {
   const int used = thread_count(threads, pieces);

@@ -1,4 +1,4 @@
-// Threads that walk through the steps of one recurrence together.
+// Teams of threads that run the steps of one recurrence together.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,8 +10,8 @@
 
 namespace varlstm::host {
 
-// A barrier for the members of one team, cheap enough to stand in every step; waiting members give their core away
-// when the others are not running. Atomic is std::atomic, but in a test that checks the memory orders.
+// A barrier for the members of one team, which is cheap enough for every step. A member that waits long yields its core
+// to the others. Atomic is std::atomic, except in a test that checks the memory orders.
 template <template <class> class Atomic>
 class BasicTeamBarrier {
  public:
@@ -34,7 +34,7 @@ class BasicTeamBarrier {
 };
 using TeamBarrier = BasicTeamBarrier<std::atomic>;
 
-// One thread's place in its team.
+// A thread as a member of its team.
 struct Member {
   int rank;
   int size;
@@ -43,7 +43,7 @@ struct Member {
   void sync() const { barrier->wait(size); }
 };
 
-// Part [begin, end) of `count` things that belong to this member.
+// The part [begin, end) of the work that belongs to one member.
 struct Share {
   int64_t begin;
   int64_t end;
@@ -52,8 +52,8 @@ inline Share share_of(int64_t count, const Member& member) {
   return {count * member.rank / member.size, count * (member.rank + 1) / member.size};
 }
 
-// Runs body(direction, member) for every direction: the directions side by side where there are threads for it,
-// otherwise one after the other with all threads.
+// Runs body(direction, member) for every direction: at the same time if there are enough threads, else one direction
+// after the other with all threads.
 template <class Body>
 void run_teams(int threads, int64_t directions, const Body& body) {
   TeamBarrier barriers[2];
