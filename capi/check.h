@@ -138,8 +138,8 @@ class BufferCheck {
 // Sets the text for a failed call of the back end, and marks the context as dead if the status says so.
 int32_t backend_error(const varlstm_ctx* ctx, const char* call, int32_t status);
 
-// For its lifetime, the context's device is this thread's current one; then what was current before is again. Every
-// function of the back end that takes a state is called under one.
+// While this object exists, the context's device is this thread's current device; its destructor restores what was
+// current before. Every function of the back end that takes a state is called while one exists.
 class CurrentDevice {
  public:
   explicit CurrentDevice(const varlstm_ctx* ctx) : backend_(*ctx->backend) {

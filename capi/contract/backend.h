@@ -21,9 +21,9 @@ struct Backend {
   int32_t (*open)(int32_t device, BackendState** state);
   void (*close)(BackendState* state);
 
-  // Before open and every function below that takes a state, `device` is made this thread's current one; *previous is
-  // what was current, in the back end's own terms, and is again afterwards. Null functions: the back end knows no
-  // current device.
+  // capi calls enter_device before open and before every function below that takes a state. It makes `device` this
+  // thread's current device, and *previous <- what was current before, in the back end's own terms. leave_device then
+  // restores that. Both are null if the back end has no current device.
   int32_t (*enter_device)(int32_t device, void** previous);
   void (*leave_device)(void* previous);
 

@@ -2,22 +2,24 @@
 // dtype as a template argument. Header only; it calls nothing but the functions of varlstm.h.
 // SPDX-License-Identifier: Apache-2.0
 //
-// varlstm.h stays the documentation: what a function does and which shape each buffer has stands there. A function here
-// has the name and the order of arguments of the one there, with these differences:
+// varlstm.h documents what each function does and which shape each buffer has. A function here has the same name and
+// order of arguments as in varlstm.h, with these differences:
 //   - A status other than OK is thrown as a varlstm::Error, with the library's text.
-//   - The dtype is the template argument: float, double, Bf16, F16 (and int64_t for pack and unpack). Rnn<T> and
-//   Loss<T>
-//     have it in their type, functions are called as varlstm::linear_forward<float>(...).
-//   - Pointers are views: Span<const float> takes a Buffer, std::vector, std::array, std::span or C array. One that
-//     holds fewer elements than the call needs is an Error that names the argument, before anything runs. More are
-//     allowed, so that a buffer made for the bounds serves every batch; but not in a state (h0, c0, h_n, c_n and their
-//     gradients), which has its batch's own B inside. {} stands for NULL where varlstm.h allows NULL.
-//   - A Workspace grows to the bytes that a call needs; a call into which it fits allocates nothing.
-//   - `stream` comes last and is NULL unless given.
-// get() of each object gives the handle for calls of varlstm.h itself; varlstm::check turns their status into an Error.
+//   - The dtype is a template argument: float, double, Bf16, F16, and int64_t for pack and unpack. Rnn<T> and Loss<T>
+//     have it in their type; functions are called as varlstm::linear_forward<float>(...).
+//   - A pointer is a view: Span<const float> takes a Buffer, std::vector, std::array, std::span or C array. If a view
+//     has fewer elements than the call needs, an Error that names the argument is thrown before anything runs. A view
+//     may have more elements, so that a buffer made for the bounds serves every batch. But a state (h0, c0, h_n, c_n
+//     and their gradients) must have the exact size, because its strides depend on the batch's own B. {} means NULL if
+//     varlstm.h allows NULL.
+//   - A Workspace grows to the bytes that a call needs. A call for which it is large enough allocates nothing.
+//   - `stream` is the last argument and defaults to NULL.
+// get() of each object returns the handle for calls of varlstm.h itself; varlstm::check turns their status into an
+// Error.
 //
 // EXAMPLE
-// The program of varlstm.h: an LSTM over three sequences of lengths 2, 4 and 1, features 3, hidden size 5.
+// It prints what the program of varlstm.h prints, but from padded sequences: an LSTM over three sequences of lengths
+// 2, 4 and 1, with 3 features and 5 hidden units.
 //
 //   #include <cstdio>
 //   #include <varlstm.hpp>

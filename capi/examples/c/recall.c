@@ -1,5 +1,5 @@
 /* A training loop in C. It checks one LSTM step against the formulas of varlstm.h, then trains LSTM + linear +
- * cross-entropy to recall each sequence's first token, and ends with status 0 only if both come out right.
+ * cross-entropy to recall each sequence's first token. It ends with status 0 only if both are right.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdio.h>
@@ -63,8 +63,8 @@ static float* zeros(varlstm_ctx* ctx, int64_t elements) {
   return memory;
 }
 
-/* Trains on four sequences of lengths 5, 1, 4 and 2 over four symbols, one-hot; the target of every token is its
- * sequence's first symbol, so the network must carry it in its state. Returns the last loss. */
+/* Trains on four sequences of lengths 5, 1, 4 and 2 over four one-hot symbols. The target of every token is its
+ * sequence's first symbol, so the state must carry that symbol. Returns the last loss. */
 static float train(varlstm_ctx* ctx) {
   const int64_t lengths[kSequences] = {5, 1, 4, 2};
   const int64_t ragged_ids[kTokens] = {0, 2, 1, 3, 1, 1, 2, 0, 3, 1, 3, 2};
@@ -101,7 +101,7 @@ static float train(varlstm_ctx* ctx) {
   CHECK(varlstm_alloc(ctx, reserve_bytes, &reserve));
   float *params = zeros(ctx, count), *grads = zeros(ctx, count), *m = zeros(ctx, count), *v = zeros(ctx, count);
   float *x = zeros(ctx, kTokens * kSymbols), *y = zeros(ctx, kTokens * kHidden), *dy = zeros(ctx, kTokens * kHidden);
-  float* logits = zeros(ctx, kTokens * kSymbols); /* and in place dlogits */
+  float* logits = zeros(ctx, kTokens * kSymbols); /* dlogits overwrites it */
   for (int64_t k = 0; k < count; ++k) params[k] = 0.5f * (float)sin(12.9898 * (double)(k + 1));
   for (int n = 0; n < kTokens; ++n) x[n * kSymbols + ids[n]] = 1.0f;
 

@@ -1,9 +1,9 @@
-// Recurrent policies: rollouts of several environments whose episodes end at different times. The rollout buffer
-// [environments, steps, features] is ragged data as it lies: a sequence is a piece of an episode, and only the lengths
-// say where one ends. h and c go on from one rollout to the next where the episode does.
-//   rollouts [host|cuda]    ends with status 0 only if the network remembers what it has to
-// The task: an episode's first observation shows one of two cues, the later ones a distraction; every step's answer is
-// the episode's cue. Episodes are longer than a rollout, so that the cue has to come through the carried state.
+// A recurrent policy on rollouts of several environments whose episodes end at different times. The rollout buffer
+// [environments, steps, features] is ragged data already: a sequence is a piece of an episode, and the lengths tell
+// where a piece ends. If an episode continues in the next rollout, so do its h and c.
+//   rollouts [host|cuda]    ends with status 0 only if the network has learnt the task
+// The task: an episode's first observation shows one of two cues, and the later observations show a distraction. The
+// answer at every step is the episode's cue. Episodes are longer than a rollout, so the state has to carry the cue.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
@@ -23,7 +23,7 @@ constexpr int kShortestEpisode = 3, kLongestEpisode = 20;
 using varlstm::Buffer;
 using varlstm::Span;
 
-// What a rollout consists of, row e * kSteps + t for step t of environment e.
+// One rollout; row e * kSteps + t is step t of environment e.
 struct Rollout {
   std::vector<float> observations = std::vector<float>(kRows * kFeatures, 0.0f);
   std::vector<int64_t> answers = std::vector<int64_t>(kRows);
@@ -60,10 +60,10 @@ class Environments {
   int left_[kEnvironments] = {}, cue_[kEnvironments] = {};
 };
 
-// The sequences of a rollout: environment after environment, cut after every step that ends an episode.
+// The sequences of a rollout: environment after environment, each cut after every step that ends an episode.
 struct Pieces {
   std::vector<int64_t> lengths;
-  std::vector<size_t> first, last;  // of each environment
+  std::vector<size_t> first, last;  // the first and the last sequence of each environment
 };
 
 Pieces pieces_of(const Rollout& rollout) {
@@ -82,7 +82,7 @@ Pieces pieces_of(const Rollout& rollout) {
   return pieces;
 }
 
-// h and c, [rows, kHidden]; zeros where an episode begins.
+// h and c, [rows, kHidden]; zeros if an episode begins.
 struct State {
   explicit State(size_t rows) : h(rows * kHidden, 0.0f), c(h) {}
 
@@ -107,7 +107,7 @@ std::vector<float> initial_values(int64_t count) {
 
 varlstm::Rnn<float> make_lstm(const varlstm::Context& ctx) {
   varlstm::Rnn<float> lstm(ctx, kFeatures, kHidden);
-  lstm.set_i64(VARLSTM_KEY_ROWS, VARLSTM_ROWS_RAGGED);  // x and y lie as the rollout does
+  lstm.set_i64(VARLSTM_KEY_ROWS, VARLSTM_ROWS_RAGGED);  // x and y have the order of the rollout's rows
   return lstm;
 }
 
@@ -115,7 +115,7 @@ class Policy {
  public:
   explicit Policy(const varlstm::Context& ctx)
       : ctx_(ctx),
-        batch_(ctx, kRows, kSteps, kRows),  // at most every step its own episode
+        batch_(ctx, kRows, kSteps, kRows),  // at most, every step is an episode of its own
         lstm_(make_lstm(ctx)),
         loss_(ctx, kActions),
         lstm_count_(lstm_.param_elements()),
@@ -131,7 +131,8 @@ class Policy {
         workspace_(ctx),
         reserve_(ctx) {}
 
-  // Learns from one rollout; gradients end at its begin (truncated back-propagation). Moves `state` on; gives the loss.
+  // Learns from one rollout. Gradients stop at its beginning (truncated back-propagation). Advances `state` and returns
+  // the loss.
   float learn(const Rollout& rollout, State* state) {
     const Buffer<float> x(ctx_, rollout.observations);
     const Buffer<int64_t> answers(ctx_, rollout.answers);
@@ -147,7 +148,7 @@ class Policy {
     return loss.download()[0];
   }
 
-  // The best action of every row. Moves `state` on.
+  // Returns the best action of every row and advances `state`.
   std::vector<int64_t> act(const Rollout& rollout, State* state) {
     forward(rollout, Buffer<float>(ctx_, rollout.observations), state);
     const std::vector<float> scores = logits_.download();
@@ -156,8 +157,8 @@ class Policy {
     return actions;
   }
 
-  // The largest difference between y of a rollout at once and y of one step of all environments after the other, as a
-  // policy runs where it meets its environments.
+  // Returns the largest difference between y of a whole rollout and y computed one step of all environments at a time,
+  // which is how a policy acts in its environments.
   double difference_to_stepping(const Rollout& rollout, State state) {
     State stepped = state;
     forward(rollout, Buffer<float>(ctx_, rollout.observations), &state);
@@ -197,10 +198,10 @@ class Policy {
 
   void forward(const Rollout& rollout, const Buffer<float>& x, State* state) {
     const Pieces pieces = pieces_of(rollout);
-    // An environment's first piece goes on where the last rollout ended, the others begin with zeros.
+    // An environment's first piece continues from the last rollout; the other pieces begin with zeros.
     State start(pieces.lengths.size());
     for (size_t e = 0; e < kEnvironments; ++e) start.set(pieces.first[e], *state, e);
-    // Every rollout has another B, and a state is [1, B, H].
+    // B differs from rollout to rollout, and a state is [1, B, H].
     h0_ = Buffer<float>(ctx_, start.h);
     c0_ = Buffer<float>(ctx_, start.c);
     Buffer<float> h_n(ctx_, h0_.size()), c_n(ctx_, c0_.size());

@@ -1,5 +1,5 @@
-// Learns the tags of three sentences of lengths 7, 2 and 2: embedding, LSTM, linear layer, cross-entropy, Adam. The
-// sentences come padded, as a data loader gives them; nothing after the packing ever sees the padding.
+// Learns the tags of three sentences of lengths 7, 2 and 2 with embedding, LSTM, linear layer, cross-entropy and Adam.
+// The sentences are padded, as a data loader gives them; after packing there is no padding any more.
 //   tagger [host|cuda]    ends with status 0 only if every tag is right
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
@@ -50,7 +50,7 @@ class Tagger {
         workspace_(ctx),
         reserve_(ctx) {}
 
-  // Forward, backward, one step of Adam. Gives the loss before the step: the mean over the 11 words.
+  // Forward, backward and one step of Adam. Returns the loss before the step, the mean over the 11 words.
   float train() {
     forward();
     grads_.zero();
@@ -64,7 +64,7 @@ class Tagger {
     return loss_value_.download()[0];
   }
 
-  // The best tag of each word, padded as the words are; padding gets 0.
+  // Returns the best tag of each word, padded like the words; padding gets 0.
   std::vector<int64_t> predict() {
     forward();
     Buffer<float> padded(ctx_, kSentences * kLen * kTags);
@@ -78,7 +78,7 @@ class Tagger {
   }
 
  private:
-  // The flat buffer of all parameters, or of their gradients, one after the other.
+  // One flat buffer of all parameters, or of their gradients.
   template <class T>
   struct Parts {
     Span<T> table, lstm, weight, bias;

@@ -17,9 +17,9 @@ class Batch {
     check(varlstm_batch_create(ctx.get(), max_batch, max_len, max_tokens, &batch));
     batch_ = Handle(batch, {ctx.share()});
   }
-  // With the smallest bounds that hold these lengths, which are in the host's memory.
+  // A batch with the smallest bounds for these lengths, which are in host memory and are set.
   Batch(const Context& ctx, Span<const int64_t> lengths) : Batch(ctx, bounds_of(lengths)) { set_lengths(lengths); }
-  // Batch(ctx, {2, 4, 1}).
+  // The same for Batch(ctx, {2, 4, 1}).
   Batch(const Context& ctx, std::initializer_list<int64_t> lengths) : Batch(ctx, span_of(lengths)) {}
 
   varlstm_batch* get() const { return batch_.get(); }
@@ -31,7 +31,7 @@ class Batch {
   void set_lengths(std::initializer_list<int64_t> lengths) { set_lengths(span_of(lengths)); }
   void from_batch_sizes(Span<const int64_t> batch_sizes, Span<const int64_t> sorted_indices = {},
                         void* stream = nullptr) {
-    // A span of a size without data is the library's to refuse.
+    // The library itself refuses a span that has a size but no data.
     const int64_t count = batch_sizes.data() == nullptr ? 0 : batch_sizes.data()[0];
     detail::need_or_empty("sorted_indices", sorted_indices, {{"batch_sizes[0]", count}});
     check(varlstm_batch_from_batch_sizes(get(), batch_sizes.data(), batch_sizes.size(), sorted_indices.data(), stream));
@@ -44,7 +44,7 @@ class Batch {
   }
   // B.
   int64_t size() const { return get_i64(VARLSTM_KEY_BATCH); }
-  // Rows of packed and ragged data: N, or max_tokens where only the device knows the lengths.
+  // The rows of packed and ragged data: N, or max_tokens if only the device knows the lengths.
   int64_t rows() const {
     int64_t tokens = 0;
     const int32_t status = varlstm_batch_get_i64(get(), VARLSTM_KEY_TOKENS, &tokens);
@@ -52,7 +52,7 @@ class Batch {
     check(status);
     return tokens;
   }
-  // An index array of the plan in the back end's memory, a varlstm_batch_array.
+  // An index array of the plan, in the back end's memory; `which` is a varlstm_batch_array.
   Span<const int64_t> array(int32_t which) const {
     const int64_t* data = nullptr;
     int64_t count = 0;
@@ -71,8 +71,8 @@ class Batch {
   };
   Batch(const Context& ctx, const Bounds& bounds) : Batch(ctx, bounds.batch, bounds.len, bounds.tokens) {}
 
-  // What is wrong with a length is said by set_lengths, which knows its index: a negative one counts as 0 here, and a
-  // span of a size without data as one of zeros. Sums beyond what varlstm_batch_create takes are refused at once.
+  // A negative length counts as 0 here, and a span that has a size but no data as zeros, because set_lengths then
+  // reports them with the index. A sum that varlstm_batch_create does not take is an error here.
   static Bounds bounds_of(Span<const int64_t> lengths) {
     constexpr int64_t kMostTokens = int64_t{1} << 53;
     Bounds bounds = {std::max<int64_t>(lengths.size(), 0), 0, 0};
@@ -91,7 +91,7 @@ class Batch {
   Handle batch_;
 };
 
-// How data lies that is not packed: ragged(), batch_first(padded_len) or time_major(padded_len).
+// The layout of data that is not packed: ragged(), batch_first(padded_len) or time_major(padded_len).
 struct Layout {
   int32_t layout;
   int64_t padded_len;
@@ -117,7 +117,7 @@ template <class T>
 void need_laid_out(const char* name, Span<T> data, const Batch& batch, Layout layout, int64_t features) {
   if (layout.layout == VARLSTM_LAYOUT_RAGGED) return need_packed(name, data, batch, features);
   const bool padded = layout.layout == VARLSTM_LAYOUT_BATCH_FIRST || layout.layout == VARLSTM_LAYOUT_TIME_MAJOR;
-  if (!padded) return;  // The library refuses the layout by its name.
+  if (!padded) return;  // The library itself refuses an unknown layout.
   need(name, data, {{"batch", batch.size()}, {"padded_len", layout.padded_len}, {"features", features}});
 }
 

@@ -16,7 +16,7 @@
 
 namespace varlstm {
 
-// What went wrong, naming the argument and the value: what() is the library's text, status() a varlstm_status.
+// An error of the library. what() is its text, which names the argument and the value; status() is a varlstm_status.
 class Error : public std::runtime_error {
  public:
   Error(int32_t status, const std::string& text) : std::runtime_error(text), status_(status) {}
@@ -44,7 +44,7 @@ inline int32_t device_count(int32_t backend) {
   return count;
 }
 
-// Storage of the 16-bit dtypes; varlstm::convert makes them from float and back.
+// Storage of the 16-bit dtypes. varlstm::convert converts them from float and back.
 struct Bf16 {
   uint16_t bits;
 };
@@ -65,7 +65,7 @@ constexpr int32_t dtype_of() {
   return dtype;
 }
 
-// A view of `size` elements that somebody else owns, on the host or in the back end's memory. {} is the empty one.
+// A view of `size` elements in host memory or in the back end's memory, which it does not own. {} is the empty view.
 template <class T>
 class Span {
  public:
@@ -73,7 +73,7 @@ class Span {
   constexpr Span(T* data, int64_t size) : data_(size > 0 ? data : nullptr), size_(size) {}
   template <class U, size_t N, class = std::enable_if_t<std::is_convertible_v<U (*)[], T (*)[]>>>
   constexpr Span(U (&array)[N]) : Span(array, static_cast<int64_t>(N)) {}
-  // Whatever has data() and size() of such elements.
+  // From any object that has data() and size() of such elements.
   template <class C, class U = std::remove_pointer_t<decltype(std::declval<C&>().data())>,
             class = decltype(std::declval<C&>().size()),
             class = std::enable_if_t<std::is_convertible_v<U (*)[], T (*)[]>>>
@@ -105,7 +105,7 @@ struct Size {
   int64_t value;
 };
 
-// The product of the sizes, INT64_MAX where it is larger; -1 where one is negative, which is the library's to name.
+// The product of the sizes; INT64_MAX if it is larger; -1 if a size is negative, which the library itself reports.
 inline int64_t product_of(std::initializer_list<Size> sizes) {
   int64_t product = 1;
   for (const Size& size : sizes) {
@@ -125,7 +125,7 @@ inline int64_t product_of(std::initializer_list<Size> sizes) {
               std::string(name) + " has " + std::to_string(elements) + " elements, " + wanted + product);
 }
 
-// Throws where `span` holds fewer elements than the product of the sizes.
+// Throws if `span` has fewer elements than the product of the sizes.
 template <class T>
 void need(const char* name, Span<T> span, std::initializer_list<Size> sizes) {
   if (span.size() < product_of(sizes)) refuse(name, span.size(), "fewer than ", sizes);
@@ -137,7 +137,7 @@ void need_or_empty(const char* name, Span<T> span, std::initializer_list<Size> s
   if (!span.empty()) need(name, span, sizes);
 }
 
-// The same where more elements are wrong too: the size is a stride.
+// Throws if `span` is not empty and has fewer or more elements, because the size is a stride.
 template <class T>
 void need_exactly_or_empty(const char* name, Span<T> span, std::initializer_list<Size> sizes) {
   const int64_t needed = product_of(sizes);
@@ -145,7 +145,7 @@ void need_exactly_or_empty(const char* name, Span<T> span, std::initializer_list
   refuse(name, span.size(), "not the " + std::to_string(needed) + " of ", sizes);
 }
 
-// Destroys a handle, and only then lets go of its context: that one lives as long as anything made from it.
+// Destroys a handle and then releases its context, so that a context lives as long as anything made from it.
 template <class H, int32_t (*destroy)(H*)>
 struct Destroy {
   std::shared_ptr<varlstm_ctx> ctx;
@@ -158,11 +158,11 @@ using Handle = std::unique_ptr<H, Destroy<H, destroy>>;
 
 struct DeviceStatus {
   int64_t bits;         // 0 or a sum of varlstm_device_status_bit
-  int64_t first_index;  // of the lowest bit set; -1 if none
+  int64_t first_index;  // the smallest bad index of the lowest bit set; -1 if no bit is set
 };
 
-// A back end on a device. A copy is another name of the same context, which is destroyed with the last thing that was
-// made from it.
+// A back end on a device. Copies share one context, which is destroyed together with the last object that was made from
+// it.
 class Context {
  public:
   explicit Context(int32_t backend = VARLSTM_BACKEND_HOST, int32_t device = 0) {
@@ -182,7 +182,7 @@ class Context {
     check(varlstm_ctx_get_i64(get(), key, &value));
     return value;
   }
-  // Waits for `stream`, then reads what only the back end could see; `reset` clears it afterwards.
+  // Waits for `stream`, then reads the status word; `reset` clears it afterwards.
   DeviceStatus device_status(bool reset, void* stream = nullptr) const {
     DeviceStatus status = {0, -1};
     check(varlstm_ctx_device_status(get(), reset ? 1 : 0, &status.bits, &status.first_index, stream));
@@ -194,8 +194,8 @@ class Context {
   std::shared_ptr<varlstm_ctx> ctx_;
 };
 
-// dst <- src, all of src; `kind` is a varlstm_copy_kind. When `src` is read, varlstm_copy says: page-locked memory of
-// the host stays as it is until the stream is done.
+// dst <- all of src; `kind` is a varlstm_copy_kind. varlstm_copy says when `src` is read: do not change page-locked
+// host memory before the stream is done.
 template <class T>
 void copy(const Context& ctx, Span<T> dst, Span<const T> src, int32_t kind, void* stream = nullptr) {
   detail::need("dst", dst, {{"src.size()", src.size()}});
@@ -207,12 +207,12 @@ void zero(const Context& ctx, Span<T> values, void* stream = nullptr) {
   check(varlstm_zero(ctx.get(), values.data(), values.size() * int64_t{sizeof(T)}, stream));
 }
 
-// `size` elements of the back end's memory. On the host data() may be read and written as any memory.
+// Owns `size` elements of the back end's memory. On the host data() may be read and written like any memory.
 template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  // Contents undefined.
+  // The contents are undefined.
   Buffer(const Context& ctx, int64_t size) : size_(size) {
     if (size < 0 || size > INT64_MAX / int64_t{sizeof(T)}) {
       throw Error(VARLSTM_ERROR_INVALID_ARGUMENT,
@@ -222,7 +222,7 @@ class Buffer {
     check(varlstm_alloc(ctx.get(), size * int64_t{sizeof(T)}, &memory));
     memory_ = Memory(static_cast<T*>(memory), Free{ctx.share()});
   }
-  // A copy of values in the host's memory.
+  // A copy of values that are in host memory.
   Buffer(const Context& ctx, Span<const T> values, void* stream = nullptr) : Buffer(ctx, values.size()) {
     upload(values, stream);
   }
@@ -239,18 +239,18 @@ class Buffer {
   Span<T> span() { return *this; }
   Span<const T> span() const { return *this; }
 
-  // The first elements <- values in the host's memory.
+  // Overwrites the first elements with values that are in host memory.
   void upload(Span<const T> values, void* stream = nullptr) {
     detail::need("buffer", span(), {{"values.size()", values.size()}});
     if (!values.empty()) copy<T>(context(), *this, values, VARLSTM_COPY_TO_BACKEND, stream);
   }
-  // Waits for `stream`; gives all elements.
+  // Waits for `stream` and returns all elements.
   std::vector<T> download(void* stream = nullptr) const {
     std::vector<T> values(static_cast<size_t>(size()));
     download(values, stream);
     return values;
   }
-  // The same for the first elements: values in the host's memory <- them.
+  // The same for the first elements: copies them to values in host memory.
   void download(Span<T> values, void* stream = nullptr) const {
     detail::need("buffer", span(), {{"values.size()", values.size()}});
     if (!values.empty()) copy<T>(context(), values, span().subspan(0, values.size()), VARLSTM_COPY_TO_HOST, stream);
@@ -271,8 +271,8 @@ class Buffer {
   int64_t size_ = 0;
 };
 
-// Scratch memory of the calls on one stream, and what a forward saves for its backward ("reserve"). It grows to the
-// most that a call asked for; growing drops the contents and, on CUDA, waits for the device.
+// Scratch memory for the calls on one stream, or the "reserve", which holds what a forward saves for its backward. It
+// grows to the largest size that a call needs. Growing loses the contents and, on CUDA, waits for the device.
 class Workspace {
  public:
   explicit Workspace(const Context& ctx) : ctx_(ctx) {}

@@ -6,7 +6,7 @@
 
 namespace varlstm {
 
-// T is the dtype of log_probs, logits and their gradients; out, weight_sum, class_weights, lse and dout are Real. Where
+// T is the dtype of log_probs, logits and their gradients; out, weight_sum, class_weights, lse and dout are Real. If
 // `batch` is not NULL, only its first N rows count.
 template <class T>
 class Loss {

@@ -1,5 +1,5 @@
-// Part of varlstm.hpp: embedding, linear layer, dropout, log-softmax, and conversion between dtypes. Where `batch` is
-// not NULL, only its first N rows count.
+// Part of varlstm.hpp: embedding, linear layer, dropout, log-softmax, and conversion between dtypes. If `batch` is not
+// NULL, only its first N rows count.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -7,7 +7,8 @@
 
 namespace varlstm {
 
-// Bytes of workspace of an operation, a varlstm_op. The functions here ask themselves: for Workspace::grow beforehand.
+// The bytes of workspace that an operation, a varlstm_op, needs. The functions here grow the workspace themselves; use
+// this to call Workspace::grow beforehand.
 template <class T>
 int64_t op_workspace(const Context& ctx, int32_t op, int64_t rows, int64_t a, int64_t b) {
   int64_t bytes = 0;
@@ -17,8 +18,8 @@ int64_t op_workspace(const Context& ctx, int32_t op, int64_t rows, int64_t a, in
 
 namespace detail {
 
-// Grows `workspace` to what an operation needs. Sizes that cannot be are left to the operation itself, which knows them
-// by their own names: here they are called a and b.
+// Grows `workspace` to what an operation needs. Sizes that are not allowed are reported by the operation itself, which
+// knows their names; here they are called a and b.
 template <class T>
 void grow_for_op(Workspace& workspace, const Context& ctx, int32_t op, int64_t rows, int64_t a, int64_t b) {
   int64_t bytes = 0;
@@ -40,7 +41,7 @@ void embedding_forward(const Context& ctx, const Batch* batch, int64_t rows, int
                                   features, table.data(), ids.data(), y.data(), stream));
 }
 
-// padding_idx -1: no such row.
+// padding_idx -1 means that there is no such row.
 template <class T>
 void embedding_backward(const Context& ctx, const Batch* batch, int64_t rows, int64_t vocab, int64_t features,
                         int64_t padding_idx, Span<const int64_t> ids, Span<const T> dy, Span<T> dtable,
@@ -81,14 +82,14 @@ void linear_backward(const Context& ctx, int64_t rows, int64_t in, int64_t out, 
                                 dweight.data(), dbias.data(), workspace.data(), workspace.bytes(), stream));
 }
 
-// dst <- src, all of src.
+// dst <- all of src.
 template <class From, class To>
 void convert(const Context& ctx, Span<const From> src, Span<To> dst, void* stream = nullptr) {
   detail::need("dst", dst, {{"src.size()", src.size()}});
   check(varlstm_convert(ctx.get(), dtype_of<From>(), dtype_of<To>(), src.size(), src.data(), dst.data(), stream));
 }
 
-// All of x, of dy. x and y, dy and dx may be the same buffer.
+// These work on all of x, or of dy. x and y, or dy and dx, may be the same buffer.
 template <class T>
 void dropout_forward(const Context& ctx, double p, uint64_t seed, Span<const T> x, Span<T> y, void* stream = nullptr) {
   detail::need("y", y, {{"x.size()", x.size()}});
@@ -102,7 +103,7 @@ void dropout_backward(const Context& ctx, double p, uint64_t seed, Span<const T>
   check(varlstm_dropout_backward(ctx.get(), dtype_of<T>(), dy.size(), p, seed, dy.data(), dx.data(), stream));
 }
 
-// x and y, dy and dx may be the same buffer.
+// x and y, or dy and dx, may be the same buffer.
 template <class T>
 void log_softmax_forward(const Context& ctx, int64_t rows, int64_t classes, Span<const T> x, Span<T> y,
                          void* stream = nullptr) {

@@ -1,4 +1,5 @@
-// Part of varlstm.hpp: the optimiser's steps over one flat buffer, in float or double. All of grads counts.
+// Part of varlstm.hpp: the optimiser's steps over one flat buffer, in float or double. The number of elements is that
+// of grads.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -16,7 +17,7 @@ struct Adam {
   bool decoupled = false;  // AdamW
 };
 
-// velocity {} if momentum is 0.
+// velocity may be {} if momentum is 0.
 template <class T>
 void sgd_step(const Context& ctx, const Sgd& sgd, Span<T> params, Span<const T> grads, Span<T> velocity = {},
               void* stream = nullptr) {
@@ -40,7 +41,7 @@ void adam_step(const Context& ctx, const Adam& adam, Span<T> params, Span<const 
                           step.data(), stream));
 }
 
-// norm has one element, in the back end's memory.
+// norm is one element in the back end's memory.
 template <class T>
 void grad_norm(const Context& ctx, Span<const T> grads, Span<double> norm, Workspace& workspace,
                void* stream = nullptr) {

@@ -6,8 +6,8 @@
 
 namespace varlstm {
 
-// What forward reads, what it writes, and their gradients; shapes as at varlstm_rnn_forward and _backward. Only params,
-// x and y have to be given.
+// What forward reads, what it writes, and their gradients. The shapes are those of varlstm_rnn_forward and
+// varlstm_rnn_backward. Only params, x and y are required.
 template <class T>
 struct RnnInput {
   Span<const T> params = {}, x = {}, h0 = {}, c0 = {};
@@ -25,7 +25,7 @@ struct RnnInputGradient {
   Span<T> dparams = {}, dx = {}, dh0 = {}, dc0 = {};
 };
 
-// Tensor of the flat buffer of parameters, by PyTorch's name.
+// A tensor of the flat buffer of parameters, with PyTorch's name.
 struct ParamInfo {
   std::string name;
   int64_t offset, rows, cols;
@@ -44,7 +44,7 @@ class Rnn {
 
   varlstm_rnn* get() const { return rnn_.get(); }
 
-  // Options, before anything else is called; the dtype is T's.
+  // Options; set them before any other call. The dtype is that of T.
   void set_i64(int32_t key, int64_t value) {
     if (key == VARLSTM_KEY_DTYPE && value != dtype_of<T>()) {
       throw Error(VARLSTM_ERROR_INVALID_ARGUMENT,
@@ -66,7 +66,7 @@ class Rnn {
     return value;
   }
 
-  // Elements of the flat buffer.
+  // The number of elements of the flat buffer.
   int64_t param_elements() const {
     int64_t elements = 0;
     check(varlstm_rnn_param_count(get(), nullptr, &elements));
@@ -84,13 +84,14 @@ class Rnn {
     }
     return infos;
   }
-  // varlstm_rnn_import: one layer and direction from another library's layout, `format` a varlstm_param_format.
+  // varlstm_rnn_import: writes one layer and direction from another library's layout; `format` is a
+  // varlstm_param_format.
   void import_params(int32_t format, int64_t layer, int32_t direction, Span<const T> w_ih, Span<const T> w_hh,
                      Span<const T> b_ih, Span<const T> b_hh, Span<T> params, void* stream = nullptr) const {
     const Shape shape = this->shape();
     const int64_t in = layer == 0 ? shape.input : shape.directions * shape.hidden;
     const detail::Size gates{"4 * hidden_size", 4 * shape.hidden};
-    // A layer that is not there has no sizes: the library refuses it by its name.
+    // A layer that does not exist has no sizes; the library itself refuses it.
     if (layer >= 0 && layer < shape.layers) detail::need("w_ih", w_ih, {gates, {"in", in}});
     detail::need("w_hh", w_hh, {gates, {"hidden_size", shape.hidden}});
     detail::need_or_empty("b_ih", b_ih, {gates});
@@ -109,13 +110,13 @@ class Rnn {
     check(varlstm_rnn_sizes(get(), max_batch, max_len, max_tokens, mode, &sizes.workspace_bytes, &sizes.reserve_bytes));
     return sizes;
   }
-  // For this batch's bounds.
+  // The sizes for this batch's bounds.
   Sizes sizes(const Batch& batch, int32_t mode) const {
     return sizes(batch.get_i64(VARLSTM_KEY_MAX_BATCH), batch.get_i64(VARLSTM_KEY_MAX_LEN),
                  batch.get_i64(VARLSTM_KEY_MAX_TOKENS), mode);
   }
 
-  // Nothing is saved: VARLSTM_MODE_INFER.
+  // Forward with VARLSTM_MODE_INFER: nothing is saved.
   void forward(const Batch& batch, const RnnInput<T>& in, const RnnOutput<T>& out, Workspace& workspace,
                uint64_t dropout_seed = 0, void* stream = nullptr) const {
     need_forward(batch, in, out);
@@ -124,7 +125,7 @@ class Rnn {
                               in.h0.data(), in.c0.data(), out.y.data(), out.h_n.data(), out.c_n.data(),
                               workspace.data(), workspace.bytes(), nullptr, 0, stream));
   }
-  // What backward needs is saved in `reserve`: VARLSTM_MODE_SAVE.
+  // Forward with VARLSTM_MODE_SAVE: what backward needs is saved in `reserve`.
   void forward_save(const Batch& batch, const RnnInput<T>& in, const RnnOutput<T>& out, Workspace& workspace,
                     Workspace& reserve, uint64_t dropout_seed = 0, void* stream = nullptr) const {
     need_forward(batch, in, out);
@@ -135,7 +136,7 @@ class Rnn {
                               in.h0.data(), in.c0.data(), out.y.data(), out.h_n.data(), out.c_n.data(),
                               workspace.data(), workspace.bytes(), reserve.data(), reserve.bytes(), stream));
   }
-  // Of the forward_save that filled `reserve`, with the same batch, inputs and y.
+  // Backward of the forward_save that filled `reserve`, with the same batch, inputs and y.
   void backward(const Batch& batch, const RnnInput<T>& in, Span<const T> y, const RnnOutputGradient<T>& dout,
                 const RnnInputGradient<T>& din, Workspace& workspace, const Workspace& reserve,
                 void* stream = nullptr) const {
@@ -169,7 +170,7 @@ class Rnn {
   void need_rows(const char* name, Span<U> span, const Batch& batch, const Shape& shape) const {
     detail::need(name, span, {{"rows", batch.rows()}, {"directions", shape.directions}, {"hidden_size", shape.hidden}});
   }
-  // [L*D, B, H] with the B of this batch: a longer one would be read with the wrong stride.
+  // A state is [L*D, B, H] with the B of this batch; a longer one would be read with the wrong stride.
   template <class U>
   void need_state(const char* name, Span<U> span, const Batch& batch, const Shape& shape) const {
     detail::need_exactly_or_empty(name, span,
