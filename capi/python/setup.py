@@ -1,7 +1,7 @@
 """Builds libvarlstm by CMake and bundles it in varlstm/lib, where the package looks first: pip install ./capi/python
 
 Wants a checkout, cmake, ninja and a C++ compiler. The environment:
-    VARLSTM_CUDA=1 or 0    with the CUDA back end or without; by default where nvcc is found
+    VARLSTM_CUDA=1 or 0    with the CUDA back end or without it; by default with it if nvcc is found
     VARLSTM_BUILD_DIR=DIR  takes the library of a build folder that is ready, and builds nothing
     CMAKE_ARGS             more options for cmake
 """
@@ -31,7 +31,7 @@ def wants_cuda() -> bool:
 
 
 def build_library(folder: pathlib.Path) -> None:
-    """Builds into `folder`, with the preset that has every GPU's code where CUDA is wanted."""
+    """Builds into `folder`, with the preset that has code for every GPU if CUDA is wanted."""
     if not (SOURCE / "CMakePresets.json").exists():
         raise SystemExit(f"{SOURCE} is no checkout of libvarlstm: pip install wants capi/python inside of one")
     for tool in ("cmake", "ninja"):
@@ -58,7 +58,7 @@ class BuildPackage(build_py):
 
 
 class PlatformWheel(bdist_wheel):
-    """For any Python 3, on this platform alone."""
+    """For any Python 3, on this platform only."""
 
     def finalize_options(self) -> None:
         super().finalize_options()

@@ -12,11 +12,11 @@
         gradients = lstm.backward(batch, params, x, y, reserve, dy=np.ones_like(y))
         padded = varlstm.unpack(batch, y)                                              # [B, T, D*H]
 
-Functions and arguments are named as in varlstm.h, which says what they compute; shapes stand in the docstrings.
-Arguments are arrays of any library: by the buffer protocol, DLPack or the CUDA array interface, dense, and in the
-memory of the context's device; on CUDA Context.array copies from the host. Results are NumPy arrays on the host and
-DeviceArrays on CUDA, unless the caller gives arrays to write to. A status other than OK is an exception below
-varlstm.Error.
+Functions and arguments have the names of varlstm.h, which documents what they compute; the docstrings give the shapes.
+Arguments are dense arrays of any library that has the buffer protocol, DLPack or the CUDA array interface. They are in
+the memory of the context's device; on CUDA Context.array copies from the host. Results are NumPy arrays on the host and
+DeviceArrays on CUDA, unless the caller gives arrays to write to. A status other than OK is raised as a subclass
+of varlstm.Error.
 """
 # SPDX-License-Identifier: Apache-2.0
 from ._batch import Batch

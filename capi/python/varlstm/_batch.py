@@ -89,9 +89,9 @@ class Batch(Handle):
         return f"<varlstm.Batch {'closed' if self.closed else f'of {self.batch} sequences'}>"
 
     def set_lengths(self, lengths: Any, *, stream: Any = None) -> Batch:
-        """lengths [B]: integers in a list or in an array of the host, which are checked; or int64 in the back end's
-        memory, where a bad one is clamped and raises a bit of Context.device_status, and N stays unknown to the host.
-        Length 0 is legal. Returns the batch."""
+        """lengths [B]: integers in a list or in an array in host memory, which are checked; or int64 in the back end's
+        memory. There a bad length is clamped and raises a bit of Context.device_status, and on CUDA the host does not
+        know N. Length 0 is legal. Returns the batch."""
         stream = Call(self.context, stream, lengths=lengths).stream
         given = _Integers("lengths", lengths, self.context, stream)
         space = Space.HOST if given.on_host else Space.BACKEND
@@ -138,25 +138,25 @@ class Batch(Handle):
 
     @property
     def tokens(self) -> int:
-        """N, packed rows. UnsupportedError where only the device knows the lengths."""
+        """N, the number of packed rows. UnsupportedError if only the device knows the lengths."""
         return self._get(Key.TOKENS)
 
     @property
     def steps(self) -> int:
-        """T, the longest length. Likewise."""
+        """T, the longest length. UnsupportedError if only the device knows the lengths."""
         return self._get(Key.STEPS)
 
     @property
     def rows(self) -> int:
-        """Rows of packed arrays: N, or max_tokens where only the device knows the lengths."""
+        """The rows of packed arrays: N, or max_tokens if only the device knows the lengths."""
         try:
             return self.tokens
         except UnsupportedError:
             return self.max_tokens
 
     def array(self, which: Union[str, BatchArray]) -> Any:
-        """A copy on the host of an index array, by its name: NumPy's, or an array.array where NumPy is not installed.
-        Where only the device knows the lengths, arrays of length T and N have the length of their bounds."""
+        """A copy of an index array in host memory, by its name: NumPy's, or an array.array if NumPy is not installed.
+        If only the device knows the lengths, arrays of length T and N have the length of their bounds."""
         data, count = ctypes.c_void_p(), ctypes.c_int64()
         lib.varlstm_batch_get_array(self.handle, member("which", BatchArray, which), ctypes.byref(data),
                                     ctypes.byref(count))

@@ -1,6 +1,6 @@
-"""Reads the caller's arrays, whatever library they are of: where an array lies, its dtype, its shape, its strides.
+"""Reads the address, dtype, shape and strides of the caller's arrays, whatever library they come from.
 
-The ways are tried in this order: the CUDA array interface where it names a stream, the buffer protocol (NumPy,
+The ways are tried in this order: the CUDA array interface if it names a stream, the buffer protocol (NumPy,
 array.array, memoryview, bytes), DLPack (torch), the CUDA array interface without a stream.
 """
 # SPDX-License-Identifier: Apache-2.0
@@ -97,7 +97,7 @@ def _from_dlpack(value: Any, stream: Optional[int]) -> View:
 
 
 def cuda_interface(value: Any) -> Optional[dict]:
-    """The CUDA array interface of `value`, None if it has none: torch's tensors have one on some devices alone."""
+    """The CUDA array interface of `value`, None if it has none. torch's tensors have one on some devices only."""
     try:
         return value.__cuda_array_interface__
     except (AttributeError, RuntimeError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""The arrays of one call of the library: read, checked against what the call wants, made where the caller gave none."""
+"""The arrays of one call of the library: reads them, checks them, and creates outputs that the caller did not give."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def shape_text(shape: tuple) -> str:
 
 
 class Call:
-    """The array arguments of one call by their names, None for one that was not given.
+    """The array arguments of one call by their names; None for one that was not given.
 
-    The call is ordered by `stream` where that is given, else by the one stream that its arrays name (DeviceArray, the
+    The call is ordered by `stream` if that is given, else by the one stream that its arrays name (DeviceArray, the
     CUDA array interface), else by the default stream. The arrays live as long as the Call does.
     """
 
@@ -124,7 +124,8 @@ class Call:
         return None if self._arrays[name] is None else self.read(name, shape, dtype, words)
 
     def write(self, name: str, shape: tuple[int, ...], dtype: Dtype, words: str, zero: bool = False) -> Optional[int]:
-        """Address of an output; outputs[name] is the array, made here (as zeros, where `zero`) if none was given."""
+        """The address of an output. outputs[name] is the array; if none was given, it is created here (as zeros if
+        `zero`)."""
         value = self._arrays[name]
         if value is False:
             self.outputs[name] = None

@@ -17,28 +17,31 @@ from ._library import InvalidArgumentError, lib
 
 
 class DeviceStatus(NamedTuple):
-    """Values that only the back end could see and that were bad."""
+    """Bad values that were in the back end's memory."""
 
-    bits: int  # a sum of DeviceStatusBit, 0 where nothing was bad
-    first_index: int  # the smallest bad index of the lowest bit, -1 if none
+    bits: int  # a sum of DeviceStatusBit; 0 if no value was bad
+    first_index: int  # the smallest bad index of the lowest bit; -1 if there is none
 
 
 def device_count(backend: Union[str, Backend]) -> int:
-    """Devices that a back end can use: 1 for "host"; for "cuda" the GPUs, 0 without GPU, driver or CUDA build."""
+    """How many devices a back end can use: 1 for "host"; for "cuda" the number of GPUs, which is 0 without a GPU,
+    without a driver, or if the library was built without CUDA."""
     count = ctypes.c_int32()
     lib.varlstm_device_count(member("backend", Backend, backend), ctypes.byref(count))
     return count.value
 
 
 class Context(Handle):
-    """A back end ("host" or "cuda") on a device; everything else hangs from one.
+    """A back end ("host" or "cuda") on a device. Every other object is made from a context.
 
-    threads          host: threads a call may use; 0 = as many as the machine has. Results do not depend on it.
-    batch_invariant  True: a sequence's results do not depend on its batch-mates, by a bit
+    threads          how many threads a call on the host may use; 0 means as many as the machine has. Results do not
+                     depend on it.
+    batch_invariant  if True, a sequence's results are bit-identical whatever else is in the batch
     math             "f32" or "tf32": how products of float32 are computed on CUDA
 
-    close() closes what was made from the context too. Arrays that it made stay: their memory, and the context below it,
-    go with the last of them. Set options before other threads use the context; calls may come from several threads.
+    close() also closes what was made from the context. Arrays that it made stay valid; their memory and the native
+    context are freed together with the last of them. Set options before other threads use the context. Several
+    threads may call it.
     """
 
     def __init__(self, backend: Union[str, Backend] = "host", device: int = 0, *, threads: Optional[int] = None,
@@ -111,12 +114,12 @@ class Context(Handle):
     # --- order
 
     def synchronize(self, stream: Any = 0) -> None:
-        """Waits until everything ordered on `stream` is done."""
+        """Waits until all work on `stream` is done."""
         lib.varlstm_sync(self.handle, stream_number(stream))
 
     def device_status(self, *, reset: bool = True, stream: Any = 0) -> DeviceStatus:
-        """Waits for `stream` and tells which bad values calls have met: bad lengths in the back end's memory, ids and
-        targets out of range, a reserve that no forward wrote. `reset` clears it."""
+        """Waits for `stream` and returns which bad values calls have found: bad lengths in the back end's memory, ids
+        and targets out of range, a reserve that no forward wrote. `reset` clears the status."""
         bits, index = ctypes.c_int64(), ctypes.c_int64()
         lib.varlstm_ctx_device_status(self.handle, reset, ctypes.byref(bits), ctypes.byref(index),
                                       stream_number(stream))
@@ -125,7 +128,7 @@ class Context(Handle):
     # --- memory
 
     def empty(self, shape: Union[int, tuple[int, ...]], dtype: Any = Dtype.F32, *, stream: Any = 0) -> Any:
-        """An array of undefined contents: NumPy's on the host where that is installed, else a DeviceArray."""
+        """An array with undefined contents: NumPy's on the host if NumPy is installed, else a DeviceArray."""
         dtype = as_dtype(dtype)
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if not all(isinstance(size, int) and size >= 0 for size in shape):

@@ -1,4 +1,4 @@
-"""Memory of a back end: bytes that varlstm_alloc gives, and arrays in it that other libraries can read."""
+"""Memory of a back end: bytes from varlstm_alloc, and arrays in them that other libraries can read."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Memory:
 
 
 class DeviceArray:
-    """A dense array in a back end's memory: what calls on the CUDA back end return where no array was given for it.
+    """A dense array in a back end's memory. Calls on the CUDA back end return it if the caller gave no array.
 
     CuPy, Numba and torch read it in place, by __cuda_array_interface__ or __dlpack__; numpy() copies it to the host.
     `stream` is that of the last call that wrote it.
@@ -101,7 +101,7 @@ class DeviceArray:
         self.context.synchronize(self.stream)
 
     def numpy(self) -> Any:
-        """A copy as a NumPy array; bfloat16 as that of ml_dtypes, or as uint16 where ml_dtypes is not installed."""
+        """A copy as a NumPy array; bfloat16 as that of ml_dtypes, or as uint16 if ml_dtypes is not installed."""
         result = module_or_none("numpy").empty(self.shape, numpy_dtype(self.dtype))
         self.copy_to(result.ctypes.data)
         return result
@@ -127,7 +127,7 @@ class DeviceArray:
         """A capsule over this array's memory, which lives until the consumer is done with it."""
         if copy or dl_device not in (None, self.__dlpack_device__()):
             raise BufferError("an array is exported where it lies, without a copy")
-        # Numbers 0 (CUDA's NULL), 1 and None stand for the default stream; -1 asks for no order at all.
+        # 0 (CUDA's NULL), 1 and None mean the default stream; -1 asks for no order at all.
         if stream != -1 and (stream or 1) != (self.stream or 1):
             self.context.synchronize(self.stream)
         versioned = max_version is not None and tuple(max_version) >= _dlpack.VERSION

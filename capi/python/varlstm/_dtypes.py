@@ -1,4 +1,4 @@
-"""The library's element types by all their names, and NumPy's where it is installed."""
+"""The library's element types with all their names, and NumPy's types if NumPy is installed."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def module_or_none(name: str) -> Any:
 
 
 def numpy_dtype(dtype: Dtype) -> Any:
-    """NumPy's type; for bfloat16 that of ml_dtypes, or uint16 where ml_dtypes is not installed."""
+    """NumPy's type; for bfloat16 that of ml_dtypes, or uint16 if ml_dtypes is not installed."""
     if dtype != Dtype.BF16:
         return module_or_none("numpy").dtype(name_of(dtype))
     extension = module_or_none("ml_dtypes")

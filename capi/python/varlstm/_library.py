@@ -1,7 +1,7 @@
 """Finds libvarlstm, checks its version, and makes its functions callable: a status other than OK becomes an exception.
 
-The library is looked for at VARLSTM_LIBRARY alone where that is set, else in the package's own folder, in build/lib of
-the source tree that the package stands in, and where the system's loader looks.
+If VARLSTM_LIBRARY is set, the library is only looked for there. Otherwise it is looked for in the package's own folder,
+in build/lib of the source tree that the package is in, and where the system's loader looks.
 """
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERSION = (HeaderVersion.VERSION_MAJOR.value, HeaderVersion.VERSION_MINOR.value,
 
 
 class Error(Exception):
-    """What the library answered: `status` is a Status, str() its text."""
+    """An error of the library: `status` is a Status, str() is its text."""
 
     status = Status.ERROR_INTERNAL
 
@@ -47,7 +47,7 @@ class OutOfMemoryError(Error, MemoryError):
 
 
 class BufferTooSmallError(InvalidArgumentError):
-    """Workspace or reserve; the text names the bytes needed."""
+    """The workspace or the reserve; the text names the bytes that are needed."""
 
     status = Status.ERROR_BUFFER_TOO_SMALL
 

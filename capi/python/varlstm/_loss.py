@@ -34,14 +34,14 @@ class LinearCrossEntropyResult(NamedTuple):
 class Loss(Handle):
     """Options of a loss over C classes.
 
-    ignore_index     a target with this value is skipped; it may lie in [0, C)
+    ignore_index     a target with this value is skipped; it may be in [0, C)
     reduction        "none", "mean" (the sum divided by the weights of the kept targets) or "sum"
-    empty_mean       "nan" or "zero": the mean where no target is kept
+    empty_mean       "nan" or "zero": the mean if no target is kept
     label_smoothing  in [0, 1]
 
     Arrays, for all methods: log_probs, logits [rows, C]; targets [rows] int64; class_weights [C] or None; out [rows]
     with reduction "none", else [1], and dout of the same shape, None for ones; weight_sum [1]: the sum of the kept
-    targets' weights. out, weight_sum, class_weights, dout and lse are float64 with float64, else float32. Where `batch`
+    targets' weights. out, weight_sum, class_weights, dout and lse are float64 with float64, else float32. If `batch`
     is given, only its first N rows count. Outputs: an array to write to, None to have one made, False for one that is
     not wanted.
     """
@@ -115,7 +115,7 @@ class Loss(Handle):
     def nll_backward(self, targets: Array, dout: Optional[Array] = None, *, class_weights: Optional[Array] = None,
                      batch: Optional[Batch] = None, dlog_probs: Optional[Array] = None, dtype: Any = None,
                      stream: Any = None) -> Any:
-        """dlog_probs [rows, C] <- its gradient. dtype is dlog_probs' own, or float32 where that is not given."""
+        """dlog_probs [rows, C] <- its gradient. dtype is that of dlog_probs, or float32 if dlog_probs is not given."""
         call = Call(self.context, stream, batch=batch, targets=targets, dout=dout, class_weights=class_weights,
                     dlog_probs=dlog_probs)
         rows = call.shape("targets", 1, "rows")[0]

@@ -45,7 +45,7 @@ def embedding_backward(context: Context, ids: Array, dy: Array, vocab: Optional[
                        batch: Optional[Batch] = None, dtable: Optional[Array] = None, dtype: Any = None,
                        stream: Any = None) -> Any:
     """dtable [vocab, features] += rows of dy [rows, features] at ids [rows]; the row padding_idx gets nothing (-1: no
-    such row). vocab is needed where dtable is not given."""
+    such row). vocab is required if dtable is not given."""
     call = Call(context, stream, batch=batch, ids=ids, dy=dy, dtable=dtable)
     rows, features = call.shape("dy", 2, "rows by features")
     if vocab is None:
@@ -80,7 +80,7 @@ def linear_backward(context: Context, x: Optional[Array], weight: Optional[Array
                     dweight: Output = None, dbias: Output = None, dtype: Any = None,
                     stream: Any = None) -> LinearGradients:
     """dx [rows, in] <- dy [rows, out] weight; dweight [out, in] += dy^T x; dbias [out] += column sums of dy. weight may
-    be None where dx is False, x where dweight is False."""
+    be None if dx is False, and x may be None if dweight is False."""
     call = Call(context, stream, x=x, weight=weight, dy=dy, dx=dx, dweight=dweight, dbias=dbias)
     rows, n_out = call.shape("dy", 2, "rows by out")
     source = "weight" if call.given("weight") else "x"
@@ -109,7 +109,7 @@ def convert(context: Context, src: Array, to_dtype: Any, *, dst: Optional[Array]
 
 def dropout_forward(context: Context, x: Array, p: float, seed: int, *, y: Optional[Array] = None, dtype: Any = None,
                     stream: Any = None) -> Any:
-    """y <- x * keep(seed) / (1 - p), of any shape: inverted dropout, its mask given by the seed alone. y may be x."""
+    """y <- x * keep(seed) / (1 - p), of any shape: inverted dropout. The mask depends on the seed only. y may be x."""
     call = Call(context, stream, x=x, y=y)
     view, dtype = call.view("x"), call.dtype("x", dtype)
     lib.varlstm_dropout_forward(context.handle, dtype, view.count, p, seed,

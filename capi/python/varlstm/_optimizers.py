@@ -24,7 +24,7 @@ def sgd_step(context: Context, params: Array, grads: Array, velocity: Optional[A
 def adam_step(context: Context, params: Array, grads: Array, m: Array, v: Array, step: Array, *, lr: float,
               beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, weight_decay: float = 0.0,
               decoupled: bool = False, stream: Any = None) -> None:
-    """As torch.optim.Adam, or AdamW where decoupled. m, v and step [1] int64 are zero before the first step; step is
+    """As torch.optim.Adam, or AdamW if decoupled. m, v and step [1] int64 are zero before the first step; step is
     incremented."""
     call = Call(context, stream, params=params, grads=grads, m=m, v=v, step=step)
     view, dtype = call.view("params"), call.dtype("params")

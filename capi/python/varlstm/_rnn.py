@@ -148,7 +148,7 @@ class Rnn(Handle):
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """Tensors of the flat parameters in their order: layer, direction, then weight_ih [4H, I or D*H],
-        weight_hh [4H, H], bias_ih [4H], bias_hh [4H]; gates i, f, g, o. They stand without gaps."""
+        weight_hh [4H, H], bias_ih [4H], bias_hh [4H]; gates i, f, g, o. There are no gaps between them."""
         return self._parameters
 
     @property
@@ -239,11 +239,11 @@ class Rnn(Handle):
                  c0: Optional[Array] = None, dy: Optional[Array] = None, dh_n: Optional[Array] = None,
                  dc_n: Optional[Array] = None, dx: Output = None, dh0: Output = None, dc0: Output = None,
                  dparams: Output = None, stream: Any = None) -> Gradients:
-        """Backward of the forward that filled `reserve`, with the lengths, params, x, h0, c0 and y of then.
+        """Backward of the forward that filled `reserve`, with the lengths, params, x, h0, c0 and y of that forward.
 
         dy [N, D*H]; dh_n, dc_n [L*D, B, H]: incoming gradients, None for zeros
         dx [N, I]; dh0, dc0 [L*D, B, H]: arrays to write to, None to make them, False if not wanted
-        dparams [elements]: likewise, but gradients are added to what it holds; made, it starts as zeros
+        dparams [elements]: likewise, but gradients are added to its contents; if it is created here, it starts as zeros
         """
         rows_in, rows_out, states = self._shapes(batch)
         if not isinstance(reserve, Memory):

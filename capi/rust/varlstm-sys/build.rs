@@ -23,7 +23,7 @@ fn main() {
     }
 }
 
-/// The folders where the linker looks; none where the library is in the system's own.
+/// The folders for the linker; none if the library is in one of the system's own.
 fn find_library() -> Result<Vec<PathBuf>, String> {
     if let Some(folder) = env::var_os("VARLSTM_LIB_DIR") {
         let folder = PathBuf::from(folder);

@@ -1,15 +1,15 @@
-"""PyTorch's LSTM, packing and losses over this library: «from varlstm.torch import LSTM» in the place of torch.nn's.
+"""PyTorch's LSTM, packing and losses over this library: «from varlstm.torch import LSTM» replaces torch.nn's.
 
 LSTM                                             torch.nn.LSTM, over lengths too
-replace_lstm                                     swaps every torch.nn.LSTM in a model
+replace_lstm                                     replaces every torch.nn.LSTM in a model
 pack_padded_sequence, pad_packed_sequence,
 pack_sequence                                    torch.nn.utils.rnn's, for length 0 too
 cross_entropy, nll_loss, log_softmax             torch.nn.functional's
 linear_cross_entropy                             the last layer and its loss in one, without the logits of all rows
 
-Tensors are on the CPU, or on a GPU where the library was built with its CUDA back end; calls then run on torch's
-current stream. From torch 2.4 on torch.compile passes over these functions without a graph break where lengths are a
-tensor beside a padded input; a PackedSequence's sizes are data that it cannot look into.
+Tensors are on the CPU, or on a GPU if the library was built with its CUDA back end; calls then run on torch's current
+stream. From torch 2.4 on torch.compile compiles these functions without a graph break if lengths are a tensor given
+together with a padded input. The sizes of a PackedSequence are data, which it cannot compile.
 """
 # SPDX-License-Identifier: Apache-2.0
 from .functional import cross_entropy, linear_cross_entropy, log_softmax, nll_loss

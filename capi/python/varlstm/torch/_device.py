@@ -1,4 +1,5 @@
-"""What varlstm.torch keeps for a device: a context, rnns and losses that all share, batches that calls use in turns."""
+"""What varlstm.torch keeps for a device: a context, rnns and losses that all calls share, and batches that one call
+uses at a time."""
 # SPDX-License-Identifier: Apache-2.0
 import ctypes
 import functools

@@ -1,33 +1,33 @@
-"""Makes functions over memory into operations that torch differentiates, and compiles where it can."""
+"""Turns functions on memory into operations that torch can differentiate, and compile if its version can."""
 # SPDX-License-Identifier: Apache-2.0
 from typing import Callable
 
 import torch
 
-# torch.library.custom_op, with which torch.compile passes over an operation without looking into it, is of torch 2.4.
+# torch.library.custom_op makes an operation opaque to torch.compile. It exists from torch 2.4 on.
 COMPILABLE = hasattr(torch.library, "custom_op")
 _PLAIN = (torch.Tensor, torch.nn.Parameter)  # a fake or functional tensor is of another class
-# torch.func.grad and its like, from torch 2.0 on, hand in tensors without memory, which stand for others.
+# torch.func.grad and similar transforms, from torch 2.0 on, pass tensors without memory that wrap others.
 _is_transformed = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 _unwrap_if_dead = getattr(getattr(torch._C, "_functorch", None), "unwrap_if_dead", lambda tensor: tensor)
 
 
 def refuse_jit_trace() -> None:
-    """Its graph would take what a call writes for a constant, or for memory that nobody writes."""
+    """The traced graph would treat the output of a call as a constant, or as memory that nothing writes."""
     if torch.jit.is_tracing():
         raise RuntimeError("varlstm.torch: torch.jit.trace cannot look into the library; torch.compile and "
                            "torch.export pass over it")
 
 
 def is_traced(tensor: torch.Tensor) -> bool:
-    """Whether torch compiles or traces this call, so that memory may not be looked at. Eager calls spare the time of
-    custom_op's dispatch, some 0.1 ms."""
+    """Whether torch compiles or traces this call, so that memory may not be read. Eager calls do not use custom_op,
+    because its dispatch costs about 0.1 ms."""
     refuse_jit_trace()
     return COMPILABLE and (type(tensor) not in _PLAIN or torch.compiler.is_compiling())
 
 
 def _function(name: str, forward: Callable, setup_context: Callable, backward: Callable):
-    """The autograd.Function of these, in the form that torch.func wants wherever torch has it."""
+    """The autograd.Function of these functions, in the form that torch.func needs if this torch has it."""
     if not hasattr(torch.autograd.Function, "setup_context"):
         outputs_of = forward
 
@@ -42,8 +42,8 @@ def _function(name: str, forward: Callable, setup_context: Callable, backward: C
 
 
 def _unwrapped(value):
-    """A tensor that stood for another in a transform which has ended, such as what torch.func.vjp's pullback saved, as
-    that other; likewise in a list."""
+    """The tensor that `value` wraps, if its transform has ended, as for what the pullback of torch.func.vjp saved; else
+    `value` itself. A list is unwrapped element by element."""
     if isinstance(value, list):
         return [_unwrapped(one) for one in value]
     return _unwrap_if_dead(value) if isinstance(value, torch.Tensor) else value

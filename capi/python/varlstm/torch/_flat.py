@@ -1,10 +1,10 @@
-"""Tensors that lie one after the other, as the library wants parameters and their gradients, and yet have a storage each.
+"""Tensors that are one after the other in memory, as the library needs them, and that each have a storage of their own.
 
-What writes checkpoints (torch.save, safetensors, accelerate) goes by storages: it writes a storage as a whole, and takes
-tensors that share one for the same tensor under several names. Views of one buffer are therefore no way to lay
-parameters out. Here each piece's storage covers the piece's own bytes alone; all that the pieces have in common is that
-they keep the buffer below them alive together. An optimiser's step, load_state_dict or «param.data.add_()» writes to
-that buffer, so that there is no second copy which could be out of date.
+Code that writes checkpoints (torch.save, safetensors, accelerate) works with storages: it writes a storage as a whole,
+and treats tensors that share a storage as one tensor with several names. Parameters can therefore not be views of one
+buffer. Here the storage of each tensor covers the tensor's own bytes only; the tensors only keep the buffer below them
+alive together. An optimiser's step, load_state_dict or «param.data.add_()» writes to that buffer, so there is no second
+copy that could be out of date.
 """
 # SPDX-License-Identifier: Apache-2.0
 from typing import List, Sequence
@@ -26,9 +26,9 @@ def split(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
 
 
 def split_gradients(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
-    """The same of gradients, as copies on a GPU. Autograd, and whoever sums gradients over processes, uses them on other
-    streams and says so by record_stream, so that their memory is not given to others too early; torch's allocator hears
-    that only of storages that it made itself."""
+    """The same for gradients, but as copies on a GPU. Autograd, and code that sums gradients over processes, uses them
+    on other streams and calls record_stream, so that their memory is not reused too early. torch's allocator supports
+    this only for storages that it made itself."""
     return [piece.clone() for piece in _pieces(flat, like)] if flat.is_cuda else split(flat, like)
 
 
@@ -38,7 +38,7 @@ def join(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def is_flat(tensors: Sequence[Tensor]) -> bool:
-    """Whether the tensors lie one after the other, without gaps."""
+    """Whether the tensors are one after the other in memory, without gaps."""
     end = tensors[0].data_ptr()
     for tensor in tensors:
         if tensor.data_ptr() != end or not tensor.is_contiguous():

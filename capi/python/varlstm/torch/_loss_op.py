@@ -94,7 +94,7 @@ nll_loss = differentiable(
     lambda ctx, needs, dout: (_nll_loss_adjoint(dout, *ctx.saved_tensors, *ctx.options),) + (None,) * 4)
 
 
-# cross_entropy: forward makes the gradient for an incoming one of 1, where it is wanted
+# cross_entropy: forward computes the gradient for an incoming gradient of 1, if it is wanted
 
 def _cross_entropy(logits: Tensor, target: Tensor, class_weight: Optional[Tensor], ignore_index: int, reduction: str,
                    label_smoothing: float, save: bool) -> Tuple[Tensor, Tensor]:
@@ -161,7 +161,7 @@ def _linear_cross_entropy_backward(dout: Tensor, input: Tensor, weight: Tensor, 
                                    class_weight: Optional[Tensor], lse: Tensor, ignore_index: int, reduction: str,
                                    label_smoothing: float, need_dinput: bool, need_dweight: bool,
                                    need_dbias: bool) -> Tuple[Tensor, Tensor, Tensor]:
-    """Gradients of input, weight and bias; without elements where not needed."""
+    """The gradients of input, weight and bias; a gradient that is not needed has no elements."""
     context, dout = context_of(input), dout.contiguous()
     input, weight = input.contiguous(), weight.contiguous()
     (rows, features), classes = input.shape, weight.size(0)

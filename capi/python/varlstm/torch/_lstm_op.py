@@ -16,8 +16,8 @@ from ._flat import is_flat, join, split_gradients
 
 
 def _flat(rnn: Rnn, params: List[Tensor]) -> Tensor:
-    """A tensor at whose address the parameters lie one after the other: the first of them where all do, as in an LSTM
-    that laid them out; else a copy, of what they hold at this moment."""
+    """A tensor at whose address all parameters begin, one after the other. It is the first parameter if they are placed
+    so, as an LSTM places them; else it is a copy of their current values."""
     count = sum(map(Tensor.numel, params))
     if count != rnn.elements:
         raise ValueError(f"the parameters have {count} elements, this LSTM has {rnn.elements}")
@@ -72,8 +72,8 @@ def _backward(x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tenso
               batch_size: int, max_len: int, hidden_size: int, num_layers: int, bidirectional: bool, dropout: float,
               need_dx: bool, need_dh0: bool, need_dc0: bool, need_dparams: bool,
               params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
-    """dx, dh0 and dc0, without elements where not needed, and the gradients of all params, an empty list where not
-    needed."""
+    """dx, dh0 and dc0, which have no elements if they are not needed, and the gradients of all params, which are an
+    empty list if they are not needed."""
     context = context_of(x)
     x = x.contiguous()
     rnn = _rnn(context, x, hidden_size, num_layers, bidirectional, params, dropout)
@@ -127,8 +127,8 @@ _operation = differentiable("lstm", _forward, _forward_fake, _setup_context, _au
 
 def lstm(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers, bidirectional, dropout,
          params) -> Tuple[Tensor, Tensor, Tensor]:
-    """y, h_n and c_n of _forward. What backward needs is kept where something asks for gradients, in training and
-    evaluation alike."""
+    """y, h_n and c_n of _forward. What backward needs is saved if anything requires gradients, in training and in
+    evaluation mode."""
     save = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
     return _operation(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,

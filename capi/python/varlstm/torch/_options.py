@@ -22,7 +22,7 @@ def size(name: str, value) -> int:
 
 
 def flag(name: str, value) -> bool:
-    """True or False; 1, 0 and None stand for them, and a text such as "False", which Python takes for true, does not."""
+    """True or False. 1, 0 and None are taken for them; a text such as "False", which is true in Python, is an error."""
     if value is not None and value not in (0, 1):
         raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be True or False")
     return bool(value)

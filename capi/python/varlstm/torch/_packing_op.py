@@ -75,7 +75,7 @@ def _unpack_fake(packed, sizes, from_batch_sizes, batch_size, max_len, layout, p
 
 def _pack_backward(dpacked: Tensor, sizes: Tensor, from_batch_sizes: bool, batch_size: int, max_len: int, layout: int,
                    padded_len: int) -> Tensor:
-    """The gradient of src; padded_len counts the rows where src is ragged."""
+    """The gradient of src; padded_len is the number of rows if src is ragged."""
     context, dpacked = context_of(dpacked), dpacked.contiguous()
     code, features = _dtype_code("grad", dpacked), dpacked.shape[1:]
     dsrc = dpacked.new_empty(((padded_len,) if layout == RAGGED else _padded_shape(layout, batch_size, padded_len)) +

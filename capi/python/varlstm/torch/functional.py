@@ -107,7 +107,7 @@ def _check_reduction(size_average: Optional[bool], reduce: Optional[bool], reduc
 
 
 def _rows_and_labels(input: Tensor, target: Tensor, ignore_index: int) -> Tuple[Tensor, Tensor]:
-    """[rows, C] and [rows]: the classes, which stand second in input, become the last dimension."""
+    """[rows, C] and [rows]: the classes, which are the second dimension of input, become the last."""
     _options.tensor("input", input)
     _options.tensor("target", target)
     if input.dim() == 0:
@@ -124,7 +124,7 @@ def _rows_and_labels(input: Tensor, target: Tensor, ignore_index: int) -> Tuple[
 
 
 def _labels(target: Tensor, input: Tensor, classes: int, ignore_index: int) -> Tensor:
-    """target as [rows] int64, looked through where it is on the CPU."""
+    """target as [rows] int64; its values are checked if it is on the CPU."""
     if target.dtype != torch.int64:
         raise TypeError(f"target is of {target.dtype}, and must be of torch.int64")
     if target.device != input.device:

@@ -26,11 +26,11 @@ class LSTM(torch.nn.RNNBase):
     With L layers, D directions, H = hidden_size and I = input_size:
 
     input    a PackedSequence; [T, B, I], or [B, T, I] with batch_first; or [T, I], one sequence
-    hx       (h_0, c_0), each [L*D, B, H] ([L*D, H] for one sequence); zeros where absent
-    lengths  [B] integers in 0 ... T for a padded input, as a list or a tensor on the CPU or on the input's device. What
-             lies behind a sequence's end is not read; the output is 0 there, and h_n and c_n are those of its last
-             token. Lengths on a GPU stay there, unknown to the CPU, which does not wait for them; one that is out of
-             range is then clamped.
+    hx       (h_0, c_0), each [L*D, B, H] ([L*D, H] for one sequence); zeros if absent
+    lengths  [B] integers in 0 ... T for a padded input, as a list or a tensor on the CPU or on the input's device. The
+             input after a sequence's end is not read; the output is 0 there, and h_n and c_n are those of its last
+             token. Lengths on a GPU stay there; the CPU does not know them and does not wait for them, and a length
+             that is out of range is then clamped.
 
     Returns (output, (h_n, c_n)): output is a PackedSequence, [T, B, D*H], [B, T, D*H] or [T, D*H], as the input was.
     A sequence of length 0 has h_n = h_0 and c_n = c_0.
@@ -54,8 +54,8 @@ class LSTM(torch.nn.RNNBase):
             _options.flag("bidirectional", bidirectional), device=device, dtype=dtype)
 
     def flatten_parameters(self) -> None:
-        """Lays the parameters out one after the other in memory, which spares a copy of them in each call. Each has a
-        storage of its own all the same.
+        """Places the parameters one after the other in memory, so that a call does not have to copy them. Each still has a
+        storage of its own.
 
         Nobody needs to call it: it is done when the module is made, moved, converted or copied. Parameters that were
         put in place by other means, such as load_state_dict(..., assign=True), and those in shared memory work without

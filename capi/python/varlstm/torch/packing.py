@@ -21,7 +21,7 @@ Lengths = Union[Tensor, Sequence[int]]
 
 
 def lengths_tensor(lengths: Lengths, batch_size: int) -> Tensor:
-    """`lengths` as int64 [B], on the device where they are; a list on the CPU, whatever torch's default device is."""
+    """`lengths` as int64 [B], on their own device; a list becomes a tensor on the CPU, whatever torch's default is."""
     if not isinstance(lengths, Tensor):
         try:
             lengths = torch.as_tensor(lengths, device="cpu")
@@ -72,7 +72,7 @@ def sorted_lengths(batch_sizes: Tensor, batch_size: int) -> Tensor:
 
 
 def _packed(src: Tensor, lengths: Tensor, layout: int, max_len: int, enforce_sorted: bool) -> PackedSequence:
-    """`lengths`: int64 [B]; from a GPU they are copied to the CPU, where a PackedSequence has its sizes."""
+    """`lengths`: int64 [B]; they are copied from a GPU to the CPU, because a PackedSequence has its sizes there."""
     lengths = lengths.cpu()
     values = lengths.tolist()
     check_lengths(values, max_len)
@@ -118,7 +118,7 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
 
 
 def _exact_integer(data: Tensor, padding_value) -> Optional[int]:
-    """padding_value, where it is an integer that a double, in which the library takes it, does not hold exactly."""
+    """padding_value, if it is an integer that a double cannot represent exactly; the library takes it as a double."""
     try:
         value = operator.index(padding_value)  # also of NumPy, and of a tensor without dimensions
     except TypeError:
@@ -138,7 +138,7 @@ def _fill_padding(padded: Tensor, lengths: Tensor, batch_first: bool, padding_va
 
 def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0,
                         total_length: Optional[int] = None) -> Tuple[Tensor, Tensor]:
-    """([T, B, *] or [B, T, *], lengths [B] on the CPU), as torch.nn.utils.rnn.pad_packed_sequence gives them."""
+    """([T, B, *] or [B, T, *], lengths [B] on the CPU), as torch.nn.utils.rnn.pad_packed_sequence returns them."""
     if not isinstance(sequence, PackedSequence):
         raise TypeError(f"sequence is of {type(sequence).__name__}, and must be a PackedSequence")
     sizes, from_batch_sizes, batch_size, steps = batch_of(sequence)

@@ -11,7 +11,7 @@ from .lstm import LSTM
 
 
 def _obstacle(module: torch.nn.LSTM) -> str:
-    """Why the module cannot be swapped; empty where it can."""
+    """Why the module cannot be replaced; empty if it can."""
     if type(module) is not torch.nn.LSTM:
         return f"it is a subclass, {type(module).__name__}"
     if module.proj_size > 0:

@@ -17,7 +17,7 @@ const HIDDEN: usize = 20;
 const LINEAR: Linear = Linear { inputs: HIDDEN, outputs: TAGS.len() };
 const STEPS: usize = 100;
 
-/// All parameters, or their gradients, lie in one flat buffer: the table, the LSTM's, the linear
+/// All parameters, or their gradients, are in one flat buffer: the table, the LSTM's, the linear
 /// layer's weight and bias.
 struct Sizes {
     table: usize,
@@ -127,7 +127,7 @@ impl Tagger {
         Ok(out[0])
     }
 
-    /// Trains, and gives the losses of all steps.
+    /// Trains, and returns the losses of all steps.
     fn train(&mut self) -> Result<Vec<f32>> {
         let adam = Adam::new(0.05);
         let mut state = AdamState::new(&self.context, self.sizes.all)?;

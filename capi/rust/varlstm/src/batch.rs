@@ -32,7 +32,7 @@ pub enum BatchArray {
 
 /// The plan of one mini-batch: create it from upper bounds, set lengths for each mini-batch.
 ///
-/// Setting lengths needs the batch alone (`&mut`); calls that use it share it.
+/// Setting lengths borrows the batch exclusively (`&mut`); calls that use it share it.
 #[derive(Debug)]
 pub struct Batch {
     handle: NonNull<sys::varlstm_batch>,
@@ -138,17 +138,17 @@ impl Batch {
         self.get(sys::VARLSTM_KEY_BATCH)
     }
 
-    /// N, the sum of the lengths. Unsupported on CUDA where only the device knows the lengths.
+    /// N, the sum of the lengths. Unsupported on CUDA if only the device knows the lengths.
     pub fn tokens(&self) -> Result<usize> {
         self.get(sys::VARLSTM_KEY_TOKENS)
     }
 
-    /// T, the longest length; likewise.
+    /// T, the longest length. Unsupported in the same case.
     pub fn steps(&self) -> Result<usize> {
         self.get(sys::VARLSTM_KEY_STEPS)
     }
 
-    /// Rows of packed buffers: N, or max_tokens where only the device knows N.
+    /// The rows of packed buffers: N, or max_tokens if only the device knows N.
     pub fn rows(&self) -> Result<usize> {
         match self.tokens() {
             Err(error) if error.status() == Status::Unsupported => self.get(sys::VARLSTM_KEY_MAX_TOKENS),

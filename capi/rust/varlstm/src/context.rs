@@ -161,7 +161,7 @@ impl Context {
         self.get(sys::VARLSTM_KEY_THREADS)
     }
 
-    /// Whether a sequence's results may not depend on its batch-mates.
+    /// Whether a sequence's results are bit-identical whatever else is in the batch.
     pub fn batch_invariant(&self) -> Result<bool> {
         Ok(self.get(sys::VARLSTM_KEY_BATCH_INVARIANT)? != 0)
     }
@@ -228,7 +228,7 @@ pub struct ContextBuilder {
 }
 
 impl ContextBuilder {
-    /// The device, 0 by default; the host has device 0 alone.
+    /// The device, 0 by default; the host has device 0 only.
     pub fn device(mut self, device: i32) -> Self {
         self.device = device;
         self
@@ -239,7 +239,7 @@ impl ContextBuilder {
         self.option(sys::VARLSTM_KEY_THREADS, threads)
     }
 
-    /// Whether a sequence's results may not depend on its batch-mates, by a bit: true by default.
+    /// Whether a sequence's results are bit-identical whatever else is in the batch: true by default.
     pub fn batch_invariant(self, invariant: bool) -> Self {
         self.option(sys::VARLSTM_KEY_BATCH_INVARIANT, i64::from(invariant))
     }

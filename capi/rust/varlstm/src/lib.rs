@@ -88,10 +88,10 @@
 //! # }
 //! ```
 //!
-//! Lengths are checked before a call: a buffer may be longer than its shape, not shorter; a state
-//! (h0, c0, h_n, c_n, their gradients) has its batch's own B inside and may not be longer either. Gradients
-//! of parameters are added to what the buffer holds, gradients of data overwrite. A buffer that is
-//! written is borrowed for the call alone, and nothing else can refer to it:
+//! Sizes are checked before a call: a buffer may be longer than its shape but not shorter. A state
+//! (h0, c0, h_n, c_n, their gradients) must have the exact size, because its strides depend on the
+//! batch's own B. Gradients of parameters are added to the buffer, gradients of data overwrite it.
+//! A buffer that is written is borrowed exclusively during the call:
 //!
 //! ```compile_fail,E0502
 //! # use varlstm::*;
@@ -103,7 +103,7 @@
 //! # }
 //! ```
 //!
-//! What a batch lends ends where its lengths change:
+//! What is borrowed from a batch may not be used after its lengths change:
 //!
 //! ```compile_fail,E0502
 //! # use varlstm::*;

@@ -65,7 +65,7 @@ pub struct LinearLossOutputs<'a, T: Scalar> {
 pub struct LinearLossGradients<'a, T: Scalar> {
     /// Shaped as `out`; ones without it.
     pub dout: Option<View<'a, T::Loss>>,
-    /// `[rows, inputs]`, written: 0 where the row is not kept.
+    /// `[rows, inputs]`, written: 0 if the row is not kept.
     pub dx: Option<ViewMut<'a, T>>,
     /// `[C, inputs]`, added to.
     pub dweight: Option<ViewMut<'a, T>>,

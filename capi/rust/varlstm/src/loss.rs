@@ -22,7 +22,7 @@ pub enum Reduction {
     Sum,
 }
 
-/// The mean where every target is ignored. The gradients are 0 either way.
+/// The mean if every target is ignored. The gradients are 0 for both values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmptyMean {
     /// As in PyTorch.

@@ -64,7 +64,7 @@ impl Sgd {
     }
 }
 
-/// Adam, or AdamW where `decoupled`, as torch.optim.Adam and AdamW.
+/// Adam, or AdamW if `decoupled`, as torch.optim.Adam and AdamW.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// Learning rate.

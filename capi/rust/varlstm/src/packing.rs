@@ -1,4 +1,4 @@
-//! Pack and unpack: between packed rows and how sequences lie elsewhere.
+//! Pack and unpack: conversion between packed rows and other layouts.
 // SPDX-License-Identifier: Apache-2.0
 
 use std::os::raw::c_void;
@@ -11,7 +11,7 @@ use crate::error::{check, Result};
 use crate::view::{dim, View, ViewMut};
 use crate::{Element, Scalar};
 
-/// How sequences lie in memory outside packed rows, for F features a token.
+/// The layout of sequences that are not packed, with F features per token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// `[B, padded_len, F]`; holds padded_len, at least T.

@@ -36,7 +36,7 @@ impl Recurrence {
     }
 }
 
-/// How the rows of x, y, dy and dx lie.
+/// The order of the rows of x, y, dy and dx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowOrder {
     /// Time-major: rows of step 0, then of step 1, ...; in each the longest sequence first.
@@ -104,7 +104,7 @@ impl<T: Scalar> RnnBuilder<T> {
         self
     }
 
-    /// How rows lie: [`RowOrder::Packed`] by default.
+    /// The order of rows: [`RowOrder::Packed`] by default.
     pub fn row_order(mut self, row_order: RowOrder) -> Self {
         self.row_order = row_order;
         self
@@ -157,7 +157,7 @@ impl<T: Scalar> RnnBuilder<T> {
     }
 }
 
-/// An LSTM of one dtype. The description alone: parameters stay with the caller, in one flat buffer.
+/// An LSTM of one dtype. It holds no parameters: the caller keeps them in one flat buffer.
 #[derive(Debug)]
 pub struct Rnn<T: Scalar> {
     handle: NonNull<sys::varlstm_rnn>,
@@ -230,7 +230,7 @@ impl<T: Scalar> Rnn<T> {
         self.param_elements
     }
 
-    /// The parameter tensors, in the order in which they stand in the flat buffer, without gaps:
+    /// The parameter tensors, in their order in the flat buffer, which has no gaps:
     /// layer, direction, then weight_ih, weight_hh, bias_ih, bias_hh; gates i, f, g, o.
     pub fn parameters(&self) -> Result<Vec<Parameter>> {
         let mut count = 0;
@@ -239,8 +239,8 @@ impl<T: Scalar> Rnn<T> {
         (0..count).map(|index| self.parameter(index)).collect()
     }
 
-    /// How forward and backward run; [`Recurrence::Auto`] on the host. What was asked for but cannot
-    /// run on this device gives [`Recurrence::Stepwise`].
+    /// How forward and backward run; [`Recurrence::Auto`] on the host. If the requested way cannot
+    /// run on this device, it is [`Recurrence::Stepwise`].
     pub fn recurrence_used(&self) -> Result<Recurrence> {
         let mut value = 0;
         let key = sys::VARLSTM_KEY_RECURRENCE_USED;

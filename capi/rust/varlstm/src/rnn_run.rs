@@ -14,7 +14,7 @@ use crate::rnn::Rnn;
 use crate::view::{check_not_longer, read_or_null, write_or_null, View, ViewMut};
 use crate::{Element, Scalar};
 
-/// Buffers and dropout of a forward. Rows lie as [`RowOrder`](crate::RowOrder) says.
+/// Buffers and dropout of a forward. Rows are in the order of [`RowOrder`](crate::RowOrder).
 ///
 /// `RnnForward { h_n: Some((&mut h_n).into()), ..RnnForward::new(&params, &x, &mut y) }`
 #[derive(Debug)]

@@ -128,7 +128,7 @@ impl<'a, T: Element> ViewMut<'a, T> {
     }
 }
 
-/// Like [`View::read`]; NULL where there is none.
+/// Like [`View::read`]; NULL if there is none.
 pub(crate) fn read_or_null<T: Element>(
     view: Option<View<'_, T>>,
     context: &Context,
@@ -138,7 +138,7 @@ pub(crate) fn read_or_null<T: Element>(
     view.map_or(Ok(ptr::null()), |view| view.read(context, name, shape))
 }
 
-/// Like [`ViewMut::write`]; NULL where there is none.
+/// Like [`ViewMut::write`]; NULL if there is none.
 pub(crate) fn write_or_null<T: Element>(
     view: Option<ViewMut<'_, T>>,
     context: &Context,
@@ -165,7 +165,7 @@ fn check_buffer(ctx: &Context, name: &str, place: Place, len: usize, shape: Shap
     }
 }
 
-/// An error where a buffer has more elements than its shape: for one whose sizes are its strides.
+/// An error if a buffer has more elements than its shape, for buffers whose sizes are their strides.
 pub(crate) fn check_not_longer(name: &str, len: usize, shape: Shape) -> Result<()> {
     match elements(shape) {
         Some(needed) if len > needed => {
