@@ -75,8 +75,8 @@
  *   Packed   [N, F]     The rows of step 0 come first, then those of step 1, and so on. Inside a step the longest
  *                       sequence comes first, and sequences of equal length keep the caller's order. This is the
  *                       layout of PyTorch's PackedSequence.
- *   Ragged   [N, F]     The rows of one sequence follow those of another, in the caller's order of sequences. B+1
- *                       offsets ("cu_seqlens") tell where each sequence begins.
+ *   Ragged   [N, F]     All rows of a sequence are together, and sequences are in the caller's order. B+1 offsets
+ *                       ("cu_seqlens") tell where each sequence begins.
  *   Padded   [B, T, F]  (batch first) or [T, B, F] (time major).
  *
  *   All matrices are row-major and dense. "The back end's memory" is host memory on VARLSTM_BACKEND_HOST and device
@@ -89,7 +89,7 @@
  *   - Status: a function returns a varlstm_status as int32_t, which is VARLSTM_OK (0) on success. After a failure
  *     varlstm_last_error() tells what was wrong and names the argument and the value. The four functions below whose
  *     comment says "never fails" return something else. A call whose arguments are refused writes nothing, unless its
- *     comment says so.
+ *     comment says so. A call during which the back end fails may have written part of its outputs.
  *   - Stream: work is ordered by `stream`, which is a cudaStream_t on CUDA and NULL on the host. On the host a call has
  *     finished when it returns.
  *   - Allocation: only varlstm_alloc and the *_create functions allocate memory.
@@ -180,8 +180,8 @@ VARLSTM_API int32_t varlstm_device_count(int32_t backend, int32_t* count);
 
 typedef struct varlstm_ctx varlstm_ctx;
 
-/* The keys of all set and get functions. A key is valid for one kind of handle only. What it means, its default and its
- * range are documented at the set and get functions of that handle. */
+/* The keys of all set and get functions. A key is valid for one kind of handle only. Its meaning, default and range are
+ * documented at that handle's set and get functions, in lists that leave out the prefix VARLSTM_KEY_. */
 enum varlstm_key {
   /* Keys of a context: see varlstm_ctx_set_i64. */
   VARLSTM_KEY_BACKEND = 1,

@@ -8,13 +8,11 @@
 
 namespace varlstm::host {
 
-// One product. Its columns are divided into `groups` groups of `columns` columns: 4 groups for the gates of an LSTM,
-// else
-// 1. Column j of group g uses row (or column) g * columns + j of the weight and is stored at
-// c[row * ldc + g * group_stride + j].
-// k is divided into `segments` segments of `segment` elements: 4 for the gradients of the gates, else 1. Element s of
-// segment q is a[row * lda + q * segment_stride + s] and is multiplied by row (or column) q * segment + s of the
-// weight.
+// One product. Its columns are divided into `groups` groups of `columns` columns; there are 4 groups for the gates of
+// an LSTM and 1 group otherwise. Column j of group g uses row (or column) g * columns + j of the weight and is stored
+// at c[row * ldc + g * group_stride + j]. k is divided into `segments` segments of `segment` elements; there are 4 for
+// the gradients of the gates and 1 otherwise. Element s of segment q is a[row * lda + q * segment_stride + s]. It is
+// multiplied by row (or column) q * segment + s of the weight.
 template <class T>
 struct RowProduct {
   int64_t rows = 0;

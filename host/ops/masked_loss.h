@@ -95,8 +95,8 @@ void store_reduced(const LossArgs& args, const LossFactors<C>& factors, double t
   *out = static_cast<C>(total);
 }
 
-// Calls term_of(row) once for every row, which gives 0 for a row that is not kept, and writes `out` and weight_sum (or
-// null).
+// Calls term_of(row) once for every row, which gives 0 for a row that is not kept, and writes `out`
+// and weight_sum (or null).
 template <class C, class Term>
 void reduce_terms(int64_t threads, const LossArgs& args, const LossFactors<C>& factors, C* out, C* weight_sum,
                   const Term& term_of) {
