@@ -1,11 +1,10 @@
-// Sequences without a token: what comes in goes out, and no recurrence sees them.
+// A sequence without a token passes its input state on unchanged, and no recurrence sees it.
 //
-//   to[b, u] = from[b, u]      (0 where from is null)      for every b with lengths[b] = 0; [B, H] in the caller's
-//   order
+//   to[b, u] = from[b, u]   (0 if from is null)   for every b with lengths[b] = 0; [B, H] in the caller's order
 //
-// Forward h0 to h_n and c0 to c_n, backward dh_n to dh0 and dc_n to dc0, both directions, or all
-// stacked layers, in one launch. A copy, element
-// by element in a grid-stride loop. Mirrored by host/rnn/lstm_recurrence.h.
+// Forward passes h0 to h_n and c0 to c_n; backward passes dh_n to dh0 and dc_n to dc0. One launch does both directions,
+// or all stacked layers. Each element is copied by one thread of a grid-stride loop. Mirrored by
+// host/rnn/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/empty_sequences.h"
 

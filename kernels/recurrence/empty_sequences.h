@@ -1,4 +1,4 @@
-// States and gradients of sequences without a token, which no schedule holds.
+// Passes on the states and gradients of sequences without a token, which are in no schedule.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -7,7 +7,7 @@
 
 namespace varlstm::cuda {
 
-// [B, H] each; `from` null: zeros, `to` null: not wanted.
+// [B, H] each. If `from` is null, zeros are passed on; if `to` is null, the result is not wanted.
 template <class T>
 struct StatePair {
   const T* from;

@@ -18,7 +18,7 @@ namespace {
 constexpr RecurrencePolicy kPolicies[] = {RecurrencePolicy::kCluster, RecurrencePolicy::kGrid,
                                           RecurrencePolicy::kStepwise};
 
-// A varlstm_recurrence.
+// Returns a varlstm_recurrence.
 int32_t policy_of_environment() {
   const char* name = environment(kRecurrencePolicyVariable);
   for (const RecurrencePolicy candidate : kPolicies)
@@ -30,13 +30,13 @@ RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape) {
   return {shape.dtype, state.math == VARLSTM_MATH_TF32, shape.hidden, shape.directions};
 }
 
-// Null where the shape's layers may run in one launch; else why not.
+// Returns null if the shape's layers may run in one launch, otherwise the reason against it.
 const char* why_not_layers(const State& state, const RnnShape& shape, RecurrencePolicy policy) {
   if (!shape.layers_together) return "VARLSTM_KEY_LAYERS_TOGETHER is 0";
   return why_not_together(policy, recurrence_shape(state, shape), shape.layers, state.facts);
 }
 
-// The choice for a batch, were its layers in one launch.
+// The choice for a batch whose layers run in one launch.
 RecurrenceChoice choose_together(const State& state, const RnnShape& shape, RecurrencePolicy policy, int64_t batch) {
   return choose_tile(policy, recurrence_shape(state, shape), batch, state.facts, shape.layers);
 }
@@ -60,7 +60,7 @@ void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, Recurr
             static_cast<long long>(layers));
 }
 
-// Most slots and bytes of area that any batch of at most `batch` sequences takes.
+// The largest number of slots and of bytes of area that any batch of at most `batch` sequences takes.
 struct Needs {
   int64_t slots, area;
 };
@@ -80,7 +80,7 @@ Needs needs_of(const RecurrenceChoice& most, int64_t layers, const DeviceFacts& 
   return needs;
 }
 
-// All steps of both directions: at once, or one direction after the other.
+// Runs all steps of both directions: at once, or one direction after the other.
 template <class Layer>
 int32_t run_directions(Stream stream, const ResidentRun& run, const Layer& layer) {
   if (run.choice.directions == layer.directions) return run_resident(stream, run, layer);

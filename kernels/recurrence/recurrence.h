@@ -1,5 +1,5 @@
-// One layer's recurrence on the device, both directions together. T: the dtype; C: the type it is computed in. Tensors
-// of N rows lie in the layer's row_order.
+// The arguments and the launchers of one layer's recurrence on the device, both directions together. T is the dtype; C
+// is the type that T is computed in. The rows of a tensor of N rows are in the layer's row_order.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,14 +10,14 @@
 
 namespace varlstm::cuda {
 
-// Forward of one direction.
+// The arguments of forward for one direction.
 template <class T, class C>
 struct DirectionForward {
   const T* w_hh;  // [4H, H]
   const T* h0;    // [B, H] in the caller's order, or null
   const T* c0;    // likewise
-  C* gates;       // [N, 4, H] in: pre-activations of the input; out: activations where they are saved
-  C* c;           // [N, H] by row where c_by_row, else [B, H] by rank
+  C* gates;       // [N, 4, H] in: the x-gates, which are the pre-activations of the input; out: activations if `save`
+  C* c;           // [N, H] by row if `save`, else [B, H] by rank
   T* y;           // [N, ldy]: this direction's columns
   T* h_n;         // [B, H] in the caller's order, or null
   T* c_n;         // likewise
@@ -31,11 +31,11 @@ struct LayerForward {
   int64_t hidden;
   int64_t directions;
   int64_t ldy;
-  bool save;  // activations to gates, c by row
+  bool save;  // saves activations in gates, and c by row
   DirectionForward<T, C> direction[kMaxDirections];
 };
 
-// Of a stacked layer whose input is the output of the one below.
+// The input parameters of a stacked layer, whose input is the output of the layer below.
 template <class T>
 struct StackedInput {
   const T* w_ih;  // [4H, H]
@@ -43,23 +43,23 @@ struct StackedInput {
   const T* b_hh;  // likewise
 };
 
-// Forward of several layers of one direction in one launch, from the lowest. Gates of the layers above the lowest may
-// be null where nothing is saved, and so may y of all but the highest.
+// Forward of several layers of one direction in one launch, from the lowest. The gates of the layers above the lowest
+// may be null if nothing is saved; so may y of all layers but the highest.
 template <class T>
 struct StackForward {
   using Scalar = T;
   int64_t count;
   LayerForward<T, float> layers[kMaxStackedLayers];
-  StackedInput<T> inputs[kMaxStackedLayers];  // not of the lowest
-  simt::b32x2* handover;  // [count - 1][rows][handover_words], of each layer but the highest; then a count of teams
-  int64_t rows;           // N, or its bound where only the device knows it
+  StackedInput<T> inputs[kMaxStackedLayers];  // unused for the lowest
+  simt::b32x2* handover;  // [count - 1][rows][handover_words], of each layer but the highest; then a counter of teams
+  int64_t rows;           // N, or its bound if only the device knows N
 };
 
-// All steps, then h_n and c_n. One launch a step and one more.
+// Runs all steps, then writes h_n and c_n: one launch for each step and one more.
 template <class T, class C>
 int32_t stepwise_forward(Stream stream, const LayerForward<T, C>& layer);
 
-// Backward of one direction.
+// The arguments of backward for one direction.
 template <class T, class C>
 struct DirectionBackward {
   const T* w_hh;
@@ -88,7 +88,7 @@ struct LayerBackward {
   DirectionBackward<T, C> direction[kMaxDirections];
 };
 
-// All steps in reverse, then dh0 and dc0 where they are wanted. One launch a step and one more.
+// Runs all steps in reverse, then writes dh0 and dc0 if they are wanted: one launch for each step and one more.
 template <class T, class C>
 int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer);
 
@@ -98,7 +98,7 @@ int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t
 
 int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
                              ReserveHeader* header);
-// Raises BadValue::kReserve where no forward of that shape, those lengths and that order of rows wrote the header.
+// Raises BadValue::kReserve unless a forward of that shape, those lengths and that row order wrote the header.
 int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header);
 
 }  // namespace varlstm::cuda

@@ -1,5 +1,5 @@
-// Backward of the recurrent network: per layer the recurrence in reverse, then dx, dW_ih and dW_hh as large products
-// over all tokens. Mirrored by host/rnn/rnn_backward.h.
+// Backward of the recurrent network. Each layer is the recurrence in reverse, and then dx, dW_ih and dW_hh as large
+// products over all tokens. Mirrored by host/rnn/rnn_backward.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
@@ -47,8 +47,8 @@ class Backward {
  private:
   int64_t width() const { return shape_.directions * shape_.hidden; }
 
-  // out <- in with forward's mask behind `layer`; a copy where forward ran without dropout; nothing where the rnn has
-  // none.
+  // out <- in with the dropout mask that forward used after `layer`. This is a copy if forward ran without dropout; it
+  // does nothing if the rnn has no dropout.
   int32_t drop(int64_t layer, const T* in, T* out) {
     if (!(shape_.dropout > 0)) return VARLSTM_OK;
     DropoutArgs args{};
@@ -112,8 +112,9 @@ class Backward {
     return r;
   }
 
-  // dinput [N, in] <- sum over directions of dgates W_ih. Rows of dx from N on are zeros; between layers they stay
-  // unwritten, and nothing reads them: the recurrence reads rows of tokens, products and dropout stop at N.
+  // dinput [N, in] <- sum over directions of dgates W_ih. Rows of dx from N on are zeros. Between layers those rows
+  // stay unwritten, because nothing reads them: the recurrence reads rows of tokens only, and products and dropout stop
+  // at N.
   int32_t input_gradient(int64_t layer, T* dinput) {
     const int64_t in = layer_input(shape_, layer);
     if (layer == 0 && plan_.tokens < 0 && rows_.tokens > 0) {
@@ -184,7 +185,7 @@ int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& 
     Carver forward(nullptr), together(nullptr), backward(nullptr), reserve(nullptr);
     const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, false, forward);
     const LayerRecurrence forward_recurrence(state, shape, policy, 1, bounds, rows, forward);
-    if (together_rows.batch > 0) {  // laid out without save, which takes more than with it
+    if (together_rows.batch > 0) {  // laid out without save, which takes more
       const ForwardWorkspace<T, C> workspace(shape, together_rows, false, true, together);
       const LayerRecurrence recurrence(state, shape, policy, shape.layers, bounds, together_rows, together);
     }

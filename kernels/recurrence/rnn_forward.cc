@@ -1,6 +1,6 @@
-// Forward of the recurrent network: per layer one product of all tokens with W_ih, then the recurrence; or, where the
-// layers run in one launch, that product of the lowest layer alone, then the recurrence of all.
-// Mirrored by host/rnn/rnn_forward.h.
+// Forward of the recurrent network. Each layer is one product of all tokens with W_ih, and then the recurrence. If the
+// layers run in one launch, only the lowest layer has that product, and one recurrence runs all layers. Mirrored by
+// host/rnn/rnn_forward.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <type_traits>
 
@@ -19,7 +19,7 @@ class Forward {
   using C = ComputeType<T>;
 
  public:
-  // layers: that run in one launch, all or 1.
+  // layers: the number of layers in one launch, either all or 1.
   Forward(Stream stream, const RnnForwardArgs& args, RecurrencePolicy policy, int64_t layers)
       : stream_(stream),
         args_(args),
@@ -62,7 +62,7 @@ class Forward {
     return VARLSTM_OK;
   }
 
-  // workspace.dropped <- the output of `layer`, dropped.
+  // workspace.dropped <- the output of `layer` after dropout.
   int32_t drop(int64_t layer, const T* output) {
     DropoutArgs args{};
     args.dtype = shape_.dtype;
@@ -88,13 +88,13 @@ class Forward {
     return fail(VARLSTM_ERROR_INTERNAL, "no kernel runs layers of dtype %d together", static_cast<int>(shape_.dtype));
   }
 
-  // Where a layer's rows of y go; `unsaved` where neither the caller nor backward reads them.
+  // Where a layer writes its rows of y: `unsaved` if neither the caller nor backward reads them.
   T* output_of(int64_t layer, T* unsaved) const {
     if (is_last(layer)) return static_cast<T*>(args_.y);
     return args_.save ? reserve_.y + layer * reserve_.y_size : unsaved;
   }
 
-  // Rows of y from N on stay zeros. Those of the layers below stay unwritten: nothing reads them.
+  // Rows of y from N on are zeros. Those of the layers below stay unwritten, because nothing reads them.
   int32_t clear_output() {
     if (plan_.tokens >= 0 || rows_.tokens == 0) return VARLSTM_OK;
     return check_runtime(
@@ -139,7 +139,7 @@ class Forward {
   }
 
   struct Parameters {
-    const T *w_ih, *w_hh, *b_ih, *b_hh;  // biases null where there are none
+    const T *w_ih, *w_hh, *b_ih, *b_hh;  // the biases are null if there are none
   };
   Parameters parameters(int64_t layer, int64_t d) const {
     const T* params = static_cast<const T*>(args_.params);

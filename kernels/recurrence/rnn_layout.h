@@ -1,5 +1,5 @@
-// Where everything of an LSTM lies on the device: parameters of a layer in the flat buffer, the reserve that forward
-// leaves for backward, and the workspaces. T: the dtype; C: the type it is computed in.
+// The device memory of an LSTM: the parameters of a layer in the flat buffer, the reserve that forward leaves for
+// backward, and the workspaces. T is the dtype; C is the type that T is computed in.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -19,7 +19,7 @@ inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
   return layer == 0 ? shape.input : shape.directions * shape.hidden;
 }
 
-// Offsets, in elements, of one layer and direction in the flat buffer; gates i, f, g, o.
+// Offsets, in elements, of one layer and direction in the flat buffer. The gates are in the order i, f, g, o.
 struct LayerOffsets {
   int64_t w_ih;  // [4H, in]
   int64_t w_hh;  // [4H, H]
@@ -39,7 +39,7 @@ inline LayerOffsets layer_offsets(const RnnShape& shape, int64_t layer, int64_t 
   return offsets;
 }
 
-// Rows that buffers are laid out for: B, and N, or its bound where only the device knows it.
+// The numbers of rows that buffers are laid out for: B, and N or the bound of N if only the device knows N.
 struct RnnRows {
   int64_t batch;
   int64_t tokens;
@@ -49,22 +49,22 @@ inline RnnRows rows_of(const BatchPlan& plan) {
   return {plan.batch, plan.tokens >= 0 ? plan.tokens : plan.bounds.max_tokens};
 }
 
-// The same, but for no more tokens than so many sequences may have.
+// The same, with at most as many tokens as `rows.batch` sequences can have.
 inline RnnRows fewest_rows(const RnnRows& rows, const BatchBounds& bounds) {
   const int64_t most = rows.batch * bounds.max_len;
   return {rows.batch, rows.tokens < most ? rows.tokens : most};
 }
 
-// Where N stands on the device, for products, where the device alone knows it; null: all rows are tokens.
+// Where products read N on the device if only the device knows it; null if all rows are tokens.
 inline const int64_t* counted_rows(const BatchPlan& plan) {
   return plan.tokens >= 0 ? nullptr : plan.step_offsets + plan.bounds.max_len;
 }
 
-// Tells backward whether a reserve is its own.
+// Lets backward check that a reserve came from the matching forward.
 struct ReserveHeader {
   uint64_t magic;
   uint64_t shape_hash;
-  uint64_t lengths_hash;  // of every sequence's length and place
+  uint64_t lengths_hash;  // of the length and the index of every sequence
   uint64_t dropout_seed;
 };
 
@@ -102,9 +102,9 @@ struct Reserve {
   }
 };
 
-// Of the largest product's own workspace: gates [N, 4H]; dx [N, in], dW_ih [4H, in], dW_hh [4H, H]. One size for both
-// passes. A workspace for SAVE may still be too small for INFER: there the gates lie in the workspace, as C, while
-// backward's dgates are T, of 16 bits half as wide.
+// Bytes of workspace for the largest product: gates [N, 4H], dx [N, in], dW_ih [4H, in] or dW_hh [4H, H]. Forward and
+// backward use the same size. A workspace for SAVE may still be too small for INFER: INFER keeps the gates in the
+// workspace, as C, while backward's dgates there are T, which is half as wide for types of 16 bits.
 inline int64_t product_workspace_bytes(const RnnShape& shape, const RnnRows& rows) {
   const int64_t gates = 4 * shape.hidden, width = shape.directions * shape.hidden;
   const int64_t lines = rows.tokens > gates ? rows.tokens : gates;
@@ -115,14 +115,14 @@ inline int64_t product_workspace_bytes(const RnnShape& shape, const RnnRows& row
 
 template <class T, class C>
 struct ForwardWorkspace {
-  C* gates[kMaxDirections] = {};  // [N, 4, H]; not with save
-  C* c[kMaxDirections] = {};      // [B, H] running, by rank; not with save
-  T* y[2] = {};                   // [N, D*H] outputs of the layers below the last, in turn; not with save or together
-  T* dropped = nullptr;           // [N, D*H] input of a layer after dropout
-  int64_t product_bytes;          // of a product's own workspace
+  C* gates[kMaxDirections] = {};  // [N, 4, H]; null with save
+  C* c[kMaxDirections] = {};      // [B, H] of the current step, by rank; null with save
+  T* y[2] = {};                   // [N, D*H] outputs of the lower layers, alternating; null with save or together
+  T* dropped = nullptr;           // [N, D*H] input of a layer, after dropout
+  int64_t product_bytes;          // of `product`, the workspace of a matrix product
   char* product;
 
-  // together: all layers in one launch.
+  // together: all layers run in one launch.
   ForwardWorkspace(const RnnShape& shape, const RnnRows& rows, bool save, bool together, Carver& carver) {
     const int64_t width = shape.directions * shape.hidden;
     for (int64_t d = 0; d < shape.directions && !save; ++d) {
@@ -140,11 +140,11 @@ struct ForwardWorkspace {
 template <class T, class C>
 struct BackwardWorkspace {
   T* dgates[kMaxDirections] = {};  // [N, 4, H]
-  C* dc[kMaxDirections] = {};      // [B, H] running, by rank
-  T* h_prev;                       // [N, H] the state each token's step started from, of one direction at a time
-  T* dlayer[2] = {};               // [N, D*H] gradients of the outputs of the layers below the last, in turn
+  C* dc[kMaxDirections] = {};      // [B, H] of the current step, by rank
+  T* h_prev;                       // [N, H] the state that each token's step started from, for one direction at a time
+  T* dlayer[2] = {};               // [N, D*H] gradients of the outputs of the layers below the last, alternating
   T* dropped = nullptr;            // [N, D*H]
-  int64_t product_bytes;           // of a product's own workspace
+  int64_t product_bytes;           // of `product`, the workspace of a matrix product
   char* product;
 
   BackwardWorkspace(const RnnShape& shape, const RnnRows& rows, Carver& carver) {

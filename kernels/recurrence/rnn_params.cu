@@ -1,8 +1,8 @@
-// The reserve's header, and parameters of one layer and direction from other libraries' layouts.
+// The reserve's header, and the parameters of one layer and direction from the layouts of other libraries.
 //
 //   Keras 2 and 3 (keras.layers.LSTM): kernel [in, 4H], gates i, f, c, o; ONNX (operator LSTM): W [4H, in], i, o, f, c;
-//   cuDNN (cudnnGetRNNWeightParams): i, f, c, o; haste (haste.LSTM): kernel [in, 4H], i, g, f, o. c is our g.
-// Copies, element by element in a grid-stride loop. Mirrored by host/rnn/rnn_import.h.
+//   cuDNN (cudnnGetRNNWeightParams): i, f, c, o; haste (haste.LSTM): kernel [in, 4H], i, g, f, o. Their c is our g.
+// Each element is copied by one thread of a grid-stride loop. Mirrored by host/rnn/rnn_import.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/rnn_params.h"
 
@@ -17,8 +17,8 @@ namespace varlstm::cuda {
 
 constexpr unsigned kHashBlock = 256;
 
-// Sum over the sequences of a mix of place and length (SplitMix64's finisher), in every thread of the one block.
-// Integers: the order of additions does not matter. Barriers: core/reduce.h.
+// Returns, to every thread of the one block, the sum over all sequences of a mix of index and length (the finisher of
+// SplitMix64). The sum is of integers, so the order of the additions does not matter. Barriers: core/reduce.h.
 VARLSTM_DEVICE uint64_t hash_lengths(const BatchPlan& plan) {
   uint64_t sum = 0;
   for (int64_t b = threadIdx.x; b < plan.batch; b += kHashBlock) {
@@ -44,14 +44,14 @@ VARLSTM_KERNEL void __launch_bounds__(kHashBlock)
   if (!own) flag_bad_value(status, BadValue::kReserve, 0);
 }
 
-// Where a foreign matrix has our gates i, f, g, o, and which way round it lies.
+// Describes a matrix of another library: `position[k]` is where it has gate k of our i, f, g, o.
 struct ForeignMatrix {
   int64_t position[4];
   bool columns_are_gates;  // [in, 4H] rather than [4H, in]
   int64_t hidden, in;
 };
 
-// dst [4H, in] <- src, or zeros where src is null.
+// dst [4H, in] <- src, or zeros if src is null.
 template <class T>
 VARLSTM_KERNEL void import_kernel(ForeignMatrix matrix, const T* src, T* dst) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;

@@ -1,4 +1,4 @@
-// Small kernels round an rnn: the reserve's header and foreign parameter layouts.
+// Imports the parameters of one layer and direction from the layout of another library. See rnn_params.cu.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -1,12 +1,11 @@
-// W_hh, and W_ih of a layer whose input is another's output, in the order in which the warps of a resident recurrence
-// take it: one fragment (16 bytes) after the other.
+// Arranges W_hh, and W_ih of a layer whose input is another layer's output, in the order in which the warps of a
+// resident recurrence load it: one fragment (16 bytes) after the other.
 //
 //   arranged [matrices][kBlocks][warps][kFragments][kLanes] <- w [4H, H], rounded to the math's type, zeros beyond H
 //
-// Which weight stands where is the owners' (resident_forward.h, resident_backward.h): row tile r, row and k of a warp's
-// product, as ForwardPlace and BackwardPlace say. A thread a fragment, in a grid-stride loop; bound by memory: 4 H H
-// e read (in part more than once from L2), as many bytes written. Teams then load their weights in whole lines, without
-// arithmetic.
+// ForwardPlace and BackwardPlace give, for row tile r, row and k of a warp's product, the row and column of w. One
+// thread copies each fragment, in a grid-stride loop. Bound by memory: 4 H H e read (in part more than once, from L2)
+// and as many bytes written. Teams then load their weights in whole cache lines, without arithmetic.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -16,8 +15,10 @@
 
 namespace varlstm::cuda {
 
-// Forward: row tile r of a warp has gate 2 r in its upper eight rows, gate 2 r + 1 in its lower ones, of the warp's
-// group of 8 units; k are the states of the warp's split.
+// Forward: row tile r of a warp has gate 2 r in rows 0 to 7 and gate 2 r + 1 in rows 8 to 15, for the warp's group of 8
+// units. k counts the states of the warp's split.
+// Example: in the tile {256, 64, ...} of resident_tile.h, block 1 has units 64 to 127, and its warp 3 has units 88 to
+// 95. Row 10 of row tile 1 is gate 2 * 1 + 10 / 8 = 3, that is o, of unit 88 + 10 % 8 = 90: row 3 H + 90 of w.
 template <class Tile>
 struct ForwardPlace {
   using Weights = typename Tile::ForwardWeights;
@@ -32,7 +33,10 @@ struct ForwardPlace {
   }
 };
 
-// Backward: row tiles are of all units, one warp's after the other's; k are the block's gates, gate after gate.
+// Backward: the row tiles cover all units, warp after warp. k counts the block's gate rows: gate after gate, unit after
+// unit.
+// Example: in the same tile a warp has 2 row tiles. Row 5 of row tile 1 of warp 3 is unit (3 * 2 + 1) * 16 + 5 = 117, a
+// column of w. In block 1, k = 70 is gate 70 / 64 = 1, that is f, of unit 64 + 70 % 64 = 70: row H + 70 of w.
 template <class Tile>
 struct BackwardPlace {
   using Weights = typename Tile::BackwardWeights;
@@ -47,7 +51,7 @@ struct BackwardPlace {
   }
 };
 
-// Of each direction W_hh; or of each stacked layer W_hh, then of each above the lowest W_ih.
+// W_hh of each direction; or W_hh of each stacked layer, then W_ih of each layer above the lowest.
 constexpr int kMaxMatrices = 2 * kMaxStackedLayers - 1;
 
 template <class Scalar>
@@ -59,7 +63,7 @@ struct GateMatrices {
   void add(const Scalar* matrix) { of[count++] = matrix; }
 };
 
-// Of one matrix.
+// The arranged fragments of one matrix.
 template <class Tile, class Place>
 struct ArrangedWeights {
   using Weights = typename Place::Weights;
@@ -88,7 +92,7 @@ VARLSTM_KERNEL void arrange_weights_kernel(GateMatrices<typename Tile::Scalar> m
   }
 }
 
-// A warp's fragments of one of the matrices; rank: of the block in its team.
+// Returns a warp's fragments of one of the matrices. rank: of the block in its team.
 template <class Tile, class Place>
 VARLSTM_DEVICE const Fragment* arranged_for(const Fragment* arranged, int64_t matrix, int rank, int warp) {
   using Weights = typename Place::Weights;

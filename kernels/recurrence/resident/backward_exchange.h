@@ -1,17 +1,21 @@
-// How the blocks of a team add up the gradient that flows back to the states: each block's product gives a part of dh
-// for every unit, and the unit's owner adds the parts in the order of the blocks. Three ways with one interface; a turn
-// is a step in the order of backward, from 0.
+// The exchange of backward: how the blocks of a team add up the gradient that flows back to the states. The product of
+// each block gives a part of dh for every unit, and the unit's owner adds the parts in the order of the blocks. There
+// are three ways with one interface. A turn is a step counted in the order of backward: turn 0 is the last step.
 //
 //   begin()          before the first push; every thread
 //   push(turn, ...)  this block's part for two neighbouring slots of a unit, to the unit's owner
-//   publish(turn)    after a thread's pushes of that turn; every thread; a barrier of the block in each of the three
+//   publish(turn)    after a thread's pushes of that turn; every thread; a barrier of the block in all three ways
 //   wait(turn)       every thread; then
 //   sum(turn, ...)   the sum of all parts of that turn for a unit of this block
 //   end()            after the last sum; every thread
 //
-// Two buffers take turns. Parts of turn + 2 come only from blocks that have seen all parts of turn + 1, which this
-// block's warps pushed after its threads had read turn's (a barrier of the block lies between: S5 of
-// resident_backward.h).
+// Two buffers alternate: turn uses buffer turn % 2. Parts of turn + 2 come only from blocks that have seen all parts of
+// turn + 1. This block's warps pushed their parts of turn + 1 after its threads had read the parts of turn, because a
+// barrier of the block is between them (S5 of resident_backward.h). So no part is overwritten before it is read.
+//
+// Example: a team of 4 blocks with 64 units each. Block 0 pushes its part for unit 130 and slots 6 and 7 to the owner,
+// block 130 / 64 = 2, where it goes to parts[0][130 % 64 = 2][6 and 7]. For that unit block 2 adds parts[0] + parts[1]
+// + parts[2] + parts[3].
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -23,21 +27,22 @@ struct alignas(8) SlotPair {
   float part[2];
 };
 
-// A unit of the whole layer and the first of two slots.
+// A unit, counted in the whole layer, and the first of two slots.
 struct PartPlace {
   int unit;
   int slot;
 };
 
-// In global memory, for the teams of recurrence_grid: flags zeros before the launch.
+// The memory, in global memory, through which a team of policy grid exchanges parts. The flags must be zeros before the
+// launch.
 template <class Tile>
 struct GridBackwardArea {
   float parts[2][Tile::kBlocks][Tile::kBlocks][Tile::kUnits][Tile::kSlots];  // by owner and source
-  uint32_t flags[Tile::kBlocks * 8];                                         // turns published
+  uint32_t flags[Tile::kBlocks * 8];  // of each block, 32 bytes apart: the number of turns published
 };
 
-// Parts of every source in the owner's shared memory. Two floats more from unit to unit: neighbouring units of a warp
-// on different banks.
+// The parts of every source, in the owner's shared memory. Two more floats from unit to unit put neighbouring units of
+// a warp on different banks.
 template <class Tile>
 struct PartBuffer {
   float parts[Tile::kBlocks][Tile::kUnits][Tile::kSlots + 2];
@@ -53,7 +58,7 @@ struct PartBuffer {
   }
 };
 
-// A team of one block.
+// The exchange of a team of one block.
 template <class Tile>
 class BlockBackwardExchange {
  public:
@@ -76,8 +81,8 @@ class BlockBackwardExchange {
   Shared& shared_;
 };
 
-// A team is a thread-block cluster; parts are pushed to the owner's shared memory with st.async, whose bytes an
-// mbarrier counts.
+// The exchange of a team that is a thread-block cluster. Parts are pushed to the owner's shared memory with st.async,
+// and an mbarrier counts the bytes.
 template <class Tile>
 class ClusterBackwardExchange {
   static constexpr unsigned kBytes = sizeof(float) * Tile::kBlocks * Tile::kUnits * Tile::kSlots;
@@ -86,7 +91,7 @@ class ClusterBackwardExchange {
   using Area = GridBackwardArea<Tile>;
   struct Shared {
     alignas(16) PartBuffer<Tile> buffer[2];
-    uint64_t full[2];  // phase k of full[b]: the parts of turn 2 k + b have come
+    uint64_t full[2];  // phase k of full[b] completes with the parts of turn 2 k + b
   };
 
   VARLSTM_DEVICE ClusterBackwardExchange(Shared& shared, Area*, const Team& team) : shared_(shared), rank_(team.rank) {}
@@ -124,7 +129,8 @@ class ClusterBackwardExchange {
   const int rank_;
 };
 
-// A team is kBlocks co-resident blocks; parts go through L2, with a flag of each block that counts its turns.
+// The exchange of a team of policy grid, which is kBlocks co-resident blocks. Parts go through L2, and a flag of each
+// block counts its turns.
 template <class Tile>
 class GridBackwardExchange {
  public:

@@ -1,14 +1,22 @@
-// How the blocks of a team hand each other the hidden state of a step: three ways with one interface.
+// The exchange of forward: how the blocks of a team give each other the hidden state of a step. There are three ways
+// with one interface.
 //
 //   begin()            before the first push; every thread
 //   push(step, ...)    four (16 bits) or two (32 bits) values of a slot's state before `step`, for the whole team
 //   publish(step)      after a thread's pushes for that step; every thread
-//   wait(step)         every thread; gives the state before `step` of all units in shared memory, as
+//   wait(step)         every thread; returns the state before `step` of all units in shared memory, as
 //                      [kSlots][kHiddenPitch]
 //   end()              after the last step; every thread
 //
-// Two buffers take turns. A buffer is written again (step + 2) only by blocks that have seen the whole state before
-// step + 1, which every warp of the team wrote after it had read the buffer (step): no barrier is needed for that.
+// Two buffers alternate: `step` uses buffer step % 2. A buffer is written again, for step + 2, only by blocks that have
+// seen the whole state before step + 1. That state is complete only after every warp of the team has read the buffer
+// for `step`, because a warp's values for step + 1 are pushed after its product of `step`. So no barrier is needed for
+// the reuse.
+//
+// Example for the cluster: step 4 uses buffer 0 and phase 2 of full[0], whose parity is 2 % 2 = 0; step 5 uses buffer 1
+// and phase 2 of full[1]; step 6 uses buffer 0 and phase 3, with parity 1. A block pushes for step 6 when it has
+// computed step 5, so it has waited for the state before step 5, and every warp that pushed to that state had already
+// read buffer 0 for step 4.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -21,21 +29,23 @@ struct alignas(16) StateBuffer {
   typename Tile::Value h[Tile::kSlots][Tile::kHiddenPitch];
 };
 
-// Where a chunk of 8 bytes goes, and which of the lanes that hold it this is: lanes `copy`, of `copies`.
+// Where a chunk of 8 bytes goes: a slot and its first unit. `copies` lanes hold the same chunk, and `copy` is this
+// lane's index among them.
 struct StatePlace {
   int slot;
   int unit;
   int copy, copies;
 };
 
-// In global memory, for the teams of recurrence_grid: zeros before the launch.
+// The memory, in global memory, through which a team of policy grid exchanges states. It must be zeros before the
+// launch.
 template <class Tile>
 struct GridForwardArea {
   typename Tile::Value h[2][Tile::kSlots][Tile::kHidden];
-  uint32_t flags[Tile::kBlocks * 8];  // a block's in a sector of its own: steps published
+  uint32_t flags[Tile::kBlocks * 8];  // of each block, in a 32-byte sector of its own: the number of steps published
 };
 
-// A team of one block.
+// The exchange of a team of one block.
 template <class Tile>
 class BlockForwardExchange {
  public:
@@ -57,8 +67,8 @@ class BlockForwardExchange {
   Shared& shared_;
 };
 
-// A team is a thread-block cluster; states are pushed to every block's shared memory with st.async, whose bytes an
-// mbarrier counts.
+// The exchange of a team that is a thread-block cluster. States are pushed to the shared memory of every block with
+// st.async, and an mbarrier counts the bytes.
 template <class Tile>
 class ClusterForwardExchange {
   static constexpr unsigned kBytes = sizeof(typename Tile::Value) * Tile::kSlots * Tile::kHidden;
@@ -67,7 +77,7 @@ class ClusterForwardExchange {
   using Area = GridForwardArea<Tile>;
   struct Shared {
     StateBuffer<Tile> buffer[2];
-    uint64_t full[2];  // phase k of full[b]: the state before step 2 k + b has come
+    uint64_t full[2];  // phase k of full[b] completes with the state before step 2 k + b
   };
 
   VARLSTM_DEVICE ClusterForwardExchange(Shared& shared, Area*, const Team&) : shared_(shared) {}
@@ -105,7 +115,8 @@ class ClusterForwardExchange {
   Shared& shared_;
 };
 
-// A team is kBlocks co-resident blocks; states go through L2, with a flag of each block that counts its steps.
+// The exchange of a team of policy grid, which is kBlocks co-resident blocks. States go through L2, and a flag of each
+// block counts its steps.
 template <class Tile>
 class GridForwardExchange {
   using Value = typename Tile::Value;

@@ -1,5 +1,5 @@
-// The resident recurrences as launchers: one kernel for all steps of a layer, its directions together, or of a stack of
-// layers.
+// The launchers of the resident recurrences. One kernel runs all steps of a layer, its directions together, or all
+// steps of a stack of layers.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -12,9 +12,9 @@
 
 namespace varlstm::cuda {
 
-// What a kernel takes beside the layer, or the stack of layers: the schedule of `choice.slots()` slots, room for the
-// weights as the tile takes them (arrange_weights.h), and for recurrence_grid an area in global memory (null for the
-// others).
+// What a kernel takes besides the layer or the stack of layers: the schedule of `choice.slots()` slots, room for the
+// weights in the tile's order (arrange_weights.h), and for policy grid an area in global memory (null for policy
+// cluster).
 struct ResidentRun {
   RecurrenceChoice choice;
   SlotSchedule schedule;
@@ -22,13 +22,14 @@ struct ResidentRun {
   void* area;
 };
 
-// All steps of a layer, a LayerForward or LayerBackward in the scalars of that math; or of a StackForward's layers. Two
-// kernels, the first of which arranges the weights; area and handover are set before to what stands for «nothing yet».
-// Instantiated in cluster_<math>.cu and grid_<math>.cu; for stacks in layers_<math>.cu.
+// Runs all steps of a layer (a LayerForward or LayerBackward in the scalars of that math) or of the layers of a
+// StackForward. There are two kernels, and the first arranges the weights. Before the second the area is set to zeros
+// and the handover memory to kNothingYet. Instantiated in cluster_<math>.cu and grid_<math>.cu, and for stacks in
+// layers_<math>.cu.
 template <RecurrencePolicy kPolicy, MathKind kMath, class Layer>
 int32_t run_resident_as(Stream stream, const ResidentRun& run, const Layer& layer);
 
-// The same by the policy and math of run.choice.
+// The same, with the policy and math of run.choice.
 template <class Layer>
 int32_t run_resident(Stream stream, const ResidentRun& run, const Layer& layer) {
   constexpr RecurrencePolicy kCluster = RecurrencePolicy::kCluster, kGrid = RecurrencePolicy::kGrid;

@@ -1,21 +1,26 @@
-// Backward of the LSTM over one layer, resident: the same teams, slots and owners as in resident_forward.h, the
-// schedule's steps from the last to the first.
+// Backward of the LSTM over one layer, resident: the same teams, slots and owners as in resident_forward.h, with the
+// steps of the schedule from the last to the first.
 //
-//   dh[u] = dy[row, u] + sum over k < 4H of dgates[row after, k] * w_hh[k, u]      (dh_n where the sequence ends)
+//   dh[u] = dy[row, u] + sum over k < 4H of dgates[row after, k] * w_hh[k, u]      (dh_n if the sequence ends here)
 //   dgates[row], dc: lstm_cell/lstm_cell.h
 //
-// The product over 4H is cut by blocks: a block has its own units' rows of w_hh and their dgates at hand, gives a part
-// for all units, and each unit's owner adds the parts (backward_exchange.h). Where a sequence began a turn ago, the sum
-// is its dh0. Grid and teams as in forward; block: kBackwardWarps warps, each with kRowTiles row tiles of 16 units; a
-// thread owns kCells cells (unit, slot), keeps their dc in registers, and loads what a cell needs a turn ahead.
-//   S1, S2, S3: of the exchange. S5: the turn's dgates lie in shared memory, and nobody reads the last turn's parts any
-//   more; dgates are written again after the exchange's publish, a barrier of the block. Its wait alone would not do: a
-//   warp whose units another block owns pushes nothing to its own block.
-// Row tiles of the product take turns, kRowTilesAtOnce: the sums of all would not fit in registers beside the weights.
-// Bytes of a step and team: rows of gates 4 H 4, c 2 H 4, dy H e in, dgates 4 H e out, and H kSlots kBlocks 4 of parts.
-// Bound by latency. Sums in f32: one chain over the block's gates in the order gate, unit; then the blocks in order:
-// from run to run bitwise, without regard to batch-mates; another kBlocks gives other bits. dgates are rounded to the
-// dtype where they are stored, and to the math's type where they are multiplied; dc stays in f32. Mirrored by
+// The product over 4H is divided among the blocks. A block has the rows of w_hh of its own units and the dgates of
+// these units. It computes a part for all units, and each unit's owner adds the parts (backward_exchange.h). If the
+// sequence of a slot began at the step of the turn before, the sum is the dh0 of that sequence. Grid and teams as in
+// forward.
+// Block: kBackwardWarps warps, each with kRowTiles row tiles of 16 units. A thread owns kCells cells (unit, slot),
+// keeps their dc in registers, and loads what a cell needs one turn ahead.
+//   S1, S2, S3: of the exchange. S5: after it the turn's dgates are in shared memory, and no thread reads the parts of
+//   the turn before any more. dgates are written again after the exchange's publish, which is a barrier of the block.
+//   The exchange's wait alone would not be enough: a warp whose units belong to other blocks pushes nothing to its own
+//   block.
+// The row tiles of the product are computed kRowTilesAtOnce at a time, because the sums of all would not fit in
+// registers beside the weights.
+// Bytes of a step and team: rows of gates 4 H 4, c 2 H 4 and dy H e in; dgates 4 H e out; and H kSlots kBlocks 4 of
+// parts. Bound by latency.
+// Sums are in f32: one chain over the block's gates in the order gate, unit; then the blocks in order. Results are
+// bit-identical from run to run and whatever else is in the batch; another kBlocks gives other bits. dgates are rounded
+// to the dtype when they are stored, and to the math's type when they are multiplied; dc stays in f32. Mirrored by
 // host/rnn/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -34,7 +39,7 @@ struct BackwardShared {
                                    [Tile::BackwardWeights::kSharedBytes > 0 ? Tile::BackwardWeights::kSharedBytes : 16];
 };
 
-// What forward left of a cell's token, and the gradient of its output.
+// What forward saved for a cell's token, and the gradient of its output.
 struct SavedCell {
   Gates<float> a;
   float c_before, c_after, dy;
@@ -51,7 +56,7 @@ class BackwardCells {
  public:
   static constexpr int kCells = (kCount + Tile::kBackwardThreads - 1) / Tile::kBackwardThreads;
 
-  // unit0: the block's first.
+  // unit0: the block's first unit.
   VARLSTM_DEVICE BackwardCells(const Layer& layer, const Direction& dir, const TeamSchedule& schedule, int64_t unit0)
       : layer_(layer), dir_(dir), schedule_(schedule), unit0_(unit0) {
     for (int i = 0; i < kCells; ++i) {
@@ -66,14 +71,14 @@ class BackwardCells {
   VARLSTM_DEVICE int unit(int i) const { return static_cast<int>(index(i) % Tile::kUnits); }
   VARLSTM_DEVICE int slot(int i) const { return static_cast<int>(index(i) / Tile::kUnits); }
 
-  // dh0 of the sequence that began a turn ago; `recurrent` is that turn's sum.
+  // Writes dh0 of the sequence that began at the step of the turn before. `recurrent` is the sum of that turn.
   VARLSTM_DEVICE void finish(int i, float recurrent) const {
     const SlotStep& began = later_[i];
     if (began.row < 0 || !(began.marks & kFirstToken) || dir_.dh0 == nullptr || !counts(i)) return;
     dir_.dh0[static_cast<int64_t>(began.sequence) * layer_.hidden + unit0_ + unit(i)] = store_scalar<Scalar>(recurrent);
   }
 
-  // The gradients of the gates at `step`, whose token was fetched.
+  // Returns the gradients of the gates at `step`, whose token has been fetched.
   VARLSTM_DEVICE Gates<float> step(int64_t step, int i, float recurrent) {
     const SlotStep now = now_[i];
     const SavedCell saved = saved_[i];
@@ -103,7 +108,7 @@ class BackwardCells {
     return owns(i) ? schedule_.at(step, slot(i)) : idle_step();
   }
 
-  // now <- step's entry and what forward saved of it, next <- the entry of the step before.
+  // now <- the entry of `step` and what forward saved for it; next <- the entry of the step before.
   VARLSTM_DEVICE void fetch(int64_t step, int i) {
     now_[i] = next_[i];
     next_[i] = look(step - 1, i);
@@ -131,7 +136,7 @@ class BackwardCells {
   float dc_[kCells];
 };
 
-// Pushes the sums of row tiles of 16 units each, the first of which is `row0`.
+// Pushes the sums of row tiles of 16 units each. `row0` is the first unit of the first row tile.
 template <class Exchange, int kSlotTiles, int kRows>
 VARLSTM_DEVICE void push_parts(Exchange& exchange, int64_t turn, int row0,
                                const simt::f32x4 (&sums)[kSlotTiles][kRows]) {
@@ -161,7 +166,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
   const int unit0 = team.rank * Tile::kUnits;
   const int row0 = warp * Tile::kRowTiles * 16;  // the warp's first unit of the product
 
-  // Phase 1: the weights move in.
+  // Phase 1: load the weights.
   typename Tile::BackwardWeights weights;
   weights.load(arranged_for<Tile, BackwardPlace<Tile>>(arranged, team.direction, team.rank, warp),
                shared.weights[warp]);

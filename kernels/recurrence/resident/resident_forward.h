@@ -1,21 +1,27 @@
-// LSTM over one layer, resident: W_hh stays with a team of blocks while its slots work through their sequences.
+// Forward of the LSTM over one layer, resident: W_hh stays with a team of blocks while its slots work through their
+// sequences.
 //
 //   z[gate] = gates[row, gate, u] + sum_k h[k] * w_hh[gate * H + u, k];  activations, c, h' as in lstm_cell.h
 //
-// Shapes as in recurrence.h; the schedule says which row each slot works on at each step (slot_schedule.h), and when a
-// slot's sequence ends, the next one's h0 and c0 take the place of its states, so that a step is the same for all.
-// Grid: kBlocks x teams x directions; a team is a cluster, a set of co-resident blocks, or one block: the Exchange.
-// Block: kGroups x kSplits warps. A warp has the four gates of 8 units (weight_tiles.h) over its split of the depth;
-// the warp of split n % kSplits owns slot tile n: it has the cells (unit, slot), keeps their c in registers from step
-// to step, and their x-gates a step ahead. Shared memory: ForwardShared.
-//   S1, S2: of the exchange (forward_exchange.h). S4: the other splits' sums lie in shared memory; they are written
-//   again only after the next wait, which every warp that reads them must have let happen. S6: a lane pushes to some
-//   blocks alone, so what it lets happen there may come only after the reads of all lanes.
-// Bytes of a step and team: rows of gates 4 H 4 in (and out where they are saved), H 4 of c where saved, H e of y, and
-// kBlocks H kSlots e of states pushed. Bound by the latency of product and exchange, not by bytes.
-// Sums in f32, one chain over k in each split, the splits in order; then the pre-activation. What is exchanged is
-// rounded to the math's type; c stays in f32. The order depends on the policy alone: bitwise from run to run, and a
-// sequence does not see its batch-mates. In place on gates. Mirrored by host/rnn/lstm_recurrence.h.
+// Shapes as in recurrence.h. The x-gates of a token are what `gates` has for it at first: the product of its input with
+// W_ih, and the biases. The schedule says which row each slot works on at each step (slot_schedule.h). When the
+// sequence of a slot ends, the h0 and c0 of the next one replace the slot's states, so a step is the same for all
+// slots.
+// Grid: kBlocks x teams x directions. A team is a cluster, a set of co-resident blocks, or one block; its Exchange
+// differs.
+// Block: kGroups x kSplits warps. A warp computes the four gates of 8 units (weight_tiles.h) over its split of the
+// depth. The warp of split n % kSplits owns slot tile n: it has the cells (unit, slot), keeps their c in registers from
+// step to step, and loads their x-gates one step ahead. Shared memory: ForwardShared.
+//   S1, S2: of the exchange (forward_exchange.h). S4: after it the sums of the other splits are in shared memory. They
+//   are not overwritten before the next wait, which completes only after every warp that reads them has pushed.
+//   S6: a lane pushes only to some of the blocks. Its push may allow them to write this block's buffer again, so it
+//   must come after the reads of all lanes of the warp.
+// Bytes of a step and team: rows of gates 4 H 4 in (and out if they are saved), c H 4 if saved, y H e, and kBlocks H
+// kSlots e of states pushed. Bound by the latency of product and exchange, not by bytes.
+// Sums are in f32: one chain over k in each split, then the splits in order, then the pre-activation. Exchanged values
+// are rounded to the math's type; c stays in f32. The order depends only on the policy, the math and H, so results are
+// bit-identical from run to run and whatever else is in the batch. The activations overwrite the x-gates. Mirrored by
+// host/rnn/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -29,7 +35,7 @@ struct alignas(16) Sums {
   simt::f32x4 sums;
 };
 
-// Of every split, slot tile, unit group, row tile and lane; nothing where the depth is not split.
+// The sums of every split, slot tile, unit group, row tile and lane; empty if the depth is not split.
 template <class Tile, bool kSplit>
 struct SplitSums {
   Sums of[Tile::kSplits][Tile::kSlotTiles][Tile::kGroups][2][32];
@@ -47,14 +53,17 @@ struct ForwardShared {
                                    [Tile::ForwardWeights::kSharedBytes > 0 ? Tile::ForwardWeights::kSharedBytes : 16];
 };
 
-// Values of one slot and neighbouring units, as they are exchanged.
+// The values of one slot and neighbouring units, as they are exchanged.
 struct StateChunk {
   StatePlace at;
   uint64_t values;
 };
 
-// A chunk from this thread's two states, of unit `unit` and slots slot and slot + 1: lanes swap values until each holds
-// one slot's neighbouring units. The whole warp calls.
+// Makes a chunk of this thread's two states, which are of unit `unit` and the slots `slot` and `slot + 1`: lanes swap
+// values until each holds neighbouring units of one slot. The whole warp calls this.
+// Example with 16 bits: lanes 1, 5, 9 and 13 have units 0 to 3 of their group, each with slots 2 and 3. Afterwards
+// lanes 1 and 9 hold the four units of slot 2 (copies 0 and 1), and lanes 5 and 13 hold those of slot 3. With 32 bits
+// lanes 1 and 5 swap: lane 1 then holds units 0 and 1 of slot 2, and lane 5 those of slot 3, each as the only copy.
 template <class Tile>
 VARLSTM_DEVICE StateChunk chunk_of_states(int slot, int unit, const float (&h)[2]) {
   using Math = typename Tile::Math;
@@ -78,7 +87,7 @@ VARLSTM_DEVICE StateChunk chunk_of_states(int slot, int unit, const float (&h)[2
   }
 }
 
-// Pushes those states. The whole warp calls.
+// Pushes those states. The whole warp calls this.
 template <class Tile, class Exchange>
 VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int unit, const float (&h)[2]) {
   const StateChunk chunk = chunk_of_states<Tile>(slot, unit, h);
@@ -86,14 +95,14 @@ VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int 
   exchange.push(step, chunk.at, chunk.values);
 }
 
-// What a step made of a thread's two cells of a slot tile, until it is saved.
+// The results of a step for a thread's two cells of a slot tile, kept until they are saved.
 struct StepResult {
   SlotStep token[2];
   Gates<float> a[2];
   float c[2], h[2];
 };
 
-// The cells of a thread: one unit, two slots of each slot tile that its warp owns.
+// The cells of a thread: one unit, and two slots of each slot tile that its warp owns.
 template <class Tile>
 class ForwardCells {
   using Scalar = typename Tile::Scalar;
@@ -104,7 +113,7 @@ class ForwardCells {
  public:
   static constexpr int kTiles = (Tile::kSlotTiles + Tile::kSplits - 1) / Tile::kSplits;
 
-  // unit: among all of the layer's. gates_have_inputs: x-gates lie in dir.gates; else they come by set_inputs.
+  // unit: counted in the whole layer. gates_have_inputs: the x-gates are in dir.gates; otherwise set_inputs sets them.
   VARLSTM_DEVICE ForwardCells(const Layer& layer, const Direction& dir, const TeamSchedule& schedule, int split,
                               int64_t unit, bool gates_have_inputs)
       : layer_(layer),
@@ -117,19 +126,19 @@ class ForwardCells {
     for (int i = 0; i < kTiles; ++i) look_ahead(0, i);
   }
 
-  // Slot tile i of those owned, or false.
+  // Whether there is an i-th owned slot tile.
   VARLSTM_DEVICE bool owns(int i) const { return slot_tile(i) < Tile::kSlotTiles; }
   VARLSTM_DEVICE int slot_tile(int i) const { return split_ + i * Tile::kSplits; }
   VARLSTM_DEVICE int slot(int i) const { return slot_tile(i) * 8 + 2 * lane_column(); }
 
-  // The states that the first sequences start from; x-gates of their first tokens.
+  // Returns in h the states that the first sequences start from, and loads the x-gates of their first tokens.
   VARLSTM_DEVICE void begin(int i, float (&h)[2]) {
     for (int s = 0; s < 2; ++s) h[s] = c_[i][s] = 0;
     fetch(0, i);
     replace(i, h);
   }
 
-  // The x-gates of the next step: the input's sums, and both biases as gemm adds them.
+  // Sets the x-gates of the next step from the sums of the input, and adds both biases in the way of gemm.
   VARLSTM_DEVICE void set_inputs(int i, const simt::f32x4 (&sums)[2], const Float4& b_ih, const Float4& b_hh) {
     const auto input = [](float sum, float first, float second) { return sum + 0.0f + first + second; };
     for (int s = 0; s < 2; ++s) {
@@ -138,7 +147,7 @@ class ForwardCells {
     }
   }
 
-  // One step of slot tile i: h <- the states before the next one. sums: z without the x-gates.
+  // Does one step of slot tile i: h <- the states before the next step. sums: z without the x-gates.
   VARLSTM_DEVICE StepResult step(int64_t step, int i, const simt::f32x4 (&sums)[2], float (&h)[2]) {
     StepResult result;
     Gates<float> z[2];
@@ -163,7 +172,7 @@ class ForwardCells {
   }
 
  private:
-  // now <- step's entries with their x-gates, next <- the entries after.
+  // now <- the entries of `step` with their x-gates; next <- the entries of the step after.
   VARLSTM_DEVICE void fetch(int64_t step, int i) {
     for (int s = 0; s < 2; ++s) {
       now_[i][s] = next_[i][s];
@@ -177,7 +186,8 @@ class ForwardCells {
   VARLSTM_DEVICE void look_ahead(int64_t step, int i) {
     for (int s = 0; s < 2; ++s) next_[i][s] = owns(i) ? schedule_.at(step, slot(i) + s) : idle_step();
   }
-  // Where a sequence begins or a slot idles, its states take the place of the last one's.
+  // If a sequence begins in a slot, its initial states replace those of the slot's last sequence; an idle slot gets
+  // zeros.
   VARLSTM_DEVICE void replace(int i, float (&h)[2]) {
     for (int s = 0; s < 2; ++s) {
       const SlotStep& now = now_[i][s];
@@ -212,14 +222,14 @@ class ForwardCells {
   const TeamSchedule& schedule_;
   const int split_;
   const int64_t unit_;
-  const bool counts_;  // not padding
+  const bool counts_;  // the unit is not padding
   const bool gates_have_inputs_;
   SlotStep now_[kTiles][2], next_[kTiles][2];
   Gates<float> x_[kTiles][2];
   float c_[kTiles][2];
 };
 
-// own[i] <- the sums of owned slot tile i over all splits, in their order.
+// own[i] <- the sums of the i-th owned slot tile over all splits, in their order.
 template <class Tile, class Exchange>
 VARLSTM_DEVICE void add_splits(ForwardShared<Tile, Exchange>& shared, int group, int split,
                                const simt::f32x4 (&sums)[Tile::kSlotTiles][2],
@@ -248,8 +258,8 @@ VARLSTM_DEVICE void add_splits(ForwardShared<Tile, Exchange>& shared, int group,
   }
 }
 
-// A layer on its own: the input's gates lie ready, and nobody waits for the outputs. What stands here for a layer of a
-// stack is resident_layers.h's.
+// The neighbours of a layer on its own: its x-gates are already in dir.gates, and no layer waits for its outputs.
+// LayerNeighbours of resident_layers.h is the counterpart for a layer of a stack.
 template <class Tile>
 struct NoNeighbours {
   VARLSTM_DEVICE void ask(int64_t) {}
@@ -257,7 +267,8 @@ struct NoNeighbours {
   VARLSTM_DEVICE void give(const ForwardCells<Tile>&, int, const StepResult (&)[ForwardCells<Tile>::kTiles]) {}
 };
 
-// All steps of a team, at least one. unit0: the warp's first of all units.
+// Runs all steps of a team, of which there must be at least one. unit0: the warp's first unit, counted in the whole
+// layer.
 template <class Tile, class Exchange, class Neighbours>
 VARLSTM_DEVICE void forward_steps(int64_t steps, const typename Tile::ForwardWeights& weights, Exchange& exchange,
                                   ForwardShared<Tile, Exchange>& shared, ForwardCells<Tile>& cells, int unit0,
@@ -314,15 +325,15 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.exchange, areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);
   const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
-  const int unit0 = team.rank * Tile::kUnits + group * 8;  // of the warp
+  const int unit0 = team.rank * Tile::kUnits + group * 8;  // the warp's first unit
 
-  // Phase 1: the weights move in.
+  // Phase 1: load the weights.
   typename Tile::ForwardWeights weights;
   weights.load(arranged_for<Tile, ForwardPlace<Tile>>(arranged, team.direction, team.rank, warp), shared.weights[warp]);
   exchange.begin();
 
-  // Phase 2: the steps. A team without tokens pushes nothing: nobody would wait for it, and it could come after the
-  // end.
+  // Phase 2: the steps. A team without tokens pushes nothing, because no block would wait for the push, and it could
+  // arrive after a block has ended.
   ForwardCells<Tile> cells(layer, dir, team_schedule, split, unit0 + lane_row(), true);
   NoNeighbours<Tile> alone;
   if (team_schedule.steps() > 0) forward_steps(team_schedule.steps(), weights, exchange, shared, cells, unit0, alone);

@@ -1,5 +1,5 @@
-// Launching a resident recurrence: from a row of the tuning's table to the kernel's instantiation. Included by the
-// files that instantiate one policy and math each.
+// Launches a resident recurrence: goes from a row of the tuning's table to the instantiation of the kernel. It is
+// included by files that instantiate one policy and math each.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -39,7 +39,7 @@ struct TileOf {
                             kShape.forward_register_tiles, kShape.backward_register_tiles>;
 };
 
-// What the passes of a tile differ in: forward and backward of a layer, and forward of a stack of layers.
+// The differences between the passes of a tile: forward and backward of a layer, and forward of a stack of layers.
 template <RecurrencePolicy kPolicy, class Tile>
 struct ForwardPass {
   using Exchange = std::conditional_t<
@@ -87,7 +87,8 @@ struct StackPass : ForwardPass<kPolicy, Tile> {
   }
 };
 
-// By what is run: the pass, how many sets of teams, whose W_hh and W_ih.
+// These functions depend on what is run: they give the pass, the matrices W_hh and W_ih, and the number of sets of
+// teams.
 template <RecurrencePolicy kPolicy, class Tile, class T>
 ForwardPass<kPolicy, Tile> pass_of(const LayerForward<T, float>&);
 template <RecurrencePolicy kPolicy, class Tile, class T>
@@ -118,7 +119,7 @@ int64_t sets_of(const StackForward<T>& stack) {
   return stack.count;
 }
 
-// run.weights <- the matrices, for this tile and pass.
+// run.weights <- the matrices, arranged for this tile and pass.
 template <class Tile, class Place>
 int32_t arrange_weights(Stream stream, const ResidentRun& run, const GateMatrices<typename Tile::Scalar>& matrices) {
   constexpr int64_t kFragments = ArrangedWeights<Tile, Place>::kFragments;
@@ -129,7 +130,7 @@ int32_t arrange_weights(Stream stream, const ResidentRun& run, const GateMatrice
                                                      static_cast<Fragment*>(run.weights));
 }
 
-// Every byte of memory [bytes] <- value; null: nothing.
+// Every byte of memory [bytes] <- value. Does nothing if memory is null.
 inline int32_t fill(Stream stream, void* memory, int value, size_t bytes) {
   if (memory == nullptr) return VARLSTM_OK;
   return check_runtime(cudaMemsetAsync(memory, value, bytes, stream.handle), "cudaMemsetAsync");
@@ -145,7 +146,7 @@ int32_t clear_handover(Stream stream, const StackForward<T>& stack) {
   return fill(stream, stack.handover, kNothingYetByte, static_cast<size_t>(words) * sizeof(simt::b32x2));
 }
 
-// Row kIndex of the policy's and math's table.
+// Launches row kIndex of the table of the policy and math.
 template <RecurrencePolicy kPolicy, MathKind kMath, size_t kIndex, class Layer>
 int32_t launch_tile(Stream stream, const ResidentRun& run, const Layer& layer) {
   using Tile = typename TileOf<kPolicy, kMath, kIndex>::type;
@@ -154,7 +155,7 @@ int32_t launch_tile(Stream stream, const ResidentRun& run, const Layer& layer) {
   static_assert(Pass::tuning_knows(kMath, TileOf<kPolicy, kMath, kIndex>::kShape), "bytes of shared memory and area");
   VARLSTM_CUDA_TRY((arrange_weights<Tile, typename Pass::Place>(stream, run, matrices_of(layer))));
   const int64_t teams = run.choice.teams * sets_of(layer);
-  VARLSTM_CUDA_TRY(fill(stream, run.area, 0, static_cast<size_t>(teams) * sizeof(Area)));  // flags count from 0
+  VARLSTM_CUDA_TRY(fill(stream, run.area, 0, static_cast<size_t>(teams) * sizeof(Area)));  // the flags count from 0
   VARLSTM_CUDA_TRY(clear_handover<Tile>(stream, layer));
   LaunchShape shape;
   shape.grid = dim3(static_cast<unsigned>(teams * Tile::kBlocks));
@@ -193,12 +194,12 @@ int32_t run_resident_as(Stream stream, const ResidentRun& run, const Layer& laye
                                          std::make_index_sequence<rows_of_table<kPolicy, kMath>().count>());
 }
 
-// Everything of one policy and math; a .cu file each, so that they compile side by side.
+// Instantiates everything of one policy and math. Each is in a .cu file of its own, so that they compile in parallel.
 #define VARLSTM_INSTANTIATE_RESIDENT(policy, math, Scalar)                                                        \
   template int32_t run_resident_as<policy, math>(Stream, const ResidentRun&, const LayerForward<Scalar, float>&); \
   template int32_t run_resident_as<policy, math>(Stream, const ResidentRun&, const LayerBackward<Scalar, float>&)
 
-// Stacks of layers in one math, by cluster and by grid.
+// Instantiates stacks of layers in one math, for policies cluster and grid.
 #define VARLSTM_INSTANTIATE_LAYERS(math, Scalar)                                                   \
   template int32_t run_resident_as<RecurrencePolicy::kCluster, math>(Stream, const ResidentRun&,   \
                                                                      const StackForward<Scalar>&); \

@@ -1,11 +1,13 @@
-// How the resident recurrence multiplies: the type of what blocks exchange and multiply, and the product of one tile.
+// How the resident recurrence multiplies: the type of the values that blocks exchange and multiply, and the product of
+// one tile.
 //
 //   Bf16Math, F16Math   16-bit values, mma.sync m16n8k16, sums in f32
 //   Tf32Math            f32 tensors rounded to TF32 (nearest, ties away), mma.sync m16n8k8, sums in f32
 //   F32Math             f32, fused multiply-adds on the CUDA cores: the chain over k is that of stepwise_forward.cu
 //
-// The activations: F32Math takes lstm_cell.h's; the others, whose operands carry at most 11 bits, take exp and 1/x of
-// the hardware (2 ulp and 1 ulp; CUDA C++ Programming Guide, Intrinsic Functions): an absolute error of about 3e-7.
+// F32Math uses the activations of lstm_cell.h. The operands of the others have at most 11 significant bits, so they use
+// exp and 1/x of the hardware (2 ulp and 1 ulp; CUDA C++ Programming Guide, Intrinsic Functions): the absolute error is
+// about 3e-7.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -24,7 +26,8 @@ VARLSTM_DEVICE float scalar_or_zero(const Scalar* values, int64_t at) {
 VARLSTM_DEVICE float fast_sigmoid(float x) {
   return simt::fast_reciprocal(1.0f + simt::fast_exp(-x));
 }
-// Below 1/4 the Taylor series to x^7, whose next term is 8e-8 of x: the quotient would cancel there.
+// If |x| < 1/4 this is the Taylor series to x^7, whose next term is at most 8e-8, because the quotient would suffer
+// from cancellation.
 VARLSTM_DEVICE float fast_tanh(float x) {
   const float square = x * x;
   const float series = x * (1.0f + square * (-1.0f / 3 + square * (2.0f / 15 + square * (-17.0f / 315))));
@@ -40,8 +43,8 @@ struct FastActivations {
 };
 
 struct Bf16Math : FastActivations {
-  using Scalar = Bf16;     // of tensors
-  using Value = uint16_t;  // of what is exchanged and multiplied
+  using Scalar = Bf16;     // of the tensors
+  using Value = uint16_t;  // of the values that are exchanged and multiplied
   static constexpr int kTileDepth = 16;
   VARLSTM_DEVICE static Value round(float value) { return simt::to_bf16(value); }
   VARLSTM_DEVICE static Value value_of(Bf16 scalar) { return scalar.bits; }

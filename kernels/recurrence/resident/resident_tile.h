@@ -1,7 +1,18 @@
-// What one team of a resident recurrence is made of.
+// The sizes of one team of a resident recurrence.
 //
-// A team of kBlocks blocks holds one copy of W_hh, each block the four gates of kUnits units, for the whole of its
-// slots' sequences; kSlots sequences advance together. Hidden units are padded to kHidden with zero weights.
+// A team of kBlocks blocks holds one copy of W_hh during the whole of its slots' sequences. Each block holds the four
+// gates of kUnits units. kSlots sequences advance together. Hidden units are padded to kHidden with zero weights.
+//
+// Example: ResidentTile<Bf16Math, 256, 64, 2, 1, 12, 12>.
+//   Team:      256 / 64 = 4 blocks; block 1 owns units 64 to 127. 8 * 2 = 16 slots.
+//   Forward:   kGroups = 64 / 8 = 8 groups of units and one split give 8 warps of a block; warp 3 of block 1 has units
+//              88 to 95. Row tile 0 has i (rows 0 to 7) and f (rows 8 to 15) of these units, row tile 1 has g and o.
+//              The depth 256 is 16 tiles of 16: 12 in registers (12 * 2 row tiles * 4 = 96 registers of a thread),
+//              4 in shared memory.
+//   Thread:    lane 9 (row g = 9 / 4 = 2, column q = 9 % 4 = 1) has all four gates of unit 90, for the slots 2 and 3 of
+//              slot tile 0 and the slots 10 and 11 of slot tile 1.
+//   Backward:  8 warps of 256 / 16 / 8 = 2 row tiles; warp 3 has units 96 to 127 as rows. The depth is the block's
+//              4 * 64 = 256 gate rows, 12 of its 16 tiles in registers.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,8 +21,8 @@
 
 namespace varlstm::cuda {
 
-// Splits: warps that share the depth of one unit group's product, forward. RegisterTiles: tiles of the depth that stay
-// in registers, forward and backward; the rest lies in shared memory.
+// Splits: the warps that share the depth of one unit group's product in forward. RegisterTiles: how many tiles of the
+// depth are kept in registers, forward and backward; the others are in shared memory.
 template <class MathType, int Hidden, int Units, int SlotTiles, int Splits, int ForwardRegisterTiles,
           int BackwardRegisterTiles>
 struct ResidentTile {
@@ -21,22 +32,24 @@ struct ResidentTile {
   static constexpr int kHidden = Hidden, kUnits = Units, kBlocks = Hidden / Units;
   static constexpr int kSlotTiles = SlotTiles, kSlots = 8 * SlotTiles;
 
-  // Forward: a group of 8 units is two row tiles, of the gates i, f and g, o: a thread has all four gates of a unit.
+  // Forward: a group of 8 units is two row tiles, one of the gates i and f, one of g and o. So a thread has all four
+  // gates of a unit.
   static constexpr int kSplits = Splits, kGroups = kUnits / 8;
   static constexpr int kForwardThreads = 32 * kGroups * kSplits;
   static constexpr int kForwardWarps = kGroups * kSplits, kForwardDepth = kHidden / kSplits;
   using ForwardWeights = WeightTiles<Math, 2, kForwardDepth, ForwardRegisterTiles>;
 
-  // Backward: a row tile is 16 of all units, its depth the 4 kUnits gates of the block.
+  // Backward: a row tile is 16 units out of all units, and its depth is the 4 kUnits gate rows of the block.
   static constexpr int kGates = 4 * kUnits;
   static constexpr int kBackwardWarps = kHidden / 16 < 8 ? kHidden / 16 : 8;
   static constexpr int kBackwardThreads = 32 * kBackwardWarps;
   static constexpr int kRowTiles = kHidden / 16 / kBackwardWarps;
-  static constexpr int kRowTilesAtOnce = kRowTiles < 8 ? kRowTiles : 8;  // whose sums are in registers together
+  static constexpr int kRowTilesAtOnce = kRowTiles < 8 ? kRowTiles : 8;  // their sums are in registers together
   using BackwardWeights = WeightTiles<Math, kRowTiles, kGates, BackwardRegisterTiles>;
 
-  // Values from slot to slot in shared memory: 16 bytes more than a multiple of 128 bytes, so that eight slots' 16
-  // bytes (ldmatrix) or 32 values (a slot's four by eight slots) lie on all banks.
+  // The distance, in values, from slot to slot in shared memory. It is 16 bytes more than a multiple of 64 bytes, so
+  // that the 16 bytes of eight slots (ldmatrix), and the 32 values of four from each of eight slots (32-bit types), are
+  // on different banks.
   static constexpr int kPad = 16 / static_cast<int>(sizeof(Value));
   static constexpr int kHiddenPitch = kHidden + kPad, kGatesPitch = kGates + kPad;
 
@@ -45,7 +58,8 @@ struct ResidentTile {
   static_assert(kUnits % 16 == 0 || kBlocks == 1 || kUnits == 8, "a row tile of backward has one or two owners");
 };
 
-// Which team a block belongs to, and its place there. Grid: kBlocks x teams x directions along x.
+// The team of a block, and the block's rank in it. Grid: kBlocks x teams x directions along x. Example: with 4 blocks a
+// team, 3 teams and 2 directions, block 17 has rank 17 % 4 = 1 in team (17 / 4) % 3 = 1 of direction (17 / 4) / 3 = 1.
 struct Team {
   int64_t index;
   int64_t direction;
@@ -58,12 +72,12 @@ VARLSTM_DEVICE Team this_team(int64_t teams) {
   return {flat % teams, flat / teams, static_cast<int>(blockIdx.x % Tile::kBlocks)};
 }
 
-// The idle slot's entry.
+// The entry of an idle slot.
 VARLSTM_DEVICE SlotStep idle_step() {
   return {-1, 0, 0};
 }
 
-// A team's part of the schedule.
+// The part of the schedule that belongs to one team.
 class TeamSchedule {
  public:
   VARLSTM_DEVICE TeamSchedule(const SlotSchedule& schedule, const Team& team)

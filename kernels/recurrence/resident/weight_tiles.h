@@ -1,12 +1,17 @@
-// A warp's share of the weights, which stay with it for the whole sequence, and its product with the vectors of a step.
+// The share of the weights that a warp keeps for the whole sequence, and its product with the vectors of a step.
 //
 //   sums[n][r] [16, 8] += weights of row tile r [16, kDepth] * vectors [kDepth, 8 slots of tile n]
 //
-// Row tiles are of 16 rows, as mma.sync has them; a thread's four sums are rows g and g + 8, slots 2 q and 2 q + 1,
-// with g = lane / 4 and q = lane % 4: r[0], r[1] row g, r[2], r[3] row g + 8. Depth is worked through in order, one sum
-// to an element: its bits depend on nothing but its row and its slot. The first kRegisterTiles tiles of the depth lie
-// in registers, the others in shared memory as the warp's own fragments (a 16-byte load each, no bank twice). Vectors
-// lie in shared memory, a slot after the other, `pitch` values apart (slots on different banks: see ResidentTile).
+// A row tile has 16 rows, as in mma.sync. With g = lane / 4 and q = lane % 4, the four sums of a thread are rows g and
+// g + 8 of slots 2 q and 2 q + 1: r[0] and r[1] are row g, r[2] and r[3] are row g + 8. The depth is worked through in
+// order, with one sum for each element, so an element's bits depend only on its row and its slot. The first
+// kRegisterTiles tiles of the depth are in registers. The others are in shared memory as the warp's own fragments (each
+// is one 16-byte load, without bank conflicts). Vectors are in shared memory, one slot after the other, `pitch` values
+// apart (slots on different banks: see ResidentTile).
+//
+// Example: lane 9 has g = 2 and q = 1. Its sums[0][1] are, in order, row 2 of slots 2 and 3 and row 10 of slots 2 and
+// 3, all of row tile 1. In 16-bit math its fragment of the depth tile that begins at k = 32 has the weights (row 2, k =
+// 34 and 35), (row 10, k = 34 and 35), (row 2, k = 42 and 43) and (row 10, k = 42 and 43).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -38,10 +43,10 @@ class WeightTiles {
  public:
   static constexpr size_t kSharedBytes = sizeof(Fragment) * 32 * kRowTiles * kSharedTiles;  // of a warp
 
-  static constexpr int kFragments = kTiles * kRowTiles;  // of a lane, tile after tile
+  static constexpr int kFragments = kTiles * kRowTiles;  // of a lane, one tile of the depth after the other
   static constexpr int kLanes = 32;
 
-  // One lane's fragment; weight(r, row, k): the rounded weight of row tile r.
+  // Returns one lane's fragment. weight(r, row, k) is the rounded weight of row tile r.
   template <class Weight>
   VARLSTM_DEVICE static Fragment arrange(int number, int lane, const Weight& weight) {
     const int r = number % kRowTiles, k = number / kRowTiles * Math::kTileDepth, g = lane / 4, q = lane % 4;
@@ -55,7 +60,7 @@ class WeightTiles {
     }
   }
 
-  // `from`: the warp's fragments, [kFragments][kLanes]. `shared`: the warp's own bytes, read by the warp alone.
+  // `from`: the warp's fragments, [kFragments][kLanes]. `shared`: the warp's own bytes, which only this warp reads.
   VARLSTM_DEVICE void load(const Fragment* from, void* shared) {
     const int lane = static_cast<int>(threadIdx.x % 32);
     shared_ = static_cast<Fragment*>(shared) + lane;
@@ -71,7 +76,7 @@ class WeightTiles {
     simt::warp_sync();
   }
 
-  // Of the row tiles first, first + 1, ...
+  // Adds the product of the row tiles first, first + 1, ... to the sums.
   template <int kSlotTiles, int kRows>
   VARLSTM_DEVICE void product(const Value* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
                               int first = 0) const {
@@ -114,7 +119,8 @@ class WeightTiles {
   Fragment* shared_;
 };
 
-// On the CUDA cores: four k at a time, all weights in shared memory as [kDepth / 4][kRowTiles][16 rows] of four.
+// The version for the CUDA cores: four values of k at a time. All weights are in shared memory, as [kDepth /
+// 4][kRowTiles][16 rows] of four.
 template <int kRowTiles, int kDepth>
 class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
   static constexpr int kTiles = kDepth / 4;

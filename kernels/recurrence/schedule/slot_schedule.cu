@@ -1,33 +1,41 @@
-// Schedule of a resident recurrence: list scheduling of the sequences, longest first, on the batch slots.
+// The schedule of a resident recurrence: the sequences, longest first, are list-scheduled on the slots.
 //
-//   rank j = 0, 1, ... (longest first; length 0 is left out) goes to the slot with the least load, ties to the slot
-//   that comes first in the order o = 0 .. P-1; it starts at that load, which grows by its length
+//   Rank j = 0, 1, ... (longest first, without sequences of length 0) goes to the slot with the least load. Among equal
+//   loads the slot that is first in the order o = 0 .. P-1 gets it. The sequence starts at that load, which then grows
+//   by the sequence's length.
 //   slot of o = (o % teams) * team_slots + o / teams
-//   entries[0][start + t][slot]                of its token t: row_of(order, t, rank) of steps.h
+//   entries[0][start + t][slot]                for token t of the sequence; its row: row_of(order, t, rank) of steps.h
 //   entries[1][start + length - 1 - t][slot]   likewise: both directions have the same slots, starts and steps
-//   steps[team] = the largest load of its slots; {-1, 0, 0} from a slot's load on, up to its team's steps
+//   steps[team] = the largest load of its slots; entries from a slot's load up to its team's steps are {-1, 0, 0}
 //
-// The order deals neighbouring ranks to different teams: of a batch that leaves slots free every team gets its share,
-// so that all of them work with few slots rather than some with all and others with none, and long and short sequences
-// mix in each. The largest load does not depend on it. That load is at most 4/3 - 1/(3P) of the best schedule's.
+// The order o gives neighbouring ranks to different teams. If the batch leaves slots free, every team gets its share:
+// all teams work with few slots, rather than some with all their slots and others with none. Each team also gets long
+// and short sequences. The largest load does not depend on the order; it is at most 4/3 - 1/(3P) of that of the best
+// schedule.
 //
-// Assigning (one block) repeats rounds instead of single picks. A slot's key is load << 16 | order, so that comparing
-// keys breaks ties as above. With the keys sorted, position i of a round is offered rank `first + i`, and
-//   bound = min over i of the key that position i would have afterwards.
-// The sequential algorithm gives position i that rank if its key is the least then: less than every later position's
-// (sorted) and less than what each earlier position has become. Each key is less than what it would become, so those
-// that count are the earlier ones in any case: position i is given its rank where its key is below the bound. The first
-// position always is. A round lifts the least load by at least the shortest length that it gave out, so there are about
-// as many rounds as the fullest slot has sequences; a batch of at most P sequences takes one, without a sort.
-//   S1: after the sort's last barrier everybody sees sorted keys. S2: after the reduction's barriers nobody reads
-//   another thread's keys, so each may update its own. S3: after the next one's barriers the updates are visible.
-//   S4: after them every slot's load is visible.
-// Filling (the whole device): a thread a token, then a row of slots a block for the idle entries.
+// assign_slots_kernel (one block) works in rounds instead of single picks. A slot's key is load << 16 | order, so
+// comparing keys breaks ties as above. The keys are sorted; in a round, position i is offered rank `first + i`, and
+//   bound = min over i of the new key, which is the key that position i would have if it took its rank.
+// The sequential algorithm gives position i its rank if the key of i is then the least: less than the keys of later
+// positions, which holds because keys are sorted, and less than the new keys of earlier positions. The key of i is less
+// than its own new key and those of later positions in any case. So position i takes its rank if and only if its key is
+// less than the bound. The first position always does. Each round raises the least load by at least the shortest length
+// that it assigned, so there are about as many rounds as the fullest slot has sequences. A batch of at most P sequences
+// takes one round, without a sort.
+//   S1: after the sort's last barrier every thread sees sorted keys. S2: after the reduction's barriers no thread reads
+//   another thread's keys, so each may update its own. S3: after the next reduction's barriers the updates are visible.
+//   S4: after its barriers the load of every slot is visible.
+// fill_slots_kernel (the whole device) fills one token per thread, and then the idle entries of one step per block.
 //
-// Bytes: 16 B in, 12 B out a sequence; 16 D N B out, and 16 D B an idle entry. Bound by latency of the rounds where
-// there are several: a bitonic sort of log2(P)^2 / 2 stages, block barriers only where partners are more than a warp's
-// 64 keys apart. Not measured on a GPU. Shared memory: 8 B a slot, rounded up to a power of two of slots, and 256 B.
-// Integers: exact and the same from run to run. Mirrored by no host function: the host has no slots.
+// In the example of slot_schedule.h the orders 0, 1, 2, 3 are the slots 0, 2, 1, 3. The first round offers A, B, C, D;
+// the bound is load 2, order 2, so all four are assigned. The sorted keys are then (load, order) = (2, 2), (2, 3), (3,
+// 1), (5, 0), and the second round gives E to order 2, that is slot 1, from step 2.
+//
+// Bytes: 16 B in and 12 B out for each sequence; 16 D N B out, and 16 D B for each idle entry. If there are several
+// rounds, their latency is the bound: a bitonic sort has log2(P)^2 / 2 stages, with block barriers only if partners are
+// more than a warp's 64 keys apart. Not measured on a GPU. Shared memory: 8 B for each slot, with the number of slots
+// rounded up to a power of two, and 256 B. Only integers: exact, and the same from run to run. No host function mirrors
+// this, because the host has no slots.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/schedule/slot_schedule.h"
 
@@ -40,15 +48,15 @@
 namespace varlstm::cuda {
 
 constexpr int64_t kMaxAssignThreads = 1024;
-constexpr int64_t kWarpKeys = 64;  // that a warp sorts with nobody else: two a lane
+constexpr int64_t kWarpKeys = 64;  // keys that a warp sorts alone: two for each lane
 constexpr int kOrderBits = 16;
-constexpr int64_t kMaxLoad = int64_t{1} << (64 - kOrderBits);  // a plan of so many tokens fits no memory
+constexpr int64_t kMaxLoad = int64_t{1} << (64 - kOrderBits);  // a plan of so many tokens does not fit in any memory
 constexpr uint64_t kNoSlot = ~uint64_t{0};
 static_assert(kMaxSlots <= int64_t{1} << kOrderBits, "an order fits its bits");
 
 struct AssignShared {
-  uint64_t* words;  // [32] of reductions
-  uint64_t* keys;   // [padded] a power of two, kNoSlot behind the slots
+  uint64_t* words;  // [32] for reductions
+  uint64_t* keys;   // [padded] a power of two of keys; those after the slots' keys are kNoSlot
 };
 
 VARLSTM_DEVICE int64_t load_of(uint64_t key) {
@@ -59,8 +67,8 @@ VARLSTM_DEVICE uint32_t slot_of(uint64_t key, uint32_t teams, uint32_t team_slot
   return order % teams * team_slots + order / teams;
 }
 
-// Bitonic, ascending. `padded` and blockDim.x are powers of two, padded >= kWarpKeys, 2 * blockDim.x <= padded. A stage
-// whose partners are `distance` <= 32 apart stays inside kWarpKeys keys of each warp.
+// Bitonic sort, ascending. `padded` and blockDim.x are powers of two, padded >= kWarpKeys and 2 * blockDim.x <= padded.
+// If the partners of a stage are `distance` <= 32 apart, each warp stays inside its own kWarpKeys keys.
 VARLSTM_DEVICE void sort_keys(uint64_t* keys, uint32_t padded) {
   for (uint32_t size = 2; size <= padded; size *= 2) {
     for (uint32_t distance = size / 2; distance > 0; distance /= 2) {
@@ -83,7 +91,7 @@ VARLSTM_DEVICE void sort_keys(uint64_t* keys, uint32_t padded) {
   }
 }
 
-// Gives ranks from `first` on to slots, as many as the sorted keys decide; returns how many.
+// Assigns ranks from `first` on to slots, as many as this round decides, and returns how many.
 VARLSTM_DEVICE int64_t assign_round(const BatchPlan& plan, const SlotSchedule& schedule, const SlotScratch& scratch,
                                     const AssignShared& shared, int64_t first, int64_t ranks) {
   const uint32_t team_slots = static_cast<uint32_t>(schedule.team_slots);
@@ -109,7 +117,7 @@ VARLSTM_DEVICE int64_t assign_round(const BatchPlan& plan, const SlotSchedule& s
   return static_cast<int64_t>(block_sum(taken, shared.words));  // S3
 }
 
-// keys, in any order -> scratch.loads, scratch.extremes, schedule.steps.
+// Writes scratch.loads, scratch.extremes and schedule.steps from the keys, which may be in any order.
 VARLSTM_DEVICE void write_loads(const SlotSchedule& schedule, const SlotScratch& scratch, const AssignShared& shared) {
   const uint32_t team_slots = static_cast<uint32_t>(schedule.team_slots);
   const uint32_t teams = static_cast<uint32_t>(schedule.slots) / team_slots;
@@ -140,7 +148,7 @@ VARLSTM_KERNEL void __launch_bounds__(kMaxAssignThreads)
     assign_slots_kernel(BatchPlan plan, SlotSchedule schedule, SlotScratch scratch, uint32_t padded) {
   uint64_t* words = simt::shared_memory<uint64_t>();
   const AssignShared shared = {words, words + 32};
-  // The first round reads a thread's own keys alone: no barrier.
+  // No barrier is needed here: in the first round a thread reads only its own keys.
   for (uint32_t i = threadIdx.x; i < padded; i += blockDim.x)
     shared.keys[i] = i < schedule.slots ? uint64_t{i} : kNoSlot;
   const int64_t ranks = plan.bounds.max_len > 0 ? plan.batch_sizes[0] : 0;
@@ -151,7 +159,7 @@ VARLSTM_KERNEL void __launch_bounds__(kMaxAssignThreads)
   write_loads(schedule, scratch, shared);
 }
 
-// The token of each packed row, in every direction, by its row in `order`.
+// Writes the entry of each token in every direction. Token k in packed order has its row in `order`.
 VARLSTM_DEVICE void fill_tokens(const BatchPlan& plan, RowOrder order, int64_t directions, const SlotSchedule& schedule,
                                 const SlotScratch& scratch) {
   const int64_t tokens = plan.step_offsets[plan.bounds.max_len];
@@ -171,7 +179,7 @@ VARLSTM_DEVICE void fill_tokens(const BatchPlan& plan, RowOrder order, int64_t d
   }
 }
 
-// Every entry between a slot's load and its team's steps.
+// Writes the idle entries: those between the load of a slot and the steps of its team.
 VARLSTM_DEVICE void fill_idle(int64_t directions, const SlotSchedule& schedule, const SlotScratch& scratch) {
   const uint32_t slots = static_cast<uint32_t>(schedule.slots), team_slots = static_cast<uint32_t>(schedule.team_slots);
   for (int64_t step = scratch.extremes[0] + blockIdx.x; step < scratch.extremes[1]; step += gridDim.x) {

@@ -1,5 +1,17 @@
-// What every batch slot of a resident recurrence does at each of its steps, built on the device from the lengths. See
-// slot_schedule.cu.
+// The schedule of a resident recurrence: which token each slot works on at each step. It is built on the device from
+// the lengths (slot_schedule.cu).
+//
+// Example: P = 4 slots, that is 2 teams of 2 slots, and sequences A to E of 5, 3, 2, 2 and 1 tokens. Forward, `entries`
+// is
+//
+//   step         0   1   2   3   4
+//   slot 0       A0  A1  A2  A3  A4     team 0: slots 0 and 1, steps[0] = 5
+//   slot 1       C0  C1  E0  -   -      E takes slot 1 when C ends; then the slot is idle
+//   slot 2       B0  B1  B2             team 1: slots 2 and 3, steps[1] = 3
+//   slot 3       D0  D1  -
+// The entry of C0 is {row of C0, sequence of C, kFirstToken}, and a dash is {-1, 0, 0}. The backward direction has the
+// same slots and starts, but visits each sequence from its end: its slot 1 is C1 C0 E0 - -, and C1 has kFirstToken.
+// max_steps is 13 / 4 rounded up, plus 5, that is 9.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,37 +25,38 @@ namespace varlstm::cuda {
 
 constexpr uint32_t kFirstToken = 1, kLastToken = 2;
 
-// What one batch slot does at one step.
+// What one slot does at one step.
 struct alignas(16) SlotStep {
-  int64_t row;        // row of the token in the order of rows asked for, or -1: the slot idles
-  uint32_t sequence;  // caller's index b of the sequence; 0 where the slot idles
+  int64_t row;        // the row of the token in the requested row order, or -1: the slot is idle
+  uint32_t sequence;  // the caller's index b of the sequence; 0 if the slot is idle
   uint32_t marks;     // kFirstToken | kLastToken, in the order in which this direction visits the sequence
 };
 
-// The work of P slots of each direction: sequences longest first, and when a slot's sequence ends it takes the next
-// one. A slot idles behind its last sequence alone.
+// The work of P slots in each direction. Longer sequences are taken first. When the sequence of a slot ends, the slot
+// takes the next one, so a slot is idle only after its last sequence.
 struct SlotSchedule {
   int64_t slots;       // P = teams * team_slots, at most kMaxSlots
   int64_t team_slots;  // slots that advance together
-  int64_t max_steps;   // rows of `entries`: an upper bound of every team's steps
-  SlotStep* entries;   // [D][max_steps][P]; behind a team's steps nothing is written or read
-  int64_t* steps;      // [P / team_slots]: steps of a team = the most that one of its slots does, in both directions
+  int64_t max_steps;   // rows of `entries`: an upper bound of the steps of every team
+  SlotStep* entries;   // [D][max_steps][P]; entries after a team's last step are neither written nor read
+  int64_t* steps;      // [P / team_slots]: steps of a team = the largest load of its slots, in both directions
 
-  // Fewer slots in the same arrays.
+  // Uses fewer slots in the same arrays.
   void use_slots(const BatchBounds& bounds, int64_t fewer);
 };
 
-// What building one needs; free again when it is built.
+// Memory that is needed only while the schedule is built.
 struct SlotScratch {
   int64_t* starts;    // [max_batch] by rank: the step at which its slot takes the sequence
-  uint32_t* slots;    // [max_batch] by rank: its slot
-  int64_t* loads;     // [P] steps that a slot works
+  uint32_t* slots;    // [max_batch] by rank: the sequence's slot
+  int64_t* loads;     // [P] the load of a slot: the steps at which it is not idle
   int64_t* extremes;  // [2] the least and the largest of the loads
 };
 
 constexpr int64_t kMaxSlots = 16384;  // their keys fill 128 KiB of one block's shared memory
 
-// No slot takes a sequence before every slot is busy, so the last one to end starts by N / P and takes at most T steps.
+// A slot takes another sequence only when it has the least load, and the least load is at most N / P. So the last
+// sequence to end starts by step N / P and takes at most T steps.
 inline int64_t schedule_max_steps(const BatchBounds& bounds, int64_t slots) {
   return (bounds.max_tokens + slots - 1) / slots + bounds.max_len;
 }
@@ -53,7 +66,8 @@ inline void SlotSchedule::use_slots(const BatchBounds& bounds, int64_t fewer) {
   max_steps = schedule_max_steps(bounds, fewer);
 }
 
-// For any number of slots up to `slots`: their entries are at most max_tokens + slots (max_len + 1).
+// The arrays serve any number of slots up to `slots`: there are at most max_tokens + slots (max_len + 1) entries in
+// each direction.
 inline SlotSchedule carve_slot_schedule(const BatchBounds& bounds, int64_t directions, int64_t slots,
                                         int64_t team_slots, Carver& carver) {
   SlotSchedule schedule = {slots, team_slots, schedule_max_steps(bounds, slots), nullptr, nullptr};
@@ -71,7 +85,7 @@ inline SlotScratch carve_slot_scratch(const BatchBounds& bounds, int64_t slots, 
   return scratch;
 }
 
-// Fills schedule.entries and schedule.steps. The launches depend on the plan's bounds and the number of slots alone.
+// Fills schedule.entries and schedule.steps. The launches depend only on the plan's bounds and the number of slots.
 int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, RowOrder order, int64_t directions,
                             const SlotSchedule& schedule, const SlotScratch& scratch);
 

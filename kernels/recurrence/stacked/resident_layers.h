@@ -1,30 +1,35 @@
-// Forward of several stacked layers in one launch, resident: the teams of a layer work right behind those of the layer
-// below, so that T steps of L layers take the time of about T + L - 1 steps instead of L T.
+// Forward of several stacked layers in one launch, resident. The teams of a layer work right behind those of the layer
+// below, so T steps of L layers take the time of about T + L - 1 steps instead of L T. For example, T = 100 and L = 3:
+// while layer 2 does step 7, layer 1 does step 8 and layer 0 does step 9, and all is done after the time of 102 steps.
 //
 //   z[gate] = sum_k y_below[row, k] * w_ih[gate * H + u, k] + b_ih + b_hh + sum_k h[k] * w_hh[gate * H + u, k]
 //
-// All layers share one schedule: team k of a layer works on the rows of team k below, step by step. The lowest layer is
-// resident_forward.h's, with the x-gates of all tokens from one product; a block above holds its slice of W_ih beside
-// that of W_hh. One direction, no dropout between the layers. Shapes as in recurrence.h.
-// Grid: kBlocks x teams x layers; cooperative for recurrence_grid. Block and weights as in resident_forward.h; shared
-// memory: LayersShared.
-// Handover: outputs go up through L2 in words of 8 bytes that say themselves whether they have come (handover.h). Each
-// is written once, and the reader asks for it until it is there: no flag, no fence, nothing on the chain of steps but
-// the store. A row's words are asked for before the wait for the step ahead of it, and multiplied after that step's
-// states have left: both beside the exchange.
-//   S7: the row's values lie in shared memory for the block; their buffer is written again two rows later, after the
-//   barrier of the row between, to which every warp comes after its product.
-// No layer waits for one above, and teams are numbered in the order in which they begin, lower layers first: whoever a
-// team waits for has begun, so that the launch ends in whatever order a device starts its blocks. The teams of
-// recurrence_grid, whose blocks would have to agree on a number, are all resident, as cooperative launches promise.
-//   S8: the team's number lies in the shared memory of its first block.
-// Bytes of a step and team beside resident_forward.h's: H kSlots e written and kBlocks times as many read of words;
-// of the layers above the lowest no rows of gates in, and without `save` of those below the highest no rows of y.
-// Workspace: H e a row for each layer but the highest, H that of the tile.
-// The input's sums are one chain over k from 0 and then the biases: gemm's order, and for F32 its operations. So each
-// bit is that of the layers one after the other: for F32 by arithmetic; for matrix products as far as an element does
-// not see which operand it came from, as in the emulator. On a GPU the tests have to show it; not measured on a GPU.
-// Mirrored by host/rnn/rnn_forward.h.
+// All layers share one schedule: team k of a layer works on the rows of team k of the layer below, step by step. The
+// lowest layer works as in resident_forward.h, with the x-gates of all tokens from one product. A block of a higher
+// layer holds its slice of W_ih as well as that of W_hh. There is one direction, and no dropout between the layers.
+// Shapes as in recurrence.h.
+// Grid: kBlocks x teams x layers; the launch is cooperative for policy grid. Block and weights as in
+// resident_forward.h; shared memory: LayersShared.
+// Handover: outputs go up through L2 in words of 8 bytes which show by themselves whether they have been written
+// (handover.h). Each word is written once, and the reader loads it again until it has been written. No flag and no
+// fence is needed; only the store is on the critical path. The words of a row are first loaded before the wait for the
+// previous step's states, and multiplied after that step's new states have been pushed, so both overlap with the
+// exchange.
+//   S7: after it the row's values are in shared memory for the block. Their buffer is written again two rows later,
+//   after the barrier of the row between, which every warp reaches only after its product.
+// No layer waits for a higher one, and teams are numbered in the order in which they begin, lower layers first. So
+// every team that a team waits for has begun, and the launch ends whatever the order in which a device starts its
+// blocks. For example, with 2 teams in each of 3 layers, the team numbered 3 is team 1 of layer 1; it waits for number
+// 1, which is team 1 of layer 0. The blocks of a team of policy grid could not easily agree on such a number; they use
+// their block index, because all blocks of a cooperative launch are resident.
+//   S8: after it the team's number is in the shared memory of the team's first block.
+// Bytes of a step and team in addition to those of resident_forward.h: H kSlots e of words written, and kBlocks times
+// as many read. The layers above the lowest read no rows of gates, and without `save` the layers below the highest
+// write no rows of y. Workspace: H e for each row and each layer but the highest, with the H of the tile.
+// The sums of the input are one chain over k from 0, and then the biases: the order of gemm, and for F32 its
+// operations. So the results are bit-identical to those of the layers one after the other. For F32 this follows from
+// the arithmetic; for matrix products it holds if an element of a product does not depend on the operand it came from,
+// as in the emulator. Tests must show it on a GPU. Not measured on a GPU. Mirrored by host/rnn/rnn_forward.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -37,8 +42,8 @@ namespace varlstm::cuda {
 
 template <class Tile>
 struct Handover {
-  static constexpr int kUnits = 8 / static_cast<int>(sizeof(typename Tile::Value));  // of a word
-  static constexpr int kWords = Tile::kHidden / kUnits;                              // of a row
+  static constexpr int kUnits = 8 / static_cast<int>(sizeof(typename Tile::Value));  // units of a word
+  static constexpr int kWords = Tile::kHidden / kUnits;                              // words of a row
 };
 
 template <class Tile, class Exchange>
@@ -46,12 +51,12 @@ struct LayersShared {
   using Weights = WeightTiles<typename Tile::Math, 2, Tile::kHidden, 0>;
   ForwardShared<Tile, Exchange> forward;
   StateBuffer<Tile> input[2];
-  Float4 biases[2][Tile::kUnits];  // b_ih and b_hh of each unit's four gates, which a warp alone writes and reads
-  alignas(16) uint32_t number;     // of the team, in its first block
+  Float4 biases[2][Tile::kUnits];  // b_ih and b_hh of a unit's four gates; only the unit's warp uses them
+  alignas(16) uint32_t number;     // of the team; used in its first block
   alignas(16) unsigned char weights[Tile::kForwardWarps][Weights::kSharedBytes];
 };
 
-// What a team has below and above it.
+// The connection of a team to the same team of the layers below and above.
 template <class Tile, class Exchange>
 class LayerNeighbours {
   using Scalar = typename Tile::Scalar;
@@ -60,12 +65,13 @@ class LayerNeighbours {
   using Words = Handover<Tile>;
   static_assert(Tile::kSplits == 1 && Cells::kTiles == Tile::kSlotTiles, "a warp has all slots of its units");
 
-  // A thread takes words of one slot: kLanes apart.
+  // A thread loads words of one slot: every kLanes-th word. Example: 256 threads and 8 slots give kLanes = 32. With 64
+  // words in a row, thread 37 loads words 5 and 37 of slot 1.
   static constexpr int kLanes = Tile::kForwardThreads / Tile::kSlots;
   static constexpr int kCount = (Words::kWords + kLanes - 1) / kLanes;
 
  public:
-  // unit: of this thread's cells, among all of the layer's.
+  // unit: the unit of this thread's cells, counted in the whole layer.
   VARLSTM_DEVICE LayerNeighbours(const StackForward<Scalar>& stack, int64_t layer, const TeamSchedule& schedule,
                                  int64_t unit, Shared& shared)
       : schedule_(schedule),
@@ -74,7 +80,7 @@ class LayerNeighbours {
         shared_(shared) {
     if (below_ == nullptr) return;
     next_row_ = schedule_.at(0, slot()).row;
-    // Each lane one gate of its unit.
+    // Each lane loads one gate of its unit.
     const StackedInput<Scalar>& input = stack.inputs[layer];
     const int64_t hidden = stack.layers[layer].hidden, gate = lane_column() * hidden + unit;
     shared_.biases[0][unit_of_block()].v[lane_column()] = unit < hidden ? scalar_or_zero(input.b_ih, gate) : 0;
@@ -82,10 +88,10 @@ class LayerNeighbours {
     simt::warp_sync();
   }
 
-  // W_ih moves in.
+  // Loads W_ih.
   VARLSTM_DEVICE void load(const Fragment* arranged, int warp) { weights_.load(arranged, shared_.weights[warp]); }
 
-  // Asks for the outputs below of `step`, one after the other from 0 on.
+  // Starts to load the outputs of the layer below for `step`. Called for step 0, 1, 2, ... in order.
   VARLSTM_DEVICE void ask(int64_t step) {
     if (below_ == nullptr) return;
     row_ = next_row_;
@@ -95,7 +101,8 @@ class LayerNeighbours {
     next_row_ = schedule_.at(step + 1, slot()).row;
   }
 
-  // The step that was asked for: waits for its outputs and makes x-gates of them. Every thread of the block.
+  // Waits for the outputs that the last `ask` asked for, and computes the x-gates of `step` from them. Every thread of
+  // the block calls this.
   VARLSTM_DEVICE void take(int64_t step, Cells& cells) {
     if (below_ == nullptr) return;
     StateBuffer<Tile>& input = shared_.input[step % 2];
@@ -121,7 +128,7 @@ class LayerNeighbours {
       cells.set_inputs(i, sums[i], shared_.biases[0][unit_of_block()], shared_.biases[1][unit_of_block()]);
   }
 
-  // The outputs of a step, for the layer above. Whole warps.
+  // Passes the outputs of a step to the layer above. Whole warps call this.
   VARLSTM_DEVICE void give(const Cells& cells, int unit, const StepResult (&results)[Cells::kTiles]) {
     if (above_ == nullptr) return;
 #pragma unroll
@@ -155,12 +162,12 @@ class LayerNeighbours {
   simt::b32x2* const above_;
   Shared& shared_;
   typename Shared::Weights weights_;
-  int64_t row_, next_row_;  // of this thread's slot: what was asked for, what comes after
+  int64_t row_, next_row_;  // of this thread's slot: the row that was asked for, and the next one
   simt::b32x2 words_[kCount];
 };
 
-// The team's number among those of all layers: how many have begun before it. Their count lies behind the words and is
-// filled as they are, so that the first addition gives kNothingYet and 1 more than that is 0. Every thread.
+// The number of this team: how many teams of all layers began before it. The counter is after the handover words and is
+// filled like them, so the first addition returns kNothingYet, and 1 more than that is 0. Every thread calls this.
 template <class Tile, class Exchange>
 VARLSTM_DEVICE int64_t team_number(const StackForward<typename Tile::Scalar>& stack,
                                    LayersShared<Tile, Exchange>& shared) {
@@ -191,9 +198,9 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.forward.exchange, areas == nullptr ? nullptr : areas + layer * teams + team.index, team);
   const int warp = static_cast<int>(threadIdx.x / 32);
-  const int unit0 = team.rank * Tile::kUnits + warp * 8;  // of the warp
+  const int unit0 = team.rank * Tile::kUnits + warp * 8;  // the warp's first unit
 
-  // Phase 1: the weights move in.
+  // Phase 1: load the weights.
   typename Tile::ForwardWeights weights;
   weights.load(arranged_for<Tile, Place>(arranged, layer, team.rank, warp), shared.forward.weights[warp]);
   LayerNeighbours<Tile, Exchange> neighbours(stack, layer, team_schedule, unit0 + lane_row(), shared);

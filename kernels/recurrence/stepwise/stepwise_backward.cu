@@ -1,16 +1,16 @@
-// Backward of the LSTM over one layer, a launch a step, in the reverse of forward's order.
+// Backward of the LSTM over one layer, one launch for each step, in the reverse of forward's order.
 //
-//   dh[j, u] = dy[row, u] + sum over k < 4H of dgates[row after, k] * w_hh[k, u]      (dh_n where the sequence ends)
+//   dh[j, u] = dy[row, u] + sum over k < 4H of dgates[row after, k] * w_hh[k, u]      (dh_n if the sequence ends here)
 //   dgates[row], dc: lstm_cell/lstm_cell.h
 //
-// The row after lies in the launch before. A last launch gives dh0 (the same product at each sequence's first row) and
-// dc0. Grid, block and shared memory as in stepwise_forward.cu, the tiles being dgates [kRows][kDepth + 1] and w_hh
-// [kDepth][kUnits]; a thread owns one sum over 4H and its cell.
-//   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
-//   S3 (launch order): dgates and dc of a step are visible to the next.
-// Bytes of a step: w_hh 4 H H e for each tile of ranks, b_t H (8 C + 6 e) of states and gates.
-// Sums: one chain of fused multiply-adds over k, in f32 (f64 for F64): bitwise, whatever the batch. dgates are rounded
-// to the dtype where they are stored, dc stays in C. Mirrored by host/rnn/lstm_recurrence.h.
+// The launch before has written dgates[row after]. A last launch computes dh0 (the same product, at each sequence's
+// first row) and dc0. Grid, block and shared memory are as in stepwise_forward.cu, except that the tiles are dgates
+// [kRows][kDepth + 1] and w_hh [kDepth][kUnits], and a thread owns one sum over 4H and its cell.
+//   S0: after it tiles.after is visible. S1: after it the tiles of this depth are in shared memory.
+//   S2: after it no thread reads them any more. S3 (launch order): dgates and dc of a step are visible to the next.
+// Bytes of a step: w_hh 4 H H e for each tile of ranks, b_t H (8 C + 6 e) of states and gates. Sums: one chain of fused
+// multiply-adds over k, in f32 (f64 for F64): bit-identical whatever else is in the batch. dgates are rounded to the
+// dtype when they are stored; dc stays in C. Mirrored by host/rnn/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
@@ -31,7 +31,8 @@ struct BackwardTiles {
   int64_t after[kRows];  // the row whose gradients flow back to this rank, or -1
 };
 
-// sum over k < 4H of dgates[after, k] * w_hh[k, unit0 + u] for this thread's (r, u); tiles.after is filled and visible.
+// Returns the sum over k < 4H of dgates[after, k] * w_hh[k, unit0 + u] for this thread's (r, u). tiles.after must be
+// filled and visible.
 template <class T>
 VARLSTM_DEVICE ComputeType<T> recurrent_gradient(BackwardTiles<ComputeType<T>>& tiles, const T* dgates, const T* w_hh,
                                                  int64_t hidden, int64_t unit0) {
@@ -98,7 +99,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   dgates[3 * hidden] = store_scalar<T>(d.o);
 }
 
-// dh0, dc0 [B, H]; a sequence without a token hands dh_n and dc_n on.
+// dh0, dc0 [B, H]. A sequence without a token passes dh_n and dc_n on.
 template <class T>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(LayerBackward<T, ComputeType<T>> layer) {
   using C = ComputeType<T>;
@@ -124,7 +125,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(Lay
   if (dir.dc0 != nullptr) dir.dc0[at] = store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);
 }
 
-// h_prev [N, H] <- the state before each token's step: a copy, bound by memory.
+// h_prev [N, H] <- the state before each token's step. This is a copy, bound by memory.
 template <class T>
 VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> layer, int64_t direction, int64_t steps,
                                            T* h_prev) {

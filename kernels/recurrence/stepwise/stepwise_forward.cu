@@ -1,19 +1,21 @@
-// LSTM over one layer, a launch a step: the policy that is always legal.
+// Forward of the LSTM over one layer, one launch for each step: the policy that is always legal.
 //
 //   z[j, gate, u] = gates[row, gate, u] + sum_k h[j, k] * w_hh[gate * H + u, k]       (h: the state before the step)
 //   activations, c and y[row, u] = h'[j, u] as in lstm_cell/lstm_cell.h
 //
-// Step s visits t = s forward and t = steps - 1 - s in the backward direction, both in one launch; a step that is wider
-// than the batch there (or that the device knows to lie behind T) has no work. h lies in y, by the row visited before.
-// Grid: tiles of kUnits units x tiles of kRows ranks x directions; block: a thread for each (rank, unit), which owns
-// its four sums and its cell. Shared memory: h as [kRows][kDepth + 1], w_hh as [4 kUnits][kDepth + 1], kDepth of k at a
-// time.
-//   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
+// Step s visits t = s in the forward direction and t = steps - 1 - s in the backward direction, both in one launch. A
+// block whose ranks are all past batch_sizes[t] has no work; batch_sizes[t] is 0 from T on if only the device knows T.
+// h is read from y, at the row that the direction visited before.
+// Grid: tiles of kUnits units x tiles of kRows ranks x directions. Block: one thread for each (rank, unit), which owns
+// the unit's four sums and its cell. Shared memory: h as [kRows][kDepth + 1] and w_hh as [4 kUnits][kDepth + 1], for
+// kDepth values of k at a time.
+//   S1: after it the tiles of this depth are in shared memory. S2: after it no thread reads them any more.
 //   S3 (launch order): h and c of a step are visible to the next.
 // Bytes of a step, from memory or L2: w_hh 4 H H e for each tile of ranks, and b_t H (4 C in, e + C out). Bound by
-// launch latency for small batches, by L2 beyond. Sums: one chain of fused multiply-adds over k from 0, in f32 (f64 for
-// F64), then the pre-activation: a sequence's bits do not depend on its batch-mates. h is rounded to the dtype where it
-// is stored, c stays in C. In place on gates. Mirrored by host/rnn/lstm_recurrence.h.
+// launch latency for small batches, by L2 for larger ones. Sums: one chain of fused multiply-adds over k from 0, in f32
+// (f64 for F64), then the pre-activation. Therefore the results of a sequence are bit-identical whatever else is in the
+// batch. h is rounded to the dtype when it is stored; c stays in C. The activations overwrite the pre-activations in
+// gates. Mirrored by host/rnn/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
@@ -33,7 +35,8 @@ struct ForwardTiles {
   C w[4 * kUnits][kDepth + 1];
 };
 
-// State before the step: element k of the sequence of rank j, whose row before is `before` (or -1).
+// Element k of the state before the step, for the sequence of rank j. `before` is the row that was visited before, or
+// -1.
 template <class T>
 VARLSTM_DEVICE ComputeType<T> state_before(const BatchPlan& plan, const T* y, int64_t ldy, const T* initial,
                                            int64_t hidden, int64_t before, int64_t j, int64_t k) {
@@ -107,7 +110,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   gates[3 * hidden] = a.o;
 }
 
-// h_n, c_n [B, H] <- the states after each sequence's last step; those before the first where it has no token.
+// h_n, c_n [B, H] <- the states after each sequence's last step. A sequence without a token gets its initial states.
 template <class T>
 VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
   using C = ComputeType<T>;
