@@ -1,5 +1,5 @@
-// The vocabulary of kernels on a GPU, continued: clusters of blocks, mbarriers and stores to a peer. They need sm_90;
-// where an architecture lacks them, a kernel that uses them must not be launched.
+// The vocabulary of kernels on a GPU, continued: clusters of blocks, mbarriers and stores to a peer. They need sm_90.
+// If an architecture lacks them, a kernel that uses them must not be launched on it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,8 +13,8 @@ namespace varlstm::simt {
 
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 
-// Every thread of the cluster that has not ended. What stands before an arrival is seen after the wait; between the two
-// only the thread's own work may be touched.
+// Called by every thread of the cluster that has not ended. Writes before an arrival are visible after the wait.
+// Between the two a thread may only touch its own data.
 VARLSTM_DEVICE void cluster_arrive() {
   asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
 }
@@ -26,13 +26,14 @@ VARLSTM_DEVICE unsigned cluster_rank() {
   asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
   return rank;
 }
-// The same place in the shared memory of the cluster's block `rank`, which must still run when it is used.
+// Returns the same place in the shared memory of the cluster's block `rank`, which must still be running when the
+// pointer is used.
 template <class T>
 VARLSTM_DEVICE T* cluster_map(T* pointer, unsigned rank) {
   return cooperative_groups::this_cluster().map_shared_rank(pointer, rank);
 }
 
-// load_acquire and store_release among the blocks of a cluster.
+// load_acquire and store_release between the blocks of a cluster.
 VARLSTM_DEVICE uint32_t load_acquire_cluster(const uint32_t* address) {
   uint32_t value;
   asm volatile("ld.acquire.cluster.u32 %0, [%1];" : "=r"(value) : "l"(address) : "memory");
@@ -42,32 +43,32 @@ VARLSTM_DEVICE void store_release_cluster(uint32_t* address, uint32_t value) {
   asm volatile("st.release.cluster.u32 [%0], %1;" ::"l"(address), "r"(value) : "memory");
 }
 
-// An mbarrier for `arrivals` arrivals in each phase. One thread calls; others may use it after a barrier, of the
-// cluster for peers.
+// Initialises an mbarrier for `arrivals` arrivals in each phase. One thread calls this; others may use the mbarrier
+// after a barrier, which must be of the cluster for peers.
 VARLSTM_DEVICE void mbarrier_init(uint64_t* mbarrier, unsigned arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_window(mbarrier)), "r"(arrivals) : "memory");
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
-// One arrival at this block's or a peer's mbarrier; what this thread did before is seen by those that wait.
+// One arrival at this block's or a peer's mbarrier. Threads that wait there see what this thread did before.
 VARLSTM_DEVICE void mbarrier_arrive(uint64_t* mbarrier) {
   asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(shared_window(mbarrier))
                : "memory");
 }
-// The same at this block's own, announcing `bytes` more of asynchronous stores for this phase.
+// The same at this block's own mbarrier. It also announces `bytes` more of asynchronous stores for this phase.
 VARLSTM_DEVICE void mbarrier_arrive_expect_tx(uint64_t* mbarrier, unsigned bytes) {
   asm volatile(
       "mbarrier.arrive.expect_tx.release.cluster.shared::cluster.b64 _, [%0], %1;" ::"r"(shared_window(mbarrier)),
       "r"(bytes)
       : "memory");
 }
-// The same where only its bytes are awaited: what this thread did before is seen by its own block alone, which spares a
+// The same, if waiters only need the announced bytes. Only this block sees what this thread did before, which avoids a
 // fence of the whole device.
 VARLSTM_DEVICE void mbarrier_announce(uint64_t* mbarrier, unsigned bytes) {
   asm volatile("mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(shared_window(mbarrier)),
                "r"(bytes)
                : "memory");
 }
-// Whether the phase of that parity has ended: for the current phase's parity false, for the other one true.
+// Returns whether the phase of that parity has ended: false for the parity of the current phase, true for the other.
 VARLSTM_DEVICE bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity) {
   uint32_t done;
   asm volatile(
@@ -82,8 +83,8 @@ VARLSTM_DEVICE bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity) {
   return done != 0;
 }
 
-// Stores 4 or 8 bytes in the shared memory of a block of the cluster; when they have landed, they count as come at the
-// mbarrier, which lies in the same block. Both addresses are cluster_map's.
+// Stores 4 or 8 bytes in the shared memory of a block of the cluster. When they have arrived, the mbarrier, which is in
+// the same block, counts them. Both addresses come from cluster_map.
 template <class T>
 VARLSTM_DEVICE void st_async(T* to, T value, uint64_t* mbarrier) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "st.async stores 4 or 8 bytes");

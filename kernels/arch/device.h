@@ -1,5 +1,5 @@
 // What a kernel may use beyond plain C++: VARLSTM_KERNEL, VARLSTM_DEVICE, threadIdx and its like, and varlstm::simt.
-// The same names stand for the GPU's instructions under nvcc and for their emulation elsewhere.
+// Under nvcc these names are the GPU's instructions; elsewhere they are their emulation.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

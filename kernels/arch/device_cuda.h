@@ -1,4 +1,4 @@
-// The vocabulary of kernels on a GPU: inlined wrappers over CUDA's intrinsics and PTX.
+// The vocabulary of kernels on a GPU: inlined wrappers of CUDA's intrinsics and of PTX.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -25,26 +25,27 @@ VARLSTM_DEVICE T* shared_memory() {
   extern __shared__ __align__(128) unsigned char s_[];
   return reinterpret_cast<T*>(s_);
 }
-// Every thread of the block, from one place in the program; none may have ended.
+// Called by every thread of the block at one place of the program. No thread of the block may have ended.
 VARLSTM_DEVICE void block_sync() {
   __syncthreads();
 }
-// Barrier `id` from 1 to 15, for `threads` threads of the block, a multiple of 32.
+// Barrier `id` from 1 to 15, for `threads` threads of the block, which is a multiple of 32.
 VARLSTM_DEVICE void named_barrier_sync(unsigned id, unsigned threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
-// The lanes of the mask, all of which name the same mask.
+// Called by the lanes of the mask, all of which pass the same mask.
 VARLSTM_DEVICE void warp_sync(unsigned mask = 0xffffffffu) {
   __syncwarp(mask);
 }
-// Order memory for threads that communicate through relaxed atomics, in the block and on the device.
+// Order memory between threads that communicate through relaxed atomics, in the block or on the device.
 VARLSTM_DEVICE void block_fence() {
   __threadfence_block();
 }
 VARLSTM_DEVICE void device_fence() {
   __threadfence();
 }
-// Shuffles: from lane `source` % 32, from lane ^ `lanes`, from lane + `lanes` (its own value beyond the last lane).
+// Shuffles. They read from lane `source` % 32, from lane ^ `lanes`, or from lane + `lanes` (the lane's own value if
+// that is beyond the last lane).
 template <class T>
 VARLSTM_DEVICE T shfl(unsigned mask, T value, int source) {
   return __shfl_sync(mask, value, source);
@@ -57,7 +58,8 @@ template <class T>
 VARLSTM_DEVICE T shfl_down(unsigned mask, T value, unsigned lanes) {
   return __shfl_down_sync(mask, value, lanes);
 }
-// Votes: one bit for each lane of the mask whose predicate is not 0; whether there is one; whether all are.
+// Votes. They return one bit for each lane of the mask whose predicate is not 0; whether there is such a lane; whether
+// all are such.
 VARLSTM_DEVICE unsigned ballot(unsigned mask, int predicate) {
   return __ballot_sync(mask, predicate);
 }
@@ -67,7 +69,7 @@ VARLSTM_DEVICE int any(unsigned mask, int predicate) {
 VARLSTM_DEVICE int all(unsigned mask, int predicate) {
   return __all_sync(mask, predicate);
 }
-// Atomics on int, unsigned and unsigned long long, relaxed, over the device; each gives the old value.
+// Atomics on int, unsigned and unsigned long long: relaxed, device-wide. Each returns the old value.
 template <class T>
 VARLSTM_DEVICE T atomic_add(T* address, T value) {
   static_assert(!std::is_floating_point<T>::value, "a sum of atomics on floating-point numbers depends on the order");
@@ -98,8 +100,8 @@ VARLSTM_DEVICE T atomic_cas(T* address, T expected, T value) {
   return atomicCAS(address, expected, value);
 }
 
-// What a thread did before its store_release (or add_release) is seen by whoever loads the stored value with
-// load_acquire.
+// A thread that loads the stored value with load_acquire sees what the other thread did before its store_release (or
+// add_release).
 VARLSTM_DEVICE uint32_t load_acquire(const uint32_t* address) {
   uint32_t value;
   asm volatile("ld.acquire.gpu.u32 %0, [%1];" : "=r"(value) : "l"(address) : "memory");
@@ -114,9 +116,9 @@ VARLSTM_DEVICE uint32_t add_release(uint32_t* address, uint32_t value) {
   return old;
 }
 
-// Words of 8 and 16 bytes, aligned to them, of which each piece of 32 bits is seen whole: ptxas may split a word, and
-// drops pieces that nobody uses. Relaxed, over the device: no other memory is ordered by a piece, not even its
-// neighbour, so what a reader must know of a piece stands in the piece itself.
+// Words of 8 and 16 bytes, aligned to their size. Each piece of 32 bits is read and written whole, but a word is not:
+// ptxas may split it, and drops pieces that are not used. The accesses are relaxed and device-wide: a piece orders no
+// other memory, not even its neighbour. So a piece must itself contain all that its reader has to know about it.
 VARLSTM_DEVICE b32x2 load_relaxed8(const b32x2* address) {
   b32x2 word;
   asm volatile("ld.relaxed.gpu.v2.b32 {%0,%1}, [%2];" : "=r"(word.r[0]), "=r"(word.r[1]) : "l"(address) : "memory");
@@ -139,8 +141,8 @@ VARLSTM_DEVICE void store_relaxed16(b32x4* address, const b32x4& word) {
                : "memory");
 }
 
-// The clock of the thread's multiprocessor, in cycles, and the device's time in nanoseconds, which may move in steps of
-// a microsecond.
+// The clock of the thread's multiprocessor in cycles, and the device's time in nanoseconds, which may advance in steps
+// of a microsecond.
 VARLSTM_DEVICE uint64_t clock_cycles() {
   uint64_t cycles;
   asm volatile("mov.u64 %0, %%clock64;" : "=l"(cycles)::"memory");
@@ -152,13 +154,14 @@ VARLSTM_DEVICE uint64_t time_ns() {
   return ns;
 }
 
-// A shared-memory address as the instructions of the shared window take it; a peer's stays a peer's.
+// Returns a shared-memory address in the form that instructions of the shared window use. The address of a peer stays
+// an address of the peer.
 VARLSTM_DEVICE uint32_t shared_window(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
-// cp.async from device memory to shared memory, both aligned to the bytes: there after a cp_async_wait for this thread,
-// after a barrier as well for others; until then neither side may be touched.
+// cp.async from device memory to shared memory, both aligned to the number of bytes. This thread sees the bytes after a
+// cp_async_wait, other threads after a barrier as well. Until then neither side may be touched.
 VARLSTM_DEVICE void cp_async4(void* to, const void* from) {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_window(to)), "l"(from) : "memory");
@@ -180,7 +183,7 @@ VARLSTM_DEVICE void cp_async16(void* to, const void* from) {
   *static_cast<uint4*>(to) = *static_cast<const uint4*>(from);
 #endif
 }
-// Ends this thread's group of copies; waits until at most the kPending newest groups have not landed.
+// Ends this thread's group of copies; waits until at most the kPending newest groups are still under way.
 VARLSTM_DEVICE void cp_async_commit() {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.commit_group;" ::: "memory");
@@ -193,8 +196,8 @@ VARLSTM_DEVICE void cp_async_wait() {
 #endif
 }
 
-// ldmatrix: row r of 8 x 8 matrix m of 16-bit elements at the address that lane 8 m + r gives, aligned to 16 bytes.
-// Lane 4 r + q gets elements 2 q and 2 q + 1 of row r; of column r where transposed.
+// ldmatrix: row r of the 8 x 8 matrix m of 16-bit elements is at the address that lane 8 m + r passes, aligned to 16
+// bytes. Lane 4 r + q gets elements 2 q and 2 q + 1 of row r, or of column r if transposed.
 VARLSTM_DEVICE uint32_t load_matrix_x1(const void* row) {
   uint32_t word;
   asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
@@ -228,13 +231,13 @@ VARLSTM_LOAD_MATRIX_X4(load_matrix_x4_transposed, ".trans")
 #undef VARLSTM_LOAD_MATRIX_X2
 #undef VARLSTM_LOAD_MATRIX_X4
 
-// Every thread of a cooperative launch.
+// Called by every thread of a cooperative launch.
 VARLSTM_DEVICE void grid_sync() {
   cooperative_groups::this_grid().sync();
 }
 
-// Matrix products of a warp: a [16, 16] * b [16, 8] + c [16, 8] in bfloat16 or binary16, a [16, 8] * b [8, 8] in TF32.
-// Before sm_80 there are none: a kernel that uses them must not be launched there.
+// Matrix products of a warp: a [16, 16] * b [16, 8] + c [16, 8] in bfloat16 or binary16, a [16, 8] * b [8, 8] + c [16,
+// 8] in TF32. They do not exist before sm_80; a kernel that uses them must not be launched there.
 #if __CUDA_ARCH__ >= 800
 VARLSTM_DEVICE f32x4 mma_bf16_16816(const b32x4& a, const b32x2& b, const f32x4& c) {
   f32x4 d;
@@ -302,7 +305,7 @@ VARLSTM_DEVICE float fast_tanh(float x) {
   return y;
 }
 
-// a * b + c, rounded once.
+// Returns a * b + c, rounded once.
 VARLSTM_DEVICE float fma(float a, float b, float c) {
   return __fmaf_rn(a, b, c);
 }
@@ -319,7 +322,7 @@ VARLSTM_HOST_DEVICE float from_f16(uint16_t bits) {
   return __half2float(__ushort_as_half(bits));
 }
 
-// A shape as the runtime takes it. What the kernel needs beyond the defaults is set on the kernel.
+// A launch shape in the form of the runtime. If the kernel needs more than the defaults, this is set on the kernel.
 struct LaunchConfig {
   cudaLaunchConfig_t config{};
   cudaLaunchAttribute attributes[2];
@@ -374,7 +377,7 @@ inline cudaError_t load(const void* kernel, int64_t shared_bytes, bool clusters)
   return cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
 }
 
-// Blocks of that shape and kernel that one multiprocessor holds at a time.
+// Returns how many blocks of that shape and kernel one multiprocessor holds at a time.
 template <class... P>
 cudaError_t blocks_of_multiprocessor(const LaunchShape& shape, void (*kernel)(P...), int* blocks) {
   LaunchConfig launch_config;
@@ -384,7 +387,7 @@ cudaError_t blocks_of_multiprocessor(const LaunchShape& shape, void (*kernel)(P.
   return cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, kernel, threads, shape.shared_bytes);
 }
 
-// Clusters of that shape and kernel that are resident on the device at a time.
+// Returns how many clusters of that shape and kernel are resident on the device at a time.
 template <class... P>
 cudaError_t resident_clusters(const LaunchShape& shape, void (*kernel)(P...), int* clusters) {
   LaunchConfig launch_config;

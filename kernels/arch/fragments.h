@@ -1,4 +1,4 @@
-// Registers of a warp-level matrix product, as the PTX ISA lays them out over the lanes.
+// The registers of a warp-level matrix product, distributed over the lanes as the PTX ISA says.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

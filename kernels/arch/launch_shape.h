@@ -1,4 +1,4 @@
-// The shape of a launch: what a launcher derives from a policy.
+// The shape of a launch, which a launcher derives from a policy.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,7 +13,7 @@ struct LaunchShape {
   dim3 block;
   unsigned cluster = 1;      // blocks in a cluster, along x
   size_t shared_bytes = 0;   // dynamic shared memory
-  bool cooperative = false;  // every block resident at once: grid_sync is allowed
+  bool cooperative = false;  // every block is resident at once: grid_sync is allowed
 };
 
 }  // namespace varlstm

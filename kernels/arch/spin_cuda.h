@@ -1,4 +1,4 @@
-// Waiting on a GPU for what another thread does.
+// Waits, on a GPU, for the action of another thread.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,14 +10,14 @@
 
 namespace varlstm::simt {
 
-// Asks again until `ready()` is true; it must not wait itself. what: the name of the wait, «the flags of a step». A
-// build with VARLSTM_SPIN_TRAP prints it with block and thread and ends the kernel with a trap if that takes as many
-// seconds; any other asks for ever.
+// Calls `ready()` until it is true; ready itself must not wait. what: the name of the wait, for example «the flags of a
+// step». A build with VARLSTM_SPIN_TRAP prints the name with the block and the thread, and ends the kernel with a trap,
+// if the wait takes that many seconds. Any other build waits for ever.
 template <class Ready>
 VARLSTM_DEVICE void spin_until(const char* what, const Ready& ready) {
 #if defined(VARLSTM_SPIN_TRAP)
   constexpr uint64_t kLimitNs = uint64_t{VARLSTM_SPIN_TRAP} * 1000000000;
-  constexpr unsigned kPollsPerReading = 16;  // of the clock, which costs more than a poll
+  constexpr unsigned kPollsPerReading = 16;  // the clock costs more than a poll
   uint64_t begin = 0;
   for (unsigned polls = 1; !ready(); ++polls) {
     if (polls % kPollsPerReading != 0) continue;

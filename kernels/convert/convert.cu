@@ -1,9 +1,9 @@
-// Conversion between the floating-point dtypes, such as a 16-bit copy of parameters that are kept in F32.
+// Converts between the floating-point dtypes, for example to a 16-bit copy of parameters that are kept in F32.
 //
-//   dst[k] <- src[k]           src, dst [count]; a NaN stays one, what is too large for the dtype becomes infinite
+//   dst[k] <- src[k]           src, dst [count]; a NaN stays a NaN, and a too large value becomes infinite
 //
-// A thread converts an element; grid-stride loop, no shared memory, nothing to synchronise. Bytes moved: count times
-// the sum of both sizes, bound by memory. Mirrored by host/simd/scalar16.h.
+// One thread converts each element, in a grid-stride loop, without shared memory or synchronisation. Bytes moved: count
+// times the sum of both sizes; bound by memory. Mirrored by host/simd/scalar16.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/convert/convert.h"
 

@@ -6,7 +6,8 @@
 
 namespace varlstm::cuda {
 
-// dst [count] of dtype `to` <- src of dtype `from`; to 16 bits by way of float, each step to the nearest, ties to even.
+// dst [count] of dtype `to` <- src of dtype `from`. A conversion to 16 bits goes through float; each step rounds to the
+// nearest, ties to even.
 int32_t convert(Stream stream, DType from, DType to, int64_t count, const void* src, void* dst);
 
 }  // namespace varlstm::cuda

@@ -1,4 +1,4 @@
-// Raising a bit of the context's status word from a kernel.
+// Lets a kernel raise a bit of the context's status word.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,7 +11,7 @@ namespace varlstm {
 
 enum class BadValue { kLength = 0, kTokenId = 1, kLabel = 2, kReserve = 3 };
 
-// Notes that the value at `index` was bad.
+// Records that the value at `index` is bad.
 VARLSTM_DEVICE void flag_bad_value(DeviceStatus* status, BadValue what, int64_t index) {
   simt::atomic_min(&status->first_bad[static_cast<int>(what)], static_cast<unsigned long long>(index));
 }

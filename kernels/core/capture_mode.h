@@ -1,6 +1,6 @@
-// Freeing while a stream is captured. A free may wait for the device, so that CUDA forbids it to the thread that
-// captures and, in its default mode, to every other: a handle that a language's finaliser destroys would make the
-// capture invalid. What is freed here is no part of a captured graph, so that nothing has to be forbidden.
+// Frees memory while a stream is being captured. A free may wait for the device, so CUDA forbids it to the capturing
+// thread and, in its default mode, to every other thread: the finaliser of a language that destroys a handle would make
+// the capture invalid. The memory freed here is not part of a captured graph, so nothing has to be forbidden.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace varlstm::cuda {
 
-// For its lifetime, captures forbid this thread nothing that they may allow.
+// During its lifetime, captures forbid nothing to this thread that CUDA lets them allow.
 class RelaxedCapture {
  public:
   RelaxedCapture() {

@@ -1,4 +1,5 @@
-// Cuts typed arrays out of one allocation or workspace, each aligned to 256 bytes. From a null pointer it only counts.
+// Cuts typed arrays out of one allocation or workspace, each aligned to 256 bytes. With a null base it only counts
+// bytes.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,7 +11,7 @@ class Carver {
  public:
   explicit Carver(void* base) : base_(static_cast<char*>(base)) {}
 
-  // `count` elements of T; null where the carver only counts.
+  // Returns `count` elements of T, or null if the carver only counts.
   template <class T>
   T* take(int64_t count) {
     char* at = base_ == nullptr ? nullptr : base_ + bytes_;

@@ -6,7 +6,7 @@
 
 namespace varlstm::cuda {
 
-// Never run: stands for a resident kernel where the runtime counts clusters.
+// Never runs. It represents a resident kernel when the runtime is asked how many blocks and clusters are resident.
 VARLSTM_KERNEL void __launch_bounds__(256, 1) occupant_kernel() {}
 
 namespace {
@@ -28,7 +28,7 @@ int32_t ask_device_facts(int device, DeviceFacts* facts) {
   facts->shared_bytes = shared;
   LaunchShape shape;
   shape.block = dim3(256);
-  shape.shared_bytes = static_cast<size_t>(shared);  // one block to a multiprocessor
+  shape.shared_bytes = static_cast<size_t>(shared);  // one block on each multiprocessor
   int blocks = 0;
   VARLSTM_CUDA_TRY(check_runtime(simt::blocks_of_multiprocessor(shape, occupant_kernel, &blocks),
                                  "cudaOccupancyMaxActiveBlocksPerMultiprocessor"));
@@ -39,7 +39,7 @@ int32_t ask_device_facts(int device, DeviceFacts* facts) {
     if (facts->capability < 90) continue;
     shape.grid = dim3(1u << k);
     shape.cluster = 1u << k;
-    // A size that the device does not take is no error, but none of it is resident.
+    // A cluster size that the device does not support is no error: no such cluster is resident.
     const cudaError_t error = simt::resident_clusters(shape, occupant_kernel, &facts->active_clusters[k]);
     if (error != cudaSuccess) facts->active_clusters[k] = 0;
     ignore_failure(error);

@@ -1,5 +1,5 @@
-// Launching a kernel, with its error turned into a status. For kernel files alone: it includes the device vocabulary.
-// A kernel that is launched from here is known to load_kernels(), without being run.
+// Launches a kernel and turns its error into a status. For kernel files only, because it includes the device
+// vocabulary. load_kernels() loads every kernel that is launched from here, even before it runs.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -12,8 +12,8 @@
 
 namespace varlstm::cuda {
 
-// Runs kKernel(arguments...) in that shape, in stream order; an empty grid launches nothing. `name` is the kernel's,
-// for the error's text.
+// Runs kKernel(arguments...) in that shape, in stream order. An empty grid launches nothing. `name` is the kernel's
+// name in the text of an error.
 template <auto kKernel, class... A>
 int32_t launch(Stream stream, const char* name, const LaunchShape& shape, const A&... arguments) {
   (void)&RegisteredKernel<kKernel>::entry;
@@ -21,7 +21,8 @@ int32_t launch(Stream stream, const char* name, const LaunchShape& shape, const 
   return check_runtime(simt::launch(shape, stream.handle, name, kKernel, arguments...), name);
 }
 
-// Blocks of `block` threads for `count` elements in a grid-stride loop: enough to fill the device, no more.
+// Returns the shape of a grid-stride loop over `count` elements: enough blocks of `block` threads to fill the device,
+// and no more.
 inline LaunchShape elementwise_shape(Stream stream, int64_t count, unsigned block = 256) {
   constexpr int64_t kBlocksPerMultiprocessor = 8;
   const int64_t wanted = (count + block - 1) / block;

@@ -1,4 +1,4 @@
-// Reductions over a warp and over a block, in an order that depends on nothing but the number of threads: bitwise equal
+// Reductions over a warp and over a block. Their order depends only on the number of threads, so they are bit-identical
 // from run to run.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -30,8 +30,9 @@ struct MinOf {
   }
 };
 
-// op over groups of kWidth neighbouring lanes (a power of two), as a butterfly: every lane gets its group's result, and
-// the same bits where op commutes. All 32 lanes take part. T is a scalar that shuffles move: 4 or 8 bytes.
+// Reduces groups of kWidth neighbouring lanes (a power of two) with op, as a butterfly. Every lane gets the result of
+// its group, with the same bits if op commutes. All 32 lanes must call this. T is a scalar of 4 or 8 bytes, which
+// shuffles can move.
 template <int kWidth = 32, class T, class Op>
 VARLSTM_DEVICE T warp_reduce(T value, const Op& op) {
   static_assert(kWidth >= 1 && kWidth <= 32 && (kWidth & (kWidth - 1)) == 0, "a power of two of lanes");
@@ -41,10 +42,10 @@ VARLSTM_DEVICE T warp_reduce(T value, const Op& op) {
   return value;
 }
 
-// op over the block, the result in every thread. The block is one-dimensional and has a power of two of threads, at
-// least 32; all of them take part. `scratch` is shared memory for blockDim.x / 32 values; it may be used again at once
-// after the call, and the call stands as two barriers:
-// S1: after it every warp's value lies in scratch. S2: after it nobody reads scratch any more.
+// Reduces the block with op; every thread gets the result. The block is one-dimensional and has a power of two of
+// threads, at least 32, and all of them call this. `scratch` is shared memory for blockDim.x / 32 values; it may be
+// used again right after the call, which contains two barriers:
+//   S1: after it every warp's value is in scratch. S2: after it no thread reads scratch any more.
 template <class T, class Op>
 VARLSTM_DEVICE T block_reduce(T value, const Op& op, T* scratch) {
   const int lane = static_cast<int>(threadIdx.x % 32);

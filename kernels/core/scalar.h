@@ -1,4 +1,4 @@
-// Loading and storing elements of tensors on the device. For kernel files alone.
+// Loads and stores elements of tensors on the device. For kernel files only.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -20,7 +20,7 @@ VARLSTM_DEVICE float load_scalar(F16 value) {
   return simt::from_f16(value.bits);
 }
 
-// The value rounded to T, nearest even.
+// Returns the value rounded to T, to nearest even.
 template <class T>
 VARLSTM_DEVICE T store_scalar(ComputeType<T> value);
 template <>

@@ -1,4 +1,4 @@
-// From a DType to the element type of tensors on the device, and the type each is computed in.
+// Goes from a DType to the element type of tensors on the device, and to the type that it is computed in.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace varlstm::cuda {
 
-// double for double, float for everything narrower.
+// double for double, and float for all narrower types.
 template <class T>
 struct ComputeTypeOf {
   using type = float;
@@ -20,7 +20,7 @@ struct ComputeTypeOf<double> {
 template <class T>
 using ComputeType = typename ComputeTypeOf<T>::type;
 
-// body(T()) with T the type of `dtype`: float, double, Bf16 or F16. body returns a status.
+// Calls body(T()), with T the type of `dtype`: float, double, Bf16 or F16. body returns a status.
 template <class Body>
 int32_t with_scalar(DType dtype, const Body& body) {
   switch (dtype) {

@@ -1,4 +1,4 @@
-// The 16-bit floating-point formats, as they lie in memory.
+// The 16-bit floating-point formats, as they are in memory.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

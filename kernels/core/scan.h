@@ -1,4 +1,4 @@
-// Exclusive sums over a block. For kernel files alone.
+// Exclusive sums over a block. For kernel files only.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,8 +10,9 @@ namespace varlstm::cuda {
 
 constexpr unsigned kScanBlock = 256;
 
-// Exclusive sum, over the block's kScanBlock threads, of what each of them holds; every thread calls it. `sums`: shared
-// memory, [kScanBlock]. S1: after it every thread's value lies there. S2: after it their exclusive sums do.
+// Returns the exclusive sum of `value` over the block's kScanBlock threads, all of which call this. `sums`: shared
+// memory, [kScanBlock].
+//   S1: after it every thread's value is in `sums`. S2: after it their exclusive sums are there.
 VARLSTM_DEVICE int64_t exclusive_block_sum(int64_t value, int64_t* sums) {
   sums[threadIdx.x] = value;
   simt::block_sync();  // S1

@@ -1,4 +1,4 @@
-// What one context of the CUDA back end holds.
+// The state of one context of the CUDA back end.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -23,7 +23,7 @@ struct State : BackendState {
   DeviceStatus* status = nullptr;  // device memory
   int multiprocessors = 1;
   DeviceFacts facts;
-  BlasHandle* blas = nullptr;  // cuBLAS, or why it is not there
+  BlasHandle* blas = nullptr;  // cuBLAS, or the reason why it is missing
 };
 
 }  // namespace cuda

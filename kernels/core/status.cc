@@ -16,13 +16,13 @@ namespace {
 thread_local char failure_text[1024];
 thread_local char taken_text[1024];
 
-// Errors after which the device answers every call of the process with the same error. By their numbers in
-// driver_types.h: older toolkits do not name all of them.
+// Whether the device answers every later call of the process with the same error. Errors are listed by their numbers in
+// driver_types.h, because older toolkits do not name all of them.
 bool is_sticky(cudaError_t error) {
   switch (static_cast<int>(error)) {
     case 214:  // cudaErrorECCUncorrectable
     case 220:  // cudaErrorNvlinkUncorrectable
-    case 226:  // cudaErrorContained: an access of a peer's memory or the hardware failed, and the GPU contained it
+    case 226:  // cudaErrorContained: the GPU contained a failure of its hardware or of a peer access
     case 700:  // cudaErrorIllegalAddress
     case 702:  // cudaErrorLaunchTimeout
     case 709:  // cudaErrorContextIsDestroyed
@@ -33,7 +33,7 @@ bool is_sticky(cudaError_t error) {
     case 717:  // cudaErrorInvalidAddressSpace
     case 718:  // cudaErrorInvalidPc
     case 719:  // cudaErrorLaunchFailure
-    case 721:  // cudaErrorTensorMemoryLeak: a kernel ended without giving its tensor memory back
+    case 721:  // cudaErrorTensorMemoryLeak: a kernel ended without freeing its tensor memory
     case 810:  // cudaErrorMpsClientTerminated: the MPS server ended this process's use of CUDA
       return true;
     default:

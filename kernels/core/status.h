@@ -1,4 +1,4 @@
-// How a failed call of the CUDA runtime or of a library beside it becomes a varlstm_status with a text.
+// Turns a failed call of the CUDA runtime, or of another library, into a varlstm_status with a text.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,23 +8,24 @@
 
 namespace varlstm::cuda {
 
-// VARLSTM_OK for cudaSuccess; else the status that belongs to the error, with a text that names `call`, the error and
-// what it means. A sticky error (one after which the device answers every call with it) is DEAD_CONTEXT. The error is
-// no longer the runtime's last one: CUB would return it from a later call that has nothing to do with it.
+// Returns VARLSTM_OK for cudaSuccess. Otherwise it returns the status that belongs to the error, with a text that gives
+// `call`, the error and its meaning. A sticky error (one that the device gives for every later call) is DEAD_CONTEXT.
+// The error is removed as the runtime's last error, because CUB would return it from a later call that has nothing to
+// do with it.
 int32_t check_runtime(cudaError_t error, const char* call);
 
-// For a call whose failure changes nothing: an error is not the runtime's last one either.
+// For a call whose failure changes nothing: here too the error is removed as the runtime's last error.
 void ignore_failure(cudaError_t error);
 
-// Sets this thread's text for a call that is about to fail, as printf would; returns `status`.
+// Sets this thread's text for a call that is about to fail, in the manner of printf, and returns `status`.
 __attribute__((format(printf, 2, 3))) int32_t fail(int32_t status, const char* format, ...);
 
-// This thread's text of the last failure; emptied by the call.
+// Returns this thread's text of the last failure, and clears it.
 const char* take_failure_text();
 
 }  // namespace varlstm::cuda
 
-// Leaves the function with the status of a call that failed.
+// Returns from the function with the status of a call that failed.
 #define VARLSTM_CUDA_TRY(expression)                \
   do {                                              \
     const int32_t status_of_call = (expression);    \

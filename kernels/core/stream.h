@@ -1,4 +1,4 @@
-// Where an operation of the CUDA back end runs.
+// The context and the stream in which an operation of the CUDA back end runs.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -7,7 +7,7 @@
 
 namespace varlstm::cuda {
 
-// A context and the caller's stream. Every launcher takes one first.
+// A context and the caller's stream: the first argument of every launcher.
 struct Stream {
   State* state;
   cudaStream_t handle;

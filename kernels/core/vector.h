@@ -1,4 +1,4 @@
-// Rows moved as words of up to 16 bytes.
+// Moves rows as words of up to 16 bytes.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -12,14 +12,14 @@ struct alignas(16) Word16 {
   uint64_t low, high;
 };
 
-// The widest word, in bytes, that divides `bytes` and the address of each pointer: 16, 8, 4 or 2.
+// Returns the widest word, in bytes, that divides `bytes` and the address of each pointer: 16, 8, 4 or 2.
 template <class... P>
 int widest_word(int64_t bytes, const P*... pointers) {
   const uint64_t bits = (static_cast<uint64_t>(bytes) | ... | reinterpret_cast<uintptr_t>(pointers));
   return bits % 16 == 0 ? 16 : bits % 8 == 0 ? 8 : bits % 4 == 0 ? 4 : 2;
 }
 
-// body(Word()) with Word of that many bytes. body returns a status.
+// Calls body(Word()), with a Word of that many bytes. body returns a status.
 template <class Body>
 int32_t with_word(int bytes, const Body& body) {
   switch (bytes) {
@@ -34,7 +34,7 @@ int32_t with_word(int bytes, const Body& body) {
   }
 }
 
-// Threads that share one row of `words` words: a power of two, at most a warp.
+// Returns the number of threads that share one row of `words` words: a power of two, at most a warp.
 inline unsigned threads_per_row(int64_t words) {
   unsigned threads = 1;
   while (threads < 32 && threads < words) threads *= 2;

@@ -2,9 +2,9 @@
 //
 //   forward   i, f, o = sigmoid, g = tanh of the pre-activations;  c' = f * c + i * g;  h' = o * tanh(c')
 //   backward  dc' = dc + dh * o * (1 - tanh(c')^2);  d_o = dh * tanh(c'), di = dc' * g, df = dc' * c, dg = dc' * i,
-//             each times the derivative of its activation;  what goes on to the step before is dc' * f
+//             each times the derivative of its activation;  the step before receives dc' * f
 //
-// C is float or double. The functions are the accurate ones: expf and tanhf of the toolkit err by at most 2 ulp.
+// C is float or double. The accurate functions are used: expf and tanhf of the toolkit have an error of at most 2 ulp.
 // Mirrored by host/rnn/lstm_recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -15,7 +15,7 @@
 
 namespace varlstm::cuda {
 
-// Gates of one unit: activations, pre-activations or their gradients.
+// The gates of one unit: activations, pre-activations or their gradients.
 template <class C>
 struct Gates {
   C i, f, g, o;
@@ -36,8 +36,8 @@ VARLSTM_DEVICE C next_cell(const Gates<C>& a, C c) {
   return a.f * c + a.i * a.g;
 }
 
-// a: activations; c_before: the cell's state before the step; squashed: tanh of the state after it; dh, dc: what comes
-// in. *dc_before <- what goes on to the step before. Returns the gradients of the pre-activations.
+// a: activations; c_before: the cell's state before the step; squashed: tanh of its state after the step; dh, dc: the
+// incoming gradients. *dc_before <- the gradient for the step before. Returns the gradients of the pre-activations.
 template <class C>
 VARLSTM_DEVICE Gates<C> cell_backward(const Gates<C>& a, C c_before, C squashed, C dh, C dc, C* dc_before) {
   const C dcell = dc + dh * a.o * (C(1) - squashed * squashed);

@@ -1,8 +1,8 @@
-// The sort behind batch planning and the embedding's gradient.
+// The sort that batch planning and the embedding's gradient use.
 //
-// On a GPU: cub::DeviceRadixSort, stable by construction, over the bits that key_limit has; about 16 bytes a pair read
-// and written for each digit of 8 bits. In the emulated build CUB's own kernels are not executed: std::stable_sort
-// stands for them.
+// On a GPU it is cub::DeviceRadixSort, which is stable, over the bits that key_limit has. It reads and writes about 16
+// bytes a pair for each digit of 8 bits. The emulated build does not run CUB's kernels; it uses std::stable_sort
+// instead.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/sort/sort.h"
 
@@ -32,7 +32,7 @@ void forget_last_error() {
 
 namespace {
 
-// As CUB, one kernel for what a block sorts alone and others for more: their addresses stand for them.
+// Like CUB, one kernel for counts that one block sorts, and other kernels for more. Their addresses represent them.
 constexpr int64_t kMostOfOneBlock = 4096;
 const char kOneBlock = 0, kManyBlocks = 0;
 
@@ -99,7 +99,7 @@ int32_t stable_sort_pairs(Stream stream, int64_t count, int64_t key_limit, const
 
 namespace {
 
-// Sorts `count` pairs in memory of zeros, with all their digits.
+// Sorts `count` pairs of zeros, by all digits of their keys.
 int32_t sort_zeros(Stream stream, char* memory, int64_t count, int64_t workspace_bytes) {
   auto* const words = reinterpret_cast<int64_t*>(memory + workspace_bytes);
   auto* const keys = reinterpret_cast<uint64_t*>(words + 2 * count);
@@ -108,7 +108,7 @@ int32_t sort_zeros(Stream stream, char* memory, int64_t count, int64_t workspace
 
 }  // namespace
 
-// CUB tells no names of its kernels: they are run.
+// CUB does not name its kernels, so they are loaded by running them.
 int32_t load_sort(Stream stream) {
   constexpr int64_t kFew = 1, kMany = int64_t{1} << 16;  // CUB sorts a few thousand in one block
   int64_t workspace_bytes = 0;
