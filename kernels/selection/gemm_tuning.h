@@ -1,4 +1,4 @@
-// How a product runs: on which of our tiles, or in cuBLAS.
+// Chooses how a matrix product runs: on which of our tiles, or in cuBLAS.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -12,7 +12,8 @@
 
 namespace varlstm::cuda {
 
-// A block computes a tile of rows x columns, each thread thread_rows x thread_columns of it, `depth` of k at a time.
+// A block computes a tile of rows x columns, and each thread thread_rows x thread_columns of it, with `depth` values of
+// k at a time.
 template <int Rows, int Columns, int Depth, int ThreadRows, int ThreadColumns>
 struct GemmTile {
   static constexpr int kRows = Rows, kColumns = Columns, kDepth = Depth;
@@ -20,9 +21,9 @@ struct GemmTile {
   static constexpr int kThreads = (Rows / ThreadRows) * (Columns / ThreadColumns);
 };
 using WideTile = GemmTile<64, 64, 16, 4, 4>;  // 256 threads
-using FlatTile = GemmTile<16, 32, 32, 2, 2>;  // 128 threads: the few rows of a step, the few classes of a tagger
+using FlatTile = GemmTile<16, 32, 32, 2, 2>;  // 128 threads: for the few rows of a step, or the few classes of a tagger
 
-// kWide and kFlat give the same bits; kTensor, our tiles on tensor cores, and kCublas their own.
+// kWide and kFlat give the same bits. kTensor (our tiles on tensor cores) and kCublas each give other bits.
 enum class GemmPolicy { kWide, kFlat, kTensor, kCublas };
 constexpr GemmPolicy kGemmPolicies[] = {GemmPolicy::kWide, GemmPolicy::kFlat, GemmPolicy::kTensor, GemmPolicy::kCublas};
 
@@ -39,27 +40,27 @@ inline const char* gemm_policy_name(GemmPolicy policy) {
   }
 }
 
-// What the choice depends on, of a product and of the context it runs in.
+// The facts about a product, and about its context, on which the choice depends.
 struct GemmShape {
   DType dtype, dtype_c;
   int64_t m, n, k;
-  int64_t longest_line;  // of the three row pitches
-  bool rows_are_tokens;  // of C: not a gradient of weights, where tokens are what is summed over
-  bool rows_on_device;   // only the device knows how many of the tokens count
+  int64_t longest_line;  // the largest of the three row pitches
+  bool rows_are_tokens;  // C's rows are tokens: not a gradient of weights, which sums over tokens
+  bool rows_on_device;   // only the device knows how many tokens there are
   bool accumulate;
   int biases;
   int64_t workspace_bytes;
 };
 struct GemmContext {
   bool batch_invariant;
-  bool tf32;          // F32 operands may be rounded to it
-  bool tensor_cores;  // of sm_80 and later
-  bool cublas;        // it was opened
+  bool tf32;          // F32 operands may be rounded to TF32
+  bool tensor_cores;  // those of sm_80 and later
+  bool cublas;        // cuBLAS was opened
 };
 
-// Bytes that a product of m x n gets for cuBLAS, which sums pieces of k there: 16 for each element of C, in 32 MiB at
-// most. cuBLAS may refuse a product (CUBLAS_STATUS_ALLOC_FAILED) with less than the 16 KiB that its documentation asks
-// for, however small the product is; it gets four times as much at least.
+// The bytes that cuBLAS gets as workspace for a product of m x n, in which it sums pieces of k: 16 for each element of
+// C, at most 32 MiB. If it gets less than the 16 KiB that its documentation asks for, cuBLAS may refuse even a small
+// product (CUBLAS_STATUS_ALLOC_FAILED); it gets at least four times as much.
 inline int64_t gemm_workspace_bytes(int64_t m, int64_t n) {
   constexpr int64_t kLeast = 64 << 10, kMost = 32 << 20, kOfElement = 16, kAlignment = 256;
   const bool small = n == 0 || m <= kMost / kOfElement / n;
@@ -67,7 +68,8 @@ inline int64_t gemm_workspace_bytes(int64_t m, int64_t n) {
   return (wanted > kLeast ? wanted : kLeast) + kAlignment;
 }
 
-// cuBLAS counts in 32 bits here, would read rows that do not count, and rounds C once where the biases lie in it.
+// cuBLAS counts in 32 bits here and would read rows past the last token. The biases are stored in C before the product,
+// so C cannot be accumulated to as well, and a narrow C would round the sum of two biases.
 inline bool is_legal_for_cublas(const GemmShape& shape) {
   const bool narrow_c = shape.dtype_c == DType::kBF16 || shape.dtype_c == DType::kF16;
   for (const int64_t size : {shape.m, shape.n, shape.k, shape.longest_line})
@@ -76,7 +78,7 @@ inline bool is_legal_for_cublas(const GemmShape& shape) {
          !(shape.accumulate && shape.biases > 0) && !(narrow_c && shape.biases > 1);
 }
 
-// Our tiles take every shape; of which dtype a product is computed in 16 bits or in TF32, m and n do not decide.
+// Our tiles can run every shape. Whether a product is computed in 16 bits or TF32 depends on the dtype, not on m and n.
 inline bool is_legal(GemmPolicy policy, const GemmShape& shape, const GemmContext& context) {
   switch (policy) {
     case GemmPolicy::kTensor:
@@ -88,9 +90,9 @@ inline bool is_legal(GemmPolicy policy, const GemmShape& shape, const GemmContex
   }
 }
 
-// cuBLAS chooses its kernel by m: not for rows that may not depend on how many there are. Where tensor cores may
-// compute, they always do, whatever m is, for the same reason. None of this has been measured on a GPU: a tile should
-// not be mostly padding, and small products need many blocks.
+// cuBLAS chooses its kernel by m, so it is not used for rows whose results must not depend on the number of rows. For
+// the same reason tensor cores are used whenever they are legal, whatever m is. The rest is not measured on a GPU: a
+// tile should not be mostly padding, and small products need many blocks.
 inline GemmPolicy select_gemm(const GemmShape& shape, const GemmContext& context) {
   const bool invariant = context.batch_invariant && shape.rows_are_tokens;
   if (!invariant && is_legal(GemmPolicy::kCublas, shape, context)) return GemmPolicy::kCublas;
@@ -98,7 +100,7 @@ inline GemmPolicy select_gemm(const GemmShape& shape, const GemmContext& context
   return shape.m <= 16 || shape.n <= 32 ? GemmPolicy::kFlat : GemmPolicy::kWide;
 }
 
-// Whether the environment names one of the policies.
+// Returns whether the environment names one of the policies.
 inline bool forced_gemm(GemmPolicy* policy) {
   const char* forced = environment(kGemmPolicyVariable);
   for (const GemmPolicy one : kGemmPolicies) {
@@ -109,7 +111,7 @@ inline bool forced_gemm(GemmPolicy* policy) {
   return false;
 }
 
-// The policy forced where it is legal, and the selection elsewhere.
+// Returns the forced policy if it is legal, otherwise the selection.
 inline GemmPolicy gemm_policy(const GemmShape& shape, const GemmContext& context) {
   GemmPolicy forced;
   return forced_gemm(&forced) && is_legal(forced, shape, context) ? forced : select_gemm(shape, context);

@@ -1,4 +1,4 @@
-// How many rows a chunk of linear cross-entropy has.
+// Chooses how many rows a chunk of linear cross-entropy has.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,9 +8,9 @@
 
 namespace varlstm::cuda {
 
-// Not measured on a GPU. 2^24 elements, 64 MiB of F32, for the wider of logits and x; at least 64 rows, a tile of the
-// product, so that a vocabulary of a million does not read the weight for a few rows; at most 8,192, which fill a
-// device even with few classes.
+// Not measured on a GPU. The wider of logits and x has 2^24 elements, 64 MiB of F32. A chunk has at least 64 rows,
+// which is a tile of the product, so that a vocabulary of a million does not read the weight for only a few rows. It
+// has at most 8,192 rows, which fill a device even with few classes.
 constexpr int64_t kChunkElements = int64_t{1} << 24;
 constexpr int64_t kFewestChunkRows = 64, kMostChunkRows = 8192;
 
@@ -19,7 +19,7 @@ inline int64_t select_chunk_rows(int64_t in, int64_t classes) {
   return rows < kFewestChunkRows ? kFewestChunkRows : rows > kMostChunkRows ? kMostChunkRows : rows;
 }
 
-// The selection, unless the environment has a number.
+// Returns the selection, unless the environment gives a number.
 inline int64_t chunk_rows_of(int64_t in, int64_t classes) {
   const char* forced = environment(kLossChunkVariable);
   return forced != nullptr ? positive_number(forced) : select_chunk_rows(in, classes);

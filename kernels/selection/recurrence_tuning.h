@@ -1,14 +1,15 @@
-// Which way a layer's recurrence runs, and with which tile: pure functions of shape, dtype, math and device.
+// Chooses the policy and the tile of a layer's recurrence. All functions are pure functions of shape, dtype, math and
+// device.
 //
 //   cluster   a team of blocks keeps W_hh in registers and shared memory; the team is a thread-block cluster (one block
-//             for small H). sm_90 on, but sm_80 where one block is enough
-//   grid      the team is a set of co-resident blocks that meet in L2. sm_80 on
-//   stepwise  a launch a step: always legal
+//             for small H). From sm_90 on; from sm_80 on if one block is enough
+//   grid      the team is a set of co-resident blocks that communicate through L2. From sm_80 on
+//   stepwise  one launch for each step: always legal
 //
-// The choice does not look at the batch, so that a sequence's bits do not depend on its batch-mates; only the number of
-// teams and of slots, which no sum sees, does. Nothing here was measured on a GPU: the rows follow from what fits
-// (weights in 128 registers a thread and 227 KB of shared memory); bench/results/modelled/ has what a model makes of
-// them.
+// The choice does not depend on the batch, so the results of a sequence are bit-identical whatever else is in the
+// batch. Only the numbers of teams and slots depend on it, and no sum depends on those. Nothing here was measured on a
+// GPU: the rows of the tables follow from what fits (weights in 128 registers of a thread, and 227 KB of shared
+// memory). bench/results/modelled/ has a model's estimates for them.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -22,14 +23,14 @@
 
 namespace varlstm::cuda {
 
-// Values equal varlstm_recurrence of varlstm.h but for 0, which leaves the choice to select_recurrence.
+// The values equal varlstm_recurrence of varlstm.h, which also has 0: the choice is left to select_recurrence.
 enum class RecurrencePolicy : int32_t { kStepwise = 1, kCluster = 2, kGrid = 3 };
 
 inline const char* recurrence_policy_name(RecurrencePolicy policy) {
   return policy == RecurrencePolicy::kStepwise ? "stepwise" : policy == RecurrencePolicy::kCluster ? "cluster" : "grid";
 }
 
-// How a resident recurrence multiplies (resident_math.h). F64 has none.
+// How a resident recurrence multiplies (resident_math.h). There is none for F64.
 enum class MathKind { kBf16, kF16, kTf32, kF32 };
 
 inline bool math_kind(DType dtype, bool tf32, MathKind* kind) {
@@ -47,12 +48,12 @@ constexpr int tile_depth(MathKind kind) {
   return kind == MathKind::kF32 ? 4 : kind == MathKind::kTf32 ? 8 : 16;
 }
 
-// Arguments of ResidentTile.
+// The arguments of ResidentTile.
 struct TileShape {
-  int hidden;      // H at most
+  int hidden;      // the largest H
   int units;       // of a block
-  int slot_tiles;  // of 8 slots
-  int splits;      // of the depth, forward
+  int slot_tiles;  // tiles of 8 slots
+  int splits;      // splits of the depth, forward
   int forward_register_tiles, backward_register_tiles;
 
   constexpr int blocks() const { return hidden / units; }
@@ -61,9 +62,11 @@ struct TileShape {
   constexpr int backward_warps() const { return hidden / 16 < 8 ? hidden / 16 : 8; }
 };
 
-// By policy and math, smaller H first, fewer slots first. Register tiles: at most 128 registers of weights a thread.
-// Wide H has a second tile of 16 slots: few of its teams fit. A team of the widest takes 128 of an H100's or H200's 132
-// multiprocessors.
+// The tiles of a policy and math, with smaller H first and fewer slots first. Register tiles: at most 128 registers of
+// a thread hold weights. Large H has a second tile of 16 slots, because few of its teams are resident. A team of the
+// largest tile takes 128 of the 132 multiprocessors of an H100 or H200.
+// Example: {256, 64, 2, 1, 12, 12} is for H up to 256, in 256 / 64 = 4 blocks of 64 units; it has 2 * 8 = 16 slots, an
+// undivided depth, and 12 tiles of the depth in registers in both passes. resident_tile.h continues this example.
 template <RecurrencePolicy kPolicy, MathKind kMath>
 struct TileTable;
 
@@ -97,7 +100,7 @@ struct TileTable<RecurrencePolicy::kGrid, MathKind::kTf32> {
                                          {512, 16, 1, 4, 16, 8}, {512, 16, 2, 4, 16, 8}, {1024, 8, 1, 8, 16, 4},
                                          {1024, 8, 2, 8, 16, 4}};
 };
-// F32 has its weights in shared memory alone, and one split: the chain of stepwise, bit for bit.
+// F32 has its weights in shared memory only, and one split: its chain is that of stepwise, bit for bit.
 template <>
 struct TileTable<RecurrencePolicy::kCluster, MathKind::kF32> {
   static constexpr TileShape kTiles[] = {
@@ -110,7 +113,7 @@ struct TileTable<RecurrencePolicy::kGrid, MathKind::kF32> {
                                          {1024, 8, 2, 1, 0, 0}};
 };
 
-// A table's rows, without its types.
+// The rows of a table, without the types of the table.
 struct TileRows {
   const TileShape* rows;
   int count;
@@ -142,7 +145,8 @@ inline TileRows tile_rows(RecurrencePolicy policy, MathKind kind) {
   return {nullptr, 0};
 }
 
-// Shared memory of a block, in bytes: ForwardShared and BackwardShared, which assert it.
+// The shared memory of a block, in bytes, as in ForwardShared and BackwardShared. resident_launch.h asserts that they
+// agree.
 constexpr int64_t weight_bytes(MathKind kind, int row_tiles, int depth, int register_tiles) {
   const int64_t bytes = kind == MathKind::kF32
                             ? int64_t{16} * 16 * row_tiles * depth / 4
@@ -165,19 +169,22 @@ constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, 
              weight_bytes(kind, t.hidden / 16 / t.backward_warps(), 4 * t.units, t.backward_register_tiles);
 }
 
-// LayersShared, which asserts it: beside ForwardShared W_ih, biases, and two buffers of the outputs of the layer below.
+// The size of LayersShared, likewise asserted: ForwardShared, W_ih, the biases, and two buffers for outputs of the
+// layer below.
 constexpr int64_t layers_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
   const int64_t buffer = int64_t{t.slots()} * (t.hidden * value_bytes(kind) + 16);
   return forward_shared_bytes(policy, kind, t) + 2 * buffer + int64_t{2} * 16 * t.units + 16 +
          t.groups() * weight_bytes(kind, 2, t.hidden, 0);
 }
 
-// W_hh of one direction, or W_ih of a layer above the lowest, padded; the same for every tile of that H.
+// The bytes of W_hh of one direction, or of W_ih of a layer above the lowest, with padding; the same for every tile of
+// that H.
 constexpr int64_t recurrent_weight_bytes(MathKind kind, const TileShape& t) {
   return int64_t{4} * t.hidden * t.hidden * value_bytes(kind);
 }
 
-// Global memory through which a team of recurrence_grid talks: the larger of its two areas, which assert it.
+// The global memory through which a team of policy grid communicates: the larger of its two areas. resident_launch.h
+// asserts that the sizes agree.
 constexpr int64_t grid_forward_area_bytes(MathKind kind, const TileShape& t) {
   return int64_t{2} * t.slots() * t.hidden * value_bytes(kind) + 32 * t.blocks();
 }
@@ -189,24 +196,24 @@ constexpr int64_t grid_area_bytes(MathKind kind, const TileShape& t) {
                                                                         : grid_backward_area_bytes(t);
 }
 
-// Words of 8 bytes in which a layer hands the output of one row to the next layer (resident_layers.h).
+// The number of words of 8 bytes in which a layer passes the output of one row to the next layer (resident_layers.h).
 constexpr int64_t handover_words(MathKind kind, int64_t hidden) {
   return hidden * value_bytes(kind) / 8;
 }
 
-// Layers of a stack in one launch: their arguments are a kernel's parameters.
+// The most layers of a stack in one launch: their arguments are parameters of the kernel.
 constexpr int kMaxStackedLayers = 8;
 
-// Whether a tile has a kernel of stacked layers: an undivided depth, so that the input's sums are made in the order in
-// which gemm makes x-gates; one tile of slots, because two at H = 256 spill beside what comes from below; and room for
-// both matrices in the most shared memory that a block of any device has.
+// Whether a tile has a kernel of stacked layers. Its depth must be undivided, so that the sums of the input are made in
+// gemm's order. It must have one tile of slots, because with two the kernel spills registers at H = 256. Both matrices
+// must fit in the most shared memory that a block of any device has.
 constexpr bool stacks_layers(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
   return t.splits == 1 && t.slot_tiles == 1 && layers_shared_bytes(policy, kind, t) <= 227 * 1024;
 }
 
 struct RecurrenceShape {
   DType dtype;
-  bool tf32;  // f32 may be rounded to TF32 where it is multiplied
+  bool tf32;  // f32 may be rounded to TF32 for products
   int64_t hidden;
   int64_t directions;
 };
@@ -217,19 +224,19 @@ constexpr int log2_of(int power) {
   return log;
 }
 
-// The tile and the teams a layer runs with; tile is null for stepwise.
+// The tile and the teams that a layer runs with; tile is null for stepwise.
 struct RecurrenceChoice {
   RecurrencePolicy policy;
   MathKind math;
   int index;  // of the tile in its table
   const TileShape* tile;
-  int64_t teams;       // of each direction, and of each layer in the launch
-  int64_t directions;  // at once: the layer's, or 1 where they take turns
+  int64_t teams;       // teams of each direction, and of each layer in the launch
+  int64_t directions;  // that run at once: all of the layer's, or 1 if they run one after the other
 
   int64_t slots() const { return teams * tile->slots(); }
 };
 
-// Teams of that tile that are resident at a time.
+// Returns how many teams of that tile are resident together.
 inline int64_t resident_teams(RecurrencePolicy policy, const TileShape& tile, const DeviceFacts& device) {
   return policy == RecurrencePolicy::kGrid ? device.resident_blocks / tile.blocks()
                                            : device.active_clusters[log2_of(tile.blocks())];
@@ -244,7 +251,7 @@ inline bool fits_layers(RecurrencePolicy policy, MathKind kind, const TileShape&
   return stacks_layers(policy, kind, tile) && layers_shared_bytes(policy, kind, tile) <= device.shared_bytes;
 }
 
-// Null where the policy may run the shape; else why not.
+// Returns null if the policy may run the shape, otherwise the reason against it.
 inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& device) {
   if (policy == RecurrencePolicy::kStepwise) return nullptr;
   MathKind kind;
@@ -269,7 +276,8 @@ inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape
   return reason;
 }
 
-// The policy: `forced` where it is legal, else the first legal one of cluster, grid, stepwise.
+// Returns the policy: `forced` if that is not 0 (stepwise if it is not legal), otherwise the first legal one of
+// cluster, grid, stepwise.
 inline RecurrencePolicy select_recurrence(const RecurrenceShape& shape, const DeviceFacts& device, int32_t forced) {
   if (forced != 0)
     return why_not(static_cast<RecurrencePolicy>(forced), shape, device) == nullptr
@@ -280,8 +288,9 @@ inline RecurrencePolicy select_recurrence(const RecurrenceShape& shape, const De
   return RecurrencePolicy::kStepwise;
 }
 
-// Tile and teams for B sequences: the fewest slots a team that hold the batch at once, else the most. Two directions
-// take turns where not even one team of each is resident. layers: that run in one launch.
+// Chooses the tile and the teams for B sequences: the tile with the fewest slots whose teams hold the whole batch at
+// once, otherwise the tile with the most slots. Two directions run one after the other if not even one team of each is
+// resident. layers: the number of layers in one launch.
 inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t batch,
                                     const DeviceFacts& device, int64_t layers = 1) {
   RecurrenceChoice choice{policy, MathKind::kF32, 0, nullptr, 0, 0};
@@ -305,7 +314,8 @@ inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceSha
   return choice;
 }
 
-// Null where the forward of that many layers may run as one launch, the policy being legal; else why not.
+// Returns null if the forward of that many layers may run as one launch, otherwise the reason against it. The policy
+// must be legal.
 inline const char* why_not_together(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t layers,
                                     const DeviceFacts& device) {
   if (layers < 2) return "there is one layer";
@@ -324,8 +334,8 @@ inline const char* why_not_together(RecurrencePolicy policy, const RecurrenceSha
   return nullptr;
 }
 
-// The most sequences for which they should where they may: each slot then takes L / 2 of them at most, while L layers
-// one after the other take L turns of all slots. Results are the same either way, bit by bit.
+// The largest batch for which running layers in one launch should pay off. Each slot then takes at most L / 2
+// sequences, while L layers one after the other work through all slots L times. Results are bit-identical either way.
 inline int64_t most_together(const RecurrenceChoice& together, int64_t layers) {
   return layers / 2 * together.slots();
 }

@@ -1,4 +1,4 @@
-// Rows of C classes, each worked on by a group of threads: lanes of a warp for short rows, a block for long ones.
+// Assigns each row of C classes to a group of threads: lanes of a warp for short rows, a block for long ones.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace varlstm::cuda {
 
-constexpr unsigned kRowBlock = 256;  // threads of a block, for every group
+constexpr unsigned kRowBlock = 256;  // threads of a block, whatever the group
 
 enum class RowPolicy { kLanes8, kWarp, kBlock };
 constexpr RowPolicy kRowPolicies[] = {RowPolicy::kLanes8, RowPolicy::kWarp, RowPolicy::kBlock};
@@ -20,13 +20,13 @@ inline const char* row_policy_name(RowPolicy policy) {
   return policy == RowPolicy::kLanes8 ? "lanes8" : policy == RowPolicy::kWarp ? "warp" : "block";
 }
 
-// Not measured on a GPU. A row of up to 16 classes would leave most of a warp idle; one of more than 2,048 has enough
-// for each thread of a block. Every policy is legal for every C.
+// Not measured on a GPU. A row of up to 16 classes would leave most of a warp idle; a row of more than 2,048 has enough
+// classes for each thread of a block. Every policy is legal for every C.
 inline RowPolicy select_row_policy(int64_t classes) {
   return classes <= 16 ? RowPolicy::kLanes8 : classes <= 2048 ? RowPolicy::kWarp : RowPolicy::kBlock;
 }
 
-// The selection, unless the environment names a policy.
+// Returns the selection, unless the environment names a policy.
 inline RowPolicy row_policy(int64_t classes) {
   if (const char* forced = environment(kRowPolicyVariable)) {
     for (const RowPolicy policy : kRowPolicies)
@@ -36,13 +36,13 @@ inline RowPolicy row_policy(int64_t classes) {
 }
 
 // The group of kThreads threads (a power of two up to a warp, or the block) that a thread belongs to. Every thread of
-// the block goes through the same number of rows and calls sum and max the same number of times.
+// the block goes through the same number of rows, and calls sum and max the same number of times.
 template <int kThreads>
 struct RowGroup {
   static_assert(kThreads <= 32 || kThreads == static_cast<int>(kRowBlock), "lanes of a warp, or the block");
-  static constexpr int64_t kRows = kRowBlock / kThreads;  // of a block
+  static constexpr int64_t kRows = kRowBlock / kThreads;  // rows of a block
 
-  // Of the group's first row; the loop ends for all threads at once, so `row` may lie behind the last one.
+  // The loop over rows ends for all threads at once, so `row` may be past the last row.
   VARLSTM_DEVICE static int64_t first_of_block() { return static_cast<int64_t>(blockIdx.x) * kRows; }
   VARLSTM_DEVICE static int64_t step() { return static_cast<int64_t>(gridDim.x) * kRows; }
   VARLSTM_DEVICE static int64_t row_in_block() { return threadIdx.x / kThreads; }
@@ -67,7 +67,7 @@ struct RowGroup {
   }
 };
 
-// body(RowGroup) with the group that the policy asks for.
+// Calls body(RowGroup) with the group that the policy chooses.
 template <class Body>
 int32_t with_row_group(int64_t classes, const Body& body) {
   switch (row_policy(classes)) {
@@ -87,7 +87,7 @@ LaunchShape row_group_shape(Stream stream, int64_t rows, size_t scalar_bytes) {
   return shape;
 }
 
-// Maximum and sum of exp(x - maximum) over what a thread, then the group, has seen: one pass over the row.
+// The maximum, and the sum of exp(x - maximum), over what a thread, then the group, has seen, in one pass over the row.
 // A value of -inf adds nothing; +inf and NaN make the sum NaN.
 template <class C>
 struct SoftmaxSum {
