@@ -37,7 +37,7 @@ DEFECTS = [
     Defect("forward-cluster-phase-of-every-step", FX, "mbarrier_wait(full, static_cast<unsigned>(step / 2 % 2)",
            "mbarrier_wait(full, static_cast<unsigned>(step % 2)", [R + "*SmallTilesAreAccurate/cluster_f32"]),
     Defect("forward-cluster-announces-before-it-waits", FX,
-           "    // Nobody pushes for step + 2 before this block has pushed for step + 1.\n"
+           "    // No block pushes for step + 2 before this block has pushed for step + 1.\n"
            "    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);\n", "",
            [S + "*GiveTheSameBits/cluster_f32"],
            also=((FX, "    uint64_t* full = &shared_.full[step % 2];\n",
@@ -52,7 +52,7 @@ DEFECTS = [
     Defect("forward-cluster-begins-without-barrier", FX, "simt::cluster_sync();  // S0: every block's mbarriers are armed",
            "simt::block_sync();", [S + "*GiveTheSameBits/cluster_f32"]),
     Defect("forward-cluster-ends-without-barrier", FX,
-           "    simt::cluster_sync();\n  }  // S2: nobody pushes to a block that has ended",
+           "    simt::cluster_sync();\n  }  // S2: no block pushes to a block that has ended",
            "  }", [S + "*GiveTheSameBits/cluster_f32"]),
     Defect("forward-cluster-counts-half-the-bytes", FX,
            "kBytes = sizeof(typename Tile::Value) * Tile::kSlots * Tile::kHidden;",
@@ -66,7 +66,7 @@ DEFECTS = [
     Defect("forward-grid-waits-for-the-step-before", FX,
            "simt::load_acquire(&area_.flags[block * 8])", "simt::load_acquire(&area_.flags[block * 8]) + 1",
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
-    Defect("forward-grid-copies-without-barrier", FX, "    simt::block_sync();  // S3: and in shared memory\n", "",
+    Defect("forward-grid-copies-without-barrier", FX, "    simt::block_sync();  // S3: the state is there in shared memory, too\n", "",
            [R + "*SmallTilesAreAccurate/grid_f32"]),
     Defect("forward-grid-polls-without-barrier", FX,
            "    simt::block_sync();  // S2: the state before this step is there for every thread, in L2\n", "",
@@ -123,10 +123,10 @@ DEFECTS = [
     Defect("backward-cluster-phase-of-every-turn", BX, "mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2)",
            "mbarrier_wait(full, static_cast<unsigned>(turn % 2)", [R + "*SmallTilesAreAccurate/cluster_f32"]),
     Defect("backward-cluster-publishes-without-barrier", BX,
-           "    simt::block_sync();\n  }  // S3: nobody in the block reads the turn's dgates any more", "  }",
+           "    simt::block_sync();\n  }  // S3: no thread of the block reads the turn's dgates any more", "  }",
            [R + "*SmallTilesAreAccurate/cluster_f32", S + "*GiveTheSameBits/cluster_f32"]),
     Defect("backward-cluster-announces-before-it-waits", BX,
-           "    // Nobody pushes for turn + 2 before this block has pushed for turn + 1.\n"
+           "    // No block pushes for turn + 2 before this block has pushed for turn + 1.\n"
            "    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);\n", "",
            [S + "*GiveTheSameBits/cluster_f32"],
            also=((BX, "    uint64_t* full = &shared_.full[turn % 2];\n",
@@ -141,7 +141,7 @@ DEFECTS = [
                   "    if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);\n  }\n"
                   "  VARLSTM_DEVICE float sum(int64_t, int unit, int slot) const { return shared_.buffer[0].sum(unit, slot); }"),)),
     Defect("backward-cluster-ends-without-barrier", BX,
-           "VARLSTM_DEVICE void end() { simt::cluster_sync(); }  // S2: nobody pushes to a block that has ended",
+           "VARLSTM_DEVICE void end() { simt::cluster_sync(); }  // S2: no block pushes to a block that has ended",
            "VARLSTM_DEVICE void end() {}", [S + "*GiveTheSameBits/cluster_f32"]),
     Defect("backward-block-publishes-without-barrier", BX,
            "VARLSTM_DEVICE void publish(int64_t) { simt::block_sync(); }  // S1: the turn's parts are there for the block",

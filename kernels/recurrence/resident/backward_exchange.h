@@ -113,16 +113,16 @@ class ClusterBackwardExchange {
   }
   VARLSTM_DEVICE void publish(int64_t) {
     simt::block_sync();
-  }  // S3: nobody in the block reads the turn's dgates any more
+  }  // S3: no thread of the block reads the turn's dgates any more
   VARLSTM_DEVICE void wait(int64_t turn) {
     uint64_t* full = &shared_.full[turn % 2];
     // S1: the turn's parts are there.
     simt::mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2), "a turn's parts from the cluster");
-    // Nobody pushes for turn + 2 before this block has pushed for turn + 1.
+    // No block pushes for turn + 2 before this block has pushed for turn + 1.
     if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);
   }
   VARLSTM_DEVICE float sum(int64_t turn, int unit, int slot) const { return shared_.buffer[turn % 2].sum(unit, slot); }
-  VARLSTM_DEVICE void end() { simt::cluster_sync(); }  // S2: nobody pushes to a block that has ended
+  VARLSTM_DEVICE void end() { simt::cluster_sync(); }  // S2: no block pushes to a block that has ended
 
  private:
   Shared& shared_;

@@ -103,13 +103,13 @@ class ClusterForwardExchange {
     uint64_t* full = &shared_.full[step % 2];
     // S1: the state before this step is there.
     simt::mbarrier_wait(full, static_cast<unsigned>(step / 2 % 2), "a step's states from the cluster");
-    // Nobody pushes for step + 2 before this block has pushed for step + 1.
+    // No block pushes for step + 2 before this block has pushed for step + 1.
     if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);
     return shared_.buffer[step % 2].h[0];
   }
   VARLSTM_DEVICE void end() {
     simt::cluster_sync();
-  }  // S2: nobody pushes to a block that has ended
+  }  // S2: no block pushes to a block that has ended
 
  private:
   Shared& shared_;
@@ -149,7 +149,7 @@ class GridForwardExchange {
       *reinterpret_cast<Fragment*>(&shared_.buffer.h[slot][unit]) =
           *reinterpret_cast<const Fragment*>(&area_.h[step % 2][slot][unit]);
     }
-    simt::block_sync();  // S3: and in shared memory
+    simt::block_sync();  // S3: the state is there in shared memory, too
     return shared_.buffer.h[0];
   }
   VARLSTM_DEVICE void end() {}

@@ -15,7 +15,7 @@
 //   The exchange's wait alone would not be enough: a warp whose units belong to other blocks pushes nothing to its own
 //   block.
 // The row tiles of the product are computed kRowTilesAtOnce at a time, because the sums of all would not fit in
-// registers beside the weights.
+// registers together with the weights.
 // Bytes of a step and team: rows of gates 4 H 4, c 2 H 4 and dy H e in; dgates 4 H e out; and H kSlots kBlocks 4 of
 // parts. Bound by latency.
 // Sums are in f32: one chain over the block's gates in the order gate, unit; then the blocks in order. Results are

@@ -4,7 +4,7 @@
 //
 // Memory is filled with kNothingYet before the launch, and a written piece never has that value: if the values would
 // give it, the writer stores another NaN instead (kNothingYet is a NaN as an F32, and two NaNs as two values of 16
-// bits). So a word needs no flag beside its values, and it does not matter in which pieces, nor in which order, a
+// bits). So a word needs no flag besides its values, and it does not matter in which pieces, nor in which order, a
 // device stores and loads it.
 //
 // Example: with values of 16 bits a word has 4 units, and a row of a tile with kHidden = 256 has 64 words. Unit 90 is
