@@ -1,20 +1,24 @@
-// Batch planning on the device: nothing is copied back, and the launches depend on the bounds alone.
+// Builds the plan of a batch on the device. Nothing is copied back, and the launches depend only on the bounds.
 //
-//   lengths[b]        the given length clamped to [0, max_len], cut off where the caller's order exceeds max_tokens
+//   lengths[b]        the given length clamped to [0, max_len], and cut off when the sum of lengths exceeds max_tokens
 //   cu_seqlens[b]     sum of the lengths before b; N from entry B on
 //   sorted_indices    stable, longest first: pairs (max_len - length, b) sorted by key
-//   unsorted_indices  its inverse
+//   unsorted_indices  the inverse of sorted_indices
 //   batch_sizes[t]    number of lengths > t: a binary search in the sorted keys; 0 from T on
 //   step_offsets[t]   sum of the batch sizes before t; N from entry T on
 //   packed_to_ragged  row r = step_offsets[t] + j  <->  cu_seqlens[sorted_indices[j]] + t, and its inverse; -1 from N
-//   on
+//                     on
 //
-// Bytes moved: about 100 B + 16 max_len + 16 N (8-byte entries), and the sort's 32 B a digit of 8 bits: far below one
-// feature row a token. Bound by launch latency: 6 launches with the sort.
-// Scans run in one block of kScanBlock threads, each over a contiguous piece: sums of pieces (phase 1), their exclusive
-// scan (phase 2, core/scan.h, where its barriers stand), the piece again with its start (phase 3).
-// 64-bit integers throughout: exact, so the order of additions does not matter.
-// Mirrored by host/ops/batch_plan.h.
+// Example: lengths 1, 3, 2 give sorted_indices 1, 2, 0 and batch_sizes 3, 2, 1. The packed rows are the tokens (b, t) =
+// (1, 0), (2, 0), (0, 0), (1, 1), (2, 1), (1, 2); the ragged rows are (0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1).
+// So packed_to_ragged is 1, 4, 0, 2, 5, 3.
+//
+// Bytes moved: about 100 B + 16 max_len + 16 N (8-byte entries), and the sort's 32 B for each digit of 8 bits: far less
+// than one feature row for each token. Bound by launch latency: 4 kernels and those of the sort.
+// Scans run in one block of kScanBlock threads. Each thread sums a contiguous piece (phase 1), the sums are scanned
+// (phase 2, with the barriers of core/scan.h), and each thread goes through its piece again from its start value (phase
+// 3). All integers have 64 bits and are exact, so the order of additions does not matter. Mirrored by
+// host/ops/batch_plan.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/batch_plan/batch_plan.h"
 
@@ -31,7 +35,7 @@ VARLSTM_DEVICE int64_t clamped(int64_t length, int64_t max_len) {
   return length < 0 ? 0 : length > max_len ? max_len : length;
 }
 
-// raw lengths -> lengths, cu_seqlens, keys and the identity to be sorted along.
+// raw lengths -> lengths, cu_seqlens, keys, and the identity, which is sorted along with the keys.
 VARLSTM_KERNEL void __launch_bounds__(kScanBlock)
     plan_lengths_kernel(BatchPlan plan, PlanScratch scratch, DeviceStatus* status) {
   int64_t* sums = simt::shared_memory<int64_t>();
@@ -41,7 +45,7 @@ VARLSTM_KERNEL void __launch_bounds__(kScanBlock)
 
   int64_t sum = 0;
   for (int64_t b = begin; b < end; ++b) sum += clamped(scratch.raw_lengths[b], plan.bounds.max_len);
-  int64_t before = exclusive_block_sum(sum, sums);  // tokens wanted before b
+  int64_t before = exclusive_block_sum(sum, sums);  // tokens requested before b
   for (int64_t b = begin; b < end; ++b) {
     const int64_t raw = scratch.raw_lengths[b];
     const int64_t wanted = clamped(raw, plan.bounds.max_len);
@@ -55,7 +59,7 @@ VARLSTM_KERNEL void __launch_bounds__(kScanBlock)
     before += wanted;
   }
   if (threadIdx.x + 1 != kScanBlock) return;
-  // The last thread's end is the batch's.
+  // The last thread ends at the end of the batch.
   const int64_t tokens = before < plan.bounds.max_tokens ? before : plan.bounds.max_tokens;
   for (int64_t b = plan.batch; b <= plan.bounds.max_batch; ++b) plan.cu_seqlens[b] = tokens;
 }
@@ -105,7 +109,8 @@ VARLSTM_KERNEL void plan_maps_kernel(BatchPlan plan) {
   }
 }
 
-// batch_sizes, sorted_indices -> raw lengths: of rank j, the number of steps that are wider than j.
+// batch_sizes, sorted_indices -> raw lengths: the length of rank j is the number of steps whose batch size is larger
+// than j.
 VARLSTM_KERNEL void plan_lengths_of_ranks_kernel(BatchPlan plan, PlanScratch scratch) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t j = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; j < plan.batch; j += stride) {

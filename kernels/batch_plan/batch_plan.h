@@ -1,4 +1,4 @@
-// The plan of a mini-batch, built on the device. See batch_plan.cu.
+// Builds the plan of a mini-batch on the device. See batch_plan.cu.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -6,9 +6,9 @@
 
 namespace varlstm::cuda {
 
-// Arrays of a plan that the caller does not see, behind those of BatchPlan in one allocation.
+// The arrays of a plan that the caller does not see. They are in the same allocation as those of BatchPlan.
 struct PlanScratch {
-  int64_t* raw_lengths;   // [max_batch] as they came
+  int64_t* raw_lengths;   // [max_batch] as they were given
   uint64_t* keys;         // [max_batch] max_len - length
   uint64_t* sorted_keys;  // [max_batch]
   int64_t* identity;      // [max_batch]
@@ -26,9 +26,9 @@ int32_t plan_from_batch_sizes(Stream stream, const BatchPlan& plan, const PlanSc
 // plan.sorted_indices [batch] <- 0, 1, 2, ...
 int32_t plan_identity_order(Stream stream, const BatchPlan& plan);
 
-// to [count] <- from, in host memory and read before the call returns: the values travel as arguments of kernels, so
-// the caller may reuse `from` at once, pinned or not, and a captured graph replays the values of the capture. Values
-// lie in [0, largest].
+// to [count] <- from. `from` is in host memory and is read before the call returns: the values are arguments of
+// kernels. So the caller may reuse `from` at once, pinned or not, and a captured graph replays the values of the
+// capture. Values are in [0, largest].
 int32_t plan_upload(Stream stream, const int64_t* from, int64_t count, int64_t largest, int64_t* to);
 
 }  // namespace varlstm::cuda

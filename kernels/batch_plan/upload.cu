@@ -1,11 +1,11 @@
-// Values from the host's memory to the device's as arguments of kernels.
+// Moves values from host memory to device memory as arguments of kernels.
 //
 //   to[k] <- from[k]
 //
-// A copy of pinned memory would read it later, in stream order, and a captured copy at every replay: the caller could
-// not reuse his buffer. Arguments are taken at the launch. A kernel's arguments are limited to 4 KiB: kBytes of values
-// a launch, of 4 bytes where they fit. One block of kBlock threads; bound by launch latency; nothing to synchronise.
-// The host back end has no counterpart.
+// A copy of pinned memory would read it later, in stream order, and a captured copy would read it at every replay, so
+// the caller could not reuse the buffer. Arguments are read at the launch. The arguments of a kernel are limited to 4
+// KiB, so a launch moves kBytes of values, of 4 bytes each if they fit. One block of kBlock threads; bound by launch
+// latency; no synchronisation. The host back end has no counterpart.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 

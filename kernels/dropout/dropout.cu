@@ -1,13 +1,12 @@
-// Inverted dropout (Srivastava et al. 2014); forward and backward are the same function.
+// Inverted dropout (Srivastava et al. 2014). Forward and backward are the same function.
 //
 //   out[k] <- keep(seed, k) ? in[k] / (1 - p) : 0           in, out [m, n], k = row * n + column; in place is allowed
 //   keep(seed, k) = word k % 4 of the Philox block with key seed and counter k / 4, times 2^-32, >= p
 //
-// A thread makes the four elements of one Philox block; grid-stride loop, no shared memory, nothing to synchronise.
-// Bytes moved: 2 m n e, bound by memory (some 60 integer operations a thread for 4 elements).
-// A dropped element is 0 whatever it held; a kept one is rounded once. The mask depends on seed and k alone.
-// If p = 0, the elements are copied: a product, even with 1, would change the bits of a NaN.
-// Mirrored by host/ops/dropout.h.
+// A thread makes the four elements of one Philox block, in a grid-stride loop, without shared memory or
+// synchronisation. Bytes moved: 2 m n e, bound by memory (a thread has about 60 integer operations for 4 elements). A
+// dropped element is 0 whatever it held; a kept one is rounded once. The mask depends only on seed and k. If p = 0, the
+// elements are copied: a product, even with 1, would change the bits of a NaN. Mirrored by host/ops/dropout.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/dropout/dropout.h"
 
@@ -19,8 +18,8 @@
 
 namespace varlstm::cuda {
 
-// Words below dropped_words drop their element. stored_seed (or null): `seed` is added to it. Rows from *rows on (null:
-// from m on) are neither read nor written.
+// Words below dropped_words drop their element. `seed` is added to *stored_seed unless stored_seed is null. Rows from
+// *rows on (from m on if rows is null) are neither read nor written.
 template <class T>
 VARLSTM_KERNEL void dropout_kernel(int64_t m, int64_t n, const int64_t* rows, uint64_t dropped_words,
                                    ComputeType<T> scale, uint64_t seed, const uint64_t* stored_seed, const T* in,
@@ -48,7 +47,7 @@ VARLSTM_KERNEL void dropout_kernel(int64_t m, int64_t n, const int64_t* rows, ui
 
 int32_t dropout(Stream stream, const DropoutArgs& args) {
   if (args.m == 0) return VARLSTM_OK;
-  const auto dropped_words = static_cast<uint64_t>(ceil(ldexp(args.p, 32)));  // those with word * 2^-32 < p
+  const auto dropped_words = static_cast<uint64_t>(ceil(ldexp(args.p, 32)));  // the words with word * 2^-32 < p
   return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     const auto scale = static_cast<ComputeType<T>>(1 / (1 - args.p));

@@ -10,10 +10,10 @@ struct DropoutArgs {
   DType dtype;
   int64_t m;  // rows of `in` and `out`, of n elements each
   int64_t n = 1;
-  const int64_t* rows = nullptr;  // where the device alone knows how many rows count; the others are left alone
+  const int64_t* rows = nullptr;  // if only the device knows how many rows count; the others are left alone
   double p;
   uint64_t seed;
-  const uint64_t* stored_seed = nullptr;  // or in device memory, `seed` added to it; where it is 0, out <- in
+  const uint64_t* stored_seed = nullptr;  // in device memory, or null; `seed` is added to it. If it is 0, out <- in
   const void* in;
   void* out;  // in place is allowed
 };

@@ -1,5 +1,5 @@
-// Philox4x32-10, the counter-based random generator of Salmon, Moraes, Dror and Shaw (SC 2011): ten rounds of two
-// 32 x 32 -> 64 bit products turn a counter of 128 bits and a key of 64 into four words of 32 bits.
+// Philox4x32-10, the counter-based random generator of Salmon, Moraes, Dror and Shaw (SC 2011). Ten rounds of two 32 x
+// 32 -> 64 bit products turn a counter of 128 bits and a key of 64 bits into four words of 32 bits.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,7 +13,7 @@ struct PhiloxBlock {
   uint32_t words[4];
 };
 
-// The block of that counter (upper 64 bits zero).
+// Returns the block of that counter (the upper 64 bits are zero).
 VARLSTM_DEVICE PhiloxBlock philox4x32(uint64_t key, uint64_t counter) {
   uint32_t w0 = static_cast<uint32_t>(counter), w1 = static_cast<uint32_t>(counter >> 32), w2 = 0, w3 = 0;
   uint32_t key_low = static_cast<uint32_t>(key), key_high = static_cast<uint32_t>(key >> 32);

@@ -1,20 +1,24 @@
-// Embedding: rows of a table picked by ids, and the gradient summed back into the table.
+// Embedding: rows of a table selected by ids, and the gradient added back into the table.
 //
 //   forward   y[n] <- table[ids[n]]                        y [rows, F], table [V, F], ids [rows]
 //   backward  dtable[v] += sum of dy[n] over ids[n] = v    in a fixed order, without atomics
 //
-// Rows beyond the batch's tokens and ids outside [0, V) give zeros and no gradient; the latter raise
-// BadValue::kTokenId. padding_idx gives no gradient. Forward moves 2 rows F e bytes (e bytes an element), bound by
-// memory; threads share a row as in kernels/core/rows.h. Backward sorts the pairs (id, n), rows without a gradient last
-// (key V); positions of the sorted order are cut into chunks of kChunk, and each run of equal ids into pieces at the
-// chunks' borders, so that a frequent id has many threads:
-//   sum_pieces     rows of a piece added in the order of n. A run that is one piece goes to dtable; else the sum goes
-//                  to partial[chunk][0] (the piece begins with its chunk) or [1] (it ends there).
-//   join_pieces    the run's partial sums added in order, then to dtable, by the threads of its first chunk.
-// In both a group of up to 32 threads takes one slab of a row, a feature a thread, so that long rows spread as well.
-// Bytes: rows F e of dy, 2 F e for each id that occurs, 32 a pair for each digit of the sort; workspace as carved
-// below. No shared memory, nothing to synchronise. Sums in f32 (f64 for F64), rounded once when stored: bitwise from
-// run to run. Mirrored by host/ops/embedding.h.
+// Rows beyond the batch's tokens, and ids outside [0, V), give zeros and no gradient; such ids raise
+// BadValue::kTokenId. padding_idx gives no gradient. Forward moves 2 rows F e bytes (e bytes for each element) and is
+// bound by memory; threads share a row as in kernels/core/rows.h.
+// Backward sorts the pairs (id, n), with rows without a gradient last (key V). The sorted order is cut into chunks of
+// kChunk positions. A run of equal ids is cut into pieces at the borders of chunks, so that many threads work on a
+// frequent id:
+//   sum_pieces     The rows of a piece are added in the order of n. If the run is one piece, the sum goes to dtable.
+//                  Otherwise it goes to partial[chunk][0] (the piece begins with its chunk) or [1] (it begins later).
+//   join_pieces    The partial sums of the run are added in order, then to dtable, by the threads of its first chunk.
+// In both a group of up to 32 threads takes one slab of a row, with one feature for each thread, so that the work on
+// long rows is spread as well.
+// Example: sorted ids 5 at positions 60 to 139. The run has the pieces 60 to 63 (chunk 0, partial[0][1]), 64 to 127
+// (partial[1][0]) and 128 to 139 (partial[2][0]); the group of chunk 0 joins them.
+// Bytes: rows F e of dy, 2 F e for each id that occurs, 32 for each pair and digit of the sort; workspace as carved
+// below. No shared memory, no synchronisation. Sums are in f32 (f64 for F64) and rounded once when stored:
+// bit-identical from run to run. Mirrored by host/ops/embedding.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/embedding/embedding.h"
 
@@ -31,7 +35,7 @@ namespace varlstm::cuda {
 
 constexpr int64_t kChunk = 64;
 
-// `tokens`: where the number of rows that count stands, or null where all do.
+// Returns how many rows count. `tokens` points to their number, or is null if all rows count.
 VARLSTM_DEVICE int64_t counted_rows(const int64_t* tokens, int64_t rows) {
   return tokens == nullptr || *tokens > rows ? rows : *tokens;
 }
@@ -51,7 +55,7 @@ VARLSTM_KERNEL void embedding_forward_kernel(int64_t rows, int64_t vocab, int64_
   }
 }
 
-// keys[n] <- the row's id, or vocab where it has no gradient.
+// keys[n] <- the row's id, or vocab if the row has no gradient.
 VARLSTM_KERNEL void embedding_keys_kernel(int64_t rows, int64_t vocab, int64_t padding_idx, const int64_t* tokens,
                                           const int64_t* ids, uint64_t* keys, int64_t* identity, DeviceStatus* status) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
@@ -65,16 +69,16 @@ VARLSTM_KERNEL void embedding_keys_kernel(int64_t rows, int64_t vocab, int64_t p
   }
 }
 
-// What both kernels over the sorted pairs read. C: the type of the sums.
+// The operands of both kernels over the sorted pairs. C: the type of the sums.
 template <class C>
 struct SortedRows {
   int64_t rows, vocab, features;
   const uint64_t* keys;  // [rows] sorted
-  const int64_t* order;  // [rows] the pairs' rows
+  const int64_t* order;  // [rows] the rows of the pairs
   C* partial;            // [chunks, 2, F]
 
   VARLSTM_DEVICE int64_t slabs() const { return (features + blockDim.x - 1) / blockDim.x; }
-  // The thread's feature in this slab of a row; at or beyond `features`: none.
+  // The thread's feature in this slab of a row. There is none if the result is `features` or more.
   VARLSTM_DEVICE int64_t feature(int64_t slab) const { return slab * blockDim.x + threadIdx.x; }
   VARLSTM_DEVICE bool starts_run(int64_t k) const { return k == 0 || keys[k] != keys[k - 1]; }
   VARLSTM_DEVICE bool ends_run(int64_t k) const { return k == rows || keys[k] != keys[k - 1]; }
@@ -110,7 +114,7 @@ VARLSTM_KERNEL void sum_pieces_kernel(SortedRows<ComputeType<T>> sorted, const T
   }
 }
 
-// A group takes the chunk in which a run of several pieces begins: at most one run leaves a chunk.
+// A group takes the chunk in which a run of several pieces begins. At most one run continues beyond a chunk.
 template <class T>
 VARLSTM_KERNEL void join_pieces_kernel(SortedRows<ComputeType<T>> sorted, T* dtable) {
   using C = ComputeType<T>;
@@ -125,7 +129,7 @@ VARLSTM_KERNEL void join_pieces_kernel(SortedRows<ComputeType<T>> sorted, T* dta
     if (f >= sorted.features || key == static_cast<uint64_t>(sorted.vocab) || sorted.keys[border] != key) continue;
     int64_t begin = border - 1;
     while (begin > chunk * kChunk && sorted.keys[begin - 1] == key) --begin;
-    if (!sorted.starts_run(begin)) continue;  // an earlier chunk's
+    if (!sorted.starts_run(begin)) continue;  // the run began in an earlier chunk
     const int64_t end =
         count_not_above(reinterpret_cast<const int64_t*>(sorted.keys), sorted.rows, static_cast<int64_t>(key));
     const int64_t last = (end - 1) / kChunk;

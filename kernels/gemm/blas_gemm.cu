@@ -1,8 +1,9 @@
-// C [m, n] = op(A) op(B) + bias + bias2 by the BLAS library: C <- bias + bias2 in each row, then C += op(A) op(B).
+// C [m, n] = op(A) op(B) + bias + bias2 by the BLAS library: first C <- bias + bias2 in each row, then C += op(A)
+// op(B).
 //
-// bias_rows: C [m, n] <- bias [n] + bias2 [n], rounded to C's dtype, which is exact where C has the dtype of the one
-// bias: the product is rounded once more at most where C is wider. A thread an element in a grid-stride loop, no
-// barrier; m n e bytes written, bound by memory. Mirrored by host/ops/linear.h.
+// bias_rows: C [m, n] <- bias [n] + bias2 [n], rounded to C's dtype. This is exact if there is one bias and C has its
+// dtype; a wider C adds at most one more rounding. One thread writes each element, in a grid-stride loop without
+// barriers; m n e bytes written, bound by memory. Mirrored by host/ops/linear.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/blas_gemm.h"
 
@@ -48,7 +49,7 @@ int32_t blas_gemm(Stream stream, const GemmArgs& args) {
     }));
     product.accumulate = true;
   }
-  // cuBLAS wants it aligned to 256 bytes.
+  // cuBLAS requires the workspace to be aligned to 256 bytes.
   const int64_t beyond = static_cast<int64_t>(reinterpret_cast<uintptr_t>(args.workspace) % 256);
   const int64_t skipped = beyond == 0 ? 0 : 256 - beyond;
   product.workspace = static_cast<char*>(args.workspace) + skipped;

@@ -1,4 +1,4 @@
-// A product by the BLAS library, biases included. See blas_gemm.cu.
+// A product by the BLAS library, with its biases. See blas_gemm.cu.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -1,5 +1,5 @@
-// The BLAS library that runs products in place of our own tiles: cuBLAS, opened at run time, or a stand-in for it in
-// the emulated build. Nothing is linked, and no file but blas_library_*.cc knows which it is.
+// The BLAS library that runs products instead of our own tiles: cuBLAS, opened at run time, or its replacement in the
+// emulated build. Nothing is linked, and only blas_library_*.cc know which of the two it is.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,22 +8,22 @@
 
 namespace varlstm::cuda {
 
-// A context's handle of the library, or why it has none. Calls from several threads wait for each other.
+// A context's handle of the library, or the reason why there is none. Calls from several threads wait for each other.
 struct BlasHandle;
 
-// Opens the library, once in the process, and makes a handle on the current device; null without memory. Allocates
-// device memory and may synchronise: for the making of a context alone.
+// Opens the library, once in the process, and makes a handle on the current device; returns null if there is no memory.
+// It allocates device memory and may synchronise, so it is called only when a context is made.
 BlasHandle* open_blas();
 // Waits for the device, which no stream may be captured on meanwhile; blas_handles.h spares contexts that. Where the
 // handle has a problem, nothing of it is on the device. Null is passed over.
 void close_blas(BlasHandle* blas);
 
-// Why products cannot run: "libcublas.so.13, .12 and .11 are not found"; "" where they can.
+// Returns the reason why products cannot run, for example "libcublas.so.13, .12 and .11 are not found"; "" if they can.
 const char* blas_problem(const BlasHandle* blas);
 
-// C [m, n] <- op(A) op(B) (+ C), without the biases, in stream order; for products that gemm_tuning.h calls legal. Runs
-// in args.workspace alone: equal bits from run to run, on any streams. `tf32`: F32 operands may be rounded to TF32.
-// A call that fails is named in the error's text.
+// C [m, n] <- op(A) op(B) (+ C), without the biases, in stream order, for products that gemm_tuning.h calls legal. It
+// works only in args.workspace, so the bits are the same from run to run, on any streams. `tf32`: F32 operands may be
+// rounded to TF32. The text of an error names the call that failed.
 int32_t run_blas_gemm(BlasHandle* blas, cudaStream_t stream, const GemmArgs& args, bool tf32);
 
 }  // namespace varlstm::cuda

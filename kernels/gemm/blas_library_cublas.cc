@@ -1,4 +1,5 @@
-// cuBLAS behind blas_library.h. Row-major C = A B is column-major C^T = B^T A^T: operands change places.
+// Implements blas_library.h with cuBLAS. Row-major C = A B is column-major C^T = B^T A^T, so the operands change
+// places.
 // SPDX-License-Identifier: Apache-2.0
 #include <cublas_v2.h>
 #include <dlfcn.h>
@@ -15,7 +16,7 @@
 namespace varlstm::cuda {
 namespace {
 
-// The functions of the library; types alone come from its header.
+// The functions of the library. Only types come from its header.
 struct Cublas {
   decltype(&cublasCreate_v2) create = nullptr;
   decltype(&cublasDestroy_v2) destroy = nullptr;
@@ -41,7 +42,7 @@ struct Cublas {
   }
 
  private:
-  // Never closed: the library's own threads and modules may outlive every context.
+  // The library is never closed, because its own threads and modules may outlive every context.
   void* open_library() {
     if (const char* path = environment(kCublasLibraryVariable)) {
       void* const library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -66,7 +67,7 @@ const Cublas& cublas() {
   return library;
 }
 
-// Of a device that died the next call of the runtime tells: the library has a runtime of its own.
+// This does not report a dead device: the library has a runtime of its own, so the next call of our runtime reports it.
 int32_t check_blas(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return VARLSTM_OK;
   return fail(status == CUBLAS_STATUS_ALLOC_FAILED ? VARLSTM_ERROR_OUT_OF_MEMORY : VARLSTM_ERROR_BACKEND,
@@ -138,7 +139,7 @@ int32_t run_blas_gemm(BlasHandle* blas, cudaStream_t stream, const GemmArgs& arg
 
   const std::lock_guard<std::mutex> guard(blas->mutex);
   VARLSTM_CUDA_TRY(check_blas(cublas().set_stream(blas->handle, stream), "cublasSetStream"));
-  // After the stream, whose choice takes back the workspace.
+  // After set_stream, which resets the workspace.
   VARLSTM_CUDA_TRY(
       check_blas(cublas().set_workspace(blas->handle, args.workspace, static_cast<size_t>(args.workspace_bytes)),
                  "cublasSetWorkspace"));

@@ -1,8 +1,8 @@
-// A stand-in for cuBLAS in the emulated build: plain loops in stream order, missing where VARLSTM_EMULATOR_CUBLAS is
-// «missing». As cuBLAS may, it cuts a sum into as many pieces as the shape suggests, so that a product that had to be
-// batch-invariant shows; it leaves nothing of the workspace as it was, and refuses one that is smaller than the 16 KiB
-// of cuBLAS's documentation or not aligned to 256 bytes. A handle works on the device that it was made on, and waits
-// for it when it is closed.
+// Replaces cuBLAS in the emulated build: plain loops in stream order. It is missing if VARLSTM_EMULATOR_CUBLAS is
+// «missing». As cuBLAS may, it cuts a sum into a number of pieces that depends on the shape, so that tests notice a
+// product that should be batch-invariant but runs here. It overwrites the whole workspace, and refuses one that is
+// smaller than the 16 KiB of cuBLAS's documentation or not aligned to 256 bytes. A handle works only on the device that
+// it was made on.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/blas_library.h"
 

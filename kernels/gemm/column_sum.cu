@@ -1,9 +1,11 @@
 // out [n] += column sums of x [m, n]: the gradient of a bias.
 //
-// A block owns kColumns columns; its kLanes rows of threads take rows lane, lane + kLanes, ... and add them in that
-// order in double; thread row 0 adds the lanes' sums in order, and rounds once to the type of out. The order depends on
-// m alone: bitwise from run to run. Bytes moved: m n e, bound by memory for n of some thousands; few blocks for small
-// n. Shared memory: kLanes x kColumns doubles. S1: after it every lane's sum lies there. Mirrored by host/ops/linear.h.
+// A block owns kColumns columns. Its kLanes rows of threads take rows lane, lane + kLanes, ... and add them in that
+// order in double. Thread row 0 then adds the sums of the lanes in order, and rounds once to the type of out. The order
+// depends only on m, so results are bit-identical from run to run. Bytes moved: m n e, bound by memory if n is some
+// thousands; a small n gives few blocks. Shared memory: kLanes x kColumns doubles.
+//   S1: after it every lane's sum is in shared memory.
+// Mirrored by host/ops/linear.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/column_sum.h"
 

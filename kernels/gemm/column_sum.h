@@ -1,4 +1,4 @@
-// Sums of a matrix's columns on the device. See column_sum.cu.
+// The sums of a matrix's columns on the device. See column_sum.cu.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -6,8 +6,8 @@
 
 namespace varlstm::cuda {
 
-// out [n] += column sums of x [m, n] with row pitch ldx, and out2 likewise where it is not null. `rows`: where the
-// number of rows that count stands in device memory, or null where all do. dtype_out: dtype, or F32 for 16 bits.
+// out [n] += column sums of x [m, n] with row pitch ldx; the same for out2 unless it is null. `rows` points to the
+// number of rows that count, in device memory; null: all count. dtype_out: dtype, or F32 for 16 bits.
 int32_t add_column_sums(Stream stream, DType dtype, DType dtype_out, int64_t m, int64_t n, const void* x, int64_t ldx,
                         const int64_t* rows, void* out, void* out2);
 

@@ -1,14 +1,15 @@
 // C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias + bias2) (+ C), tile by tile through shared memory; and the choice
-// between these tiles and what else runs a product.
+// between these tiles and the other ways to run a product.
 //
-// Operands F32, F64, BF16 or F16; the chain of sum = fma(a, b, sum) over k = 0, 1, ... runs in f32 (f64 for F64); C is
-// stored once, rounded to its own dtype: ((sum + bias) + bias2) + C. Elements beyond an edge are zeros in the tile,
-// which change no bit of a chain but the sign of a zero. C does not overlap A or B. Bytes from memory: about (m k (n /
-// columns) + k n (m / rows)) e; 2 m n k operations: bound by arithmetic once the tile is full (a wide tile does 32
-// fused multiply-adds for each element it loads). Block: one tile of C, in a grid of all tiles; shared memory: A as
-// [depth][rows + 1], B as [depth][columns + 1] (the odd pitch keeps a transposing store off one bank). Each thread owns
-// kThreadRows x kThreadColumns sums, kept in registers, at rows r, r + kRows / kThreadRows, ... of the tile.
-//   S1: after it the tiles of this depth lie in shared memory. S2: after it nobody reads them any more.
+// Operands are F32, F64, BF16 or F16. The chain of sum = fma(a, b, sum) over k = 0, 1, ... runs in f32 (f64 for F64). C
+// is stored once, rounded to its own dtype: ((sum + bias) + bias2) + C. Elements beyond an edge are zeros in the tile;
+// they change no bit of a chain except the sign of a zero. C must not overlap A or B.
+// Bytes from memory: about (m k (n / columns) + k n (m / rows)) e; 2 m n k operations. Bound by arithmetic once the
+// tile is full: a wide tile does 32 fused multiply-adds for each element that it loads. A block computes one tile of C,
+// in a grid of all tiles. Shared memory: A as [depth][rows + 1], B as [depth][columns + 1] (the odd pitch spreads a
+// transposing store over the banks). Each thread owns kThreadRows x kThreadColumns sums in registers, at rows r, r +
+// kRows / kThreadRows, ... of the tile.
+//   S1: after it the tiles of this depth are in shared memory. S2: after it no thread reads them any more.
 // Mirrored by host/gemm/gemm.h and host/gemm/row_product.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/gemm.h"
@@ -22,8 +23,8 @@
 
 namespace varlstm::cuda {
 
-// shared[kk][line] <- element (line, kk) of a matrix whose lines are rows of op(A) or columns of op(B); `along_k`: k is
-// the dimension that lies contiguously. Zeros outside lines x k.
+// shared[kk][line] <- element (line, kk) of a matrix whose lines are rows of op(A) or columns of op(B), with zeros
+// outside lines x k. `along_k`: k is the contiguous dimension of the matrix.
 template <int Lines, int Depth, int Threads, class C, class T>
 VARLSTM_DEVICE void load_tile(const T* matrix, int64_t ld, bool along_k, int64_t line0, int64_t lines, int64_t k0,
                               int64_t k, C* shared) {

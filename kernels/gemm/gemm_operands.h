@@ -1,4 +1,4 @@
-// A product's operands as our tiles take them, and what they do alike. For kernel files alone.
+// The operands of a product in the form of our tiles, and the code that the tiles share. For kernel files only.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -45,7 +45,7 @@ GemmOperands<T, TC> make_operands(const GemmArgs& args) {
           args.rows};
 }
 
-// Where a block's tile of rows x columns begins, and how many rows and how much of k count.
+// The first row and column of a block's tile, and how many rows and how much of k count.
 struct TileExtent {
   int64_t row0, column0, m, k;
 };
@@ -63,10 +63,10 @@ VARLSTM_DEVICE TileExtent tile_extent(const GemmOperands<T, TC>& p, int rows, in
   return extent;
 }
 
-// C's element <- ((sum + bias) + bias2) + C.
+// An element of C <- ((sum + bias) + bias2) + C.
 template <class C, class T, class TC>
 VARLSTM_DEVICE void store_sum(const GemmOperands<T, TC>& p, int64_t row, int64_t column, C sum) {
-  C value = sum + C(0);  // a sum of -0 becomes 0 in a padded tile: so in every tile
+  C value = sum + C(0);  // a padded tile turns a sum of -0 into 0, so every tile does
   if (p.bias != nullptr) value += load_scalar(p.bias[column]);
   if (p.bias2 != nullptr) value += load_scalar(p.bias2[column]);
   TC* target = p.c + row * p.ldc + column;
@@ -74,7 +74,7 @@ VARLSTM_DEVICE void store_sum(const GemmOperands<T, TC>& p, int64_t row, int64_t
   *target = store_scalar<TC>(value);
 }
 
-// One block for each tile of C.
+// Launches one block for each tile of C.
 template <auto kKernel, class T, class TC>
 int32_t launch_tiles(Stream stream, const char* name, int rows, int columns, int threads, size_t shared_bytes,
                      const GemmOperands<T, TC>& p) {
@@ -89,7 +89,7 @@ int32_t launch_tiles(Stream stream, const char* name, int rows, int columns, int
   return launch<kKernel>(stream, name, shape, p);
 }
 
-// body(T(), TC()) with the types of A and B and of C that products have. body returns a status.
+// Calls body(T(), TC()) with the types of A and B, and of C. body returns a status.
 template <class Body>
 int32_t with_product_types(DType dtype, DType dtype_c, const Body& body) {
   return with_scalar(dtype, [&](auto scalar) {

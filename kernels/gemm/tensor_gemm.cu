@@ -1,16 +1,17 @@
 // C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias + bias2) (+ C) on tensor cores: BF16 and F16 by mma.m16n8k16, F32
 // rounded to TF32 (nearest, ties away) by mma.m16n8k8. Not measured on a GPU.
 //
-// Sums in f32: each element of C is one chain over blocks of 16 (8) of k from 0, whatever m, n and the alignment are:
-// its bits depend on its row of op(A) and its column of op(B) alone. Blocks are filled up with zeros. C is stored once,
-// rounded to its own dtype: ((sum + bias) + bias2) + C. C does not overlap A or B.
-// Bytes from memory: about (m k (n / 64) + k n (m / 64)) e; 2 m n k operations; bound by arithmetic for k and n of some
-// hundreds, by memory below. Grid: a block of 4 warps for each tile of 64 x 64; a warp owns 32 x 32 of it, its 32 sums
-// a thread in registers. Shared memory: two stages, each a tile of A and of B, 64 bytes of k deep, as the matrix lies:
-// [line][k] where k is contiguous, [k][line] elsewhere; a row's pitch is 16 bytes off a multiple of 128 in banks, so
-// that ldmatrix meets no conflict. Where matrix and pitch are aligned to 16 bytes, words inside the matrix come by
-// cp.async; what is left comes element by element.
-//   S1: after it this stage's tiles lie in shared memory, and nobody reads the other stage's any more.
+// Sums are in f32. Each element of C is one chain over blocks of 16 (8 for TF32) of k from 0, whatever m, n and the
+// alignment are, so its bits depend only on its row of op(A) and its column of op(B). Incomplete blocks are filled with
+// zeros. C is stored once, rounded to its own dtype: ((sum + bias) + bias2) + C. C must not overlap A or B.
+// Bytes from memory: about (m k (n / 64) + k n (m / 64)) e; 2 m n k operations. Bound by arithmetic if k and n are some
+// hundreds, by memory if they are smaller. Grid: one block of 4 warps for each tile of 64 x 64. A warp owns 32 x 32 of
+// the tile, 32 sums in registers of each thread.
+// Shared memory: two stages. Each has a tile of A and a tile of B, 64 bytes of k deep, in the order of the matrix:
+// [line][k] if k is contiguous, otherwise [k][line]. The pitch of a row is 80 bytes for [line][k], and 144 (16 bits) or
+// 288 bytes (F32) for [k][line], so that loads of fragments have no bank conflicts. If matrix and pitch are aligned to
+// 16 bytes, words inside the matrix are copied by cp.async, and the rest element by element.
+//   S1: after it this stage's tiles are in shared memory, and no thread reads the other stage's tiles any more.
 // Mirrored by host/gemm/gemm.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/tensor_gemm.h"
@@ -20,21 +21,21 @@
 namespace varlstm::cuda {
 
 constexpr int kTile = 64, kWarpTile = 32, kTensorThreads = 128;
-constexpr int kAcrossPitch = kTile + 8;  // of [k][line], in elements
+constexpr int kAcrossPitch = kTile + 8;  // pitch of [k][line], in elements
 
-// Sizes in elements of T, of `depth` of k at a time, `step` in one product of a warp.
+// Sizes in elements of T. `depth` values of k are loaded at a time, and `step` of them enter one product of a warp.
 template <class T>
 struct Depth {
   static constexpr int kWord = 16 / sizeof(T);
   static constexpr int kDepth = 4 * kWord, kStep = kDepth / 2;
   static constexpr int kAlongPitch = kDepth + kWord;
-  static constexpr int kTileElements = kTile * kAlongPitch;  // of [line][k], which is the larger
+  static constexpr int kTileElements = kTile * kAlongPitch;  // of [line][k], which is the larger layout
   static constexpr size_t kSharedBytes = 4 * kTileElements * sizeof(T);
   static_assert(kDepth * kAcrossPitch <= kTileElements, "either layout fits");
 };
 
-// shared[outer][inner] <- matrix[outer0 + outer][inner0 + inner], zeros outside outers x inners. `words`: matrix and ld
-// are aligned to 16 bytes.
+// shared[outer][inner] <- matrix[outer0 + outer][inner0 + inner], with zeros outside outers x inners. `words`: matrix
+// and ld are aligned to 16 bytes.
 template <int Outer, int Inner, int Pitch, class T>
 VARLSTM_DEVICE void load_part(const T* matrix, int64_t ld, bool words, int64_t outer0, int64_t outers, int64_t inner0,
                               int64_t inners, T* shared) {
@@ -51,7 +52,7 @@ VARLSTM_DEVICE void load_part(const T* matrix, int64_t ld, bool words, int64_t o
   }
 }
 
-// Lines line0 ... of op(A)'s rows or op(B)'s columns, k0 ... of k.
+// Loads the lines from line0 on (rows of op(A) or columns of op(B)), with k from k0 on.
 template <bool AlongK, class T>
 VARLSTM_DEVICE void load_tile(const T* matrix, int64_t ld, int64_t line0, int64_t lines, int64_t k0, int64_t k,
                               T* shared) {
@@ -69,7 +70,8 @@ VARLSTM_DEVICE const T* element(const T* tile, int line, int k) {
   return AlongK ? tile + line * Depth<T>::kAlongPitch + k : tile + k * kAcrossPitch + line;
 }
 
-// The warp's operand of 16 lines from `line` on and one step of k from `k` on: of A, or two of B's, of 8 lines each.
+// Loads the warp's operand of 16 lines from `line` on and one step of k from `k` on: one operand of A, or two of B of 8
+// lines each.
 template <bool AlongK, class T>
 VARLSTM_DEVICE simt::b32x4 load_a(const T* tile, int line, int k) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -118,12 +120,12 @@ VARLSTM_DEVICE simt::f32x4 multiply<float>(const simt::b32x4& a, const simt::b32
   return simt::mma_tf32_1688(a, b, c);
 }
 
-// The warp's sums of 32 x 32: 16 rows x 8 columns in each.
+// The warp's 32 x 32 sums, in parts of 16 rows x 8 columns.
 struct WarpSums {
   simt::f32x4 at[kWarpTile / 16][kWarpTile / 8];
 };
 
-// sums += the product of a stage's tiles, of which the warp's part begins at `row` and `column`.
+// sums += the product of a stage's tiles. The warp's part begins at `row` and `column`.
 template <class T, bool AAlongK, bool BAlongK>
 VARLSTM_DEVICE void multiply_tiles(const T* a_tile, const T* b_tile, int row, int column, WarpSums& sums) {
   for (int k = 0; k < Depth<T>::kDepth; k += Depth<T>::kStep) {
@@ -136,7 +138,7 @@ VARLSTM_DEVICE void multiply_tiles(const T* a_tile, const T* b_tile, int row, in
   }
 }
 
-// One stage's shared memory: a tile of A, then one of B. Stages take turns.
+// The shared memory of one stage: a tile of A, then a tile of B. The two stages alternate.
 template <class T>
 VARLSTM_DEVICE T* stage_of(int64_t k0) {
   return simt::shared_memory<T>() + k0 / Depth<T>::kDepth % 2 * 2 * Depth<T>::kTileElements;
@@ -169,7 +171,7 @@ VARLSTM_KERNEL void __launch_bounds__(kTensorThreads) tensor_gemm_kernel(GemmOpe
     multiply_tiles<T, AAlongK, BAlongK>(stage, stage + Depth<T>::kTileElements, row, column, sums);
   }
 
-  // Unrolled: sums stay in registers.
+  // Unrolled, so that the sums stay in registers.
 #pragma unroll
   for (int i = 0; i < kWarpTile / 16; ++i) {
 #pragma unroll

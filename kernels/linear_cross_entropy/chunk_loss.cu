@@ -1,17 +1,18 @@
-// Cross-entropy over the kept rows of a chunk, from logits that stand together; forward and backward apart.
+// Cross-entropy over the kept rows of a chunk, whose logits are stored together; forward and backward are separate.
 //
 // Kept row k of the chunk, row n of the call, target t, class weights w, smoothing s:
 //   forward   term(n) as in masked_loss/cross_entropy.cu; lse[n] = max + log(sum_c exp(logits[k, c] - max))
 //             sum += terms of the chunk; after the last chunk the sum or mean, as in masked_loss/loss_terms.cu
 //   backward  dlogits[k, c] <- g (A * exp(logits[k, c] - lse[n]) - a[c]),  g = dout[n] * scale,
 //             a[c] = (1 - s) w[t] [c == t] + s / C * w[c],  A = sum_c a[c]
-// logits [chunk, C] in F32 (F64 for F64); dlogits in the dtype, in the logits' place but for 16 bits: a thread writes
-// only what it alone has read. A group of threads has a row (core/row_group.h), and rows from *count on are skipped.
-// Forward reads a row once (twice with smoothing), backward reads and writes it: bound by memory, and mostly by the
-// caches, as the product has just written the chunk. Shared memory for a block's reductions alone, with their barriers.
-// The terms of a chunk are summed by one block: thread i takes terms i, i + kSumBlock, ..., joined as core/reduce.h
-// says, and added to the sum in double, chunk after chunk: bitwise from run to run. Mirrored by
-// host/ops/linear_cross_entropy.h.
+// logits [chunk, C] are in F32 (F64 for F64); dlogits are in the dtype, and overwrite the logits except for 16 bits: a
+// thread writes only what no other thread reads. A group of threads works on each row (selection/row_group.h), and rows
+// from *count on are skipped. Forward reads a row once (twice with smoothing); backward reads and writes it. Bound by
+// memory, and mostly by the caches, because the product has just written the chunk. Shared memory is used only by the
+// reductions of a block, with their barriers.
+// One block sums the terms of a chunk: thread i takes terms i, i + kSumBlock, ..., the threads' sums are added as in
+// core/reduce.h, and the result is added to the sum in double, chunk after chunk. This is bit-identical from run to
+// run. Mirrored by host/ops/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear_cross_entropy/chunk_view.h"
 #include "kernels/masked_loss/loss_row.h"

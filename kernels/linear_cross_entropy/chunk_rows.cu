@@ -1,13 +1,16 @@
-// The kept rows of a chunk: which they are, and their way to one another and back.
+// Finds the kept rows of a chunk, and moves them together and back.
 //
 //   select  kept[k] = row of the chunk, for its kept rows in order, k < count; places[kept[k]] = k, -1 at other rows
-//   move    dst row k <- src row sources[k]: by `kept` it gathers x, by `places` it spreads dx and its zeros
+//   move    dst row k <- src row sources[k]: with `kept` it gathers x, with `places` it spreads dx and its zeros
 //
-// So that rows which are ignored, or behind the batch's N, are neither read nor computed. Select runs in one block, a
-// contiguous piece of the chunk a thread, with a scan between (core/scan.h, where its barriers stand): 16 bytes a row
-// read, 16 written. Move: min(32, words) neighbouring threads have a row, in words of up to 16 bytes, no shared memory;
-// 2 in e bytes a row. Both are bound by memory and small beside the product, which does 2 C operations an element.
-// Integers and copies: exact. Mirrored by LinearLossChunks in host/ops/linear_cross_entropy.h.
+// Example: a chunk of 5 rows, of which rows 1, 3 and 4 are kept: count = 3, kept = 1, 3, 4, places = -1, 0, -1, 1, 2.
+//
+// So rows that are ignored, or past the batch's N, are neither read nor computed. Select runs in one block: each thread
+// takes a contiguous piece of the chunk, with a scan between (core/scan.h, with its barriers); 16 bytes of each row are
+// read and 16 written. Move: min(32, words) neighbouring threads move a row, in words of up to 16 bytes, without shared
+// memory; 2 in e bytes for each row. Both are bound by memory and small compared with the product, which does 2 C
+// operations for each element. Only integers and copies: exact. Mirrored by LinearLossChunks in
+// host/ops/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/rows.h"
 #include "kernels/core/scan.h"

@@ -1,4 +1,4 @@
-// The loss of a whole call as a chunk's kernels see it. For kernel files alone.
+// The loss of a whole call in the form of a chunk's kernels. For kernel files only.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace varlstm::cuda {
 
-// All rows' targets and weights; terms are those of one chunk.
+// The view has targets and weights of all rows, and the terms of one chunk.
 template <class C>
 LossView<C> chunk_view(const LossArgs& args, const ChunkScratch& scratch) {
   LossView<C> view = loss_view<C>(args);

@@ -1,15 +1,17 @@
-// Linear layer and cross-entropy in one, a chunk of rows at a time, so that the logits [rows, C] never exist at once
-// (Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models"; the chunks are Liger Kernel's).
+// Linear layer and cross-entropy in one, one chunk of rows at a time, so that the logits [rows, C] never exist at once
+// (Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models"; the chunks are those of Liger Kernel).
 //
-// A chunk: select its kept rows, gather their x, logits <- x weight^T + bias, then the loss of those rows; backward the
-// same logits once more, dlogits in their place, and from these dweight, dbias and dx. The number of kept rows is the
-// device's to know: launches are those of the whole chunk, and blocks behind *count end at once.
-// Logits are F32 (F64 for F64), dlogits are of the dtype; for 16 bits dweight and dbias are F32 in the workspace from
-// the first chunk to the last, and rounded once. Chunks are in stream order, so sums over rows have a fixed order, and
-// a row's results depend on its own row alone: the products' elements are chains over k (gemm/gemm.h).
-// Bytes from memory: the weight, C in e, once a chunk forward and twice backward, and a chunk's logits where the caches
-// do not hold them; bound by the products' arithmetic.
-// Launches: 5 a chunk and 2 forward, up to 8 a chunk and 6 backward. Mirrored by host/ops/linear_cross_entropy.h.
+// For each chunk: select its kept rows, gather their x, compute logits <- x weight^T + bias, then the loss of those
+// rows. Backward computes the same logits again, then dlogits in their place, and from these dweight, dbias and dx.
+// Only the device knows the number of kept rows: launches are sized for the whole chunk, and blocks past *count end at
+// once. Logits are F32 (F64 for F64), and dlogits are in the dtype. For 16 bits dweight and dbias are F32 in the
+// workspace from the first chunk to the last, and are rounded once. Chunks run in stream order, so sums over rows have
+// a fixed order. The results of a row depend only on that row, because the elements of the products are chains over k
+// (gemm/gemm.h).
+// Bytes from memory: the weight, C in e, once for each chunk forward and twice backward, and the logits of a chunk if
+// the caches do not hold them. Bound by the arithmetic of the products.
+// Launches: 5 for each chunk and 2 more forward; up to 8 for each chunk and 6 more backward. Mirrored by
+// host/ops/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"
 
@@ -32,7 +34,7 @@ bool is_16_bit(DType dtype) {
   return dtype == DType::kBF16 || dtype == DType::kF16;
 }
 
-// Of logits, and of the parameters' gradients while they are summed.
+// The dtype of the logits, and of the parameters' gradients while they are summed.
 DType wide(DType dtype) {
   return is_16_bit(dtype) ? DType::kF32 : dtype;
 }
@@ -66,7 +68,7 @@ struct Workspace {
   }
 };
 
-// One call: the products around the kernels of a chunk.
+// Runs one call: the products, and between them the kernels of a chunk.
 class ChunkedLoss {
  public:
   ChunkedLoss(Stream stream, const LinearLossArgs& args, bool backward)
@@ -111,7 +113,7 @@ class ChunkedLoss {
   }
 
  private:
-  // Of the kept rows: scratch x, and logits <- x weight^T + bias.
+  // For the kept rows: gathers x, and logits <- x weight^T + bias.
   int32_t make_logits(RowChunk chunk) {
     VARLSTM_CUDA_TRY(move_rows(stream_, loss_.dtype, chunk.rows, scratch_.count, scratch_.kept, args_.in,
                                row_of(args_.x, chunk.begin), scratch_.x));
@@ -144,7 +146,7 @@ class ChunkedLoss {
                            loss_.classes, scratch_.count, dbias, nullptr);
   }
 
-  // dx rows <- dlogits weight for the kept rows, in the place of their x first; zeros for the others.
+  // dx rows <- dlogits weight for the kept rows, first computed in the place of their x; zeros for the others.
   int32_t input_gradient(RowChunk chunk, void* dx) {
     GemmArgs product{};
     product.dtype = product.dtype_c = loss_.dtype;
@@ -158,7 +160,8 @@ class ChunkedLoss {
                      const_cast<void*>(row_of(dx, chunk.begin)));
   }
 
-  // The parameters' gradients from one dtype to another; nothing where they are the same memory, or not wanted.
+  // Converts the parameters' gradients from one dtype to another. Does nothing if the dtypes are equal (then the memory
+  // is the same), or for a gradient that is not requested.
   int32_t convert_sums(DType from, const void* weight_from, const void* bias_from, DType to, void* weight_to,
                        void* bias_to) {
     if (from == to) return VARLSTM_OK;
@@ -182,7 +185,7 @@ class ChunkedLoss {
 
 int32_t linear_cross_entropy_workspace(DType dtype, int64_t rows, int64_t in, int64_t classes, bool backward,
                                        int64_t* bytes) {
-  constexpr int64_t kMostElements = INT64_MAX / 64;  // of each array: their sum in bytes fits
+  constexpr int64_t kMostElements = INT64_MAX / 64;  // of each array: then their sum in bytes fits
   const int64_t widest = std::max(in, classes);
   if (std::min(rows, chunk_rows_of(in, classes)) > kMostElements / widest || classes > kMostElements / in)
     return fail(VARLSTM_ERROR_INVALID_ARGUMENT, "the workspace's bytes do not fit 63 bits");

@@ -11,7 +11,7 @@ int32_t linear_cross_entropy_workspace(DType dtype, int64_t rows, int64_t in, in
 
 // weight_sum and lse may be null.
 int32_t linear_cross_entropy_forward(Stream stream, const LinearLossArgs& args, void* out, void* weight_sum, void* lse);
-// dout null: ones; dx, dweight and dbias may be null.
+// dout null means ones. dx, dweight and dbias may be null.
 int32_t linear_cross_entropy_backward(Stream stream, const LinearLossArgs& args, const void* lse, const void* dout,
                                       void* dx, void* dweight, void* dbias);
 

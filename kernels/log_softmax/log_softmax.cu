@@ -3,12 +3,13 @@
 //   forward   y [rows, C] <- (x - max) - log(sum_c exp(x - max))
 //   backward  dx <- dy - exp(y) * sum_c dy
 //
-// In place (y = x, dx = dy) is allowed: a thread writes only what it alone has read. A group of threads has a row
-// (core/row_group.h): pass 1 reads it for maximum and sum together, pass 2 reads it again and writes. The second read
-// comes from the caches while the rows at work fit there (some 50 MB on a large GPU), so bytes from memory are 2 rows C
-// e forward and 3 rows C e backward, and rows C e more where they do not. Bound by memory. Shared memory: one scalar a
-// warp, for a block's reductions only; their barriers stand in core/reduce.h. Sums in f32 (f64 for F64), in an order
-// that depends on C and the policy alone. Mirrored by host/ops/log_softmax.h.
+// In place (y = x, dx = dy) is allowed: a thread writes only what no other thread reads. A group of threads works on
+// each row (selection/row_group.h): pass 1 reads the row for maximum and sum together, pass 2 reads it again and
+// writes. If the rows being worked on fit in the caches (about 50 MB on a large GPU), the second read comes from there,
+// and the bytes from memory are 2 rows C e forward and 3 rows C e backward; otherwise they are rows C e more. Bound by
+// memory. Shared memory: one scalar for each warp, used only by the reductions of a block, whose barriers are in
+// core/reduce.h. Sums are in f32 (f64 for F64), in an order that depends only on C and the policy. Mirrored by
+// host/ops/log_softmax.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/log_softmax/log_softmax.h"
 

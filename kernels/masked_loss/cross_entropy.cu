@@ -3,12 +3,13 @@
 // Row n with target t, class weights w, smoothing s, x = logits[n] - max, S = sum_c exp(x[c]):
 //   term(n)       = -(1 - s) w[t] (x[t] - log S) - s / C * (sum_c w[c] x[c] - log S * sum_c w[c])
 //   dlogits[n, c] = scale * (A * exp(x[c]) / S - a[c]),  a[c] = (1 - s) w[t] [c == t] + s / C * w[c],  A = sum_c a[c]
-// with scale 1, or 1 / W for the mean. Rows that are not kept are not read: term and gradient are exactly 0.
-// dlogits may be the logits: a thread writes only what it alone has read, and the target's logit comes by a sum over
-// the group. Pass 1 over the row: maximum, S, target's logit; pass 2: the gradient. Bytes from memory: rows C e read,
-// and rows C e written where dlogits is wanted, while the rows at work fit the caches (see log_softmax.cu). Bound by
-// memory. A group of threads has a row (core/row_group.h); shared memory for a block's reductions alone, with their
-// barriers. Rows in f32 (f64 for F64), the sum over rows in double: loss_terms.cu. Mirrored by host/ops/masked_loss.h.
+// with scale 1, or 1 / W for the mean. Rows that are not kept are not read: their term and gradient are exactly 0.
+// dlogits may be the logits: a thread writes only what no other thread reads, and the target's logit is passed on by a
+// sum over the group. Pass 1 over the row computes maximum, S and the target's logit; pass 2 computes the gradient.
+// Bytes from memory: rows C e read, and rows C e written if dlogits is requested, as long as the rows being worked on
+// fit in the caches (see log_softmax.cu). Bound by memory. A group of threads works on each row
+// (selection/row_group.h). Shared memory is used only by the reductions of a block, with their barriers. Rows are in
+// f32 (f64 for F64); the sum over rows is in double: loss_terms.cu. Mirrored by host/ops/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/rows.h"
 #include "kernels/masked_loss/loss_row.h"
@@ -54,7 +55,7 @@ VARLSTM_KERNEL void __launch_bounds__(kRowBlock)
   }
 }
 
-// A zero stays zero even where dout is NaN or infinite: masked rows hold zeros.
+// A zero stays zero even if dout is NaN or infinite, because masked rows hold zeros.
 template <class T>
 VARLSTM_KERNEL void scale_rows_kernel(int64_t rows, int64_t classes, bool one_for_each_row, const ComputeType<T>* dout,
                                       T* dlogits) {

@@ -1,4 +1,4 @@
-// The chunks of rows whose sums a loss keeps: of kLossChunk rows, or kMostLossPartials longer ones.
+// The chunks of rows whose sums a loss keeps: chunks of kLossChunk rows, or at most kMostLossPartials longer ones.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

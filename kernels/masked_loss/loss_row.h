@@ -1,4 +1,4 @@
-// One row of logits as cross-entropy reads it, by a group of threads (core/row_group.h). For kernel files alone.
+// One row of logits, which a group of threads (selection/row_group.h) reads for cross-entropy. For kernel files only.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -24,8 +24,8 @@ struct LossRow {
   }
 };
 
-// The same in every thread of the group. Reads the first `count` logits: all classes, or none where the row is not
-// kept. `scratch`: as for Group::sum.
+// Returns the same LossRow to every thread of the group. It reads the first `count` logits: all classes, or none if the
+// row is not kept. `scratch`: as for Group::sum.
 template <class Group, class T, class C>
 VARLSTM_DEVICE LossRow<C> read_loss_row(const LossView<C>& view, const T* logits, int64_t count, int64_t target,
                                         C* scratch) {

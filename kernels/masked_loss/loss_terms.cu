@@ -1,9 +1,9 @@
 // Sums over the rows of a loss, in double and in a fixed order.
 //
-// Rows are cut into chunks (loss_chunks.h); a block of kBlock threads sums one: thread i takes rows i, i + kBlock, ...
-// and the block joins them as core/reduce.h says (its barriers stand there). One block then sums the chunks likewise.
-// The order depends on the number of rows alone. Bytes moved: 8 a row for targets, 8 for terms; far below a row of
-// logits. Mirrored by host/ops/masked_loss.h.
+// Rows are cut into chunks (loss_chunks.h). A block of kBlock threads sums one chunk: thread i takes rows i, i +
+// kBlock, ... and the block adds the threads' sums (core/reduce.h, with its barriers). One block then sums the chunks
+// in the same way. The order depends only on the number of rows. Bytes moved: 8 for each target and 8 for each term,
+// much less than a row of logits. Mirrored by host/ops/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/masked_loss/loss_terms.h"
 
@@ -49,7 +49,7 @@ VARLSTM_KERNEL void __launch_bounds__(kBlock) sum_chunk_kernel(LossView<C> view)
   if (threadIdx.x == 0) view.partial[blockIdx.x] = sum;
 }
 
-// Sum over the chunks, in every thread of the one block.
+// Returns the sum over the chunks to every thread of the one block.
 template <class C>
 VARLSTM_DEVICE double sum_of_chunks(const LossView<C>& view) {
   double sum = 0;

@@ -1,4 +1,4 @@
-// What nll and cross-entropy share on the device: which rows are kept, the sum of their weights, the sum of their
+// What nll and cross-entropy share on the device: which rows are kept, the sum of their weights, and the sum of their
 // terms.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -11,7 +11,8 @@
 
 namespace varlstm::cuda {
 
-// A loss call as kernels see it. C: the type that rows are computed in, and of the loss's scalars.
+// The operands of a loss in the form of the kernels. C: the type that rows are computed in, and the type of the loss's
+// scalars.
 template <class C>
 struct LossView {
   int64_t rows, classes;
@@ -20,7 +21,7 @@ struct LossView {
   bool empty_mean_is_zero;
   C on_target;             // 1 - s
   C on_each;               // s / C
-  const int64_t* tokens;   // where the number of rows that count stands, or null
+  const int64_t* tokens;   // points to the number of rows that count, or null
   const int64_t* targets;  // [rows]
   const C* class_weights;  // [classes] or null
   double* terms;           // [rows]
@@ -36,7 +37,7 @@ struct LossView {
   }
   VARLSTM_DEVICE C all_weight() const { return static_cast<C>(totals[kAllWeight]); }
   VARLSTM_DEVICE C weight(int64_t c) const { return class_weights == nullptr ? C(1) : class_weights[c]; }
-  // What the terms are multiplied with; 0 for an empty mean.
+  // The factor of the terms; 0 for an empty mean.
   VARLSTM_DEVICE C scale() const {
     if (reduction != Reduction::kMean) return 1;
     return totals[kKeptWeight] == 0 ? C(0) : static_cast<C>(1 / totals[kKeptWeight]);
@@ -46,7 +47,7 @@ struct LossView {
 template <class C>
 LossView<C> loss_view(const LossArgs& args);
 
-// totals <- the weights' sums; a target that is neither ignored nor a class raises BadValue::kLabel.
+// totals <- the sums of the weights. A target that is neither ignored nor a class raises BadValue::kLabel.
 template <class C>
 int32_t sum_weights(Stream stream, const LossView<C>& view);
 
@@ -54,8 +55,8 @@ int32_t sum_weights(Stream stream, const LossView<C>& view);
 template <class C>
 int32_t sum_terms(Stream stream, const LossView<C>& view, C* out, C* weight_sum);
 
-// In one thread: out [1] <- the loss of terms that sum to `total` (nothing for NONE); weight_sum [1] (or null) <- the
-// kept weight.
+// Called by one thread. out [1] <- the loss, if its terms sum to `total` (nothing for NONE); weight_sum [1] (or null)
+// <- the kept weight.
 template <class C>
 VARLSTM_DEVICE void store_reduced(const LossView<C>& view, double total, C* out, C* weight_sum) {
   const double kept = view.totals[LossView<C>::kKeptWeight];

@@ -1,5 +1,5 @@
-// Masked negative log-likelihood and cross-entropy on the device. See masked_loss.cu and cross_entropy.cu.
-// For 16-bit dtypes class_weights, out, weight_sum and dout are F32.
+// Masked negative log-likelihood and cross-entropy on the device. See nll.cu and cross_entropy.cu. For 16-bit dtypes
+// class_weights, out, weight_sum and dout are F32.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -7,9 +7,9 @@
 
 namespace varlstm::cuda {
 
-// *bytes <- workspace of all of these but cross_entropy_backward, which needs none.
+// *bytes <- workspace of all of these except cross_entropy_backward, which needs none.
 int32_t loss_workspace(int64_t rows, int64_t* bytes);
-// Partial sums that a sum over any number of rows needs.
+// The most partial sums that a sum over any number of rows needs.
 constexpr int64_t kMostLossPartials = 1024;
 
 int32_t nll_forward(Stream stream, const LossArgs& args, const void* log_probs, void* out, void* weight_sum);

@@ -1,12 +1,13 @@
-// Masked negative log-likelihood of log-probabilities, as F.nll_loss of PyTorch with label smoothing.
+// Masked negative log-likelihood of log-probabilities, like F.nll_loss of PyTorch, with label smoothing.
 //
 // Row n with target t, class weights w, smoothing s, log-probabilities p [rows, C]:
 //   term(n)  = -sum_c a[c] * p[n, c],  a[c] = (1 - s) * w[t] * [c == t] + s / C * w[c]
 //   forward  terms <- term(n) of the kept rows, 0 for the others, whatever they hold; then their sum or mean
 //   backward dlog_probs[n, c] <- -a[c] * dout / (W for the mean), 0 for rows that are not kept
-// Forward reads one element a row (with smoothing the whole row) and its target; backward writes rows C e bytes: bound
-// by memory. A group of threads has a row (core/row_group.h). Terms in f32 (f64 for F64), their sum in double:
-// loss_terms.cu. Nothing is shared but a block's reductions. Mirrored by host/ops/masked_loss.h.
+// Forward reads the target and one element of each row (with smoothing the whole row); backward writes rows C e bytes.
+// Bound by memory. A group of threads works on each row (selection/row_group.h). Terms are in f32 (f64 for F64), their
+// sum in double: loss_terms.cu. Shared memory is used only by the reductions of a block. Mirrored by
+// host/ops/masked_loss.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/scalar.h"
 #include "kernels/masked_loss/loss_terms.h"

@@ -1,12 +1,13 @@
-// Euclidean norm of a flat buffer of gradients [count], and clipping by it.
+// The Euclidean norm of a flat buffer of gradients [count], and clipping by it.
 //
 //   norm   sqrt(sum of grads^2) in double
 //   clip   grads *= min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_
 //
-// A block of kNormBlock threads squares and sums one chunk of kNormChunk elements (norm_chunks.h): thread i takes i,
-// i + kNormBlock, ...; one block then sums the chunks' sums likewise. The order depends on count alone: bitwise.
-// Barriers: core/reduce.h. Bytes moved: count e for the norm, 2 count e more where it clips: bound by memory. A ratio
-// that is NaN clips to NaN. Mirrored by host/ops/optimizer.h.
+// A block of kNormBlock threads squares and sums one chunk of kNormChunk elements (norm_chunks.h): thread i takes
+// elements i, i + kNormBlock, ... One block then adds the sums of the chunks in the same way. The order depends only on
+// count, so results are bit-identical from run to run. Barriers: core/reduce.h. Bytes moved: count e for the norm, and
+// 2 count e more if it clips. Bound by memory. A ratio that is NaN makes the gradients NaN. Mirrored by
+// host/ops/optimizer.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 

@@ -1,4 +1,4 @@
-// The chunks that the blocks of a gradient's norm sum: there may be more elements than 32 bits count.
+// The chunks of a gradient's norm, one for each block. There may be more elements than 32 bits can count.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

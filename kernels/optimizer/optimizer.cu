@@ -6,10 +6,11 @@
 //          m += (1 - beta1) * (g - m);  v = beta2 * v + (1 - beta2) * g * g
 //          params -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
 //
-// As torch.optim. One element a thread in a grid-stride loop; no shared memory, nothing to synchronise, in place.
-// Bytes moved: 5 count e for SGD with momentum, 7 count e for Adam: bound by memory. The step counter lies on the
-// device: a kernel of one thread increments it and derives the corrections in double, so that a captured graph counts
-// on. Computed in the buffer's own type, element by element: bitwise. Mirrored by host/ops/optimizer.h.
+// As in torch.optim. One thread updates each element, in a grid-stride loop, in place, without shared memory or
+// synchronisation. Bytes moved: 5 count e for SGD with momentum, 7 count e for Adam. Bound by memory. The step counter
+// is in device memory: a kernel of one thread increments it, and the corrections are computed from it in double, so
+// that a captured graph counts its steps when it is replayed. Computed in the buffer's own type, element by element:
+// bit-identical from run to run. Mirrored by host/ops/optimizer.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/optimizer/optimizer.h"
 

@@ -1,4 +1,4 @@
-// Optimiser steps and the gradients' norm on the device. See optimizer.cu and grad_norm.cu. F32 and F64 alone.
+// Optimiser steps and the gradients' norm on the device, for F32 and F64 only. See optimizer.cu and grad_norm.cu.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -15,11 +15,11 @@ int32_t adam_step(Stream stream, const AdamArgs& args, void* params, const void*
 // *bytes <- workspace of grad_norm.
 int32_t grad_norm_workspace(int64_t count, int64_t* bytes);
 
-// max_norm < 0: the norm alone; else grads are clipped.
+// max_norm < 0: only the norm is computed; otherwise grads are clipped as well.
 int32_t grad_norm(Stream stream, DType dtype, int64_t count, double max_norm, void* grads, double* norm,
                   void* workspace);
 
-// body(T()) for F32 and F64; UNSUPPORTED with a text for the 16-bit types.
+// Calls body(T()) for F32 and F64. The 16-bit types give UNSUPPORTED, with a text.
 template <class Body>
 int32_t with_master_scalar(DType dtype, const Body& body) {
   if (dtype == DType::kF32) return body(float());

@@ -1,14 +1,15 @@
-// Pack and unpack: rows of F features move between the caller's layout and the packed one, and are not looked at.
+// Pack and unpack move rows of F features between the caller's layout and the packed layout, without looking at their
+// values.
 //
 //   pack    packed row step_offsets[t] + j <- source row of (b = sorted_indices[j], t)
 //   unpack  the other way round; padding <- pad_value
 //
-// Source rows: batch first b * padded_len + t, time major t * B + b, ragged cu_seqlens[b] + t. src and dst do not
-// overlap. Padding is never read. unpack with pad_value 0 is the adjoint of pack, and pack that of unpack. Bytes moved:
-// 2 N F e (e bytes an element) and about 40 bytes of indices a row; unpack also writes the padding. Bound by memory
-// bandwidth. A row is moved by min(32, words) neighbouring threads in words of 16 bytes where its size and both
-// pointers allow, of 8, 4 or 2 otherwise; 256 threads a block, no shared memory, nothing to synchronise.
-// Nothing is computed: bitwise. Mirrored by host/ops/pack.h.
+// Source rows: batch first b * padded_len + t, time major t * B + b, ragged cu_seqlens[b] + t. src and dst must not
+// overlap. Padding is never read. unpack with pad_value 0 is the adjoint of pack, and pack is that of unpack. Bytes
+// moved: 2 N F e (e bytes for each element) and about 40 bytes of indices for each row; unpack also writes the padding.
+// Bound by memory bandwidth. min(32, words) neighbouring threads move a row, in words of 16 bytes if its size and both
+// pointers allow it, otherwise of 8, 4 or 2. A block has 256 threads; no shared memory, no synchronisation. Nothing is
+// computed, so all bits are kept. Mirrored by host/ops/pack.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/pack/pack.h"
 
@@ -21,7 +22,7 @@
 
 namespace varlstm::cuda {
 
-// dst row <- src row, or `fill` where there is no source.
+// dst row <- src row, or `fill` if there is no source.
 template <class Word>
 VARLSTM_DEVICE void move_row(const RowThread& thread, int64_t words, const Word* src, const Word& fill, Word* dst) {
   for (int64_t w = thread.first_word; w < words; w += thread.word_step) dst[w] = src != nullptr ? src[w] : fill;
@@ -78,7 +79,7 @@ int64_t row_bound(const BatchPlan& plan) {
   return plan.tokens >= 0 ? plan.tokens : plan.bounds.max_tokens;
 }
 
-// `value` in the dtype, rounded once, as bits.
+// Returns the bits of `value` in the dtype, rounded once.
 uint64_t element_bits(DType dtype, double value) {
   const float narrow = static_cast<float>(value);
   uint64_t bits = 0;
@@ -99,7 +100,8 @@ uint64_t element_bits(DType dtype, double value) {
   }
 }
 
-// A word full of elements of `bytes` bytes; pointers are aligned to an element, so no word is narrower than one.
+// Returns a word full of elements of `bytes` bytes. Pointers are aligned to an element, so no word is smaller than an
+// element.
 template <class Word>
 Word repeated(uint64_t element, int64_t bytes) {
   unsigned char raw[sizeof(Word)];

@@ -6,10 +6,10 @@
 
 namespace varlstm::cuda {
 
-// packed [N, F] <- src. Where the device alone knows N, all max_tokens rows are written, zeros from N on.
+// packed [N, F] <- src. If only the device knows N, all max_tokens rows are written, with zeros from N on.
 int32_t pack(Stream stream, const PackArgs& args, const void* src, void* packed);
 
-// dst <- packed [N, F]; every padded position <- pad_value, and ragged rows from N on <- 0 as above.
+// dst <- packed [N, F]. Every padded position <- pad_value; ragged rows from N on <- 0, as above.
 int32_t unpack(Stream stream, const PackArgs& args, double pad_value, const void* packed, void* dst);
 
 }  // namespace varlstm::cuda
