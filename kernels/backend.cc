@@ -1,4 +1,4 @@
-// The CUDA back end's table.
+// The table of operations of the CUDA back end.
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/contract/backend.h"
 

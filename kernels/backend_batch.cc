@@ -14,7 +14,7 @@
 namespace varlstm::cuda {
 namespace {
 
-// Lays the plan's arrays and its scratch out from `base`; returns the bytes they take.
+// Lays out the plan's arrays and its scratch from `base` on, and returns the bytes that they take.
 int64_t carve_plan(void* base, BatchPlan* plan, PlanScratch* scratch, int64_t sort_bytes) {
   const BatchBounds& bounds = plan->bounds;
   Carver carver(base);
@@ -35,7 +35,7 @@ int64_t carve_plan(void* base, BatchPlan* plan, PlanScratch* scratch, int64_t so
   return carver.bytes();
 }
 
-// The scratch of a plan that exists: its first array begins the allocation.
+// Finds the scratch of an existing plan, whose first array begins the allocation.
 int32_t scratch_of(const BatchPlan& plan, PlanScratch* scratch) {
   int64_t sort_bytes = 0;
   VARLSTM_CUDA_TRY(sort_workspace(plan.bounds.max_batch, &sort_bytes));
@@ -50,7 +50,7 @@ void plan_destroy(BackendState*, BatchPlan* plan) {
   plan->lengths = nullptr;
 }
 
-// Lengths of the caller's to the plan's own memory. Those on the host are read before the call returns.
+// Copies the caller's lengths to the plan's own memory. Lengths on the host are read before the call returns.
 int32_t take_lengths(Stream stream, const BatchPlan& plan, const int64_t* lengths, int64_t count, int32_t space,
                      int64_t* to) {
   if (count == 0) return VARLSTM_OK;
@@ -84,7 +84,8 @@ int32_t plan_create(BackendState* state, BatchPlan* plan) {
   carve_plan(base, plan, &scratch, sort_bytes);
   plan->tokens = plan->steps = 0;
   VARLSTM_CUDA_TRY(set_plan(make_stream(state, nullptr), plan, nullptr, 0, VARLSTM_SPACE_HOST));
-  // The caller's streams need not wait for the default one: done before he gets the handle.
+  // The caller's streams need not wait for the default stream, so its work must be done before the caller gets the
+  // handle.
   return check_runtime(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }
 

@@ -42,12 +42,12 @@ void close(BackendState* base) {
   const RelaxedCapture relaxed;
   State* state = cuda_state(base);
   give_back_blas(state->blas);
-  ignore_failure(cudaFree(state->status));  // the text of an earlier failure stays
+  ignore_failure(cudaFree(state->status));  // the text of an earlier failure is kept
   delete state;
 }
 
-// What a context holds from its first call on: nothing is allocated, asked for or loaded later, so that the first call
-// may be captured.
+// Prepares all that a context ever needs. Nothing is allocated, queried or loaded later, so that its first call may be
+// captured.
 int32_t prepare(State* state) {
   VARLSTM_CUDA_TRY(
       check_runtime(cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, state->device),
@@ -60,7 +60,8 @@ int32_t prepare(State* state) {
   VARLSTM_CUDA_TRY(load_sort({state, nullptr}));
   state->blas = take_blas(state->device);
   if (state->blas == nullptr) return fail(VARLSTM_ERROR_OUT_OF_MEMORY, "no memory for a handle of cuBLAS");
-  // The caller's streams need not wait for the default one: done before he gets the handle.
+  // The caller's streams need not wait for the default stream, so its work must be done before the caller gets the
+  // handle.
   return check_runtime(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
 }
 

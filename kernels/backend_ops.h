@@ -1,4 +1,4 @@
-// Each room of kernels/ enters its operations into the CUDA back end's table.
+// These functions enter the operations of each folder of kernels/ into the table of the CUDA back end.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

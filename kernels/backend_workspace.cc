@@ -1,4 +1,4 @@
-// Workspace sizes of the CUDA back end's operations.
+// The workspace sizes of the CUDA back end's operations.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backend_ops.h"
 #include "kernels/embedding/embedding.h"
