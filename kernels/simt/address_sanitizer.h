@@ -1,4 +1,4 @@
-// What AddressSanitizer is told of memory and of stacks; nothing without it.
+// Tells AddressSanitizer about memory and stacks; does nothing without it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -15,7 +15,7 @@ T* reserve(size_t bytes) {
   return mapped == MAP_FAILED ? nullptr : static_cast<T*>(mapped);
 }
 
-// Before the constructors of static objects, which may allocate device memory.
+// Runs before the constructors of static objects, which may allocate device memory.
 __attribute__((constructor(101))) void reserve_address_space() {
   address_space.arena = reserve<unsigned char>(kArenaBytes);
   address_space.valid_bytes = reserve<uint16_t>(kArenaBytes / kArenaUnit * sizeof(uint16_t));

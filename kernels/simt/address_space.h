@@ -1,5 +1,4 @@
-// What the emulator reserves of the address space when it is loaded: memory that is taken page by page as it is
-// touched.
+// The address space that the emulator reserves when it is loaded. Memory is taken page by page when it is touched.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,25 +7,25 @@
 
 namespace varlstm::simt {
 
-// Device memory: what device 0 has of it, and behind it what device 1 has.
+// Device memory: that of device 0, followed by that of device 1.
 constexpr size_t kFirstDeviceBytes = size_t{64} << 30;
 constexpr size_t kArenaBytes = kFirstDeviceBytes + (size_t{4} << 30);
 constexpr size_t kArenaUnit = 256;  // bytes; allocations begin at multiples of it
 
-// Shared memory of the resident blocks: kSharedStride bytes for each.
+// The shared memory of the resident blocks: kSharedStride bytes for each.
 constexpr size_t kSharedStride = 256 << 10;
 constexpr size_t kSharedBlocks = 512;
 constexpr size_t kSharedBytes = kSharedStride * kSharedBlocks;
 
-// Stacks of threads: a guard page, unused pages and kStackBytes for each.
+// The stacks of threads: a guard page, unused pages and kStackBytes for each.
 constexpr size_t kStackBytes = 120 << 10;
 constexpr size_t kStackStride = 128 << 10;
 constexpr size_t kStacks = 300 << 10;
 
-// The race detector's memory of four recent accesses for each four bytes.
+// The race detector's memory: four recent accesses for each four bytes.
 constexpr size_t kShadowBytesOfByte = 8;
 
-// Each is null if the system refused it.
+// Each pointer is null if the system refused the memory.
 struct AddressSpace {
   unsigned char* arena;
   uint16_t* valid_bytes;  // of each unit of the arena, how many belong to an allocation
@@ -37,7 +36,7 @@ struct AddressSpace {
 };
 extern AddressSpace address_space;
 
-// Offsets; they are larger than the area for every address outside it.
+// Offsets. For every address outside the area they are larger than the area.
 inline size_t offset_in_arena(const void* address) {
   return reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(address_space.arena);
 }
@@ -49,7 +48,7 @@ inline bool in_fiber_stack(const void* address) {
          kStackStride * kStacks;
 }
 
-// Whether [offset, offset + bytes) lies in one allocation.
+// Returns whether [offset, offset + bytes) is in one allocation.
 inline bool arena_holds(size_t offset_in_arena, size_t bytes) {
   const uint16_t* unit = address_space.valid_bytes + offset_in_arena / kArenaUnit;
   size_t end = offset_in_arena % kArenaUnit + bytes;

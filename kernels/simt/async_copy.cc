@@ -109,7 +109,8 @@ void store_async(void* to, uint64_t bits, unsigned bytes, uint64_t* mbarrier, Si
 bool land_store() {
   std::vector<AsyncStore>& stores = launch_state().stores;
   if (stores.empty()) return false;
-  // Of many a share, so that threads which wait for thousands need not be asked as often.
+  // If there are many stores, a share of them completes at once, so that threads that wait for thousands need not poll
+  // as often.
   for (size_t left = 1 + stores.size() / 64; left > 0; --left) {
     std::swap(stores[draw() % stores.size()], stores.back());
     const AsyncStore store = stores.back();

@@ -1,4 +1,4 @@
-// Copies that run beside the threads: cp.async, and st.async to a peer's shared memory.
+// Copies that run asynchronously to the threads: cp.async, and st.async to a peer's shared memory.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -9,10 +9,10 @@
 
 namespace varlstm::simt {
 
-// From device memory to shared memory, both aligned to the bytes: 4, 8 or 16. The bytes are there after a cp_async_wait
-// for this thread, after a barrier as well for others; until then neither side may be touched.
+// Copies from device memory to shared memory, both aligned to the number of bytes, which is 4, 8 or 16. This thread
+// sees the bytes after a cp_async_wait, other threads after a barrier as well. Until then neither side may be touched.
 void cp_async(void* to, const void* from, unsigned bytes, Site site);
-// Emulator's own: the same of the first `source_bytes`, and zeros behind them.
+// Emulator's own: the same with the first `source_bytes`, followed by zeros.
 void cp_async_filled(void* to, const void* from, unsigned bytes, unsigned source_bytes, Site site);
 inline void cp_async4(void* to, const void* from, Site site = Site::here()) {
   cp_async(to, from, 4, site);
@@ -23,7 +23,7 @@ inline void cp_async8(void* to, const void* from, Site site = Site::here()) {
 inline void cp_async16(void* to, const void* from, Site site = Site::here()) {
   cp_async(to, from, 16, site);
 }
-// Ends this thread's group of copies; waits until at most the `pending` newest groups have not landed.
+// Ends this thread's group of copies; waits until at most the `pending` newest groups are still under way.
 void cp_async_commit();
 void wait_copies(unsigned pending);
 template <int kPending>
@@ -31,8 +31,8 @@ void cp_async_wait() {
   wait_copies(kPending);
 }
 
-// Stores `value`, of 4 or 8 bytes, in the shared memory of a block of the cluster; when it has landed, that many bytes
-// count as come at the mbarrier, which lies in the same block. Both addresses are cluster_map's.
+// Stores `value`, of 4 or 8 bytes, in the shared memory of a block of the cluster. When the bytes have arrived, the
+// mbarrier, which is in the same block, counts them. Both addresses come from cluster_map.
 void store_async(void* to, uint64_t bits, unsigned bytes, uint64_t* mbarrier, Site site);
 template <class T>
 void st_async(T* to, T value, uint64_t* mbarrier, Site site = Site::here()) {
@@ -42,7 +42,7 @@ void st_async(T* to, T value, uint64_t* mbarrier, Site site = Site::here()) {
   store_async(to, bits, sizeof(T), mbarrier, site);
 }
 
-// Emulator's own: the current thread's copies land, all of them.
+// Emulator's own: completes all copies of the current thread.
 void land_copies();
 
 }  // namespace varlstm::simt

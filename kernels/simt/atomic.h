@@ -1,4 +1,5 @@
-// Atomics, ordered loads and stores, and fences. None on floating-point numbers: their sum would depend on the order.
+// Atomics, ordered loads and stores, and fences. There are no atomics on floating-point numbers, because their sum
+// would depend on the order.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,7 +14,7 @@ namespace varlstm::simt {
 
 enum class AtomicKind { kAdd, kOr, kAnd, kMin, kMax, kExchange, kCompareExchange };
 
-// On int, unsigned and 64-bit words; gives the old value. Relaxed, but the memory is seen by the whole device.
+// On int, unsigned and 64-bit words; returns the old value. Relaxed, device-wide.
 int32_t run_atomic(AtomicKind kind, int32_t* address, int32_t value, int32_t expected, Site site);
 uint32_t run_atomic(AtomicKind kind, uint32_t* address, uint32_t value, uint32_t expected, Site site);
 uint64_t run_atomic(AtomicKind kind, uint64_t* address, uint64_t value, uint64_t expected, Site site);
@@ -59,26 +60,26 @@ T atomic_cas(T* address, T expected, T value, Site site = Site::here()) {
   return run_atomic_as(AtomicKind::kCompareExchange, address, value, expected, site);
 }
 
-// What a thread did before its store_release is seen by whoever loads the stored value with load_acquire. The load
-// yields: a spin loop needs nothing else. For the device, and for the blocks of a cluster.
+// A thread that loads the stored value with load_acquire sees what the other thread did before its store_release. The
+// load yields, so a spin loop needs nothing else. For the device, and for the blocks of a cluster.
 uint32_t load_acquire(const uint32_t* address, Site site = Site::here());
 void store_release(uint32_t* address, uint32_t value, Site site = Site::here());
-// The scope is the same here; on a GPU the cluster's is cheaper.
+// The scope is the same here; on a GPU the cluster's scope is cheaper.
 inline uint32_t load_acquire_cluster(const uint32_t* address, Site site = Site::here()) {
   return load_acquire(address, site);
 }
 inline void store_release_cluster(uint32_t* address, uint32_t value, Site site = Site::here()) {
   store_release(address, value, site);
 }
-// An addition that also releases: the arrival at a counter that others load_acquire.
+// An addition that also releases: the arrival at a counter that others read with load_acquire.
 uint32_t add_release(uint32_t* address, uint32_t value, Site site = Site::here());
 
-// Order memory for threads that communicate through relaxed atomics, in the block and on the device.
+// Order memory between threads that communicate through relaxed atomics, in the block or on the device.
 void block_fence();
 void device_fence();
 
-// Words of 8 and 16 bytes, aligned to them, of which each piece of 32 bits is seen whole; relaxed: they make nothing
-// else visible. The loads yield.
+// Words of 8 and 16 bytes, aligned to their size. Each piece of 32 bits is read and written whole. Relaxed: they make
+// nothing else visible. The loads yield.
 b32x2 load_relaxed8(const b32x2* address, Site site = Site::here());
 void store_relaxed8(b32x2* address, const b32x2& word, Site site = Site::here());
 b32x4 load_relaxed16(const b32x4* address, Site site = Site::here());

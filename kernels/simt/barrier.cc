@@ -13,7 +13,7 @@
 namespace varlstm::simt {
 namespace {
 
-// What any of them knew, all of them know.
+// Afterwards all of the threads know what any of them knew.
 void share_knowledge(const std::vector<Thread*>& threads) {
   Knowledge all;
   for (const Thread* thread : threads) all = join(all, thread->knowledge);
@@ -29,7 +29,7 @@ void require_same_place(const Barrier& barrier, const char* what, Site site) {
          describe(other) + " waits at " + describe(other.site));
 }
 
-// Lets the threads that wait at a barrier go on; the current one, if it is among them, does so by itself.
+// Lets the threads that wait at a barrier continue. The current thread, if it is among them, continues by itself.
 void open(Barrier& barrier, Scope scope) {
   if (scope == kBlock) ++counters().block_barriers;
   share_knowledge(barrier.waiting);
@@ -43,7 +43,7 @@ void open(Barrier& barrier, Scope scope) {
   barrier.votes = 0;
 }
 
-// Blocks until `needed` threads have come.
+// Waits until `needed` threads have arrived.
 void meet(Barrier& barrier, Scope scope, const char* what, size_t needed, Site site) {
   Thread* me = current_thread;
   ++counters().barriers;
@@ -66,7 +66,7 @@ void require_whole_block(const char* what, Site site) {
          std::to_string(block.threads - block.live) + " threads of its block have ended");
 }
 
-// Likewise what those knew whose arrival releases, and what the others' fences had released.
+// The same, with what threads with releasing arrivals knew, and what the fences of the others had released.
 void share_released(const std::vector<Thread*>& threads) {
   Knowledge all;
   for (const Thread* thread : threads)
@@ -75,7 +75,7 @@ void share_released(const std::vector<Thread*>& threads) {
   for (Thread* thread : threads) thread->knowledge = join(thread->knowledge, all);
 }
 
-// Opens the cluster's barrier where all live threads have arrived.
+// Opens the cluster's barrier if all live threads have arrived.
 void open_cluster(Cluster& cluster) {
   if (cluster.arrived == 0 || cluster.arrived != cluster.live) return;
   share_released(cluster.arrivals);
@@ -86,7 +86,7 @@ void open_cluster(Cluster& cluster) {
   cluster.waiting.clear();
 }
 
-// The current thread comes to it, for that many threads.
+// The current thread arrives at barrier `id` for that many threads.
 NamedBarrier& come_to(unsigned id, unsigned threads, const char* what, Site site) {
   Thread* me = current_thread;
   Block& block = *me->block;
@@ -106,7 +106,8 @@ NamedBarrier& come_to(unsigned id, unsigned threads, const char* what, Site site
   return barrier;
 }
 
-// Whether all have come: of the whole block, where that is permitted, all that have not ended.
+// Returns whether all have arrived. For a barrier of the whole block these are all threads that have not ended, if
+// ended threads are permitted.
 bool complete(const NamedBarrier& barrier, const Block& block) {
   const bool without_ended = barrier.count == block.threads && !launch_state().options.strict;
   return barrier.waiting.size() + barrier.arrived >= (without_ended ? block.live : barrier.count);
@@ -138,7 +139,7 @@ unsigned meet_named(unsigned id, unsigned threads, bool predicate, const char* w
   return me->votes;
 }
 
-// The barriers that waited for this thread alone, which has ended.
+// Opens the barriers that waited only for this thread, which has ended.
 void leave_barriers(Block& block) {
   if (block.live == 0) return;
   if (block.barrier.waiting.size() == block.live) open(block.barrier, kBlock);

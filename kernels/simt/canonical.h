@@ -6,8 +6,9 @@
 
 namespace varlstm::simt {
 
-// What an operation of a GPU gives: a NaN of 32 bits is always 0x7fffffff, whatever NaN was its operand. One of 64 bits
-// keeps its operand's payload; where there is none, it is 0xfff8000000000000, as on the host. Integers are as they are.
+// The result that an operation of a GPU gives. A NaN of 32 bits is always 0x7fffffff, whatever NaN its operand was. A
+// NaN of 64 bits keeps the payload of its operand; without one it is 0xfff8000000000000, as on the host. Integers are
+// unchanged.
 template <class T>
 T canonical(T value) {
   return value;

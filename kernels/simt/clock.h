@@ -1,4 +1,4 @@
-// The clocks that a kernel reads. Emulated time has no unit: a reading is only later than the one before it.
+// The clocks that a kernel reads. Emulated time has no unit; each reading is later than the one before it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -16,7 +16,7 @@ struct ShuffleInput {
 
 constexpr uint64_t kPoison = 0xdbdbdbdbdbdbdbdb;
 
-// The lane that `lane` names, and whether it is in bounds: the PTX ISA's definition of shfl.sync.
+// The lane that `lane` reads from, and whether it is in bounds: the PTX ISA's definition of shfl.sync.
 struct Source {
   unsigned lane;
   bool in_bounds;
@@ -66,8 +66,9 @@ void join_lanes(void* const* in, void* const* out, unsigned mask) {
     if ((mask >> lane & 1) != 0) *static_cast<Epochs*>(out[lane]) = known;
 }
 
-// The pending collective of these lanes, or a new one. Two lanes that wait for each other at different ones never go
-// on. A lane may wait at one that the others come to after another: a half's shuffle before the whole warp's.
+// Finds the pending collective of these lanes, or makes a new one. Two lanes that wait for each other at different
+// collectives never continue. But a lane may wait at one that the others reach after another: a half's shuffle before
+// the whole warp's.
 size_t find_collective(std::vector<Collective>& pending, const char* what, unsigned mask, Site site) {
   const unsigned lane = current_thread->lane;
   size_t found = pending.size();
@@ -87,7 +88,7 @@ unsigned present_lanes(const Thread& thread) {
   return lanes == 32 ? ~0u : (1u << lanes) - 1;
 }
 
-// Runs it for the lanes that have come, which go on then; the current thread does so by itself.
+// Runs it for the lanes that have arrived, which then continue; the current thread continues by itself.
 void complete(std::vector<Collective>& pending, size_t index) {
   const Collective done = pending[index];
   pending.erase(pending.begin() + static_cast<ptrdiff_t>(index));

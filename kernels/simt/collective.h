@@ -1,4 +1,4 @@
-// Shuffles and votes: each lane of the mask calls, with the same mask. They order no memory.
+// Shuffles and votes: each lane of the mask calls them with the same mask. They order no memory.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,23 +11,23 @@ namespace varlstm::simt {
 
 enum class ShuffleKind { kIndex, kXor, kDown, kUp };
 
-// What a lane of a shuffle asks for: the operands b and c of shfl.sync in the PTX ISA. Of `lanes` the five low bits
-// count; `bounds` holds in bits 0 to 4 the last lane of a segment (for kUp the first), in bits 8 to 12 which bits of
-// the lane number name the segment.
+// What a lane of a shuffle requests: the operands b and c of shfl.sync in the PTX ISA. Only the five low bits of
+// `lanes` are used. Bits 0 to 4 of `bounds` are the last lane of a segment (for kUp the first); bits 8 to 12 say which
+// bits of the lane number identify the segment.
 struct ShuffleRequest {
   ShuffleKind kind;
   unsigned lanes;
   unsigned bounds;
 };
-constexpr unsigned kWholeWarp = 31;  // as bounds, but for kUp: 0
+constexpr unsigned kWholeWarp = 31;  // as bounds, except for kUp, which has 0
 
 struct Shuffled {
-  uint64_t bits;  // of the lane named, the caller's own where that is out of bounds; poison where it is not in the mask
-  bool in_bounds;  // the lane named is
+  uint64_t bits;   // of the source lane; the caller's own if out of bounds; poison if not in the mask
+  bool in_bounds;  // whether the source lane is in bounds
 };
 Shuffled shuffle_in_bounds(const ShuffleRequest& request, unsigned mask, uint64_t bits, Site site);
 
-// The same of the whole warp, for every kind but kUp.
+// The same in the whole warp, for every kind but kUp.
 uint64_t shuffle_bits(ShuffleKind kind, unsigned mask, uint64_t bits, unsigned operand, Site site);
 
 template <class T>
@@ -40,7 +40,8 @@ T shuffle(ShuffleKind kind, unsigned mask, T value, unsigned operand, Site site)
   return value;
 }
 
-// From lane `source` % 32, from lane ^ `lanes` % 32, from lane + `lanes` % 32 (its own value beyond the last lane).
+// They read from lane `source` % 32, from lane ^ `lanes` % 32, or from lane + `lanes` % 32 (the lane's own value if
+// that is beyond the last lane).
 template <class T>
 T shfl(unsigned mask, T value, int source, Site site = Site::here()) {
   return shuffle(ShuffleKind::kIndex, mask, value, static_cast<unsigned>(source), site);
@@ -54,7 +55,7 @@ T shfl_down(unsigned mask, T value, unsigned lanes, Site site = Site::here()) {
   return shuffle(ShuffleKind::kDown, mask, value, lanes, site);
 }
 
-// One bit for each lane of the mask whose predicate is not 0.
+// Returns one bit for each lane of the mask whose predicate is not 0.
 unsigned ballot(unsigned mask, int predicate, Site site = Site::here());
 inline int any(unsigned mask, int predicate, Site site = Site::here()) {
   return ballot(mask, predicate, site) != 0;
@@ -63,14 +64,16 @@ inline int all(unsigned mask, int predicate, Site site = Site::here()) {
   return ballot(mask, predicate == 0, site) == 0;
 }
 
-// Emulator's own: the last lane of the mask to come computes for all of them. in and out have an entry for each lane.
+// Emulator's own: the last lane of the mask to arrive computes the result for all of them. in and out have an entry for
+// each lane.
 using CollectiveFunction = void (*)(void* const* in, void* const* out, unsigned mask);
 void run_collective(const char* what, unsigned mask, void* in, void* out, CollectiveFunction function, Site site);
 
 // Emulator's own: a barrier of some lanes of a warp.
 void partial_warp_sync(unsigned mask, Site site);
 
-// Emulator's own: the current thread has ended. Unless the launch is strict, the lanes that wait for it go on without.
+// Emulator's own: called when the current thread has ended. Unless the launch is strict, lanes that wait for it
+// continue without it.
 void leave_collectives();
 
 }  // namespace varlstm::simt

@@ -6,16 +6,16 @@
 
 namespace varlstm::simt {
 
-// Nearest even; NaN becomes 0x7fff, as on a GPU.
+// To nearest even; NaN becomes 0x7fff, as on a GPU.
 uint16_t to_bf16(float value);
 uint16_t to_f16(float value);
 float from_bf16(uint16_t bits);
 float from_f16(uint16_t bits);
 
-// Nearest, ties away from zero (cvt.rna.tf32).
+// To nearest, ties away from zero (cvt.rna.tf32).
 uint32_t to_tf32(float value);
 
-// a * b + c, rounded once.
+// Returns a * b + c, rounded once.
 float fma(float a, float b, float c);
 double fma(double a, double b, double c);
 

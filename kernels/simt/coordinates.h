@@ -1,4 +1,4 @@
-// Who a thread is, and the shared memory of its block and of its cluster.
+// The coordinates of a thread, and the shared memory of its block and of its cluster.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -7,7 +7,7 @@
 
 namespace varlstm::simt {
 
-// CUDA's threadIdx and its like. They do not change while a thread runs, so that a call may stand for several.
+// CUDA's threadIdx and its like. They do not change while a thread runs, so the compiler may merge calls.
 uint3 thread_index() __attribute__((const));
 uint3 block_index() __attribute__((const));
 uint3 block_extent() __attribute__((const));
@@ -22,7 +22,8 @@ T* shared_memory() {
   return static_cast<T*>(shared_bytes_begin());
 }
 
-// The same place in the shared memory of the cluster's block `rank`, which must still run when it is used.
+// Returns the same place in the shared memory of the cluster's block `rank`, which must still be running when the
+// pointer is used.
 void* map_to_peer(void* pointer, unsigned rank, Site site);
 template <class T>
 T* cluster_map(T* pointer, unsigned rank, Site site = Site::here()) {

@@ -1,4 +1,4 @@
-// The emulated CUDA runtime but for its streams, errors and contexts: devices and memory.
+// The emulated CUDA runtime without its streams, errors and contexts: devices and memory.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/cuda_runtime.h"
 
@@ -23,7 +23,7 @@ bool is_device_side(const void* pointer, size_t bytes, bool on_device) {
   return !on_device || bytes == 0 || is_device_memory(pointer, bytes);
 }
 
-// Page-locked memory: its first byte and how many there are.
+// Page-locked memory: its first byte and its number of bytes.
 struct PageLocked {
   std::mutex mutex;
   std::map<uintptr_t, size_t> blocks;

@@ -1,5 +1,5 @@
-// The part of the CUDA runtime's API that the back end uses, for the emulated build: same names, same meaning, device
-// memory in the emulator's arena. https://docs.nvidia.com/cuda/cuda-runtime-api/
+// The part of the CUDA runtime's API that the back end uses, for the emulated build. Names and meanings are the same;
+// device memory is in the emulator's arena. https://docs.nvidia.com/cuda/cuda-runtime-api/
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -66,14 +66,15 @@ const char* cudaGetErrorName(cudaError_t error);
 const char* cudaGetErrorString(cudaError_t error);
 
 cudaError_t cudaGetDeviceCount(int* count);
-// Each thread has a current device, at first 0. Memory, streams and kernels belong to the device that was current when
-// they were made. A kernel runs on the current one: a stream of another is cudaErrorInvalidResourceHandle, and memory
-// of another a defect of the launch. Copies, fills, waits and frees reach every device from everywhere.
+// Each thread has a current device, which is 0 at first. Memory, streams and kernels belong to the device that was
+// current when they were made. A kernel runs on the current device: a stream of another device is
+// cudaErrorInvalidResourceHandle, and an access to the memory of another device is a defect of the launch. Copies,
+// fills, waits and frees may use every device from any thread.
 cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 
-// The last error that a call gave in this thread, until cudaGetLastError() has told it. Calls that succeed leave it.
+// The last error of a call in this thread. cudaGetLastError() returns it and clears it; calls that succeed keep it.
 cudaError_t cudaGetLastError();
 cudaError_t cudaPeekAtLastError();
 
@@ -82,8 +83,8 @@ cudaError_t cudaFree(void* pointer);
 // Page-locked memory of the host.
 cudaError_t cudaMallocHost(void** pointer, size_t bytes);
 cudaError_t cudaFreeHost(void* pointer);
-// Pageable memory of the host is read before the call returns, and what goes there has arrived then. Page-locked memory
-// is read and written in stream order, and by a graph at each launch.
+// Pageable memory of the host is read, or has been written, before the call returns. Page-locked memory is read and
+// written in stream order, and by a graph at each launch.
 cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream);
 
@@ -91,13 +92,13 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 
-// Until it ends, a capture forbids all work in the legacy stream and copies from or to pageable memory of the host.
-// Allocations, frees, waits and the first use of a kernel are forbidden to the thread that began it unless its mode is
-// relaxed, and to threads whose own mode is global, as it is at first, if the capture's mode is global as well. A call
-// that is forbidden makes the captures invalid that forbid it.
+// Until it ends, a capture forbids all work in the legacy stream, and copies from or to pageable memory of the host. It
+// forbids allocations, frees, waits and the first use of a kernel to the thread that began it, unless its mode is
+// relaxed. If its mode is global, it also forbids them to all threads whose own mode is global, as it is at first. A
+// forbidden call makes the captures that forbid it invalid.
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
-// Exchanges this thread's own mode with *mode. Tests cannot let it fail.
+// Exchanges this thread's own mode with *mode. Tests cannot make it fail.
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode);
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long flags);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);

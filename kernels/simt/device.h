@@ -1,4 +1,4 @@
-// The vocabulary of kernels in the emulated build: the names of arch/device_cuda.h over the emulator.
+// The vocabulary of kernels in the emulated build: the names of arch/device_cuda.h, implemented by the emulator.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -16,7 +16,7 @@ namespace {
 
 namespace context = boost::context::detail;
 
-constexpr size_t kGuarded = 16 << 10;  // a guard page costs a mapping, of which a process may have 65530
+constexpr size_t kGuarded = 16 << 10;  // a guard page costs a mapping, and a process may have 65530
 constexpr unsigned long long kMark = 0x5ac3'c35a'0ff0'f00f;
 
 unsigned char* new_stack() {

@@ -1,5 +1,5 @@
-// What -fsanitize=thread calls from kernels: the race detector in place of libtsan, which is not linked. Host code of
-// the same files calls these too, outside launches, where they do nothing.
+// The functions that -fsanitize=thread calls from kernels: they call the race detector instead of libtsan, which is not
+// linked. Host code of the same files calls them too, outside launches; there they do nothing.
 // SPDX-License-Identifier: Apache-2.0
 #if !defined(__SANITIZE_ADDRESS__)
 
@@ -24,7 +24,7 @@ inline void note(const void* address, size_t bytes, Access access, void* pc) {
   varlstm::simt::note_access(address, bytes, access, reinterpret_cast<uintptr_t>(pc));
 }
 
-// Volatile accesses are relaxed ones. Of 16 bytes each half is one.
+// Volatile accesses are relaxed accesses. In 16 bytes each half is an access of its own.
 inline void note_volatile(void* address, size_t bytes, bool stores, void* pc) {
   if (!is_watched(address)) return;
   const auto piece = static_cast<unsigned>(bytes < 8 ? bytes : 8);
@@ -73,7 +73,7 @@ void __tsan_read_range(void* address, size_t bytes) {
 void __tsan_write_range(void* address, size_t bytes) {
   note(address, bytes, Access::kWrite, __builtin_return_address(0));
 }
-// Atomics of host code, such as a shared_ptr's count and a static variable's guard.
+// The atomics of host code, for example of a shared_ptr's counter and of a static variable's guard.
 char __tsan_atomic8_load(const volatile char* address, int) {
   return __atomic_load_n(address, __ATOMIC_SEQ_CST);
 }

@@ -24,7 +24,7 @@ bool lazy_of_environment() {
 struct Loaded {
   std::mutex mutex;
   bool lazy = lazy_of_environment();
-  std::set<std::pair<const void*, int>> kernels;  // with the device
+  std::set<std::pair<const void*, int>> kernels;  // with their device
 };
 
 Loaded& loaded() {

@@ -1,5 +1,5 @@
-// Loading kernels to a device. As CUDA does by default (CUDA_MODULE_LOADING=LAZY), a kernel is loaded when a launch or
-// a question about it first needs it; that may wait for the device, so that a capture forbids it.
+// Loads kernels to a device. As CUDA does by default (CUDA_MODULE_LOADING=LAZY), a kernel is loaded when a launch or a
+// query first needs it. This may wait for the device, so a capture forbids it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -7,8 +7,8 @@
 
 namespace varlstm::simt {
 
-// Loads the kernel to the current device, unless it is there. Where a capture forbids it, that is an error, and the
-// text on stderr names the kernel.
+// Loads the kernel to the current device, unless it is already loaded. If a capture forbids it, this is an error, and
+// the text on stderr names the kernel.
 cudaError_t load_kernel(const void* kernel, const char* name);
 
 }  // namespace varlstm::simt

@@ -28,7 +28,7 @@ const T* at(const std::vector<char>& bytes, uint64_t offset) {
   return reinterpret_cast<const T*>(bytes.data() + offset);
 }
 
-// Names of functions by their addresses in the file.
+// The names of functions by their addresses in the file.
 Names functions_of(const char* path) {
   Names names;
   const std::vector<char> bytes = bytes_of(path);

@@ -1,4 +1,4 @@
-// The mangled name of a kernel, from the symbol table of the image that it lies in.
+// Finds the mangled name of a kernel in the symbol table of its image.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -6,7 +6,7 @@
 
 namespace varlstm::simt {
 
-// Empty where the image has no such function, or no symbol table.
+// Returns "" if the image has no such function, or no symbol table.
 std::string kernel_name(const void* kernel);
 
 }  // namespace varlstm::simt

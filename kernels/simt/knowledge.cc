@@ -10,7 +10,7 @@ bool comes_before(const Epoch& a, const Epoch& b) {
   return a.key < b.key;
 }
 
-// Whether `epochs` holds all of `more` already.
+// Returns whether `epochs` already holds all of `more`.
 bool holds(const Epochs& epochs, const Epochs& more) {
   auto at = epochs.begin();
   for (const Epoch& one : more) {

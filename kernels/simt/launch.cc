@@ -1,4 +1,4 @@
-// A launch: its blocks in waves, each thread a fiber.
+// Runs a launch: its blocks in waves, each thread as a fiber.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/launch.h"
 
@@ -29,7 +29,7 @@ namespace {
 constexpr unsigned kThreadsOfBlock = 1024;
 constexpr unsigned kBlocksOfCluster = 16;
 constexpr size_t kSharedLimit = 227 * 1024;
-// Of a multiprocessor of an H100; a block takes 1 KiB beside its own shared memory.
+// Those of a multiprocessor of an H100. A block takes 1 KiB in addition to its own shared memory.
 constexpr size_t kSharedOfMultiprocessor = 228 * 1024, kSharedOfSystem = 1024;
 constexpr uint64_t kThreadsOfMultiprocessor = 2048, kBlocksOfMultiprocessor = 32;
 constexpr unsigned kBlocksOfWave = 8;  // resident at once unless the launch is cooperative
@@ -39,7 +39,7 @@ std::mutex settings_mutex;
 std::string report_text;
 std::atomic<KernelOverride> kernel_override{ptx::override_of_environment()};
 
-// Recycled from launch to launch.
+// Reused from launch to launch.
 std::deque<Thread> thread_pool;
 std::deque<Block> block_pool;
 std::deque<Cluster> cluster_pool;
@@ -212,7 +212,7 @@ cudaError_t report_defect(const char* name) {
   return cudaErrorLaunchFailure;
 }
 
-// Blocks of that shape that one multiprocessor holds at a time; registers are not counted.
+// Returns how many blocks of that shape one multiprocessor holds at a time. Registers are not counted.
 uint64_t blocks_of_one(const LaunchShape& shape, const Options& chosen) {
   if (chosen.gpcs[0] == 0) return chosen.resident_blocks / chosen.multiprocessors;
   const uint64_t warps = (count_of(shape.block) + 31) / 32;

@@ -1,4 +1,4 @@
-// Launching kernels.
+// Launches kernels.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,15 +13,15 @@
 
 namespace varlstm::simt {
 
-// cudaErrorInvalidConfiguration where a GPU would refuse the shape.
+// Returns cudaErrorInvalidConfiguration if a GPU would refuse the shape.
 cudaError_t check_shape(const LaunchShape& shape);
 
-// Calls enter(bound) once for each thread of the shape, or what an override puts in its place; `bound`, of
-// `bound_bytes`, may lie in host memory. cudaErrorLaunchFailure where a defect was found: last_report() has its text,
-// which also goes to stderr.
+// Calls enter(bound), or what an override puts in its place, once for each thread of the shape. `bound`, of
+// `bound_bytes`, may be in host memory. Returns cudaErrorLaunchFailure if a defect was found; last_report() then has
+// its text, which also goes to stderr.
 cudaError_t run_kernel(const KernelCall& call, void (*enter)(const void* bound), const void* bound, size_t bound_bytes);
 
-// A kernel with its arguments, converted to its parameters' types.
+// A kernel with its arguments, converted to the types of its parameters.
 template <class... P>
 struct BoundKernel {
   void (*kernel)(P...);
@@ -64,7 +64,7 @@ inline cudaError_t load(const void* kernel, int64_t, bool) {
   return remember_error(load_kernel(kernel, "a kernel"));
 }
 
-// Blocks of that shape and kernel that one multiprocessor holds at a time.
+// Returns how many blocks of that shape and kernel one multiprocessor holds at a time.
 cudaError_t count_blocks_of_multiprocessor(const LaunchShape& shape, int* blocks);
 template <class... P>
 cudaError_t blocks_of_multiprocessor(const LaunchShape& shape, void (*kernel)(P...), int* blocks) {
@@ -72,7 +72,7 @@ cudaError_t blocks_of_multiprocessor(const LaunchShape& shape, void (*kernel)(P.
   return remember_error(error == cudaSuccess ? count_blocks_of_multiprocessor(shape, blocks) : error);
 }
 
-// Clusters of that shape and kernel that are resident at a time.
+// Returns how many clusters of that shape and kernel are resident at a time.
 cudaError_t count_resident_clusters(const LaunchShape& shape, int* clusters);
 template <class... P>
 cudaError_t resident_clusters(const LaunchShape& shape, void (*kernel)(P...), int* clusters) {

@@ -31,7 +31,7 @@ const MmaInput& input_of(void* const* in, int lane) {
   return *static_cast<const MmaInput*>(in[lane]);
 }
 
-// Numbers below this exponent are subnormal in their format and aligned as if they had it.
+// Numbers below this exponent are subnormal in their format, and are aligned as if they had it.
 constexpr int kSmallestExponent = -126;
 constexpr int kSmallestF16Exponent = -14;
 int exponent_of(float value, int smallest) {
@@ -44,11 +44,11 @@ float truncated(double exact) {
   return away ? nextafterf(nearest, 0.0f) : nearest;
 }
 
-// A sum of finite numbers as tensor cores make it, in the form that Fasi, Higham, Mikaitis and Pranesh found
-// («Numerical behavior of NVIDIA tensor cores», 2021): all addends are aligned to the largest exponent, where a product
-// has the sum of its factors', lose what lies below some bits of fraction, and are added exactly; the sum is truncated.
-// NVIDIA documents nothing of it. How many bits there are, and that a whole product is one sum, are assumptions about
-// an H100 and were not compared with one.
+// A sum of finite numbers as tensor cores compute it, in the form that Fasi, Higham, Mikaitis and Pranesh found
+// («Numerical behavior of NVIDIA tensor cores», 2021). All addends are aligned to the largest exponent; the exponent of
+// a product is the sum of those of its factors. Addends lose all bits below a certain number of fraction bits, and are
+// then added exactly; the sum is truncated. NVIDIA does not document this. The number of bits, and that a whole product
+// is one sum, are assumptions about an H100 and were not compared with one.
 class AlignedSum {
  public:
   void add(double addend, int exponent) {
@@ -65,7 +65,7 @@ class AlignedSum {
 
  private:
   static constexpr int kFraction = 25;
-  double addends_[17];  // of m16n8k16, and what they are added to
+  double addends_[17];  // the products of m16n8k16, and what they are added to
   int count_ = 0;
   int largest_ = 4 * kSmallestExponent;
 };
@@ -153,7 +153,7 @@ f32x4 product(const char* what, const b32x4& a, const b32x2& b, const f32x4& c, 
   return result;
 }
 
-// out: four words for each lane, of which the first kMatrices are used.
+// out: four words for each lane; the first kMatrices are used.
 template <int kMatrices, bool kTransposed>
 void load_lanes(void* const* in, void* const* out, unsigned mask) {
   require_full_warp(mask, "ldmatrix");

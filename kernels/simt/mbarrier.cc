@@ -10,11 +10,11 @@
 namespace varlstm::simt {
 namespace {
 
-// The word in shared memory. kTag tells it from memory that was never initialised.
+// The word in shared memory. kTag distinguishes it from memory that was never initialised.
 struct State {
   uint64_t pending : 12;   // arrivals that the phase still waits for
   uint64_t arrivals : 12;  // of each phase
-  int64_t bytes : 22;      // announced less come
+  int64_t bytes : 22;      // announced minus arrived
   uint64_t parity : 1;
   uint64_t tag : 17;
 };
@@ -31,7 +31,7 @@ void store(uint64_t* mbarrier, State state) {
   memcpy(mbarrier, &state, sizeof state);
 }
 
-// Begins the next phase where this one is complete.
+// Begins the next phase if this one is complete.
 void settle(uint64_t* mbarrier, State state) {
   if (state.pending == 0 && state.bytes == 0) {
     state.pending = state.arrivals;
@@ -56,7 +56,7 @@ void mbarrier_init(uint64_t* mbarrier, unsigned arrivals, Site site) {
   announce_mbarriers();
 }
 
-// The write is a segment of its own, so that it alone can be announced.
+// The write is a segment of its own, so that it can be announced alone.
 void initialise_mbarrier(uint64_t* mbarrier, unsigned arrivals, Site site, uintptr_t pc) {
   if (arrivals == 0 || arrivals > 4095) defect("mbarrier_init " + describe(site) + ": impossible number of arrivals");
   Thread& me = *current_thread;

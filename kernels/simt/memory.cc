@@ -16,10 +16,10 @@ namespace varlstm::simt {
 namespace {
 
 constexpr size_t kRedZone = 256;                  // between two allocations
-constexpr size_t kFillLimit = size_t{1} << 26;    // bytes; more are neither filled nor poisoned: that would cost memory
-constexpr size_t kReturnLimit = size_t{1} << 20;  // freed pieces of this size go back to the system
+constexpr size_t kFillLimit = size_t{1} << 26;    // more bytes are neither filled nor poisoned, to save memory
+constexpr size_t kReturnLimit = size_t{1} << 20;  // freed pieces of this size are returned to the system
 
-// Which parts of the arena are taken: offset to the bytes asked for, and to the bytes of each hole.
+// The taken parts of the arena, as offset and requested bytes, and its holes, as offset and bytes.
 struct Arena {
   std::mutex mutex;
   std::map<size_t, size_t> taken;
@@ -32,7 +32,7 @@ struct Arena {
   }
 };
 
-// Never destroyed: other static objects may free device memory later than it would be.
+// It is never destroyed, because other static objects may free device memory later.
 Arena& arena() {
   static Arena* const instance = new Arena;
   return *instance;
@@ -42,7 +42,7 @@ size_t footprint(size_t bytes) {
   return (std::max<size_t>(bytes, 1) + kArenaUnit - 1) / kArenaUnit * kArenaUnit + kRedZone;
 }
 
-// All bytes of a unit, or none, but in an allocation's last one.
+// Marks all bytes of a unit or none, except in the last unit of an allocation.
 void set_valid(size_t offset, size_t bytes, bool valid) {
   uint16_t* part = address_space.valid_bytes + offset / kArenaUnit;
   for (; bytes >= kArenaUnit; bytes -= kArenaUnit) *part++ = valid ? kArenaUnit : 0;

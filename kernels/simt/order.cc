@@ -14,20 +14,20 @@ namespace varlstm::simt {
 namespace {
 
 constexpr Scope kOrderScopes[] = {kBlock, kCluster, kGrid};
-constexpr size_t kMostWitnesses = 8;  // one more stands for any number
+constexpr size_t kMostWitnesses = 8;  // one more represents any number
 
 struct Version {
   uint64_t value;
   Released released;
 };
 
-// A word that a strong access has written. The older version may be seen as long as nothing that is known to a thread
-// has written or seen the last one.
+// A word that a strong access has written. A thread may see the older version, as long as it knows of no access before
+// its own that wrote or saw the last version.
 struct Word {
   Version last, older;
   unsigned bytes = 0;               // 0: there is no older version
-  bool value_known = false;         // of `last`; else it is what memory holds
-  std::vector<uint32_t> witnesses;  // segments: of the store, and of those that saw the last version
+  bool value_known = false;         // whether `last.value` is known; else memory holds it
+  std::vector<uint32_t> witnesses;  // segments of the store, and of threads that saw the last version
 };
 
 using Words = std::unordered_map<uintptr_t, Word>;
@@ -66,7 +66,7 @@ void merge(Released& released, uint64_t unit, const Knowledge& knowledge) {
   released.emplace_back(unit, knowledge);
 }
 
-// To every member of the units of that scope and narrower ones that the current thread belongs to.
+// Acquires for the current thread what was released to its own units of that scope and of narrower ones.
 void acquire(const Released& released, Scope scope) {
   for (const Scope each : kOrderScopes) {
     if (each > scope) break;
@@ -76,7 +76,7 @@ void acquire(const Released& released, Scope scope) {
   }
 }
 
-// What a strong store of the current thread releases, as a pattern or by itself.
+// Adds what a strong store of the current thread releases, as part of a pattern or by itself.
 void release_by_store(void* to, Ordering ordering, Released& released) {
   OpenPatterns& patterns = current_thread->patterns;
   OpenPatterns::ByScope mine = patterns.fenced;
@@ -93,7 +93,7 @@ void release_by_store(void* to, Ordering ordering, Released& released) {
       merge(released, unit_key(scope, *current_thread), mine.known[scope]);
 }
 
-// The current thread has read a version.
+// Called when the current thread has read a version.
 void acquire_by_load(const void* from, const Version& version, Ordering ordering) {
   auto& read = current_thread->patterns.read;
   if (acquires(ordering.order)) {
@@ -108,7 +108,7 @@ void acquire_by_load(const void* from, const Version& version, Ordering ordering
       if (scope <= ordering.scope && unit == unit_key(scope, *current_thread)) merge(pending, unit, knowledge);
 }
 
-// The last version of `word` is known to have come before what the current thread does next.
+// Returns whether the last version of `word` is known to come before what the current thread does next.
 bool must_see_last(const Word& word) {
   for (const uint32_t segment : word.witnesses)
     if (happened_before(segment, current_thread->patterns.fences)) return true;
@@ -122,7 +122,7 @@ void add_witness(Word& word) {
   if (word.witnesses.size() <= kMostWitnesses) word.witnesses.push_back(segment);
 }
 
-// A new last version is about to be written over `bits`.
+// Called when a new last version is about to replace `bits`.
 Word& begin_version(void* to, uint64_t bits, unsigned bytes) {
   Word& word = words_around(to)[key_of(to)];
   word.older.value = bits;
@@ -138,7 +138,7 @@ uint64_t read_word(const void* from, unsigned bytes, Ordering ordering, bool may
   const uint64_t bits = bits_at(from, bytes);
   Word* word = races_are_watched() ? find_word(from) : nullptr;
   if (word == nullptr) return bits;
-  if (word->bytes != bytes || (word->value_known && word->last.value != bits)) word->bytes = 0;  // written otherwise
+  if (word->bytes != bytes || (word->value_known && word->last.value != bits)) word->bytes = 0;  // another write
   if (may_be_old && word->bytes != 0 && draw() % 2 == 0 && !must_see_last(*word)) {
     acquire_by_load(from, word->older, ordering);
     return word->older.value;
@@ -148,12 +148,12 @@ uint64_t read_word(const void* from, unsigned bytes, Ordering ordering, bool may
   return bits;
 }
 
-// A vector is as many accesses as it has words, by the ISA; every GPU makes one of it, which CUB depends on.
+// By the ISA a vector is as many accesses as it has words. Every GPU makes one access of it, and CUB depends on this.
 bool vectors_are_split() {
   return memory_is_weak() && launch_state().options.strict;
 }
 
-// The order of pieces, and whether others run between two.
+// The order of the pieces, and whether others run between two of them.
 void shuffle_pieces(unsigned* order, unsigned count) {
   for (unsigned k = 0; k < count; ++k) order[k] = k;
   if (!vectors_are_split()) return;
@@ -225,7 +225,7 @@ void order_change(void* address, unsigned bytes, const Change& change, Ordering 
   if (change.reads) read_word(address, bytes, loading, false);
   if (!change.writes) return;
   Word* word = find_word(address);
-  Released chain = word == nullptr ? Released() : word->last.released;  // goes on through atomics
+  Released chain = word == nullptr ? Released() : word->last.released;  // the chain continues through atomics
   const bool is_new = word == nullptr || change.changed != change.old;
   Word& written = is_new ? begin_version(address, change.old, bytes) : *word;
   release_by_store(address, ordering, chain);

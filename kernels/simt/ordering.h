@@ -1,4 +1,4 @@
-// How an access of memory or a fence is ordered, and among which threads.
+// How a memory access or a fence is ordered, and among which threads.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -15,7 +15,7 @@ inline bool acquires(Order order) {
   return order == Order::kAcquire || order == Order::kAcquireRelease;
 }
 
-// Of a strong access or a fence: the scope is kBlock, kCluster or kGrid, which stands for the system as well.
+// The ordering of a strong access or a fence. The scope is kBlock, kCluster or kGrid; kGrid also represents the system.
 struct Ordering {
   Order order = Order::kRelaxed;
   Scope scope = kGrid;

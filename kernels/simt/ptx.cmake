@@ -1,5 +1,6 @@
-# nvcc's own PTX of the kernels, next to their emulated build: <build>/ptx/<name>.ptx, made by the target varlstm_ptx,
-# which belongs to `all` where tests are built, but for a sanitized build. Where nvcc is missing there is no such target.
+# Makes nvcc's own PTX of the kernels beside their emulated build: <build>/ptx/<name>.ptx. The target varlstm_ptx makes
+# it; this belongs to `all` if tests are built, except in a sanitized build. If nvcc is missing, there is no such
+# target.
 # SPDX-License-Identifier: Apache-2.0
 find_program(VARLSTM_NVCC nvcc HINTS /usr/local/cuda/bin)
 if(NOT VARLSTM_NVCC)
@@ -7,7 +8,8 @@ if(NOT VARLSTM_NVCC)
   return()
 endif()
 
-# varlstm_add_ptx(<folder> <files> <source>...): rules for <folder>/<name>.ptx of each source, and their names in <files>.
+# varlstm_add_ptx(<folder> <files> <source>...): adds a rule for <folder>/<name>.ptx of each source, and puts their
+# names in <files>.
 function(varlstm_add_ptx folder files)
   file(MAKE_DIRECTORY ${folder})
   set(made)

@@ -1,5 +1,5 @@
-// Shadow memory: four recent accesses for each four bytes. A shadow entry names a segment, the stretch of one thread
-// between two of its synchronisations; segments are numbered on through all launches, so that entries of an earlier
+// Shadow memory: four recent accesses for each four bytes. A shadow entry names a segment, which is the part of one
+// thread between two of its synchronisations. Segments are numbered through all launches, so entries of an earlier
 // launch are out of date without being cleared.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/race.h"
@@ -23,7 +23,7 @@ namespace {
 constexpr unsigned kSlots = 4;
 static_assert(kSlots * sizeof(uint64_t) == 4 * kShadowBytesOfByte, "a cell of the shadow is for four bytes");
 constexpr uint32_t kSegments = 1u << 28;
-constexpr uint32_t kSegmentsOfLaunch = 1u << 26;  // beyond that a launch is no longer watched
+constexpr uint32_t kSegmentsOfLaunch = 1u << 26;  // a launch with more is no longer watched
 
 struct Segment {
   uint32_t block;
@@ -105,7 +105,7 @@ bool known(Thread& now, uint32_t segment, const Segment& before) {
   return true;
 }
 
-// Whether everything in the segment happened before what `now` does next.
+// Returns whether everything in the segment happened before what `now` does next.
 bool ordered(uint32_t segment, Thread& now) {
   const Segment& before = segments[segment - first_of_launch];
   const Block& block = *now.block;
@@ -142,7 +142,8 @@ std::string memory_at(const void* address) {
   return "device memory, byte " + std::to_string(offset_in_arena(address)) + " of the arena";
 }
 
-// «(file:line)» of the code of an access. A thread that runs PTX accesses memory from lines of its kernel's file.
+// Returns «(file:line)» of the code of an access. A thread that runs PTX accesses memory from lines of its kernel's
+// file.
 std::string code_at(uintptr_t pc) {
   const Site& place = current_thread->place;
   return place.file != nullptr ? describe(Site{place.file, static_cast<int>(pc)}) : symbol_of(pc);
@@ -163,12 +164,12 @@ void report_race(const void* address, Access access, uintptr_t pc, Entry earlier
                    ": " + memory_at(address);
 }
 
-// One cell of four bytes.
+// Checks one cell of four bytes.
 void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32_t oldest, uint32_t segment,
                 const void* address) {
   const Entry mine = make_entry(segment, bytes, access, pc);
   Thread& now = *current_thread;
-  for (unsigned slot = 0; slot < kSlots; ++slot)  // the commonest case, and the quickest to see
+  for (unsigned slot = 0; slot < kSlots; ++slot)  // the most frequent case, and the fastest to detect
     if (segment_of(cell[slot]) == segment && access_of(cell[slot]) == access && (bytes & ~bytes_of(cell[slot])) == 0)
       return;
   int room = -1, follows = -1;
@@ -186,8 +187,9 @@ void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32
     const bool is_ordered = ordered(segment_of(entry), now);
     if (conflict && !is_ordered && !(other == Access::kAtomic && has_observed(address, segment_of(entry))))
       report_race(address, access, pc, entry);
-    // What is ordered before a write can race with nothing that the write does not race with; likewise among reads. An
-    // atomic goes on from the strong store that it has seen: who comes after it comes after that store.
+    // An entry that is ordered before a write can only race with accesses that the write races with too, so the write
+    // may replace it; the same holds among reads. An atomic continues the strong store that it has seen: who comes
+    // after the atomic comes after that store.
     if ((bytes_of(entry) & ~bytes) != 0) continue;
     if (access == Access::kAtomic && other == Access::kAtomic)
       follows = static_cast<int>(slot);
@@ -203,7 +205,7 @@ void check_races(Entry* shadow, size_t offset, size_t bytes, Access access, uint
                  const void* address) {
   const uint32_t segment = segment_of_thread(*current_thread);
   if (segment == 0) return;
-  // Neighbouring cells mostly have the same history: what one becomes, the next one becomes.
+  // Neighbouring cells mostly have the same history, so the result for one cell is used for the next.
   Entry before[kSlots];
   const Entry* same = nullptr;
   size_t at = offset;
@@ -322,7 +324,7 @@ bool happened_before(uint32_t segment, const Knowledge& more) {
   return ordered(segment, *current_thread) || (more != nullptr && known(*more, segments[segment - first_of_launch]));
 }
 
-// As if it were done after the arrival.
+// This treats the accesses as if they were done after the arrival.
 void withhold_from_cluster() {
   for (const uint32_t segment : current_thread->since_release) ++segments[segment - first_of_launch].arrivals[kCluster];
 }
@@ -367,7 +369,7 @@ void note_visit(const void* address, uintptr_t pc) {
 
 void check_visitors() {
   const Thread& me = *current_thread;
-  if (me.block->live != 1 || !launch_state().options.races) return;  // the memory goes with the last thread
+  if (me.block->live != 1 || !launch_state().options.races) return;  // the memory ends with the last thread
   for (const auto& [block, visit] : me.block->visitors)
     if (visit.cluster_arrivals >= me.passed[kCluster] && me.passed[kGrid] == 0)
       defect("early exit: the last thread of block " + std::to_string(me.block->number) +

@@ -1,6 +1,6 @@
-// The race detector: two accesses to a byte, one of them a write and not both strong, must be ordered by a barrier of a
-// scope that both threads belong to, or by a release and an acquire, or because a strong access saw what the other one
-// stored.
+// The race detector. If two threads access a byte, one access is a write and not both are strong, then the accesses
+// must be ordered: by a barrier of a scope that both threads belong to, by a release and an acquire, or because a
+// strong access saw what the other access stored.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -15,45 +15,46 @@ namespace varlstm::simt {
 
 struct Thread;
 
-// Strong accesses are order.h's; kAtomic is one that stores.
+// Strong accesses are those of order.h. kAtomic is a strong access that stores.
 enum class Access : unsigned { kStrongRead = 0, kRead = 1, kWrite = 2, kAtomic = 3 };
 
-// An access of the current thread from the instruction before `pc` (of PTX from Thread::place): bounds, asynchronous
-// copies in flight, races.
+// Checks an access of the current thread, made by the instruction before `pc` (by the line Thread::place for PTX): its
+// bounds, asynchronous copies in flight, and races.
 void note_access(const void* address, size_t bytes, Access access, uintptr_t pc);
 
-// What the current thread has done and knows goes into `epochs`; it comes back from there. Nothing where no races are
-// looked for: among many threads it would take most of the time.
+// release_into adds what the current thread has done and knows to `epochs`; acquire_from takes it from there. They do
+// nothing if the race detector is off: among many threads they would take most of the time.
 void release_into(Epochs& epochs);
 void acquire_from(const Epochs& epochs);
 
-// The same as something that is shared, and what somebody else knew; null where nothing is.
+// The same with shared objects; null if there is no knowledge.
 Knowledge released_knowledge();
 void acquire_from(const Knowledge& knowledge);
 
-// Whether races are looked for. Then each thread's accesses up to its next synchronisation are a segment, 0 where there
-// are too many; whether all of one came before what the current thread does next, by what it knows and `more`.
+// Whether the race detector is on. If it is, the accesses of a thread up to its next synchronisation are a segment,
+// with number 0 if there are too many segments. happened_before returns whether all of a segment came before what the
+// current thread does next, by what the thread knows and `more`.
 bool races_are_watched();
 uint32_t current_segment();
 bool happened_before(uint32_t segment, const Knowledge& more);
 
-// The current thread arrives at the cluster's barrier without a release: who waits there does not come after what it
-// has done since its last arrival that releases, but for what has been announced.
+// Called if the current thread arrives at the cluster's barrier without a release: threads that wait there do not come
+// after what it has done since its last releasing arrival, except for segments that it has announced.
 void withhold_from_cluster();
 void announce(const std::vector<uint32_t>& segments);
 
-// The key of the unit of that scope that a thread belongs to.
+// Returns the key of the unit of that scope that a thread belongs to.
 uint64_t unit_key(Scope scope, const Thread& thread);
 
-// The launch begins; shared memory of its next wave is new.
+// Called when the launch begins, and when its next wave begins, for which shared memory is new.
 void begin_race_launch();
 void begin_race_wave();
 
-// A thread of a block may not end while another block could still use its shared memory.
+// The last thread of a block must not end while another block could still use its shared memory.
 void note_visit(const void* address, uintptr_t pc);
 void check_visitors();
 
-// The end of a thread's kernel: what it left undone is a defect.
+// Called at the end of a thread's kernel. What the thread left undone is a defect.
 void leave_kernel();
 
 }  // namespace varlstm::simt

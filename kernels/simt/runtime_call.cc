@@ -1,4 +1,4 @@
-// Errors of the emulated CUDA runtime: those that tests want, their names, and each thread's last one.
+// The errors of the emulated CUDA runtime: those that tests request, their names, and each thread's last one.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/runtime_call.h"
 
@@ -40,7 +40,7 @@ Faults& faults() {
 
 thread_local cudaError_t last_error = cudaSuccess;
 
-// The error of a device that died; cudaSuccess of one that lives.
+// Returns the error of a device that died, or cudaSuccess if it did not.
 cudaError_t error_for_good() {
   Faults& all = faults();
   const std::lock_guard<std::mutex> guard(all.mutex);

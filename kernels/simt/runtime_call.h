@@ -1,4 +1,5 @@
-// What every function of the emulated runtime does: fail where a test wants it, and keep its error for this thread.
+// What every function of the emulated runtime does: it fails if a test requests that, and keeps its error for this
+// thread.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -6,14 +7,14 @@
 
 namespace varlstm::simt {
 
-// cudaSuccess, or the error that a test wants of the runtime's next call. Every function of the runtime that can fail
-// starts with it.
+// Returns cudaSuccess, or the error that a test requests from the runtime's next call. Every function of the runtime
+// that can fail starts with it.
 cudaError_t begin_runtime_call(const char* name);
 
-// Gives `error` back, and keeps it as this thread's last one; success leaves the one before.
+// Returns `error`, and keeps it as this thread's last error. Success keeps the error before.
 cudaError_t remember_error(cudaError_t error);
 
-// This thread's, for what needs no call of the runtime.
+// This thread's device, for code that needs no call of the runtime.
 int current_device();
 
 }  // namespace varlstm::simt

@@ -1,4 +1,4 @@
-// What tests ask of the emulated CUDA runtime: to fail at a call, to run work late, to tell what it was given.
+// Lets tests control the emulated CUDA runtime: fail at a call, run work late, and report the enqueued work.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,28 +11,29 @@
 
 namespace varlstm::simt {
 
-// The call of the runtime that fails, launches among them, counted from 1 from set_runtime_fault() on.
+// The call of the runtime that fails. Launches are counted among the calls, which are numbered from 1 after
+// set_runtime_fault().
 struct RuntimeFault {
   int64_t call = 0;  // 0: none
   cudaError_t error = cudaErrorUnknown;
   bool for_good = false;  // every later call fails with the same error, as after a fault of a kernel on a GPU
 };
 
-// At first from the environment: VARLSTM_EMULATOR_FAIL=N fails the N-th call of the process with cudaErrorUnknown,
-// N:sticky that call and all after it with cudaErrorIllegalAddress.
+// At first this comes from the environment: VARLSTM_EMULATOR_FAIL=N fails the N-th call of the process with
+// cudaErrorUnknown, and N:sticky fails that call and all later ones with cudaErrorIllegalAddress.
 void set_runtime_fault(const RuntimeFault& fault);
 
-// The function or kernel whose call was failed since then; "": the runtime was called less often.
+// Returns the function or kernel whose call has failed since then; "" if the runtime was called less often.
 const char* failed_runtime_call();
 
-// When the work of a stream runs: as it is enqueued, or only when something waits for it. By then the host has gone on:
-// what a call keeps of its caller's memory is gone, and streams that do not wait for each other run in another order.
-// At first from the environment: VARLSTM_EMULATOR_STREAMS is eager or late.
+// When the work of a stream runs: when it is enqueued, or only when something waits for it. By then the host has
+// continued: memory of the caller that a call still uses may have changed, and streams that do not wait for each other
+// run in another order. At first this comes from the environment: VARLSTM_EMULATOR_STREAMS is eager or late.
 enum class StreamOrder { kEager, kLate };
 void set_stream_order(StreamOrder order);
 
-// Whether kernels are loaded when they are first used, from here on; those that are loaded are forgotten, as in a fresh
-// process. At first from the environment: CUDA_MODULE_LOADING is LAZY, as CUDA has it by default, or EAGER.
+// Sets whether kernels are loaded when they are first used from now on. Loaded kernels are forgotten, as in a new
+// process. At first this comes from the environment: CUDA_MODULE_LOADING is LAZY, which is CUDA's default, or EAGER.
 void set_lazy_loading(bool lazy);
 
 // As in a fresh process: no device has a primary context, and this thread has chosen none.
@@ -41,13 +42,13 @@ void forget_contexts();
 // A context of the device as a caller makes it by cuCtxCreate(): the same at each call, never destroyed.
 CUcontext context_beside_the_primary(int device);
 
-// One piece of work as it was enqueued: a kernel's name, "cudaMemcpyAsync" or "cudaMemsetAsync".
+// One piece of work as it was enqueued: the name of a kernel, "cudaMemcpyAsync" or "cudaMemsetAsync".
 struct EnqueuedWork {
   std::string name;
   cudaStream_t stream;
 };
 
-// Forgets what was recorded, and records from here on or no longer.
+// Clears the record, and starts or stops recording.
 void record_enqueued_work(bool on);
 std::vector<EnqueuedWork> enqueued_work();
 

@@ -1,4 +1,4 @@
-// Which thread runs next, and what happens when none can.
+// Chooses which thread runs next, and reports when none can run.
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 
@@ -43,7 +43,7 @@ Thread* take_last() {
   return thread;
 }
 
-// The one of highest priority; at one turn in 64 it becomes the lowest of all first.
+// Takes the thread of the highest priority. One time in 64 that thread first gets the lowest priority of all.
 Thread* take_by_priority() {
   std::pop_heap(ready.begin(), ready.end(), lower_priority);
   if (ready.size() > 1 && draw() % 64 == 0) {
@@ -88,7 +88,7 @@ std::string wait_of(const Thread& thread) {
   return thread.spins_for != nullptr ? std::string("a spin loop for ") + thread.spins_for : "a spin loop";
 }
 
-// Who waits where, grouped: for reports of a deadlock.
+// The waiting threads, grouped by the place where they wait, for reports of a deadlock.
 std::string waiting_threads() {
   std::map<std::string, std::pair<unsigned, std::string>> groups;
   for (const Thread* thread : launch_state().threads) {
@@ -162,7 +162,7 @@ void spin(Site site) {
     spins = 0;
     defect("livelock: threads spin and nothing changes" + waiting_threads());
   }
-  // A spinning thread has the lowest priority, or the thread that it waits for might never run.
+  // A spinning thread gets the lowest priority; otherwise the thread that it waits for might never run.
   if (launch.options.schedule == Schedule::kPct) current_thread->priority = --lowest_priority;
   if (launch.options.schedule == Schedule::kLifo) {
     ready.insert(ready.begin(), current_thread);
@@ -178,7 +178,7 @@ void spin_at(uintptr_t pc) {
   spin(Site{nullptr, 0});
 }
 
-// A thread of high priority would come back at once.
+// With its high priority the thread would run again at once.
 void give_way() {
   if (launch_state().options.schedule == Schedule::kPct && draw() % 2 == 0)
     current_thread->priority = --lowest_priority;

@@ -1,4 +1,4 @@
-// Waiting for what another thread does.
+// Waits for the action of another thread.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -6,11 +6,11 @@
 
 namespace varlstm::simt {
 
-// What the running thread spins for, as reports name it; null: nothing that has a name.
+// Sets the name of what the running thread spins for, for reports; null if it has no name.
 void name_spin(const char* what);
 
-// Asks again until `ready()` is true, which has to load in a way that yields. what: the name of the wait, «the flags of
-// a step»; it stands in the report if the wait has no end.
+// Calls `ready()` until it is true; it must load in a way that yields. what: the name of the wait, for example «the
+// flags of a step», for the report if the wait never ends.
 template <class Ready>
 void spin_until(const char* what, const Ready& ready) {
   name_spin(what);

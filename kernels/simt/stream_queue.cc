@@ -1,4 +1,4 @@
-// Streams of the emulated runtime: their order, their captures, and graphs.
+// The streams of the emulated runtime: their order, their captures, and graphs.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/stream_queue.h"
 
@@ -60,16 +60,16 @@ StreamOrder order_of_environment() {
 thread_local cudaStreamCaptureMode mode_of_thread = cudaStreamCaptureModeGlobal;
 
 struct Queue {
-  std::mutex mutex;      // of what follows
-  std::mutex run_mutex;  // held while late work runs, so that who waits for the same work waits for its end
+  std::mutex mutex;      // protects the members below
+  std::mutex run_mutex;  // held while late work runs, so that another thread that needs it waits for its end
   StreamOrder order = order_of_environment();
-  std::deque<Item> pending;  // of all streams, as enqueued
+  std::deque<Item> pending;  // of all streams, in the order of enqueueing
   std::set<cudaStream_t> capturing;
   bool recording = false;
   std::vector<EnqueuedWork> recorded;
 };
 
-// Never destroyed: other static objects may still free device memory.
+// It is never destroyed, because other static objects may still free device memory.
 Queue& queue() {
   static Queue* const instance = new Queue;
   return *instance;
@@ -79,8 +79,8 @@ bool waits_for_legacy_stream(cudaStream_t stream) {
   return stream != nullptr && !stream->non_blocking;
 }
 
-// Takes from the queue, in order, what has to run before `stream` is done: its own work, and across the legacy stream
-// that of blocking streams.
+// Takes from the queue, in order, what must run before `stream` is done: its own work and, through the legacy stream,
+// the work of blocking streams.
 std::vector<Item> take_pending(cudaStream_t stream) {
   std::deque<Item>& pending = queue().pending;
   std::set<cudaStream_t> needed = {stream};
@@ -121,7 +121,7 @@ void invalidate_captures() {
   for (cudaStream_t stream : queue().capturing) stream->capture_is_valid = false;
 }
 
-// Whether the capture of `stream` forbids this thread what captures may forbid.
+// Returns whether the capture of `stream` forbids to this thread what captures may forbid.
 bool forbids_this_thread(cudaStream_t stream) {
   if (mode_of_thread == cudaStreamCaptureModeRelaxed || stream->capture_mode == cudaStreamCaptureModeRelaxed)
     return false;
@@ -129,7 +129,7 @@ bool forbids_this_thread(cudaStream_t stream) {
   return mode_of_thread == cudaStreamCaptureModeGlobal && stream->capture_mode == cudaStreamCaptureModeGlobal;
 }
 
-// With the queue's mutex held: what a capture says to work in `stream`.
+// Returns the error that captures give to work in `stream`. The queue's mutex must be held.
 cudaError_t check_captures(cudaStream_t stream) {
   if (stream == nullptr && !queue().capturing.empty()) {
     invalidate_captures();
@@ -139,7 +139,7 @@ cudaError_t check_captures(cudaStream_t stream) {
   return cudaSuccess;
 }
 
-// As enqueue_work(), but no call of its own.
+// Like enqueue_work(), but it does not count as a call of the runtime.
 cudaError_t place_work(cudaStream_t stream, const char* name, Work work) {
   Queue& all = queue();
   std::unique_lock<std::mutex> lock(all.mutex);

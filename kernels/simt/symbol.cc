@@ -41,7 +41,7 @@ bool lies_in(const std::vector<Range>& ranges, uintptr_t address) {
   return false;
 }
 
-// What addr2line says of an address in an image; empty where it says nothing.
+// Returns what addr2line says about an address in an image, or "".
 std::string ask_addr2line(const std::string& image, uintptr_t offset) {
   char command[PATH_MAX + 64];
   snprintf(command, sizeof command, "addr2line -s -e '%s' 0x%lx 2>/dev/null", image.c_str(),

@@ -1,4 +1,4 @@
-// Addresses of code as places in source files, for reports.
+// Turns addresses of code into places in source files, for reports.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,11 +8,12 @@
 
 namespace varlstm::simt {
 
-// «(file.cu:12)» of the call that returns to `pc`; where only 30 bits are known, the image that they fit is looked for.
+// Returns «(file.cu:12)» for the call that returns to `pc`. If only 30 bits are known, it looks for the image that they
+// fit.
 std::string symbol_of(uintptr_t pc);
 std::string symbol_of_low_bits(uint32_t pc);
 
-// Whether an address lies in the program or a shared library: constants and static variables.
+// Returns whether an address is in the program or a shared library: constants and static variables.
 bool in_image(const void* address);
 
 }  // namespace varlstm::simt

@@ -1,4 +1,4 @@
-// The threads of a running launch and what they wait for.
+// The threads of a running launch, and what they wait for.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -23,7 +23,7 @@ namespace varlstm::simt {
 struct Block;
 struct Cluster;
 
-// A copy by cp.async that has not landed.
+// A copy by cp.async that has not arrived.
 struct AsyncCopy {
   void* to;
   const void* from;
@@ -46,39 +46,39 @@ struct Thread : Fiber {
   unsigned priority = 0;  // of the PCT schedule
 
   const char* waits_for = nullptr;  // null while it can run
-  const char* spins_for = nullptr;  // the name of its spin loop, where it has one
+  const char* spins_for = nullptr;  // the name of its spin loop, or null
   Site site{"", 0};
-  uintptr_t pc = 0;  // where it spins, if `site` has no file
+  uintptr_t pc = 0;  // the place where it spins, if `site` has no file
   unsigned mask = 0;
-  Site place{nullptr, 0};  // the line of PTX that runs; no file where the kernel is code of the host
+  Site place{nullptr, 0};  // the running line of PTX; no file if the kernel is code of the host
 
-  unsigned votes = 0;    // that the last bar.red counted
+  unsigned votes = 0;    // the votes that the last bar.red counted
   bool arrived = false;  // at the cluster's barrier
   bool arrival_releases = true;
-  unsigned cluster_phase = 0;  // that it arrived in
+  unsigned cluster_phase = 0;  // the phase that it arrived in
   Site arrival_site{"", 0};
   std::vector<AsyncCopy> copies;
   unsigned copy_group = 0;
 
-  // For the race detector: barriers arrived at and passed in each scope, releases so far.
+  // For the race detector: the number of barriers arrived at and passed in each scope, and of releases so far.
   uint32_t arrivals[kScopes];
   uint32_t passed[kScopes];
   uint32_t time;
-  uint32_t segment;  // 0: to be made at the next access
+  uint32_t segment;  // 0: it is made at the next access
   Knowledge knowledge;
   uint32_t known_segments[kKnownSegments];  // some that `knowledge` holds; 0: none
   OpenPatterns patterns;
   std::vector<uint32_t> since_release;  // segments that no arrival at the cluster's barrier has released
-  std::vector<uint32_t> initialised;    // segments in which it has initialised mbarriers, since its last fence for them
+  std::vector<uint32_t> initialised;    // segments that initialised mbarriers, since its last fence for them
 };
 
-// Threads waiting for the rest of their group.
+// The threads that wait for the rest of their group.
 struct Barrier {
   std::vector<Thread*> waiting;
-  unsigned votes = 0;  // of those that wait at bar.red: predicates that hold
+  unsigned votes = 0;  // of those that wait at bar.red: how many predicates are true
 };
 
-// One shuffle, vote or matrix product, until its last lane has come.
+// One shuffle, vote or matrix product, until its last lane has arrived.
 struct Collective {
   unsigned mask;
   unsigned present;
@@ -89,9 +89,10 @@ struct Collective {
   Thread* threads[32];
 };
 
-// Barrier `id` of bar.sync, for some threads or by a number of its own: who waits and how many it is for.
+// Barrier `id` of bar.sync, for some threads of the block or with a number of its own: the threads that wait, and the
+// number of threads it is for.
 struct NamedBarrier : Barrier {
-  unsigned arrived = 0;  // by bar.arrive: they do not wait
+  unsigned arrived = 0;  // by bar.arrive: these threads do not wait
   unsigned count = 0;
   Epochs known;
 };
@@ -114,7 +115,7 @@ struct Block {
   std::vector<unsigned> ended_lanes;                 // by warp
   std::vector<std::vector<Collective>> collectives;  // by warp
   std::map<unsigned, NamedBarrier> named;
-  std::map<unsigned, Visit> visitors;  // by the number of the block that used this one's shared memory
+  std::map<unsigned, Visit> visitors;  // by the number of the block that used this block's shared memory
 };
 
 struct Cluster {
@@ -127,7 +128,7 @@ struct Cluster {
   std::vector<Block*> blocks;
 };
 
-// A store by st.async that has not landed.
+// A store by st.async that has not arrived.
 struct AsyncStore {
   void* to;
   uint64_t bits;
@@ -142,7 +143,7 @@ struct Launch {
   int device = 0;
   Options options;
   const std::function<void()>* body = nullptr;
-  const void* arguments = nullptr;  // host memory that threads read: the arguments' copy
+  const void* arguments = nullptr;  // host memory that threads read: the copy of the arguments
   size_t argument_bytes = 0;
   std::vector<Thread*> threads;  // of this wave
   std::vector<Block*> blocks;    // of this wave
@@ -153,10 +154,10 @@ struct Launch {
   unsigned done = 0;
   bool failed = false;
   std::string report;
-  uint64_t progress = 0;  // steps that another thread could wait for
+  uint64_t progress = 0;  // actions that another thread could wait for
 };
 
-// The launch that runs; one at a time in the process.
+// The running launch. The process runs one at a time.
 extern Launch the_launch;
 inline Launch& launch_state() {
   return the_launch;
@@ -166,30 +167,31 @@ inline Statistics& counters() {
   return counted_so_far;
 }
 
-// The thread that runs on this thread of the host; null outside kernels.
+// The emulated thread that runs on this thread of the host; null outside kernels.
 extern __thread Thread* current_thread __attribute__((tls_model("initial-exec")));
 
-// «block 3 thread 5», with all coordinates where there is more than one.
+// Returns «block 3 thread 5», with all coordinates if there is more than one dimension.
 std::string describe(const Thread& thread);
 std::string describe(Site site);
 
-// A random number of this launch's sequence.
+// Returns the next random number of this launch's sequence.
 uint64_t draw();
 
-// Scheduling. block_on returns when somebody has called make_ready; yield lets others run; defect ends the launch.
+// Scheduling. block_on returns when another thread has called make_ready; yield_thread lets others run; defect ends the
+// launch.
 void make_ready(Thread* thread);
 void block_on(const char* what, unsigned mask, Site site);
 void yield_thread();
 void note_progress();
 void spin(Site site);
-void spin_at(uintptr_t pc);  // of code of the host
+void spin_at(uintptr_t pc);  // for code of the host
 void give_way();             // in the middle of an access
 [[noreturn]] void defect(const std::string& text);
 
 // Runs the threads of this wave until all have ended or a defect was found.
 void run_wave();
 
-// Lets one asynchronous store land; false where there is none.
+// Completes some asynchronous stores; returns false if there are none.
 bool land_store();
 
 }  // namespace varlstm::simt

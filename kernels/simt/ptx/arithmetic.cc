@@ -12,7 +12,7 @@
 namespace varlstm::simt::ptx {
 namespace {
 
-// d = F(a, b), and the like with one and three sources.
+// d = F(a, b), and the same with one and three sources.
 template <class F, class T>
 void unary(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], canonical<T>(F()(operand<T>(f, i, 1))));
@@ -26,13 +26,14 @@ void ternary(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], canonical<T>(F()(operand<T>(f, i, 1), operand<T>(f, i, 2), operand<T>(f, i, 3))));
 }
 
-// -a, of the lowest number itself.
+// -a; the lowest number stays itself.
 template <class T>
 T wrapped_opposite(T a) {
   return static_cast<T>(0 - static_cast<std::make_unsigned_t<T>>(a));
 }
 
-// Integers wrap: T is unsigned but for what depends on the sign. A quotient by 0 is all ones, a remainder the dividend.
+// Integers wrap: T is unsigned, except if the result depends on the sign. A quotient by 0 is all ones, a remainder by 0
+// is the dividend.
 #define VARLSTM_PTX_FUNCTION(name, arguments, result) \
   struct name {                                       \
     template <class T>                                \
@@ -66,7 +67,7 @@ float Fma::operator()<float>(float a, float b, float c) const {
   return fmaf(a, b, c);
 }
 
-// A subnormal operand or result becomes 0 of its sign.
+// A subnormal operand or result becomes 0 with its sign.
 float flushed(float value) {
   return fabsf(value) < std::numeric_limits<float>::min() ? copysignf(0, value) : value;
 }
@@ -78,7 +79,7 @@ struct Flushed {
   }
 };
 
-// Of bits alone: a NaN stays as it is.
+// Only bits move: a NaN stays as it is.
 template <class T>
 void copy_sign(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], copysign(operand<T>(f, i, 2), operand<T>(f, i, 1)));
@@ -120,7 +121,7 @@ void multiply_add_high(Frame& f, const Instruction& i) {
   set<Unsigned>(f, i.operands[0], static_cast<Unsigned>(high + operand<Unsigned>(f, i, 3)));
 }
 
-// Rounded in a direction; volatile, so that nothing moves out of it.
+// Rounded in a direction. The operands are volatile, so that the compiler does not move the operation.
 template <class F, int kDirection>
 void binary_rounded(Frame& f, const Instruction& i) {
   const volatile float a = operand<float>(f, i, 1), b = operand<float>(f, i, 2);

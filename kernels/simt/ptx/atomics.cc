@@ -1,4 +1,4 @@
-// PTX's atomics: atom gives the old value, red none.
+// PTX's atomics: atom returns the old value, red returns none.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <type_traits>
@@ -57,7 +57,7 @@ struct Exchange {
     return value;
   }
 };
-// Up to the value, then 0; down from it.
+// Counts up to the value, then continues at 0; or counts down and then continues at the value.
 struct Increment {
   template <class T>
   static T result(T old, T value) {
@@ -81,7 +81,7 @@ struct AddHalf {
   }
 };
 
-// Where no order is given, an atomic is relaxed.
+// If no order is given, an atomic is relaxed.
 Ordering ordering_of_atomic(const Instruction& i) {
   return {i.order == Order::kWeak ? Order::kRelaxed : i.order, i.scope};
 }

@@ -7,7 +7,7 @@
 namespace varlstm::simt::ptx {
 namespace {
 
-// bar.sync id, threads; all threads of the block where no number is given.
+// bar.sync id, threads; all threads of the block if no number is given.
 void barrier(Frame& f, const Instruction& i) {
   barrier_vote(operand<uint32_t>(f, i, 0), i.operand_count > 1 ? operand<uint32_t>(f, i, 1) : 0, false, i.site);
 }
@@ -16,7 +16,7 @@ void arrive(Frame& f, const Instruction& i) {
   barrier_arrive(operand<uint32_t>(f, i, 0), operand<uint32_t>(f, i, 1), i.site);
 }
 
-// bar.red d, id, threads, p, likewise: how many of the threads have a p that is as `wanted`.
+// bar.red d, id, threads, p, likewise: the number of threads whose p is `wanted`.
 unsigned count_votes(const Frame& f, const Instruction& i, bool wanted) {
   const int last = i.operand_count - 1;
   const uint32_t threads = last == 3 ? operand<uint32_t>(f, i, 2) : 0;

@@ -53,7 +53,7 @@ void not_predicate(Frame& f, const Instruction& i) {
   set<uint64_t>(f, i.operands[0], operand<uint64_t>(f, i, 1) == 0);
 }
 
-// An amount beyond the width shifts everything out.
+// An amount larger than the width shifts everything out.
 template <class T>
 void shift_left(Frame& f, const Instruction& i) {
   const auto amount = operand<uint32_t>(f, i, 2);
@@ -67,7 +67,7 @@ void shift_right(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], gone ? T(0) : static_cast<T>(value >> (amount > most ? most : amount)));
 }
 
-// shf d, a, b, c: of b:a its upper half after a shift to the left, its lower half after one to the right.
+// shf d, a, b, c: the upper half of b:a after a shift to the left, or its lower half after a shift to the right.
 template <bool kLeft, bool kWrap>
 void funnel_shift(Frame& f, const Instruction& i) {
   const uint64_t both = static_cast<uint64_t>(operand<uint32_t>(f, i, 2)) << 32 | operand<uint32_t>(f, i, 1);
@@ -76,7 +76,7 @@ void funnel_shift(Frame& f, const Instruction& i) {
   set<uint32_t>(f, i.operands[0], static_cast<uint32_t>(kLeft ? both << amount >> 32 : both >> amount));
 }
 
-// The low bits that `count` names, of any number.
+// A mask of the `count` lowest bits, for any count.
 uint64_t low_bits(uint32_t count) {
   return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
 }
@@ -90,7 +90,7 @@ void insert_bits(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], static_cast<T>((operand<T>(f, i, 2) & ~mask) | (inserted & mask)));
 }
 
-// bmsk d, a, b: b ones from position a; both count up to the width, or modulo it.
+// bmsk d, a, b: b ones from position a. Both are clamped to the width, or taken modulo it.
 template <bool kWrap>
 void make_mask(Frame& f, const Instruction& i) {
   const auto asked_position = operand<uint32_t>(f, i, 1), asked_count = operand<uint32_t>(f, i, 2);
@@ -99,8 +99,8 @@ void make_mask(Frame& f, const Instruction& i) {
   set<uint32_t>(f, i.operands[0], position > 31 ? 0 : static_cast<uint32_t>(low_bits(count) << position));
 }
 
-// bfe d, a, c, n: n bits of a from position c; of a signed type with the sign of the highest of them, which is a's own
-// where they reach beyond it.
+// bfe d, a, c, n: n bits of a from position c. A signed type is extended with the highest of them, or with a's own sign
+// if they reach beyond a.
 template <class T>
 void extract_bits(Frame& f, const Instruction& i) {
   const auto position = operand<uint32_t>(f, i, 2) & 255, count = operand<uint32_t>(f, i, 3) & 255;
@@ -115,7 +115,7 @@ void extract_bits(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], static_cast<T>((field & mask) | (negative ? ~mask : 0)));
 }
 
-// prmt d, a, b, s: each byte of d is the byte of b:a that four bits of s name, or eight times its sign.
+// prmt d, a, b, s: each byte of d is the byte of b:a that four bits of s select, or its sign eight times.
 void permute_bytes(Frame& f, const Instruction& i) {
   const uint64_t both = static_cast<uint64_t>(operand<uint32_t>(f, i, 2)) << 32 | operand<uint32_t>(f, i, 1);
   const auto selector = operand<uint32_t>(f, i, 3);
@@ -158,8 +158,8 @@ void reverse_bits(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], result);
 }
 
-// bfind: the position of the highest bit that differs from the sign, or with .shiftamt how far it is from the top; all
-// ones where there is none.
+// bfind: the position of the highest bit that differs from the sign, or with .shiftamt its distance from the top; all
+// ones if there is no such bit.
 template <class T, bool kShift>
 void find_highest(Frame& f, const Instruction& i) {
   const auto value = operand<T>(f, i, 1);

@@ -1,4 +1,4 @@
-// PTX's comparisons, and what follows a predicate.
+// PTX's comparisons, and the selections by a predicate.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/ptx/program.h"
 
@@ -37,7 +37,8 @@ bool combined(bool compared, bool other) {
                                     : compared != other;
 }
 
-// setp p|q, a, b, c: p is F(a, b) combined with the predicate c, q is its opposite combined with c; q and c may lack.
+// setp p|q, a, b, c: p is F(a, b) combined with the predicate c, and q is the opposite of F(a, b) combined with c. q
+// and c may be absent.
 template <class F, class T, Combine kCombine>
 void compare(Frame& f, const Instruction& i) {
   const int first = i.destinations;

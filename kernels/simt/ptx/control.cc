@@ -33,7 +33,7 @@ void order_mbarriers(Frame&, const Instruction&) {
 // Launches of one stream do not overlap here.
 void depend_on_launch(Frame&, const Instruction&) {}
 
-// Others run meanwhile.
+// Other threads run during the sleep.
 void sleep(Frame&, const Instruction& i) {
   spin(i.site);
 }

@@ -13,7 +13,7 @@
 namespace varlstm::simt::ptx {
 namespace {
 
-// A result narrower than its register fills it, with its sign if it has one.
+// A result narrower than its register is extended to it, with its sign if it has one.
 template <class To>
 void set_extended(Frame& f, uint32_t slot, To value) {
   if constexpr (std::is_integral<To>::value && std::is_signed<To>::value)
@@ -27,7 +27,7 @@ void convert(Frame& f, const Instruction& i) {
   set_extended<To>(f, i.operands[0], canonical(static_cast<To>(operand<From>(f, i, 1))));
 }
 
-// The nearest integer of the type; of a NaN 0, but its lowest or middle value where one of the types has 64 bits.
+// The nearest integer of the type. A NaN gives 0, or the lowest or middle value if one of the types has 64 bits.
 template <class To, class From, double kRound(double)>
 void to_integer(Frame& f, const Instruction& i) {
   using Limits = std::numeric_limits<To>;
@@ -67,7 +67,8 @@ template <uint16_t kTo(float)>
 void narrow(Frame& f, const Instruction& i) {
   set<uint16_t>(f, i.operands[0], kTo(operand<float>(f, i, 1)));
 }
-// The nearest binary16, or where that lies beyond the number in a direction its neighbour: towards 0, down or up.
+// The nearest binary16; if it is beyond the number in the given direction, its neighbour. The directions are towards 0,
+// down and up.
 enum class Towards { kZero, kDown, kUp };
 template <Towards kTowards>
 uint16_t to_f16_towards(float value) {
@@ -78,7 +79,7 @@ uint16_t to_f16_towards(float value) {
   if (!inwards && fabsf(got) < fabsf(value)) return static_cast<uint16_t>(nearest + 1);
   return nearest;
 }
-// A float that has to round the number is beyond binary16.
+// An integer that a float must round is too large for binary16.
 template <class From>
 void integer_to_f16(Frame& f, const Instruction& i) {
   set<uint16_t>(f, i.operands[0], to_f16(static_cast<float>(operand<From>(f, i, 1))));
@@ -113,7 +114,7 @@ void add_rounding(Handlers& h, const std::string& rounding) {
   h["cvt." + rounding + ".f64.f64"] = round_to_integer<double, kRound>;
 }
 
-// From one type of integer to every other number.
+// From one integer type to every other number type.
 template <class From>
 void add_from_integer(Handlers& h, const std::string& from) {
   h["cvt.u8." + from] = convert<uint8_t, From>;

@@ -1,4 +1,4 @@
-// PTX's approximate functions. The hardware's are good to about 2^-22; these are as the host's library rounds them.
+// PTX's approximate functions. The hardware's have an error of about 2^-22; these are rounded as in the host's library.
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 
@@ -13,7 +13,7 @@ namespace {
 float kept(float value) {
   return value;
 }
-// .ftz: a subnormal operand or result becomes 0 of its sign.
+// .ftz: a subnormal operand or result becomes 0 with its sign.
 float flushed(float value) {
   return fabsf(value) < std::numeric_limits<float>::min() ? copysignf(0, value) : value;
 }
@@ -36,7 +36,7 @@ void divide(Frame& f, const Instruction& i) {
   set<float>(f, i.operands[0], canonical(kSubnormal(a / b)));
 }
 
-// Of a double only the upper 32 bits count; a NaN has one value.
+// Only the upper 32 bits of a double are kept; a NaN has one value.
 uint64_t upper_bits(double exact) {
   if (exact != exact) return 0x7fffffff00000000u;
   uint64_t bits;

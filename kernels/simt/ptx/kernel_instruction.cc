@@ -1,4 +1,4 @@
-// An instruction of a kernel: its mnemonic and its operands.
+// Reads an instruction of a kernel: its mnemonic and its operands.
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
 
@@ -9,7 +9,8 @@
 namespace varlstm::simt::ptx {
 namespace {
 
-// The timer that is the last operand: it changes while a thread runs, so that to read it is an instruction of its own.
+// Returns the timer that is the last operand. A timer changes while a thread runs, so reading it is an instruction of
+// its own.
 std::string timer_of(const std::string& arguments) {
   const std::string last = trimmed(arguments.substr(arguments.find(',') + 1));
   for (const char* timer : {"%clock", "%clock64", "%globaltimer", "%globaltimer_lo"})
@@ -50,7 +51,7 @@ void KernelParser::instruction(const std::string& text) {
   program_.instructions.push_back(made);
 }
 
-// st.param to what is declared in the body: an argument of a call.
+// Whether this is st.param to a parameter declared in the body: an argument of a call.
 bool KernelParser::belongs_to_call(const std::string& mnemonic, const std::string& arguments) const {
   if (!starts_with(mnemonic, "st.param")) return false;
   const size_t open = arguments.find('[');
@@ -58,14 +59,15 @@ bool KernelParser::belongs_to_call(const std::string& mnemonic, const std::strin
          call_parameters_.count(arguments.substr(open + 1, arguments.find_first_of("+]", open) - open - 1)) != 0;
 }
 
-// Of functions that nvcc does not inline only the end of an assert is known.
+// Of the functions that nvcc does not inline, only the end of an assert is known.
 void KernelParser::call(const std::string& text, Instruction* made) {
   if (text.find("__assertfail") == std::string::npos) fail("a call of an unknown function: " + text);
   made->run = handlers().at("trap");
   program_.instructions.push_back(*made);
 }
 
-// Operands as they stand; those of {a, b} and of a|b follow each other. Gives the number of the first group.
+// Reads the operands in their order; those of {a, b} and of a|b follow each other. Returns the number of operands in
+// the first group.
 int KernelParser::operands(const std::string& text, Instruction* made) {
   int first_group = 0;
   bool in_first = true, in_braces = false, inverted = false;

@@ -10,9 +10,9 @@
 namespace varlstm::simt::ptx {
 namespace {
 
-constexpr uint32_t kUnused = ~0u;              // a register's slot until it stands as an operand
-constexpr uint32_t kUnusedPair = kUnused - 1;  // the same of a register of 128 bits, which takes two slots
-constexpr size_t kRoot = 0;                    // the scope of what is declared nowhere in the body
+constexpr uint32_t kUnused = ~0u;              // a register's slot until it is used as an operand
+constexpr uint32_t kUnusedPair = kUnused - 1;  // the same for a register of 128 bits, which takes two slots
+constexpr size_t kRoot = 0;                    // the scope of names that are not declared in the body
 constexpr uint32_t kDynamicAlignment = 128;
 
 }  // namespace
@@ -81,7 +81,7 @@ void KernelParser::open() {
   scope_ = scopes_.size() - 1;
 }
 
-// The slots of its registers serve others.
+// The slots of its registers are reused.
 void KernelParser::close() {
   --depth_;
   for (const auto& [name, slot] : scopes_[scope_].slots)
@@ -152,7 +152,7 @@ void KernelParser::declare_local(const std::string& text) {
   program_.local_bytes = declaration.bytes;
 }
 
-// Static shared memory begins where the block's begins.
+// Static shared memory begins at the begin of the block's shared memory.
 uint32_t KernelParser::place_shared(const Declaration& declaration) {
   const size_t alignment = std::max<size_t>(declaration.alignment, 1);
   const size_t begin = (program_.shared_bytes + alignment - 1) / alignment * alignment;
@@ -165,7 +165,7 @@ uint32_t KernelParser::new_slot(uint64_t value) {
   return static_cast<uint32_t>(program_.registers.size() - 1);
 }
 
-// Made where it stands for the first time.
+// The slot is made when the register is first used.
 uint32_t KernelParser::register_slot(uint32_t* declared) {
   if (*declared == kUnusedPair) {
     *declared = new_slot(0);
@@ -179,7 +179,7 @@ uint32_t KernelParser::register_slot(uint32_t* declared) {
   return *declared;
 }
 
-// Of a name that stands as an operand.
+// Returns the slot of a name that is used as an operand.
 uint32_t KernelParser::slot(const std::string& name) {
   for (size_t scope = scope_;; scope = scopes_[scope].parent) {
     const auto known = scopes_[scope].slots.find(name);
@@ -192,7 +192,7 @@ uint32_t KernelParser::slot(const std::string& name) {
   return made;
 }
 
-// A slot whose value each thread finds when it starts.
+// Makes a slot whose value is set for each thread when it starts.
 void KernelParser::bind(const std::string& name, uint32_t made) {
   if (!bind_special(name, made) && !bind_symbol(name, made))
     fail("unknown " + std::string(name[0] == '%' ? "special register " : "symbol ") + name);
@@ -250,7 +250,7 @@ void KernelParser::add_slot(uint32_t number, Instruction* made) const {
   made->operands[made->operand_count++] = number;
 }
 
-// An instruction of its own before the one that takes its result, as for !%p1.
+// Adds an instruction before the one that uses its result, for example for !%p1.
 uint32_t KernelParser::computed(const char* mnemonic, uint32_t a, uint32_t b) {
   Instruction made;
   made.run = handlers().at(mnemonic);

@@ -1,4 +1,4 @@
-// One kernel of a PTX file, statement by statement.
+// Parses one kernel of a PTX file, statement by statement.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -14,14 +14,14 @@
 
 namespace varlstm::simt::ptx {
 
-// The file's name, for its errors and, as it lives as long as the process, for the places of instructions.
+// `file` is the file's name for errors and for the places of instructions. It must live as long as the process.
 class KernelParser {
  public:
   KernelParser(const char* file, Variables* variables);
 
   // «.visible .entry name(.param .u64 p_0) .maxntid 256»
   void head(const Statement& statement);
-  // Of the body, whose own braces are a scope as well.
+  // Takes a statement of the body. The body's own braces are a scope as well.
   void take(const Statement& statement);
   Program finish();
 
@@ -31,7 +31,7 @@ class KernelParser {
  private:
   [[noreturn]] void fail(const std::string& why) const;
 
-  // Names declared between two braces: registers by their slots, labels by the instruction behind them.
+  // The names declared between two braces: registers with their slots, labels with the instruction after them.
   struct Scope {
     size_t parent;
     std::map<std::string, uint32_t> slots;
@@ -84,7 +84,7 @@ class KernelParser {
   std::vector<uint32_t> dynamic_shared_;    // slots
   std::set<std::string> call_parameters_;   // declared in the body
   std::string local_;
-  bool has_address_ = false;  // the instruction that is read
+  bool has_address_ = false;  // whether the instruction that is being read has one
 };
 
 }  // namespace varlstm::simt::ptx

@@ -35,7 +35,7 @@ void load_four(Frame& f, const Instruction& i) {
   for (int k = 0; k < 4; ++k) set<uint32_t>(f, i.operands[k], words.r[k]);
 }
 
-// Count, transposition and shape stand in either order.
+// Count, transposition and shape may be in either order.
 void add_load(Handlers& h, const std::string& count, Handler load) {
   h["ldmatrix.sync.aligned.m8n8." + count + ".b16"] = load;
   h["ldmatrix.sync.aligned." + count + ".m8n8.b16"] = load;

@@ -12,7 +12,7 @@ uint64_t* mbarrier_of(const Frame& f, const Instruction& i, int index) {
   return reinterpret_cast<uint64_t*>(address_of(f, i, index));
 }
 
-// Behind the address, in the form without a state as the first operand.
+// Returns the operand after the address if there is one. In the form without a state the address is the first operand.
 uint32_t operand_behind(const Frame& f, const Instruction& i, int index, uint32_t otherwise) {
   return i.operand_count > index ? operand<uint32_t>(f, i, index) : otherwise;
 }

@@ -9,7 +9,8 @@
 namespace varlstm::simt::ptx {
 namespace {
 
-// What is loaded of a signed type extends its sign: registers are as wide as the widest that may read them.
+// A loaded value of a signed type is sign-extended, because registers are as wide as the widest type that may read
+// them.
 template <class T>
 void set_loaded(Frame& f, uint32_t slot, T value) {
   if constexpr (std::is_signed<T>::value)
@@ -20,13 +21,13 @@ void set_loaded(Frame& f, uint32_t slot, T value) {
 
 constexpr int kMostElements = 8;  // of a vector
 
-// The race detector is told of accesses without a pc: the runner says which line of PTX runs.
+// Accesses are reported to the race detector without a pc: the runner says which line of PTX runs.
 void require_alignment(const void* address, size_t bytes, const Instruction& i) {
   if (reinterpret_cast<uintptr_t>(address) % bytes != 0)
     defect("misaligned access: " + describe(*current_thread) + " at " + describe(i.site));
 }
 
-// Between memory and the `count` values of an access; a vector's are accesses of their own.
+// Moves the `count` values of an access between memory and `values`. The values of a vector are accesses of their own.
 void load_bytes(const Instruction& i, const unsigned char* from, void* values, unsigned bytes, unsigned count) {
   const size_t all = size_t{bytes} * count;
   if (i.space != Space::kPrivate) {
@@ -69,8 +70,8 @@ void store(Frame& f, const Instruction& i) {
   store_bytes(i, address_of(f, i, 0), values, sizeof(T), static_cast<unsigned>(count));
 }
 
-// 16 bytes between memory and the two slots of a register of 128 bits. ptxas narrows such an access to the words that
-// are used, so that nothing is certain but each word of 32 bits.
+// Moves 16 bytes between memory and the two slots of a register of 128 bits. ptxas narrows such an access to the words
+// that are used, so only each word of 32 bits is certain to be accessed as a whole.
 constexpr unsigned kWordsOfPair = 4;
 void load_pair(Frame& f, const Instruction& i) {
   load_bytes(i, address_of(f, i, 1), f.registers + i.operands[0], sizeof(uint32_t), kWordsOfPair);
@@ -98,14 +99,14 @@ void generic_to_shared(Frame& f, const Instruction& i) {
   set<uint64_t>(f, i.operands[0], shared_address(pointer, i.site));
 }
 
-// Whether an address is one of shared memory, of any block of the cluster; of global memory.
+// Whether an address is in the shared memory of any block of the cluster, or in global memory.
 template <bool kShared>
 void is_in_space(Frame& f, const Instruction& i) {
   const auto* pointer = reinterpret_cast<const void*>(operand<uint64_t>(f, i, 1));
   set<uint64_t>(f, i.operands[0], (offset_in_shared(pointer) < kSharedBytes) == kShared);
 }
 
-// getctarank d, address: the rank in its cluster of the block whose shared memory it is.
+// getctarank d, address: the rank, in its cluster, of the block that owns this shared memory.
 uint32_t rank_of(uint32_t address, const Instruction& i) {
   const auto& blocks = launch_state().blocks;
   const size_t slot = address / kSharedStride;
@@ -120,7 +121,7 @@ void rank_of_shared(Frame& f, const Instruction& i) {
   set<uint32_t>(f, i.operands[0], rank_of(operand<uint32_t>(f, i, 1), i));
 }
 
-// mapa d, address, rank; of a generic address, or of one of shared memory.
+// mapa d, address, rank, for a generic address or one of shared memory.
 void map_generic(Frame& f, const Instruction& i) {
   auto* pointer = reinterpret_cast<void*>(operand<uint64_t>(f, i, 1));
   set(f, i.operands[0], reinterpret_cast<uint64_t>(map_to_peer(pointer, operand<uint32_t>(f, i, 2), i.site)));

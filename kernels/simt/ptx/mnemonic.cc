@@ -1,4 +1,4 @@
-// The parts of a mnemonic that say where and in what order memory is accessed.
+// The parts of a mnemonic that say in which space and in what order memory is accessed.
 // SPDX-License-Identifier: Apache-2.0
 #include <set>
 #include <sstream>
@@ -17,7 +17,7 @@ const std::map<std::string, Order> kOrders = {{"relaxed", Order::kRelaxed},
                                               {"release", Order::kRelease},
                                               {"acq_rel", Order::kAcquireRelease}};
 const std::map<std::string, Scope> kScopes = {{"cta", kBlock}, {"cluster", kCluster}, {"gpu", kGrid}, {"sys", kGrid}};
-// Of loads and stores; what they hint at changes no value.
+// The hints of loads and stores, which change no value.
 const std::set<std::string> kHints = {"weak",
                                       "nc",
                                       "ca",
@@ -70,7 +70,7 @@ std::string without_modifiers(const std::string& mnemonic, Instruction* made) {
     } else if (const auto order = kOrders.find(part); order != kOrders.end()) {
       made->order = order->second;
     } else if (plain && part == "volatile") {
-      made->order = Order::kRelaxed;  // of the whole system
+      made->order = Order::kRelaxed;  // .relaxed.sys
     } else if (const auto scope = kScopes.find(part); scope != kScopes.end()) {
       made->scope = scope->second;
     } else if (!(plain && kHints.count(part) != 0)) {

@@ -1,4 +1,4 @@
-// Reading PTX as nvcc writes it.
+// Reads PTX as nvcc writes it.
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ namespace {
 
 using Iterator = std::vector<Statement>::const_iterator;
 
-// Behind the brace that closes the body which begins at `first`.
+// Returns the place after the brace that closes the body which begins at `first`.
 Iterator end_of_body(Iterator first, Iterator end) {
   int depth = 0;
   for (Iterator at = first; at != end; ++at) {

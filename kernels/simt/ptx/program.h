@@ -1,5 +1,6 @@
-// A kernel's PTX, decoded: a list of instructions over one file of 64-bit registers, in which immediates, special
-// registers and addresses of symbols have slots of their own. https://docs.nvidia.com/cuda/parallel-thread-execution/
+// A kernel's PTX, decoded: a list of instructions that work on one file of 64-bit registers. Immediates, special
+// registers and addresses of symbols have slots of their own in it.
+// https://docs.nvidia.com/cuda/parallel-thread-execution/
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -25,12 +26,12 @@ struct Frame {
 struct Instruction;
 using Handler = void (*)(Frame&, const Instruction&);
 
-constexpr int kMaxOperands = 14;  // of mma.m16n8k16
+constexpr int kMaxOperands = 14;  // those of mma.m16n8k16
 constexpr size_t kEnd = ~size_t{0};
-constexpr uint32_t kSink = 0;  // the slot of a destination _
+constexpr uint32_t kSink = 0;  // the slot of the destination _
 
-// What an address names: kGeneric is the host's address of anything (.global as well), kShared the block's own shared
-// memory, kCluster that of any block of the cluster, kPrivate parameters and local memory.
+// The space of an address: kGeneric is the host's address of anything (.global as well), kShared is an address in the
+// block's own shared memory, kCluster in that of any block of the cluster, kPrivate in parameters and local memory.
 enum class Space : unsigned char { kGeneric, kShared, kCluster, kPrivate };
 
 struct Instruction {
@@ -38,8 +39,8 @@ struct Instruction {
   Space space = Space::kGeneric;
   Order order = Order::kWeak;            // of a load, store or atomic
   Scope scope = kGrid;                   // likewise
-  int destinations = 0;                  // the first operands
-  uint32_t operands[kMaxOperands] = {};  // slots; of an address its register
+  int destinations = 0;                  // this many of the first operands
+  uint32_t operands[kMaxOperands] = {};  // slots; for an address that of its register
   int operand_count = 0;
   int64_t offset = 0;  // of the first address
   int64_t target = 0;  // of a branch
@@ -48,7 +49,7 @@ struct Instruction {
   Site site = {"", 0};  // its line of PTX
 };
 
-// The low bytes of a slot.
+// Returns the low bytes of a slot.
 template <class T>
 T get(const Frame& frame, uint32_t slot) {
   T value;
@@ -65,36 +66,37 @@ T operand(const Frame& frame, const Instruction& instruction, int index) {
   return get<T>(frame, instruction.operands[index]);
 }
 
-// Addresses of shared memory, 32 bits wide, count from the first resident block's: every block has its own range, so
-// that mapa's result names a peer's.
+// Addresses of shared memory have 32 bits and count from the shared memory of the first resident block. Every block has
+// a range of its own, so a result of mapa identifies a peer's memory.
 unsigned char* shared_pointer(uint32_t address);
 uint32_t shared_address(const void* pointer, Site site);
 
-// Where the address that is an operand points to. An address of the block's own shared memory may be no other block's.
+// Returns the pointer for the address in an operand. An address of the block's own shared memory must not belong to
+// another block.
 unsigned char* address_of(const Frame& frame, const Instruction& instruction, int index);
 
-// %tid.x and its like: what a thread reads of one, which does not change while it runs.
+// %tid.x and its like. The value that a thread reads does not change while the thread runs.
 using SpecialRegister = uint32_t (*)();
 const std::map<std::string, SpecialRegister>& special_registers();
 
 struct Program {
   std::string name;
   std::vector<Instruction> instructions;
-  std::vector<uint64_t> registers;                 // at the start: immediates, and 0
+  std::vector<uint64_t> registers;                 // at the start: immediates, otherwise 0
   std::map<uint32_t, SpecialRegister> specials;    // by slot
   std::map<uint32_t, size_t> parameter_addresses;  // slot and number of the parameter
   std::vector<uint32_t> local_addresses;           // slots that hold the address of local memory
   std::map<uint32_t, uint32_t> shared_addresses;   // slot and offset in the block's shared memory
-  std::vector<uint32_t> dynamic_shared_sizes;      // slots that hold how much of it is dynamic
-  std::map<uint32_t, int> grid_words;              // %envreg1 and 2: bits that the grid's word is shifted right by
+  std::vector<uint32_t> dynamic_shared_sizes;      // slots that hold the size of the dynamic part
+  std::map<uint32_t, int> grid_words;              // %envreg1 and 2: the shift to the right of the grid's word, in bits
   size_t parameters = 0;
   size_t local_bytes = 0;
-  size_t shared_bytes = 0;  // static shared memory, which stands before the dynamic one: its launch must count it
-  unsigned cluster = 1;     // that the kernel itself asks for
-  std::shared_ptr<void> variables;  // memory of its file's variables
+  size_t shared_bytes = 0;          // static shared memory, before the dynamic one; the launch must count it
+  unsigned cluster = 1;             // that the kernel itself requests
+  std::shared_ptr<void> variables;  // the memory of its file's variables
 };
 
-// Handlers by mnemonic, without what stands in fields of Instruction: "add.s64", "ld.u32", "atom.add.u32".
+// Handlers by mnemonic, without the parts that are fields of Instruction: "add.s64", "ld.u32", "atom.add.u32".
 using Handlers = std::map<std::string, Handler>;
 void add_arithmetic(Handlers& handlers);
 void add_async(Handlers& handlers);
@@ -111,22 +113,23 @@ void add_memory(Handlers& handlers);
 void add_warp(Handlers& handlers);
 const Handlers& handlers();
 
-// Of an access that is not weak.
+// The ordering of an access that is not weak.
 inline Ordering ordering_of(const Instruction& i) {
   return {i.order, i.scope};
 }
 
-// The pieces of a text between separators, without blanks around them.
+// Returns the pieces of a text between separators, without blanks around them.
 std::vector<std::string> split(const std::string& text, char separator);
 
-// The mnemonic without space, order, scope and hints of an access of memory; space and order go into `instruction`.
+// Returns the mnemonic of a memory access without space, order, scope and hints. Space, order and scope go into
+// `instruction`.
 std::string without_modifiers(const std::string& mnemonic, Instruction* instruction);
 
-// The kernels in the text of a file, or those whose name begins so; whatever is unknown in one of them ends the process
-// with the file's name and the line.
+// Returns the kernels in the text of a file, or only those whose name begins with `begin`. Anything unknown in one of
+// them ends the process with the file's name and the line.
 std::vector<Program> parse(const std::string& file, const std::string& text, const std::string& begin = "");
 
-// The current thread runs the program; `reached`, a byte for each instruction, becomes 1 where it was.
+// Runs the program in the current thread. `reached` has a byte for each instruction, which becomes 1 when it runs.
 void run_thread(const Program& program, const void* const* arguments, const void* grid_words, unsigned char* reached);
 
 }  // namespace varlstm::simt::ptx

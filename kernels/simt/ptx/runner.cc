@@ -21,7 +21,7 @@
 namespace varlstm::simt::ptx {
 namespace {
 
-constexpr const char* kOurKernels = "_ZN7varlstm";  // others in its files are CUB's
+constexpr const char* kOurKernels = "_ZN7varlstm";  // other kernels in its files are CUB's
 
 struct Kernel {
   Program program;
@@ -42,7 +42,7 @@ void add_file(const std::string& path, Kernels* kernels) {
 
 Kernels& kernels();
 
-// Ranges of instructions that were reached: 0-17 19-19.
+// Writes the ranges of instructions that were reached: 0-17 19-19.
 void write_coverage() {
   const char* path = getenv("VARLSTM_EMULATOR_PTX_COVERAGE");
   const int file = path == nullptr ? -1 : open(path, O_WRONLY | O_APPEND | O_CREAT, 0666);
@@ -59,7 +59,7 @@ void write_coverage() {
     }
     lines += "\n";
   }
-  // At once: other processes append as well.
+  // In one write, because other processes append as well.
   if (write(file, lines.data(), lines.size()) != static_cast<ssize_t>(lines.size())) perror(path);
   close(file);
 }
@@ -86,7 +86,7 @@ Kernels& kernels() {
   return *all;
 }
 
-// What the runtime gives a cooperative launch: the words of the grid's barrier, which are 0 at first.
+// What the runtime passes to a cooperative launch: the words of the grid's barrier, which are 0 at first.
 using GridWords = std::shared_ptr<void>;
 GridWords make_grid_words(int device) {
   constexpr size_t kBytes = 256;
@@ -124,7 +124,7 @@ std::function<void()> run_ptx(const KernelCall& call) {
 
 void run_thread(const Program& program, const void* const* arguments, const void* grid_words, unsigned char* reached) {
   std::vector<uint64_t> registers = program.registers;
-  void* const local = alloca(program.local_bytes);  // where the memory of emulated threads is
+  void* const local = alloca(program.local_bytes);  // on the stack, like all memory of an emulated thread
   for (const auto& [slot, special] : program.specials) registers[slot] = special();
   for (const auto& [slot, parameter] : program.parameter_addresses)
     registers[slot] = reinterpret_cast<uint64_t>(arguments[parameter]);

@@ -11,7 +11,7 @@ unsigned cluster_extent() {
   return launch_state().shape->cluster;
 }
 
-// Clusters lie along x.
+// Clusters extend along x.
 void add_cluster(std::map<std::string, SpecialRegister>* all) {
   SpecialRegister one = [] { return 1u; };
   SpecialRegister zero = [] { return 0u; };

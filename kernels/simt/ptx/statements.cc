@@ -16,7 +16,7 @@ bool is_blank(char c) {
   return isspace(static_cast<unsigned char>(c)) != 0;
 }
 
-// Comments become blanks; line ends stay.
+// Comments become blanks; line ends are kept.
 std::string without_comments(std::string text) {
   for (size_t at = 0; at + 1 < text.size(); ++at) {
     if (text[at] != '/' || (text[at + 1] != '/' && text[at + 1] != '*')) continue;
@@ -30,7 +30,7 @@ std::string without_comments(std::string text) {
   return text;
 }
 
-// Directives that end with their line instead of a semicolon.
+// Whether a directive begins here that ends with its line instead of a semicolon.
 bool takes_a_line(const std::string& text, size_t at) {
   for (const char* directive : {".version", ".target", ".address_size", ".file", ".loc"}) {
     const std::string name = directive;
@@ -78,7 +78,7 @@ class Cutter {
   void add(Statement::Kind kind, size_t end) {
     statements_.push_back({kind, on_one_line(text_.substr(at_, end - at_)), line_});
   }
-  // Of the colon behind a name; 0 where none stands there.
+  // The end of the colon after a name; 0 if there is none.
   size_t end_of_label() const {
     size_t end = at_;
     while (end < text_.size() && is_word(text_[end])) ++end;
@@ -87,7 +87,7 @@ class Cutter {
     const bool is_label = name_end > at_ && end + 1 < text_.size() && text_[end] == ':' && text_[end + 1] != ':';
     return is_label ? end : 0;
   }
-  // Up to its semicolon, or to the brace that begins the body of a kernel or function.
+  // Reads up to the semicolon, or to the brace that begins the body of a kernel or function.
   void statement() {
     const size_t end = std::min(text_.find(';', at_), text_.size());
     const size_t brace = std::min(text_.find('{', at_), text_.size());
@@ -104,7 +104,7 @@ class Cutter {
   int line_ = 1;
 };
 
-// Bytes of a type as it stands in a declaration, ".b8"; 0 of what is no type.
+// The bytes of a type in a declaration, such as ".b8"; 0 if it is no type.
 size_t bytes_of_type(const std::string& word) {
   if (word == ".pred") return 1;
   if (word.size() < 3 || std::string("bsuf").find(word[1]) == std::string::npos) return 0;

@@ -1,4 +1,4 @@
-// The text of a PTX file cut into statements.
+// Cuts the text of a PTX file into statements.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,29 +8,29 @@
 namespace varlstm::simt::ptx {
 
 struct Statement {
-  // kHead is all before the body of a kernel or function; kOpen and kClose are the braces of a body or of a scope in
-  // it.
+  // kHead is everything before the body of a kernel or function. kOpen and kClose are the braces of a body, or of a
+  // scope in it.
   enum class Kind { kStatement, kHead, kLabel, kOpen, kClose };
   Kind kind;
-  std::string text;  // without comments, line ends and the mark at its end
-  int line;          // that it begins in
+  std::string text;  // without comments, line ends and the final character
+  int line;          // the line in which it begins
 };
 
 std::vector<Statement> statements_of(const std::string& text);
 
-// What a declaration of a variable, parameter or piece of memory says: «.shared .align 8 .b8 name[4][16]».
+// The declaration of a variable, a parameter or a piece of memory: «.shared .align 8 .b8 name[4][16]».
 struct Declaration {
   std::string name;
-  size_t bytes = 0;                 // 0 where the last extent is left open, as of dynamic shared memory
-  size_t alignment = 1;             // its unit where none is given
+  size_t bytes = 0;                 // 0 if the last extent is open, as for dynamic shared memory
+  size_t alignment = 1;             // the unit, if none is given
   size_t unit = 1;                  // bytes of an element
-  std::vector<std::string> values;  // behind =
+  std::vector<std::string> values;  // the values after =
 };
 Declaration read_declaration(const std::string& text);
 
-// Helpers of readers.
+// Helpers for readers.
 std::string trimmed(const std::string& text);
 bool starts_with(const std::string& text, const std::string& start);
-bool is_word(char c);  // of names, numbers and mnemonics
+bool is_word(char c);  // a character of names, numbers and mnemonics
 
 }  // namespace varlstm::simt::ptx

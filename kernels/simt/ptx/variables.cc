@@ -21,7 +21,7 @@ std::string Variables::declare(const Statement& statement) {
   }
   if (words.find(" .global ") == std::string::npos && words.find(" .const ") == std::string::npos)
     return "unknown directive " + statement.text;
-  if (words.find(" .extern ") != std::string::npos) return "";  // unknown where a kernel uses it
+  if (words.find(" .extern ") != std::string::npos) return "";  // it is unknown if a kernel uses it
   const size_t alignment = std::max<size_t>(declaration.alignment, 1);
   bytes_ = (bytes_ + alignment - 1) / alignment * alignment;
   device_[declaration.name] = {declaration, bytes_, statement.line};

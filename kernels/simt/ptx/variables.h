@@ -16,21 +16,21 @@ namespace varlstm::simt::ptx {
 
 class Variables {
  public:
-  // «.visible .global .align 4 .u32 name = 7», or .const, or .shared; of .shared memory without an extent, which is the
-  // launch's dynamic one. Empty, or why it cannot be taken.
+  // Declares «.visible .global .align 4 .u32 name = 7», or .const, or .shared. .shared memory without an extent is the
+  // launch's dynamic shared memory. Returns "", or the reason against it.
   std::string declare(const Statement& statement);
-  // Of .global and .const; 0 of other names. The first call lays all of them in device memory, with their values;
-  // `error` says what is wrong with them.
+  // The address of a .global or .const variable; 0 for other names. The first call places all of them in device memory,
+  // with their values; `error` says what is wrong with them.
   uint64_t address(const std::string& name, std::string* error);
-  // What keeps that memory; null before it is needed.
+  // The owner of that memory; null before it is needed.
   const std::shared_ptr<void>& memory() const { return memory_; }
-  // Of .shared; null of other names.
+  // The declaration of a .shared variable; null for other names.
   const Declaration* shared(const std::string& name) const;
 
  private:
   struct Variable {
     Declaration declaration;
-    size_t offset;  // in the memory of all
+    size_t offset;  // in the memory of all variables
     int line;
   };
   std::string lay_out();
@@ -43,7 +43,7 @@ class Variables {
   std::shared_ptr<void> memory_;
 };
 
-// The bits of a number as PTX writes it: 12, -3, 0x1f, 0f3F800000, 0d3FF0000000000000.
+// The bits of a number in PTX's notation: 12, -3, 0x1f, 0f3F800000, 0d3FF0000000000000.
 uint64_t read_number(const std::string& text);
 bool is_number(const std::string& text);
 

@@ -7,7 +7,7 @@
 namespace varlstm::simt::ptx {
 namespace {
 
-// shfl.sync d|p, a, lanes, bounds, mask; p: whether the lane named is in bounds.
+// shfl.sync d|p, a, lanes, bounds, mask; p: whether the source lane is in bounds.
 template <ShuffleKind kKind>
 void shuffle_lanes(Frame& f, const Instruction& i) {
   const int first = i.destinations;  // d, or d and p
@@ -18,7 +18,7 @@ void shuffle_lanes(Frame& f, const Instruction& i) {
   if (first == 2) set<uint64_t>(f, i.operands[1], got.in_bounds);
 }
 
-// Which lanes of the mask have the same value as this one, and which have come at all.
+// The lanes of the mask that have the same value as this one, and all lanes that have arrived.
 struct Matches {
   unsigned lanes;
   unsigned all;
@@ -39,12 +39,12 @@ Matches match_lanes(unsigned mask, uint64_t value, Site site) {
   return result;
 }
 
-// match.any.sync d, a, mask: the lanes whose a is the same.
+// match.any.sync d, a, mask: the lanes with the same a.
 template <class T>
 void match_any(Frame& f, const Instruction& i) {
   set<uint32_t>(f, i.operands[0], match_lanes(operand<uint32_t>(f, i, 2), operand<T>(f, i, 1), i.site).lanes);
 }
-// match.all.sync d|p, a, mask: whether a is the same in all lanes, which d names then.
+// match.all.sync d|p, a, mask: p is whether a is the same in all lanes; d is then the mask of these lanes.
 template <class T>
 void match_all(Frame& f, const Instruction& i) {
   const int first = i.destinations;
@@ -54,7 +54,7 @@ void match_all(Frame& f, const Instruction& i) {
   if (first == 2) set<uint64_t>(f, i.operands[1], all);
 }
 
-// elect.sync d|p, mask: one lane, the first here, which d names and whose p holds.
+// elect.sync d|p, mask: elects one lane, here the first. d is its number, and its p is true.
 void elect(Frame& f, const Instruction& i) {
   const int first = i.destinations;
   const auto leader = static_cast<unsigned>(__builtin_ctz(ballot(operand<uint32_t>(f, i, first), 1, i.site)));
@@ -77,7 +77,7 @@ void vote_same(Frame& f, const Instruction& i) {
   const Matches same = match_lanes(operand<uint32_t>(f, i, 2), mine ? 1 : 0, i.site);
   set<uint64_t>(f, i.operands[0], same.lanes == same.all);
 }
-// Which lanes run together is the hardware's choice: here each runs alone.
+// The hardware chooses which lanes run together. Here each lane runs alone.
 void active_mask(Frame& f, const Instruction& i) {
   set<uint32_t>(f, i.operands[0], 1u << current_thread->lane);
 }
@@ -118,7 +118,7 @@ void reduce(Frame& f, const Instruction& i) {
   set<T>(f, i.operands[0], result);
 }
 
-// The kind of a shuffle or vote stands before or behind .sync.
+// The kind of a shuffle or vote is before or after .sync.
 void add_in_both_orders(Handlers& h, const std::string& name, const std::string& kind, const std::string& type,
                         Handler handler) {
   h[name + ".sync." + kind + "." + type] = handler;
