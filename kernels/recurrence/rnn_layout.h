@@ -70,7 +70,7 @@ struct ReserveHeader {
 
 constexpr uint64_t kReserveMagic = 0x76617231'6c73746dULL;
 
-// FNV-1a, a word at a time.
+// FNV-1a, one word at a time.
 inline uint64_t reserve_hash(const RnnShape& shape, int64_t batch) {
   uint64_t hash = 1469598103934665603ULL;
   for (const int64_t value :

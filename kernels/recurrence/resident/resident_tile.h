@@ -1,18 +1,18 @@
 // The sizes of one team of a resident recurrence.
 //
-// A team of kBlocks blocks holds one copy of W_hh during the whole of its slots' sequences. Each block holds the four
+// A team of kBlocks blocks holds one copy of W_hh for as long as its slots have sequences. Each block holds the four
 // gates of kUnits units. kSlots sequences advance together. Hidden units are padded to kHidden with zero weights.
 //
 // Example: ResidentTile<Bf16Math, 256, 64, 2, 1, 12, 12>.
-//   Team:      256 / 64 = 4 blocks; block 1 owns units 64 to 127. 8 * 2 = 16 slots.
-//   Forward:   kGroups = 64 / 8 = 8 groups of units and one split give 8 warps of a block; warp 3 of block 1 has units
-//              88 to 95. Row tile 0 has i (rows 0 to 7) and f (rows 8 to 15) of these units, row tile 1 has g and o.
+//   Team:      256 / 64 = 4 blocks; block 1 owns units 64 to 127. There are 8 * 2 = 16 slots.
+//   Forward:   64 / 8 = 8 groups of units and one split, so a block has 8 warps; warp 3 of block 1 has units 88 to 95.
+//              Row tile 0 has i (rows 0 to 7) and f (rows 8 to 15) of these units; row tile 1 has g and o.
 //              The depth 256 is 16 tiles of 16: 12 in registers (12 * 2 row tiles * 4 = 96 registers of a thread),
 //              4 in shared memory.
 //   Thread:    lane 9 (row g = 9 / 4 = 2, column q = 9 % 4 = 1) has all four gates of unit 90, for the slots 2 and 3 of
 //              slot tile 0 and the slots 10 and 11 of slot tile 1.
-//   Backward:  8 warps of 256 / 16 / 8 = 2 row tiles; warp 3 has units 96 to 127 as rows. The depth is the block's
-//              4 * 64 = 256 gate rows, 12 of its 16 tiles in registers.
+//   Backward:  8 warps with 256 / 16 / 8 = 2 row tiles each; warp 3 has units 96 to 127 as rows. The depth is the
+//              block's 4 * 64 = 256 gate rows, with 12 of its 16 tiles in registers.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -119,8 +119,8 @@ class WeightTiles {
   Fragment* shared_;
 };
 
-// The version for the CUDA cores: four values of k at a time. All weights are in shared memory, as [kDepth /
-// 4][kRowTiles][16 rows] of four.
+// The version for the CUDA cores: four values of k at a time. All weights are in shared memory, in groups of four, as
+// [kDepth / 4][kRowTiles][16 rows].
 template <int kRowTiles, int kDepth>
 class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
   static constexpr int kTiles = kDepth / 4;

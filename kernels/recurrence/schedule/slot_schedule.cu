@@ -32,10 +32,10 @@
 // 1), (5, 0), and the second round gives E to order 2, that is slot 1, from step 2.
 //
 // Bytes: 16 B in and 12 B out for each sequence; 16 D N B out, and 16 D B for each idle entry. If there are several
-// rounds, their latency is the bound: a bitonic sort has log2(P)^2 / 2 stages, with block barriers only if partners are
-// more than a warp's 64 keys apart. Not measured on a GPU. Shared memory: 8 B for each slot, with the number of slots
-// rounded up to a power of two, and 256 B. Only integers: exact, and the same from run to run. No host function mirrors
-// this, because the host has no slots.
+// rounds, their latency is the bound: a bitonic sort has log2(P)^2 / 2 stages, with block barriers only around stages
+// whose partners are 64 keys or more apart, because a warp sorts 64 keys alone. Not measured on a GPU. Shared memory:
+// 8 B for each slot, with the number of slots rounded up to a power of two, and 256 B. Only integers: exact, and the
+// same from run to run. No host function mirrors this, because the host has no slots.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/schedule/slot_schedule.h"
 
