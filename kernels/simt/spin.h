@@ -9,8 +9,8 @@ namespace varlstm::simt {
 // Sets the name of what the running thread spins for, for reports; null if it has no name.
 void name_spin(const char* what);
 
-// Calls `ready()` until it is true; it must load in a way that yields. what: the name of the wait, for example «the
-// flags of a step», for the report if the wait never ends.
+// Calls `ready()` until it is true. `ready` must load in a way that yields. what: the name of the wait, for example
+// «the flags of a step», for the report if the wait never ends.
 template <class Ready>
 void spin_until(const char* what, const Ready& ready) {
   name_spin(what);

@@ -13,7 +13,7 @@ namespace {
     }                                        \
   }
 VARLSTM_PTX_COMPARISON(Equal, a == b);
-VARLSTM_PTX_COMPARISON(NotEqual, a<b || a> b);  // ordered
+VARLSTM_PTX_COMPARISON(NotEqual, a<b || a> b);  // false for a NaN
 VARLSTM_PTX_COMPARISON(Less, a < b);
 VARLSTM_PTX_COMPARISON(LessEqual, a <= b);
 VARLSTM_PTX_COMPARISON(Greater, a > b);
