@@ -19,7 +19,8 @@ struct Driver {
 #if defined(VARLSTM_EMULATED)
   Driver() : get_current(cuCtxGetCurrent), set_current(cuCtxSetCurrent) {}
 #else
-  // Not by cudaGetDriverEntryPoint(): a call of the runtime may make a context. The runtime opens the same library.
+  // cudaGetDriverEntryPoint() is not used, because a call of the runtime may make a context. The runtime opens the same
+  // library.
   Driver() {
     void* const library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) return;
@@ -40,7 +41,7 @@ int32_t enter_device(int32_t device, void** previous) {
   if (driver().get_current == nullptr || driver().set_current == nullptr)
     return fail(VARLSTM_ERROR_BACKEND, "libcuda.so.1 with cuCtxGetCurrent and cuCtxSetCurrent is not found");
   CUcontext current = nullptr;
-  // The driver's errors have the numbers of the runtime's.
+  // The driver's errors have the same numbers as the runtime's.
   VARLSTM_CUDA_TRY(check_runtime(static_cast<cudaError_t>(driver().get_current(&current)), "cuCtxGetCurrent"));
   *previous = current;
   return check_runtime(cudaSetDevice(device), "cudaSetDevice");

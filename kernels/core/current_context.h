@@ -1,6 +1,6 @@
-// The context that is current to this thread. Each copy of the runtime in a process remembers for itself which device a
-// thread has chosen, but all work in the driver's current context: who gives that back as it was changes no other's
-// device, and makes no context on a device that nobody has used, as cudaSetDevice() would.
+// The context that is current in this thread. Each copy of the runtime in a process remembers by itself which device a
+// thread has chosen, but all copies work in the driver's current context. If a function restores that context as it
+// was, it changes no other code's device, and makes no context on an unused device, as cudaSetDevice() would.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,10 +8,10 @@
 
 namespace varlstm::cuda {
 
-// Makes the device's primary context current; *previous is which was, or null.
+// Makes the device's primary context current. *previous <- the context that was current, or null.
 int32_t enter_device(int32_t device, void** previous);
 
-// Makes `previous` current again; a failure is not told.
+// Makes `previous` current again. A failure is not reported.
 void leave_device(void* previous);
 
 }  // namespace varlstm::cuda

@@ -27,7 +27,7 @@ thread_local CUcontext current = nullptr;
 
 }  // namespace
 
-// Read anew in each call, so that a test can have no device, or a second one.
+// The variable is read again in each call, so that a test can have no device, or a second one.
 int device_count() {
   const char* text = getenv("VARLSTM_EMULATOR_DEVICES");
   if (text == nullptr) return 1;

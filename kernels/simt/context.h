@@ -1,4 +1,4 @@
-// Contexts of the emulated CUDA driver.
+// The contexts of the emulated CUDA driver.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -6,15 +6,15 @@
 
 namespace varlstm::simt {
 
-// cudaErrorInvalidDevice for what is no device's number.
+// Returns cudaErrorInvalidDevice if `device` is not the number of a device.
 cudaError_t check_device(int device);
 int device_count();
 
 // Chooses the device for this thread and makes its primary context current, as cudaSetDevice() does from CUDA 12 on.
 void choose_device(int device);
 
-// begin_runtime_call() for what needs a context: where this thread has none, the chosen device's primary one from now
-// on.
+// begin_runtime_call() for a call that needs a context. If this thread has none, the primary context of the chosen
+// device becomes current.
 cudaError_t begin_device_call(const char* name);
 
 }  // namespace varlstm::simt

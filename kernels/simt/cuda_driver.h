@@ -1,5 +1,5 @@
-// The part of the CUDA driver's API that the back end and its tests use, for the emulated build: same names, same
-// meaning. https://docs.nvidia.com/cuda/cuda-driver-api/
+// The part of the CUDA driver's API that the back end and its tests use, for the emulated build. Names and meanings are
+// the same. https://docs.nvidia.com/cuda/cuda-driver-api/
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -15,16 +15,17 @@ enum CUresult {
 typedef int CUdevice;
 typedef struct CUctx_st* CUcontext;
 
-// Each thread has a current context, at first none. Every copy of the runtime in the process works in it: where there
-// is one, its device is the runtime's current device. Where there is none, that copy's first call that needs one makes
-// the primary context of the device current that the thread has chosen in it; cudaSetDevice() does so at once.
+// Each thread has a current context, or none at first. Every copy of the runtime in the process works in it: if there
+// is a current context, its device is the runtime's current device. If there is none, the first call of a copy that
+// needs one makes a context current: the primary context of the device that the thread has chosen in that copy.
+// cudaSetDevice() does so at once.
 CUresult cuCtxGetCurrent(CUcontext* context);
-// Tests cannot let it fail.
+// Tests cannot make it fail.
 CUresult cuCtxSetCurrent(CUcontext context);
 
 // Waits for all work of the current context. While a stream is captured that is an error in every thread, whatever its
 // mode, and makes the capture invalid.
 CUresult cuCtxSynchronize();
 
-// *active <- whether anybody has used the device's primary context, *flags <- 0.
+// *active <- whether any code has used the device's primary context; *flags <- 0.
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active);

@@ -36,10 +36,11 @@ void set_stream_order(StreamOrder order);
 // process. At first this comes from the environment: CUDA_MODULE_LOADING is LAZY, which is CUDA's default, or EAGER.
 void set_lazy_loading(bool lazy);
 
-// As in a fresh process: no device has a primary context, and this thread has chosen none.
+// Restores the state of a new process: no device has a primary context, and this thread has chosen no device.
 void forget_contexts();
 
-// A context of the device as a caller makes it by cuCtxCreate(): the same at each call, never destroyed.
+// Returns a context of the device, as a caller makes it by cuCtxCreate(). It is the same at each call, and is never
+// destroyed.
 CUcontext context_beside_the_primary(int device);
 
 // One piece of work as it was enqueued: the name of a kernel, "cudaMemcpyAsync" or "cudaMemsetAsync".
