@@ -69,7 +69,7 @@ DEFECTS = [
     Defect("clusters-are-counted-as-one-size", FACTS, "    shape.cluster = 1u << k;\n", "    shape.cluster = 2;\n",
            [T + "DeviceFacts.*"], why="a grid of clusters that never fit at once waits for ever"),
     Defect("clusters-are-counted-without-shared-memory", FACTS,
-           "  shape.shared_bytes = static_cast<size_t>(shared);  // one block to a multiprocessor\n", "",
+           "  shape.shared_bytes = static_cast<size_t>(shared);  // one block on each multiprocessor\n", "",
            [T + "DeviceFacts.*"]),
     Defect("emulated-clusters-fill-every-multiprocessor", "kernels/simt/launch.cc",
            "*clusters += static_cast<int>(gpc * blocks / shape.cluster);",
