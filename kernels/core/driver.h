@@ -1,4 +1,4 @@
-// The CUDA driver's API: the toolkit's, or the emulated build's own.
+// The API of the CUDA driver: the toolkit's, or in the emulated build the emulator's.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

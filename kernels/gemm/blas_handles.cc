@@ -7,18 +7,19 @@
 namespace varlstm::cuda {
 namespace {
 
-// A place for a handle; as many as there were contexts at the same time.
+// A place for a handle. There are as many places as there were contexts at the same time.
 struct Place {
-  BlasHandle* handle;  // null: none, the place is free
+  BlasHandle* handle;  // null: the place is free
   int device;
   bool taken;
   Place* next;
 };
 
 std::mutex mutex;
-Place* first_place = nullptr;  // of a list that never shrinks
+Place* first_place = nullptr;  // the first of a list that never shrinks
 
-// The first place that a handle of the device was given back to, else a free one, else a new one; null without memory.
+// Returns the first place with a handle of the device that was given back, otherwise a free place, otherwise a new one;
+// null if there is no memory.
 Place* find_place(int device) {
   Place* free = nullptr;
   for (Place* place = first_place; place != nullptr; place = place->next) {
@@ -50,7 +51,7 @@ void give_back_blas(BlasHandle* blas) {
   while (place->handle != blas) place = place->next;
   place->taken = false;
   if (*blas_problem(blas) == 0) return;
-  close_blas(blas);  // holds nothing on the device
+  close_blas(blas);  // a handle with a problem holds nothing on the device
   place->handle = nullptr;
 }
 

@@ -1,6 +1,7 @@
-// Which context has which handle of the BLAS library. To close one waits for the device, which CUDA forbids while any
-// stream of it is captured, so that contexts pass them on: a handle stays for the next context of its device, until the
-// process ends. At a time it belongs to one context alone, and each product gives it a stream and a workspace first.
+// Keeps the handles of the BLAS library for contexts. Closing a handle waits for the device, which CUDA forbids while a
+// stream of the device is captured. So contexts pass handles on: a handle is kept for the next context of its device,
+// until the process ends. It belongs to only one context at a time, and each product sets its stream and workspace
+// first.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,11 +9,11 @@
 
 namespace varlstm::cuda {
 
-// A handle for a context of `device`, which is the current one: one that was given back, or a new one. Null without
-// memory.
+// Returns a handle for a context of `device`, which must be the current device: one that was given back, or a new one.
+// Null if there is no memory.
 BlasHandle* take_blas(int device);
 
-// Gives it back, from any thread and while streams are captured; null is passed over.
+// Gives a handle back, from any thread and also while streams are captured. Null is ignored.
 void give_back_blas(BlasHandle* blas);
 
 }  // namespace varlstm::cuda

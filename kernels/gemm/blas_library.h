@@ -14,8 +14,8 @@ struct BlasHandle;
 // Opens the library, once in the process, and makes a handle on the current device; returns null if there is no memory.
 // It allocates device memory and may synchronise, so it is called only when a context is made.
 BlasHandle* open_blas();
-// Waits for the device, which no stream may be captured on meanwhile; blas_handles.h spares contexts that. Where the
-// handle has a problem, nothing of it is on the device. Null is passed over.
+// Closes a handle. This waits for the device, so no stream of the device may be captured meanwhile; blas_handles.h
+// spares contexts this. A handle with a problem holds nothing on the device. Null is ignored.
 void close_blas(BlasHandle* blas);
 
 // Returns the reason why products cannot run, for example "libcublas.so.13, .12 and .11 are not found"; "" if they can.

@@ -2,7 +2,7 @@
 // «missing». As cuBLAS may, it cuts a sum into a number of pieces that depends on the shape, so that tests notice a
 // product that should be batch-invariant but runs here. It overwrites the whole workspace, and refuses one that is
 // smaller than the 16 KiB of cuBLAS's documentation or not aligned to 256 bytes. A handle works only on the device that
-// it was made on.
+// it was made on, and waits for that device when it is closed.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/blas_library.h"
 

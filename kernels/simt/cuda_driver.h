@@ -23,8 +23,8 @@ CUresult cuCtxGetCurrent(CUcontext* context);
 // Tests cannot make it fail.
 CUresult cuCtxSetCurrent(CUcontext context);
 
-// Waits for all work of the current context. While a stream is captured that is an error in every thread, whatever its
-// mode, and makes the capture invalid.
+// Waits for all work of the current context. While a stream is captured this is an error in every thread, whatever the
+// thread's mode, and makes the capture invalid.
 CUresult cuCtxSynchronize();
 
 // *active <- whether any code has used the device's primary context; *flags <- 0.

@@ -96,7 +96,8 @@ bool known(const Epochs& epochs, const Segment& before) {
   return known(epochs, kThread, before, before.time);
 }
 
-// The same for a thread's own knowledge, which only grows: what it once knew of a segment holds for the whole launch.
+// The same for a thread's own knowledge, which only grows: what it once knew about a segment is true for the whole
+// launch.
 bool known(Thread& now, uint32_t segment, const Segment& before) {
   uint32_t& found = now.known_segments[segment % kKnownSegments];
   if (found == segment) return true;

@@ -66,7 +66,7 @@ struct Thread : Fiber {
   uint32_t time;
   uint32_t segment;  // 0: it is made at the next access
   Knowledge knowledge;
-  uint32_t known_segments[kKnownSegments];  // some that `knowledge` holds; 0: none
+  uint32_t known_segments[kKnownSegments];  // some of the segments that `knowledge` holds; 0: none
   OpenPatterns patterns;
   std::vector<uint32_t> since_release;  // segments that no arrival at the cluster's barrier has released
   std::vector<uint32_t> initialised;    // segments that initialised mbarriers, since its last fence for them

@@ -21,7 +21,7 @@
 namespace varlstm::cuda {
 namespace {
 
-// CUB returns whatever error this thread has not read yet as its own.
+// Clears the last error, because CUB returns any error that this thread has not read yet as its own.
 void forget_last_error() {
   (void)cudaGetLastError();
 }
