@@ -1,20 +1,25 @@
 #!/bin/sh
-# ptx_coverage.sh FILE [LEAST]: how many of each kernel's PTX instructions the processes reached that appended to FILE
-# (VARLSTM_EMULATOR_PTX_COVERAGE). Ends with status 1 if a kernel was never run, or reached less than LEAST percent
-# (default 1).
+# ptx_coverage.sh FILE [LEAST [PROCESSES]]: prints how many of each kernel's PTX instructions were reached by the processes
+# that appended to FILE at their end (VARLSTM_EMULATOR_PTX_COVERAGE). Ends with status 1 if less than LEAST percent of a
+# kernel's instructions were reached (default 1), and with 77 if fewer than PROCESSES processes came to their end.
 # SPDX-License-Identifier: Apache-2.0
 set -u
 [ $# -ge 1 ] || { echo "usage: ptx_coverage.sh FILE [LEAST]"; exit 2; }
 [ -s "$1" ] || { echo "$1 has no line"; exit 1; }
-awk -v least="${2:-1}" '
+awk -v least="${2:-1}" -v processes="${3:-0}" '
   {
     total[$1] = $2
+    if (++ended[$1] > most) most = ended[$1]
     for (k = 3; k <= NF; ++k) {
       split($k, range, "-")
       for (n = range[1]; n <= range[2]; ++n) if (!(($1, n) in reached)) { reached[$1, n] = 1; ++count[$1] }
     }
   }
   END {
+    if (most < processes) {
+      printf "%d of %d programs came to their end: their coverage was not looked at\n", most, processes
+      exit 77
+    }
     for (name in total) {
       if (total[name] <= 1) continue  # an empty kernel, its return at most: for the occupancy alone
       percent = 100 * count[name] / total[name]

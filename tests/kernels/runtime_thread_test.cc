@@ -175,7 +175,9 @@ TEST_F(CallersDevice, IsCurrentAgainAfterAFailedCallWhoseTextStays) {
     const int32_t status = varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 0, &other);
     set_runtime_fault({});
     EXPECT_EQ(current_context(), callers) << "call " << call << ": " << varlstm_last_error();
-    if (status == VARLSTM_OK) EXPECT_OK(varlstm_ctx_destroy(other));
+    if (status == VARLSTM_OK) {
+      EXPECT_OK(varlstm_ctx_destroy(other));
+    }
   }
 }
 
