@@ -2,6 +2,9 @@
 # it; this belongs to `all` if tests are built, except in a sanitized build. If nvcc is missing, there is no such
 # target.
 # SPDX-License-Identifier: Apache-2.0
+if(NOT VARLSTM_TEST_PTX)
+  return()
+endif()
 find_program(VARLSTM_NVCC nvcc HINTS /usr/local/cuda/bin)
 if(NOT VARLSTM_NVCC)
   message(STATUS "nvcc not found: the kernels' PTX is not made and not tested")

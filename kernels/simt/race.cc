@@ -217,7 +217,7 @@ void check_races(Entry* shadow, size_t offset, size_t bytes, Access access, uint
       const unsigned first = at % 4, last = first + static_cast<unsigned>(end - at);
       check_cell(cell, (1u << last) - (1u << first), access, pc, oldest, segment,
                  static_cast<const unsigned char*>(address) + (at - offset));
-    } else if (same != nullptr && memcmp(cell, before, sizeof before) == 0) {
+    } else if (same != nullptr && std::equal(before, before + kSlots, cell)) {
       memcpy(cell, same, sizeof before);
     } else {
       memcpy(before, cell, sizeof before);
