@@ -32,8 +32,7 @@ int32_t create_context() {
 void expect_refused(const char* name, const char* value, const std::string& why) {
   const Variable variable(name, value);
   EXPECT_EQ(create_context(), VARLSTM_ERROR_INVALID_ARGUMENT) << name << " = " << value;
-  EXPECT_EQ(varlstm_last_error(),
-            std::string("varlstm_ctx_create: ") + name + " = " + value + " in the environment " + why);
+  EXPECT_EQ(varlstm_last_error(), std::string(name) + " = " + value + " in the environment " + why);
 }
 
 TEST(Environment, RefusesAnUnknownNameAndListsTheKnownOnes) {
