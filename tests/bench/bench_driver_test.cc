@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/context.h"
-#include "tagger_support.h"
+#include "tagger/tagger_support.h"
 
 namespace {
 
