@@ -83,19 +83,24 @@ function(varlstm_run_on_cuda name variant)
   set_tests_properties(${name}.${variant} PROPERTIES LABELS cuda)
 endfunction()
 
-# varlstm_add_cuda_reruns(<name>...): runs those programs once more on the CUDA back end, where it is built, as <name>.cuda;
-# bin/cuda_tests.txt names them for tools/gpu_check.sh.
+# varlstm_add_cuda_reruns(<name>... [WITHOUT_RACES]): runs those programs once more on the CUDA back end, if it is built, as
+# <name>.cuda; bin/cuda_tests.txt names them for tools/gpu_check.sh. WITHOUT_RACES is for programs whose kernels the race
+# detector sees in other tests: they take a fraction of the time.
 function(varlstm_add_cuda_reruns)
+  cmake_parse_arguments(reruns WITHOUT_RACES "" "" ${ARGN})
   if(TARGET varlstm_cuda)
-    set_property(GLOBAL APPEND PROPERTY varlstm_cuda_programs ${ARGN})
-    foreach(name ${ARGN})
-      varlstm_run_on_cuda(${name} cuda)
+    set_property(GLOBAL APPEND PROPERTY varlstm_cuda_programs ${reruns_UNPARSED_ARGUMENTS})
+    foreach(name ${reruns_UNPARSED_ARGUMENTS})
+      if(reruns_WITHOUT_RACES)
+        varlstm_run_on_cuda(${name} cuda VARLSTM_EMULATOR_RACES=0)
+      else()
+        varlstm_run_on_cuda(${name} cuda)
+      endif()
     endforeach()
   endif()
 endfunction()
 
-# The same of programs that take minutes if the kernels are emulated: in the release build alone, and with the race
-# detector off, which the others leave on.
+# The same of programs that take minutes if the kernels are emulated: in the release build alone, and without races.
 function(varlstm_add_long_cuda_reruns)
   if(TARGET varlstm_cuda)
     set_property(GLOBAL APPEND PROPERTY varlstm_long_cuda_programs ${ARGN})
@@ -108,11 +113,11 @@ function(varlstm_add_long_cuda_reruns)
 endfunction()
 
 # varlstm_add_late_reruns(<name>...): runs those programs once more on the emulator with work that runs only when it is
-# waited for.
+# waited for; the race detector has seen them without that.
 function(varlstm_add_late_reruns)
   if(VARLSTM_EMULATED)
     foreach(name ${ARGN})
-      varlstm_run_on_cuda(${name} late VARLSTM_EMULATOR_STREAMS=late)
+      varlstm_run_on_cuda(${name} late VARLSTM_EMULATOR_STREAMS=late VARLSTM_EMULATOR_RACES=0)
     endforeach()
   endif()
 endfunction()
