@@ -22,7 +22,8 @@ step, all slots busy, forward saving for backward. A step of a resident team, in
     device      bytes that lanes read and write in device memory, counted, / what L2 gives a block; the schedule's entries,
                 which all lanes of a slot read, once a slot
 
-Stepwise has no counts: its launches, tiles and loops are read from kernels/recurrence/stepwise_*.cu (see stepwise_step).
+Stepwise has no counts: its launches, tiles and loops are read from kernels/recurrence/stepwise/stepwise_*.cu
+(see stepwise_step).
 
 SPDX-License-Identifier: Apache-2.0
 """
