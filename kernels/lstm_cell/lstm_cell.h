@@ -5,7 +5,7 @@
 //             each times the derivative of its activation;  the step before receives dc' * f
 //
 // C is float or double. The accurate functions are used: expf and tanhf of the toolkit have an error of at most 2 ulp.
-// Mirrored by host/rnn/lstm_recurrence.h.
+// Mirrored by host/simd/row_kernel_impl.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

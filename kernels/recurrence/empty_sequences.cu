@@ -4,7 +4,7 @@
 //
 // Forward passes h0 to h_n and c0 to c_n; backward passes dh_n to dh0 and dc_n to dc0. One launch does both directions,
 // or all stacked layers. Each element is copied by one thread of a grid-stride loop. Mirrored by
-// host/rnn/lstm_recurrence.h.
+// host/rnn/rnn_forward.h (store_final_states) and host/rnn/rnn_backward.h (store_initial_gradients).
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/empty_sequences.h"
 

@@ -55,7 +55,7 @@ struct StackForward {
   int64_t rows;           // N, or its bound if only the device knows N
 };
 
-// Runs all steps, then writes h_n and c_n: one launch for each step and one more.
+// Runs all steps: one launch for each. If h_n or c_n is wanted, one more launch writes them.
 template <class T, class C>
 int32_t stepwise_forward(Stream stream, const LayerForward<T, C>& layer);
 
@@ -88,7 +88,7 @@ struct LayerBackward {
   DirectionBackward<T, C> direction[kMaxDirections];
 };
 
-// Runs all steps in reverse, then writes dh0 and dc0 if they are wanted: one launch for each step and one more.
+// Runs all steps in reverse: one launch for each. If dh0 or dc0 is wanted, one more launch writes them.
 template <class T, class C>
 int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer);
 
@@ -96,6 +96,7 @@ int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer);
 template <class T, class C>
 int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t direction, T* h_prev);
 
+// Both functions below are in rnn_params.cu.
 int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
                              ReserveHeader* header);
 // Raises BadValue::kReserve unless a forward of that shape, those lengths and that row order wrote the header.

@@ -9,10 +9,11 @@ namespace varlstm::cuda {
 int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes);
 
 // Launches for each layer: D products over all tokens, the launches of the recurrence, and one more with dropout. The
-// whole call has one more with MODE_SAVE. The stepwise recurrence has T + 1 launches, or max_len + 1 if only the device
-// knows T. The resident recurrence has 3 (it arranges the weights, runs all steps, and passes on the states of
-// sequences without a token), and the whole call has 2 more for the schedule. Layers that run in one launch have one
-// product and 3 launches of the recurrence in all.
+// whole call has one more with MODE_SAVE. The stepwise recurrence has at most T + 1 launches, or max_len + 1 if only
+// the device knows T. The resident recurrence has at most 3 (it arranges the weights, runs all steps, and passes on the
+// states of sequences without a token), or 5 if its two directions run one after the other; the whole call has 2 more
+// for the schedule. Layers that run in one launch have one product and at most 3 launches of the recurrence in all. The
+// last launch of a recurrence is left out if the caller wants neither of the states that it writes.
 int32_t rnn_forward(Stream stream, const RnnForwardArgs& args);
 
 // Launches for each layer: those of the recurrence, as in forward; D products for dx; and, for the dparams of each

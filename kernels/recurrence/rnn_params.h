@@ -1,4 +1,5 @@
-// Imports the parameters of one layer and direction from the layout of another library. See rnn_params.cu.
+// Imports the parameters of one layer and direction from the layout of another library. See rnn_params.cu, which also
+// defines write_reserve_header and check_reserve_header of recurrence.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

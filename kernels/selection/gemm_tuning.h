@@ -111,7 +111,8 @@ inline bool forced_gemm(GemmPolicy* policy) {
   return false;
 }
 
-// Returns the forced policy if it is legal, otherwise the selection.
+// Returns the forced policy if it is legal, otherwise the selection. Before it asks, gemm() refuses cublas if there is
+// no cuBLAS.
 inline GemmPolicy gemm_policy(const GemmShape& shape, const GemmContext& context) {
   GemmPolicy forced;
   return forced_gemm(&forced) && is_legal(forced, shape, context) ? forced : select_gemm(shape, context);

@@ -334,8 +334,9 @@ inline const char* why_not_together(RecurrencePolicy policy, const RecurrenceSha
   return nullptr;
 }
 
-// The largest batch for which running layers in one launch should pay off. Each slot then takes at most L / 2
-// sequences, while L layers one after the other work through all slots L times. Results are bit-identical either way.
+// The largest batch for which running layers in one launch should pay off. The batch is at most L / 2 (rounded down)
+// times the slots of a layer. So a slot takes at most about L / 2 sequences one after the other, while layers one after
+// the other work through the batch L times. Results are bit-identical either way.
 inline int64_t most_together(const RecurrenceChoice& together, int64_t layers) {
   return layers / 2 * together.slots();
 }

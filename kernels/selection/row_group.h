@@ -1,4 +1,5 @@
-// Assigns each row of C classes to a group of threads: lanes of a warp for short rows, a block for long ones.
+// Assigns each row of C classes to a group of threads: lanes of a warp for short rows, a block for long ones. Also the
+// device code of such a group: its rows, its sum and maximum, and the sum of a softmax.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

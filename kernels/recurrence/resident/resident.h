@@ -24,8 +24,8 @@ struct ResidentRun {
 
 // Runs all steps of a layer (a LayerForward or LayerBackward in the scalars of that math) or of the layers of a
 // StackForward. There are two kernels, and the first arranges the weights. Before the second the area is set to zeros
-// and the handover memory to kNothingYet. Instantiated in cluster_<math>.cu and grid_<math>.cu, and for stacks in
-// layers_<math>.cu.
+// and the handover memory to kNothingYet. Instantiated in cluster_<math>.cu and grid_<math>.cu (made by CMake from
+// tiles.cu.in), and for stacks in layers_<math>.cu (made from stacked/layers.cu.in).
 template <RecurrencePolicy kPolicy, MathKind kMath, class Layer>
 int32_t run_resident_as(Stream stream, const ResidentRun& run, const Layer& layer);
 

@@ -10,10 +10,10 @@
 // forward.
 // Block: kBackwardWarps warps, each with kRowTiles row tiles of 16 units. A thread owns kCells cells (unit, slot),
 // keeps their dc in registers, and loads what a cell needs one turn ahead.
-//   S1, S2, S3: of the exchange. S5: after it the turn's dgates are in shared memory, and no thread reads the parts of
-//   the turn before any more. dgates are written again after the exchange's publish, which is a barrier of the block.
-//   The exchange's wait alone would not be enough: a warp whose units belong to other blocks pushes nothing to its own
-//   block.
+//   S0 to S3: of the exchange (backward_exchange.h).
+//   S5: after it the turn's dgates are in shared memory, and no thread reads the parts of the turn before any more.
+//   dgates are written again after the exchange's publish, which is a barrier of the block. The exchange's wait alone
+//   would not be enough: a warp whose units belong to other blocks pushes nothing to its own block.
 // The row tiles of the product are computed kRowTilesAtOnce at a time, because the sums of all would not fit in
 // registers together with the weights.
 // Bytes of a step and team: rows of gates 4 H 4, c 2 H 4 and dy H e in; dgates 4 H e out; and H kSlots kBlocks 4 of

@@ -12,10 +12,13 @@
 // Block: kGroups x kSplits warps. A warp computes the four gates of 8 units (weight_tiles.h) over its split of the
 // depth. The warp of split n % kSplits owns slot tile n: it has the cells (unit, slot), keeps their c in registers from
 // step to step, and loads their x-gates one step ahead. Shared memory: ForwardShared.
-//   S1, S2: of the exchange (forward_exchange.h). S4: after it the sums of the other splits are in shared memory. They
-//   are not overwritten before the next wait, which completes only after every warp that reads them has pushed.
-//   S6: a lane pushes only to some of the blocks. Its push may allow them to write this block's buffer again, so it
-//   must come after the reads of all lanes of the warp.
+//   S0 to S3: of the exchange (forward_exchange.h).
+//   S4: after it the sums of the other splits are in shared memory. They are not overwritten before the next wait,
+//   which completes only after every warp that reads them has pushed. S4 also guards the exchange's buffer: the warps
+//   that push nothing have read it before any other warp of the block pushes.
+//   S6: with 16 bits a lane pushes only to some of the blocks. Its push may allow them to write this block's buffer
+//   again, so it must come after the reads of all lanes of the warp. With 32 bits a lane pushes to all blocks, and they
+//   have the whole state only after every lane has read: S6 is left out.
 // Bytes of a step and team: rows of gates 4 H 4 in (and out if they are saved), c H 4 if saved, y H e, and kBlocks H
 // kSlots e of states pushed. Bound by the latency of product and exchange, not by bytes.
 // Sums are in f32: one chain over k in each split, then the splits in order, then the pre-activation. Exchanged values

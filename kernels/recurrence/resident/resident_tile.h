@@ -48,8 +48,8 @@ struct ResidentTile {
   using BackwardWeights = WeightTiles<Math, kRowTiles, kGates, BackwardRegisterTiles>;
 
   // The distance, in values, from slot to slot in shared memory. It is 16 bytes more than a multiple of 64 bytes, so
-  // that the 16 bytes of eight slots (ldmatrix), and the 32 values of four from each of eight slots (32-bit types), are
-  // on different banks.
+  // that the 16 bytes of eight slots (ldmatrix), and the four values that a warp reads from each of eight slots (32-bit
+  // types), are on different banks.
   static constexpr int kPad = 16 / static_cast<int>(sizeof(Value));
   static constexpr int kHiddenPitch = kHidden + kPad, kGatesPitch = kGates + kPad;
 
