@@ -8,8 +8,9 @@
 // steps are the first rows of both: they are `carried`. The other sequences are `started`: they begin at this step from
 // their initial state.
 //
-// In packed order the rows of a step are adjacent, and all sequences are multiplied together. In ragged order they are
-// one sequence apart, and each is multiplied by itself, which gives the same bits but is slower.
+// In packed order the rows of a step are adjacent, and all sequences are multiplied together. In ragged order each row
+// is in its own sequence's part of the tensor, so each sequence is multiplied in a product of its own: the same bits,
+// but slower.
 //
 // A team of threads divides the work by sequences, so that each member runs alone and needs no barrier, or by hidden
 // units, so that each member's part of W_hh stays in its cache and a barrier ends each step. Every element is computed

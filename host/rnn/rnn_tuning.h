@@ -14,7 +14,8 @@ struct RecurrenceSplit {
   bool by_sequence;  // divides by sequences; else by hidden units
 };
 
-// Bytes of a W_hh that stays in one core's second-level cache, so that every member may read all of it.
+// The largest W_hh, in bytes, that stays in one core's second-level cache. Up to this size every member may read all of
+// it.
 inline constexpr int64_t kCacheResidentWeights = 384 * 1024;
 // From this many multiplications per step on, a second thread pays for a barrier per step.
 inline constexpr int64_t kUnitSplitWork = 30'000;

@@ -322,7 +322,8 @@ VARLSTM_HOST_DEVICE float from_f16(uint16_t bits) {
   return __half2float(__ushort_as_half(bits));
 }
 
-// A launch shape in the form of the runtime. If the kernel needs more than the defaults, this is set on the kernel.
+// A launch shape in the form of the runtime. set() also raises the kernel's limits if the shape has more than 48 KB of
+// shared memory or more than 8 blocks in a cluster.
 struct LaunchConfig {
   cudaLaunchConfig_t config{};
   cudaLaunchAttribute attributes[2];

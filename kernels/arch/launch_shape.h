@@ -1,4 +1,4 @@
-// The shape of a launch, which a launcher derives from a policy.
+// Grid, block, cluster and shared memory of a launch.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -8,7 +8,7 @@
 
 namespace varlstm::cuda {
 
-// During its lifetime, captures forbid nothing to this thread that CUDA lets them allow.
+// While it exists, this thread may make calls, such as cudaFree, that a capture in another mode would forbid.
 class RelaxedCapture {
  public:
   RelaxedCapture() {

@@ -1,5 +1,5 @@
 // Launches a kernel and turns its error into a status. For kernel files only, because it includes the device
-// vocabulary. load_kernels() loads every kernel that is launched from here, even before it runs.
+// vocabulary. Naming a kernel in launch() registers it, so that load_kernels() can load it when a context is made.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
