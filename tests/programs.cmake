@@ -83,13 +83,17 @@ function(varlstm_run_on_cuda name variant)
   set_tests_properties(${name}.${variant} PROPERTIES LABELS cuda)
 endfunction()
 
-# varlstm_add_cuda_reruns(<name>... [WITHOUT_RACES]): runs those programs once more on the CUDA back end, if it is built, as
+# varlstm_add_cuda_reruns(<name>... [WITHOUT_RACES] [UNSANITIZED]): runs those programs once more on the CUDA back end, if it is built, as
 # <name>.cuda; bin/cuda_tests.txt names them for tools/gpu_check.sh. WITHOUT_RACES is for programs whose kernels the race
-# detector sees in other tests: they take a fraction of the time.
+# detector sees in other tests: they take a fraction of the time. UNSANITIZED leaves programs out of the sanitized build,
+# where the kernels themselves are not sanitized: the emulator checks their accesses in the release build.
 function(varlstm_add_cuda_reruns)
-  cmake_parse_arguments(reruns WITHOUT_RACES "" "" ${ARGN})
+  cmake_parse_arguments(reruns "WITHOUT_RACES;UNSANITIZED" "" "" ${ARGN})
   if(TARGET varlstm_cuda)
     set_property(GLOBAL APPEND PROPERTY varlstm_cuda_programs ${reruns_UNPARSED_ARGUMENTS})
+    if(reruns_UNSANITIZED AND VARLSTM_SANITIZE)
+      return()
+    endif()
     foreach(name ${reruns_UNPARSED_ARGUMENTS})
       if(reruns_WITHOUT_RACES)
         varlstm_run_on_cuda(${name} cuda VARLSTM_EMULATOR_RACES=0)
@@ -113,9 +117,9 @@ function(varlstm_add_long_cuda_reruns)
 endfunction()
 
 # varlstm_add_late_reruns(<name>...): runs those programs once more on the emulator with work that runs only when it is
-# waited for; the race detector has seen them without that.
+# waited for; the race detector has seen them without that. Like all that follow, not in the sanitized build.
 function(varlstm_add_late_reruns)
-  if(VARLSTM_EMULATED)
+  if(VARLSTM_EMULATED AND NOT VARLSTM_SANITIZE)
     foreach(name ${ARGN})
       varlstm_run_on_cuda(${name} late VARLSTM_EMULATOR_STREAMS=late VARLSTM_EMULATOR_RACES=0)
     endforeach()
@@ -124,7 +128,7 @@ endfunction()
 
 # varlstm_add_gemm_reruns(<policy> <name>...): the same with every product in what stands for cuBLAS, or with none.
 function(varlstm_add_gemm_reruns policy)
-  if(VARLSTM_EMULATED)
+  if(VARLSTM_EMULATED AND NOT VARLSTM_SANITIZE)
     foreach(name ${ARGN})
       varlstm_run_on_cuda(${name} ${policy} VARLSTM_GEMM_POLICY=${policy})
     endforeach()
@@ -144,7 +148,7 @@ endfunction()
 # varlstm_add_recurrence_reruns(<name>...): runs those programs once more in each way of the recurrence that AUTO does not
 # choose. AUTO is cluster on the emulated device and on sm_90.
 function(varlstm_add_recurrence_reruns)
-  if(TARGET varlstm_cuda)
+  if(TARGET varlstm_cuda AND NOT VARLSTM_SANITIZE)
     foreach(recurrence stepwise grid)
       foreach(name ${ARGN})
         varlstm_run_on_cuda(${name} ${recurrence} VARLSTM_RECURRENCE_POLICY=${recurrence})
