@@ -16,9 +16,7 @@ int32_t sizes_call(const BackendState* state, const RnnShape& shape, const Batch
 }
 
 int32_t recurrence_call(const BackendState* state, const RnnShape& shape, int64_t* used) {
-  RecurrencePolicy policy;
-  VARLSTM_CUDA_TRY(choose_recurrence(*static_cast<const State*>(state), shape, &policy));
-  *used = static_cast<int64_t>(policy);
+  *used = static_cast<int64_t>(choose_recurrence(*static_cast<const State*>(state), shape));
   return VARLSTM_OK;
 }
 

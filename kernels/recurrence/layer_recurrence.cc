@@ -97,13 +97,13 @@ int32_t run_directions(Stream stream, const ResidentRun& run, const Layer& layer
 
 }  // namespace
 
-int32_t choose_recurrence(const State& state, const RnnShape& shape, RecurrencePolicy* policy) {
+RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape) {
   int32_t forced = shape.recurrence;
   if (forced == VARLSTM_RECURRENCE_AUTO) forced = policy_of_environment();
   const RecurrenceShape of_layer = recurrence_shape(state, shape);
-  *policy = select_recurrence(of_layer, state.facts, forced);
-  print_choice(of_layer, state.facts, *policy, shape.layers, why_not_layers(state, shape, *policy));
-  return VARLSTM_OK;
+  const RecurrencePolicy policy = select_recurrence(of_layer, state.facts, forced);
+  print_choice(of_layer, state.facts, policy, shape.layers, why_not_layers(state, shape, policy));
+  return policy;
 }
 
 int64_t layers_in_one_launch(const State& state, const RnnShape& shape, RecurrencePolicy policy, int64_t batch,

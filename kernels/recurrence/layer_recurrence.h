@@ -11,7 +11,7 @@ namespace varlstm::cuda {
 // Chooses the policy for that shape: the rnn's key decides, then VARLSTM_RECURRENCE_POLICY, then the selection. If the
 // requested policy is not legal, stepwise is used. VARLSTM_PRINT_POLICY=1 prints the choice to stderr, with the reason
 // against each other policy.
-int32_t choose_recurrence(const State& state, const RnnShape& shape, RecurrencePolicy* policy);
+RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape);
 
 // How many layers of a forward run in one launch for `batch` sequences: all of them, or 1 if they run one after the
 // other.

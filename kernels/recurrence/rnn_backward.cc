@@ -175,8 +175,7 @@ class Backward {
 }  // namespace
 
 int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes) {
-  RecurrencePolicy policy;
-  VARLSTM_CUDA_TRY(choose_recurrence(state, shape, &policy));
+  const RecurrencePolicy policy = choose_recurrence(state, shape);
   return with_scalar(shape.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     using C = ComputeType<T>;
@@ -200,8 +199,7 @@ int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& 
 }
 
 int32_t rnn_backward(Stream stream, const RnnBackwardArgs& args) {
-  RecurrencePolicy policy;
-  VARLSTM_CUDA_TRY(choose_recurrence(*stream.state, args.shape, &policy));
+  const RecurrencePolicy policy = choose_recurrence(*stream.state, args.shape);
   return with_scalar(args.shape.dtype,
                      [&](auto scalar) { return Backward<decltype(scalar)>(stream, args, policy).run(); });
 }

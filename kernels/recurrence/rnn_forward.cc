@@ -180,8 +180,7 @@ class Forward {
 }  // namespace
 
 int32_t rnn_forward(Stream stream, const RnnForwardArgs& args) {
-  RecurrencePolicy policy;
-  VARLSTM_CUDA_TRY(choose_recurrence(*stream.state, args.shape, &policy));
+  const RecurrencePolicy policy = choose_recurrence(*stream.state, args.shape);
   const int64_t layers = layers_in_one_launch(*stream.state, args.shape, policy, args.batch->batch, args.dropout_seed);
   return with_scalar(args.shape.dtype,
                      [&](auto scalar) { return Forward<decltype(scalar)>(stream, args, policy, layers).run(); });
