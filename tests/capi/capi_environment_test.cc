@@ -69,5 +69,23 @@ TEST(Environment, TakesEachKnownValueAndAnEmptyOne) {
   }
 }
 
+// The workspace shows how many rows a chunk has.
+TEST(Environment, AnUnknownValueThatIsSetLaterCountsAsNotSet) {
+  const Context context = make_context();
+  const auto workspace_bytes = [&] {
+    int64_t bytes = 0;
+    EXPECT_OK(varlstm_op_workspace(context.get(), VARLSTM_OP_LINEAR_CROSS_ENTROPY_FORWARD, VARLSTM_DTYPE_F32, 5000, 64,
+                                   1000, &bytes));
+    return bytes;
+  };
+  const int64_t without = workspace_bytes();
+  {
+    const Variable variable("VARLSTM_LOSS_CHUNK", "many");
+    EXPECT_EQ(workspace_bytes(), without);
+  }
+  const Variable variable("VARLSTM_LOSS_CHUNK", "7");
+  EXPECT_LT(workspace_bytes(), without);
+}
+
 }  // namespace
 }  // namespace varlstm_test
