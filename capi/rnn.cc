@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "capi/cells.h"
+
 using namespace varlstm;
 
 namespace {
@@ -13,18 +15,19 @@ constexpr int64_t kTensorsPerCell = 4;
 
 // The elements of the parameters of one layer and direction.
 int64_t cell_elements(const RnnShape& shape, int64_t layer) {
-  const int64_t weights = 4 * shape.hidden * (layer_input(shape, layer) + shape.hidden);
-  return weights + (shape.bias ? 8 * shape.hidden : 0);
+  return gate_rows(shape) * (layer_input(shape, layer) + shape.hidden + (shape.bias ? 2 : 0));
 }
 
-// Checks that the bytes of the largest parameters, with two directions, biases and F64, can be counted in 64 bits.
+// Checks that the bytes of the largest parameters can be counted in 64 bits: those of the cell with the most gates,
+// with two directions, biases and F64.
 int32_t check_sizes(int64_t input, int64_t hidden, int64_t layers) {
   VARLSTM_TRY(check_at_least("input_size", input, 1));
   VARLSTM_TRY(check_at_least("hidden_size", hidden, 1));
   VARLSTM_TRY(check_between("num_layers", layers, 1, kMaxLayers));
-  VARLSTM_TRY(check_bytes("weight_ih_l0", {{"input_size", input}, {"hidden_size", hidden}}, 8 * 8, nullptr));
+  VARLSTM_TRY(
+      check_bytes("weight_ih_l0", {{"input_size", input}, {"hidden_size", hidden}}, 2 * kMostGates * 8, nullptr));
   return check_bytes("params", {{"hidden_size", hidden}, {"hidden_size + 1", hidden + 1}, {"num_layers", layers}},
-                     4 * 8 * 8, nullptr);
+                     8 * kMostGates * 8, nullptr);
 }
 
 void write_names(int64_t layers, char* names) {
@@ -55,6 +58,10 @@ int64_t layer_input(const RnnShape& shape, int64_t layer) {
   return layer == 0 ? shape.input : shape.directions * shape.hidden;
 }
 
+int64_t gate_rows(const RnnShape& shape) {
+  return cell_facts(shape.cell).gates * shape.hidden;
+}
+
 int64_t param_elements(const RnnShape& shape) {
   return shape.directions * (cell_elements(shape, 0) + (shape.layers - 1) * cell_elements(shape, 1));
 }
@@ -64,9 +71,10 @@ int64_t param_elements(const RnnShape& shape) {
 int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, int64_t hidden_size, int64_t num_layers,
                            varlstm_rnn** rnn) {
   VARLSTM_TRY(check_usable("ctx", ctx));
-  VARLSTM_TRY(check_enum("cell", "varlstm_cell", cell, VARLSTM_CELL_GRU));
-  if (cell == VARLSTM_CELL_GRU) {
-    return set_error(VARLSTM_ERROR_UNSUPPORTED, "cell = %d (VARLSTM_CELL_GRU) is not supported yet", cell);
+  VARLSTM_TRY(check_enum("cell", "varlstm_cell", cell, VARLSTM_CELL_RNN_TANH));
+  if (cell != VARLSTM_CELL_LSTM) {
+    return set_error(VARLSTM_ERROR_UNSUPPORTED, "cell = %d (%s) is not supported yet", cell,
+                     cell_facts(static_cast<Cell>(cell)).name);
   }
   VARLSTM_TRY(check_sizes(input_size, hidden_size, num_layers));
   BufferCheck buffers(sizeof(varlstm_rnn*));
@@ -79,7 +87,7 @@ int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, i
   if (!made || !made->names) return set_error(VARLSTM_ERROR_OUT_OF_MEMORY, "no memory for a varlstm_rnn");
   write_names(num_layers, made->names.get());
   made->ctx = ctx;
-  made->shape = RnnShape{DType::kF32, input_size, hidden_size, num_layers, 1, true, 0.0};
+  made->shape = RnnShape{static_cast<Cell>(cell), DType::kF32, input_size, hidden_size, num_layers, 1, true, 0.0};
   ctx->children.fetch_add(1);
   *rnn = made.release();
   return VARLSTM_OK;
@@ -147,7 +155,7 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
   const RnnShape& shape = rnn->shape;
   switch (key) {
     case VARLSTM_KEY_CELL:
-      *value = VARLSTM_CELL_LSTM;
+      *value = static_cast<int64_t>(shape.cell);
       break;
     case VARLSTM_KEY_INPUT_SIZE:
       *value = shape.input;
@@ -223,7 +231,7 @@ int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index, const char
   const int64_t kind = index % per_cell;
   const int64_t layer = index / per_cell / shape.directions;
   const int64_t direction = index / per_cell % shape.directions;
-  const int64_t gates = 4 * shape.hidden;
+  const int64_t gates = gate_rows(shape);
   const int64_t in = layer_input(shape, layer);
   const int64_t before_kind[kTensorsPerCell] = {0, gates * in, gates * (in + shape.hidden),
                                                 gates * (in + shape.hidden) + gates};

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/rnn.h"
 
+#include "capi/cells.h"
+
 using namespace varlstm;
 
 namespace {
@@ -33,6 +35,13 @@ int32_t check_rnn_and_batch(const varlstm_rnn* rnn, const varlstm_batch* batch, 
   return check_batch(rnn->ctx, batch);
 }
 
+// A tensor of cell states must be NULL if the cell has none.
+int32_t check_no_c(const RnnShape& shape, const char* name, const void* tensor) {
+  if (tensor == nullptr || cell_facts(shape.cell).has_c) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %p must be NULL: %s has no cell state", name, tensor,
+                   cell_facts(shape.cell).name);
+}
+
 // A bias must be NULL if the rnn has none, and b_hh must be NULL if the other library has one bias.
 int32_t check_import_biases(const varlstm_rnn* rnn, int32_t format, const void* b_ih, const void* b_hh) {
   if (!rnn->shape.bias && b_ih != nullptr) {
@@ -57,7 +66,7 @@ int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer
   VARLSTM_TRY(check_between("layer", layer, 0, shape.layers - 1));
   VARLSTM_TRY(check_between("direction", direction, 0, shape.directions - 1));
   VARLSTM_TRY(check_import_biases(rnn, format, b_ih, b_hh));
-  const Dim gates{"4 * hidden_size", 4 * shape.hidden};
+  const Dim gates{cell_facts(shape.cell).rows, gate_rows(shape)};
   BufferCheck buffers(element_size(shape.dtype));
   buffers.read("w_ih", w_ih, {gates, {"input", layer_input(shape, layer)}});
   buffers.read("w_hh", w_hh, {gates, {"hidden_size", shape.hidden}});
@@ -66,7 +75,16 @@ int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer
   buffers.write("params", params, {{"elements", param_elements(shape)}});
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
-  const RnnImportArgs args{shape, static_cast<ParamFormat>(format), layer, direction, w_ih, w_hh, b_ih, b_hh, params};
+  RnnImportArgs args{};
+  args.shape = shape;
+  args.format = static_cast<ParamFormat>(format);
+  args.layer = layer;
+  args.direction = direction;
+  args.w_ih = w_ih;
+  args.w_hh = w_hh;
+  args.b_ih = b_ih;
+  args.b_hh = b_hh;
+  args.params = params;
   return call_backend(rnn->ctx, "rnn_import",
                       [&](const Backend& b, BackendState* state) { return b.rnn_import(state, args, stream); });
 }
@@ -105,6 +123,8 @@ int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, 
   VARLSTM_TRY(query_sizes(rnn, batch->plan.bounds, save, &sizes));
 
   const RnnShape& shape = rnn->shape;
+  VARLSTM_TRY(check_no_c(shape, "c0", c0));
+  VARLSTM_TRY(check_no_c(shape, "c_n", c_n));
   const Dim rows{"tokens", packed_rows(batch->plan)};
   const Dim states{"num_layers * directions", shape.layers * shape.directions};
   const Dim sequences{"batch", batch->plan.batch};
@@ -121,8 +141,22 @@ int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, 
   if (save) buffers.scratch("reserve", reserve, reserve_bytes, sizes.reserve_bytes);
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
-  const RnnForwardArgs args{shape, &batch->plan, save, dropout_seed, params,          x,       h0,           c0,
-                            y,     h_n,          c_n,  workspace,    workspace_bytes, reserve, reserve_bytes};
+  RnnForwardArgs args{};
+  args.shape = shape;
+  args.batch = &batch->plan;
+  args.save = save;
+  args.dropout_seed = dropout_seed;
+  args.params = params;
+  args.x = x;
+  args.h0 = h0;
+  args.c0 = c0;
+  args.y = y;
+  args.h_n = h_n;
+  args.c_n = c_n;
+  args.workspace = workspace;
+  args.workspace_bytes = workspace_bytes;
+  args.reserve = reserve;
+  args.reserve_bytes = reserve_bytes;
   return call_backend(rnn->ctx, "rnn_forward",
                       [&](const Backend& b, BackendState* state) { return b.rnn_forward(state, args, stream); });
 }
@@ -136,6 +170,9 @@ int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch,
   VARLSTM_TRY(query_sizes(rnn, batch->plan.bounds, true, &sizes));
 
   const RnnShape& shape = rnn->shape;
+  VARLSTM_TRY(check_no_c(shape, "c0", c0));
+  VARLSTM_TRY(check_no_c(shape, "dc_n", dc_n));
+  VARLSTM_TRY(check_no_c(shape, "dc0", dc0));
   const Dim elements{"elements", param_elements(shape)};
   const Dim rows{"tokens", packed_rows(batch->plan)};
   const Dim input{"input_size", shape.input};
@@ -160,9 +197,25 @@ int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch,
   buffers.scratch("reserve", reserve, reserve_bytes, sizes.reserve_bytes, false);
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
-  const RnnBackwardArgs args{shape,   &batch->plan, params, x,   h0,  c0,      y,         dy,
-                             dh_n,    dc_n,         dx,     dh0, dc0, dparams, workspace, workspace_bytes,
-                             reserve, reserve_bytes};
+  RnnBackwardArgs args{};
+  args.shape = shape;
+  args.batch = &batch->plan;
+  args.params = params;
+  args.x = x;
+  args.h0 = h0;
+  args.c0 = c0;
+  args.y = y;
+  args.dy = dy;
+  args.dh_n = dh_n;
+  args.dc_n = dc_n;
+  args.dx = dx;
+  args.dh0 = dh0;
+  args.dc0 = dc0;
+  args.dparams = dparams;
+  args.workspace = workspace;
+  args.workspace_bytes = workspace_bytes;
+  args.reserve = reserve;
+  args.reserve_bytes = reserve_bytes;
   const int32_t status =
       try_backend(rnn->ctx, [&](const Backend& b, BackendState* state) { return b.rnn_backward(state, args, stream); });
   if (status == VARLSTM_ERROR_INVALID_ARGUMENT) {

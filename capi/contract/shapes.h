@@ -10,6 +10,9 @@ namespace varlstm {
 // Values equal varlstm_dtype in varlstm.h.
 enum class DType : int32_t { kF32 = 0, kF64 = 1, kBF16 = 2, kF16 = 3, kI64 = 4 };
 
+// Values equal varlstm_cell.
+enum class Cell : int32_t { kLstm = 0, kGru = 1, kRnnTanh = 2 };
+
 // Values equal varlstm_layout.
 enum class Layout : int32_t { kBatchFirst = 0, kTimeMajor = 1, kRagged = 2 };
 
@@ -60,6 +63,7 @@ struct BatchPlan {
 };
 
 struct RnnShape {
+  Cell cell;
   DType dtype;
   int64_t input;       // I
   int64_t hidden;      // H

@@ -424,13 +424,20 @@ VARLSTM_API int32_t varlstm_unpack_backward(const varlstm_batch* batch, int32_t 
  *   i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)      g = tanh(W_ig x + b_ig + W_hg h + b_hg)
  *   f = sigmoid(W_if x + b_if + W_hf h + b_hf)      o = sigmoid(W_io x + b_io + W_ho h + b_ho)
  *   c' = f * c + i * g                              h' = o * tanh(c')
+ * RNN_TANH (Elman 1990), as in PyTorch's nn.RNN; it has no cell state:
+ *   h' = tanh(W_ih x + b_ih + W_hh h + b_hh)
  * The backward direction starts at each sequence's own last token. Layer l > 0 reads the [forward | backward] outputs
  * of the layer below.
  * ---------------------------------------------------------------------------------------------------------------- */
 
 typedef struct varlstm_rnn varlstm_rnn;
 
-enum varlstm_cell { VARLSTM_CELL_LSTM = 0, VARLSTM_CELL_GRU = 1 /* UNSUPPORTED for now */ };
+/* G is the number of gates: the weights of one layer and direction have G * H rows. */
+enum varlstm_cell {
+  VARLSTM_CELL_LSTM = 0,    /* G = 4 */
+  VARLSTM_CELL_GRU = 1,     /* UNSUPPORTED for now */
+  VARLSTM_CELL_RNN_TANH = 2 /* G = 1; c0, c_n, dc_n and dc0 must be NULL */
+};
 
 /* Creates a network. Sizes are positive, num_layers is at most 4096. An rnn describes the network and holds no
  * parameters: the caller keeps them in one flat buffer. */
@@ -464,20 +471,20 @@ VARLSTM_API int32_t varlstm_rnn_param_count(const varlstm_rnn* rnn, int64_t* ten
 
 /* Describes tensor `index` of the flat buffer: PyTorch's name ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0",
  * "bias_hh_l0", "weight_ih_l0_reverse", ...), the offset in elements, and the shape [rows, cols], where a bias has
- * cols 1. Tensors are ordered by layer, then by direction, then weight_ih [4H, I or D*H], weight_hh [4H, H],
- * bias_ih [4H], bias_hh [4H], each with the gates in the order i, f, g, o. There are no gaps between them. `name` lives
+ * cols 1. Tensors are ordered by layer, then by direction, then weight_ih [GH, I or D*H], weight_hh [GH, H],
+ * bias_ih [GH], bias_hh [GH]; an LSTM's gates are in the order i, f, g, o. There are no gaps between them. `name` lives
  * as long as the rnn. Every output may be NULL. */
 VARLSTM_API int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index, const char** name, int64_t* offset,
                                            int64_t* rows, int64_t* cols);
 
 /* How other libraries lay out the parameters of one layer and direction. `in` is I for layer 0 and D*H above it. Each
- * line ends with the order of the gates. */
+ * line ends with the order of an LSTM's gates; G = 4 for it. */
 enum varlstm_param_format {
-  VARLSTM_FORMAT_PYTORCH = 0, /* w_ih [4H, in], w_hh [4H, H], b_ih [4H], b_hh [4H]; i, f, g, o */
-  VARLSTM_FORMAT_KERAS = 1,   /* kernel [in, 4H], recurrent_kernel [H, 4H], bias [4H], b_hh NULL; i, f, c (= g), o */
-  VARLSTM_FORMAT_ONNX = 2,    /* W [4H, in], R [4H, H], Wb [4H], Rb [4H] of one direction; i, o, f, c (= g) */
-  VARLSTM_FORMAT_CUDNN = 3,   /* w_ih [4H, in], w_hh [4H, H], b_ih [4H], b_hh [4H], as in PYTORCH; i, f, g, o */
-  VARLSTM_FORMAT_HASTE = 4    /* kernel [in, 4H], recurrent_kernel [H, 4H], bias [4H], b_hh NULL; i, g, f, o */
+  VARLSTM_FORMAT_PYTORCH = 0, /* w_ih [GH, in], w_hh [GH, H], b_ih [GH], b_hh [GH]; i, f, g, o */
+  VARLSTM_FORMAT_KERAS = 1,   /* kernel [in, GH], recurrent_kernel [H, GH], bias [GH], b_hh NULL; i, f, c (= g), o */
+  VARLSTM_FORMAT_ONNX = 2,    /* W [GH, in], R [GH, H], Wb [GH], Rb [GH] of one direction; i, o, f, c (= g) */
+  VARLSTM_FORMAT_CUDNN = 3,   /* w_ih [GH, in], w_hh [GH, H], b_ih [GH], b_hh [GH], as in PYTORCH; i, f, g, o */
+  VARLSTM_FORMAT_HASTE = 4    /* kernel [in, GH], recurrent_kernel [H, GH], bias [GH], b_hh NULL; i, g, f, o */
 };
 
 /* Writes one layer and direction (0 forward, 1 backward) of `params` from another library's layout. All pointers are in

@@ -127,6 +127,7 @@ class Layout(enum.IntEnum):
 class Cell(enum.IntEnum):
     LSTM = 0
     GRU = 1
+    RNN_TANH = 2
 
 
 class ParamFormat(enum.IntEnum):
