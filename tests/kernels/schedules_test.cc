@@ -9,8 +9,8 @@
 #include <string>
 
 #include "support/linear_loss_case.h"
-#include "support/lstm_runner.h"
 #include "support/op_workspace.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
@@ -35,11 +35,11 @@ uint64_t digest() {
   options.layers = 2;
   options.bidirectional = true;
   options.dropout = 0.3;
-  const LstmCase<float> problem = make_lstm_case<float>(options, {3, 0, 5, 5, 1, 2}, true, random);
-  const LstmUpstream<float> upstream = make_upstream(problem, random);
-  LstmRunner<float> runner(context.get(), problem);
-  const LstmOutputs<float> out = runner.forward(VARLSTM_MODE_SAVE, 9);
-  const LstmGradients<float> gradients = runner.backward(upstream);
+  const RnnCase<float> problem = make_rnn_case<float>(options, {3, 0, 5, 5, 1, 2}, true, random);
+  const RnnUpstream<float> upstream = make_upstream(problem, random);
+  RnnRunner<float> runner(context.get(), problem);
+  const RnnOutputs<float> out = runner.forward(VARLSTM_MODE_SAVE, 9);
+  const RnnGradients<float> gradients = runner.backward(upstream);
   uint64_t hash = 14695981039346656037ULL;
   for (const auto* part :
        {&out.y, &out.h_n, &out.c_n, &gradients.dparams, &gradients.dx, &gradients.dh0, &gradients.dc0})

@@ -9,7 +9,7 @@
 
 #include "support/compare.h"
 #include "support/lengths.h"
-#include "support/lstm_runner.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
@@ -40,7 +40,7 @@ struct Pass {
   std::vector<T> y, h_n, c_n, dx, dh0, dc0, dparams;
   int64_t words_of_reserve, words_of_forward, words_of_backward;  // changed; the latter two in the workspace
 
-  Pass(varlstm_ctx* context, const LstmCase<T>& problem, const LstmUpstream<T>& upstream, const Bounds& bounds,
+  Pass(varlstm_ctx* context, const RnnCase<T>& problem, const RnnUpstream<T>& upstream, const Bounds& bounds,
        const varlstm_batch* batch, int64_t rows) {
     const T nan = std::numeric_limits<T>::quiet_NaN();
     const RnnOptions& options = problem.options;
@@ -105,7 +105,7 @@ TYPED_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
     options.rows = round >= 5 ? VARLSTM_ROWS_RAGGED : VARLSTM_ROWS_PACKED;
     options.recurrence = round % 5 % 4;  // each a varlstm_recurrence
     const std::vector<int64_t> lengths = random_lengths(random.integer(1, 7), 6, random);
-    const auto problem = make_lstm_case<T>(options, lengths, true, random);
+    const auto problem = make_rnn_case<T>(options, lengths, true, random);
     const auto upstream = make_upstream(problem, random);
     SCOPED_TRACE(describe(problem));
     const int64_t tokens = problem.tokens();

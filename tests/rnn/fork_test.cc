@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "support/lstm_runner.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
@@ -29,14 +29,14 @@ class Training {
     options.layers = 2;
     options.bidirectional = hidden < 100;
     options.dropout = 0.25;
-    const auto problem = make_lstm_case<float>(options, lengths, true, random);
+    const auto problem = make_rnn_case<float>(options, lengths, true, random);
     upstream_ = make_upstream(problem, random);
-    runner_ = std::make_unique<LstmRunner<float>>(context_.get(), problem);
+    runner_ = std::make_unique<RnnRunner<float>>(context_.get(), problem);
   }
 
   std::vector<float> step() {
-    const LstmOutputs<float> outputs = runner_->forward(VARLSTM_MODE_SAVE, 5);
-    const LstmGradients<float> gradients = runner_->backward(upstream_);
+    const RnnOutputs<float> outputs = runner_->forward(VARLSTM_MODE_SAVE, 5);
+    const RnnGradients<float> gradients = runner_->backward(upstream_);
     std::vector<float> all;
     for (const auto* part :
          {&outputs.y, &outputs.h_n, &outputs.c_n, &gradients.dx, &gradients.dh0, &gradients.dc0, &gradients.dparams})
@@ -46,8 +46,8 @@ class Training {
 
  private:
   Context context_;
-  LstmUpstream<float> upstream_;
-  std::unique_ptr<LstmRunner<float>> runner_;
+  RnnUpstream<float> upstream_;
+  std::unique_ptr<RnnRunner<float>> runner_;
 };
 
 // A team by sequences, and one by hidden units with a barrier in each step.

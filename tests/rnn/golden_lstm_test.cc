@@ -4,7 +4,7 @@
 
 #include "golden/golden.h"
 #include "support/compare.h"
-#include "support/lstm_runner.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
@@ -46,19 +46,18 @@ void compare_case(varlstm_ctx* context, const GoldenCase& golden, double toleran
     return packed_to_ragged(lengths, features, golden.real(item));
   };
 
-  LstmCase<double> problem{options, lengths, flat_params(golden, names.get(), ""), ragged("x", options.input), {}, {}};
+  RnnCase<double> problem{options, lengths, flat_params(golden, names.get(), ""), ragged("x", options.input), {}, {}};
   if (states) {
     problem.h0 = golden.real("h0");
     problem.c0 = golden.real("c0");
   }
-  const LstmUpstream<double> upstream{ragged("dy", problem.output_features()), golden.real("dh_n"),
-                                      golden.real("dc_n")};
-  LstmRunner<T> runner(context, convert<T>(problem));
-  const LstmOutputs<T> out = runner.forward();
+  const RnnUpstream<double> upstream{ragged("dy", problem.output_features()), golden.real("dh_n"), golden.real("dc_n")};
+  RnnRunner<T> runner(context, convert<T>(problem));
+  const RnnOutputs<T> out = runner.forward();
   EXPECT_TRUE(all_close(runner.y().get(), golden.real("y"), tolerance, tolerance));
   EXPECT_TRUE(all_close(out.h_n, golden.real("h_n"), tolerance, tolerance));
   EXPECT_TRUE(all_close(out.c_n, golden.real("c_n"), tolerance, tolerance));
-  const LstmGradients<T> gradients = runner.backward(convert<T>(upstream));
+  const RnnGradients<T> gradients = runner.backward(convert<T>(upstream));
   EXPECT_TRUE(all_close(gradients.dx, ragged("dx", options.input), tolerance, tolerance));
   EXPECT_TRUE(all_close(gradients.dparams, flat_params(golden, names.get(), "d"), tolerance, tolerance));
   if (states) {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/compare.h"
-#include "support/lstm_runner.h"
+#include "support/rnn_runner.h"
 #include "support/sequence_slice.h"
 #include "support/tagger_chain.h"
 
@@ -17,30 +17,30 @@ using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Invariance, Scalars);
 
 template <class T>
-struct LstmResults {
-  LstmOutputs<T> outputs;
-  LstmGradients<T> gradients;
+struct RnnResults {
+  RnnOutputs<T> outputs;
+  RnnGradients<T> gradients;
 };
 
 template <class T>
-LstmResults<T> run(varlstm_ctx* context, const LstmCase<T>& problem, const LstmUpstream<T>& upstream,
-                   uint64_t dropout_seed = 0) {
-  LstmRunner<T> runner(context, problem);
-  LstmResults<T> results;
+RnnResults<T> run(varlstm_ctx* context, const RnnCase<T>& problem, const RnnUpstream<T>& upstream,
+                  uint64_t dropout_seed = 0) {
+  RnnRunner<T> runner(context, problem);
+  RnnResults<T> results;
   results.outputs = runner.forward(VARLSTM_MODE_SAVE, dropout_seed);
   results.gradients = runner.backward(upstream);
   return results;
 }
 
 template <class T>
-void expect_same(const LstmOutputs<T>& actual, const LstmOutputs<T>& expected) {
+void expect_same(const RnnOutputs<T>& actual, const RnnOutputs<T>& expected) {
   EXPECT_TRUE(bitwise_equal(actual.y, expected.y));
   EXPECT_TRUE(bitwise_equal(actual.h_n, expected.h_n));
   EXPECT_TRUE(bitwise_equal(actual.c_n, expected.c_n));
 }
 
 template <class T>
-void expect_same(const LstmGradients<T>& actual, const LstmGradients<T>& expected) {
+void expect_same(const RnnGradients<T>& actual, const RnnGradients<T>& expected) {
   EXPECT_TRUE(bitwise_equal(actual.dx, expected.dx));
   EXPECT_TRUE(bitwise_equal(actual.dh0, expected.dh0));
   EXPECT_TRUE(bitwise_equal(actual.dc0, expected.dc0));
@@ -85,16 +85,16 @@ TYPED_TEST(Invariance, ThreadsDoNotMoveABit) {
   Random random(51);
   for (const ThreadShape& shape : thread_shapes()) {
     const std::vector<int64_t> lengths = make_lengths(shape.kind, shape.batch, shape.max_len, random);
-    const auto problem = make_lstm_case<TypeParam>(shape.options, lengths, true, random);
+    const auto problem = make_rnn_case<TypeParam>(shape.options, lengths, true, random);
     const auto upstream = make_upstream(problem, random);
     SCOPED_TRACE(describe(problem));
     const Context serial = make_context(1);
-    const LstmResults<TypeParam> expected = run(serial.get(), problem, upstream, 3);
+    const RnnResults<TypeParam> expected = run(serial.get(), problem, upstream, 3);
     ASSERT_TRUE(all_finite(expected.gradients.dparams));
     for (const int64_t threads : {2, 3, 5}) {
       SCOPED_TRACE(threads);
       const Context context = make_context(threads);
-      const LstmResults<TypeParam> actual = run(context.get(), problem, upstream, 3);
+      const RnnResults<TypeParam> actual = run(context.get(), problem, upstream, 3);
       expect_same(actual.outputs, expected.outputs);
       expect_same(actual.gradients, expected.gradients);
     }
@@ -134,13 +134,13 @@ TYPED_TEST(Invariance, ThreadsDoNotMoveTheChain) {
 
 // Each sequence alone, in the batch, and in a batch of another order.
 template <class T>
-void check_batch_invariance(varlstm_ctx* context, const LstmCase<T>& problem, Random& random) {
+void check_batch_invariance(varlstm_ctx* context, const RnnCase<T>& problem, Random& random) {
   SCOPED_TRACE(describe(problem));
-  const LstmUpstream<T> upstream = make_upstream(problem, random);
-  const LstmResults<T> whole = run(context, problem, upstream);
+  const RnnUpstream<T> upstream = make_upstream(problem, random);
+  const RnnResults<T> whole = run(context, problem, upstream);
   const auto check = [&](const std::vector<int64_t>& order) {
     SCOPED_TRACE(to_string(order));
-    LstmResults<T> part = run(context, select(problem, order), select(problem, upstream, order));
+    RnnResults<T> part = run(context, select(problem, order), select(problem, upstream, order));
     part.gradients.dparams.clear();
     expect_same(part.outputs, select(problem, whole.outputs, order));
     expect_same(part.gradients, select(problem, whole.gradients, order));
@@ -158,12 +158,12 @@ TYPED_TEST(Invariance, BatchMatesDoNotMoveABit) {
         make_options(random.integer(1, 24), random.integer(1, 40), random.integer(1, 2), random.coin());
     options.bias = random.coin();
     const std::vector<int64_t> lengths = random_lengths(random.integer(1, 10), 14, random);
-    check_batch_invariance(context.get(), make_lstm_case<TypeParam>(options, lengths, random.coin(), random), random);
+    check_batch_invariance(context.get(), make_rnn_case<TypeParam>(options, lengths, random.coin(), random), random);
   }
   for (int batch = 0; batch < wide_batches; ++batch) {
     const RnnOptions options = make_options(random.integer(20, 130), random.integer(90, 150), 1, random.coin());
     const std::vector<int64_t> lengths = make_lengths(LengthKind::kLogNormal, random.integer(12, 40), 20, random);
-    check_batch_invariance(context.get(), make_lstm_case<TypeParam>(options, lengths, true, random), random);
+    check_batch_invariance(context.get(), make_rnn_case<TypeParam>(options, lengths, true, random), random);
   }
 }
 
@@ -172,12 +172,12 @@ TYPED_TEST(Invariance, RunsRepeatBitwise) {
   Random random(54);
   const RnnOptions options = make_options(64, 150, 2, true);
   const std::vector<int64_t> lengths = make_lengths(LengthKind::kUniform, emulated() ? 8 : 40, 12, random);
-  const auto problem = make_lstm_case<TypeParam>(options, lengths, true, random);
+  const auto problem = make_rnn_case<TypeParam>(options, lengths, true, random);
   const auto upstream = make_upstream(problem, random);
-  const LstmResults<TypeParam> expected = run(context.get(), problem, upstream, 8);
+  const RnnResults<TypeParam> expected = run(context.get(), problem, upstream, 8);
   const int runs = emulated() ? 1 : 10;
   for (int again = 0; again < runs; ++again) {
-    const LstmResults<TypeParam> actual = run(context.get(), problem, upstream, 8);
+    const RnnResults<TypeParam> actual = run(context.get(), problem, upstream, 8);
     expect_same(actual.outputs, expected.outputs);
     expect_same(actual.gradients, expected.gradients);
   }

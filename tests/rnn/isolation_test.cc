@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "support/compare.h"
-#include "support/lstm_runner.h"
+#include "support/rnn_runner.h"
 #include "support/sequence_slice.h"
 #include "support/tagger_chain.h"
 
@@ -41,17 +41,17 @@ TYPED_TEST(Isolation, MemoryBeforeTheCallDoesNotMatter) {
       RnnOptions options = make_options(7, 19, 3, both);
       options.dropout = 0.3;
       const auto problem =
-          make_lstm_case<TypeParam>(options, make_lengths(kind, 7, 9, this->random_), both, this->random_);
+          make_rnn_case<TypeParam>(options, make_lengths(kind, 7, 9, this->random_), both, this->random_);
       SCOPED_TRACE(describe(problem));
       const auto upstream = make_upstream(problem, this->random_);
       const Bounds exact = exact_bounds(problem.lengths);
-      LstmRunner<TypeParam> first(this->context_.get(), problem, exact, Fill::kNan);
+      RnnRunner<TypeParam> first(this->context_.get(), problem, exact, Fill::kNan);
       const auto outputs = first.forward(VARLSTM_MODE_SAVE, 4);
       const auto gradients = first.backward(upstream);
       EXPECT_TRUE(all_finite(gradients.dparams));
       for (const Bounds& bounds : {exact, Bounds{9, 30, 100}}) {
         for (const uint64_t seed : {1, 2}) {
-          LstmRunner<TypeParam> other(this->context_.get(), problem, bounds, Fill::kRandomBytes, seed);
+          RnnRunner<TypeParam> other(this->context_.get(), problem, bounds, Fill::kRandomBytes, seed);
           const auto other_outputs = other.forward(VARLSTM_MODE_SAVE, 4);
           const auto other_gradients = other.backward(upstream);
           EXPECT_TRUE(bitwise_equal(other_outputs.y, outputs.y));
@@ -139,9 +139,9 @@ TYPED_TEST(Isolation, NanStaysInItsSequence) {
   const TypeParam poisons[] = {this->nan(), std::numeric_limits<TypeParam>::infinity()};
   for (const bool both : {false, true}) {
     const std::vector<int64_t> lengths = {4, 0, 6, 1, 6, 3, 2, 5, 1};
-    const auto clean = make_lstm_case<TypeParam>(make_options(3, 21, 2, both), lengths, true, this->random_);
+    const auto clean = make_rnn_case<TypeParam>(make_options(3, 21, 2, both), lengths, true, this->random_);
     const auto upstream = make_upstream(clean, this->random_);
-    LstmRunner<TypeParam> runner(this->context_.get(), clean);
+    RnnRunner<TypeParam> runner(this->context_.get(), clean);
     const auto outputs = runner.forward();
     const auto gradients = runner.backward(upstream);
     int64_t row = 0;
@@ -177,8 +177,8 @@ TYPED_TEST(Isolation, NanStaysInItsSequence) {
 // their bits (one direction).
 TYPED_TEST(Isolation, NanReachesItsOwnSequence) {
   const std::vector<int64_t> lengths = {2, 5, 3};
-  const auto clean = make_lstm_case<TypeParam>(make_options(3, 21, 1, false), lengths, false, this->random_);
-  LstmRunner<TypeParam> runner(this->context_.get(), clean);
+  const auto clean = make_rnn_case<TypeParam>(make_options(3, 21, 1, false), lengths, false, this->random_);
+  RnnRunner<TypeParam> runner(this->context_.get(), clean);
   const auto outputs = runner.forward();
   auto poisoned = clean;
   poisoned.x[(2 + 3) * 3 + 1] = this->nan();  // step 3 of the second sequence

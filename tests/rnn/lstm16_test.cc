@@ -7,25 +7,25 @@
 #include <string>
 
 #include "support/lengths.h"
-#include "support/lstm16_runner.h"
-#include "support/lstm_reference.h"
+#include "support/rnn16_runner.h"
+#include "support/rnn_reference.h"
 
 namespace varlstm_test {
 namespace {
 
-LstmCase<double> rounded(const Format16& format, LstmCase<double> problem) {
+RnnCase<double> rounded(const Format16& format, RnnCase<double> problem) {
   for (auto* part : {&problem.params, &problem.x, &problem.h0, &problem.c0}) *part = format.round(*part);
   return problem;
 }
 
 // `rounding`: the reference rounds what is stored on the way, not only the results.
-Lstm16Results run_reference(const Format16& format, const LstmCase<double>& problem,
-                            const LstmUpstream<double>& upstream, bool rounding) {
-  LstmReference<double> reference(problem, [&](double value) { return rounding ? format.round(value) : value; });
-  Lstm16Results results;
+Rnn16Results run_reference(const Format16& format, const RnnCase<double>& problem, const RnnUpstream<double>& upstream,
+                           bool rounding) {
+  RnnReference<double> reference(problem, [&](double value) { return rounding ? format.round(value) : value; });
+  Rnn16Results results;
   results.out = reference.forward();
   results.gradients = reference.backward(upstream);
-  LstmGradients<double>& g = results.gradients;
+  RnnGradients<double>& g = results.gradients;
   for (auto* part : {&results.out.y, &results.out.h_n, &results.out.c_n, &g.dx, &g.dh0, &g.dc0, &g.dparams})
     *part = format.round(*part);
   return results;
@@ -51,13 +51,13 @@ struct Agreement {
   double share() const { return static_cast<double>(same) / static_cast<double>(all); }
 };
 
-void add_forward(const Format16& format, const Lstm16Results& a, const Lstm16Results& b, Agreement* agreement) {
+void add_forward(const Format16& format, const Rnn16Results& a, const Rnn16Results& b, Agreement* agreement) {
   agreement->add(format, a.out.y, b.out.y);
   agreement->add(format, a.out.h_n, b.out.h_n);
   agreement->add(format, a.out.c_n, b.out.c_n);
 }
 
-void add_backward(const Format16& format, const Lstm16Results& a, const Lstm16Results& b, Agreement* agreement) {
+void add_backward(const Format16& format, const Rnn16Results& a, const Rnn16Results& b, Agreement* agreement) {
   agreement->add(format, a.gradients.dx, b.gradients.dx);
   agreement->add(format, a.gradients.dh0, b.gradients.dh0);
   agreement->add(format, a.gradients.dc0, b.gradients.dc0);
@@ -78,13 +78,13 @@ TEST_P(Lstm16, RoundsWhatItStoresAndNothingElse) {
     options.bidirectional = round % 4 >= 2;
     options.bias = round % 3 != 0;
     const std::vector<int64_t> lengths = random_lengths(random.integer(2, 6), 9, random);
-    const LstmCase<double> problem = rounded(format, make_lstm_case<double>(options, lengths, true, random));
-    LstmUpstream<double> upstream = make_upstream(problem, random);
+    const RnnCase<double> problem = rounded(format, make_rnn_case<double>(options, lengths, true, random));
+    RnnUpstream<double> upstream = make_upstream(problem, random);
     for (auto* part : {&upstream.dy, &upstream.dh_n, &upstream.dc_n}) *part = format.round(*part);
     SCOPED_TRACE(describe(problem));
-    const Lstm16Results actual = run_lstm16(format, problem, upstream);
-    const Lstm16Results expected = run_reference(format, problem, upstream, true);
-    const Lstm16Results unrounded = run_reference(format, problem, upstream, false);
+    const Rnn16Results actual = run_rnn16(format, problem, upstream);
+    const Rnn16Results expected = run_reference(format, problem, upstream, true);
+    const Rnn16Results unrounded = run_reference(format, problem, upstream, false);
     add_forward(format, actual, expected, &forward);
     add_backward(format, actual, expected, &backward);
     add_forward(format, actual, unrounded, &forward_without);

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/gradcheck.h"
-#include "support/lstm_runner.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 constexpr uint64_t kDropoutSeed = 77;
 
 // The variables of a case in one vector: params, x, h0, c0.
-std::vector<double> variables_of(const LstmCase<double>& problem) {
+std::vector<double> variables_of(const RnnCase<double>& problem) {
   std::vector<double> all;
   for (const auto* part : {&problem.params, &problem.x, &problem.h0, &problem.c0}) {
     all.insert(all.end(), part->begin(), part->end());
@@ -19,7 +19,7 @@ std::vector<double> variables_of(const LstmCase<double>& problem) {
   return all;
 }
 
-LstmCase<double> with_variables(LstmCase<double> problem, const std::vector<double>& all) {
+RnnCase<double> with_variables(RnnCase<double> problem, const std::vector<double>& all) {
   auto next = all.begin();
   for (auto* part : {&problem.params, &problem.x, &problem.h0, &problem.c0}) {
     std::copy_n(next, part->size(), part->begin());
@@ -29,7 +29,7 @@ LstmCase<double> with_variables(LstmCase<double> problem, const std::vector<doub
 }
 
 // At most `most` elements of each part, in random places.
-std::vector<int64_t> some_of_each_part(const LstmCase<double>& problem, int64_t most, Random& random) {
+std::vector<int64_t> some_of_each_part(const RnnCase<double>& problem, int64_t most, Random& random) {
   std::vector<int64_t> at;
   int64_t start = 0;
   for (const auto* part : {&problem.params, &problem.x, &problem.h0, &problem.c0}) {
@@ -46,13 +46,13 @@ int64_t checked_elements() {
   return test_backend() == VARLSTM_BACKEND_HOST ? 40 : 2;
 }
 
-void check_gradients(varlstm_ctx* context, const LstmCase<double>& problem, Random& random) {
+void check_gradients(varlstm_ctx* context, const RnnCase<double>& problem, Random& random) {
   SCOPED_TRACE(describe(problem));
-  const LstmUpstream<double> upstream = make_upstream(problem, random);
+  const RnnUpstream<double> upstream = make_upstream(problem, random);
   const uint64_t seed = problem.options.dropout > 0.0 ? kDropoutSeed : 0;
-  LstmRunner<double> runner(context, problem);
+  RnnRunner<double> runner(context, problem);
   runner.forward(VARLSTM_MODE_SAVE, seed);
-  const LstmGradients<double> gradients = runner.backward(upstream);
+  const RnnGradients<double> gradients = runner.backward(upstream);
 
   std::vector<double> analytic;
   for (const auto* part : {&gradients.dparams, &gradients.dx}) {
@@ -65,7 +65,7 @@ void check_gradients(varlstm_ctx* context, const LstmCase<double>& problem, Rand
   }
   const ScalarFunction f = [&](const std::vector<double>& variables) {
     runner.set(with_variables(problem, variables));
-    const LstmOutputs<double> out = runner.forward(VARLSTM_MODE_INFER, seed);
+    const RnnOutputs<double> out = runner.forward(VARLSTM_MODE_INFER, seed);
     return dot(upstream.dy, out.y) + dot(upstream.dh_n, out.h_n) + dot(upstream.dc_n, out.c_n);
   };
   EXPECT_TRUE(
@@ -89,7 +89,7 @@ TEST(LstmGradient, MatchesCentralDifferences) {
       options.dropout = (variant & 8) != 0 ? 0.4 : 0.0;
       options.rows = shapes / 16 % 2 == variant % 2 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
       const std::vector<int64_t> lengths = make_lengths(kind, random.integer(1, 5), 6, random);
-      check_gradients(context.get(), make_lstm_case<double>(options, lengths, (variant & 4) != 0, random), random);
+      check_gradients(context.get(), make_rnn_case<double>(options, lengths, (variant & 4) != 0, random), random);
       ++shapes;
     }
   }
@@ -108,7 +108,7 @@ TEST(LstmGradient, MatchesCentralDifferencesAtLargerSizes) {
       options.layers = 2;
       options.bidirectional = bidirectional;
       const std::vector<int64_t> lengths = make_lengths(LengthKind::kZerosAmong, 9, 12, random);
-      check_gradients(context.get(), make_lstm_case<double>(options, lengths, true, random), random);
+      check_gradients(context.get(), make_rnn_case<double>(options, lengths, true, random), random);
     }
   }
 }

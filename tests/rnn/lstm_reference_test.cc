@@ -1,4 +1,4 @@
-// The library's LSTM against the naive one of support/lstm_reference.h: outputs and gradients, in double and float.
+// The library's LSTM against the naive one of support/rnn_reference.h: outputs and gradients, in double and float.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 
 #include "support/compare.h"
 #include "support/gradcheck.h"
-#include "support/lstm_reference.h"
-#include "support/lstm_runner.h"
+#include "support/rnn_reference.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
@@ -89,46 +89,46 @@ TEST(LstmReference, OwnGradientsMatchCentralDifferences) {
   options.hidden = 3;
   options.layers = 2;
   options.bidirectional = true;
-  const LstmCase<double> problem = make_lstm_case<double>(options, {3, 0, 2}, true, random);
-  const LstmUpstream<double> upstream = make_upstream(problem, random);
-  const auto value = [&](const LstmCase<double>& at) {
-    const LstmOutputs<double> out = LstmReference<double>(at).forward();
+  const RnnCase<double> problem = make_rnn_case<double>(options, {3, 0, 2}, true, random);
+  const RnnUpstream<double> upstream = make_upstream(problem, random);
+  const auto value = [&](const RnnCase<double>& at) {
+    const RnnOutputs<double> out = RnnReference<double>(at).forward();
     return dot(upstream.dy, out.y) + dot(upstream.dh_n, out.h_n) + dot(upstream.dc_n, out.c_n);
   };
-  LstmReference<double> reference(problem);
+  RnnReference<double> reference(problem);
   reference.forward();
-  const LstmGradients<double> gradients = reference.backward(upstream);
-  const auto check = [&](std::vector<double> LstmCase<double>::*part, const std::vector<double>& analytic) {
-    LstmCase<double> moved = problem;
+  const RnnGradients<double> gradients = reference.backward(upstream);
+  const auto check = [&](std::vector<double> RnnCase<double>::*part, const std::vector<double>& analytic) {
+    RnnCase<double> moved = problem;
     const ScalarFunction f = [&](const std::vector<double>& values) {
       moved.*part = values;
       return value(moved);
     };
     EXPECT_TRUE(gradient_matches(f, problem.*part, analytic));
   };
-  check(&LstmCase<double>::params, gradients.dparams);
-  check(&LstmCase<double>::x, gradients.dx);
-  check(&LstmCase<double>::h0, gradients.dh0);
-  check(&LstmCase<double>::c0, gradients.dc0);
+  check(&RnnCase<double>::params, gradients.dparams);
+  check(&RnnCase<double>::x, gradients.dx);
+  check(&RnnCase<double>::h0, gradients.dh0);
+  check(&RnnCase<double>::c0, gradients.dc0);
 }
 
 TEST(LstmReference, DoubleMatchesOutputsAndGradients) {
   const Context context = make_context();
   Random random(11);
   for (const Shape& shape : shapes(random)) {
-    const LstmCase<double> problem = make_lstm_case<double>(shape.options, shape.lengths, shape.states, random);
+    const RnnCase<double> problem = make_rnn_case<double>(shape.options, shape.lengths, shape.states, random);
     SCOPED_TRACE(describe(problem));
-    const LstmUpstream<double> upstream = make_upstream(problem, random);
-    LstmReference<double> reference(problem);
-    const LstmOutputs<double> expected = reference.forward();
-    const LstmGradients<double> expected_gradients = reference.backward(upstream);
+    const RnnUpstream<double> upstream = make_upstream(problem, random);
+    RnnReference<double> reference(problem);
+    const RnnOutputs<double> expected = reference.forward();
+    const RnnGradients<double> expected_gradients = reference.backward(upstream);
 
-    LstmRunner<double> runner(context.get(), problem);
-    const LstmOutputs<double> actual = runner.forward();
+    RnnRunner<double> runner(context.get(), problem);
+    const RnnOutputs<double> actual = runner.forward();
     EXPECT_TRUE(double_close(actual.y, expected.y));
     EXPECT_TRUE(double_close(actual.h_n, expected.h_n));
     EXPECT_TRUE(double_close(actual.c_n, expected.c_n));
-    const LstmGradients<double> gradients = runner.backward(upstream);
+    const RnnGradients<double> gradients = runner.backward(upstream);
     EXPECT_TRUE(double_close(gradients.dx, expected_gradients.dx));
     EXPECT_TRUE(double_close(gradients.dh0, expected_gradients.dh0));
     EXPECT_TRUE(double_close(gradients.dc0, expected_gradients.dc0));
@@ -145,14 +145,14 @@ TEST(LstmReference, DoubleMatchesGradientsOfManyUnits) {
   options.input = 3;
   options.hidden = 300;
   options.bidirectional = true;
-  const LstmCase<double> problem = make_lstm_case<double>(options, {2, 1}, true, random);
-  const LstmUpstream<double> upstream = make_upstream(problem, random);
-  LstmReference<double> reference(problem);
+  const RnnCase<double> problem = make_rnn_case<double>(options, {2, 1}, true, random);
+  const RnnUpstream<double> upstream = make_upstream(problem, random);
+  RnnReference<double> reference(problem);
   reference.forward();
-  const LstmGradients<double> expected = reference.backward(upstream);
-  LstmRunner<double> runner(context.get(), problem);
+  const RnnGradients<double> expected = reference.backward(upstream);
+  RnnRunner<double> runner(context.get(), problem);
   runner.forward();
-  const LstmGradients<double> gradients = runner.backward(upstream);
+  const RnnGradients<double> gradients = runner.backward(upstream);
   EXPECT_TRUE(double_close(gradients.dparams, expected.dparams));
   EXPECT_TRUE(double_close(gradients.dx, expected.dx));
 }
@@ -161,23 +161,23 @@ TEST(LstmReference, FloatIsAsAccurateAsTheNaiveOne) {
   const Context context = make_context();
   Random random(12);
   for (const Shape& shape : shapes(random)) {
-    const LstmCase<float> problem = make_lstm_case<float>(shape.options, shape.lengths, shape.states, random);
+    const RnnCase<float> problem = make_rnn_case<float>(shape.options, shape.lengths, shape.states, random);
     SCOPED_TRACE(describe(problem));
-    const LstmUpstream<float> upstream = make_upstream(problem, random);
-    const LstmCase<double> exact = convert<double>(problem);
-    LstmReference<double> reference(exact);
-    const LstmOutputs<double> expected = reference.forward();
-    const LstmGradients<double> expected_gradients = reference.backward(convert<double>(upstream));
-    LstmReference<float> naive(problem);
-    const LstmOutputs<float> rounded = naive.forward();
-    const LstmGradients<float> rounded_gradients = naive.backward(upstream);
+    const RnnUpstream<float> upstream = make_upstream(problem, random);
+    const RnnCase<double> exact = convert<double>(problem);
+    RnnReference<double> reference(exact);
+    const RnnOutputs<double> expected = reference.forward();
+    const RnnGradients<double> expected_gradients = reference.backward(convert<double>(upstream));
+    RnnReference<float> naive(problem);
+    const RnnOutputs<float> rounded = naive.forward();
+    const RnnGradients<float> rounded_gradients = naive.backward(upstream);
 
-    LstmRunner<float> runner(context.get(), problem);
-    const LstmOutputs<float> actual = runner.forward();
+    RnnRunner<float> runner(context.get(), problem);
+    const RnnOutputs<float> actual = runner.forward();
     EXPECT_TRUE(float_close(actual.y, rounded.y, expected.y));
     EXPECT_TRUE(float_close(actual.h_n, rounded.h_n, expected.h_n));
     EXPECT_TRUE(float_close(actual.c_n, rounded.c_n, expected.c_n));
-    const LstmGradients<float> gradients = runner.backward(upstream);
+    const RnnGradients<float> gradients = runner.backward(upstream);
     EXPECT_TRUE(float_close(gradients.dx, rounded_gradients.dx, expected_gradients.dx));
     EXPECT_TRUE(float_close(gradients.dh0, rounded_gradients.dh0, expected_gradients.dh0));
     EXPECT_TRUE(float_close(gradients.dc0, rounded_gradients.dc0, expected_gradients.dc0));
@@ -193,18 +193,18 @@ TEST(LstmReference, LongSequencesInFloat) {
   options.input = 8;
   options.hidden = 24;
   options.bidirectional = true;
-  const LstmCase<float> problem = make_lstm_case<float>(options, {1500, 3, 0, 700}, true, random);
-  const LstmUpstream<float> upstream = make_upstream(problem, random);
-  const LstmCase<double> exact = convert<double>(problem);
-  LstmReference<double> reference(exact);
-  LstmReference<float> naive(problem);
-  LstmRunner<float> runner(context.get(), problem);
-  const LstmOutputs<double> expected = reference.forward();
-  const LstmOutputs<float> rounded = naive.forward(), actual = runner.forward();
+  const RnnCase<float> problem = make_rnn_case<float>(options, {1500, 3, 0, 700}, true, random);
+  const RnnUpstream<float> upstream = make_upstream(problem, random);
+  const RnnCase<double> exact = convert<double>(problem);
+  RnnReference<double> reference(exact);
+  RnnReference<float> naive(problem);
+  RnnRunner<float> runner(context.get(), problem);
+  const RnnOutputs<double> expected = reference.forward();
+  const RnnOutputs<float> rounded = naive.forward(), actual = runner.forward();
   EXPECT_TRUE(float_close(actual.y, rounded.y, expected.y));
   EXPECT_TRUE(float_close(actual.c_n, rounded.c_n, expected.c_n));
-  const LstmGradients<double> expected_gradients = reference.backward(convert<double>(upstream));
-  const LstmGradients<float> rounded_gradients = naive.backward(upstream), gradients = runner.backward(upstream);
+  const RnnGradients<double> expected_gradients = reference.backward(convert<double>(upstream));
+  const RnnGradients<float> rounded_gradients = naive.backward(upstream), gradients = runner.backward(upstream);
   EXPECT_TRUE(float_close(gradients.dx, rounded_gradients.dx, expected_gradients.dx));
   EXPECT_TRUE(float_close(gradients.dparams, rounded_gradients.dparams, expected_gradients.dparams));
 }
@@ -216,15 +216,15 @@ TEST(LstmReference, SaturatedGates) {
   RnnOptions options;
   options.input = 3;
   options.hidden = 7;
-  LstmCase<double> problem = make_lstm_case<double>(options, {5, 2, 4}, true, random);
+  RnnCase<double> problem = make_rnn_case<double>(options, {5, 2, 4}, true, random);
   for (double& value : problem.x) value *= 1e4;
-  LstmRunner<double> runner(context.get(), problem);
-  const LstmOutputs<double> expected = LstmReference<double>(problem).forward(), actual = runner.forward();
+  RnnRunner<double> runner(context.get(), problem);
+  const RnnOutputs<double> expected = RnnReference<double>(problem).forward(), actual = runner.forward();
   EXPECT_TRUE(double_close(actual.y, expected.y));
   EXPECT_TRUE(double_close(actual.c_n, expected.c_n));
 
-  LstmRunner<float> float_runner(context.get(), convert<float>(problem));
-  const LstmOutputs<float> single = float_runner.forward();
+  RnnRunner<float> float_runner(context.get(), convert<float>(problem));
+  const RnnOutputs<float> single = float_runner.forward();
   EXPECT_TRUE(all_close(single.y, expected.y, 1e-3, 1e-3));
   EXPECT_TRUE(all_finite(float_runner.backward(convert<float>(make_upstream(problem, random))).dx));
 }

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "support/compare.h"
-#include "support/lstm_runner.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
@@ -24,21 +24,21 @@ class LstmTest : public ::testing::Test {
     options.dropout = layers > 1 ? 0.3 : 0.0;
     return options;
   }
-  LstmCase<T> problem() { return make_lstm_case<T>(options(), {3, 0, 6, 1, 6}, true, random_); }
+  RnnCase<T> problem() { return make_rnn_case<T>(options(), {3, 0, 6, 1, 6}, true, random_); }
 };
 
 using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(LstmTest, Scalars);
 
 template <class T>
-void expect_same(const LstmOutputs<T>& actual, const LstmOutputs<T>& expected) {
+void expect_same(const RnnOutputs<T>& actual, const RnnOutputs<T>& expected) {
   EXPECT_TRUE(bitwise_equal(actual.y, expected.y));
   EXPECT_TRUE(bitwise_equal(actual.h_n, expected.h_n));
   EXPECT_TRUE(bitwise_equal(actual.c_n, expected.c_n));
 }
 
 template <class T>
-void expect_same(const LstmGradients<T>& actual, const LstmGradients<T>& expected) {
+void expect_same(const RnnGradients<T>& actual, const RnnGradients<T>& expected) {
   EXPECT_TRUE(bitwise_equal(actual.dx, expected.dx));
   EXPECT_TRUE(bitwise_equal(actual.dh0, expected.dh0));
   EXPECT_TRUE(bitwise_equal(actual.dc0, expected.dc0));
@@ -47,17 +47,17 @@ void expect_same(const LstmGradients<T>& actual, const LstmGradients<T>& expecte
 
 TYPED_TEST(LstmTest, InferEqualsSave) {
   for (const uint64_t seed : {0, 9}) {
-    LstmRunner<TypeParam> runner(this->context_.get(), this->problem());
-    const LstmOutputs<TypeParam> saved = runner.forward(VARLSTM_MODE_SAVE, seed);
+    RnnRunner<TypeParam> runner(this->context_.get(), this->problem());
+    const RnnOutputs<TypeParam> saved = runner.forward(VARLSTM_MODE_SAVE, seed);
     ASSERT_TRUE(all_finite(saved.y));
     expect_same(runner.forward(VARLSTM_MODE_INFER, seed), saved);
   }
 }
 
 TYPED_TEST(LstmTest, InferRunsInItsOwnWorkspace) {
-  const LstmCase<TypeParam> problem = this->problem();
-  LstmRunner<TypeParam> runner(this->context_.get(), problem);
-  const LstmOutputs<TypeParam> saved = runner.forward();
+  const RnnCase<TypeParam> problem = this->problem();
+  RnnRunner<TypeParam> runner(this->context_.get(), problem);
+  const RnnOutputs<TypeParam> saved = runner.forward();
   const Bounds bounds = exact_bounds(problem.lengths);
   int64_t workspace_bytes = -1, reserve_bytes = -1;
   ASSERT_OK(varlstm_rnn_sizes(runner.rnn(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_INFER,
@@ -72,23 +72,23 @@ TYPED_TEST(LstmTest, InferRunsInItsOwnWorkspace) {
 }
 
 TYPED_TEST(LstmTest, BackwardRunsTwiceFromOneReserve) {
-  const LstmCase<TypeParam> problem = this->problem();
-  const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
-  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  const RnnCase<TypeParam> problem = this->problem();
+  const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+  RnnRunner<TypeParam> runner(this->context_.get(), problem);
   runner.forward(VARLSTM_MODE_SAVE, 9);
-  const LstmGradients<TypeParam> first = runner.backward(upstream);
+  const RnnGradients<TypeParam> first = runner.backward(upstream);
   EXPECT_TRUE(all_finite(first.dparams));
   expect_same(runner.backward(upstream), first);
 }
 
 TYPED_TEST(LstmTest, ParameterGradientsAreAddedTo) {
-  const LstmCase<TypeParam> problem = this->problem();
-  const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
-  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  const RnnCase<TypeParam> problem = this->problem();
+  const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+  RnnRunner<TypeParam> runner(this->context_.get(), problem);
   runner.forward();
-  const LstmGradients<TypeParam> alone = runner.backward(upstream);
+  const RnnGradients<TypeParam> alone = runner.backward(upstream);
   const std::vector<TypeParam> before = this->random_.template vector<TypeParam>(problem.params.size());
-  const LstmGradients<TypeParam> added = runner.backward(upstream, before);
+  const RnnGradients<TypeParam> added = runner.backward(upstream, before);
   std::vector<double> expected;
   for (size_t k = 0; k < before.size(); ++k) {
     expected.push_back(static_cast<double>(before[k]) + static_cast<double>(alone.dparams[k]));
@@ -100,12 +100,12 @@ TYPED_TEST(LstmTest, ParameterGradientsAreAddedTo) {
 
 // Each of dy, dh_n, dc_n as NULL gives what a buffer of zeros gives.
 TYPED_TEST(LstmTest, MissingIncomingGradientsAreZeros) {
-  const LstmCase<TypeParam> problem = this->problem();
-  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  const RnnCase<TypeParam> problem = this->problem();
+  RnnRunner<TypeParam> runner(this->context_.get(), problem);
   runner.forward();
-  const LstmUpstream<TypeParam> full = make_upstream(problem, this->random_);
+  const RnnUpstream<TypeParam> full = make_upstream(problem, this->random_);
   for (int missing = 1; missing < 8; ++missing) {
-    LstmUpstream<TypeParam> null = full, zeros = full;
+    RnnUpstream<TypeParam> null = full, zeros = full;
     const auto drop = [](std::vector<TypeParam>& a, std::vector<TypeParam>& b) {
       a.clear();
       std::fill(b.begin(), b.end(), TypeParam(0));
@@ -113,7 +113,7 @@ TYPED_TEST(LstmTest, MissingIncomingGradientsAreZeros) {
     if (missing & 1) drop(null.dy, zeros.dy);
     if (missing & 2) drop(null.dh_n, zeros.dh_n);
     if (missing & 4) drop(null.dc_n, zeros.dc_n);
-    const LstmGradients<TypeParam> actual = runner.backward(null), expected = runner.backward(zeros);
+    const RnnGradients<TypeParam> actual = runner.backward(null), expected = runner.backward(zeros);
     EXPECT_TRUE(all_close(actual.dx, expected.dx, 0.0, 0.0));
     EXPECT_TRUE(all_close(actual.dh0, expected.dh0, 0.0, 0.0));
     EXPECT_TRUE(all_close(actual.dc0, expected.dc0, 0.0, 0.0));
@@ -123,12 +123,12 @@ TYPED_TEST(LstmTest, MissingIncomingGradientsAreZeros) {
 
 // Each output that is not wanted may be NULL and changes none of the others.
 TYPED_TEST(LstmTest, UnwantedGradientsMayBeNull) {
-  const LstmCase<TypeParam> problem = this->problem();
-  const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+  const RnnCase<TypeParam> problem = this->problem();
+  const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
   varlstm_ctx* const context = this->context_.get();
-  LstmRunner<TypeParam> runner(context, problem);
+  RnnRunner<TypeParam> runner(context, problem);
   runner.forward(VARLSTM_MODE_SAVE, 9);
-  const LstmGradients<TypeParam> full = runner.backward(upstream);
+  const RnnGradients<TypeParam> full = runner.backward(upstream);
   const Buffer<TypeParam> dy(context, ragged_to_packed(problem.lengths, problem.output_features(), upstream.dy));
   const Buffer<TypeParam> dh_n(context, upstream.dh_n), dc_n(context, upstream.dc_n);
   for (int wanted = 0; wanted < 16; ++wanted) {
@@ -157,9 +157,9 @@ TYPED_TEST(LstmTest, UnwantedGradientsMayBeNull) {
 
 // A reserve that no forward of this shape wrote is refused, and nothing is written then.
 TYPED_TEST(LstmTest, ForeignReserveIsRefused) {
-  const LstmCase<TypeParam> problem = this->problem();
+  const RnnCase<TypeParam> problem = this->problem();
   varlstm_ctx* const context = this->context_.get();
-  LstmRunner<TypeParam> runner(context, problem);
+  RnnRunner<TypeParam> runner(context, problem);
   runner.forward();
   const std::vector<TypeParam> untouched = this->random_.template vector<TypeParam>(problem.params.size());
   Buffer<TypeParam> dparams(context, untouched);
@@ -193,8 +193,8 @@ TYPED_TEST(LstmTest, ForeignReserveIsRefused) {
   expect_refused();
 
   // Another shape's reserve, at the start of this one: hidden + 1, other lengths with the same N, other options.
-  const auto reserve_of = [&](const LstmCase<TypeParam>& other) {
-    LstmRunner<TypeParam> writer(context, other);
+  const auto reserve_of = [&](const RnnCase<TypeParam>& other) {
+    RnnRunner<TypeParam> writer(context, other);
     writer.forward();
     std::vector<unsigned char> bytes = writer.reserve().get();
     bytes.resize(good.size(), 0);
@@ -202,13 +202,13 @@ TYPED_TEST(LstmTest, ForeignReserveIsRefused) {
   };
   RnnOptions other = problem.options;
   other.hidden += 1;
-  runner.reserve().set(reserve_of(make_lstm_case<TypeParam>(other, problem.lengths, true, this->random_)));
+  runner.reserve().set(reserve_of(make_rnn_case<TypeParam>(other, problem.lengths, true, this->random_)));
   expect_refused();
   other = problem.options;
   other.bias = false;
-  runner.reserve().set(reserve_of(make_lstm_case<TypeParam>(other, problem.lengths, true, this->random_)));
+  runner.reserve().set(reserve_of(make_rnn_case<TypeParam>(other, problem.lengths, true, this->random_)));
   expect_refused();
-  runner.reserve().set(reserve_of(make_lstm_case<TypeParam>(problem.options, {4, 0, 5, 1, 6}, true, this->random_)));
+  runner.reserve().set(reserve_of(make_rnn_case<TypeParam>(problem.options, {4, 0, 5, 1, 6}, true, this->random_)));
   expect_refused();
 
   if (on_host) {
@@ -224,11 +224,11 @@ TYPED_TEST(LstmTest, ForeignReserveIsRefused) {
 // A sequence of length 0 hands its state through, forward and backward.
 TYPED_TEST(LstmTest, ZeroLengthHandsTheStateThrough) {
   for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{2, 0, 3, 0}, std::vector<int64_t>{0, 0}}) {
-    const LstmCase<TypeParam> problem = make_lstm_case<TypeParam>(this->options(3), lengths, true, this->random_);
-    const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
-    LstmRunner<TypeParam> runner(this->context_.get(), problem);
-    const LstmOutputs<TypeParam> out = runner.forward();
-    const LstmGradients<TypeParam> gradients = runner.backward(upstream);
+    const RnnCase<TypeParam> problem = make_rnn_case<TypeParam>(this->options(3), lengths, true, this->random_);
+    const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+    RnnRunner<TypeParam> runner(this->context_.get(), problem);
+    const RnnOutputs<TypeParam> out = runner.forward();
+    const RnnGradients<TypeParam> gradients = runner.backward(upstream);
     const int64_t hidden = problem.options.hidden;
     for (int64_t at = 0; at < problem.state_count(); ++at) {
       if (lengths[at / hidden % problem.batch()] != 0) continue;
@@ -241,9 +241,9 @@ TYPED_TEST(LstmTest, ZeroLengthHandsTheStateThrough) {
 }
 
 TYPED_TEST(LstmTest, ZeroLengthWithoutStateGivesZeros) {
-  const LstmCase<TypeParam> problem = make_lstm_case<TypeParam>(this->options(), {0, 1}, false, this->random_);
-  LstmRunner<TypeParam> runner(this->context_.get(), problem);
-  const LstmOutputs<TypeParam> out = runner.forward();
+  const RnnCase<TypeParam> problem = make_rnn_case<TypeParam>(this->options(), {0, 1}, false, this->random_);
+  RnnRunner<TypeParam> runner(this->context_.get(), problem);
+  const RnnOutputs<TypeParam> out = runner.forward();
   const int64_t hidden = problem.options.hidden;
   for (int64_t at = 0; at < problem.state_count(); ++at) {
     if (at / hidden % 2 == 0) {
@@ -259,15 +259,15 @@ TYPED_TEST(LstmTest, ZeroLengthWithoutStateGivesZeros) {
 TYPED_TEST(LstmTest, EmptyBatches) {
   for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{}, std::vector<int64_t>{0, 0, 0}}) {
     for (const bool states : {false, true}) {
-      const LstmCase<TypeParam> problem = make_lstm_case<TypeParam>(this->options(), lengths, states, this->random_);
+      const RnnCase<TypeParam> problem = make_rnn_case<TypeParam>(this->options(), lengths, states, this->random_);
       SCOPED_TRACE(describe(problem));
       for (const Bounds& bounds : {exact_bounds(lengths), Bounds{4, 5, 9}}) {
-        LstmRunner<TypeParam> runner(this->context_.get(), problem, bounds);
-        const LstmOutputs<TypeParam> out = runner.forward(VARLSTM_MODE_SAVE, 9);
+        RnnRunner<TypeParam> runner(this->context_.get(), problem, bounds);
+        const RnnOutputs<TypeParam> out = runner.forward(VARLSTM_MODE_SAVE, 9);
         EXPECT_EQ(out.y.size(), 0u);
         EXPECT_TRUE(all_finite(out.h_n));
         const std::vector<TypeParam> before = this->random_.template vector<TypeParam>(problem.params.size());
-        const LstmGradients<TypeParam> gradients = runner.backward(make_upstream(problem, this->random_), before);
+        const RnnGradients<TypeParam> gradients = runner.backward(make_upstream(problem, this->random_), before);
         EXPECT_TRUE(bitwise_equal(gradients.dparams, before));
         EXPECT_TRUE(all_finite(gradients.dh0));
       }
@@ -277,25 +277,25 @@ TYPED_TEST(LstmTest, EmptyBatches) {
 
 // One batch handle serves mini-batch after mini-batch within its bounds.
 TYPED_TEST(LstmTest, LooseBoundsGiveTheSameResults) {
-  const LstmCase<TypeParam> problem = this->problem();
-  const LstmUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
-  LstmRunner<TypeParam> exact(this->context_.get(), problem);
-  LstmRunner<TypeParam> loose(this->context_.get(), problem, Bounds{11, 40, 300}, Fill::kRandomBytes, 5);
+  const RnnCase<TypeParam> problem = this->problem();
+  const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+  RnnRunner<TypeParam> exact(this->context_.get(), problem);
+  RnnRunner<TypeParam> loose(this->context_.get(), problem, Bounds{11, 40, 300}, Fill::kRandomBytes, 5);
   expect_same(loose.forward(VARLSTM_MODE_SAVE, 9), exact.forward(VARLSTM_MODE_SAVE, 9));
   expect_same(loose.backward(upstream), exact.backward(upstream));
 }
 
 TYPED_TEST(LstmTest, DropoutFollowsItsSeed) {
-  const LstmCase<TypeParam> problem = this->problem();
-  LstmRunner<TypeParam> runner(this->context_.get(), problem);
-  const LstmOutputs<TypeParam> seven = runner.forward(VARLSTM_MODE_SAVE, 7);
+  const RnnCase<TypeParam> problem = this->problem();
+  RnnRunner<TypeParam> runner(this->context_.get(), problem);
+  const RnnOutputs<TypeParam> seven = runner.forward(VARLSTM_MODE_SAVE, 7);
   EXPECT_FALSE(bitwise_equal(runner.forward(VARLSTM_MODE_SAVE, 8).y, seven.y));
   EXPECT_FALSE(bitwise_equal(runner.forward(VARLSTM_MODE_SAVE, 0).y, seven.y));
   expect_same(runner.forward(VARLSTM_MODE_SAVE, 7), seven);
 
-  LstmCase<TypeParam> without = problem;
+  RnnCase<TypeParam> without = problem;
   without.options.dropout = 0.0;
-  LstmRunner<TypeParam> plain(this->context_.get(), without);
+  RnnRunner<TypeParam> plain(this->context_.get(), without);
   expect_same(plain.forward(VARLSTM_MODE_SAVE, 7), runner.forward(VARLSTM_MODE_SAVE, 0));
 }
 
@@ -303,8 +303,8 @@ TYPED_TEST(LstmTest, DropoutFollowsItsSeed) {
 TYPED_TEST(LstmTest, DropoutLeavesTheLastLayerAlone) {
   RnnOptions options = this->options(1);
   options.dropout = 0.5;
-  const LstmCase<TypeParam> problem = make_lstm_case<TypeParam>(options, {4, 2}, true, this->random_);
-  LstmRunner<TypeParam> runner(this->context_.get(), problem);
+  const RnnCase<TypeParam> problem = make_rnn_case<TypeParam>(options, {4, 2}, true, this->random_);
+  RnnRunner<TypeParam> runner(this->context_.get(), problem);
   expect_same(runner.forward(VARLSTM_MODE_SAVE, 7), runner.forward(VARLSTM_MODE_SAVE, 0));
 }
 
@@ -318,12 +318,12 @@ TEST(LstmDropout, DropsTheShareAndScalesTheRest) {
   options.layers = 2;
   options.bias = false;
   options.dropout = 0.3;
-  LstmCase<double> problem = make_lstm_case<double>(options, std::vector<int64_t>(sequences, 1), false, random);
+  RnnCase<double> problem = make_rnn_case<double>(options, std::vector<int64_t>(sequences, 1), false, random);
   const double upper_w_ih[4] = {0.0, 0.0, 1e-4, 0.0};
   std::fill(problem.params.begin(), problem.params.end(), 0.5);
   std::copy_n(upper_w_ih, 4, problem.params.begin() + 8);
   std::fill(problem.params.begin() + 12, problem.params.end(), 0.0);
-  LstmRunner<double> runner(context.get(), problem);
+  RnnRunner<double> runner(context.get(), problem);
   const std::vector<double> plain = runner.forward(VARLSTM_MODE_INFER, 0).y;
   const std::vector<double> masked = runner.forward(VARLSTM_MODE_INFER, 123).y;
   int64_t dropped = 0;

@@ -8,8 +8,8 @@
 
 #include "support/compare.h"
 #include "support/lengths.h"
-#include "support/lstm16_runner.h"
-#include "support/lstm_runner.h"
+#include "support/rnn16_runner.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
@@ -42,8 +42,8 @@ double largest(const std::vector<T>& values) {
 
 // rtol, atol: of the parameters' gradients, the latter as a share of their largest.
 template <class T>
-void expect_same(const LstmOutputs<T>& out, const LstmGradients<T>& gradients, const LstmOutputs<T>& expected,
-                 const LstmGradients<T>& expected_gradients, double rtol, double atol) {
+void expect_same(const RnnOutputs<T>& out, const RnnGradients<T>& gradients, const RnnOutputs<T>& expected,
+                 const RnnGradients<T>& expected_gradients, double rtol, double atol) {
   EXPECT_TRUE(all_finite(expected.y));
   EXPECT_TRUE(all_finite(expected_gradients.dparams));
   EXPECT_TRUE(bitwise_equal(out.y, expected.y));
@@ -57,12 +57,12 @@ void expect_same(const LstmOutputs<T>& out, const LstmGradients<T>& gradients, c
 }
 
 template <class T>
-void compare_orders(varlstm_ctx* context, LstmCase<T> problem, const LstmUpstream<T>& upstream) {
+void compare_orders(varlstm_ctx* context, RnnCase<T> problem, const RnnUpstream<T>& upstream) {
   SCOPED_TRACE(describe(problem));
-  LstmRunner<T> packed(context, problem);
+  RnnRunner<T> packed(context, problem);
   problem.options.rows = VARLSTM_ROWS_RAGGED;
-  LstmRunner<T> ragged(context, problem);
-  const LstmOutputs<T> expected = packed.forward(), out = ragged.forward();
+  RnnRunner<T> ragged(context, problem);
+  const RnnOutputs<T> expected = packed.forward(), out = ragged.forward();
   const double atol = sizeof(T) == 8 ? 1e-13 : 1e-5;
   expect_same(out, ragged.backward(upstream), expected, packed.backward(upstream), 0, atol);
   EXPECT_TRUE(bitwise_equal(ragged.forward(VARLSTM_MODE_INFER).y, expected.y));
@@ -98,7 +98,7 @@ TYPED_TEST(RaggedRows, GiveTheBitsOfPackedRows) {
     for (const int32_t recurrence : recurrences(kDType<T>)) {
       options.recurrence = recurrence;
       expect_used(context.get(), options, kDType<T>);
-      const auto problem = make_lstm_case<T>(options, lengths, round % 4 != 2, random);
+      const auto problem = make_rnn_case<T>(options, lengths, round % 4 != 2, random);
       compare_orders(context.get(), problem, make_upstream(problem, random));
     }
     ++round;
@@ -116,12 +116,12 @@ TEST(RaggedRows16, GiveTheBitsOfPackedRows) {
       options.recurrence = recurrence;
       options.rows = VARLSTM_ROWS_PACKED;
       expect_used(context.get(), options, VARLSTM_DTYPE_BF16);
-      auto problem = make_lstm_case<double>(options, lengths, true, random);
+      auto problem = make_rnn_case<double>(options, lengths, true, random);
       const auto upstream = make_upstream(problem, random);
       SCOPED_TRACE(describe(problem));
-      const Lstm16Results packed = run_lstm16(kBf16, problem, upstream);
+      const Rnn16Results packed = run_rnn16(kBf16, problem, upstream);
       problem.options.rows = VARLSTM_ROWS_RAGGED;
-      const Lstm16Results ragged = run_lstm16(kBf16, problem, upstream);
+      const Rnn16Results ragged = run_rnn16(kBf16, problem, upstream);
       expect_same(ragged.out, ragged.gradients, packed.out, packed.gradients, std::ldexp(1.0, -7), 1e-5);
     }
   }
@@ -137,7 +137,7 @@ TEST(RaggedRowsThreads, GiveTheBitsOfPackedRows) {
     options.hidden = by_sequence ? 70 : 257;
     options.bidirectional = by_sequence;
     const std::vector<int64_t> lengths = make_lengths(LengthKind::kUniform, by_sequence ? 24 : 9, 20, random);
-    const auto problem = make_lstm_case<float>(options, lengths, true, random);
+    const auto problem = make_rnn_case<float>(options, lengths, true, random);
     const auto upstream = make_upstream(problem, random);
     for (const int64_t threads : {1, 2, 5}) {
       const Context context = make_context(threads);
@@ -153,14 +153,14 @@ TEST(RaggedRowsDropout, HasTheMaskOfTheRowAsItLies) {
   RnnOptions options;
   options.layers = 2;
   options.dropout = 0.4;
-  auto problem = make_lstm_case<double>(options, {3, 1, 0, 9, 4, 4, 30, 2}, false, random);
+  auto problem = make_rnn_case<double>(options, {3, 1, 0, 9, 4, 4, 30, 2}, false, random);
   std::fill(problem.params.begin(), problem.params.end(), 0.5);  // [4], [4], [4], [4] of each layer; i, f, g, o
   std::fill(problem.params.begin() + 16, problem.params.end(), 0.0);
   problem.params[16 + 2] = 1;    // of W_ig
   problem.params[24 + 1] = -50;  // of b_if: nothing is remembered
   const auto kept = [&](int32_t rows) {
     problem.options.rows = rows;
-    LstmRunner<double> runner(context.get(), problem);
+    RnnRunner<double> runner(context.get(), problem);
     const std::vector<double> y = rows_from_ragged(rows, problem.lengths, 1, runner.forward(VARLSTM_MODE_SAVE, 19).y);
     std::vector<int> mask;
     for (const double value : y) mask.push_back(std::fabs(value) > 1e-12 ? 1 : 0);

@@ -6,8 +6,8 @@
 #include <array>
 
 #include "support/compare.h"
-#include "support/lstm_reference.h"
-#include "support/lstm_runner.h"
+#include "support/rnn_reference.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
@@ -69,7 +69,7 @@ class RnnImport : public ::testing::Test {
     for (int64_t layer = 0; layer < o.layers; ++layer) {
       const int64_t in = layer == 0 ? o.input : 2 * o.hidden;
       for (int64_t d = 0; d < 2; ++d) {
-        const LstmWeights<T> w = lstm_weights<T>(o, params.data(), layer, d);
+        const RnnWeights<T> w = rnn_weights<T>(o, params.data(), layer, d);
         if (o.bias && format.one_bias) {
           for (int64_t k = 0; k < gates; ++k) {
             w.b_ih[k] += w.b_hh[k];
@@ -99,7 +99,7 @@ TYPED_TEST(RnnImport, EveryFormatGivesPyTorchsParameters) {
     for (const bool bias : {false, true}) {
       SCOPED_TRACE(format.format);
       const RnnOptions options = this->options(bias);
-      const auto params = this->random_.template vector<TypeParam>(lstm_param_count(options));
+      const auto params = this->random_.template vector<TypeParam>(rnn_param_count(options));
       Buffer<TypeParam> imported(this->context_.get(), params.size());
       const auto expected = this->import_all(format, options, params, &imported);
       EXPECT_TRUE(bitwise_equal(imported.get(), expected));
@@ -113,7 +113,7 @@ TYPED_TEST(RnnImport, AMissingBiasIsZero) {
   const auto w_ih = this->random_.template vector<TypeParam>(20 * 3),
              w_hh = this->random_.template vector<TypeParam>(20 * 5);
   const Buffer<TypeParam> ih(this->context_.get(), w_ih), hh(this->context_.get(), w_hh);
-  Buffer<TypeParam> params(this->context_.get(), lstm_param_count(options));
+  Buffer<TypeParam> params(this->context_.get(), rnn_param_count(options));
   ASSERT_OK(varlstm_rnn_import(rnn.get(), VARLSTM_FORMAT_PYTORCH, 0, 0, ih.data(), hh.data(), nullptr, nullptr,
                                params.data(), nullptr));
   const std::vector<TypeParam> all = params.get();
@@ -127,7 +127,7 @@ TYPED_TEST(RnnImport, ABiasForAnRnnWithoutIsRefused) {
   const RnnOptions options = this->options(false);
   const Rnn rnn = make_rnn(this->context_.get(), options, kDType<TypeParam>);
   const Buffer<TypeParam> w_ih(this->context_.get(), 60), w_hh(this->context_.get(), 100), b(this->context_.get(), 20);
-  Buffer<TypeParam> params(this->context_.get(), lstm_param_count(options));
+  Buffer<TypeParam> params(this->context_.get(), rnn_param_count(options));
   EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "b_ih",
                varlstm_rnn_import(rnn.get(), VARLSTM_FORMAT_PYTORCH, 0, 0, w_ih.data(), w_hh.data(), b.data(), nullptr,
                                   params.data(), nullptr));

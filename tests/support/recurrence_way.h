@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "support/buffer.h"
-#include "support/lstm_case.h"
 #include "support/packed_order.h"
+#include "support/rnn_case.h"
 #include "support/scalar16.h"
 
 namespace varlstm_test {
@@ -66,14 +66,14 @@ inline Rnn make_rnn(varlstm_ctx* context, const RnnOptions& options, const Recur
 
 // A case and its upstream of values that the format holds.
 struct WayCase {
-  LstmCase<double> problem;
-  LstmUpstream<double> upstream;
+  RnnCase<double> problem;
+  RnnUpstream<double> upstream;
 };
 
 inline WayCase make_way_case(const Format16& format, const RnnOptions& options, const std::vector<int64_t>& lengths,
                              bool states, Random& random) {
   WayCase made;
-  made.problem = make_lstm_case<double>(options, lengths, states, random);
+  made.problem = make_rnn_case<double>(options, lengths, states, random);
   made.upstream = make_upstream(made.problem, random);
   for (auto* part : {&made.problem.params, &made.problem.x, &made.problem.h0, &made.problem.c0, &made.upstream.dy,
                      &made.upstream.dh_n, &made.upstream.dc_n})
@@ -81,9 +81,9 @@ inline WayCase make_way_case(const Format16& format, const RnnOptions& options, 
   return made;
 }
 
-struct LstmResults {
-  LstmOutputs<double> out;
-  LstmGradients<double> gradients;  // empty for INFER
+struct RnnResults {
+  RnnOutputs<double> out;
+  RnnGradients<double> gradients;  // empty for INFER
 };
 
 // Bounds of the batch, and what workspace and reserve hold before each call.
@@ -93,7 +93,7 @@ struct RunSetup {
   Fill fill = Fill::kNan;
   uint64_t seed = 1;
 
-  explicit RunSetup(const LstmCase<double>& problem, int32_t run_mode = VARLSTM_MODE_SAVE)
+  explicit RunSetup(const RnnCase<double>& problem, int32_t run_mode = VARLSTM_MODE_SAVE)
       : bounds(exact_bounds(problem.lengths)), mode(run_mode) {}
 };
 
@@ -117,7 +117,7 @@ class WayRun {
     y_ = empty(problem_.tokens() * problem_.output_features());
   }
 
-  LstmOutputs<double> forward() {
+  RnnOutputs<double> forward() {
     const Tensor h_n = empty(problem_.state_count()), c_n = empty(problem_.state_count());
     const bool save = setup_.mode == VARLSTM_MODE_SAVE;
     REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), setup_.mode, 0, params_->data(), x_->data(), of(h0_),
@@ -129,7 +129,7 @@ class WayRun {
 
   std::vector<unsigned char> reserve() const { return reserve_->get(); }
 
-  LstmGradients<double> backward(const LstmUpstream<double>& upstream) {
+  RnnGradients<double> backward(const RnnUpstream<double>& upstream) {
     const Tensor dy = packed(problem_.output_features(), upstream.dy);
     const Tensor dh_n = stored(upstream.dh_n), dc_n = stored(upstream.dc_n), dx = empty(x_->count());
     const Tensor dh0 = empty(problem_.state_count()), dc0 = empty(problem_.state_count());
@@ -178,7 +178,7 @@ class WayRun {
   }
 
   const Format16 format_;
-  const LstmCase<double>& problem_;
+  const RnnCase<double>& problem_;
   const RunSetup setup_;
   const Context context_;
   Rnn rnn_;
@@ -188,19 +188,19 @@ class WayRun {
 };
 
 template <class Stored>
-LstmResults run_way_stored(const RecurrenceWay& way, const WayCase& given, const RunSetup& setup) {
+RnnResults run_way_stored(const RecurrenceWay& way, const WayCase& given, const RunSetup& setup) {
   WayRun<Stored> run(way, given, setup);
-  LstmResults results;
+  RnnResults results;
   results.out = run.forward();
   if (setup.mode == VARLSTM_MODE_SAVE) results.gradients = run.backward(given.upstream);
   return results;
 }
 
-inline LstmResults run_way(const RecurrenceWay& way, const WayCase& given, const RunSetup& setup) {
+inline RnnResults run_way(const RecurrenceWay& way, const WayCase& given, const RunSetup& setup) {
   return way.precision.stored.dtype == VARLSTM_DTYPE_F32 ? run_way_stored<float>(way, given, setup)
                                                          : run_way_stored<uint16_t>(way, given, setup);
 }
-inline LstmResults run_way(const RecurrenceWay& way, const WayCase& given) {
+inline RnnResults run_way(const RecurrenceWay& way, const WayCase& given) {
   return run_way(way, given, RunSetup(given.problem));
 }
 

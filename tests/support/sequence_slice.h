@@ -1,10 +1,10 @@
-// One sequence, or all of them in another order, cut out of an LstmCase and its results.
+// One sequence, or all of them in another order, cut out of an RnnCase and its results.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <vector>
 
-#include "support/lstm_case.h"
+#include "support/rnn_case.h"
 
 namespace varlstm_test {
 
@@ -38,8 +38,8 @@ std::vector<T> select_states(int64_t batch, int64_t hidden, const std::vector<T>
 }
 
 template <class T>
-LstmCase<T> select(const LstmCase<T>& p, const std::vector<int64_t>& order) {
-  LstmCase<T> selected{p.options, {}, p.params, {}, {}, {}};
+RnnCase<T> select(const RnnCase<T>& p, const std::vector<int64_t>& order) {
+  RnnCase<T> selected{p.options, {}, p.params, {}, {}, {}};
   for (const int64_t b : order) selected.lengths.push_back(p.lengths[b]);
   selected.x = select_rows(p.lengths, p.options.input, p.x, order);
   selected.h0 = select_states(p.batch(), p.options.hidden, p.h0, order);
@@ -48,14 +48,14 @@ LstmCase<T> select(const LstmCase<T>& p, const std::vector<int64_t>& order) {
 }
 
 template <class T>
-LstmUpstream<T> select(const LstmCase<T>& p, const LstmUpstream<T>& upstream, const std::vector<int64_t>& order) {
+RnnUpstream<T> select(const RnnCase<T>& p, const RnnUpstream<T>& upstream, const std::vector<int64_t>& order) {
   return {select_rows(p.lengths, p.output_features(), upstream.dy, order),
           select_states(p.batch(), p.options.hidden, upstream.dh_n, order),
           select_states(p.batch(), p.options.hidden, upstream.dc_n, order)};
 }
 
 template <class T>
-LstmOutputs<T> select(const LstmCase<T>& p, const LstmOutputs<T>& outputs, const std::vector<int64_t>& order) {
+RnnOutputs<T> select(const RnnCase<T>& p, const RnnOutputs<T>& outputs, const std::vector<int64_t>& order) {
   return {select_rows(p.lengths, p.output_features(), outputs.y, order),
           select_states(p.batch(), p.options.hidden, outputs.h_n, order),
           select_states(p.batch(), p.options.hidden, outputs.c_n, order)};
@@ -63,7 +63,7 @@ LstmOutputs<T> select(const LstmCase<T>& p, const LstmOutputs<T>& outputs, const
 
 // dparams belongs to no sequence and is left empty.
 template <class T>
-LstmGradients<T> select(const LstmCase<T>& p, const LstmGradients<T>& gradients, const std::vector<int64_t>& order) {
+RnnGradients<T> select(const RnnCase<T>& p, const RnnGradients<T>& gradients, const std::vector<int64_t>& order) {
   return {select_rows(p.lengths, p.options.input, gradients.dx, order),
           select_states(p.batch(), p.options.hidden, gradients.dh0, order),
           select_states(p.batch(), p.options.hidden, gradients.dc0, order),

@@ -8,7 +8,7 @@
 #include "support/buffer.h"
 #include "support/context.h"
 #include "support/dtype.h"
-#include "support/lstm_case.h"
+#include "support/rnn_case.h"
 
 namespace varlstm_test {
 
@@ -39,7 +39,7 @@ struct ChainResult {
 template <class T>
 ChainParams<T> random_chain_params(const ChainShape& shape, Random& random) {
   const int64_t width = shape.rnn.directions() * shape.rnn.hidden;
-  return {random.vector<T>(shape.vocab * shape.rnn.input), random.vector<T>(lstm_param_count(shape.rnn), -0.5, 0.5),
+  return {random.vector<T>(shape.vocab * shape.rnn.input), random.vector<T>(rnn_param_count(shape.rnn), -0.5, 0.5),
           random.vector<T>(shape.classes * width, -0.5, 0.5), random.vector<T>(shape.classes)};
 }
 

@@ -9,7 +9,7 @@
 
 #include "kernels/core/runtime.h"
 #include "support/buffer.h"
-#include "support/lstm_case.h"
+#include "support/rnn_case.h"
 
 namespace varlstm_test {
 
@@ -161,7 +161,7 @@ class TaggerStep {
   int64_t workspace_bytes_ = 0, reserve_bytes_ = 0;
 };
 
-inline const int64_t TaggerStep::kRnn = lstm_param_count(network());
+inline const int64_t TaggerStep::kRnn = rnn_param_count(network());
 inline const int64_t TaggerStep::kCount = kTable + kRnn + kWeight + kClasses;
 
 }  // namespace varlstm_test

@@ -13,8 +13,8 @@
 
 #include "kernels/core/runtime.h"
 #include "support/buffer.h"
-#include "support/lstm_case.h"
 #include "support/recurrence_way.h"
+#include "support/rnn_case.h"
 
 namespace varlstm_test {
 
@@ -75,7 +75,7 @@ class Session {
     const int64_t states = options.layers * options.directions() * bounds.max_batch * options.hidden;
     const int64_t outputs = tokens_ * options.directions() * options.hidden;
     const double scale = std::sqrt(2.0 / static_cast<double>(options.hidden + 1));
-    params_ = random_values(random, lstm_param_count(options), scale);
+    params_ = random_values(random, rnn_param_count(options), scale);
     h0_ = random_values(random, states, 1), c0_ = random_values(random, states, 1);
     dh_n_ = random_values(random, states, 1), dc_n_ = random_values(random, states, 1);
     for (int k = 0; k < kInputs; ++k) {
@@ -84,7 +84,7 @@ class Session {
     }
     y_ = empty(outputs), h_n_ = empty(states), c_n_ = empty(states);
     dx_ = empty(tokens_ * options.input), dh0_ = empty(states), dc0_ = empty(states);
-    dparams_ = empty(lstm_param_count(options));
+    dparams_ = empty(rnn_param_count(options));
   }
 
   // Both only enqueue. Results are cleared before, so that a run that writes nothing is seen.

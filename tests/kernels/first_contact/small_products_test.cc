@@ -5,14 +5,14 @@
 
 #include <cstdlib>
 
-#include "support/lstm16_runner.h"
-#include "support/lstm_reference.h"
-#include "support/lstm_runner.h"
+#include "support/rnn16_runner.h"
+#include "support/rnn_reference.h"
+#include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
 
-using Results = Lstm16Results;
+using Results = Rnn16Results;
 
 RnnOptions tiny() {
   RnnOptions options;
@@ -41,8 +41,8 @@ void expect_near(const Results& actual, const Results& expected, double toleranc
   expect_near("dparams", actual.gradients.dparams, expected.gradients.dparams, tolerance);
 }
 
-Results naive(const LstmCase<double>& problem, const LstmUpstream<double>& upstream) {
-  LstmReference<double> reference(problem);
+Results naive(const RnnCase<double>& problem, const RnnUpstream<double>& upstream) {
+  RnnReference<double> reference(problem);
   Results results;
   results.out = reference.forward();
   results.gradients = reference.backward(upstream);
@@ -50,11 +50,11 @@ Results naive(const LstmCase<double>& problem, const LstmUpstream<double>& upstr
 }
 
 template <class T>
-Results run(const LstmCase<double>& problem, const LstmUpstream<double>& upstream) {
+Results run(const RnnCase<double>& problem, const RnnUpstream<double>& upstream) {
   const Context ctx = make_context();
-  LstmRunner<T> runner(ctx.get(), convert<T>(problem));
-  const LstmOutputs<T> out = runner.forward();
-  const LstmGradients<T> g = runner.backward(convert<T>(upstream));
+  RnnRunner<T> runner(ctx.get(), convert<T>(problem));
+  const RnnOutputs<T> out = runner.forward();
+  const RnnGradients<T> g = runner.backward(convert<T>(upstream));
   return {{convert<double>(out.y), convert<double>(out.h_n), convert<double>(out.c_n)},
           {convert<double>(g.dx), convert<double>(g.dh0), convert<double>(g.dc0), convert<double>(g.dparams)}};
 }
@@ -63,8 +63,8 @@ void check_all_dtypes() {
   for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{2}, std::vector<int64_t>{1, 1}}) {
     SCOPED_TRACE(std::to_string(lengths.size()) + " sequences");
     Random random(9);
-    LstmCase<double> problem = make_lstm_case<double>(tiny(), lengths, true, random);
-    LstmUpstream<double> upstream = make_upstream(problem, random);
+    RnnCase<double> problem = make_rnn_case<double>(tiny(), lengths, true, random);
+    RnnUpstream<double> upstream = make_upstream(problem, random);
     // Eighths, which every dtype holds.
     for (auto* part :
          {&problem.params, &problem.x, &problem.h0, &problem.c0, &upstream.dy, &upstream.dh_n, &upstream.dc_n})
@@ -80,7 +80,7 @@ void check_all_dtypes() {
     }
     for (const Format16& format : {kBf16, kF16}) {
       SCOPED_TRACE(format.dtype == VARLSTM_DTYPE_BF16 ? "bf16" : "f16");
-      const Lstm16Results actual = run_lstm16(format, problem, upstream);
+      const Rnn16Results actual = run_rnn16(format, problem, upstream);
       expect_near(actual, expected, 8 * std::ldexp(1.0, -format.significant_bits));
     }
   }

@@ -16,7 +16,7 @@ namespace {
 using varlstm::cuda::TileRows;
 using ResidentInvariance = ResidentWays;
 
-void expect_same(const LstmResults& actual, const LstmResults& expected) {
+void expect_same(const RnnResults& actual, const RnnResults& expected) {
   EXPECT_TRUE(bitwise_equal(actual.out.y, expected.out.y));
   EXPECT_TRUE(bitwise_equal(actual.out.h_n, expected.out.h_n));
   EXPECT_TRUE(bitwise_equal(actual.out.c_n, expected.out.c_n));
@@ -26,7 +26,7 @@ void expect_same(const LstmResults& actual, const LstmResults& expected) {
 }
 
 // The sequences `order` in a batch of their own against the same of the whole batch.
-void expect_same_in(const RecurrenceWay& way, const WayCase& given, const LstmResults& whole,
+void expect_same_in(const RecurrenceWay& way, const WayCase& given, const RnnResults& whole,
                     const std::vector<int64_t>& order) {
   SCOPED_TRACE(to_string(order));
   const WayCase part = {select(given.problem, order), select(given.problem, given.upstream, order)};
@@ -59,7 +59,7 @@ TEST_P(ResidentInvariance, BatchMatesDoNotMoveABit) {
     const int64_t batch = batch_of_tile(tiles, index, options.directions());
     const WayCase given = make_way_case(way().precision.stored, options, hostile_lengths(batch, 6), true, random);
     SCOPED_TRACE(describe(given.problem));
-    const LstmResults whole = run_way(way(), given);
+    const RnnResults whole = run_way(way(), given);
     expect_same_in(way(), given, whole, random.permutation(batch));
     expect_same_in(way(), given, whole, first(batch / 2));
     for (const int64_t alone : {int64_t{0}, int64_t{1}, batch / 2, batch - 1})
@@ -74,9 +74,9 @@ TEST_P(ResidentInvariance, TeamsDoNotMoveABit) {
   Random random(72);
   const WayCase given = make_way_case(way().precision.stored, options_of(hidden_below(tiles, index) + 3, true),
                                       hostile_lengths(27, 4), true, random);
-  const LstmResults many = run_way(way(), given);
+  const RnnResults many = run_way(way(), given);
   const TwoTeams device(tiles.rows[index]);
-  const LstmResults two = run_way(way(), given);
+  const RnnResults two = run_way(way(), given);
   expect_same(two, many);
   EXPECT_TRUE(bitwise_equal(two.gradients.dparams, many.gradients.dparams));
 }

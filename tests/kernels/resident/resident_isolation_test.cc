@@ -27,7 +27,7 @@ WayCase shared_slots(const RecurrenceWay& way, const TileRows& tiles, int index,
   return make_way_case(way.precision.stored, options, hostile_lengths(batch, 5), true, random);
 }
 
-void expect_same(const LstmResults& actual, const LstmResults& expected) {
+void expect_same(const RnnResults& actual, const RnnResults& expected) {
   EXPECT_TRUE(bitwise_equal(actual.out.y, expected.out.y));
   EXPECT_TRUE(bitwise_equal(actual.out.h_n, expected.out.h_n));
   EXPECT_TRUE(bitwise_equal(actual.out.c_n, expected.out.c_n));
@@ -37,12 +37,12 @@ void expect_same(const LstmResults& actual, const LstmResults& expected) {
   EXPECT_TRUE(bitwise_equal(actual.gradients.dparams, expected.gradients.dparams));
 }
 
-LstmResults select(const LstmCase<double>& problem, const LstmResults& results, const std::vector<int64_t>& order) {
+RnnResults select(const RnnCase<double>& problem, const RnnResults& results, const std::vector<int64_t>& order) {
   return {select(problem, results.out, order), select(problem, results.gradients, order)};
 }
 
 // The sequence's value of every kind in turn: its token in the middle, its states, the gradients that come in.
-void poison(const LstmCase<double>& shape, int64_t sequence, int where, double value, WayCase* given) {
+void poison(const RnnCase<double>& shape, int64_t sequence, int where, double value, WayCase* given) {
   const std::vector<int64_t>& lengths = shape.lengths;
   const int64_t start = std::accumulate(lengths.begin(), lengths.begin() + sequence, int64_t{0});
   const int64_t token = start + lengths[static_cast<size_t>(sequence)] / 2, state = sequence * shape.options.hidden;
@@ -61,7 +61,7 @@ TEST_P(ResidentIsolation, NanStaysInItsSequence) {
   const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
   for (const bool both : {false, true}) {
     const WayCase clean = shared_slots(way(), tiles, index, both, random);
-    const LstmResults expected = run_way(way(), clean);
+    const RnnResults expected = run_way(way(), clean);
     const int64_t giant = clean.problem.batch() / 2;
     struct Poison {
       int64_t sequence;
@@ -76,9 +76,9 @@ TEST_P(ResidentIsolation, NanStaysInItsSequence) {
       poison(clean.problem, at.sequence, at.where, at.where == 2 || at.where == 3 ? infinity : nan, &poisoned);
       std::vector<int64_t> others = random.permutation(clean.problem.batch());
       others.erase(std::find(others.begin(), others.end(), at.sequence));
-      const LstmResults actual = run_way(way(), poisoned);
+      const RnnResults actual = run_way(way(), poisoned);
       expect_same(select(clean.problem, actual, others), select(clean.problem, expected, others));
-      const LstmResults own = select(clean.problem, actual, {at.sequence});
+      const RnnResults own = select(clean.problem, actual, {at.sequence});
       EXPECT_FALSE(all_finite(at.where < 3 ? own.out.c_n : own.gradients.dx));
     }
   }
@@ -90,7 +90,7 @@ TEST_P(ResidentIsolation, MemoryBeforeTheCallDoesNotMatter) {
   const TwoTeams device(tiles.rows[index]);
   Random random(82);
   const WayCase given = shared_slots(way(), tiles, index, true, random);
-  const LstmResults expected = run_way(way(), given);
+  const RnnResults expected = run_way(way(), given);
   ASSERT_TRUE(all_finite(expected.gradients.dparams));
   RunSetup setup(given.problem);
   setup.fill = Fill::kRandomBytes;
@@ -113,7 +113,7 @@ TEST_P(ResidentIsolation, StatesNotGivenAreZerosInRefilledSlots) {
     std::fill(states->begin(), states->end(), 0.0);
   for (auto* states : {&without.problem.h0, &without.problem.c0, &without.upstream.dh_n, &without.upstream.dc_n})
     states->clear();
-  const LstmResults expected = run_way(way(), zeros);
+  const RnnResults expected = run_way(way(), zeros);
   ASSERT_TRUE(all_finite(expected.gradients.dparams));
   expect_same(run_way(way(), without), expected);
 }
@@ -130,7 +130,7 @@ TEST_P(ResidentIsolation, SmallWorkspaceIsAnError) {
   ASSERT_OK(varlstm_rnn_sizes(rnn.get(), 2, 2, 3, VARLSTM_MODE_INFER, &bytes, &reserve_bytes));
   ASSERT_OK(varlstm_rnn_sizes(steps.get(), 2, 2, 3, VARLSTM_MODE_INFER, &of_steps, &reserve_bytes));
   EXPECT_GT(bytes, of_steps);  // the schedule lies there
-  const int64_t values = lstm_param_count(options) + 4 * options.hidden;
+  const int64_t values = rnn_param_count(options) + 4 * options.hidden;
   ByteBuffer memory(context.get(), 4 * values), out(context.get(), 4 * 3 * options.hidden), work(context.get(), bytes);
   EXPECT_ERROR(VARLSTM_ERROR_BUFFER_TOO_SMALL, "workspace_bytes = " + std::to_string(bytes - 1) + " is too small",
                varlstm_rnn_forward(rnn.get(), batch.get(), VARLSTM_MODE_INFER, 0, memory.data(), memory.data(), nullptr,

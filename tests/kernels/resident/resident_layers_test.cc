@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "support/compare.h"
-#include "support/lstm_runner.h"
 #include "support/recurrence_way.h"
 #include "support/resident_tiles.h"
+#include "support/rnn_runner.h"
 #include "support/sequence_slice.h"
 
 #if VARLSTM_EMULATED
@@ -29,7 +29,7 @@ using varlstm::cuda::TileShape;
 
 // What a forward leaves, and its launches (0 on a GPU, where nobody counts them).
 struct Ran {
-  LstmResults results;
+  RnnResults results;
   std::vector<unsigned char> reserve;
   int64_t launches;
 };
@@ -71,7 +71,7 @@ int64_t launches_of(int64_t layers, int32_t mode) {
   return 2 + 4 * layers + (mode == VARLSTM_MODE_SAVE ? 1 : 0);
 }
 
-void expect_same_outputs(const LstmOutputs<double>& actual, const LstmOutputs<double>& expected) {
+void expect_same_outputs(const RnnOutputs<double>& actual, const RnnOutputs<double>& expected) {
   EXPECT_TRUE(bitwise_equal(actual.y, expected.y));
   EXPECT_TRUE(bitwise_equal(actual.h_n, expected.h_n));
   EXPECT_TRUE(bitwise_equal(actual.c_n, expected.c_n));
@@ -80,7 +80,7 @@ void expect_same_outputs(const LstmOutputs<double>& actual, const LstmOutputs<do
 void expect_same(const Ran& actual, const Ran& expected) {
   expect_same_outputs(actual.results.out, expected.results.out);
   EXPECT_TRUE(actual.reserve == expected.reserve) << "what forward saved";
-  const LstmGradients<double>&a = actual.results.gradients, &e = expected.results.gradients;
+  const RnnGradients<double>&a = actual.results.gradients, &e = expected.results.gradients;
   EXPECT_TRUE(bitwise_equal(a.dx, e.dx) && bitwise_equal(a.dh0, e.dh0) && bitwise_equal(a.dc0, e.dc0) &&
               bitwise_equal(a.dparams, e.dparams));
 }
@@ -147,7 +147,7 @@ TEST_P(ResidentLayers, TakeRaggedRowsAndNoBiases) {
   given.problem.options.rows = VARLSTM_ROWS_RAGGED;
   expect_same_both_ways(way(), given, VARLSTM_MODE_INFER);
   given.problem.options.bias = false;
-  given.problem.params.resize(static_cast<size_t>(lstm_param_count(given.problem.options)));
+  given.problem.params.resize(static_cast<size_t>(rnn_param_count(given.problem.options)));
   expect_same_both_ways(way(), given, VARLSTM_MODE_SAVE);
 }
 
@@ -228,15 +228,15 @@ TEST_P(ResidentLayers, RunOneAfterTheOtherThroughDropout) {
   options.dropout = 0.5;
   options.recurrence = way().policy;
   Random random(19);
-  LstmCase<float> problem = make_lstm_case<float>(options, {3, 1, 2}, true, random);
+  RnnCase<float> problem = make_rnn_case<float>(options, {3, 1, 2}, true, random);
   const Context ctx = make_context(way());
-  LstmRunner<float> together(ctx.get(), problem);
+  RnnRunner<float> together(ctx.get(), problem);
   problem.options.layers_together = false;
-  LstmRunner<float> one_by_one(ctx.get(), problem);
+  RnnRunner<float> one_by_one(ctx.get(), problem);
   for (const uint64_t seed : {uint64_t{0}, uint64_t{7}}) {
-    const LstmOutputs<float> expected = one_by_one.forward(VARLSTM_MODE_SAVE, seed);
+    const RnnOutputs<float> expected = one_by_one.forward(VARLSTM_MODE_SAVE, seed);
     const int64_t before = launches_so_far();
-    const LstmOutputs<float> actual = together.forward(VARLSTM_MODE_SAVE, seed);
+    const RnnOutputs<float> actual = together.forward(VARLSTM_MODE_SAVE, seed);
     const int64_t launches = launches_so_far() - before;
     EXPECT_TRUE(bitwise_equal(actual.y, expected.y)) << "seed " << seed;
     EXPECT_TRUE(bitwise_equal(actual.h_n, expected.h_n)) << "seed " << seed;

@@ -9,9 +9,9 @@
 #include <string>
 
 #include "support/compare.h"
-#include "support/lstm_reference.h"
 #include "support/recurrence_way.h"
 #include "support/resident_tiles.h"
+#include "support/rnn_reference.h"
 
 namespace varlstm_test {
 namespace {
@@ -24,7 +24,7 @@ struct Named {
   const char* name;
   const std::vector<double>* values;
 };
-std::vector<Named> tensors(const LstmResults& results) {
+std::vector<Named> tensors(const RnnResults& results) {
   return {{"y", &results.out.y},
           {"h_n", &results.out.h_n},
           {"c_n", &results.out.c_n},
@@ -34,7 +34,7 @@ std::vector<Named> tensors(const LstmResults& results) {
           {"dparams", &results.gradients.dparams}};
 }
 
-LstmResults widened(const LstmOutputs<float>& out, const LstmGradients<float>& gradients) {
+RnnResults widened(const RnnOutputs<float>& out, const RnnGradients<float>& gradients) {
   return {{convert<double>(out.y), convert<double>(out.h_n), convert<double>(out.c_n)},
           {convert<double>(gradients.dx), convert<double>(gradients.dh0), convert<double>(gradients.dc0),
            convert<double>(gradients.dparams)}};
@@ -42,29 +42,29 @@ LstmResults widened(const LstmOutputs<float>& out, const LstmGradients<float>& g
 
 // The model: for F32 the naive LSTM in float; for the others in double, with what is stored and what is multiplied
 // rounded.
-LstmResults run_model(const Precision& precision, const WayCase& given) {
+RnnResults run_model(const Precision& precision, const WayCase& given) {
   if (precision.operand.significant_bits == kF32Format.significant_bits) {
-    const LstmCase<float> problem = convert<float>(given.problem);
-    LstmReference<float> naive(problem);
-    const LstmOutputs<float> out = naive.forward();
+    const RnnCase<float> problem = convert<float>(given.problem);
+    RnnReference<float> naive(problem);
+    const RnnOutputs<float> out = naive.forward();
     return widened(out, naive.backward(convert<float>(given.upstream)));
   }
   const Format16 stored = precision.stored, operand = precision.operand;
-  LstmReference<double> reference(
+  RnnReference<double> reference(
       given.problem, [=](double value) { return stored.round(value); },
       [=](double value) { return operand.round(value); });
-  LstmResults results;
+  RnnResults results;
   results.out = reference.forward();
   results.gradients = reference.backward(given.upstream);
-  LstmGradients<double>& g = results.gradients;
+  RnnGradients<double>& g = results.gradients;
   for (auto* part : {&results.out.y, &results.out.h_n, &results.out.c_n, &g.dx, &g.dh0, &g.dc0, &g.dparams})
     *part = stored.round(*part);
   return results;
 }
 
-LstmResults run_exact(const WayCase& given) {
-  LstmReference<double> reference(given.problem);
-  LstmResults results;
+RnnResults run_exact(const WayCase& given) {
+  RnnReference<double> reference(given.problem);
+  RnnResults results;
   results.out = reference.forward();
   results.gradients = reference.backward(given.upstream);
   return results;
@@ -92,8 +92,8 @@ double floor_of(const Precision& precision, double largest_element) {
   return precision.stored.dtype == VARLSTM_DTYPE_F32 ? sums : precision.stored.ulp(largest_element);
 }
 
-void expect_accurate(const Precision& precision, const LstmResults& actual, const LstmResults& model,
-                     const LstmResults& exact) {
+void expect_accurate(const Precision& precision, const RnnResults& actual, const RnnResults& model,
+                     const RnnResults& exact) {
   const std::vector<Named> actual_of = tensors(actual), model_of = tensors(model), exact_of = tensors(exact);
   for (size_t k = 0; k < exact_of.size(); ++k) {
     SCOPED_TRACE(exact_of[k].name);
@@ -211,7 +211,7 @@ TEST_P(ResidentRecurrence, SmallF32TilesGiveTheBitsOfStepwise) {
           make_way_case(way().precision.stored, options,
                         hostile_lengths(batch_of_tile(tiles, index, options.directions()), 6), true, random);
       SCOPED_TRACE(describe(given.problem));
-      const LstmResults resident = run_way(way(), given), stepwise = run_way(way().stepwise(), given);
+      const RnnResults resident = run_way(way(), given), stepwise = run_way(way().stepwise(), given);
       const std::vector<Named> actual = tensors(resident), expected = tensors(stepwise);
       const size_t compared = tile.blocks() == 1 ? actual.size() : 3;  // y, h_n, c_n
       for (size_t k = 0; k < compared; ++k)
@@ -227,8 +227,8 @@ TEST_P(ResidentRecurrence, SmallInferGivesTheBitsOfSave) {
   Random random(34);
   const WayCase given = make_way_case(way().precision.stored, options_of(3, 60), hostile_lengths(11, 3), true, random);
   const TwoTeams device(tiles.rows[1]);
-  const LstmOutputs<double> save = run_way(way(), given).out;
-  const LstmOutputs<double> infer = run_way(way(), given, RunSetup(given.problem, VARLSTM_MODE_INFER)).out;
+  const RnnOutputs<double> save = run_way(way(), given).out;
+  const RnnOutputs<double> infer = run_way(way(), given, RunSetup(given.problem, VARLSTM_MODE_INFER)).out;
   EXPECT_TRUE(bitwise_equal(infer.y, save.y));
   EXPECT_TRUE(bitwise_equal(infer.h_n, save.h_n));
   EXPECT_TRUE(bitwise_equal(infer.c_n, save.c_n));

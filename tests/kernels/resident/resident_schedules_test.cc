@@ -38,7 +38,7 @@ class ResidentSchedules : public ResidentWays {
     Random random(91);
     return make_way_case(way().precision.stored, options, {1, 0, 3, 1, 1, 1, 2, 1, 1, 1, 1}, true, random);
   }
-  LstmResults run_under(const WayCase& given, const Options& chosen) {
+  RnnResults run_under(const WayCase& given, const Options& chosen) {
     const TileRows tiles = tiles_of(way());
     varlstm::simt::set_options(chosen);
     const TwoTeams device(tiles.rows[first_team_of_blocks(tiles)]);
@@ -48,7 +48,7 @@ class ResidentSchedules : public ResidentWays {
   Options before_;
 };
 
-bool same(const LstmResults& a, const LstmResults& b) {
+bool same(const RnnResults& a, const RnnResults& b) {
   return a.out.y == b.out.y && a.out.h_n == b.out.h_n && a.out.c_n == b.out.c_n && a.gradients.dx == b.gradients.dx &&
          a.gradients.dh0 == b.gradients.dh0 && a.gradients.dc0 == b.gradients.dc0 &&
          a.gradients.dparams == b.gradients.dparams;
@@ -59,7 +59,7 @@ TEST_P(ResidentSchedules, GiveTheSameBits) {
   const WayCase given = make_case();
   Options chosen = before_;
   chosen.schedule = Schedule::kFifo;
-  const LstmResults expected = run_under(given, chosen);
+  const RnnResults expected = run_under(given, chosen);
   ASSERT_TRUE(all_finite(expected.gradients.dparams));
   chosen.schedule = Schedule::kLifo;
   EXPECT_TRUE(same(run_under(given, chosen), expected)) << "lifo";
@@ -79,11 +79,11 @@ TEST_P(ResidentSchedules, RoundingsOfProductsGiveTheSameBitsEach) {
   const WayCase given = make_case();
   Options chosen = before_;
   chosen.schedule = Schedule::kFifo;
-  const LstmResults exact = run_under(given, chosen);
+  const RnnResults exact = run_under(given, chosen);
   for (const MmaRounding rounding : {MmaRounding::kSequential, MmaRounding::kTruncate}) {
     chosen = before_;
     chosen.rounding = rounding;
-    const LstmResults expected = run_under(given, chosen);
+    const RnnResults expected = run_under(given, chosen);
     if (way().precision.stored.dtype == VARLSTM_DTYPE_F32) {
       EXPECT_EQ(same(expected, exact), way().precision.math != VARLSTM_MATH_TF32);
     }
@@ -110,7 +110,7 @@ TEST_P(ResidentSchedules, TeamsWithoutStepsLeaveNothingBehind) {
   const WayCase given = make_way_case(way().precision.stored, options, lengths, true, random);
   Options chosen = before_;
   chosen.schedule = Schedule::kFifo;
-  const LstmResults expected = run_under(given, chosen);
+  const RnnResults expected = run_under(given, chosen);
   for (const AsyncCompletion async : {AsyncCompletion::kEarly, AsyncCompletion::kLate}) {
     chosen.async = async;
     for (const Schedule schedule : {Schedule::kLifo, Schedule::kRandom, Schedule::kPct}) {

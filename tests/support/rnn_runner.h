@@ -1,4 +1,4 @@
-// Runs an LstmCase through the library: gives it the rows in the order that the options name, calls forward and
+// Runs an RnnCase through the library: gives it the rows in the order that the options name, calls forward and
 // backward with guarded buffers, and gives the results back in the caller's order.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -9,20 +9,20 @@
 #include "support/buffer.h"
 #include "support/context.h"
 #include "support/dtype.h"
-#include "support/lstm_case.h"
 #include "support/packed_order.h"
+#include "support/rnn_case.h"
 
 namespace varlstm_test {
 
 template <class T>
-class LstmRunner {
+class RnnRunner {
  public:
-  LstmRunner(varlstm_ctx* context, const LstmCase<T>& problem)
-      : LstmRunner(context, problem, exact_bounds(problem.lengths)) {}
+  RnnRunner(varlstm_ctx* context, const RnnCase<T>& problem)
+      : RnnRunner(context, problem, exact_bounds(problem.lengths)) {}
 
   // `fill`: what workspace and reserve hold before the call.
-  LstmRunner(varlstm_ctx* context, const LstmCase<T>& problem, const Bounds& bounds, Fill fill = Fill::kNan,
-             uint64_t seed = 1)
+  RnnRunner(varlstm_ctx* context, const RnnCase<T>& problem, const Bounds& bounds, Fill fill = Fill::kNan,
+            uint64_t seed = 1)
       : context_(context),
         options_(problem.options),
         lengths_(problem.lengths),
@@ -44,14 +44,14 @@ class LstmRunner {
   }
 
   // Other values for the same shapes: gradient checks call this many times.
-  void set(const LstmCase<T>& problem) {
+  void set(const RnnCase<T>& problem) {
     params_.set(problem.params);
     x_.set(to_rows(options_.input, problem.x));
     h0_.set(problem.h0);
     c0_.set(problem.c0);
   }
 
-  LstmOutputs<T> forward(int32_t mode = VARLSTM_MODE_SAVE, uint64_t dropout_seed = 0) {
+  RnnOutputs<T> forward(int32_t mode = VARLSTM_MODE_SAVE, uint64_t dropout_seed = 0) {
     y_.fill_nan();
     h_n_.fill_nan();
     c_n_.fill_nan();
@@ -64,7 +64,7 @@ class LstmRunner {
 
   // Backward of the last forward that saved. dparams starts from `dparams_before`, zeros where it is empty. The
   // workspace is filled afresh: backward may not live on what forward left there.
-  LstmGradients<T> backward(const LstmUpstream<T>& upstream, const std::vector<T>& dparams_before = {}) {
+  RnnGradients<T> backward(const RnnUpstream<T>& upstream, const std::vector<T>& dparams_before = {}) {
     const Buffer<T> dy(context_, to_rows(options_.directions() * options_.hidden, upstream.dy));
     const Buffer<T> dh_n(context_, upstream.dh_n), dc_n(context_, upstream.dc_n);
     Buffer<T> dx(context_, x_.count()), dh0(context_, h_n_.count()), dc0(context_, h_n_.count());

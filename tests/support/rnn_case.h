@@ -15,7 +15,7 @@
 namespace varlstm_test {
 
 template <class T>
-struct LstmCase {
+struct RnnCase {
   RnnOptions options;
   std::vector<int64_t> lengths;
   std::vector<T> params;  // as varlstm_rnn_param_info lists them
@@ -29,23 +29,23 @@ struct LstmCase {
 };
 
 template <class T>
-struct LstmOutputs {
+struct RnnOutputs {
   std::vector<T> y;         // [N, D*H]
   std::vector<T> h_n, c_n;  // [L*D, B, H]
 };
 
 // Gradients that come in; empty stands for NULL, zeros.
 template <class T>
-struct LstmUpstream {
+struct RnnUpstream {
   std::vector<T> dy, dh_n, dc_n;
 };
 
 template <class T>
-struct LstmGradients {
+struct RnnGradients {
   std::vector<T> dx, dh0, dc0, dparams;
 };
 
-inline int64_t lstm_param_count(const RnnOptions& options) {
+inline int64_t rnn_param_count(const RnnOptions& options) {
   int64_t count = 0;
   for (int64_t layer = 0; layer < options.layers; ++layer) {
     const int64_t in = layer == 0 ? options.input : options.directions() * options.hidden;
@@ -56,11 +56,10 @@ inline int64_t lstm_param_count(const RnnOptions& options) {
 
 // Parameters are uniform with a deviation that keeps the gates away from saturation whatever the sizes.
 template <class T>
-LstmCase<T> make_lstm_case(const RnnOptions& options, const std::vector<int64_t>& lengths, bool states,
-                           Random& random) {
-  LstmCase<T> problem{options, lengths, {}, {}, {}, {}};
+RnnCase<T> make_rnn_case(const RnnOptions& options, const std::vector<int64_t>& lengths, bool states, Random& random) {
+  RnnCase<T> problem{options, lengths, {}, {}, {}, {}};
   const double scale = std::sqrt(2.0 / static_cast<double>(options.hidden + 1));
-  problem.params = random.vector<T>(lstm_param_count(options), -scale, scale);
+  problem.params = random.vector<T>(rnn_param_count(options), -scale, scale);
   problem.x = random.vector<T>(problem.tokens() * options.input, -1.5, 1.5);
   if (states) {
     problem.h0 = random.vector<T>(problem.state_count());
@@ -70,7 +69,7 @@ LstmCase<T> make_lstm_case(const RnnOptions& options, const std::vector<int64_t>
 }
 
 template <class T>
-LstmUpstream<T> make_upstream(const LstmCase<T>& problem, Random& random) {
+RnnUpstream<T> make_upstream(const RnnCase<T>& problem, Random& random) {
   return {random.vector<T>(problem.tokens() * problem.output_features()), random.vector<T>(problem.state_count()),
           random.vector<T>(problem.state_count())};
 }
@@ -81,18 +80,18 @@ std::vector<To> convert(const std::vector<From>& values) {
 }
 
 template <class To, class From>
-LstmCase<To> convert(const LstmCase<From>& problem) {
+RnnCase<To> convert(const RnnCase<From>& problem) {
   return {problem.options,        problem.lengths,         convert<To>(problem.params),
           convert<To>(problem.x), convert<To>(problem.h0), convert<To>(problem.c0)};
 }
 
 template <class To, class From>
-LstmUpstream<To> convert(const LstmUpstream<From>& upstream) {
+RnnUpstream<To> convert(const RnnUpstream<From>& upstream) {
   return {convert<To>(upstream.dy), convert<To>(upstream.dh_n), convert<To>(upstream.dc_n)};
 }
 
 template <class T>
-std::string describe(const LstmCase<T>& problem) {
+std::string describe(const RnnCase<T>& problem) {
   const RnnOptions& o = problem.options;
   return "I=" + std::to_string(o.input) + " H=" + std::to_string(o.hidden) + " L=" + std::to_string(o.layers) +
          " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") + (problem.h0.empty() ? "" : " h0") +

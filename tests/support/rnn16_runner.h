@@ -1,4 +1,4 @@
-// Runs an LstmCase through the library in a 16-bit dtype.
+// Runs an RnnCase through the library in a 16-bit dtype.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -6,20 +6,20 @@
 
 #include "support/buffer.h"
 #include "support/context.h"
-#include "support/lstm_case.h"
 #include "support/packed_order.h"
+#include "support/rnn_case.h"
 #include "support/scalar16.h"
 
 namespace varlstm_test {
 
-struct Lstm16Results {
-  LstmOutputs<double> out;
-  LstmGradients<double> gradients;
+struct Rnn16Results {
+  RnnOutputs<double> out;
+  RnnGradients<double> gradients;
 };
 
 // Forward and backward with every tensor rounded to 16 bits; results in double, in the caller's order.
-inline Lstm16Results run_lstm16(const Format16& format, const LstmCase<double>& problem,
-                                const LstmUpstream<double>& upstream) {
+inline Rnn16Results run_rnn16(const Format16& format, const RnnCase<double>& problem,
+                              const RnnUpstream<double>& upstream) {
   const Context context = make_context();
   varlstm_ctx* ctx = context.get();
   const RnnOptions& options = problem.options;

@@ -10,13 +10,13 @@
 #include <functional>
 #include <vector>
 
-#include "support/lstm_case.h"
+#include "support/rnn_case.h"
 
 namespace varlstm_test {
 
 // Parameters of one layer and direction; biases null where the rnn has none. Also the shape of their gradients.
 template <class T>
-struct LstmWeights {
+struct RnnWeights {
   T* w_ih;  // [4H, in]
   T* w_hh;  // [4H, H]
   T* b_ih;  // [4H]
@@ -25,12 +25,12 @@ struct LstmWeights {
 
 // `flat`: the buffer that varlstm_rnn_param_info describes.
 template <class T>
-LstmWeights<T> lstm_weights(const RnnOptions& options, T* flat, int64_t layer, int64_t direction) {
+RnnWeights<T> rnn_weights(const RnnOptions& options, T* flat, int64_t layer, int64_t direction) {
   const int64_t gates = 4 * options.hidden;
   for (int64_t l = 0;; ++l) {
     const int64_t in = l == 0 ? options.input : options.directions() * options.hidden;
     for (int64_t d = 0; d < options.directions(); ++d) {
-      LstmWeights<T> weights{flat, flat + gates * in, nullptr, nullptr};
+      RnnWeights<T> weights{flat, flat + gates * in, nullptr, nullptr};
       flat += gates * (in + options.hidden);
       if (options.bias) {
         weights.b_ih = flat;
@@ -54,7 +54,7 @@ T sigmoid(T x) {
 }
 
 template <class T>
-LstmStep<T> lstm_step(const LstmWeights<const T>& w, int64_t in, int64_t hidden, const T* x, const T* h, const T* c) {
+LstmStep<T> lstm_step(const RnnWeights<const T>& w, int64_t in, int64_t hidden, const T* x, const T* h, const T* c) {
   const auto gate = [&](int64_t row) {
     T sum = w.b_ih == nullptr ? T(0) : w.b_ih[row] + w.b_hh[row];
     for (int64_t k = 0; k < in; ++k) sum += w.w_ih[row * in + k] * x[k];
@@ -75,26 +75,26 @@ LstmStep<T> lstm_step(const LstmWeights<const T>& w, int64_t in, int64_t hidden,
 
 // Runs a whole LSTM and keeps every step, so that backward can follow.
 template <class T>
-class LstmReference {
+class RnnReference {
  public:
   using Round = std::function<T(T)>;
   static T exact(T value) { return value; }
 
   // round: of what is stored; operand: of what products multiply.
-  explicit LstmReference(const LstmCase<T>& problem, const Round& round = exact, const Round& operand = exact)
+  explicit RnnReference(const RnnCase<T>& problem, const Round& round = exact, const Round& operand = exact)
       : p_(problem), o_(problem.options), round_(round), operand_(operand), params_(problem.params) {
     start_.assign(p_.lengths.size() + 1, 0);
     std::partial_sum(p_.lengths.begin(), p_.lengths.end(), start_.begin() + 1);
     for (int64_t layer = 0; layer < o_.layers; ++layer) {
       for (int64_t d = 0; d < o_.directions(); ++d) {
-        T* matrices = lstm_weights<T>(o_, params_.data(), layer, d).w_ih;
+        T* matrices = rnn_weights<T>(o_, params_.data(), layer, d).w_ih;
         std::transform(matrices, matrices + 4 * o_.hidden * (in_size(layer) + o_.hidden), matrices, operand_);
       }
     }
   }
 
-  LstmOutputs<T> forward() {
-    LstmOutputs<T> out;
+  RnnOutputs<T> forward() {
+    RnnOutputs<T> out;
     out.h_n.resize(p_.state_count());
     out.c_n.resize(p_.state_count());
     inputs_ = {p_.x};
@@ -111,8 +111,8 @@ class LstmReference {
   }
 
   // Back-propagation through time after forward().
-  LstmGradients<T> backward(const LstmUpstream<T>& upstream) {
-    LstmGradients<T> grads;
+  RnnGradients<T> backward(const RnnUpstream<T>& upstream) {
+    RnnGradients<T> grads;
     grads.dh0.assign(p_.state_count(), T(0));
     grads.dc0.assign(p_.state_count(), T(0));
     grads.dparams.assign(p_.params.size(), T(0));
@@ -148,8 +148,8 @@ class LstmReference {
     return std::vector<T>(state.begin() + at, state.begin() + at + o_.hidden);
   }
 
-  void run_sequence(int64_t layer, int64_t d, int64_t b, std::vector<T>* y, LstmOutputs<T>* out) {
-    const LstmWeights<const T> w = lstm_weights<const T>(o_, params_.data(), layer, d);
+  void run_sequence(int64_t layer, int64_t d, int64_t b, std::vector<T>* y, RnnOutputs<T>* out) {
+    const RnnWeights<const T> w = rnn_weights<const T>(o_, params_.data(), layer, d);
     const int64_t at = state_at(layer, d, b);
     std::vector<T> h = initial(p_.h0, at), c = initial(p_.c0, at);
     std::vector<LstmStep<T>> steps;
@@ -168,10 +168,10 @@ class LstmReference {
     steps_.push_back(steps);
   }
 
-  void back_sequence(int64_t layer, int64_t d, int64_t b, const LstmUpstream<T>& upstream, const std::vector<T>& dy,
-                     std::vector<T>* din, LstmGradients<T>* grads) {
-    const LstmWeights<const T> w = lstm_weights<const T>(o_, params_.data(), layer, d);
-    const LstmWeights<T> dw = lstm_weights<T>(o_, grads->dparams.data(), layer, d);
+  void back_sequence(int64_t layer, int64_t d, int64_t b, const RnnUpstream<T>& upstream, const std::vector<T>& dy,
+                     std::vector<T>* din, RnnGradients<T>* grads) {
+    const RnnWeights<const T> w = rnn_weights<const T>(o_, params_.data(), layer, d);
+    const RnnWeights<T> dw = rnn_weights<T>(o_, grads->dparams.data(), layer, d);
     const int64_t hidden = o_.hidden, in = in_size(layer), at = state_at(layer, d, b);
     const auto& steps = steps_[(layer * o_.directions() + d) * p_.batch() + b];
     std::vector<T> dh = initial(upstream.dh_n, at), dc = initial(upstream.dc_n, at);
@@ -208,7 +208,7 @@ class LstmReference {
     std::copy(dc.begin(), dc.end(), grads->dc0.begin() + at);
   }
 
-  const LstmCase<T>& p_;
+  const RnnCase<T>& p_;
   const RnnOptions& o_;
   Round round_, operand_;
   std::vector<T> params_;                        // matrices rounded to operands
