@@ -27,7 +27,7 @@ int32_t policy_of_environment() {
 }
 
 RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape) {
-  return {shape.dtype, state.math == VARLSTM_MATH_TF32, shape.hidden, shape.directions};
+  return {shape.cell, shape.dtype, state.math == VARLSTM_MATH_TF32, shape.hidden, shape.directions};
 }
 
 // Returns null if the shape's layers may run in one launch, otherwise the reason against it.
@@ -123,7 +123,7 @@ RnnRows most_rows_in_one_launch(const State& state, const RnnShape& shape, Recur
 
 LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, RecurrencePolicy policy, int64_t layers,
                                  const BatchBounds& bounds, const RnnRows& rows, Carver& carver)
-    : policy_(policy), directions_(shape.directions), row_order_(shape.row_order) {
+    : policy_(policy), cell_(shape.cell), directions_(shape.directions), row_order_(shape.row_order) {
   if (policy == RecurrencePolicy::kStepwise) return;
   const RecurrenceShape of_layer = recurrence_shape(state, shape);
   const RecurrenceChoice most = choose_tile(policy, of_layer, bounds.max_batch, state.facts, layers);
@@ -160,7 +160,7 @@ int32_t LayerRecurrence::forward(Stream stream, const LayerForward<T, C>& layer)
       return pass_empty_sequences(stream, layer.plan, layer.hidden, states);
     }
   }
-  return stepwise_forward(stream, layer);
+  return stepwise_forward(stream, cell_, layer);
 }
 
 template <class T, class C>
@@ -177,7 +177,7 @@ int32_t LayerRecurrence::backward(Stream stream, const LayerBackward<T, C>& laye
       return pass_empty_sequences(stream, layer.plan, layer.hidden, states);
     }
   }
-  return stepwise_backward(stream, layer);
+  return stepwise_backward(stream, cell_, layer);
 }
 
 template <class T>

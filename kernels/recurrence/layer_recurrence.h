@@ -44,6 +44,7 @@ class LayerRecurrence {
 
  private:
   RecurrencePolicy policy_;
+  Cell cell_;
   int64_t directions_;
   RowOrder row_order_;
   ResidentRun run_{};

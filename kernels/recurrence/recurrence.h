@@ -1,5 +1,7 @@
 // The arguments and the launchers of one layer's recurrence on the device, both directions together. T is the dtype; C
-// is the type that T is computed in. The rows of a tensor of N rows are in the layer's row_order.
+// is the type that T is computed in. The rows of a tensor of N rows are in the layer's row_order. G, S and G' are a
+// cell's gates, the values of a unit that it saves, and the gradients of a unit that it stores: 4 each for the LSTM
+// (kernels/cells/unit.h).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,11 +15,12 @@ namespace varlstm::cuda {
 // The arguments of forward for one direction.
 template <class T, class C>
 struct DirectionForward {
-  const T* w_hh;  // [4H, H]
+  const T* w_hh;  // [GH, H]
+  const T* b_hh;  // [GH]; null if there is none, or if it is part of the x-gates
   const T* h0;    // [B, H] in the caller's order, or null
   const T* c0;    // likewise
-  C* gates;       // [N, 4, H] in: the x-gates, which are the pre-activations of the input; out: activations if `save`
-  C* c;           // [N, H] by row if `save`, else [B, H] by rank
+  C* gates;       // [N, S, H] in: the x-gates, which are the first G of the S; out: what backward needs, if `save`
+  C* c;           // [N, H] by row if `save`, else [B, H] by rank; null if the cell has no c
   T* y;           // [N, ldy]: this direction's columns
   T* h_n;         // [B, H] in the caller's order, or null
   T* c_n;         // likewise
@@ -38,8 +41,8 @@ struct LayerForward {
 // The input parameters of a stacked layer, whose input is the output of the layer below.
 template <class T>
 struct StackedInput {
-  const T* w_ih;  // [4H, H]
-  const T* b_ih;  // [4H], or null
+  const T* w_ih;  // [GH, H]
+  const T* b_ih;  // [GH], or null
   const T* b_hh;  // likewise
 };
 
@@ -57,7 +60,7 @@ struct StackForward {
 
 // Runs all steps: one launch for each. If h_n or c_n is wanted, one more launch writes them.
 template <class T, class C>
-int32_t stepwise_forward(Stream stream, const LayerForward<T, C>& layer);
+int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer);
 
 // The arguments of backward for one direction.
 template <class T, class C>
@@ -65,14 +68,15 @@ struct DirectionBackward {
   const T* w_hh;
   const T* h0;
   const T* c0;
-  const C* gates;  // [N, 4, H] activations
-  const C* c;      // [N, H]
+  const C* gates;  // [N, S, H] what forward saved
+  const C* c;      // [N, H], or null if the cell has no c
   const T* y;      // [N, ldy]: this direction's columns
   const T* dy;     // [N, ldy], or null
   const T* dh_n;   // [B, H] in the caller's order, or null
   const T* dc_n;   // likewise
-  T* dgates;       // [N, 4, H]
-  C* dc;           // [B, H] by rank
+  T* dgates;       // [N, G', H]
+  C* dc;           // [B, H] by rank; null if the cell has no c
+  C* dh;           // [B, H] by rank: what goes straight to the step before; null if the cell passes nothing on
   T* dh0;          // [B, H] in the caller's order, or null
   T* dc0;          // likewise
 };
@@ -90,7 +94,7 @@ struct LayerBackward {
 
 // Runs all steps in reverse: one launch for each. If dh0 or dc0 is wanted, one more launch writes them.
 template <class T, class C>
-int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer);
+int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer);
 
 // h_prev [N, H] <- the state that each token's step of that direction started from.
 template <class T, class C>

@@ -23,6 +23,7 @@ class Backward {
       : stream_(stream),
         args_(args),
         shape_(args.shape),
+        cell_(cell_facts(args.shape.cell)),
         plan_(*args.batch),
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
@@ -100,21 +101,22 @@ class Backward {
     r.h0 = state(static_cast<const T*>(args_.h0));
     r.c0 = state(static_cast<const T*>(args_.c0));
     r.gates = reserve_.gates + entry * reserve_.gates_size;
-    r.c = reserve_.c + entry * reserve_.c_size;
+    if (cell_.has_c) r.c = reserve_.c + entry * reserve_.c_size;
     r.y = layer_output(layer) + d * shape_.hidden;
     r.dy = doutput == nullptr ? nullptr : doutput + d * shape_.hidden;
     r.dh_n = state(static_cast<const T*>(args_.dh_n));
     r.dc_n = state(static_cast<const T*>(args_.dc_n));
     r.dgates = workspace_.dgates[d];
     r.dc = workspace_.dc[d];
+    r.dh = workspace_.dh[d];
     r.dh0 = state(static_cast<T*>(args_.dh0));
     r.dc0 = state(static_cast<T*>(args_.dc0));
     return r;
   }
 
-  // dinput [N, in] <- sum over directions of dgates W_ih. Rows of dx from N on are zeros. Between layers those rows
-  // stay unwritten, because nothing reads them: the recurrence reads rows of tokens only, and products and dropout stop
-  // at N.
+  // dinput [N, in] <- sum over directions of dgates W_ih, with the gradients that flow to the input. Rows of dx from N
+  // on are zeros. Between layers those rows stay unwritten, because nothing reads them: the recurrence reads rows of
+  // tokens only, and products and dropout stop at N.
   int32_t input_gradient(int64_t layer, T* dinput) {
     const int64_t in = layer_input(shape_, layer);
     if (layer == 0 && plan_.tokens < 0 && rows_.tokens > 0) {
@@ -125,8 +127,8 @@ class Backward {
     for (int64_t d = 0; d < shape_.directions; ++d) {
       GemmArgs product{};
       product.dtype = product.dtype_c = shape_.dtype;
-      product.m = rows_.tokens, product.n = in, product.k = 4 * shape_.hidden;
-      product.a = workspace_.dgates[d], product.lda = product.k;
+      product.m = rows_.tokens, product.n = in, product.k = cell_.gates * shape_.hidden;
+      product.a = workspace_.dgates[d], product.lda = cell_.gradients() * shape_.hidden;
       product.b = static_cast<const T*>(args_.params) + layer_offsets(shape_, layer, d).w_ih, product.ldb = in;
       product.c = dinput, product.ldc = in;
       product.accumulate = d > 0;
@@ -137,33 +139,55 @@ class Backward {
     return VARLSTM_OK;
   }
 
-  // dW_ih += dgates^T input, dW_hh += dgates^T h_prev, both biases' gradients += column sums of dgates.
+  // The gates from `first` on, and where dgates has their gradients.
+  struct Gates {
+    int64_t first, count, stored_at;
+  };
+
+  // dW_ih += dgates^T input, dW_hh += dgates^T h_prev, and the biases' gradients += column sums of dgates. If the last
+  // gates have gradients of their own for the state's weights, those are products and sums of their own.
   int32_t weight_gradients(int64_t layer, int64_t d, const T* input) {
-    T* dparams = static_cast<T*>(args_.dparams);
     const LayerOffsets offsets = layer_offsets(shape_, layer, d);
+    const int64_t plain = cell_.gates - cell_.state_gates;  // gates with one gradient
+    const Gates all{0, cell_.gates, 0}, both{0, plain, 0}, of_input{plain, cell_.state_gates, plain},
+        of_state{plain, cell_.state_gates, cell_.gates};
+    VARLSTM_CUDA_TRY(weight_gradient(d, all, input, layer_input(shape_, layer), offsets.w_ih));
+    VARLSTM_CUDA_TRY(weight_gradient(d, both, workspace_.h_prev, shape_.hidden, offsets.w_hh));
+    VARLSTM_CUDA_TRY(weight_gradient(d, of_state, workspace_.h_prev, shape_.hidden, offsets.w_hh));
+    if (!shape_.bias) return VARLSTM_OK;
+    VARLSTM_CUDA_TRY(bias_gradient(d, both, offsets.b_ih, offsets.b_hh));
+    VARLSTM_CUDA_TRY(bias_gradient(d, of_input, offsets.b_ih, -1));
+    return bias_gradient(d, of_state, offsets.b_hh, -1);
+  }
+
+  // The rows of those gates in dW, which is at `offset` in dparams += dgates^T factor, with factor [N, n].
+  int32_t weight_gradient(int64_t d, const Gates& gates, const T* factor, int64_t n, int64_t offset) {
     GemmArgs product{};
     product.dtype = product.dtype_c = shape_.dtype;
-    product.m = 4 * shape_.hidden, product.k = rows_.tokens;
-    product.a = workspace_.dgates[d], product.lda = product.m, product.transpose_a = true;
+    product.m = gates.count * shape_.hidden, product.n = n, product.k = rows_.tokens;
+    product.a = workspace_.dgates[d] + gates.stored_at * shape_.hidden, product.lda = cell_.gradients() * shape_.hidden;
+    product.transpose_a = true;
+    product.b = factor, product.ldb = n;
+    product.c = static_cast<T*>(args_.dparams) + offset + gates.first * shape_.hidden * n, product.ldc = n;
     product.accumulate = true;
     product.rows = counted_rows(plan_);
     product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
-    product.n = layer_input(shape_, layer);
-    product.b = input, product.ldb = product.n;
-    product.c = dparams + offsets.w_ih, product.ldc = product.n;
-    VARLSTM_CUDA_TRY(gemm(stream_, product));
-    product.n = shape_.hidden;
-    product.b = workspace_.h_prev, product.ldb = product.n;
-    product.c = dparams + offsets.w_hh, product.ldc = product.n;
-    VARLSTM_CUDA_TRY(gemm(stream_, product));
-    if (!shape_.bias) return VARLSTM_OK;
-    return add_column_sums(stream_, shape_.dtype, shape_.dtype, rows_.tokens, 4 * shape_.hidden, workspace_.dgates[d],
-                           4 * shape_.hidden, counted_rows(plan_), dparams + offsets.b_ih, dparams + offsets.b_hh);
+    return gemm(stream_, product);
+  }
+
+  // The same for the bias at `offset`, and for the one at `offset2` unless that is -1: += column sums of dgates.
+  int32_t bias_gradient(int64_t d, const Gates& gates, int64_t offset, int64_t offset2) {
+    if (gates.count == 0) return VARLSTM_OK;
+    T* const dbias = static_cast<T*>(args_.dparams) + gates.first * shape_.hidden;
+    return add_column_sums(stream_, shape_.dtype, shape_.dtype, rows_.tokens, gates.count * shape_.hidden,
+                           workspace_.dgates[d] + gates.stored_at * shape_.hidden, cell_.gradients() * shape_.hidden,
+                           counted_rows(plan_), dbias + offset, offset2 < 0 ? nullptr : dbias + offset2);
   }
 
   const Stream stream_;
   const RnnBackwardArgs& args_;
   const RnnShape& shape_;
+  const CellFacts cell_;
   const BatchPlan& plan_;
   const RnnRows rows_;
   Carver workspace_carver_, reserve_carver_;

@@ -24,6 +24,7 @@ class Forward {
       : stream_(stream),
         args_(args),
         shape_(args.shape),
+        cell_(cell_facts(args.shape.cell)),
         plan_(*args.batch),
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
@@ -128,10 +129,11 @@ class Forward {
     };
     DirectionForward<T, C> r{};
     r.w_hh = parameters(layer, d).w_hh;
+    if (cell_.state_bias) r.b_hh = parameters(layer, d).b_hh;
     r.h0 = state(static_cast<const T*>(args_.h0));
     r.c0 = state(static_cast<const T*>(args_.c0));
     r.gates = args_.save ? reserve_.gates + entry * reserve_.gates_size : workspace_.gates[d];
-    r.c = args_.save ? reserve_.c + entry * reserve_.c_size : workspace_.c[d];
+    if (cell_.has_c) r.c = args_.save ? reserve_.c + entry * reserve_.c_size : workspace_.c[d];
     r.y = output == nullptr ? nullptr : output + d * shape_.hidden;
     r.h_n = state(static_cast<T*>(args_.h_n));
     r.c_n = state(static_cast<T*>(args_.c_n));
@@ -148,17 +150,18 @@ class Forward {
     return {params + at.w_ih, params + at.w_hh, params + at.b_ih, params + at.b_hh};
   }
 
-  // gates [N, 4H] <- input W_ih^T + b_ih + b_hh, in C.
+  // The first G of gates [N, S, H] <- input W_ih^T + b_ih + b_hh, in C; without b_hh if it is added to the state's
+  // product.
   int32_t project_input(int64_t layer, int64_t d, const T* input, C* gates) {
     const Parameters of_layer = parameters(layer, d);
     GemmArgs product{};
     product.dtype = shape_.dtype;
     product.dtype_c = shape_.dtype == DType::kF64 ? DType::kF64 : DType::kF32;
-    product.m = workspace_rows_.tokens, product.n = 4 * shape_.hidden, product.k = layer_input(shape_, layer);
+    product.m = workspace_rows_.tokens, product.n = cell_.gates * shape_.hidden, product.k = layer_input(shape_, layer);
     product.a = input, product.lda = product.k;
     product.b = of_layer.w_ih, product.ldb = product.k, product.transpose_b = true;
-    product.c = gates, product.ldc = product.n;
-    product.bias = of_layer.b_ih, product.bias2 = of_layer.b_hh;
+    product.c = gates, product.ldc = cell_.saved * shape_.hidden;
+    product.bias = of_layer.b_ih, product.bias2 = cell_.state_bias ? nullptr : of_layer.b_hh;
     product.rows = counted_rows(plan_);
     product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
     return gemm(stream_, product);
@@ -167,6 +170,7 @@ class Forward {
   const Stream stream_;
   const RnnForwardArgs& args_;
   const RnnShape& shape_;
+  const CellFacts cell_;
   const BatchPlan& plan_;
   const RnnRows rows_;
   Carver workspace_carver_, reserve_carver_;

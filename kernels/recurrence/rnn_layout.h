@@ -1,5 +1,5 @@
-// The device memory of an LSTM: the parameters of a layer in the flat buffer, the reserve that forward leaves for
-// backward, and the workspaces. T is the dtype; C is the type that T is computed in.
+// The device memory of a recurrent network: the parameters of a layer in the flat buffer, the reserve that forward
+// leaves for backward, and the workspaces. T is the dtype; C is the type that T is computed in.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <initializer_list>
 
 #include "capi/contract/shapes.h"
+#include "kernels/cells/cells.h"
 #include "kernels/core/carve.h"
 #include "kernels/selection/gemm_tuning.h"
 
@@ -19,16 +20,16 @@ inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
   return layer == 0 ? shape.input : shape.directions * shape.hidden;
 }
 
-// Offsets, in elements, of one layer and direction in the flat buffer. The gates are in the order i, f, g, o.
+// Offsets, in elements, of one layer and direction in the flat buffer. The gates are in the cell's order.
 struct LayerOffsets {
-  int64_t w_ih;  // [4H, in]
-  int64_t w_hh;  // [4H, H]
-  int64_t b_ih;  // [4H], or -1
-  int64_t b_hh;  // [4H], or -1
+  int64_t w_ih;  // [GH, in]
+  int64_t w_hh;  // [GH, H]
+  int64_t b_ih;  // [GH], or -1
+  int64_t b_hh;  // [GH], or -1
 };
 
 inline LayerOffsets layer_offsets(const RnnShape& shape, int64_t layer, int64_t direction) {
-  const int64_t rows = 4 * shape.hidden;
+  const int64_t rows = cell_facts(shape.cell).gates * shape.hidden;
   const auto elements = [&](int64_t l) { return rows * (layer_input(shape, l) + shape.hidden + (shape.bias ? 2 : 0)); };
   LayerOffsets offsets;
   offsets.w_ih = layer == 0 ? 0 : shape.directions * (elements(0) + (layer - 1) * elements(1));
@@ -74,39 +75,39 @@ constexpr uint64_t kReserveMagic = 0x76617231'6c73746dULL;
 inline uint64_t reserve_hash(const RnnShape& shape, int64_t batch) {
   uint64_t hash = 1469598103934665603ULL;
   for (const int64_t value :
-       {static_cast<int64_t>(shape.dtype), shape.input, shape.hidden, shape.layers, shape.directions,
-        static_cast<int64_t>(shape.bias), static_cast<int64_t>(shape.row_order), batch})
+       {static_cast<int64_t>(shape.cell), static_cast<int64_t>(shape.dtype), shape.input, shape.hidden, shape.layers,
+        shape.directions, static_cast<int64_t>(shape.bias), static_cast<int64_t>(shape.row_order), batch})
     hash = (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL;
   return hash;
 }
 
-// What forward saves: the activations of the gates and the cell state of every token, and the outputs that the next
-// layer reads.
+// What forward saves: the cell's saved values and cell state of every token, and the outputs that the next layer reads.
 template <class T, class C>
 struct Reserve {
   ReserveHeader* header;
   int64_t gates_size, c_size, y_size;  // elements of one entry
-  C* gates;                            // [L, D][N, 4, H]
-  C* c;                                // [L, D][N, H]
+  C* gates;                            // [L, D][N, S, H]
+  C* c = nullptr;                      // [L, D][N, H]; null if the cell has no c
   T* y;                                // [L - 1][N, D*H]
 
   Reserve(const RnnShape& shape, const RnnRows& rows, Carver& carver) {
     const int64_t entries = shape.layers * shape.directions;
+    const CellFacts cell = cell_facts(shape.cell);
     c_size = rows.tokens * shape.hidden;
-    gates_size = 4 * c_size;
+    gates_size = cell.saved * c_size;
     y_size = c_size * shape.directions;
     header = carver.take<ReserveHeader>(1);
     gates = carver.take<C>(gates_size * entries);
-    c = carver.take<C>(c_size * entries);
+    if (cell.has_c) c = carver.take<C>(c_size * entries);
     y = carver.take<T>(y_size * (shape.layers - 1));
   }
 };
 
-// Bytes of workspace for the largest product: gates [N, 4H], dx [N, in], dW_ih [4H, in] or dW_hh [4H, H]. Forward and
+// Bytes of workspace for the largest product: gates [N, GH], dx [N, in], dW_ih [GH, in] or dW_hh [GH, H]. Forward and
 // backward use the same size. A workspace for SAVE may still be too small for INFER: INFER keeps the gates in the
 // workspace, as C, while backward's dgates there are T, which is half as wide for types of 16 bits.
 inline int64_t product_workspace_bytes(const RnnShape& shape, const RnnRows& rows) {
-  const int64_t gates = 4 * shape.hidden, width = shape.directions * shape.hidden;
+  const int64_t gates = cell_facts(shape.cell).gates * shape.hidden, width = shape.directions * shape.hidden;
   const int64_t lines = rows.tokens > gates ? rows.tokens : gates;
   const int64_t forward = gemm_workspace_bytes(rows.tokens, gates);
   const int64_t backward = gemm_workspace_bytes(lines, shape.input > width ? shape.input : width);
@@ -115,8 +116,8 @@ inline int64_t product_workspace_bytes(const RnnShape& shape, const RnnRows& row
 
 template <class T, class C>
 struct ForwardWorkspace {
-  C* gates[kMaxDirections] = {};  // [N, 4, H]; null with save
-  C* c[kMaxDirections] = {};      // [B, H] of the current step, by rank; null with save
+  C* gates[kMaxDirections] = {};  // [N, S, H]; null with save
+  C* c[kMaxDirections] = {};      // [B, H] of the current step, by rank; null with save, or if the cell has no c
   T* y[2] = {};                   // [N, D*H] outputs of the lower layers, alternating; null with save or together
   T* dropped = nullptr;           // [N, D*H] input of a layer, after dropout
   int64_t product_bytes;          // of `product`, the workspace of a matrix product
@@ -125,9 +126,10 @@ struct ForwardWorkspace {
   // together: all layers run in one launch.
   ForwardWorkspace(const RnnShape& shape, const RnnRows& rows, bool save, bool together, Carver& carver) {
     const int64_t width = shape.directions * shape.hidden;
+    const CellFacts cell = cell_facts(shape.cell);
     for (int64_t d = 0; d < shape.directions && !save; ++d) {
-      gates[d] = carver.take<C>(rows.tokens * 4 * shape.hidden);
-      c[d] = carver.take<C>(rows.batch * shape.hidden);
+      gates[d] = carver.take<C>(rows.tokens * cell.saved * shape.hidden);
+      if (cell.has_c) c[d] = carver.take<C>(rows.batch * shape.hidden);
     }
     for (int64_t k = 0; k < 2 && !save && !together && k + 1 < shape.layers; ++k)
       y[k] = carver.take<T>(rows.tokens * width);
@@ -139,8 +141,9 @@ struct ForwardWorkspace {
 
 template <class T, class C>
 struct BackwardWorkspace {
-  T* dgates[kMaxDirections] = {};  // [N, 4, H]
-  C* dc[kMaxDirections] = {};      // [B, H] of the current step, by rank
+  T* dgates[kMaxDirections] = {};  // [N, G', H]
+  C* dc[kMaxDirections] = {};      // [B, H] of the current step, by rank; null if the cell has no c
+  C* dh[kMaxDirections] = {};      // likewise: what goes straight to the step before; null if nothing does
   T* h_prev;                       // [N, H] the state that each token's step started from, for one direction at a time
   T* dlayer[2] = {};               // [N, D*H] gradients of the outputs of the layers below the last, alternating
   T* dropped = nullptr;            // [N, D*H]
@@ -149,9 +152,11 @@ struct BackwardWorkspace {
 
   BackwardWorkspace(const RnnShape& shape, const RnnRows& rows, Carver& carver) {
     const int64_t width = shape.directions * shape.hidden;
+    const CellFacts cell = cell_facts(shape.cell);
     for (int64_t d = 0; d < shape.directions; ++d) {
-      dgates[d] = carver.take<T>(rows.tokens * 4 * shape.hidden);
-      dc[d] = carver.take<C>(rows.batch * shape.hidden);
+      dgates[d] = carver.take<T>(rows.tokens * cell.gradients() * shape.hidden);
+      if (cell.has_c) dc[d] = carver.take<C>(rows.batch * shape.hidden);
+      if (cell.passes_h) dh[d] = carver.take<C>(rows.batch * shape.hidden);
     }
     h_prev = carver.take<T>(rows.tokens * shape.hidden);
     for (int64_t k = 0; k < 2 && k + 1 < shape.layers; ++k) dlayer[k] = carver.take<T>(rows.tokens * width);

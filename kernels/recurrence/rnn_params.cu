@@ -1,10 +1,15 @@
 // The reserve's header, and the parameters of one layer and direction from the layouts of other libraries.
 //
-//   Keras 2 and 3 (keras.layers.LSTM): kernel [in, 4H], gates i, f, c, o; ONNX (operator LSTM): W [4H, in], i, o, f, c;
-//   cuDNN (cudnnGetRNNWeightParams): i, f, c, o; haste (haste.LSTM): kernel [in, 4H], i, g, f, o. Their c is our g.
+//   LSTM   Keras 2 and 3 (keras.layers.LSTM): kernel [in, 4H], gates i, f, c, o; ONNX (operator LSTM): W [4H, in],
+//          i, o, f, c; cuDNN (cudnnGetRNNWeightParams): i, f, c, o; haste (haste.LSTM): kernel [in, 4H], i, g, f, o.
+//          Their c is our g
+//   RNN    Keras (SimpleRNN): kernel [in, H]; the others: [H, in]
 // Each element is copied by one thread of a grid-stride loop. Mirrored by host/rnn/rnn_import.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/rnn_params.h"
+
+#include <algorithm>
+#include <initializer_list>
 
 #include "kernels/core/bad_value.h"
 #include "kernels/core/launch.h"
@@ -44,18 +49,19 @@ VARLSTM_KERNEL void __launch_bounds__(kHashBlock)
   if (!own) flag_bad_value(status, BadValue::kReserve, 0);
 }
 
-// Describes a matrix of another library: `position[k]` is where it has gate k of our i, f, g, o.
+// Describes a matrix of another library: `position[k]` is where it has our gate k.
 struct ForeignMatrix {
   int64_t position[4];
-  bool columns_are_gates;  // [in, 4H] rather than [4H, in]
+  bool columns_are_gates;  // [in, GH] rather than [GH, in]
+  int64_t gates;           // G
   int64_t hidden, in;
 };
 
-// dst [4H, in] <- src, or zeros if src is null.
+// dst [GH, in] <- src, or zeros if src is null.
 template <class T>
 VARLSTM_KERNEL void import_kernel(ForeignMatrix matrix, const T* src, T* dst) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  const int64_t gates = 4 * matrix.hidden;
+  const int64_t gates = matrix.gates * matrix.hidden;
   for (int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; at < gates * matrix.in; at += stride) {
     const int64_t k = at % matrix.in, row = at / matrix.in;
     const int64_t foreign = matrix.position[row / matrix.hidden] * matrix.hidden + row % matrix.hidden;
@@ -88,19 +94,15 @@ int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shap
 
 namespace {
 
-ForeignMatrix foreign_matrix(ParamFormat format, int64_t hidden, int64_t in) {
-  switch (format) {
-    case ParamFormat::kKeras:
-      return {{0, 1, 2, 3}, true, hidden, in};
-    case ParamFormat::kOnnx:
-      return {{0, 2, 3, 1}, false, hidden, in};
-    case ParamFormat::kHaste:
-      return {{0, 2, 1, 3}, true, hidden, in};
-    case ParamFormat::kPyTorch:
-    case ParamFormat::kCudnn:
-      break;
-  }
-  return {{0, 1, 2, 3}, false, hidden, in};
+ForeignMatrix foreign_matrix(Cell cell, ParamFormat format, int64_t hidden, int64_t in) {
+  ForeignMatrix matrix{{0, 1, 2, 3}, false, cell_facts(cell).gates, hidden, in};
+  matrix.columns_are_gates = format == ParamFormat::kKeras || format == ParamFormat::kHaste;
+  const auto place = [&](std::initializer_list<int64_t> position) {
+    std::copy(position.begin(), position.end(), matrix.position);
+  };
+  if (cell == Cell::kLstm && format == ParamFormat::kOnnx) place({0, 2, 3, 1});
+  if (cell == Cell::kLstm && format == ParamFormat::kHaste) place({0, 2, 1, 3});
+  return matrix;
 }
 
 }  // namespace
@@ -111,9 +113,9 @@ int32_t import_params(Stream stream, const RnnImportArgs& args) {
     const LayerOffsets offsets = layer_offsets(args.shape, args.layer, args.direction);
     T* params = static_cast<T*>(args.params);
     const auto run = [&](const void* src, int64_t in, int64_t offset) {
-      const ForeignMatrix matrix = foreign_matrix(args.format, args.shape.hidden, in);
-      return launch<import_kernel<T>>(stream, "import", elementwise_shape(stream, 4 * args.shape.hidden * in), matrix,
-                                      static_cast<const T*>(src), params + offset);
+      const ForeignMatrix matrix = foreign_matrix(args.shape.cell, args.format, args.shape.hidden, in);
+      return launch<import_kernel<T>>(stream, "import", elementwise_shape(stream, matrix.gates * matrix.hidden * in),
+                                      matrix, static_cast<const T*>(src), params + offset);
     };
     VARLSTM_CUDA_TRY(run(args.w_ih, layer_input(args.shape, args.layer), offsets.w_ih));
     VARLSTM_CUDA_TRY(run(args.w_hh, args.shape.hidden, offsets.w_hh));

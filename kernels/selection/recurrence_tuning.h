@@ -1,5 +1,5 @@
-// Chooses the policy and the tile of a layer's recurrence. All functions are pure functions of shape, dtype, math and
-// device.
+// Chooses the policy and the tile of a layer's recurrence. All functions are pure functions of cell, shape, dtype, math
+// and device.
 //
 //   cluster   a team of blocks keeps W_hh in registers and shared memory; the team is a thread-block cluster (one block
 //             for small H). From sm_90 on; from sm_80 on if one block is enough
@@ -177,8 +177,8 @@ constexpr int64_t layers_shared_bytes(RecurrencePolicy policy, MathKind kind, co
          t.groups() * weight_bytes(kind, 2, t.hidden, 0);
 }
 
-// The bytes of W_hh of one direction, or of W_ih of a layer above the lowest, with padding; the same for every tile of
-// that H.
+// The bytes of an LSTM's W_hh of one direction, or of W_ih of a layer above the lowest, with padding; the same for
+// every tile of that H.
 constexpr int64_t recurrent_weight_bytes(MathKind kind, const TileShape& t) {
   return int64_t{4} * t.hidden * t.hidden * value_bytes(kind);
 }
@@ -212,6 +212,7 @@ constexpr bool stacks_layers(RecurrencePolicy policy, MathKind kind, const TileS
 }
 
 struct RecurrenceShape {
+  Cell cell;
   DType dtype;
   bool tf32;  // f32 may be rounded to TF32 for products
   int64_t hidden;
@@ -255,6 +256,7 @@ inline bool fits_layers(RecurrencePolicy policy, MathKind kind, const TileShape&
 inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& device) {
   if (policy == RecurrencePolicy::kStepwise) return nullptr;
   MathKind kind;
+  if (shape.cell != Cell::kLstm) return "only the LSTM has resident kernels";
   if (!math_kind(shape.dtype, shape.tf32, &kind)) return "F64 is computed a step at a time";
   if (device.capability < 80) return "tensor cores for these types need sm_80";
   if (policy == RecurrencePolicy::kGrid && device.resident_blocks == 0) return "the device has no cooperative launches";

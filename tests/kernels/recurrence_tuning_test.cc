@@ -40,7 +40,7 @@ const Kind kKinds[] = {{"f32", DType::kF32, false, MathKind::kF32},
                        {"f16", DType::kF16, false, MathKind::kF16}};
 
 RecurrenceShape shape_of(const Kind& kind, int64_t hidden, int64_t directions) {
-  return {kind.dtype, kind.tf32, hidden, directions};
+  return {varlstm::Cell::kLstm, kind.dtype, kind.tf32, hidden, directions};
 }
 
 // The index of the first row that holds H, or -1.
@@ -220,7 +220,7 @@ TEST(RecurrenceTuning, WhatIsForcedButCannotRunGivesStepwise) {
 TEST(RecurrenceTuning, DoubleIsStepwise) {
   for (const Device& device : kDevices) {
     for (const int32_t forced : {0, 1, 2, 3}) {
-      const RecurrenceShape shape = {DType::kF64, forced % 2 == 1, 64, 1};
+      const RecurrenceShape shape = {varlstm::Cell::kLstm, DType::kF64, forced % 2 == 1, 64, 1};
       EXPECT_EQ(select_recurrence(shape, device.facts, forced), Policy::kStepwise);
       EXPECT_STREQ(why_not(Policy::kGrid, shape, device.facts), "F64 is computed a step at a time");
       EXPECT_STREQ(why_not(Policy::kCluster, shape, device.facts), "F64 is computed a step at a time");

@@ -22,7 +22,8 @@ inline varlstm::cuda::RecurrencePolicy policy_of(const RecurrenceWay& way) {
 inline varlstm::cuda::RecurrenceShape shape_of(const RecurrenceWay& way, int64_t hidden, int64_t directions) {
   const bool bf16 = way.precision.stored.dtype == VARLSTM_DTYPE_BF16,
              f16 = way.precision.stored.dtype == VARLSTM_DTYPE_F16;
-  return {bf16  ? varlstm::DType::kBF16
+  return {varlstm::Cell::kLstm,
+          bf16  ? varlstm::DType::kBF16
           : f16 ? varlstm::DType::kF16
                 : varlstm::DType::kF32,
           way.precision.math == VARLSTM_MATH_TF32, hidden, directions};

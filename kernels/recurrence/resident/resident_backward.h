@@ -1,8 +1,8 @@
-// Backward of the LSTM over one layer, resident: the same teams, slots and owners as in resident_forward.h, with the
+// Backward of a cell over one layer, resident: the same teams, slots and owners as in resident_forward.h, with the
 // steps of the schedule from the last to the first.
 //
 //   dh[u] = dy[row, u] + sum over k < 4H of dgates[row after, k] * w_hh[k, u]      (dh_n if the sequence ends here)
-//   dgates[row], dc: lstm_cell/lstm_cell.h
+//   dgates[row], dc: kernels/cells/lstm.h
 //
 // The product over 4H is divided among the blocks. A block has the rows of w_hh of its own units and the dgates of
 // these units. It computes a part for all units, and each unit's owner adds the parts (backward_exchange.h). If the
@@ -21,7 +21,7 @@
 // Sums are in f32: one chain over the block's gates in the order gate, unit; then the blocks in order. Results are
 // bit-identical from run to run and whatever else is in the batch; another kBlocks gives other bits. dgates are rounded
 // to the dtype when they are stored, and to the math's type when they are multiplied; dc stays in f32. Mirrored by
-// host/rnn/lstm_recurrence.h.
+// host/rnn.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -41,14 +41,15 @@ struct BackwardShared {
 
 // What forward saved for a cell's token, and the gradient of its output.
 struct SavedCell {
-  Gates<float> a;
+  UnitValues<float, 4> saved;
   float c_before, c_after, dy;
 };
 
 template <class Tile>
 class BackwardCells {
   using Scalar = typename Tile::Scalar;
-  using Math = typename Tile::Math;
+  using Cell = typename Tile::Cell;
+  using Functions = typename Tile::Math::Functions;
   using Layer = LayerBackward<Scalar, float>;
   using Direction = DirectionBackward<Scalar, float>;
   static constexpr unsigned kCount = Tile::kUnits * Tile::kSlots;
@@ -79,22 +80,22 @@ class BackwardCells {
   }
 
   // Returns the gradients of the gates at `step`, whose token has been fetched.
-  VARLSTM_DEVICE Gates<float> step(int64_t step, int i, float recurrent) {
+  VARLSTM_DEVICE UnitValues<float, 4> step(int64_t step, int i, float recurrent) {
     const SlotStep now = now_[i];
     const SavedCell saved = saved_[i];
     later_[i] = now;
     fetch(step - 1, i);
-    if (now.row < 0 || !counts(i)) return {0, 0, 0, 0};
+    if (now.row < 0 || !counts(i)) return {};
     const int64_t hidden = layer_.hidden, at = static_cast<int64_t>(now.sequence) * hidden + unit0_ + unit(i);
     const bool ends = now.marks & kLastToken;
     const float dh = saved.dy + (ends ? scalar_or_zero(dir_.dh_n, at) : recurrent);
     const float dc = ends ? scalar_or_zero(dir_.dc_n, at) : dc_[i];
-    const Gates<float> d = cell_backward(saved.a, saved.c_before, Math::squash(saved.c_after), dh, dc, &dc_[i]);
+    UnitState<float> gradient = {dh, dc};
+    const UnitState<float> before = {0, saved.c_before}, after = {0, saved.c_after};
+    const UnitValues<float, 4> d = Cell::template backward<Functions>(saved.saved, before, after, &gradient);
+    dc_[i] = gradient.c;
     Scalar* dgates = dir_.dgates + now.row * 4 * hidden + unit0_ + unit(i);
-    dgates[0] = store_scalar<Scalar>(d.i);
-    dgates[hidden] = store_scalar<Scalar>(d.f);
-    dgates[2 * hidden] = store_scalar<Scalar>(d.g);
-    dgates[3 * hidden] = store_scalar<Scalar>(d.o);
+    for (int k = 0; k < 4; ++k) dgates[k * hidden] = store_scalar<Scalar>(d.of[k]);
     if ((now.marks & kFirstToken) && dir_.dc0 != nullptr) dir_.dc0[at] = store_scalar<Scalar>(dc_[i]);
     return d;
   }
@@ -117,7 +118,7 @@ class BackwardCells {
     const int64_t hidden = layer_.hidden, u = unit0_ + unit(i);
     const float* gates = dir_.gates + now.row * 4 * hidden + u;
     SavedCell& saved = saved_[i];
-    saved.a = {gates[0], gates[hidden], gates[2 * hidden], gates[3 * hidden]};
+    for (int k = 0; k < 4; ++k) saved.saved.of[k] = gates[k * hidden];
     saved.c_after = dir_.c[now.row * hidden + u];
     saved.dy = scalar_or_zero(dir_.dy, now.row * layer_.ldy + u);
     if (now.marks & kFirstToken) {
@@ -187,11 +188,8 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
         recurrent = exchange.sum(turn - 1, unit, slot);
         cells.finish(i, recurrent);
       }
-      const Gates<float> d = cells.step(steps - 1 - turn, i, recurrent);
-      shared.dgates[slot][unit] = Math::round(d.i);
-      shared.dgates[slot][Tile::kUnits + unit] = Math::round(d.f);
-      shared.dgates[slot][2 * Tile::kUnits + unit] = Math::round(d.g);
-      shared.dgates[slot][3 * Tile::kUnits + unit] = Math::round(d.o);
+      const UnitValues<float, 4> d = cells.step(steps - 1 - turn, i, recurrent);
+      for (int k = 0; k < 4; ++k) shared.dgates[slot][k * Tile::kUnits + unit] = Math::round(d.of[k]);
     }
     simt::block_sync();  // S5
 #pragma unroll

@@ -1,7 +1,8 @@
-// Forward of the LSTM over one layer, resident: W_hh stays with a team of blocks while its slots work through their
+// Forward of a cell over one layer, resident: W_hh stays with a team of blocks while its slots work through their
 // sequences.
 //
-//   z[gate] = gates[row, gate, u] + sum_k h[k] * w_hh[gate * H + u, k];  activations, c, h' as in lstm_cell.h
+//   z[gate] = gates[row, gate, u] + sum_k h[k] * w_hh[gate * H + u, k];  the saved values, c, h' as in
+//   kernels/cells/lstm.h
 //
 // Shapes as in recurrence.h. The x-gates of a token are what `gates` has for it at first: the product of its input with
 // W_ih, and the biases. The schedule says which row each slot works on at each step (slot_schedule.h). When the
@@ -24,7 +25,7 @@
 // Sums are in f32: one chain over k in each split, then the splits in order, then the pre-activation. Exchanged values
 // are rounded to the math's type; c stays in f32. The order depends only on the policy, the math and H, so results are
 // bit-identical from run to run and whatever else is in the batch. The activations overwrite the x-gates. Mirrored by
-// host/rnn/lstm_recurrence.h.
+// host/rnn.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -101,7 +102,7 @@ VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int 
 // The results of a step for a thread's two cells of a slot tile, kept until they are saved.
 struct StepResult {
   SlotStep token[2];
-  Gates<float> a[2];
+  UnitValues<float, 4> saved[2];
   float c[2], h[2];
 };
 
@@ -109,7 +110,8 @@ struct StepResult {
 template <class Tile>
 class ForwardCells {
   using Scalar = typename Tile::Scalar;
-  using Math = typename Tile::Math;
+  using Cell = typename Tile::Cell;
+  using Functions = typename Tile::Math::Functions;
   using Layer = LayerForward<Scalar, float>;
   using Direction = DirectionForward<Scalar, float>;
 
@@ -145,32 +147,33 @@ class ForwardCells {
   VARLSTM_DEVICE void set_inputs(int i, const simt::f32x4 (&sums)[2], const Float4& b_ih, const Float4& b_hh) {
     const auto input = [](float sum, float first, float second) { return sum + 0.0f + first + second; };
     for (int s = 0; s < 2; ++s) {
-      x_[i][s] = {input(sums[0].r[s], b_ih.v[0], b_hh.v[0]), input(sums[0].r[2 + s], b_ih.v[1], b_hh.v[1]),
-                  input(sums[1].r[s], b_ih.v[2], b_hh.v[2]), input(sums[1].r[2 + s], b_ih.v[3], b_hh.v[3])};
+      x_[i][s] = {{input(sums[0].r[s], b_ih.v[0], b_hh.v[0]), input(sums[0].r[2 + s], b_ih.v[1], b_hh.v[1]),
+                   input(sums[1].r[s], b_ih.v[2], b_hh.v[2]), input(sums[1].r[2 + s], b_ih.v[3], b_hh.v[3])}};
     }
   }
 
-  // Does one step of slot tile i: h <- the states before the next step. sums: z without the x-gates.
+  // Does one step of slot tile i: h <- the states before the next step. sums: the state's product.
   VARLSTM_DEVICE StepResult step(int64_t step, int i, const simt::f32x4 (&sums)[2], float (&h)[2]) {
     StepResult result;
-    Gates<float> z[2];
+    UnitValues<float, 4> x[2];
     for (int s = 0; s < 2; ++s) {
       result.token[s] = now_[i][s];
-      z[s] = {x_[i][s].i + sums[0].r[s], x_[i][s].f + sums[0].r[2 + s], x_[i][s].g + sums[1].r[s],
-              x_[i][s].o + sums[1].r[2 + s]};
+      x[s] = x_[i][s];
     }
     fetch(step + 1, i);
     for (int s = 0; s < 2; ++s) {
-      result.a[s] = Math::activate(z[s]);
-      result.c[s] = c_[i][s] = next_cell(result.a[s], c_[i][s]);
-      result.h[s] = h[s] = result.a[s].o * Math::squash(c_[i][s]);
+      const UnitValues<float, 4> product = {{sums[0].r[s], sums[0].r[2 + s], sums[1].r[s], sums[1].r[2 + s]}};
+      const auto unit = Cell::template forward<Functions>(x[s], product, UnitState<float>{0, c_[i][s]});
+      result.saved[s] = unit.saved;
+      result.c[s] = c_[i][s] = unit.after.c;
+      result.h[s] = h[s] = unit.after.h;
     }
     replace(i, h);
     return result;
   }
   VARLSTM_DEVICE void save(const StepResult& result) const {
     for (int s = 0; s < 2; ++s) {
-      if (result.token[s].row >= 0 && counts_) save(result.token[s], result.a[s], result.c[s], result.h[s]);
+      if (result.token[s].row >= 0 && counts_) save(result.token[s], result.saved[s], result.c[s], result.h[s]);
     }
   }
 
@@ -179,10 +182,10 @@ class ForwardCells {
   VARLSTM_DEVICE void fetch(int64_t step, int i) {
     for (int s = 0; s < 2; ++s) {
       now_[i][s] = next_[i][s];
-      x_[i][s] = {0, 0, 0, 0};
+      x_[i][s] = {};
       if (now_[i][s].row < 0 || !counts_ || !gates_have_inputs_) continue;
       const float* gates = dir_.gates + now_[i][s].row * 4 * layer_.hidden + unit_;
-      x_[i][s] = {gates[0], gates[layer_.hidden], gates[2 * layer_.hidden], gates[3 * layer_.hidden]};
+      for (int k = 0; k < 4; ++k) x_[i][s].of[k] = gates[k * layer_.hidden];
     }
     look_ahead(step + 1, i);
   }
@@ -203,15 +206,12 @@ class ForwardCells {
     }
   }
 
-  VARLSTM_DEVICE void save(const SlotStep& now, const Gates<float>& a, float c, float h) const {
+  VARLSTM_DEVICE void save(const SlotStep& now, const UnitValues<float, 4>& saved, float c, float h) const {
     const int64_t hidden = layer_.hidden;
     if (dir_.y != nullptr) dir_.y[now.row * layer_.ldy + unit_] = store_scalar<Scalar>(h);
     if (layer_.save) {
       float* gates = dir_.gates + now.row * 4 * hidden + unit_;
-      gates[0] = a.i;
-      gates[hidden] = a.f;
-      gates[2 * hidden] = a.g;
-      gates[3 * hidden] = a.o;
+      for (int k = 0; k < 4; ++k) gates[k * hidden] = saved.of[k];
       dir_.c[now.row * hidden + unit_] = c;
     }
     if (!(now.marks & kLastToken)) return;
@@ -228,7 +228,7 @@ class ForwardCells {
   const bool counts_;  // the unit is not padding
   const bool gates_have_inputs_;
   SlotStep now_[kTiles][2], next_[kTiles][2];
-  Gates<float> x_[kTiles][2];
+  UnitValues<float, 4> x_[kTiles][2];
   float c_[kTiles][2];
 };
 

@@ -35,8 +35,8 @@ struct MathOf<MathKind::kTf32> {
 template <RecurrencePolicy kPolicy, MathKind kMath, size_t kIndex>
 struct TileOf {
   static constexpr TileShape kShape = TileTable<kPolicy, kMath>::kTiles[kIndex];
-  using type = ResidentTile<typename MathOf<kMath>::type, kShape.hidden, kShape.units, kShape.slot_tiles, kShape.splits,
-                            kShape.forward_register_tiles, kShape.backward_register_tiles>;
+  using type = ResidentTile<LstmCell, typename MathOf<kMath>::type, kShape.hidden, kShape.units, kShape.slot_tiles,
+                            kShape.splits, kShape.forward_register_tiles, kShape.backward_register_tiles>;
 };
 
 // The differences between the passes of a tile: forward and backward of a layer, and forward of a stack of layers.

@@ -5,16 +5,16 @@
 //   Tf32Math            f32 tensors rounded to TF32 (nearest, ties away), mma.sync m16n8k8, sums in f32
 //   F32Math             f32, fused multiply-adds on the CUDA cores: the chain over k is that of stepwise_forward.cu
 //
-// F32Math uses the activations of lstm_cell.h. The operands of the others have at most 11 significant bits, so they use
-// exp and 1/x of the hardware (2 ulp and 1 ulp; CUDA C++ Programming Guide, Intrinsic Functions): the absolute error is
-// about 3e-7.
+// F32Math uses the accurate functions of kernels/cells/unit.h. The operands of the others have at most 11 significant
+// bits, so they use exp and 1/x of the hardware (2 ulp and 1 ulp; CUDA C++ Programming Guide, Intrinsic Functions): the
+// absolute error is about 3e-7.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>
 
+#include "kernels/cells/unit.h"
 #include "kernels/core/scalar.h"
-#include "kernels/lstm_cell/lstm_cell.h"
 
 namespace varlstm::cuda {
 
@@ -35,14 +35,13 @@ VARLSTM_DEVICE float fast_tanh(float x) {
   return square < 0.0625f ? series : quotient;
 }
 
-struct FastActivations {
-  VARLSTM_DEVICE static Gates<float> activate(const Gates<float>& z) {
-    return {fast_sigmoid(z.i), fast_sigmoid(z.f), fast_tanh(z.g), fast_sigmoid(z.o)};
-  }
-  VARLSTM_DEVICE static float squash(float c) { return fast_tanh(c); }
+struct Fast {
+  VARLSTM_DEVICE static float sigmoid(float x) { return fast_sigmoid(x); }
+  VARLSTM_DEVICE static float tanh(float x) { return fast_tanh(x); }
 };
 
-struct Bf16Math : FastActivations {
+struct Bf16Math {
+  using Functions = Fast;
   using Scalar = Bf16;     // of the tensors
   using Value = uint16_t;  // of the values that are exchanged and multiplied
   static constexpr int kTileDepth = 16;
@@ -53,7 +52,8 @@ struct Bf16Math : FastActivations {
   }
 };
 
-struct F16Math : FastActivations {
+struct F16Math {
+  using Functions = Fast;
   using Scalar = F16;
   using Value = uint16_t;
   static constexpr int kTileDepth = 16;
@@ -64,7 +64,8 @@ struct F16Math : FastActivations {
   }
 };
 
-struct Tf32Math : FastActivations {
+struct Tf32Math {
+  using Functions = Fast;
   using Scalar = float;
   using Value = uint32_t;  // the bits of a float
   static constexpr int kTileDepth = 8;
@@ -76,13 +77,12 @@ struct Tf32Math : FastActivations {
 };
 
 struct F32Math {
+  using Functions = Accurate;
   using Scalar = float;
   using Value = float;
   static constexpr int kTileDepth = 4;
   VARLSTM_DEVICE static Value round(float value) { return value; }
   VARLSTM_DEVICE static Value value_of(float scalar) { return scalar; }
-  VARLSTM_DEVICE static Gates<float> activate(const Gates<float>& z) { return cuda::activate(z); }
-  VARLSTM_DEVICE static float squash(float c) { return tanhf(c); }
 };
 
 }  // namespace varlstm::cuda

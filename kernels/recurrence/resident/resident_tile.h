@@ -3,7 +3,7 @@
 // A team of kBlocks blocks holds one copy of W_hh for as long as its slots have sequences. Each block holds the four
 // gates of kUnits units. kSlots sequences advance together. Hidden units are padded to kHidden with zero weights.
 //
-// Example: ResidentTile<Bf16Math, 256, 64, 2, 1, 12, 12>.
+// Example: ResidentTile<LstmCell, Bf16Math, 256, 64, 2, 1, 12, 12>.
 //   Team:      256 / 64 = 4 blocks; block 1 owns units 64 to 127. There are 8 * 2 = 16 slots.
 //   Forward:   64 / 8 = 8 groups of units and one split, so a block has 8 warps; warp 3 of block 1 has units 88 to 95.
 //              Row tile 0 has i (rows 0 to 7) and f (rows 8 to 15) of these units; row tile 1 has g and o.
@@ -16,16 +16,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/cells/cells.h"
 #include "kernels/recurrence/resident/weight_tiles.h"
 #include "kernels/recurrence/schedule/slot_schedule.h"
 
 namespace varlstm::cuda {
 
-// Splits: the warps that share the depth of one unit group's product in forward. RegisterTiles: how many tiles of the
-// depth are kept in registers, forward and backward; the others are in shared memory.
-template <class MathType, int Hidden, int Units, int SlotTiles, int Splits, int ForwardRegisterTiles,
+// CellType: the cell, a struct of kernels/cells. It must have four gates, because a group of units is two row tiles of
+// two gates each. Splits: the warps that share the depth of one unit group's product in forward. RegisterTiles: how
+// many tiles of the depth are kept in registers, forward and backward; the others are in shared memory.
+template <class CellType, class MathType, int Hidden, int Units, int SlotTiles, int Splits, int ForwardRegisterTiles,
           int BackwardRegisterTiles>
 struct ResidentTile {
+  using Cell = CellType;
   using Math = MathType;
   using Scalar = typename Math::Scalar;
   using Value = typename Math::Value;
@@ -40,7 +43,7 @@ struct ResidentTile {
   using ForwardWeights = WeightTiles<Math, 2, kForwardDepth, ForwardRegisterTiles>;
 
   // Backward: a row tile is 16 units out of all units, and its depth is the 4 kUnits gate rows of the block.
-  static constexpr int kGates = 4 * kUnits;
+  static constexpr int kGates = Cell::kGates * kUnits;
   static constexpr int kBackwardWarps = kHidden / 16 < 8 ? kHidden / 16 : 8;
   static constexpr int kBackwardThreads = 32 * kBackwardWarps;
   static constexpr int kRowTiles = kHidden / 16 / kBackwardWarps;
@@ -53,6 +56,7 @@ struct ResidentTile {
   static constexpr int kPad = 16 / static_cast<int>(sizeof(Value));
   static constexpr int kHiddenPitch = kHidden + kPad, kGatesPitch = kGates + kPad;
 
+  static_assert(Cell::kGates == 4 && Cell::kSaved == 4 && Cell::kStateGates == 0, "two row tiles of two gates");
   static_assert(kHidden % kUnits == 0 && kUnits % 8 == 0 && kHidden % 32 == 0, "whole tiles");
   static_assert(kRowTiles % kRowTilesAtOnce == 0, "whole passes");
   static_assert(kUnits % 16 == 0 || kBlocks == 1 || kUnits == 8, "a row tile of backward has one or two owners");

@@ -1,20 +1,21 @@
-// Backward of the LSTM over one layer, one launch for each step, in the reverse of forward's order.
+// Backward of a cell over one layer, one launch for each step, in the reverse of forward's order.
 //
-//   dh[j, u] = dy[row, u] + sum over k < 4H of dgates[row after, k] * w_hh[k, u]      (dh_n if the sequence ends here)
-//   dgates[row], dc: lstm_cell/lstm_cell.h
+//   dh[j, u] = dy[row, u] + sum over k < GH of dstate[row after, k] * w_hh[k, u]      (dh_n if the sequence ends here)
+//   dgates[row], dc, and what goes straight to the step before: the cell's file of kernels/cells
 //
+// dstate are the gradients in dgates that flow to the state: all of them, but for a cell with state gates.
 // The launch before has written dgates[row after]. A last launch computes dh0 (the same product, at each sequence's
 // first row) and dc0. Grid, block and shared memory are as in stepwise_forward.cu, except that the tiles are dgates
-// [kRows][kDepth + 1] and w_hh [kDepth][kUnits], and a thread owns one sum over 4H and its cell.
+// [kRows][kDepth + 1] and w_hh [kDepth][kUnits], and a thread owns one sum over GH and its unit.
 //   S0: after it tiles.after is visible. S1: after it the tiles of this depth are in shared memory.
 //   S2: after it no thread reads them any more. S3 (launch order): dgates and dc of a step are visible to the next.
-// Bytes of a step: w_hh 4 H H e for each tile of ranks, b_t H (8 C + 6 e) of states and gates. Sums: one chain of fused
-// multiply-adds over k, in f32 (f64 for F64): bit-identical whatever else is in the batch. dgates are rounded to the
-// dtype when they are stored; dc stays in C. Mirrored by host/rnn/lstm_recurrence.h.
+// Bytes of a step: w_hh G H H e for each tile of ranks, and for an LSTM b_t H (8 C + 6 e) of states and gates. Sums:
+// one chain of fused multiply-adds over k, in f32 (f64 for F64): bit-identical whatever else is in the batch. dgates
+// are rounded to the dtype when they are stored; dc stays in C. Mirrored by host/rnn.
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/cells/cells.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
-#include "kernels/lstm_cell/lstm_cell.h"
 #include "kernels/recurrence/recurrence.h"
 #include "kernels/recurrence/stepwise/steps.h"
 #include "varlstm.h"
@@ -31,23 +32,26 @@ struct BackwardTiles {
   int64_t after[kRows];  // the row whose gradients flow back to this rank, or -1
 };
 
-// Returns the sum over k < 4H of dgates[after, k] * w_hh[k, unit0 + u] for this thread's (r, u). tiles.after must be
+// Returns the sum over k < GH of dstate[after, k] * w_hh[k, unit0 + u] for this thread's (r, u). tiles.after must be
 // filled and visible.
-template <class T>
+template <class CellType, class T>
 VARLSTM_DEVICE ComputeType<T> recurrent_gradient(BackwardTiles<ComputeType<T>>& tiles, const T* dgates, const T* w_hh,
                                                  int64_t hidden, int64_t unit0) {
   using C = ComputeType<T>;
   const int thread = static_cast<int>(threadIdx.x);
+  const int64_t depth = CellType::kGates * hidden;
   C sum = 0;
-  for (int64_t k0 = 0; k0 < 4 * hidden; k0 += kDepth) {
+  for (int64_t k0 = 0; k0 < depth; k0 += kDepth) {
     for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
       const int64_t row = tiles.after[at / kDepth], k = k0 + at % kDepth;
+      const int64_t column =
+          CellType::kStateGates == 0 ? k : state_gradient<CellType>(k / hidden) * hidden + k % hidden;
       tiles.dgates[at / kDepth][at % kDepth] =
-          row >= 0 && k < 4 * hidden ? load_scalar(dgates[row * 4 * hidden + k]) : C(0);
+          row >= 0 && k < depth ? load_scalar(dgates[row * kGradientsOf<CellType> * hidden + column]) : C(0);
     }
     for (int at = thread; at < kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
       const int64_t unit = unit0 + at % kUnits, k = k0 + at / kUnits;
-      tiles.w[at / kUnits][at % kUnits] = unit < hidden && k < 4 * hidden ? load_scalar(w_hh[k * hidden + unit]) : C(0);
+      tiles.w[at / kUnits][at % kUnits] = unit < hidden && k < depth ? load_scalar(w_hh[k * hidden + unit]) : C(0);
     }
     simt::block_sync();  // S1
     for (int kk = 0; kk < kDepth; ++kk)
@@ -62,7 +66,7 @@ VARLSTM_DEVICE ComputeType<T> load_or_zero(const T* values, int64_t at) {
   return values == nullptr ? ComputeType<T>(0) : load_scalar(values[at]);
 }
 
-template <class T>
+template <class CellType, class T>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     stepwise_backward_kernel(LayerBackward<T, ComputeType<T>> layer, int64_t step, int64_t steps) {
   using C = ComputeType<T>;
@@ -79,28 +83,36 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   if (thread < kRows)
     tiles.after[thread] = rank0 + thread < width ? row_after(plan, layer.row_order, reverse, t, rank0 + thread) : -1;
   simt::block_sync();  // S0: the rows after are visible
-  const C recurrent = recurrent_gradient(tiles, dir.dgates, dir.w_hh, hidden, unit0);
+  const C recurrent = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, unit0);
 
   const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
   if (j >= width || unit >= hidden) return;
   const int64_t row = row_of(plan, layer.row_order, t, j), at = plan.sorted_indices[j] * hidden + unit;
   const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
   const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
-  const C dh = load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? load_or_zero(dir.dh_n, at) : recurrent);
-  const C dc = ends ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit];
-  const C* gates = dir.gates + row * 4 * hidden + unit;
-  const C c_before = before >= 0 ? dir.c[before * hidden + unit] : load_or_zero(dir.c0, at);
-  const Gates<C> d = cell_backward(Gates<C>{gates[0], gates[hidden], gates[2 * hidden], gates[3 * hidden]}, c_before,
-                                   tanh(dir.c[row * hidden + unit]), dh, dc, &dir.dc[j * hidden + unit]);
-  T* dgates = dir.dgates + row * 4 * hidden + unit;
-  dgates[0] = store_scalar<T>(d.i);
-  dgates[hidden] = store_scalar<T>(d.f);
-  dgates[2 * hidden] = store_scalar<T>(d.g);
-  dgates[3 * hidden] = store_scalar<T>(d.o);
+  UnitState<C> state = {C(0), C(0)}, after = {C(0), C(0)};
+  UnitState<C> gradient = {
+      load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? load_or_zero(dir.dh_n, at) : recurrent), C(0)};
+  if constexpr (CellType::kPassesH) gradient.h += ends ? C(0) : dir.dh[j * hidden + unit];
+  if constexpr (CellType::kReadsH)
+    state.h = before >= 0 ? load_scalar(dir.y[before * layer.ldy + unit]) : load_or_zero(dir.h0, at);
+  if constexpr (CellType::kHasC) {
+    gradient.c = ends ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit];
+    state.c = before >= 0 ? dir.c[before * hidden + unit] : load_or_zero(dir.c0, at);
+    after.c = dir.c[row * hidden + unit];
+  }
+  const C* gates = dir.gates + row * CellType::kSaved * hidden + unit;
+  UnitValues<C, CellType::kSaved> saved;
+  for (int k = 0; k < CellType::kSaved; ++k) saved.of[k] = gates[k * hidden];
+  const auto gradients = CellType::template backward<Accurate>(saved, state, after, &gradient);
+  if constexpr (CellType::kHasC) dir.dc[j * hidden + unit] = gradient.c;
+  if constexpr (CellType::kPassesH) dir.dh[j * hidden + unit] = gradient.h;
+  T* dgates = dir.dgates + row * kGradientsOf<CellType> * hidden + unit;
+  for (int k = 0; k < kGradientsOf<CellType>; ++k) dgates[k * hidden] = store_scalar<T>(gradients.of[k]);
 }
 
 // dh0, dc0 [B, H]. A sequence without a token passes dh_n and dc_n on.
-template <class T>
+template <class CellType, class T>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(LayerBackward<T, ComputeType<T>> layer) {
   using C = ComputeType<T>;
   BackwardTiles<C>& tiles = *simt::shared_memory<BackwardTiles<C>>();
@@ -117,9 +129,10 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(Lay
   }
   simt::block_sync();  // S0
   const bool empty = tiles.after[thread / kUnits] < 0;
-  const C recurrent = recurrent_gradient(tiles, dir.dgates, dir.w_hh, hidden, unit0);
+  C recurrent = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, unit0);
   const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
   if (j >= plan.batch || unit >= hidden) return;
+  if constexpr (CellType::kPassesH) recurrent += empty ? C(0) : dir.dh[j * hidden + unit];
   const int64_t at = plan.sorted_indices[j] * hidden + unit;
   if (dir.dh0 != nullptr) dir.dh0[at] = store_scalar<T>(empty ? load_or_zero(dir.dh_n, at) : recurrent);
   if (dir.dc0 != nullptr) dir.dc0[at] = store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);
@@ -147,8 +160,10 @@ VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> laye
   }
 }
 
-template <class T, class C>
-int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer) {
+namespace {
+
+template <class CellType, class T, class C>
+int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer) {
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape;
   shape.grid =
@@ -156,10 +171,18 @@ int32_t stepwise_backward(Stream stream, const LayerBackward<T, C>& layer) {
            static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
   shape.block = dim3(kStepThreads);
   shape.shared_bytes = sizeof(BackwardTiles<C>);
+  constexpr auto kStep = stepwise_backward_kernel<CellType, T>, kLast = initial_gradients_kernel<CellType, T>;
   for (int64_t step = 0; step < steps; ++step)
-    VARLSTM_CUDA_TRY(launch<stepwise_backward_kernel<T>>(stream, "stepwise_backward", shape, layer, step, steps));
+    VARLSTM_CUDA_TRY(launch<kStep>(stream, "stepwise_backward", shape, layer, step, steps));
   if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
-  return launch<initial_gradients_kernel<T>>(stream, "initial_gradients", shape, layer);
+  return launch<kLast>(stream, "initial_gradients", shape, layer);
+}
+
+}  // namespace
+
+template <class T, class C>
+int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer) {
+  return with_cell(cell, [&](auto of_layer) { return run_steps<decltype(of_layer)>(stream, layer); });
 }
 
 template <class T, class C>
@@ -170,8 +193,8 @@ int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t
   return launch<gather_previous_kernel<T>>(stream, "gather_previous", shape, layer, direction, steps, h_prev);
 }
 
-#define VARLSTM_INSTANTIATE(T, C)                                         \
-  template int32_t stepwise_backward(Stream, const LayerBackward<T, C>&); \
+#define VARLSTM_INSTANTIATE(T, C)                                               \
+  template int32_t stepwise_backward(Stream, Cell, const LayerBackward<T, C>&); \
   template int32_t gather_previous(Stream, const LayerBackward<T, C>&, int64_t direction, T*)
 VARLSTM_INSTANTIATE(float, float);
 VARLSTM_INSTANTIATE(double, double);

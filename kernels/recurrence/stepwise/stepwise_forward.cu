@@ -1,25 +1,26 @@
-// Forward of the LSTM over one layer, one launch for each step: the policy that is always legal.
+// Forward of a cell over one layer, one launch for each step: the policy that is always legal.
 //
-//   z[j, gate, u] = gates[row, gate, u] + sum_k h[j, k] * w_hh[gate * H + u, k]       (h: the state before the step)
-//   activations, c and y[row, u] = h'[j, u] as in lstm_cell/lstm_cell.h
+//   s[j, gate, u] = sum_k h[j, k] * w_hh[gate * H + u, k]  (+ b_hh[gate * H + u])     (h: the state before the step)
+//   the saved values, c and y[row, u] = h'[j, u] from the x-gates and s as in the cell's file of kernels/cells
 //
 // Step s visits t = s in the forward direction and t = steps - 1 - s in the backward direction, both in one launch. A
 // block whose ranks are all past batch_sizes[t] has no work; batch_sizes[t] is 0 from T on if only the device knows T.
 // h is read from y, at the row that the direction visited before.
 // Grid: tiles of kUnits units x tiles of kRows ranks x directions. Block: one thread for each (rank, unit), which owns
-// the unit's four sums and its cell. Shared memory: h as [kRows][kDepth + 1] and w_hh as [4 kUnits][kDepth + 1], for
+// the unit's sums, one for each gate, and its states. Shared memory: h as [kRows][kDepth + 1] and w_hh as
+// [kGates kUnits][kDepth + 1], for
 // kDepth values of k at a time.
 //   S1: after it the tiles of this depth are in shared memory. S2: after it no thread reads them any more.
 //   S3 (launch order): h and c of a step are visible to the next.
-// Bytes of a step, from memory or L2: w_hh 4 H H e for each tile of ranks, and b_t H (4 C in, e + C out). Bound by
+// Bytes of a step, from memory or L2: w_hh G H H e for each tile of ranks, and b_t H (G C in, e + C out). Bound by
 // launch latency for small batches, by L2 for larger ones. Sums: one chain of fused multiply-adds over k from 0, in f32
-// (f64 for F64), then the pre-activation. Therefore the results of a sequence are bit-identical whatever else is in the
-// batch. h is rounded to the dtype when it is stored; c stays in C. The activations overwrite the pre-activations in
-// gates. Mirrored by host/rnn/lstm_recurrence.h.
+// (f64 for F64). Therefore the results of a sequence are bit-identical whatever else is in the
+// batch. h is rounded to the dtype when it is stored; c stays in C. The saved values overwrite the x-gates. Mirrored by
+// host/rnn.
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/cells/cells.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
-#include "kernels/lstm_cell/lstm_cell.h"
 #include "kernels/recurrence/recurrence.h"
 #include "kernels/recurrence/stepwise/steps.h"
 #include "varlstm.h"
@@ -29,10 +30,10 @@ namespace varlstm::cuda {
 constexpr int kRows = 16, kUnits = 16, kDepth = 32;
 constexpr unsigned kStepThreads = kRows * kUnits;
 
-template <class C>
+template <class CellType, class C>
 struct ForwardTiles {
   C h[kRows][kDepth + 1];
-  C w[4 * kUnits][kDepth + 1];
+  C w[CellType::kGates * kUnits][kDepth + 1];
 };
 
 // Element k of the state before the step, for the sequence of rank j. `before` is the row that was visited before, or
@@ -44,11 +45,13 @@ VARLSTM_DEVICE ComputeType<T> state_before(const BatchPlan& plan, const T* y, in
   return initial == nullptr ? ComputeType<T>(0) : load_scalar(initial[plan.sorted_indices[j] * hidden + k]);
 }
 
-template <class T>
+template <class CellType, class T>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     stepwise_forward_kernel(LayerForward<T, ComputeType<T>> layer, int64_t step, int64_t steps) {
   using C = ComputeType<T>;
-  ForwardTiles<C>& tiles = *simt::shared_memory<ForwardTiles<C>>();
+  using Tiles = ForwardTiles<CellType, C>;
+  constexpr int kGates = CellType::kGates;
+  Tiles& tiles = *simt::shared_memory<Tiles>();
   const BatchPlan& plan = layer.plan;
   const bool reverse = blockIdx.z == 1;
   const DirectionForward<T, C>& dir = layer.direction[blockIdx.z];
@@ -61,7 +64,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int thread = static_cast<int>(threadIdx.x);
   const int r = thread / kUnits, u = thread % kUnits;
 
-  C sums[4] = {};
+  UnitValues<C, kGates> sums = {};
 #pragma unroll 1
   for (int64_t k0 = 0; k0 < hidden; k0 += kDepth) {
     for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
@@ -73,7 +76,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
       tiles.h[at / kDepth][at % kDepth] = value;
     }
 #pragma unroll 1
-    for (int at = thread; at < 4 * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
+    for (int at = thread; at < kGates * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
       const int line = at / kDepth;
       const int64_t unit = unit0 + line % kUnits, k = k0 + at % kDepth;
       C value = 0;
@@ -82,8 +85,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     }
     simt::block_sync();  // S1
     for (int kk = 0; kk < kDepth; ++kk)
-      for (int gate = 0; gate < 4; ++gate)
-        sums[gate] = simt::fma(tiles.h[r][kk], tiles.w[gate * kUnits + u][kk], sums[gate]);
+      for (int gate = 0; gate < kGates; ++gate)
+        sums.of[gate] = simt::fma(tiles.h[r][kk], tiles.w[gate * kUnits + u][kk], sums.of[gate]);
     simt::block_sync();  // S2
   }
 
@@ -91,23 +94,27 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   if (j >= width || unit >= hidden) return;
   const int64_t row = row_of(plan, layer.row_order, t, j);
   const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
-  C* gates = dir.gates + row * 4 * hidden + unit;
-  const Gates<C> a = activate(
-      Gates<C>{gates[0] + sums[0], gates[hidden] + sums[1], gates[2 * hidden] + sums[2], gates[3 * hidden] + sums[3]});
-  C c = 0;
-  if (before >= 0) {
-    c = dir.c[(layer.save ? before : j) * hidden + unit];
-  } else if (dir.c0 != nullptr) {
-    c = load_scalar(dir.c0[plan.sorted_indices[j] * hidden + unit]);
+  C* gates = dir.gates + row * CellType::kSaved * hidden + unit;
+  UnitValues<C, kGates> x;
+  for (int gate = 0; gate < kGates; ++gate) x.of[gate] = gates[gate * hidden];
+  if constexpr (CellType::kStateBias) {
+    for (int gate = 0; gate < kGates && dir.b_hh != nullptr; ++gate)
+      sums.of[gate] += load_scalar(dir.b_hh[gate * hidden + unit]);
   }
-  c = next_cell(a, c);
-  dir.c[(layer.save ? row : j) * hidden + unit] = c;
-  dir.y[row * layer.ldy + unit] = store_scalar<T>(a.o * tanh(c));
+  UnitState<C> state = {C(0), C(0)};
+  if constexpr (CellType::kReadsH) state.h = state_before(plan, dir.y, layer.ldy, dir.h0, hidden, before, j, unit);
+  if constexpr (CellType::kHasC) {
+    if (before >= 0) {
+      state.c = dir.c[(layer.save ? before : j) * hidden + unit];
+    } else if (dir.c0 != nullptr) {
+      state.c = load_scalar(dir.c0[plan.sorted_indices[j] * hidden + unit]);
+    }
+  }
+  const UnitStep<CellType, C> result = CellType::template forward<Accurate>(x, sums, state);
+  if constexpr (CellType::kHasC) dir.c[(layer.save ? row : j) * hidden + unit] = result.after.c;
+  dir.y[row * layer.ldy + unit] = store_scalar<T>(result.after.h);
   if (!layer.save) return;
-  gates[0] = a.i;
-  gates[hidden] = a.f;
-  gates[2 * hidden] = a.g;
-  gates[3 * hidden] = a.o;
+  for (int k = 0; k < CellType::kSaved; ++k) gates[k * hidden] = result.saved.of[k];
 }
 
 // h_n, c_n [B, H] <- the states after each sequence's last step. A sequence without a token gets its initial states.
@@ -126,7 +133,7 @@ VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
     if (length > 0) {
       const int64_t row = last_row(plan, layer.row_order, d == 1, j, length);
       h = dir.y[row * layer.ldy + unit];
-      c = store_scalar<T>(dir.c[(layer.save ? row : j) * layer.hidden + unit]);
+      if (dir.c != nullptr) c = store_scalar<T>(dir.c[(layer.save ? row : j) * layer.hidden + unit]);
     } else {
       if (dir.h0 != nullptr) h = dir.h0[at];
       if (dir.c0 != nullptr) c = dir.c0[at];
@@ -136,28 +143,38 @@ VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
   }
 }
 
-template <class T, class C>
-int32_t stepwise_forward(Stream stream, const LayerForward<T, C>& layer) {
+namespace {
+
+template <class CellType, class T, class C>
+int32_t run_steps(Stream stream, const LayerForward<T, C>& layer) {
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape;
   shape.grid =
       dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
            static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
   shape.block = dim3(kStepThreads);
-  shape.shared_bytes = sizeof(ForwardTiles<C>);
+  shape.shared_bytes = sizeof(ForwardTiles<CellType, C>);
   if (layer.plan.batch > INT64_C(65535) * kRows)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "B = %lld is more than %d sequences",
                 static_cast<long long>(layer.plan.batch), 65535 * kRows);
+  constexpr auto kKernel = stepwise_forward_kernel<CellType, T>;
   for (int64_t step = 0; step < steps; ++step)
-    VARLSTM_CUDA_TRY(launch<stepwise_forward_kernel<T>>(stream, "stepwise_forward", shape, layer, step, steps));
+    VARLSTM_CUDA_TRY(launch<kKernel>(stream, "stepwise_forward", shape, layer, step, steps));
   if (layer.direction[0].h_n == nullptr && layer.direction[0].c_n == nullptr) return VARLSTM_OK;
   return launch<final_states_kernel<T>>(
       stream, "final_states", elementwise_shape(stream, layer.directions * layer.plan.batch * layer.hidden), layer);
 }
 
-template int32_t stepwise_forward(Stream, const LayerForward<float, float>&);
-template int32_t stepwise_forward(Stream, const LayerForward<double, double>&);
-template int32_t stepwise_forward(Stream, const LayerForward<Bf16, float>&);
-template int32_t stepwise_forward(Stream, const LayerForward<F16, float>&);
+}  // namespace
+
+template <class T, class C>
+int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer) {
+  return with_cell(cell, [&](auto of_layer) { return run_steps<decltype(of_layer)>(stream, layer); });
+}
+
+template int32_t stepwise_forward(Stream, Cell, const LayerForward<float, float>&);
+template int32_t stepwise_forward(Stream, Cell, const LayerForward<double, double>&);
+template int32_t stepwise_forward(Stream, Cell, const LayerForward<Bf16, float>&);
+template int32_t stepwise_forward(Stream, Cell, const LayerForward<F16, float>&);
 
 }  // namespace varlstm::cuda

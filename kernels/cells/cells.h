@@ -1,0 +1,42 @@
+// The list of the cells. Everything that exists once for each cell is made from it: instantiations of kernels, the
+// choice between them, and the facts below.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/cells/lstm.h"
+#include "kernels/cells/rnn_tanh.h"
+#include "varlstm.h"
+
+// Expands M(cell) for each cell, whose type is given.
+#define VARLSTM_EACH_CELL(M) \
+  M(LstmCell)                \
+  M(RnnTanhCell)
+
+namespace varlstm::cuda {
+
+// What code that is the same for all cells needs to know of one (unit.h explains the constants).
+struct CellFacts {
+  int64_t gates, saved, state_gates;
+  bool has_c, state_bias, passes_h;
+
+  int64_t gradients() const { return gates + state_gates; }
+};
+
+// Returns visit(cell), with `cell` an object of the cell's type.
+template <class Visit>
+auto with_cell(Cell kind, const Visit& visit) {
+#define VARLSTM_VISIT(Type) \
+  if (kind == Type::kKind) return visit(Type());
+  VARLSTM_EACH_CELL(VARLSTM_VISIT)
+#undef VARLSTM_VISIT
+  return visit(LstmCell());  // capi lets no other cell through
+}
+
+inline CellFacts cell_facts(Cell kind) {
+  return with_cell(kind, [](auto cell) -> CellFacts {
+    using Type = decltype(cell);
+    return {Type::kGates, Type::kSaved, Type::kStateGates, Type::kHasC, Type::kStateBias, Type::kPassesH};
+  });
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,42 @@
+// One unit of an LSTM (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000), forward and backward.
+//
+//   forward   i, f, o = sigmoid, g = tanh of the pre-activations;  c' = f * c + i * g;  h' = o * tanh(c')
+//   backward  dc' = dc + dh * o * (1 - tanh(c')^2);  d_o = dh * tanh(c'), di = dc' * g, df = dc' * c, dg = dc' * i,
+//             each times the derivative of its activation;  the step before receives dc' * f
+//
+// The gates are in the order i, f, g, o; forward saves their activations. Mirrored by host/cells/lstm.h.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "capi/contract/shapes.h"
+#include "kernels/cells/unit.h"
+
+namespace varlstm::cuda {
+
+struct LstmCell {
+  static constexpr Cell kKind = Cell::kLstm;
+  static constexpr int kGates = 4, kSaved = 4, kStateGates = 0;
+  static constexpr bool kHasC = true, kStateBias = false, kPassesH = false, kReadsH = false;
+
+  template <class Functions, class C>
+  VARLSTM_DEVICE static UnitStep<LstmCell, C> forward(const UnitValues<C, 4>& x, const UnitValues<C, 4>& s,
+                                                      const UnitState<C>& before) {
+    const C i = Functions::sigmoid(x.of[0] + s.of[0]), f = Functions::sigmoid(x.of[1] + s.of[1]);
+    const C g = Functions::tanh(x.of[2] + s.of[2]), o = Functions::sigmoid(x.of[3] + s.of[3]);
+    const C c = f * before.c + i * g;
+    return {{{i, f, g, o}}, {o * Functions::tanh(c), c}};
+  }
+
+  template <class Functions, class C>
+  VARLSTM_DEVICE static UnitValues<C, 4> backward(const UnitValues<C, 4>& saved, const UnitState<C>& before,
+                                                  const UnitState<C>& after, UnitState<C>* gradient) {
+    const C i = saved.of[0], f = saved.of[1], g = saved.of[2], o = saved.of[3], dh = gradient->h;
+    const C squashed = Functions::tanh(after.c);
+    const C dc = gradient->c + dh * o * (C(1) - squashed * squashed);
+    *gradient = {C(0), dc * f};
+    return {{dc * g * (i * (C(1) - i)), dc * before.c * (f * (C(1) - f)), dc * i * (C(1) - g * g),
+             dh * squashed * (o * (C(1) - o))}};
+  }
+};
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,70 @@
+// The words in which a cell says what one of its units does in a step. A cell is a struct of constants and two
+// functions; lstm.h is the longest example, rnn_tanh.h the shortest:
+//
+//   kKind         the Cell of capi/contract/shapes.h
+//   kGates        the weights have kGates * H rows, gate after gate
+//   kSaved        the values of a unit and row that forward saves for backward; at least kGates, because they take the
+//                 place of the x-gates
+//   kHasC         the cell has a cell state c beside h
+//   kStateGates   how many of the gates, the last ones, do not simply add the state's product to the x-gate. These
+//   gates
+//                 have two gradients: one flows to the input's weights, the other to the state's weights
+//   kStateBias    b_hh is added to the state's product; otherwise it is part of the x-gates
+//   kPassesH      a part of dh goes straight to the step before, past the product with W_hh
+//   kReadsH       forward and backward read the unit's own h before the step
+//   forward       (x-gates, state's product, state before) -> (saved values, state after)
+//   backward      (saved values, state before and after, gradient) -> gradients of the gates: first those that flow to
+//                 the input, then those of the state gates that flow to the state. `gradient` comes in as that of the
+//                 state after, and goes out as what goes straight to the state before
+//
+// Functions is Accurate (below) or the faster functions of resident_math.h. C is float or double.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <math.h>
+
+#include "kernels/arch/device.h"
+
+namespace varlstm::cuda {
+
+// One value of a unit for each gate: x-gates, sums, activations or gradients.
+template <class C, int kCount>
+struct UnitValues {
+  C of[kCount];
+};
+
+// The states of a unit, or their gradients. c is not used if the cell has none.
+template <class C>
+struct UnitState {
+  C h, c;
+};
+
+template <class Cell, class C>
+struct UnitStep {
+  UnitValues<C, Cell::kSaved> saved;
+  UnitState<C> after;
+};
+
+// The number of gradients of a unit and row that backward stores.
+template <class Cell>
+constexpr int kGradientsOf = Cell::kGates + Cell::kStateGates;
+
+// Where the gradient is stored that flows to the state's weights of that gate.
+template <class Cell>
+VARLSTM_HOST_DEVICE constexpr int64_t state_gradient(int64_t gate) {
+  return gate < Cell::kGates - Cell::kStateGates ? gate : gate + Cell::kStateGates;
+}
+
+// The accurate functions: expf and tanhf of the toolkit have an error of at most 2 ulp.
+struct Accurate {
+  template <class C>
+  VARLSTM_DEVICE static C sigmoid(C x) {
+    return C(1) / (C(1) + exp(-x));
+  }
+  template <class C>
+  VARLSTM_DEVICE static C tanh(C x) {
+    return ::tanh(x);
+  }
+};
+
+}  // namespace varlstm::cuda
