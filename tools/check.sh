@@ -83,6 +83,8 @@ check_includes() {
     report "kernels/backend* may include kernels, capi/contract and varlstm.h"
   only "capi/include/varlstm\.(h|hpp)|tests/(support|golden)/$header|tests/capi/[a-z]+/$header" $(sources tests/capi) |
     report "tests/capi sees only varlstm.h, varlstm.hpp, tests/support, tests/golden and itself"
+  only "tests/cells/$header|capi/include/varlstm\.h" $(sources tests/cells | grep '\.h$') |
+    report "the cells of tests/cells may include each other and varlstm.h"
   only "capi/include/varlstm\.(h|hpp)|tools/[a-z0-9_/]+\.h" $(sources tools) |
     report "tools may include varlstm.h, varlstm.hpp and tools"
   only "capi/include/varlstm\.(h|hpp)|bench/[a-z0-9_/]+\.h" \

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "support/cell_test.h"
 #include "support/compare.h"
 #include "support/lengths.h"
 #include "support/rnn_runner.h"
@@ -14,10 +15,8 @@
 namespace varlstm_test {
 namespace {
 
-template <class T>
-class DeviceLengths : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
-TYPED_TEST_SUITE(DeviceLengths, Scalars);
+template <class>
+using DeviceLengths = CellTest;
 
 // `values`, and `fill` in the rows behind them.
 template <class T>
@@ -51,6 +50,7 @@ struct Pass {
                                  &workspace_bytes, &reserve_bytes));
     ByteBuffer workspace(context, workspace_bytes, Fill::kRandomBytes, 3);
     ByteBuffer reserve(context, reserve_bytes, Fill::kNan, 4);
+    const auto of_c = [&](auto& buffer) { return problem.has_c() ? buffer.data() : nullptr; };
     const Buffer<T> params(context, problem.params), h0(context, problem.h0), c0(context, problem.c0);
     const Buffer<T> dh_n(context, upstream.dh_n), dc_n(context, upstream.dc_n);
     const Buffer<T> x(context, with_tail(rows_from_ragged(options.rows, problem.lengths, options.input, problem.x),
@@ -62,15 +62,15 @@ struct Pass {
     Buffer<T> dparams_out(context, std::vector<T>(problem.params.size(), T(0)));
     std::vector<unsigned char> workspace_before = workspace.get();
     const std::vector<unsigned char> reserve_before = reserve.get();
-    EXPECT_OK(varlstm_rnn_forward(rnn.get(), batch, VARLSTM_MODE_SAVE, 6, params.data(), x.data(), h0.data(), c0.data(),
-                                  y_out.data(), h_out.data(), c_out.data(), workspace.data(), workspace_bytes,
+    EXPECT_OK(varlstm_rnn_forward(rnn.get(), batch, VARLSTM_MODE_SAVE, 6, params.data(), x.data(), h0.data(), of_c(c0),
+                                  y_out.data(), h_out.data(), of_c(c_out), workspace.data(), workspace_bytes,
                                   reserve.data(), reserve_bytes, nullptr));
     words_of_forward = changed_words(workspace_before, workspace.get());
     words_of_reserve = changed_words(reserve_before, reserve.get());
     workspace.fill(Fill::kNan);  // a row behind the tokens that is read shows in a sum, were it times 0
     workspace_before = workspace.get();
-    EXPECT_OK(varlstm_rnn_backward(rnn.get(), batch, params.data(), x.data(), h0.data(), c0.data(), y_out.data(),
-                                   dy.data(), dh_n.data(), dc_n.data(), dx_out.data(), dh0_out.data(), dc0_out.data(),
+    EXPECT_OK(varlstm_rnn_backward(rnn.get(), batch, params.data(), x.data(), h0.data(), of_c(c0), y_out.data(),
+                                   dy.data(), dh_n.data(), of_c(dc_n), dx_out.data(), dh0_out.data(), of_c(dc0_out),
                                    dparams_out.data(), workspace.data(), workspace_bytes, reserve.data(), reserve_bytes,
                                    nullptr));
     words_of_backward = changed_words(workspace_before, workspace.get());
@@ -86,7 +86,7 @@ void expect_zero_tail(const std::vector<T>& values, size_t head) {
 }
 
 // On our own tiles: cuBLAS, which sums the gradients of weights where the host knows the lengths, has its own order.
-TYPED_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
+CELL_SCALAR_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
   using T = TypeParam;
   setenv("VARLSTM_GEMM_POLICY", "wide", 1);
   const Context context = make_context();
@@ -95,7 +95,7 @@ TYPED_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
   const Bounds bounds = {7, 9, 45};
   const Batch from_host = make_batch(context.get(), {}, bounds), from_device = make_batch(context.get(), {}, bounds);
   for (int round = 0; round < 10; ++round) {
-    RnnOptions options;
+    RnnOptions options = this->cell_options();
     options.input = random.integer(1, 9);
     options.hidden = random.integer(1, 37);
     options.layers = 1 + round % 3;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "support/cell_test.h"
 #include "support/compare.h"
 #include "support/rnn_runner.h"
 #include "support/sequence_slice.h"
@@ -9,12 +10,6 @@
 
 namespace varlstm_test {
 namespace {
-
-template <class T>
-class Invariance : public ::testing::Test {};
-
-using Scalars = ::testing::Types<float, double>;
-TYPED_TEST_SUITE(Invariance, Scalars);
 
 template <class T>
 struct RnnResults {
@@ -47,8 +42,7 @@ void expect_same(const RnnGradients<T>& actual, const RnnGradients<T>& expected)
   EXPECT_TRUE(bitwise_equal(actual.dparams, expected.dparams));
 }
 
-RnnOptions make_options(int64_t input, int64_t hidden, int64_t layers, bool bidirectional) {
-  RnnOptions options;
+RnnOptions with_shape(RnnOptions options, int64_t input, int64_t hidden, int64_t layers, bool bidirectional) {
   options.input = input;
   options.hidden = hidden;
   options.layers = layers;
@@ -64,9 +58,25 @@ struct ThreadShape {
   int64_t max_len;
 };
 
+// What does not depend on the cell.
+template <class T>
+class Invariance : public ::testing::Test {};
+using Scalars = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(Invariance, Scalars);
+
+template <class>
+class CellInvariance : public CellTest {
+ protected:
+  RnnOptions make_options(int64_t input, int64_t hidden, int64_t layers, bool bidirectional) const {
+    return with_shape(cell_options(), input, hidden, layers, bidirectional);
+  }
+  std::vector<ThreadShape> thread_shapes() const;
+};
+
 // Small shapes that stay on one thread, wide batches that are shared by sequences, single sequences and large layers
 // that are shared by hidden units, two directions that run side by side.
-std::vector<ThreadShape> thread_shapes() {
+template <class T>
+std::vector<ThreadShape> CellInvariance<T>::thread_shapes() const {
   std::vector<ThreadShape> shapes;
   for (const bool both : {false, true}) {
     shapes.push_back({make_options(3, 5, 2, both), LengthKind::kZerosAmong, 6, 9});
@@ -80,10 +90,10 @@ std::vector<ThreadShape> thread_shapes() {
   return shapes;
 }
 
-TYPED_TEST(Invariance, ThreadsDoNotMoveABit) {
+CELL_SCALAR_TEST(CellInvariance, ThreadsDoNotMoveABit) {
   if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "only the host has threads to set";
   Random random(51);
-  for (const ThreadShape& shape : thread_shapes()) {
+  for (const ThreadShape& shape : this->thread_shapes()) {
     const std::vector<int64_t> lengths = make_lengths(shape.kind, shape.batch, shape.max_len, random);
     const auto problem = make_rnn_case<TypeParam>(shape.options, lengths, true, random);
     const auto upstream = make_upstream(problem, random);
@@ -105,7 +115,7 @@ TYPED_TEST(Invariance, ThreadsDoNotMoveTheChain) {
   if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "only the host has threads to set";
   Random random(52);
   ChainShape shape;
-  shape.rnn = make_options(60, 96, 1, true);
+  shape.rnn = with_shape({}, 60, 96, 1, true);
   shape.vocab = 500;
   shape.classes = 17;
   shape.lengths = make_lengths(LengthKind::kLogNormal, 48, 60, random);
@@ -149,34 +159,35 @@ void check_batch_invariance(varlstm_ctx* context, const RnnCase<T>& problem, Ran
   for (int64_t b = 0; b < problem.batch(); ++b) check({b});
 }
 
-TYPED_TEST(Invariance, BatchMatesDoNotMoveABit) {
+CELL_SCALAR_TEST(CellInvariance, BatchMatesDoNotMoveABit) {
   const Context context = make_context();
   Random random(53);
-  const int small_batches = emulated() ? 12 : 190, wide_batches = emulated() ? 1 : 10;
-  for (int batch = 0; batch < small_batches; ++batch) {
+  const int64_t small_batches = emulated() ? this->share(12, 3) : this->share(190, 30);
+  const int64_t wide_batches = emulated() ? 1 : this->share(10, 2);
+  for (int64_t batch = 0; batch < small_batches; ++batch) {
     RnnOptions options =
-        make_options(random.integer(1, 24), random.integer(1, 40), random.integer(1, 2), random.coin());
+        this->make_options(random.integer(1, 24), random.integer(1, 40), random.integer(1, 2), random.coin());
     options.bias = random.coin();
     const std::vector<int64_t> lengths = random_lengths(random.integer(1, 10), 14, random);
     check_batch_invariance(context.get(), make_rnn_case<TypeParam>(options, lengths, random.coin(), random), random);
   }
-  for (int batch = 0; batch < wide_batches; ++batch) {
-    const RnnOptions options = make_options(random.integer(20, 130), random.integer(90, 150), 1, random.coin());
+  for (int64_t batch = 0; batch < wide_batches; ++batch) {
+    const RnnOptions options = this->make_options(random.integer(20, 130), random.integer(90, 150), 1, random.coin());
     const std::vector<int64_t> lengths = make_lengths(LengthKind::kLogNormal, random.integer(12, 40), 20, random);
     check_batch_invariance(context.get(), make_rnn_case<TypeParam>(options, lengths, true, random), random);
   }
 }
 
-TYPED_TEST(Invariance, RunsRepeatBitwise) {
+CELL_SCALAR_TEST(CellInvariance, RunsRepeatBitwise) {
   const Context context = make_context();
   Random random(54);
-  const RnnOptions options = make_options(64, 150, 2, true);
+  const RnnOptions options = this->make_options(64, 150, 2, true);
   const std::vector<int64_t> lengths = make_lengths(LengthKind::kUniform, emulated() ? 8 : 40, 12, random);
   const auto problem = make_rnn_case<TypeParam>(options, lengths, true, random);
   const auto upstream = make_upstream(problem, random);
   const RnnResults<TypeParam> expected = run(context.get(), problem, upstream, 8);
-  const int runs = emulated() ? 1 : 10;
-  for (int again = 0; again < runs; ++again) {
+  const int64_t runs = emulated() ? 1 : this->share(10, 2);
+  for (int64_t again = 0; again < runs; ++again) {
     const RnnResults<TypeParam> actual = run(context.get(), problem, upstream, 8);
     expect_same(actual.outputs, expected.outputs);
     expect_same(actual.gradients, expected.gradients);

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "support/cell_test.h"
 #include "support/compare.h"
 #include "support/rnn_runner.h"
 #include "support/sequence_slice.h"
@@ -13,8 +14,8 @@
 namespace varlstm_test {
 namespace {
 
-template <class T>
-class Isolation : public ::testing::Test {
+template <class T, class Base>
+class IsolationOf : public Base {
  protected:
   Context context_ = make_context();
   Random random_{61};
@@ -22,11 +23,16 @@ class Isolation : public ::testing::Test {
   static T nan() { return std::numeric_limits<T>::quiet_NaN(); }
 };
 
+// What does not depend on the cell.
+template <class T>
+using Isolation = IsolationOf<T, ::testing::Test>;
 using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Isolation, Scalars);
 
-RnnOptions make_options(int64_t input, int64_t hidden, int64_t layers, bool bidirectional) {
-  RnnOptions options;
+template <class T>
+using CellIsolation = IsolationOf<T, CellTest>;
+
+RnnOptions with_shape(RnnOptions options, int64_t input, int64_t hidden, int64_t layers, bool bidirectional) {
   options.input = input;
   options.hidden = hidden;
   options.layers = layers;
@@ -35,10 +41,10 @@ RnnOptions make_options(int64_t input, int64_t hidden, int64_t layers, bool bidi
 }
 
 // Workspaces and reserves full of NaN or of random bytes, at exact and at loose bounds.
-TYPED_TEST(Isolation, MemoryBeforeTheCallDoesNotMatter) {
+CELL_SCALAR_TEST(CellIsolation, MemoryBeforeTheCallDoesNotMatter) {
   for (const LengthKind kind : kLengthKinds) {
     for (const bool both : {false, true}) {
-      RnnOptions options = make_options(7, 19, 3, both);
+      RnnOptions options = with_shape(this->cell_options(), 7, 19, 3, both);
       options.dropout = 0.3;
       const auto problem =
           make_rnn_case<TypeParam>(options, make_lengths(kind, 7, 9, this->random_), both, this->random_);
@@ -69,7 +75,7 @@ TYPED_TEST(Isolation, MemoryBeforeTheCallDoesNotMatter) {
 
 TYPED_TEST(Isolation, MemoryBeforeTheChainDoesNotMatter) {
   ChainShape shape;
-  shape.rnn = make_options(5, 9, 2, true);
+  shape.rnn = with_shape({}, 5, 9, 2, true);
   shape.vocab = 11;
   shape.classes = 4;
   for (const LengthKind kind : kLengthKinds) {
@@ -135,11 +141,12 @@ TYPED_TEST(Isolation, PaddingIsNeverRead) {
 }
 
 // NaN or infinity at one input of one sequence: every other sequence keeps its bits, forward and backward.
-TYPED_TEST(Isolation, NanStaysInItsSequence) {
+CELL_SCALAR_TEST(CellIsolation, NanStaysInItsSequence) {
   const TypeParam poisons[] = {this->nan(), std::numeric_limits<TypeParam>::infinity()};
   for (const bool both : {false, true}) {
     const std::vector<int64_t> lengths = {4, 0, 6, 1, 6, 3, 2, 5, 1};
-    const auto clean = make_rnn_case<TypeParam>(make_options(3, 21, 2, both), lengths, true, this->random_);
+    const auto clean =
+        make_rnn_case<TypeParam>(with_shape(this->cell_options(), 3, 21, 2, both), lengths, true, this->random_);
     const auto upstream = make_upstream(clean, this->random_);
     RnnRunner<TypeParam> runner(this->context_.get(), clean);
     const auto outputs = runner.forward();
@@ -148,7 +155,7 @@ TYPED_TEST(Isolation, NanStaysInItsSequence) {
     for (int64_t b = 0; b < clean.batch(); row += lengths[b], ++b) {
       std::vector<int64_t> others = this->random_.permutation(clean.batch());
       others.erase(std::find(others.begin(), others.end(), b));
-      for (int where = 0; where < 3; ++where) {
+      for (int where = 0; where < (clean.has_c() ? 3 : 2); ++where) {
         for (const TypeParam poison : poisons) {
           auto poisoned = clean;
           if (where == 0 && lengths[b] == 0) continue;
@@ -175,9 +182,10 @@ TYPED_TEST(Isolation, NanStaysInItsSequence) {
 
 // A NaN is not swallowed either: from the poisoned token on, the sequence's own outputs are NaN; before it they keep
 // their bits (one direction).
-TYPED_TEST(Isolation, NanReachesItsOwnSequence) {
+CELL_SCALAR_TEST(CellIsolation, NanReachesItsOwnSequence) {
   const std::vector<int64_t> lengths = {2, 5, 3};
-  const auto clean = make_rnn_case<TypeParam>(make_options(3, 21, 1, false), lengths, false, this->random_);
+  const auto clean =
+      make_rnn_case<TypeParam>(with_shape(this->cell_options(), 3, 21, 1, false), lengths, false, this->random_);
   RnnRunner<TypeParam> runner(this->context_.get(), clean);
   const auto outputs = runner.forward();
   auto poisoned = clean;

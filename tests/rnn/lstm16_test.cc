@@ -1,11 +1,13 @@
-// The LSTM in BF16 and F16 against an LSTM in double that rounds where the library says it stores: most elements are
-// the same to the last bit, the rest a few units in the last place away. Without those roundings far fewer would be.
+// Every cell in BF16 and F16 against the same in double with the roundings of what the library says it stores: most
+// elements are the same to the last bit, the rest a few units in the last place away. Without those roundings far fewer
+// would be.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <string>
 
+#include "support/cell_test.h"
 #include "support/lengths.h"
 #include "support/rnn16_runner.h"
 #include "support/rnn_reference.h"
@@ -64,14 +66,17 @@ void add_backward(const Format16& format, const Rnn16Results& a, const Rnn16Resu
   agreement->add(format, a.gradients.dparams, b.gradients.dparams);
 }
 
-class Lstm16 : public ::testing::TestWithParam<Format16> {};
+class In16Bits : public CellTest {
+ protected:
+  void check_roundings(const Format16& format);
+};
 
-TEST_P(Lstm16, RoundsWhatItStoresAndNothingElse) {
-  const Format16& format = GetParam();
+void In16Bits::check_roundings(const Format16& format) {
   Agreement forward, backward, forward_without, backward_without;
   Random random(23);
-  for (int round = 0; round < 10; ++round) {
-    RnnOptions options;
+  const int64_t rounds = share(10, 6);
+  for (int64_t round = 0; round < rounds; ++round) {
+    RnnOptions options = cell_options();
     options.input = random.integer(1, 20);
     options.hidden = random.integer(4, 40);
     options.layers = 1 + round % 2;
@@ -100,11 +105,15 @@ TEST_P(Lstm16, RoundsWhatItStoresAndNothingElse) {
   RecordProperty("backward_same", std::to_string(backward.share()));
 }
 
-std::string label(const ::testing::TestParamInfo<Format16>& tested) {
-  return tested.param.dtype == VARLSTM_DTYPE_BF16 ? "bf16" : "f16";
+using Bf16 = In16Bits;
+CELL_TEST(Bf16, RoundsWhatItStoresAndNothingElse) {
+  check_roundings(kBf16);
 }
 
-INSTANTIATE_TEST_SUITE_P(Dtypes, Lstm16, ::testing::Values(kBf16, kF16), label);
+using F16 = In16Bits;
+CELL_TEST(F16, RoundsWhatItStoresAndNothingElse) {
+  check_roundings(kF16);
+}
 
 }  // namespace
 }  // namespace varlstm_test

@@ -1,7 +1,8 @@
-// LSTM gradients in double against central differences: every differentiable input, through y, h_n and c_n.
+// Gradients of every cell in double against central differences: every differentiable input, through y, h_n and c_n.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "support/cell_test.h"
 #include "support/gradcheck.h"
 #include "support/rnn_runner.h"
 
@@ -41,12 +42,8 @@ std::vector<int64_t> some_of_each_part(const RnnCase<double>& problem, int64_t m
   return at;
 }
 
-// Elements of each part that are moved: a forward pass takes milliseconds where each of a kernel's threads is emulated.
-int64_t checked_elements() {
-  return test_backend() == VARLSTM_BACKEND_HOST ? 40 : 2;
-}
-
-void check_gradients(varlstm_ctx* context, const RnnCase<double>& problem, Random& random) {
+// `elements` of each part are moved.
+void check_gradients(varlstm_ctx* context, const RnnCase<double>& problem, int64_t elements, Random& random) {
   SCOPED_TRACE(describe(problem));
   const RnnUpstream<double> upstream = make_upstream(problem, random);
   const uint64_t seed = problem.options.dropout > 0.0 ? kDropoutSeed : 0;
@@ -68,19 +65,27 @@ void check_gradients(varlstm_ctx* context, const RnnCase<double>& problem, Rando
     const RnnOutputs<double> out = runner.forward(VARLSTM_MODE_INFER, seed);
     return dot(upstream.dy, out.y) + dot(upstream.dh_n, out.h_n) + dot(upstream.dc_n, out.c_n);
   };
-  EXPECT_TRUE(
-      gradient_matches(f, variables_of(problem), analytic, some_of_each_part(problem, checked_elements(), random)));
+  EXPECT_TRUE(gradient_matches(f, variables_of(problem), analytic, some_of_each_part(problem, elements, random)));
 }
 
+class Gradient : public CellTest {
+ protected:
+  // A forward pass takes milliseconds if each of a kernel's threads is emulated.
+  bool slow() const { return test_backend() != VARLSTM_BACKEND_HOST; }
+  int64_t checked_elements() const { return slow() ? share(2, 1) : share(40, 10); }
+};
+
 // 160 shapes: 1-3 layers x directions x bias x state x (no) dropout x 10 kinds of lengths, sizes at random, every other
-// one with ragged rows.
-TEST(LstmGradient, MatchesCentralDifferences) {
+// one with ragged rows. Cells beside the LSTM: 110 of them; on CUDA 20.
+CELL_TEST(Gradient, MatchesCentralDifferences) {
   const Context context = make_context(1);
   Random random(2024);
   int shapes = 0;
   for (const LengthKind kind : kLengthKinds) {
     for (int variant = 0; variant < 16; ++variant) {
-      RnnOptions options;
+      const bool fewer = slow() ? variant % 8 == shapes % 8 : variant % 3 != 2;
+      if (!every_case() && !fewer) continue;
+      RnnOptions options = cell_options();
       options.input = random.integer(1, 4);
       options.hidden = random.integer(1, 5);
       options.layers = random.integer(1, 3);
@@ -89,26 +94,28 @@ TEST(LstmGradient, MatchesCentralDifferences) {
       options.dropout = (variant & 8) != 0 ? 0.4 : 0.0;
       options.rows = shapes / 16 % 2 == variant % 2 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
       const std::vector<int64_t> lengths = make_lengths(kind, random.integer(1, 5), 6, random);
-      check_gradients(context.get(), make_rnn_case<double>(options, lengths, (variant & 4) != 0, random), random);
+      check_gradients(context.get(), make_rnn_case<double>(options, lengths, (variant & 4) != 0, random),
+                      checked_elements(), random);
       ++shapes;
     }
   }
-  EXPECT_GE(shapes, 100);
+  EXPECT_GE(shapes, slow() ? share(100, 20) : 100);
 }
 
 // Sizes beyond a vector register and a panel of the fast paths, and off their multiples.
-TEST(LstmGradient, MatchesCentralDifferencesAtLargerSizes) {
+CELL_TEST(Gradient, MatchesCentralDifferencesAtLargerSizes) {
   const Context context = make_context(1);
   Random random(7);
   for (const int64_t hidden : {16, 33}) {
     for (const bool bidirectional : {false, true}) {
-      RnnOptions options;
+      if (!every_case() && bidirectional != (hidden == 33)) continue;
+      RnnOptions options = cell_options();
       options.input = 19;
       options.hidden = hidden;
       options.layers = 2;
       options.bidirectional = bidirectional;
       const std::vector<int64_t> lengths = make_lengths(LengthKind::kZerosAmong, 9, 12, random);
-      check_gradients(context.get(), make_rnn_case<double>(options, lengths, true, random), random);
+      check_gradients(context.get(), make_rnn_case<double>(options, lengths, true, random), checked_elements(), random);
     }
   }
 }

@@ -1,11 +1,12 @@
-// The library's LSTM against the naive one of support/rnn_reference.h: outputs and gradients, in double and float.
+// Every cell of the library against the naive network of support/rnn_reference.h: outputs and gradients, in double and
+// float.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <limits>
 
+#include "support/cell_test.h"
 #include "support/compare.h"
-#include "support/gradcheck.h"
 #include "support/rnn_reference.h"
 #include "support/rnn_runner.h"
 
@@ -55,12 +56,18 @@ struct Shape {
   bool states;
 };
 
+class Reference : public CellTest {
+ protected:
+  std::vector<Shape> shapes(Random& random) const;
+};
+
 // Small ones with every kind of lengths, and some that reach the fast paths' full tiles and their remainders.
-std::vector<Shape> shapes(Random& random) {
+std::vector<Shape> Reference::shapes(Random& random) const {
   std::vector<Shape> list;
   for (const LengthKind kind : kLengthKinds) {
     for (int variant = 0; variant < 8; ++variant) {
-      RnnOptions options;
+      if (!every_case() && variant % 3 != 0) continue;
+      RnnOptions options = cell_options();
       options.input = random.integer(1, 20);
       options.hidden = random.integer(1, 24);
       options.layers = random.integer(1, 3);
@@ -71,7 +78,8 @@ std::vector<Shape> shapes(Random& random) {
   }
   for (const int64_t hidden : {31, 64, 100, 129}) {
     for (const bool bidirectional : {false, true}) {
-      RnnOptions options;
+      if (!every_case() && bidirectional != (hidden % 2 == 0)) continue;
+      RnnOptions options = cell_options();
       options.input = hidden / 2 + 5;
       options.hidden = hidden;
       options.layers = bidirectional ? 1 : 2;
@@ -82,37 +90,7 @@ std::vector<Shape> shapes(Random& random) {
   return list;
 }
 
-TEST(LstmReference, OwnGradientsMatchCentralDifferences) {
-  Random random(5);
-  RnnOptions options;
-  options.input = 2;
-  options.hidden = 3;
-  options.layers = 2;
-  options.bidirectional = true;
-  const RnnCase<double> problem = make_rnn_case<double>(options, {3, 0, 2}, true, random);
-  const RnnUpstream<double> upstream = make_upstream(problem, random);
-  const auto value = [&](const RnnCase<double>& at) {
-    const RnnOutputs<double> out = RnnReference<double>(at).forward();
-    return dot(upstream.dy, out.y) + dot(upstream.dh_n, out.h_n) + dot(upstream.dc_n, out.c_n);
-  };
-  RnnReference<double> reference(problem);
-  reference.forward();
-  const RnnGradients<double> gradients = reference.backward(upstream);
-  const auto check = [&](std::vector<double> RnnCase<double>::*part, const std::vector<double>& analytic) {
-    RnnCase<double> moved = problem;
-    const ScalarFunction f = [&](const std::vector<double>& values) {
-      moved.*part = values;
-      return value(moved);
-    };
-    EXPECT_TRUE(gradient_matches(f, problem.*part, analytic));
-  };
-  check(&RnnCase<double>::params, gradients.dparams);
-  check(&RnnCase<double>::x, gradients.dx);
-  check(&RnnCase<double>::h0, gradients.dh0);
-  check(&RnnCase<double>::c0, gradients.dc0);
-}
-
-TEST(LstmReference, DoubleMatchesOutputsAndGradients) {
+CELL_TEST(Reference, DoubleMatchesOutputsAndGradients) {
   const Context context = make_context();
   Random random(11);
   for (const Shape& shape : shapes(random)) {
@@ -137,11 +115,11 @@ TEST(LstmReference, DoubleMatchesOutputsAndGradients) {
 }
 
 // More hidden units than the host sums gradients of weights for in one piece.
-TEST(LstmReference, DoubleMatchesGradientsOfManyUnits) {
+CELL_TEST(Reference, DoubleMatchesGradientsOfManyUnits) {
   if (emulated()) GTEST_SKIP() << "the tests of resident and stepwise recurrences have wide layers";
   const Context context = make_context();
   Random random(13);
-  RnnOptions options;
+  RnnOptions options = cell_options();
   options.input = 3;
   options.hidden = 300;
   options.bidirectional = true;
@@ -157,7 +135,7 @@ TEST(LstmReference, DoubleMatchesGradientsOfManyUnits) {
   EXPECT_TRUE(double_close(gradients.dx, expected.dx));
 }
 
-TEST(LstmReference, FloatIsAsAccurateAsTheNaiveOne) {
+CELL_TEST(Reference, FloatIsAsAccurateAsTheNaiveOne) {
   const Context context = make_context();
   Random random(12);
   for (const Shape& shape : shapes(random)) {
@@ -186,10 +164,10 @@ TEST(LstmReference, FloatIsAsAccurateAsTheNaiveOne) {
 }
 
 // A long chain: errors of the recurrence may not build up faster than the naive one's.
-TEST(LstmReference, LongSequencesInFloat) {
+CELL_TEST(Reference, LongSequencesInFloat) {
   const Context context = make_context();
   Random random(13);
-  RnnOptions options;
+  RnnOptions options = cell_options();
   options.input = 8;
   options.hidden = 24;
   options.bidirectional = true;
@@ -210,10 +188,10 @@ TEST(LstmReference, LongSequencesInFloat) {
 }
 
 // Gates far in saturation: sigmoid and tanh may not overflow to NaN or leave their range.
-TEST(LstmReference, SaturatedGates) {
+CELL_TEST(Reference, SaturatedGates) {
   const Context context = make_context();
   Random random(14);
-  RnnOptions options;
+  RnnOptions options = cell_options();
   options.input = 3;
   options.hidden = 7;
   RnnCase<double> problem = make_rnn_case<double>(options, {5, 2, 4}, true, random);

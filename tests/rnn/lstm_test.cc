@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "support/cell_test.h"
 #include "support/compare.h"
 #include "support/rnn_runner.h"
 
@@ -10,13 +11,13 @@ namespace varlstm_test {
 namespace {
 
 template <class T>
-class LstmTest : public ::testing::Test {
+class Test : public CellTest {
  protected:
   Context context_ = make_context();
   Random random_{31};
 
   RnnOptions options(int64_t layers = 2, bool bidirectional = true) {
-    RnnOptions options;
+    RnnOptions options = cell_options();
     options.input = 5;
     options.hidden = 9;
     options.layers = layers;
@@ -26,9 +27,6 @@ class LstmTest : public ::testing::Test {
   }
   RnnCase<T> problem() { return make_rnn_case<T>(options(), {3, 0, 6, 1, 6}, true, random_); }
 };
-
-using Scalars = ::testing::Types<float, double>;
-TYPED_TEST_SUITE(LstmTest, Scalars);
 
 template <class T>
 void expect_same(const RnnOutputs<T>& actual, const RnnOutputs<T>& expected) {
@@ -45,7 +43,7 @@ void expect_same(const RnnGradients<T>& actual, const RnnGradients<T>& expected)
   EXPECT_TRUE(bitwise_equal(actual.dparams, expected.dparams));
 }
 
-TYPED_TEST(LstmTest, InferEqualsSave) {
+CELL_SCALAR_TEST(Test, InferEqualsSave) {
   for (const uint64_t seed : {0, 9}) {
     RnnRunner<TypeParam> runner(this->context_.get(), this->problem());
     const RnnOutputs<TypeParam> saved = runner.forward(VARLSTM_MODE_SAVE, seed);
@@ -54,7 +52,7 @@ TYPED_TEST(LstmTest, InferEqualsSave) {
   }
 }
 
-TYPED_TEST(LstmTest, InferRunsInItsOwnWorkspace) {
+CELL_SCALAR_TEST(Test, InferRunsInItsOwnWorkspace) {
   const RnnCase<TypeParam> problem = this->problem();
   RnnRunner<TypeParam> runner(this->context_.get(), problem);
   const RnnOutputs<TypeParam> saved = runner.forward();
@@ -71,7 +69,7 @@ TYPED_TEST(LstmTest, InferRunsInItsOwnWorkspace) {
   EXPECT_TRUE(bitwise_equal(packed_to_ragged(problem.lengths, problem.output_features(), runner.y().get()), saved.y));
 }
 
-TYPED_TEST(LstmTest, BackwardRunsTwiceFromOneReserve) {
+CELL_SCALAR_TEST(Test, BackwardRunsTwiceFromOneReserve) {
   const RnnCase<TypeParam> problem = this->problem();
   const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
   RnnRunner<TypeParam> runner(this->context_.get(), problem);
@@ -81,7 +79,7 @@ TYPED_TEST(LstmTest, BackwardRunsTwiceFromOneReserve) {
   expect_same(runner.backward(upstream), first);
 }
 
-TYPED_TEST(LstmTest, ParameterGradientsAreAddedTo) {
+CELL_SCALAR_TEST(Test, ParameterGradientsAreAddedTo) {
   const RnnCase<TypeParam> problem = this->problem();
   const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
   RnnRunner<TypeParam> runner(this->context_.get(), problem);
@@ -99,7 +97,7 @@ TYPED_TEST(LstmTest, ParameterGradientsAreAddedTo) {
 }
 
 // Each of dy, dh_n, dc_n as NULL gives what a buffer of zeros gives.
-TYPED_TEST(LstmTest, MissingIncomingGradientsAreZeros) {
+CELL_SCALAR_TEST(Test, MissingIncomingGradientsAreZeros) {
   const RnnCase<TypeParam> problem = this->problem();
   RnnRunner<TypeParam> runner(this->context_.get(), problem);
   runner.forward();
@@ -122,7 +120,7 @@ TYPED_TEST(LstmTest, MissingIncomingGradientsAreZeros) {
 }
 
 // Each output that is not wanted may be NULL and changes none of the others.
-TYPED_TEST(LstmTest, UnwantedGradientsMayBeNull) {
+CELL_SCALAR_TEST(Test, UnwantedGradientsMayBeNull) {
   const RnnCase<TypeParam> problem = this->problem();
   const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
   varlstm_ctx* const context = this->context_.get();
@@ -135,9 +133,9 @@ TYPED_TEST(LstmTest, UnwantedGradientsMayBeNull) {
     Buffer<TypeParam> dx(context, full.dx.size()), dh0(context, full.dh0.size()), dc0(context, full.dc0.size());
     Buffer<TypeParam> dparams(context, std::vector<TypeParam>(full.dparams.size(), TypeParam(0)));
     ASSERT_OK(varlstm_rnn_backward(runner.rnn(), runner.batch(), runner.params().data(), runner.x().data(), runner.h0(),
-                                   runner.c0(), runner.y().data(), dy.data(), dh_n.data(), dc_n.data(),
+                                   runner.c0(), runner.y().data(), dy.data(), dh_n.data(), runner.of_c(dc_n),
                                    wanted & 1 ? dx.data() : nullptr, wanted & 2 ? dh0.data() : nullptr,
-                                   wanted & 4 ? dc0.data() : nullptr, wanted & 8 ? dparams.data() : nullptr,
+                                   wanted & 4 ? runner.of_c(dc0) : nullptr, wanted & 8 ? dparams.data() : nullptr,
                                    runner.workspace().data(), runner.workspace().bytes(), runner.reserve().data(),
                                    runner.reserve().bytes(), nullptr));
     if (wanted & 1) {
@@ -156,7 +154,7 @@ TYPED_TEST(LstmTest, UnwantedGradientsMayBeNull) {
 }
 
 // A reserve that no forward of this shape wrote is refused, and nothing is written then.
-TYPED_TEST(LstmTest, ForeignReserveIsRefused) {
+CELL_SCALAR_TEST(Test, ForeignReserveIsRefused) {
   const RnnCase<TypeParam> problem = this->problem();
   varlstm_ctx* const context = this->context_.get();
   RnnRunner<TypeParam> runner(context, problem);
@@ -222,7 +220,7 @@ TYPED_TEST(LstmTest, ForeignReserveIsRefused) {
 }
 
 // A sequence of length 0 hands its state through, forward and backward.
-TYPED_TEST(LstmTest, ZeroLengthHandsTheStateThrough) {
+CELL_SCALAR_TEST(Test, ZeroLengthHandsTheStateThrough) {
   for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{2, 0, 3, 0}, std::vector<int64_t>{0, 0}}) {
     const RnnCase<TypeParam> problem = make_rnn_case<TypeParam>(this->options(3), lengths, true, this->random_);
     const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
@@ -233,14 +231,15 @@ TYPED_TEST(LstmTest, ZeroLengthHandsTheStateThrough) {
     for (int64_t at = 0; at < problem.state_count(); ++at) {
       if (lengths[at / hidden % problem.batch()] != 0) continue;
       EXPECT_EQ(out.h_n[at], problem.h0[at]);
-      EXPECT_EQ(out.c_n[at], problem.c0[at]);
       EXPECT_EQ(gradients.dh0[at], upstream.dh_n[at]);
+      if (!problem.has_c()) continue;
+      EXPECT_EQ(out.c_n[at], problem.c0[at]);
       EXPECT_EQ(gradients.dc0[at], upstream.dc_n[at]);
     }
   }
 }
 
-TYPED_TEST(LstmTest, ZeroLengthWithoutStateGivesZeros) {
+CELL_SCALAR_TEST(Test, ZeroLengthWithoutStateGivesZeros) {
   const RnnCase<TypeParam> problem = make_rnn_case<TypeParam>(this->options(), {0, 1}, false, this->random_);
   RnnRunner<TypeParam> runner(this->context_.get(), problem);
   const RnnOutputs<TypeParam> out = runner.forward();
@@ -248,7 +247,9 @@ TYPED_TEST(LstmTest, ZeroLengthWithoutStateGivesZeros) {
   for (int64_t at = 0; at < problem.state_count(); ++at) {
     if (at / hidden % 2 == 0) {
       EXPECT_EQ(out.h_n[at], TypeParam(0));
-      EXPECT_EQ(out.c_n[at], TypeParam(0));
+      if (problem.has_c()) {
+        EXPECT_EQ(out.c_n[at], TypeParam(0));
+      }
     } else {
       EXPECT_NE(out.h_n[at], TypeParam(0));
     }
@@ -256,7 +257,7 @@ TYPED_TEST(LstmTest, ZeroLengthWithoutStateGivesZeros) {
 }
 
 // No token at all, and no sequence at all: nothing to compute, nothing to fail.
-TYPED_TEST(LstmTest, EmptyBatches) {
+CELL_SCALAR_TEST(Test, EmptyBatches) {
   for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{}, std::vector<int64_t>{0, 0, 0}}) {
     for (const bool states : {false, true}) {
       const RnnCase<TypeParam> problem = make_rnn_case<TypeParam>(this->options(), lengths, states, this->random_);
@@ -276,7 +277,7 @@ TYPED_TEST(LstmTest, EmptyBatches) {
 }
 
 // One batch handle serves mini-batch after mini-batch within its bounds.
-TYPED_TEST(LstmTest, LooseBoundsGiveTheSameResults) {
+CELL_SCALAR_TEST(Test, LooseBoundsGiveTheSameResults) {
   const RnnCase<TypeParam> problem = this->problem();
   const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
   RnnRunner<TypeParam> exact(this->context_.get(), problem);
@@ -285,7 +286,7 @@ TYPED_TEST(LstmTest, LooseBoundsGiveTheSameResults) {
   expect_same(loose.backward(upstream), exact.backward(upstream));
 }
 
-TYPED_TEST(LstmTest, DropoutFollowsItsSeed) {
+CELL_SCALAR_TEST(Test, DropoutFollowsItsSeed) {
   const RnnCase<TypeParam> problem = this->problem();
   RnnRunner<TypeParam> runner(this->context_.get(), problem);
   const RnnOutputs<TypeParam> seven = runner.forward(VARLSTM_MODE_SAVE, 7);
@@ -300,7 +301,7 @@ TYPED_TEST(LstmTest, DropoutFollowsItsSeed) {
 }
 
 // "Of every layer but the last": with one layer there is nothing to drop.
-TYPED_TEST(LstmTest, DropoutLeavesTheLastLayerAlone) {
+CELL_SCALAR_TEST(Test, DropoutLeavesTheLastLayerAlone) {
   RnnOptions options = this->options(1);
   options.dropout = 0.5;
   const RnnCase<TypeParam> problem = make_rnn_case<TypeParam>(options, {4, 2}, true, this->random_);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "support/cell_test.h"
 #include "support/compare.h"
 #include "support/lengths.h"
 #include "support/rnn16_runner.h"
@@ -68,8 +69,7 @@ void compare_orders(varlstm_ctx* context, RnnCase<T> problem, const RnnUpstream<
   EXPECT_TRUE(bitwise_equal(ragged.forward(VARLSTM_MODE_INFER).y, expected.y));
 }
 
-RnnOptions options_of(int round, Random& random) {
-  RnnOptions options;
+RnnOptions of_round(int round, RnnOptions options, Random& random) {
   options.input = random.integer(1, 9);
   options.hidden = random.integer(1, 37);
   options.layers = 1 + round % 2;
@@ -83,18 +83,16 @@ std::vector<std::vector<int64_t>> batches() {
   return {{0, 3, 0, 5, 1, 5, 0}, {2, 1, 2, 4, 0, 1, 3, 2, 1, 6, 1, 2}, {4}, {1, 7, 3}, {0, 0}, {}};
 }
 
-template <class T>
-class RaggedRows : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
-TYPED_TEST_SUITE(RaggedRows, Scalars);
+template <class>
+using RaggedRows = CellTest;
 
-TYPED_TEST(RaggedRows, GiveTheBitsOfPackedRows) {
+CELL_SCALAR_TEST(RaggedRows, GiveTheBitsOfPackedRows) {
   using T = TypeParam;
   const Context context = make_context();
   Random random(71);
   int round = 0;
   for (const std::vector<int64_t>& lengths : batches()) {
-    RnnOptions options = options_of(round, random);
+    RnnOptions options = of_round(round, this->cell_options(), random);
     for (const int32_t recurrence : recurrences(kDType<T>)) {
       options.recurrence = recurrence;
       expect_used(context.get(), options, kDType<T>);
@@ -106,12 +104,13 @@ TYPED_TEST(RaggedRows, GiveTheBitsOfPackedRows) {
 }
 
 // The gradients of the parameters are rounded to 16 bits behind their sums: to neighbours at most.
-TEST(RaggedRows16, GiveTheBitsOfPackedRows) {
+using RaggedRows16 = CellTest;
+CELL_TEST(RaggedRows16, GiveTheBitsOfPackedRows) {
   const Context context = make_context();
   Random random(72);
   int round = 0;
   for (const std::vector<int64_t>& lengths : {batches()[0], batches()[1]}) {
-    RnnOptions options = options_of(++round, random);
+    RnnOptions options = of_round(++round, cell_options(), random);
     for (const int32_t recurrence : recurrences(VARLSTM_DTYPE_BF16)) {
       options.recurrence = recurrence;
       options.rows = VARLSTM_ROWS_PACKED;
@@ -128,11 +127,12 @@ TEST(RaggedRows16, GiveTheBitsOfPackedRows) {
 }
 
 // Shapes whose recurrence the host shares out by sequences and by hidden units.
-TEST(RaggedRowsThreads, GiveTheBitsOfPackedRows) {
+using RaggedRowsThreads = CellTest;
+CELL_TEST(RaggedRowsThreads, GiveTheBitsOfPackedRows) {
   if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "threads are the host's";
   Random random(73);
   for (const bool by_sequence : {true, false}) {
-    RnnOptions options;
+    RnnOptions options = cell_options();
     options.input = 40;
     options.hidden = by_sequence ? 70 : 257;
     options.bidirectional = by_sequence;

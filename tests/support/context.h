@@ -92,13 +92,14 @@ struct RnnOptions {
   int32_t recurrence = VARLSTM_RECURRENCE_AUTO;
   int32_t rows = VARLSTM_ROWS_PACKED;
   bool layers_together = true;
+  int32_t cell = VARLSTM_CELL_LSTM;
 
   int64_t directions() const { return bidirectional ? 2 : 1; }
 };
 
 inline Rnn make_rnn(varlstm_ctx* context, const RnnOptions& options, int32_t dtype) {
   varlstm_rnn* handle = nullptr;
-  REQUIRE_OK(varlstm_rnn_create(context, VARLSTM_CELL_LSTM, options.input, options.hidden, options.layers, &handle));
+  REQUIRE_OK(varlstm_rnn_create(context, options.cell, options.input, options.hidden, options.layers, &handle));
   Rnn rnn(handle);
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_DTYPE, dtype));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_BIDIRECTIONAL, options.bidirectional ? 1 : 0));

@@ -1,4 +1,4 @@
-// An LSTM run in one way of the CUDA back end's recurrence: a policy, what tensors are stored in and what products
+// A network run in one way of the CUDA back end's recurrence: a policy, what tensors are stored in and what products
 // multiply. Values are doubles that the stored type holds exactly, so that results of every type compare alike.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -118,12 +118,11 @@ class WayRun {
   }
 
   RnnOutputs<double> forward() {
-    const Tensor h_n = empty(problem_.state_count()), c_n = empty(problem_.state_count());
+    const Tensor h_n = empty(problem_.state_count()), c_n = empty(problem_.cell_state_count());
     const bool save = setup_.mode == VARLSTM_MODE_SAVE;
     REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), setup_.mode, 0, params_->data(), x_->data(), of(h0_),
-                                   of(c0_), y_->data(), h_n->data(), c_n->data(), workspace_->data(),
-                                   workspace_->bytes(), save ? reserve_->data() : nullptr, save ? reserve_->bytes() : 0,
-                                   nullptr));
+                                   of(c0_), y_->data(), h_n->data(), of_c(c_n), workspace_->data(), workspace_->bytes(),
+                                   save ? reserve_->data() : nullptr, save ? reserve_->bytes() : 0, nullptr));
     return {ragged(problem_.output_features(), y_), values(h_n), values(c_n)};
   }
 
@@ -132,12 +131,12 @@ class WayRun {
   RnnGradients<double> backward(const RnnUpstream<double>& upstream) {
     const Tensor dy = packed(problem_.output_features(), upstream.dy);
     const Tensor dh_n = stored(upstream.dh_n), dc_n = stored(upstream.dc_n), dx = empty(x_->count());
-    const Tensor dh0 = empty(problem_.state_count()), dc0 = empty(problem_.state_count());
+    const Tensor dh0 = empty(problem_.state_count()), dc0 = empty(problem_.cell_state_count());
     const Tensor dparams = stored(std::vector<double>(problem_.params.size(), 0));
     workspace_->fill(setup_.fill, setup_.seed + 2);
     const std::vector<unsigned char> reserve_before = reserve_->get();
     REQUIRE_OK(varlstm_rnn_backward(rnn_.get(), batch_.get(), params_->data(), x_->data(), of(h0_), of(c0_), y_->data(),
-                                    of(dy), of(dh_n), of(dc_n), dx->data(), dh0->data(), dc0->data(), dparams->data(),
+                                    of(dy), of(dh_n), of(dc_n), dx->data(), dh0->data(), of_c(dc0), dparams->data(),
                                     workspace_->data(), workspace_->bytes(), reserve_->data(), reserve_->bytes(),
                                     nullptr));
     EXPECT_TRUE(reserve_before == reserve_->get()) << "backward wrote to the reserve";
@@ -163,6 +162,8 @@ class WayRun {
   }
   // NULL for data that the case does not give.
   static const Stored* of(const Tensor& tensor) { return tensor->count() > 0 ? tensor->data() : nullptr; }
+  // NULL if the cell has no cell state.
+  Stored* of_c(const Tensor& tensor) const { return problem_.has_c() ? tensor->data() : nullptr; }
   std::vector<double> values(const Tensor& tensor) const {
     std::vector<double> decoded;
     for (const Stored value : tensor->get()) {

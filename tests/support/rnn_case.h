@@ -1,5 +1,6 @@
-// One LSTM problem and its results, all in the caller's order: data is ragged (sequence after sequence), so that a
-// sequence's part can be cut out and compared without knowing how the library packs it.
+// One problem of a recurrent network and its results, all in the caller's order: data is ragged (sequence after
+// sequence), so that a sequence's part can be cut out and compared without knowing how the library packs it. Of a cell
+// without a cell state, all tensors c are empty.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cells/cells.h"
 #include "support/context.h"
 #include "support/lengths.h"
 #include "support/random.h"
@@ -25,6 +27,9 @@ struct RnnCase {
   int64_t batch() const { return static_cast<int64_t>(lengths.size()); }
   int64_t tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }
   int64_t state_count() const { return options.layers * options.directions() * batch() * options.hidden; }
+  // Of c0, c_n and their gradients.
+  int64_t cell_state_count() const { return has_c() ? state_count() : 0; }
+  bool has_c() const { return tested_cell(options.cell).has_c; }
   int64_t output_features() const { return options.directions() * options.hidden; }
 };
 
@@ -49,7 +54,8 @@ inline int64_t rnn_param_count(const RnnOptions& options) {
   int64_t count = 0;
   for (int64_t layer = 0; layer < options.layers; ++layer) {
     const int64_t in = layer == 0 ? options.input : options.directions() * options.hidden;
-    count += options.directions() * 4 * options.hidden * (in + options.hidden + (options.bias ? 2 : 0));
+    count += options.directions() * tested_cell(options.cell).gates * options.hidden *
+             (in + options.hidden + (options.bias ? 2 : 0));
   }
   return count;
 }
@@ -63,7 +69,7 @@ RnnCase<T> make_rnn_case(const RnnOptions& options, const std::vector<int64_t>& 
   problem.x = random.vector<T>(problem.tokens() * options.input, -1.5, 1.5);
   if (states) {
     problem.h0 = random.vector<T>(problem.state_count());
-    problem.c0 = random.vector<T>(problem.state_count());
+    problem.c0 = random.vector<T>(problem.cell_state_count());
   }
   return problem;
 }
@@ -71,7 +77,7 @@ RnnCase<T> make_rnn_case(const RnnOptions& options, const std::vector<int64_t>& 
 template <class T>
 RnnUpstream<T> make_upstream(const RnnCase<T>& problem, Random& random) {
   return {random.vector<T>(problem.tokens() * problem.output_features()), random.vector<T>(problem.state_count()),
-          random.vector<T>(problem.state_count())};
+          random.vector<T>(problem.cell_state_count())};
 }
 
 template <class To, class From>
@@ -93,10 +99,11 @@ RnnUpstream<To> convert(const RnnUpstream<From>& upstream) {
 template <class T>
 std::string describe(const RnnCase<T>& problem) {
   const RnnOptions& o = problem.options;
-  return "I=" + std::to_string(o.input) + " H=" + std::to_string(o.hidden) + " L=" + std::to_string(o.layers) +
-         " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") + (problem.h0.empty() ? "" : " h0") +
-         " dropout=" + std::to_string(o.dropout) + (o.rows == VARLSTM_ROWS_RAGGED ? " ragged" : "") +
-         " recurrence=" + std::to_string(o.recurrence) + " lengths=" + to_string(problem.lengths);
+  return std::string(tested_cell(o.cell).name) + " I=" + std::to_string(o.input) + " H=" + std::to_string(o.hidden) +
+         " L=" + std::to_string(o.layers) + " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") +
+         (problem.h0.empty() ? "" : " h0") + " dropout=" + std::to_string(o.dropout) +
+         (o.rows == VARLSTM_ROWS_RAGGED ? " ragged" : "") + " recurrence=" + std::to_string(o.recurrence) +
+         " lengths=" + to_string(problem.lengths);
 }
 
 }  // namespace varlstm_test

@@ -36,7 +36,7 @@ class RnnRunner {
         c0_(context, problem.c0),
         y_(context, problem.tokens() * problem.output_features()),
         h_n_(context, problem.state_count()),
-        c_n_(context, problem.state_count()) {
+        c_n_(context, problem.cell_state_count()) {
     REQUIRE_OK(varlstm_rnn_sizes(rnn_.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
                                  &workspace_bytes_, &reserve_bytes_));
     workspace_ = std::make_unique<ByteBuffer>(context, workspace_bytes_, fill, seed);
@@ -57,7 +57,7 @@ class RnnRunner {
     c_n_.fill_nan();
     const bool save = mode == VARLSTM_MODE_SAVE;
     REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), mode, dropout_seed, params_.data(), x_.data(), h0(), c0(),
-                                   y_.data(), h_n_.data(), c_n_.data(), workspace_->data(), workspace_bytes_,
+                                   y_.data(), h_n_.data(), of_c(c_n_), workspace_->data(), workspace_bytes_,
                                    save ? reserve_->data() : nullptr, save ? reserve_bytes_ : 0, nullptr));
     return {from_rows(options_.directions() * options_.hidden, y_.get()), h_n_.get(), c_n_.get()};
   }
@@ -67,14 +67,14 @@ class RnnRunner {
   RnnGradients<T> backward(const RnnUpstream<T>& upstream, const std::vector<T>& dparams_before = {}) {
     const Buffer<T> dy(context_, to_rows(options_.directions() * options_.hidden, upstream.dy));
     const Buffer<T> dh_n(context_, upstream.dh_n), dc_n(context_, upstream.dc_n);
-    Buffer<T> dx(context_, x_.count()), dh0(context_, h_n_.count()), dc0(context_, h_n_.count());
+    Buffer<T> dx(context_, x_.count()), dh0(context_, h_n_.count()), dc0(context_, c_n_.count());
     Buffer<T> dparams(context_, dparams_before.empty() ? std::vector<T>(params_.count(), T(0)) : dparams_before);
     workspace_->fill(fill_, seed_ + 2);
     const std::vector<unsigned char> reserve_before = reserve_->get();
     REQUIRE_OK(varlstm_rnn_backward(
         rnn_.get(), batch_.get(), params_.data(), x_.data(), h0(), c0(), y_.data(),
         upstream.dy.empty() ? nullptr : dy.data(), upstream.dh_n.empty() ? nullptr : dh_n.data(),
-        upstream.dc_n.empty() ? nullptr : dc_n.data(), dx.data(), dh0.data(), dc0.data(), dparams.data(),
+        upstream.dc_n.empty() ? nullptr : dc_n.data(), dx.data(), dh0.data(), of_c(dc0), dparams.data(),
         workspace_->data(), workspace_bytes_, reserve_->data(), reserve_bytes_, nullptr));
     EXPECT_TRUE(reserve_before == reserve_->get()) << "backward wrote to the reserve";
     return {from_rows(options_.input, dx.get()), dh0.get(), dc0.get(), dparams.get()};
@@ -91,7 +91,12 @@ class RnnRunner {
   const T* h0() const { return h0_.count() > 0 ? h0_.data() : nullptr; }
   const T* c0() const { return c0_.count() > 0 ? c0_.data() : nullptr; }
 
+  // What a tensor c is given as: NULL if the cell has no cell state.
+  T* of_c(Buffer<T>& buffer) const { return has_c() ? buffer.data() : nullptr; }
+  const T* of_c(const Buffer<T>& buffer) const { return has_c() ? buffer.data() : nullptr; }
+
  private:
+  bool has_c() const { return tested_cell(options_.cell).has_c; }
   std::vector<T> to_rows(int64_t features, const std::vector<T>& ragged) const {
     return rows_from_ragged(options_.rows, lengths_, features, ragged);
   }

@@ -1,0 +1,70 @@
+// The list of the cells under test, from which the tests of recurrent networks are made. A new cell is a file beside
+// this one and a line in kCells.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include "cells/gru.h"
+#include "cells/lstm.h"
+#include "cells/rnn_relu.h"
+#include "cells/rnn_tanh.h"
+#include "cells/step.h"
+
+namespace varlstm_test {
+
+// One unit of a cell in numbers T. x and h are what products multiply, `before` is the exact state.
+template <class T>
+struct CellRules {
+  UnitStep<T> (*forward)(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before);
+  UnitGradients<T> (*backward)(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient);
+};
+
+struct TestedCell {
+  const char* name;  // of its tests: LstmGradient, GruGradient, ...
+  int32_t cell;      // varlstm_cell
+  int64_t gates;
+  bool has_c;
+  bool on_host, on_cuda;  // the back end has the cell
+  CellRules<float> f32;
+  CellRules<double> f64;
+
+  template <class T>
+  const CellRules<T>& rules() const {
+    if constexpr (std::is_same_v<T, float>)
+      return f32;
+    else
+      return f64;
+  }
+  bool on(int32_t backend) const { return backend == VARLSTM_BACKEND_HOST ? on_host : on_cuda; }
+};
+
+template <class Cell>
+constexpr TestedCell tested(bool on_host, bool on_cuda) {
+  return {Cell::kName,
+          Cell::kCell,
+          Cell::kGates,
+          Cell::kHasC,
+          on_host,
+          on_cuda,
+          {&Cell::template forward<float>, &Cell::template backward<float>},
+          {&Cell::template forward<double>, &Cell::template backward<double>}};
+}
+
+// Tests of a cell are skipped on a back end that does not have it; cells_test checks that it is then refused.
+constexpr TestedCell kCells[] = {
+    tested<Lstm>(/*on_host=*/true, /*on_cuda=*/true),
+    tested<Gru>(/*on_host=*/false, /*on_cuda=*/false),
+    tested<RnnTanh>(/*on_host=*/false, /*on_cuda=*/false),
+    tested<RnnRelu>(/*on_host=*/false, /*on_cuda=*/false),
+};
+
+inline const TestedCell& tested_cell(int32_t cell) {
+  for (const TestedCell& one : kCells)
+    if (one.cell == cell) return one;
+  throw std::runtime_error("cell " + std::to_string(cell) + " is not in tests/cells/cells.h");
+}
+
+}  // namespace varlstm_test

@@ -1,0 +1,60 @@
+// The cells of this folder: their gradients, and on which back ends they are.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "support/cell_test.h"
+#include "support/gradcheck.h"
+#include "support/rnn_reference.h"
+
+namespace varlstm_test {
+namespace {
+
+// Of every cell, whether or not the library has it.
+class Rules : public CellTest {
+ protected:
+  void SetUp() override {}
+};
+
+CELL_TEST(Rules, OwnGradientsMatchCentralDifferences) {
+  Random random(5);
+  RnnOptions options = cell_options();
+  options.input = 2;
+  options.hidden = 3;
+  options.layers = 2;
+  options.bidirectional = true;
+  const RnnCase<double> problem = make_rnn_case<double>(options, {3, 0, 2}, true, random);
+  const RnnUpstream<double> upstream = make_upstream(problem, random);
+  const auto value = [&](const RnnCase<double>& at) {
+    const RnnOutputs<double> out = RnnReference<double>(at).forward();
+    return dot(upstream.dy, out.y) + dot(upstream.dh_n, out.h_n) + dot(upstream.dc_n, out.c_n);
+  };
+  RnnReference<double> reference(problem);
+  reference.forward();
+  const RnnGradients<double> gradients = reference.backward(upstream);
+  const auto check = [&](std::vector<double> RnnCase<double>::*part, const std::vector<double>& analytic) {
+    RnnCase<double> moved = problem;
+    const ScalarFunction f = [&](const std::vector<double>& values) {
+      moved.*part = values;
+      return value(moved);
+    };
+    EXPECT_TRUE(gradient_matches(f, problem.*part, analytic));
+  };
+  check(&RnnCase<double>::params, gradients.dparams);
+  check(&RnnCase<double>::x, gradients.dx);
+  check(&RnnCase<double>::h0, gradients.dh0);
+  if (cell().has_c) check(&RnnCase<double>::c0, gradients.dc0);
+}
+
+// The list says on which back ends the other tests of a cell run.
+CELL_TEST(Rules, AreOnTheBackEndsThatTheListNames) {
+  const Context context = make_context();
+  varlstm_rnn* handle = nullptr;
+  const int32_t status = varlstm_rnn_create(context.get(), cell().cell, 3, 4, 1, &handle);
+  const Rnn rnn(handle);
+  const bool in_header = cell().cell <= VARLSTM_CELL_RNN_TANH;
+  const int32_t refused = in_header ? VARLSTM_ERROR_UNSUPPORTED : VARLSTM_ERROR_INVALID_ARGUMENT;
+  EXPECT_STATUS(cell().on(test_backend()) ? VARLSTM_OK : refused, status);
+}
+
+}  // namespace
+}  // namespace varlstm_test

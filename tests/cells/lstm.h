@@ -1,0 +1,36 @@
+// LSTM: i, f, o = sigmoid(W x + b + U h + b'), g = tanh(W x + b + U h + b'), c' = f c + i g, h' = o tanh(c').
+// The gates are in the order i, f, g, o.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cells/step.h"
+#include "varlstm.h"
+
+namespace varlstm_test {
+
+struct Lstm {
+  static constexpr const char* kName = "Lstm";
+  static constexpr int32_t kCell = VARLSTM_CELL_LSTM;
+  static constexpr int64_t kGates = 4;
+  static constexpr bool kHasC = true;
+
+  template <class T>
+  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before) {
+    const T i = sigmoid(layer.of_both(0, u, x, h)), f = sigmoid(layer.of_both(1, u, x, h));
+    const T g = std::tanh(layer.of_both(2, u, x, h)), o = sigmoid(layer.of_both(3, u, x, h));
+    const T c = f * before.c + i * g;
+    return {{o * std::tanh(c), c}, {i, f, g, o}};
+  }
+
+  template <class T>
+  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient) {
+    const auto [i, f, g, o] = step.values;
+    const T dh = gradient.h, tanh_c = std::tanh(step.state.c);
+    const T dc = gradient.c + dh * o * (T(1) - tanh_c * tanh_c);
+    const std::array<T, kMostGates> gates = {dc * g * i * (T(1) - i), dc * before.c * f * (T(1) - f),
+                                             dc * i * (T(1) - g * g), dh * tanh_c * o * (T(1) - o)};
+    return {gates, gates, {T(0), dc * f}};
+  }
+};
+
+}  // namespace varlstm_test

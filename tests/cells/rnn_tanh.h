@@ -1,0 +1,28 @@
+// RNN_TANH: h' = tanh(W x + b + U h + b').
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cells/step.h"
+#include "varlstm.h"
+
+namespace varlstm_test {
+
+struct RnnTanh {
+  static constexpr const char* kName = "RnnTanh";
+  static constexpr int32_t kCell = VARLSTM_CELL_RNN_TANH;
+  static constexpr int64_t kGates = 1;
+  static constexpr bool kHasC = false;
+
+  template <class T>
+  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T>) {
+    return {{std::tanh(layer.of_both(0, u, x, h)), T(0)}, {}};
+  }
+
+  template <class T>
+  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T>, UnitState<T> gradient) {
+    const T h = step.state.h, dgate = gradient.h * (T(1) - h * h);
+    return {{dgate}, {dgate}, {T(0), T(0)}};
+  }
+};
+
+}  // namespace varlstm_test

@@ -1,0 +1,78 @@
+// What the formulas of a cell are written with: the parameters of one layer and direction, and one unit's part of a
+// step.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+namespace varlstm_test {
+
+constexpr int64_t kMostGates = 4;  // of any cell
+
+// W, U, b and b' of one layer and direction, or their gradients; the biases are null if the rnn has none.
+template <class T>
+struct RnnWeights {
+  int64_t in, hidden;
+  T* w_ih;  // W [G*H, in]
+  T* w_hh;  // U [G*H, H]
+  T* b_ih;  // b [G*H]
+  T* b_hh;  // b' [G*H]
+};
+
+// The products that gate `gate` of unit `u` adds.
+template <class T>
+struct Layer {
+  RnnWeights<const T> w;
+
+  // W x + b
+  T of_input(int64_t gate, int64_t u, const T* x) const {
+    const int64_t row = gate * w.hidden + u;
+    return add(w.b_ih == nullptr ? T(0) : w.b_ih[row], w.w_ih + row * w.in, x, w.in);
+  }
+  // U h + b'
+  T of_state(int64_t gate, int64_t u, const T* h) const {
+    const int64_t row = gate * w.hidden + u;
+    return add(w.b_hh == nullptr ? T(0) : w.b_hh[row], w.w_hh + row * w.hidden, h, w.hidden);
+  }
+  // W x + b + U h + b'
+  T of_both(int64_t gate, int64_t u, const T* x, const T* h) const {
+    const int64_t row = gate * w.hidden + u;
+    const T biases = w.b_ih == nullptr ? T(0) : w.b_ih[row] + w.b_hh[row];
+    return add(add(biases, w.w_ih + row * w.in, x, w.in), w.w_hh + row * w.hidden, h, w.hidden);
+  }
+
+ private:
+  static T add(T sum, const T* row, const T* values, int64_t count) {
+    for (int64_t k = 0; k < count; ++k) sum += row[k] * values[k];
+    return sum;
+  }
+};
+
+// h and c of one unit, or their gradients; c is 0 in a cell without.
+template <class T>
+struct UnitState {
+  T h, c;
+};
+
+template <class T>
+struct UnitStep {
+  UnitState<T> state;                // after the step
+  std::array<T, kMostGates> values;  // what backward needs beside it, each cell in its own order
+};
+
+// The gradient of what a gate adds from the input (W x + b) may differ from that of what it adds from the state
+// (U h + b').
+template <class T>
+struct UnitGradients {
+  std::array<T, kMostGates> of_input, of_state;
+  UnitState<T> before;  // of the state before, without what goes through U
+};
+
+template <class T>
+T sigmoid(T x) {
+  return T(1) / (T(1) + std::exp(-x));
+}
+
+}  // namespace varlstm_test

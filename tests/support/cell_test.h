@@ -1,0 +1,74 @@
+// Tests of every cell. CELL_TEST(Suite, Name) { ... } is one test for each cell of cells/cells.h: LstmSuite.Name,
+// GruSuite.Name, and so on. Suite is CellTest or a fixture derived from it. CELL_SCALAR_TEST makes each of them for
+// float and for double, which the test sees as TypeParam: LstmSuite/f32.Name, LstmSuite/f64.Name; Suite is then a
+// template. If the back end under test does not have a cell, that cell's tests are skipped.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cells/cells.h"
+#include "support/context.h"
+
+namespace varlstm_test {
+
+class CellTest : public ::testing::Test {
+ public:
+  void set_cell(const TestedCell& cell) { cell_ = &cell; }
+
+ protected:
+  void SetUp() override {
+    if (!cell_->on(test_backend())) GTEST_SKIP() << "this back end does not have the cell";
+  }
+
+  const TestedCell& cell() const { return *cell_; }
+  RnnOptions cell_options() const {
+    RnnOptions options;
+    options.cell = cell_->cell;
+    return options;
+  }
+  // The LSTM takes every case of a test. The other cells share all of the library but the step with it, and take fewer.
+  bool every_case() const { return cell_->cell == VARLSTM_CELL_LSTM; }
+  int64_t share(int64_t every, int64_t fewer) const { return every_case() ? every : fewer; }
+
+ private:
+  const TestedCell* cell_ = nullptr;
+};
+
+// Registers the test `Test` of fixture `Suite` for every cell.
+template <class Suite, class Test>
+bool register_for_cells(const std::string& suite, const char* name, const char* file, int line) {
+  for (const TestedCell& cell : kCells) {
+    ::testing::RegisterTest((cell.name + suite).c_str(), name, nullptr, nullptr, file, line, [&cell]() -> Suite* {
+      Test* test = new Test;
+      test->set_cell(cell);
+      return test;
+    });
+  }
+  return true;
+}
+
+}  // namespace varlstm_test
+
+#define CELL_TEST(Suite, Name)                                                                      \
+  class Suite##_##Name : public Suite {                                                             \
+    void TestBody() override;                                                                       \
+  };                                                                                                \
+  [[maybe_unused]] const bool Suite##_##Name##_registered =                                         \
+      ::varlstm_test::register_for_cells<Suite, Suite##_##Name>(#Suite, #Name, __FILE__, __LINE__); \
+  void Suite##_##Name::TestBody()
+
+#define CELL_SCALAR_TEST(Suite, Name)                                                                           \
+  template <class TypeParam>                                                                                    \
+  class Suite##_##Name : public Suite<TypeParam> {                                                              \
+    void TestBody() override;                                                                                   \
+  };                                                                                                            \
+  [[maybe_unused]] const bool Suite##_##Name##_registered =                                                     \
+      ::varlstm_test::register_for_cells<Suite<float>, Suite##_##Name<float>>(#Suite "/f32", #Name, __FILE__,   \
+                                                                              __LINE__) &&                      \
+      ::varlstm_test::register_for_cells<Suite<double>, Suite##_##Name<double>>(#Suite "/f64", #Name, __FILE__, \
+                                                                                __LINE__);                      \
+  template <class TypeParam>                                                                                    \
+  void Suite##_##Name<TypeParam>::TestBody()
