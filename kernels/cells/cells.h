@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/cells/gru.h"
 #include "kernels/cells/lstm.h"
 #include "kernels/cells/rnn_tanh.h"
 #include "varlstm.h"
@@ -10,6 +11,7 @@
 // Expands M(cell) for each cell, whose type is given.
 #define VARLSTM_EACH_CELL(M) \
   M(LstmCell)                \
+  M(GruCell)                 \
   M(RnnTanhCell)
 
 namespace varlstm::cuda {

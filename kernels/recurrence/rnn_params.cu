@@ -3,6 +3,8 @@
 //   LSTM   Keras 2 and 3 (keras.layers.LSTM): kernel [in, 4H], gates i, f, c, o; ONNX (operator LSTM): W [4H, in],
 //          i, o, f, c; cuDNN (cudnnGetRNNWeightParams): i, f, c, o; haste (haste.LSTM): kernel [in, 4H], i, g, f, o.
 //          Their c is our g
+//   GRU    Keras (GRU with reset_after): kernel [in, 3H], z, r, h; ONNX (GRU with linear_before_reset): z, r, h;
+//          cuDNN: r, z, n; haste (haste.GRU): kernel [in, 3H], z, r, g. Their h or g is our n
 //   RNN    Keras (SimpleRNN): kernel [in, H]; the others: [H, in]
 // Each element is copied by one thread of a grid-stride loop. Mirrored by host/rnn/rnn_import.h.
 // SPDX-License-Identifier: Apache-2.0
@@ -102,6 +104,8 @@ ForeignMatrix foreign_matrix(Cell cell, ParamFormat format, int64_t hidden, int6
   };
   if (cell == Cell::kLstm && format == ParamFormat::kOnnx) place({0, 2, 3, 1});
   if (cell == Cell::kLstm && format == ParamFormat::kHaste) place({0, 2, 1, 3});
+  const bool torch = format == ParamFormat::kPyTorch || format == ParamFormat::kCudnn;
+  if (cell == Cell::kGru && !torch) place({1, 0, 2});
   return matrix;
 }
 
