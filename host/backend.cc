@@ -97,8 +97,8 @@ int32_t sync(BackendState*, void*) {
 // The arrays of a plan and the bound of each.
 struct PlanArray {
   int64_t* BatchPlan::*data;
-  int64_t BatchBounds::*bound;
-  int64_t extra;  // elements beyond the bound
+  int64_t BatchBounds::*bound;  // or null: 0
+  int64_t extra;                // elements beyond the bound
 };
 
 constexpr PlanArray kPlanArrays[] = {
@@ -110,6 +110,7 @@ constexpr PlanArray kPlanArrays[] = {
     {&BatchPlan::cu_seqlens, &BatchBounds::max_batch, 1},
     {&BatchPlan::packed_to_ragged, &BatchBounds::max_tokens, 0},
     {&BatchPlan::ragged_to_packed, &BatchBounds::max_tokens, 0},
+    {&BatchPlan::lengths_hash, nullptr, 1},
 };
 
 void plan_destroy(BackendState*, BatchPlan* plan) {
@@ -125,7 +126,7 @@ int32_t plan_create(BackendState* state, BatchPlan* plan) {
   constexpr int64_t kMaxElements = INT64_MAX / 16;
   for (const PlanArray& array : kPlanArrays) plan->*array.data = nullptr;
   for (const PlanArray& array : kPlanArrays) {
-    const int64_t bound = plan->bounds.*array.bound;
+    const int64_t bound = array.bound == nullptr ? 0 : plan->bounds.*array.bound;
     int64_t*& data = plan->*array.data;
     if (bound <= kMaxElements) data = new (std::nothrow) int64_t[bound + array.extra];
     if (!data) {

@@ -26,6 +26,7 @@ int64_t carve_plan(void* base, BatchPlan* plan, PlanScratch* scratch, int64_t so
   plan->cu_seqlens = carver.take<int64_t>(bounds.max_batch + 1);
   plan->packed_to_ragged = carver.take<int64_t>(bounds.max_tokens);
   plan->ragged_to_packed = carver.take<int64_t>(bounds.max_tokens);
+  plan->lengths_hash = carver.take<int64_t>(1);
   scratch->raw_lengths = carver.take<int64_t>(bounds.max_batch);
   scratch->keys = carver.take<uint64_t>(bounds.max_batch);
   scratch->sorted_keys = carver.take<uint64_t>(bounds.max_batch);

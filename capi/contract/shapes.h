@@ -60,6 +60,7 @@ struct BatchPlan {
   int64_t* cu_seqlens;        // [max_batch + 1]
   int64_t* packed_to_ragged;  // [max_tokens]
   int64_t* ragged_to_packed;  // [max_tokens]
+  int64_t* lengths_hash;      // [1] of the length and the index of every sequence
 };
 
 struct RnnShape {

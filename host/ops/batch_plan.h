@@ -63,13 +63,24 @@ inline void sort_lengths(BatchPlan& plan, int64_t count) {
   }
 }
 
-// Computes tokens, step_offsets, cu_seqlens, packed_to_ragged and ragged_to_packed from lengths, batch_sizes,
-// sorted_indices and unsorted_indices.
+// FNV-1a, one word at a time.
+inline uint64_t add_to_hash(uint64_t hash, int64_t value) {
+  return (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL;
+}
+inline constexpr uint64_t kEmptyHash = 1469598103934665603ULL;
+
+// Computes tokens, step_offsets, cu_seqlens, packed_to_ragged, ragged_to_packed and lengths_hash from lengths,
+// batch_sizes, sorted_indices and unsorted_indices.
 inline void lay_out_rows(BatchPlan& plan) {
   plan.step_offsets[0] = 0;
   for (int64_t t = 0; t < plan.steps; ++t) plan.step_offsets[t + 1] = plan.step_offsets[t] + plan.batch_sizes[t];
   plan.cu_seqlens[0] = 0;
-  for (int64_t b = 0; b < plan.batch; ++b) plan.cu_seqlens[b + 1] = plan.cu_seqlens[b] + plan.lengths[b];
+  uint64_t hash = kEmptyHash;
+  for (int64_t b = 0; b < plan.batch; ++b) {
+    plan.cu_seqlens[b + 1] = plan.cu_seqlens[b] + plan.lengths[b];
+    hash = add_to_hash(hash, plan.lengths[b]);
+  }
+  *plan.lengths_hash = static_cast<int64_t>(hash);
   plan.tokens = plan.step_offsets[plan.steps];
 
   for (int64_t t = 0; t < plan.steps; ++t) {

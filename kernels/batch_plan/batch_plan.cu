@@ -8,6 +8,7 @@
 //   step_offsets[t]   sum of the batch sizes before t; N from entry T on
 //   packed_to_ragged  row r = step_offsets[t] + j  <->  cu_seqlens[sorted_indices[j]] + t, and its inverse; -1 from N
 //                     on
+//   lengths_hash      sum over all sequences of a mix of index and length
 //
 // Example: lengths 1, 3, 2 give sorted_indices 1, 2, 0 and batch_sizes 3, 2, 1. The packed rows are the tokens (b, t) =
 // (1, 0), (2, 0), (0, 0), (1, 1), (2, 1), (1, 2); the ragged rows are (0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1).
@@ -24,6 +25,7 @@
 
 #include "kernels/core/bad_value.h"
 #include "kernels/core/launch.h"
+#include "kernels/core/reduce.h"
 #include "kernels/core/rows.h"
 #include "kernels/core/scan.h"
 #include "kernels/sort/sort.h"
@@ -35,10 +37,19 @@ VARLSTM_DEVICE int64_t clamped(int64_t length, int64_t max_len) {
   return length < 0 ? 0 : length > max_len ? max_len : length;
 }
 
-// raw lengths -> lengths, cu_seqlens, keys, and the identity, which is sorted along with the keys.
+// Mixes the index and the length of a sequence (the finisher of SplitMix64).
+VARLSTM_DEVICE uint64_t mixed(int64_t sequence, int64_t length) {
+  uint64_t z = static_cast<uint64_t>(sequence) * 0x9E3779B97F4A7C15ULL + static_cast<uint64_t>(length) + 1;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+
+// raw lengths -> lengths, lengths_hash, cu_seqlens, keys, and the identity, which is sorted along with the keys.
 VARLSTM_KERNEL void __launch_bounds__(kScanBlock)
     plan_lengths_kernel(BatchPlan plan, PlanScratch scratch, DeviceStatus* status) {
   int64_t* sums = simt::shared_memory<int64_t>();
+  uint64_t* hashes = reinterpret_cast<uint64_t*>(sums + kScanBlock);  // [kScanBlock / 32]
   const int64_t piece = (plan.batch + kScanBlock - 1) / kScanBlock;
   const int64_t begin = piece * threadIdx.x < plan.batch ? piece * threadIdx.x : plan.batch;
   const int64_t end = begin + piece < plan.batch ? begin + piece : plan.batch;
@@ -46,6 +57,7 @@ VARLSTM_KERNEL void __launch_bounds__(kScanBlock)
   int64_t sum = 0;
   for (int64_t b = begin; b < end; ++b) sum += clamped(scratch.raw_lengths[b], plan.bounds.max_len);
   int64_t before = exclusive_block_sum(sum, sums);  // tokens requested before b
+  uint64_t hash = 0;
   for (int64_t b = begin; b < end; ++b) {
     const int64_t raw = scratch.raw_lengths[b];
     const int64_t wanted = clamped(raw, plan.bounds.max_len);
@@ -56,8 +68,11 @@ VARLSTM_KERNEL void __launch_bounds__(kScanBlock)
     plan.cu_seqlens[b] = before < plan.bounds.max_tokens ? before : plan.bounds.max_tokens;
     scratch.keys[b] = static_cast<uint64_t>(plan.bounds.max_len - length);
     scratch.identity[b] = b;
+    hash += mixed(b, length);
     before += wanted;
   }
+  hash = block_sum(hash, hashes);
+  if (threadIdx.x == 0) *plan.lengths_hash = static_cast<int64_t>(hash);
   if (threadIdx.x + 1 != kScanBlock) return;
   // The last thread ends at the end of the batch.
   const int64_t tokens = before < plan.bounds.max_tokens ? before : plan.bounds.max_tokens;
@@ -139,7 +154,7 @@ namespace {
 LaunchShape scan_shape() {
   LaunchShape shape;
   shape.block = dim3(kScanBlock);
-  shape.shared_bytes = kScanBlock * sizeof(int64_t);
+  shape.shared_bytes = (kScanBlock + kScanBlock / 32) * sizeof(int64_t);
   return shape;
 }
 

@@ -65,7 +65,7 @@ inline const int64_t* counted_rows(const BatchPlan& plan) {
 struct ReserveHeader {
   uint64_t magic;
   uint64_t shape_hash;
-  uint64_t lengths_hash;  // of the length and the index of every sequence
+  int64_t lengths_hash;  // BatchPlan::lengths_hash
   uint64_t dropout_seed;
 };
 

@@ -15,39 +15,21 @@
 
 #include "kernels/core/bad_value.h"
 #include "kernels/core/launch.h"
-#include "kernels/core/reduce.h"
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/recurrence.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
-constexpr unsigned kHashBlock = 256;
-
-// Returns, to every thread of the one block, the sum over all sequences of a mix of index and length (the finisher of
-// SplitMix64). The sum is of integers, so the order of the additions does not matter. Barriers: core/reduce.h.
-VARLSTM_DEVICE uint64_t hash_lengths(const BatchPlan& plan) {
-  uint64_t sum = 0;
-  for (int64_t b = threadIdx.x; b < plan.batch; b += kHashBlock) {
-    uint64_t z = static_cast<uint64_t>(b) * 0x9E3779B97F4A7C15ULL + static_cast<uint64_t>(plan.lengths[b]) + 1;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    sum += z ^ (z >> 31);
-  }
-  return block_sum(sum, simt::shared_memory<uint64_t>());
+VARLSTM_KERNEL void write_header_kernel(const int64_t* lengths_hash, uint64_t hash, uint64_t seed,
+                                        ReserveHeader* header) {
+  *header = {kReserveMagic, hash, *lengths_hash, seed};
 }
 
-VARLSTM_KERNEL void __launch_bounds__(kHashBlock)
-    write_header_kernel(BatchPlan plan, uint64_t hash, uint64_t seed, ReserveHeader* header) {
-  const uint64_t lengths_hash = hash_lengths(plan);
-  if (threadIdx.x == 0) *header = {kReserveMagic, hash, lengths_hash, seed};
-}
-
-VARLSTM_KERNEL void __launch_bounds__(kHashBlock)
-    check_header_kernel(BatchPlan plan, uint64_t hash, const ReserveHeader* header, DeviceStatus* status) {
-  const uint64_t lengths_hash = hash_lengths(plan);
-  if (threadIdx.x != 0) return;
-  const bool own = header->magic == kReserveMagic && header->shape_hash == hash && header->lengths_hash == lengths_hash;
+VARLSTM_KERNEL void check_header_kernel(const int64_t* lengths_hash, uint64_t hash, const ReserveHeader* header,
+                                        DeviceStatus* status) {
+  const bool own =
+      header->magic == kReserveMagic && header->shape_hash == hash && header->lengths_hash == *lengths_hash;
   if (!own) flag_bad_value(status, BadValue::kReserve, 0);
 }
 
@@ -73,24 +55,14 @@ VARLSTM_KERNEL void import_kernel(ForeignMatrix matrix, const T* src, T* dst) {
   }
 }
 
-namespace {
-
-LaunchShape hash_shape() {
-  LaunchShape shape;
-  shape.block = dim3(kHashBlock);
-  shape.shared_bytes = kHashBlock / 32 * sizeof(uint64_t);
-  return shape;
-}
-
-}  // namespace
-
 int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
                              ReserveHeader* header) {
-  return launch<write_header_kernel>(stream, "write_header", hash_shape(), plan, shape_hash, dropout_seed, header);
+  return launch<write_header_kernel>(stream, "write_header", LaunchShape(), plan.lengths_hash, shape_hash, dropout_seed,
+                                     header);
 }
 
 int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header) {
-  return launch<check_header_kernel>(stream, "check_header", hash_shape(), plan, shape_hash, header,
+  return launch<check_header_kernel>(stream, "check_header", LaunchShape(), plan.lengths_hash, shape_hash, header,
                                      stream.state->status);
 }
 

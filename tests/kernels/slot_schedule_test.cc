@@ -75,6 +75,7 @@ class DeviceSchedule {
     plan_.cu_seqlens = carver.take<int64_t>(bounds_.max_batch + 1);
     plan_.packed_to_ragged = carver.take<int64_t>(bounds_.max_tokens);
     plan_.ragged_to_packed = carver.take<int64_t>(bounds_.max_tokens);
+    plan_.lengths_hash = carver.take<int64_t>(1);
     scratch_.raw_lengths = carver.take<int64_t>(bounds_.max_batch);
     scratch_.keys = carver.take<uint64_t>(bounds_.max_batch);
     scratch_.sorted_keys = carver.take<uint64_t>(bounds_.max_batch);
