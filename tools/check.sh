@@ -55,9 +55,10 @@ check_includes() {
   for room in host/*/; do
     room=${room%/}
     case $room in
+      host/simd) more="|host/cells" ;;
       host/gemm) more="|host/simd|host/threads" ;;
       host/ops) more="|host/gemm|host/simd|host/threads" ;;
-      host/rnn) more="|host/gemm|host/ops|host/simd|host/threads" ;;
+      host/rnn) more="|host/cells|host/gemm|host/ops|host/simd|host/threads" ;;
       *) more="" ;;
     esac
     only "($room$more)/$header|host/$header|$contract" $(sources "$room") |

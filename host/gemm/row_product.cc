@@ -21,10 +21,10 @@ constexpr int64_t kChunkBytes = 16 * 1024;
 // Copies rows of the tile [rows, vectors, lanes] to or from c.
 template <class T>
 void copy_tile(const RowProduct<T>& p, const PanelColumns& columns, int64_t begin, int64_t end, T* tile, bool to_c) {
-  const int64_t vector_stride = columns.gates ? p.group_stride : columns.lanes;
   for (int64_t row = begin; row < end; ++row)
     for (int v = 0; v < columns.vectors; ++v, tile += columns.lanes) {
-      T* const c = p.c + row * p.ldc + columns.first + v * vector_stride;
+      T* const c =
+          p.c + row * p.ldc + columns.first + (columns.grouped ? p.group_slots[v] * p.group_stride : v * columns.lanes);
       const auto bytes = static_cast<size_t>(columns.valid(v)) * sizeof(T);
       if (to_c)
         memcpy(c, tile, bytes);
@@ -45,7 +45,7 @@ void add_biases(const RowProduct<T>& p, const PanelColumns& columns, T* init) {
 // Computes one panel of columns of c for the rows [begin, end).
 template <class T>
 void run_panel(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panel, int64_t begin, int64_t end) {
-  const PanelColumns columns = panel_columns(p.columns, p.groups > 1, kernel.lanes, panel);
+  const PanelColumns columns = panel_columns(p.columns, p.groups, kernel.lanes, panel);
   const int64_t width = columns.vectors * kernel.lanes;
   alignas(64) T packed[kChunkBytes / sizeof(T)];
   alignas(64) T tile[kTileBytes / sizeof(T)];
@@ -71,7 +71,7 @@ void run_panel(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panel
   for (int64_t segment = 0; segment < p.segments; ++segment)
     for (int64_t k = 0; k < p.segment; k += chunk) {
       part.k = k + chunk < p.segment ? chunk : p.segment - k;
-      part.a = p.a + begin * p.lda + segment * p.segment_stride + k;
+      part.a = p.a + begin * p.lda + p.segment_slots[segment] * p.segment_stride + k;
       pack_panel(columns, p.weight, ld, p.transposed_weight, segment * p.segment + k, part.k, packed);
       kernel.product(part);
       part.init = nullptr;
@@ -85,7 +85,7 @@ template <class T>
 void row_product(int64_t threads, const RowProduct<T>& p) {
   if (p.rows == 0 || p.columns == 0) return;
   const RowKernel<T>& kernel = row_kernel<T>();
-  const int64_t panels = panel_count(p.columns, p.groups > 1, kernel.lanes);
+  const int64_t panels = panel_count(p.columns, p.groups, kernel.lanes);
   const int64_t most_rows = kTileBytes / (kPanelVectors * kernel.lanes * static_cast<int64_t>(sizeof(T)));
   const int64_t blocks = (p.rows + most_rows - 1) / most_rows;
   const int64_t work = p.rows * p.columns * p.groups * p.segment * p.segments;

@@ -8,19 +8,23 @@
 
 namespace varlstm::host {
 
-// One product. Its columns are divided into `groups` groups of `columns` columns; there are 4 groups for the gates of
-// an LSTM and 1 group otherwise. Column j of group g uses row (or column) g * columns + j of the weight and is stored
-// at c[row * ldc + g * group_stride + j]. k is divided into `segments` segments of `segment` elements; there are 4 for
-// the gradients of the gates and 1 otherwise. Element s of segment q is a[row * lda + q * segment_stride + s]. It is
+inline constexpr int kInOrder[] = {0, 1, 2, 3};
+
+// One product. Its columns are divided into `groups` groups of `columns` columns, one for each gate of a cell. Column j
+// of group g uses row (or column) g * columns + j of the weight and is stored at
+// c[row * ldc + group_slots[g] * group_stride + j]. k is divided into `segments` segments of `segment` elements, one
+// for the gradients of each gate. Element s of segment q is a[row * lda + segment_slots[q] * segment_stride + s]. It is
 // multiplied by row (or column) q * segment + s of the weight.
 template <class T>
 struct RowProduct {
   int64_t rows = 0;
   int64_t columns = 0;
-  int64_t groups = 1;  // 1 or 4
+  int64_t groups = 1;  // 1 .. kPanelVectors
+  const int* group_slots = kInOrder;
   int64_t group_stride = 0;
   int64_t segment = 0;
   int64_t segments = 1;
+  const int* segment_slots = kInOrder;
   int64_t segment_stride = 0;
   const T* a = nullptr;
   int64_t lda = 0;

@@ -13,29 +13,29 @@ namespace varlstm::host {
 struct PanelColumns {
   int64_t first;        // the panel's first column inside its group
   int64_t columns;      // number of columns of a group
-  int64_t vector_step;  // columns from one vector to the next: `lanes`, or `columns` for gates
-  bool gates;           // if set, vector v belongs to group v
+  int64_t vector_step;  // columns from one vector to the next: `lanes`, or `columns` for several groups
+  bool grouped;         // if set, vector v belongs to group v
   int vectors;
   int64_t lanes;
 
   // How many lanes of vector v are not padding.
   int64_t valid(int v) const {
-    const int64_t left = columns - first - (gates ? 0 : v * lanes);
+    const int64_t left = columns - first - (grouped ? 0 : v * lanes);
     return left < 0 ? 0 : left < lanes ? left : lanes;
   }
   int64_t column(int v) const { return first + v * vector_step; }
 };
 
-// The columns of panel `panel` of a product that has `columns` columns per group.
-inline PanelColumns panel_columns(int64_t columns, bool gates, int64_t lanes, int64_t panel) {
+// The columns of panel `panel` of a product that has `groups` groups, at most kPanelVectors, of `columns` columns.
+inline PanelColumns panel_columns(int64_t columns, int64_t groups, int64_t lanes, int64_t panel) {
   PanelColumns p;
   p.columns = columns;
-  p.gates = gates;
+  p.grouped = groups > 1;
   p.lanes = lanes;
-  if (gates) {
+  if (p.grouped) {
     p.first = panel * lanes;
     p.vector_step = columns;
-    p.vectors = kPanelVectors;
+    p.vectors = static_cast<int>(groups);
   } else {
     p.first = panel * kPanelVectors * lanes;
     p.vector_step = lanes;
@@ -45,8 +45,8 @@ inline PanelColumns panel_columns(int64_t columns, bool gates, int64_t lanes, in
   return p;
 }
 
-inline int64_t panel_count(int64_t columns, bool gates, int64_t lanes) {
-  const int64_t width = gates ? lanes : kPanelVectors * lanes;
+inline int64_t panel_count(int64_t columns, int64_t groups, int64_t lanes) {
+  const int64_t width = groups > 1 ? lanes : kPanelVectors * lanes;
   return (columns + width - 1) / width;
 }
 
@@ -70,8 +70,8 @@ void pack_panel(const PanelColumns& columns, const T* weight, int64_t ld, bool t
         for (int64_t lane = 0; lane < valid; ++lane) out[s * step + lane] = row[lane];
       }
     }
-    for (int64_t lane = valid; lane < columns.lanes; ++lane)
-      for (int64_t s = 0; s < k; ++s) out[s * step + lane] = 0;
+    for (int64_t s = 0; s < k && valid < columns.lanes; ++s)
+      for (int64_t lane = valid; lane < columns.lanes; ++lane) out[s * step + lane] = 0;
   }
 }
 

@@ -47,7 +47,7 @@ class WideTensors {
 };
 
 // Forward copies params, x, h0, c0, y, h_n, c_n. Backward copies params, x, h0, c0, y, dy, dh_n, dc_n, dx, dh0, dc0 and
-// dparams.
+// dparams. A cell without c has half of the states.
 inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds, bool save) {
   RnnSizes sizes = rnn_sizes<float>(shape, bounds, save);
   Carver carver(nullptr);
@@ -57,7 +57,7 @@ inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds
     carver.take<float>(bounds.max_tokens, shape.input);
     carver.take<float>(bounds.max_tokens, shape.directions * shape.hidden);
   }
-  for (int64_t k = 0; k < (save ? 6 : 4); ++k)
+  for (int64_t k = 0; k < (save ? 3 : 2) * (kCellTraits[shape.cell].has_c ? 2 : 1); ++k)
     carver.take<float>(bounds.max_batch, shape.layers * shape.directions, shape.hidden);
   if (__builtin_add_overflow(sizes.workspace_bytes, carver.bytes(), &sizes.workspace_bytes))
     sizes.workspace_bytes = INT64_MAX;

@@ -9,7 +9,7 @@
 #include "host/gemm/gemm.h"
 #include "host/gemm/row_product.h"
 #include "host/ops/dropout.h"
-#include "host/rnn/lstm_recurrence.h"
+#include "host/rnn/recurrence_backward.h"
 #include "host/rnn/rnn_forward.h"
 #include "host/rnn/rnn_layout.h"
 #include "host/rnn/rnn_tuning.h"
@@ -25,6 +25,7 @@ class RnnBackward {
         args_(args),
         shape_(args.shape),
         plan_(*args.batch),
+        cell_(kCellTraits[shape_.cell]),
         units_(padded_units(shape_.hidden)),
         width_(shape_.directions * shape_.hidden),
         round_(rounding_to<T>(shape_.dtype)),
@@ -91,11 +92,12 @@ class RnnBackward {
       const T* const src = static_cast<const T*>(state);
       load_state(plan_, shape_.hidden, src == nullptr ? src : src + state_offset(layer, d), dst);
     };
-    load(args_.c0, workspace_.c_init[d]);
     load(args_.dh_n, workspace_.dh[d]);
-    load(args_.dc_n, workspace_.dc[d]);
+    if (cell_.has_c) load(args_.c0, workspace_.c_init[d]);
+    if (cell_.has_c) load(args_.dc_n, workspace_.dc[d]);
     RecurrenceBackward<T> r{};
     r.plan = &plan_;
+    r.cell = shape_.cell;
     r.row_order = shape_.row_order;
     r.reverse = d == 1;
     r.by_sequence = by_sequence;
@@ -103,12 +105,12 @@ class RnnBackward {
     r.units = units_;
     r.w_hh = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_hh;
     r.panels = workspace_.panels[d];
-    r.gates = reserve_.gates + entry * reserve_.gates_size;
-    r.c = reserve_.c + entry * reserve_.c_size;
+    r.values = reserve_.values + entry * reserve_.values_size;
+    if (cell_.has_c) r.c = reserve_.c + entry * reserve_.c_size;
     r.c_init = workspace_.c_init[d];
     r.dy = doutput == nullptr ? nullptr : doutput + d * shape_.hidden;
     r.ldy = width_;
-    r.dgates = workspace_.dgates[d];
+    r.gradients = workspace_.gradients[d];
     r.dh = workspace_.dh[d];
     r.dc = workspace_.dc[d];
     r.want_dh0 = args_.dh0 != nullptr;
@@ -127,16 +129,17 @@ class RnnBackward {
     store(workspace_.dc[d], args_.dc0);
   }
 
-  // dinput [N, in] <- the sum over directions of dgates W_ih; this call adds direction d.
+  // dinput [N, in] <- the sum over directions of the input's gradients times W_ih; this call adds direction d.
   void input_gradient(int64_t layer, int64_t d, T* dinput) {
     RowProduct<T> product;
     product.rows = plan_.tokens;
     product.columns = layer_input(shape_, layer);
     product.segment = shape_.hidden;
-    product.segments = 4;
+    product.segments = cell_.gates;
+    product.segment_slots = cell_.input_slot.of;
     product.segment_stride = units_;
-    product.a = workspace_.dgates[d];
-    product.lda = 4 * units_;
+    product.a = workspace_.gradients[d];
+    product.lda = cell_.slots * units_;
     product.weight = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_ih;
     product.accumulate = d > 0;
     product.c = dinput;
@@ -145,28 +148,28 @@ class RnnBackward {
     if (round_ != nullptr) round_(plan_.tokens, product.columns, dinput, product.ldc);
   }
 
-  // dW_ih += dgates^T input, dW_hh += dgates^T h_prev, db += column sums of dgates. There is a piece of work for each
-  // direction, gate, matrix and block of rows; each element is summed by one piece only.
+  // dW_ih += gradients^T input, dW_hh += gradients^T h_prev, db += column sums of the gradients. There is a piece of
+  // work for each direction, gate, matrix and block of rows; each element is summed by one piece only.
   void weight_gradients(int64_t layer, const T* input) {
     for (int64_t d = 0; d < shape_.directions; ++d) gather_previous(layer, d);
-    constexpr int64_t kBlockRows = 256;
     const int64_t blocks = (shape_.hidden + kBlockRows - 1) / kBlockRows;
     const int64_t work = plan_.tokens * shape_.hidden * (layer_input(shape_, layer) + shape_.hidden);
-    parallel_for(work < kThreadedWork ? 1 : threads_, shape_.directions * 4 * 3 * blocks, [&](int64_t piece) {
+    parallel_for(work < kThreadedWork ? 1 : threads_, shape_.directions * cell_.gates * 3 * blocks, [&](int64_t piece) {
       const int64_t block = piece % blocks, matrix = piece / blocks % 3;
-      const int64_t gate = piece / (3 * blocks) % 4, d = piece / (12 * blocks);
+      const int64_t gate = piece / (3 * blocks) % cell_.gates, d = piece / (3 * blocks * cell_.gates);
       const int64_t row = block * kBlockRows;
       const int64_t rows = row + kBlockRows < shape_.hidden ? kBlockRows : shape_.hidden - row;
       const LayerParams<T> dparams = layer_params(shape_, static_cast<T*>(args_.dparams), layer, d);
-      const T* const dgates = workspace_.dgates[d] + gate * units_ + row;
+      const T* const of_input = workspace_.gradients[d] + cell_.input_slot.of[gate] * units_ + row;
+      const T* const of_state = workspace_.gradients[d] + cell_.state_slot.of[gate] * units_ + row;
       const int64_t first = gate * shape_.hidden + row;
       if (matrix == 2) {
-        if (shape_.bias) bias_gradient(dgates, rows, dparams.b_ih + first, dparams.b_hh + first);
+        if (shape_.bias) bias_gradient(of_input, of_state, rows, dparams.b_ih + first, dparams.b_hh + first);
         return;
       }
       const int64_t columns = matrix == 0 ? layer_input(shape_, layer) : shape_.hidden;
-      gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, dgates, 4 * units_,
-              matrix == 0 ? input : workspace_.h_prev[d], columns, 1,
+      gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, matrix == 0 ? of_input : of_state,
+              cell_.slots * units_, matrix == 0 ? input : workspace_.h_prev[d], columns, 1,
               (matrix == 0 ? dparams.w_ih : dparams.w_hh) + first * columns, columns);
     });
   }
@@ -192,21 +195,28 @@ class RnnBackward {
         });
   }
 
-  // db_ih and db_hh += the column sums of dgates over the tokens, for at most 256 columns.
-  void bias_gradient(const T* dgates, int64_t columns, T* db_ih, T* db_hh) {
-    T sums[256] = {};
-    for (int64_t n = 0; n < plan_.tokens; ++n)
-      for (int64_t j = 0; j < columns; ++j) sums[j] += dgates[n * 4 * units_ + j];
-    for (int64_t j = 0; j < columns; ++j) {
-      db_ih[j] += sums[j];
-      db_hh[j] += sums[j];
-    }
+  // db_ih and db_hh += the column sums of their gradients over the tokens, for at most kBlockRows columns.
+  void bias_gradient(const T* of_input, const T* of_state, int64_t columns, T* db_ih, T* db_hh) {
+    T sums[kBlockRows];
+    column_sums(of_input, columns, sums);
+    for (int64_t j = 0; j < columns; ++j) db_ih[j] += sums[j];
+    if (of_state != of_input) column_sums(of_state, columns, sums);
+    for (int64_t j = 0; j < columns; ++j) db_hh[j] += sums[j];
   }
 
+  void column_sums(const T* gradients, int64_t columns, T* sums) {
+    const int64_t ld = cell_.slots * units_;
+    for (int64_t j = 0; j < columns; ++j) sums[j] = 0;
+    for (int64_t n = 0; n < plan_.tokens; ++n)
+      for (int64_t j = 0; j < columns; ++j) sums[j] += gradients[n * ld + j];
+  }
+
+  static constexpr int64_t kBlockRows = 256;
   const int64_t threads_;
   const RnnBackwardArgs& args_;
   const RnnShape& shape_;
   const BatchPlan& plan_;
+  const CellTraits& cell_;
   const int64_t units_;  // Hp
   const int64_t width_;  // D*H
   const Rounding<T> round_;

@@ -7,7 +7,7 @@
 #include "capi/contract/shapes.h"
 #include "host/gemm/row_product.h"
 #include "host/ops/dropout.h"
-#include "host/rnn/lstm_recurrence.h"
+#include "host/rnn/recurrence_forward.h"
 #include "host/rnn/rnn_layout.h"
 #include "host/rnn/rnn_tuning.h"
 #include "host/threads/parallel.h"
@@ -50,6 +50,7 @@ class RnnForward {
         args_(args),
         shape_(args.shape),
         plan_(*args.batch),
+        cell_(kCellTraits[shape_.cell]),
         units_(padded_units(shape_.hidden)),
         round_(rounding_to<T>(shape_.dtype)),
         workspace_carver_(args.workspace),
@@ -82,7 +83,7 @@ class RnnForward {
     const RecurrenceSplit split = recurrence_split(threads_, shape_, plan_, sizeof(T));
     for (int64_t d = 0; d < shape_.directions; ++d) {
       recurrences[d] = prepare(layer, d, output, split.by_sequence);
-      project_input(layer, d, input, recurrences[d].gates);
+      project_input(layer, d, input, recurrences[d].values);
     }
     run_teams(split.threads, shape_.directions,
               [&](int64_t d, const Member& member) { recurrence_forward(recurrences[d], member); });
@@ -94,10 +95,11 @@ class RnnForward {
     const int64_t state_offset = entry * plan_.batch * shape_.hidden;
     const T* const h0 = static_cast<const T*>(args_.h0);
     const T* const c0 = static_cast<const T*>(args_.c0);
-    load_state(plan_, shape_.hidden, c0 == nullptr ? c0 : c0 + state_offset, workspace_.c_init[d]);
+    if (cell_.has_c) load_state(plan_, shape_.hidden, c0 == nullptr ? c0 : c0 + state_offset, workspace_.c_init[d]);
     if (h0 != nullptr) load_state(plan_, shape_.hidden, h0 + state_offset, workspace_.h_init[d]);
     RecurrenceForward<T> r{};
     r.plan = &plan_;
+    r.cell = shape_.cell;
     r.row_order = shape_.row_order;
     r.reverse = d == 1;
     r.by_sequence = by_sequence;
@@ -105,10 +107,10 @@ class RnnForward {
     r.units = units_;
     r.w_hh = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_hh;
     r.panels = workspace_.panels[d];
-    r.gates = args_.save ? reserve_.gates + entry * reserve_.gates_size : workspace_.gates[d];
+    r.values = args_.save ? reserve_.values + entry * reserve_.values_size : workspace_.values[d];
     r.h_init = h0 == nullptr ? nullptr : workspace_.h_init[d];
     r.c_init = workspace_.c_init[d];
-    r.c = args_.save ? reserve_.c + entry * reserve_.c_size : workspace_.c[d];
+    if (cell_.has_c) r.c = args_.save ? reserve_.c + entry * reserve_.c_size : workspace_.c[d];
     r.c_by_token = args_.save;
     r.y = output + d * shape_.hidden;
     r.ldy = shape_.directions * shape_.hidden;
@@ -116,13 +118,14 @@ class RnnForward {
     return r;
   }
 
-  // gates [N, 4, Hp] <- input W_ih^T + b_ih + b_hh.
-  void project_input(int64_t layer, int64_t d, const T* input, T* gates) {
+  // values [N, S, Hp] <- input W_ih^T + b_ih + b_hh.
+  void project_input(int64_t layer, int64_t d, const T* input, T* values) {
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
     RowProduct<T> product;
     product.rows = plan_.tokens;
     product.columns = shape_.hidden;
-    product.groups = 4;
+    product.groups = cell_.gates;
+    product.group_slots = cell_.input_slot.of;
     product.group_stride = units_;
     product.segment = layer_input(shape_, layer);
     product.a = input;
@@ -131,8 +134,8 @@ class RnnForward {
     product.transposed_weight = true;
     product.bias = params.b_ih;
     product.bias2 = params.b_hh;
-    product.c = gates;
-    product.ldc = 4 * units_;
+    product.c = values;
+    product.ldc = cell_.slots * units_;
     row_product(threads_, product);
   }
 
@@ -163,6 +166,7 @@ class RnnForward {
   const RnnForwardArgs& args_;
   const RnnShape& shape_;
   const BatchPlan& plan_;
+  const CellTraits& cell_;
   const int64_t units_;  // Hp
   const Rounding<T> round_;
   Carver workspace_carver_;

@@ -7,6 +7,7 @@
 
 #include "capi/contract/shapes.h"
 #include "host/carve.h"
+#include "host/cells/cells.h"
 #include "host/simd/row_kernel.h"
 
 namespace varlstm::host {
@@ -22,18 +23,19 @@ inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
   return layer == 0 ? shape.input : shape.directions * shape.hidden;
 }
 
-// The parameters of one layer and direction, with the gates in the order i, f, g, o. T may be const.
+// The parameters of one layer and direction, with the gates in the order of varlstm.h. T may be const.
+// G is the number of gates.
 template <class T>
 struct LayerParams {
-  T* w_ih;  // [4H, in]
-  T* w_hh;  // [4H, H]
-  T* b_ih;  // [4H] or null
-  T* b_hh;  // [4H] or null
+  T* w_ih;  // [GH, in]
+  T* w_hh;  // [GH, H]
+  T* b_ih;  // [GH] or null
+  T* b_hh;  // [GH] or null
 };
 
 template <class T>
 LayerParams<T> layer_params(const RnnShape& shape, T* params, int64_t layer, int64_t direction) {
-  const int64_t rows = 4 * shape.hidden;
+  const int64_t rows = kCellTraits[shape.cell].gates * shape.hidden;
   T* next = params;
   LayerParams<T> p{};
   for (int64_t l = 0; l <= layer; ++l)
@@ -51,7 +53,8 @@ LayerParams<T> layer_params(const RnnShape& shape, T* params, int64_t layer, int
 // The number of elements of the flat buffer.
 inline int64_t param_elements(const RnnShape& shape) {
   const auto cell = [&](int64_t layer) {
-    return 4 * shape.hidden * (layer_input(shape, layer) + shape.hidden + (shape.bias ? 2 : 0));
+    return kCellTraits[shape.cell].gates * shape.hidden *
+           (layer_input(shape, layer) + shape.hidden + (shape.bias ? 2 : 0));
   };
   return shape.directions * (cell(0) + (shape.layers - 1) * cell(1));
 }
@@ -68,6 +71,7 @@ inline constexpr uint64_t kReserveMagic = 0x76617230'6c73746dULL;
 inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
   uint64_t hash = 1469598103934665603ULL;  // FNV-1a, one word at a time
   const auto add = [&hash](int64_t value) { hash = (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL; };
+  add(static_cast<int64_t>(shape.cell));
   add(static_cast<int64_t>(shape.dtype));
   add(shape.input);
   add(shape.hidden);
@@ -85,25 +89,26 @@ struct BatchSize {
   int64_t tokens;  // N
 };
 
-// What forward saves for each layer: the activations of the gates and the cell state of every token, and the output
-// that the next layer reads.
+// What forward saves for each layer: the slots and the cell state of every token, and the output that the next layer
+// reads. S is the number of slots, and an array of cell states is null if the cell has none.
 template <class T>
 struct Reserve {
   ReserveHeader* header;
-  int64_t gates_size, c_size, y_size;  // elements of one layer (and direction)
-  T* gates;                            // [L, D][N, 4, Hp]
-  T* c;                                // [L, D][N, Hp]
-  T* y;                                // [L - 1][N, D*H]
+  int64_t values_size, c_size, y_size;  // elements of one layer (and direction)
+  T* values;                            // [L, D][N, S, Hp]
+  T* c;                                 // [L, D][N, Hp]
+  T* y;                                 // [L - 1][N, D*H]
 
   Reserve(const RnnShape& shape, const BatchSize& size, Carver& carver) {
+    const CellTraits& cell = kCellTraits[shape.cell];
     const int64_t units = padded_units(shape.hidden);
     const int64_t entries = shape.layers * shape.directions;
-    gates_size = size.tokens * 4 * units;
+    values_size = size.tokens * cell.slots * units;
     c_size = size.tokens * units;
     y_size = size.tokens * shape.directions * shape.hidden;
     header = carver.take<ReserveHeader>(1);
-    gates = carver.take<T>(size.tokens, 4 * units, entries);
-    c = carver.take<T>(size.tokens, units, entries);
+    values = carver.take<T>(size.tokens, cell.slots * units, entries);
+    c = cell.has_c ? carver.take<T>(size.tokens, units, entries) : nullptr;
     y = carver.take<T>(size.tokens, shape.directions * shape.hidden, shape.layers - 1);
   }
 };
@@ -114,19 +119,20 @@ struct ForwardWorkspace {
   T* h_init[kMaxDirections];  // [B, Hp] h0, longest first
   T* c_init[kMaxDirections];  // [B, Hp] c0, longest first
   T* c[kMaxDirections];       // [B, Hp] current cell state; not used with save
-  T* gates[kMaxDirections];   // [N, 4, Hp]; not used with save
+  T* values[kMaxDirections];  // [N, S, Hp]; not used with save
   T* y[2];                    // [N, D*H] outputs of the layers below the last, alternating; not used with save
   T* dropped;                 // [N, D*H] input of a layer, after dropout
 
   ForwardWorkspace(const RnnShape& shape, const BatchSize& size, bool save, Carver& carver) {
+    const CellTraits& cell = kCellTraits[shape.cell];
     const int64_t units = padded_units(shape.hidden);
     const int64_t width = shape.directions * shape.hidden;
     for (int64_t d = 0; d < shape.directions; ++d) {
-      panels[d] = carver.take<T>(4 * units, shape.hidden);
+      panels[d] = carver.take<T>(cell.gates * units, shape.hidden);
       h_init[d] = carver.take<T>(size.batch, units);
-      c_init[d] = carver.take<T>(size.batch, units);
-      c[d] = save ? nullptr : carver.take<T>(size.batch, units);
-      gates[d] = save ? nullptr : carver.take<T>(size.tokens, 4 * units);
+      c_init[d] = cell.has_c ? carver.take<T>(size.batch, units) : nullptr;
+      c[d] = save || !cell.has_c ? nullptr : carver.take<T>(size.batch, units);
+      values[d] = save ? nullptr : carver.take<T>(size.tokens, cell.slots * units);
     }
     for (int k = 0; k < 2; ++k) y[k] = save || shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);
     dropped = shape.layers > 1 && shape.dropout > 0 ? carver.take<T>(size.tokens, width) : nullptr;
@@ -135,24 +141,25 @@ struct ForwardWorkspace {
 
 template <class T>
 struct BackwardWorkspace {
-  T* panels[kMaxDirections];  // W_hh, transposed and packed
-  T* c_init[kMaxDirections];  // [B, Hp] c0, longest first
-  T* dh[kMaxDirections];      // [B, Hp] longest first
-  T* dc[kMaxDirections];      // [B, Hp] longest first
-  T* dgates[kMaxDirections];  // [N, 4, Hp]
-  T* h_prev[kMaxDirections];  // [N, H] hidden state before each token's step
-  T* dlayer[2];               // [N, D*H] gradients of the outputs of the layers below the last, alternating
-  T* dropped;                 // [N, D*H]
+  T* panels[kMaxDirections];     // W_hh, transposed and packed
+  T* c_init[kMaxDirections];     // [B, Hp] c0, longest first
+  T* dh[kMaxDirections];         // [B, Hp] longest first
+  T* dc[kMaxDirections];         // [B, Hp] longest first
+  T* gradients[kMaxDirections];  // [N, S, Hp]
+  T* h_prev[kMaxDirections];     // [N, H] hidden state before each token's step
+  T* dlayer[2];                  // [N, D*H] gradients of the outputs of the layers below the last, alternating
+  T* dropped;                    // [N, D*H]
 
   BackwardWorkspace(const RnnShape& shape, const BatchSize& size, Carver& carver) {
+    const CellTraits& cell = kCellTraits[shape.cell];
     const int64_t units = padded_units(shape.hidden);
     const int64_t width = shape.directions * shape.hidden;
     for (int64_t d = 0; d < shape.directions; ++d) {
-      panels[d] = carver.take<T>(4 * units, units);
-      c_init[d] = carver.take<T>(size.batch, units);
+      panels[d] = carver.take<T>(cell.gates * units, units);
+      c_init[d] = cell.has_c ? carver.take<T>(size.batch, units) : nullptr;
       dh[d] = carver.take<T>(size.batch, units);
-      dc[d] = carver.take<T>(size.batch, units);
-      dgates[d] = carver.take<T>(size.tokens, 4 * units);
+      dc[d] = cell.has_c ? carver.take<T>(size.batch, units) : nullptr;
+      gradients[d] = carver.take<T>(size.tokens, cell.slots * units);
       h_prev[d] = carver.take<T>(size.tokens, shape.hidden);
     }
     for (int k = 0; k < 2; ++k) dlayer[k] = shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);

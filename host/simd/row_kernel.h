@@ -1,13 +1,15 @@
 // The inner loops that are compiled once per instruction set and chosen at run time: the product of rows and a packed
-// panel of weights, and the LSTM cell on whole vectors.
+// panel of weights, and every cell of host/cells on whole vectors.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>
 
+#include "host/cells/cells.h"
+
 namespace varlstm::host {
 
-// A panel has up to this many vectors of output columns. For gates, vector v is gate v of `lanes` hidden units.
+// A panel has up to this many vectors of output columns. For several gates, vector v is gate v of `lanes` hidden units.
 inline constexpr int kPanelVectors = 4;
 
 // The bytes of the widest vector of all instruction sets.
@@ -31,15 +33,16 @@ struct PanelProduct {
 };
 
 // One step of the cell for `rows` sequences and `units` hidden units. `units` is a multiple of lanes, and `valid_units`
-// of them are not padding. Pointers point to the first unit; gate g of a row is g * gate_stride elements further.
+// of them are not padding. Pointers point to the first unit; slot s of a row is s * slot_stride elements further.
+// c_prev, c and dc are null if the cell has no c.
 template <class T>
 struct CellForward {
   int64_t rows;
   int64_t units;
   int64_t valid_units;
-  T* gates;  // input: sums; output: activations i, f, g, o
-  int64_t gates_ld;
-  int64_t gate_stride;
+  T* values;  // input: sums; output: what backward needs
+  int64_t values_ld;
+  int64_t slot_stride;
   const T* c_prev;  // may be c
   int64_t c_prev_ld;
   T* c;
@@ -53,9 +56,9 @@ struct CellBackward {
   int64_t rows;
   int64_t units;
   int64_t valid_units;
-  const T* gates;  // activations from forward
-  int64_t gates_ld;
-  int64_t gate_stride;
+  const T* values;  // from forward
+  int64_t values_ld;
+  int64_t slot_stride;
   const T* c;
   int64_t c_ld;
   const T* c_prev;
@@ -66,16 +69,21 @@ struct CellBackward {
   int64_t dy_ld;
   T* dc;  // input: from the step that follows in forward; output: for the step before
   int64_t dc_ld;
-  T* dgates;  // gradients of the sums, in the layout of gates
-  int64_t dgates_ld;
+  T* gradients;  // of the sums
+  int64_t gradients_ld;
+};
+
+template <class T>
+struct CellKernel {
+  void (*forward)(const CellForward<T>&);
+  void (*backward)(const CellBackward<T>&);
 };
 
 template <class T>
 struct RowKernel {
   int64_t lanes;  // elements of a vector
   void (*product)(const PanelProduct<T>&);
-  void (*cell_forward)(const CellForward<T>&);
-  void (*cell_backward)(const CellBackward<T>&);
+  CellTable<CellKernel<T>> cells;
 };
 
 struct RowKernels {

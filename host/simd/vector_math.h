@@ -28,6 +28,23 @@ inline void store(T* p, Vec<T, Lanes> v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
+// The first `lanes` elements alone are in memory.
+template <class T, int Lanes>
+inline void store_lanes(T* p, Vec<T, Lanes> v, int64_t lanes) {
+  if (lanes == Lanes) return store<T, Lanes>(p, v);
+  T part[Lanes];
+  store<T, Lanes>(part, v);
+  for (int64_t k = 0; k < lanes; ++k) p[k] = part[k];
+}
+
+template <class T, int Lanes>
+inline Vec<T, Lanes> load_lanes(const T* p, int64_t lanes) {
+  if (lanes == Lanes) return load<T, Lanes>(p);
+  T part[Lanes] = {};
+  for (int64_t k = 0; k < lanes; ++k) part[k] = p[k];
+  return load<T, Lanes>(part);
+}
+
 template <class T, int Lanes>
 inline Vec<T, Lanes> broadcast(T x) {
   return x - Vec<T, Lanes>{};

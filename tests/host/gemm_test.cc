@@ -67,7 +67,8 @@ TYPED_TEST(GemmTest, MayRunOnManyThreadsAtATime) {
   }
 }
 
-// Gates on the output side, segments on the input side, biases, accumulation: all against one GEMM each.
+// Groups on the output side, segments on the input side, both in any slots, biases, accumulation: all against one GEMM
+// each.
 TYPED_TEST(GemmTest, RowProductEqualsLoops) {
   using T = TypeParam;
   Random random(5);
@@ -75,13 +76,18 @@ TYPED_TEST(GemmTest, RowProductEqualsLoops) {
     RowProduct<T> p;
     p.rows = random.integer(1, round % 8 == 0 ? 1300 : 30);
     p.columns = random.integer(1, 70);
-    p.groups = random.coin() ? 4 : 1;
+    std::vector<int> group_slots = {0, 1, 2, 3}, segment_slots = group_slots;
+    for (std::vector<int>* slots : {&group_slots, &segment_slots})
+      for (int k = 0; k < 4; ++k) std::swap((*slots)[k], (*slots)[random.integer(k, 3)]);
+    p.groups = random.integer(1, 4);
+    if (p.groups > 1) p.group_slots = group_slots.data();
     p.group_stride = p.columns + random.integer(0, 5);
-    p.segments = random.coin() ? 4 : 1;
+    p.segments = random.integer(1, 4);
+    p.segment_slots = segment_slots.data();
     p.segment = random.integer(1, 40);
     p.segment_stride = p.segment + random.integer(0, 5);
-    p.lda = p.segments * p.segment_stride;
-    p.ldc = p.groups * p.group_stride;
+    p.lda = 4 * p.segment_stride;
+    p.ldc = 4 * p.group_stride;
     p.transposed_weight = random.coin();
     p.accumulate = random.coin();
     const int64_t n = p.groups * p.columns, k = p.segments * p.segment;
@@ -96,12 +102,12 @@ TYPED_TEST(GemmTest, RowProductEqualsLoops) {
     std::vector<T> expected = before;
     for (int64_t r = 0; r < p.rows; ++r)
       for (int64_t j = 0; j < n; ++j) {
-        T& out = expected[r * p.ldc + j / p.columns * p.group_stride + j % p.columns];
+        T& out = expected[r * p.ldc + p.group_slots[j / p.columns] * p.group_stride + j % p.columns];
         double sum = p.accumulate ? out : 0.0;
         if (p.bias) sum += bias[j];
         if (p.bias2) sum += bias2[j];
         for (int64_t s = 0; s < k; ++s)
-          sum += static_cast<double>(a[r * p.lda + s / p.segment * p.segment_stride + s % p.segment]) *
+          sum += static_cast<double>(a[r * p.lda + p.segment_slots[s / p.segment] * p.segment_stride + s % p.segment]) *
                  (p.transposed_weight ? weight[j * k + s] : weight[s * n + j]);
         out = static_cast<T>(sum);
       }

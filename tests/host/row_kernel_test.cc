@@ -1,5 +1,4 @@
-// The inner loops of every instruction set that this machine runs, and of the widest vectors as the compiler lowers
-// them for any machine, against loops in double.
+// The products and activations of every instruction set against loops in double.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
@@ -8,33 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "host/simd/row_kernel_impl.h"
+#include "host/every_isa.h"
 #include "support/random.h"
 
 namespace varlstm::host {
 namespace {
 
 using varlstm_test::Random;
-
-// 64-byte vectors without AVX-512: the code of row_kernel_avx512.cc on any machine.
-const RowKernels kLowered512 = make_row_kernels<64, 24>("lowered512");
-
-std::vector<const RowKernels*> runnable_kernels() {
-  std::vector<const RowKernels*> kernels = {&kRowKernelsBaseline, &kLowered512};
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) kernels.push_back(&kRowKernelsAvx2);
-  if (__builtin_cpu_supports("avx512f")) kernels.push_back(&kRowKernelsAvx512);
-#endif
-  return kernels;
-}
-
-template <class T>
-const RowKernel<T>& kernel_of(const RowKernels& kernels) {
-  if constexpr (sizeof(T) == 4)
-    return kernels.f32;
-  else
-    return kernels.f64;
-}
 
 // Error of a chain of k additions of terms below 1: k rounding errors of sums below k.
 template <class T>
@@ -115,47 +94,6 @@ TEST(RowKernelTest, FloatActivationsAtTheEnds) {
   EXPECT_EQ(t[1], -1.0f);
   EXPECT_TRUE(std::isnan(t[2]));
   EXPECT_EQ(t[3], 0.0f);
-}
-
-// One step of the cell in double, as varlstm.h writes it, for float and double kernels of every set.
-template <class T>
-void check_cell(const RowKernels& kernels, Random& random, double tolerance) {
-  const RowKernel<T>& kernel = kernel_of<T>(kernels);
-  const int64_t rows = 3, units = 2 * kernel.lanes, valid = units - 1;
-  const std::vector<T> sums = random.vector<T>(rows * 4 * units, -3, 3), c_prev = random.vector<T>(rows * units);
-  const std::vector<T> dh = random.vector<T>(rows * units), dy = random.vector<T>(rows * valid);
-  const std::vector<T> dc_in = random.vector<T>(rows * units);
-  std::vector<T> gates = sums, c(rows * units), h(rows * valid, T(7)), dc = dc_in, dgates(rows * 4 * units);
-  kernel.cell_forward(
-      {rows, units, valid, gates.data(), 4 * units, units, c_prev.data(), units, c.data(), units, h.data(), valid});
-  kernel.cell_backward({rows, units, valid, gates.data(), 4 * units, units, c.data(), units, c_prev.data(), units,
-                        dh.data(), units, dy.data(), valid, dc.data(), units, dgates.data(), 4 * units});
-  const auto sigmoid_of = [](double x) { return 1 / (1 + std::exp(-x)); };
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t u = 0; u < valid; ++u) {
-      const T* const sum = sums.data() + r * 4 * units + u;
-      const double i = sigmoid_of(sum[0]), f = sigmoid_of(sum[units]), g = std::tanh(double{sum[2 * units]}),
-                   o = sigmoid_of(sum[3 * units]), before = c_prev[r * units + u];
-      const double next = f * before + i * g, tanh_next = std::tanh(next);
-      EXPECT_NEAR(c[r * units + u], next, tolerance) << kernels.name;
-      EXPECT_NEAR(h[r * valid + u], o * tanh_next, tolerance) << kernels.name;
-      const double d_h = double{dh[r * units + u]} + dy[r * valid + u];
-      const double d_c = dc_in[r * units + u] + d_h * o * (1 - tanh_next * tanh_next);
-      const T* const dsum = dgates.data() + r * 4 * units + u;
-      EXPECT_NEAR(dsum[0], d_c * g * i * (1 - i), tolerance) << kernels.name;
-      EXPECT_NEAR(dsum[units], d_c * before * f * (1 - f), tolerance) << kernels.name;
-      EXPECT_NEAR(dsum[2 * units], d_c * i * (1 - g * g), tolerance) << kernels.name;
-      EXPECT_NEAR(dsum[3 * units], d_h * tanh_next * o * (1 - o), tolerance) << kernels.name;
-      EXPECT_NEAR(dc[r * units + u], d_c * f, tolerance) << kernels.name;
-    }
-}
-
-TEST(RowKernelTest, CellEqualsItsFormulas) {
-  Random random(2);
-  for (const RowKernels* kernels : runnable_kernels()) {
-    check_cell<float>(*kernels, random, 4e-6);
-    check_cell<double>(*kernels, random, 1e-14);
-  }
 }
 
 }  // namespace

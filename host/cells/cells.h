@@ -1,0 +1,37 @@
+// The list of all cells. Their traits, the functions of each instruction set and the choice among them come from it.
+//
+// The file of a cell has a struct with its value of Cell, its traits, and forward and backward of one vector of units,
+// written for the accessors of host/simd/cell_units.h.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "capi/contract/shapes.h"
+#include "host/cells/cell.h"
+#include "host/cells/lstm.h"
+
+namespace varlstm::host {
+
+template <class... Rooms>
+struct CellList {};
+
+using Cells = CellList<Lstm>;
+
+// Something of every cell, found by the value of Cell.
+template <class Entry>
+struct CellTable {
+  static constexpr int kEntries = 8;
+  Entry entries[kEntries];
+
+  constexpr const Entry& operator[](Cell cell) const { return entries[static_cast<int>(cell)]; }
+};
+
+template <class... Rooms>
+constexpr CellTable<CellTraits> traits_of(CellList<Rooms...>) {
+  CellTable<CellTraits> table{};
+  ((table.entries[static_cast<int>(Rooms::kCell)] = Rooms::traits()), ...);
+  return table;
+}
+
+inline constexpr CellTable<CellTraits> kCellTraits = traits_of(Cells());
+
+}  // namespace varlstm::host

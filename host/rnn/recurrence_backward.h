@@ -1,0 +1,126 @@
+// Backward of one layer in one direction: dh of a step = its gradients of the step after times W_hh + dy, then the
+// cell.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "host/cells/cells.h"
+#include "host/rnn/recurrence_steps.h"
+#include "host/simd/rounding.h"
+#include "host/simd/row_kernel.h"
+
+namespace varlstm::host {
+
+template <class T>
+struct RecurrenceBackward {
+  const BatchPlan* plan;
+  Cell cell;
+  RowOrder row_order;
+  bool reverse;
+  bool by_sequence;
+  int64_t hidden;   // H
+  int64_t units;    // Hp
+  const T* w_hh;    // [GH, H]
+  T* panels;        // G Hp Hp elements
+  const T* values;  // [N, S, Hp] from forward
+  const T* c;       // [N, Hp]; c, c_init and dc are null if the cell has no c
+  const T* c_init;  // [B, Hp] longest first
+  const T* dy;      // [N, ldy], of which H columns are read; or null
+  int64_t ldy;
+  T* gradients;  // [N, S, Hp]
+  T* dh;         // [B, Hp]; input: gradient of h_n; output: gradient of h0, if wanted
+  T* dc;         // [B, Hp]; input: gradient of c_n; output: gradient of c0
+  bool want_dh0;
+  Rounding<T> round;  // rounds the gradients before they are stored; or null
+};
+
+// dh of the sequences of `set` and the units of the panel <- the state's gradients of step t times W_hh.
+template <class T>
+void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RowSet& set, int64_t t) {
+  static constexpr T kZeros[kPanelVectors * kUnitTile] = {};
+  const RowKernel<T>& kernel = row_kernel<T>();
+  const CellTraits& traits = kCellTraits[p.cell];
+  const int64_t row = row_of(*p.plan, p.row_order, t, set.first);
+  const int64_t row_size = traits.slots * p.units;
+  PanelProduct<T> product{};
+  product.rows = set.count;
+  product.k = p.hidden;
+  product.lda = row_size * set.stride;
+  product.vectors = panel.columns.vectors;
+  product.c = p.dh + set.first * p.units + panel.unit;
+  product.ldc = p.units * set.stride;
+  product.vector_stride = kernel.lanes;
+  for (int64_t gate = 0; gate < traits.gates; ++gate) {
+    product.a = p.gradients + row * row_size + traits.state_slot.of[gate] * p.units;
+    product.panel = p.panels + panel.unit * traits.gates * p.hidden + gate * p.hidden * panel.units;
+    product.init = gate == 0 ? kZeros : nullptr;
+    kernel.product(product);
+  }
+}
+
+// `before` is the previous step of the sequences of `set`, or -1 if they start here.
+template <class T>
+void backward_cell(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RowSet& set, int64_t t,
+                   int64_t before) {
+  const CellTraits& traits = kCellTraits[p.cell];
+  const int64_t row = row_of(*p.plan, p.row_order, t, set.first);
+  const int64_t row_size = traits.slots * p.units;
+  CellBackward<T> cell{};
+  cell.rows = set.count;
+  cell.units = panel.units;
+  cell.valid_units = p.hidden - panel.unit;
+  cell.values = p.values + row * row_size + panel.unit;
+  cell.values_ld = cell.gradients_ld = row_size * set.stride;
+  cell.slot_stride = p.units;
+  if (traits.has_c) {
+    cell.c = p.c + row * p.units + panel.unit;
+    cell.c_prev = panel.unit + (before < 0 ? p.c_init + set.first * p.units
+                                           : p.c + row_of(*p.plan, p.row_order, before, set.first) * p.units);
+    cell.dc = p.dc + set.first * p.units + panel.unit;
+    cell.c_ld = cell.c_prev_ld = cell.dc_ld = p.units * set.stride;
+  }
+  cell.dh = p.dh + set.first * p.units + panel.unit;
+  cell.dh_ld = p.units * set.stride;
+  cell.dy = p.dy == nullptr ? nullptr : p.dy + row * p.ldy + panel.unit;
+  cell.dy_ld = p.ldy * set.stride;
+  cell.gradients = p.gradients + row * row_size + panel.unit;
+  row_kernel<T>().cells[p.cell].backward(cell);
+  for (int64_t slot = 0; slot < traits.slots && p.round != nullptr; ++slot)
+    p.round(set.count, cell.units, cell.gradients + slot * p.units, cell.gradients_ld);
+}
+
+template <class T>
+void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
+  const BatchPlan& plan = *p.plan;
+  const int64_t rows = kCellTraits[p.cell].gates * p.hidden;
+  const UnitPanels panels{p.hidden, 1, row_kernel<T>().lanes, p.by_sequence, member};
+  panels.for_packed([&](const UnitPanel& panel) {
+    pack_panel(panel.columns, p.w_hh, p.hidden, false, 0, rows, p.panels + panel.unit * rows);
+  });
+  member.sync();
+
+  for (int64_t step = 0; step < plan.steps; ++step) {
+    const int64_t t = p.reverse ? step : plan.steps - 1 - step;
+    const StepNeighbour before = step_before(plan, p.reverse, t), after = step_after(plan, p.reverse, t);
+    const RowSet shared = rows_of(0, after.rows, p.by_sequence, member);
+    const RowSet carried = rows_of(0, before.rows, p.by_sequence, member);
+    const RowSet started = rows_of(before.rows, plan.batch_sizes[t], p.by_sequence, member);
+    panels.for_used([&](const UnitPanel& panel) {
+      for_spaced(p.row_order, shared, [&](const RowSet& set) { backward_product(p, panel, set, after.step); });
+      for_spaced(p.row_order, carried, [&](const RowSet& set) { backward_cell(p, panel, set, t, before.step); });
+      for_spaced(p.row_order, started, [&](const RowSet& set) { backward_cell(p, panel, set, t, -1); });
+    });
+    if (!p.by_sequence) member.sync();
+  }
+
+  if (!p.want_dh0) return;
+  for (int64_t t = 0; t < plan.steps; ++t) {
+    const RowSet started = rows_of(step_before(plan, p.reverse, t).rows, plan.batch_sizes[t], p.by_sequence, member);
+    panels.for_used([&](const UnitPanel& panel) {
+      for_spaced(p.row_order, started, [&](const RowSet& set) { backward_product(p, panel, set, t); });
+    });
+  }
+}
+
+}  // namespace varlstm::host

@@ -1,0 +1,101 @@
+// Forward of one layer in one direction: the sums of a step += h(before) W_hh^T, then the cell.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "host/cells/cells.h"
+#include "host/rnn/recurrence_steps.h"
+#include "host/simd/rounding.h"
+#include "host/simd/row_kernel.h"
+
+namespace varlstm::host {
+
+template <class T>
+struct RecurrenceForward {
+  const BatchPlan* plan;
+  Cell cell;
+  RowOrder row_order;
+  bool reverse;
+  bool by_sequence;
+  int64_t hidden;   // H
+  int64_t units;    // Hp
+  const T* w_hh;    // [GH, H]
+  T* panels;        // G Hp H elements
+  T* values;        // [N, S, Hp]; input: W_ih x + b; output: what backward needs
+  const T* h_init;  // [B, Hp] longest first, or null for zeros
+  const T* c_init;  // [B, Hp]; c_init and c are null if the cell has no c
+  T* c;             // [N, Hp] if c_by_token, else [B, Hp]
+  bool c_by_token;
+  T* y;  // [N, ldy]; H columns are written
+  int64_t ldy;
+  Rounding<T> round;  // rounds h before it is stored; or null
+};
+
+// Computes step t of the sequences of `set` for the units of a panel. `before` is the previous step of these sequences,
+// or -1 if they start here.
+template <class T>
+void forward_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const RowSet& set, int64_t t, int64_t before) {
+  const RowKernel<T>& kernel = row_kernel<T>();
+  const CellTraits& traits = kCellTraits[p.cell];
+  const int64_t row = row_of(*p.plan, p.row_order, t, set.first);
+  const bool carried = before >= 0;
+  const int64_t row_before = carried ? row_of(*p.plan, p.row_order, before, set.first) : -1;
+  const int64_t row_size = traits.slots * p.units;
+  T* const values = p.values + row * row_size + panel.unit;
+  PanelProduct<T> product{};
+  product.rows = set.count;
+  product.k = p.hidden;
+  product.a = carried ? p.y + row_before * p.ldy : p.h_init + set.first * p.units;
+  product.lda = (carried ? p.ldy : p.units) * set.stride;
+  product.panel = p.panels + panel.unit * traits.gates * p.hidden;
+  product.vectors = panel.columns.vectors;
+  product.c = values + traits.state_slot.of[0] * p.units;
+  product.ldc = row_size * set.stride;
+  product.vector_stride = traits.gates > 1 ? p.units : kernel.lanes;
+  if (carried || p.h_init != nullptr) kernel.product(product);
+
+  CellForward<T> cell{};
+  cell.rows = set.count;
+  cell.units = panel.units;
+  cell.valid_units = p.hidden - panel.unit;
+  cell.values = values;
+  cell.values_ld = product.ldc;
+  cell.slot_stride = p.units;
+  if (traits.has_c) {
+    cell.c = p.c + (p.c_by_token ? row : set.first) * p.units + panel.unit;
+    cell.c_prev = panel.unit +
+                  (!carried ? p.c_init + set.first * p.units : p.c + (p.c_by_token ? row_before : set.first) * p.units);
+    cell.c_ld = cell.c_prev_ld = p.units * set.stride;
+  }
+  cell.h = p.y + row * p.ldy + panel.unit;
+  cell.h_ld = p.ldy * set.stride;
+  kernel.cells[p.cell].forward(cell);
+  if (p.round != nullptr)
+    p.round(set.count, cell.units < cell.valid_units ? cell.units : cell.valid_units, cell.h, cell.h_ld);
+}
+
+template <class T>
+void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
+  const BatchPlan& plan = *p.plan;
+  const int64_t gates = kCellTraits[p.cell].gates;
+  const UnitPanels panels{p.hidden, gates, row_kernel<T>().lanes, p.by_sequence, member};
+  panels.for_packed([&](const UnitPanel& panel) {
+    pack_panel(panel.columns, p.w_hh, p.hidden, true, 0, p.hidden, p.panels + panel.unit * gates * p.hidden);
+  });
+  member.sync();
+
+  for (int64_t step = 0; step < plan.steps; ++step) {
+    const int64_t t = p.reverse ? plan.steps - 1 - step : step;
+    const StepNeighbour before = step_before(plan, p.reverse, t);
+    const RowSet carried = rows_of(0, before.rows, p.by_sequence, member);
+    const RowSet started = rows_of(before.rows, plan.batch_sizes[t], p.by_sequence, member);
+    panels.for_used([&](const UnitPanel& panel) {
+      for_spaced(p.row_order, carried, [&](const RowSet& set) { forward_step(p, panel, set, t, before.step); });
+      for_spaced(p.row_order, started, [&](const RowSet& set) { forward_step(p, panel, set, t, -1); });
+    });
+    if (!p.by_sequence) member.sync();
+  }
+}
+
+}  // namespace varlstm::host

@@ -1,0 +1,82 @@
+// What a cell's formulas read and write of one vector of units, and the loops over rows and vectors. Everything has
+// internal linkage; row_kernel_impl.h says why. The formulas in host/cells are compiled for these types alone, so they
+// have it too.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "host/simd/row_kernel.h"
+#include "host/simd/vector_math.h"
+
+namespace varlstm::host {
+namespace {
+
+template <class T, int Lanes>
+struct UnitMath {
+  using Vector = Vec<T, Lanes>;
+  static Vector all(T x) { return broadcast<T, Lanes>(x); }
+  static Vector sigmoid(Vector x) { return host::sigmoid<T, Lanes>(x); }
+  static Vector tanh(Vector x) { return tanh_of<T, Lanes>(x); }
+};
+
+// The units u, u + 1, ... of row `row`.
+template <class T, int Lanes>
+struct ForwardUnits : UnitMath<T, Lanes> {
+  using Vector = Vec<T, Lanes>;
+  const CellForward<T>& p;
+  int64_t row, u;
+
+  ForwardUnits(const CellForward<T>& step, int64_t r, int64_t unit) : p(step), row(r), u(unit) {}
+  Vector value(int slot) const { return load<T, Lanes>(slot_of(slot)); }  // the sum
+  void keep(int slot, Vector v) const { store<T, Lanes>(slot_of(slot), v); }
+  Vector c_before() const { return load<T, Lanes>(p.c_prev + row * p.c_prev_ld + u); }
+  void set_c(Vector v) const { store<T, Lanes>(p.c + row * p.c_ld + u, v); }
+  void set_h(Vector v) const {
+    if (valid() > 0) store_lanes<T, Lanes>(p.h + row * p.h_ld + u, v, valid() < Lanes ? valid() : Lanes);
+  }
+
+ private:
+  T* slot_of(int slot) const { return p.values + row * p.values_ld + slot * p.slot_stride + u; }
+  int64_t valid() const { return p.valid_units - u; }
+};
+
+template <class T, int Lanes>
+struct BackwardUnits : UnitMath<T, Lanes> {
+  using Vector = Vec<T, Lanes>;
+  const CellBackward<T>& p;
+  int64_t row, u;
+
+  BackwardUnits(const CellBackward<T>& step, int64_t r, int64_t unit) : p(step), row(r), u(unit) {}
+  Vector value(int slot) const { return load<T, Lanes>(p.values + row * p.values_ld + slot * p.slot_stride + u); }
+  Vector c() const { return load<T, Lanes>(p.c + row * p.c_ld + u); }
+  Vector c_before() const { return load<T, Lanes>(p.c_prev + row * p.c_prev_ld + u); }
+  Vector dc() const { return load<T, Lanes>(p.dc + row * p.dc_ld + u); }
+  void pass_dc(Vector v) const { store<T, Lanes>(p.dc + row * p.dc_ld + u, v); }
+  void set_gradient(int slot, Vector v) const {
+    store<T, Lanes>(p.gradients + row * p.gradients_ld + slot * p.slot_stride + u, v);
+  }
+  // The gradient of h of this step.
+  Vector dh() const {
+    Vector v = load<T, Lanes>(p.dh + row * p.dh_ld + u);
+    const int64_t valid = p.valid_units - u;
+    if (p.dy != nullptr && valid > 0)
+      v += load_lanes<T, Lanes>(p.dy + row * p.dy_ld + u, valid < Lanes ? valid : Lanes);
+    return v;
+  }
+};
+
+template <class Room, class T, int Lanes>
+void cell_forward(const CellForward<T>& p) {
+  for (int64_t row = 0; row < p.rows; ++row)
+    for (int64_t u = 0; u < p.units; u += Lanes) Room::forward(ForwardUnits<T, Lanes>(p, row, u));
+}
+
+template <class Room, class T, int Lanes>
+void cell_backward(const CellBackward<T>& p) {
+  for (int64_t row = 0; row < p.rows; ++row)
+    for (int64_t u = 0; u < p.units; u += Lanes) Room::backward(BackwardUnits<T, Lanes>(p, row, u));
+}
+
+}  // namespace
+}  // namespace varlstm::host

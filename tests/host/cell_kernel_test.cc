@@ -1,0 +1,205 @@
+// The step of every cell in every instruction set: forward against the cell's definition in double, backward against
+// central differences of that definition.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "host/every_isa.h"
+#include "support/random.h"
+
+namespace varlstm::host {
+namespace {
+
+using varlstm_test::Random;
+
+struct State {
+  double h, c;
+};
+
+double sigma(double x) {
+  return 1 / (1 + std::exp(-x));
+}
+
+// One unit of one step: sums has the slots of the cell.
+State lstm(const double* sums, State before) {
+  const double i = sigma(sums[0]), f = sigma(sums[1]), g = std::tanh(sums[2]), o = sigma(sums[3]);
+  const double c = f * before.c + i * g;
+  return {o * std::tanh(c), c};
+}
+
+struct Definition {
+  const char* name;
+  Cell cell;
+  State (*step)(const double* sums, State before);
+};
+
+constexpr Definition kDefinitions[] = {{"Lstm", Cell::kLstm, lstm}};
+
+// The loss whose gradients backward computes is dh h + dc c. Its derivative by `at`, an argument of `loss`:
+template <class Loss>
+double derivative(double* at, const Loss& loss) {
+  const double step = 1e-5, x = *at;
+  *at = x + step;
+  const double above = loss();
+  *at = x - step;
+  const double below = loss();
+  *at = x;
+  return (above - below) / (2 * step);
+}
+
+template <class T>
+struct Error;
+// The activations are within 4 units in the last place (row_kernel_test), 2.4e-7 below 1, and dh + dy, dc and h, c are
+// below 2. A result is a sum of two products of at most four of them: below 4e-6 with the rounding of each operation.
+template <>
+struct Error<float> {
+  static constexpr double kForward = 4e-6, kBackward = 4e-6;
+};
+// Central differences: step^2 / 6 times a third derivative below 10, and the rounding of the loss over the step.
+template <>
+struct Error<double> {
+  static constexpr double kForward = 1e-14, kBackward = 1e-9;
+};
+
+template <class T>
+class OneStep {
+ public:
+  OneStep(const RowKernels& kernels, const Definition& definition, uint64_t seed)
+      : definition_(definition),
+        traits_(kCellTraits[definition.cell]),
+        kernel_(kernel_of<T>(kernels)),
+        units_(3 * kernel_.lanes),
+        valid_(units_ - kernel_.lanes / 2),
+        random_(seed),
+        sums_(random_.vector<T>(kRows * traits_.slots * units_, -3, 3)),
+        c_before_(random_.vector<T>(kRows * units_)),
+        dh_(random_.vector<T>(kRows * units_)),
+        dy_(random_.vector<T>(kRows * valid_)),
+        dc_(random_.vector<T>(kRows * units_)) {}
+
+  void check() {
+    std::vector<T> values = sums_, c(kRows * units_), h(kRows * h_ld(), T(7));
+    CellForward<T> forward{};
+    forward.rows = kRows;
+    forward.units = units_;
+    forward.valid_units = valid_;
+    forward.values = values.data();
+    forward.values_ld = traits_.slots * units_;
+    forward.slot_stride = units_;
+    forward.h = h.data();
+    forward.h_ld = h_ld();
+    if (traits_.has_c) {
+      forward.c_prev = c_before_.data();
+      forward.c = c.data();
+      forward.c_prev_ld = forward.c_ld = units_;
+    }
+    kernel_.cells[definition_.cell].forward(forward);
+    for (int64_t r = 0; r < kRows; ++r) {
+      for (int64_t u = 0; u < valid_; ++u) check_forward(r, u, h[r * h_ld() + u], c[r * units_ + u]);
+      for (int64_t u = valid_; u < h_ld(); ++u) EXPECT_EQ(h[r * h_ld() + u], T(7)) << "padding is written to h";
+    }
+    for (const bool with_dy : {true, false}) check_backward(values, c, with_dy);
+  }
+
+ private:
+  static constexpr int64_t kRows = 3;
+  int64_t h_ld() const { return valid_ + 2; }
+
+  struct Unit {
+    double sums[kMostGates];
+    State before;
+  };
+  Unit unit(int64_t r, int64_t u) const {
+    Unit at{};
+    for (int64_t s = 0; s < traits_.slots; ++s) at.sums[s] = sums_[(r * traits_.slots + s) * units_ + u];
+    if (traits_.has_c) at.before.c = c_before_[r * units_ + u];
+    return at;
+  }
+
+  void check_forward(int64_t r, int64_t u, T h, T c) const {
+    const Unit at = unit(r, u);
+    const State next = definition_.step(at.sums, at.before);
+    EXPECT_NEAR(h, next.h, Error<T>::kForward) << "unit " << u;
+    if (traits_.has_c) {
+      EXPECT_NEAR(c, next.c, Error<T>::kForward) << "unit " << u;
+    }
+  }
+
+  void check_backward(const std::vector<T>& values, const std::vector<T>& c, bool with_dy) const {
+    std::vector<T> dh = dh_, dc = dc_, gradients(sums_.size());
+    CellBackward<T> backward{};
+    backward.rows = kRows;
+    backward.units = units_;
+    backward.valid_units = valid_;
+    backward.values = values.data();
+    backward.gradients = gradients.data();
+    backward.values_ld = backward.gradients_ld = traits_.slots * units_;
+    backward.slot_stride = units_;
+    backward.dh = dh.data();
+    backward.dh_ld = units_;
+    backward.dy = with_dy ? dy_.data() : nullptr;
+    backward.dy_ld = valid_;
+    if (traits_.has_c) {
+      backward.c = c.data();
+      backward.c_prev = c_before_.data();
+      backward.dc = dc.data();
+      backward.c_ld = backward.c_prev_ld = backward.dc_ld = units_;
+    }
+    kernel_.cells[definition_.cell].backward(backward);
+    for (int64_t r = 0; r < kRows; ++r)
+      for (int64_t u = 0; u < valid_; ++u) {
+        Unit at = unit(r, u);
+        const double d_h = double{dh_[r * units_ + u]} + (with_dy ? dy_[r * valid_ + u] : T(0));
+        const auto loss = [&] {
+          const State next = definition_.step(at.sums, at.before);
+          return d_h * next.h + double{dc_[r * units_ + u]} * next.c;
+        };
+        for (int64_t s = 0; s < traits_.slots; ++s)
+          EXPECT_NEAR(gradients[(r * traits_.slots + s) * units_ + u], derivative(&at.sums[s], loss),
+                      Error<T>::kBackward)
+              << "slot " << s << " of unit " << u;
+        if (traits_.has_c) {
+          EXPECT_NEAR(dc[r * units_ + u], derivative(&at.before.c, loss), Error<T>::kBackward) << "unit " << u;
+        }
+      }
+  }
+
+  const Definition& definition_;
+  const CellTraits& traits_;
+  const RowKernel<T>& kernel_;
+  const int64_t units_, valid_;
+  Random random_;
+  const std::vector<T> sums_, c_before_, dh_, dy_, dc_;
+};
+
+TEST(CellKernelTest, EveryCellEqualsItsDefinitionInEveryInstructionSet) {
+  for (const Definition& definition : kDefinitions)
+    for (const RowKernels* kernels : runnable_kernels())
+      for (uint64_t seed = 1; seed <= 3; ++seed) {
+        SCOPED_TRACE(definition.name + std::string(" ") + kernels->name);
+        OneStep<float>(*kernels, definition, seed).check();
+        OneStep<double>(*kernels, definition, seed).check();
+      }
+}
+
+TEST(CellKernelTest, EveryCellOfTheListIsTested) {
+  int cells = 0;
+  for (const CellTraits& traits : kCellTraits.entries) cells += traits.gates > 0;
+  EXPECT_EQ(cells, static_cast<int>(std::size(kDefinitions)));
+}
+
+// The panel product takes the slots of the state's sums as vectors with one stride.
+TEST(CellKernelTest, TheSlotsOfTheStatesSumsFollowEachOther) {
+  for (const CellTraits& traits : kCellTraits.entries)
+    for (int gate = 0; gate < traits.gates; ++gate) {
+      EXPECT_EQ(traits.state_slot.of[gate], traits.state_slot.of[0] + gate);
+      EXPECT_LT(traits.state_slot.of[gate], traits.slots);
+      EXPECT_LT(traits.input_slot.of[gate], traits.slots);
+    }
+}
+
+}  // namespace
+}  // namespace varlstm::host
