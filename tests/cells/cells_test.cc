@@ -1,8 +1,10 @@
-// The cells of this folder: their gradients, and on which back ends they are.
+// The cells of this folder: their numbers, their gradients, and on which back ends they are.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "golden/golden_rnn.h"
 #include "support/cell_test.h"
+#include "support/compare.h"
 #include "support/gradcheck.h"
 #include "support/rnn_reference.h"
 
@@ -43,6 +45,24 @@ CELL_TEST(Rules, OwnGradientsMatchCentralDifferences) {
   check(&RnnCase<double>::x, gradients.dx);
   check(&RnnCase<double>::h0, gradients.dh0);
   if (cell().has_c) check(&RnnCase<double>::c0, gradients.dc0);
+}
+
+CELL_TEST(Rules, OwnNumbersMatchPyTorch) {
+  for (const GoldenCase& one : read_golden(golden_file(cell())).cases) {
+    SCOPED_TRACE(one.name);
+    const GoldenRnn golden = golden_rnn(cell(), one);
+    RnnReference<double> reference(golden.problem);
+    const RnnOutputs<double> out = reference.forward();
+    EXPECT_TRUE(all_close(out.y, golden.outputs.y, 1e-12, 1e-12));
+    EXPECT_TRUE(all_close(out.h_n, golden.outputs.h_n, 1e-12, 1e-12));
+    EXPECT_TRUE(all_close(out.c_n, golden.outputs.c_n, 1e-12, 1e-12));
+    const RnnGradients<double> gradients = reference.backward(golden.upstream);
+    EXPECT_TRUE(all_close(gradients.dx, golden.gradients.dx, 1e-12, 1e-12));
+    EXPECT_TRUE(all_close(gradients.dparams, golden.gradients.dparams, 1e-12, 1e-12));
+    if (golden.problem.h0.empty()) continue;
+    EXPECT_TRUE(all_close(gradients.dh0, golden.gradients.dh0, 1e-12, 1e-12));
+    EXPECT_TRUE(all_close(gradients.dc0, golden.gradients.dc0, 1e-12, 1e-12));
+  }
 }
 
 // The list says on which back ends the other tests of a cell run.

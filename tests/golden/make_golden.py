@@ -11,6 +11,7 @@ Format, one item a line; golden.h reads it:
     int NAME DIM VALUE...
 Inputs are rounded to 3 decimals, which keeps the files small; results have all their digits.
 """
+import functools
 import itertools
 import os
 
@@ -83,52 +84,69 @@ def write_packing():
                 out.real(f"unpacked_{layout}", unpacked)
 
 
-def write_lstm_case(out, lengths, layers, bidirectional, bias, states):
+def write_rnn_case(out, module, lengths, layers, bidirectional, bias, states):
+    """module: nn.LSTM, which has states h and c, or another one, which has h alone."""
     input_size, hidden = 2, 3
-    lstm = torch.nn.LSTM(input_size, hidden, layers, bias=bool(bias), bidirectional=bool(bidirectional),
-                         batch_first=True).double()
+    has_c = module is torch.nn.LSTM
+    rnn = module(input_size, hidden, layers, bias=bool(bias), bidirectional=bool(bidirectional),
+                 batch_first=True).double()
     with torch.no_grad():
-        for p in lstm.parameters():
+        for p in rnn.parameters():
             p.copy_(rounded(*p.shape))
     padded = ragged_to_padded(lengths, input_size)
     packed = pack_padded_sequence(padded, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
     x = packed.data.clone().requires_grad_()
     packed = PackedSequence(x, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
     shape = (layers * (1 + bidirectional), len(lengths), hidden)
-    h0, c0 = rounded(*shape).requires_grad_(), rounded(*shape).requires_grad_()
-    y, (h_n, c_n) = lstm(packed, (h0, c0) if states else None)
-    dy, dh_n, dc_n = rounded(*y.data.shape), rounded(*shape), rounded(*shape)
-    ((y.data * dy).sum() + (h_n * dh_n).sum() + (c_n * dc_n).sum()).backward()
+    names = ("h", "c") if has_c else ("h",)
+    before = [rounded(*shape).requires_grad_() for _ in names]
+    y, after = rnn(packed, (tuple(before) if has_c else before[0]) if states else None)
+    after = after if has_c else (after,)
+    dy, dafter = rounded(*y.data.shape), [rounded(*shape) for _ in names]
+    sum(((value * gradient).sum() for value, gradient in zip(after, dafter)), (y.data * dy).sum()).backward()
 
     out.case(f"layers{layers}_bidirectional{bidirectional}_bias{bias}_states{states}")
     out.int("shape", [input_size, hidden, layers, bidirectional, bias])
     out.int("lengths", lengths)
     out.real("x", x)
     if states:
-        out.real("h0", h0)
-        out.real("c0", c0)
-    for name, p in lstm.named_parameters():
+        for name, value in zip(names, before):
+            out.real(name + "0", value)
+    for name, p in rnn.named_parameters():
         out.real(name, p)
-    for name, value in (("dy", dy), ("dh_n", dh_n), ("dc_n", dc_n), ("y", y.data), ("h_n", h_n), ("c_n", c_n),
-                        ("dx", x.grad)):
-        out.real(name, value)
+    out.real("dy", dy)
+    for name, value in zip(names, dafter):
+        out.real(f"d{name}_n", value)
+    out.real("y", y.data)
+    for name, value in zip(names, after):
+        out.real(name + "_n", value)
+    out.real("dx", x.grad)
     if states:
-        out.real("dh0", h0.grad)
-        out.real("dc0", c0.grad)
-    for name, p in lstm.named_parameters():
+        for name, value in zip(names, before):
+            out.real(f"d{name}0", value.grad)
+    for name, p in rnn.named_parameters():
         out.real("d" + name, p.grad)
 
 
 def write_lstm():
     with Writer("lstm.txt") as out:
         for layers, bidirectional, bias, states in itertools.product((1, 2, 3), (0, 1), (0, 1), (0, 1)):
-            write_lstm_case(out, [3, 5, 1, 3], layers, bidirectional, bias, states)
+            write_rnn_case(out, torch.nn.LSTM, [3, 5, 1, 3], layers, bidirectional, bias, states)
+
+
+def write_other_cells():
+    """Each value of each option at least twice."""
+    tanh, relu = (functools.partial(torch.nn.RNN, nonlinearity=name) for name in ("tanh", "relu"))
+    for name, module in (("gru", torch.nn.GRU), ("rnn_tanh", tanh), ("rnn_relu", relu)):
+        with Writer(name + ".txt") as out:
+            for options in ((1, 0, 1, 1), (1, 1, 0, 0), (2, 1, 1, 1), (2, 0, 0, 1), (3, 1, 1, 0), (3, 0, 1, 1)):
+                write_rnn_case(out, module, [3, 5, 1, 3], *options)
 
 
 def write_bindings():
     """The one case that the binding of every language computes."""
     with Writer("bindings.txt") as out:
-        write_lstm_case(out, [5, 3, 3, 1], layers=2, bidirectional=1, bias=1, states=1)
+        write_rnn_case(out, torch.nn.LSTM, [5, 3, 3, 1], layers=2, bidirectional=1, bias=1, states=1)
 
 
 def write_cross_entropy():
@@ -300,7 +318,7 @@ def main():
     torch.manual_seed(1)
     torch.set_num_threads(1)
     for write in (write_packing, write_lstm, write_cross_entropy, write_embedding, write_optimizers, write_clipping,
-                  write_tutorial, write_bindings):
+                  write_tutorial, write_bindings, write_other_cells):
         write()
 
 

@@ -1,79 +1,63 @@
-// The LSTM against PyTorch's nn.LSTM on a PackedSequence: golden/lstm.txt, 1-3 layers x directions x bias x state.
+// Every cell against PyTorch's nn.LSTM, nn.GRU and nn.RNN on a PackedSequence: golden/lstm.txt and so on.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "golden/golden.h"
+#include "golden/golden_rnn.h"
+#include "support/cell_test.h"
 #include "support/compare.h"
 #include "support/rnn_runner.h"
 
 namespace varlstm_test {
 namespace {
 
-// The flat buffer from the tensors that varlstm_rnn_param_info names, each item prefixed with `prefix` in the file.
-std::vector<double> flat_params(const GoldenCase& golden, const varlstm_rnn* rnn, const std::string& prefix) {
+// The tensors of the flat buffer have the names, shapes and places that varlstm_rnn_param_info says.
+void check_params(varlstm_ctx* context, const GoldenCase& golden, const RnnCase<double>& problem) {
+  const Rnn rnn = make_rnn(context, problem.options, VARLSTM_DTYPE_F64);
   int64_t tensors = 0, elements = 0;
-  REQUIRE_OK(varlstm_rnn_param_count(rnn, &tensors, &elements));
-  std::vector<double> flat(static_cast<size_t>(elements));
+  ASSERT_OK(varlstm_rnn_param_count(rnn.get(), &tensors, &elements));
+  ASSERT_EQ(elements, static_cast<int64_t>(problem.params.size()));
   int64_t filled = 0;
   for (int64_t index = 0; index < tensors; ++index) {
     const char* name = nullptr;
     int64_t offset = 0, rows = 0, cols = 0;
-    REQUIRE_OK(varlstm_rnn_param_info(rnn, index, &name, &offset, &rows, &cols));
-    const GoldenTensor& tensor = golden.tensor(prefix + name);
+    ASSERT_OK(varlstm_rnn_param_info(rnn.get(), index, &name, &offset, &rows, &cols));
+    const GoldenTensor& tensor = golden.tensor(name);
     EXPECT_EQ(tensor.shape[0], rows) << name;
     EXPECT_EQ(tensor.shape.size() > 1 ? tensor.shape[1] : 1, cols) << name;
-    EXPECT_EQ(offset, filled) << name;
-    std::copy(tensor.values.begin(), tensor.values.end(), flat.begin() + offset);
+    ASSERT_EQ(offset, filled) << name;
+    EXPECT_TRUE(std::equal(tensor.values.begin(), tensor.values.end(), problem.params.begin() + offset)) << name;
     filled += rows * cols;
   }
   EXPECT_EQ(filled, elements);
-  return flat;
-}
-
-RnnOptions options_of(const GoldenCase& golden) {
-  const std::vector<int64_t>& shape = golden.ints("shape");
-  return {shape[0], shape[1], shape[2], shape[3] != 0, shape[4] != 0, 0.0};
 }
 
 template <class T>
-void compare_case(varlstm_ctx* context, const GoldenCase& golden, double tolerance) {
-  SCOPED_TRACE(golden.name);
-  const RnnOptions options = options_of(golden);
-  const std::vector<int64_t>& lengths = golden.ints("lengths");
-  const Rnn names = make_rnn(context, options, kDType<T>);
-  const bool states = golden.has("h0");
-  const auto ragged = [&](const char* item, int64_t features) {
-    return packed_to_ragged(lengths, features, golden.real(item));
-  };
-
-  RnnCase<double> problem{options, lengths, flat_params(golden, names.get(), ""), ragged("x", options.input), {}, {}};
-  if (states) {
-    problem.h0 = golden.real("h0");
-    problem.c0 = golden.real("c0");
-  }
-  const RnnUpstream<double> upstream{ragged("dy", problem.output_features()), golden.real("dh_n"), golden.real("dc_n")};
-  RnnRunner<T> runner(context, convert<T>(problem));
+void compare_case(varlstm_ctx* context, const GoldenRnn& golden, double tolerance) {
+  RnnRunner<T> runner(context, convert<T>(golden.problem));
   const RnnOutputs<T> out = runner.forward();
-  EXPECT_TRUE(all_close(runner.y().get(), golden.real("y"), tolerance, tolerance));
-  EXPECT_TRUE(all_close(out.h_n, golden.real("h_n"), tolerance, tolerance));
-  EXPECT_TRUE(all_close(out.c_n, golden.real("c_n"), tolerance, tolerance));
-  const RnnGradients<T> gradients = runner.backward(convert<T>(upstream));
-  EXPECT_TRUE(all_close(gradients.dx, ragged("dx", options.input), tolerance, tolerance));
-  EXPECT_TRUE(all_close(gradients.dparams, flat_params(golden, names.get(), "d"), tolerance, tolerance));
-  if (states) {
-    EXPECT_TRUE(all_close(gradients.dh0, golden.real("dh0"), tolerance, tolerance));
-    EXPECT_TRUE(all_close(gradients.dc0, golden.real("dc0"), tolerance, tolerance));
-  }
+  EXPECT_TRUE(all_close(out.y, golden.outputs.y, tolerance, tolerance));
+  EXPECT_TRUE(all_close(out.h_n, golden.outputs.h_n, tolerance, tolerance));
+  EXPECT_TRUE(all_close(out.c_n, golden.outputs.c_n, tolerance, tolerance));
+  const RnnGradients<T> gradients = runner.backward(convert<T>(golden.upstream));
+  EXPECT_TRUE(all_close(gradients.dx, golden.gradients.dx, tolerance, tolerance));
+  EXPECT_TRUE(all_close(gradients.dparams, golden.gradients.dparams, tolerance, tolerance));
+  if (golden.problem.h0.empty()) return;
+  EXPECT_TRUE(all_close(gradients.dh0, golden.gradients.dh0, tolerance, tolerance));
+  EXPECT_TRUE(all_close(gradients.dc0, golden.gradients.dc0, tolerance, tolerance));
 }
 
-TEST(GoldenLstm, MatchesPyTorch) {
-  const GoldenFile golden = read_golden("lstm.txt");
-  EXPECT_NE(golden.version.find("PyTorch 1."), std::string::npos) << golden.version;
-  ASSERT_EQ(golden.cases.size(), 24u);
+using Golden = CellTest;
+CELL_TEST(Golden, MatchesPyTorch) {
+  const GoldenFile file = read_golden(golden_file(cell()));
+  EXPECT_NE(file.version.find("PyTorch 1."), std::string::npos) << file.version;
+  ASSERT_EQ(static_cast<int64_t>(file.cases.size()), share(24, 6));
   const Context context = make_context();
-  for (const GoldenCase& one : golden.cases) {
-    compare_case<double>(context.get(), one, 1e-12);
-    compare_case<float>(context.get(), one, 2e-5);
+  for (const GoldenCase& one : file.cases) {
+    SCOPED_TRACE(one.name);
+    const GoldenRnn golden = golden_rnn(cell(), one);
+    check_params(context.get(), one, golden.problem);
+    compare_case<double>(context.get(), golden, 1e-12);
+    compare_case<float>(context.get(), golden, 2e-5);
   }
 }
 
