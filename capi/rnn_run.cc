@@ -44,13 +44,18 @@ int32_t check_no_c(const RnnShape& shape, const char* name, const void* tensor) 
 
 // A bias must be NULL if the rnn has none, and b_hh must be NULL if the other library has one bias.
 int32_t check_import_biases(const varlstm_rnn* rnn, int32_t format, const void* b_ih, const void* b_hh) {
+  const CellFacts facts = cell_facts(rnn->shape.cell);
+  const int biases = facts.biases[format];
+  if (biases == 0) {
+    return set_error(VARLSTM_ERROR_UNSUPPORTED, "format = %d belongs to a library without %s", format, facts.name);
+  }
   if (!rnn->shape.bias && b_ih != nullptr) {
     return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "b_ih = %p must be NULL: the rnn has no bias", b_ih);
   }
   if (!rnn->shape.bias && b_hh != nullptr) {
     return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "b_hh = %p must be NULL: the rnn has no bias", b_hh);
   }
-  if (b_hh != nullptr && (format == VARLSTM_FORMAT_KERAS || format == VARLSTM_FORMAT_HASTE)) {
+  if (b_hh != nullptr && biases == 1) {
     return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "b_hh = %p must be NULL: format = %d has one bias", b_hh, format);
   }
   return VARLSTM_OK;

@@ -436,7 +436,7 @@ typedef struct varlstm_rnn varlstm_rnn;
 enum varlstm_cell {
   VARLSTM_CELL_LSTM = 0,    /* G = 4 */
   VARLSTM_CELL_GRU = 1,     /* UNSUPPORTED for now */
-  VARLSTM_CELL_RNN_TANH = 2 /* G = 1; c0, c_n, dc_n and dc0 must be NULL */
+  VARLSTM_CELL_RNN_TANH = 2 /* G = 1; c0, c_n, dc_n and dc0 must be NULL; UNSUPPORTED on CUDA for now */
 };
 
 /* Creates a network. Sizes are positive, num_layers is at most 4096. An rnn describes the network and holds no
@@ -478,7 +478,7 @@ VARLSTM_API int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index
                                            int64_t* rows, int64_t* cols);
 
 /* How other libraries lay out the parameters of one layer and direction. `in` is I for layer 0 and D*H above it. Each
- * line ends with the order of an LSTM's gates; G = 4 for it. */
+ * line ends with the order of an LSTM's gates; G = 4 for it. A Keras SimpleRNN is an RNN_TANH, and haste has none. */
 enum varlstm_param_format {
   VARLSTM_FORMAT_PYTORCH = 0, /* w_ih [GH, in], w_hh [GH, H], b_ih [GH], b_hh [GH]; i, f, g, o */
   VARLSTM_FORMAT_KERAS = 1,   /* kernel [in, GH], recurrent_kernel [H, GH], bias [GH], b_hh NULL; i, f, c (= g), o */
@@ -488,7 +488,8 @@ enum varlstm_param_format {
 };
 
 /* Writes one layer and direction (0 forward, 1 backward) of `params` from another library's layout. All pointers are in
- * the back end's memory. A bias that is NULL counts as zero. If the rnn has no bias, both must be NULL. */
+ * the back end's memory. A bias that is NULL counts as zero. If the rnn has no bias, both must be NULL. A format whose
+ * library does not have the cell is UNSUPPORTED. */
 VARLSTM_API int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer, int32_t direction,
                                        const void* w_ih, const void* w_hh, const void* b_ih, const void* b_hh,
                                        void* params, void* stream);

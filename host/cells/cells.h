@@ -8,13 +8,14 @@
 #include "capi/contract/shapes.h"
 #include "host/cells/cell.h"
 #include "host/cells/lstm.h"
+#include "host/cells/rnn_tanh.h"
 
 namespace varlstm::host {
 
 template <class... Rooms>
 struct CellList {};
 
-using Cells = CellList<Lstm>;
+using Cells = CellList<Lstm, RnnTanh>;
 
 // Something of every cell, found by the value of Cell.
 template <class Entry>

@@ -15,12 +15,14 @@ struct RnnTanh {
 
   template <class T>
   static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T>) {
-    return {{std::tanh(layer.of_both(0, u, x, h)), T(0)}, {}};
+    const T next = std::tanh(layer.of_both(0, u, x, h));
+    return {{next, T(0)}, {next}};
   }
 
   template <class T>
   static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T>, UnitState<T> gradient) {
-    const T h = step.state.h, dgate = gradient.h * (T(1) - h * h);
+    const T h = step.values[0];  // before it was rounded to be stored
+    const T dgate = gradient.h * (T(1) - h * h);
     return {{dgate}, {dgate}, {T(0), T(0)}};
   }
 };

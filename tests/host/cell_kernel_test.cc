@@ -30,13 +30,17 @@ State lstm(const double* sums, State before) {
   return {o * std::tanh(c), c};
 }
 
+State rnn_tanh(const double* sums, State) {
+  return {std::tanh(sums[0]), 0};
+}
+
 struct Definition {
   const char* name;
   Cell cell;
   State (*step)(const double* sums, State before);
 };
 
-constexpr Definition kDefinitions[] = {{"Lstm", Cell::kLstm, lstm}};
+constexpr Definition kDefinitions[] = {{"Lstm", Cell::kLstm, lstm}, {"RnnTanh", Cell::kRnnTanh, rnn_tanh}};
 
 // The loss whose gradients backward computes is dh h + dc c. Its derivative by `at`, an argument of `loss`:
 template <class Loss>

@@ -12,33 +12,34 @@
 namespace varlstm_test {
 namespace {
 
-// PyTorch's gates are i, f, g, o; kGates[format][q] is the place in that list of the foreign layout's gate q.
-constexpr std::array<int, 4> kPyTorchGates = {0, 1, 2, 3};  // i, f, g, o
-constexpr std::array<int, 4> kOnnxGates = {0, 3, 1, 2};     // i, o, f, c
-constexpr std::array<int, 4> kHasteGates = {0, 2, 1, 3};    // i, g, f, o
-
+// One cell in one format. gates[q] is the place among PyTorch's gates of the format's gate q.
 struct Format {
-  int32_t format;
-  std::array<int, 4> gates;
-  bool columns;   // matrices are [in, 4H] instead of [4H, in]
+  int32_t cell, format;
+  std::array<int, kMostGates> gates;
+  bool columns;   // matrices are [in, GH] instead of [GH, in]
   bool one_bias;  // a single bias: the sum of PyTorch's two, b_hh NULL
 };
 
-constexpr Format kFormats[] = {{VARLSTM_FORMAT_PYTORCH, kPyTorchGates, false, false},
-                               {VARLSTM_FORMAT_CUDNN, kPyTorchGates, false, false},
-                               {VARLSTM_FORMAT_KERAS, kPyTorchGates, true, true},
-                               {VARLSTM_FORMAT_ONNX, kOnnxGates, false, false},
-                               {VARLSTM_FORMAT_HASTE, kHasteGates, true, true}};
+constexpr Format kFormats[] = {{VARLSTM_CELL_LSTM, VARLSTM_FORMAT_PYTORCH, {0, 1, 2, 3}, false, false},  // i, f, g, o
+                               {VARLSTM_CELL_LSTM, VARLSTM_FORMAT_CUDNN, {0, 1, 2, 3}, false, false},
+                               {VARLSTM_CELL_LSTM, VARLSTM_FORMAT_KERAS, {0, 1, 2, 3}, true, true},
+                               {VARLSTM_CELL_LSTM, VARLSTM_FORMAT_ONNX, {0, 3, 1, 2}, false, false},  // i, o, f, c
+                               {VARLSTM_CELL_LSTM, VARLSTM_FORMAT_HASTE, {0, 2, 1, 3}, true, true},   // i, g, f, o
+                               {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_PYTORCH, {0}, false, false},
+                               {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_CUDNN, {0}, false, false},
+                               {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_KERAS, {0}, true, true},
+                               {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_ONNX, {0}, false, false}};
 
-// matrix [4H, cols] in PyTorch's layout; a bias has one column.
+// matrix [GH, cols] in PyTorch's layout; a bias has one column.
 template <class T>
 std::vector<T> to_foreign(const Format& format, int64_t hidden, int64_t cols, const std::vector<T>& matrix) {
   std::vector<T> foreign(matrix.size());
-  for (int64_t q = 0; q < 4; ++q) {
+  const int64_t gates = tested_cell(format.cell).gates;
+  for (int64_t q = 0; q < gates; ++q) {
     for (int64_t u = 0; u < hidden; ++u) {
       for (int64_t k = 0; k < cols; ++k) {
         const int64_t row = q * hidden + u;
-        const int64_t at = format.columns ? k * 4 * hidden + row : row * cols + k;
+        const int64_t at = format.columns ? k * gates * hidden + row : row * cols + k;
         foreign[at] = matrix[(format.gates[q] * hidden + u) * cols + k];
       }
     }
@@ -52,8 +53,9 @@ class RnnImport : public ::testing::Test {
   Context context_ = make_context();
   Random random_{71};
 
-  RnnOptions options(bool bias) {
+  RnnOptions options(bool bias, int32_t cell = VARLSTM_CELL_LSTM) {
     RnnOptions options;
+    options.cell = cell;
     options.input = 3;
     options.hidden = 5;
     options.layers = 2;
@@ -65,7 +67,7 @@ class RnnImport : public ::testing::Test {
   // Imports every layer and direction of `params` by way of `format`; a format of one bias finds their sum in b_ih.
   std::vector<T> import_all(const Format& format, const RnnOptions& o, std::vector<T> params, Buffer<T>* target) {
     const Rnn rnn = make_rnn(context_.get(), o, kDType<T>);
-    const int64_t gates = 4 * o.hidden;
+    const int64_t gates = tested_cell(o.cell).gates * o.hidden;
     for (int64_t layer = 0; layer < o.layers; ++layer) {
       const int64_t in = layer == 0 ? o.input : 2 * o.hidden;
       for (int64_t d = 0; d < 2; ++d) {
@@ -96,9 +98,10 @@ TYPED_TEST_SUITE(RnnImport, Scalars);
 
 TYPED_TEST(RnnImport, EveryFormatGivesPyTorchsParameters) {
   for (const Format& format : kFormats) {
+    if (!tested_cell(format.cell).on(test_backend())) continue;
     for (const bool bias : {false, true}) {
-      SCOPED_TRACE(format.format);
-      const RnnOptions options = this->options(bias);
+      SCOPED_TRACE(tested_cell(format.cell).name + std::string(" of format ") + std::to_string(format.format));
+      const RnnOptions options = this->options(bias, format.cell);
       const auto params = this->random_.template vector<TypeParam>(rnn_param_count(options));
       Buffer<TypeParam> imported(this->context_.get(), params.size());
       const auto expected = this->import_all(format, options, params, &imported);
@@ -133,6 +136,20 @@ TYPED_TEST(RnnImport, ABiasForAnRnnWithoutIsRefused) {
                                   params.data(), nullptr));
   EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "b_hh",
                varlstm_rnn_import(rnn.get(), VARLSTM_FORMAT_PYTORCH, 0, 0, w_ih.data(), w_hh.data(), nullptr, b.data(),
+                                  params.data(), nullptr));
+}
+
+TYPED_TEST(RnnImport, AFormatRefusesTheCellAndTheBiasThatItDoesNotHave) {
+  if (!tested_cell(VARLSTM_CELL_RNN_TANH).on(test_backend())) GTEST_SKIP() << "this back end does not have the cell";
+  const RnnOptions options = this->options(true, VARLSTM_CELL_RNN_TANH);
+  const Rnn rnn = make_rnn(this->context_.get(), options, kDType<TypeParam>);
+  const Buffer<TypeParam> w_ih(this->context_.get(), 15), w_hh(this->context_.get(), 25), b(this->context_.get(), 5);
+  Buffer<TypeParam> params(this->context_.get(), rnn_param_count(options));
+  EXPECT_ERROR(VARLSTM_ERROR_UNSUPPORTED, "format = 4",
+               varlstm_rnn_import(rnn.get(), VARLSTM_FORMAT_HASTE, 0, 0, w_ih.data(), w_hh.data(), b.data(), nullptr,
+                                  params.data(), nullptr));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "b_hh",
+               varlstm_rnn_import(rnn.get(), VARLSTM_FORMAT_KERAS, 0, 0, w_ih.data(), w_hh.data(), b.data(), b.data(),
                                   params.data(), nullptr));
 }
 
