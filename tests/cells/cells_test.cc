@@ -74,6 +74,14 @@ CELL_TEST(Rules, AreOnTheBackEndsThatTheListNames) {
   const bool in_header = cell().cell <= VARLSTM_CELL_RNN_TANH;
   const int32_t refused = in_header ? VARLSTM_ERROR_UNSUPPORTED : VARLSTM_ERROR_INVALID_ARGUMENT;
   EXPECT_STATUS(cell().on(test_backend()) ? VARLSTM_OK : refused, status);
+  if (!emulated() || status != VARLSTM_OK) return;
+  // The emulated device holds every resident recurrence that there is.
+  for (const int32_t wanted : {VARLSTM_RECURRENCE_STEPWISE, VARLSTM_RECURRENCE_CLUSTER, VARLSTM_RECURRENCE_GRID}) {
+    int64_t used = -1;
+    ASSERT_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_RECURRENCE, wanted));
+    ASSERT_OK(varlstm_rnn_get_i64(handle, VARLSTM_KEY_RECURRENCE_USED, &used));
+    EXPECT_EQ(used, cell().on_cuda == OnCuda::kResident ? wanted : VARLSTM_RECURRENCE_STEPWISE);
+  }
 }
 
 }  // namespace

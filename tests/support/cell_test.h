@@ -32,6 +32,10 @@ class CellTest : public ::testing::Test {
   // The LSTM takes every case of a test. The other cells share all of the library but the step with it, and take fewer.
   bool every_case() const { return cell_->cell == VARLSTM_CELL_LSTM; }
   int64_t share(int64_t every, int64_t fewer) const { return every_case() ? every : fewer; }
+  // Yet fewer if each of a kernel's threads is emulated.
+  int64_t share(int64_t every, int64_t fewer, int64_t emulated_fewer) const {
+    return share(every, emulated() ? emulated_fewer : fewer);
+  }
 
  private:
   const TestedCell* cell_ = nullptr;
