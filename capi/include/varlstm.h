@@ -424,6 +424,9 @@ VARLSTM_API int32_t varlstm_unpack_backward(const varlstm_batch* batch, int32_t 
  *   i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)      g = tanh(W_ig x + b_ig + W_hg h + b_hg)
  *   f = sigmoid(W_if x + b_if + W_hf h + b_hf)      o = sigmoid(W_io x + b_io + W_ho h + b_ho)
  *   c' = f * c + i * g                              h' = o * tanh(c')
+ * GRU (Cho et al. 2014; reset after the product), as in PyTorch's nn.GRU; it has no cell state:
+ *   r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)      n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
+ *   z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)      h' = (1 - z) * n + z * h
  * RNN_TANH (Elman 1990), as in PyTorch's nn.RNN; it has no cell state:
  *   h' = tanh(W_ih x + b_ih + W_hh h + b_hh)
  * The backward direction starts at each sequence's own last token. Layer l > 0 reads the [forward | backward] outputs
@@ -435,7 +438,7 @@ typedef struct varlstm_rnn varlstm_rnn;
 /* G is the number of gates: the weights of one layer and direction have G * H rows. */
 enum varlstm_cell {
   VARLSTM_CELL_LSTM = 0,    /* G = 4 */
-  VARLSTM_CELL_GRU = 1,     /* UNSUPPORTED for now */
+  VARLSTM_CELL_GRU = 1,     /* G = 3; c0, c_n, dc_n and dc0 must be NULL; UNSUPPORTED on CUDA for now */
   VARLSTM_CELL_RNN_TANH = 2 /* G = 1; c0, c_n, dc_n and dc0 must be NULL; UNSUPPORTED on CUDA for now */
 };
 
@@ -472,19 +475,26 @@ VARLSTM_API int32_t varlstm_rnn_param_count(const varlstm_rnn* rnn, int64_t* ten
 /* Describes tensor `index` of the flat buffer: PyTorch's name ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0",
  * "bias_hh_l0", "weight_ih_l0_reverse", ...), the offset in elements, and the shape [rows, cols], where a bias has
  * cols 1. Tensors are ordered by layer, then by direction, then weight_ih [GH, I or D*H], weight_hh [GH, H],
- * bias_ih [GH], bias_hh [GH]; an LSTM's gates are in the order i, f, g, o. There are no gaps between them. `name` lives
- * as long as the rnn. Every output may be NULL. */
+ * bias_ih [GH], bias_hh [GH]; the gates are in the order i, f, g, o of an LSTM, r, z, n of a GRU. There are no gaps
+ * between them. `name` lives as long as the rnn. Every output may be NULL. */
 VARLSTM_API int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index, const char** name, int64_t* offset,
                                            int64_t* rows, int64_t* cols);
 
 /* How other libraries lay out the parameters of one layer and direction. `in` is I for layer 0 and D*H above it. Each
- * line ends with the order of an LSTM's gates; G = 4 for it. A Keras SimpleRNN is an RNN_TANH, and haste has none. */
+ * line ends with the order of an LSTM's gates and of a GRU's. A Keras SimpleRNN is an RNN_TANH, and haste has none. A
+ * GRU of Keras (reset_after=True, bias [2, 3H]) and of haste has two biases: b_ih is bias[0] of Keras and haste's bias,
+ * b_hh is bias[1] and recurrent_bias. A GRU of ONNX has linear_before_reset=1. */
 enum varlstm_param_format {
-  VARLSTM_FORMAT_PYTORCH = 0, /* w_ih [GH, in], w_hh [GH, H], b_ih [GH], b_hh [GH]; i, f, g, o */
-  VARLSTM_FORMAT_KERAS = 1,   /* kernel [in, GH], recurrent_kernel [H, GH], bias [GH], b_hh NULL; i, f, c (= g), o */
-  VARLSTM_FORMAT_ONNX = 2,    /* W [GH, in], R [GH, H], Wb [GH], Rb [GH] of one direction; i, o, f, c (= g) */
-  VARLSTM_FORMAT_CUDNN = 3,   /* w_ih [GH, in], w_hh [GH, H], b_ih [GH], b_hh [GH], as in PYTORCH; i, f, g, o */
-  VARLSTM_FORMAT_HASTE = 4    /* kernel [in, GH], recurrent_kernel [H, GH], bias [GH], b_hh NULL; i, g, f, o */
+  /* w_ih [GH, in], w_hh [GH, H], b_ih [GH], b_hh [GH]; i, f, g, o; r, z, n */
+  VARLSTM_FORMAT_PYTORCH = 0,
+  /* kernel [in, GH], recurrent_kernel [H, GH], bias [GH], b_hh NULL but for a GRU; i, f, c (= g), o; z, r, h (= n) */
+  VARLSTM_FORMAT_KERAS = 1,
+  /* W [GH, in], R [GH, H], Wb [GH], Rb [GH] of one direction; i, o, f, c (= g); z, r, h (= n) */
+  VARLSTM_FORMAT_ONNX = 2,
+  /* w_ih [GH, in], w_hh [GH, H], b_ih [GH], b_hh [GH], as in PYTORCH; i, f, g, o; r, z, n */
+  VARLSTM_FORMAT_CUDNN = 3,
+  /* kernel [in, GH], recurrent_kernel [H, GH], bias [GH], b_hh NULL but for a GRU; i, g, f, o; z, r, g (= n) */
+  VARLSTM_FORMAT_HASTE = 4
 };
 
 /* Writes one layer and direction (0 forward, 1 backward) of `params` from another library's layout. All pointers are in

@@ -18,6 +18,7 @@ struct CellTraits {
   int slots = 0;
   PerGate input_slot = {0, 1, 2, 3};  // of W_ih x
   PerGate state_slot = {0, 1, 2, 3};  // of W_hh h; one after another
+  int joint_gates = 0;                // so many have one slot for both sums, the first ones; cells.h counts them
   bool has_c = false;                 // there is a cell state c beside h
   bool reads_h = false;               // the formulas read h before the step, not only its product
   bool passes_dh = false;             // backward leaves in dh what h before the step gets beside the product

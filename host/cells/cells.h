@@ -7,6 +7,7 @@
 
 #include "capi/contract/shapes.h"
 #include "host/cells/cell.h"
+#include "host/cells/gru.h"
 #include "host/cells/lstm.h"
 #include "host/cells/rnn_tanh.h"
 
@@ -15,7 +16,7 @@ namespace varlstm::host {
 template <class... Rooms>
 struct CellList {};
 
-using Cells = CellList<Lstm, RnnTanh>;
+using Cells = CellList<Lstm, Gru, RnnTanh>;
 
 // Something of every cell, found by the value of Cell.
 template <class Entry>
@@ -30,6 +31,8 @@ template <class... Rooms>
 constexpr CellTable<CellTraits> traits_of(CellList<Rooms...>) {
   CellTable<CellTraits> table{};
   ((table.entries[static_cast<int>(Rooms::kCell)] = Rooms::traits()), ...);
+  for (CellTraits& t : table.entries)
+    while (t.joint_gates < t.gates && t.input_slot.of[t.joint_gates] == t.state_slot.of[t.joint_gates]) ++t.joint_gates;
   return table;
 }
 

@@ -37,7 +37,7 @@ void copy_tile(const RowProduct<T>& p, const PanelColumns& columns, int64_t begi
 template <class T>
 void add_biases(const RowProduct<T>& p, const PanelColumns& columns, T* init) {
   for (const T* bias : {p.bias, p.bias2})
-    for (int v = 0; bias != nullptr && v < columns.vectors; ++v)
+    for (int v = 0; bias != nullptr && v < (bias == p.bias2 && columns.grouped ? p.bias2_groups : columns.vectors); ++v)
       for (int64_t lane = 0; lane < columns.valid(v); ++lane)
         init[v * columns.lanes + lane] += bias[columns.column(v) + lane];
 }

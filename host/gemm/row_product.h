@@ -31,8 +31,9 @@ struct RowProduct {
   const T* weight = nullptr;       // [groups * columns, segments * segment] if transposed_weight, else transposed
   bool transposed_weight = false;  // true for the [out, in] of a linear layer
   const T* bias = nullptr;         // [groups * columns] or null
-  const T* bias2 = nullptr;        // a second bias, which is also added; or null
-  bool accumulate = false;         // adds to c; there is no bias then
+  const T* bias2 = nullptr;        // a second bias, which is also added to the first bias2_groups groups; or null
+  int64_t bias2_groups = 4;
+  bool accumulate = false;  // adds to c; there is no bias then
   T* c = nullptr;
   int64_t ldc = 0;
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <string.h>
 
 #include "host/simd/row_kernel.h"
 
@@ -56,6 +57,7 @@ template <class T>
 void pack_panel(const PanelColumns& columns, const T* weight, int64_t ld, bool transposed, int64_t k_begin, int64_t k,
                 T* dst) {
   const int64_t step = columns.vectors * columns.lanes;
+  if (columns.valid(columns.vectors - 1) < columns.lanes) memset(dst, 0, static_cast<size_t>(k * step) * sizeof(T));
   for (int v = 0; v < columns.vectors; ++v) {
     const int64_t valid = columns.valid(v);
     T* const out = dst + v * columns.lanes;
@@ -70,8 +72,6 @@ void pack_panel(const PanelColumns& columns, const T* weight, int64_t ld, bool t
         for (int64_t lane = 0; lane < valid; ++lane) out[s * step + lane] = row[lane];
       }
     }
-    for (int64_t s = 0; s < k && valid < columns.lanes; ++s)
-      for (int64_t lane = valid; lane < columns.lanes; ++lane) out[s * step + lane] = 0;
   }
 }
 

@@ -24,6 +24,7 @@ struct RecurrenceBackward {
   const T* w_hh;    // [GH, H]
   T* panels;        // G Hp Hp elements
   const T* values;  // [N, S, Hp] from forward
+  const T* h_prev;  // [N, H] hidden state before each token's step; null if the cell does not read it
   const T* c;       // [N, Hp]; c, c_init and dc are null if the cell has no c
   const T* c_init;  // [B, Hp] longest first
   const T* dy;      // [N, ldy], of which H columns are read; or null
@@ -35,7 +36,8 @@ struct RecurrenceBackward {
   Rounding<T> round;  // rounds the gradients before they are stored; or null
 };
 
-// dh of the sequences of `set` and the units of the panel <- the state's gradients of step t times W_hh.
+// dh of the sequences of `set` and the units of the panel <- the state's gradients of step t times W_hh, added to what
+// the cell has passed.
 template <class T>
 void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RowSet& set, int64_t t) {
   static constexpr T kZeros[kPanelVectors * kUnitTile] = {};
@@ -54,7 +56,7 @@ void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, co
   for (int64_t gate = 0; gate < traits.gates; ++gate) {
     product.a = p.gradients + row * row_size + traits.state_slot.of[gate] * p.units;
     product.panel = p.panels + panel.unit * traits.gates * p.hidden + gate * p.hidden * panel.units;
-    product.init = gate == 0 ? kZeros : nullptr;
+    product.init = gate == 0 && !traits.passes_dh ? kZeros : nullptr;
     kernel.product(product);
   }
 }
@@ -73,6 +75,10 @@ void backward_cell(const RecurrenceBackward<T>& p, const UnitPanel& panel, const
   cell.values = p.values + row * row_size + panel.unit;
   cell.values_ld = cell.gradients_ld = row_size * set.stride;
   cell.slot_stride = p.units;
+  if (traits.reads_h) {
+    cell.h_prev = p.h_prev + row * p.hidden + panel.unit;
+    cell.h_prev_ld = p.hidden * set.stride;
+  }
   if (traits.has_c) {
     cell.c = p.c + row * p.units + panel.unit;
     cell.c_prev = panel.unit + (before < 0 ? p.c_init + set.first * p.units

@@ -21,6 +21,7 @@ struct RecurrenceForward {
   int64_t hidden;   // H
   int64_t units;    // Hp
   const T* w_hh;    // [GH, H]
+  const T* b_hh;    // [GH] or null
   T* panels;        // G Hp H elements
   T* values;        // [N, S, Hp]; input: W_ih x + b; output: what backward needs
   const T* h_init;  // [B, Hp] longest first, or null for zeros
@@ -31,6 +32,19 @@ struct RecurrenceForward {
   int64_t ldy;
   Rounding<T> round;  // rounds h before it is stored; or null
 };
+
+// The state's sums that have a slot of their own begin as their b_hh. `values` are those of the panel's first unit.
+template <class T>
+void begin_state_sums(const RecurrenceForward<T>& p, const UnitPanel& panel, int64_t rows, T* values, int64_t ld) {
+  const CellTraits& traits = kCellTraits[p.cell];
+  const int64_t left = p.hidden - panel.unit, valid = left < panel.units ? left : panel.units;
+  for (int64_t gate = traits.joint_gates; gate < traits.gates; ++gate) {
+    T* const sums = values + traits.state_slot.of[gate] * p.units;
+    const T* const bias = p.b_hh == nullptr ? nullptr : p.b_hh + gate * p.hidden + panel.unit;
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t u = 0; u < panel.units; ++u) sums[row * ld + u] = bias != nullptr && u < valid ? bias[u] : T(0);
+  }
+}
 
 // Computes step t of the sequences of `set` for the units of a panel. `before` is the previous step of these sequences,
 // or -1 if they start here.
@@ -53,6 +67,7 @@ void forward_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const R
   product.c = values + traits.state_slot.of[0] * p.units;
   product.ldc = row_size * set.stride;
   product.vector_stride = traits.gates > 1 ? p.units : kernel.lanes;
+  if (traits.joint_gates < traits.gates) begin_state_sums(p, panel, set.count, values, product.ldc);
   if (carried || p.h_init != nullptr) kernel.product(product);
 
   CellForward<T> cell{};
@@ -62,6 +77,10 @@ void forward_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const R
   cell.values = values;
   cell.values_ld = product.ldc;
   cell.slot_stride = p.units;
+  if (traits.reads_h && (carried || p.h_init != nullptr)) {
+    cell.h_prev = product.a + panel.unit;
+    cell.h_prev_ld = product.lda;
+  }
   if (traits.has_c) {
     cell.c = p.c + (p.c_by_token ? row : set.first) * p.units + panel.unit;
     cell.c_prev = panel.unit +

@@ -105,6 +105,8 @@ class RnnBackward {
     r.units = units_;
     r.w_hh = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_hh;
     r.panels = workspace_.panels[d];
+    if (cell_.reads_h) gather_previous(layer, d);
+    r.h_prev = cell_.reads_h ? workspace_.h_prev[d] : nullptr;
     r.values = reserve_.values + entry * reserve_.values_size;
     if (cell_.has_c) r.c = reserve_.c + entry * reserve_.c_size;
     r.c_init = workspace_.c_init[d];
@@ -151,7 +153,7 @@ class RnnBackward {
   // dW_ih += gradients^T input, dW_hh += gradients^T h_prev, db += column sums of the gradients. There is a piece of
   // work for each direction, gate, matrix and block of rows; each element is summed by one piece only.
   void weight_gradients(int64_t layer, const T* input) {
-    for (int64_t d = 0; d < shape_.directions; ++d) gather_previous(layer, d);
+    for (int64_t d = 0; d < shape_.directions && !cell_.reads_h; ++d) gather_previous(layer, d);
     const int64_t blocks = (shape_.hidden + kBlockRows - 1) / kBlockRows;
     const int64_t work = plan_.tokens * shape_.hidden * (layer_input(shape_, layer) + shape_.hidden);
     parallel_for(work < kThreadedWork ? 1 : threads_, shape_.directions * cell_.gates * 3 * blocks, [&](int64_t piece) {

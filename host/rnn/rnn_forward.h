@@ -105,7 +105,9 @@ class RnnForward {
     r.by_sequence = by_sequence;
     r.hidden = shape_.hidden;
     r.units = units_;
-    r.w_hh = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_hh;
+    const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
+    r.w_hh = params.w_hh;
+    r.b_hh = params.b_hh;
     r.panels = workspace_.panels[d];
     r.values = args_.save ? reserve_.values + entry * reserve_.values_size : workspace_.values[d];
     r.h_init = h0 == nullptr ? nullptr : workspace_.h_init[d];
@@ -118,7 +120,7 @@ class RnnForward {
     return r;
   }
 
-  // values [N, S, Hp] <- input W_ih^T + b_ih + b_hh.
+  // values [N, S, Hp] <- input W_ih^T + b_ih + b_hh, without b_hh where a gate has two slots.
   void project_input(int64_t layer, int64_t d, const T* input, T* values) {
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
     RowProduct<T> product;
@@ -134,6 +136,7 @@ class RnnForward {
     product.transposed_weight = true;
     product.bias = params.b_ih;
     product.bias2 = params.b_hh;
+    product.bias2_groups = cell_.joint_gates;
     product.c = values;
     product.ldc = cell_.slots * units_;
     row_product(threads_, product);

@@ -12,6 +12,12 @@
 namespace varlstm::host {
 namespace {
 
+// The first `valid` units of a vector that may have padding.
+template <class T, int Lanes>
+inline Vec<T, Lanes> load_valid(const T* p, int64_t valid) {
+  return valid > 0 ? load_lanes<T, Lanes>(p, valid < Lanes ? valid : Lanes) : Vec<T, Lanes>{};
+}
+
 template <class T, int Lanes>
 struct UnitMath {
   using Vector = Vec<T, Lanes>;
@@ -30,6 +36,9 @@ struct ForwardUnits : UnitMath<T, Lanes> {
   ForwardUnits(const CellForward<T>& step, int64_t r, int64_t unit) : p(step), row(r), u(unit) {}
   Vector value(int slot) const { return load<T, Lanes>(slot_of(slot)); }  // the sum
   void keep(int slot, Vector v) const { store<T, Lanes>(slot_of(slot), v); }
+  Vector h_before() const {
+    return p.h_prev == nullptr ? Vector{} : load_valid<T, Lanes>(p.h_prev + row * p.h_prev_ld + u, valid());
+  }
   Vector c_before() const { return load<T, Lanes>(p.c_prev + row * p.c_prev_ld + u); }
   void set_c(Vector v) const { store<T, Lanes>(p.c + row * p.c_ld + u, v); }
   void set_h(Vector v) const {
@@ -49,10 +58,12 @@ struct BackwardUnits : UnitMath<T, Lanes> {
 
   BackwardUnits(const CellBackward<T>& step, int64_t r, int64_t unit) : p(step), row(r), u(unit) {}
   Vector value(int slot) const { return load<T, Lanes>(p.values + row * p.values_ld + slot * p.slot_stride + u); }
+  Vector h_before() const { return load_valid<T, Lanes>(p.h_prev + row * p.h_prev_ld + u, p.valid_units - u); }
   Vector c() const { return load<T, Lanes>(p.c + row * p.c_ld + u); }
   Vector c_before() const { return load<T, Lanes>(p.c_prev + row * p.c_prev_ld + u); }
   Vector dc() const { return load<T, Lanes>(p.dc + row * p.dc_ld + u); }
   void pass_dc(Vector v) const { store<T, Lanes>(p.dc + row * p.dc_ld + u, v); }
+  void pass_dh(Vector v) const { store<T, Lanes>(p.dh + row * p.dh_ld + u, v); }
   void set_gradient(int slot, Vector v) const {
     store<T, Lanes>(p.gradients + row * p.gradients_ld + slot * p.slot_stride + u, v);
   }

@@ -43,6 +43,8 @@ struct CellForward {
   T* values;  // input: sums; output: what backward needs
   int64_t values_ld;
   int64_t slot_stride;
+  const T* h_prev;  // valid_units wide, or null for zeros; only if the cell reads h
+  int64_t h_prev_ld;
   const T* c_prev;  // may be c
   int64_t c_prev_ld;
   T* c;
@@ -59,11 +61,13 @@ struct CellBackward {
   const T* values;  // from forward
   int64_t values_ld;
   int64_t slot_stride;
+  const T* h_prev;  // valid_units wide; only if the cell reads h
+  int64_t h_prev_ld;
   const T* c;
   int64_t c_ld;
   const T* c_prev;
   int64_t c_prev_ld;
-  const T* dh;  // from the step that follows in forward, and from h_n
+  T* dh;  // input: from the step that follows in forward, and from h_n; output: what the cell passes, if it does
   int64_t dh_ld;
   const T* dy;  // gradient of the output, valid_units wide; or null
   int64_t dy_ld;

@@ -30,6 +30,11 @@ State lstm(const double* sums, State before) {
   return {o * std::tanh(c), c};
 }
 
+State gru(const double* sums, State before) {
+  const double r = sigma(sums[1]), z = sigma(sums[2]), n = std::tanh(sums[0] + r * sums[3]);
+  return {(1 - z) * n + z * before.h, 0};
+}
+
 State rnn_tanh(const double* sums, State) {
   return {std::tanh(sums[0]), 0};
 }
@@ -40,7 +45,8 @@ struct Definition {
   State (*step)(const double* sums, State before);
 };
 
-constexpr Definition kDefinitions[] = {{"Lstm", Cell::kLstm, lstm}, {"RnnTanh", Cell::kRnnTanh, rnn_tanh}};
+constexpr Definition kDefinitions[] = {
+    {"Lstm", Cell::kLstm, lstm}, {"Gru", Cell::kGru, gru}, {"RnnTanh", Cell::kRnnTanh, rnn_tanh}};
 
 // The loss whose gradients backward computes is dh h + dc c. Its derivative by `at`, an argument of `loss`:
 template <class Loss>
@@ -79,32 +85,18 @@ class OneStep {
         valid_(units_ - kernel_.lanes / 2),
         random_(seed),
         sums_(random_.vector<T>(kRows * traits_.slots * units_, -3, 3)),
+        h_before_(random_.vector<T>(kRows * valid_)),
         c_before_(random_.vector<T>(kRows * units_)),
         dh_(random_.vector<T>(kRows * units_)),
         dy_(random_.vector<T>(kRows * valid_)),
         dc_(random_.vector<T>(kRows * units_)) {}
 
   void check() {
-    std::vector<T> values = sums_, c(kRows * units_), h(kRows * h_ld(), T(7));
-    CellForward<T> forward{};
-    forward.rows = kRows;
-    forward.units = units_;
-    forward.valid_units = valid_;
-    forward.values = values.data();
-    forward.values_ld = traits_.slots * units_;
-    forward.slot_stride = units_;
-    forward.h = h.data();
-    forward.h_ld = h_ld();
-    if (traits_.has_c) {
-      forward.c_prev = c_before_.data();
-      forward.c = c.data();
-      forward.c_prev_ld = forward.c_ld = units_;
-    }
-    kernel_.cells[definition_.cell].forward(forward);
-    for (int64_t r = 0; r < kRows; ++r) {
-      for (int64_t u = 0; u < valid_; ++u) check_forward(r, u, h[r * h_ld() + u], c[r * units_ + u]);
-      for (int64_t u = valid_; u < h_ld(); ++u) EXPECT_EQ(h[r * h_ld() + u], T(7)) << "padding is written to h";
-    }
+    std::vector<T> values, c, h;
+    run_forward(nullptr, &values, &c, &h);
+    check_forward(h, c, /*from_zeros=*/true);
+    run_forward(h_before_.data(), &values, &c, &h);
+    check_forward(h, c, /*from_zeros=*/false);
     for (const bool with_dy : {true, false}) check_backward(values, c, with_dy);
   }
 
@@ -119,16 +111,47 @@ class OneStep {
   Unit unit(int64_t r, int64_t u) const {
     Unit at{};
     for (int64_t s = 0; s < traits_.slots; ++s) at.sums[s] = sums_[(r * traits_.slots + s) * units_ + u];
+    at.before.h = h_before_[r * valid_ + u];
     if (traits_.has_c) at.before.c = c_before_[r * units_ + u];
     return at;
   }
 
-  void check_forward(int64_t r, int64_t u, T h, T c) const {
-    const Unit at = unit(r, u);
-    const State next = definition_.step(at.sums, at.before);
-    EXPECT_NEAR(h, next.h, Error<T>::kForward) << "unit " << u;
+  // From zeros if h_before is null.
+  void run_forward(const T* h_before, std::vector<T>* values, std::vector<T>* c, std::vector<T>* h) const {
+    *values = sums_;
+    c->assign(kRows * units_, T(0));
+    h->assign(kRows * h_ld(), T(7));
+    CellForward<T> forward{};
+    forward.rows = kRows;
+    forward.units = units_;
+    forward.valid_units = valid_;
+    forward.values = values->data();
+    forward.values_ld = traits_.slots * units_;
+    forward.slot_stride = units_;
+    forward.h_prev = h_before;
+    forward.h_prev_ld = valid_;
+    forward.h = h->data();
+    forward.h_ld = h_ld();
     if (traits_.has_c) {
-      EXPECT_NEAR(c, next.c, Error<T>::kForward) << "unit " << u;
+      forward.c_prev = c_before_.data();
+      forward.c = c->data();
+      forward.c_prev_ld = forward.c_ld = units_;
+    }
+    kernel_.cells[definition_.cell].forward(forward);
+  }
+
+  void check_forward(const std::vector<T>& h, const std::vector<T>& c, bool from_zeros) const {
+    for (int64_t r = 0; r < kRows; ++r) {
+      for (int64_t u = 0; u < valid_; ++u) {
+        Unit at = unit(r, u);
+        if (from_zeros) at.before.h = 0;
+        const State next = definition_.step(at.sums, at.before);
+        EXPECT_NEAR(h[r * h_ld() + u], next.h, Error<T>::kForward) << "unit " << u;
+        if (traits_.has_c) {
+          EXPECT_NEAR(c[r * units_ + u], next.c, Error<T>::kForward) << "unit " << u;
+        }
+      }
+      for (int64_t u = valid_; u < h_ld(); ++u) EXPECT_EQ(h[r * h_ld() + u], T(7)) << "padding is written to h";
     }
   }
 
@@ -146,6 +169,8 @@ class OneStep {
     backward.dh_ld = units_;
     backward.dy = with_dy ? dy_.data() : nullptr;
     backward.dy_ld = valid_;
+    backward.h_prev = h_before_.data();
+    backward.h_prev_ld = valid_;
     if (traits_.has_c) {
       backward.c = c.data();
       backward.c_prev = c_before_.data();
@@ -161,6 +186,11 @@ class OneStep {
           const State next = definition_.step(at.sums, at.before);
           return d_h * next.h + double{dc_[r * units_ + u]} * next.c;
         };
+        const double passed = derivative(&at.before.h, loss);  // beside the product
+        if (traits_.passes_dh)
+          EXPECT_NEAR(dh[r * units_ + u], passed, Error<T>::kBackward) << "unit " << u;
+        else
+          EXPECT_TRUE(passed == 0 && dh[r * units_ + u] == dh_[r * units_ + u]) << "unit " << u;
         for (int64_t s = 0; s < traits_.slots; ++s)
           EXPECT_NEAR(gradients[(r * traits_.slots + s) * units_ + u], derivative(&at.sums[s], loss),
                       Error<T>::kBackward)
@@ -176,7 +206,7 @@ class OneStep {
   const RowKernel<T>& kernel_;
   const int64_t units_, valid_;
   Random random_;
-  const std::vector<T> sums_, c_before_, dh_, dy_, dc_;
+  const std::vector<T> sums_, h_before_, c_before_, dh_, dy_, dc_;
 };
 
 TEST(CellKernelTest, EveryCellEqualsItsDefinitionInEveryInstructionSet) {
@@ -195,13 +225,15 @@ TEST(CellKernelTest, EveryCellOfTheListIsTested) {
   EXPECT_EQ(cells, static_cast<int>(std::size(kDefinitions)));
 }
 
-// The panel product takes the slots of the state's sums as vectors with one stride.
-TEST(CellKernelTest, TheSlotsOfTheStatesSumsFollowEachOther) {
+// The panel product takes the slots of the state's sums as vectors with one stride, and the product of the input adds
+// b_hh to its first groups.
+TEST(CellKernelTest, TheSlotsAreAsTheProductsTakeThem) {
   for (const CellTraits& traits : kCellTraits.entries)
     for (int gate = 0; gate < traits.gates; ++gate) {
       EXPECT_EQ(traits.state_slot.of[gate], traits.state_slot.of[0] + gate);
       EXPECT_LT(traits.state_slot.of[gate], traits.slots);
       EXPECT_LT(traits.input_slot.of[gate], traits.slots);
+      EXPECT_EQ(traits.input_slot.of[gate] == traits.state_slot.of[gate], gate < traits.joint_gates);
     }
 }
 

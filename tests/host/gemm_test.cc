@@ -98,6 +98,7 @@ TYPED_TEST(GemmTest, RowProductEqualsLoops) {
     const bool with_bias = !p.accumulate && random.coin();
     if (with_bias) p.bias = bias.data();
     if (with_bias && random.coin()) p.bias2 = bias2.data();
+    p.bias2_groups = random.integer(1, p.groups);
 
     std::vector<T> expected = before;
     for (int64_t r = 0; r < p.rows; ++r)
@@ -105,7 +106,7 @@ TYPED_TEST(GemmTest, RowProductEqualsLoops) {
         T& out = expected[r * p.ldc + p.group_slots[j / p.columns] * p.group_stride + j % p.columns];
         double sum = p.accumulate ? out : 0.0;
         if (p.bias) sum += bias[j];
-        if (p.bias2) sum += bias2[j];
+        if (p.bias2 && j / p.columns < p.bias2_groups) sum += bias2[j];
         for (int64_t s = 0; s < k; ++s)
           sum += static_cast<double>(a[r * p.lda + p.segment_slots[s / p.segment] * p.segment_stride + s % p.segment]) *
                  (p.transposed_weight ? weight[j * k + s] : weight[s * n + j]);

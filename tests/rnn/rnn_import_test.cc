@@ -25,6 +25,11 @@ constexpr Format kFormats[] = {{VARLSTM_CELL_LSTM, VARLSTM_FORMAT_PYTORCH, {0, 1
                                {VARLSTM_CELL_LSTM, VARLSTM_FORMAT_KERAS, {0, 1, 2, 3}, true, true},
                                {VARLSTM_CELL_LSTM, VARLSTM_FORMAT_ONNX, {0, 3, 1, 2}, false, false},  // i, o, f, c
                                {VARLSTM_CELL_LSTM, VARLSTM_FORMAT_HASTE, {0, 2, 1, 3}, true, true},   // i, g, f, o
+                               {VARLSTM_CELL_GRU, VARLSTM_FORMAT_PYTORCH, {0, 1, 2}, false, false},   // r, z, n
+                               {VARLSTM_CELL_GRU, VARLSTM_FORMAT_CUDNN, {0, 1, 2}, false, false},
+                               {VARLSTM_CELL_GRU, VARLSTM_FORMAT_KERAS, {1, 0, 2}, true, false},  // z, r, h
+                               {VARLSTM_CELL_GRU, VARLSTM_FORMAT_ONNX, {1, 0, 2}, false, false},
+                               {VARLSTM_CELL_GRU, VARLSTM_FORMAT_HASTE, {1, 0, 2}, true, false},  // z, r, g
                                {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_PYTORCH, {0}, false, false},
                                {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_CUDNN, {0}, false, false},
                                {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_KERAS, {0}, true, true},
