@@ -95,6 +95,7 @@ CELL_SCALAR_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
   const Bounds bounds = {7, 9, 45};
   const Batch from_host = make_batch(context.get(), {}, bounds), from_device = make_batch(context.get(), {}, bounds);
   for (int round = 0; round < 10; ++round) {
+    if (this->few_cases() && round % 5 > 1) continue;
     RnnOptions options = this->cell_options();
     options.input = random.integer(1, 9);
     options.hidden = random.integer(1, 37);

@@ -74,7 +74,7 @@ class In16Bits : public CellTest {
 void In16Bits::check_roundings(const Format16& format) {
   Agreement forward, backward, forward_without, backward_without;
   Random random(23);
-  const int64_t rounds = share(10, 6);
+  const int64_t rounds = share(10, 6, 3);
   for (int64_t round = 0; round < rounds; ++round) {
     RnnOptions options = cell_options();
     options.input = random.integer(1, 20);

@@ -70,7 +70,7 @@ std::vector<Shape> Reference::shapes(Random& random) const {
   for (const LengthKind kind : kLengthKinds) {
     for (int variant = 0; variant < 8; ++variant) {
       const bool even = std::bitset<3>(variant).count() % 2 == 0;
-      if (!every_case() && (!even || (emulated() && variant / 2 != static_cast<int>(kind) % 4))) continue;
+      if (!every_case() && (!even || (few_cases() && variant / 2 != static_cast<int>(kind) % 4))) continue;
       RnnOptions options = cell_options();
       options.input = random.integer(1, 20);
       options.hidden = random.integer(1, 24);
@@ -81,7 +81,7 @@ std::vector<Shape> Reference::shapes(Random& random) const {
     }
   }
   for (const int64_t hidden : {31, 64, 100, 129}) {
-    if (!every_case() && emulated() && hidden > 64) continue;
+    if (few_cases() && hidden > 64) continue;
     for (const bool bidirectional : {false, true}) {
       if (!every_case() && bidirectional != (hidden % 2 == 0)) continue;
       RnnOptions options = cell_options();
