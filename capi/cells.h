@@ -8,7 +8,7 @@
 namespace varlstm {
 
 constexpr int64_t kMostGates = 4;  // of any cell
-constexpr Cell kLastCell = Cell::kRnnTanh;
+constexpr Cell kLastCell = Cell::kRnnRelu;
 
 struct CellFacts {
   const char* name;
@@ -26,9 +26,11 @@ inline CellFacts cell_facts(Cell cell) {
     case Cell::kGru:
       return {"VARLSTM_CELL_GRU", 3, "3 * hidden_size", false, true, false, {2, 2, 2, 2, 2}};
     case Cell::kRnnTanh:
+      return {"VARLSTM_CELL_RNN_TANH", 1, "hidden_size", false, true, false, {2, 1, 2, 2, 0}};
+    case Cell::kRnnRelu:
       break;
   }
-  return {"VARLSTM_CELL_RNN_TANH", 1, "hidden_size", false, true, false, {2, 1, 2, 2, 0}};
+  return {"VARLSTM_CELL_RNN_RELU", 1, "hidden_size", false, true, false, {2, 1, 2, 2, 0}};
 }
 
 }  // namespace varlstm

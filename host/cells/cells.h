@@ -9,6 +9,7 @@
 #include "host/cells/cell.h"
 #include "host/cells/gru.h"
 #include "host/cells/lstm.h"
+#include "host/cells/rnn_relu.h"
 #include "host/cells/rnn_tanh.h"
 
 namespace varlstm::host {
@@ -16,7 +17,7 @@ namespace varlstm::host {
 template <class... Rooms>
 struct CellList {};
 
-using Cells = CellList<Lstm, Gru, RnnTanh>;
+using Cells = CellList<Lstm, Gru, RnnTanh, RnnRelu>;
 
 // Something of every cell, found by the value of Cell.
 template <class Entry>

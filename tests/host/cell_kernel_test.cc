@@ -39,14 +39,20 @@ State rnn_tanh(const double* sums, State) {
   return {std::tanh(sums[0]), 0};
 }
 
+State rnn_relu(const double* sums, State) {
+  return {std::fmax(0, sums[0]), 0};
+}
+
 struct Definition {
   const char* name;
   Cell cell;
   State (*step)(const double* sums, State before);
 };
 
-constexpr Definition kDefinitions[] = {
-    {"Lstm", Cell::kLstm, lstm}, {"Gru", Cell::kGru, gru}, {"RnnTanh", Cell::kRnnTanh, rnn_tanh}};
+constexpr Definition kDefinitions[] = {{"Lstm", Cell::kLstm, lstm},
+                                       {"Gru", Cell::kGru, gru},
+                                       {"RnnTanh", Cell::kRnnTanh, rnn_tanh},
+                                       {"RnnRelu", Cell::kRnnRelu, rnn_relu}};
 
 // The loss whose gradients backward computes is dh h + dc c. Its derivative by `at`, an argument of `loss`:
 template <class Loss>

@@ -75,6 +75,8 @@ void In16Bits::check_roundings(const Format16& format) {
   Agreement forward, backward, forward_without, backward_without;
   Random random(23);
   const int64_t rounds = share(10, 6, 3);
+  // RNN_RELU does not damp a difference: one element that was rounded the other way moves many after a few steps.
+  const int64_t longest = cell().cell == VARLSTM_CELL_RNN_RELU ? 3 : 9;
   for (int64_t round = 0; round < rounds; ++round) {
     RnnOptions options = cell_options();
     options.input = random.integer(1, 20);
@@ -82,7 +84,7 @@ void In16Bits::check_roundings(const Format16& format) {
     options.layers = 1 + round % 2;
     options.bidirectional = round % 4 >= 2;
     options.bias = round % 3 != 0;
-    const std::vector<int64_t> lengths = random_lengths(random.integer(2, 6), 9, random);
+    const std::vector<int64_t> lengths = random_lengths(random.integer(2, 6), longest, random);
     const RnnCase<double> problem = rounded(format, make_rnn_case<double>(options, lengths, true, random));
     RnnUpstream<double> upstream = make_upstream(problem, random);
     for (auto* part : {&upstream.dy, &upstream.dh_n, &upstream.dc_n}) *part = format.round(*part);

@@ -244,6 +244,7 @@ CELL_SCALAR_TEST(Test, ZeroLengthWithoutStateGivesZeros) {
   RnnRunner<TypeParam> runner(this->context_.get(), problem);
   const RnnOutputs<TypeParam> out = runner.forward();
   const int64_t hidden = problem.options.hidden;
+  bool other_sequence_moved = false;
   for (int64_t at = 0; at < problem.state_count(); ++at) {
     if (at / hidden % 2 == 0) {
       EXPECT_EQ(out.h_n[at], TypeParam(0));
@@ -251,9 +252,10 @@ CELL_SCALAR_TEST(Test, ZeroLengthWithoutStateGivesZeros) {
         EXPECT_EQ(out.c_n[at], TypeParam(0));
       }
     } else {
-      EXPECT_NE(out.h_n[at], TypeParam(0));
+      other_sequence_moved |= out.h_n[at] != TypeParam(0);
     }
   }
+  EXPECT_TRUE(other_sequence_moved);
 }
 
 // No token at all, and no sequence at all: nothing to compute, nothing to fail.

@@ -33,7 +33,11 @@ constexpr Format kFormats[] = {{VARLSTM_CELL_LSTM, VARLSTM_FORMAT_PYTORCH, {0, 1
                                {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_PYTORCH, {0}, false, false},
                                {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_CUDNN, {0}, false, false},
                                {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_KERAS, {0}, true, true},
-                               {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_ONNX, {0}, false, false}};
+                               {VARLSTM_CELL_RNN_TANH, VARLSTM_FORMAT_ONNX, {0}, false, false},
+                               {VARLSTM_CELL_RNN_RELU, VARLSTM_FORMAT_PYTORCH, {0}, false, false},
+                               {VARLSTM_CELL_RNN_RELU, VARLSTM_FORMAT_CUDNN, {0}, false, false},
+                               {VARLSTM_CELL_RNN_RELU, VARLSTM_FORMAT_KERAS, {0}, true, true},
+                               {VARLSTM_CELL_RNN_RELU, VARLSTM_FORMAT_ONNX, {0}, false, false}};
 
 // matrix [GH, cols] in PyTorch's layout; a bias has one column.
 template <class T>

@@ -128,6 +128,7 @@ class Cell(enum.IntEnum):
     LSTM = 0
     GRU = 1
     RNN_TANH = 2
+    RNN_RELU = 3
 
 
 class ParamFormat(enum.IntEnum):
