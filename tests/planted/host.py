@@ -160,4 +160,28 @@ DEFECTS = [
         new="t.onnx = {0, 2, 1, 3};",
         tests=["rnn_import_test"],
     ),
+    Defect(
+        name="gru-candidate-has-its-hidden-bias-twice",
+        file="host/rnn/rnn_forward.h",
+        old="    product.bias2_groups = cell_.joint_gates;\n",
+        new="",
+        why="b_hn is added before r multiplies, and once more after it",
+        tests=["lstm_reference_test --gtest_filter=Gru*"],
+    ),
+    Defect(
+        name="gru-direct-gradient-overwritten",
+        file="host/rnn/recurrence_backward.h",
+        old="gate == 0 && !traits.passes_dh ?",
+        new="gate == 0 ?",
+        why="h before the step loses dh z",
+        tests=["lstm_reference_test --gtest_filter=Gru*"],
+    ),
+    Defect(
+        name="gru-hidden-bias-gets-the-inputs-gradient",
+        file="host/rnn/rnn_backward.h",
+        old="    if (of_state != of_input) column_sums(of_state, columns, sums);\n",
+        new="",
+        why="the gradient of b_hn lacks r",
+        tests=["lstm_reference_test --gtest_filter=Gru*"],
+    ),
 ]
