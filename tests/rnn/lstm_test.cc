@@ -153,6 +153,38 @@ CELL_SCALAR_TEST(Test, UnwantedGradientsMayBeNull) {
   }
 }
 
+// "c0, c_n, dc_n and dc0 must be NULL" if the cell has no cell state.
+CELL_SCALAR_TEST(Test, CellStatesAreTakenIfTheCellHasThem) {
+  const RnnCase<TypeParam> problem = this->problem();
+  varlstm_ctx* const context = this->context_.get();
+  RnnRunner<TypeParam> runner(context, problem);
+  runner.forward();
+  Buffer<TypeParam> state(context, std::vector<TypeParam>(problem.state_count(), TypeParam(0)));
+  Buffer<TypeParam> dparams(context, std::vector<TypeParam>(problem.params.size(), TypeParam(0)));
+  const auto expect = [&](const char* name, int32_t status) {
+    if (problem.has_c())
+      EXPECT_OK(status);
+    else
+      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, std::string(name) + " = 0x", status);
+  };
+  const auto forward = [&](const TypeParam* c0, TypeParam* c_n) {
+    return varlstm_rnn_forward(runner.rnn(), runner.batch(), VARLSTM_MODE_INFER, 0, runner.params().data(),
+                               runner.x().data(), runner.h0(), c0, runner.y().data(), nullptr, c_n,
+                               runner.workspace().data(), runner.workspace().bytes(), nullptr, 0, nullptr);
+  };
+  const auto backward = [&](const TypeParam* c0, const TypeParam* dc_n, TypeParam* dc0) {
+    return varlstm_rnn_backward(runner.rnn(), runner.batch(), runner.params().data(), runner.x().data(), runner.h0(),
+                                c0, runner.y().data(), nullptr, nullptr, dc_n, nullptr, nullptr, dc0, dparams.data(),
+                                runner.workspace().data(), runner.workspace().bytes(), runner.reserve().data(),
+                                runner.reserve().bytes(), nullptr);
+  };
+  expect("c0", forward(state.data(), nullptr));
+  expect("c_n", forward(nullptr, state.data()));
+  expect("c0", backward(state.data(), nullptr, nullptr));
+  expect("dc_n", backward(nullptr, state.data(), nullptr));
+  expect("dc0", backward(nullptr, nullptr, state.data()));
+}
+
 // A reserve that no forward of this shape wrote is refused, and nothing is written then.
 CELL_SCALAR_TEST(Test, ForeignReserveIsRefused) {
   const RnnCase<TypeParam> problem = this->problem();
