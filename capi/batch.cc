@@ -145,8 +145,7 @@ int32_t varlstm_batch_create(varlstm_ctx* ctx, int64_t max_batch, int64_t max_le
   if (!made || !made->seen) return set_error(VARLSTM_ERROR_OUT_OF_MEMORY, "no memory for a varlstm_batch");
   made->ctx = ctx;
   made->plan.bounds = bounds;
-  const int32_t status = call_backend(
-      ctx, "plan_create", [&](const Backend& b, BackendState* state) { return b.plan_create(state, &made->plan); });
+  const int32_t status = call_backend(ctx, "plan_create", &Backend::plan_create, &made->plan);
   if (status != VARLSTM_OK) {
     destroy_plan(ctx, &made->plan);  // frees what was allocated before the failure
     return status;
@@ -170,9 +169,8 @@ int32_t varlstm_batch_set_lengths(varlstm_batch* batch, const int64_t* lengths, 
   buffers.read("lengths", lengths, {{"count", count}});
   VARLSTM_TRY(buffers.finish());
   if (space == VARLSTM_SPACE_HOST) VARLSTM_TRY(check_lengths(plan.bounds, lengths, count));
-  const int32_t status = call_backend(batch->ctx, "plan_lengths", [&](const Backend& b, BackendState* state) {
-    return b.plan_lengths(state, &plan, lengths, count, space, stream);
-  });
+  const int32_t status =
+      call_backend(batch->ctx, "plan_lengths", &Backend::plan_lengths, &plan, lengths, count, space, stream);
   if (status != VARLSTM_OK) make_empty(&plan);
   return status;
 }
@@ -194,9 +192,8 @@ int32_t varlstm_batch_from_batch_sizes(varlstm_batch* batch, const int64_t* batc
   buffers.read_or_null("sorted_indices", sorted_indices, {{"batch_sizes[0]", sequences}});
   VARLSTM_TRY(buffers.finish());
   if (sorted_indices != nullptr) VARLSTM_TRY(check_permutation(sorted_indices, sequences, batch->seen.get()));
-  const int32_t status = call_backend(batch->ctx, "plan_batch_sizes", [&](const Backend& b, BackendState* state) {
-    return b.plan_batch_sizes(state, &plan, batch_sizes, steps, sorted_indices, stream);
-  });
+  const int32_t status = call_backend(batch->ctx, "plan_batch_sizes", &Backend::plan_batch_sizes, &plan, batch_sizes,
+                                      steps, sorted_indices, stream);
   if (status != VARLSTM_OK) make_empty(&plan);
   return status;
 }

@@ -5,6 +5,8 @@
 
 #include <initializer_list>
 #include <new>
+#include <type_traits>
+#include <utility>
 
 #include "capi/handle.h"
 
@@ -159,19 +161,6 @@ class CurrentDevice {
   int32_t status_ = VARLSTM_OK;
 };
 
-// Runs call(table, state) on the context's device and turns every exception into a status.
-template <class Call>
-int32_t try_backend(const varlstm_ctx* ctx, const Call& call) {
-  try {
-    const CurrentDevice current(ctx);
-    return current.status() != VARLSTM_OK ? current.status() : call(*ctx->backend, ctx->state);
-  } catch (const std::bad_alloc&) {
-    return VARLSTM_ERROR_OUT_OF_MEMORY;
-  } catch (...) {
-    return VARLSTM_ERROR_INTERNAL;
-  }
-}
-
 // Runs release(table, state), which frees resources, on the context's device. A failure is not reported.
 template <class Release>
 void release_in_backend(const varlstm_ctx* ctx, const Release& release) {
@@ -180,9 +169,26 @@ void release_in_backend(const varlstm_ctx* ctx, const Release& release) {
   if (ctx->backend->failure_text != nullptr) (void)ctx->backend->failure_text();
 }
 
-template <class Call>
-int32_t call_backend(const varlstm_ctx* ctx, const char* name, const Call& call) {
-  const int32_t status = try_backend(ctx, call);
+// Calls a function of the table with the context's state, if it takes one, and these arguments, on the context's
+// device. Turns every exception into a status, and sets the text for a failed call.
+template <class... Parameters, class... Arguments>
+int32_t call_backend(const varlstm_ctx* ctx, const char* name, int32_t (*Backend::*function)(Parameters...),
+                     Arguments&&... arguments) {
+  int32_t status = VARLSTM_OK;
+  try {
+    const CurrentDevice current(ctx);
+    status = current.status();
+    const auto call = ctx->backend->*function;
+    if constexpr (std::is_invocable<decltype(call), BackendState*, Arguments...>::value) {
+      if (status == VARLSTM_OK) status = call(ctx->state, std::forward<Arguments>(arguments)...);
+    } else {
+      if (status == VARLSTM_OK) status = call(std::forward<Arguments>(arguments)...);
+    }
+  } catch (const std::bad_alloc&) {
+    status = VARLSTM_ERROR_OUT_OF_MEMORY;
+  } catch (...) {
+    status = VARLSTM_ERROR_INTERNAL;
+  }
   return status == VARLSTM_OK ? VARLSTM_OK : backend_error(ctx, name, status);
 }
 

@@ -69,8 +69,7 @@ int32_t varlstm_ctx_create(int32_t backend, int32_t device, varlstm_ctx** ctx) {
   made->backend = table;
   made->backend_id = backend;
   made->device = device;
-  VARLSTM_TRY(
-      call_backend(made.get(), "open", [&](const Backend& b, BackendState*) { return b.open(device, &made->state); }));
+  VARLSTM_TRY(call_backend(made.get(), "open", &Backend::open, device, &made->state));
   *ctx = made.release();
   return VARLSTM_OK;
 }
@@ -93,8 +92,7 @@ int32_t varlstm_ctx_set_i64(varlstm_ctx* ctx, int32_t key, int64_t value) {
     default:
       return bad_key(varlstm_ctx::kTypeName, "an int64", key);
   }
-  return call_backend(ctx, "set_i64",
-                      [&](const Backend& b, BackendState* state) { return b.set_i64(state, key, value); });
+  return call_backend(ctx, "set_i64", &Backend::set_i64, key, value);
 }
 
 int32_t varlstm_ctx_get_i64(const varlstm_ctx* ctx, int32_t key, int64_t* value) {
@@ -113,8 +111,7 @@ int32_t varlstm_ctx_get_i64(const varlstm_ctx* ctx, int32_t key, int64_t* value)
     *value = ctx->device;
     return VARLSTM_OK;
   }
-  return call_backend(ctx, "get_i64",
-                      [&](const Backend& b, const BackendState* state) { return b.get_i64(state, key, value); });
+  return call_backend(ctx, "get_i64", &Backend::get_i64, key, value);
 }
 
 int32_t varlstm_ctx_device_status(varlstm_ctx* ctx, int32_t reset, int64_t* bits, int64_t* first_index, void* stream) {
@@ -126,9 +123,7 @@ int32_t varlstm_ctx_device_status(varlstm_ctx* ctx, int32_t reset, int64_t* bits
   VARLSTM_TRY(buffers.finish());
   int64_t seen_bits = 0;
   int64_t seen_index = -1;
-  VARLSTM_TRY(call_backend(ctx, "device_status", [&](const Backend& b, BackendState* state) {
-    return b.device_status(state, reset != 0, &seen_bits, &seen_index, stream);
-  }));
+  VARLSTM_TRY(call_backend(ctx, "device_status", &Backend::device_status, reset != 0, &seen_bits, &seen_index, stream));
   *bits = seen_bits;
   if (first_index != nullptr) *first_index = seen_index;
   return VARLSTM_OK;

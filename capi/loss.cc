@@ -175,9 +175,7 @@ int32_t varlstm_nll_forward(const varlstm_loss* loss, const varlstm_batch* batch
   buffers.write_or_null("weight_sum", weight_sum, {}, scalar_size(args.dtype));
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   VARLSTM_TRY(buffers.finish());
-  return call_backend(loss->ctx, "nll_forward", [&](const Backend& b, BackendState* state) {
-    return b.nll_forward(state, args, log_probs, out, weight_sum, stream);
-  });
+  return call_backend(loss->ctx, "nll_forward", &Backend::nll_forward, args, log_probs, out, weight_sum, stream);
 }
 
 int32_t varlstm_nll_backward(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype, int64_t rows,
@@ -194,9 +192,7 @@ int32_t varlstm_nll_backward(const varlstm_loss* loss, const varlstm_batch* batc
   buffers.write("dlog_probs", dlog_probs, {{"rows", rows}, {"classes", loss->classes}});
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   VARLSTM_TRY(buffers.finish());
-  return call_backend(loss->ctx, "nll_backward", [&](const Backend& b, BackendState* state) {
-    return b.nll_backward(state, args, dout, dlog_probs, stream);
-  });
+  return call_backend(loss->ctx, "nll_backward", &Backend::nll_backward, args, dout, dlog_probs, stream);
 }
 
 int32_t varlstm_cross_entropy_forward(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype, int64_t rows,
@@ -217,9 +213,8 @@ int32_t varlstm_cross_entropy_forward(const varlstm_loss* loss, const varlstm_ba
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   buffers.may_be_same("logits", "dlogits");
   VARLSTM_TRY(buffers.finish());
-  return call_backend(loss->ctx, "cross_entropy_forward", [&](const Backend& b, BackendState* state) {
-    return b.cross_entropy_forward(state, args, logits, out, weight_sum, dlogits, stream);
-  });
+  return call_backend(loss->ctx, "cross_entropy_forward", &Backend::cross_entropy_forward, args, logits, out,
+                      weight_sum, dlogits, stream);
 }
 
 int32_t varlstm_cross_entropy_backward(const varlstm_loss* loss, int32_t dtype, int64_t rows, const void* dout,
@@ -230,9 +225,8 @@ int32_t varlstm_cross_entropy_backward(const varlstm_loss* loss, int32_t dtype, 
   buffers.read_or_null("dout", dout, {out_dim(loss, rows)}, scalar_size(args.dtype));
   buffers.write("dlogits", dlogits, {{"rows", rows}, {"classes", loss->classes}});
   VARLSTM_TRY(buffers.finish());
-  return call_backend(loss->ctx, "cross_entropy_backward", [&](const Backend& b, BackendState* state) {
-    return b.cross_entropy_backward(state, args, dout, dlogits, stream);
-  });
+  return call_backend(loss->ctx, "cross_entropy_backward", &Backend::cross_entropy_backward, args, dout, dlogits,
+                      stream);
 }
 
 int32_t varlstm_linear_cross_entropy_forward(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype,
@@ -251,9 +245,8 @@ int32_t varlstm_linear_cross_entropy_forward(const varlstm_loss* loss, const var
   buffers.write_or_null("weight_sum", weight_sum, {}, scalar);
   buffers.write_or_null("lse", lse, {{"rows", rows}}, scalar);
   VARLSTM_TRY(buffers.finish());
-  return call_backend(loss->ctx, "linear_cross_entropy_forward", [&](const Backend& b, BackendState* state) {
-    return b.linear_cross_entropy_forward(state, args, out, weight_sum, lse, stream);
-  });
+  return call_backend(loss->ctx, "linear_cross_entropy_forward", &Backend::linear_cross_entropy_forward, args, out,
+                      weight_sum, lse, stream);
 }
 
 int32_t varlstm_linear_cross_entropy_backward(const varlstm_loss* loss, const varlstm_batch* batch, int32_t dtype,
@@ -274,7 +267,6 @@ int32_t varlstm_linear_cross_entropy_backward(const varlstm_loss* loss, const va
   buffers.write_or_null("dweight", dweight, {{"classes", loss->classes}, {"in", in}});
   buffers.write_or_null("dbias", dbias, {{"classes", loss->classes}});
   VARLSTM_TRY(buffers.finish());
-  return call_backend(loss->ctx, "linear_cross_entropy_backward", [&](const Backend& b, BackendState* state) {
-    return b.linear_cross_entropy_backward(state, args, lse, dout, dx, dweight, dbias, stream);
-  });
+  return call_backend(loss->ctx, "linear_cross_entropy_backward", &Backend::linear_cross_entropy_backward, args, lse,
+                      dout, dx, dweight, dbias, stream);
 }

@@ -17,8 +17,7 @@ int32_t varlstm_alloc(varlstm_ctx* ctx, int64_t bytes, void** ptr) {
   VARLSTM_TRY(check_bytes("ptr", {{"bytes", bytes}}, 1, nullptr));
   void* made = nullptr;
   if (bytes > 0) {
-    VARLSTM_TRY(call_backend(ctx, "alloc",
-                             [&](const Backend& b, BackendState* state) { return b.alloc(state, bytes, &made); }));
+    VARLSTM_TRY(call_backend(ctx, "alloc", &Backend::alloc, bytes, &made));
   }
   *ptr = made;
   return VARLSTM_OK;
@@ -30,7 +29,7 @@ int32_t varlstm_free(varlstm_ctx* ctx, void* ptr) {
   if (reinterpret_cast<uintptr_t>(ptr) % kAllocAlignment != 0) {
     return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "ptr = %p does not come from varlstm_alloc", ptr);
   }
-  return call_backend(ctx, "free", [&](const Backend& b, BackendState* state) { return b.free(state, ptr); });
+  return call_backend(ctx, "free", &Backend::free, ptr);
 }
 
 int32_t varlstm_copy(varlstm_ctx* ctx, void* dst, const void* src, int64_t bytes, int32_t kind, void* stream) {
@@ -42,8 +41,7 @@ int32_t varlstm_copy(varlstm_ctx* ctx, void* dst, const void* src, int64_t bytes
   buffers.write("dst", dst, {{"bytes", bytes}});
   VARLSTM_TRY(buffers.finish());
   if (bytes == 0) return VARLSTM_OK;
-  return call_backend(
-      ctx, "copy", [&](const Backend& b, BackendState* state) { return b.copy(state, dst, src, bytes, kind, stream); });
+  return call_backend(ctx, "copy", &Backend::copy, dst, src, bytes, kind, stream);
 }
 
 int32_t varlstm_zero(varlstm_ctx* ctx, void* ptr, int64_t bytes, void* stream) {
@@ -53,11 +51,10 @@ int32_t varlstm_zero(varlstm_ctx* ctx, void* ptr, int64_t bytes, void* stream) {
   buffers.write("ptr", ptr, {{"bytes", bytes}});
   VARLSTM_TRY(buffers.finish());
   if (bytes == 0) return VARLSTM_OK;
-  return call_backend(ctx, "zero",
-                      [&](const Backend& b, BackendState* state) { return b.zero(state, ptr, bytes, stream); });
+  return call_backend(ctx, "zero", &Backend::zero, ptr, bytes, stream);
 }
 
 int32_t varlstm_sync(varlstm_ctx* ctx, void* stream) {
   VARLSTM_TRY(check_usable("ctx", ctx, stream));
-  return call_backend(ctx, "sync", [&](const Backend& b, BackendState* state) { return b.sync(state, stream); });
+  return call_backend(ctx, "sync", &Backend::sync, stream);
 }

@@ -8,9 +8,7 @@ namespace varlstm {
 
 int32_t query_op_workspace(const varlstm_ctx* ctx, Op op, DType dtype, int64_t rows, int64_t a, int64_t b,
                            int64_t* bytes) {
-  return call_backend(ctx, "op_workspace", [&](const Backend& table, const BackendState* state) {
-    return table.op_workspace(state, op, dtype, rows, a, b, bytes);
-  });
+  return call_backend(ctx, "op_workspace", &Backend::op_workspace, op, dtype, rows, a, b, bytes);
 }
 
 }  // namespace varlstm
@@ -70,9 +68,7 @@ int32_t run_dropout(varlstm_ctx* ctx, int32_t dtype, int64_t count, double p, ui
   buffers.write(out_name, out, {{"count", count}});
   buffers.may_be_same(in_name, out_name);
   VARLSTM_TRY(buffers.finish());
-  return call_backend(ctx, "dropout", [&](const Backend& b, BackendState* state) {
-    return b.dropout(state, static_cast<DType>(dtype), count, p, seed, in, out, stream);
-  });
+  return call_backend(ctx, "dropout", &Backend::dropout, static_cast<DType>(dtype), count, p, seed, in, out, stream);
 }
 
 int32_t check_log_softmax(const varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t classes, const void* stream) {
@@ -109,9 +105,7 @@ int32_t varlstm_embedding_forward(varlstm_ctx* ctx, const varlstm_batch* batch, 
   buffers.write("y", y, {{"rows", rows}, {"features", features}});
   VARLSTM_TRY(buffers.finish());
   const EmbeddingArgs args = embedding_args(batch, dtype, rows, vocab, features, ids);
-  return call_backend(ctx, "embedding_forward", [&](const Backend& b, BackendState* state) {
-    return b.embedding_forward(state, args, table, y, stream);
-  });
+  return call_backend(ctx, "embedding_forward", &Backend::embedding_forward, args, table, y, stream);
 }
 
 int32_t varlstm_embedding_backward(varlstm_ctx* ctx, const varlstm_batch* batch, int32_t dtype, int64_t rows,
@@ -131,9 +125,8 @@ int32_t varlstm_embedding_backward(varlstm_ctx* ctx, const varlstm_batch* batch,
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   VARLSTM_TRY(buffers.finish());
   const EmbeddingArgs args = embedding_args(batch, dtype, rows, vocab, features, ids);
-  return call_backend(ctx, "embedding_backward", [&](const Backend& b, BackendState* state) {
-    return b.embedding_backward(state, args, padding_idx, dy, dtable, workspace, workspace_bytes, stream);
-  });
+  return call_backend(ctx, "embedding_backward", &Backend::embedding_backward, args, padding_idx, dy, dtable, workspace,
+                      workspace_bytes, stream);
 }
 
 int32_t varlstm_linear_forward(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t in, int64_t out, const void* x,
@@ -150,9 +143,7 @@ int32_t varlstm_linear_forward(varlstm_ctx* ctx, int32_t dtype, int64_t rows, in
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   VARLSTM_TRY(buffers.finish());
   const LinearArgs args{static_cast<DType>(dtype), rows, in, out, workspace, workspace_bytes};
-  return call_backend(ctx, "linear_forward", [&](const Backend& b, BackendState* state) {
-    return b.linear_forward(state, args, x, weight, bias, y, stream);
-  });
+  return call_backend(ctx, "linear_forward", &Backend::linear_forward, args, x, weight, bias, y, stream);
 }
 
 int32_t varlstm_linear_backward(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t in, int64_t out, const void* x,
@@ -171,9 +162,8 @@ int32_t varlstm_linear_backward(varlstm_ctx* ctx, int32_t dtype, int64_t rows, i
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   VARLSTM_TRY(buffers.finish());
   const LinearArgs args{static_cast<DType>(dtype), rows, in, out, workspace, workspace_bytes};
-  return call_backend(ctx, "linear_backward", [&](const Backend& b, BackendState* state) {
-    return b.linear_backward(state, args, x, weight, dy, dx, dweight, dbias, stream);
-  });
+  return call_backend(ctx, "linear_backward", &Backend::linear_backward, args, x, weight, dy, dx, dweight, dbias,
+                      stream);
 }
 
 int32_t varlstm_convert(varlstm_ctx* ctx, int32_t from_dtype, int32_t to_dtype, int64_t count, const void* src,
@@ -187,9 +177,7 @@ int32_t varlstm_convert(varlstm_ctx* ctx, int32_t from_dtype, int32_t to_dtype, 
   buffers.read("src", src, {{"count", count}}, element_size(from));
   buffers.write("dst", dst, {{"count", count}}, element_size(to));
   VARLSTM_TRY(buffers.finish());
-  return call_backend(ctx, "convert", [&](const Backend& b, BackendState* state) {
-    return b.convert(state, from, to, count, src, dst, stream);
-  });
+  return call_backend(ctx, "convert", &Backend::convert, from, to, count, src, dst, stream);
 }
 
 int32_t varlstm_dropout_forward(varlstm_ctx* ctx, int32_t dtype, int64_t count, double p, uint64_t seed, const void* x,
@@ -210,9 +198,8 @@ int32_t varlstm_log_softmax_forward(varlstm_ctx* ctx, int32_t dtype, int64_t row
   buffers.write("y", y, {{"rows", rows}, {"classes", classes}});
   buffers.may_be_same("x", "y");
   VARLSTM_TRY(buffers.finish());
-  return call_backend(ctx, "log_softmax_forward", [&](const Backend& b, BackendState* state) {
-    return b.log_softmax_forward(state, static_cast<DType>(dtype), rows, classes, x, y, stream);
-  });
+  return call_backend(ctx, "log_softmax_forward", &Backend::log_softmax_forward, static_cast<DType>(dtype), rows,
+                      classes, x, y, stream);
 }
 
 int32_t varlstm_log_softmax_backward(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t classes, const void* y,
@@ -224,7 +211,6 @@ int32_t varlstm_log_softmax_backward(varlstm_ctx* ctx, int32_t dtype, int64_t ro
   buffers.write("dx", dx, {{"rows", rows}, {"classes", classes}});
   buffers.may_be_same("dy", "dx");
   VARLSTM_TRY(buffers.finish());
-  return call_backend(ctx, "log_softmax_backward", [&](const Backend& b, BackendState* state) {
-    return b.log_softmax_backward(state, static_cast<DType>(dtype), rows, classes, y, dy, dx, stream);
-  });
+  return call_backend(ctx, "log_softmax_backward", &Backend::log_softmax_backward, static_cast<DType>(dtype), rows,
+                      classes, y, dy, dx, stream);
 }

@@ -33,9 +33,8 @@ int32_t run_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t count, double max
   buffers.write("norm", norm, {}, sizeof(double));
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
   VARLSTM_TRY(buffers.finish());
-  return call_backend(ctx, "grad_norm", [&](const Backend& b, BackendState* state) {
-    return b.grad_norm(state, type, count, max_norm, grads, norm, workspace, workspace_bytes, stream);
-  });
+  return call_backend(ctx, "grad_norm", &Backend::grad_norm, type, count, max_norm, grads, norm, workspace,
+                      workspace_bytes, stream);
 }
 
 }  // namespace
@@ -57,9 +56,7 @@ int32_t varlstm_sgd_step(varlstm_ctx* ctx, int32_t dtype, int64_t count, double 
   buffers.read("grads", grads, {{"count", count}});
   if (momentum != 0 || velocity != nullptr) buffers.write("velocity", velocity, {{"count", count}});
   VARLSTM_TRY(buffers.finish());
-  return call_backend(ctx, "sgd_step", [&](const Backend& b, BackendState* state) {
-    return b.sgd_step(state, args, params, grads, velocity, stream);
-  });
+  return call_backend(ctx, "sgd_step", &Backend::sgd_step, args, params, grads, velocity, stream);
 }
 
 int32_t varlstm_adam_step(varlstm_ctx* ctx, int32_t dtype, int64_t count, double lr, double beta1, double beta2,
@@ -80,9 +77,7 @@ int32_t varlstm_adam_step(varlstm_ctx* ctx, int32_t dtype, int64_t count, double
   buffers.write("v", v, {{"count", count}});
   buffers.write("step", step, {}, sizeof(int64_t));
   VARLSTM_TRY(buffers.finish());
-  return call_backend(ctx, "adam_step", [&](const Backend& b, BackendState* state) {
-    return b.adam_step(state, args, params, grads, m, v, step, stream);
-  });
+  return call_backend(ctx, "adam_step", &Backend::adam_step, args, params, grads, m, v, step, stream);
 }
 
 int32_t varlstm_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t count, const void* grads, double* norm,

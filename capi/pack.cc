@@ -69,9 +69,7 @@ int32_t run_pack(const Transfer& t, bool allow_i64, Operand src, const char* pac
   PackArgs args;
   VARLSTM_TRY(check_transfer(t, allow_i64, &args));
   VARLSTM_TRY(check_operands(args, Direction::kPack, src, {packed_name, packed}));
-  return call_backend(t.batch->ctx, "pack", [&](const Backend& b, BackendState* state) {
-    return b.pack(state, args, src.data, packed, t.stream);
-  });
+  return call_backend(t.batch->ctx, "pack", &Backend::pack, args, src.data, packed, t.stream);
 }
 
 int32_t check_pad_value(int32_t dtype, double pad_value) {
@@ -86,9 +84,7 @@ int32_t run_unpack(const Transfer& t, bool allow_i64, double pad_value, Operand 
   VARLSTM_TRY(check_transfer(t, allow_i64, &args));
   VARLSTM_TRY(check_pad_value(t.dtype, pad_value));
   VARLSTM_TRY(check_operands(args, Direction::kUnpack, {dst_name, dst}, packed));
-  return call_backend(t.batch->ctx, "unpack", [&](const Backend& b, BackendState* state) {
-    return b.unpack(state, args, pad_value, packed.data, dst, t.stream);
-  });
+  return call_backend(t.batch->ctx, "unpack", &Backend::unpack, args, pad_value, packed.data, dst, t.stream);
 }
 
 }  // namespace

@@ -187,9 +187,7 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
       *value = shape.layers_together ? 1 : 0;
       break;
     default:  // VARLSTM_KEY_RECURRENCE_USED
-      return call_backend(rnn->ctx, "rnn_recurrence", [&](const Backend& b, const BackendState* state) {
-        return b.rnn_recurrence(state, shape, value);
-      });
+      return call_backend(rnn->ctx, "rnn_recurrence", &Backend::rnn_recurrence, shape, value);
   }
   return VARLSTM_OK;
 }

@@ -25,9 +25,7 @@ int32_t query_sizes(const varlstm_rnn* rnn, const BatchBounds& bounds, bool save
                           8 * kStateElements, nullptr));
   VARLSTM_TRY(check_bytes("h0", {layers, {"directions", shape.directions}, {"max_batch", bounds.max_batch}, hidden},
                           8 * kStateElements, nullptr));
-  return call_backend(rnn->ctx, "rnn_sizes", [&](const Backend& b, const BackendState* state) {
-    return b.rnn_sizes(state, shape, bounds, save, sizes);
-  });
+  return call_backend(rnn->ctx, "rnn_sizes", &Backend::rnn_sizes, shape, bounds, save, sizes);
 }
 
 int32_t check_rnn_and_batch(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* stream) {
@@ -90,8 +88,7 @@ int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer
   args.b_ih = b_ih;
   args.b_hh = b_hh;
   args.params = params;
-  return call_backend(rnn->ctx, "rnn_import",
-                      [&](const Backend& b, BackendState* state) { return b.rnn_import(state, args, stream); });
+  return call_backend(rnn->ctx, "rnn_import", &Backend::rnn_import, args, stream);
 }
 
 int32_t varlstm_rnn_sizes(const varlstm_rnn* rnn, int64_t max_batch, int64_t max_len, int64_t max_tokens, int32_t mode,
@@ -162,8 +159,7 @@ int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, 
   args.workspace_bytes = workspace_bytes;
   args.reserve = reserve;
   args.reserve_bytes = reserve_bytes;
-  return call_backend(rnn->ctx, "rnn_forward",
-                      [&](const Backend& b, BackendState* state) { return b.rnn_forward(state, args, stream); });
+  return call_backend(rnn->ctx, "rnn_forward", &Backend::rnn_forward, args, stream);
 }
 
 int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params, const void* x,
@@ -221,12 +217,11 @@ int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch,
   args.workspace_bytes = workspace_bytes;
   args.reserve = reserve;
   args.reserve_bytes = reserve_bytes;
-  const int32_t status =
-      try_backend(rnn->ctx, [&](const Backend& b, BackendState* state) { return b.rnn_backward(state, args, stream); });
+  const int32_t status = call_backend(rnn->ctx, "rnn_backward", &Backend::rnn_backward, args, stream);
   if (status == VARLSTM_ERROR_INVALID_ARGUMENT) {
     return set_error(status,
                      "reserve = %p was not written by a forward of this shape, these lengths and this order of rows",
                      reserve);
   }
-  return status == VARLSTM_OK ? VARLSTM_OK : backend_error(rnn->ctx, "rnn_backward", status);
+  return status;
 }
