@@ -92,6 +92,7 @@ int32_t varlstm_ctx_set_i64(varlstm_ctx* ctx, int32_t key, int64_t value) {
     default:
       return bad_key(varlstm_ctx::kTypeName, "an int64", key);
   }
+  ctx->options.fetch_add(1);
   return call_backend(ctx, "set_i64", &Backend::set_i64, key, value);
 }
 

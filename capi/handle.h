@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 
 #include "capi/contract/backend.h"
 
@@ -43,6 +44,7 @@ struct varlstm_ctx : varlstm::Handle {
   varlstm::BackendState* state = nullptr;
   int32_t backend_id = 0;
   int32_t device = 0;
+  std::atomic<int64_t> options{0};        // how often an option was set: a plan of before may not hold any more
   std::atomic<int64_t> children{0};       // how many batches, rnns and losses made from it still exist
   mutable std::atomic<bool> dead{false};  // the back end has returned DEAD_CONTEXT: only destroy and free still work
 };
@@ -66,6 +68,11 @@ struct varlstm_rnn : varlstm::Handle {
   varlstm_ctx* ctx = nullptr;
   varlstm::RnnShape shape = {};
   mutable std::atomic<bool> frozen{false};  // set by the first use; from then on options cannot change
+  // The plan that was made last, for these options of the context. Guarded by plan_lock.
+  mutable std::mutex plan_lock;
+  mutable bool has_plan = false;
+  mutable int64_t plan_options = 0;
+  mutable varlstm::RnnPlan plan = {};
   // The names of all tensors that the rnn could have: [layers, 2 directions, 4 tensors, kNameBytes].
   std::unique_ptr<char[]> names;
 };

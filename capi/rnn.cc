@@ -44,8 +44,12 @@ bool is_i64_key(int32_t key) {
   return key >= VARLSTM_KEY_CELL && key <= VARLSTM_KEY_RECURRENCE_USED && key != VARLSTM_KEY_DROPOUT;
 }
 
+// If the options may change, the plan is forgotten.
 int32_t check_not_frozen(const varlstm_rnn* rnn, int32_t key) {
-  if (!rnn->frozen.load()) return VARLSTM_OK;
+  if (!rnn->frozen.load()) {
+    rnn->has_plan = false;
+    return VARLSTM_OK;
+  }
   return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "key = %d (%s) cannot change any more: the rnn is in use", key,
                    key_name(key));
 }
@@ -186,8 +190,11 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
     case VARLSTM_KEY_LAYERS_TOGETHER:
       *value = shape.layers_together ? 1 : 0;
       break;
-    default:  // VARLSTM_KEY_RECURRENCE_USED
-      return call_backend(rnn->ctx, "rnn_recurrence", &Backend::rnn_recurrence, shape, value);
+    default: {  // VARLSTM_KEY_RECURRENCE_USED
+      RnnPlan plan = {};
+      VARLSTM_TRY(make_rnn_plan(rnn, {0, 0, 0}, &plan));
+      *value = plan.recurrence;
+    }
   }
   return VARLSTM_OK;
 }

@@ -1,4 +1,4 @@
-// The sizes of an rnn's parameters, for rnn.cc and rnn_run.cc.
+// The sizes of an rnn's parameters, and its plan for the bounds of a batch.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -14,5 +14,12 @@ int64_t gate_rows(const RnnShape& shape);
 
 // The number of elements of the flat buffer of parameters.
 int64_t param_elements(const RnnShape& shape);
+
+// *plan <- the plan for these bounds.
+int32_t make_rnn_plan(const varlstm_rnn* rnn, const BatchBounds& bounds, RnnPlan* plan);
+
+// The same. The rnn keeps the plan until it is asked for other bounds, or an option
+// of the rnn or the context is set.
+int32_t find_rnn_plan(const varlstm_rnn* rnn, const BatchBounds& bounds, RnnPlan* plan);
 
 }  // namespace varlstm

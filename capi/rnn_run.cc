@@ -8,24 +8,8 @@ using namespace varlstm;
 
 namespace {
 
-constexpr int64_t kStateElements = 8;  // saved per element of y: 4 gates, cell and hidden state, rounded up
-
 int32_t check_mode(int32_t mode) {
   return check_enum("mode", "varlstm_mode", mode, VARLSTM_MODE_SAVE);
-}
-
-// Asks the back end for its sizes, after a check that the bytes of everything it may save can be counted in 64 bits.
-int32_t query_sizes(const varlstm_rnn* rnn, const BatchBounds& bounds, bool save, RnnSizes* sizes) {
-  const RnnShape& shape = rnn->shape;
-  const Dim layers{"num_layers", shape.layers};
-  const Dim hidden{"hidden_size", shape.hidden};
-  VARLSTM_TRY(check_bytes("x", {{"max_tokens", bounds.max_tokens}, {"input_size", shape.input}}, 8, nullptr));
-  VARLSTM_TRY(check_bytes("reserve",
-                          {layers, {"directions", shape.directions}, {"max_tokens", bounds.max_tokens}, hidden},
-                          8 * kStateElements, nullptr));
-  VARLSTM_TRY(check_bytes("h0", {layers, {"directions", shape.directions}, {"max_batch", bounds.max_batch}, hidden},
-                          8 * kStateElements, nullptr));
-  return call_backend(rnn->ctx, "rnn_sizes", &Backend::rnn_sizes, shape, bounds, save, sizes);
 }
 
 int32_t check_rnn_and_batch(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* stream) {
@@ -101,8 +85,9 @@ int32_t varlstm_rnn_sizes(const varlstm_rnn* rnn, int64_t max_batch, int64_t max
   buffers.write("workspace_bytes", workspace_bytes, {});
   buffers.write("reserve_bytes", reserve_bytes, {});
   VARLSTM_TRY(buffers.finish());
-  RnnSizes sizes = {};
-  VARLSTM_TRY(query_sizes(rnn, bounds, mode == VARLSTM_MODE_SAVE, &sizes));
+  RnnPlan plan = {};
+  VARLSTM_TRY(find_rnn_plan(rnn, bounds, &plan));
+  const RnnSizes& sizes = mode == VARLSTM_MODE_SAVE ? plan.save : plan.infer;
   rnn->frozen.store(true);
   *workspace_bytes = sizes.workspace_bytes;
   *reserve_bytes = mode == VARLSTM_MODE_SAVE ? sizes.reserve_bytes : 0;
@@ -121,8 +106,8 @@ int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, 
                      "reserve = %p and reserve_bytes = %lld must be NULL and 0 with VARLSTM_MODE_INFER", reserve,
                      static_cast<long long>(reserve_bytes));
   }
-  RnnSizes sizes = {};
-  VARLSTM_TRY(query_sizes(rnn, batch->plan.bounds, save, &sizes));
+  RnnPlan plan = {};
+  VARLSTM_TRY(find_rnn_plan(rnn, batch->plan.bounds, &plan));
 
   const RnnShape& shape = rnn->shape;
   VARLSTM_TRY(check_no_c(shape, "c0", c0));
@@ -139,12 +124,13 @@ int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, 
   buffers.write("y", y, {rows, {"directions", shape.directions}, hidden});
   buffers.write_or_null("h_n", h_n, {states, sequences, hidden});
   buffers.write_or_null("c_n", c_n, {states, sequences, hidden});
-  buffers.scratch("workspace", workspace, workspace_bytes, sizes.workspace_bytes);
-  if (save) buffers.scratch("reserve", reserve, reserve_bytes, sizes.reserve_bytes);
+  buffers.scratch("workspace", workspace, workspace_bytes, (save ? plan.save : plan.infer).workspace_bytes);
+  if (save) buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes);
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
   RnnForwardArgs args{};
   args.shape = shape;
+  args.plan = &plan;
   args.batch = &batch->plan;
   args.save = save;
   args.dropout_seed = dropout_seed;
@@ -167,8 +153,8 @@ int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch,
                              const void* dc_n, void* dx, void* dh0, void* dc0, void* dparams, void* workspace,
                              int64_t workspace_bytes, const void* reserve, int64_t reserve_bytes, void* stream) {
   VARLSTM_TRY(check_rnn_and_batch(rnn, batch, stream));
-  RnnSizes sizes = {};
-  VARLSTM_TRY(query_sizes(rnn, batch->plan.bounds, true, &sizes));
+  RnnPlan plan = {};
+  VARLSTM_TRY(find_rnn_plan(rnn, batch->plan.bounds, &plan));
 
   const RnnShape& shape = rnn->shape;
   VARLSTM_TRY(check_no_c(shape, "c0", c0));
@@ -194,12 +180,13 @@ int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch,
   buffers.write_or_null("dh0", dh0, {states, sequences, hidden});
   buffers.write_or_null("dc0", dc0, {states, sequences, hidden});
   buffers.write_or_null("dparams", dparams, {elements});
-  buffers.scratch("workspace", workspace, workspace_bytes, sizes.workspace_bytes);
-  buffers.scratch("reserve", reserve, reserve_bytes, sizes.reserve_bytes, false);
+  buffers.scratch("workspace", workspace, workspace_bytes, plan.save.workspace_bytes);
+  buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes, false);
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
   RnnBackwardArgs args{};
   args.shape = shape;
+  args.plan = &plan;
   args.batch = &batch->plan;
   args.params = params;
   args.x = x;

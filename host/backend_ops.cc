@@ -43,14 +43,12 @@ int32_t unpack_rows(BackendState* state, const PackArgs& args, double pad_value,
   });
 }
 
-int32_t rnn_recurrence_of(const BackendState*, const RnnShape&, int64_t* used) {
-  *used = VARLSTM_RECURRENCE_AUTO;
-  return VARLSTM_OK;
-}
-
-int32_t rnn_sizes_of(const BackendState*, const RnnShape& shape, const BatchBounds& bounds, bool save,
-                     RnnSizes* sizes) {
-  return with_scalar(shape.dtype, [&](auto scalar) { *sizes = rnn_sizes<decltype(scalar)>(shape, bounds, save); });
+int32_t plan_rnn(const BackendState*, const RnnShape& shape, RnnPlan* plan) {
+  plan->recurrence = VARLSTM_RECURRENCE_AUTO;
+  return with_scalar(shape.dtype, [&](auto scalar) {
+    plan->infer = rnn_sizes<decltype(scalar)>(shape, plan->bounds, false);
+    plan->save = rnn_sizes<decltype(scalar)>(shape, plan->bounds, true);
+  });
 }
 
 int32_t import_rnn(BackendState*, const RnnImportArgs& args, void*) {
@@ -261,8 +259,7 @@ int32_t norm_and_clip(BackendState* state, DType dtype, int64_t count, double ma
 void set_operations(Backend& table) {
   table.pack = pack_rows;
   table.unpack = unpack_rows;
-  table.rnn_sizes = rnn_sizes_of;
-  table.rnn_recurrence = rnn_recurrence_of;
+  table.rnn_plan = plan_rnn;
   table.rnn_import = import_rnn;
   table.rnn_forward = forward_rnn;
   table.rnn_backward = backward_rnn;

@@ -46,8 +46,9 @@ class Layer {
   int32_t run(Pass pass) {
     cuda::State state;
     const cuda::Stream stream{&state, nullptr};
-    return pass == Pass::kForward ? cuda::run_resident(stream, run_, forward_)
-                                  : cuda::run_resident(stream, run_, backward_);
+    return pass == Pass::kForward
+               ? cuda::resident_launcher<cuda::LayerForward<T, float>>(run_.choice)(stream, run_, forward_)
+               : cuda::resident_launcher<cuda::LayerBackward<T, float>>(run_.choice)(stream, run_, backward_);
   }
 
  private:

@@ -52,10 +52,8 @@ struct Backend {
   int32_t (*unpack)(BackendState* state, const PackArgs& args, double pad_value, const void* packed, void* dst,
                     void* stream);
 
-  int32_t (*rnn_sizes)(const BackendState* state, const RnnShape& shape, const BatchBounds& bounds, bool save,
-                       RnnSizes* sizes);
-  // *used <- the varlstm_recurrence that a forward of this shape runs with; AUTO if the back end has only one way.
-  int32_t (*rnn_recurrence)(const BackendState* state, const RnnShape& shape, int64_t* used);
+  // Fills in the plan, whose bounds are set.
+  int32_t (*rnn_plan)(const BackendState* state, const RnnShape& shape, RnnPlan* plan);
   int32_t (*rnn_import)(BackendState* state, const RnnImportArgs& args, void* stream);
   int32_t (*rnn_forward)(BackendState* state, const RnnForwardArgs& args, void* stream);
   // Returns INVALID_ARGUMENT if the reserve's header does not match the shape.

@@ -77,8 +77,31 @@ struct RnnShape {
   bool layers_together = true;  // VARLSTM_KEY_LAYERS_TOGETHER
 };
 
+struct RnnSizes {
+  int64_t workspace_bytes;
+  int64_t reserve_bytes;
+};
+
+// The most that the resident recurrence takes for a batch within the bounds (CUDA only).
+struct RecurrenceNeeds {
+  int64_t slots;
+  int64_t area_bytes;
+};
+
+// What a back end chooses for an rnn and for batches within these bounds. It is made once, and every call gets it.
+struct RnnPlan {
+  BatchBounds bounds;
+  RnnSizes infer;      // with MODE_INFER
+  RnnSizes save;       // with MODE_SAVE, forward and backward
+  int64_t recurrence;  // the varlstm_recurrence that runs; AUTO if the back end has only one way
+  // CUDA only: without dropout forward runs its layers in one launch for batches of up to this many sequences.
+  int64_t most_together;
+  RecurrenceNeeds one_layer, all_layers;  // for one layer in a launch, and for all of them
+};
+
 struct RnnForwardArgs {
   RnnShape shape;
+  const RnnPlan* plan;
   const BatchPlan* batch;
   bool save;
   uint64_t dropout_seed;  // 0: no dropout in this call
@@ -97,6 +120,7 @@ struct RnnForwardArgs {
 
 struct RnnBackwardArgs {
   RnnShape shape;
+  const RnnPlan* plan;
   const BatchPlan* batch;
   const void* params;
   const void* x;
@@ -113,11 +137,6 @@ struct RnnBackwardArgs {
   void* workspace;
   int64_t workspace_bytes;
   const void* reserve;
-  int64_t reserve_bytes;
-};
-
-struct RnnSizes {
-  int64_t workspace_bytes;
   int64_t reserve_bytes;
 };
 

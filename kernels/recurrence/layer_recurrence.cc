@@ -1,140 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/recurrence/layer_recurrence.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include <algorithm>
 #include <type_traits>
 
-#include "capi/contract/environment.h"
 #include "kernels/core/status.h"
 #include "kernels/recurrence/empty_sequences.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
-namespace {
-
-constexpr RecurrencePolicy kPolicies[] = {RecurrencePolicy::kCluster, RecurrencePolicy::kGrid,
-                                          RecurrencePolicy::kStepwise};
-
-// Returns a varlstm_recurrence.
-int32_t policy_of_environment() {
-  const char* name = environment(kRecurrencePolicyVariable);
-  for (const RecurrencePolicy candidate : kPolicies)
-    if (name != nullptr && strcmp(name, recurrence_policy_name(candidate)) == 0) return static_cast<int32_t>(candidate);
-  return VARLSTM_RECURRENCE_AUTO;
-}
 
 RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape) {
   return {shape.cell, shape.dtype, state.math == VARLSTM_MATH_TF32, shape.hidden, shape.directions};
 }
 
-// Returns null if the shape's layers may run in one launch, otherwise the reason against it.
-const char* why_not_layers(const State& state, const RnnShape& shape, RecurrencePolicy policy) {
-  if (!shape.layers_together) return "VARLSTM_KEY_LAYERS_TOGETHER is 0";
-  return why_not_together(policy, recurrence_shape(state, shape), shape.layers, state.facts);
-}
-
-// The choice for a batch whose layers run in one launch.
-RecurrenceChoice choose_together(const State& state, const RnnShape& shape, RecurrencePolicy policy, int64_t batch) {
-  return choose_tile(policy, recurrence_shape(state, shape), batch, state.facts, shape.layers);
-}
-
-void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, RecurrencePolicy chosen, int64_t layers,
-                  const char* why_not_layers) {
-  const char* wish = environment(kPrintPolicyVariable);
-  if (wish == nullptr || strcmp(wish, "1") != 0) return;
-  fprintf(stderr, "varlstm: recurrence of H = %lld, dtype %d%s, D = %lld: %s\n", static_cast<long long>(shape.hidden),
-          static_cast<int>(shape.dtype), shape.tf32 ? " (TF32)" : "", static_cast<long long>(shape.directions),
-          recurrence_policy_name(chosen));
-  for (const RecurrencePolicy policy : kPolicies) {
-    const char* reason = why_not(policy, shape, facts);
-    if (reason != nullptr) fprintf(stderr, "varlstm:   not %s: %s\n", recurrence_policy_name(policy), reason);
-  }
-  if (layers < 2) return;
-  if (why_not_layers != nullptr)
-    fprintf(stderr, "varlstm:   %lld layers one after the other: %s\n", static_cast<long long>(layers), why_not_layers);
-  else
-    fprintf(stderr, "varlstm:   %lld layers in one launch forward, but for calls with dropout or a large batch\n",
-            static_cast<long long>(layers));
-}
-
-// The largest number of slots and of bytes of area that any batch of at most `batch` sequences takes.
-struct Needs {
-  int64_t slots, area;
-};
-
-Needs needs_of(const RecurrenceChoice& most, int64_t layers, const DeviceFacts& facts) {
-  Needs needs{most.slots(), 0};
-  if (most.policy != RecurrencePolicy::kGrid) return needs;
-  const TileRows table = tile_rows(most.policy, most.math);
-  for (int k = 0; k < table.count; ++k) {
-    const TileShape& tile = table.rows[k];
-    if (tile.hidden != most.tile->hidden) continue;
-    const int64_t sets = most.directions * layers;
-    const int64_t teams =
-        std::min(resident_teams(most.policy, tile, facts) / sets, (most.slots() + tile.slots() - 1) / tile.slots());
-    needs.area = std::max(needs.area, teams * sets * grid_area_bytes(most.math, tile));
-  }
-  return needs;
-}
-
-// Runs all steps of both directions: at once, or one direction after the other.
-template <class Layer>
-int32_t run_directions(Stream stream, const ResidentRun& run, const Layer& layer) {
-  if (run.choice.directions == layer.directions) return run_resident(stream, run, layer);
-  for (int64_t d = 0; d < layer.directions; ++d) {
-    ResidentRun run_of_one = run;
-    run_of_one.schedule.entries += d * run.schedule.max_steps * run.schedule.slots;
-    Layer one = layer;
-    one.directions = 1;
-    one.direction[0] = layer.direction[d];
-    VARLSTM_CUDA_TRY(run_resident(stream, run_of_one, one));
-  }
-  return VARLSTM_OK;
-}
-
-}  // namespace
-
-RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape) {
-  int32_t forced = shape.recurrence;
-  if (forced == VARLSTM_RECURRENCE_AUTO) forced = policy_of_environment();
-  const RecurrenceShape of_layer = recurrence_shape(state, shape);
-  const RecurrencePolicy policy = select_recurrence(of_layer, state.facts, forced);
-  print_choice(of_layer, state.facts, policy, shape.layers, why_not_layers(state, shape, policy));
-  return policy;
-}
-
-int64_t layers_in_one_launch(const State& state, const RnnShape& shape, RecurrencePolicy policy, int64_t batch,
-                             uint64_t dropout_seed) {
-  if (shape.dropout > 0 && dropout_seed != 0) return 1;
-  if (why_not_layers(state, shape, policy) != nullptr) return 1;
-  return batch <= most_together(choose_together(state, shape, policy, batch), shape.layers) ? shape.layers : 1;
-}
-
-RnnRows most_rows_in_one_launch(const State& state, const RnnShape& shape, RecurrencePolicy policy,
-                                const BatchBounds& bounds) {
-  if (why_not_layers(state, shape, policy) != nullptr) return {0, 0};
-  const RecurrenceChoice most = choose_together(state, shape, policy, bounds.max_batch);
-  const int64_t batch = std::min(bounds.max_batch, most_together(most, shape.layers));
-  return fewest_rows({batch, bounds.max_tokens}, bounds);
-}
-
-LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, RecurrencePolicy policy, int64_t layers,
-                                 const BatchBounds& bounds, const RnnRows& rows, Carver& carver)
-    : policy_(policy), cell_(shape.cell), directions_(shape.directions), row_order_(shape.row_order) {
-  if (policy == RecurrencePolicy::kStepwise) return;
-  const RecurrenceShape of_layer = recurrence_shape(state, shape);
-  const RecurrenceChoice most = choose_tile(policy, of_layer, bounds.max_batch, state.facts, layers);
-  const Needs needs = needs_of(most, layers, state.facts);
-  run_.choice = choose_tile(policy, of_layer, rows.batch, state.facts, layers);
-  run_.schedule = carve_slot_schedule(bounds, directions_, needs.slots, run_.choice.tile->slots(), carver);
-  run_.schedule.use_slots(bounds, run_.choice.slots());
-  scratch_ = carve_slot_scratch(bounds, needs.slots, carver);
+LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,
+                                 const RnnRows& rows, Carver& schedule, Carver& carver)
+    : policy_(static_cast<RecurrencePolicy>(plan.recurrence)),
+      cell_(shape.cell),
+      directions_(shape.directions),
+      row_order_(shape.row_order) {
+  if (policy_ == RecurrencePolicy::kStepwise) return;
+  const RecurrenceNeeds& needs = layers > 1 ? plan.all_layers : plan.one_layer;
+  run_.choice = choose_tile(policy_, recurrence_shape(state, shape), rows.batch, state.facts, layers);
+  run_.schedule = carve_slot_schedule(plan.bounds, directions_, needs.slots, run_.choice.tile->slots(), schedule);
+  run_.schedule.use_slots(plan.bounds, run_.choice.slots());
+  scratch_ = carve_slot_scratch(plan.bounds, needs.slots, carver);
+  taken_steps_ = carver.take<int64_t>(needs.slots);
   const int64_t matrices = layers > 1 ? 2 * layers - 1 : run_.choice.directions;
   run_.weights = carver.take<char>(matrices * recurrent_weight_bytes(run_.choice.math, *run_.choice.tile));
-  if (needs.area > 0) run_.area = carver.take<char>(needs.area);
+  if (needs.area_bytes > 0) run_.area = carver.take<char>(needs.area_bytes);
   if (layers < 2) return;
   handover_rows_ = rows.tokens;
   const int64_t words = handover_words(run_.choice.math, run_.choice.tile->hidden);
@@ -146,12 +40,39 @@ int32_t LayerRecurrence::prepare(Stream stream, const BatchPlan& plan) const {
   return build_slot_schedule(stream, plan, row_order_, directions_, run_.schedule, scratch_);
 }
 
+void LayerRecurrence::add_schedule_to(uint64_t* hash) const {
+  *hash = add_to_hash(add_to_hash(*hash, run_.schedule.slots), run_.schedule.team_slots);
+}
+
+KeptSteps LayerRecurrence::take_kept_schedule(uint64_t* hash) {
+  add_schedule_to(hash);
+  const KeptSteps steps{run_.schedule.steps, taken_steps_, run_.choice.teams};
+  run_.schedule.steps = taken_steps_;
+  return steps;
+}
+
+// Both directions run at once, or one after the other.
+template <class Layer>
+int32_t LayerRecurrence::run(Stream stream, const Layer& layer) const {
+  const LaunchOf<Layer> launch_steps = resident_launcher<Layer>(run_.choice);
+  const int64_t at_once = run_.choice.directions;
+  for (int64_t first = 0; first < layer.directions; first += at_once) {
+    ResidentRun of_these = run_;
+    of_these.schedule.entries += first * run_.schedule.max_steps * run_.schedule.slots;
+    Layer these = layer;
+    these.directions = at_once;
+    for (int64_t d = 0; d < at_once; ++d) these.direction[d] = layer.direction[first + d];
+    VARLSTM_CUDA_TRY(launch_steps(stream, of_these, these));
+  }
+  return VARLSTM_OK;
+}
+
 template <class T, class C>
 int32_t LayerRecurrence::forward(Stream stream, const LayerForward<T, C>& layer) const {
   if (layer.plan.batch == 0) return VARLSTM_OK;
   if constexpr (std::is_same<C, float>::value) {
     if (policy_ != RecurrencePolicy::kStepwise) {
-      VARLSTM_CUDA_TRY(run_directions(stream, run_, layer));
+      VARLSTM_CUDA_TRY(run(stream, layer));
       EmptyStates<T> states;
       for (int64_t d = 0; d < layer.directions; ++d) {
         states.add(layer.direction[d].h0, layer.direction[d].h_n);
@@ -168,7 +89,7 @@ int32_t LayerRecurrence::backward(Stream stream, const LayerBackward<T, C>& laye
   if (layer.plan.batch == 0) return VARLSTM_OK;
   if constexpr (std::is_same<C, float>::value) {
     if (policy_ != RecurrencePolicy::kStepwise) {
-      VARLSTM_CUDA_TRY(run_directions(stream, run_, layer));
+      VARLSTM_CUDA_TRY(run(stream, layer));
       EmptyStates<T> states;
       for (int64_t d = 0; d < layer.directions; ++d) {
         states.add(layer.direction[d].dh_n, layer.direction[d].dh0);
@@ -186,7 +107,7 @@ int32_t LayerRecurrence::forward(Stream stream, StackForward<T> stack) const {
   if (lowest.plan.batch == 0) return VARLSTM_OK;
   stack.handover = handover_;
   stack.rows = handover_rows_;
-  VARLSTM_CUDA_TRY(run_resident(stream, run_, stack));
+  VARLSTM_CUDA_TRY(resident_launcher<StackForward<T>>(run_.choice)(stream, run_, stack));
   EmptyStates<T> states;
   for (int64_t l = 0; l < stack.count; ++l) {
     const DirectionForward<T, float>& direction = stack.layers[l].direction[0];

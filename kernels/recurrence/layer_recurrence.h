@@ -5,32 +5,40 @@
 
 #include "kernels/core/carve.h"
 #include "kernels/recurrence/resident/resident.h"
+#include "varlstm.h"
 
 namespace varlstm::cuda {
 
-// Chooses the policy for that shape: the rnn's key decides, then VARLSTM_RECURRENCE_POLICY, then the selection. If the
-// requested policy is not legal, stepwise is used. VARLSTM_PRINT_POLICY=1 prints the choice to stderr, with the reason
-// against each other policy.
-RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape);
+// What the selection needs to know of a layer.
+RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape);
 
-// How many layers of a forward run in one launch for `batch` sequences: all of them, or 1 if they run one after the
-// other.
-int64_t layers_in_one_launch(const State& state, const RnnShape& shape, RecurrencePolicy policy, int64_t batch,
-                             uint64_t dropout_seed);
+// Whether forward without dropout runs all layers of such a batch in one launch.
+inline bool runs_together(const RnnPlan& plan, int64_t batch) {
+  return plan.most_together > 0 && batch <= plan.most_together;
+}
 
-// The rows of the largest batch within the bounds whose layers run in one launch; the batch is 0 if there is none.
-RnnRows most_rows_in_one_launch(const State& state, const RnnShape& shape, RecurrencePolicy policy,
-                                const BatchBounds& bounds);
+// Whether forward with save leaves its schedule in the reserve for backward. It does if its layers run one after the
+// other whatever the dropout; otherwise the teams of forward and backward may differ.
+inline bool schedule_is_kept(const RnnPlan& plan, int64_t batch) {
+  return plan.recurrence != VARLSTM_RECURRENCE_STEPWISE && !runs_together(plan, batch);
+}
 
 class LayerRecurrence {
  public:
-  // Takes the schedule, scratch, weights and area from the carver, large enough for any batch within the bounds. With a
-  // carver over nullptr it only counts bytes. layers: the number of layers in one launch.
-  LayerRecurrence(const State& state, const RnnShape& shape, RecurrencePolicy policy, int64_t layers,
-                  const BatchBounds& bounds, const RnnRows& rows, Carver& carver);
+  // Takes scratch, weights and area from the carver, and the schedule from the carver `schedule`, all large enough for
+  // any batch within the plan's bounds. With carvers over nullptr it only counts bytes. layers: the number of layers in
+  // one launch.
+  LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers, const RnnRows& rows,
+                  Carver& schedule, Carver& carver);
 
-  // Builds the schedule. Called once a call, before the layers.
+  // Builds the schedule. Called once a call, before the layers, unless forward has kept it.
   int32_t prepare(Stream stream, const BatchPlan& plan) const;
+
+  // For a schedule in the reserve: changes `hash` so that it is a forward's with the same slots, and returns what
+  // backward has to take from there (check_reserve_header). From then on this object reads the steps that were taken.
+  KeptSteps take_kept_schedule(uint64_t* hash);
+  // The same change of a hash.
+  void add_schedule_to(uint64_t* hash) const;
 
   // Forward runs all steps of a layer, then writes h_n and c_n; backward likewise writes dh0 and dc0.
   template <class T, class C>
@@ -43,12 +51,16 @@ class LayerRecurrence {
   int32_t forward(Stream stream, StackForward<T> stack) const;
 
  private:
+  template <class Layer>
+  int32_t run(Stream stream, const Layer& layer) const;
+
   RecurrencePolicy policy_;
   Cell cell_;
   int64_t directions_;
   RowOrder row_order_;
   ResidentRun run_{};
   SlotScratch scratch_{};
+  int64_t* taken_steps_ = nullptr;
   simt::b32x2* handover_ = nullptr;
   int64_t handover_rows_ = 0;
 };

@@ -100,10 +100,20 @@ int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& l
 template <class T, class C>
 int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t direction, T* h_prev);
 
+// The number of steps of each team in a schedule that forward has kept, and where backward takes them from it.
+struct KeptSteps {
+  const int64_t* from;
+  int64_t* to;
+  int64_t teams;  // or 0: nothing was kept
+};
+
 // Both functions below are in rnn_params.cu.
 int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
                              ReserveHeader* header);
 // Raises BadValue::kReserve unless a forward of that shape, those lengths and that row order wrote the header.
-int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header);
+// steps.to <- steps.from, or zeros if the header is not such a forward's, so that no kernel follows what is no
+// schedule.
+int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header,
+                             const KeptSteps& steps);
 
 }  // namespace varlstm::cuda

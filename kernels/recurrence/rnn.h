@@ -6,7 +6,8 @@
 
 namespace varlstm::cuda {
 
-int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes);
+// These functions are in the back end's table (capi/contract/backend.h).
+int32_t make_rnn_plan(const BackendState* state, const RnnShape& shape, RnnPlan* plan);
 
 // Launches for each layer: D products over all tokens, the launches of the recurrence, and one more with dropout. The
 // whole call has one more with MODE_SAVE. The stepwise recurrence has at most T + 1 launches, or max_len + 1 if only
@@ -14,10 +15,11 @@ int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& 
 // states of sequences without a token), or 5 if its two directions run one after the other; the whole call has 2 more
 // for the schedule. Layers that run in one launch have one product and at most 3 launches of the recurrence in all. The
 // last launch of a recurrence is left out if the caller wants neither of the states that it writes.
-int32_t rnn_forward(Stream stream, const RnnForwardArgs& args);
+int32_t rnn_forward(BackendState* state, const RnnForwardArgs& args, void* stream);
 
-// Launches for each layer: those of the recurrence, as in forward; D products for dx; and, for the dparams of each
+// Launches for each layer: those of the recurrence, as in forward, but without the 2 for the schedule if forward has
+// left it in the reserve; D products for dx; and, for the dparams of each
 // direction, two products, a gather and a column sum.
-int32_t rnn_backward(Stream stream, const RnnBackwardArgs& args);
+int32_t rnn_backward(BackendState* state, const RnnBackwardArgs& args, void* stream);
 
 }  // namespace varlstm::cuda

@@ -1,8 +1,6 @@
 // Backward of the recurrent network. Each layer is the recurrence in reverse, and then dx, dW_ih and dW_hh as large
 // products over all tokens. Mirrored by host/rnn/rnn_backward.h.
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
 #include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/status.h"
 #include "kernels/dropout/dropout.h"
@@ -19,7 +17,7 @@ class Backward {
   using C = ComputeType<T>;
 
  public:
-  Backward(Stream stream, const RnnBackwardArgs& args, RecurrencePolicy policy)
+  Backward(Stream stream, const RnnBackwardArgs& args)
       : stream_(stream),
         args_(args),
         shape_(args.shape),
@@ -28,13 +26,18 @@ class Backward {
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
+        schedule_is_kept_(schedule_is_kept(*args.plan, plan_.batch)),
+        reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, rows_, workspace_carver_),
-        recurrence_(*stream.state, shape_, policy, 1, plan_.bounds, rows_, workspace_carver_),
-        reserve_(shape_, rows_, reserve_carver_) {}
+        recurrence_(*stream.state, shape_, *args.plan, 1, rows_,
+                    schedule_is_kept_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
   int32_t run() {
-    VARLSTM_CUDA_TRY(check_reserve_header(stream_, plan_, reserve_hash(shape_, plan_.batch), reserve_.header));
-    VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
+    uint64_t hash = reserve_hash(shape_, plan_.batch);
+    KeptSteps steps{};
+    if (schedule_is_kept_) steps = recurrence_.take_kept_schedule(&hash);
+    VARLSTM_CUDA_TRY(check_reserve_header(stream_, plan_, hash, reserve_.header, steps));
+    if (!schedule_is_kept_) VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
     const T* doutput = static_cast<const T*>(args_.dy);
     for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
       T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
@@ -191,41 +194,17 @@ class Backward {
   const BatchPlan& plan_;
   const RnnRows rows_;
   Carver workspace_carver_, reserve_carver_;
-  BackwardWorkspace<T, C> workspace_;
-  const LayerRecurrence recurrence_;
+  const bool schedule_is_kept_;  // in the reserve, by forward
   Reserve<T, C> reserve_;
+  BackwardWorkspace<T, C> workspace_;
+  LayerRecurrence recurrence_;
 };
 
 }  // namespace
 
-int32_t rnn_sizes(const State& state, const RnnShape& shape, const BatchBounds& bounds, bool save, RnnSizes* sizes) {
-  const RecurrencePolicy policy = choose_recurrence(state, shape);
-  return with_scalar(shape.dtype, [&](auto scalar) {
-    using T = decltype(scalar);
-    using C = ComputeType<T>;
-    const RnnRows rows{bounds.max_batch, bounds.max_tokens};
-    const RnnRows together_rows = most_rows_in_one_launch(state, shape, policy, bounds);
-    Carver forward(nullptr), together(nullptr), backward(nullptr), reserve(nullptr);
-    const ForwardWorkspace<T, C> forward_workspace(shape, rows, save, false, forward);
-    const LayerRecurrence forward_recurrence(state, shape, policy, 1, bounds, rows, forward);
-    if (together_rows.batch > 0) {  // laid out without save, which takes more
-      const ForwardWorkspace<T, C> workspace(shape, together_rows, false, true, together);
-      const LayerRecurrence recurrence(state, shape, policy, shape.layers, bounds, together_rows, together);
-    }
-    *sizes = {std::max(forward.bytes(), together.bytes()), 0};
-    if (!save) return VARLSTM_OK + 0;
-    const BackwardWorkspace<T, C> backward_workspace(shape, rows, backward);
-    const LayerRecurrence backward_recurrence(state, shape, policy, 1, bounds, rows, backward);
-    const Reserve<T, C> reserve_layout(shape, rows, reserve);
-    *sizes = {std::max(sizes->workspace_bytes, backward.bytes()), reserve.bytes()};
-    return VARLSTM_OK + 0;
-  });
-}
-
-int32_t rnn_backward(Stream stream, const RnnBackwardArgs& args) {
-  const RecurrencePolicy policy = choose_recurrence(*stream.state, args.shape);
+int32_t rnn_backward(BackendState* state, const RnnBackwardArgs& args, void* stream) {
   return with_scalar(args.shape.dtype,
-                     [&](auto scalar) { return Backward<decltype(scalar)>(stream, args, policy).run(); });
+                     [&](auto scalar) { return Backward<decltype(scalar)>(make_stream(state, stream), args).run(); });
 }
 
 }  // namespace varlstm::cuda

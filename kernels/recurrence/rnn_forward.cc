@@ -19,8 +19,7 @@ class Forward {
   using C = ComputeType<T>;
 
  public:
-  // layers: the number of layers in one launch, either all or 1.
-  Forward(Stream stream, const RnnForwardArgs& args, RecurrencePolicy policy, int64_t layers)
+  Forward(Stream stream, const RnnForwardArgs& args)
       : stream_(stream),
         args_(args),
         shape_(args.shape),
@@ -29,39 +28,40 @@ class Forward {
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
-        together_(layers > 1),
+        together_(runs_together(*args.plan, plan_.batch) && !drops()),
         workspace_rows_(together_ ? fewest_rows(rows_, plan_.bounds) : rows_),
+        keeps_schedule_(args.save && schedule_is_kept(*args.plan, plan_.batch)),
+        reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, workspace_rows_, args.save, together_, workspace_carver_),
-        recurrence_(*stream.state, shape_, policy, layers, plan_.bounds, workspace_rows_, workspace_carver_),
-        reserve_(shape_, rows_, reserve_carver_) {}
+        recurrence_(*stream.state, shape_, *args.plan, together_ ? shape_.layers : 1, workspace_rows_,
+                    keeps_schedule_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
   int32_t run() {
     if (args_.save) {
-      VARLSTM_CUDA_TRY(
-          write_reserve_header(stream_, plan_, reserve_hash(shape_, plan_.batch), args_.dropout_seed, reserve_.header));
+      uint64_t hash = reserve_hash(shape_, plan_.batch);
+      if (keeps_schedule_) recurrence_.add_schedule_to(&hash);
+      VARLSTM_CUDA_TRY(write_reserve_header(stream_, plan_, hash, args_.dropout_seed, reserve_.header));
     }
     VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
     VARLSTM_CUDA_TRY(clear_output());
-    return together_ ? run_together() : run_one_after_the_other();
-  }
-
- private:
-  int64_t width() const { return shape_.directions * shape_.hidden; }
-  bool is_last(int64_t layer) const { return layer + 1 == shape_.layers; }
-
-  int32_t run_one_after_the_other() {
+    if (together_) return run_together();
     const T* input = static_cast<const T*>(args_.x);
     for (int64_t layer = 0; layer < shape_.layers; ++layer) {
       T* const output = output_of(layer, workspace_.y[layer % 2]);
       VARLSTM_CUDA_TRY(run_layer(layer, input, output));
       input = output;
-      if (!is_last(layer) && shape_.dropout > 0 && args_.dropout_seed != 0) {
+      if (!is_last(layer) && drops()) {
         VARLSTM_CUDA_TRY(drop(layer, output));
         input = workspace_.dropped;
       }
     }
     return VARLSTM_OK;
   }
+
+ private:
+  bool drops() const { return shape_.dropout > 0 && args_.dropout_seed != 0; }
+  int64_t width() const { return shape_.directions * shape_.hidden; }
+  bool is_last(int64_t layer) const { return layer + 1 == shape_.layers; }
 
   // workspace.dropped <- the output of `layer` after dropout.
   int32_t drop(int64_t layer, const T* output) {
@@ -176,18 +176,17 @@ class Forward {
   Carver workspace_carver_, reserve_carver_;
   const bool together_;
   const RnnRows workspace_rows_;
+  const bool keeps_schedule_;  // in the reserve, for backward
+  Reserve<T, C> reserve_;
   ForwardWorkspace<T, C> workspace_;
   const LayerRecurrence recurrence_;
-  Reserve<T, C> reserve_;
 };
 
 }  // namespace
 
-int32_t rnn_forward(Stream stream, const RnnForwardArgs& args) {
-  const RecurrencePolicy policy = choose_recurrence(*stream.state, args.shape);
-  const int64_t layers = layers_in_one_launch(*stream.state, args.shape, policy, args.batch->batch, args.dropout_seed);
+int32_t rnn_forward(BackendState* state, const RnnForwardArgs& args, void* stream) {
   return with_scalar(args.shape.dtype,
-                     [&](auto scalar) { return Forward<decltype(scalar)>(stream, args, policy, layers).run(); });
+                     [&](auto scalar) { return Forward<decltype(scalar)>(make_stream(state, stream), args).run(); });
 }
 
 }  // namespace varlstm::cuda

@@ -72,12 +72,16 @@ struct ReserveHeader {
 constexpr uint64_t kReserveMagic = 0x76617231'6c73746dULL;
 
 // FNV-1a, one word at a time.
+inline uint64_t add_to_hash(uint64_t hash, int64_t value) {
+  return (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL;
+}
+
 inline uint64_t reserve_hash(const RnnShape& shape, int64_t batch) {
   uint64_t hash = 1469598103934665603ULL;
   for (const int64_t value :
        {static_cast<int64_t>(shape.cell), static_cast<int64_t>(shape.dtype), shape.input, shape.hidden, shape.layers,
         shape.directions, static_cast<int64_t>(shape.bias), static_cast<int64_t>(shape.row_order), batch})
-    hash = (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL;
+    hash = add_to_hash(hash, value);
   return hash;
 }
 

@@ -27,10 +27,11 @@ VARLSTM_KERNEL void write_header_kernel(const int64_t* lengths_hash, uint64_t ha
 }
 
 VARLSTM_KERNEL void check_header_kernel(const int64_t* lengths_hash, uint64_t hash, const ReserveHeader* header,
-                                        DeviceStatus* status) {
+                                        KeptSteps steps, DeviceStatus* status) {
   const bool own =
       header->magic == kReserveMagic && header->shape_hash == hash && header->lengths_hash == *lengths_hash;
-  if (!own) flag_bad_value(status, BadValue::kReserve, 0);
+  for (int64_t team = threadIdx.x; team < steps.teams; team += blockDim.x) steps.to[team] = own ? steps.from[team] : 0;
+  if (!own && threadIdx.x == 0) flag_bad_value(status, BadValue::kReserve, 0);
 }
 
 // Describes a matrix of another library: `position[k]` is where it has our gate k.
@@ -61,8 +62,11 @@ int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shap
                                      header);
 }
 
-int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header) {
-  return launch<check_header_kernel>(stream, "check_header", LaunchShape(), plan.lengths_hash, shape_hash, header,
+int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header,
+                             const KeptSteps& steps) {
+  LaunchShape shape;
+  shape.block = dim3(128);
+  return launch<check_header_kernel>(stream, "check_header", shape, plan.lengths_hash, shape_hash, header, steps,
                                      stream.state->status);
 }
 
@@ -83,7 +87,8 @@ ForeignMatrix foreign_matrix(Cell cell, ParamFormat format, int64_t hidden, int6
 
 }  // namespace
 
-int32_t import_params(Stream stream, const RnnImportArgs& args) {
+int32_t import_params(BackendState* state, const RnnImportArgs& args, void* raw_stream) {
+  const Stream stream = make_stream(state, raw_stream);
   return with_scalar(args.shape.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     const LayerOffsets offsets = layer_offsets(args.shape, args.layer, args.direction);

@@ -7,6 +7,6 @@
 
 namespace varlstm::cuda {
 
-int32_t import_params(Stream stream, const RnnImportArgs& args);
+int32_t import_params(BackendState* state, const RnnImportArgs& args, void* stream);
 
 }  // namespace varlstm::cuda

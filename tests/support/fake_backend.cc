@@ -146,9 +146,10 @@ void fill_plans(Backend& table) {
 }
 
 void fill_rnn(Backend& table) {
-  table.rnn_sizes = [](const BackendState*, const RnnShape&, const BatchBounds&, bool save, RnnSizes* sizes) {
-    *sizes = RnnSizes{640, save ? 1280 : 0};
-    return answer("rnn_sizes");
+  table.rnn_plan = [](const BackendState*, const RnnShape&, RnnPlan* plan) {
+    plan->infer = RnnSizes{640, 0};
+    plan->save = RnnSizes{640, 1280};
+    return answer("rnn_plan");
   };
   table.rnn_import = [](BackendState*, const RnnImportArgs& args, void*) {
     fake_backend().rnn_import = args;

@@ -1,5 +1,5 @@
-// The launchers of the resident recurrences. One kernel runs all steps of a layer, its directions together, or all
-// steps of a stack of layers.
+// The functions that launch the resident recurrences. One kernel runs all steps of a layer, its directions together, or
+// all steps of a stack of layers.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -22,31 +22,36 @@ struct ResidentRun {
   void* area;
 };
 
-// Runs all steps of a layer (a LayerForward or LayerBackward in the scalars of that math) or of the layers of a
-// StackForward. There are two kernels, and the first arranges the weights. Before the second the area is set to zeros
-// and the handover memory to kNothingYet. Instantiated in cluster_<math>.cu and grid_<math>.cu (made by CMake from
-// tiles.cu.in), and for stacks in layers_<math>.cu (made from stacked/layers.cu.in).
-template <RecurrencePolicy kPolicy, MathKind kMath, class Layer>
-int32_t run_resident_as(Stream stream, const ResidentRun& run, const Layer& layer);
-
-// The same, with the policy and math of run.choice.
+// A function that runs all steps of a layer (a LayerForward or LayerBackward) or of the layers of a StackForward. There
+// are two kernels, and the first arranges the weights. Before the second the area is set to zeros and the handover
+// memory to kNothingYet.
 template <class Layer>
-int32_t run_resident(Stream stream, const ResidentRun& run, const Layer& layer) {
+using LaunchOf = int32_t (*)(Stream stream, const ResidentRun& run, const Layer& layer);
+
+// Returns the function for tile `index` of the table of that policy and math, in whose scalars the layer is.
+// Instantiated in cluster_<math>.cu and grid_<math>.cu (made by CMake from tiles.cu.in), and for stacks in
+// layers_<math>.cu (made from stacked/layers.cu.in).
+template <RecurrencePolicy kPolicy, MathKind kMath, class Layer>
+LaunchOf<Layer> resident_launcher_of(int index);
+
+// The same, with the policy, math and tile of the choice.
+template <class Layer>
+LaunchOf<Layer> resident_launcher(const RecurrenceChoice& choice) {
   constexpr RecurrencePolicy kCluster = RecurrencePolicy::kCluster, kGrid = RecurrencePolicy::kGrid;
   using T = typename Layer::Scalar;
-  const bool cluster = run.choice.policy == kCluster;
+  const bool cluster = choice.policy == kCluster;
   if constexpr (std::is_same<T, Bf16>::value) {
-    return cluster ? run_resident_as<kCluster, MathKind::kBf16>(stream, run, layer)
-                   : run_resident_as<kGrid, MathKind::kBf16>(stream, run, layer);
+    return cluster ? resident_launcher_of<kCluster, MathKind::kBf16, Layer>(choice.index)
+                   : resident_launcher_of<kGrid, MathKind::kBf16, Layer>(choice.index);
   } else if constexpr (std::is_same<T, F16>::value) {
-    return cluster ? run_resident_as<kCluster, MathKind::kF16>(stream, run, layer)
-                   : run_resident_as<kGrid, MathKind::kF16>(stream, run, layer);
-  } else if (run.choice.math == MathKind::kTf32) {
-    return cluster ? run_resident_as<kCluster, MathKind::kTf32>(stream, run, layer)
-                   : run_resident_as<kGrid, MathKind::kTf32>(stream, run, layer);
+    return cluster ? resident_launcher_of<kCluster, MathKind::kF16, Layer>(choice.index)
+                   : resident_launcher_of<kGrid, MathKind::kF16, Layer>(choice.index);
+  } else if (choice.math == MathKind::kTf32) {
+    return cluster ? resident_launcher_of<kCluster, MathKind::kTf32, Layer>(choice.index)
+                   : resident_launcher_of<kGrid, MathKind::kTf32, Layer>(choice.index);
   } else {
-    return cluster ? run_resident_as<kCluster, MathKind::kF32>(stream, run, layer)
-                   : run_resident_as<kGrid, MathKind::kF32>(stream, run, layer);
+    return cluster ? resident_launcher_of<kCluster, MathKind::kF32, Layer>(choice.index)
+                   : resident_launcher_of<kGrid, MathKind::kF32, Layer>(choice.index);
   }
 }
 

@@ -182,28 +182,26 @@ constexpr auto launch_of_tile() {
 }
 
 template <RecurrencePolicy kPolicy, MathKind kMath, class Layer, size_t... kIndex>
-int32_t launch_by_index(Stream stream, const ResidentRun& run, const Layer& layer, std::index_sequence<kIndex...>) {
-  using Launch = int32_t (*)(Stream, const ResidentRun&, const Layer&);
-  constexpr Launch kLaunches[] = {launch_of_tile<kPolicy, kMath, kIndex, Layer>()...};
-  return kLaunches[run.choice.index](stream, run, layer);
+LaunchOf<Layer> launch_by_index(int index, std::index_sequence<kIndex...>) {
+  constexpr LaunchOf<Layer> kLaunches[] = {launch_of_tile<kPolicy, kMath, kIndex, Layer>()...};
+  return kLaunches[index];
 }
 
 template <RecurrencePolicy kPolicy, MathKind kMath, class Layer>
-int32_t run_resident_as(Stream stream, const ResidentRun& run, const Layer& layer) {
-  return launch_by_index<kPolicy, kMath>(stream, run, layer,
-                                         std::make_index_sequence<rows_of_table<kPolicy, kMath>().count>());
+LaunchOf<Layer> resident_launcher_of(int index) {
+  return launch_by_index<kPolicy, kMath, Layer>(index,
+                                                std::make_index_sequence<rows_of_table<kPolicy, kMath>().count>());
 }
 
 // Instantiates everything of one policy and math. Each is in a .cu file of its own, so that they compile in parallel.
-#define VARLSTM_INSTANTIATE_RESIDENT(policy, math, Scalar)                                                        \
-  template int32_t run_resident_as<policy, math>(Stream, const ResidentRun&, const LayerForward<Scalar, float>&); \
-  template int32_t run_resident_as<policy, math>(Stream, const ResidentRun&, const LayerBackward<Scalar, float>&)
+#define VARLSTM_INSTANTIATE_RESIDENT(policy, math, Scalar)                                                             \
+  template LaunchOf<LayerForward<Scalar, float>> resident_launcher_of<policy, math, LayerForward<Scalar, float>>(int); \
+  template LaunchOf<LayerBackward<Scalar, float>> resident_launcher_of<policy, math, LayerBackward<Scalar, float>>(int)
 
 // Instantiates stacks of layers in one math, for policies cluster and grid.
-#define VARLSTM_INSTANTIATE_LAYERS(math, Scalar)                                                   \
-  template int32_t run_resident_as<RecurrencePolicy::kCluster, math>(Stream, const ResidentRun&,   \
-                                                                     const StackForward<Scalar>&); \
-  template int32_t run_resident_as<RecurrencePolicy::kGrid, math>(Stream, const ResidentRun&,      \
-                                                                  const StackForward<Scalar>&)
+#define VARLSTM_INSTANTIATE_LAYERS(math, Scalar)                                     \
+  template LaunchOf<StackForward<Scalar>>                                            \
+  resident_launcher_of<RecurrencePolicy::kCluster, math, StackForward<Scalar>>(int); \
+  template LaunchOf<StackForward<Scalar>> resident_launcher_of<RecurrencePolicy::kGrid, math, StackForward<Scalar>>(int)
 
 }  // namespace varlstm::cuda

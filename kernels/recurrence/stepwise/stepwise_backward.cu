@@ -171,7 +171,8 @@ int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer) {
            static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
   shape.block = dim3(kStepThreads);
   shape.shared_bytes = sizeof(BackwardTiles<C>);
-  constexpr auto kStep = stepwise_backward_kernel<CellType, T>, kLast = initial_gradients_kernel<CellType, T>;
+  constexpr auto kStep = stepwise_backward_kernel<CellType, T>;
+  constexpr auto kLast = initial_gradients_kernel<CellType, T>;
   for (int64_t step = 0; step < steps; ++step)
     VARLSTM_CUDA_TRY(launch<kStep>(stream, "stepwise_backward", shape, layer, step, steps));
   if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;

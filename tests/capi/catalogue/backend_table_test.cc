@@ -79,9 +79,9 @@ TEST_F(Fake, EveryAnswerOfTheBackEndIsPassedOn) {
 TEST_F(Fake, FailedQueriesArePassedOn) {
   const struct {
     const char *label, *query;
-  } cases[] = {{"varlstm_rnn_sizes", "rnn_sizes"},
-               {"varlstm_rnn_forward", "rnn_sizes"},
-               {"varlstm_rnn_backward", "rnn_sizes"},
+  } cases[] = {{"varlstm_rnn_sizes", "rnn_plan"},
+               {"varlstm_rnn_forward", "rnn_plan"},
+               {"varlstm_rnn_backward", "rnn_plan"},
                {"varlstm_op_workspace op 3", "op_workspace"},
                {"varlstm_embedding_backward", "op_workspace"},
                {"varlstm_linear_forward", "op_workspace"},
@@ -97,6 +97,7 @@ TEST_F(Fake, FailedQueriesArePassedOn) {
     SCOPED_TRACE(one.label);
     World world;
     Call call = make(one.label, world);
+    REQUIRE_OK(varlstm_ctx_set_i64(world.ctx, VARLSTM_KEY_MATH, VARLSTM_MATH_F32));  // so that no rnn keeps its plan
     const int64_t calls = fake_backend().calls;
     fail_next(one.query, VARLSTM_ERROR_BACKEND);
     EXPECT_ERROR(VARLSTM_ERROR_BACKEND, one.query, call.run());

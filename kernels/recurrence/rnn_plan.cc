@@ -1,0 +1,154 @@
+// The plan of a recurrent network: what forward and backward choose for every batch within the bounds.
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include <algorithm>
+
+#include "capi/contract/environment.h"
+#include "kernels/core/scalar_dispatch.h"
+#include "kernels/core/state.h"
+#include "kernels/recurrence/layer_recurrence.h"
+#include "kernels/recurrence/rnn.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+namespace {
+
+constexpr RecurrencePolicy kPolicies[] = {RecurrencePolicy::kCluster, RecurrencePolicy::kGrid,
+                                          RecurrencePolicy::kStepwise};
+
+// Returns a varlstm_recurrence.
+int32_t policy_of_environment() {
+  const char* name = environment(kRecurrencePolicyVariable);
+  for (const RecurrencePolicy candidate : kPolicies)
+    if (name != nullptr && strcmp(name, recurrence_policy_name(candidate)) == 0) return static_cast<int32_t>(candidate);
+  return VARLSTM_RECURRENCE_AUTO;
+}
+
+// Returns null if the shape's layers may run in one launch, otherwise the reason against it.
+const char* why_not_layers(const State& state, const RnnShape& shape, RecurrencePolicy policy) {
+  if (!shape.layers_together) return "VARLSTM_KEY_LAYERS_TOGETHER is 0";
+  return why_not_together(policy, recurrence_shape(state, shape), shape.layers, state.facts);
+}
+
+void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, RecurrencePolicy chosen, int64_t layers,
+                  const char* why_not_layers) {
+  const char* wish = environment(kPrintPolicyVariable);
+  if (wish == nullptr || strcmp(wish, "1") != 0) return;
+  fprintf(stderr, "varlstm: recurrence of H = %lld, dtype %d%s, D = %lld: %s\n", static_cast<long long>(shape.hidden),
+          static_cast<int>(shape.dtype), shape.tf32 ? " (TF32)" : "", static_cast<long long>(shape.directions),
+          recurrence_policy_name(chosen));
+  for (const RecurrencePolicy policy : kPolicies) {
+    const char* reason = why_not(policy, shape, facts);
+    if (reason != nullptr) fprintf(stderr, "varlstm:   not %s: %s\n", recurrence_policy_name(policy), reason);
+  }
+  if (layers < 2) return;
+  if (why_not_layers != nullptr)
+    fprintf(stderr, "varlstm:   %lld layers one after the other: %s\n", static_cast<long long>(layers), why_not_layers);
+  else
+    fprintf(stderr, "varlstm:   %lld layers in one launch forward, but for calls with dropout or a large batch\n",
+            static_cast<long long>(layers));
+}
+
+// The largest number of slots and of bytes of area that any batch takes for whose largest size `most` was chosen.
+RecurrenceNeeds needs_of(const RecurrenceChoice& most, int64_t layers, const DeviceFacts& facts) {
+  RecurrenceNeeds needs{most.slots(), 0};
+  if (most.policy != RecurrencePolicy::kGrid) return needs;
+  const TileRows table = tile_rows(most.policy, most.math);
+  for (int k = 0; k < table.count; ++k) {
+    const TileShape& tile = table.rows[k];
+    if (tile.hidden != most.tile->hidden) continue;
+    const int64_t sets = most.directions * layers;
+    const int64_t teams =
+        std::min(resident_teams(most.policy, tile, facts) / sets, (most.slots() + tile.slots() - 1) / tile.slots());
+    needs.area_bytes = std::max(needs.area_bytes, teams * sets * grid_area_bytes(most.math, tile));
+  }
+  return needs;
+}
+
+// Chooses the policy: the rnn's key decides, then VARLSTM_RECURRENCE_POLICY, then the selection. If the requested
+// policy is not legal, stepwise is used. VARLSTM_PRINT_POLICY=1 prints the choice to stderr, with the reason against
+// each other policy.
+RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape) {
+  int32_t forced = shape.recurrence;
+  if (forced == VARLSTM_RECURRENCE_AUTO) forced = policy_of_environment();
+  const RecurrenceShape of_layer = recurrence_shape(state, shape);
+  const RecurrencePolicy policy = select_recurrence(of_layer, state.facts, forced);
+  print_choice(of_layer, state.facts, policy, shape.layers, why_not_layers(state, shape, policy));
+  return policy;
+}
+
+void choose(const State& state, const RnnShape& shape, RnnPlan* plan) {
+  const RecurrencePolicy policy = choose_recurrence(state, shape);
+  plan->recurrence = static_cast<int64_t>(policy);
+  if (policy == RecurrencePolicy::kStepwise) return;
+  const RecurrenceShape of_layer = recurrence_shape(state, shape);
+  const int64_t batch = plan->bounds.max_batch;
+  plan->one_layer = needs_of(choose_tile(policy, of_layer, batch, state.facts), 1, state.facts);
+  if (why_not_layers(state, shape, policy) != nullptr) return;
+  const RecurrenceChoice together = choose_tile(policy, of_layer, batch, state.facts, shape.layers);
+  plan->most_together = most_together(together, shape.layers);
+  plan->all_layers = needs_of(together, shape.layers, state.facts);
+}
+
+// The bytes that one call takes, laid out as the call does it. `batch` sequences, whose forward runs `layers` in one
+// launch.
+template <class T>
+struct Bytes {
+  using C = ComputeType<T>;
+  const State& state;
+  const RnnShape& shape;
+  const RnnPlan& plan;
+
+  RnnSizes forward(const RnnRows& rows, bool save, int64_t layers) const {
+    Carver workspace(nullptr), reserve(nullptr);
+    const ForwardWorkspace<T, C> tensors(shape, rows, save, layers > 1, workspace);
+    const Reserve<T, C> saved(shape, rows, reserve);
+    const bool kept = save && schedule_is_kept(plan, rows.batch);
+    const LayerRecurrence recurrence(state, shape, plan, layers, rows, kept ? reserve : workspace, workspace);
+    return {workspace.bytes(), save ? reserve.bytes() : 0};
+  }
+  int64_t backward(const RnnRows& rows) const {
+    Carver workspace(nullptr);
+    const BackwardWorkspace<T, C> tensors(shape, rows, workspace);
+    const LayerRecurrence recurrence(state, shape, plan, 1, rows, workspace, workspace);  // with a schedule of its own
+    return workspace.bytes();
+  }
+};
+
+template <class T>
+void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
+  const Bytes<T> bytes{state, shape, *plan};
+  const BatchBounds& bounds = plan->bounds;
+  const RnnRows most{bounds.max_batch, bounds.max_tokens};
+  const auto keep_larger = [](const RnnSizes& other, RnnSizes* sizes) {
+    sizes->workspace_bytes = std::max(sizes->workspace_bytes, other.workspace_bytes);
+    sizes->reserve_bytes = std::max(sizes->reserve_bytes, other.reserve_bytes);
+  };
+  RnnSizes infer = bytes.forward(most, false, 1), save = bytes.forward(most, true, 1);
+  keep_larger({bytes.backward(most), 0}, &save);
+  // The largest batch whose layers run in one launch. It keeps no schedule, so neither does its backward.
+  const RnnRows together = fewest_rows({std::min(bounds.max_batch, plan->most_together), bounds.max_tokens}, bounds);
+  if (together.batch > 0) {
+    keep_larger(bytes.forward(together, false, shape.layers), &infer);
+    keep_larger(bytes.forward(together, false, shape.layers), &save);  // laid out without save, which takes more
+    keep_larger(bytes.forward(together, true, 1), &save);              // with dropout
+    keep_larger({bytes.backward(together), 0}, &save);
+  }
+  plan->infer = infer;
+  plan->save = save;
+}
+
+}  // namespace
+
+int32_t make_rnn_plan(const BackendState* base, const RnnShape& shape, RnnPlan* plan) {
+  const State& state = *static_cast<const State*>(base);
+  choose(state, shape, plan);
+  return with_scalar(shape.dtype, [&](auto scalar) -> int32_t {
+    add_sizes<decltype(scalar)>(state, shape, plan);
+    return VARLSTM_OK;
+  });
+}
+
+}  // namespace varlstm::cuda
