@@ -24,9 +24,9 @@ inline CellFacts cell_facts(Cell cell) {
     case Cell::kLstm:
       return {"VARLSTM_CELL_LSTM", 4, "4 * hidden_size", true, true, true, {2, 1, 2, 2, 1}};
     case Cell::kGru:
-      return {"VARLSTM_CELL_GRU", 3, "3 * hidden_size", false, true, false, {2, 2, 2, 2, 2}};
+      return {"VARLSTM_CELL_GRU", 3, "3 * hidden_size", false, true, true, {2, 2, 2, 2, 2}};
     case Cell::kRnnTanh:
-      return {"VARLSTM_CELL_RNN_TANH", 1, "hidden_size", false, true, false, {2, 1, 2, 2, 0}};
+      return {"VARLSTM_CELL_RNN_TANH", 1, "hidden_size", false, true, true, {2, 1, 2, 2, 0}};
     case Cell::kRnnRelu:
       break;
   }

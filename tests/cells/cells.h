@@ -60,8 +60,8 @@ constexpr TestedCell tested(bool on_host, OnCuda on_cuda) {
 // the list says so, and nowhere else.
 constexpr TestedCell kCells[] = {
     tested<Lstm>(/*on_host=*/true, OnCuda::kResident),
-    tested<Gru>(/*on_host=*/true, OnCuda::kNo),
-    tested<RnnTanh>(/*on_host=*/true, OnCuda::kNo),
+    tested<Gru>(/*on_host=*/true, OnCuda::kStepwise),
+    tested<RnnTanh>(/*on_host=*/true, OnCuda::kStepwise),
     tested<RnnRelu>(/*on_host=*/true, OnCuda::kNo),
 };
 

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +17,7 @@
 #include "support/sequence_slice.h"
 
 #if VARLSTM_EMULATED
+#include "kernels/recurrence/rnn_layout.h"
 #include "kernels/recurrence/stacked/handover.h"
 #include "kernels/simt/launch.h"
 #endif
