@@ -30,7 +30,7 @@ inline CellFacts cell_facts(Cell cell) {
     case Cell::kRnnRelu:
       break;
   }
-  return {"VARLSTM_CELL_RNN_RELU", 1, "hidden_size", false, true, false, {2, 1, 2, 2, 0}};
+  return {"VARLSTM_CELL_RNN_RELU", 1, "hidden_size", false, true, true, {2, 1, 2, 2, 0}};
 }
 
 }  // namespace varlstm

@@ -5,6 +5,7 @@
 
 #include "kernels/cells/gru.h"
 #include "kernels/cells/lstm.h"
+#include "kernels/cells/rnn_relu.h"
 #include "kernels/cells/rnn_tanh.h"
 #include "varlstm.h"
 
@@ -12,7 +13,8 @@
 #define VARLSTM_EACH_CELL(M) \
   M(LstmCell)                \
   M(GruCell)                 \
-  M(RnnTanhCell)
+  M(RnnTanhCell)             \
+  M(RnnReluCell)
 
 namespace varlstm::cuda {
 

@@ -62,7 +62,7 @@ constexpr TestedCell kCells[] = {
     tested<Lstm>(/*on_host=*/true, OnCuda::kResident),
     tested<Gru>(/*on_host=*/true, OnCuda::kStepwise),
     tested<RnnTanh>(/*on_host=*/true, OnCuda::kStepwise),
-    tested<RnnRelu>(/*on_host=*/true, OnCuda::kNo),
+    tested<RnnRelu>(/*on_host=*/true, OnCuda::kStepwise),
 };
 
 inline const TestedCell& tested_cell(int32_t cell) {

@@ -1,0 +1,37 @@
+// One unit of an RNN with a rectifier, forward and backward.
+//
+//   forward   h' = max(0, x + s)
+//   backward  the gate's gradient is dh where h' > 0, else 0
+//
+// Forward saves h' as it was before it was rounded to the dtype. Mirrored by host/cells/rnn_relu.h.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "capi/contract/shapes.h"
+#include "kernels/cells/unit.h"
+
+namespace varlstm::cuda {
+
+struct RnnReluCell {
+  static constexpr Cell kKind = Cell::kRnnRelu;
+  static constexpr int kGates = 1, kSaved = 1, kStateGates = 0;
+  static constexpr bool kHasC = false, kStateBias = false, kPassesH = false, kReadsH = false;
+
+  template <class Functions, class C>
+  VARLSTM_DEVICE static UnitStep<RnnReluCell, C> forward(const UnitValues<C, 1>& x, const UnitValues<C, 1>& s,
+                                                         const UnitState<C>&) {
+    const C sum = x.of[0] + s.of[0];
+    const C h = sum < C(0) ? C(0) : sum;  // a NaN stays a NaN
+    return {{{h}}, {h, C(0)}};
+  }
+
+  template <class Functions, class C>
+  VARLSTM_DEVICE static UnitValues<C, 1> backward(const UnitValues<C, 1>& saved, const UnitState<C>&,
+                                                  const UnitState<C>&, UnitState<C>* gradient) {
+    const C dz = saved.of[0] > C(0) ? gradient->h : C(0);
+    *gradient = {C(0), C(0)};
+    return {{dz}};
+  }
+};
+
+}  // namespace varlstm::cuda
