@@ -7,7 +7,6 @@
 //                 place of the x-gates
 //   kHasC         the cell has a cell state c beside h
 //   kStateGates   how many of the gates, the last ones, do not simply add the state's product to the x-gate. These
-//   gates
 //                 have two gradients: one flows to the input's weights, the other to the state's weights
 //   kStateBias    b_hh is added to the state's product; otherwise it is part of the x-gates
 //   kPassesH      a part of dh goes straight to the step before, past the product with W_hh
