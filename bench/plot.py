@@ -34,8 +34,9 @@ def series_of(row):
     return " ".join([OURS] + extra)
 
 
-def load(paths, cache):
-    """Timed rows of one layer and direction with I = H, and what the files say of their machines."""
+def load(paths, cache, cell):
+    """Timed rows of one cell, layer and direction with I = H, and what the files say of their machines. A row that names no
+    cell is of an LSTM."""
     rows, machines = [], []
     for path in paths:
         with open(path, encoding="utf-8") as file:
@@ -43,8 +44,8 @@ def load(paths, cache):
         about = report["about"]
         machines.append(f"{about['library'].split(',')[0]}: {about['device']}, {about['clock']}, {about['date'][:10]}")
         rows += [row for row in report["results"]
-                 if "performance" in row and row["cache"] == cache and row["input"] == row["hidden"]
-                 and row["layers"] == row["directions"] == 1]
+                 if "performance" in row and row["cache"] == cache and row.get("cell", "lstm") == cell
+                 and row["input"] == row["hidden"] and row["layers"] == row["directions"] == 1]
     return rows, machines
 
 
@@ -144,9 +145,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", default=".", help="folder for the figures")
     parser.add_argument("--cache", choices=("warm", "cold"), default="warm")
+    parser.add_argument("--cell", default="lstm", help="as varlstm-bench's")
     parser.add_argument("files", nargs="+", help="JSON of varlstm-bench --lstm or of bench/peers/torch_cuda.py")
     options = parser.parse_args()
-    rows, machines = load(options.files, options.cache)
+    rows, machines = load(options.files, options.cache, options.cell)
     if not rows:
         sys.exit("plot.py: the files hold no time of a problem with one layer, one direction and I = H")
     os.makedirs(options.out, exist_ok=True)

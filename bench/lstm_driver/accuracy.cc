@@ -9,7 +9,7 @@
 #include <limits>
 #include <map>
 
-#include "bench/lstm_driver/lstm_run.h"
+#include "bench/lstm_driver/network_run.h"
 
 namespace varlstm::lstm_driver {
 namespace {
@@ -77,12 +77,18 @@ double tolerance_of(const Scenario& scenario, Math math, const std::string& tens
   return 2.0 * (eps * std::sqrt(sums) + stored_eps(scenario.dtype, math) * std::sqrt(chain));
 }
 
+bool may_cross_kink(const Scenario& scenario, Math math) {
+  constexpr double kExpected = 0.25;
+  const auto units = static_cast<double>(scenario.tokens() * scenario.problem.layers * scenario.problem.outputs());
+  return scenario.cell.kinks && units * tolerance_of(scenario, math, "y") > kExpected;
+}
+
 Verdict check_correctness(const Options& options, const Scenario& scenario, const Context& ctx, const Context& host) {
   Scenario packed = scenario;
   packed.layout = Layout::kPacked;
-  LstmRun tested({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kRandom);
-  LstmRun reference({host, host, VARLSTM_DTYPE_F64, scenario.dtype}, packed, States::kRandom);
-  for (LstmRun* run : {&tested, &reference}) {
+  NetworkRun tested({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kRandom);
+  NetworkRun reference({host, host, VARLSTM_DTYPE_F64, scenario.dtype}, packed, States::kRandom);
+  for (NetworkRun* run : {&tested, &reference}) {
     run->prepare(nullptr);
     run->step(nullptr);
   }
@@ -90,28 +96,33 @@ Verdict check_correctness(const Options& options, const Scenario& scenario, cons
   const auto outputs = tested.outputs(), expected = reference.outputs();
   for (size_t k = 0; k < outputs.size(); ++k)
     differences[outputs[k].name] = largest_difference(tested.read(outputs[k]), reference.read(expected[k]));
-  if (differences.count("dh0") != 0)  // one chain computes both
+  if (differences.count("dc0") != 0)  // one chain computes both
     differences["dh0"].largest = differences["dc0"].largest =
         std::max(differences["dh0"].largest, differences["dc0"].largest);
   Verdict worst;
   worst.passed = true;
+  const bool skips_gradients = scenario.pass != Pass::kForward && may_cross_kink(scenario, options.math);
   for (const auto& [name, difference] : differences) {
+    if (skips_gradients && name[0] == 'd') continue;
     const Verdict verdict = judge(name, difference, options.math, scenario);
     if (worst.tensor.empty() || !(verdict.error / verdict.allowed <= worst.error / worst.allowed)) worst = verdict;
     if (!worst.passed) break;
   }
+  if (skips_gradients)
+    worst.remark =
+        fmt::format("gradients are not compared: rounding may carry a unit across the kink of {}", scenario.cell.name);
   return worst;
 }
 
 Verdict check_bitwise(const Options& options, const Scenario& scenario, const Context& ctx, const Context& host) {
-  LstmRun run({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kRandom);
+  NetworkRun run({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kRandom);
   run.prepare(nullptr);
   Verdict verdict;
   std::vector<std::vector<char>> first;
   for (int64_t rerun = 0; rerun <= options.reruns; ++rerun) {
     run.step(nullptr);
     size_t k = 0;
-    for (const LstmRun::Output& output : run.outputs()) {
+    for (const NetworkRun::Output& output : run.outputs()) {
       std::vector<char> bytes = output.memory->download();
       if (rerun == 0) {
         first.push_back(std::move(bytes));

@@ -1,5 +1,5 @@
-// The part of cuDNN's C API (version 8.0 and later) that runs an LSTM, opened at run time: nothing here needs cuDNN to
-// build. cudnn_api_check.cc holds every value against cudnn.h where there is one.
+// The part of cuDNN's C API (version 8.0 and later) that runs a recurrent network, opened at run time: nothing here
+// needs cuDNN to build. cudnn_api_check.cc holds every value against cudnn.h where there is one.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,8 +13,9 @@ namespace varlstm::lstm_driver::cudnn {
 enum DataType { kFloat = 0, kDouble = 1, kHalf = 2, kBfloat16 = 9 };
 enum MathType { kDefaultMath = 0, kTensorOpMath = 1, kFmaMath = 3 };
 enum Algorithm { kStandard = 0, kPersistStatic = 1, kPersistDynamic = 2, kPersistStaticSmallH = 3 };
+enum RnnMode { kRnnRelu = 0, kRnnTanh = 1, kLstm = 2, kGru = 3 };
 enum DataLayout { kSeqMajorUnpacked = 0, kSeqMajorPacked = 1 };
-constexpr int kSuccess = 0, kLstm = 2, kDoubleBias = 2, kLinearInput = 0, kUnidirectional = 0, kBidirectional = 1;
+constexpr int kSuccess = 0, kDoubleBias = 2, kLinearInput = 0, kUnidirectional = 0, kBidirectional = 1;
 constexpr int kInference = 0, kTraining = 1, kAddGradients = 0;
 constexpr uint32_t kPaddedIo = 1;
 

@@ -18,7 +18,9 @@ static_assert(int(kStandard) == CUDNN_RNN_ALGO_STANDARD && int(kPersistStatic) =
               int(kPersistStaticSmallH) == CUDNN_RNN_ALGO_PERSIST_STATIC_SMALL_H);
 static_assert(int(kSeqMajorUnpacked) == CUDNN_RNN_DATA_LAYOUT_SEQ_MAJOR_UNPACKED &&
               int(kSeqMajorPacked) == CUDNN_RNN_DATA_LAYOUT_SEQ_MAJOR_PACKED);
-static_assert(kSuccess == CUDNN_STATUS_SUCCESS && kLstm == CUDNN_LSTM && kDoubleBias == CUDNN_RNN_DOUBLE_BIAS);
+static_assert(int(kRnnRelu) == CUDNN_RNN_RELU && int(kRnnTanh) == CUDNN_RNN_TANH && int(kLstm) == CUDNN_LSTM &&
+              int(kGru) == CUDNN_GRU);
+static_assert(kSuccess == CUDNN_STATUS_SUCCESS && kDoubleBias == CUDNN_RNN_DOUBLE_BIAS);
 static_assert(kLinearInput == CUDNN_LINEAR_INPUT && kUnidirectional == CUDNN_UNIDIRECTIONAL &&
               kBidirectional == CUDNN_BIDIRECTIONAL);
 static_assert(kInference == CUDNN_FWD_MODE_INFERENCE && kTraining == CUDNN_FWD_MODE_TRAINING &&

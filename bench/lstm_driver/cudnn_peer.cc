@@ -61,10 +61,9 @@ int math_type(int32_t dtype, Math math) {
 }
 
 // One problem, form and algorithm: descriptors, buffers and the pass.
-class CudnnLstm {
+class CudnnRnn {
  public:
-  CudnnLstm(cudnn::Handle handle, const Tensors& tensors, const Scenario& scenario, Math math, Form form,
-            int algorithm);
+  CudnnRnn(cudnn::Handle handle, const Tensors& tensors, const Scenario& scenario, Math math, Form form, int algorithm);
   void prepare() {
     if (pass_ == Pass::kBackward) forward();
   }
@@ -93,8 +92,8 @@ class CudnnLstm {
   Memory x_, y_, dx_, dy_, h_n_, c_n_, weights_, dweights_, workspace_, reserve_;
 };
 
-CudnnLstm::CudnnLstm(cudnn::Handle handle, const Tensors& tensors, const Scenario& scenario, Math math, Form form,
-                     int algorithm)
+CudnnRnn::CudnnRnn(cudnn::Handle handle, const Tensors& tensors, const Scenario& scenario, Math math, Form form,
+                   int algorithm)
     : handle_(handle), pass_(scenario.pass), host_lengths_(scenario.lengths.begin(), scenario.lengths.end()) {
   std::sort(host_lengths_.rbegin(), host_lengths_.rend());  // packed data wants the longest first
   if (form == Form::kDense) std::fill(host_lengths_.begin(), host_lengths_.end(), host_lengths_[0]);
@@ -103,12 +102,12 @@ CudnnLstm::CudnnLstm(cudnn::Handle handle, const Tensors& tensors, const Scenari
   allocate(tensors, scenario, form);
 }
 
-void CudnnLstm::describe_rnn(const Scenario& scenario, Math math, Form form, int algorithm) {
+void CudnnRnn::describe_rnn(const Scenario& scenario, Math math, Form form, int algorithm) {
   const Problem& problem = scenario.problem;
   const int type = data_type(scenario.dtype), sums = bytes_of(scenario.dtype) == 2 ? cudnn::kFloat : type;
   accept(api().set_dropout(dropout_.get(), handle_, 0.0F, nullptr, 0, 0), "cudnnSetDropoutDescriptor");
   accept(
-      api().set_rnn(rnn_.get(), algorithm, cudnn::kLstm, cudnn::kDoubleBias,
+      api().set_rnn(rnn_.get(), algorithm, scenario.cell.cudnn, cudnn::kDoubleBias,
                     problem.directions == 2 ? cudnn::kBidirectional : cudnn::kUnidirectional, cudnn::kLinearInput, type,
                     sums, math_type(scenario.dtype, math), static_cast<int32_t>(problem.input),
                     static_cast<int32_t>(problem.hidden), static_cast<int32_t>(problem.hidden),
@@ -118,7 +117,7 @@ void CudnnLstm::describe_rnn(const Scenario& scenario, Math math, Form form, int
     accept(api().build_dynamic(handle_, rnn_.get(), static_cast<int>(problem.batch)), "cudnnBuildRNNDynamic");
 }
 
-void CudnnLstm::describe_data(const Scenario& scenario, Form form) {
+void CudnnRnn::describe_data(const Scenario& scenario, Form form) {
   const Problem& problem = scenario.problem;
   const int type = data_type(scenario.dtype), batch = static_cast<int>(problem.batch);
   double zero = 0;  // of any dtype
@@ -133,7 +132,7 @@ void CudnnLstm::describe_data(const Scenario& scenario, Form form) {
   accept(api().set_tensor(state_desc_.get(), type, 3, dims, strides), "cudnnSetTensorNdDescriptor");
 }
 
-void CudnnLstm::allocate(const Tensors& tensors, const Scenario& scenario, Form form) {
+void CudnnRnn::allocate(const Tensors& tensors, const Scenario& scenario, Form form) {
   const Problem& problem = scenario.problem;
   const int64_t rows = form == Form::kPacked ? scenario.tokens() : scenario.padded_tokens();
   const int64_t state = problem.layers * problem.directions * problem.batch * problem.hidden;
@@ -146,7 +145,7 @@ void CudnnLstm::allocate(const Tensors& tensors, const Scenario& scenario, Form 
   x_ = tensors.random(rows * problem.input, 1.0, 1);
   y_ = tensors.empty(rows * problem.outputs());
   h_n_ = tensors.empty(state);
-  c_n_ = tensors.empty(state);
+  if (scenario.cell.has_c) c_n_ = tensors.empty(state);
   weights_ = tensors.random(static_cast<int64_t>(weights) / bytes_of(tensors.dtype), 0.05, 2);
   workspace_ = Memory(tensors.ctx, static_cast<int64_t>(workspace));
   reserve_ = Memory(tensors.ctx, static_cast<int64_t>(reserve));
@@ -156,7 +155,7 @@ void CudnnLstm::allocate(const Tensors& tensors, const Scenario& scenario, Form 
   dweights_ = Memory(tensors.ctx, weights_.bytes());
 }
 
-void CudnnLstm::forward() {
+void CudnnRnn::forward() {
   accept(api().forward(handle_, rnn_.get(), mode(), lengths(), x_desc_.get(), x_.data(), y_desc_.get(), y_.data(),
                        state_desc_.get(), nullptr, h_n_.data(), state_desc_.get(), nullptr, c_n_.data(),
                        static_cast<size_t>(weights_.bytes()), weights_.data(), static_cast<size_t>(workspace_.bytes()),
@@ -164,7 +163,7 @@ void CudnnLstm::forward() {
          "cudnnRNNForward");
 }
 
-void CudnnLstm::backward() {
+void CudnnRnn::backward() {
   const auto weight_bytes = static_cast<size_t>(weights_.bytes());
   const auto workspace_bytes = static_cast<size_t>(workspace_.bytes());
   const auto reserve_bytes = static_cast<size_t>(reserve_.bytes());
@@ -207,11 +206,11 @@ std::vector<CudnnPeer::Result> CudnnPeer::run(const Options& options, const Scen
     for (const Name<int>& algorithm : kAlgorithms) {
       Result result{fmt::format("cudnn {} {}", form.name, algorithm.name), std::nullopt, ""};
       try {
-        CudnnLstm lstm(handle_, tensors, scenario, options.math, form.value, algorithm.value);
-        lstm.stream = clock_->stream();
-        lstm.prepare();
+        CudnnRnn network(handle_, tensors, scenario, options.math, form.value, algorithm.value);
+        network.stream = clock_->stream();
+        network.prepare();
         result.timing = measure(
-            clock_, [&](void*) { lstm.step(); }, before, options.graph, options.seconds);
+            clock_, [&](void*) { network.step(); }, before, options.graph, options.seconds);
       } catch (const std::runtime_error& error) {  // cuDNN's refusal, or a capture that it does not take
         result.refusal = text_of(error);
       }

@@ -1,5 +1,5 @@
-// cuDNN's LSTM on the same problem: packed, padded with lengths, and dense (every sequence as long as the longest),
-// with every algorithm it takes. Times alone; its values are not compared.
+// cuDNN's network of the same cell on the same problem: packed, padded with lengths, and dense (every sequence as long
+// as the longest), with every algorithm it takes. Times alone; its values are not compared.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -49,9 +49,11 @@ class Driver {
   int run() {
     for (const Problem& problem : options_.problems)
       for (const Lengths& lengths : options_.lengths)
-        for (const int32_t dtype : options_.dtypes)
-          for (const Pass pass : options_.passes)
-            for (const Layout layout : options_.layouts) run_scenario(make(problem, lengths, dtype, pass, layout));
+        for (const Cell& cell : options_.cells)
+          for (const int32_t dtype : options_.dtypes)
+            for (const Pass pass : options_.passes)
+              for (const Layout layout : options_.layouts)
+                run_scenario(make(problem, lengths, cell, dtype, pass, layout));
     return report_.finish(*clock_, ceilings_.get()) == 0 ? 0 : 1;
   }
 
@@ -73,9 +75,11 @@ class Driver {
     }
   }
 
-  Scenario make(const Problem& problem, const Lengths& lengths, int32_t dtype, Pass pass, Layout layout) const {
+  Scenario make(const Problem& problem, const Lengths& lengths, const Cell& cell, int32_t dtype, Pass pass,
+                Layout layout) const {
     Scenario scenario;
     scenario.problem = problem;
+    scenario.cell = cell;
     scenario.lens = lengths.text;
     scenario.lengths = draw_lengths(lengths, problem.batch, options_.seed);
     scenario.seed = options_.seed;
@@ -156,7 +160,7 @@ int run(int argc, char** argv) {
     if (!parse_command_line(argc, argv, &options)) return 0;
     if (!options.json.empty() && !std::ofstream(options.json, std::ios::app))
       fail("--json = {}: cannot be written", options.json);  // before hours of work, not after
-    // The library reads it when an LSTM is made; unset it chooses by itself.
+    // The library reads it when an rnn is made; unset it chooses by itself.
     if (options.policy != "auto") setenv("VARLSTM_RECURRENCE_POLICY", options.policy.c_str(), 1);
     return Driver(options).run();
   } catch (const std::exception& error) {

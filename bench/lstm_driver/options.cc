@@ -16,18 +16,24 @@ const std::vector<std::string> kPolicies{"auto", "stepwise", "cluster", "grid"};
 // What CLI11 fills, before names become values.
 struct Raw {
   std::string backend = "host", math = "f32", layers = "together";
-  std::vector<std::string> passes{"fwd"}, dtypes{"f32"}, layouts{"packed"}, lengths{"fixed:32"}, caches{"warm"};
+  std::vector<std::string> passes{"fwd"}, dtypes{"f32"}, cells{"lstm"}, layouts{"packed"}, lengths{"fixed:32"},
+      caches{"warm"};
   std::vector<std::string> files, problems, peers;
 };
 
-template <class Value, size_t count>
-Value value_of(const char* option, const Name<Value> (&names)[count], const std::string& text) {
+template <class Entry, size_t count>
+Entry entry_of(const char* option, const Entry (&names)[count], const std::string& text) {
   std::string all;
-  for (const Name<Value>& name : names) {
-    if (text == name.name) return name.value;
+  for (const Entry& name : names) {
+    if (text == name.name) return name;
     all += (all.empty() ? "" : ", ") + std::string(name.name);
   }
   fail("{} = {} is none of {}", option, text, all);
+}
+
+template <class Value, size_t count>
+Value value_of(const char* option, const Name<Value> (&names)[count], const std::string& text) {
+  return entry_of(option, names, text).value;
 }
 
 template <class Value, size_t count>
@@ -38,11 +44,17 @@ std::vector<Value> values_of(const char* option, const Name<Value> (&names)[coun
   return values;
 }
 
+std::string cell_names() {
+  std::string all;
+  for (const Cell& cell : kCells) all += (all.empty() ? "" : ", ") + std::string(cell.name);
+  return all;
+}
+
 void add_options(CLI::App* app, Options* options, Raw* raw) {
   const auto one = [&](const char* name, auto* value, const char* help) {
     app->add_option(name, *value, help)->capture_default_str();
   };
-  const auto list = [&](const char* name, std::vector<std::string>* values, const char* help) {
+  const auto list = [&](const char* name, std::vector<std::string>* values, const std::string& help) {
     app->add_option(name, *values, help)->delimiter(',')->allow_extra_args(false)->capture_default_str();
   };
   app->add_flag("--lstm", "This driver; without it varlstm-bench takes Google Benchmark's options");
@@ -51,6 +63,7 @@ void add_options(CLI::App* app, Options* options, Raw* raw) {
   one("--threads", &options->threads, "Threads of the host back end; 0: as many as the machine has");
   list("--dir", &raw->passes, "fwd, bwd, train");
   list("--dtype", &raw->dtypes, "f32, f64, bf16, f16");
+  list("--cell", &raw->cells, cell_names());
   one("--math", &raw->math, "Products of f32 in f32 or tf32");
   one("--policy", &options->policy, "Recurrence: auto, stepwise, cluster or grid");
   one("--layers", &raw->layers, "Layers in one launch where they may (together), or one after the other (apart)");
@@ -89,6 +102,7 @@ void resolve(const Raw& raw, Options* options) {
   options->layers_together = value_of("--layers", kLayers, raw.layers);
   options->passes = values_of("--dir", kPasses, raw.passes);
   options->dtypes = values_of("--dtype", kDtypes, raw.dtypes);
+  for (const std::string& text : raw.cells) options->cells.push_back(entry_of("--cell", kCells, text));
   options->layouts = values_of("--layout", kLayouts, raw.layouts);
   options->caches = values_of("--cache", kCaches, raw.caches);
   for (const std::string& peer : raw.peers)
@@ -130,6 +144,7 @@ std::string repro(const Options& options, const Scenario& scenario, Cache cache)
       fmt::format("varlstm-bench --lstm --mode={} --backend={} --dir={} --dtype={} --lens={} --layout={}", options.mode,
                   name_of(kBackends, options.backend), name_of(kPasses, scenario.pass),
                   name_of(kDtypes, scenario.dtype), scenario.lens, name_of(kLayouts, scenario.layout));
+  if (scenario.cell.value != VARLSTM_CELL_LSTM) text += fmt::format(" --cell={}", scenario.cell.name);
   if (options.wants('p')) text += fmt::format(" --cache={}", name_of(kCaches, cache));
   if (options.threads != 0) text += fmt::format(" --threads={}", options.threads);
   if (options.math != Math::kF32) text += fmt::format(" --math={}", math_name(options.math));

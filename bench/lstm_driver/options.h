@@ -21,6 +21,7 @@ struct Options {
   // The cases are every combination of these.
   std::vector<Pass> passes;
   std::vector<int32_t> dtypes;
+  std::vector<Cell> cells;
   std::vector<Layout> layouts;
   std::vector<Lengths> lengths;
   std::vector<Cache> caches;

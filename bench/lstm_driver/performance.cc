@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "bench/lstm_driver/lstm_run.h"
+#include "bench/lstm_driver/network_run.h"
 #include "bench/lstm_driver/work.h"
 
 namespace varlstm::lstm_driver {
@@ -61,7 +61,7 @@ Call CacheFlush::call(Cache cache) {
 
 Timing time_scenario(const Options& options, const Scenario& scenario, const Call& before, const Context& ctx,
                      const Context& host, Clock* clock) {
-  LstmRun run({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kNone);
+  NetworkRun run({ctx, host, scenario.dtype, scenario.dtype}, scenario, States::kNone);
   run.prepare(clock->stream());
   return measure(
       clock, [&](void* stream) { run.step(stream); }, before, options.graph, options.seconds);

@@ -35,8 +35,9 @@ Rates rates_of(const Row& row) {
 
 std::string case_of(const Options& options, const Row& row) {
   const Scenario& s = row.scenario;
-  return fmt::format("{} {} {} {} {}{}{}", to_string(s.problem), name_of(kPasses, s.pass), name_of(kDtypes, s.dtype),
-                     s.lens, name_of(kLayouts, s.layout), options.wants('p') ? " " : "",
+  const std::string cell = s.cell.value == VARLSTM_CELL_LSTM ? "" : std::string(s.cell.name) + " ";
+  return fmt::format("{}{} {} {} {} {}{}{}", cell, to_string(s.problem), name_of(kPasses, s.pass),
+                     name_of(kDtypes, s.dtype), s.lens, name_of(kLayouts, s.layout), options.wants('p') ? " " : "",
                      options.wants('p') ? name_of(kCaches, row.cache) : "");
 }
 
@@ -49,6 +50,7 @@ ordered_json verdict_json(const Verdict& verdict) {
   if (!verdict.tensor.empty()) json["tensor"] = verdict.tensor;
   if (verdict.allowed > 0) json.update({{"error", verdict.error}, {"allowed", verdict.allowed}});
   if (!verdict.text.empty()) json["text"] = verdict.text;
+  if (!verdict.remark.empty()) json["remark"] = verdict.remark;
   return json;
 }
 
@@ -93,6 +95,7 @@ ordered_json row_json(const Options& options, const Row& row) {
                     {"padded_tokens", s.padded_tokens()},
                     {"passed", row.passed()},
                     {"repro", repro(options, s, row.cache)}};
+  if (s.cell.value != VARLSTM_CELL_LSTM) json["cell"] = s.cell.name;
   if (row.correct) json["correct"] = verdict_json(*row.correct);
   if (row.bitwise) json["bitwise"] = verdict_json(*row.bitwise);
   if (row.timing) json["performance"] = performance_json(row);
@@ -125,6 +128,7 @@ void Report::add(const Row& row) {
                known(static_cast<double>(row.timing->launches), "{:.0f}"), known(1e6 * row.timing->enqueue, "{:.1f}"));
   }
   fmt::print("\n");
+  if (row.correct && !row.correct->remark.empty()) fmt::print("  {}\n", row.correct->remark);
   if (!row.passed()) {
     ++failed_;
     for (const std::string& text :

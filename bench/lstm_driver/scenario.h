@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/lstm_driver/cell.h"
 #include "bench/lstm_driver/lengths.h"
 #include "bench/lstm_driver/problem.h"
 
@@ -43,9 +44,9 @@ constexpr Name<int32_t> kDtypes[] = {
     {"f32", VARLSTM_DTYPE_F32}, {"f64", VARLSTM_DTYPE_F64}, {"bf16", VARLSTM_DTYPE_BF16}, {"f16", VARLSTM_DTYPE_F16}};
 constexpr Name<int32_t> kBackends[] = {{"host", VARLSTM_BACKEND_HOST}, {"cuda", VARLSTM_BACKEND_CUDA}};
 
-template <class Value, size_t count>
-const char* name_of(const Name<Value> (&names)[count], Value value) {
-  for (const Name<Value>& name : names)
+template <class Entry, class Value, size_t count>
+const char* name_of(const Entry (&names)[count], Value value) {
+  for (const Entry& name : names)
     if (name.value == value) return name.name;
   return "unknown";
 }
@@ -56,6 +57,7 @@ inline int64_t bytes_of(int32_t dtype) {
 
 struct Scenario {
   Problem problem;
+  Cell cell = kCells[0];
   std::string lens;              // as given
   std::vector<int64_t> lengths;  // [B]
   uint64_t seed = 1;

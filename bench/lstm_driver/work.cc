@@ -4,10 +4,12 @@
 
 namespace varlstm::lstm_driver {
 
-int64_t parameters_of(const Problem& problem) {
+int64_t parameters_of(const Scenario& scenario) {
+  const Problem& problem = scenario.problem;
   int64_t count = 0;
   for (int64_t layer = 0; layer < problem.layers; ++layer)
-    count += problem.directions * 4 * problem.hidden * (problem.inputs_of(layer) + problem.hidden + 2);
+    count +=
+        problem.directions * scenario.cell.gates * problem.hidden * (problem.inputs_of(layer) + problem.hidden + 2);
   return count;
 }
 
@@ -15,13 +17,13 @@ double flops_of(const Scenario& scenario) {
   const Problem& problem = scenario.problem;
   double forward = 0;
   for (int64_t layer = 0; layer < problem.layers; ++layer)
-    forward += 8.0 * static_cast<double>(problem.outputs()) *
+    forward += 2.0 * static_cast<double>(scenario.cell.gates * problem.outputs()) *
                static_cast<double>(problem.inputs_of(layer) + problem.hidden) * static_cast<double>(scenario.tokens());
   return scenario.pass == Pass::kForward ? forward : scenario.pass == Pass::kBackward ? 2 * forward : 3 * forward;
 }
 
 double bytes_of(const Scenario& scenario) {
-  const auto parameters = static_cast<double>(parameters_of(scenario.problem));
+  const auto parameters = static_cast<double>(parameters_of(scenario));
   const auto tokens = static_cast<double>(scenario.tokens());
   const double x = tokens * static_cast<double>(scenario.problem.input);
   const double y = tokens * static_cast<double>(scenario.problem.outputs());

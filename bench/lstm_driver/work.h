@@ -6,9 +6,9 @@
 
 namespace varlstm::lstm_driver {
 
-int64_t parameters_of(const Problem& problem);
+int64_t parameters_of(const Scenario& scenario);
 
-// Operations of the matrix products, 2 * 4H * (in + H) a token, layer and direction forward and twice that backward;
+// Operations of the matrix products, 2 * GH * (in + H) a token, layer and direction forward and twice that backward;
 // the gates' own are not counted.
 double flops_of(const Scenario& scenario);
 

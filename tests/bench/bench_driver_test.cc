@@ -69,6 +69,25 @@ TEST(BenchDriver, EveryDtypeIsCorrectAndRepeats) {
   EXPECT_EQ(results[3]["dtype"], "f16");
 }
 
+TEST(BenchDriver, EveryCellIsCorrectAndRepeats) {
+  const json results = checked("--cell=lstm,gru,rnn_tanh,rnn_relu --dir=fwd,train l2b3i2h3d2");
+  ASSERT_EQ(results.size(), 4u * 2);
+  EXPECT_FALSE(results[0].contains("cell")) << "without a cell it is an LSTM";
+  EXPECT_EQ(results[2]["cell"], "gru");
+  EXPECT_EQ(results[4]["cell"], "rnn_tanh");
+  EXPECT_EQ(results[7]["cell"], "rnn_relu");
+  EXPECT_NE(results[7]["repro"].get<std::string>().find(" --cell=rnn_relu "), std::string::npos) << results[7];
+  for (const json& result : results) EXPECT_FALSE(result["correct"].contains("remark")) << result;
+}
+
+TEST(BenchDriver, SaysWhereAKinkLeavesGradientsOut) {
+  const Outcome outcome = bench("--cell=rnn_relu,rnn_tanh --dir=train --dtype=bf16 --lens=fixed:3 b3i2h3");
+  EXPECT_EQ(outcome.status, 0) << outcome.out << outcome.err;
+  const std::string remark = "gradients are not compared: rounding may carry a unit across the kink of ";
+  EXPECT_NE(outcome.out.find(remark + "rnn_relu\n"), std::string::npos) << outcome.out;
+  EXPECT_EQ(outcome.out.find(remark + "rnn_tanh"), std::string::npos) << outcome.out;
+}
+
 // On the host in f32 the double reference is different code: some rounding must show.
 TEST(BenchDriver, ComparesWithAnotherPrecision) {
   const TempFolder folder;
@@ -122,6 +141,7 @@ TEST(BenchDriver, AFailedCaseHasAReproLine) {
 TEST(BenchDriver, BadArgumentsAreNamed) {
   expect_bad_argument("", "no problem is given, such as l1b16i128h128d1");
   expect_bad_argument("b2x", "«b2x»: «x» begins no part; there are l, b, i, h and d");
+  expect_bad_argument("--cell=peephole b1", "--cell = peephole is none of lstm, gru, rnn_tanh, rnn_relu");
   expect_bad_argument("--dir=sideways b1", "--dir = sideways is none of fwd, bwd, train");
   expect_bad_argument("--dtype=f32,f8 b1", "--dtype = f8 is none of f32, f64, bf16, f16");
   expect_bad_argument("--layout=loose b1", "--layout = loose is none of packed, ragged, batch_first, time_major");

@@ -13,6 +13,7 @@
 #include "bench/lstm_driver/lengths.h"
 #include "bench/lstm_driver/problem.h"
 #include "bench/lstm_driver/work.h"
+#include "cells/cells.h"
 
 namespace varlstm::lstm_driver {
 namespace {
@@ -131,20 +132,34 @@ TEST(BenchLengths, ErrorsNameThePart) {
   EXPECT_EQ(lengths_error("file:" + file.path()), "--lens = file:" + file.path() + ": length «four» is no number");
 }
 
-// One layer, one direction, by hand: 8 * H * (I + H) * N forward.
+// One layer, one direction, by hand: 2 * 4 * H * (I + H) * N forward.
 TEST(BenchWork, CountsTokensNotPadding) {
   Scenario scenario;
   scenario.problem = parse_problem("b2i3h5");
   scenario.lengths = {4, 1};
   EXPECT_EQ(scenario.tokens(), 5);
   EXPECT_EQ(scenario.padded_tokens(), 8);
-  EXPECT_EQ(parameters_of(scenario.problem), 4 * 5 * (3 + 5 + 2));
+  EXPECT_EQ(parameters_of(scenario), 4 * 5 * (3 + 5 + 2));
   EXPECT_EQ(flops_of(scenario), 8.0 * 5 * (3 + 5) * 5);
   EXPECT_EQ(bytes_of(scenario), 4.0 * (200 + 15 + 25));
   scenario.pass = Pass::kTrain;
   EXPECT_EQ(flops_of(scenario), 3 * 8.0 * 5 * (3 + 5) * 5);
   scenario.problem = parse_problem("l2d2b2i3h5");
-  EXPECT_EQ(parameters_of(scenario.problem), 2 * 4 * 5 * (3 + 5 + 2) + 2 * 4 * 5 * (10 + 5 + 2));
+  EXPECT_EQ(parameters_of(scenario), 2 * 4 * 5 * (3 + 5 + 2) + 2 * 4 * 5 * (10 + 5 + 2));
+}
+
+TEST(BenchWork, CountsTheGatesOfEveryCell) {
+  ASSERT_EQ(std::size(kCells), std::size(varlstm_test::kCells));
+  Scenario scenario;
+  scenario.problem = parse_problem("b2i3h5");
+  scenario.lengths = {4, 1};
+  for (const Cell& cell : kCells) {
+    const varlstm_test::TestedCell& tested = varlstm_test::tested_cell(cell.value);
+    EXPECT_EQ(cell.has_c, tested.has_c) << cell.name;
+    scenario.cell = cell;
+    EXPECT_EQ(parameters_of(scenario), tested.gates * 5 * (3 + 5 + 2)) << cell.name;
+    EXPECT_EQ(flops_of(scenario), 2.0 * static_cast<double>(tested.gates) * 5 * (3 + 5) * 5) << cell.name;
+  }
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// An LSTM of one scenario on one back end: every buffer, and the calls that are checked or timed.
+// The network of one scenario on one back end: every buffer, and the calls that are checked or timed.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -13,13 +13,13 @@ namespace varlstm::lstm_driver {
 
 enum class States {
   kNone,   // h0, c0, dh_n and dc_n are NULL, and no dh0 and dc0 are wanted: what is timed
-  kRandom  // all of them take part: what is checked
+  kRandom  // all that the cell has take part: what is checked
 };
 
-class LstmRun {
+class NetworkRun {
  public:
   // Inputs are rounded to scenario.dtype, whatever tensors.dtype stores and computes in.
-  LstmRun(const Tensors& tensors, const Scenario& scenario, States states);
+  NetworkRun(const Tensors& tensors, const Scenario& scenario, States states);
 
   // What must have run once before steps: for kBackward its forward.
   void prepare(void* stream);
@@ -41,7 +41,7 @@ class LstmRun {
     void operator()(varlstm_rnn* rnn) const { varlstm_rnn_destroy(rnn); }
   };
   using Rnn = std::unique_ptr<varlstm_rnn, DestroyRnn>;  // varlstm::Rnn has its dtype from the compiler
-  static Rnn make_lstm(const Context& ctx, const Scenario& scenario, int32_t dtype);
+  static Rnn make_rnn(const Context& ctx, const Scenario& scenario, int32_t dtype);
 
   // One tensor by tokens: packed, and in the scenario's layout where that is another.
   struct Data {

@@ -1,6 +1,6 @@
-// An LSTM of one scenario: see lstm_run.h.
+// The network of one scenario: see network_run.h.
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/lstm_driver/lstm_run.h"
+#include "bench/lstm_driver/network_run.h"
 
 #include <cmath>
 #include <limits>
@@ -15,10 +15,10 @@ enum Stream : uint64_t { kParams = 1, kX, kH0, kC0, kDy, kDhN, kDcN };
 
 }  // namespace
 
-LstmRun::Rnn LstmRun::make_lstm(const Context& ctx, const Scenario& scenario, int32_t dtype) {
+NetworkRun::Rnn NetworkRun::make_rnn(const Context& ctx, const Scenario& scenario, int32_t dtype) {
   const Problem& problem = scenario.problem;
   varlstm_rnn* raw = nullptr;
-  check(varlstm_rnn_create(ctx.get(), VARLSTM_CELL_LSTM, problem.input, problem.hidden, problem.layers, &raw));
+  check(varlstm_rnn_create(ctx.get(), scenario.cell.value, problem.input, problem.hidden, problem.layers, &raw));
   Rnn rnn(raw);
   check(varlstm_rnn_set_i64(raw, VARLSTM_KEY_DTYPE, dtype));
   check(varlstm_rnn_set_i64(raw, VARLSTM_KEY_BIDIRECTIONAL, problem.directions == 2 ? 1 : 0));
@@ -26,13 +26,13 @@ LstmRun::Rnn LstmRun::make_lstm(const Context& ctx, const Scenario& scenario, in
   return rnn;
 }
 
-LstmRun::LstmRun(const Tensors& tensors, const Scenario& scenario, States states)
+NetworkRun::NetworkRun(const Tensors& tensors, const Scenario& scenario, States states)
     : tensors_(tensors),
       scenario_(scenario),
       batch_(tensors.ctx, scenario.lengths),
-      rnn_(make_lstm(tensors.ctx, scenario, tensors.dtype)) {
+      rnn_(make_rnn(tensors.ctx, scenario, tensors.dtype)) {
   const Problem& problem = scenario_.problem;
-  const int64_t parameters = parameters_of(problem);
+  const int64_t parameters = parameters_of(scenario_);
   const int64_t state = problem.layers * problem.directions * problem.batch * problem.hidden;
   const auto seeded = [&](Stream stream) { return scenario_.seed * 0x100 + stream; };
   // PyTorch's initialisation: the gates stay away from saturation whatever the sizes.
@@ -40,7 +40,8 @@ LstmRun::LstmRun(const Tensors& tensors, const Scenario& scenario, States states
   x_ = random_data(problem.input, seeded(kX));
   y_ = empty_data(problem.outputs());
   h_n_ = tensors_.empty(state);
-  c_n_ = tensors_.empty(state);
+  const bool has_c = scenario_.cell.has_c;
+  if (has_c) c_n_ = tensors_.empty(state);
   if (gradients()) {
     dparams_ = tensors_.empty(parameters);
     dx_ = empty_data(problem.input);
@@ -48,13 +49,13 @@ LstmRun::LstmRun(const Tensors& tensors, const Scenario& scenario, States states
   }
   if (states == States::kRandom) {
     h0_ = tensors_.random(state, 1.0, seeded(kH0));
-    c0_ = tensors_.random(state, 1.0, seeded(kC0));
+    if (has_c) c0_ = tensors_.random(state, 1.0, seeded(kC0));
   }
   if (states == States::kRandom && gradients()) {
     dh_n_ = tensors_.random(state, 1.0, seeded(kDhN));
-    dc_n_ = tensors_.random(state, 1.0, seeded(kDcN));
+    if (has_c) dc_n_ = tensors_.random(state, 1.0, seeded(kDcN));
     dh0_ = tensors_.empty(state);
-    dc0_ = tensors_.empty(state);
+    if (has_c) dc0_ = tensors_.empty(state);
   }
   int64_t workspace = 0, reserve = 0;
   check(varlstm_rnn_sizes(rnn_.get(), problem.batch, scenario_.steps(), scenario_.tokens(), mode(), &workspace,
@@ -63,17 +64,17 @@ LstmRun::LstmRun(const Tensors& tensors, const Scenario& scenario, States states
   reserve_ = Memory(tensors_.ctx, reserve);
 }
 
-int32_t LstmRun::abi_layout() const {
+int32_t NetworkRun::abi_layout() const {
   return scenario_.layout == Layout::kBatchFirst  ? VARLSTM_LAYOUT_BATCH_FIRST
          : scenario_.layout == Layout::kTimeMajor ? VARLSTM_LAYOUT_TIME_MAJOR
                                                   : VARLSTM_LAYOUT_RAGGED;
 }
 
-int64_t LstmRun::laid_out_rows() const {
+int64_t NetworkRun::laid_out_rows() const {
   return scenario_.layout == Layout::kRagged ? scenario_.tokens() : scenario_.padded_tokens();
 }
 
-LstmRun::Data LstmRun::empty_data(int64_t features) const {
+NetworkRun::Data NetworkRun::empty_data(int64_t features) const {
   Data data;
   data.features = features;
   data.packed = tensors_.empty(scenario_.tokens() * features);
@@ -82,7 +83,7 @@ LstmRun::Data LstmRun::empty_data(int64_t features) const {
 }
 
 // The packed values do not depend on the layout; the host lays them out, with NaN where there is padding.
-LstmRun::Data LstmRun::random_data(int64_t features, uint64_t seed) const {
+NetworkRun::Data NetworkRun::random_data(int64_t features, uint64_t seed) const {
   Data data;
   data.features = features;
   data.packed = tensors_.random(scenario_.tokens() * features, 1.0, seed);
@@ -98,7 +99,7 @@ LstmRun::Data LstmRun::random_data(int64_t features, uint64_t seed) const {
   return data;
 }
 
-void LstmRun::forward(void* stream) {
+void NetworkRun::forward(void* stream) {
   const auto convert = [&](auto function, const Data& data, auto... more) {
     if (!packed_layout())
       check(function(batch_.get(), tensors_.dtype, abi_layout(), scenario_.steps(), data.features, more..., stream));
@@ -110,7 +111,7 @@ void LstmRun::forward(void* stream) {
   convert(varlstm_unpack, y_, 0.0, y_.packed.data(), y_.laid_out.data());
 }
 
-void LstmRun::backward(void* stream) {
+void NetworkRun::backward(void* stream) {
   const auto convert = [&](auto function, const Data& data, const Memory& from, Memory& to) {
     if (!packed_layout())
       check(function(batch_.get(), tensors_.dtype, abi_layout(), scenario_.steps(), data.features, from.data(),
@@ -125,28 +126,27 @@ void LstmRun::backward(void* stream) {
   convert(varlstm_pack_backward, dx_, dx_.packed, dx_.laid_out);
 }
 
-void LstmRun::prepare(void* stream) {
+void NetworkRun::prepare(void* stream) {
   if (scenario_.pass == Pass::kBackward) forward(stream);
 }
 
-void LstmRun::step(void* stream) {
+void NetworkRun::step(void* stream) {
   if (scenario_.pass != Pass::kBackward) forward(stream);
   if (gradients()) backward(stream);
 }
 
-std::vector<LstmRun::Output> LstmRun::outputs() const {
-  std::vector<Output> list{{"y", &interface_of(y_), y_.features}, {"h_n", &h_n_, 0}, {"c_n", &c_n_, 0}};
+std::vector<NetworkRun::Output> NetworkRun::outputs() const {
+  std::vector<Output> list{{"y", &interface_of(y_), y_.features}, {"h_n", &h_n_, 0}};
+  if (c_n_.data() != nullptr) list.push_back({"c_n", &c_n_, 0});
   if (!gradients()) return list;
   list.push_back({"dx", &interface_of(dx_), dx_.features});
   list.push_back({"dparams", &dparams_, 0});
-  if (dh0_.data() != nullptr) {
-    list.push_back({"dh0", &dh0_, 0});
-    list.push_back({"dc0", &dc0_, 0});
-  }
+  if (dh0_.data() != nullptr) list.push_back({"dh0", &dh0_, 0});
+  if (dc0_.data() != nullptr) list.push_back({"dc0", &dc0_, 0});
   return list;
 }
 
-std::vector<double> LstmRun::read(const Output& output) const {
+std::vector<double> NetworkRun::read(const Output& output) const {
   std::vector<double> values = tensors_.read(*output.memory);
   if (output.features == 0 || packed_layout()) return values;
   const Batch plan(tensors_.host, scenario_.lengths);
