@@ -1,4 +1,4 @@
-"""The case that the binding of every language computes, and all of lstm.txt: outputs and gradients are PyTorch's."""
+"""The case that the binding of every language computes, and all of each cell: outputs and gradients are PyTorch's."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 import varlstm
 from golden import read_golden
 
-CASES = {f"{file}_{name}": case for file in ("bindings", "lstm") for name, case in read_golden(f"{file}.txt").items()}
+CELLS = {"bindings": "lstm", "lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn_tanh", "rnn_relu": "rnn_relu"}  # by file
+CASES = {f"{file}_{name}": (cell, case) for file, cell in CELLS.items()
+         for name, case in read_golden(f"{file}.txt").items()}
 TOLERANCES = {"f64": 1e-12, "f32": 2e-5}  # as in golden_lstm_test.cc
 
 
@@ -21,10 +23,10 @@ def test_the_bindings_case_has_the_lengths_5_3_3_1():
 @pytest.mark.parametrize("dtype", ["f64", "f32"])
 @pytest.mark.parametrize("name", CASES)
 def test_pytorchs_outputs_and_gradients(context, name, dtype, rows):
-    case = CASES[name]
+    cell, case = CASES[name]
     input_size, hidden_size, layers, bidirectional, bias = case["shape"].tolist()
-    lstm = varlstm.Rnn(context, input_size, hidden_size, layers, bidirectional=bool(bidirectional), bias=bool(bias),
-                       dtype=dtype, rows=rows)
+    rnn = varlstm.Rnn(context, input_size, hidden_size, layers, cell=cell, bidirectional=bool(bidirectional),
+                      bias=bool(bias), dtype=dtype, rows=rows)
     batch = varlstm.Batch(context, case["lengths"])
     order = batch.ragged_to_packed if rows == "ragged" else slice(None)
 
@@ -32,8 +34,8 @@ def test_pytorchs_outputs_and_gradients(context, name, dtype, rows):
         return context.array(case[item][index], dtype) if item in case else None
 
     def flat(prefix):
-        tensors = [case[prefix + parameter.name] for parameter in lstm.parameters]
-        assert [tensor.shape for tensor in tensors] == [parameter.shape for parameter in lstm.parameters]
+        tensors = [case[prefix + parameter.name] for parameter in rnn.parameters]
+        assert [tensor.shape for tensor in tensors] == [parameter.shape for parameter in rnn.parameters]
         return np.concatenate([tensor.ravel() for tensor in tensors])
 
     def expect(actual, item, index=slice(None)):
@@ -41,16 +43,20 @@ def test_pytorchs_outputs_and_gradients(context, name, dtype, rows):
                                    atol=TOLERANCES[dtype], err_msg=item)
 
     params, x, h0, c0 = context.array(flat(""), dtype), array("x", order), array("h0"), array("c0")
-    y, h_n, c_n, reserve = lstm.forward(batch, params, x, h0, c0, mode="save")
+    y, h_n, c_n, reserve = rnn.forward(batch, params, x, h0, c0, mode="save")
     expect(y, "y", order)
     expect(h_n, "h_n")
-    expect(c_n, "c_n")
-    dx, dh0, dc0, dparams = lstm.backward(batch, params, x, y, reserve, h0=h0, c0=c0, dy=array("dy", order),
-                                          dh_n=array("dh_n"), dc_n=array("dc_n"))
+    if cell == "lstm":
+        expect(c_n, "c_n")
+    else:
+        assert c_n is None
+    dx, dh0, dc0, dparams = rnn.backward(batch, params, x, y, reserve, h0=h0, c0=c0, dy=array("dy", order),
+                                         dh_n=array("dh_n"), dc_n=array("dc_n"))
     expect(dx, "dx", order)
     case["dparams"] = flat("d")
     expect(dparams, "dparams")
     if h0 is not None:
         expect(dh0, "dh0")
+    if h0 is not None and cell == "lstm":
         expect(dc0, "dc0")
     assert context.device_status() == (0, -1)

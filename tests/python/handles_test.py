@@ -59,6 +59,28 @@ def test_the_parameters_of_an_rnn(context):
     assert -1 in flat
 
 
+@pytest.mark.parametrize("cell, gates", [("gru", 3), ("rnn_tanh", 1), ("rnn_relu", 1)])
+def test_an_rnn_of_a_cell_without_c(context, cell, gates):
+    for given in (cell, varlstm.Cell[cell.upper()]):
+        rnn = varlstm.Rnn(context, 3, 5, cell=given)
+        assert rnn.cell == varlstm.Cell[cell.upper()] and rnn.cell.name in repr(rnn)
+        assert [p.shape for p in rnn.parameters] == [(gates * 5, 3), (gates * 5, 5), (gates * 5,), (gates * 5,)]
+    batch, params, x = varlstm.Batch(context, [2, 1]), context.zeros(rnn.elements), context.zeros((3, 3))
+    state = context.zeros((1, 2, 5))
+    y, h_n, c_n, reserve = rnn.forward(batch, params, x, state, mode="save")
+    assert h_n.shape == (1, 2, 5) and c_n is None
+    assert rnn.forward(batch, params, x, c_n=False).c_n is None
+    dx, dh0, dc0, _ = rnn.backward(batch, params, x, y, reserve, h0=state, dy=y)
+    assert dx.shape == (3, 3) and dh0.shape == (1, 2, 5) and dc0 is None
+    text = f", wanted None: the cell {rnn.cell.name} has no c"
+    for name in ("c0", "c_n"):
+        with pytest.raises(InvalidArgumentError, match=f"{name}: .*{text}"):
+            rnn.forward(batch, params, x, **{name: state})
+    for name in ("c0", "dc_n", "dc0"):
+        with pytest.raises(InvalidArgumentError, match=f"{name}: .*{text}"):
+            rnn.backward(batch, params, x, y, reserve, **{name: state})
+
+
 def test_options_of_a_loss(context):
     loss = varlstm.Loss(context, 6, ignore_index=0, reduction="sum", empty_mean="zero", label_smoothing=0.125)
     assert (loss.classes, loss.ignore_index, loss.label_smoothing) == (6, 0, 0.125)
@@ -127,6 +149,7 @@ def test_lengths_in_the_back_ends_memory(context, backend):
     (lambda c: varlstm.Rnn(c, 3, 5, dtype="i64"), "dtype: value = 4 (VARLSTM_DTYPE_I64) is for pack and unpack alone"),
     (lambda c: varlstm.Rnn(c, 3, 5, dropout=2.0), "dropout: value = 2 is not in [0, 1)"),
     (lambda c: varlstm.Rnn(c, 3, 5, bidirectional=3), "bidirectional: value = 3 is neither 0 nor 1"),
+    (lambda c: varlstm.Rnn(c, 3, 5, cell="mgu"), "cell: 'mgu' is none of 'lstm', 'gru', 'rnn_tanh', 'rnn_relu'"),
     (lambda c: varlstm.Rnn(c, 3, 5, rows="wide"), "rows: 'wide' is none of 'packed', 'ragged'"),
     (lambda c: varlstm.Loss(c, 0), "classes = 0 is smaller than 1"),
     (lambda c: varlstm.Loss(c, 3, reduction="avg"), "reduction: 'avg' is none of 'none', 'mean', 'sum'"),

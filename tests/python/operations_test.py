@@ -323,3 +323,60 @@ def test_import_of_foreign_parameters(context, random):
         lstm.import_("keras", 0, 0, context.zeros((8, 3), "f64"), context.zeros((2, 8), "f64"))
     with pytest.raises(InvalidArgumentError, match="layer = 2 is not in 0 ... 1"):
         lstm.import_("pytorch", 2, 0, context.zeros((8, 4), "f64"), context.zeros((8, 2), "f64"))
+
+
+@pytest.mark.parametrize("cell, gates, orders", [("gru", 3, {"keras": [1, 0, 2], "onnx": [1, 0, 2], "haste": [1, 0, 2]}),
+                                                 ("rnn_tanh", 1, {}), ("rnn_relu", 1, {})])
+def test_import_of_foreign_parameters_of_other_cells(context, random, cell, gates, orders):
+    rnn = varlstm.Rnn(context, 3, 2, 2, cell=cell, bidirectional=True, dtype="f64")
+    flat = random.normal(size=rnn.elements)
+    ours = rnn.split(flat)
+    for format in ("pytorch", "cudnn", "onnx", "keras", "haste"):
+        params = context.zeros(rnn.elements, "f64")
+        for layer in range(2):
+            for direction, suffix in enumerate(("", "_reverse")):
+                arrays = [ours[f"{name}_l{layer}{suffix}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+                order = orders.get(format, range(gates))  # of r, z, n
+                arrays = [one.reshape((gates, 2) + one.shape[1:])[order].reshape(one.shape) for one in arrays]
+                if format in ("keras", "haste"):
+                    arrays = [arrays[0].T, arrays[1].T, *arrays[2:]]
+                if format == "keras":
+                    arrays[2:] = [np.stack(arrays[2:])] if cell == "gru" else [arrays[2] + arrays[3]]
+                arrays = [context.array(np.ascontiguousarray(one)) for one in arrays]
+                if format == "haste" and cell != "gru":
+                    with pytest.raises(varlstm.UnsupportedError, match=f"a library without VARLSTM_CELL_{cell.upper()}"):
+                        rnn.import_(format, layer, direction, *arrays[:3])
+                    continue
+                rnn.import_(format, layer, direction, *arrays, params=params)
+                if format == "keras" and cell == "gru":  # the bias's rows one by one
+                    rows = [context.array(row.copy()) for row in context.numpy(arrays[2])]
+                    again = rnn.split(context.numpy(rnn.import_(format, layer, direction, *arrays[:2], *rows)))
+                    for name in (f"bias_ih_l{layer}{suffix}", f"bias_hh_l{layer}{suffix}"):
+                        np.testing.assert_array_equal(again[name], ours[name])
+        if format == "haste" and cell != "gru":
+            continue
+        views = rnn.split(context.numpy(params))
+        for name, expected in ours.items():
+            if "bias" in name and format == "keras" and cell != "gru":
+                ih, hh = name.replace("bias_hh", "bias_ih"), name.replace("bias_ih", "bias_hh")
+                np.testing.assert_array_equal(views[ih] + views[hh], ours[ih] + ours[hh])
+            else:
+                np.testing.assert_array_equal(views[name], expected, err_msg=f"{format} {name}")
+
+
+def test_shapes_of_imports_are_those_of_the_cell(context):
+    gru, rnn = (varlstm.Rnn(context, 3, 2, cell=cell, dtype="f64") for cell in ("gru", "rnn_relu"))
+
+    def zeros(*shape):
+        return context.zeros(shape, "f64")
+
+    for call, text in (
+            (lambda: gru.import_("pytorch", 0, 0, zeros(8, 3), zeros(6, 2)), "w_ih: shape (8, 3), wanted (6, 3): 3H by in"),
+            (lambda: gru.import_("haste", 0, 0, zeros(3, 6), zeros(2, 8)), "w_hh: shape (2, 8), wanted (2, 6): in or H by"),
+            (lambda: gru.import_("onnx", 0, 0, zeros(6, 3), zeros(6, 2), zeros(12)), "b_ih: shape (12,), wanted (6,): 3H"),
+            (lambda: gru.import_("keras", 0, 0, zeros(3, 6), zeros(2, 6), zeros(6)),
+             "b_ih: shape (6,), wanted (2, 6): 2 by 3H, of reset_after=True"),
+            (lambda: rnn.import_("pytorch", 0, 0, zeros(2, 3), zeros(2, 2), zeros(4)), "b_ih: shape (4,), wanted (2,): H"),
+            (lambda: rnn.import_("keras", 0, 0, zeros(3, 2), zeros(2, 2), zeros(2), zeros(2)), "b_hh = ")):
+        with pytest.raises(InvalidArgumentError, match=re.escape(text)):
+            call()

@@ -72,6 +72,28 @@ def test_without_lengths_and_with_states(backend: str) -> None:
     torch.testing.assert_close(compiled(x[:, 0]), lstm(x[:, 0]))
 
 
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("make", [ours.GRU, ours.RNN, lambda *sizes, **options: ours.RNN(*sizes, "relu", **options)])
+def test_cells_without_c(make, backend: str) -> None:
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    rnn = make(4, 6, 2, bidirectional=True, batch_first=True)
+    compiled = torch.compile(rnn, fullgraph=True, backend=backend)
+    for lengths in (None, torch.tensor([5, 0, 2])):
+        found = []
+        for function in (rnn, compiled):
+            rnn.zero_grad()
+            torch.manual_seed(1)
+            x, hx = torch.randn(3, 5, 4, requires_grad=True), torch.randn(4, 3, 6, requires_grad=True)
+            y, h_n = function(x, hx, lengths)
+            (y.square().sum() + h_n.sum()).backward()
+            found.append([y.detach(), h_n.detach(), x.grad, hx.grad, *(p.grad.clone() for p in rnn.parameters())])
+        for expected, actual in zip(*found):
+            torch.testing.assert_close(actual, expected)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x, hx, lengths), rnn(x, hx, lengths))
+
+
 def test_dropout_draws_a_new_mask_in_each_call() -> None:
     torch._dynamo.reset()
     lstm = ours.LSTM(4, 16, 2, dropout=0.5)
@@ -88,7 +110,6 @@ def test_the_operations_pass_torchs_own_checks() -> None:
     logits, target = torch.randn(4, 3, requires_grad=True), torch.tensor([1, 0, -100, 2])
     weight, bias = torch.randn(5, 3, requires_grad=True), torch.randn(5, requires_grad=True)
     state = torch.randn(1, 3, 6)
-    params = list(ours.LSTM(2, 6).parameters())
     x = torch.randn(7, 2, requires_grad=True)
     for op, arguments in ((ops.pack, (torch.randn(5, 3, 2, requires_grad=True), sizes, False, 3, 5, 1, 7)),
                           (ops.unpack, (x, sizes, False, 3, 5, 1, 6, 0.0)),
@@ -97,5 +118,7 @@ def test_the_operations_pass_torchs_own_checks() -> None:
                           (ops.linear_cross_entropy, (logits, weight, bias, target, None, -100, "sum", 0.1))):
         torch.library.opcheck(op.default, arguments)
     # Not against a traced graph: what lies between the arrays of a reserve is not defined, and may differ.
-    torch.library.opcheck(ops.lstm.default, (x, sizes, state, state, None, False, 3, 5, 6, 1, False, 0.0, True, params),
-                          test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))
+    for op, c0, module in ((ops.lstm, state, ours.LSTM), (ops.gru, None, ours.GRU), (ops.rnn_tanh, None, ours.RNN)):
+        arguments = (x, sizes, state, c0, None, False, 3, 5, 6, 1, False, 0.0, True, list(module(2, 6).parameters()))
+        torch.library.opcheck(op.default, arguments,
+                              test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))

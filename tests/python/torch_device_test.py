@@ -19,7 +19,7 @@ from torch import Tensor  # noqa: E402
 from varlstm import _handles, device_count  # noqa: E402
 from varlstm._declarations import CopyKind  # noqa: E402
 from varlstm._library import lib  # noqa: E402
-from varlstm.torch import LSTM, _device, _loss_op, _lstm_op, _packing_op  # noqa: E402
+from varlstm.torch import GRU, LSTM, RNN, _device, _loss_op, _packing_op, _rnn_op  # noqa: E402
 
 if device_count("cuda") == 0:
     pytest.skip("the library has no CUDA device", allow_module_level=True)
@@ -83,43 +83,49 @@ def default_stream(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: types.SimpleNamespace(cuda_stream=0))
 
 
-class Chain:
-    """pack, LSTM, unpack, and their gradients, over padded input in one place or the other."""
+MODULES = {"LSTM": LSTM, "GRU": GRU, "RNN_TANH": RNN}
 
-    def __init__(self) -> None:
+
+class Chain:
+    """pack, a network, unpack, and their gradients, over padded input in one place or the other."""
+
+    def __init__(self, cell: str) -> None:
         torch.manual_seed(0)
+        self.op = _rnn_op.RNN_OPS[cell]
         self.lengths = torch.tensor([2, 6, 0, 3])
         self.x, self.dy = torch.randn(4, 6, 3), torch.randn(4, 6, 16)
         self.state, self.dh_n = torch.randn(4, 4, 8), torch.randn(4, 4, 8)
-        self.params = [parameter.detach() for parameter in LSTM(3, 8, 2, bidirectional=True).parameters()]
+        self.params = [parameter.detach() for parameter in MODULES[cell](3, 8, 2, bidirectional=True).parameters()]
 
     def run(self, place: Callable, lengths: Tensor, max_len: int, rows: int) -> list:
-        batch, lstm = (lengths, False, 4, max_len), (8, 2, True, 0.3)
+        batch, shape = (lengths, False, 4, max_len), (8, 2, True, 0.3)
         state, flat = place(self.state), place(torch.cat([parameter.reshape(-1) for parameter in self.params]))
         pieces = flat.split([parameter.numel() for parameter in self.params])  # as the module lays them out
         params = [piece.view(parameter.shape) for piece, parameter in zip(pieces, self.params)]
         x = _packing_op._pack(place(self.x), *batch, _packing_op.BATCH_FIRST, rows)
-        y, h_n, c_n, reserve = _lstm_op._forward(x, batch[0], state, state, torch.tensor(5), *batch[1:], *lstm, True,
-                                                 params)
+        c0 = state if self.op.has_c else None
+        y, h_n, c_n, reserve = self.op.forward(x, batch[0], state, c0, torch.tensor(5), *batch[1:], *shape, True, params)
         output = _packing_op._unpack(y, *batch, _packing_op.BATCH_FIRST, 6, 0.0)
         dy = _packing_op._unpack_backward(place(self.dy), *batch, _packing_op.BATCH_FIRST, rows)
-        dx, dh0, dc0, dparams = _lstm_op._backward(x, batch[0], state, state, y, reserve, dy, place(self.dh_n), None,
-                                                   *batch[1:], *lstm, True, True, True, True, params)
+        dx, dh0, dc0, dparams = self.op.backward(x, batch[0], state, c0, y, reserve, dy, place(self.dh_n), None,
+                                                 *batch[1:], *shape, True, True, self.op.has_c, True, params)
         dx = _packing_op._pack_backward(dx, *batch, _packing_op.BATCH_FIRST, 6)
         # On the device torch's allocator has made each gradient's storage; one of DLPack would be a plain tensor here.
-        return [output, h_n, c_n, dx, dh0, dc0, *dparams]
+        return [output, h_n, dx, dh0, *dparams] + ([c_n, dc0] if self.op.has_c else [])
 
 
-def test_lstm_with_lengths_that_the_host_knows() -> None:
-    chain = Chain()
+@pytest.mark.parametrize("cell", MODULES)
+def test_rnn_with_lengths_that_the_host_knows(cell: str) -> None:
+    chain = Chain(cell)
     tokens = int(chain.lengths.sum())
     expected = chain.run(lambda tensor: tensor, chain.lengths, 6, tokens)
     assert_close(chain.run(upload, chain.lengths, 6, tokens), expected)
 
 
-def test_lstm_with_lengths_that_only_the_device_knows() -> None:
+@pytest.mark.parametrize("cell", MODULES)
+def test_rnn_with_lengths_that_only_the_device_knows(cell: str) -> None:
     """Rows for the most tokens that there could be, as LSTM.forward makes them for lengths on a GPU."""
-    chain = Chain()
+    chain = Chain(cell)
     expected = chain.run(lambda tensor: tensor, chain.lengths, 6, int(chain.lengths.sum()))
     assert_close(chain.run(upload, upload(chain.lengths), 6, 4 * 6), expected)
 

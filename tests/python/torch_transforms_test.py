@@ -60,6 +60,22 @@ def test_func_grad_gives_autograds_gradients(way: str) -> None:
 
 
 @needs_func
+@pytest.mark.parametrize("cell", [ours.GRU, ours.RNN])
+def test_func_grad_of_cells_without_c(cell) -> None:
+    rnn, hx = cell(4, 6, 2, batch_first=True), torch.randn(2, 3, 6)
+    params = {name: parameter.detach() for name, parameter in rnn.named_parameters()}
+
+    def loss(params, x):
+        y, h_n = func.functional_call(rnn, params, (x, hx, LENGTHS))
+        return y.square().sum() + h_n.sum()
+
+    x = X.clone().requires_grad_()
+    expected = torch.autograd.grad(loss(dict(rnn.named_parameters()), x), [*rnn.parameters(), x])
+    dparams, dx = func.grad(loss, argnums=(0, 1))(params, X)
+    torch.testing.assert_close([*dparams.values(), dx], list(expected), rtol=1e-6, atol=1e-7)
+
+
+@needs_func
 def test_no_grad_inside_func_grad() -> None:
     model = Model()
     loss, params = loss_of(model, "fused")
@@ -108,8 +124,9 @@ def test_jit_trace_is_refused(gradients: bool) -> None:
 
 
 @pytest.mark.skipif(not hasattr(torch.library, "custom_op"), reason="torch.library.custom_op came with torch 2.4")
-def test_export() -> None:
-    lstm = ours.LSTM(4, 6, 2, batch_first=True)
-    program = torch.export.export(lstm, (X, None, LENGTHS))
+@pytest.mark.parametrize("cell", [ours.LSTM, ours.GRU, ours.RNN])
+def test_export(cell) -> None:
+    rnn = cell(4, 6, 2, batch_first=True)
+    program = torch.export.export(rnn, (X, None, LENGTHS))
     other = (torch.randn(3, 5, 4), None, torch.tensor([1, 2, 3]))
-    torch.testing.assert_close(program.module()(*other), lstm(*other))
+    torch.testing.assert_close(program.module()(*other), rnn(*other))

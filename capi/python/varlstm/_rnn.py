@@ -7,10 +7,11 @@ from typing import Any, NamedTuple, Optional, Union
 
 from ._batch import Batch
 from ._call import Array, Call, Output
+from ._cells import CELLS, refuse_c
 from ._context import Context
 from ._declarations import Cell, Dtype, Key, Mode, ParamFormat, Recurrence, Rows
 from ._device_array import Memory
-from ._dtypes import as_dtype
+from ._dtypes import as_dtype, size_of
 from ._handles import Handle, Native, create, expect_context, get_f64, get_i64, member, set_value
 from ._library import InvalidArgumentError, lib
 
@@ -34,20 +35,22 @@ class Sizes(NamedTuple):
 class ForwardResult(NamedTuple):
     y: Any  # [N, D*H], rows as those of x
     h_n: Any  # [L*D, B, H] in the caller's order of sequences
-    c_n: Any  # likewise
+    c_n: Any  # likewise; None if the cell has no c
     reserve: Optional[Memory]  # what backward needs; None with mode "infer"
 
 
 class Gradients(NamedTuple):
     dx: Any  # [N, I]
     dh0: Any  # [L*D, B, H]
-    dc0: Any  # [L*D, B, H]
+    dc0: Any  # [L*D, B, H]; None if the cell has no c
     dparams: Any  # [elements]
 
 
 class Rnn(Handle):
-    """An LSTM as PyTorch's nn.LSTM: sizes I and H, L layers, D directions.
+    """An LSTM, GRU or plain recurrent network as PyTorch's nn.LSTM, nn.GRU and nn.RNN: sizes I and H, L layers, D
+    directions. G is the number of gates.
 
+    cell           "lstm" (G = 4), "gru" (3), "rnn_tanh" or "rnn_relu" (1); only an LSTM has a cell state c
     dtype          "f32", "f64", "bf16" or "f16"
     dropout        probability in [0, 1) of zeroing an output of every layer but the last
     recurrence     "auto", "stepwise", "cluster" or "grid": how it runs on CUDA
@@ -61,8 +64,8 @@ class Rnn(Handle):
                  bias: bool = True, dropout: float = 0.0, recurrence: Union[str, Recurrence] = "auto",
                  rows: Union[str, Rows] = "packed"):
         expect_context(context)
-        pointer = create(lib.varlstm_rnn_create, context.handle, member("cell", Cell, cell), input_size, hidden_size,
-                         num_layers)
+        self._cell = member("cell", Cell, cell)
+        pointer = create(lib.varlstm_rnn_create, context.handle, self._cell, input_size, hidden_size, num_layers)
         super().__init__(Native(pointer, lib.varlstm_rnn_destroy, context._native))
         self.context = context
         context.adopt(self)
@@ -147,8 +150,9 @@ class Rnn(Handle):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Tensors of the flat parameters in their order: layer, direction, then weight_ih [4H, I or D*H],
-        weight_hh [4H, H], bias_ih [4H], bias_hh [4H]; gates i, f, g, o. There are no gaps between them."""
+        """Tensors of the flat parameters in their order: layer, direction, then weight_ih [GH, I or D*H],
+        weight_hh [GH, H], bias_ih [GH], bias_hh [GH]; gates i, f, g, o of an LSTM, r, z, n of a GRU. There are no gaps
+        between them."""
         return self._parameters
 
     @property
@@ -169,26 +173,37 @@ class Rnn(Handle):
                 stream: Any = None) -> Any:
         """Writes one layer and direction (0 forward, 1 backward) of params [elements] from another library's arrays:
 
-        "pytorch", "cudnn"   w_ih [4H, in], w_hh [4H, H], b_ih [4H], b_hh [4H]; gates i, f, g, o
-        "onnx"               W [4H, in], R [4H, H], Wb [4H], Rb [4H]; gates i, o, f, c
-        "keras"              kernel [in, 4H], recurrent_kernel [H, 4H], bias [4H]; gates i, f, c, o
-        "haste"              the same; gates i, g, f, o
+        "pytorch", "cudnn"   w_ih [GH, in], w_hh [GH, H], b_ih [GH], b_hh [GH]; gates i, f, g, o; r, z, n
+        "onnx"               W [GH, in], R [GH, H], Wb [GH], Rb [GH]; gates i, o, f, c; z, r, h
+        "keras"              kernel [in, GH], recurrent_kernel [H, GH], bias [GH]; gates i, f, c, o; z, r, h
+        "haste"              the same; gates i, g, f, o; z, r, g
 
-        A bias that is None counts as zero. params None makes an array of zeros.
+        A GRU's bias of Keras is [2, 3H], with reset_after=True; its rows may also be given as b_ih and b_hh. That of
+        haste is bias [3H] and recurrent_bias [3H]. A bias that is None counts as zero. params None makes an array of
+        zeros.
         """
         format = member("format", ParamFormat, format, prefix="FORMAT_")
         call = Call(self.context, stream, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh, params=params)
-        hidden, dtype = self.hidden_size, self.dtype
+        hidden, dtype, facts = self.hidden_size, self.dtype, CELLS[self._cell]
+        rows = facts.gates * hidden
         inputs = self.input_size if layer == 0 else hidden * (1 + self.bidirectional)
-        shapes, words = ((4 * hidden, inputs), (4 * hidden, hidden)), "4H by in or H"
+        shapes, words = ((rows, inputs), (rows, hidden)), f"{facts.rows} by in or H"
         if format in (ParamFormat.FORMAT_KERAS, ParamFormat.FORMAT_HASTE):
-            shapes, words = ((inputs, 4 * hidden), (hidden, 4 * hidden)), "in or H by 4H"
+            shapes, words = ((inputs, rows), (hidden, rows)), f"in or H by {facts.rows}"
         lib.varlstm_rnn_import(
             self.handle, format, layer, direction, call.read("w_ih", shapes[0], dtype, words),
-            call.read("w_hh", shapes[1], dtype, words), call.read_or_null("b_ih", (4 * hidden,), dtype, "4H"),
-            call.read_or_null("b_hh", (4 * hidden,), dtype, "4H"),
+            call.read("w_hh", shapes[1], dtype, words), *self._biases(call, format, rows, dtype),
             call.write("params", (self._elements,), dtype, _FLAT, zero=True), call.stream)
         return call.outputs["params"]
+
+    def _biases(self, call: Call, format: ParamFormat, rows: int, dtype: Dtype) -> tuple[Optional[int], Optional[int]]:
+        """Addresses of b_ih and b_hh, which of a GRU of Keras may be one array."""
+        if format == ParamFormat.FORMAT_KERAS and self._cell == Cell.GRU and call.given("b_ih") \
+                and not call.given("b_hh"):
+            first = call.read("b_ih", (2, rows), dtype, "2 by 3H, of reset_after=True")
+            return first, first + rows * size_of(dtype)
+        words = CELLS[self._cell].rows
+        return call.read_or_null("b_ih", (rows,), dtype, words), call.read_or_null("b_hh", (rows,), dtype, words)
 
     # --- work
 
@@ -218,7 +233,11 @@ class Rnn(Handle):
         mode          "save" fills a reserve for backward, made here or one of a batch with these bounds
         dropout_seed  seed of the masks between layers; 0 switches dropout off for this call
         y [N, D*H]; h_n, c_n [L*D, B, H]: arrays to write to, None to make them, h_n or c_n False if not wanted
+        If the cell has no c, c0 and c_n must be None, and the result's c_n is None.
         """
+        refuse_c(self._cell, c0=c0, c_n=c_n)
+        if not CELLS[self._cell].has_c:
+            c_n = False
         mode, dtype = member("mode", Mode, mode), self.dtype
         rows_in, rows_out, states = self._shapes(batch)
         call = Call(self.context, stream, batch=batch, params=params, x=x, h0=h0, c0=c0, y=y, h_n=h_n, c_n=c_n)
@@ -244,7 +263,11 @@ class Rnn(Handle):
         dy [N, D*H]; dh_n, dc_n [L*D, B, H]: incoming gradients, None for zeros
         dx [N, I]; dh0, dc0 [L*D, B, H]: arrays to write to, None to make them, False if not wanted
         dparams [elements]: likewise, but gradients are added to its contents; if it is created here, it starts as zeros
+        If the cell has no c, c0, dc_n and dc0 must be None, and the result's dc0 is None.
         """
+        refuse_c(self._cell, c0=c0, dc_n=dc_n, dc0=dc0)
+        if not CELLS[self._cell].has_c:
+            dc0 = False
         rows_in, rows_out, states = self._shapes(batch)
         if not isinstance(reserve, Memory):
             raise InvalidArgumentError(f"reserve: {reserve!r}, wanted what forward gave with mode \"save\"")

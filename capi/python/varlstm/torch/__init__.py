@@ -1,7 +1,8 @@
-"""PyTorch's LSTM, packing and losses over this library: «from varlstm.torch import LSTM» replaces torch.nn's.
+"""PyTorch's LSTM, GRU, RNN, packing and losses over this library: «from varlstm.torch import LSTM» replaces torch.nn's.
 
-LSTM                                             torch.nn.LSTM, over lengths too
-replace_lstm                                     replaces every torch.nn.LSTM in a model
+LSTM, GRU, RNN                                   torch.nn's, over lengths too; to_torch() gives torch.nn's back
+replace_rnn                                      replaces every torch.nn.LSTM, GRU and RNN in a model
+replace_lstm                                     replaces every torch.nn.LSTM alone
 pack_padded_sequence, pad_packed_sequence,
 pack_sequence                                    torch.nn.utils.rnn's, for length 0 too
 cross_entropy, nll_loss, log_softmax             torch.nn.functional's
@@ -13,9 +14,10 @@ together with a padded input. The sizes of a PackedSequence are data, which it c
 """
 # SPDX-License-Identifier: Apache-2.0
 from .functional import cross_entropy, linear_cross_entropy, log_softmax, nll_loss
+from .gru import GRU, RNN
 from .lstm import LSTM
 from .packing import pack_padded_sequence, pack_sequence, pad_packed_sequence
-from .replace import replace_lstm
+from .replace import replace_lstm, replace_rnn
 
-__all__ = ["LSTM", "cross_entropy", "linear_cross_entropy", "log_softmax", "nll_loss", "pack_padded_sequence",
-           "pack_sequence", "pad_packed_sequence", "replace_lstm"]
+__all__ = ["GRU", "LSTM", "RNN", "cross_entropy", "linear_cross_entropy", "log_softmax", "nll_loss",
+           "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "replace_lstm", "replace_rnn"]

@@ -26,14 +26,14 @@ def _query(function, *arguments) -> int:
 
 
 class Rnn(Native):
-    """An LSTM's description. Immutable, and so shared by everybody who needs the same one."""
+    """A network's description. Immutable, and so shared by everybody who needs the same one."""
 
     __slots__ = ("elements",)
 
-    def __init__(self, context: "Context", dtype: torch.dtype, input_size: int, hidden_size: int, num_layers: int,
-                 bidirectional: bool, bias: bool, dropout: float) -> None:
-        super().__init__(create(lib.varlstm_rnn_create, context.pointer, Cell.LSTM, input_size, hidden_size,
-                                num_layers), lib.varlstm_rnn_destroy, context)
+    def __init__(self, context: "Context", cell: Cell, dtype: torch.dtype, input_size: int, hidden_size: int,
+                 num_layers: int, bidirectional: bool, bias: bool, dropout: float) -> None:
+        super().__init__(create(lib.varlstm_rnn_create, context.pointer, cell, input_size, hidden_size, num_layers),
+                         lib.varlstm_rnn_destroy, context)
         for key, value in ((Key.DTYPE, dtype_code("input", dtype)), (Key.BIDIRECTIONAL, bidirectional),
                            (Key.BIAS, bias)):
             set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))

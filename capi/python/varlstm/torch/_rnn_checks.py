@@ -1,10 +1,16 @@
-"""What a call of varlstm.torch.LSTM is given, checked by name: input, states and the parameters as they are now."""
+"""What a call of varlstm.torch's LSTM, GRU and RNN is given, checked by name: input, states, and the parameters as they
+are now."""
 # SPDX-License-Identifier: Apache-2.0
-from typing import List, Tuple
+from typing import List, Sequence, Tuple
 
 from torch import Tensor
 
 from . import _options
+
+
+def check_one_state(hx) -> None:
+    if not isinstance(hx, Tensor):
+        raise TypeError(f"hx is of {type(hx).__name__}, and must be a tensor: h_0")
 
 
 def check_two_states(hx) -> None:
@@ -17,19 +23,25 @@ def check_two_states(hx) -> None:
     _options.tensor("c_0", hx[1])
 
 
-def check_unbatched_states(hx) -> None:
-    if hx[0].dim() != 2 or hx[1].dim() != 2:
-        raise RuntimeError("For unbatched 2-D input, hx and cx should also be 2-D but got "
-                           f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors")
+def _wrong_dimensions(states: Sequence[Tensor], input_words: str, wanted: int) -> RuntimeError:
+    if len(states) == 1:
+        return RuntimeError(f"For {input_words} input, hx should also be {wanted}-D but got {states[0].dim()}-D tensor")
+    return RuntimeError(f"For {input_words} input, hx and cx should also be {wanted}-D but got "
+                        f"({states[0].dim()}-D, {states[1].dim()}-D) tensors")
 
 
-def check_states(hx, expected: Tuple[int, int, int]) -> None:
-    for k, state in enumerate(hx):
+def check_unbatched_states(states: Sequence[Tensor]) -> None:
+    if any(state.dim() != 2 for state in states):
+        raise _wrong_dimensions(states, "unbatched 2-D", 2)
+
+
+def check_states(states: Sequence[Tensor], expected: Tuple[int, int, int]) -> None:
+    for k, state in enumerate(states):
         if state.dim() != 3:
-            raise RuntimeError("For batched 3-D input, hx and cx should also be 3-D but got "
-                               f"({hx[0].dim()}-D, {hx[1].dim()}-D) tensors")
+            raise _wrong_dimensions(states, "batched 3-D", 3)
         if state.shape != expected:
-            raise RuntimeError(f"Expected hidden[{k}] size {expected}, got {list(state.shape)}")
+            which = f"[{k}]" if len(states) > 1 else ""
+            raise RuntimeError(f"Expected hidden{which} size {expected}, got {list(state.shape)}")
 
 
 def check_rows(rows: Tensor, input_size: int) -> None:
@@ -39,12 +51,13 @@ def check_rows(rows: Tensor, input_size: int) -> None:
         raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {input_size}, got {rows.size(1)}")
 
 
-def check_params(names: List[str], params: List[Tensor], input_size: int, hidden_size: int, directions: int) -> None:
+def check_params(names: List[str], params: List[Tensor], gates: int, input_size: int, hidden_size: int,
+                 directions: int) -> None:
     """Whether each parameter has its own shape: as many elements in others would be read as if they had it."""
-    gates = 4 * hidden_size
-    first = (gates, input_size)
-    others = {"weight_ih": (gates, directions * hidden_size), "weight_hh": (gates, hidden_size), "bias_ih_l": (gates,),
-              "bias_hh_l": (gates,)}
+    rows = gates * hidden_size
+    first = (rows, input_size)
+    others = {"weight_ih": (rows, directions * hidden_size), "weight_hh": (rows, hidden_size), "bias_ih_l": (rows,),
+              "bias_hh_l": (rows,)}
     for name, param in zip(names, params):
         _options.tensor(name, param)
         expected = first if name[:12] == "weight_ih_l0" else others[name[:9]]

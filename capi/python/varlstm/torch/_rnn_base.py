@@ -1,0 +1,172 @@
+"""What varlstm.torch's LSTM, GRU and RNN share: everything but their constructors and the form of their states."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any, Optional, Tuple, Union
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from . import _options, _packing_op
+from ._device import autocast_dtype
+from ._differentiable import is_traced, refuse_jit_trace
+from ._flat import is_flat, join, owns_its_storage, split
+from ._rnn_checks import check_like, check_params, check_rows, check_states, check_unbatched_states
+from ._rnn_op import RNN_OPS
+from .packing import Lengths, batch_of, check_lengths, equal_lengths, lengths_tensor
+
+States = Tuple[Tensor, ...]  # (h,), or (h, c) if the cell has c
+
+
+def permuted(states: States, permutation: Optional[Tensor]) -> States:
+    return states if permutation is None else tuple([state.index_select(1, permutation) for state in states])
+
+
+class RnnBase(torch.nn.RNNBase):
+    """Like torch.nn.RNNBase, which has the options and parameters, its `mode` names the cell."""
+
+    _state_names: Tuple[str, ...]  # how texts call the states
+
+    def __init__(self, mode: str, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
+                 device, dtype) -> None:
+        _options.dtype(dtype)
+        super().__init__(
+            mode, _options.size("input_size", input_size), _options.size("hidden_size", hidden_size),
+            _options.size("num_layers", num_layers), _options.flag("bias", bias),
+            _options.flag("batch_first", batch_first), _options.probability("dropout", dropout),
+            _options.flag("bidirectional", bidirectional), device=device, dtype=dtype)
+
+    def _states_of(self, hx) -> States:
+        """The states, whose types are checked, as a tuple."""
+        raise NotImplementedError
+
+    def _result(self, states: States) -> Any:
+        """The states in the form of hx."""
+        raise NotImplementedError
+
+    def to_torch(self) -> torch.nn.RNNBase:
+        """The module of torch.nn with these options and these very Parameter objects: training one trains the other.
+        copy.deepcopy of it has parameters of its own."""
+        module = self._torch_module()
+        for name in self._flat_weights_names:
+            setattr(module, name, getattr(self, name))
+        return module.train(self.training)
+
+    def flatten_parameters(self) -> None:
+        """Places the parameters one after the other in memory, so that a call does not have to copy them. Each still has a
+        storage of its own.
+
+        Nobody needs to call it: it is done when the module is made, moved, converted or copied. Parameters that were
+        put in place by other means, such as load_state_dict(..., assign=True), and those in shared memory work without
+        it. The storages are of one size for good: storage.resize_(), with which some shard or offload parameters, is an
+        error, as it is for gradients on the CPU; assign new data instead. On a GPU all parameters are one allocation of
+        torch's: torch.multiprocessing refuses to send a part of one, so send copies, and record_stream does nothing, so
+        let a stream that reads the parameters end before they are moved or freed.
+        """
+        params = [self._parameters.get(name) for name in self._flat_weights_names]
+        if any(type(param) is not torch.nn.Parameter for param in params):  # absent, or a tensor of another kind
+            return
+        if len({(param.dtype, param.device) for param in params}) > 1 or params[0].device.type not in ("cpu", "cuda"):
+            return
+        # Shared memory stays as it is, since other processes know it, and so does memory of two parameters in one.
+        if any(param.is_shared() and not param.is_cuda for param in params):
+            return
+        if len({param.data_ptr() for param in params}) < len(params):
+            return
+        if is_flat(params) and all(map(owns_its_storage, params)):
+            return
+        with torch.no_grad():
+            for param, piece in zip(params, split(join(params), params)):
+                param.data = piece
+
+    def __setstate__(self, state) -> None:
+        super().__setstate__(state)
+        self.flatten_parameters()
+
+    def forward(self, input: Union[Tensor, PackedSequence], hx: Any = None,
+                lengths: Optional[Lengths] = None) -> Tuple[Union[Tensor, PackedSequence], Any]:
+        refuse_jit_trace()
+        states = None if hx is None else self._states_of(hx)
+        if isinstance(input, PackedSequence):
+            output, states = self._forward_packed(input, states, lengths)
+            return output, self._result(states)
+        _options.tensor("input", input)
+        if input.dim() not in (2, 3):
+            raise ValueError(f"input has {input.dim()} dimensions, and must have 2 or 3")
+        forward = self._forward_unbatched if input.dim() == 2 else self._forward_padded
+        output, states = forward(input, states, lengths)
+        return output, self._result(states)
+
+    def _forward_packed(self, input: PackedSequence, hx: Optional[States], lengths) -> Tuple[PackedSequence, States]:
+        if lengths is not None:
+            raise ValueError("lengths must be None: a PackedSequence has its own")
+        batch = batch_of(input)
+        if hx is not None:
+            check_states(hx, self._states_shape(batch[2]))
+            hx = permuted(hx, input.sorted_indices)
+        y, states = self._run(input.data, hx, *batch)
+        output = PackedSequence(y, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
+        return output, permuted(states, input.unsorted_indices)
+
+    def _forward_unbatched(self, input: Tensor, hx: Optional[States], lengths) -> Tuple[Tensor, States]:
+        if lengths is not None:
+            raise ValueError("lengths must be None: an input of 2 dimensions is one sequence")
+        if hx is not None:
+            check_unbatched_states(hx)
+            hx = tuple([state.unsqueeze(1) for state in hx])
+        steps = input.size(0)
+        y, states = self._run(input, hx, equal_lengths(1, steps), False, 1, steps)
+        return y, tuple([state.squeeze(1) for state in states])
+
+    def _forward_padded(self, input: Tensor, hx: Optional[States], lengths) -> Tuple[Tensor, States]:
+        batch_size, steps = input.shape[:2] if self.batch_first else (input.size(1), input.size(0))
+        if lengths is None:  # time-major rows are packed ones
+            rows = input.transpose(0, 1) if self.batch_first else input
+            y, states = self._run(rows.reshape(steps * batch_size, input.size(2)), hx,
+                                  equal_lengths(batch_size, steps), False, batch_size, steps)
+            y = y.view(steps, batch_size, y.size(1))
+            return y.transpose(0, 1) if self.batch_first else y, states
+        self.check_input(input, None)
+        lengths = lengths_tensor(lengths, batch_size)
+        if lengths.device != input.device and lengths.device.type != "cpu":
+            raise ValueError(f"lengths are on {lengths.device}, and must be on the CPU or the input's {input.device}")
+        if lengths.is_cuda or is_traced(input):  # nobody waits for the lengths: room for the most that they can be
+            max_len, rows = steps, batch_size * steps
+        else:
+            values = lengths.tolist()
+            check_lengths(values, steps)
+            max_len, rows = max(values, default=0), sum(values)
+        layout = _packing_op.BATCH_FIRST if self.batch_first else _packing_op.TIME_MAJOR
+        packed = _packing_op.pack(input, lengths, False, batch_size, max_len, layout, rows)
+        y, states = self._run(packed, hx, lengths, False, batch_size, max_len)
+        return _packing_op.unpack(y, lengths, False, batch_size, max_len, layout, steps, 0.0), states
+
+    def _states_shape(self, batch_size: int) -> Tuple[int, int, int]:
+        return self.num_layers * (1 + self.bidirectional), batch_size, self.hidden_size
+
+    def _run(self, rows: Tensor, hx: Optional[States], sizes: Tensor, from_batch_sizes: bool, batch_size: int,
+             max_len: int) -> Tuple[Tensor, States]:
+        """y [rows, D*H] and the states after packed rows [rows, I]."""
+        op, names = RNN_OPS[self.mode], self._flat_weights_names
+        params = [getattr(self, name) for name in names]
+        check_params(names, params, op.gates, self.input_size, self.hidden_size, 1 + self.bidirectional)
+        dtype = autocast_dtype(rows)
+        if dtype is not None:
+            rows, params = rows.to(dtype), [param.to(dtype) for param in params]
+            hx = hx if hx is None else [state.to(dtype) for state in hx]
+        check_rows(rows, self.input_size)
+        for name, param in zip(names, params):
+            check_like(name, param, rows)
+        h0 = c0 = None
+        if hx is not None:
+            check_states(hx, self._states_shape(batch_size))
+            for name, state in zip(self._state_names, hx):
+                check_like(name, state, rows)
+            h0, c0 = hx if op.has_c else (hx[0], None)
+        seed = None
+        if self.dropout > 0 and self.training and self.num_layers > 1:
+            seed = torch.randint(1, 2**63 - 1, (), device="cpu")
+        y, h_n, c_n = op(rows, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
+                         self.num_layers, self.bidirectional, self.dropout, params)
+        return y, (h_n, c_n) if op.has_c else (h_n,)

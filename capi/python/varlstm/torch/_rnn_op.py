@@ -1,0 +1,140 @@
+"""A recurrent network over packed rows as an operation of torch, one for each cell.
+
+Annotations stand unquoted here: torch reads the operations' schemas from them. All cells have the same schema. If a
+cell has no c, c0 and dc_n are None, and c_n and dc0 have no elements.
+"""
+# SPDX-License-Identifier: Apache-2.0
+from typing import List, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+from .._cells import CELLS
+from .._declarations import Cell, Mode
+from .._library import lib
+from ._differentiable import differentiable, opaque
+from ._device import Rnn, address, context_of, rnn_sizes, scratch
+from ._flat import is_flat, join, split_gradients
+
+
+class RnnOp:
+    """The operation of one cell. Calling it gives y, h_n and c_n of `forward`."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self.gates, self.has_c = CELLS[cell]
+        name = cell.name.lower()
+        self._adjoint = opaque(f"{name}_backward", self.backward, self._backward_fake)
+        self._operation = differentiable(name, self.forward, self._forward_fake, self._setup_context,
+                                         self._autograd_backward)
+
+    def __call__(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
+                 bidirectional, dropout, params) -> Tuple[Tensor, Tensor, Tensor]:
+        """What backward needs is saved if anything requires gradients, in training and in evaluation mode."""
+        save = torch.is_grad_enabled() and any(
+            tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
+        return self._operation(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
+                               bidirectional, dropout, save, params)[:3]
+
+    def _flat(self, rnn: Rnn, params: List[Tensor]) -> Tensor:
+        """A tensor at whose address all parameters begin, one after the other. It is the first parameter if they are
+        placed so, as a module places them; else it is a copy of their current values."""
+        count = sum(map(Tensor.numel, params))
+        if count != rnn.elements:
+            raise ValueError(f"the parameters have {count} elements, this {self._cell.name} has {rnn.elements}")
+        return params[0] if is_flat(params) else join(params)
+
+    def _rnn(self, context, x: Tensor, hidden_size: int, num_layers: int, bidirectional: bool, params: List[Tensor],
+             dropout: float) -> Rnn:
+        has_bias = len(params) == 4 * num_layers * (1 + bidirectional)
+        return context.rnn(self._cell, x.dtype, x.size(1), hidden_size, num_layers, bidirectional, has_bias, dropout)
+
+    def forward(self, x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], seed: Optional[Tensor],
+                from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, num_layers: int,
+                bidirectional: bool, dropout: float, save: bool,
+                params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """y [rows, D*H], h_n and c_n [L*D, B, H], and, with `save`, the reserve that backward needs.
+
+        x [rows, I] are packed rows of the batch that Context.batch makes of sizes, from_batch_sizes, batch_size and
+        max_len, longest first; there may be more of them than the lengths add up to. Without a seed there is no
+        dropout.
+        """
+        context = context_of(x)
+        x = x.contiguous()
+        rnn = self._rnn(context, x, hidden_size, num_layers, bidirectional, params, dropout)
+        flat = self._flat(rnn, params)
+        directions = 1 + bidirectional
+        y = x.new_empty((x.size(0), directions * hidden_size))
+        h_n = x.new_empty((directions * num_layers, batch_size, hidden_size))
+        c_n = torch.empty_like(h_n) if self.has_c else x.new_empty(0)
+        h0, c0 = h0 if h0 is None else h0.contiguous(), c0 if c0 is None else c0.contiguous()
+        with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0)) as batch:
+            workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
+            workspace, reserve = scratch(workspace_bytes, x), scratch(reserve_bytes, x)
+            lib.varlstm_rnn_forward(
+                rnn.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
+                flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(),
+                workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve_bytes, context.stream)
+        return y, h_n, c_n, reserve
+
+    def _forward_fake(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
+                      bidirectional, dropout, save, params):
+        directions = 1 + bidirectional
+        h_n = x.new_empty((directions * num_layers, batch_size, hidden_size))
+        reserve_bytes = torch.library.get_ctx().new_dynamic_size() if save else 0
+        return (x.new_empty((x.size(0), directions * hidden_size)), h_n,
+                torch.empty_like(h_n) if self.has_c else x.new_empty(0),
+                x.new_empty((reserve_bytes,), dtype=torch.uint8))
+
+    def backward(self, x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], y: Tensor,
+                 reserve: Tensor, dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor],
+                 from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, num_layers: int,
+                 bidirectional: bool, dropout: float, need_dx: bool, need_dh0: bool, need_dc0: bool,
+                 need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
+        """dx, dh0 and dc0, which have no elements if they are not needed, and the gradients of all params, which are an
+        empty list if they are not needed."""
+        context = context_of(x)
+        x = x.contiguous()
+        rnn = self._rnn(context, x, hidden_size, num_layers, bidirectional, params, dropout)
+        flat = self._flat(rnn, params)
+        dy, dh_n, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, h0, c0)]
+        states = (num_layers * (1 + bidirectional), batch_size, hidden_size)
+        dx = x.new_empty(x.shape if need_dx else 0)
+        dh0, dc0 = x.new_empty(states if need_dh0 else 0), x.new_empty(states if need_dc0 else 0)
+        dparams = x.new_zeros(rnn.elements if need_dparams else 0)
+        with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0)) as batch:
+            workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
+            workspace = scratch(workspace_bytes, x)
+            lib.varlstm_rnn_backward(
+                rnn.pointer, batch.pointer, flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(),
+                address(dy), address(dh_n), address(dc_n), dx.data_ptr(), dh0.data_ptr(), dc0.data_ptr(),
+                dparams.data_ptr(), workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(),
+                context.stream)
+        return dx, dh0, dc0, split_gradients(dparams, params) if need_dparams else []
+
+    def _backward_fake(self, x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size, max_len,
+                       hidden_size, num_layers, bidirectional, dropout, need_dx, need_dh0, need_dc0, need_dparams,
+                       params):
+        states = (num_layers * (1 + bidirectional), batch_size, hidden_size)
+        return (x.new_empty(x.shape if need_dx else 0), x.new_empty(states if need_dh0 else 0),
+                x.new_empty(states if need_dc0 else 0),
+                [x.new_empty(param.shape) for param in params] if need_dparams else [])
+
+    def _setup_context(self, ctx, inputs, output):
+        x, sizes, h0, c0, _, *shape, _, params = inputs
+        y, _, c_n, reserve = output
+        ctx.shape = shape  # from_batch_sizes to dropout
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*((reserve,) if self.has_c else (c_n, reserve)))
+        ctx.save_for_backward(x, sizes, h0, c0, y, reserve, *params)
+
+    def _autograd_backward(self, ctx, needs, dy, dh_n, dc_n, _):
+        x, sizes, h0, c0, y, reserve, *params = ctx.saved_tensors
+        need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[2], needs[3], any(needs[-1])
+        dx, dh0, dc0, dparams = self._adjoint(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n if self.has_c else None,
+                                              *ctx.shape, need_dx, need_dh0, need_dc0, need_dparams, params)
+        return (dx if need_dx else None, None, dh0 if need_dh0 else None, dc0 if need_dc0 else None,
+                *[None] * (1 + len(ctx.shape) + 1), dparams or None)
+
+
+RNN_OPS = {cell.name: RnnOp(cell) for cell in CELLS}

@@ -1,0 +1,66 @@
+"""GRU and RNN: the modules of torch.nn with one state, over this library."""
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Tuple
+
+import torch
+from torch import Tensor
+
+from ._rnn_base import RnnBase
+from ._rnn_checks import check_one_state
+
+
+class _OneState(RnnBase):
+    """A network whose cell has h and no c: hx and what forward returns of it are one tensor."""
+
+    _state_names = ("hx",)
+
+    def _states_of(self, hx) -> Tuple[Tensor]:
+        check_one_state(hx)
+        return (hx,)
+
+    def _result(self, states: Tuple[Tensor]) -> Tensor:
+        return states[0]
+
+
+class GRU(_OneState):
+    """A GRU over sequences of different lengths, with the arguments, parameters and results of torch.nn.GRU.
+
+    hx is h_0 [L*D, B, H], or [L*D, H] for one sequence; zeros if absent. Returns (output, h_n). Everything else is as
+    in varlstm.torch.LSTM: the kinds of input, `lengths`, gradients, dropout, dtypes and threads.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
+                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device=None,
+                 dtype=None) -> None:
+        super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
+                         dtype)
+
+    def _torch_module(self) -> torch.nn.GRU:
+        return torch.nn.GRU(self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first,
+                            self.dropout, self.bidirectional, device="meta")
+
+
+class RNN(_OneState):
+    """A plain recurrent network over sequences of different lengths, with the arguments, parameters and results of
+    torch.nn.RNN. `nonlinearity` is 'tanh' or 'relu'. It is the fourth argument, as torch documents it; torch 1.13 reads
+    a fourth argument as `bias`.
+
+    hx is h_0 [L*D, B, H], or [L*D, H] for one sequence; zeros if absent. Returns (output, h_n). Everything else is as
+    in varlstm.torch.LSTM: the kinds of input, `lengths`, gradients, dropout, dtypes and threads.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh",
+                 bias: bool = True, batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
+                 device=None, dtype=None) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"nonlinearity = {nonlinearity!r} is not supported, and must be 'tanh' or 'relu'")
+        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, bias, batch_first, dropout,
+                         bidirectional, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def _torch_module(self) -> torch.nn.RNN:
+        return torch.nn.RNN(self.input_size, self.hidden_size, self.num_layers, nonlinearity=self.nonlinearity,
+                            bias=self.bias, batch_first=self.batch_first, dropout=self.dropout,
+                            bidirectional=self.bidirectional, device="meta")
