@@ -110,14 +110,6 @@ DEFECTS = [
         tests=["golden_lstm_test --gtest_filter=Gru*"],
     ),
     Defect(
-        name="gru-passed-gradient-overwritten",
-        file="host/rnn/recurrence_backward.h",
-        old="gate == 0 && !traits.passes_dh ? kZeros : nullptr",
-        new="gate == 0 ? kZeros : nullptr",
-        why="the gradient that goes to the step before without a product is lost",
-        tests=["lstm_reference_test --gtest_filter=Gru*"],
-    ),
-    Defect(
         name="gru-initial-state-as-zeros",
         file="host/rnn/recurrence_forward.h",
         old="if (traits.reads_h && (carried || p.h_init != nullptr)) {",

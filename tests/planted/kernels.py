@@ -278,6 +278,17 @@ DEFECTS = [
            "value = dir.h0[j * layer.hidden + unit];", ["golden_lstm_test.cuda"]),
     Defect("width-of-a-step-one-too-many", ST, "j < plan.batch_sizes[t] ? row_of(plan, order, t, j) : -1;",
            "j <= plan.batch_sizes[t] ? row_of(plan, order, t, j) : -1;", ["golden_lstm_test.stepwise"]),
+    # Cells beside the LSTM.
+    Defect("kernel-gru-passes-the-wrong-share", "kernels/cells/gru.h", "*gradient = {dh * z, C(0)};",
+           "*gradient = {dh * (C(1) - z), C(0)};", ["golden_lstm_test.cuda --gtest_filter=Gru*"]),
+    Defect("kernel-gru-state-gets-the-inputs-gradient", "kernels/cells/gru.h", "dn, dn * r}};", "dn, dn}};",
+           ["golden_lstm_test.cuda --gtest_filter=Gru*"]),
+    Defect("kernel-initial-state-without-the-passed-gradient", SB, "recurrent += empty ? C(0) : dir.dh[j * hidden + unit];",
+           "recurrent += C(0);", ["golden_lstm_test.cuda --gtest_filter=Gru*"]),
+    Defect("kernel-relu-swallows-nan", "kernels/cells/rnn_relu.h", "sum < C(0) ? C(0) : sum;", "sum > C(0) ? sum : C(0);",
+           ["isolation_test.cuda --gtest_filter=RnnRelu*NanReaches*"]),
+    Defect("kernel-relu-derivative", "kernels/cells/rnn_relu.h", "saved.of[0] > C(0) ? gradient->h : C(0)", "gradient->h",
+           ["golden_lstm_test.cuda --gtest_filter=RnnRelu*"]),
     # What is no recurrence.
     Defect(
         name="embedding-join-one-piece-too-many",
