@@ -5,33 +5,25 @@ from defect import Defect
 DEFECTS = [
     Defect(
         name="reserve-limit-eight-times-too-wide",
-        file="capi/rnn_run.cc",
-        old="""hidden},
-                          8 * kStateElements, nullptr));
-  VARLSTM_TRY(check_bytes("h0",""",
-        new="""hidden},
-                          8, nullptr));
-  VARLSTM_TRY(check_bytes("h0",""",
+        file="capi/rnn_plan.cc",
+        old="8 * kStateElements, nullptr));",
+        new="8, nullptr));",
         why="the back end multiplies sizes that overflow",
         tests=["backend_table_test --gtest_filter=*ReserveAndStatesAreCountedInFull"],
     ),
     Defect(
         name="states-limit-eight-times-too-wide",
-        file="capi/rnn_run.cc",
-        old="""{"max_batch", bounds.max_batch}, hidden},
-                          8 * kStateElements, nullptr));""",
-        new="""{"max_batch", bounds.max_batch}, hidden},
-                          8, nullptr));""",
+        file="capi/rnn_plan.cc",
+        old='{"max_batch", bounds.max_batch}, hidden}, 8 * kStateElements, nullptr);',
+        new='{"max_batch", bounds.max_batch}, hidden}, 8, nullptr);',
         tests=["backend_table_test --gtest_filter=*ReserveAndStatesAreCountedInFull"],
     ),
     Defect(
         name="set-lengths-keeps-sizes-after-failure",
         file="capi/batch.cc",
-        old="""    return b.plan_lengths(state, &plan, lengths, count, space, stream);
-  });
+        old="""&plan, lengths, count, space, stream);
   if (status != VARLSTM_OK) make_empty(&plan);""",
-        new="""    return b.plan_lengths(state, &plan, lengths, count, space, stream);
-  });""",
+        new="&plan, lengths, count, space, stream);",
         why="later calls trust sizes that the arrays do not have",
         tests=["backend_table_test --gtest_filter=*BatchWhoseLengthsFailedHalfWayIsEmpty"],
     ),
@@ -39,10 +31,8 @@ DEFECTS = [
         name="from-batch-sizes-keeps-sizes-after-failure",
         file="capi/batch.cc",
         old="""sorted_indices, stream);
-  });
   if (status != VARLSTM_OK) make_empty(&plan);""",
-        new="""sorted_indices, stream);
-  });""",
+        new="sorted_indices, stream);",
         tests=["backend_table_test --gtest_filter=*BatchWhoseLengthsFailedHalfWayIsEmpty"],
     ),
     Defect(
