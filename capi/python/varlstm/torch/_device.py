@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Tuple
 
 import torch
 
-from .._declarations import Backend, Cell, Dtype, Key, Mode, Op, Reduction, Space
+from .._declarations import Backend, Dtype, Key, Mode, Op, Reduction, Space
 from .._handles import Native, create, set_value
 from .._library import lib
 
@@ -30,7 +30,7 @@ class Rnn(Native):
 
     __slots__ = ("elements",)
 
-    def __init__(self, context: "Context", cell: Cell, dtype: torch.dtype, input_size: int, hidden_size: int,
+    def __init__(self, context: "Context", cell: int, dtype: torch.dtype, input_size: int, hidden_size: int,
                  num_layers: int, bidirectional: bool, bias: bool, dropout: float) -> None:
         super().__init__(create(lib.varlstm_rnn_create, context.pointer, cell, input_size, hidden_size, num_layers),
                          lib.varlstm_rnn_destroy, context)

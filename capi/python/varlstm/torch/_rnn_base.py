@@ -26,7 +26,7 @@ def permuted(states: States, permutation: Optional[Tensor]) -> States:
 class RnnBase(torch.nn.RNNBase):
     """Like torch.nn.RNNBase, which has the options and parameters, its `mode` names the cell."""
 
-    _state_names: Tuple[str, ...]  # how texts call the states
+    _state_name: str  # how texts call h_0
 
     def __init__(self, mode: str, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
                  device, dtype) -> None:
@@ -39,10 +39,6 @@ class RnnBase(torch.nn.RNNBase):
 
     def _states_of(self, hx) -> States:
         """The states, whose types are checked, as a tuple."""
-        raise NotImplementedError
-
-    def _result(self, states: States) -> Any:
-        """The states in the form of hx."""
         raise NotImplementedError
 
     def to_torch(self) -> torch.nn.RNNBase:
@@ -90,13 +86,15 @@ class RnnBase(torch.nn.RNNBase):
         states = None if hx is None else self._states_of(hx)
         if isinstance(input, PackedSequence):
             output, states = self._forward_packed(input, states, lengths)
-            return output, self._result(states)
-        _options.tensor("input", input)
-        if input.dim() not in (2, 3):
-            raise ValueError(f"input has {input.dim()} dimensions, and must have 2 or 3")
-        forward = self._forward_unbatched if input.dim() == 2 else self._forward_padded
-        output, states = forward(input, states, lengths)
-        return output, self._result(states)
+        else:
+            _options.tensor("input", input)
+            if input.dim() not in (2, 3):
+                raise ValueError(f"input has {input.dim()} dimensions, and must have 2 or 3")
+            if input.dim() == 2:
+                output, states = self._forward_unbatched(input, states, lengths)
+            else:
+                output, states = self._forward_padded(input, states, lengths)
+        return output, states if len(states) > 1 else states[0]
 
     def _forward_packed(self, input: PackedSequence, hx: Optional[States], lengths) -> Tuple[PackedSequence, States]:
         if lengths is not None:
@@ -161,12 +159,14 @@ class RnnBase(torch.nn.RNNBase):
         h0 = c0 = None
         if hx is not None:
             check_states(hx, self._states_shape(batch_size))
-            for name, state in zip(self._state_names, hx):
-                check_like(name, state, rows)
-            h0, c0 = hx if op.has_c else (hx[0], None)
+            h0 = hx[0]
+            check_like(self._state_name, h0, rows)
+            if op.has_c:
+                c0 = hx[1]
+                check_like("c_0", c0, rows)
         seed = None
         if self.dropout > 0 and self.training and self.num_layers > 1:
             seed = torch.randint(1, 2**63 - 1, (), device="cpu")
-        y, h_n, c_n = op(rows, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
-                         self.num_layers, self.bidirectional, self.dropout, params)
+        y, h_n, c_n = op.run(rows, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
+                             self.num_layers, self.bidirectional, self.dropout, params)
         return y, (h_n, c_n) if op.has_c else (h_n,)

@@ -18,19 +18,20 @@ from ._flat import is_flat, join, split_gradients
 
 
 class RnnOp:
-    """The operation of one cell. Calling it gives y, h_n and c_n of `forward`."""
+    """The operation of one cell."""
 
     def __init__(self, cell: Cell) -> None:
-        self._cell = cell
+        self._cell, self._code = cell, int(cell)  # an enum is slow to hash
         self.gates, self.has_c = CELLS[cell]
         name = cell.name.lower()
         self._adjoint = opaque(f"{name}_backward", self.backward, self._backward_fake)
         self._operation = differentiable(name, self.forward, self._forward_fake, self._setup_context,
                                          self._autograd_backward)
 
-    def __call__(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
-                 bidirectional, dropout, params) -> Tuple[Tensor, Tensor, Tensor]:
-        """What backward needs is saved if anything requires gradients, in training and in evaluation mode."""
+    def run(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
+            bidirectional, dropout, params) -> Tuple[Tensor, Tensor, Tensor]:
+        """y, h_n and c_n of `forward`. What backward needs is saved if anything requires gradients, in training and in
+        evaluation mode."""
         save = torch.is_grad_enabled() and any(
             tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
         return self._operation(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
@@ -47,7 +48,7 @@ class RnnOp:
     def _rnn(self, context, x: Tensor, hidden_size: int, num_layers: int, bidirectional: bool, params: List[Tensor],
              dropout: float) -> Rnn:
         has_bias = len(params) == 4 * num_layers * (1 + bidirectional)
-        return context.rnn(self._cell, x.dtype, x.size(1), hidden_size, num_layers, bidirectional, has_bias, dropout)
+        return context.rnn(self._code, x.dtype, x.size(1), hidden_size, num_layers, bidirectional, has_bias, dropout)
 
     def forward(self, x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], seed: Optional[Tensor],
                 from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, num_layers: int,

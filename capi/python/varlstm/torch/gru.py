@@ -14,14 +14,11 @@ from ._rnn_checks import check_one_state
 class _OneState(RnnBase):
     """A network whose cell has h and no c: hx and what forward returns of it are one tensor."""
 
-    _state_names = ("hx",)
+    _state_name = "hx"
 
     def _states_of(self, hx) -> Tuple[Tensor]:
         check_one_state(hx)
         return (hx,)
-
-    def _result(self, states: Tuple[Tensor]) -> Tensor:
-        return states[0]
 
 
 class GRU(_OneState):

@@ -36,7 +36,7 @@ class LSTM(RnnBase):
     torch.get_num_threads() threads.
     """
 
-    _state_names = ("h_0", "c_0")
+    _state_name = "h_0"
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
@@ -51,9 +51,6 @@ class LSTM(RnnBase):
     def _states_of(self, hx) -> States:
         check_two_states(hx)
         return hx[0], hx[1]
-
-    def _result(self, states: States) -> States:
-        return states
 
     def _torch_module(self) -> torch.nn.LSTM:
         return torch.nn.LSTM(self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first,
