@@ -7,7 +7,7 @@
 namespace varlstm {
 
 // What forward reads, what it writes, and their gradients. The shapes are those of varlstm_rnn_forward and
-// varlstm_rnn_backward. Only params, x and y are required.
+// varlstm_rnn_backward. Only params, x and y are required. c0, c_n and their gradients stay empty if the cell has no c.
 template <class T>
 struct RnnInput {
   Span<const T> params = {}, x = {}, h0 = {}, c0 = {};
@@ -31,6 +31,7 @@ struct ParamInfo {
   int64_t offset, rows, cols;
 };
 
+// `cell` is a varlstm_cell: varlstm::Rnn<float> gru(ctx, in, hidden, 1, VARLSTM_CELL_GRU).
 template <class T>
 class Rnn {
  public:
@@ -85,20 +86,27 @@ class Rnn {
     return infos;
   }
   // varlstm_rnn_import: writes one layer and direction from another library's layout; `format` is a
-  // varlstm_param_format.
+  // varlstm_param_format. Of Keras' bias [2, 3H] of a GRU the first row is b_ih and the second is b_hh.
   void import_params(int32_t format, int64_t layer, int32_t direction, Span<const T> w_ih, Span<const T> w_hh,
                      Span<const T> b_ih, Span<const T> b_hh, Span<T> params, void* stream = nullptr) const {
     const Shape shape = this->shape();
     const int64_t in = layer == 0 ? shape.input : shape.directions * shape.hidden;
-    const detail::Size gates{"4 * hidden_size", 4 * shape.hidden};
+    const detail::Size gates{"gates", this->gates()}, hidden{"hidden_size", shape.hidden};
     // A layer that does not exist has no sizes; the library itself refuses it.
-    if (layer >= 0 && layer < shape.layers) detail::need("w_ih", w_ih, {gates, {"in", in}});
-    detail::need("w_hh", w_hh, {gates, {"hidden_size", shape.hidden}});
-    detail::need_or_empty("b_ih", b_ih, {gates});
-    detail::need_or_empty("b_hh", b_hh, {gates});
+    if (layer >= 0 && layer < shape.layers) detail::need("w_ih", w_ih, {gates, hidden, {"in", in}});
+    detail::need("w_hh", w_hh, {gates, hidden, hidden});
+    detail::need_or_empty("b_ih", b_ih, {gates, hidden});
+    detail::need_or_empty("b_hh", b_hh, {gates, hidden});
     detail::need("params", params, {{"elements", param_elements()}});
     check(varlstm_rnn_import(get(), format, layer, direction, w_ih.data(), w_hh.data(), b_ih.data(), b_hh.data(),
                              params.data(), stream));
+  }
+
+  // G: the weights of one layer and direction have G * H rows. 4 of an LSTM, 3 of a GRU, 1 of a plain network.
+  int64_t gates() const {
+    int64_t rows = 0;
+    check(varlstm_rnn_param_info(get(), 0, nullptr, nullptr, &rows, nullptr));
+    return rows / get_i64(VARLSTM_KEY_HIDDEN_SIZE);
   }
 
   struct Sizes {

@@ -306,6 +306,66 @@ TYPED_TEST(CapiHppCalls, ImportParams) {
       });
 }
 
+TYPED_TEST(CapiHppCalls, ImportParamsOfAGru) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  const varlstm::Rnn<T> gru(this->ctx_, kIn, kOut, 1, VARLSTM_CELL_GRU);
+  const Buffer kernel = this->random(3 * kOut * kIn), recurrent = this->random(3 * kOut * kOut);
+  const Buffer bias = this->random(2 * 3 * kOut);  // [2, 3H]
+  const varlstm::Span<const T> all = bias;
+  this->template expect_same<T>(
+      gru.param_elements(),
+      [&](Buffer& p) {
+        gru.import_params(VARLSTM_FORMAT_KERAS, 0, 0, kernel, recurrent, all.subspan(0, 3 * kOut),
+                          all.subspan(3 * kOut, 3 * kOut), p);
+      },
+      [&](T* p) {
+        return varlstm_rnn_import(gru.get(), VARLSTM_FORMAT_KERAS, 0, 0, kernel.data(), recurrent.data(), bias.data(),
+                                  bias.data() + 3 * kOut, p, nullptr);
+      });
+}
+
+TYPED_TEST(CapiHppCalls, RnnOfACellWithoutC) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  constexpr int64_t kState = 4 * kOut, kOutputs = kRows * kOut;
+  for (const int32_t cell : {VARLSTM_CELL_GRU, VARLSTM_CELL_RNN_TANH, VARLSTM_CELL_RNN_RELU}) {
+    const varlstm::Rnn<T> rnn(this->ctx_, kIn, kOut, 1, cell);
+    const int64_t elements = rnn.param_elements(), dx = elements, dh0 = dx + kRows * kIn;
+    const auto& batch = this->batch_;
+    const Buffer params = this->random(elements), x = this->random(kRows * kIn), h0 = this->random(kState);
+    const Buffer dy = this->random(kOutputs), dh_n = this->random(kState);
+    const varlstm::RnnInput<T> in = {params, x, h0};
+    auto& work = this->work_;
+    varlstm::Workspace reserve(this->ctx_), c_reserve(this->ctx_);
+    c_reserve.grow(rnn.sizes(batch, VARLSTM_MODE_SAVE).reserve_bytes);
+    Buffer y(this->ctx_, kOutputs);
+    const auto part = [](Buffer& data, int64_t first, int64_t count) { return data.span().subspan(first, count); };
+    this->template expect_same<T>(
+        kOutputs + kState,
+        [&](Buffer& out) {
+          rnn.forward_save(batch, in, {part(out, 0, kOutputs), part(out, kOutputs, kState)}, work, reserve);
+          varlstm::copy<T>(this->ctx_, y, part(out, 0, kOutputs), VARLSTM_COPY_WITHIN_BACKEND);
+        },
+        [&](T* out) {
+          return varlstm_rnn_forward(rnn.get(), batch.get(), VARLSTM_MODE_SAVE, 0, params.data(), x.data(), h0.data(),
+                                     nullptr, out, out + kOutputs, nullptr, work.data(), work.bytes(), c_reserve.data(),
+                                     c_reserve.bytes(), nullptr);
+        });
+    this->template expect_same<T>(
+        dh0 + kState,
+        [&](Buffer& d) {
+          rnn.backward(batch, in, y, {dy, dh_n}, {part(d, 0, elements), part(d, dx, kRows * kIn), part(d, dh0, kState)},
+                       work, reserve);
+        },
+        [&](T* d) {
+          return varlstm_rnn_backward(rnn.get(), batch.get(), params.data(), x.data(), h0.data(), nullptr, y.data(),
+                                      dy.data(), dh_n.data(), nullptr, d + dx, d + dh0, nullptr, d, work.data(),
+                                      work.bytes(), c_reserve.data(), c_reserve.bytes(), nullptr);
+        });
+  }
+}
+
 // Every span of forward, forward_save and backward has numbers of its own, so that none may stand in another's place.
 TYPED_TEST(CapiHppCalls, Rnn) {
   using T = TypeParam;

@@ -190,6 +190,32 @@ TEST_F(CapiHppSizes, Rnn) {
   });
 }
 
+TEST_F(CapiHppSizes, RnnOfACellWithoutC) {
+  for (const auto& [cell, gates] : {std::pair<int32_t, int64_t>{VARLSTM_CELL_GRU, 3}, {VARLSTM_CELL_RNN_TANH, 1}}) {
+    varlstm::Rnn<float> rnn(ctx_, kIn, kHidden, 1, cell);
+    const int64_t rows = gates * kHidden, elements = rnn.param_elements(), state = kBatch * kHidden;
+    EXPECT_EQ(elements, rows * (kIn + kHidden + 2));
+    expect_each_refused(5, [&](Spans& s) {
+      rnn.import_params(VARLSTM_FORMAT_PYTORCH, 0, 0, s("w_ih", rows * kIn), s("w_hh", rows * kHidden), s("b_ih", rows),
+                        s("b_hh", rows), s("params", elements));
+    });
+    const auto forward_save = [&](Spans& s) {
+      rnn.forward_save(batch_, {s("params", elements), s("x", kRows * kIn), s("h0", state)},
+                       {s("y", kRows * kHidden), s("h_n", state)}, work_, reserve_);
+    };
+    const auto backward = [&](Spans& s) {
+      const varlstm::RnnInput<float> in = {s("params", elements), s("x", kRows * kIn), s("h0", state)};
+      const varlstm::Span<float> y = s("y", kRows * kHidden);
+      rnn.backward(batch_, in, y, {s("dy", kRows * kHidden), s("dh_n", state)},
+                   {s("dparams", elements), s("dx", kRows * kIn), s("dh0", state)}, work_, reserve_);
+    };
+    expect_each_refused(5, forward_save);
+    expect_each_refused(9, backward);
+    expect_longer_states_refused(state, forward_save);
+    expect_longer_states_refused(state, backward);
+  }
+}
+
 TEST_F(CapiHppSizes, Operations) {
   expect_each_refused(3, [&](Spans& s) {
     varlstm::embedding_forward<float>(ctx_, &batch_, kRows, kVocab, kIn, s("table", kVocab * kIn), s.ints("ids", kRows),

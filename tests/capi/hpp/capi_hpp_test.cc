@@ -7,6 +7,7 @@
 
 #include <array>
 #include <fstream>
+#include <functional>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -242,6 +243,37 @@ TEST_F(CapiHpp, AWorkspaceGrowsAndNeverShrinks) {
   workspace.grow(10);
   EXPECT_EQ(workspace.bytes(), 1000);
   EXPECT_EQ(workspace.data(), memory) << "memory that is enough was replaced";
+}
+
+TEST_F(CapiHpp, AnRnnOfEachCell) {
+  const std::pair<int32_t, int64_t> cells[] = {
+      {VARLSTM_CELL_LSTM, 4}, {VARLSTM_CELL_GRU, 3}, {VARLSTM_CELL_RNN_TANH, 1}, {VARLSTM_CELL_RNN_RELU, 1}};
+  for (const auto& [cell, gates] : cells) {
+    const varlstm::Rnn<float> rnn(ctx_, 3, 5, 1, cell);
+    EXPECT_EQ(rnn.get_i64(VARLSTM_KEY_CELL), cell);
+    EXPECT_EQ(rnn.gates(), gates);
+    EXPECT_EQ(rnn.params()[0].rows, gates * 5);
+    EXPECT_EQ(rnn.param_elements(), gates * 5 * (3 + 5 + 2));
+  }
+}
+
+TEST_F(CapiHpp, ACOfACellWithoutCIsRefusedByName) {
+  const varlstm::Rnn<float> gru(ctx_, 3, 5, 1, VARLSTM_CELL_GRU);
+  const varlstm::Batch batch(ctx_, kLengths);
+  const auto zeros = [&](int64_t count) { return varlstm::Buffer<float>::zeros(ctx_, count); };
+  varlstm::Buffer<float> params = zeros(gru.param_elements()), x = zeros(7 * 3), y = zeros(7 * 5);
+  varlstm::Buffer<float> state = zeros(4 * 5);
+  varlstm::Workspace work(ctx_), reserve(ctx_);
+  gru.forward_save(batch, {params, x}, {y}, work, reserve);
+  const auto expect_named = [&](const std::string& name, const std::function<void()>& call) {
+    const std::string text = error_of(call).second;
+    EXPECT_EQ(text.substr(0, name.size() + 3), name + " = ") << text;
+    EXPECT_NE(text.find("VARLSTM_CELL_GRU"), std::string::npos) << text;
+  };
+  expect_named("c0", [&] { gru.forward(batch, {params, x, {}, state}, {y}, work); });
+  expect_named("c_n", [&] { gru.forward(batch, {params, x}, {y, {}, state}, work); });
+  expect_named("dc_n", [&] { gru.backward(batch, {params, x}, y, {{}, {}, state}, {}, work, reserve); });
+  expect_named("dc0", [&] { gru.backward(batch, {params, x}, y, {}, {{}, {}, {}, state}, work, reserve); });
 }
 
 TEST_F(CapiHpp, OptionsAreReadBack) {
