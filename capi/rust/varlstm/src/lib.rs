@@ -143,6 +143,7 @@
 #![deny(missing_docs)]
 
 mod batch;
+mod cell;
 mod context;
 mod element;
 mod elementwise;
@@ -161,6 +162,7 @@ mod rnn_run;
 mod view;
 
 pub use batch::{Batch, BatchArray, Rows};
+pub use cell::Cell;
 pub use context::{build_info, device_count, version};
 pub use context::{Backend, Context, ContextBuilder, DeviceStatus, Math};
 pub use element::{Bf16, Element, Real, Scalar, F16};

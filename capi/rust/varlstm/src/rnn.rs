@@ -7,6 +7,7 @@ use std::ptr::{self, NonNull};
 
 use varlstm_sys as sys;
 
+use crate::cell::Cell;
 use crate::context::Context;
 use crate::error::{check, Result};
 use crate::view::dim;
@@ -65,6 +66,7 @@ pub struct RnnBuilder<T: Scalar> {
     input_size: usize,
     hidden_size: usize,
     num_layers: usize,
+    cell: Cell,
     bidirectional: bool,
     bias: bool,
     dropout: f64,
@@ -77,6 +79,12 @@ impl<T: Scalar> RnnBuilder<T> {
     /// L, layers: 1 by default, at most 4096.
     pub fn num_layers(mut self, num_layers: usize) -> Self {
         self.num_layers = num_layers;
+        self
+    }
+
+    /// The cell: [`Cell::Lstm`] by default.
+    pub fn cell(mut self, cell: Cell) -> Self {
+        self.cell = cell;
         self
     }
 
@@ -110,14 +118,14 @@ impl<T: Scalar> RnnBuilder<T> {
         self
     }
 
-    /// Creates the LSTM. Errors: a size that is not positive, an option's value.
+    /// Creates the network. Errors: a size that is not positive, an option's value.
     pub fn build(self) -> Result<Rnn<T>> {
         let mut handle = ptr::null_mut();
         let (input, hidden) = (dim("input_size", self.input_size)?, dim("hidden_size", self.hidden_size)?);
         let layers = dim("num_layers", self.num_layers)?;
         // SAFETY: the context is alive, `handle` is written.
         check(unsafe {
-            sys::varlstm_rnn_create(self.context.handle(), sys::VARLSTM_CELL_LSTM, input, hidden, layers, &mut handle)
+            sys::varlstm_rnn_create(self.context.handle(), self.cell.code(), input, hidden, layers, &mut handle)
         })?;
         let mut rnn = Rnn {
             handle: NonNull::new(handle).expect("an rnn that was created"),
@@ -125,6 +133,7 @@ impl<T: Scalar> RnnBuilder<T> {
             input_size: self.input_size,
             hidden_size: self.hidden_size,
             num_layers: self.num_layers,
+            cell: self.cell,
             directions: 1 + usize::from(self.bidirectional),
             param_elements: 0,
             dtype: PhantomData,
@@ -157,7 +166,7 @@ impl<T: Scalar> RnnBuilder<T> {
     }
 }
 
-/// An LSTM of one dtype. It holds no parameters: the caller keeps them in one flat buffer.
+/// A recurrent network of one dtype. It holds no parameters: the caller keeps them in one flat buffer.
 #[derive(Debug)]
 pub struct Rnn<T: Scalar> {
     handle: NonNull<sys::varlstm_rnn>,
@@ -165,6 +174,7 @@ pub struct Rnn<T: Scalar> {
     input_size: usize,
     hidden_size: usize,
     num_layers: usize,
+    cell: Cell,
     directions: usize,
     param_elements: usize,
     dtype: PhantomData<T>,
@@ -191,6 +201,7 @@ impl<T: Scalar> Rnn<T> {
             input_size,
             hidden_size,
             num_layers: 1,
+            cell: Cell::Lstm,
             bidirectional: false,
             bias: true,
             dropout: 0.0,
@@ -215,6 +226,11 @@ impl<T: Scalar> Rnn<T> {
         self.num_layers
     }
 
+    /// The cell.
+    pub fn cell(&self) -> Cell {
+        self.cell
+    }
+
     /// D, directions: 1 or 2.
     pub fn directions(&self) -> usize {
         self.directions
@@ -231,7 +247,8 @@ impl<T: Scalar> Rnn<T> {
     }
 
     /// The parameter tensors, in their order in the flat buffer, which has no gaps:
-    /// layer, direction, then weight_ih, weight_hh, bias_ih, bias_hh; gates i, f, g, o.
+    /// layer, direction, then weight_ih, weight_hh, bias_ih, bias_hh; gates i, f, g, o of an LSTM,
+    /// r, z, n of a GRU.
     pub fn parameters(&self) -> Result<Vec<Parameter>> {
         let mut count = 0;
         // SAFETY: the handle is alive, `count` is written.

@@ -10,18 +10,21 @@ use crate::rnn::Rnn;
 use crate::view::{dim, read_or_null, View, ViewMut};
 use crate::Scalar;
 
-/// Parameter layouts of one layer and direction; `in` is I for layer 0, D*H above.
+/// Parameter layouts of one layer and direction; `in` is I for layer 0, D*H above, and G is
+/// [`Cell::gates`](crate::Cell::gates). Each line ends with the gates of an LSTM and of a GRU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamFormat {
-    /// w_ih `[4H, in]`, w_hh `[4H, H]`, b_ih `[4H]`, b_hh `[4H]`; gates i, f, g, o.
+    /// w_ih `[GH, in]`, w_hh `[GH, H]`, b_ih `[GH]`, b_hh `[GH]`; i, f, g, o; r, z, n.
     PyTorch,
-    /// kernel `[in, 4H]`, recurrent_kernel `[H, 4H]`, bias `[4H]`, no b_hh; gates i, f, c (= g), o.
+    /// kernel `[in, GH]`, recurrent_kernel `[H, GH]`, bias `[GH]`, no b_hh; i, f, c (= g), o; z, r, h.
+    /// A GRU has `reset_after=True`, and the rows of its bias `[2, 3H]` are b_ih and b_hh.
     Keras,
-    /// W `[4H, in]`, R `[4H, H]`, Wb `[4H]`, Rb `[4H]` of one direction; gates i, o, f, c (= g).
+    /// W `[GH, in]`, R `[GH, H]`, Wb `[GH]`, Rb `[GH]` of one direction; i, o, f, c (= g); z, r, h.
     Onnx,
     /// As PyTorch's.
     Cudnn,
-    /// kernel `[in, 4H]`, recurrent_kernel `[H, 4H]`, bias `[4H]`, no b_hh; gates i, g, f, o.
+    /// kernel `[in, GH]`, recurrent_kernel `[H, GH]`, bias `[GH]`, no b_hh; i, g, f, o; z, r, g.
+    /// A GRU has recurrent_bias `[3H]` as b_hh. There is no plain network.
     Haste,
 }
 
@@ -37,13 +40,13 @@ pub enum Direction {
 /// The foreign tensors of one layer and direction. A bias that is missing counts as zero.
 #[derive(Clone, Copy, Debug)]
 pub struct ForeignParams<'a, T: Scalar> {
-    /// 4H * in elements.
+    /// GH * in elements.
     pub w_ih: View<'a, T>,
-    /// 4H * H elements.
+    /// GH * H elements.
     pub w_hh: View<'a, T>,
-    /// `[4H]`; the only bias of Keras and haste.
+    /// `[GH]`; the only bias of Keras and haste, but for a GRU.
     pub b_ih: Option<View<'a, T>>,
-    /// `[4H]`
+    /// `[GH]`
     pub b_hh: Option<View<'a, T>>,
 }
 
@@ -65,12 +68,12 @@ impl<T: Scalar> Rnn<T> {
             ParamFormat::Haste => sys::VARLSTM_FORMAT_HASTE,
         };
         let inputs = if layer == 0 { self.input_size() } else { self.output_size() };
-        let hidden = ("hidden_size", self.hidden_size());
+        let (gates, hidden) = (("gates", self.cell().gates()), ("hidden_size", self.hidden_size()));
         let context = self.context();
-        let w_ih = from.w_ih.read(context, "w_ih", &[("4", 4), hidden, ("input", inputs)])?;
-        let w_hh = from.w_hh.read(context, "w_hh", &[("4", 4), hidden, hidden])?;
-        let b_ih = read_or_null(from.b_ih, context, "b_ih", &[("4", 4), hidden])?;
-        let b_hh = read_or_null(from.b_hh, context, "b_hh", &[("4", 4), hidden])?;
+        let w_ih = from.w_ih.read(context, "w_ih", &[gates, hidden, ("input", inputs)])?;
+        let w_hh = from.w_hh.read(context, "w_hh", &[gates, hidden, hidden])?;
+        let b_ih = read_or_null(from.b_ih, context, "b_ih", &[gates, hidden])?;
+        let b_hh = read_or_null(from.b_hh, context, "b_hh", &[gates, hidden])?;
         let elements = [("elements", self.param_elements())];
         let params = params.into().write(context, "params", &elements)?;
         let layer = dim("layer", layer)?;

@@ -14,7 +14,7 @@ use crate::rnn::Rnn;
 use crate::view::{check_not_longer, read_or_null, write_or_null, View, ViewMut};
 use crate::{Element, Scalar};
 
-/// Buffers and dropout of a forward. Rows are in the order of [`RowOrder`](crate::RowOrder).
+/// Buffers and dropout of a forward. Those of c stay `None` if the cell has no c. Rows are in the order of [`RowOrder`](crate::RowOrder).
 ///
 /// `RnnForward { h_n: Some((&mut h_n).into()), ..RnnForward::new(&params, &x, &mut y) }`
 #[derive(Debug)]
@@ -53,7 +53,8 @@ impl<'a, T: Scalar> RnnForward<'a, T> {
     }
 }
 
-/// Buffers of a backward: params, x, h0, c0 and y as in the forward before it.
+/// Buffers of a backward: params, x, h0, c0 and y as in the forward before it. Those of c stay `None`
+/// if the cell has no c.
 #[derive(Debug)]
 pub struct RnnBackward<'a, T: Scalar> {
     /// The flat buffer of all parameters.

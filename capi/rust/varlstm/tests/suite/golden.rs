@@ -17,6 +17,10 @@ impl Case {
         found.unwrap_or_else(|| panic!("golden case {} has no real {}", self.name, item))
     }
 
+    pub fn has(&self, item: &str) -> bool {
+        self.reals.contains_key(item)
+    }
+
     pub fn scalar(&self, item: &str) -> f64 {
         self.real(item)[0]
     }

@@ -1,25 +1,30 @@
 //! The LSTM against PyTorch's numbers: the golden case that every binding computes.
 // SPDX-License-Identifier: Apache-2.0
 
-use varlstm::{Backend, Batch, Context, DeviceBuffer, Direction, ForeignParams, Layout, ParamFormat};
+use varlstm::{Backend, Batch, Cell, Context, DeviceBuffer, Direction, ForeignParams, Layout, ParamFormat};
 use varlstm::{Recurrence, Reserve, Rnn, RnnBackward, RnnForward, RowOrder, Workspace};
 
 use crate::golden::{self, Case};
 use crate::support::{assert_close, assert_holds, context, unwritten, upload, upload_as, Number};
 
 // As in tests/README.md.
-const DOUBLE: (f64, f64) = (1e-12, 1e-12);
-const FLOAT: (f64, f64) = (2e-5, 2e-5);
+pub const DOUBLE: (f64, f64) = (1e-12, 1e-12);
+pub const FLOAT: (f64, f64) = (2e-5, 2e-5);
 
 fn lstm<T: Number>(context: &Context, case: &Case) -> Rnn<T> {
+    network(context, case, Cell::Lstm)
+}
+
+/// The golden case's network of that cell.
+pub fn network<T: Number>(context: &Context, case: &Case, cell: Cell) -> Rnn<T> {
     let shape = case.ints("shape");
-    let builder = Rnn::builder(context, shape[0] as usize, shape[1] as usize);
+    let builder = Rnn::builder(context, shape[0] as usize, shape[1] as usize).cell(cell);
     let builder = builder.num_layers(shape[2] as usize).bidirectional(shape[3] == 1);
     builder.bias(shape[4] == 1).build().unwrap()
 }
 
 /// The flat buffer of the case's tensors, each at its offset; `prefix` "d" for gradients.
-fn flat<T: Number>(rnn: &Rnn<T>, case: &Case, prefix: &str) -> Vec<f64> {
+pub fn flat<T: Number>(rnn: &Rnn<T>, case: &Case, prefix: &str) -> Vec<f64> {
     let mut flat = vec![f64::NAN; rnn.param_elements()];
     for parameter in rnn.parameters().unwrap() {
         let tensor = case.real(&format!("{}{}", prefix, parameter.name));
