@@ -7,6 +7,7 @@
 
 #include "capi/contract/shapes.h"
 #include "host/carve.h"
+#include "host/ops/batch_plan.h"
 #include "host/cells/cells.h"
 #include "host/simd/row_kernel.h"
 
@@ -69,8 +70,8 @@ struct ReserveHeader {
 inline constexpr uint64_t kReserveMagic = 0x76617230'6c73746dULL;
 
 inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
-  uint64_t hash = 1469598103934665603ULL;  // FNV-1a, one word at a time
-  const auto add = [&hash](int64_t value) { hash = (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL; };
+  uint64_t hash = kEmptyHash;
+  const auto add = [&hash](int64_t value) { hash = add_to_hash(hash, value); };
   add(static_cast<int64_t>(shape.cell));
   add(static_cast<int64_t>(shape.dtype));
   add(shape.input);
@@ -80,7 +81,7 @@ inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
   add(shape.bias);
   add(static_cast<int64_t>(shape.row_order));
   add(batch.batch);
-  for (int64_t b = 0; b < batch.batch; ++b) add(batch.lengths[b]);
+  add(*batch.lengths_hash);
   return hash;
 }
 
