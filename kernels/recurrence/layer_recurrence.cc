@@ -14,23 +14,22 @@ RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape) {
 }
 
 LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,
-                                 const RnnRows& rows, Carver& schedule, Carver& carver)
+                                 const BatchBounds& extent, Carver& schedule, Carver& carver)
     : policy_(static_cast<RecurrencePolicy>(plan.recurrence)),
       cell_(shape.cell),
       directions_(shape.directions),
       row_order_(shape.row_order) {
   if (policy_ == RecurrencePolicy::kStepwise) return;
   const RecurrenceNeeds& needs = layers > 1 ? plan.all_layers : plan.one_layer;
-  run_.choice = choose_tile(policy_, recurrence_shape(state, shape), rows.batch, state.facts, layers);
-  run_.schedule = carve_slot_schedule(plan.bounds, directions_, needs.slots, run_.choice.tile->slots(), schedule);
-  run_.schedule.use_slots(plan.bounds, run_.choice.slots());
+  run_.choice = choose_tile(policy_, recurrence_shape(state, shape), extent.max_batch, state.facts, layers);
+  run_.schedule = carve_slot_schedule(extent, directions_, run_.choice.slots(), run_.choice.tile->slots(), schedule);
   scratch_ = carve_slot_scratch(plan.bounds, needs.slots, carver);
   taken_steps_ = carver.take<int64_t>(needs.slots);
   const int64_t matrices = layers > 1 ? 2 * layers - 1 : run_.choice.directions;
   run_.weights = carver.take<char>(matrices * recurrent_weight_bytes(run_.choice.math, *run_.choice.tile));
   if (needs.area_bytes > 0) run_.area = carver.take<char>(needs.area_bytes);
   if (layers < 2) return;
-  handover_rows_ = rows.tokens;
+  handover_rows_ = extent.max_tokens;
   const int64_t words = handover_words(run_.choice.math, run_.choice.tile->hidden);
   handover_ = carver.take<simt::b32x2>((layers - 1) * handover_rows_ * words + 1);
 }

@@ -25,11 +25,11 @@ inline bool schedule_is_kept(const RnnPlan& plan, int64_t batch) {
 
 class LayerRecurrence {
  public:
-  // Takes scratch, weights and area from the carver, and the schedule from the carver `schedule`, all large enough for
-  // any batch within the plan's bounds. With carvers over nullptr it only counts bytes. layers: the number of layers in
-  // one launch.
-  LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers, const RnnRows& rows,
-                  Carver& schedule, Carver& carver);
+  // Takes scratch, weights and area from `carver`, large enough for any batch within the plan's bounds, and the
+  // schedule from the carver `schedule`, for a batch of this extent. With carvers over nullptr it only counts bytes.
+  // layers: the number of layers in one launch.
+  LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,
+                  const BatchBounds& extent, Carver& schedule, Carver& carver);
 
   // Builds the schedule. Called once a call, before the layers, unless forward has kept it.
   int32_t prepare(Stream stream, const BatchPlan& plan) const;

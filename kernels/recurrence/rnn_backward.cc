@@ -29,7 +29,7 @@ class Backward {
         schedule_is_kept_(schedule_is_kept(*args.plan, plan_.batch)),
         reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, rows_, workspace_carver_),
-        recurrence_(*stream.state, shape_, *args.plan, 1, rows_,
+        recurrence_(*stream.state, shape_, *args.plan, 1, extent_of(plan_),
                     schedule_is_kept_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
   int32_t run() {

@@ -33,7 +33,7 @@ class Forward {
         keeps_schedule_(args.save && schedule_is_kept(*args.plan, plan_.batch)),
         reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, workspace_rows_, args.save, together_, workspace_carver_),
-        recurrence_(*stream.state, shape_, *args.plan, together_ ? shape_.layers : 1, workspace_rows_,
+        recurrence_(*stream.state, shape_, *args.plan, together_ ? shape_.layers : 1, extent(),
                     keeps_schedule_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
   int32_t run() {
@@ -59,6 +59,10 @@ class Forward {
   }
 
  private:
+  BatchBounds extent() const {
+    const BatchBounds extent = extent_of(plan_);
+    return {extent.max_batch, extent.max_len, workspace_rows_.tokens};
+  }
   bool drops() const { return shape_.dropout > 0 && args_.dropout_seed != 0; }
   int64_t width() const { return shape_.directions * shape_.hidden; }
   bool is_last(int64_t layer) const { return layer + 1 == shape_.layers; }

@@ -56,6 +56,11 @@ inline RnnRows fewest_rows(const RnnRows& rows, const BatchBounds& bounds) {
   return {rows.batch, rows.tokens < most ? rows.tokens : most};
 }
 
+// B, T and N, or the bounds of T and N if only the device knows them.
+inline BatchBounds extent_of(const BatchPlan& plan) {
+  return {plan.batch, plan.steps >= 0 ? plan.steps : plan.bounds.max_len, rows_of(plan).tokens};
+}
+
 // Where products read N on the device if only the device knows it; null if all rows are tokens.
 inline const int64_t* counted_rows(const BatchPlan& plan) {
   return plan.tokens >= 0 ? nullptr : plan.step_offsets + plan.bounds.max_len;

@@ -103,16 +103,19 @@ struct Bytes {
 
   RnnSizes forward(const RnnRows& rows, bool save, int64_t layers) const {
     Carver workspace(nullptr), reserve(nullptr);
+    const BatchBounds extent{rows.batch, plan.bounds.max_len, rows.tokens};
     const ForwardWorkspace<T, C> tensors(shape, rows, save, layers > 1, workspace);
     const Reserve<T, C> saved(shape, rows, reserve);
     const bool kept = save && schedule_is_kept(plan, rows.batch);
-    const LayerRecurrence recurrence(state, shape, plan, layers, rows, kept ? reserve : workspace, workspace);
+    const LayerRecurrence recurrence(state, shape, plan, layers, extent, kept ? reserve : workspace, workspace);
     return {workspace.bytes(), save ? reserve.bytes() : 0};
   }
   int64_t backward(const RnnRows& rows) const {
     Carver workspace(nullptr);
+    const BatchBounds extent{rows.batch, plan.bounds.max_len, rows.tokens};
     const BackwardWorkspace<T, C> tensors(shape, rows, workspace);
-    const LayerRecurrence recurrence(state, shape, plan, 1, rows, workspace, workspace);  // with a schedule of its own
+    const LayerRecurrence recurrence(state, shape, plan, 1, extent, workspace,
+                                     workspace);  // with a schedule of its own
     return workspace.bytes();
   }
 };

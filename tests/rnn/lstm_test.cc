@@ -185,6 +185,31 @@ CELL_SCALAR_TEST(Test, CellStatesAreTakenIfTheCellHasThem) {
   expect("dc0", backward(nullptr, nullptr, state.data()));
 }
 
+// Backward may have another batch of the same lengths, whose bounds are larger.
+CELL_SCALAR_TEST(Test, BackwardMayHaveABatchOfLargerBounds) {
+  const RnnCase<TypeParam> problem = this->problem();
+  varlstm_ctx* const context = this->context_.get();
+  const RnnUpstream<TypeParam> upstream = make_upstream(problem, this->random_);
+  RnnRunner<TypeParam> exact(context, problem);
+  exact.forward();
+  const RnnGradients<TypeParam> expected = exact.backward(upstream);
+
+  const Bounds fit = exact_bounds(problem.lengths);
+  RnnRunner<TypeParam> larger(context, problem, {fit.max_batch + 9, fit.max_len + 5, fit.max_tokens + 21});
+  ASSERT_OK(varlstm_rnn_forward(larger.rnn(), exact.batch(), VARLSTM_MODE_SAVE, 0, larger.params().data(),
+                                larger.x().data(), larger.h0(), larger.c0(), larger.y().data(), nullptr, nullptr,
+                                larger.workspace().data(), larger.workspace().bytes(), larger.reserve().data(),
+                                larger.reserve().bytes(), nullptr));
+  const RnnGradients<TypeParam> gradients = larger.backward(upstream);
+  EXPECT_TRUE(bitwise_equal(gradients.dx, expected.dx));
+  EXPECT_TRUE(bitwise_equal(gradients.dh0, expected.dh0));
+  EXPECT_TRUE(bitwise_equal(gradients.dc0, expected.dc0));
+  EXPECT_TRUE(bitwise_equal(gradients.dparams, expected.dparams));
+  int64_t bits = 0;
+  ASSERT_OK(varlstm_ctx_device_status(context, 1, &bits, nullptr, nullptr));
+  EXPECT_EQ(bits, 0);
+}
+
 // A reserve that no forward of this shape wrote is refused, and nothing is written then.
 CELL_SCALAR_TEST(Test, ForeignReserveIsRefused) {
   const RnnCase<TypeParam> problem = this->problem();

@@ -12,6 +12,7 @@ namespace varlstm_test {
 
 struct FakeBackend {
   int64_t calls = 0;      // of functions that do work; queries of sizes do not count
+  int64_t plans = 0;      // how often it was asked for the plan of an rnn
   std::string last_call;  // name of the last such function
 
   // The next function of this name returns `status`, or throws where the status is kThrowBadAlloc or kThrowOther.

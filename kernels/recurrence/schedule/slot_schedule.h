@@ -40,9 +40,6 @@ struct SlotSchedule {
   int64_t max_steps;   // rows of `entries`: an upper bound of the steps of every team
   SlotStep* entries;   // [D][max_steps][P]; entries after a team's last step are neither written nor read
   int64_t* steps;      // [P / team_slots]: steps of a team = the largest load of its slots, in both directions
-
-  // Uses fewer slots in the same arrays.
-  void use_slots(const BatchBounds& bounds, int64_t fewer);
 };
 
 // Memory that is needed only while the schedule is built.
@@ -61,13 +58,8 @@ inline int64_t schedule_max_steps(const BatchBounds& bounds, int64_t slots) {
   return (bounds.max_tokens + slots - 1) / slots + bounds.max_len;
 }
 
-inline void SlotSchedule::use_slots(const BatchBounds& bounds, int64_t fewer) {
-  slots = fewer;
-  max_steps = schedule_max_steps(bounds, fewer);
-}
-
-// The arrays serve any number of slots up to `slots`: there are at most max_tokens + slots (max_len + 1) entries in
-// each direction.
+// There are at most max_tokens + slots (max_len + 1) entries in each direction. So more tokens, a larger length or more
+// slots never take fewer bytes.
 inline SlotSchedule carve_slot_schedule(const BatchBounds& bounds, int64_t directions, int64_t slots,
                                         int64_t team_slots, Carver& carver) {
   SlotSchedule schedule = {slots, team_slots, schedule_max_steps(bounds, slots), nullptr, nullptr};

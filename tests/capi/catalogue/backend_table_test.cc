@@ -105,6 +105,30 @@ TEST_F(Fake, FailedQueriesArePassedOn) {
   }
 }
 
+// An rnn keeps the plan for the bounds that it was last asked for, until an option of the context changes.
+TEST_F(Fake, PlanOfAnRnnIsMadeOnce) {
+  const Context ctx = make_context();
+  const Rnn rnn = make_rnn(ctx.get(), {2, 3, 1, false, true, 0.0}, VARLSTM_DTYPE_F32);
+  const auto plans_for = [&](int64_t max_len, int32_t mode) {
+    const int64_t before = fake_backend().plans;
+    int64_t workspace = 0, reserve = 0;
+    REQUIRE_OK(varlstm_rnn_sizes(rnn.get(), 1, max_len, max_len, mode, &workspace, &reserve));
+    return fake_backend().plans - before;
+  };
+  EXPECT_EQ(plans_for(4, VARLSTM_MODE_INFER), 1);
+  EXPECT_EQ(plans_for(4, VARLSTM_MODE_SAVE), 0);
+  EXPECT_EQ(plans_for(5, VARLSTM_MODE_SAVE), 1);
+  EXPECT_EQ(plans_for(4, VARLSTM_MODE_SAVE), 1);
+  ASSERT_OK(varlstm_ctx_set_i64(ctx.get(), VARLSTM_KEY_MATH, VARLSTM_MATH_TF32));
+  EXPECT_EQ(plans_for(4, VARLSTM_MODE_SAVE), 1);
+  EXPECT_EQ(plans_for(4, VARLSTM_MODE_INFER), 0);
+  fail_next("rnn_plan", VARLSTM_ERROR_BACKEND);
+  int64_t workspace = 0, reserve = 0;
+  EXPECT_ERROR(VARLSTM_ERROR_BACKEND, "rnn_plan",
+               varlstm_rnn_sizes(rnn.get(), 1, 6, 6, VARLSTM_MODE_SAVE, &workspace, &reserve));
+  EXPECT_EQ(plans_for(6, VARLSTM_MODE_SAVE), 1) << "a plan that failed was kept";
+}
+
 TEST_F(Fake, DevicesAreCountedBeforeOneIsOpened) {
   int32_t count = -1;
   varlstm_ctx* ctx = nullptr;
