@@ -7,8 +7,8 @@
 
 #include "capi/contract/shapes.h"
 #include "host/carve.h"
-#include "host/ops/batch_plan.h"
 #include "host/cells/cells.h"
+#include "host/ops/batch_plan.h"
 #include "host/simd/row_kernel.h"
 
 namespace varlstm::host {
