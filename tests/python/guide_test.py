@@ -1,4 +1,4 @@
-"""The Python blocks of capi/README.md print what it says. One whose modules are not there is skipped."""
+"""The Python blocks of the guide's pages print what their page says. One whose modules are not there is skipped."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import re
 
 import pytest
 
-GUIDE = pathlib.Path(__file__).resolve().parents[2] / "capi" / "README.md"
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "capi"
+PAGES = ("README.md", "CELLS.md")
 
 
-def blocks(language: str) -> list[tuple[int, str]]:
-    """(line, text) of each block of the guide in that language."""
-    text = GUIDE.read_text()
+def blocks(page: str, language: str) -> list[tuple[int, str]]:
+    """(line, text) of each block of the page in that language."""
+    text = (FOLDER / page).read_text()
     found = re.finditer(rf"^```{language}\n(.*?)^```$", text, flags=re.S | re.M)
     return [(text.count("\n", 0, match.start(1)) + 1, match.group(1)) for match in found]
 
@@ -32,15 +33,17 @@ def missing_module(code: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("code", [pytest.param(code, id=f"line {line}") for line, code in blocks("python")])
-def test_program(code: str, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize("page, code", [pytest.param(page, code, id=f"{page} {line}")
+                                        for page in PAGES for line, code in blocks(page, "python")])
+def test_program(page: str, code: str, capsys: pytest.CaptureFixture) -> None:
     missing = missing_module(code)
     if missing is not None:
         pytest.skip(f"no module {missing}")
-    [(_, expected)] = blocks("text")
-    exec(compile(code, str(GUIDE), "exec"), {"__name__": "__main__"})
+    [(_, expected)] = blocks(page, "text")
+    exec(compile(code, str(FOLDER / page), "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == expected
 
 
-def test_guide_has_programs() -> None:
-    assert len(blocks("python")) >= 2
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_have_programs(page: str) -> None:
+    assert len(blocks(page, "python")) >= 2

@@ -59,6 +59,9 @@ class CapiGuide : public ::testing::Test {
   std::map<std::string, std::vector<float>> state_dict;
   varlstm::Buffer<float> kernel = random(in * 4 * hidden), recurrent_kernel = random(hidden * 4 * hidden);
   varlstm::Buffer<float> bias = random(4 * hidden);
+  varlstm::Rnn<float> gru{ctx, in, hidden, 1, VARLSTM_CELL_GRU};
+  varlstm::Buffer<float> gru_kernel = random(in * 3 * hidden), gru_recurrent_kernel = random(hidden * 3 * hidden);
+  varlstm::Buffer<float> gru_bias = random(2 * 3 * hidden), gru_params = random(gru.param_elements());
   varlstm::Buffer<float> onnx_ = random(directions * (4 * hidden * (in + hidden) + 8 * hidden));
   varlstm::Span<const float> onnx_w = onnx_.span().subspan(0, directions * 4 * hidden * in);
   varlstm::Span<const float> onnx_r = onnx_.span().subspan(onnx_w.size(), directions * 4 * hidden * hidden);

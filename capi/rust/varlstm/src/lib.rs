@@ -186,3 +186,6 @@ pub use view::{View, ViewMut};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Guide;
+#[cfg(doctest)]
+#[doc = include_str!("../../../CELLS.md")]
+pub struct GuideToCells;
