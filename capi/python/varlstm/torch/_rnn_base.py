@@ -24,7 +24,7 @@ def permuted(states: States, permutation: Optional[Tensor]) -> States:
 
 
 class RnnBase(torch.nn.RNNBase):
-    """Like torch.nn.RNNBase, which has the options and parameters, its `mode` names the cell."""
+    """The options and parameters are torch.nn.RNNBase's, whose `mode` names the cell."""
 
     _state_name: str  # how texts call h_0
 
@@ -39,6 +39,10 @@ class RnnBase(torch.nn.RNNBase):
 
     def _states_of(self, hx) -> States:
         """The states, whose types are checked, as a tuple."""
+        raise NotImplementedError
+
+    def _torch_module(self) -> torch.nn.RNNBase:
+        """A module of torch.nn with these options, on the device meta."""
         raise NotImplementedError
 
     def to_torch(self) -> torch.nn.RNNBase:
