@@ -50,79 +50,72 @@ KeptSteps LayerRecurrence::take_kept_schedule(uint64_t* hash) {
   return steps;
 }
 
-// Both directions run at once, or one after the other.
-template <class Layer>
-int32_t LayerRecurrence::run(Stream stream, const Layer& layer) const {
-  const LaunchOf<Layer> launch_steps = resident_launcher<Layer>(run_.choice);
-  const int64_t at_once = run_.choice.directions;
-  for (int64_t first = 0; first < layer.directions; first += at_once) {
-    ResidentRun of_these = run_;
-    of_these.schedule.entries += first * run_.schedule.max_steps * run_.schedule.slots;
-    Layer these = layer;
-    these.directions = at_once;
-    for (int64_t d = 0; d < at_once; ++d) these.direction[d] = layer.direction[first + d];
-    VARLSTM_CUDA_TRY(launch_steps(stream, of_these, these));
-  }
-  return VARLSTM_OK;
-}
+namespace {
 
 template <class T, class C>
-int32_t LayerRecurrence::forward(Stream stream, const LayerForward<T, C>& layer) const {
-  if (layer.plan.batch == 0) return VARLSTM_OK;
-  if constexpr (std::is_same<C, float>::value) {
-    if (policy_ != RecurrencePolicy::kStepwise) {
-      VARLSTM_CUDA_TRY(run(stream, layer));
-      EmptyStates<T> states;
-      for (int64_t d = 0; d < layer.directions; ++d) {
-        states.add(layer.direction[d].h0, layer.direction[d].h_n);
-        states.add(layer.direction[d].c0, layer.direction[d].c_n);
-      }
-      return pass_empty_sequences(stream, layer.plan, layer.hidden, states);
-    }
-  }
-  return stepwise_forward(stream, cell_, layer);
+int32_t run_steps(Stream stream, Cell cell, const LayerForward<T, C>& layer) {
+  return stepwise_forward(stream, cell, layer);
 }
-
 template <class T, class C>
-int32_t LayerRecurrence::backward(Stream stream, const LayerBackward<T, C>& layer) const {
-  if (layer.plan.batch == 0) return VARLSTM_OK;
-  if constexpr (std::is_same<C, float>::value) {
-    if (policy_ != RecurrencePolicy::kStepwise) {
-      VARLSTM_CUDA_TRY(run(stream, layer));
-      EmptyStates<T> states;
-      for (int64_t d = 0; d < layer.directions; ++d) {
-        states.add(layer.direction[d].dh_n, layer.direction[d].dh0);
-        states.add(layer.direction[d].dc_n, layer.direction[d].dc0);
-      }
-      return pass_empty_sequences(stream, layer.plan, layer.hidden, states);
-    }
-  }
-  return stepwise_backward(stream, cell_, layer);
+int32_t run_steps(Stream stream, Cell cell, const LayerBackward<T, C>& layer) {
+  return stepwise_backward(stream, cell, layer);
 }
 
 template <class T>
-int32_t LayerRecurrence::forward(Stream stream, StackForward<T> stack) const {
+void add_states(const DirectionForward<T, float>& direction, EmptyStates<T>* states) {
+  states->add(direction.h0, direction.h_n);
+  states->add(direction.c0, direction.c_n);
+}
+template <class T>
+void add_states(const DirectionBackward<T, float>& direction, EmptyStates<T>* states) {
+  states->add(direction.dh_n, direction.dh0);
+  states->add(direction.dc_n, direction.dc0);
+}
+
+}  // namespace
+
+template <class Layer>
+int32_t LayerRecurrence::run(Stream stream, const Layer& layer) const {
+  if (layer.plan.batch == 0) return VARLSTM_OK;
+  if constexpr (std::is_same<typename Layer::Compute, float>::value) {
+    if (policy_ != RecurrencePolicy::kStepwise) {
+      const LaunchOf<Layer> launch_steps = resident_launcher<Layer>(run_.choice);
+      const int64_t at_once = run_.choice.directions;  // both, or one after the other
+      for (int64_t first = 0; first < layer.directions; first += at_once) {
+        ResidentRun of_these = run_;
+        of_these.schedule.entries += first * run_.schedule.max_steps * run_.schedule.slots;
+        Layer these = layer;
+        these.directions = at_once;
+        for (int64_t d = 0; d < at_once; ++d) these.direction[d] = layer.direction[first + d];
+        VARLSTM_CUDA_TRY(launch_steps(stream, of_these, these));
+      }
+      EmptyStates<typename Layer::Scalar> states;
+      for (int64_t d = 0; d < layer.directions; ++d) add_states(layer.direction[d], &states);
+      return pass_empty_sequences(stream, layer.plan, layer.hidden, states);
+    }
+  }
+  return run_steps(stream, cell_, layer);
+}
+
+template <class T>
+int32_t LayerRecurrence::run_together(Stream stream, StackForward<T> stack) const {
   const LayerForward<T, float>& lowest = stack.layers[0];
   if (lowest.plan.batch == 0) return VARLSTM_OK;
   stack.handover = handover_;
   stack.rows = handover_rows_;
   VARLSTM_CUDA_TRY(resident_launcher<StackForward<T>>(run_.choice)(stream, run_, stack));
   EmptyStates<T> states;
-  for (int64_t l = 0; l < stack.count; ++l) {
-    const DirectionForward<T, float>& direction = stack.layers[l].direction[0];
-    states.add(direction.h0, direction.h_n);
-    states.add(direction.c0, direction.c_n);
-  }
+  for (int64_t l = 0; l < stack.count; ++l) add_states(stack.layers[l].direction[0], &states);
   return pass_empty_sequences(stream, lowest.plan, lowest.hidden, states);
 }
 
-template int32_t LayerRecurrence::forward(Stream, StackForward<float>) const;
-template int32_t LayerRecurrence::forward(Stream, StackForward<Bf16>) const;
-template int32_t LayerRecurrence::forward(Stream, StackForward<F16>) const;
+template int32_t LayerRecurrence::run_together(Stream, StackForward<float>) const;
+template int32_t LayerRecurrence::run_together(Stream, StackForward<Bf16>) const;
+template int32_t LayerRecurrence::run_together(Stream, StackForward<F16>) const;
 
-#define VARLSTM_INSTANTIATE(T, C)                                                     \
-  template int32_t LayerRecurrence::forward(Stream, const LayerForward<T, C>&) const; \
-  template int32_t LayerRecurrence::backward(Stream, const LayerBackward<T, C>&) const
+#define VARLSTM_INSTANTIATE(T, C)                                                 \
+  template int32_t LayerRecurrence::run(Stream, const LayerForward<T, C>&) const; \
+  template int32_t LayerRecurrence::run(Stream, const LayerBackward<T, C>&) const
 VARLSTM_INSTANTIATE(float, float);
 VARLSTM_INSTANTIATE(double, double);
 VARLSTM_INSTANTIATE(Bf16, float);

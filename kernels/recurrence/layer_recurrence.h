@@ -40,20 +40,16 @@ class LayerRecurrence {
   // The same change of a hash.
   void add_schedule_to(uint64_t* hash) const;
 
-  // Forward runs all steps of a layer, then writes h_n and c_n; backward likewise writes dh0 and dc0.
-  template <class T, class C>
-  int32_t forward(Stream stream, const LayerForward<T, C>& layer) const;
-  template <class T, class C>
-  int32_t backward(Stream stream, const LayerBackward<T, C>& layer) const;
-
-  // Runs all steps of a stack of layers, then writes h_n and c_n of each. The handover memory belongs to this object.
-  template <class T>
-  int32_t forward(Stream stream, StackForward<T> stack) const;
-
- private:
+  // Runs all steps of a layer, which is a LayerForward or a LayerBackward; then forward writes h_n and c_n, and
+  // backward dh0 and dc0.
   template <class Layer>
   int32_t run(Stream stream, const Layer& layer) const;
 
+  // Runs all steps of a stack of layers, then writes h_n and c_n of each. The handover memory belongs to this object.
+  template <class T>
+  int32_t run_together(Stream stream, StackForward<T> stack) const;
+
+ private:
   RecurrencePolicy policy_;
   Cell cell_;
   int64_t directions_;

@@ -29,6 +29,7 @@ struct DirectionForward {
 template <class T, class C>
 struct LayerForward {
   using Scalar = T;
+  using Compute = C;
   BatchPlan plan;
   RowOrder row_order;
   int64_t hidden;
@@ -84,6 +85,7 @@ struct DirectionBackward {
 template <class T, class C>
 struct LayerBackward {
   using Scalar = T;
+  using Compute = C;
   BatchPlan plan;
   RowOrder row_order;
   int64_t hidden;

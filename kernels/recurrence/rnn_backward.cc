@@ -78,7 +78,7 @@ class Backward {
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();
     for (int64_t d = 0; d < shape_.directions; ++d) recurrence.direction[d] = direction(layer, d, doutput);
-    VARLSTM_CUDA_TRY(recurrence_.backward(stream_, recurrence));
+    VARLSTM_CUDA_TRY(recurrence_.run(stream_, recurrence));
     if (dinput != nullptr) VARLSTM_CUDA_TRY(input_gradient(layer, dinput));
     if (args_.dparams == nullptr) return VARLSTM_OK;
 
@@ -203,8 +203,19 @@ class Backward {
 }  // namespace
 
 int32_t rnn_backward(BackendState* state, const RnnBackwardArgs& args, void* stream) {
-  return with_scalar(args.shape.dtype,
-                     [&](auto scalar) { return Backward<decltype(scalar)>(make_stream(state, stream), args).run(); });
+  const Stream own = make_stream(state, stream);
+  switch (args.shape.dtype) {
+    case DType::kF32:
+      return Backward<float>(own, args).run();
+    case DType::kF64:
+      return Backward<double>(own, args).run();
+    case DType::kBF16:
+      return Backward<Bf16>(own, args).run();
+    case DType::kF16:
+      return Backward<F16>(own, args).run();
+    default:
+      return VARLSTM_ERROR_UNSUPPORTED;
+  }
 }
 
 }  // namespace varlstm::cuda

@@ -88,7 +88,7 @@ class Forward {
         if (layer > 0) stack.inputs[layer] = {of_layer.w_ih, of_layer.b_ih, of_layer.b_hh};
       }
       VARLSTM_CUDA_TRY(project_input(0, 0, static_cast<const T*>(args_.x), stack.layers[0].direction[0].gates));
-      return recurrence_.forward(stream_, stack);
+      return recurrence_.run_together(stream_, stack);
     }
     return fail(VARLSTM_ERROR_INTERNAL, "no kernel runs layers of dtype %d together", static_cast<int>(shape_.dtype));
   }
@@ -111,7 +111,7 @@ class Forward {
     const LayerForward<T, C> recurrence = arguments(layer, output);
     for (int64_t d = 0; d < shape_.directions; ++d)
       VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));
-    return recurrence_.forward(stream_, recurrence);
+    return recurrence_.run(stream_, recurrence);
   }
 
   LayerForward<T, C> arguments(int64_t layer, T* output) {
@@ -189,8 +189,19 @@ class Forward {
 }  // namespace
 
 int32_t rnn_forward(BackendState* state, const RnnForwardArgs& args, void* stream) {
-  return with_scalar(args.shape.dtype,
-                     [&](auto scalar) { return Forward<decltype(scalar)>(make_stream(state, stream), args).run(); });
+  const Stream own = make_stream(state, stream);
+  switch (args.shape.dtype) {
+    case DType::kF32:
+      return Forward<float>(own, args).run();
+    case DType::kF64:
+      return Forward<double>(own, args).run();
+    case DType::kBF16:
+      return Forward<Bf16>(own, args).run();
+    case DType::kF16:
+      return Forward<F16>(own, args).run();
+    default:
+      return VARLSTM_ERROR_UNSUPPORTED;
+  }
 }
 
 }  // namespace varlstm::cuda
