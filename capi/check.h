@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "capi/handle.h"
+#include "varlstm.h"
 
 #define VARLSTM_TRY(expression)                                      \
   do {                                                               \

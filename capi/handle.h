@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "capi/contract/backend.h"
+#include "varlstm.h"
 
 namespace varlstm {
 

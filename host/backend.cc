@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capi/contract/backend.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -13,6 +12,7 @@
 #include "host/simd/row_kernel.h"
 #include "host/state.h"
 #include "host/threads/parallel.h"
+#include "varlstm.h"
 
 namespace varlstm {
 namespace {

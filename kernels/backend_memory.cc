@@ -8,7 +8,6 @@
 #include "kernels/core/device_status.h"
 #include "kernels/core/kernel_registry.h"
 #include "kernels/core/status.h"
-#include "kernels/core/stream.h"
 #include "kernels/gemm/blas_handles.h"
 #include "kernels/sort/sort.h"
 #include "varlstm.h"

@@ -4,8 +4,8 @@
 
 #include <string>
 
+#include <varlstm.hpp>
 #include "bench/lstm_driver/options.h"
-#include "bench/lstm_driver/tensor.h"
 
 namespace varlstm::lstm_driver {
 

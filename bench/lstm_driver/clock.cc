@@ -3,6 +3,7 @@
 #include "bench/lstm_driver/clock.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <vector>

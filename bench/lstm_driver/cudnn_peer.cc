@@ -3,10 +3,10 @@
 #include "bench/lstm_driver/cudnn_peer.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "bench/lstm_driver/cudnn_api.h"
 #include "bench/lstm_driver/error.h"
+#include "bench/lstm_driver/tensor.h"
 
 namespace varlstm::lstm_driver {
 namespace {

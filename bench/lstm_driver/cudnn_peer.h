@@ -10,7 +10,6 @@
 
 #include "bench/lstm_driver/clock.h"
 #include "bench/lstm_driver/options.h"
-#include "bench/lstm_driver/tensor.h"
 
 namespace varlstm::lstm_driver {
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/lstm_driver/lengths.h"
 #include "bench/lstm_driver/scenario.h"
 
 namespace varlstm::lstm_driver {

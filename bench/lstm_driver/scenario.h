@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "bench/lstm_driver/cell.h"
-#include "bench/lstm_driver/lengths.h"
 #include "bench/lstm_driver/problem.h"
 
 namespace varlstm::lstm_driver {

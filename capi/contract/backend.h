@@ -6,7 +6,6 @@
 #pragma once
 
 #include "capi/contract/shapes.h"
-#include "varlstm.h"
 
 namespace varlstm {
 

@@ -10,7 +10,6 @@
 #include "host/rnn/recurrence_forward.h"
 #include "host/rnn/rnn_layout.h"
 #include "host/rnn/rnn_tuning.h"
-#include "host/threads/parallel.h"
 
 namespace varlstm::host {
 

@@ -29,7 +29,6 @@
 #include "kernels/core/rows.h"
 #include "kernels/core/scan.h"
 #include "kernels/sort/sort.h"
-#include "varlstm.h"
 
 namespace varlstm::cuda {
 

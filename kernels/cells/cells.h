@@ -7,7 +7,6 @@
 #include "kernels/cells/lstm.h"
 #include "kernels/cells/rnn_relu.h"
 #include "kernels/cells/rnn_tanh.h"
-#include "varlstm.h"
 
 // Expands M(cell) for each cell, whose type is given.
 #define VARLSTM_EACH_CELL(M) \

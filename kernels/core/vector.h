@@ -4,8 +4,6 @@
 
 #include <stdint.h>
 
-#include "varlstm.h"
-
 namespace varlstm::cuda {
 
 struct alignas(16) Word16 {

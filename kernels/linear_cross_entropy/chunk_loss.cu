@@ -16,7 +16,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear_cross_entropy/chunk_view.h"
 #include "kernels/masked_loss/loss_row.h"
-#include "varlstm.h"
 
 namespace varlstm::cuda {
 

@@ -13,10 +13,10 @@
 // host/ops/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/rows.h"
+#include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/scan.h"
 #include "kernels/core/vector.h"
 #include "kernels/linear_cross_entropy/chunk_view.h"
-#include "varlstm.h"
 
 namespace varlstm::cuda {
 

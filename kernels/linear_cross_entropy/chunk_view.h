@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/core/scalar_dispatch.h"
 #include "kernels/linear_cross_entropy/chunk.h"
 #include "kernels/masked_loss/loss_terms.h"
 

@@ -9,6 +9,7 @@
 
 #include "kernels/core/bad_value.h"
 #include "kernels/core/carve.h"
+#include "kernels/core/launch.h"
 #include "kernels/core/reduce.h"
 #include "kernels/masked_loss/loss_chunks.h"
 #include "kernels/masked_loss/masked_loss.h"

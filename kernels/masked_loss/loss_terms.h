@@ -6,8 +6,9 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "kernels/core/device_status.h"
-#include "kernels/core/launch.h"
+#include "capi/contract/shapes.h"
+#include "kernels/arch/device.h"
+#include "kernels/core/stream.h"
 
 namespace varlstm::cuda {
 

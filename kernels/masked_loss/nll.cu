@@ -13,7 +13,6 @@
 #include "kernels/masked_loss/loss_terms.h"
 #include "kernels/masked_loss/masked_loss.h"
 #include "kernels/selection/row_group.h"
-#include "varlstm.h"
 
 namespace varlstm::cuda {
 

@@ -58,7 +58,7 @@ int32_t grad_norm_workspace(int64_t count, int64_t* bytes) {
 
 int32_t grad_norm(Stream stream, DType dtype, int64_t count, double max_norm, void* grads, double* norm,
                   void* workspace) {
-  return with_master_scalar(dtype, [&](auto scalar) {
+  return with_master_scalar(dtype, [&](auto scalar) -> int32_t {
     using T = decltype(scalar);
     T* values = static_cast<T*>(grads);
     double* partial = static_cast<double*>(workspace);
@@ -69,7 +69,7 @@ int32_t grad_norm(Stream stream, DType dtype, int64_t count, double max_norm, vo
     chunked.grid = dim3(static_cast<unsigned>(norm_chunks(count)));
     VARLSTM_CUDA_TRY(launch<square_chunk_kernel<T>>(stream, "square_chunk", chunked, count, values, partial));
     VARLSTM_CUDA_TRY(launch<total_norm_kernel>(stream, "total_norm", shape, norm_chunks(count), partial, norm));
-    if (max_norm < 0) return VARLSTM_OK + 0;
+    if (max_norm < 0) return VARLSTM_OK;
     return launch<clip_kernel<T>>(stream, "clip", elementwise_shape(stream, count), count, max_norm, norm, values);
   });
 }

@@ -17,7 +17,6 @@
 #include <math.h>
 
 #include "kernels/core/launch.h"
-#include "varlstm.h"
 
 namespace varlstm::cuda {
 

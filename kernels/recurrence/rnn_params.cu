@@ -89,7 +89,7 @@ ForeignMatrix foreign_matrix(Cell cell, ParamFormat format, int64_t hidden, int6
 
 int32_t import_params(BackendState* state, const RnnImportArgs& args, void* raw_stream) {
   const Stream stream = make_stream(state, raw_stream);
-  return with_scalar(args.shape.dtype, [&](auto scalar) {
+  return with_scalar(args.shape.dtype, [&](auto scalar) -> int32_t {
     using T = decltype(scalar);
     const LayerOffsets offsets = layer_offsets(args.shape, args.layer, args.direction);
     T* params = static_cast<T*>(args.params);
@@ -100,7 +100,7 @@ int32_t import_params(BackendState* state, const RnnImportArgs& args, void* raw_
     };
     VARLSTM_CUDA_TRY(run(args.w_ih, layer_input(args.shape, args.layer), offsets.w_ih));
     VARLSTM_CUDA_TRY(run(args.w_hh, args.shape.hidden, offsets.w_hh));
-    if (!args.shape.bias) return VARLSTM_OK + 0;
+    if (!args.shape.bias) return VARLSTM_OK;
     VARLSTM_CUDA_TRY(run(args.b_ih, 1, offsets.b_ih));
     return run(args.b_hh, 1, offsets.b_hh);
   });

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/core/stream.h"
+#include "capi/contract/shapes.h"
 
 namespace varlstm::cuda {
 

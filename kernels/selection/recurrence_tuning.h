@@ -13,7 +13,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include <initializer_list>

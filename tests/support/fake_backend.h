@@ -7,6 +7,7 @@
 #include <string>
 
 #include "capi/contract/backend.h"
+#include "varlstm.h"
 
 namespace varlstm_test {
 

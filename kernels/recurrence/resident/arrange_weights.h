@@ -9,7 +9,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/core/launch.h"
+#include "kernels/arch/device.h"
 #include "kernels/recurrence/resident/resident_tile.h"
 #include "kernels/selection/recurrence_tuning.h"
 

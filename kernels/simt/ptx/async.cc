@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/async_copy.h"
 #include "kernels/simt/ptx/program.h"
-#include "kernels/simt/thread.h"
 
 namespace varlstm::simt::ptx {
 namespace {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/ptx/kernel_parser.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 

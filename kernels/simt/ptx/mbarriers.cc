@@ -3,7 +3,6 @@
 #include "kernels/simt/mbarrier.h"
 
 #include "kernels/simt/ptx/program.h"
-#include "kernels/simt/thread.h"
 
 namespace varlstm::simt::ptx {
 namespace {

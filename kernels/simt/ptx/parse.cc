@@ -1,7 +1,5 @@
 // Reads PTX as nvcc writes it.
 // SPDX-License-Identifier: Apache-2.0
-#include <stdio.h>
-#include <stdlib.h>
 
 #include <set>
 
