@@ -7,11 +7,11 @@
 #include "kernels/gemm/blas_library.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <new>
 
+#include "capi/contract/environment.h"
 #include "kernels/core/driver.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
@@ -68,8 +68,8 @@ int32_t enqueue(cudaStream_t stream, const GemmArgs& args, bool tf32) {
 }  // namespace
 
 BlasHandle* open_blas() {
-  const char* wanted = getenv("VARLSTM_EMULATOR_CUBLAS");
-  return new (std::nothrow) BlasHandle{wanted != nullptr && strcmp(wanted, "missing") == 0, simt::current_device()};
+  const char* wanted = simt::emulator_environment({"VARLSTM_EMULATOR_CUBLAS", "missing"});
+  return new (std::nothrow) BlasHandle{wanted != nullptr, simt::current_device()};
 }
 
 void close_blas(BlasHandle* blas) {

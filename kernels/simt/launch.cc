@@ -12,11 +12,13 @@
 #include <mutex>
 #include <numeric>
 
+#include "capi/contract/environment.h"
 #include "kernels/simt/address_sanitizer.h"
 #include "kernels/simt/address_space.h"
 #include "kernels/simt/options.h"
 #include "kernels/simt/ptx/runner.h"
 #include "kernels/simt/race.h"
+#include "kernels/simt/runtime_call.h"
 #include "kernels/simt/thread.h"
 
 namespace varlstm::simt {
@@ -53,12 +55,21 @@ uint3 unfold(uint64_t number, const dim3& extent) {
           static_cast<unsigned>(number / extent.x / extent.y)};
 }
 
-Schedule schedule_named(const std::string& name) {
-  if (name == "lifo") return Schedule::kLifo;
-  if (name == "random") return Schedule::kRandom;
-  if (name == "pct") return Schedule::kPct;
-  if (name == "fifo") return Schedule::kFifo;
-  fprintf(stderr, "VARLSTM_EMULATOR_SCHEDULE: no schedule is named %s\n", name.c_str());
+void read_schedule(Options* options) {
+  const char* text = getenv("VARLSTM_EMULATOR_SCHEDULE");
+  if (text == nullptr || *text == 0) return;
+  if (strcmp(text, "fifo") == 0) return;
+  if (strcmp(text, "lifo") == 0) {
+    options->schedule = Schedule::kLifo;
+    return;
+  }
+  const bool pct = strncmp(text, "pct:", 4) == 0;
+  const char* seed = pct ? text + 4 : strncmp(text, "random:", 7) == 0 ? text + 7 : "";
+  char* rest = nullptr;
+  options->schedule = pct ? Schedule::kPct : Schedule::kRandom;
+  options->seed = strtoull(seed, &rest, 10);
+  if (rest != seed && *rest == 0) return;
+  fprintf(stderr, "VARLSTM_EMULATOR_SCHEDULE = %s is none of: fifo lifo random:SEED pct:SEED\n", text);
   abort();
 }
 
@@ -77,21 +88,11 @@ void print_statistics() {
 
 Options options_of_environment() {
   Options options;
-  if (const char* text = getenv("VARLSTM_EMULATOR_SCHEDULE")) {
-    const std::string schedule = text;
-    const size_t colon = schedule.find(':');
-    options.schedule = schedule_named(schedule.substr(0, colon));
-    if (colon != std::string::npos) options.seed = strtoull(text + colon + 1, nullptr, 10);
-  }
-  if (const char* text = getenv("VARLSTM_EMULATOR_RACES")) options.races = strcmp(text, "0") != 0;
-  if (const char* text = getenv("VARLSTM_EMULATOR_SIZE")) {
-    if (strcmp(text, "h100") == 0) {
-      options = with_size_of_h100(options);
-    } else if (strcmp(text, "small") != 0) {
-      fprintf(stderr, "VARLSTM_EMULATOR_SIZE = %s is neither small nor h100\n", text);
-      abort();
-    }
-  }
+  read_schedule(&options);
+  const char* races = emulator_environment({"VARLSTM_EMULATOR_RACES", "0 1"});
+  if (races != nullptr) options.races = strcmp(races, "1") == 0;
+  const char* size = emulator_environment({"VARLSTM_EMULATOR_SIZE", "small h100"});
+  if (size != nullptr && strcmp(size, "h100") == 0) options = with_size_of_h100(options);
   if (getenv("VARLSTM_EMULATOR_STATISTICS") != nullptr) atexit(print_statistics);
   return options;
 }

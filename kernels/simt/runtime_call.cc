@@ -8,6 +8,7 @@
 
 #include <mutex>
 
+#include "capi/contract/environment.h"
 #include "kernels/simt/runtime_control.h"
 
 namespace varlstm::simt {
@@ -72,6 +73,13 @@ const char* failed_runtime_call() {
   Faults& all = faults();
   const std::lock_guard<std::mutex> guard(all.mutex);
   return all.failed_call;
+}
+
+const char* emulator_environment(const EnvironmentVariable& variable) {
+  const char* value = getenv(variable.name);
+  if (value == nullptr || *value == 0 || is_known(variable, value)) return environment(variable);
+  fprintf(stderr, "%s = %s is none of: %s\n", variable.name, value, variable.values);
+  abort();
 }
 
 cudaError_t remember_error(cudaError_t error) {

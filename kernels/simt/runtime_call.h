@@ -5,6 +5,10 @@
 
 #include "kernels/simt/cuda_runtime.h"
 
+namespace varlstm {
+struct EnvironmentVariable;  // of capi/contract/environment.h
+}
+
 namespace varlstm::simt {
 
 // Returns cudaSuccess, or the error that a test requests from the runtime's next call. Every function of the runtime
@@ -16,5 +20,9 @@ cudaError_t remember_error(cudaError_t error);
 
 // This thread's device, for code that needs no call of the runtime.
 int current_device();
+
+// Returns the value of one of the emulator's environment variables; null if it is not set, or empty. An unknown value
+// ends the program with a text that lists the known ones.
+const char* emulator_environment(const EnvironmentVariable& variable);
 
 }  // namespace varlstm::simt

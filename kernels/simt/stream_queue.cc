@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/stream_queue.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <deque>
@@ -13,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "capi/contract/environment.h"
 #include "kernels/simt/context.h"
 #include "kernels/simt/kernel_loading.h"
 #include "kernels/simt/runtime_call.h"
@@ -50,11 +49,8 @@ namespace varlstm::simt {
 namespace {
 
 StreamOrder order_of_environment() {
-  const char* text = getenv("VARLSTM_EMULATOR_STREAMS");
-  if (text == nullptr || strcmp(text, "eager") == 0) return StreamOrder::kEager;
-  if (strcmp(text, "late") == 0) return StreamOrder::kLate;
-  fprintf(stderr, "VARLSTM_EMULATOR_STREAMS = %s is neither eager nor late\n", text);
-  abort();
+  const char* order = emulator_environment({"VARLSTM_EMULATOR_STREAMS", "eager late"});
+  return order != nullptr && strcmp(order, "late") == 0 ? StreamOrder::kLate : StreamOrder::kEager;
 }
 
 thread_local cudaStreamCaptureMode mode_of_thread = cudaStreamCaptureModeGlobal;

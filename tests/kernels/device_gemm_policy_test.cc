@@ -134,6 +134,12 @@ TEST(GemmPolicies, ContextDecidesWhoRunsAProduct) {
   EXPECT_EQ(enqueued_by(without.stream(), product), Names{"gemm"});
 }
 
+TEST(GemmPolicies, TheStandInTakesNoUnknownValue) {
+  setenv("VARLSTM_EMULATOR_CUBLAS", "gone", 1);
+  EXPECT_DEATH(WithBlas(), "VARLSTM_EMULATOR_CUBLAS = gone is none of: missing");
+  unsetenv("VARLSTM_EMULATOR_CUBLAS");
+}
+
 // As cuBLAS may, the stand-in refuses less than 16 KiB; so every product that goes there gets more.
 TEST(GemmPolicies, CublasRefusesASmallWorkspaceButGetsNone) {
   WithBlas context;

@@ -1,9 +1,11 @@
 // Launches: shapes that are refused, waves of blocks, calls from several threads, overrides, device memory.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <chrono>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -34,6 +36,33 @@ struct Words {
   Words& operator=(const Words&) = delete;
   uint32_t* data;
 };
+
+// Each is read once, so a new process runs each of these.
+TEST(LaunchEnvironment, AnUnknownValueEndsTheProgramAndListsTheKnownOnes) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const struct {
+    const char *name, *value, *known;
+  } kWrong[] = {{"VARLSTM_EMULATOR_RACES", "off", "0 1"},
+                {"VARLSTM_EMULATOR_RACES", "2", "0 1"},
+                {"VARLSTM_EMULATOR_SIZE", "h10", "small h100"},
+                {"VARLSTM_EMULATOR_SCHEDULE", "random", "fifo lifo random:SEED pct:SEED"},
+                {"VARLSTM_EMULATOR_SCHEDULE", "pct:x", "fifo lifo random:SEED pct:SEED"}};
+  for (const auto& wrong : kWrong) {
+    setenv(wrong.name, wrong.value, 1);
+    EXPECT_DEATH(simt::options(), wrong.name + std::string(" = ") + wrong.value + " is none of: " + wrong.known);
+    unsetenv(wrong.name);
+  }
+}
+
+TEST(LaunchEnvironment, AnEmptyValueIsNone) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  setenv("VARLSTM_EMULATOR_RACES", "", 1);
+  setenv("VARLSTM_EMULATOR_SCHEDULE", "", 1);
+  EXPECT_EXIT(exit(simt::options().races && simt::options().schedule == simt::Schedule::kFifo ? 0 : 1),
+              testing::ExitedWithCode(0), "");
+  unsetenv("VARLSTM_EMULATOR_RACES");
+  unsetenv("VARLSTM_EMULATOR_SCHEDULE");
+}
 
 TEST(Launch, RefusesShapesThatNoDeviceTakes) {
   Words words(32);
