@@ -1,6 +1,6 @@
 """A step of the library's own recurrence on a GPU, from what count_recurrence counts: modelled, not measured on a GPU.
 
-The tiles are those of kernels/selection/recurrence_tuning.h, as counts.json lists them with their counts of a block and
+The tiles are those of kernels/selection/recurrence_selection.h, as counts.json lists them with their counts of a block and
 step, all slots busy, forward saving for backward. A step of a resident team, in clocks:
 
     step = exchange + barriers + fragment + k_reduction + cell + parts + max(product, issue, shared, transfer, device)
@@ -45,14 +45,14 @@ SIZES = {"bf16": 2, "tf32": 4, "f32": 4}
 
 
 def resident_teams(constants, tile):
-    """Teams of one direction that are resident at a time: as in recurrence_tuning.h, with the constants' device."""
+    """Teams of one direction that are resident at a time: as in recurrence_selection.h, with the constants' device."""
     if tile["policy"] == "grid":
         return constants["multiprocessors"] // tile["blocks"]
     return constants["resident_clusters"][tile["blocks"]]
 
 
 def choose_tile(constants, counts, policy, dtype, hidden, batch):
-    """(forward's tile, backward's, teams) of a batch as choose_tile of recurrence_tuning.h; None where illegal."""
+    """(forward's tile, backward's, teams) of a batch as choose_tile of recurrence_selection.h; None where illegal."""
     rows = [tile for tile in counts["tiles"] if (tile["policy"], tile["math"]) == (policy, dtype) and tile["H"] >= hidden]
     pairs = [(forward, backward) for forward in rows for backward in rows
              if forward["mode"] == "forward" and backward["mode"] == "backward" and forward["H"] == backward["H"]

@@ -115,7 +115,7 @@ def training_step(constants, counts, dtype, hidden, batch, text):
             terms["total"] = sum(value for name, value in terms.items() if name != "steps")
         case["policies"][policy] = terms
     legal = [policy for policy in counted_steps.POLICIES if case["policies"][policy]]
-    case["selected"] = legal[0]  # select_recurrence of recurrence_tuning.h: the first legal one in this order
+    case["selected"] = legal[0]  # select_recurrence of recurrence_selection.h: the first legal one in this order
     recurrence = floor_us(constants, dtype, hidden, lengths)
     case["floor"] = None if recurrence is None else recurrence + gemms
     return case

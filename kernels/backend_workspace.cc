@@ -5,7 +5,7 @@
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"
 #include "kernels/masked_loss/masked_loss.h"
 #include "kernels/optimizer/optimizer.h"
-#include "kernels/selection/gemm_tuning.h"
+#include "kernels/selection/gemm_selection.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {

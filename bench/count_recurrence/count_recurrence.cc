@@ -2,11 +2,12 @@
 //
 //   count_recurrence [--largest H] [FILE]
 //
-// runs every row of the tuning's tables (those up to H, with --largest) forward and backward for 2 and for 3 steps and
-// writes JSON: «per_step», the difference, of one block; «once», the rest, of the team: weights arranged and loaded,
-// the first states, the last gradients. Products and pushes are compared with what the tile's shape says; status 1
-// where they differ. Counts are exact; times there are none. With VARLSTM_EMULATOR_PTX they are those of nvcc's PTX,
-// instructions among them, which alone depend on the emulator's schedule: polls count (fewest in fifo, its default).
+// runs every row of the selection's tables (those up to H, with --largest) forward and backward for 2 and for 3 steps
+// and writes JSON: «per_step», the difference, of one block; «once», the rest, of the team: weights arranged and
+// loaded, the first states, the last gradients. Products and pushes are compared with what the tile's shape says;
+// status 1 where they differ. Counts are exact; times there are none. With VARLSTM_EMULATOR_PTX they are those of
+// nvcc's PTX, instructions among them, which alone depend on the emulator's schedule: polls count (fewest in fifo, its
+// default).
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <stdlib.h>

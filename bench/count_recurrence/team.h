@@ -6,13 +6,13 @@
 #include <map>
 #include <string>
 
-#include "kernels/selection/recurrence_tuning.h"
+#include "kernels/selection/recurrence_selection.h"
 
 namespace varlstm::count_recurrence {
 
 enum class Pass { kForward, kBackward };
 
-// A row of the tuning's table.
+// A row of the selection's table.
 struct TableRow {
   cuda::RecurrencePolicy policy;
   cuda::MathKind math;

@@ -21,9 +21,9 @@ void close_blas(BlasHandle* blas);
 // Returns the reason why products cannot run, for example "libcublas.so.13, .12 and .11 are not found"; "" if they can.
 const char* blas_problem(const BlasHandle* blas);
 
-// C [m, n] <- op(A) op(B) (+ C), without the biases, in stream order, for products that gemm_tuning.h calls legal. It
-// works only in args.workspace, so the bits are the same from run to run, on any streams. `tf32`: F32 operands may be
-// rounded to TF32. The text of an error names the call that failed.
+// C [m, n] <- op(A) op(B) (+ C), without the biases, in stream order, for products that gemm_selection.h calls legal.
+// It works only in args.workspace, so the bits are the same from run to run, on any streams. `tf32`: F32 operands may
+// be rounded to TF32. The text of an error names the call that failed.
 int32_t run_blas_gemm(BlasHandle* blas, cudaStream_t stream, const GemmArgs& args, bool tf32);
 
 }  // namespace varlstm::cuda

@@ -18,7 +18,7 @@
 #include "kernels/gemm/blas_library.h"
 #include "kernels/gemm/gemm_operands.h"
 #include "kernels/gemm/tensor_gemm.h"
-#include "kernels/selection/gemm_tuning.h"
+#include "kernels/selection/gemm_selection.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {

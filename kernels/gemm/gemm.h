@@ -3,8 +3,8 @@
 // dtypes and for F32 if the context's math is TF32, chain blocks of terms instead of single terms. So an element
 // depends only on its row of op(A) and its column of op(B), whatever m and n are.
 // If the context is batch-invariant and the rows of C are tokens, only our tiles are used. Other products run in cuBLAS
-// if it was found and gemm_tuning.h calls it legal: gradients of weights (transpose_a: they sum over tokens), and all
-// products of a context that is not batch-invariant. Their bits are the same from run to run.
+// if it was found and gemm_selection.h calls it legal: gradients of weights (transpose_a: they sum over tokens), and
+// all products of a context that is not batch-invariant. Their bits are the same from run to run.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -24,7 +24,7 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/linear_cross_entropy/chunk.h"
 #include "kernels/masked_loss/masked_loss.h"
-#include "kernels/selection/linear_cross_entropy_tuning.h"
+#include "kernels/selection/linear_cross_entropy_selection.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {

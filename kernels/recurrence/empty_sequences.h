@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/core/stream.h"
-#include "kernels/selection/recurrence_tuning.h"
+#include "kernels/selection/recurrence_selection.h"
 
 namespace varlstm::cuda {
 

@@ -8,7 +8,7 @@
 #include "kernels/arch/fragments.h"
 #include "kernels/core/stream.h"
 #include "kernels/recurrence/rnn_layout.h"
-#include "kernels/selection/recurrence_tuning.h"
+#include "kernels/selection/recurrence_selection.h"
 
 namespace varlstm::cuda {
 

@@ -10,7 +10,7 @@
 #include "capi/contract/shapes.h"
 #include "kernels/cells/cells.h"
 #include "kernels/core/carve.h"
-#include "kernels/selection/gemm_tuning.h"
+#include "kernels/selection/gemm_selection.h"
 
 namespace varlstm::cuda {
 

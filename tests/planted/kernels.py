@@ -8,7 +8,7 @@ FW = "kernels/recurrence/resident/resident_forward.h"
 BW = "kernels/recurrence/resident/resident_backward.h"
 RL = "kernels/recurrence/resident/resident_launch.h"
 LR = "kernels/recurrence/layer_recurrence.cc"
-RT = "kernels/selection/recurrence_tuning.h"
+RT = "kernels/selection/recurrence_selection.h"
 RF = "kernels/recurrence/rnn_forward.cc"
 RB = "kernels/recurrence/rnn_backward.cc"
 LA = "kernels/recurrence/stacked/resident_layers.h"
@@ -219,15 +219,15 @@ DEFECTS = [
     Defect("fits-looks-at-forward-alone", RT,
            "  return forward_shared_bytes(policy, kind, tile) <= device.shared_bytes &&\n"
            "         backward_shared_bytes(policy, kind, tile) <= device.shared_bytes;",
-           "  return forward_shared_bytes(policy, kind, tile) <= device.shared_bytes;", ["recurrence_tuning_test"]),
+           "  return forward_shared_bytes(policy, kind, tile) <= device.shared_bytes;", ["recurrence_selection_test"]),
     Defect("directions-never-take-turns", RT, "choice.directions = resident < shape.directions ? 1 : shape.directions;",
-           "choice.directions = shape.directions;", ["recurrence_tuning_test"]),
+           "choice.directions = shape.directions;", ["recurrence_selection_test"]),
     Defect("clusters-before-hopper", RT,
            "if (policy == RecurrencePolicy::kCluster && tile.blocks() > 1 && device.capability < 90)",
            "if (policy == RecurrencePolicy::kCluster && tile.blocks() > 8 && device.capability < 90)",
-           ["recurrence_tuning_test"]),
+           ["recurrence_selection_test"]),
     Defect("one-team-too-few", RT, "batch > 0 ? (batch + tile.slots() - 1) / tile.slots() : 1;",
-           "batch >= tile.slots() ? batch / tile.slots() : 1;", ["recurrence_tuning_test"]),
+           "batch >= tile.slots() ? batch / tile.slots() : 1;", ["recurrence_selection_test"]),
     Defect("output-behind-the-tokens-is-not-cleared", RF,
            "    VARLSTM_CUDA_TRY(clear_output());\n", "",
            ["device_lengths_test.cuda --gtest_filter=Lstm*f32*"]),
@@ -337,7 +337,7 @@ DEFECTS = [
     ),
     Defect(
         name="cublas-lines-beyond-32-bits",
-        file="kernels/selection/gemm_tuning.h",
+        file="kernels/selection/gemm_selection.h",
         old="{shape.m, shape.n, shape.k, shape.longest_line}",
         new="{shape.m, shape.n, shape.k}",
         tests=["device_gemm_policy_test"],

@@ -6,7 +6,7 @@ STATUS = "kernels/core/status.cc"
 MEMORY = "kernels/backend_memory.cc"
 CONTEXT = "kernels/core/current_context.cc"
 BLAS = "kernels/gemm/blas_handles.cc"
-TUNING = "kernels/selection/gemm_tuning.h"
+SELECTION = "kernels/selection/gemm_selection.h"
 FACTS = "kernels/core/device_facts.cu"
 T = "runtime_fault_test --gtest_filter="
 
@@ -63,7 +63,7 @@ DEFECTS = [
            [T + "BlasHandles.*"]),
     Defect("cublas-handles-that-failed-are-kept", BLAS, "  if (*blas_problem(blas) == 0) return;\n", "  return;\n",
            [T + "BlasHandles.*"], why="a device that was full once has no cuBLAS ever after"),
-    Defect("cublas-gets-a-small-workspace", TUNING, "kLeast = 64 << 10,", "kLeast = 0,",
+    Defect("cublas-gets-a-small-workspace", SELECTION, "kLeast = 64 << 10,", "kLeast = 0,",
            ["device_gemm_policy_test --gtest_filter=*CublasRefuses*"]),
     # What a device holds.
     Defect("clusters-are-counted-as-one-size", FACTS, "    shape.cluster = 1u << k;\n", "    shape.cluster = 2;\n",

@@ -13,7 +13,7 @@
 
 #include "kernels/gemm/blas_library.h"
 #include "kernels/gemm/gemm.h"
-#include "kernels/selection/gemm_tuning.h"
+#include "kernels/selection/gemm_selection.h"
 #include "support/on_device.h"
 #include "varlstm.h"
 

@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "kernels/selection/recurrence_tuning.h"
+#include "kernels/selection/recurrence_selection.h"
 #include "support/recurrence_way.h"
 
 #if VARLSTM_EMULATED

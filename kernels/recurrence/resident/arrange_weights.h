@@ -11,7 +11,7 @@
 
 #include "kernels/arch/device.h"
 #include "kernels/recurrence/resident/resident_tile.h"
-#include "kernels/selection/recurrence_tuning.h"
+#include "kernels/selection/recurrence_selection.h"
 
 namespace varlstm::cuda {
 

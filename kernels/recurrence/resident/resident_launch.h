@@ -1,4 +1,4 @@
-// Launches a resident recurrence: goes from a row of the tuning's table to the instantiation of the kernel. It is
+// Launches a resident recurrence: goes from a row of the selection's table to the instantiation of the kernel. It is
 // included by files that instantiate one policy and math each.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -52,7 +52,7 @@ struct ForwardPass {
   static constexpr bool kCooperative = kPolicy == RecurrencePolicy::kGrid;
   static constexpr const char* kName = "resident_forward";
   static constexpr auto kKernel = resident_forward_kernel<Tile, Exchange>;
-  static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
+  static constexpr bool selection_knows(MathKind math, const TileShape& tile) {
     return sizeof(Shared) == forward_shared_bytes(kPolicy, math, tile) &&
            sizeof(Area) == grid_forward_area_bytes(math, tile);
   }
@@ -69,7 +69,7 @@ struct BackwardPass {
   static constexpr bool kCooperative = kPolicy == RecurrencePolicy::kGrid;
   static constexpr const char* kName = "resident_backward";
   static constexpr auto kKernel = resident_backward_kernel<Tile, Exchange>;
-  static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
+  static constexpr bool selection_knows(MathKind math, const TileShape& tile) {
     return sizeof(Shared) == backward_shared_bytes(kPolicy, math, tile) &&
            sizeof(Area) == grid_backward_area_bytes(tile);
   }
@@ -81,7 +81,7 @@ struct StackPass : ForwardPass<kPolicy, Tile> {
   using Shared = LayersShared<Tile, Exchange>;
   static constexpr const char* kName = "resident_layers";
   static constexpr auto kKernel = resident_layers_kernel<Tile, Exchange>;
-  static constexpr bool tuning_knows(MathKind math, const TileShape& tile) {
+  static constexpr bool selection_knows(MathKind math, const TileShape& tile) {
     return sizeof(Shared) == layers_shared_bytes(kPolicy, math, tile) &&
            Handover<Tile>::kWords == handover_words(math, tile.hidden);
   }
@@ -152,7 +152,8 @@ int32_t launch_tile(Stream stream, const ResidentRun& run, const Layer& layer) {
   using Tile = typename TileOf<kPolicy, kMath, kIndex>::type;
   using Pass = decltype(pass_of<kPolicy, Tile>(layer));
   using Area = typename Pass::Area;
-  static_assert(Pass::tuning_knows(kMath, TileOf<kPolicy, kMath, kIndex>::kShape), "bytes of shared memory and area");
+  static_assert(Pass::selection_knows(kMath, TileOf<kPolicy, kMath, kIndex>::kShape),
+                "bytes of shared memory and area");
   VARLSTM_CUDA_TRY((arrange_weights<Tile, typename Pass::Place>(stream, run, matrices_of(layer))));
   const int64_t teams = run.choice.teams * sets_of(layer);
   VARLSTM_CUDA_TRY(fill(stream, run.area, 0, static_cast<size_t>(teams) * sizeof(Area)));  // the flags count from 0

@@ -1,4 +1,4 @@
-// Which way a recurrence runs, on devices that are not here: the pure functions of recurrence_tuning.h on tables of
+// Which way a recurrence runs, on devices that are not here: the pure functions of recurrence_selection.h on tables of
 // device facts. What each should choose is worked out here from the devices' limits, not with the library's formulas.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/selection/recurrence_tuning.h"
+#include "kernels/selection/recurrence_selection.h"
 
 namespace varlstm::cuda {
 namespace {
@@ -67,7 +67,7 @@ void for_each_shape(const Body& body) {
   }
 }
 
-TEST(RecurrenceTuning, AutomaticTakesTheFirstLegalPolicy) {
+TEST(RecurrenceSelection, AutomaticTakesTheFirstLegalPolicy) {
   for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
     const bool cluster = why_not(Policy::kCluster, shape, device.facts) == nullptr;
     const bool grid = why_not(Policy::kGrid, shape, device.facts) == nullptr;
@@ -78,7 +78,7 @@ TEST(RecurrenceTuning, AutomaticTakesTheFirstLegalPolicy) {
 }
 
 // What a policy needs, one requirement after the other.
-TEST(RecurrenceTuning, ReasonsNameWhatIsMissing) {
+TEST(RecurrenceSelection, ReasonsNameWhatIsMissing) {
   for_each_shape([](const Device& device, const Kind& kind, const RecurrenceShape& shape) {
     for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
       SCOPED_TRACE(recurrence_policy_name(policy));
@@ -111,7 +111,7 @@ TEST(RecurrenceTuning, ReasonsNameWhatIsMissing) {
 }
 
 // Each of a tile's passes has to fit: a device with a byte less than the one that needs more has no such recurrence.
-TEST(RecurrenceTuning, BothPassesHaveToFit) {
+TEST(RecurrenceSelection, BothPassesHaveToFit) {
   int backward_needs_more = 0;
   for (const Kind& kind : kKinds) {
     for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
@@ -136,7 +136,7 @@ TEST(RecurrenceTuning, BothPassesHaveToFit) {
 }
 
 // The way of each shape on an H100, up to the tables' limits.
-TEST(RecurrenceTuning, H100TakesClustersThenGridThenSteps) {
+TEST(RecurrenceSelection, H100TakesClustersThenGridThenSteps) {
   for (const Kind& kind : kKinds) {
     SCOPED_TRACE(kind.name);
     const TileRows cluster = tile_rows(Policy::kCluster, kind.math), grid = tile_rows(Policy::kGrid, kind.math);
@@ -154,7 +154,7 @@ TEST(RecurrenceTuning, H100TakesClustersThenGridThenSteps) {
   }
 }
 
-TEST(RecurrenceTuning, EveryRowFitsAnH100) {
+TEST(RecurrenceSelection, EveryRowFitsAnH100) {
   for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
     for (const Kind& kind : kKinds) {
       const TileRows table = tile_rows(policy, kind.math);
@@ -183,7 +183,7 @@ TEST(RecurrenceTuning, EveryRowFitsAnH100) {
 
 // H of each math for which a team takes 128 of 132 multiprocessors: two directions take turns, up to there they run
 // together.
-TEST(RecurrenceTuning, DirectionsTakeTurnsWhereOneFillsTheDevice) {
+TEST(RecurrenceSelection, DirectionsTakeTurnsWhereOneFillsTheDevice) {
   for (const Kind& kind : kKinds) {
     SCOPED_TRACE(kind.name);
     const int64_t together = value_bytes(kind.math) == 2 ? 1024 : 512;
@@ -202,7 +202,7 @@ TEST(RecurrenceTuning, DirectionsTakeTurnsWhereOneFillsTheDevice) {
   }
 }
 
-TEST(RecurrenceTuning, WhatIsForcedButCannotRunGivesStepwise) {
+TEST(RecurrenceSelection, WhatIsForcedButCannotRunGivesStepwise) {
   int forced = 0, refused = 0;
   for_each_shape([&](const Device& device, const Kind&, const RecurrenceShape& shape) {
     EXPECT_EQ(select_recurrence(shape, device.facts, static_cast<int32_t>(Policy::kStepwise)), Policy::kStepwise);
@@ -217,7 +217,7 @@ TEST(RecurrenceTuning, WhatIsForcedButCannotRunGivesStepwise) {
   EXPECT_GT(refused, 0);
 }
 
-TEST(RecurrenceTuning, DoubleIsStepwise) {
+TEST(RecurrenceSelection, DoubleIsStepwise) {
   for (const Device& device : kDevices) {
     for (const int32_t forced : {0, 1, 2, 3}) {
       const RecurrenceShape shape = {varlstm::Cell::kLstm, DType::kF64, forced % 2 == 1, 64, 1};
@@ -228,7 +228,7 @@ TEST(RecurrenceTuning, DoubleIsStepwise) {
   }
 }
 
-TEST(RecurrenceTuning, GridNeedsCooperativeLaunches) {
+TEST(RecurrenceSelection, GridNeedsCooperativeLaunches) {
   DeviceFacts facts = kH100.facts;
   facts.resident_blocks = 0;
   EXPECT_STREQ(why_not(Policy::kGrid, shape_of(kKinds[2], 64, 1), facts), "the device has no cooperative launches");
@@ -236,7 +236,7 @@ TEST(RecurrenceTuning, GridNeedsCooperativeLaunches) {
 
 // More sequences never take fewer slots; teams never exceed what is resident; and what decides a sum (H's padding, the
 // units of a block, the splits) is the same for every batch.
-TEST(RecurrenceTuning, TilesGrowWithTheBatchAndKeepTheirSums) {
+TEST(RecurrenceSelection, TilesGrowWithTheBatchAndKeepTheirSums) {
   for_each_shape([](const Device& device, const Kind& kind, const RecurrenceShape& shape) {
     for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
       if (why_not(policy, shape, device.facts) != nullptr) continue;
