@@ -82,7 +82,7 @@ DEFECTS = [
     Defect(
         name="reserve-of-other-lengths-taken",
         file="host/rnn/rnn_layout.h",
-        old="  for (int64_t b = 0; b < batch.batch; ++b) add(batch.lengths[b]);\n",
+        old="  add(*batch.lengths_hash);\n",
         new="",
         why="backward takes the reserve of a forward over other lengths",
         tests=["lstm_test"],

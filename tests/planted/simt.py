@@ -4,6 +4,20 @@ from defect import Defect
 
 DEFECTS = [
     Defect(
+        name="emulator-takes-any-value-of-a-variable",
+        file="kernels/simt/runtime_call.cc",
+        old="*value == 0 || is_known(variable, value)) return environment(variable);",
+        new="*value == 0 || is_known(variable, value) || true) return environment(variable);",
+        tests=["simt_launch_test --gtest_filter=LaunchEnvironment.*"],
+    ),
+    Defect(
+        name="emulator-takes-a-seed-that-is-no-number",
+        file="kernels/simt/launch.cc",
+        old="  if (rest != seed && *rest == 0) return;",
+        new="  if (rest != seed || *rest != 0) return;",
+        tests=["simt_launch_test --gtest_filter=LaunchEnvironment.*"],
+    ),
+    Defect(
         name="shuffle-distance-beyond-the-warp",
         file="kernels/simt/collective.cc",
         old="const unsigned lanes = request.lanes & 31, ",
