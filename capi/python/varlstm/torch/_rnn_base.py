@@ -12,7 +12,8 @@ from . import _options, _packing_op
 from ._device import autocast_dtype
 from ._differentiable import is_traced, refuse_jit_trace
 from ._flat import is_flat, join, owns_its_storage, split
-from ._rnn_checks import check_like, check_params, check_rows, check_states, check_unbatched_states
+from ._rnn_checks import (check_all_like, check_like, check_params, check_rows, check_states,
+                          check_unbatched_states)
 from ._rnn_op import RNN_OPS
 from .packing import Lengths, batch_of, check_lengths, equal_lengths, lengths_tensor
 
@@ -158,8 +159,7 @@ class RnnBase(torch.nn.RNNBase):
             rows, params = rows.to(dtype), [param.to(dtype) for param in params]
             hx = hx if hx is None else [state.to(dtype) for state in hx]
         check_rows(rows, self.input_size)
-        for name, param in zip(names, params):
-            check_like(name, param, rows)
+        check_all_like(names, params, rows)
         h0 = c0 = None
         if hx is not None:
             check_states(hx, self._states_shape(batch_size))

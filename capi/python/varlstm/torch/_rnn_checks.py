@@ -59,7 +59,8 @@ def check_params(names: List[str], params: List[Tensor], gates: int, input_size:
     others = {"weight_ih": (rows, directions * hidden_size), "weight_hh": (rows, hidden_size), "bias_ih_l": (rows,),
               "bias_hh_l": (rows,)}
     for name, param in zip(names, params):
-        _options.tensor(name, param)
+        if not isinstance(param, Tensor):
+            _options.tensor(name, param)
         expected = first if name[:12] == "weight_ih_l0" else others[name[:9]]
         if param.shape != expected:
             raise ValueError(f"{name} is of shape {tuple(param.shape)}, and must be {expected}")
@@ -70,3 +71,10 @@ def check_like(name: str, tensor: Tensor, rows: Tensor) -> None:
         raise ValueError(f"input is of {rows.dtype}, {name} of {tensor.dtype}: they must be of one dtype")
     if tensor.device != rows.device:
         raise ValueError(f"input is on {rows.device}, {name} on {tensor.device}: they must be on one device")
+
+
+def check_all_like(names: List[str], tensors: List[Tensor], rows: Tensor) -> None:
+    dtype, device = rows.dtype, rows.device  # torch makes the device anew each time it is asked
+    for name, tensor in zip(names, tensors):
+        if tensor.dtype != dtype or tensor.device != device:
+            check_like(name, tensor, rows)
