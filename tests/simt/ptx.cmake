@@ -46,10 +46,10 @@ foreach(policy lanes8 warp block)
   varlstm_run_ptx(masked_loss_test -*Threads*:*Differences*:*Definition*:*Exact* ${policy} VARLSTM_ROW_POLICY=${policy})
 endforeach()
 varlstm_run_ptx(lstm16_test * stepwise VARLSTM_RECURRENCE_POLICY=stepwise)
-# Every tile, in eight parts, none of which takes a minute.
-foreach(part RANGE 7)
+# Every tile, in twelve parts, none of which takes a minute.
+foreach(part RANGE 11)
   varlstm_run_ptx(resident_recurrence_test *Accurate* tiles${part} VARLSTM_EMULATOR_RACES=0
-                  GTEST_TOTAL_SHARDS=8 GTEST_SHARD_INDEX=${part})
+                  GTEST_TOTAL_SHARDS=12 GTEST_SHARD_INDEX=${part})
 endforeach()
 varlstm_run_ptx(resident_layers_test *Wide* tiles VARLSTM_EMULATOR_RACES=0)
 
