@@ -92,8 +92,9 @@ int32_t varlstm_ctx_set_i64(varlstm_ctx* ctx, int32_t key, int64_t value) {
     default:
       return bad_key(varlstm_ctx::kTypeName, "an int64", key);
   }
+  const int32_t status = call_backend(ctx, "set_i64", &Backend::set_i64, key, value);
   ctx->options.fetch_add(1);
-  return call_backend(ctx, "set_i64", &Backend::set_i64, key, value);
+  return status;
 }
 
 int32_t varlstm_ctx_get_i64(const varlstm_ctx* ctx, int32_t key, int64_t* value) {

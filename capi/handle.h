@@ -69,7 +69,8 @@ struct varlstm_rnn : varlstm::Handle {
   varlstm_ctx* ctx = nullptr;
   varlstm::RnnShape shape = {};
   mutable std::atomic<bool> frozen{false};  // set by the first use; from then on options cannot change
-  // The plan that was made last, for these options of the context. Guarded by plan_lock.
+  // The plan that was made last, for these options of the context. plan_lock guards it from the calls that use the rnn;
+  // no other call may run while an option is set.
   mutable std::mutex plan_lock;
   mutable bool has_plan = false;
   mutable int64_t plan_options = 0;

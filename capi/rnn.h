@@ -18,8 +18,8 @@ int64_t param_elements(const RnnShape& shape);
 // *plan <- the plan for these bounds.
 int32_t make_rnn_plan(const varlstm_rnn* rnn, const BatchBounds& bounds, RnnPlan* plan);
 
-// The same. The rnn keeps the plan until it is asked for other bounds, or an option
-// of the rnn or the context is set.
+// The same. The rnn keeps the plan until it is asked for other bounds, or an option of the rnn or the context is set.
+// Environment variables are read when a plan is made.
 int32_t find_rnn_plan(const varlstm_rnn* rnn, const BatchBounds& bounds, RnnPlan* plan);
 
 }  // namespace varlstm

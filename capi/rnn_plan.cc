@@ -12,7 +12,7 @@ bool same(const BatchBounds& a, const BatchBounds& b) {
   return a.max_batch == b.max_batch && a.max_len == b.max_len && a.max_tokens == b.max_tokens;
 }
 
-// Checks that the bytes of everything that a back end may save can be counted in 64 bits.
+// Checks that the bytes of the tensors that a back end may save can be counted in 64 bits.
 int32_t check_saved_bytes(const RnnShape& shape, const BatchBounds& bounds) {
   const Dim layers{"num_layers", shape.layers}, directions{"directions", shape.directions};
   const Dim hidden{"hidden_size", shape.hidden};
@@ -34,7 +34,7 @@ int32_t make_rnn_plan(const varlstm_rnn* rnn, const BatchBounds& bounds, RnnPlan
 }
 
 int32_t find_rnn_plan(const varlstm_rnn* rnn, const BatchBounds& bounds, RnnPlan* plan) {
-  // A child of fork may find the lock held for ever, so nobody waits for it.
+  // No call waits for another one: if the lock is taken, this call makes a plan of its own.
   const std::unique_lock<std::mutex> lock(rnn->plan_lock, std::try_to_lock);
   if (!lock.owns_lock()) return make_rnn_plan(rnn, bounds, plan);
   const int64_t options = rnn->ctx->options.load();

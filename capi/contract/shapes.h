@@ -88,7 +88,7 @@ struct RecurrenceNeeds {
   int64_t area_bytes;
 };
 
-// What a back end chooses for an rnn and for batches within these bounds. It is made once, and every call gets it.
+// What a back end chooses for an rnn and for batches within these bounds. The C ABI keeps it, and every call gets it.
 struct RnnPlan {
   BatchBounds bounds;
   RnnSizes infer;      // with MODE_INFER

@@ -532,15 +532,14 @@ VARLSTM_API int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_ba
                                         const void* c0, void* y, void* h_n, void* c_n, void* workspace,
                                         int64_t workspace_bytes, void* reserve, int64_t reserve_bytes, void* stream);
 
-/* Backward of the forward that filled `reserve`. The lengths of the batch, the order of rows, params, x, h0, c0 and y
- * must be those of that forward. `reserve` is only read, so backward may be called more than once.
- *   dy            [N, D*H], rows in the order of y; or NULL for zeros
- *   dh_n, dc_n    [L*D, B, H], or NULL for zeros
- *   dx            [N, I], rows in the order of x; or NULL if not wanted
- *   dh0, dc0      [L*D, B, H], or NULL if not wanted
- *   dparams       the flat buffer, added to; or NULL if not wanted
- * If the reserve was not written by a forward of this shape, these lengths and this order of rows, the host returns
- * INVALID_ARGUMENT. On CUDA only the device can tell; it raises VARLSTM_DEVICE_STATUS_RESERVE. */
+/* Backward of the forward that filled `reserve`. The options of the rnn and of the context, the lengths of the batch,
+ * params, x, h0, c0 and y must be those of that forward. If only the device knows the lengths, so must the bounds of
+ * the batch. `reserve` is only read, so backward may be called more than once. dy            [N, D*H], rows in the
+ * order of y; or NULL for zeros dh_n, dc_n    [L*D, B, H], or NULL for zeros dx            [N, I], rows in the order of
+ * x; or NULL if not wanted dh0, dc0      [L*D, B, H], or NULL if not wanted dparams       the flat buffer, added to; or
+ * NULL if not wanted If the reserve was not written by a forward of this shape, these lengths and this order of rows,
+ * the host returns INVALID_ARGUMENT. On CUDA only the device can tell; it raises VARLSTM_DEVICE_STATUS_RESERVE, also if
+ * the options or bounds differ so that the reserve is laid out in another way. */
 VARLSTM_API int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params,
                                          const void* x, const void* h0, const void* c0, const void* y, const void* dy,
                                          const void* dh_n, const void* dc_n, void* dx, void* dh0, void* dc0,

@@ -1,5 +1,5 @@
-// The list of the cells. Everything that exists once for each cell is made from it: instantiations of kernels, the
-// choice between them, and the facts below.
+// The list of the cells. The instantiations of the stepwise kernels, the choice between them and the facts below are
+// made from it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -38,6 +38,7 @@ auto with_cell(Cell kind, const Visit& visit) {
 inline CellFacts cell_facts(Cell kind) {
   return with_cell(kind, [](auto cell) -> CellFacts {
     using Type = decltype(cell);
+    static_assert(Type::kSaved >= Type::kGates, "the saved values take the place of the x-gates");
     return {Type::kGates, Type::kSaved, Type::kStateGates, Type::kHasC, Type::kStateBias, Type::kPassesH};
   });
 }

@@ -4,7 +4,7 @@
 //   backward  dn = dh * (1 - z) * (1 - n^2);  dz = dh * (h - n) * z * (1 - z);  dr = dn * s_n * r * (1 - r);
 //             s_n receives dn * r;  the step before receives dh * z besides what comes through the product
 //
-// The gates are in the order r, z, n, and s_n includes b_hh. Forward saves r, z, n and s_n. Mirrored by
+// The gates are in the order r, z, n, and s includes b_hh. Forward saves r, z, n and s_n. Mirrored by
 // host/cells/gru.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

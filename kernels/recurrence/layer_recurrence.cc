@@ -80,7 +80,7 @@ int32_t LayerRecurrence::run(Stream stream, const Layer& layer) const {
   if constexpr (std::is_same<typename Layer::Compute, float>::value) {
     if (policy_ != RecurrencePolicy::kStepwise) {
       const LaunchOf<Layer> launch_steps = resident_launcher<Layer>(run_.choice);
-      const int64_t at_once = run_.choice.directions;  // both, or one after the other
+      const int64_t at_once = run_.choice.directions;  // all, or one after the other
       for (int64_t first = 0; first < layer.directions; first += at_once) {
         ResidentRun of_these = run_;
         of_these.schedule.entries += first * run_.schedule.max_steps * run_.schedule.slots;

@@ -25,13 +25,14 @@ inline bool schedule_is_kept(const RnnPlan& plan, int64_t batch) {
 
 class LayerRecurrence {
  public:
-  // Takes scratch, weights and area from `carver`, large enough for any batch within the plan's bounds, and the
-  // schedule from the carver `schedule`, for a batch of this extent. With carvers over nullptr it only counts bytes.
-  // layers: the number of layers in one launch.
+  // Takes scratch, weights and area from `carver`, large enough for any batch within the plan's bounds; the handover
+  // from there and the schedule from the carver `schedule`, both for a batch of this extent. With carvers over nullptr
+  // it only counts bytes. layers: the number of layers in one launch.
   LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,
                   const BatchBounds& extent, Carver& schedule, Carver& carver);
 
-  // Builds the schedule. Called once a call, before the layers, unless forward has kept it.
+  // Builds the schedule. Called once a call, before the layers; not by a backward whose forward has kept the
+  // schedule.
   int32_t prepare(Stream stream, const BatchPlan& plan) const;
 
   // For a schedule in the reserve: changes `hash` so that it is a forward's with the same slots, and returns what

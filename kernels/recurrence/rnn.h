@@ -17,9 +17,10 @@ int32_t make_rnn_plan(const BackendState* state, const RnnShape& shape, RnnPlan*
 // last launch of a recurrence is left out if the caller wants neither of the states that it writes.
 int32_t rnn_forward(BackendState* state, const RnnForwardArgs& args, void* stream);
 
-// Launches for each layer: those of the recurrence, as in forward, but without the 2 for the schedule if forward has
-// left it in the reserve; D products for dx; and, for the dparams of each
-// direction, two products, a gather and a column sum.
+// Launches for each layer: those of the recurrence, as in forward; D products for dx; and, for the dparams of each
+// direction, two products, a gather and a column sum. A cell with state gates has one more product and two more column
+// sums. With dropout each layer but the lowest has at most two more. The whole call has one for the check of the
+// reserve, and 2 for the schedule unless forward has left it in the reserve.
 int32_t rnn_backward(BackendState* state, const RnnBackwardArgs& args, void* stream);
 
 }  // namespace varlstm::cuda

@@ -33,7 +33,7 @@ class Backward {
                     schedule_is_kept_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
   int32_t run() {
-    uint64_t hash = reserve_hash(shape_, plan_.batch);
+    uint64_t hash = reserve_hash(shape_, extent_of(plan_));
     KeptSteps steps{};
     if (schedule_is_kept_) steps = recurrence_.take_kept_schedule(&hash);
     VARLSTM_CUDA_TRY(check_reserve_header(stream_, plan_, hash, reserve_.header, steps));

@@ -38,7 +38,7 @@ class Forward {
 
   int32_t run() {
     if (args_.save) {
-      uint64_t hash = reserve_hash(shape_, plan_.batch);
+      uint64_t hash = reserve_hash(shape_, extent_of(plan_));
       if (keeps_schedule_) recurrence_.add_schedule_to(&hash);
       VARLSTM_CUDA_TRY(write_reserve_header(stream_, plan_, hash, args_.dropout_seed, reserve_.header));
     }

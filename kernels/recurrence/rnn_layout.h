@@ -66,7 +66,8 @@ inline const int64_t* counted_rows(const BatchPlan& plan) {
   return plan.tokens >= 0 ? nullptr : plan.step_offsets + plan.bounds.max_len;
 }
 
-// Lets backward check that a reserve came from the matching forward.
+// Lets backward check that a reserve is of a forward of the same shape, extent and lengths, and with the same schedule
+// if it has one.
 struct ReserveHeader {
   uint64_t magic;
   uint64_t shape_hash;
@@ -81,16 +82,19 @@ inline uint64_t add_to_hash(uint64_t hash, int64_t value) {
   return (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL;
 }
 
-inline uint64_t reserve_hash(const RnnShape& shape, int64_t batch) {
+// Of everything that the layout of a reserve depends on; the lengths have a hash of their own.
+inline uint64_t reserve_hash(const RnnShape& shape, const BatchBounds& extent) {
   uint64_t hash = 1469598103934665603ULL;
   for (const int64_t value :
        {static_cast<int64_t>(shape.cell), static_cast<int64_t>(shape.dtype), shape.input, shape.hidden, shape.layers,
-        shape.directions, static_cast<int64_t>(shape.bias), static_cast<int64_t>(shape.row_order), batch})
+        shape.directions, static_cast<int64_t>(shape.bias), static_cast<int64_t>(shape.row_order), extent.max_batch,
+        extent.max_len, extent.max_tokens})
     hash = add_to_hash(hash, value);
   return hash;
 }
 
 // What forward saves: the cell's saved values and cell state of every token, and the outputs that the next layer reads.
+// The schedule follows, if it is kept (layer_recurrence.h).
 template <class T, class C>
 struct Reserve {
   ReserveHeader* header;

@@ -8,6 +8,7 @@
 #include "capi/contract/environment.h"
 #include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/state.h"
+#include "kernels/core/status.h"
 #include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
 #include "varlstm.h"
@@ -33,7 +34,7 @@ const char* why_not_layers(const State& state, const RnnShape& shape, Recurrence
 }
 
 void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, RecurrencePolicy chosen, int64_t layers,
-                  const char* why_not_layers) {
+                  const char* why_not_together) {
   const char* wish = environment(kPrintPolicyVariable);
   if (wish == nullptr || strcmp(wish, "1") != 0) return;
   fprintf(stderr, "varlstm: recurrence of H = %lld, dtype %d%s, D = %lld: %s\n", static_cast<long long>(shape.hidden),
@@ -44,14 +45,16 @@ void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, Recurr
     if (reason != nullptr) fprintf(stderr, "varlstm:   not %s: %s\n", recurrence_policy_name(policy), reason);
   }
   if (layers < 2) return;
-  if (why_not_layers != nullptr)
-    fprintf(stderr, "varlstm:   %lld layers one after the other: %s\n", static_cast<long long>(layers), why_not_layers);
+  if (why_not_together != nullptr)
+    fprintf(stderr, "varlstm:   %lld layers one after the other: %s\n", static_cast<long long>(layers),
+            why_not_together);
   else
     fprintf(stderr, "varlstm:   %lld layers in one launch forward, but for calls with dropout or a large batch\n",
             static_cast<long long>(layers));
 }
 
-// The largest number of slots and of bytes of area that any batch takes for whose largest size `most` was chosen.
+// The largest number of slots and of bytes of area that any batch within the bounds takes. `most` is the choice for the
+// largest batch.
 RecurrenceNeeds needs_of(const RecurrenceChoice& most, int64_t layers, const DeviceFacts& facts) {
   RecurrenceNeeds needs{most.slots(), 0};
   if (most.policy != RecurrencePolicy::kGrid) return needs;
@@ -110,12 +113,12 @@ struct Bytes {
     const LayerRecurrence recurrence(state, shape, plan, layers, extent, kept ? reserve : workspace, workspace);
     return {workspace.bytes(), save ? reserve.bytes() : 0};
   }
+  // An upper bound: the schedule is counted in the workspace, also if forward has kept it.
   int64_t backward(const RnnRows& rows) const {
     Carver workspace(nullptr);
     const BatchBounds extent{rows.batch, plan.bounds.max_len, rows.tokens};
     const BackwardWorkspace<T, C> tensors(shape, rows, workspace);
-    const LayerRecurrence recurrence(state, shape, plan, 1, extent, workspace,
-                                     workspace);  // with a schedule of its own
+    const LayerRecurrence recurrence(state, shape, plan, 1, extent, workspace, workspace);
     return workspace.bytes();
   }
 };
@@ -131,13 +134,12 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
   };
   RnnSizes infer = bytes.forward(most, false, 1), save = bytes.forward(most, true, 1);
   keep_larger({bytes.backward(most), 0}, &save);
-  // The largest batch whose layers run in one launch. It keeps no schedule, so neither does its backward.
+  // The largest batch whose layers run in one launch.
   const RnnRows together = fewest_rows({std::min(bounds.max_batch, plan->most_together), bounds.max_tokens}, bounds);
   if (together.batch > 0) {
     keep_larger(bytes.forward(together, false, shape.layers), &infer);
     keep_larger(bytes.forward(together, false, shape.layers), &save);  // laid out without save, which takes more
     keep_larger(bytes.forward(together, true, 1), &save);              // with dropout
-    keep_larger({bytes.backward(together), 0}, &save);
   }
   plan->infer = infer;
   plan->save = save;
@@ -147,6 +149,10 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
 
 int32_t make_rnn_plan(const BackendState* base, const RnnShape& shape, RnnPlan* plan) {
   const State& state = *static_cast<const State*>(base);
+  constexpr int64_t kMostSteps = int64_t{1} << 40;  // the bytes of a schedule can be counted in 64 bits up to here
+  if (plan->bounds.max_len > kMostSteps)
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "max_len = %lld is more than %lld",
+                static_cast<long long>(plan->bounds.max_len), static_cast<long long>(kMostSteps));
   choose(state, shape, plan);
   return with_scalar(shape.dtype, [&](auto scalar) -> int32_t {
     add_sizes<decltype(scalar)>(state, shape, plan);

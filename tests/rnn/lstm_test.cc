@@ -210,6 +210,46 @@ CELL_SCALAR_TEST(Test, BackwardMayHaveABatchOfLargerBounds) {
   EXPECT_EQ(bits, 0);
 }
 
+// If only the device knows the lengths, the reserve is laid out by the bounds, so those must be the same.
+CELL_SCALAR_TEST(Test, ReserveOfOtherBoundsIsRefusedIfOnlyTheDeviceKnowsTheLengths) {
+  if (test_backend() == VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the host always knows the lengths";
+  const RnnCase<TypeParam> problem = this->problem();
+  varlstm_ctx* const context = this->context_.get();
+  const Bounds fit = exact_bounds(problem.lengths);
+  const Bounds wide = {fit.max_batch + 1, fit.max_len + 2, fit.max_tokens + 4};
+  RnnRunner<TypeParam> runner(context, problem, wide);
+  const Buffer<int64_t> lengths(context, problem.lengths);
+  const auto device_batch = [&](const Bounds& bounds) {
+    Batch batch = make_batch(context, {}, bounds);
+    REQUIRE_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), problem.batch(), VARLSTM_SPACE_BACKEND, nullptr));
+    return batch;
+  };
+  const Batch of_wide = device_batch(wide), of_fit = device_batch(fit);
+  // Rows beyond N are part of x, y and their gradients.
+  const int64_t inputs = wide.max_tokens * problem.options.input;
+  const Buffer<TypeParam> x(context, std::vector<TypeParam>(static_cast<size_t>(inputs), TypeParam(0.5)));
+  Buffer<TypeParam> y(context, wide.max_tokens * problem.output_features());
+  Buffer<TypeParam> dparams(context, std::vector<TypeParam>(problem.params.size(), TypeParam(0)));
+  const auto bits_of = [&](const varlstm_batch* forward, const varlstm_batch* backward) {
+    REQUIRE_OK(varlstm_rnn_forward(runner.rnn(), forward, VARLSTM_MODE_SAVE, 0, runner.params().data(), x.data(),
+                                   nullptr, nullptr, y.data(), nullptr, nullptr, runner.workspace().data(),
+                                   runner.workspace().bytes(), runner.reserve().data(), runner.reserve().bytes(),
+                                   nullptr));
+    REQUIRE_OK(varlstm_rnn_backward(runner.rnn(), backward, runner.params().data(), x.data(), nullptr, nullptr,
+                                    y.data(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, dparams.data(),
+                                    runner.workspace().data(), runner.workspace().bytes(), runner.reserve().data(),
+                                    runner.reserve().bytes(), nullptr));
+    int64_t bits = 0;
+    REQUIRE_OK(varlstm_ctx_device_status(context, 1, &bits, nullptr, nullptr));
+    return bits;
+  };
+  EXPECT_EQ(bits_of(of_wide.get(), of_wide.get()), 0);
+  EXPECT_EQ(bits_of(of_fit.get(), of_fit.get()), 0);
+  EXPECT_EQ(bits_of(of_wide.get(), of_fit.get()), VARLSTM_DEVICE_STATUS_RESERVE);
+  EXPECT_EQ(bits_of(of_fit.get(), of_wide.get()), VARLSTM_DEVICE_STATUS_RESERVE);
+  EXPECT_EQ(bits_of(runner.batch(), of_wide.get()), VARLSTM_DEVICE_STATUS_RESERVE) << "the host knows N";
+}
+
 // A reserve that no forward of this shape wrote is refused, and nothing is written then.
 CELL_SCALAR_TEST(Test, ForeignReserveIsRefused) {
   const RnnCase<TypeParam> problem = this->problem();
