@@ -97,6 +97,14 @@ check_includes() {
     report "bench/count_recurrence may include itself, kernels/core, kernels/recurrence, kernels/selection, kernels/simt"
 }
 
+# On a machine with a GPU the host's compiler compiles the plain C++ of the CUDA back end, and it knows no device code.
+check_plain_sources() {
+  for file in $(sources kernels | grep '\.cc$' | grep -vE '^kernels/simt/|_emulated\.cc$'); do
+    c++ -std=c++17 -MM -MG -I. -Icapi/include "$file" | tr ' ' '\n' | grep -x 'kernels/arch/device_cuda\.h' |
+      sed "s|^|$file: |" | report "a .cc file of the CUDA back end must not include device code"
+  done
+}
+
 check_text() {
   grep -nE '(^|[^A-Za-z0-9_])(asm|__asm|__asm__)( +(volatile|__volatile__|goto))* *\(' /dev/null \
     $(sources . | grep -v '^kernels/arch/') | report "asm stands only in kernels/arch"
@@ -130,6 +138,7 @@ check_headers_alone() {
 }
 
 check_includes
+check_plain_sources
 check_text
 check_format
 check_headers_alone

@@ -1,5 +1,5 @@
-// The list of the cells. The instantiations of the stepwise kernels, the choice between them and the facts below are
-// made from it.
+// The list of the cells. The instantiations of the stepwise kernels, the choice between them and the facts of facts.h
+// are made from it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -17,14 +17,6 @@
 
 namespace varlstm::cuda {
 
-// What code that is the same for all cells needs to know of one (unit.h explains the constants).
-struct CellFacts {
-  int64_t gates, saved, state_gates;
-  bool has_c, state_bias, passes_h;
-
-  int64_t gradients() const { return gates + state_gates; }
-};
-
 // Returns visit(cell), with `cell` an object of the cell's type.
 template <class Visit>
 auto with_cell(Cell kind, const Visit& visit) {
@@ -33,14 +25,6 @@ auto with_cell(Cell kind, const Visit& visit) {
   VARLSTM_EACH_CELL(VARLSTM_VISIT)
 #undef VARLSTM_VISIT
   return visit(LstmCell());  // capi lets no other cell through
-}
-
-inline CellFacts cell_facts(Cell kind) {
-  return with_cell(kind, [](auto cell) -> CellFacts {
-    using Type = decltype(cell);
-    static_assert(Type::kSaved >= Type::kGates, "the saved values take the place of the x-gates");
-    return {Type::kGates, Type::kSaved, Type::kStateGates, Type::kHasC, Type::kStateBias, Type::kPassesH};
-  });
 }
 
 }  // namespace varlstm::cuda

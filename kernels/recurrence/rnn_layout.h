@@ -8,7 +8,7 @@
 #include <initializer_list>
 
 #include "capi/contract/shapes.h"
-#include "kernels/cells/cells.h"
+#include "kernels/cells/facts.h"
 #include "kernels/core/carve.h"
 #include "kernels/selection/gemm_selection.h"
 

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "kernels/cells/facts.h"
 #include "kernels/core/bad_value.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"

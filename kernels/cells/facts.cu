@@ -1,0 +1,17 @@
+// The facts of a cell, from its constants.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cells/facts.h"
+
+#include "kernels/cells/cells.h"
+
+namespace varlstm::cuda {
+
+CellFacts cell_facts(Cell kind) {
+  return with_cell(kind, [](auto cell) -> CellFacts {
+    using Type = decltype(cell);
+    static_assert(Type::kSaved >= Type::kGates, "the saved values take the place of the x-gates");
+    return {Type::kGates, Type::kSaved, Type::kStateGates, Type::kHasC, Type::kStateBias, Type::kPassesH};
+  });
+}
+
+}  // namespace varlstm::cuda
