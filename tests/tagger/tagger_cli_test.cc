@@ -97,6 +97,20 @@ TEST_F(TaggerCli, EvalJson) {
   EXPECT_EQ(tokens, 883);
 }
 
+TEST_F(TaggerCli, EveryCellIsTrainedAndReadBack) {
+  for (const std::string cell : {"gru", "rnn_tanh", "rnn_relu"}) {
+    SCOPED_TRACE(cell);
+    const TempFolder folder;
+    const Outcome trained = tagger(train_arguments(folder / "m", "--lr 2e-2 --cell " + cell));
+    ASSERT_EQ(trained.status, 0) << trained.err;
+    const auto config = nlohmann::json::parse(read_file(folder / "m/config.json"));
+    EXPECT_EQ(config["cell"], cell);
+    const auto eval = nlohmann::json::parse(tagger("eval --json --model " + (folder / "m") + " " + kDev).out);
+    EXPECT_EQ(eval["accuracy"], config["dev_accuracy"]);
+    EXPECT_GT(eval["accuracy"], 0.8);
+  }
+}
+
 TEST_F(TaggerCli, PredictChangesOnlyTheTags) {
   const Outcome outcome = tagger("predict --model " + model() + " " + kDev);
   ASSERT_EQ(outcome.status, 0) << outcome.err;
@@ -210,6 +224,8 @@ TEST_F(TaggerCli, WrongCommandLines) {
   expect_error(with("--lr 0"), "--lr = 0 is not a positive number");
   expect_error(with("--clip -1"), "--clip = -1 is negative or no number");
   expect_error(with("--batch x"), "Could not convert: --batch = x (see varlstm-tagger train --help)");
+  expect_error(with("--cell gru2"),
+               "--cell: gru2 not in {lstm,gru,rnn_tanh,rnn_relu} (see varlstm-tagger train --help)");
   expect_error(with("--column feats"), "--column: feats not in {upos,xpos} (see varlstm-tagger train --help)");
   EXPECT_TRUE(folder.names().empty());
 }

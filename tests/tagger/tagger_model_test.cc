@@ -82,6 +82,26 @@ TEST(TaggerModel, RoundTrip) {
   EXPECT_EQ(model.config.dev_accuracy, 0.75);
 }
 
+// A model of before there was a choice of cells has no "cell" in its config.
+TEST(TaggerModel, CellIsKept) {
+  ModelConfig config = small_config();
+  const std::string lstm = write_config(config);
+  EXPECT_STREQ(parse_config(replaced(lstm, " \"cell\": \"lstm\",\n", "")).shape.cell->name, "lstm");
+  for (const CellKind& cell : cell_kinds()) {
+    const TempFolder folder;
+    config.shape.cell = &cell;
+    const std::vector<float> parameters = counting(config.shape);
+    save_model(folder / "m", config, parameters.data());
+    const Model model = load_model(folder / "m");
+    EXPECT_EQ(model.config.shape.cell, &cell);
+    EXPECT_EQ(model.parameters, parameters);
+  }
+  EXPECT_EQ(config_error(replaced(lstm, "\"cell\": \"lstm\"", "\"cell\": \"gru2\"")),
+            "\"cell\" = \"gru2\" is none of lstm, gru, rnn_tanh, rnn_relu");
+  EXPECT_EQ(config_error(replaced(lstm, "\"cell\": \"lstm\"", "\"cell\": 1")),
+            "\"cell\" = 1 is none of lstm, gru, rnn_tanh, rnn_relu");
+}
+
 TEST(TaggerModel, ReplacesAnEarlierModelAndKeepsItOnFailure) {
   const TempFolder folder;
   ModelConfig config = small_config();

@@ -45,21 +45,24 @@ Corpus rotating_corpus(int64_t sentences) {
 
 TEST(TaggerNetwork, ParameterListIsTheLibrarys) {
   const Context context = make_context(varlstm_test::test_backend(), 1);
-  for (int64_t layers : {1, 2, 3}) {
-    for (bool bidirectional : {false, true}) {
-      const NetworkShape shape = small_shape(layers, bidirectional);
-      varlstm::Rnn<float> lstm(context, shape.embedding, shape.hidden, layers);
-      lstm.set_i64(VARLSTM_KEY_BIDIRECTIONAL, bidirectional);
-      const std::vector<varlstm::ParamInfo> tensors = lstm.params();
-      const std::vector<Parameter> list = parameter_list(shape);
-      ASSERT_EQ(list.size(), tensors.size() + 3);
-      for (size_t k = 0; k < tensors.size(); ++k) {
-        const varlstm::ParamInfo& tensor = tensors[k];
-        const Parameter& parameter = list[k];
-        EXPECT_EQ(parameter.name, "lstm." + tensor.name);
-        EXPECT_EQ(parameter.offset, tensor.offset);
-        EXPECT_EQ(parameter.count, tensor.rows * tensor.cols);
-        EXPECT_EQ(parameter.shape.size(), tensor.cols == 1 ? 1u : 2u);
+  for (const CellKind& cell : cell_kinds()) {
+    for (int64_t layers : {1, 2, 3}) {
+      for (bool bidirectional : {false, true}) {
+        NetworkShape shape = small_shape(layers, bidirectional);
+        shape.cell = &cell;
+        varlstm::Rnn<float> rnn(context, shape.embedding, shape.hidden, layers, cell.cell);
+        rnn.set_i64(VARLSTM_KEY_BIDIRECTIONAL, bidirectional);
+        const std::vector<varlstm::ParamInfo> tensors = rnn.params();
+        const std::vector<Parameter> list = parameter_list(shape);
+        ASSERT_EQ(list.size(), tensors.size() + 3);
+        for (size_t k = 0; k < tensors.size(); ++k) {
+          const varlstm::ParamInfo& tensor = tensors[k];
+          const Parameter& parameter = list[k];
+          EXPECT_EQ(parameter.name, cell.prefix + tensor.name);
+          EXPECT_EQ(parameter.offset, tensor.offset);
+          EXPECT_EQ(parameter.count, tensor.rows * tensor.cols);
+          EXPECT_EQ(parameter.shape.size(), tensor.cols == 1 ? 1u : 2u);
+        }
       }
     }
   }

@@ -27,7 +27,7 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kTensorFile = "model.safetensors";
 // Room for some fifty million words.
 constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 30;
-// write_config has 14; others may add what they like to know.
+// write_config has 15; others may add what they like to know.
 constexpr size_t kMaxConfigKeys = 1000;
 
 std::string in_folder(const std::string& folder, const char* file) {
@@ -59,6 +59,17 @@ std::vector<std::string> text_list(const json& config, const char* name) {
   return texts;
 }
 
+// Models of before there was a choice are LSTMs.
+const CellKind* cell_field(const json& config) {
+  if (!config.contains("cell")) return find_cell("lstm");
+  const json& name = config["cell"];
+  const CellKind* cell = name.is_string() ? find_cell(name.get<std::string>()) : nullptr;
+  if (cell != nullptr) return cell;
+  std::string known;
+  for (const CellKind& kind : cell_kinds()) known += (known.empty() ? "" : ", ") + std::string(kind.name);
+  fail("\"cell\" = {} is none of {}", name.dump().substr(0, 40), known);
+}
+
 // Rows of the embedding table that mean something else to whoever wrote the file.
 void check_row(const json& config, const char* name, int64_t row) {
   if (config.contains(name) && config[name] != row) fail("\"{}\" is not {}", name, row);
@@ -82,6 +93,7 @@ std::string write_config(const ModelConfig& config) {
   out["format"] = kFormat;
   out["version"] = kFormatVersion;
   out["column"] = config.column == Column::kUpos ? "upos" : "xpos";
+  out["cell"] = config.shape.cell->name;
   out["embedding"] = config.shape.embedding;
   out["hidden"] = config.shape.hidden;
   out["layers"] = config.shape.layers;
@@ -110,6 +122,7 @@ ModelConfig parse_config(std::string_view text) {
   check_row(config, "first_word_row", Vocabulary::kFirstWord);
 
   NetworkShape shape;
+  shape.cell = cell_field(config);
   shape.embedding = size_field(config, "embedding", kMaxUnits);
   shape.hidden = size_field(config, "hidden", kMaxUnits);
   shape.layers = size_field(config, "layers", kMaxLayers);

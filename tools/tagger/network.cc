@@ -8,7 +8,7 @@
 namespace tagger {
 namespace {
 
-// Each use of dropout in a step has a seed of its own. 0 would switch the LSTM's off.
+// Each use of dropout in a step has a seed of its own. 0 would switch off that between layers.
 uint64_t seed_for(uint64_t step_seed, uint64_t place) {
   const uint64_t seed = step_seed + place;
   return seed == 0 ? 1 : seed;
@@ -23,15 +23,15 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
       shape_(shape),
       limits_(limits),
       parameters_(context, shape, purpose == Purpose::kTrain),
-      lstm_(context, shape.embedding, shape.hidden, shape.layers),
+      rnn_(context, shape.embedding, shape.hidden, shape.layers, shape.cell->cell),
       loss_(context, shape.tags),
       plan_(context, limits.batch, limits.length, limits.tokens),
       workspace_(context),
       reserve_(context) {
   const bool train = purpose == Purpose::kTrain;
-  lstm_.set_i64(VARLSTM_KEY_BIDIRECTIONAL, shape.bidirectional ? 1 : 0);
-  lstm_.set_f64(VARLSTM_KEY_DROPOUT, dropout);
-  linear_offset_ = lstm_.param_elements();
+  rnn_.set_i64(VARLSTM_KEY_BIDIRECTIONAL, shape.bidirectional ? 1 : 0);
+  rnn_.set_f64(VARLSTM_KEY_DROPOUT, dropout);
+  linear_offset_ = rnn_.param_elements();
   loss_.set_i64(VARLSTM_KEY_IGNORE_INDEX, Vocabulary::kNoTag);
   loss_.set_i64(VARLSTM_KEY_EMPTY_MEAN, VARLSTM_EMPTY_MEAN_ZERO);
 
@@ -39,7 +39,7 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
   const auto grow = [&](int32_t op, int64_t a, int64_t b) {
     workspace_.grow(varlstm::op_workspace<float>(context, op, tokens, a, b));
   };
-  workspace_.grow(lstm_.sizes(plan_, VARLSTM_MODE_INFER).workspace_bytes);
+  workspace_.grow(rnn_.sizes(plan_, VARLSTM_MODE_INFER).workspace_bytes);
   grow(VARLSTM_OP_LINEAR_FORWARD, in, out);
   ragged_ = Buffer<int64_t>::zeros(context, tokens);
   words_ = Buffer<int64_t>::zeros(context, tokens);
@@ -49,7 +49,7 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
   ragged_logits_ = Buffer<float>::zeros(context, tokens * out);
   host_logits_.resize(static_cast<size_t>(tokens * out));
   if (train) {
-    const auto bytes = lstm_.sizes(plan_, VARLSTM_MODE_SAVE);
+    const auto bytes = rnn_.sizes(plan_, VARLSTM_MODE_SAVE);
     workspace_.grow(bytes.workspace_bytes);
     reserve_.grow(bytes.reserve_bytes);
     grow(VARLSTM_OP_LINEAR_BACKWARD, in, out);
@@ -84,10 +84,10 @@ void Network::forward(Purpose purpose, uint64_t seed, double dropout) {
   }
   const uint64_t layers_seed = dropout > 0 ? seed_for(seed, kLayersPlace) : 0;
   if (purpose == Purpose::kTrain)
-    lstm_.forward_save(plan_, {parameters_.values(), embedded_}, {features_}, workspace_, reserve_, layers_seed);
+    rnn_.forward_save(plan_, {parameters_.values(), embedded_}, {features_}, workspace_, reserve_, layers_seed);
   else
-    lstm_.forward(plan_, {parameters_.values(), embedded_}, {features_}, workspace_, layers_seed);
-  // backward wants the LSTM's own output again, so the dropped one has a buffer of its own.
+    rnn_.forward(plan_, {parameters_.values(), embedded_}, {features_}, workspace_, layers_seed);
+  // backward wants the recurrent network's own output again, so the dropped one has a buffer of its own.
   if (dropout > 0)
     varlstm::dropout_forward<float>(context_, dropout, seed_for(seed, kFeaturesPlace), rows(features_, in),
                                     d_features_);
@@ -107,7 +107,7 @@ void Network::backward(uint64_t seed, double dropout) {
                                   {}, {}, workspace_);
   if (dropout > 0)
     varlstm::dropout_backward<float>(context_, dropout, seed_for(seed, kFeaturesPlace), d_features, d_features);
-  lstm_.backward(plan_, {values, embedded_}, features_, {d_features}, {gradient, d_embedded_}, workspace_, reserve_);
+  rnn_.backward(plan_, {values, embedded_}, features_, {d_features}, {gradient, d_embedded_}, workspace_, reserve_);
   if (dropout > 0) {
     const varlstm::Span<float> d_embedded = rows(d_embedded_, shape_.embedding);
     varlstm::dropout_backward<float>(context_, dropout, seed_for(seed, kEmbeddedPlace), d_embedded, d_embedded);

@@ -1,4 +1,4 @@
-// The tagger's network through varlstm.hpp: embedding -> dropout -> LSTM -> dropout -> linear -> cross-entropy over the
+// The tagger's network through varlstm.hpp: embedding -> dropout -> RNN -> dropout -> linear -> cross-entropy over the
 // tokens of a mini-batch. All memory is taken once, for the largest batch.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -16,14 +16,14 @@ namespace tagger {
 
 struct TrainOptions {
   OptimizerOptions optimizer;
-  double dropout = 0;  // of the embeddings, between LSTM layers, of the LSTM's output
+  double dropout = 0;  // of the embeddings, between layers, of the recurrent network's output
 };
 
 enum class Purpose { kInfer, kTrain };
 
 class Network {
  public:
-  // dropout is needed here already for the LSTM's layers; 0 for kInfer.
+  // dropout is needed here already for what is between layers; 0 for kInfer.
   Network(const Context& context, const NetworkShape& shape, const BatchLimits& limits, Purpose purpose,
           double dropout = 0);
 
@@ -67,7 +67,7 @@ class Network {
   NetworkShape shape_;
   BatchLimits limits_;
   Parameters parameters_;
-  varlstm::Rnn<float> lstm_;
+  varlstm::Rnn<float> rnn_;
   varlstm::Loss<float> loss_;
   varlstm::Batch plan_;
   int64_t linear_offset_ = 0;

@@ -1,10 +1,26 @@
-// The list of the network's parameters.
+// The cells, and the list of the network's parameters.
 // SPDX-License-Identifier: Apache-2.0
 #include "network_shape.h"
+
+#include <varlstm.h>
 
 #include <utility>
 
 namespace tagger {
+
+const std::vector<CellKind>& cell_kinds() {
+  static const std::vector<CellKind> kinds = {{"lstm", "lstm.", VARLSTM_CELL_LSTM, 4},
+                                              {"gru", "gru.", VARLSTM_CELL_GRU, 3},
+                                              {"rnn_tanh", "rnn.", VARLSTM_CELL_RNN_TANH, 1},
+                                              {"rnn_relu", "rnn.", VARLSTM_CELL_RNN_RELU, 1}};
+  return kinds;
+}
+
+const CellKind* find_cell(std::string_view name) {
+  for (const CellKind& kind : cell_kinds())
+    if (name == kind.name) return &kind;
+  return nullptr;
+}
 
 std::vector<Parameter> parameter_list(const NetworkShape& shape) {
   std::vector<Parameter> list;
@@ -14,15 +30,16 @@ std::vector<Parameter> parameter_list(const NetworkShape& shape) {
     const int64_t offset = list.empty() ? 0 : list.back().offset + list.back().count;
     list.push_back({std::move(name), std::move(dims), offset, count});
   };
-  const int64_t gates = 4 * shape.hidden;
+  const int64_t gates = shape.cell->gates * shape.hidden;
+  const std::string prefix = shape.cell->prefix;
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
     const int64_t in = layer == 0 ? shape.embedding : shape.features();
     for (int64_t direction = 0; direction < shape.directions(); ++direction) {
       const std::string suffix = "_l" + std::to_string(layer) + (direction == 1 ? "_reverse" : "");
-      add("lstm.weight_ih" + suffix, {gates, in});
-      add("lstm.weight_hh" + suffix, {gates, shape.hidden});
-      add("lstm.bias_ih" + suffix, {gates});
-      add("lstm.bias_hh" + suffix, {gates});
+      add(prefix + "weight_ih" + suffix, {gates, in});
+      add(prefix + "weight_hh" + suffix, {gates, shape.hidden});
+      add(prefix + "bias_ih" + suffix, {gates});
+      add(prefix + "bias_hh" + suffix, {gates});
     }
   }
   add("linear.weight", {shape.tags, shape.features()});

@@ -1,14 +1,29 @@
-// The network's sizes, and its parameters with PyTorch's names: embedding -> LSTM -> linear.
+// The network's cell and sizes, and its parameters with PyTorch's names: embedding -> recurrent network -> linear.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tagger {
 
+// A cell of the recurrent network.
+struct CellKind {
+  const char* name;    // in options and in config.json
+  const char* prefix;  // of its parameters' names
+  int32_t cell;        // a varlstm_cell
+  int64_t gates;       // its weights have gates * H rows
+};
+
+// All cells; the first one is the default.
+const std::vector<CellKind>& cell_kinds();
+// The cell of that name, or null.
+const CellKind* find_cell(std::string_view name);
+
 struct NetworkShape {
+  const CellKind* cell = &cell_kinds().front();
   int64_t words = 0;      // rows of the embedding table
   int64_t embedding = 0;  // features of a row
   int64_t hidden = 0;     // units of a direction
@@ -17,7 +32,7 @@ struct NetworkShape {
   int64_t tags = 0;
 
   int64_t directions() const { return bidirectional ? 2 : 1; }
-  int64_t features() const { return directions() * hidden; }  // of the LSTM's output
+  int64_t features() const { return directions() * hidden; }  // of the recurrent network's output
 };
 
 // No size of a shape is larger: products of them fit int64.
@@ -31,7 +46,7 @@ struct Parameter {
   int64_t count;
 };
 
-// All parameters, without gaps: the LSTM's in the order of varlstm_rnn_param_info, linear.weight [C, D*H],
+// All parameters, without gaps: the recurrent network's in the order of varlstm_rnn_param_info, linear.weight [C, D*H],
 // linear.bias [C], embedding.weight [V, E].
 std::vector<Parameter> parameter_list(const NetworkShape& shape);
 

@@ -36,11 +36,19 @@ void add_train(CLI::App* app, Options* options) {
   train->add_option("--column", options->column, "Tags to learn: upos (column 4) or xpos (column 5)")
       ->check(CLI::IsMember({"upos", "xpos"}))
       ->capture_default_str();
+  std::vector<std::string> cells;
+  for (const CellKind& kind : cell_kinds()) cells.emplace_back(kind.name);
+  train
+      ->add_option("--cell", options->cell,
+                   "Cell of the recurrent network: " + fmt::format("{}", fmt::join(cells, ", ")))
+      ->check(CLI::IsMember(cells))
+      ->capture_default_str();
   number("--embedding", &options->embedding, "Features of a word");
-  number("--hidden", &options->hidden, "LSTM units of a direction");
-  number("--layers", &options->layers, "LSTM layers");
+  number("--hidden", &options->hidden, "Units of a direction");
+  number("--layers", &options->layers, "Recurrent layers");
   train->add_flag("--unidirectional", options->unidirectional, "Read forward only, not in both directions");
-  number("--dropout", &options->dropout, "Dropout of the embeddings, between layers and of the LSTM's output");
+  number("--dropout", &options->dropout,
+         "Dropout of the embeddings, between layers and of the recurrent network's output");
   number("--word-dropout", &options->word_dropout,
          "A word seen n times is hidden with probability A / (A + n): how the unknown word is learned");
   number("--batch", &options->batch, "Sentences of a mini-batch");
@@ -111,7 +119,7 @@ void check_numbers(const Options& options) {
 }  // namespace
 
 bool parse_command_line(int argc, char** argv, Options* options) {
-  CLI::App app("Tags the words of sentences, by an LSTM over sentences of different lengths (libvarlstm).",
+  CLI::App app("Tags the words of sentences, by an LSTM, GRU or RNN over sentences of different lengths (libvarlstm).",
                "varlstm-tagger");
   const int32_t version = varlstm_version();
   app.set_version_flag("--version", fmt::format("varlstm-tagger {}.{}.{}\n{}", version / 10000, version / 100 % 100,

@@ -13,6 +13,7 @@ struct Options {
   // train
   std::string train, dev, out, log;
   std::string column = "upos";
+  std::string cell = "lstm";
   int64_t embedding = 100, hidden = 128, layers = 1;
   bool unidirectional = false;
   double dropout = 0, word_dropout = 0.25;

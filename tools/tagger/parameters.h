@@ -18,8 +18,8 @@ struct OptimizerOptions {
   double clip = 0;  // bound on the gradients' norm; 0: no clipping
 };
 
-// As PyTorch begins, but for the table's deviation: table N(0, 0.1^2) with row 0 zero, LSTM U(-1/sqrt(H), 1/sqrt(H)),
-// linear U(-1/sqrt(D*H), 1/sqrt(D*H)).
+// As PyTorch begins, but for the table's deviation: table N(0, 0.1^2) with row 0 zero, recurrent network U(-1/sqrt(H),
+// 1/sqrt(H)), linear U(-1/sqrt(D*H), 1/sqrt(D*H)).
 std::vector<float> initial_parameters(const NetworkShape& shape, Random* random);
 
 class Parameters {
@@ -30,7 +30,7 @@ class Parameters {
   void load(const std::vector<float>& flat);
   void store(std::vector<float>* flat) const;
 
-  // The LSTM's parameters and the linear layer's begin the buffer, the embedding table ends it.
+  // The recurrent network's parameters and the linear layer's begin the buffer, the embedding table ends it.
   varlstm::Span<const float> values() const { return values_; }
   varlstm::Span<const float> table() const { return values().subspan(table_offset_, count_ - table_offset_); }
   varlstm::Span<float> gradient() { return gradient_; }

@@ -42,6 +42,7 @@ Data read_data(const Options& options, Column column) {
 NetworkShape shape_of(const Options& options, const Vocabulary& vocabulary) {
   NetworkShape shape;
   shape.words = vocabulary.word_rows();
+  shape.cell = find_cell(options.cell);
   shape.embedding = options.embedding;
   shape.hidden = options.hidden;
   shape.layers = options.layers;
