@@ -75,7 +75,9 @@ def download(tensor: DeviceTensor) -> Tensor:
 def assert_close(actual: list, expected: list) -> None:
     for ours, reference in zip(actual, expected):
         assert type(ours) is DeviceTensor and type(reference) is Tensor
-        torch.testing.assert_close(download(ours), reference, rtol=1e-5, atol=1e-6)
+        # Sums over the rows in another order: a few roundings of the largest element.
+        largest = max(1.0, float(reference.abs().max())) if reference.numel() else 1.0
+        torch.testing.assert_close(download(ours), reference, rtol=1e-5, atol=4e-6 * largest)
 
 
 @pytest.fixture(autouse=True)
