@@ -48,12 +48,6 @@ struct UnitStep {
 template <class Cell>
 constexpr int kGradientsOf = Cell::kGates + Cell::kStateGates;
 
-// Where the gradient is stored that flows to the state's weights of that gate.
-template <class Cell>
-VARLSTM_HOST_DEVICE constexpr int64_t state_gradient(int64_t gate) {
-  return gate < Cell::kGates - Cell::kStateGates ? gate : gate + Cell::kStateGates;
-}
-
 // The accurate functions: expf and tanhf of the toolkit have an error of at most 2 ulp.
 struct Accurate {
   template <class C>

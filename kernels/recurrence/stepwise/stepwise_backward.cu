@@ -40,12 +40,12 @@ VARLSTM_DEVICE ComputeType<T> recurrent_gradient(BackwardTiles<ComputeType<T>>& 
   using C = ComputeType<T>;
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t depth = CellType::kGates * hidden;
+  const int64_t plain = (CellType::kGates - CellType::kStateGates) * hidden;  // rows of gates with one gradient
   C sum = 0;
   for (int64_t k0 = 0; k0 < depth; k0 += kDepth) {
     for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
       const int64_t row = tiles.after[at / kDepth], k = k0 + at % kDepth;
-      const int64_t column =
-          CellType::kStateGates == 0 ? k : state_gradient<CellType>(k / hidden) * hidden + k % hidden;
+      const int64_t column = k < plain ? k : k + CellType::kStateGates * hidden;
       tiles.dgates[at / kDepth][at % kDepth] =
           row >= 0 && k < depth ? load_scalar(dgates[row * kGradientsOf<CellType> * hidden + column]) : C(0);
     }
