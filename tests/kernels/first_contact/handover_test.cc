@@ -3,11 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <vector>
 
-#include "kernels/recurrence/rnn_layout.h"
 #include "tests/kernels/first_contact/chosen_tile.h"
 #include "tests/kernels/first_contact/scale.h"
 #include "tests/kernels/first_contact/session.h"
@@ -22,20 +19,6 @@ Problem handover_problem(const RecurrenceWay& way, const HandoverSize& size, int
   problem.options.layers = size.layers;
   problem.options.layers_together = together;
   return problem;
-}
-
-// What a forward saved, of the reserve only what is behind its header and before byte `end`: layers one after the other
-// keep their schedule behind the tensors.
-Bits tensors_of(Bits saved, size_t end) {
-  std::vector<unsigned char>& reserve = saved.tensors.back();
-  const size_t header = sizeof(varlstm::cuda::ReserveHeader);
-  reserve = {reserve.begin() + static_cast<int64_t>(header), reserve.begin() + static_cast<int64_t>(end)};
-  return saved;
-}
-
-testing::AssertionResult same_tensors(const Bits& actual, const Bits& expected) {
-  const size_t end = std::min(actual.tensors.back().size(), expected.tensors.back().size());
-  return same_bits(tensors_of(actual, end), tensors_of(expected, end));
 }
 
 // False where these layers do not run in one launch on this device.
