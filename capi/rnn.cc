@@ -76,12 +76,6 @@ int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, i
                            varlstm_rnn** rnn) {
   VARLSTM_TRY(check_usable("ctx", ctx));
   VARLSTM_TRY(check_enum("cell", "varlstm_cell", cell, static_cast<int32_t>(kLastCell)));
-  const CellFacts facts = cell_facts(static_cast<Cell>(cell));
-  const bool on_host = ctx->backend_id == VARLSTM_BACKEND_HOST;
-  if (!(on_host ? facts.on_host : facts.on_cuda)) {
-    return set_error(VARLSTM_ERROR_UNSUPPORTED, "cell = %d (%s) is not supported yet by the %s back end", cell,
-                     facts.name, on_host ? "host" : "CUDA");
-  }
   VARLSTM_TRY(check_sizes(input_size, hidden_size, num_layers));
   BufferCheck buffers(sizeof(varlstm_rnn*));
   buffers.write("rnn", rnn, {});
