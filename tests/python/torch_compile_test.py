@@ -94,6 +94,33 @@ def test_cells_without_c(make, backend: str) -> None:
         torch.testing.assert_close(compiled(x, hx, lengths), rnn(x, hx, lengths))
 
 
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("make", [ours.LSTMCell, ours.GRUCell, ours.RNNCell])
+def test_a_loop_over_a_cell(make, backend: str) -> None:
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    cell = make(4, 6)
+
+    def loop(x):
+        states = None
+        for step in x:
+            states = cell(step, states)
+        return torch.stack(states if isinstance(states, tuple) else (states,))
+
+    compiled, x = torch.compile(loop, fullgraph=True, backend=backend), torch.randn(3, 5, 4)
+    found = []
+    for function in (loop, compiled):
+        cell.zero_grad()
+        leaf = x.clone().requires_grad_()
+        states = function(leaf)
+        states.square().sum().backward()
+        found.append([states.detach(), leaf.grad, *(p.grad.clone() for p in cell.parameters())])
+    for expected, actual in zip(*found):
+        torch.testing.assert_close(actual, expected)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x), loop(x))
+
+
 def test_dropout_draws_a_new_mask_in_each_call() -> None:
     torch._dynamo.reset()
     lstm = ours.LSTM(4, 16, 2, dropout=0.5)
@@ -121,4 +148,7 @@ def test_the_operations_pass_torchs_own_checks() -> None:
     for op, c0, module in ((ops.lstm, state, ours.LSTM), (ops.gru, None, ours.GRU), (ops.rnn_tanh, None, ours.RNN)):
         arguments = (x, sizes, state, c0, None, False, 3, 5, 6, 1, False, 0.0, True, list(module(2, 6).parameters()))
         torch.library.opcheck(op.default, arguments,
+                              test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))
+    for op, c0, module in ((ops.lstm_cell, state[0], ours.LSTMCell), (ops.gru_cell, None, ours.GRUCell)):
+        torch.library.opcheck(op.default, (x[:3], state[0], c0, True, list(module(2, 6).parameters())),
                               test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))

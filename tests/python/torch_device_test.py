@@ -19,7 +19,7 @@ from torch import Tensor  # noqa: E402
 from varlstm import _handles, device_count  # noqa: E402
 from varlstm._declarations import CopyKind  # noqa: E402
 from varlstm._library import lib  # noqa: E402
-from varlstm.torch import GRU, LSTM, RNN, _device, _loss_op, _packing_op, _rnn_op  # noqa: E402
+from varlstm.torch import GRU, LSTM, RNN, _cell_op, _device, _loss_op, _packing_op, _rnn_op  # noqa: E402
 
 if device_count("cuda") == 0:
     pytest.skip("the library has no CUDA device", allow_module_level=True)
@@ -83,9 +83,11 @@ def assert_close(actual: list, expected: list) -> None:
 @pytest.fixture(autouse=True)
 def default_stream(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: types.SimpleNamespace(cuda_stream=0))
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
 
 
 MODULES = {"LSTM": LSTM, "GRU": GRU, "RNN_TANH": RNN}
+X, STATE = torch.randn(5, 3), torch.randn(6, 8)
 
 
 class Chain:
@@ -130,6 +132,29 @@ def test_rnn_with_lengths_that_only_the_device_knows(cell: str) -> None:
     chain = Chain(cell)
     expected = chain.run(lambda tensor: tensor, chain.lengths, 6, int(chain.lengths.sum()))
     assert_close(chain.run(upload, upload(chain.lengths), 6, 4 * 6), expected)
+
+
+@pytest.mark.parametrize("cell", MODULES)
+def test_cells(cell: str) -> None:
+    """Two batch sizes in turn: each has lengths of its own that were set once."""
+    torch.manual_seed(0)
+    op = _cell_op.CELL_OPS[cell]
+    params = [parameter.detach() for parameter in MODULES[cell](3, 8).parameters()]
+
+    def run(place: Callable, batch: int) -> list:
+        flat = place(torch.cat([parameter.reshape(-1) for parameter in params]))
+        pieces = flat.split([parameter.numel() for parameter in params])
+        placed = [piece.view(parameter.shape) for piece, parameter in zip(pieces, params)]
+        x, h0 = place(X[:batch]), place(STATE[:batch])
+        c0 = h0 if op.has_c else None
+        h, c, reserve = op.forward(x, h0, c0, True, placed)
+        dh = place(STATE[1:batch + 1])
+        dx, dh0, dc0, dparams = op.backward(x, h0, c0, h, reserve, dh, dh if op.has_c else None, True, True, op.has_c,
+                                            True, placed)
+        return [h, dx, dh0, *dparams] + ([c, dc0] if op.has_c else [])
+
+    for batch in (3, 5, 3):
+        assert_close(run(upload, batch), run(lambda tensor: tensor, batch))
 
 
 def test_losses() -> None:

@@ -192,7 +192,7 @@ def test_replace_lstm() -> None:
     model.encoder[1].bias_ih_l0.requires_grad_(False)
     parameters, theirs, x = list(model.parameters()), model.tied, torch.randn(3, 5, 4)
     expected = theirs(x)[0]
-    with pytest.warns(UserWarning, match="leaves projected as it is: proj_size = 2"):
+    with pytest.warns(UserWarning, match="replace_lstm leaves in place projected .proj_size = 2"):
         assert replace_lstm(model) is model
     ours = model.encoder[1]
     assert isinstance(ours, LSTM) and model.tied is ours and isinstance(model.projected, torch.nn.LSTM)

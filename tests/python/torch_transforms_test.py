@@ -76,6 +76,22 @@ def test_func_grad_of_cells_without_c(cell) -> None:
 
 
 @needs_func
+@pytest.mark.parametrize("make", [ours.LSTMCell, ours.GRUCell, ours.RNNCell])
+def test_func_grad_of_a_cell(make) -> None:
+    cell, hx = make(4, 6), torch.randn(3, 6)
+    params = {name: parameter.detach() for name, parameter in cell.named_parameters()}
+
+    def loss(params, x):
+        states = func.functional_call(cell, params, (x, (hx, hx) if make is ours.LSTMCell else hx))
+        return states[-1].square().sum()
+
+    x = X[:, 0].clone().requires_grad_()
+    expected = torch.autograd.grad(loss(dict(cell.named_parameters()), x), [*cell.parameters(), x])
+    dparams, dx = func.grad(loss, argnums=(0, 1))(params, X[:, 0])
+    torch.testing.assert_close([*dparams.values(), dx], list(expected), rtol=1e-6, atol=1e-7)
+
+
+@needs_func
 def test_no_grad_inside_func_grad() -> None:
     model = Model()
     loss, params = loss_of(model, "fused")

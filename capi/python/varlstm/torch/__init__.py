@@ -1,7 +1,8 @@
-"""PyTorch's LSTM, GRU, RNN, packing and losses over this library: «from varlstm.torch import LSTM» replaces torch.nn's.
+"""PyTorch's networks, cells, packing and losses by this library: «from varlstm.torch import LSTM» replaces torch's.
 
 LSTM, GRU, RNN                                   torch.nn's, over lengths too; to_torch() gives torch.nn's back
-replace_rnn                                      replaces every torch.nn.LSTM, GRU and RNN in a model
+LSTMCell, GRUCell, RNNCell                       torch.nn's for one step; from_torch() and to_torch()
+replace_rnn                                      replaces each of these of torch.nn in a model
 replace_lstm                                     replaces every torch.nn.LSTM alone
 pack_padded_sequence, pad_packed_sequence,
 pack_sequence                                    torch.nn.utils.rnn's, for length 0 too
@@ -13,11 +14,13 @@ stream. From torch 2.4 on torch.compile compiles these functions without a graph
 together with a padded input. The sizes of a PackedSequence are data, which it cannot compile.
 """
 # SPDX-License-Identifier: Apache-2.0
+from .cells import GRUCell, LSTMCell, RNNCell
 from .functional import cross_entropy, linear_cross_entropy, log_softmax, nll_loss
 from .gru import GRU, RNN
 from .lstm import LSTM
 from .packing import pack_padded_sequence, pack_sequence, pad_packed_sequence
 from .replace import replace_lstm, replace_rnn
 
-__all__ = ["GRU", "LSTM", "RNN", "cross_entropy", "linear_cross_entropy", "log_softmax", "nll_loss",
-           "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "replace_lstm", "replace_rnn"]
+__all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell", "cross_entropy", "linear_cross_entropy",
+           "log_softmax", "nll_loss", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "replace_lstm",
+           "replace_rnn"]

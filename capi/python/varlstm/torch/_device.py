@@ -57,10 +57,10 @@ class Loss(Native):
 class Batch(Native):
     """A batch's plan. Setting lengths changes it, so one call has it at a time: `with context.batch(...) as batch`."""
 
-    __slots__ = ("bounds", "_pool", "_key")
+    __slots__ = ("bounds", "is_set", "_pool", "_key")
 
     def __init__(self, context: "Context", pool: "_BatchPool", key: tuple) -> None:
-        self.bounds, self._pool, self._key = key[:3], pool, key
+        self.bounds, self.is_set, self._pool, self._key = key[:3], False, pool, key
         super().__init__(create(lib.varlstm_batch_create, context.pointer, *self.bounds), lib.varlstm_batch_destroy,
                          context)
 
@@ -118,12 +118,16 @@ class Context(Native):
         """torch's current stream on this device; 0 on the host."""
         return 0 if self._device is None else torch.cuda.current_stream(self._device).cuda_stream
 
-    def batch(self, sizes: torch.Tensor, from_batch_sizes: bool, batch_size: int, max_len: int, rows: int) -> Batch:
-        """A batch of `sizes`, int64: the lengths, or a PackedSequence's batch_sizes in the order of its rows.
+    def batch(self, sizes: Optional[torch.Tensor], from_batch_sizes: bool, batch_size: int, max_len: int,
+              rows: int) -> Batch:
+        """A batch of `sizes`, int64: the lengths, or a PackedSequence's batch_sizes in the order of its rows. None is
+        for sequences of one token each.
 
         Every length is at most max_len, and their sum at most rows.
         """
         stream = self.stream
+        if sizes is None:
+            return self._batch_of_single_tokens(batch_size, stream)
         on_device = sizes.is_cuda
         bounds = (batch_size, max_len, rows) if on_device else _rounded(batch_size, max_len, rows)
         batch = self._batches.take(bounds + (stream,))
@@ -132,6 +136,18 @@ class Context(Native):
         else:
             lib.varlstm_batch_set_lengths(batch.pointer, sizes.data_ptr(), sizes.numel(),
                                           Space.BACKEND if on_device else Space.HOST, stream)
+        return batch
+
+    def _batch_of_single_tokens(self, batch_size: int, stream: int) -> Batch:
+        """Its lengths are set once, when it is made. While a stream captures a graph they are set for the graph, in a
+        batch of other calls: nothing is computed yet, so that a call outside the graph would not find them."""
+        if self._device is not None and torch.cuda.is_current_stream_capturing():
+            return self.batch(torch.ones(batch_size, dtype=torch.int64), False, batch_size, 1, batch_size)
+        batch = self._batches.take((batch_size, 1, batch_size, stream, "single tokens"))
+        if not batch.is_set:
+            lengths = torch.ones(batch_size, dtype=torch.int64, device="cpu")
+            lib.varlstm_batch_set_lengths(batch.pointer, lengths.data_ptr(), batch_size, Space.HOST, stream)
+            batch.is_set = True
         return batch
 
     def _op_workspace(self, op: Op, dtype: int, rows: int, a: int, b: int) -> int:

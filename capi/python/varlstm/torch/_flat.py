@@ -7,7 +7,7 @@ alive together. An optimiser's step, load_state_dict or «param.data.add_()» wr
 copy that could be out of date.
 """
 # SPDX-License-Identifier: Apache-2.0
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -51,3 +51,22 @@ def owns_its_storage(tensor: Tensor) -> bool:
     """Whether the tensor's storage holds the tensor and nothing else."""
     storage = tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()  # from torch 2.0 on
     return tensor.storage_offset() == 0 and storage.nbytes() == tensor.numel() * tensor.element_size()
+
+
+def flatten(params: Sequence[Optional[Tensor]]) -> None:
+    """Places a module's parameters one after the other in memory, if they are not there yet and nothing forbids it:
+    a parameter that is absent or a tensor of another kind, other dtypes and devices, memory that other processes or
+    other parameters share."""
+    if any(type(param) is not torch.nn.Parameter for param in params):
+        return
+    if len({(param.dtype, param.device) for param in params}) > 1 or params[0].device.type not in ("cpu", "cuda"):
+        return
+    if any(param.is_shared() and not param.is_cuda for param in params):
+        return
+    if len({param.data_ptr() for param in params}) < len(params):
+        return
+    if is_flat(params) and all(map(owns_its_storage, params)):
+        return
+    with torch.no_grad():
+        for param, piece in zip(params, split(join(params), params)):
+            param.data = piece

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from . import _options, _packing_op
 from ._device import autocast_dtype
 from ._differentiable import is_traced, refuse_jit_trace
-from ._flat import is_flat, join, owns_its_storage, split
+from ._flat import flatten
 from ._rnn_checks import (check_all_like, check_like, check_params, check_rows, check_states,
                           check_unbatched_states)
 from ._rnn_op import RNN_OPS
@@ -65,21 +65,7 @@ class RnnBase(torch.nn.RNNBase):
         torch's: torch.multiprocessing refuses to send a part of one, so send copies, and record_stream does nothing, so
         let a stream that reads the parameters end before they are moved or freed.
         """
-        params = [self._parameters.get(name) for name in self._flat_weights_names]
-        if any(type(param) is not torch.nn.Parameter for param in params):  # absent, or a tensor of another kind
-            return
-        if len({(param.dtype, param.device) for param in params}) > 1 or params[0].device.type not in ("cpu", "cuda"):
-            return
-        # Shared memory stays as it is, since other processes know it, and so does memory of two parameters in one.
-        if any(param.is_shared() and not param.is_cuda for param in params):
-            return
-        if len({param.data_ptr() for param in params}) < len(params):
-            return
-        if is_flat(params) and all(map(owns_its_storage, params)):
-            return
-        with torch.no_grad():
-            for param, piece in zip(params, split(join(params), params)):
-                param.data = piece
+        flatten([self._parameters.get(name) for name in self._flat_weights_names])
 
     def __setstate__(self, state) -> None:
         super().__setstate__(state)
