@@ -70,6 +70,12 @@ int64_t param_elements(const RnnShape& shape) {
   return shape.directions * (cell_elements(shape, 0) + (shape.layers - 1) * cell_elements(shape, 1));
 }
 
+int32_t check_no_c(const RnnShape& shape, const char* name, const void* tensor) {
+  if (tensor == nullptr || cell_facts(shape.cell).has_c) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %p must be NULL: %s has no cell state", name, tensor,
+                   cell_facts(shape.cell).name);
+}
+
 }  // namespace varlstm
 
 int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, int64_t hidden_size, int64_t num_layers,

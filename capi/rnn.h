@@ -15,6 +15,9 @@ int64_t gate_rows(const RnnShape& shape);
 // The number of elements of the flat buffer of parameters.
 int64_t param_elements(const RnnShape& shape);
 
+// A tensor of cell states must be NULL if the cell has none.
+int32_t check_no_c(const RnnShape& shape, const char* name, const void* tensor);
+
 // *plan <- the plan for these bounds.
 int32_t make_rnn_plan(const varlstm_rnn* rnn, const BatchBounds& bounds, RnnPlan* plan);
 

@@ -17,13 +17,6 @@ int32_t check_rnn_and_batch(const varlstm_rnn* rnn, const varlstm_batch* batch, 
   return check_batch(rnn->ctx, batch);
 }
 
-// A tensor of cell states must be NULL if the cell has none.
-int32_t check_no_c(const RnnShape& shape, const char* name, const void* tensor) {
-  if (tensor == nullptr || cell_facts(shape.cell).has_c) return VARLSTM_OK;
-  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %p must be NULL: %s has no cell state", name, tensor,
-                   cell_facts(shape.cell).name);
-}
-
 // A bias must be NULL if the rnn has none, and b_hh must be NULL if the other library has one bias.
 int32_t check_import_biases(const varlstm_rnn* rnn, int32_t format, const void* b_ih, const void* b_hh) {
   const CellFacts facts = cell_facts(rnn->shape.cell);

@@ -68,6 +68,19 @@ int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void*) {
   return own_reserve ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
 }
 
+int32_t size_of_step(const BackendState*, const RnnShape& shape, int64_t max_streams, int64_t table_slots,
+                     int64_t* bytes) {
+  return with_scalar(shape.dtype,
+                     [&](auto scalar) { *bytes = rnn_step_size<decltype(scalar)>(shape, max_streams, table_slots); });
+}
+
+int32_t step_rnn(BackendState* state, const RnnStepArgs& args, int64_t* bad_stream, void*) {
+  const int32_t status = with_scalar(args.shape.dtype, [&](auto scalar) {
+    *bad_stream = rnn_step<decltype(scalar)>(host_state(state)->threads, args);
+  });
+  return *bad_stream < 0 ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
+}
+
 // INVALID_ARGUMENT if the bytes do not fit in int64.
 int32_t op_workspace(const BackendState*, Op op, DType dtype, int64_t rows, int64_t a, int64_t b, int64_t* bytes) {
   bool fits = true;
@@ -263,6 +276,8 @@ void set_operations(Backend& table) {
   table.rnn_import = import_rnn;
   table.rnn_forward = forward_rnn;
   table.rnn_backward = backward_rnn;
+  table.rnn_step_size = size_of_step;
+  table.rnn_step = step_rnn;
   table.op_workspace = op_workspace;
   table.embedding_forward = forward_embedding;
   table.embedding_backward = backward_embedding;

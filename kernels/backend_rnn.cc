@@ -10,6 +10,8 @@ void set_rnn_operations(Backend& table) {
   table.rnn_import = import_params;
   table.rnn_forward = rnn_forward;
   table.rnn_backward = rnn_backward;
+  table.rnn_step_size = rnn_step_size;
+  table.rnn_step = rnn_step;
 }
 
 }  // namespace varlstm::cuda

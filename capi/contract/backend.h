@@ -58,6 +58,13 @@ struct Backend {
   // Returns INVALID_ARGUMENT if the reserve's header does not match the shape.
   int32_t (*rnn_backward)(BackendState* state, const RnnBackwardArgs& args, void* stream);
 
+  // *bytes <- the workspace of a step of up to max_streams streams, whose states are in a table of up to table_slots.
+  int32_t (*rnn_step_size)(const BackendState* state, const RnnShape& shape, int64_t max_streams, int64_t table_slots,
+                           int64_t* bytes);
+  // The rnn has one direction. If the host sees the slots and one is out of range or occurs twice, the call returns
+  // INVALID_ARGUMENT, *bad_stream <- the first stream with such a slot, and it writes to nothing but the workspace.
+  int32_t (*rnn_step)(BackendState* state, const RnnStepArgs& args, int64_t* bad_stream, void* stream);
+
   int32_t (*op_workspace)(const BackendState* state, Op op, DType dtype, int64_t rows, int64_t a, int64_t b,
                           int64_t* bytes);
 

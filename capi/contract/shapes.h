@@ -140,6 +140,21 @@ struct RnnBackwardArgs {
   int64_t reserve_bytes;
 };
 
+// One token of each of `streams` streams, whose states are in rows of a table.
+struct RnnStepArgs {
+  RnnShape shape;
+  int64_t streams;      // B <= S
+  int64_t table_slots;  // S
+  const void* params;
+  const void* x;         // [B, I]
+  const int64_t* slots;  // [B]: the row of the table of each stream
+  void* h;               // [L, S, H]
+  void* c;               // [L, S, H] in double for F64, else in float; null if the cell has no c
+  void* y;               // [B, H]
+  void* workspace;
+  int64_t workspace_bytes;
+};
+
 struct RnnImportArgs {
   RnnShape shape;
   ParamFormat format;

@@ -276,8 +276,10 @@ enum varlstm_device_status_bit {
   VARLSTM_DEVICE_STATUS_TOKEN_ID = 2, /* an id is outside [0, V): it gives a row of zeros and no gradient */
   VARLSTM_DEVICE_STATUS_LABEL = 4,    /* a target is outside [0, C) and not ignored: loss and gradient of its row are 0,
                                          and the row is not counted */
-  VARLSTM_DEVICE_STATUS_RESERVE = 8   /* CUDA: no forward of this shape wrote the reserve; the gradients of that
+  VARLSTM_DEVICE_STATUS_RESERVE = 8,  /* CUDA: no forward of this shape wrote the reserve; the gradients of that
                                          backward are meaningless */
+  VARLSTM_DEVICE_STATUS_SLOT = 16     /* CUDA: a stream's slot is outside [0, S) or belongs to an earlier stream of the
+                                         call: the stream's y is 0 and no state is changed for it */
 };
 
 /* Waits for `stream`, then reads the status word. `bits` is 0 or a sum of varlstm_device_status_bit. `first_index` is
@@ -448,8 +450,8 @@ enum varlstm_cell {
 VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, int64_t hidden_size,
                                        int64_t num_layers, varlstm_rnn** rnn);
 
-/* Options of an rnn. The first call of param_count, param_info, import, sizes, forward or backward freezes them:
- * setting one later is INVALID_ARGUMENT. Keys:
+/* Options of an rnn. The first call of param_count, param_info, import, sizes, forward, backward, step_size or step
+ * freezes them: setting one later is INVALID_ARGUMENT. Keys:
  *   CELL             read only: a varlstm_cell
  *   INPUT_SIZE       read only: I
  *   HIDDEN_SIZE      read only: H
@@ -545,6 +547,35 @@ VARLSTM_API int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_b
                                          const void* dh_n, const void* dc_n, void* dx, void* dh0, void* dc0,
                                          void* dparams, void* workspace, int64_t workspace_bytes, const void* reserve,
                                          int64_t reserve_bytes, void* stream);
+
+/* Stepping: one token of each of B streams, for rollouts, speech recognition and everything else that gets its tokens
+ * one by one. The states of all streams are in a table of S slots, which the caller zeroes where a stream begins.
+ *
+ * *workspace_bytes <- the bytes that a step of up to max_streams streams needs, with a table of up to table_slots
+ * slots. Sizes: 0 <= max_streams <= table_slots, 1 <= table_slots. */
+VARLSTM_API int32_t varlstm_rnn_step_size(const varlstm_rnn* rnn, int64_t max_streams, int64_t table_slots,
+                                          int64_t* workspace_bytes);
+
+/* One step of all layers, in place:
+ *   y, h, c of stream k <- the cell at x[k] and at the states of slot slots[k]
+ *   streams       B, at most table_slots; 0 is legal
+ *   params        the flat buffer
+ *   x             [B, I]
+ *   slots         [B] in the back end's memory: the slot of each stream. A slot may occur once.
+ *   table_slots   S
+ *   h             [L, S, H]: read and written at the slots of this call; all others stay as they are
+ *   c             likewise, but F32 if the dtype is BF16 or F16; NULL if the cell has no cell state
+ *   y             [B, H]: the new h of the last layer
+ *   workspace     aligned to 64 bytes; at least the bytes that varlstm_rnn_step_size gives for B and S
+ * T steps from zeros give, bit for bit, y, h and c of varlstm_rnn_forward with MODE_INFER and dropout_seed 0 on the T
+ * tokens: on the host always, on CUDA if BATCH_INVARIANT is 1 and the rnn runs STEPWISE. c_n of a 16-bit dtype is c,
+ * rounded. The step itself is STEPWISE whatever the key RECURRENCE says. It allocates nothing, waits for nothing and
+ * may be captured. An rnn with BIDIRECTIONAL 1 cannot step. A slot that is outside [0, S) or occurs twice is
+ * INVALID_ARGUMENT on the host, and nothing is written. On CUDA only the device can tell; it raises
+ * VARLSTM_DEVICE_STATUS_SLOT. Errors: INVALID_HANDLE, INVALID_ARGUMENT, BUFFER_TOO_SMALL, UNSUPPORTED, BACKEND. */
+VARLSTM_API int32_t varlstm_rnn_step(const varlstm_rnn* rnn, int64_t streams, const void* params, const void* x,
+                                     const int64_t* slots, int64_t table_slots, void* h, void* c, void* y,
+                                     void* workspace, int64_t workspace_bytes, void* stream);
 
 /* NULL is allowed. */
 VARLSTM_API int32_t varlstm_rnn_destroy(varlstm_rnn* rnn);

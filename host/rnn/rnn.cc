@@ -6,6 +6,7 @@
 #include "host/rnn/rnn_forward.h"
 #include "host/rnn/rnn_import.h"
 #include "host/rnn/rnn_layout.h"
+#include "host/rnn/rnn_step.h"
 
 namespace varlstm::host {
 
@@ -35,6 +36,16 @@ bool rnn_backward(int64_t threads, const RnnBackwardArgs& args) {
   return RnnBackward<T>(threads, args).run();
 }
 
+template <class T>
+int64_t rnn_step_size(const RnnShape& shape, int64_t streams, int64_t table_slots) {
+  return rnn_step_bytes<T>(shape, streams, table_slots);
+}
+
+template <class T>
+int64_t rnn_step(int64_t threads, const RnnStepArgs& args) {
+  return RnnStep<T>(args).run(threads);
+}
+
 template RnnSizes rnn_sizes<float>(const RnnShape&, const BatchBounds&, bool);
 template RnnSizes rnn_sizes<double>(const RnnShape&, const BatchBounds&, bool);
 template void rnn_import<float>(const RnnImportArgs&);
@@ -45,6 +56,15 @@ template void rnn_forward<float>(int64_t, const RnnForwardArgs&);
 template void rnn_forward<double>(int64_t, const RnnForwardArgs&);
 template bool rnn_backward<float>(int64_t, const RnnBackwardArgs&);
 template bool rnn_backward<double>(int64_t, const RnnBackwardArgs&);
+
+#define VARLSTM_INSTANTIATE(T)                                          \
+  template int64_t rnn_step_size<T>(const RnnShape&, int64_t, int64_t); \
+  template int64_t rnn_step<T>(int64_t, const RnnStepArgs&)
+VARLSTM_INSTANTIATE(float);
+VARLSTM_INSTANTIATE(double);
+VARLSTM_INSTANTIATE(Bf16);
+VARLSTM_INSTANTIATE(F16);
+#undef VARLSTM_INSTANTIATE
 
 template <>
 RnnSizes rnn_sizes<Bf16>(const RnnShape& shape, const BatchBounds& bounds, bool save) {

@@ -24,4 +24,12 @@ void rnn_forward(int64_t threads, const RnnForwardArgs& args);
 template <class T>
 bool rnn_backward(int64_t threads, const RnnBackwardArgs& args);
 
+// The bytes for a step of up to `streams` streams with a table of up to `table_slots`; INT64_MAX if they overflow.
+template <class T>
+int64_t rnn_step_size(const RnnShape& shape, int64_t streams, int64_t table_slots);
+
+// Returns the first stream with a bad slot, and then has written to nothing but the workspace; or -1.
+template <class T>
+int64_t rnn_step(int64_t threads, const RnnStepArgs& args);
+
 }  // namespace varlstm::host

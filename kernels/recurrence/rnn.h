@@ -23,4 +23,12 @@ int32_t rnn_forward(BackendState* state, const RnnForwardArgs& args, void* strea
 // reserve, and 2 for the schedule unless forward has left it in the reserve.
 int32_t rnn_backward(BackendState* state, const RnnBackwardArgs& args, void* stream);
 
+// *bytes <- the workspace of a step of up to max_streams streams with a table of up to table_slots.
+int32_t rnn_step_size(const BackendState* state, const RnnShape& shape, int64_t max_streams, int64_t table_slots,
+                      int64_t* bytes);
+
+// 2 launches for each layer, its product and its step, and 2 for the whole call. Only the device sees the slots:
+// bad_stream is not used.
+int32_t rnn_step(BackendState* state, const RnnStepArgs& args, int64_t* bad_stream, void* stream);
+
 }  // namespace varlstm::cuda

@@ -211,6 +211,23 @@ TEST_F(AbiFuzz, RnnForwardAndBackward) {
   });
 }
 
+TEST_F(AbiFuzz, Steps) {
+  hammer("rnn_step_size", [&] {
+    int64_t workspace = 0;
+    const int32_t status = varlstm_rnn_step_size(rnn(), size(), size(), &workspace);
+    if (status == VARLSTM_OK) {
+      EXPECT_GT(workspace, 0);
+    }
+    return status;
+  });
+  // Slots that often fit, beside whatever is in the pool.
+  const Buffer<int64_t> slots(context_.get(), std::vector<int64_t>{3, 0, 4, 2, 1});
+  hammer("rnn_step", [&] {
+    return varlstm_rnn_step(rnn(), size(), data(), data(), random_.coin() ? slots.data() : data<int64_t>(), size(),
+                            data(), random_.coin() ? data() : nullptr, data(), data(), byte_count(), nullptr);
+  });
+}
+
 TEST_F(AbiFuzz, EmbeddingLinearDropoutSoftmax) {
   const auto maybe_batch = [&]() -> varlstm_batch* { return random_.coin() ? nullptr : batch(); };
   hammer("embedding_forward", [&] {

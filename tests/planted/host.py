@@ -42,6 +42,28 @@ DEFECTS = [
         tests=["lstm_reference_test --gtest_filter=*GradientsOfManyUnits"],
     ),
     Defect(
+        name="step-forgets-where-a-slot-was",
+        file="host/rnn/rnn_step.h",
+        old="    if (earlier >= 0 && earlier < k && args.slots[earlier] == slot) return k;\n",
+        new="",
+        tests=["step_test --gtest_filter=Step.BadSlots*"],
+    ),
+    Defect(
+        name="step-believes-the-workspace",
+        file="host/rnn/rnn_step.h",
+        old="earlier < k && args.slots[earlier] == slot",
+        new="earlier < k",
+        why="the workspace holds anything, also an index of an earlier stream that has another slot",
+        tests=["step_test --gtest_filter=*Stepping.*"],
+    ),
+    Defect(
+        name="step-takes-a-layer-for-the-table",
+        file="host/rnn/rnn_step.h",
+        old="table + (layer * args_.table_slots + args_.slots[k]) * hidden",
+        new="table + (layer * args_.streams + args_.slots[k]) * hidden",
+        tests=["step_test --gtest_filter=LstmStepping.*"],
+    ),
+    Defect(
         name="team-barrier-arrival-relaxed",
         file="host/threads/team.h",
         old="arrived_.fetch_add(1, std::memory_order_acq_rel)",

@@ -18,6 +18,7 @@ UP = "kernels/batch_plan/upload.cu"
 SF = "kernels/recurrence/stepwise/stepwise_forward.cu"
 SB = "kernels/recurrence/stepwise/stepwise_backward.cu"
 ST = "kernels/recurrence/stepwise/steps.h"
+SP = "kernels/recurrence/step/step.cu"
 HO = "kernels/recurrence/stacked/handover.h"
 R = "resident_recurrence_test --gtest_filter="
 L = "resident_layers_test --gtest_filter="
@@ -284,6 +285,15 @@ DEFECTS = [
            "value = dir.h0[j * layer.hidden + unit];", ["golden_lstm_test.cuda"]),
     Defect("width-of-a-step-one-too-many", ST, "j < plan.batch_sizes[t] ? row_of(plan, order, t, j) : -1;",
            "j <= plan.batch_sizes[t] ? row_of(plan, order, t, j) : -1;", ["golden_lstm_test.stepwise"]),
+    # Steps.
+    Defect("step-slots-are-not-cleared", SP, "if (in_table(check.slots[k])) simt::atomic_exchange(&check.owner[check.slots[k]], kNobody);",
+           "(void)kNobody;", ["step_test.cuda"]),
+    Defect("step-checks-slots-too-early", SP, "  simt::block_sync();  // S2\n", "", ["step_test.cuda"]),
+    Defect("step-of-a-bad-slot-reads-its-state", SP, "  if (row < 0) {\n    y = store_scalar<T>(0);\n    return;\n  }\n", "",
+           ["step_test.cuda --gtest_filter=Step.BadSlots*"]),
+    Defect("step-overwrites-tiles", SP, "    simt::block_sync();  // S4\n", "", ["step_test.cuda"]),
+    Defect("step-stores-all-layers-in-the-first", SP, "states.h[(layer * states.table_slots + row) * states.hidden + unit]",
+           "states.h[row * states.hidden + unit]", ["step_test.cuda --gtest_filter=LstmStepping.*"]),
     # Cells beside the LSTM.
     Defect("kernel-gru-passes-the-wrong-share", "kernels/cells/gru.h", "*gradient = {dh * z, C(0)};",
            "*gradient = {dh * (C(1) - z), C(0)};", ["golden_lstm_test.cuda --gtest_filter=Gru*"]),

@@ -164,6 +164,15 @@ void fill_rnn(Backend& table) {
     fake_backend().rnn_backward = args;
     return work("rnn_backward");
   };
+  table.rnn_step_size = [](const BackendState*, const RnnShape&, int64_t, int64_t, int64_t* bytes) {
+    *bytes = 640;
+    return answer("rnn_step_size");
+  };
+  table.rnn_step = [](BackendState*, const RnnStepArgs& args, int64_t* bad_stream, void*) {
+    fake_backend().rnn_step = args;
+    *bad_stream = fake_backend().bad_stream;
+    return work("rnn_step");
+  };
 }
 
 void fill_operations(Backend& table) {

@@ -30,6 +30,8 @@ struct FakeBackend {
   std::optional<varlstm::RnnImportArgs> rnn_import;
   std::optional<varlstm::RnnForwardArgs> rnn_forward;
   std::optional<varlstm::RnnBackwardArgs> rnn_backward;
+  std::optional<varlstm::RnnStepArgs> rnn_step;
+  int64_t bad_stream = -1;  // what rnn_step says of its slots
   std::optional<varlstm::EmbeddingArgs> embedding;
   std::optional<varlstm::LinearArgs> linear;
   std::optional<varlstm::LossArgs> loss;

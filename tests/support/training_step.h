@@ -85,7 +85,7 @@ class TrainingStep {
       step("varlstm_ctx_set_i64", [&] { return varlstm_ctx_set_i64(ctx_, VARLSTM_KEY_THREADS, threads_); });
     }
     create([&] { return varlstm_batch_create(ctx_, kBatch, kLen, kTokens, &batch_); });
-    create([&] { return varlstm_rnn_create(ctx_, VARLSTM_CELL_LSTM, kFeatures, kHidden, 2, &rnn_); });
+    create([&] { return varlstm_rnn_create(ctx_, VARLSTM_CELL_LSTM, kFeatures, kHidden, kLayers, &rnn_); });
     create([&] { return varlstm_loss_create(ctx_, kClasses, &loss_); });
     step("varlstm_rnn_set_i64", [&] { return varlstm_rnn_set_i64(rnn_, VARLSTM_KEY_DTYPE, kF64); });
     step("varlstm_rnn_set_f64", [&] { return varlstm_rnn_set_f64(rnn_, VARLSTM_KEY_DROPOUT, 0.5); });
@@ -104,6 +104,7 @@ class TrainingStep {
     step("varlstm_rnn_sizes", [&] {
       return varlstm_rnn_sizes(rnn_, kBatch, kLen, kTokens, VARLSTM_MODE_SAVE, &rnn_bytes_, &reserve_bytes_);
     });
+    step("varlstm_rnn_step_size", [&] { return varlstm_rnn_step_size(rnn_, kBatch, kSlots, &stepping_bytes_); });
     const struct {
       int32_t op;
       int64_t rows, a, b;
@@ -140,6 +141,10 @@ class TrainingStep {
     norm_ = take<double>(1);
     step_ = take<int64_t>(1);
     padded_ = take<double>(kBatch * kLen * kClasses);
+    slots_ = take<int64_t>(kBatch);
+    h_ = take<double>(kLayers * kSlots * kHidden);
+    c_ = take<double>(kLayers * kSlots * kHidden);
+    stepping_workspace_ = take<char>(stepping_bytes_);
     rnn_workspace_ = take<char>(rnn_bytes_);
     reserve_ = take<char>(reserve_bytes_);
     op_workspace_ = take<char>(op_bytes_);
@@ -199,6 +204,14 @@ class TrainingStep {
     });
     step("varlstm_sgd_step",
          [&] { return varlstm_sgd_step(ctx_, kF64, elements_, 0.1, 0.9, 0.0, 0, params_, grads_, m_, nullptr); });
+    step("varlstm_copy", [&] {
+      const int64_t slots[kBatch] = {3, 0, 2};
+      return varlstm_copy(ctx_, slots_, slots, sizeof slots, VARLSTM_COPY_TO_BACKEND, nullptr);
+    });
+    step("varlstm_rnn_step", [&] {
+      return varlstm_rnn_step(rnn_, kBatch, params_, x_, slots_, kSlots, h_, c_, y_, stepping_workspace_,
+                              stepping_bytes_, nullptr);
+    });
     step("varlstm_dropout_forward",
          [&] { return varlstm_dropout_forward(ctx_, kF64, kTokens * kHidden, 0.5, 3, y_, y_, nullptr); });
     step("varlstm_log_softmax_forward",
@@ -225,6 +238,7 @@ class TrainingStep {
 
   static constexpr int32_t kF64 = VARLSTM_DTYPE_F64;
   static constexpr int64_t kBatch = 3, kLen = 4, kTokens = 7, kVocab = 5, kFeatures = 3, kHidden = 4, kClasses = 6;
+  static constexpr int64_t kLayers = 2, kSlots = 5;
 
   int64_t threads_;
   Count allocations_made_;
@@ -241,12 +255,12 @@ class TrainingStep {
   void* memory_[32] = {};
   int taken_ = 0;
 
-  int64_t elements_ = 0, rnn_bytes_ = 0, reserve_bytes_ = 0, op_bytes_ = 0;
-  int64_t *ids_ = nullptr, *tokens_ = nullptr, *step_ = nullptr;
+  int64_t elements_ = 0, rnn_bytes_ = 0, reserve_bytes_ = 0, op_bytes_ = 0, stepping_bytes_ = 0;
+  int64_t *ids_ = nullptr, *tokens_ = nullptr, *step_ = nullptr, *slots_ = nullptr;
   double *table_ = nullptr, *x_ = nullptr, *params_ = nullptr, *grads_ = nullptr, *m_ = nullptr, *v_ = nullptr;
   double *y_ = nullptr, *dy_ = nullptr, *dx_ = nullptr, *weight_ = nullptr, *dweight_ = nullptr, *logits_ = nullptr;
-  double *lse_ = nullptr, *out_ = nullptr, *norm_ = nullptr, *padded_ = nullptr;
-  char *rnn_workspace_ = nullptr, *reserve_ = nullptr, *op_workspace_ = nullptr;
+  double *lse_ = nullptr, *out_ = nullptr, *norm_ = nullptr, *padded_ = nullptr, *h_ = nullptr, *c_ = nullptr;
+  char *rnn_workspace_ = nullptr, *reserve_ = nullptr, *op_workspace_ = nullptr, *stepping_workspace_ = nullptr;
 };
 
 }  // namespace varlstm_test

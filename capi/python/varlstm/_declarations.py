@@ -86,6 +86,7 @@ class DeviceStatusBit(enum.IntEnum):
     TOKEN_ID = 2
     LABEL = 4
     RESERVE = 8
+    SLOT = 16
 
 
 class CopyKind(enum.IntEnum):
@@ -223,6 +224,11 @@ FUNCTIONS = {
         "c0": POINTER, "y": POINTER, "dy": POINTER, "dh_n": POINTER, "dc_n": POINTER, "dx": POINTER, "dh0": POINTER,
         "dc0": POINTER, "dparams": POINTER, "workspace": POINTER, "workspace_bytes": INT64, "reserve": POINTER,
         "reserve_bytes": INT64, "stream": POINTER}),
+    "varlstm_rnn_step_size": (INT32, {"rnn": POINTER, "max_streams": INT64, "table_slots": INT64,
+        "workspace_bytes": POINTER}),
+    "varlstm_rnn_step": (INT32, {"rnn": POINTER, "streams": INT64, "params": POINTER, "x": POINTER, "slots": POINTER,
+        "table_slots": INT64, "h": POINTER, "c": POINTER, "y": POINTER, "workspace": POINTER,
+        "workspace_bytes": INT64, "stream": POINTER}),
     "varlstm_rnn_destroy": (INT32, {"rnn": POINTER}),
     "varlstm_op_workspace": (INT32, {"ctx": POINTER, "op": INT32, "dtype": INT32, "rows": INT64, "a": INT64,
         "b": INT64, "bytes": POINTER}),

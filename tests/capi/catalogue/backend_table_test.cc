@@ -82,6 +82,8 @@ TEST_F(Fake, FailedQueriesArePassedOn) {
   } cases[] = {{"varlstm_rnn_sizes", "rnn_plan"},
                {"varlstm_rnn_forward", "rnn_plan"},
                {"varlstm_rnn_backward", "rnn_plan"},
+               {"varlstm_rnn_step_size", "rnn_step_size"},
+               {"varlstm_rnn_step", "rnn_step_size"},
                {"varlstm_op_workspace op 3", "op_workspace"},
                {"varlstm_embedding_backward", "op_workspace"},
                {"varlstm_linear_forward", "op_workspace"},
@@ -376,6 +378,28 @@ TEST_F(Fake, RnnCallsPassEveryArgument) {
   EXPECT_PASSED(i, import, b_ih);
   EXPECT_PASSED(i, import, b_hh);
   EXPECT_PASSED(i, import, params);
+}
+
+TEST_F(Fake, StepsPassEveryArgument) {
+  World world;
+  Call step = make("varlstm_rnn_step", world);
+  ASSERT_OK(step.run());
+  const RnnStepArgs& s = fake_backend().rnn_step.value();
+  EXPECT_EQ(s.shape.dtype, DType::kF32);
+  EXPECT_EQ(s.shape.input, World::kInput);
+  EXPECT_EQ(s.shape.hidden, World::kHidden);
+  EXPECT_EQ(s.shape.layers, World::kLayers);
+  EXPECT_EQ(s.shape.directions, 1);
+  EXPECT_EQ(s.streams, World::kBatch);
+  EXPECT_EQ(s.table_slots, World::kLen);
+  EXPECT_EQ(s.workspace_bytes, step.argument("workspace_bytes").integer);
+  EXPECT_PASSED(s, step, params);
+  EXPECT_PASSED(s, step, x);
+  EXPECT_PASSED(s, step, slots);
+  EXPECT_PASSED(s, step, h);
+  EXPECT_PASSED(s, step, c);
+  EXPECT_PASSED(s, step, y);
+  EXPECT_PASSED(s, step, workspace);
 }
 
 TEST_F(Fake, LossOptionsReachTheBackEnd) {

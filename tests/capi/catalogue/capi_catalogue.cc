@@ -154,6 +154,7 @@ static std::vector<Entry> make_catalogue() {
   add_packs(list);
   add_rnn_description(list);
   add_rnn_runs(list);
+  add_rnn_steps(list);
   add_operations(list);
   add_losses(list);
   add_optimizers(list);

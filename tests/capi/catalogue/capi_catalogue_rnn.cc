@@ -119,4 +119,35 @@ void add_rnn_runs(std::vector<Entry>& list) {
        }});
 }
 
+static varlstm_rnn* one_way_rnn(W& w) {
+  varlstm_rnn* rnn = w.new_rnn(w.ctx);
+  REQUIRE_OK(varlstm_rnn_set_i64(rnn, VARLSTM_KEY_BIDIRECTIONAL, 0));
+  return rnn;
+}
+
+void add_rnn_steps(std::vector<Entry>& list) {
+  list.push_back({"varlstm_rnn_step_size", [](W& w) {
+                    Call call("varlstm_rnn_step_size", varlstm_rnn_step_size, one_way_rnn(w), W::kBatch, W::kLen,
+                              w.host.take<int64_t>(1));
+                    call.bad("max_streams", -1).bad("max_streams", W::kLen + 1).bad("max_streams", kHuge);
+                    return bad_sizes(call, {"table_slots"}, 1).bad("table_slots", W::kBatch - 1);
+                  }});
+  list.push_back({"varlstm_rnn_step", [](W& w) {
+                    constexpr int64_t kStates = W::kLayers * W::kLen * W::kHidden;
+                    varlstm_rnn* rnn = one_way_rnn(w);
+                    int64_t workspace = 0, elements = 0;
+                    REQUIRE_OK(varlstm_rnn_step_size(rnn, W::kBatch, W::kLen, &workspace));
+                    REQUIRE_OK(varlstm_rnn_param_count(rnn, nullptr, &elements));
+                    int64_t* slots = w.back.take<int64_t>(W::kBatch);
+                    const int64_t rows[W::kBatch] = {3, 0, 2};
+                    REQUIRE_OK(varlstm_copy(w.ctx, slots, rows, sizeof rows, VARLSTM_COPY_TO_BACKEND, nullptr));
+                    Call call("varlstm_rnn_step", varlstm_rnn_step, rnn, W::kBatch, w.back.take<float>(elements),
+                              w.back.take<float>(W::kBatch * W::kInput), slots, W::kLen, w.back.take<float>(kStates),
+                              w.back.take<float>(kStates), w.back.take<float>(W::kBatch * W::kHidden),
+                              w.back.take<char>(workspace), workspace, nullptr);
+                    call.bad("streams", -1).bad("streams", W::kLen + 1).bad("streams", kHuge);
+                    return bad_sizes(call, {"table_slots"}, 1).bad("table_slots", W::kBatch - 1);
+                  }});
+}
+
 }  // namespace varlstm_test

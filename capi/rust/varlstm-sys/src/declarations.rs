@@ -92,6 +92,7 @@ pub const VARLSTM_DEVICE_STATUS_LENGTH: i32 = 1;
 pub const VARLSTM_DEVICE_STATUS_TOKEN_ID: i32 = 2;
 pub const VARLSTM_DEVICE_STATUS_LABEL: i32 = 4;
 pub const VARLSTM_DEVICE_STATUS_RESERVE: i32 = 8;
+pub const VARLSTM_DEVICE_STATUS_SLOT: i32 = 16;
 
 // enum varlstm_copy_kind
 pub const VARLSTM_COPY_TO_BACKEND: i32 = 0;
@@ -338,6 +339,26 @@ extern "C" {
         workspace_bytes: i64,
         reserve: *const c_void,
         reserve_bytes: i64,
+        stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_rnn_step_size(
+        rnn: *const varlstm_rnn,
+        max_streams: i64,
+        table_slots: i64,
+        workspace_bytes: *mut i64,
+    ) -> i32;
+    pub fn varlstm_rnn_step(
+        rnn: *const varlstm_rnn,
+        streams: i64,
+        params: *const c_void,
+        x: *const c_void,
+        slots: *const i64,
+        table_slots: i64,
+        h: *mut c_void,
+        c: *mut c_void,
+        y: *mut c_void,
+        workspace: *mut c_void,
+        workspace_bytes: i64,
         stream: *mut c_void,
     ) -> i32;
     pub fn varlstm_rnn_destroy(rnn: *mut varlstm_rnn) -> i32;

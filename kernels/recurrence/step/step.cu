@@ -1,0 +1,167 @@
+// A step of a recurrent network: one token of each of B streams, whose states are in rows of a table.
+//
+//   check_slots   owner[slot] <- the first stream k with slots[k] = slot;  rows[k] <- slots[k] if k is its owner, else
+//   -1 step_layer    s[k, gate, u] = sum_i h[rows[k], i] * w_hh[gate * H + u, i]  (+ b_hh[gate * H + u])
+//                 c[rows[k], u], y[k, u] <- the cell at the x-gates and s, as in the cell's file of kernels/cells
+//   store_states  h[layer, rows[k], u] <- y of that layer
+//
+// h is stored in a launch of its own, because all blocks of a layer read whole rows of it; c is updated in place,
+// because only one thread reads and writes an element. A stream whose row is -1 reads no state, gets y = 0 and changes
+// nothing. check_slots: one block. owner holds anything at first: S1: every entry that a stream names is kNobody. S2:
+// it is the smallest stream that names it. So no entry that no stream names is touched, however large the table is.
+// step_layer: the grid, the block, the shared memory and the chains of sums of stepwise_forward.cu, whose bits it
+// gives, with S3: after it the tiles of this depth are in shared memory. S4: after it no thread reads them any more.
+// store_states: a grid-stride loop over the L B H elements.
+// Bytes of a step, from memory or L2: for each layer w_hh G H H e for each tile of streams, and B H (G C + 3 e + 2 C);
+// w_ih besides. Bound by launch latency: 2 L + 2 launches with those of the input's products. Mirrored by
+// host/rnn/rnn_step.h.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/recurrence/step/step.h"
+
+#include "kernels/cells/cells.h"
+#include "kernels/core/bad_value.h"
+#include "kernels/core/launch.h"
+#include "kernels/core/scalar.h"
+#include "varlstm.h"
+
+namespace varlstm::cuda {
+
+constexpr unsigned long long kNobody = ~0ull;
+constexpr unsigned kCheckThreads = 512;
+
+VARLSTM_KERNEL void __launch_bounds__(kCheckThreads) check_slots_kernel(SlotCheck check, DeviceStatus* status) {
+  const auto in_table = [&](int64_t slot) { return slot >= 0 && slot < check.table_slots; };
+  const int64_t first = threadIdx.x;
+  for (int64_t k = first; k < check.streams; k += kCheckThreads)
+    if (in_table(check.slots[k])) simt::atomic_exchange(&check.owner[check.slots[k]], kNobody);
+  simt::block_sync();  // S1
+  for (int64_t k = first; k < check.streams; k += kCheckThreads)
+    if (in_table(check.slots[k])) simt::atomic_min(&check.owner[check.slots[k]], static_cast<unsigned long long>(k));
+  simt::block_sync();  // S2
+  for (int64_t k = first; k < check.streams; k += kCheckThreads) {
+    const int64_t slot = check.slots[k];
+    const bool good = in_table(slot) && check.owner[slot] == static_cast<unsigned long long>(k);
+    check.rows[k] = good ? slot : -1;
+    if (!good) flag_bad_value(status, BadValue::kSlot, k);
+  }
+}
+
+constexpr int kStreams = 16, kUnits = 16, kDepth = 32;
+constexpr unsigned kStepThreads = kStreams * kUnits;
+
+template <class CellType, class C>
+struct StepTiles {
+  C h[kStreams][kDepth + 1];
+  C w[CellType::kGates * kUnits][kDepth + 1];
+};
+
+template <class CellType, class T>
+VARLSTM_KERNEL void __launch_bounds__(kStepThreads) step_layer_kernel(StepLayer<T, ComputeType<T>> layer) {
+  using C = ComputeType<T>;
+  constexpr int kGates = CellType::kGates;
+  StepTiles<CellType, C>& tiles = *simt::shared_memory<StepTiles<CellType, C>>();
+  const int64_t hidden = layer.hidden;
+  const int64_t stream0 = static_cast<int64_t>(blockIdx.y) * kStreams;
+  const int64_t unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
+  const int thread = static_cast<int>(threadIdx.x);
+  const int r = thread / kUnits, u = thread % kUnits;
+
+  UnitValues<C, kGates> sums = {};
+#pragma unroll 1
+  for (int64_t k0 = 0; k0 < hidden; k0 += kDepth) {
+#pragma unroll 1
+    for (int at = thread; at < kStreams * kDepth; at += static_cast<int>(kStepThreads)) {
+      const int64_t stream = stream0 + at / kDepth, k = k0 + at % kDepth;
+      const int64_t row = stream < layer.streams && k < hidden ? layer.rows[stream] : -1;
+      tiles.h[at / kDepth][at % kDepth] = row < 0 ? C(0) : load_scalar(layer.h[row * hidden + k]);
+    }
+#pragma unroll 1
+    for (int at = thread; at < kGates * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
+      const int line = at / kDepth;
+      const int64_t unit = unit0 + line % kUnits, k = k0 + at % kDepth;
+      C value = 0;
+      if (unit < hidden && k < hidden) value = load_scalar(layer.w_hh[((line / kUnits) * hidden + unit) * hidden + k]);
+      tiles.w[line][at % kDepth] = value;
+    }
+    simt::block_sync();  // S3
+    for (int kk = 0; kk < kDepth; ++kk)
+      for (int gate = 0; gate < kGates; ++gate)
+        sums.of[gate] = simt::fma(tiles.h[r][kk], tiles.w[gate * kUnits + u][kk], sums.of[gate]);
+    simt::block_sync();  // S4
+  }
+
+  const int64_t stream = stream0 + r, unit = unit0 + u;
+  if (stream >= layer.streams || unit >= hidden) return;
+  T& y = layer.y[stream * hidden + unit];
+  const int64_t row = layer.rows[stream];
+  if (row < 0) {
+    y = store_scalar<T>(0);
+    return;
+  }
+  const C* gates = layer.gates + stream * CellType::kSaved * hidden + unit;
+  UnitValues<C, kGates> x;
+  for (int gate = 0; gate < kGates; ++gate) x.of[gate] = gates[gate * hidden];
+  if constexpr (CellType::kStateBias) {
+    for (int gate = 0; gate < kGates && layer.b_hh != nullptr; ++gate)
+      sums.of[gate] += load_scalar(layer.b_hh[gate * hidden + unit]);
+  }
+  UnitState<C> state = {C(0), C(0)};
+  if constexpr (CellType::kReadsH) state.h = load_scalar(layer.h[row * hidden + unit]);
+  if constexpr (CellType::kHasC) state.c = layer.c[row * hidden + unit];
+  const UnitStep<CellType, C> result = CellType::template forward<Accurate>(x, sums, state);
+  if constexpr (CellType::kHasC) layer.c[row * hidden + unit] = result.after.c;
+  y = store_scalar<T>(result.after.h);
+}
+
+template <class T>
+VARLSTM_KERNEL void store_states_kernel(StoredStates<T> states) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const int64_t of_layer = states.streams * states.hidden;
+  for (int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; at < states.layers * of_layer;
+       at += stride) {
+    const int64_t layer = at / of_layer, rest = at % of_layer, unit = at % states.hidden;
+    const int64_t row = states.rows[rest / states.hidden];
+    if (row < 0) continue;
+    const T value = layer + 1 == states.layers ? states.last[rest] : states.below[at];
+    states.h[(layer * states.table_slots + row) * states.hidden + unit] = value;
+  }
+}
+
+int32_t check_slots(Stream stream, const SlotCheck& check) {
+  LaunchShape shape;
+  shape.block = dim3(kCheckThreads);
+  return launch<check_slots_kernel>(stream, "check_slots", shape, check, stream.state->status);
+}
+
+template <class T, class C>
+int32_t step_layer(Stream stream, Cell cell, const StepLayer<T, C>& layer) {
+  if (layer.streams > INT64_C(65535) * kStreams)
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "streams = %lld are more than %d", static_cast<long long>(layer.streams),
+                65535 * kStreams);
+  return with_cell(cell, [&](auto of_layer) {
+    using CellType = decltype(of_layer);
+    LaunchShape shape;
+    shape.grid = dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
+                      static_cast<unsigned>((layer.streams + kStreams - 1) / kStreams));
+    shape.block = dim3(kStepThreads);
+    shape.shared_bytes = sizeof(StepTiles<CellType, C>);
+    return launch<step_layer_kernel<CellType, T>>(stream, "step_layer", shape, layer);
+  });
+}
+
+template <class T>
+int32_t store_states(Stream stream, const StoredStates<T>& states) {
+  return launch<store_states_kernel<T>>(
+      stream, "store_states", elementwise_shape(stream, states.layers * states.streams * states.hidden), states);
+}
+
+#define VARLSTM_INSTANTIATE(T, C)                                    \
+  template int32_t step_layer(Stream, Cell, const StepLayer<T, C>&); \
+  template int32_t store_states(Stream, const StoredStates<T>&)
+VARLSTM_INSTANTIATE(float, float);
+VARLSTM_INSTANTIATE(double, double);
+VARLSTM_INSTANTIATE(Bf16, float);
+VARLSTM_INSTANTIATE(F16, float);
+#undef VARLSTM_INSTANTIATE
+
+}  // namespace varlstm::cuda
