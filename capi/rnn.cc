@@ -11,11 +11,12 @@ using namespace varlstm;
 namespace {
 
 constexpr int64_t kMaxLayers = 4096;  // also bounds the memory of the tensors' names
-constexpr int64_t kTensorsPerCell = 4;
+constexpr int64_t kTensorsPerCell = 5;
 
 // The elements of the parameters of one layer and direction.
 int64_t cell_elements(const RnnShape& shape, int64_t layer) {
-  return gate_rows(shape) * (layer_input(shape, layer) + shape.hidden + (shape.bias ? 2 : 0));
+  return gate_rows(shape) * (layer_input(shape, layer) + state_size(shape) + (shape.bias ? 2 : 0)) +
+         shape.projection * shape.hidden;
 }
 
 // Checks that the bytes of the largest parameters can be counted in 64 bits: those of the cell with the most gates,
@@ -31,7 +32,7 @@ int32_t check_sizes(int64_t input, int64_t hidden, int64_t layers) {
 }
 
 void write_names(int64_t layers, char* names) {
-  static const char* const kKinds[kTensorsPerCell] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
+  static const char* const kKinds[kTensorsPerCell] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"};
   for (int64_t slot = 0; slot < layers * 2 * kTensorsPerCell; ++slot) {
     const int64_t cell = slot / kTensorsPerCell;
     snprintf(names + slot * varlstm_rnn::kNameBytes, varlstm_rnn::kNameBytes, "%s_l%d%s",
@@ -40,8 +41,22 @@ void write_names(int64_t layers, char* names) {
 }
 
 bool is_i64_key(int32_t key) {
-  if (key == VARLSTM_KEY_ROWS || key == VARLSTM_KEY_LAYERS_TOGETHER) return true;
+  if (key == VARLSTM_KEY_ROWS || key == VARLSTM_KEY_LAYERS_TOGETHER || key == VARLSTM_KEY_PROJ_SIZE) return true;
   return key >= VARLSTM_KEY_CELL && key <= VARLSTM_KEY_RECURRENCE_USED && key != VARLSTM_KEY_DROPOUT;
+}
+
+int32_t check_projection(const RnnShape& shape, int64_t value) {
+  if (value != 0 && shape.cell != Cell::kLstm) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "value = %lld must be 0: %s has no %s",
+                     static_cast<long long>(value), cell_facts(shape.cell).name, key_name(VARLSTM_KEY_PROJ_SIZE));
+  }
+  if (value >= 0 && value < shape.hidden) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "value = %lld is outside [0, hidden_size), hidden_size = %lld",
+                   static_cast<long long>(value), static_cast<long long>(shape.hidden));
+}
+
+int64_t tensors_per_cell(const RnnShape& shape) {
+  return 2 + (shape.bias ? 2 : 0) + (shape.projection > 0 ? 1 : 0);
 }
 
 // If the options may change, the plan is forgotten.
@@ -58,8 +73,16 @@ int32_t check_not_frozen(const varlstm_rnn* rnn, int32_t key) {
 
 namespace varlstm {
 
+int64_t state_size(const RnnShape& shape) {
+  return shape.projection > 0 ? shape.projection : shape.hidden;
+}
+
+Dim state_dim(const RnnShape& shape) {
+  return {shape.projection > 0 ? "proj_size" : "hidden_size", state_size(shape)};
+}
+
 int64_t layer_input(const RnnShape& shape, int64_t layer) {
-  return layer == 0 ? shape.input : shape.directions * shape.hidden;
+  return layer == 0 ? shape.input : shape.directions * state_size(shape);
 }
 
 int64_t gate_rows(const RnnShape& shape) {
@@ -138,6 +161,11 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
       VARLSTM_TRY(check_not_frozen(rnn, key));
       rnn->shape.layers_together = value == 1;
       return VARLSTM_OK;
+    case VARLSTM_KEY_PROJ_SIZE:
+      VARLSTM_TRY(check_projection(rnn->shape, value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.projection = value;
+      return VARLSTM_OK;
     default:
       return bad_key(varlstm_rnn::kTypeName, "an int64", key);
   }
@@ -190,6 +218,9 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
     case VARLSTM_KEY_LAYERS_TOGETHER:
       *value = shape.layers_together ? 1 : 0;
       break;
+    case VARLSTM_KEY_PROJ_SIZE:
+      *value = shape.projection;
+      break;
     default: {  // VARLSTM_KEY_RECURRENCE_USED
       RnnPlan plan = {};
       VARLSTM_TRY(make_rnn_plan(rnn, {0, 0, 0}, &plan));
@@ -216,7 +247,7 @@ int32_t varlstm_rnn_param_count(const varlstm_rnn* rnn, int64_t* tensors, int64_
   buffers.write_or_null("elements", elements, {});
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
-  if (tensors != nullptr) *tensors = rnn->shape.layers * rnn->shape.directions * (rnn->shape.bias ? 4 : 2);
+  if (tensors != nullptr) *tensors = rnn->shape.layers * rnn->shape.directions * tensors_per_cell(rnn->shape);
   if (elements != nullptr) *elements = param_elements(rnn->shape);
   return VARLSTM_OK;
 }
@@ -225,7 +256,7 @@ int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index, const char
                                int64_t* cols) {
   VARLSTM_TRY(check_usable("rnn", rnn));
   const RnnShape& shape = rnn->shape;
-  const int64_t per_cell = shape.bias ? 4 : 2;
+  const int64_t per_cell = tensors_per_cell(shape);
   VARLSTM_TRY(check_between("index", index, 0, shape.layers * shape.directions * per_cell - 1));
   BufferCheck buffers(sizeof(int64_t));
   buffers.write_or_null("name", name, {}, sizeof(char*));
@@ -235,20 +266,22 @@ int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index, const char
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
 
-  const int64_t kind = index % per_cell;
+  const bool is_projection = shape.projection > 0 && index % per_cell == per_cell - 1;  // weight_hr, the last one
+  const int64_t kind = is_projection ? kTensorsPerCell - 1 : index % per_cell;
   const int64_t layer = index / per_cell / shape.directions;
   const int64_t direction = index / per_cell % shape.directions;
   const int64_t gates = gate_rows(shape);
   const int64_t in = layer_input(shape, layer);
-  const int64_t before_kind[kTensorsPerCell] = {0, gates * in, gates * (in + shape.hidden),
-                                                gates * (in + shape.hidden) + gates};
-  const int64_t cols_of_kind[kTensorsPerCell] = {in, shape.hidden, 1, 1};
+  const int64_t matrices = gates * (in + state_size(shape));
+  const int64_t before_kind[kTensorsPerCell] = {0, gates * in, matrices, matrices + gates,
+                                                matrices + (shape.bias ? 2 * gates : 0)};
+  const int64_t cols_of_kind[kTensorsPerCell] = {in, state_size(shape), 1, 1, shape.hidden};
   const int64_t before_layer =
       layer == 0 ? 0 : shape.directions * (cell_elements(shape, 0) + (layer - 1) * cell_elements(shape, 1));
   const int64_t slot = (layer * 2 + direction) * kTensorsPerCell + kind;
   if (name != nullptr) *name = rnn->names.get() + slot * varlstm_rnn::kNameBytes;
   if (offset != nullptr) *offset = before_layer + direction * cell_elements(shape, layer) + before_kind[kind];
-  if (rows != nullptr) *rows = gates;
+  if (rows != nullptr) *rows = is_projection ? shape.projection : gates;
   if (cols != nullptr) *cols = cols_of_kind[kind];
   return VARLSTM_OK;
 }

@@ -6,7 +6,11 @@
 
 namespace varlstm {
 
-// The number of features that a layer reads: I for layer 0, D*H above it.
+// The width of h: P with a projection, else H.
+int64_t state_size(const RnnShape& shape);
+Dim state_dim(const RnnShape& shape);
+
+// The number of features that a layer reads: I for layer 0, D*(P or H) above it.
 int64_t layer_input(const RnnShape& shape, int64_t layer);
 
 // The rows of W_ih and W_hh: H for each gate of the cell.

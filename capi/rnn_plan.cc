@@ -15,7 +15,7 @@ bool same(const BatchBounds& a, const BatchBounds& b) {
 // Checks that the bytes of the tensors that a back end may save can be counted in 64 bits.
 int32_t check_saved_bytes(const RnnShape& shape, const BatchBounds& bounds) {
   const Dim layers{"num_layers", shape.layers}, directions{"directions", shape.directions};
-  const Dim hidden{"hidden_size", shape.hidden};
+  const Dim hidden{"hidden_size", shape.hidden};  // at least as wide as a projected h
   VARLSTM_TRY(check_bytes("x", {{"max_tokens", bounds.max_tokens}, {"input_size", shape.input}}, 8, nullptr));
   VARLSTM_TRY(check_bytes("reserve", {layers, directions, {"max_tokens", bounds.max_tokens}, hidden},
                           8 * kStateElements, nullptr));

@@ -45,6 +45,11 @@ int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer
   VARLSTM_TRY(check_enum("format", "varlstm_param_format", format, VARLSTM_FORMAT_HASTE));
   VARLSTM_TRY(check_between("layer", layer, 0, shape.layers - 1));
   VARLSTM_TRY(check_between("direction", direction, 0, shape.directions - 1));
+  if (shape.projection > 0) {
+    return set_error(VARLSTM_ERROR_UNSUPPORTED,
+                     "format = %d cannot be imported: it has no place for weight_hr of %s = %lld", format,
+                     key_name(VARLSTM_KEY_PROJ_SIZE), static_cast<long long>(shape.projection));
+  }
   VARLSTM_TRY(check_import_biases(rnn, format, b_ih, b_hh));
   const Dim gates{cell_facts(shape.cell).rows, gate_rows(shape)};
   BufferCheck buffers(element_size(shape.dtype));
@@ -108,15 +113,15 @@ int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, 
   const Dim rows{"tokens", packed_rows(batch->plan)};
   const Dim states{"num_layers * directions", shape.layers * shape.directions};
   const Dim sequences{"batch", batch->plan.batch};
-  const Dim hidden{"hidden_size", shape.hidden};
+  const Dim of_h = state_dim(shape), of_c{"hidden_size", shape.hidden};
   BufferCheck buffers(element_size(shape.dtype));
   buffers.read("params", params, {{"elements", param_elements(shape)}});
   buffers.read("x", x, {rows, {"input_size", shape.input}});
-  buffers.read_or_null("h0", h0, {states, sequences, hidden});
-  buffers.read_or_null("c0", c0, {states, sequences, hidden});
-  buffers.write("y", y, {rows, {"directions", shape.directions}, hidden});
-  buffers.write_or_null("h_n", h_n, {states, sequences, hidden});
-  buffers.write_or_null("c_n", c_n, {states, sequences, hidden});
+  buffers.read_or_null("h0", h0, {states, sequences, of_h});
+  buffers.read_or_null("c0", c0, {states, sequences, of_c});
+  buffers.write("y", y, {rows, {"directions", shape.directions}, of_h});
+  buffers.write_or_null("h_n", h_n, {states, sequences, of_h});
+  buffers.write_or_null("c_n", c_n, {states, sequences, of_c});
   buffers.scratch("workspace", workspace, workspace_bytes, (save ? plan.save : plan.infer).workspace_bytes);
   if (save) buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes);
   VARLSTM_TRY(buffers.finish());
@@ -159,19 +164,19 @@ int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch,
   const Dim states{"num_layers * directions", shape.layers * shape.directions};
   const Dim sequences{"batch", batch->plan.batch};
   const Dim directions{"directions", shape.directions};
-  const Dim hidden{"hidden_size", shape.hidden};
+  const Dim of_h = state_dim(shape), of_c{"hidden_size", shape.hidden};
   BufferCheck buffers(element_size(shape.dtype));
   buffers.read("params", params, {elements});
   buffers.read("x", x, {rows, input});
-  buffers.read_or_null("h0", h0, {states, sequences, hidden});
-  buffers.read_or_null("c0", c0, {states, sequences, hidden});
-  buffers.read("y", y, {rows, directions, hidden});
-  buffers.read_or_null("dy", dy, {rows, directions, hidden});
-  buffers.read_or_null("dh_n", dh_n, {states, sequences, hidden});
-  buffers.read_or_null("dc_n", dc_n, {states, sequences, hidden});
+  buffers.read_or_null("h0", h0, {states, sequences, of_h});
+  buffers.read_or_null("c0", c0, {states, sequences, of_c});
+  buffers.read("y", y, {rows, directions, of_h});
+  buffers.read_or_null("dy", dy, {rows, directions, of_h});
+  buffers.read_or_null("dh_n", dh_n, {states, sequences, of_h});
+  buffers.read_or_null("dc_n", dc_n, {states, sequences, of_c});
   buffers.write_or_null("dx", dx, {rows, input});
-  buffers.write_or_null("dh0", dh0, {states, sequences, hidden});
-  buffers.write_or_null("dc0", dc0, {states, sequences, hidden});
+  buffers.write_or_null("dh0", dh0, {states, sequences, of_h});
+  buffers.write_or_null("dc0", dc0, {states, sequences, of_c});
   buffers.write_or_null("dparams", dparams, {elements});
   buffers.scratch("workspace", workspace, workspace_bytes, plan.save.workspace_bytes);
   buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes, false);

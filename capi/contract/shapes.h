@@ -75,6 +75,7 @@ struct RnnShape {
   int32_t recurrence = 0;  // a varlstm_recurrence
   RowOrder row_order = RowOrder::kPacked;
   bool layers_together = true;  // VARLSTM_KEY_LAYERS_TOGETHER
+  int64_t projection = 0;       // P: h is projected to P features; 0: h has H
 };
 
 struct RnnSizes {
@@ -107,11 +108,11 @@ struct RnnForwardArgs {
   uint64_t dropout_seed;  // 0: no dropout in this call
   const void* params;     // the flat buffer, as varlstm_rnn_param_info lists it
   const void* x;          // [N, I]; the rows of x, y, dy and dx are in shape.row_order
-  const void* h0;         // [L*D, B, H] or null
-  const void* c0;         // likewise
-  void* y;                // [N, D*H]
-  void* h_n;              // [L*D, B, H] or null
-  void* c_n;              // likewise
+  const void* h0;         // [L*D, B, P or H] or null
+  const void* c0;         // [L*D, B, H] or null
+  void* y;                // [N, D*(P or H)]
+  void* h_n;              // as h0, or null
+  void* c_n;              // as c0, or null
   void* workspace;
   int64_t workspace_bytes;
   void* reserve;  // null unless save

@@ -71,6 +71,7 @@
  *   B    sequences in the batch            N  tokens in the batch: the sum of the lengths
  *   T    steps: the longest length         I  input features      H  hidden units
  *   V    vocabulary                        C  classes             L  layers    D  directions, 1 or 2
+ *   P    features of a projected h
  *
  *   Packed   [N, F]     The rows of step 0 come first, then those of step 1, and so on. Inside a step the longest
  *                       sequence comes first, and sequences of equal length keep the caller's order. This is the
@@ -209,6 +210,7 @@ enum varlstm_key {
   VARLSTM_KEY_RECURRENCE_USED = 29,
   VARLSTM_KEY_ROWS = 40,
   VARLSTM_KEY_LAYERS_TOGETHER = 41,
+  VARLSTM_KEY_PROJ_SIZE = 42,
   /* Keys of a loss: see varlstm_loss_set_i64. */
   VARLSTM_KEY_CLASSES = 30,
   VARLSTM_KEY_IGNORE_INDEX = 31,
@@ -324,9 +326,9 @@ enum varlstm_dtype {
   VARLSTM_DTYPE_I64 = 4   /* token ids and targets; for pack and unpack only */
 };
 /* BF16 and F16 are storage formats: sums, gates and the cell state are computed in float, and what is stored is rounded
- * to the nearest value, ties to even. h and the gradients of the gates are rounded when each step stores them. On the
- * host these dtypes are a slow reference of that rounding. In training, keep the parameters in F32 and make a rounded
- * copy of them with varlstm_convert. */
+ * to the nearest value, ties to even. h and the gradients of the gates are rounded when each step stores them; with a
+ * projection o * tanh(c') and the gradient of h as well. On the host these dtypes are a slow reference of that
+ * rounding. In training, keep the parameters in F32 and make a rounded copy of them with varlstm_convert. */
 
 /* ------------------------------------------------------------------------------------------------------------------
  * BATCH: the plan of one mini-batch, made from its lengths. Create one batch from upper bounds and set the lengths of
@@ -426,6 +428,8 @@ VARLSTM_API int32_t varlstm_unpack_backward(const varlstm_batch* batch, int32_t 
  *   i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)      g = tanh(W_ig x + b_ig + W_hg h + b_hg)
  *   f = sigmoid(W_if x + b_if + W_hf h + b_hf)      o = sigmoid(W_io x + b_io + W_ho h + b_ho)
  *   c' = f * c + i * g                              h' = o * tanh(c')
+ * With a projection (Sak et al. 2014), as with nn.LSTM's proj_size, h' = W_hr (o * tanh(c')) instead: h has P < H
+ * features, c has H, and W_hi .. W_ho have P columns.
  * GRU (Cho et al. 2014; reset after the product), as in PyTorch's nn.GRU; it has no cell state:
  *   r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)      n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
  *   z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)      h' = (1 - z) * n + z * h
@@ -463,6 +467,8 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *   ROWS             a varlstm_rows, default PACKED
  *   RECURRENCE       a varlstm_recurrence, default AUTO; no effect on the host
  *   RECURRENCE_USED  read only: the varlstm_recurrence that forward and backward run with; AUTO on the host
+ *   PROJ_SIZE        P in [0, H), default 0: an LSTM projects h to P features, if P > 0. Below, R is the width of h: P
+ *                    with a projection, else H. Other cells take 0 only. Stepwise on CUDA
  *   LAYERS_TOGETHER  1 (default): on CUDA forward runs the layers of one direction in one launch, each layer a step
  *                    behind the one below, if the device holds them all and the batch is small. 0: one layer after the
  *                    other. With BATCH_INVARIANT 1 results are bitwise equal for both; for types that use tensor cores
@@ -477,9 +483,9 @@ VARLSTM_API int32_t varlstm_rnn_param_count(const varlstm_rnn* rnn, int64_t* ten
 
 /* Describes tensor `index` of the flat buffer: PyTorch's name ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0",
  * "bias_hh_l0", "weight_ih_l0_reverse", ...), the offset in elements, and the shape [rows, cols], where a bias has
- * cols 1. Tensors are ordered by layer, then by direction, then weight_ih [GH, I or D*H], weight_hh [GH, H],
- * bias_ih [GH], bias_hh [GH]; the gates are in the order i, f, g, o of an LSTM, r, z, n of a GRU. There are no gaps
- * between them. `name` lives as long as the rnn. Every output may be NULL. */
+ * cols 1. Tensors are ordered by layer, then by direction, then weight_ih [GH, I or D*R], weight_hh [GH, R],
+ * bias_ih [GH], bias_hh [GH], and with a projection weight_hr [P, H]; the gates are in the order i, f, g, o of an LSTM,
+ * r, z, n of a GRU. There are no gaps between them. `name` lives as long as the rnn. Every output may be NULL. */
 VARLSTM_API int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index, const char** name, int64_t* offset,
                                            int64_t* rows, int64_t* cols);
 
@@ -502,7 +508,8 @@ enum varlstm_param_format {
 
 /* Writes one layer and direction (0 forward, 1 backward) of `params` from another library's layout. All pointers are in
  * the back end's memory. A bias that is NULL counts as zero. If the rnn has no bias, both must be NULL. A format whose
- * library does not have the cell is UNSUPPORTED. */
+ * library does not have the cell is UNSUPPORTED, and so is an rnn with a projection, since no format here has a place
+ * for weight_hr: the flat buffer has PyTorch's tensors in PyTorch's order, so copy those there. */
 VARLSTM_API int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer, int32_t direction,
                                        const void* w_ih, const void* w_hh, const void* b_ih, const void* b_hh,
                                        void* params, void* stream);
@@ -522,9 +529,9 @@ VARLSTM_API int32_t varlstm_rnn_sizes(const varlstm_rnn* rnn, int64_t max_batch,
  *   dropout_seed  seed of the masks between layers; 0 switches dropout off for this call
  *   params        the flat buffer
  *   x             [N, I], rows in the order of VARLSTM_KEY_ROWS
- *   h0, c0        [L*D, B, H], sequences in the caller's order; or NULL for zeros
- *   y             [N, D*H], rows in the order of x
- *   h_n, c_n      [L*D, B, H], sequences in the caller's order; or NULL if not wanted
+ *   h0, c0        [L*D, B, R] and [L*D, B, H], sequences in the caller's order; or NULL for zeros
+ *   y             [N, D*R], rows in the order of x
+ *   h_n, c_n      as h0 and c0; or NULL if not wanted
  *   workspace     aligned to 64 bytes; at least the bytes that varlstm_rnn_sizes gives for this batch's bounds
  *   reserve       likewise; NULL and 0 with MODE_INFER
  * A sequence of length 0 has h_n = h0 and c_n = c0. h_n may not be the same buffer as h0, nor c_n as c0.
@@ -536,12 +543,15 @@ VARLSTM_API int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_ba
 
 /* Backward of the forward that filled `reserve`. The options of the rnn and of the context, the lengths of the batch,
  * params, x, h0, c0 and y must be those of that forward. If only the device knows the lengths, so must the bounds of
- * the batch. `reserve` is only read, so backward may be called more than once. dy            [N, D*H], rows in the
- * order of y; or NULL for zeros dh_n, dc_n    [L*D, B, H], or NULL for zeros dx            [N, I], rows in the order of
- * x; or NULL if not wanted dh0, dc0      [L*D, B, H], or NULL if not wanted dparams       the flat buffer, added to; or
- * NULL if not wanted If the reserve was not written by a forward of this shape, these lengths and this order of rows,
- * the host returns INVALID_ARGUMENT. On CUDA only the device can tell; it raises VARLSTM_DEVICE_STATUS_RESERVE, also if
- * the options or bounds differ so that the reserve is laid out in another way. */
+ * the batch. `reserve` is only read, so backward may be called more than once.
+ *   dy            [N, D*R], rows in the order of y; or NULL for zeros
+ *   dh_n, dc_n    as h0 and c0, or NULL for zeros
+ *   dx            [N, I], rows in the order of x; or NULL if not wanted
+ *   dh0, dc0      as h0 and c0, or NULL if not wanted
+ *   dparams       the flat buffer, added to; or NULL if not wanted
+ * If the reserve was not written by a forward of this shape, these lengths and this order of rows, the host returns
+ * INVALID_ARGUMENT. On CUDA only the device can tell; it raises VARLSTM_DEVICE_STATUS_RESERVE, also if the options or
+ * bounds differ so that the reserve is laid out in another way. */
 VARLSTM_API int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params,
                                          const void* x, const void* h0, const void* c0, const void* y, const void* dy,
                                          const void* dh_n, const void* dc_n, void* dx, void* dh0, void* dc0,
@@ -563,9 +573,9 @@ VARLSTM_API int32_t varlstm_rnn_step_size(const varlstm_rnn* rnn, int64_t max_st
  *   x             [B, I]
  *   slots         [B] in the back end's memory: the slot of each stream. A slot may occur once.
  *   table_slots   S
- *   h             [L, S, H]: read and written at the slots of this call; all others stay as they are
- *   c             likewise, but F32 if the dtype is BF16 or F16; NULL if the cell has no cell state
- *   y             [B, H]: the new h of the last layer
+ *   h             [L, S, R]: read and written at the slots of this call; all others stay as they are
+ *   c             [L, S, H] likewise, but F32 if the dtype is BF16 or F16; NULL if the cell has no cell state
+ *   y             [B, R]: the new h of the last layer
  *   workspace     aligned to 64 bytes; at least the bytes that varlstm_rnn_step_size gives for B and S
  * T steps from zeros give, bit for bit, y, h and c of varlstm_rnn_forward with MODE_INFER and dropout_seed 0 on the T
  * tokens: on the host always, on CUDA if BATCH_INVARIANT is 1 and the rnn runs STEPWISE. c_n of a 16-bit dtype is c,

@@ -19,13 +19,15 @@ class WideTensors {
       : carver_(carver),
         params_(param_elements(shape)),
         input_(size.tokens * shape.input),
-        output_(size.tokens * shape.directions * shape.hidden),
-        states_(shape.layers * shape.directions * size.batch * shape.hidden) {}
+        output_(size.tokens * shape.directions * state_width(shape)),
+        states_(shape.layers * shape.directions * size.batch * state_width(shape)),
+        cell_states_(shape.layers * shape.directions * size.batch * shape.hidden) {}
 
   int64_t params() const { return params_; }
   int64_t input() const { return input_; }
   int64_t output() const { return output_; }
-  int64_t states() const { return states_; }
+  int64_t states() const { return states_; }            // of h
+  int64_t cell_states() const { return cell_states_; }  // of c
 
   // `count` floats, or null if `tensor` is null.
   float* room(const void* tensor, int64_t count) { return tensor == nullptr ? nullptr : carver_.take<float>(count); }
@@ -43,7 +45,7 @@ class WideTensors {
 
  private:
   Carver& carver_;
-  int64_t params_, input_, output_, states_;  // elements
+  int64_t params_, input_, output_, states_, cell_states_;  // elements
 };
 
 // Forward copies params, x, h0, c0, y, h_n, c_n. Backward copies params, x, h0, c0, y, dy, dh_n, dc_n, dx, dh0, dc0 and
@@ -55,10 +57,13 @@ inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds
   for (int64_t k = 0; k < copies; ++k) {
     carver.take<float>(param_elements(shape));
     carver.take<float>(bounds.max_tokens, shape.input);
-    carver.take<float>(bounds.max_tokens, shape.directions * shape.hidden);
+    carver.take<float>(bounds.max_tokens, shape.directions * state_width(shape));
   }
-  for (int64_t k = 0; k < (save ? 3 : 2) * (kCellTraits[shape.cell].has_c ? 2 : 1); ++k)
-    carver.take<float>(bounds.max_batch, shape.layers * shape.directions, shape.hidden);
+  const int64_t entries = shape.layers * shape.directions;
+  for (int64_t k = 0; k < (save ? 3 : 2); ++k) {
+    carver.take<float>(bounds.max_batch, entries, state_width(shape));
+    if (kCellTraits[shape.cell].has_c) carver.take<float>(bounds.max_batch, entries, shape.hidden);
+  }
   if (__builtin_add_overflow(sizes.workspace_bytes, carver.bytes(), &sizes.workspace_bytes))
     sizes.workspace_bytes = INT64_MAX;
   return sizes;
@@ -72,15 +77,15 @@ void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
   wide.params = tensors.widened(args.params, tensors.params());
   wide.x = tensors.widened(args.x, tensors.input());
   wide.h0 = tensors.widened(args.h0, tensors.states());
-  wide.c0 = tensors.widened(args.c0, tensors.states());
+  wide.c0 = tensors.widened(args.c0, tensors.cell_states());
   wide.y = tensors.room(args.y, tensors.output());
   wide.h_n = tensors.room(args.h_n, tensors.states());
-  wide.c_n = tensors.room(args.c_n, tensors.states());
+  wide.c_n = tensors.room(args.c_n, tensors.cell_states());
   wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
   RnnForward<float>(threads, wide).run();
   tensors.narrow(tensors.output(), wide.y, args.y);
   tensors.narrow(tensors.states(), wide.h_n, args.h_n);
-  tensors.narrow(tensors.states(), wide.c_n, args.c_n);
+  tensors.narrow(tensors.cell_states(), wide.c_n, args.c_n);
 }
 
 template <class T>
@@ -91,20 +96,20 @@ bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args) {
   wide.params = tensors.widened(args.params, tensors.params());
   wide.x = tensors.widened(args.x, tensors.input());
   wide.h0 = tensors.widened(args.h0, tensors.states());
-  wide.c0 = tensors.widened(args.c0, tensors.states());
+  wide.c0 = tensors.widened(args.c0, tensors.cell_states());
   wide.y = tensors.widened(args.y, tensors.output());
   wide.dy = tensors.widened(args.dy, tensors.output());
   wide.dh_n = tensors.widened(args.dh_n, tensors.states());
-  wide.dc_n = tensors.widened(args.dc_n, tensors.states());
+  wide.dc_n = tensors.widened(args.dc_n, tensors.cell_states());
   wide.dx = tensors.room(args.dx, tensors.input());
   wide.dh0 = tensors.room(args.dh0, tensors.states());
-  wide.dc0 = tensors.room(args.dc0, tensors.states());
+  wide.dc0 = tensors.room(args.dc0, tensors.cell_states());
   wide.dparams = const_cast<float*>(tensors.widened(args.dparams, tensors.params()));
   wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
   if (!RnnBackward<float>(threads, wide).run()) return false;
   tensors.narrow(tensors.input(), wide.dx, args.dx);
   tensors.narrow(tensors.states(), wide.dh0, args.dh0);
-  tensors.narrow(tensors.states(), wide.dc0, args.dc0);
+  tensors.narrow(tensors.cell_states(), wide.dc0, args.dc0);
   tensors.narrow(tensors.params(), wide.dparams, args.dparams);
   return true;
 }

@@ -27,7 +27,9 @@ class RnnBackward {
         plan_(*args.batch),
         cell_(kCellTraits[shape_.cell]),
         units_(padded_units(shape_.hidden)),
-        width_(shape_.directions * shape_.hidden),
+        state_(state_width(shape_)),
+        state_units_(padded_units(state_)),
+        width_(shape_.directions * state_),
         round_(rounding_to<T>(shape_.dtype)),
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // it is only read
@@ -79,22 +81,23 @@ class RnnBackward {
       store_initial_gradients(layer, d);
       if (dinput != nullptr) input_gradient(layer, d, dinput);
     }
-    if (args_.dparams != nullptr) weight_gradients(layer, layer_source(layer));
+    if (args_.dparams == nullptr) return;
+    weight_gradients(layer, layer_source(layer));
+    for (int64_t d = 0; d < shape_.directions && shape_.projection > 0; ++d) projection_gradient(layer, d);
   }
 
-  int64_t state_offset(int64_t layer, int64_t d) const {
-    return (layer * shape_.directions + d) * plan_.batch * shape_.hidden;
-  }
+  // The first sequence of a layer and direction in [L*D, B].
+  int64_t first_sequence(int64_t layer, int64_t d) const { return (layer * shape_.directions + d) * plan_.batch; }
 
   RecurrenceBackward<T> prepare(int64_t layer, int64_t d, const T* doutput, bool by_sequence) {
     const int64_t entry = layer * shape_.directions + d;
-    const auto load = [&](const void* state, T* dst) {
+    const auto load = [&](const void* state, int64_t width, T* dst) {
       const T* const src = static_cast<const T*>(state);
-      load_state(plan_, shape_.hidden, src == nullptr ? src : src + state_offset(layer, d), dst);
+      load_state(plan_, width, src == nullptr ? src : src + first_sequence(layer, d) * width, dst);
     };
-    load(args_.dh_n, workspace_.dh[d]);
-    if (cell_.has_c) load(args_.c0, workspace_.c_init[d]);
-    if (cell_.has_c) load(args_.dc_n, workspace_.dc[d]);
+    load(args_.dh_n, state_, workspace_.dh[d]);
+    if (cell_.has_c) load(args_.c0, shape_.hidden, workspace_.c_init[d]);
+    if (cell_.has_c) load(args_.dc_n, shape_.hidden, workspace_.dc[d]);
     RecurrenceBackward<T> r{};
     r.plan = &plan_;
     r.cell = shape_.cell;
@@ -103,32 +106,39 @@ class RnnBackward {
     r.by_sequence = by_sequence;
     r.hidden = shape_.hidden;
     r.units = units_;
-    r.w_hh = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_hh;
+    r.state = state_;
+    r.state_units = state_units_;
+    const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
+    r.w_hh = params.w_hh;
     r.panels = workspace_.panels[d];
     if (cell_.reads_h) gather_previous(layer, d);
     r.h_prev = cell_.reads_h ? workspace_.h_prev[d] : nullptr;
     r.values = reserve_.values + entry * reserve_.values_size;
     if (cell_.has_c) r.c = reserve_.c + entry * reserve_.c_size;
     r.c_init = workspace_.c_init[d];
-    r.dy = doutput == nullptr ? nullptr : doutput + d * shape_.hidden;
+    r.dy = doutput == nullptr ? nullptr : doutput + d * state_;
     r.ldy = width_;
     r.gradients = workspace_.gradients[d];
     r.dh = workspace_.dh[d];
     r.dc = workspace_.dc[d];
     r.want_dh0 = args_.dh0 != nullptr;
+    r.w_hr = params.w_hr;
+    r.w_hr_panels = workspace_.w_hr_panels[d];
+    r.dh_of_token = workspace_.dh_of_token[d];
+    r.dunprojected = workspace_.dunprojected[d];
     r.round = round_;
     return r;
   }
 
   void store_initial_gradients(int64_t layer, int64_t d) {
-    const auto store = [&](const T* state, void* dst) {
+    const auto store = [&](const T* state, int64_t width, int64_t ld, void* dst) {
       if (dst != nullptr)
         store_state(
-            plan_, shape_.hidden, [&](int64_t j) { return state + j * units_; },
-            static_cast<T*>(dst) + state_offset(layer, d));
+            plan_, width, [&](int64_t j) { return state + j * ld; },
+            static_cast<T*>(dst) + first_sequence(layer, d) * width);
     };
-    store(workspace_.dh[d], args_.dh0);
-    store(workspace_.dc[d], args_.dc0);
+    store(workspace_.dh[d], state_, state_units_, args_.dh0);
+    store(workspace_.dc[d], shape_.hidden, units_, args_.dc0);
   }
 
   // dinput [N, in] <- the sum over directions of the input's gradients times W_ih; this call adds direction d.
@@ -155,7 +165,7 @@ class RnnBackward {
   void weight_gradients(int64_t layer, const T* input) {
     for (int64_t d = 0; d < shape_.directions && !cell_.reads_h; ++d) gather_previous(layer, d);
     const int64_t blocks = (shape_.hidden + kBlockRows - 1) / kBlockRows;
-    const int64_t work = plan_.tokens * shape_.hidden * (layer_input(shape_, layer) + shape_.hidden);
+    const int64_t work = plan_.tokens * shape_.hidden * (layer_input(shape_, layer) + state_);
     parallel_for(work < kThreadedWork ? 1 : threads_, shape_.directions * cell_.gates * 3 * blocks, [&](int64_t piece) {
       const int64_t block = piece % blocks, matrix = piece / blocks % 3;
       const int64_t gate = piece / (3 * blocks) % cell_.gates, d = piece / (3 * blocks * cell_.gates);
@@ -169,29 +179,36 @@ class RnnBackward {
         if (shape_.bias) bias_gradient(of_input, of_state, rows, dparams.b_ih + first, dparams.b_hh + first);
         return;
       }
-      const int64_t columns = matrix == 0 ? layer_input(shape_, layer) : shape_.hidden;
+      const int64_t columns = matrix == 0 ? layer_input(shape_, layer) : state_;
       gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, matrix == 0 ? of_input : of_state,
               cell_.slots * units_, matrix == 0 ? input : workspace_.h_prev[d], columns, 1,
               (matrix == 0 ? dparams.w_ih : dparams.w_hh) + first * columns, columns);
     });
   }
 
-  // h_prev [N, H] <- the hidden state before each token's step.
+  // dW_hr += dh_of_token^T unprojected.
+  void projection_gradient(int64_t layer, int64_t d) {
+    const T* const unprojected = reserve_.unprojected + (layer * shape_.directions + d) * reserve_.c_size;
+    gemm<T>(threads_, Transpose::kYes, Transpose::kNo, state_, shape_.hidden, plan_.tokens, workspace_.dh_of_token[d],
+            state_, unprojected, units_, 1, layer_params(shape_, static_cast<T*>(args_.dparams), layer, d).w_hr,
+            shape_.hidden);
+  }
+
+  // h_prev [N, R] <- the hidden state before each token's step.
   void gather_previous(int64_t layer, int64_t d) {
     const bool reverse = d == 1;
-    const T* const output = layer_output(layer) + d * shape_.hidden;
+    const T* const output = layer_output(layer) + d * state_;
     const T* const h0 = static_cast<const T*>(args_.h0);
     parallel_ranges(
-        plan_.tokens * shape_.hidden < kThreadedWork ? 1 : threads_, plan_.steps, 4, [&](int64_t begin, int64_t end) {
+        plan_.tokens * state_ < kThreadedWork ? 1 : threads_, plan_.steps, 4, [&](int64_t begin, int64_t end) {
           for (int64_t t = begin; t < end; ++t) {
             const StepNeighbour before = step_before(plan_, reverse, t);
             for (int64_t j = 0; j < plan_.batch_sizes[t]; ++j) {
-              T* const dst = workspace_.h_prev[d] + row_of(plan_, shape_.row_order, t, j) * shape_.hidden;
+              T* const dst = workspace_.h_prev[d] + row_of(plan_, shape_.row_order, t, j) * state_;
               const T* const src = j < before.rows ? output + row_of(plan_, shape_.row_order, before.step, j) * width_
-                                   : h0 == nullptr
-                                       ? nullptr
-                                       : h0 + state_offset(layer, d) + plan_.sorted_indices[j] * shape_.hidden;
-              for (int64_t u = 0; u < shape_.hidden; ++u) dst[u] = src == nullptr ? T(0) : src[u];
+                                   : h0 == nullptr ? nullptr
+                                                   : h0 + (first_sequence(layer, d) + plan_.sorted_indices[j]) * state_;
+              for (int64_t u = 0; u < state_; ++u) dst[u] = src == nullptr ? T(0) : src[u];
             }
           }
         });
@@ -219,8 +236,10 @@ class RnnBackward {
   const RnnShape& shape_;
   const BatchPlan& plan_;
   const CellTraits& cell_;
-  const int64_t units_;  // Hp
-  const int64_t width_;  // D*H
+  const int64_t units_;        // Hp
+  const int64_t state_;        // R
+  const int64_t state_units_;  // Rp
+  const int64_t width_;        // D*R
   const Rounding<T> round_;
   Carver workspace_carver_;
   Carver reserve_carver_;

@@ -18,21 +18,21 @@ inline uint64_t layer_seed(uint64_t seed, int64_t layer) {
   return seed + static_cast<uint64_t>(layer);
 }
 
-// dst [B, Hp], longest sequence first <- src [B, H] in the caller's order, or zeros if src is null.
+// dst [B, padded width], longest sequence first <- src [B, width] in the caller's order, or zeros if src is null.
 template <class T>
-void load_state(const BatchPlan& plan, int64_t hidden, const T* src, T* dst) {
-  const int64_t units = padded_units(hidden);
+void load_state(const BatchPlan& plan, int64_t width, const T* src, T* dst) {
+  const int64_t units = padded_units(width);
   for (int64_t j = 0; j < plan.batch; ++j)
     for (int64_t u = 0; u < units; ++u)
-      dst[j * units + u] = src != nullptr && u < hidden ? src[plan.sorted_indices[j] * hidden + u] : T(0);
+      dst[j * units + u] = src != nullptr && u < width ? src[plan.sorted_indices[j] * width + u] : T(0);
 }
 
-// dst [B, H] in the caller's order <- row_of(j), the H elements of the j-th longest sequence.
+// dst [B, width] in the caller's order <- row_of(j), the elements of the j-th longest sequence.
 template <class T, class RowOf>
-void store_state(const BatchPlan& plan, int64_t hidden, const RowOf& row_of, T* dst) {
+void store_state(const BatchPlan& plan, int64_t width, const RowOf& row_of, T* dst) {
   for (int64_t j = 0; j < plan.batch; ++j) {
     const T* const row = row_of(j);
-    for (int64_t u = 0; u < hidden; ++u) dst[plan.sorted_indices[j] * hidden + u] = row[u];
+    for (int64_t u = 0; u < width; ++u) dst[plan.sorted_indices[j] * width + u] = row[u];
   }
 }
 
@@ -51,6 +51,8 @@ class RnnForward {
         plan_(*args.batch),
         cell_(kCellTraits[shape_.cell]),
         units_(padded_units(shape_.hidden)),
+        state_(state_width(shape_)),
+        state_units_(padded_units(state_)),
         round_(rounding_to<T>(shape_.dtype)),
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
@@ -67,9 +69,9 @@ class RnnForward {
       run_layer(layer, input, output);
       input = output;
       if (layer + 1 < shape_.layers && shape_.dropout > 0 && args_.dropout_seed != 0) {
-        dropout(threads_, plan_.tokens * shape_.directions * shape_.hidden, shape_.dropout,
-                layer_seed(args_.dropout_seed, layer), output, workspace_.dropped);
-        const int64_t width = shape_.directions * shape_.hidden;
+        const int64_t width = shape_.directions * state_;
+        dropout(threads_, plan_.tokens * width, shape_.dropout, layer_seed(args_.dropout_seed, layer), output,
+                workspace_.dropped);
         if (round_ != nullptr) round_(plan_.tokens, width, workspace_.dropped, width);
         input = workspace_.dropped;
       }
@@ -91,11 +93,11 @@ class RnnForward {
 
   RecurrenceForward<T> prepare(int64_t layer, int64_t d, T* output, bool by_sequence) {
     const int64_t entry = layer * shape_.directions + d;
-    const int64_t state_offset = entry * plan_.batch * shape_.hidden;
+    const int64_t h_offset = entry * plan_.batch * state_, c_offset = entry * plan_.batch * shape_.hidden;
     const T* const h0 = static_cast<const T*>(args_.h0);
     const T* const c0 = static_cast<const T*>(args_.c0);
-    if (cell_.has_c) load_state(plan_, shape_.hidden, c0 == nullptr ? c0 : c0 + state_offset, workspace_.c_init[d]);
-    if (h0 != nullptr) load_state(plan_, shape_.hidden, h0 + state_offset, workspace_.h_init[d]);
+    if (cell_.has_c) load_state(plan_, shape_.hidden, c0 == nullptr ? c0 : c0 + c_offset, workspace_.c_init[d]);
+    if (h0 != nullptr) load_state(plan_, state_, h0 + h_offset, workspace_.h_init[d]);
     RecurrenceForward<T> r{};
     r.plan = &plan_;
     r.cell = shape_.cell;
@@ -104,6 +106,8 @@ class RnnForward {
     r.by_sequence = by_sequence;
     r.hidden = shape_.hidden;
     r.units = units_;
+    r.state = state_;
+    r.state_units = state_units_;
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
     r.w_hh = params.w_hh;
     r.b_hh = params.b_hh;
@@ -113,8 +117,14 @@ class RnnForward {
     r.c_init = workspace_.c_init[d];
     if (cell_.has_c) r.c = args_.save ? reserve_.c + entry * reserve_.c_size : workspace_.c[d];
     r.c_by_token = args_.save;
-    r.y = output + d * shape_.hidden;
-    r.ldy = shape_.directions * shape_.hidden;
+    r.y = output + d * state_;
+    r.ldy = shape_.directions * state_;
+    if (shape_.projection > 0) {
+      r.w_hr = params.w_hr;
+      r.w_hr_panels = workspace_.w_hr_panels[d];
+      r.unprojected = args_.save ? reserve_.unprojected + entry * reserve_.c_size : workspace_.unprojected[d];
+      r.projected = workspace_.projected[d];
+    }
     r.round = round_;
     return r;
   }
@@ -142,17 +152,17 @@ class RnnForward {
   }
 
   void store_final_states(int64_t layer, int64_t d, const T* output, const RecurrenceForward<T>& r) {
-    const int64_t offset = (layer * shape_.directions + d) * plan_.batch * shape_.hidden;
+    const int64_t sequences = (layer * shape_.directions + d) * plan_.batch;
     const auto length = [&](int64_t j) { return plan_.lengths[plan_.sorted_indices[j]]; };
     if (args_.h_n != nullptr) {
-      if (r.h_init == nullptr) load_state<T>(plan_, shape_.hidden, nullptr, workspace_.h_init[d]);
+      if (r.h_init == nullptr) load_state<T>(plan_, state_, nullptr, workspace_.h_init[d]);
       store_state(
-          plan_, shape_.hidden,
+          plan_, state_,
           [&](int64_t j) -> const T* {
-            if (length(j) == 0) return workspace_.h_init[d] + j * units_;
-            return output + d * shape_.hidden + final_row(plan_, r.row_order, r.reverse, j, length(j)) * r.ldy;
+            if (length(j) == 0) return workspace_.h_init[d] + j * state_units_;
+            return output + d * state_ + final_row(plan_, r.row_order, r.reverse, j, length(j)) * r.ldy;
           },
-          static_cast<T*>(args_.h_n) + offset);
+          static_cast<T*>(args_.h_n) + sequences * state_);
     }
     if (args_.c_n != nullptr)
       store_state(
@@ -161,7 +171,7 @@ class RnnForward {
             if (length(j) == 0) return r.c_init + j * units_;
             return r.c + (r.c_by_token ? final_row(plan_, r.row_order, r.reverse, j, length(j)) : j) * units_;
           },
-          static_cast<T*>(args_.c_n) + offset);
+          static_cast<T*>(args_.c_n) + sequences * shape_.hidden);
   }
 
   const int64_t threads_;
@@ -169,7 +179,9 @@ class RnnForward {
   const RnnShape& shape_;
   const BatchPlan& plan_;
   const CellTraits& cell_;
-  const int64_t units_;  // Hp
+  const int64_t units_;        // Hp
+  const int64_t state_;        // R
+  const int64_t state_units_;  // Rp
   const Rounding<T> round_;
   Carver workspace_carver_;
   Carver reserve_carver_;

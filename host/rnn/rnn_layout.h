@@ -20,8 +20,13 @@ inline int64_t padded_units(int64_t hidden) {
   return (hidden + kUnitTile - 1) / kUnitTile * kUnitTile;
 }
 
+// R, which is the width of h: P with a projection, else H.
+inline int64_t state_width(const RnnShape& shape) {
+  return shape.projection != 0 ? shape.projection : shape.hidden;
+}
+
 inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
-  return layer == 0 ? shape.input : shape.directions * shape.hidden;
+  return layer == 0 ? shape.input : shape.directions * state_width(shape);
 }
 
 // The parameters of one layer and direction, with the gates in the order of varlstm.h. T may be const.
@@ -29,9 +34,10 @@ inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
 template <class T>
 struct LayerParams {
   T* w_ih;  // [GH, in]
-  T* w_hh;  // [GH, H]
+  T* w_hh;  // [GH, R]
   T* b_ih;  // [GH] or null
   T* b_hh;  // [GH] or null
+  T* w_hr;  // [P, H] or null
 };
 
 template <class T>
@@ -43,10 +49,12 @@ LayerParams<T> layer_params(const RnnShape& shape, T* params, int64_t layer, int
     for (int64_t d = 0; d < (l < layer ? shape.directions : direction + 1); ++d) {
       p.w_ih = next;
       p.w_hh = p.w_ih + rows * layer_input(shape, l);
-      next = p.w_hh + rows * shape.hidden;
+      next = p.w_hh + rows * state_width(shape);
       p.b_ih = shape.bias ? next : nullptr;
       p.b_hh = shape.bias ? next + rows : nullptr;
       if (shape.bias) next += 2 * rows;
+      p.w_hr = shape.projection > 0 ? next : nullptr;
+      next += shape.projection * shape.hidden;
     }
   return p;
 }
@@ -54,8 +62,8 @@ LayerParams<T> layer_params(const RnnShape& shape, T* params, int64_t layer, int
 // The number of elements of the flat buffer.
 inline int64_t param_elements(const RnnShape& shape) {
   const auto cell = [&](int64_t layer) {
-    return kCellTraits[shape.cell].gates * shape.hidden *
-           (layer_input(shape, layer) + shape.hidden + (shape.bias ? 2 : 0));
+    const int64_t columns = layer_input(shape, layer) + state_width(shape) + (shape.bias ? 2 : 0);
+    return shape.hidden * (kCellTraits[shape.cell].gates * columns + shape.projection);
   };
   return shape.directions * (cell(0) + (shape.layers - 1) * cell(1));
 }
@@ -76,6 +84,7 @@ inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
   add(static_cast<int64_t>(shape.dtype));
   add(shape.input);
   add(shape.hidden);
+  add(shape.projection);
   add(shape.layers);
   add(shape.directions);
   add(shape.bias);
@@ -90,15 +99,17 @@ struct BatchSize {
   int64_t tokens;  // N
 };
 
-// What forward saves for each layer: the slots and the cell state of every token, and the output that the next layer
-// reads. S is the number of slots, and an array of cell states is null if the cell has none.
+// What forward saves for each layer: the slots and the cell state of every token, its output before a projection, and
+// the output that the next layer reads. S is the number of slots. An array of cell states is null if the cell has none,
+// and one of unprojected outputs if there is no projection.
 template <class T>
 struct Reserve {
   ReserveHeader* header;
   int64_t values_size, c_size, y_size;  // elements of one layer (and direction)
   T* values;                            // [L, D][N, S, Hp]
   T* c;                                 // [L, D][N, Hp]
-  T* y;                                 // [L - 1][N, D*H]
+  T* unprojected;                       // likewise
+  T* y;                                 // [L - 1][N, D*R]
 
   Reserve(const RnnShape& shape, const BatchSize& size, Carver& carver) {
     const CellTraits& cell = kCellTraits[shape.cell];
@@ -106,34 +117,42 @@ struct Reserve {
     const int64_t entries = shape.layers * shape.directions;
     values_size = size.tokens * cell.slots * units;
     c_size = size.tokens * units;
-    y_size = size.tokens * shape.directions * shape.hidden;
+    y_size = size.tokens * shape.directions * state_width(shape);
     header = carver.take<ReserveHeader>(1);
     values = carver.take<T>(size.tokens, cell.slots * units, entries);
     c = cell.has_c ? carver.take<T>(size.tokens, units, entries) : nullptr;
-    y = carver.take<T>(size.tokens, shape.directions * shape.hidden, shape.layers - 1);
+    unprojected = shape.projection > 0 ? carver.take<T>(size.tokens, units, entries) : nullptr;
+    y = carver.take<T>(size.tokens, shape.directions * state_width(shape), shape.layers - 1);
   }
 };
 
 template <class T>
 struct ForwardWorkspace {
-  T* panels[kMaxDirections];  // W_hh, packed
-  T* h_init[kMaxDirections];  // [B, Hp] h0, longest first
-  T* c_init[kMaxDirections];  // [B, Hp] c0, longest first
-  T* c[kMaxDirections];       // [B, Hp] current cell state; not used with save
-  T* values[kMaxDirections];  // [N, S, Hp]; not used with save
-  T* y[2];                    // [N, D*H] outputs of the layers below the last, alternating; not used with save
-  T* dropped;                 // [N, D*H] input of a layer, after dropout
+  T* panels[kMaxDirections];       // W_hh, packed
+  T* h_init[kMaxDirections];       // [B, Rp] h0, longest first
+  T* c_init[kMaxDirections];       // [B, Hp] c0, longest first
+  T* c[kMaxDirections];            // [B, Hp] current cell state; not used with save
+  T* values[kMaxDirections];       // [N, S, Hp]; not used with save
+  T* w_hr_panels[kMaxDirections];  // W_hr, packed; only with a projection, as the next two
+  T* unprojected[kMaxDirections];  // [B, Hp] of the current step; not used with save
+  T* projected[kMaxDirections];    // [B, Rp] longest first: h of a step, with padding
+  T* y[2];                         // [N, D*R] outputs of the layers below the last, alternating; not used with save
+  T* dropped;                      // [N, D*R] input of a layer, after dropout
 
   ForwardWorkspace(const RnnShape& shape, const BatchSize& size, bool save, Carver& carver) {
     const CellTraits& cell = kCellTraits[shape.cell];
     const int64_t units = padded_units(shape.hidden);
-    const int64_t width = shape.directions * shape.hidden;
+    const int64_t width = shape.directions * state_width(shape), state_units = padded_units(state_width(shape));
+    const bool projects = shape.projection > 0;
     for (int64_t d = 0; d < shape.directions; ++d) {
-      panels[d] = carver.take<T>(cell.gates * units, shape.hidden);
-      h_init[d] = carver.take<T>(size.batch, units);
+      panels[d] = carver.take<T>(cell.gates * units, state_width(shape));
+      h_init[d] = carver.take<T>(size.batch, state_units);
       c_init[d] = cell.has_c ? carver.take<T>(size.batch, units) : nullptr;
       c[d] = save || !cell.has_c ? nullptr : carver.take<T>(size.batch, units);
       values[d] = save ? nullptr : carver.take<T>(size.tokens, cell.slots * units);
+      w_hr_panels[d] = projects ? carver.take<T>(state_units, shape.hidden) : nullptr;
+      unprojected[d] = projects && !save ? carver.take<T>(size.batch, units) : nullptr;
+      projected[d] = projects ? carver.take<T>(size.batch, state_units) : nullptr;
     }
     for (int k = 0; k < 2; ++k) y[k] = save || shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);
     dropped = shape.layers > 1 && shape.dropout > 0 ? carver.take<T>(size.tokens, width) : nullptr;
@@ -142,26 +161,33 @@ struct ForwardWorkspace {
 
 template <class T>
 struct BackwardWorkspace {
-  T* panels[kMaxDirections];     // W_hh, transposed and packed
-  T* c_init[kMaxDirections];     // [B, Hp] c0, longest first
-  T* dh[kMaxDirections];         // [B, Hp] longest first
-  T* dc[kMaxDirections];         // [B, Hp] longest first
-  T* gradients[kMaxDirections];  // [N, S, Hp]
-  T* h_prev[kMaxDirections];     // [N, H] hidden state before each token's step
-  T* dlayer[2];                  // [N, D*H] gradients of the outputs of the layers below the last, alternating
-  T* dropped;                    // [N, D*H]
+  T* panels[kMaxDirections];        // W_hh, transposed and packed
+  T* c_init[kMaxDirections];        // [B, Hp] c0, longest first
+  T* dh[kMaxDirections];            // [B, Rp] longest first
+  T* dc[kMaxDirections];            // [B, Hp] longest first
+  T* gradients[kMaxDirections];     // [N, S, Hp]
+  T* h_prev[kMaxDirections];        // [N, R] hidden state before each token's step
+  T* w_hr_panels[kMaxDirections];   // W_hr, transposed and packed; only with a projection, as the next two
+  T* dh_of_token[kMaxDirections];   // [N, P]
+  T* dunprojected[kMaxDirections];  // [B, Hp] longest first: of the current step
+  T* dlayer[2];                     // [N, D*R] gradients of the outputs of the layers below the last, alternating
+  T* dropped;                       // [N, D*R]
 
   BackwardWorkspace(const RnnShape& shape, const BatchSize& size, Carver& carver) {
     const CellTraits& cell = kCellTraits[shape.cell];
     const int64_t units = padded_units(shape.hidden);
-    const int64_t width = shape.directions * shape.hidden;
+    const int64_t width = shape.directions * state_width(shape), state_units = padded_units(state_width(shape));
+    const bool projects = shape.projection > 0;
     for (int64_t d = 0; d < shape.directions; ++d) {
-      panels[d] = carver.take<T>(cell.gates * units, units);
+      panels[d] = carver.take<T>(cell.gates * units, state_units);
       c_init[d] = cell.has_c ? carver.take<T>(size.batch, units) : nullptr;
-      dh[d] = carver.take<T>(size.batch, units);
+      dh[d] = carver.take<T>(size.batch, state_units);
       dc[d] = cell.has_c ? carver.take<T>(size.batch, units) : nullptr;
       gradients[d] = carver.take<T>(size.tokens, cell.slots * units);
-      h_prev[d] = carver.take<T>(size.tokens, shape.hidden);
+      h_prev[d] = carver.take<T>(size.tokens, state_width(shape));
+      w_hr_panels[d] = projects ? carver.take<T>(units, shape.projection) : nullptr;
+      dh_of_token[d] = projects ? carver.take<T>(size.tokens, shape.projection) : nullptr;
+      dunprojected[d] = projects ? carver.take<T>(size.batch, units) : nullptr;
     }
     for (int k = 0; k < 2; ++k) dlayer[k] = shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);
     dropped = shape.layers > 1 && shape.dropout > 0 ? carver.take<T>(size.tokens, width) : nullptr;

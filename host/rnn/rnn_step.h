@@ -35,22 +35,22 @@ struct StepWorkspace {
   int64_t* stream_of;   // [S] the stream that was seen last with each slot
   int64_t* ones;        // [B]
   int64_t* ranks;       // [B + 1] 0, 1, ...
-  C* h;                 // [L, B, H] the states of this call's slots, before and after the step
-  C* c;                 // likewise; null if the cell has no c
+  C* h;                 // [L, B, R] the states of this call's slots, before and after the step
+  C* c;                 // [L, B, H] likewise; null if the cell has no c
   C* params = nullptr;  // copies, if C is not T: the flat buffer,
   C* x = nullptr;       // [B, I]
-  C* y = nullptr;       // and [B, H]
+  C* y = nullptr;       // and [B, R]
 
   StepWorkspace(const RnnShape& shape, int64_t streams, int64_t table_slots, Carver& carver) {
     stream_of = carver.take<int64_t>(table_slots);
     ones = carver.take<int64_t>(streams);
     ranks = carver.take<int64_t>(streams + 1);
-    h = carver.take<C>(shape.layers, streams, shape.hidden);
+    h = carver.take<C>(shape.layers, streams, state_width(shape));
     c = kCellTraits[shape.cell].has_c ? carver.take<C>(shape.layers, streams, shape.hidden) : nullptr;
     if (!kIs16Bit<T>) return;
     params = carver.take<C>(param_elements(shape));
     x = carver.take<C>(streams, shape.input);
-    y = carver.take<C>(streams, shape.hidden);
+    y = carver.take<C>(streams, state_width(shape));
   }
 };
 
@@ -83,14 +83,15 @@ class RnnStep {
     const int64_t bad = first_bad_slot(args_, workspace_.stream_of);
     if (bad >= 0 || args_.streams == 0) return bad;
     fill_plan();
-    for_states(static_cast<const T*>(args_.h), workspace_.h,
+    const int64_t of_h = state_width(args_.shape), of_c = args_.shape.hidden;
+    for_states(of_h, static_cast<const T*>(args_.h), workspace_.h,
                [](int64_t count, const T* row, C* copy) { convert(count, row, copy); });
-    for_states(static_cast<const C*>(args_.c), workspace_.c,
+    for_states(of_c, static_cast<const C*>(args_.c), workspace_.c,
                [](int64_t count, const C* row, C* copy) { convert(count, row, copy); });
     run_forward(threads);
-    for_states(static_cast<T*>(args_.h), workspace_.h,
+    for_states(of_h, static_cast<T*>(args_.h), workspace_.h,
                [](int64_t count, T* row, const C* copy) { convert(count, copy, row); });
-    for_states(static_cast<C*>(args_.c), workspace_.c,
+    for_states(of_c, static_cast<C*>(args_.c), workspace_.c,
                [](int64_t count, C* row, const C* copy) { convert(count, copy, row); });
     return -1;
   }
@@ -111,14 +112,13 @@ class RnnStep {
     plan_.packed_to_ragged = plan_.ragged_to_packed = workspace_.ranks;
   }
 
-  // Calls body(H, row of the table, row of the copies) for each layer and stream.
+  // Calls body(width, row of the table, row of the copies) for each layer and stream.
   template <class Row, class Copy, class Body>
-  void for_states(Row* table, Copy* copies, const Body& body) const {
+  void for_states(int64_t width, Row* table, Copy* copies, const Body& body) const {
     if (table == nullptr) return;
-    const int64_t hidden = args_.shape.hidden;
     for (int64_t layer = 0; layer < args_.shape.layers; ++layer)
-      for (int64_t k = 0; k < args_.streams; ++k, copies += hidden)
-        body(hidden, table + (layer * args_.table_slots + args_.slots[k]) * hidden, copies);
+      for (int64_t k = 0; k < args_.streams; ++k, copies += width)
+        body(width, table + (layer * args_.table_slots + args_.slots[k]) * width, copies);
   }
 
   void run_forward(int64_t threads) {
@@ -140,7 +140,8 @@ class RnnStep {
     forward.c0 = forward.c_n = workspace_.c;
     forward.workspace = static_cast<char*>(args_.workspace) + carver_.bytes();
     RnnForward<C>(threads, forward).run();
-    if constexpr (kIs16Bit<T>) convert(args_.streams * args_.shape.hidden, workspace_.y, static_cast<T*>(args_.y));
+    if constexpr (kIs16Bit<T>)
+      convert(args_.streams * state_width(args_.shape), workspace_.y, static_cast<T*>(args_.y));
   }
 
   const RnnStepArgs& args_;

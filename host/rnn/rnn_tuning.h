@@ -6,6 +6,7 @@
 
 #include "capi/contract/shapes.h"
 #include "host/cells/cells.h"
+#include "host/rnn/rnn_layout.h"
 #include "host/threads/parallel.h"
 
 namespace varlstm::host {
@@ -23,7 +24,7 @@ inline constexpr int64_t kUnitSplitWork = 30'000;
 
 inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, const BatchPlan& batch,
                                         int64_t scalar_bytes) {
-  const int64_t weights = kCellTraits[shape.cell].gates * shape.hidden * shape.hidden;
+  const int64_t weights = (kCellTraits[shape.cell].gates * state_width(shape) + shape.projection) * shape.hidden;
   const int64_t total = weights * batch.tokens;
   if (total < kThreadedWork || batch.steps == 0) return {1, false};
   const int64_t mean_rows = (batch.tokens + batch.steps - 1) / batch.steps;

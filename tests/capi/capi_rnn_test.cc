@@ -113,7 +113,8 @@ TEST(RnnDescription, KeepsItsOptions) {
                  {VARLSTM_KEY_BIDIRECTIONAL, 0, 1},
                  {VARLSTM_KEY_BIAS, 1, 0},
                  {VARLSTM_KEY_ROWS, VARLSTM_ROWS_PACKED, VARLSTM_ROWS_RAGGED},
-                 {VARLSTM_KEY_LAYERS_TOGETHER, 1, 0}};
+                 {VARLSTM_KEY_LAYERS_TOGETHER, 1, 0},
+                 {VARLSTM_KEY_PROJ_SIZE, 0, 4}};
   for (const auto& option : options) {
     EXPECT_EQ(get(option.key), option.initial) << option.key;
     ASSERT_OK(varlstm_rnn_set_i64(rnn.get(), option.key, option.changed));
@@ -125,6 +126,58 @@ TEST(RnnDescription, KeepsItsOptions) {
   ASSERT_OK(varlstm_rnn_set_f64(rnn.get(), VARLSTM_KEY_DROPOUT, 0.75));
   ASSERT_OK(varlstm_rnn_get_f64(rnn.get(), VARLSTM_KEY_DROPOUT, &dropout));
   EXPECT_EQ(dropout, 0.75);
+}
+
+// P is in [0, H), and only an LSTM has one; a refused value changes nothing.
+TEST(RnnDescription, RefusesAProjectionThatTheCellDoesNotHave) {
+  const Context ctx = make_context();
+  RnnOptions options;
+  options.hidden = 5;
+  const Rnn lstm = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
+  ASSERT_OK(varlstm_rnn_set_i64(lstm.get(), VARLSTM_KEY_PROJ_SIZE, 3));
+  for (const int64_t value : {int64_t{-1}, int64_t{5}, int64_t{6}, INT64_MIN, INT64_MAX}) {
+    EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT,
+                 "value = " + std::to_string(value) + " is outside [0, hidden_size), hidden_size = 5",
+                 varlstm_rnn_set_i64(lstm.get(), VARLSTM_KEY_PROJ_SIZE, value));
+  }
+  int64_t kept = 0;
+  ASSERT_OK(varlstm_rnn_get_i64(lstm.get(), VARLSTM_KEY_PROJ_SIZE, &kept));
+  EXPECT_EQ(kept, 3);
+  for (const int32_t cell : {VARLSTM_CELL_GRU, VARLSTM_CELL_RNN_TANH, VARLSTM_CELL_RNN_RELU}) {
+    options.cell = cell;
+    const Rnn rnn = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
+    EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_PROJ_SIZE, 0));
+    EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 3 must be 0: VARLSTM_CELL_",
+                 varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_PROJ_SIZE, 3));
+  }
+}
+
+// As PyTorch orders them.
+TEST(RnnDescription, ListsTheTensorsOfAProjection) {
+  const Context ctx = make_context();
+  for (const bool bias : {false, true}) {
+    RnnOptions options{3, 5, 2, true, bias};
+    options.projects = true;  // P = 4
+    const Rnn rnn = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
+    std::vector<Tensor> expected;
+    int64_t next = 0;
+    const auto expect = [&](const char* kind, const std::string& place, int64_t rows, int64_t cols) {
+      expected.push_back({kind + place, next, rows, cols});
+      next += rows * cols;
+    };
+    for (const char* place : {"_l0", "_l0_reverse", "_l1", "_l1_reverse"}) {
+      expect("weight_ih", place, 20, place[2] == '0' ? 3 : 8);
+      expect("weight_hh", place, 20, 4);
+      if (bias) expect("bias_ih", place, 20, 1);
+      if (bias) expect("bias_hh", place, 20, 1);
+      expect("weight_hr", place, 4, 5);
+    }
+    EXPECT_EQ(tensors_of(rnn.get()), expected);
+    int64_t tensors = 0, elements = 0;
+    ASSERT_OK(varlstm_rnn_param_count(rnn.get(), &tensors, &elements));
+    EXPECT_EQ(tensors, static_cast<int64_t>(expected.size()));
+    EXPECT_EQ(elements, next);
+  }
 }
 
 // One rnn of size 1 with everything that a call of it needs.
@@ -180,7 +233,7 @@ TEST(RnnOptions, FreezeAtTheFirstUse) {
     ASSERT_OK(varlstm_rnn_set_i64(tiny.rnn.get(), VARLSTM_KEY_BIAS, 1));
     ASSERT_OK(use.second(tiny));
     for (const int32_t key : {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS,
-                              VARLSTM_KEY_LAYERS_TOGETHER}) {
+                              VARLSTM_KEY_LAYERS_TOGETHER, VARLSTM_KEY_PROJ_SIZE}) {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "key = " + std::to_string(key) + " ",
                    varlstm_rnn_set_i64(tiny.rnn.get(), key, 0));
     }
@@ -239,6 +292,19 @@ TEST(RnnImport, FormatsWithOneBiasRefuseASecond) {
   for (const int32_t format : {VARLSTM_FORMAT_PYTORCH, VARLSTM_FORMAT_ONNX, VARLSTM_FORMAT_CUDNN}) {
     Tiny tiny;
     EXPECT_OK(tiny.import(format, tiny.params.data() + 8, tiny.params.data() + 12));
+  }
+}
+
+TEST(RnnImport, NoFormatHasAProjection) {
+  Tiny tiny;
+  RnnOptions options;
+  options.hidden = 2;
+  options.projects = true;
+  tiny.rnn = make_rnn(tiny.ctx.get(), options, Tiny::kF32);
+  for (const int32_t format : {VARLSTM_FORMAT_PYTORCH, VARLSTM_FORMAT_KERAS, VARLSTM_FORMAT_ONNX, VARLSTM_FORMAT_CUDNN,
+                               VARLSTM_FORMAT_HASTE}) {
+    EXPECT_ERROR(VARLSTM_ERROR_UNSUPPORTED, "no place for weight_hr of VARLSTM_KEY_PROJ_SIZE = 1",
+                 tiny.import(format, nullptr, nullptr));
   }
 }
 

@@ -29,6 +29,7 @@ struct TestedCell {
   int32_t cell;      // varlstm_cell
   int64_t gates;
   bool has_c;
+  bool projects;  // h has fewer features than there are units
   bool on_host;
   OnCuda on_cuda;
   CellRules<float> f32;
@@ -50,6 +51,7 @@ constexpr TestedCell tested(bool on_host, OnCuda on_cuda) {
           Cell::kCell,
           Cell::kGates,
           Cell::kHasC,
+          false,
           on_host,
           on_cuda,
           {&Cell::template forward<float>, &Cell::template backward<float>},
@@ -64,6 +66,16 @@ constexpr TestedCell kCells[] = {
     tested<RnnTanh>(/*on_host=*/true, OnCuda::kStepwise),
     tested<RnnRelu>(/*on_host=*/true, OnCuda::kStepwise),
 };
+
+constexpr TestedCell projected(const char* name, TestedCell cell, OnCuda on_cuda) {
+  cell.name = name;
+  cell.projects = true;
+  cell.on_cuda = on_cuda;
+  return cell;
+}
+
+// Cells with an option that changes their shapes. They run the tests of kCells too.
+constexpr TestedCell kCellsWithOptions[] = {projected("ProjectedLstm", kCells[0], OnCuda::kNo)};
 
 inline const TestedCell& tested_cell(int32_t cell) {
   for (const TestedCell& one : kCells)

@@ -69,13 +69,17 @@ CELL_TEST(Rules, OwnNumbersMatchPyTorch) {
 CELL_TEST(Rules, AreOnTheBackEndsThatTheListNames) {
   const Context context = make_context();
   varlstm_rnn* handle = nullptr;
-  const int32_t status = varlstm_rnn_create(context.get(), cell().cell, 3, 4, 1, &handle);
+  ASSERT_OK(varlstm_rnn_create(context.get(), cell().cell, 3, 4, 1, &handle));
   const Rnn rnn(handle);
+  if (cell().projects) {
+    ASSERT_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_PROJ_SIZE, 2));
+  }
+  int64_t used = -1;
+  const int32_t status = varlstm_rnn_get_i64(handle, VARLSTM_KEY_RECURRENCE_USED, &used);
   EXPECT_STATUS(cell().on(test_backend()) ? VARLSTM_OK : VARLSTM_ERROR_UNSUPPORTED, status);
   if (!emulated() || status != VARLSTM_OK) return;
   // The emulated device holds every resident recurrence that there is.
   for (const int32_t wanted : {VARLSTM_RECURRENCE_STEPWISE, VARLSTM_RECURRENCE_CLUSTER, VARLSTM_RECURRENCE_GRID}) {
-    int64_t used = -1;
     ASSERT_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_RECURRENCE, wanted));
     ASSERT_OK(varlstm_rnn_get_i64(handle, VARLSTM_KEY_RECURRENCE_USED, &used));
     EXPECT_EQ(used, cell().on_cuda == OnCuda::kResident ? wanted : VARLSTM_RECURRENCE_STEPWISE);

@@ -14,11 +14,12 @@ constexpr int64_t kMostGates = 4;  // of any cell
 // W, U, b and b' of one layer and direction, or their gradients; the biases are null if the rnn has none.
 template <class T>
 struct RnnWeights {
-  int64_t in, hidden;
+  int64_t in, hidden, state;
   T* w_ih;  // W [G*H, in]
-  T* w_hh;  // U [G*H, H]
+  T* w_hh;  // U [G*H, R], with R = P with a projection, else H
   T* b_ih;  // b [G*H]
   T* b_hh;  // b' [G*H]
+  T* w_hr;  // [P, H], or null
 };
 
 // The products that gate `gate` of unit `u` adds.
@@ -34,13 +35,13 @@ struct Layer {
   // U h + b'
   T of_state(int64_t gate, int64_t u, const T* h) const {
     const int64_t row = gate * w.hidden + u;
-    return add(w.b_hh == nullptr ? T(0) : w.b_hh[row], w.w_hh + row * w.hidden, h, w.hidden);
+    return add(w.b_hh == nullptr ? T(0) : w.b_hh[row], w.w_hh + row * w.state, h, w.state);
   }
   // W x + b + U h + b'
   T of_both(int64_t gate, int64_t u, const T* x, const T* h) const {
     const int64_t row = gate * w.hidden + u;
     const T biases = w.b_ih == nullptr ? T(0) : w.b_ih[row] + w.b_hh[row];
-    return add(add(biases, w.w_ih + row * w.in, x, w.in), w.w_hh + row * w.hidden, h, w.hidden);
+    return add(add(biases, w.w_ih + row * w.in, x, w.in), w.w_hh + row * w.state, h, w.state);
   }
 
  private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cctype>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -36,9 +37,11 @@ inline std::vector<double> golden_params(const GoldenCase& golden, const RnnOpti
   for (int64_t layer = 0; layer < options.layers; ++layer) {
     for (const char* direction : {"", "_reverse"}) {
       if (*direction != '\0' && !options.bidirectional) continue;
-      for (const char* tensor : {"weight_ih", "weight_hh", "bias_ih", "bias_hh"}) {
-        if (*tensor == 'b' && !options.bias) continue;
-        const std::vector<double>& values = golden.real(prefix + tensor + "_l" + std::to_string(layer) + direction);
+      for (const char* tensor : {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"}) {
+        const std::string kind = tensor;
+        if (kind[0] == 'b' && !options.bias) continue;
+        if (kind == "weight_hr" && options.projection() == 0) continue;
+        const std::vector<double>& values = golden.real(prefix + kind + "_l" + std::to_string(layer) + direction);
         flat.insert(flat.end(), values.begin(), values.end());
       }
     }
@@ -56,6 +59,8 @@ inline GoldenRnn golden_rnn(const TestedCell& cell, const GoldenCase& golden) {
   options.layers = shape[2];
   options.bidirectional = shape[3] != 0;
   options.bias = shape[4] != 0;
+  options.projects = cell.projects;
+  if (options.projection() != (cell.projects ? shape[5] : 0)) throw std::runtime_error("another proj_size");
   made.problem.lengths = golden.ints("lengths");
   const auto rows = [&](const char* item, int64_t features) {
     return packed_to_ragged(made.problem.lengths, features, golden.real(item));

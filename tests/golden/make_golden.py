@@ -84,12 +84,13 @@ def write_packing():
                 out.real(f"unpacked_{layout}", unpacked)
 
 
-def write_rnn_case(out, module, lengths, layers, bidirectional, bias, states):
-    """module: nn.LSTM, which has states h and c, or another one, which has h alone."""
-    input_size, hidden = 2, 3
+def write_rnn_case(out, module, lengths, layers, bidirectional, bias, states, sizes=(2, 3), proj_size=0):
+    """module: nn.LSTM, which has states h and c, or another one, which has h alone. sizes: of the input, H."""
+    input_size, hidden = sizes
     has_c = module is torch.nn.LSTM
+    projection = {"proj_size": proj_size} if proj_size else {}
     rnn = module(input_size, hidden, layers, bias=bool(bias), bidirectional=bool(bidirectional),
-                 batch_first=True).double()
+                 batch_first=True, **projection).double()
     with torch.no_grad():
         for p in rnn.parameters():
             p.copy_(rounded(*p.shape))
@@ -97,16 +98,16 @@ def write_rnn_case(out, module, lengths, layers, bidirectional, bias, states):
     packed = pack_padded_sequence(padded, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
     x = packed.data.clone().requires_grad_()
     packed = PackedSequence(x, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-    shape = (layers * (1 + bidirectional), len(lengths), hidden)
     names = ("h", "c") if has_c else ("h",)
-    before = [rounded(*shape).requires_grad_() for _ in names]
+    shapes = [(layers * (1 + bidirectional), len(lengths), width) for width in (proj_size or hidden, hidden)]
+    before = [rounded(*shape).requires_grad_() for _, shape in zip(names, shapes)]
     y, after = rnn(packed, (tuple(before) if has_c else before[0]) if states else None)
     after = after if has_c else (after,)
-    dy, dafter = rounded(*y.data.shape), [rounded(*shape) for _ in names]
+    dy, dafter = rounded(*y.data.shape), [rounded(*shape) for _, shape in zip(names, shapes)]
     sum(((value * gradient).sum() for value, gradient in zip(after, dafter)), (y.data * dy).sum()).backward()
 
     out.case(f"layers{layers}_bidirectional{bidirectional}_bias{bias}_states{states}")
-    out.int("shape", [input_size, hidden, layers, bidirectional, bias])
+    out.int("shape", [input_size, hidden, layers, bidirectional, bias] + list(projection.values()))
     out.int("lengths", lengths)
     out.real("x", x)
     if states:
@@ -141,6 +142,12 @@ def write_other_cells():
         with Writer(name + ".txt") as out:
             for options in ((1, 0, 1, 1), (1, 1, 0, 0), (2, 1, 1, 1), (2, 0, 0, 1), (3, 1, 1, 0), (3, 0, 1, 1)):
                 write_rnn_case(out, module, [3, 5, 1, 3], *options)
+
+
+def write_projected_lstm():
+    with Writer("projected_lstm.txt") as out:
+        for options in ((1, 0, 1, 1), (1, 1, 0, 0), (2, 1, 1, 1), (2, 0, 0, 1), (3, 1, 1, 0), (3, 0, 1, 1)):
+            write_rnn_case(out, torch.nn.LSTM, [3, 5, 1, 3], *options, sizes=(4, 4), proj_size=2)
 
 
 def write_bindings():
@@ -318,7 +325,7 @@ def main():
     torch.manual_seed(1)
     torch.set_num_threads(1)
     for write in (write_packing, write_lstm, write_cross_entropy, write_embedding, write_optimizers, write_clipping,
-                  write_tutorial, write_bindings, write_other_cells):
+                  write_tutorial, write_bindings, write_other_cells, write_projected_lstm):
         write()
 
 

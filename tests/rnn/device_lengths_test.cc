@@ -43,7 +43,7 @@ struct Pass {
        const varlstm_batch* batch, int64_t rows) {
     const T nan = std::numeric_limits<T>::quiet_NaN();
     const RnnOptions& options = problem.options;
-    const int64_t outputs = options.directions() * options.hidden;
+    const int64_t outputs = options.directions() * options.state();
     const Rnn rnn = make_rnn(context, options, kDType<T>);
     int64_t workspace_bytes = 0, reserve_bytes = 0;
     REQUIRE_OK(varlstm_rnn_sizes(rnn.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,

@@ -163,7 +163,7 @@ CELL_SCALAR_TEST(CellIsolation, NanStaysInItsSequence) {
           auto poisoned = clean;
           if (where == 0 && lengths[b] == 0) continue;
           if (where == 0) poisoned.x[(row + lengths[b] / 2) * clean.options.input] = poison;
-          if (where == 1) poisoned.h0[b * clean.options.hidden] = poison;
+          if (where == 1) poisoned.h0[b * clean.options.state()] = poison;
           if (where == 2) poisoned.c0[b * clean.options.hidden + 20] = poison;
           SCOPED_TRACE("sequence " + std::to_string(b) + ", input " + std::to_string(where));
           runner.set(poisoned);
@@ -196,7 +196,7 @@ CELL_SCALAR_TEST(CellIsolation, NanReachesItsOwnSequence) {
   runner.set(poisoned);
   const auto actual = select(clean, runner.forward(), {1});
   auto expected = select(clean, outputs, {1});
-  std::fill(expected.y.begin() + 3 * 21, expected.y.end(), this->nan());
+  std::fill(expected.y.begin() + 3 * clean.output_features(), expected.y.end(), this->nan());
   std::fill(expected.h_n.begin(), expected.h_n.end(), this->nan());
   std::fill(expected.c_n.begin(), expected.c_n.end(), this->nan());
   EXPECT_TRUE(all_close(actual.y, expected.y, 0.0, 0.0));

@@ -159,7 +159,8 @@ CELL_SCALAR_TEST(Test, CellStatesAreTakenIfTheCellHasThem) {
   varlstm_ctx* const context = this->context_.get();
   RnnRunner<TypeParam> runner(context, problem);
   runner.forward();
-  Buffer<TypeParam> state(context, std::vector<TypeParam>(problem.state_count(), TypeParam(0)));
+  const int64_t elements = problem.state_count() * problem.options.hidden;  // enough for c, if there were one
+  Buffer<TypeParam> state(context, std::vector<TypeParam>(elements, TypeParam(0)));
   Buffer<TypeParam> dparams(context, std::vector<TypeParam>(problem.params.size(), TypeParam(0)));
   const auto expect = [&](const char* name, int32_t status) {
     if (problem.has_c())
@@ -299,6 +300,12 @@ CELL_SCALAR_TEST(Test, ForeignReserveIsRefused) {
   other.hidden += 1;
   runner.reserve().set(reserve_of(make_rnn_case<TypeParam>(other, problem.lengths, true, this->random_)));
   expect_refused();
+  if (problem.options.projection() > 0) {
+    other = problem.options;
+    other.projects = false;
+    runner.reserve().set(reserve_of(make_rnn_case<TypeParam>(other, problem.lengths, true, this->random_)));
+    expect_refused();
+  }
   other = problem.options;
   other.bias = false;
   runner.reserve().set(reserve_of(make_rnn_case<TypeParam>(other, problem.lengths, true, this->random_)));
@@ -324,12 +331,14 @@ CELL_SCALAR_TEST(Test, ZeroLengthHandsTheStateThrough) {
     RnnRunner<TypeParam> runner(this->context_.get(), problem);
     const RnnOutputs<TypeParam> out = runner.forward();
     const RnnGradients<TypeParam> gradients = runner.backward(upstream);
-    const int64_t hidden = problem.options.hidden;
+    const auto is_empty = [&](int64_t at, int64_t width) { return lengths[at / width % problem.batch()] == 0; };
     for (int64_t at = 0; at < problem.state_count(); ++at) {
-      if (lengths[at / hidden % problem.batch()] != 0) continue;
+      if (!is_empty(at, problem.options.state())) continue;
       EXPECT_EQ(out.h_n[at], problem.h0[at]);
       EXPECT_EQ(gradients.dh0[at], upstream.dh_n[at]);
-      if (!problem.has_c()) continue;
+    }
+    for (int64_t at = 0; at < problem.cell_state_count(); ++at) {
+      if (!is_empty(at, problem.options.hidden)) continue;
       EXPECT_EQ(out.c_n[at], problem.c0[at]);
       EXPECT_EQ(gradients.dc0[at], upstream.dc_n[at]);
     }
@@ -340,16 +349,17 @@ CELL_SCALAR_TEST(Test, ZeroLengthWithoutStateGivesZeros) {
   const RnnCase<TypeParam> problem = make_rnn_case<TypeParam>(this->options(), {0, 1}, false, this->random_);
   RnnRunner<TypeParam> runner(this->context_.get(), problem);
   const RnnOutputs<TypeParam> out = runner.forward();
-  const int64_t hidden = problem.options.hidden;
   bool other_sequence_moved = false;
   for (int64_t at = 0; at < problem.state_count(); ++at) {
-    if (at / hidden % 2 == 0) {
+    if (at / problem.options.state() % 2 == 0) {
       EXPECT_EQ(out.h_n[at], TypeParam(0));
-      if (problem.has_c()) {
-        EXPECT_EQ(out.c_n[at], TypeParam(0));
-      }
     } else {
       other_sequence_moved |= out.h_n[at] != TypeParam(0);
+    }
+  }
+  for (int64_t at = 0; at < problem.cell_state_count(); ++at) {
+    if (at / problem.options.hidden % 2 == 0) {
+      EXPECT_EQ(out.c_n[at], TypeParam(0));
     }
   }
   EXPECT_TRUE(other_sequence_moved);

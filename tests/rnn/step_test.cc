@@ -35,37 +35,44 @@ class Stepping : public CellTest {
     SCOPED_TRACE("dtype " + std::to_string(dtype.dtype) + " H=" + std::to_string(options.hidden) +
                  " L=" + std::to_string(options.layers) + " B=" + std::to_string(streams));
     const StepProblem<T> problem = make_step_problem(dtype, options, random_);
-    const int64_t input = options.input, hidden = options.hidden, layers = options.layers;
+    const int64_t input = options.input, width = options.state(), layers = options.layers;
     std::vector<int64_t> slots = random_.permutation(table_slots);
     slots.resize(static_cast<size_t>(streams));
     const std::vector<T> x = dtype.store(random_.vector<double>(steps * streams * input, -1.5, 1.5));
     const std::vector<T> h = dtype.store(random_.vector<double>(problem.states(table_slots)));
     const auto c = dtype.cell_states(random_.vector<double>(problem.cell_states(table_slots)));
-    const auto of_slots = [&](const auto& table) { return at_slots(table, layers, table_slots, hidden, slots); };
-    const SequenceResult<T> expected = run_sequences(context_.get(), problem, std::vector<int64_t>(streams, steps), x,
-                                                     of_slots(h), dtype.store_cell_states(of_slots(c)));
+    // Of a table whose rows have `of_row` elements.
+    const auto of_slots = [&](const auto& table, int64_t of_row) {
+      return at_slots(table, layers, table_slots, of_row, slots);
+    };
+    const SequenceResult<T> expected =
+        run_sequences(context_.get(), problem, std::vector<int64_t>(streams, steps), x, of_slots(h, width),
+                      dtype.store_cell_states(of_slots(c, options.hidden)));
 
     StepTable<T> table(context_.get(), problem, std::min(streams + 2, table_slots), table_slots);
     table.h().set(h);
     table.c().set(c);
     for (int64_t t = 0; t < steps; ++t) {
       const std::vector<int64_t> order = random_.permutation(streams);
-      const auto of_step = [&](const std::vector<T>& rows, int64_t width) {
-        return std::vector<T>(rows.begin() + t * streams * width, rows.begin() + (t + 1) * streams * width);
+      const auto of_step = [&](const std::vector<T>& rows, int64_t of_row) {
+        return std::vector<T>(rows.begin() + t * streams * of_row, rows.begin() + (t + 1) * streams * of_row);
       };
       const std::vector<T> y = table.step(rows_in_order(slots, 1, order),
                                           rows_in_order(of_step(x, input), input, order), t % 2 == 0 ? 0 : 7 + t);
-      ASSERT_TRUE(bitwise_equal(y, rows_in_order(of_step(expected.y, hidden), hidden, order))) << "step " << t;
+      ASSERT_TRUE(bitwise_equal(y, rows_in_order(of_step(expected.y, width), width, order))) << "step " << t;
     }
-    EXPECT_TRUE(bitwise_equal(of_slots(table.h().get()), expected.h_n));
-    EXPECT_TRUE(bitwise_equal(dtype.store_cell_states(of_slots(table.c().get())), expected.c_n));
+    EXPECT_TRUE(bitwise_equal(of_slots(table.h().get(), width), expected.h_n));
+    EXPECT_TRUE(bitwise_equal(dtype.store_cell_states(of_slots(table.c().get(), options.hidden)), expected.c_n));
     std::vector<int64_t> others;
     const std::set<int64_t> used(slots.begin(), slots.end());
     for (int64_t slot = 0; slot < table_slots; ++slot)
       if (used.count(slot) == 0) others.push_back(slot);
-    const auto of_others = [&](const auto& states) { return at_slots(states, layers, table_slots, hidden, others); };
-    EXPECT_TRUE(bitwise_equal(of_others(table.h().get()), of_others(h))) << "a slot of no stream has changed";
-    EXPECT_TRUE(bitwise_equal(of_others(table.c().get()), of_others(c))) << "a slot of no stream has changed";
+    const auto kept = [&](const auto& after, const auto& before, int64_t of_row) {
+      const auto of_others = [&](const auto& states) { return at_slots(states, layers, table_slots, of_row, others); };
+      return bitwise_equal(of_others(after), of_others(before)) << "a slot of no stream has changed";
+    };
+    EXPECT_TRUE(kept(table.h().get(), h, width));
+    EXPECT_TRUE(kept(table.c().get(), c, options.hidden));
   }
 };
 
@@ -95,7 +102,7 @@ CELL_TEST(Stepping, ThreadsGiveTheSameBits) {
 CELL_TEST(Stepping, ManyStreamsShareFewSlots) {
   constexpr int64_t kStreams = 1000, kSlots = 64;
   const StepProblem<float> problem = make_step_problem<float>({VARLSTM_DTYPE_F32}, options(3, 6, 2), random_);
-  const int64_t input = problem.options.input, hidden = problem.options.hidden;
+  const int64_t input = problem.options.input, width = problem.options.state();
   const std::vector<int64_t> lengths = random_.integers(kStreams, 1, emulated() ? 3 : 30);
   std::vector<std::vector<float>> tokens;
   for (const int64_t length : lengths) tokens.push_back(random_.vector<float>(length * input, -1.5, 1.5));
@@ -127,8 +134,8 @@ CELL_TEST(Stepping, ManyStreamsShareFewSlots) {
     const std::vector<float> out = table.step(slots, x);
     for (size_t k = 0; k < chosen.size(); ++k) {
       Active& one = active[chosen[k]];
-      const auto row = out.begin() + static_cast<std::ptrdiff_t>(k) * hidden;
-      y[one.stream].insert(y[one.stream].end(), row, row + hidden);
+      const auto row = out.begin() + static_cast<std::ptrdiff_t>(k) * width;
+      y[one.stream].insert(y[one.stream].end(), row, row + width);
       ++one.done;
     }
     for (size_t k = active.size(); k-- > 0;) {

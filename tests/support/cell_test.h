@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "cells/cells.h"
 #include "support/context.h"
@@ -35,10 +36,11 @@ class CellTest : public ::testing::Test {
   RnnOptions cell_options() const {
     RnnOptions options;
     options.cell = cell_->cell;
+    options.projects = cell_->projects;
     return options;
   }
   // The LSTM takes every case of a test. The other cells share all of the library but the step with it, and take fewer.
-  bool every_case() const { return cell_->cell == VARLSTM_CELL_LSTM; }
+  bool every_case() const { return cell_ == &kCells[0]; }
   int64_t share(int64_t every, int64_t fewer) const { return every_case() ? every : fewer; }
   // Yet fewer, `few`, if each of a kernel's threads is emulated.
   bool few_cases() const { return !every_case() && emulated(); }
@@ -53,11 +55,14 @@ class CellTest : public ::testing::Test {
 template <class Suite, class Test>
 bool register_for_cells(const std::string& suite, const char* name, const char* file, int line,
                         bool in_double = false) {
-  for (const TestedCell& cell : kCells) {
-    ::testing::RegisterTest((cell.name + suite).c_str(), name, nullptr, nullptr, file, line,
-                            [&cell, in_double]() -> Suite* {
+  std::vector<const TestedCell*> cells;
+  for (const TestedCell& cell : kCells) cells.push_back(&cell);
+  for (const TestedCell& cell : kCellsWithOptions) cells.push_back(&cell);
+  for (const TestedCell* cell : cells) {
+    ::testing::RegisterTest((cell->name + suite).c_str(), name, nullptr, nullptr, file, line,
+                            [cell, in_double]() -> Suite* {
                               Test* test = new Test;
-                              test->set(cell, in_double);
+                              test->set(*cell, in_double);
                               return test;
                             });
   }

@@ -93,8 +93,12 @@ struct RnnOptions {
   int32_t rows = VARLSTM_ROWS_PACKED;
   bool layers_together = true;
   int32_t cell = VARLSTM_CELL_LSTM;
+  bool projects = false;
 
   int64_t directions() const { return bidirectional ? 2 : 1; }
+  // P, or 0: any value that H allows, depending on the sizes; one unit cannot be projected to fewer.
+  int64_t projection() const { return projects && hidden > 1 ? 1 + input % (hidden - 1) : 0; }
+  int64_t state() const { return projection() > 0 ? projection() : hidden; }  // the width of h
 };
 
 inline Rnn make_rnn(varlstm_ctx* context, const RnnOptions& options, int32_t dtype) {
@@ -108,6 +112,7 @@ inline Rnn make_rnn(varlstm_ctx* context, const RnnOptions& options, int32_t dty
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_RECURRENCE, options.recurrence));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_ROWS, options.rows));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_LAYERS_TOGETHER, options.layers_together ? 1 : 0));
+  REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_PROJ_SIZE, options.projection()));
   return rnn;
 }
 

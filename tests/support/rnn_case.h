@@ -22,21 +22,23 @@ struct RnnCase {
   std::vector<int64_t> lengths;
   std::vector<T> params;  // as varlstm_rnn_param_info lists them
   std::vector<T> x;       // [N, I]
-  std::vector<T> h0, c0;  // [L*D, B, H], or empty: zeros
+  std::vector<T> h0, c0;  // [L*D, B, R] and [L*D, B, H], or empty: zeros. R is the width of h
 
   int64_t batch() const { return static_cast<int64_t>(lengths.size()); }
   int64_t tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }
-  int64_t state_count() const { return options.layers * options.directions() * batch() * options.hidden; }
+  int64_t state_count() const { return options.layers * options.directions() * batch() * options.state(); }
   // Of c0, c_n and their gradients.
-  int64_t cell_state_count() const { return has_c() ? state_count() : 0; }
+  int64_t cell_state_count() const {
+    return has_c() ? options.layers * options.directions() * batch() * options.hidden : 0;
+  }
   bool has_c() const { return tested_cell(options.cell).has_c; }
-  int64_t output_features() const { return options.directions() * options.hidden; }
+  int64_t output_features() const { return options.directions() * options.state(); }
 };
 
 template <class T>
 struct RnnOutputs {
-  std::vector<T> y;         // [N, D*H]
-  std::vector<T> h_n, c_n;  // [L*D, B, H]
+  std::vector<T> y;         // [N, D*R]
+  std::vector<T> h_n, c_n;  // [L*D, B, R] and [L*D, B, H]
 };
 
 // Gradients that come in; empty stands for NULL, zeros.
@@ -53,9 +55,9 @@ struct RnnGradients {
 inline int64_t rnn_param_count(const RnnOptions& options) {
   int64_t count = 0;
   for (int64_t layer = 0; layer < options.layers; ++layer) {
-    const int64_t in = layer == 0 ? options.input : options.directions() * options.hidden;
-    count += options.directions() * tested_cell(options.cell).gates * options.hidden *
-             (in + options.hidden + (options.bias ? 2 : 0));
+    const int64_t in = layer == 0 ? options.input : options.directions() * options.state();
+    const int64_t columns = in + options.state() + (options.bias ? 2 : 0);
+    count += options.directions() * options.hidden * (tested_cell(options.cell).gates * columns + options.projection());
   }
   return count;
 }
@@ -100,10 +102,10 @@ template <class T>
 std::string describe(const RnnCase<T>& problem) {
   const RnnOptions& o = problem.options;
   return std::string(tested_cell(o.cell).name) + " I=" + std::to_string(o.input) + " H=" + std::to_string(o.hidden) +
-         " L=" + std::to_string(o.layers) + " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") +
-         (problem.h0.empty() ? "" : " h0") + " dropout=" + std::to_string(o.dropout) +
-         (o.rows == VARLSTM_ROWS_RAGGED ? " ragged" : "") + " recurrence=" + std::to_string(o.recurrence) +
-         " lengths=" + to_string(problem.lengths);
+         (o.projection() > 0 ? " P=" + std::to_string(o.projection()) : "") + " L=" + std::to_string(o.layers) +
+         " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") + (problem.h0.empty() ? "" : " h0") +
+         " dropout=" + std::to_string(o.dropout) + (o.rows == VARLSTM_ROWS_RAGGED ? " ragged" : "") +
+         " recurrence=" + std::to_string(o.recurrence) + " lengths=" + to_string(problem.lengths);
 }
 
 }  // namespace varlstm_test

@@ -1,7 +1,8 @@
 // A second, independent recurrent network: sequence by sequence, step by step, with the cells of cells/, which are
 // written from their formulas alone. No packing, no batching, no dropout; slow, and meant to be read. For the 16-bit
 // dtypes it rounds what the library says it stores: h, the gates' gradients, and the gradient of a layer's input after
-// each direction. For TF32 it rounds what products multiply, and nothing else.
+// each direction; with a projection also what is projected, and the gradient of h. For TF32 it rounds what products
+// multiply, and nothing else.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -19,15 +20,17 @@ template <class T>
 RnnWeights<T> rnn_weights(const RnnOptions& options, T* flat, int64_t layer, int64_t direction) {
   const int64_t rows = tested_cell(options.cell).gates * options.hidden;
   for (int64_t l = 0;; ++l) {
-    const int64_t in = l == 0 ? options.input : options.directions() * options.hidden;
+    const int64_t in = l == 0 ? options.input : options.directions() * options.state();
     for (int64_t d = 0; d < options.directions(); ++d) {
-      RnnWeights<T> weights{in, options.hidden, flat, flat + rows * in, nullptr, nullptr};
-      flat += rows * (in + options.hidden);
+      RnnWeights<T> weights{in, options.hidden, options.state(), flat, flat + rows * in, nullptr, nullptr, nullptr};
+      flat += rows * (in + options.state());
       if (options.bias) {
         weights.b_ih = flat;
         weights.b_hh = flat + rows;
         flat += 2 * rows;
       }
+      if (options.projection() > 0) weights.w_hr = flat;
+      flat += options.projection() * options.hidden;
       if (l == layer && d == direction) return weights;
     }
   }
@@ -53,8 +56,10 @@ class RnnReference {
     std::partial_sum(p_.lengths.begin(), p_.lengths.end(), start_.begin() + 1);
     for (int64_t layer = 0; layer < o_.layers; ++layer) {
       for (int64_t d = 0; d < o_.directions(); ++d) {
-        T* matrices = rnn_weights<T>(o_, params_.data(), layer, d).w_ih;
-        std::transform(matrices, matrices + cell_.gates * o_.hidden * (in_size(layer) + o_.hidden), matrices, operand_);
+        const RnnWeights<T> w = rnn_weights<T>(o_, params_.data(), layer, d);
+        const int64_t gate_weights = cell_.gates * o_.hidden * (in_size(layer) + o_.state());
+        std::transform(w.w_ih, w.w_ih + gate_weights, w.w_ih, operand_);
+        if (w.w_hr != nullptr) std::transform(w.w_hr, w.w_hr + o_.projection() * o_.hidden, w.w_hr, operand_);
       }
     }
   }
@@ -97,7 +102,10 @@ class RnnReference {
   }
 
  private:
-  using Step = std::vector<UnitStep<T>>;  // of every unit
+  struct Step {
+    std::vector<UnitStep<T>> units;
+    std::vector<T> h;  // the state after the step: the units' own, or projected
+  };
 
   int64_t in_size(int64_t layer) const { return layer == 0 ? o_.input : p_.output_features(); }
   std::vector<T> operands(const T* values, int64_t count) const {
@@ -105,52 +113,82 @@ class RnnReference {
     std::transform(rounded.begin(), rounded.end(), rounded.begin(), operand_);
     return rounded;
   }
-  // First element of sequence b in [L*D, B, H].
-  int64_t state_at(int64_t layer, int64_t d, int64_t b) const {
-    return ((layer * o_.directions() + d) * p_.batch() + b) * o_.hidden;
+  // Sequence b in [L*D, B].
+  int64_t sequence_at(int64_t layer, int64_t d, int64_t b) const {
+    return (layer * o_.directions() + d) * p_.batch() + b;
   }
   // Ragged row of the k-th step that direction d takes through sequence b.
   int64_t row_of(int64_t d, int64_t b, int64_t k) const { return d == 0 ? start_[b] + k : start_[b + 1] - 1 - k; }
-  // The units of sequence and direction `at` in states h and c, each of which may be missing: zeros.
-  std::vector<UnitState<T>> units(const std::vector<T>& h, const std::vector<T>& c, int64_t at) const {
-    std::vector<UnitState<T>> state(o_.hidden);
-    for (int64_t u = 0; u < o_.hidden; ++u) state[u] = {h.empty() ? T(0) : h[at + u], c.empty() ? T(0) : c[at + u]};
-    return state;
+  // The `width` elements of sequence and direction `at` in a state, which may be missing: zeros.
+  static std::vector<T> part(const std::vector<T>& state, int64_t at, int64_t width) {
+    if (state.empty()) return std::vector<T>(width, T(0));
+    return std::vector<T>(state.begin() + at * width, state.begin() + (at + 1) * width);
   }
-  void put(const std::vector<UnitState<T>>& state, int64_t at, std::vector<T>* h, std::vector<T>* c) const {
-    for (int64_t u = 0; u < o_.hidden; ++u) {
-      (*h)[at + u] = state[u].h;
-      if (cell_.has_c) (*c)[at + u] = state[u].c;
-    }
+  static void put(const std::vector<T>& part, int64_t at, std::vector<T>* state) {
+    if (!state->empty()) std::copy(part.begin(), part.end(), state->begin() + at * static_cast<int64_t>(part.size()));
   }
-  // h of every unit as an operand.
-  std::vector<T> operands(const std::vector<UnitState<T>>& state) const {
+  // A unit's h and c before a step. With a projection no unit has an h of its own.
+  UnitState<T> unit_before(const std::vector<T>& h, const std::vector<T>& c, int64_t u) const {
+    return {o_.projection() > 0 ? T(0) : h[u], c[u]};
+  }
+  // What the units of a step give out, as an operand of the projection.
+  std::vector<T> unprojected(const Step& step) const {
+    std::vector<T> m;
+    for (const UnitStep<T>& unit : step.units) m.push_back(operand_(round_(unit.state.h)));
+    return m;
+  }
+
+  // h after a step: what the units give out, or W_hr times that.
+  std::vector<T> state_after(const RnnWeights<const T>& w, const Step& step) const {
     std::vector<T> h;
-    for (const UnitState<T>& unit : state) h.push_back(operand_(unit.h));
+    if (w.w_hr == nullptr) {
+      for (const UnitStep<T>& unit : step.units) h.push_back(round_(unit.state.h));
+      return h;
+    }
+    const std::vector<T> m = unprojected(step);
+    for (int64_t p = 0; p < w.state; ++p) {
+      T sum = 0;
+      for (int64_t u = 0; u < w.hidden; ++u) sum += w.w_hr[p * w.hidden + u] * m[u];
+      h.push_back(round_(sum));
+    }
     return h;
+  }
+
+  // The gradient of what each unit gives out, from dh; adds to dW_hr.
+  std::vector<T> back_through_projection(const RnnWeights<const T>& w, const RnnWeights<T>& dw, const Step& step,
+                                         const std::vector<T>& dh) const {
+    if (w.w_hr == nullptr) return dh;
+    const std::vector<T> m = unprojected(step);
+    std::vector<T> dm(w.hidden, T(0));
+    for (int64_t p = 0; p < w.state; ++p) {
+      const T factor = operand_(round_(dh[p]));
+      for (int64_t u = 0; u < w.hidden; ++u) {
+        dm[u] += factor * w.w_hr[p * w.hidden + u];
+        dw.w_hr[p * w.hidden + u] += factor * m[u];
+      }
+    }
+    return dm;
   }
 
   void run_sequence(int64_t layer, int64_t d, int64_t b, std::vector<T>* y, RnnOutputs<T>* out) {
     const Layer<T> weights{rnn_weights<const T>(o_, params_.data(), layer, d)};
-    const int64_t at = state_at(layer, d, b);
-    std::vector<UnitState<T>> state = units(p_.h0, p_.c0, at);
+    const int64_t at = sequence_at(layer, d, b);
+    std::vector<T> h = part(p_.h0, at, o_.state()), c = part(p_.c0, at, o_.hidden);
     std::vector<Step> steps;
     for (int64_t k = 0; k < p_.lengths[b]; ++k) {
       const int64_t row = row_of(d, b, k);
       const std::vector<T> x = operands(inputs_[layer].data() + row * in_size(layer), in_size(layer));
-      const std::vector<T> h = operands(state);
+      const std::vector<T> factors = operands(h.data(), o_.state());
       Step step;
-      for (int64_t u = 0; u < o_.hidden; ++u) {
-        step.push_back(rules_.forward(weights, u, x.data(), h.data(), state[u]));
-        step[u].state.h = round_(step[u].state.h);
-      }
-      for (int64_t u = 0; u < o_.hidden; ++u) {
-        state[u] = step[u].state;
-        (*y)[row * p_.output_features() + d * o_.hidden + u] = state[u].h;
-      }
+      for (int64_t u = 0; u < o_.hidden; ++u)
+        step.units.push_back(rules_.forward(weights, u, x.data(), factors.data(), unit_before(h, c, u)));
+      h = step.h = state_after(weights.w, step);
+      for (int64_t u = 0; u < o_.hidden; ++u) c[u] = step.units[u].state.c;
+      std::copy(h.begin(), h.end(), y->begin() + row * p_.output_features() + d * o_.state());
       steps.push_back(step);
     }
-    put(state, at, &out->h_n, &out->c_n);
+    put(h, at, &out->h_n);
+    put(c, at, &out->c_n);
     steps_.push_back(steps);
   }
 
@@ -158,36 +196,38 @@ class RnnReference {
                      std::vector<T>* din, RnnGradients<T>* grads) {
     const RnnWeights<const T> w = rnn_weights<const T>(o_, params_.data(), layer, d);
     const RnnWeights<T> dw = rnn_weights<T>(o_, grads->dparams.data(), layer, d);
-    const int64_t hidden = o_.hidden, in = in_size(layer), at = state_at(layer, d, b);
-    const std::vector<Step>& steps = steps_[(layer * o_.directions() + d) * p_.batch() + b];
-    std::vector<UnitState<T>> gradient = units(upstream.dh_n, upstream.dc_n, at);
+    const int64_t hidden = o_.hidden, width = o_.state(), in = in_size(layer), at = sequence_at(layer, d, b);
+    const std::vector<Step>& steps = steps_[at];
+    std::vector<T> dh = part(upstream.dh_n, at, width), dc = part(upstream.dc_n, at, hidden);
     for (int64_t k = p_.lengths[b] - 1; k >= 0; --k) {
       const int64_t row = row_of(d, b, k);
-      std::vector<UnitState<T>> before = units(p_.h0, p_.c0, at);
-      for (int64_t u = 0; k > 0 && u < hidden; ++u) before[u] = steps[k - 1][u].state;
-      const std::vector<T> x = operands(inputs_[layer].data() + row * in, in), h = operands(before);
+      const std::vector<T> h = k > 0 ? steps[k - 1].h : part(p_.h0, at, width);
+      std::vector<T> c = part(p_.c0, at, hidden);
+      for (int64_t u = 0; k > 0 && u < hidden; ++u) c[u] = steps[k - 1].units[u].state.c;
+      const std::vector<T> x = operands(inputs_[layer].data() + row * in, in), factors = operands(h.data(), width);
       T* dx = din->data() + row * in;
-      std::vector<UnitState<T>> gradient_before(hidden, {T(0), T(0)});
+      for (int64_t j = 0; j < width; ++j) dh[j] += dy[row * p_.output_features() + d * width + j];
+      const std::vector<T> dm = back_through_projection(w, dw, steps[k], dh);
+      dh.assign(width, T(0));
       for (int64_t u = 0; u < hidden; ++u) {
-        gradient[u].h += dy[row * p_.output_features() + d * hidden + u];
-        const UnitGradients<T> unit = rules_.backward(steps[k][u], before[u], gradient[u]);
-        gradient_before[u].h += unit.before.h;
-        gradient_before[u].c = unit.before.c;
+        const UnitGradients<T> unit = rules_.backward(steps[k].units[u], unit_before(h, c, u), {dm[u], dc[u]});
+        if (w.w_hr == nullptr) dh[u] += unit.before.h;
+        dc[u] = unit.before.c;
         for (int64_t q = 0; q < cell_.gates; ++q) {
           const int64_t r = q * hidden + u;
           const T of_input = round_(unit.of_input[q]), of_state = round_(unit.of_state[q]);
           const T input_factor = operand_(of_input), state_factor = operand_(of_state);
           for (int64_t j = 0; j < in; ++j) dx[j] += input_factor * w.w_ih[r * in + j];
           for (int64_t j = 0; j < in; ++j) dw.w_ih[r * in + j] += input_factor * x[j];
-          for (int64_t j = 0; j < hidden; ++j) gradient_before[j].h += state_factor * w.w_hh[r * hidden + j];
-          for (int64_t j = 0; j < hidden; ++j) dw.w_hh[r * hidden + j] += state_factor * h[j];
+          for (int64_t j = 0; j < width; ++j) dh[j] += state_factor * w.w_hh[r * width + j];
+          for (int64_t j = 0; j < width; ++j) dw.w_hh[r * width + j] += state_factor * factors[j];
           if (dw.b_ih != nullptr) dw.b_ih[r] += of_input;
           if (dw.b_hh != nullptr) dw.b_hh[r] += of_state;
         }
       }
-      gradient = gradient_before;
     }
-    put(gradient, at, &grads->dh0, &grads->dc0);
+    put(dh, at, &grads->dh0);
+    put(dc, at, &grads->dc0);
   }
 
   const RnnCase<T>& p_;

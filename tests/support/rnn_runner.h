@@ -59,13 +59,13 @@ class RnnRunner {
     REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), mode, dropout_seed, params_.data(), x_.data(), h0(), c0(),
                                    y_.data(), h_n_.data(), of_c(c_n_), workspace_->data(), workspace_bytes_,
                                    save ? reserve_->data() : nullptr, save ? reserve_bytes_ : 0, nullptr));
-    return {from_rows(options_.directions() * options_.hidden, y_.get()), h_n_.get(), c_n_.get()};
+    return {from_rows(options_.directions() * options_.state(), y_.get()), h_n_.get(), c_n_.get()};
   }
 
   // Backward of the last forward that saved. dparams starts from `dparams_before`, zeros where it is empty. The
   // workspace is filled afresh: backward may not live on what forward left there.
   RnnGradients<T> backward(const RnnUpstream<T>& upstream, const std::vector<T>& dparams_before = {}) {
-    const Buffer<T> dy(context_, to_rows(options_.directions() * options_.hidden, upstream.dy));
+    const Buffer<T> dy(context_, to_rows(options_.directions() * options_.state(), upstream.dy));
     const Buffer<T> dh_n(context_, upstream.dh_n), dc_n(context_, upstream.dc_n);
     Buffer<T> dx(context_, x_.count()), dh0(context_, h_n_.count()), dc0(context_, c_n_.count());
     Buffer<T> dparams(context_, dparams_before.empty() ? std::vector<T>(params_.count(), T(0)) : dparams_before);

@@ -22,16 +22,16 @@ std::vector<T> select_rows(const std::vector<int64_t>& lengths, int64_t features
   return selected;
 }
 
-// The sequences `order` of states [L*D, B, H].
+// The sequences `order` of states [L*D, B, width].
 template <class T>
-std::vector<T> select_states(int64_t batch, int64_t hidden, const std::vector<T>& states,
+std::vector<T> select_states(int64_t batch, int64_t width, const std::vector<T>& states,
                              const std::vector<int64_t>& order) {
   std::vector<T> selected;
   if (states.empty()) return selected;
-  for (size_t block = 0; block < states.size(); block += static_cast<size_t>(batch * hidden)) {
+  for (size_t block = 0; block < states.size(); block += static_cast<size_t>(batch * width)) {
     for (const int64_t b : order) {
-      const auto first = states.begin() + static_cast<int64_t>(block) + b * hidden;
-      selected.insert(selected.end(), first, first + hidden);
+      const auto first = states.begin() + static_cast<int64_t>(block) + b * width;
+      selected.insert(selected.end(), first, first + width);
     }
   }
   return selected;
@@ -42,7 +42,7 @@ RnnCase<T> select(const RnnCase<T>& p, const std::vector<int64_t>& order) {
   RnnCase<T> selected{p.options, {}, p.params, {}, {}, {}};
   for (const int64_t b : order) selected.lengths.push_back(p.lengths[b]);
   selected.x = select_rows(p.lengths, p.options.input, p.x, order);
-  selected.h0 = select_states(p.batch(), p.options.hidden, p.h0, order);
+  selected.h0 = select_states(p.batch(), p.options.state(), p.h0, order);
   selected.c0 = select_states(p.batch(), p.options.hidden, p.c0, order);
   return selected;
 }
@@ -50,14 +50,14 @@ RnnCase<T> select(const RnnCase<T>& p, const std::vector<int64_t>& order) {
 template <class T>
 RnnUpstream<T> select(const RnnCase<T>& p, const RnnUpstream<T>& upstream, const std::vector<int64_t>& order) {
   return {select_rows(p.lengths, p.output_features(), upstream.dy, order),
-          select_states(p.batch(), p.options.hidden, upstream.dh_n, order),
+          select_states(p.batch(), p.options.state(), upstream.dh_n, order),
           select_states(p.batch(), p.options.hidden, upstream.dc_n, order)};
 }
 
 template <class T>
 RnnOutputs<T> select(const RnnCase<T>& p, const RnnOutputs<T>& outputs, const std::vector<int64_t>& order) {
   return {select_rows(p.lengths, p.output_features(), outputs.y, order),
-          select_states(p.batch(), p.options.hidden, outputs.h_n, order),
+          select_states(p.batch(), p.options.state(), outputs.h_n, order),
           select_states(p.batch(), p.options.hidden, outputs.c_n, order)};
 }
 
@@ -65,7 +65,7 @@ RnnOutputs<T> select(const RnnCase<T>& p, const RnnOutputs<T>& outputs, const st
 template <class T>
 RnnGradients<T> select(const RnnCase<T>& p, const RnnGradients<T>& gradients, const std::vector<int64_t>& order) {
   return {select_rows(p.lengths, p.options.input, gradients.dx, order),
-          select_states(p.batch(), p.options.hidden, gradients.dh0, order),
+          select_states(p.batch(), p.options.state(), gradients.dh0, order),
           select_states(p.batch(), p.options.hidden, gradients.dc0, order),
           {}};
 }

@@ -52,8 +52,8 @@ struct StepProblem {
   std::vector<T> params;
 
   bool has_c() const { return tested_cell(options.cell).has_c; }
-  int64_t states(int64_t rows) const { return options.layers * rows * options.hidden; }
-  int64_t cell_states(int64_t rows) const { return has_c() ? states(rows) : 0; }
+  int64_t states(int64_t rows) const { return options.layers * rows * options.state(); }
+  int64_t cell_states(int64_t rows) const { return has_c() ? options.layers * rows * options.hidden : 0; }
 };
 
 template <class T>
@@ -80,7 +80,7 @@ SequenceResult<T> run_sequences(varlstm_ctx* ctx, const StepProblem<T>& problem,
                                &workspace_bytes, &reserve_bytes));
   ByteBuffer workspace(ctx, workspace_bytes);
   const Buffer<T> params(ctx, problem.params), tokens(ctx, x), h(ctx, h0), c(ctx, c0);
-  Buffer<T> y(ctx, bounds.max_tokens * problem.options.hidden), h_n(ctx, problem.states(bounds.max_batch)),
+  Buffer<T> y(ctx, bounds.max_tokens * problem.options.state()), h_n(ctx, problem.states(bounds.max_batch)),
       c_n(ctx, problem.cell_states(bounds.max_batch));
   REQUIRE_OK(varlstm_rnn_forward(rnn.get(), batch.get(), VARLSTM_MODE_INFER, 0, params.data(), tokens.data(),
                                  h0.empty() ? nullptr : h.data(), c0.empty() ? nullptr : c.data(), y.data(), h_n.data(),
@@ -113,7 +113,7 @@ class StepTable {
 
   // y [B, H] of one step. `seed`: the workspace's bytes before the call; 0: what the last call left.
   std::vector<T> step(const std::vector<int64_t>& slots, const std::vector<T>& x, uint64_t seed = 0) {
-    Buffer<T> y(ctx_, static_cast<int64_t>(slots.size()) * options_.hidden);
+    Buffer<T> y(ctx_, static_cast<int64_t>(slots.size()) * options_.state());
     if (seed != 0) workspace_->fill(Fill::kRandomBytes, seed);
     REQUIRE_OK(try_step(slots, x, y));
     return y.get();
@@ -131,11 +131,13 @@ class StepTable {
 
   // Zeros where a stream begins.
   void clear(int64_t slot) {
-    const int64_t row = options_.hidden;
+    const auto zero = [&](auto* table, int64_t row, int64_t width) {
+      const int64_t bytes = width * static_cast<int64_t>(sizeof(*table));
+      REQUIRE_OK(varlstm_zero(ctx_, table + row * width, bytes, nullptr));
+    };
     for (int64_t layer = 0; layer < options_.layers; ++layer) {
-      const int64_t at = (layer * slots_ + slot) * row;
-      REQUIRE_OK(varlstm_zero(ctx_, h_.data() + at, row * static_cast<int64_t>(sizeof(T)), nullptr));
-      if (has_c_) REQUIRE_OK(varlstm_zero(ctx_, c_.data() + at, row * static_cast<int64_t>(sizeof(C)), nullptr));
+      zero(h_.data(), layer * slots_ + slot, options_.state());
+      if (has_c_) zero(c_.data(), layer * slots_ + slot, options_.hidden);
     }
   }
 
@@ -151,15 +153,15 @@ class StepTable {
   std::unique_ptr<ByteBuffer> workspace_;
 };
 
-// The rows [L, B, H] of a table [L, S, H] at these slots.
+// The rows [L, B, width] of a table [L, S, width] at these slots.
 template <class E>
-std::vector<E> at_slots(const std::vector<E>& table, int64_t layers, int64_t table_slots, int64_t hidden,
+std::vector<E> at_slots(const std::vector<E>& table, int64_t layers, int64_t table_slots, int64_t width,
                         const std::vector<int64_t>& slots) {
   std::vector<E> rows;
   for (int64_t layer = 0; layer < layers && !table.empty(); ++layer)
     for (const int64_t slot : slots) {
-      const auto from = table.begin() + (layer * table_slots + slot) * hidden;
-      rows.insert(rows.end(), from, from + hidden);
+      const auto from = table.begin() + (layer * table_slots + slot) * width;
+      rows.insert(rows.end(), from, from + width);
     }
   return rows;
 }

@@ -57,6 +57,7 @@ class Key(enum.IntEnum):
     RECURRENCE_USED = 29
     ROWS = 40
     LAYERS_TOGETHER = 41
+    PROJ_SIZE = 42
     CLASSES = 30
     IGNORE_INDEX = 31
     REDUCTION = 32

@@ -402,6 +402,15 @@ TEST_F(Fake, StepsPassEveryArgument) {
   EXPECT_PASSED(s, step, workspace);
 }
 
+TEST_F(Fake, AProjectionReachesTheBackEnd) {
+  World world;
+  ASSERT_OK(varlstm_rnn_set_i64(world.rnn, VARLSTM_KEY_PROJ_SIZE, 2));
+  ASSERT_OK(make("varlstm_rnn_forward", world).run());
+  EXPECT_EQ(fake_backend().rnn_forward.value().shape.projection, 2);
+  ASSERT_OK(make("varlstm_rnn_backward", world).run());
+  EXPECT_EQ(fake_backend().rnn_backward.value().shape.projection, 2);
+}
+
 TEST_F(Fake, LossOptionsReachTheBackEnd) {
   World world;
   ASSERT_OK(varlstm_loss_set_i64(world.loss, VARLSTM_KEY_IGNORE_INDEX, 4));

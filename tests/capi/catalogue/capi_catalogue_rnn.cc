@@ -27,20 +27,23 @@ void add_rnn_description(std::vector<Entry>& list) {
                       return call.bad("key", VARLSTM_KEY_CLASSES).bad("value", -1).bad("value", 2).bad("value", kHuge);
                     }});
   }
+  list.push_back({"varlstm_rnn_set_i64 proj_size", [](W& w) {
+                    Call call("varlstm_rnn_set_i64", varlstm_rnn_set_i64, w.rnn, VARLSTM_KEY_PROJ_SIZE, 1);
+                    call.bad("key", VARLSTM_KEY_CLASSES).bad("value", -1).bad("value", W::kHidden).bad("value", kHuge);
+                    return call.bad("value", W::kHidden + 1, VARLSTM_ERROR_INVALID_ARGUMENT, "hidden_size = ");
+                  }});
   list.push_back({"varlstm_rnn_set_f64", [](W& w) {
                     Call call("varlstm_rnn_set_f64", varlstm_rnn_set_f64, w.rnn, VARLSTM_KEY_DROPOUT, 0.5);
                     call.bad("key", VARLSTM_KEY_BIAS).bad("key", VARLSTM_KEY_LABEL_SMOOTHING);
                     call.bad_real("value", -0.25, "value = -0.25").bad_real("value", 1.0, "value = 1");
                     return call.bad_real("value", kNan, "value = nan").bad_real("value", kInf, "value = inf");
                   }});
-  list.push_back({"varlstm_rnn_get_i64", [](W& w) {
-                    Call call("varlstm_rnn_get_i64", varlstm_rnn_get_i64, w.rnn, VARLSTM_KEY_HIDDEN_SIZE,
-                              w.host.take<int64_t>(1));
-                    call.bad("key", VARLSTM_KEY_ROWS - 1)
-                        .bad("key", VARLSTM_KEY_LAYERS_TOGETHER + 1)
-                        .bad("key", VARLSTM_KEY_CLASSES);
-                    return call.bad("key", 19).bad("key", VARLSTM_KEY_DROPOUT).bad("key", VARLSTM_KEY_BATCH);
-                  }});
+  list.push_back(
+      {"varlstm_rnn_get_i64", [](W& w) {
+         Call call("varlstm_rnn_get_i64", varlstm_rnn_get_i64, w.rnn, VARLSTM_KEY_HIDDEN_SIZE, w.host.take<int64_t>(1));
+         call.bad("key", VARLSTM_KEY_ROWS - 1).bad("key", VARLSTM_KEY_PROJ_SIZE + 1).bad("key", VARLSTM_KEY_CLASSES);
+         return call.bad("key", 19).bad("key", VARLSTM_KEY_DROPOUT).bad("key", VARLSTM_KEY_BATCH);
+       }});
   list.push_back({"varlstm_rnn_get_f64", [](W& w) {
                     Call call("varlstm_rnn_get_f64", varlstm_rnn_get_f64, w.rnn, VARLSTM_KEY_DROPOUT,
                               w.host.take<double>(1));
