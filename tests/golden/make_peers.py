@@ -24,7 +24,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CELLS = ("LSTM", "GRU", "RNN_TANH", "RNN_RELU")
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 OPTIONS = ((1, 0, 1, 1), (1, 1, 0, 0), (2, 1, 1, 1))  # layers, bidirectional, bias, states
-LENGTHS = (3, 5, 1, 3)
+KERAS_LENGTHS = (3, 5, 0, 1, 3)
+ONNX_LENGTHS = (3, 5, 1, 3)  # a sequence of length 0 would end with states of zeros there, whatever its initial ones
 INPUT, HIDDEN = 2, 3
 random = np.random.default_rng(1)
 
@@ -35,7 +36,8 @@ def rounded(*shape):
 
 
 class Writer:
-    def __init__(self, name, versions):
+    def __init__(self, name, versions, lengths):
+        self.lengths = lengths
         self.file = open(os.path.join(HERE, name), "w", encoding="ascii")
         self.file.write(f"# {versions}, made by make_peers.py\n")
 
@@ -44,7 +46,7 @@ class Writer:
         self.file.write(f"case {cell}_layers{layers}_bidirectional{bidirectional}_bias{bias}_states{states}\n")
         self.int("cell", [CELLS.index(cell)])
         self.int("shape", [INPUT, HIDDEN, layers, bidirectional, bias])
-        self.int("lengths", LENGTHS)
+        self.int("lengths", self.lengths)
 
     def int(self, name, values):
         self.file.write(f"int {name} {len(values)} {' '.join(map(str, values))}\n")
@@ -57,7 +59,7 @@ class Writer:
 
     def ragged(self, name, padded):
         """padded [B, T, F]."""
-        self.real(name, np.concatenate([padded[b, :length] for b, length in enumerate(LENGTHS)]))
+        self.real(name, np.concatenate([padded[b, :length] for b, length in enumerate(self.lengths)]))
 
     def __enter__(self):
         return self
@@ -85,7 +87,7 @@ def keras_layers(cell, options):
         else:
             one = keras.layers.SimpleRNN(HIDDEN, activation=cell[4:].lower(), **arguments)
         one = keras.layers.Bidirectional(one) if bidirectional else one
-        one.build((len(LENGTHS), max(LENGTHS), input_of(layer, bidirectional)))
+        one.build((len(KERAS_LENGTHS), max(KERAS_LENGTHS), input_of(layer, bidirectional)))
         one.set_weights([rounded(*weight.shape) for weight in one.get_weights()])
         made.append(one)
     return made
@@ -110,9 +112,9 @@ def write_keras_weights(out, layers, options, prefix, value_of):
 def write_keras_case(out, cell, options):
     count, bidirectional, _, states = options
     kinds = ("h", "c") if cell == "LSTM" else ("h",)
-    batch, steps, directions = len(LENGTHS), max(LENGTHS), 1 + bidirectional
+    batch, steps, directions = len(KERAS_LENGTHS), max(KERAS_LENGTHS), 1 + bidirectional
     layers = keras_layers(cell, options)
-    mask = torch.arange(steps)[None] < torch.tensor(LENGTHS)[:, None]
+    mask = torch.arange(steps)[None] < torch.tensor(KERAS_LENGTHS)[:, None]
     x = torch.tensor(np.where(mask[..., None], rounded(batch, steps, INPUT), 0)).requires_grad_()
     before = {kind: torch.tensor(rounded(count * directions, batch, HIDDEN)).requires_grad_() for kind in kinds}
     y, after = x, {kind: [] for kind in kinds}
@@ -150,7 +152,8 @@ def write_keras_case(out, cell, options):
 
 
 def write_keras():
-    with Writer("keras.txt", f"Keras {keras.__version__}, float64, on PyTorch {torch.__version__}") as out:
+    versions = f"Keras {keras.__version__}, float64, on PyTorch {torch.__version__}"
+    with Writer("keras.txt", versions, KERAS_LENGTHS) as out:
         for cell in CELLS:
             for options in OPTIONS:
                 write_keras_case(out, cell, options)
@@ -194,9 +197,9 @@ def onnx_model(cell, options, weights):
             nodes.append(helper.make_node("Unsqueeze", [f"Y_{kind}{layer}", axis], [f"Y_{kind}{layer}_4"]))
         each = [f"Y_{kind}{layer}_4" for layer in range(count)]
         nodes.append(helper.make_node("Concat", each, [f"Y_{kind}"], axis=0))
-    states4, rows3 = [count, directions, len(LENGTHS), HIDDEN], [max(LENGTHS), len(LENGTHS)]
+    states4, rows3 = [count, directions, len(ONNX_LENGTHS), HIDDEN], [max(ONNX_LENGTHS), len(ONNX_LENGTHS)]
     inputs = [helper.make_tensor_value_info("X", TensorProto.FLOAT, [*rows3, INPUT]),
-              helper.make_tensor_value_info("sequence_lens", TensorProto.INT32, [len(LENGTHS)])]
+              helper.make_tensor_value_info("sequence_lens", TensorProto.INT32, [len(ONNX_LENGTHS)])]
     outputs = [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [*rows3, directions * HIDDEN])]
     for kind in kinds:
         if states:
@@ -218,11 +221,11 @@ def write_onnx_case(out, cell, options):
         if bias:
             shapes["B"] = (2 * gates,)
         weights.append({name: rounded(directions, *shape).astype(np.float32) for name, shape in shapes.items()})
-    x = rounded(max(LENGTHS), len(LENGTHS), INPUT).astype(np.float32)
-    feed = {"X": x, "sequence_lens": np.array(LENGTHS, np.int32)}
+    x = rounded(max(ONNX_LENGTHS), len(ONNX_LENGTHS), INPUT).astype(np.float32)
+    feed = {"X": x, "sequence_lens": np.array(ONNX_LENGTHS, np.int32)}
     if states:
         for kind in kinds:
-            feed[f"initial_{kind}"] = rounded(count, directions, len(LENGTHS), HIDDEN).astype(np.float32)
+            feed[f"initial_{kind}"] = rounded(count, directions, len(ONNX_LENGTHS), HIDDEN).astype(np.float32)
     session = onnxruntime.InferenceSession(onnx_model(cell, options, weights), providers=["CPUExecutionProvider"])
     y, *after = session.run(["Y", *(f"Y_{kind}" for kind in kinds)], feed)
 
@@ -230,7 +233,7 @@ def write_onnx_case(out, cell, options):
     out.ragged("x", x.swapaxes(0, 1))
     if states:
         for kind in kinds:
-            out.real(kind + "0", feed[f"initial_{kind}"].reshape(count * directions, len(LENGTHS), HIDDEN))
+            out.real(kind + "0", feed[f"initial_{kind}"].reshape(count * directions, len(ONNX_LENGTHS), HIDDEN))
     for layer, tensors in enumerate(weights):
         for direction, suffix in enumerate(("", "_reverse")[:directions]):
             place = f"_l{layer}{suffix}"
@@ -241,12 +244,12 @@ def write_onnx_case(out, cell, options):
                 out.real("bias_hh" + place, tensors["B"][direction, gates:])
     out.ragged("y", y.swapaxes(0, 1))
     for kind, state in zip(kinds, after):
-        out.real(kind + "_n", state.reshape(count * directions, len(LENGTHS), HIDDEN))
+        out.real(kind + "_n", state.reshape(count * directions, len(ONNX_LENGTHS), HIDDEN))
 
 
 def write_onnx():
     versions = f"ONNX Runtime {onnxruntime.__version__}, float32, models by onnx {onnx.__version__}"
-    with Writer("onnx.txt", versions) as out:
+    with Writer("onnx.txt", versions, ONNX_LENGTHS) as out:
         for cell in CELLS:
             for options in OPTIONS:
                 write_onnx_case(out, cell, options)

@@ -1,4 +1,5 @@
-"""The case that the binding of every language computes, and all of each cell: outputs and gradients are PyTorch's."""
+"""The case that the binding of every language computes, and all of each cell: outputs and gradients are PyTorch's.
+What is imported from Keras and ONNX computes what those compute."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from golden import read_golden
 CELLS = {"bindings": "lstm", "lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn_tanh", "rnn_relu": "rnn_relu"}  # by file
 CASES = {f"{file}_{name}": (cell, case) for file, cell in CELLS.items()
          for name, case in read_golden(f"{file}.txt").items()}
+PEERS = {f"{format}_{name}": (format, case) for format in ("keras", "onnx")
+         for name, case in read_golden(f"{format}.txt").items()}
 TOLERANCES = {"f64": 1e-12, "f32": 2e-5}  # as in golden_lstm_test.cc
 
 
@@ -60,3 +63,35 @@ def test_pytorchs_outputs_and_gradients(context, name, dtype, rows):
     if h0 is not None and cell == "lstm":
         expect(dc0, "dc0")
     assert context.device_status() == (0, -1)
+
+
+def bias_of(case: dict, format: str, place: str) -> tuple:
+    """What import_ takes as b_ih and b_hh: of a GRU of Keras the whole array [2, 3H]."""
+    biases = tuple(case[name + place] for name in ("bias_ih", "bias_hh") if name + place in case)
+    return (np.stack(biases),) if format == "keras" and len(biases) == 2 else biases
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_imports_compute_what_keras_and_onnx_runtime_compute(context, name):
+    format, case = PEERS[name]
+    input_size, hidden_size, layers, bidirectional, bias = case["shape"].tolist()
+    rnn = varlstm.Rnn(context, input_size, hidden_size, layers, cell=varlstm.Cell(case["cell"].item()), dtype="f64",
+                      bidirectional=bool(bidirectional), bias=bool(bias), rows="ragged")
+    batch = varlstm.Batch(context, case["lengths"])
+
+    def array(item):
+        return context.array(case[item], "f64") if item in case else None
+
+    params = None
+    for layer in range(layers):
+        for direction, suffix in enumerate(("", "_reverse")[:1 + bidirectional]):
+            place = f"_l{layer}{suffix}"
+            arrays = [case["kernel_ih" + place], case["kernel_hh" + place], *bias_of(case, format, place)]
+            arrays = [context.array(one, "f64") for one in arrays]
+            params = rnn.import_(format, layer, direction, *arrays, params=params)
+    result = rnn.forward(batch, params, array("x"), array("h0"), array("c0"))
+    for item in ("y", "h_n", "c_n"):
+        if item in case:
+            tolerance = 1e-13 if format == "keras" else 1e-6  # as in golden_peers_test.cc
+            np.testing.assert_allclose(context.numpy(getattr(result, item)), case[item], rtol=tolerance, atol=tolerance,
+                                       err_msg=item)

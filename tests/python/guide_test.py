@@ -6,8 +6,12 @@ import ast
 import importlib.util
 import pathlib
 import re
+import types
 
+import numpy as np
 import pytest
+
+import varlstm
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "capi"
 PAGES = ("README.md", "CELLS.md")
@@ -42,6 +46,22 @@ def test_program(page: str, code: str, capsys: pytest.CaptureFixture) -> None:
     [(_, expected)] = blocks(page, "text")
     exec(compile(code, str(FOLDER / page), "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("page, code", [pytest.param(page, code, id=f"{page} {line}")
+                                        for page in PAGES for line, code in blocks(page, "py")])
+def test_fragment(page: str, code: str, context: varlstm.Context) -> None:
+    """A fragment runs with the names that its page gives to what surrounds it."""
+    draw = np.random.default_rng(1)
+    kernel, recurrent, bias = (draw.standard_normal(shape, np.float32) for shape in ((2, 9), (3, 9), (2, 9)))
+    layer = types.SimpleNamespace(get_weights=lambda: [kernel, recurrent, bias])
+    w, r, b = kernel.T[None], recurrent.T[None], bias.reshape(1, 18)  # Keras and ONNX have a GRU's gates in one order
+    both, names = [], {"varlstm": varlstm, "np": np, "context": context, "input_size": 2, "hidden_size": 3,
+                       "layer": layer, "w": w.copy(), "r": r.copy(), "b": b}
+    for line in code.splitlines():
+        exec(line, names)
+        both.append(names.get("params"))
+    assert np.array_equal(*both[-2:]) and both[-1].any()
 
 
 @pytest.mark.parametrize("page", PAGES)
