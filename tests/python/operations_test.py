@@ -24,6 +24,58 @@ def close(context, actual, expected, **tolerance):
     np.testing.assert_allclose(context.numpy(actual), expected, **(tolerance or TIGHT))
 
 
+# --- steps
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
+@pytest.mark.parametrize("dtype", ["f32", "f64", "bf16"])
+def test_steps_are_a_forward(context, random, cell, dtype):
+    rnn = varlstm.Rnn(context, 3, 5, 2, cell=cell, dtype=dtype, recurrence="stepwise")
+    params = context.array(random.uniform(-0.4, 0.4, rnn.elements), dtype)
+    x = random.uniform(-1, 1, (4, 3, 3))  # tokens, streams
+    result = rnn.forward(varlstm.Batch(context, [4] * 3), params, context.array(x.reshape(12, 3), dtype))
+    table = (2, 7, 5)
+    h, c = context.zeros(table, dtype), context.zeros(table, "f64" if dtype == "f64" else "f32")
+    slots = np.array([6, 0, 3])
+    for t in range(4):
+        order = random.permutation(3)
+        y = rnn.step(params, context.array(x[t, order], dtype), context.array(slots[order], "i64"), h,
+                     c if cell == "lstm" else None)
+        np.testing.assert_array_equal(context.numpy(y), context.numpy(result.y).reshape(4, 3, 5)[t, order])
+    np.testing.assert_array_equal(context.numpy(h)[:, slots], context.numpy(result.h_n))
+    assert not context.numpy(h)[:, [1, 2, 4, 5]].any()
+    if cell == "lstm" and dtype != "bf16":
+        np.testing.assert_array_equal(context.numpy(c)[:, slots], context.numpy(result.c_n))
+
+
+def test_steps_that_do_not_fit(context, backend):
+    rnn = varlstm.Rnn(context, 3, 5, 2)
+    gru, both = varlstm.Rnn(context, 3, 5, 2, cell="gru"), varlstm.Rnn(context, 3, 5, bidirectional=True)
+    arrays = {"params": context.zeros(rnn.elements), "x": context.zeros((2, 3)), "slots": context.zeros(2, "i64"),
+              "h": context.zeros((2, 7, 5)), "c": context.zeros((2, 7, 5))}
+    if backend == "host":
+        with pytest.raises(InvalidArgumentError, match=re.escape("slots[1] = 0 occurs twice: it is slots[0] as well")):
+            rnn.step(**arrays)
+    else:
+        rnn.step(**arrays)
+        status = context.device_status(reset=True)
+        assert status.bits == varlstm.DeviceStatusBit.SLOT and status.first_index == 1
+    for change, text in (
+            ({"c": None}, "c: None, wanted an array"), ({"h": None}, "h: None, wanted an array"),
+            ({"c": context.zeros((2, 6, 5))}, "c: shape (2, 6, 5), wanted (2, 7, 5): L layers by S slots by H"),
+            ({"h": context.zeros((7, 5))}, "h: shape (7, 5), wanted 3 dimensions: L layers by S slots by H"),
+            ({"slots": context.zeros(3, "i64")}, "slots: shape (3,), wanted (2,): B streams"),
+            ({"slots": context.zeros(2)}, "slots: dtype float32, wanted int64"),
+            ({"x": context.zeros((2, 4))}, "x: shape (2, 4), wanted (2, 3): B streams by I"),
+            ({"x": context.zeros((8, 3)), "slots": context.zeros(8, "i64")},
+             "max_streams = 8 is larger than table_slots = 7")):
+        with pytest.raises(InvalidArgumentError, match=re.escape(text)):
+            rnn.step(**{**arrays, **change})
+    with pytest.raises(InvalidArgumentError, match="wanted None: the cell GRU has no c"):
+        gru.step(context.zeros(gru.elements), *list(arrays.values())[1:])
+    with pytest.raises(InvalidArgumentError, match="VARLSTM_KEY_BIDIRECTIONAL"):
+        both.step_size(1, 1)
+
+
 # --- pack and unpack
 
 def padded_mask(layout: str, steps: int) -> np.ndarray:

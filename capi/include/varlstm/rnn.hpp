@@ -25,6 +25,17 @@ struct RnnInputGradient {
   Span<T> dparams = {}, dx = {}, dh0 = {}, dc0 = {};
 };
 
+// The type of the cell states of a RnnTable: what T is computed in.
+template <class T>
+using CellState = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
+// The states of streams that step: h and c [L, S, H], read and written. c stays empty if the cell has no c.
+template <class T>
+struct RnnTable {
+  Span<T> h = {};
+  Span<CellState<T>> c = {};
+};
+
 // A tensor of the flat buffer of parameters, with PyTorch's name.
 struct ParamInfo {
   std::string name;
@@ -162,6 +173,30 @@ class Rnn {
                                dout.dy.data(), dout.dh_n.data(), dout.dc_n.data(), din.dx.data(), din.dh0.data(),
                                din.dc0.data(), din.dparams.data(), workspace.data(), workspace.bytes(), reserve.data(),
                                reserve.bytes(), stream));
+  }
+
+  // The bytes of workspace of a step of up to max_streams streams with a table of up to table_slots.
+  int64_t step_size(int64_t max_streams, int64_t table_slots) const {
+    int64_t bytes = 0;
+    check(varlstm_rnn_step_size(get(), max_streams, table_slots, &bytes));
+    return bytes;
+  }
+  // varlstm_rnn_step: one token of each stream, in place. `slots` [B] names the row of the table of each stream, x is
+  // [B, I], and y [B, H]. The number of slots S is that of table.h.
+  void step(Span<const T> params, Span<const T> x, Span<const int64_t> slots, const RnnTable<T>& table, Span<T> y,
+            Workspace& workspace, void* stream = nullptr) const {
+    const Shape shape = this->shape();
+    const int64_t table_slots = table.h.size() / (shape.layers * shape.hidden);
+    const detail::Size layers{"num_layers", shape.layers}, hidden{"hidden_size", shape.hidden};
+    const detail::Size streams{"slots.size()", slots.size()}, of_table{"table_slots", table_slots};
+    detail::need("params", params, {{"elements", param_elements()}});
+    detail::need("x", x, {streams, {"input_size", shape.input}});
+    detail::need_exactly_or_empty("h", table.h, {layers, of_table, hidden});
+    detail::need_exactly_or_empty("c", table.c, {layers, of_table, hidden});
+    detail::need("y", y, {streams, hidden});
+    workspace.grow(step_size(slots.size(), table_slots));
+    check(varlstm_rnn_step(get(), slots.size(), params.data(), x.data(), slots.data(), table_slots, table.h.data(),
+                           table.c.data(), y.data(), workspace.data(), workspace.bytes(), stream));
   }
 
  private:

@@ -254,6 +254,41 @@ class Rnn(Handle):
             0 if reserve is None else reserve.nbytes, call.stream)
         return ForwardResult(call.outputs["y"], call.outputs["h_n"], call.outputs["c_n"], reserve)
 
+    def step_size(self, max_streams: int, table_slots: int) -> int:
+        """Bytes of workspace of a step of up to max_streams streams with a table of up to table_slots."""
+        workspace = ctypes.c_int64()
+        lib.varlstm_rnn_step_size(self.handle, max_streams, table_slots, ctypes.byref(workspace))
+        return workspace.value
+
+    def step(self, params: Array, x: Array, slots: Array, h: Array, c: Optional[Array] = None, *,
+             y: Optional[Array] = None, stream: Any = None) -> Any:
+        """One token of each of B streams, whose states are in a table of S slots. Returns y [B, H].
+
+        params [elements]; x [B, I]
+        slots  [B] int64 in the back end's memory: the slot of each stream; a slot may occur once
+        h, c   [L, S, H], written to: the states of these slots after the step; c is f32 if the dtype is bf16 or f16, and
+               None if the cell has no c. Zero a slot where a stream begins.
+        T steps give the bits of forward on the T tokens (on CUDA those of the stepwise recurrence). On CUDA a bad slot is
+        not an error but a bit of Context.device_status, and its y is 0.
+        """
+        refuse_c(self._cell, c=c)
+        call = Call(self.context, stream, params=params, x=x, slots=slots, h=h, c=c, y=y)
+        dtype, hidden, words = self.dtype, self.hidden_size, "L layers by S slots by H"
+        streams, table_slots = call.shape("x", 2, "B streams by I")[0], call.shape("h", 3, words)[1]
+        states = (self.num_layers, table_slots, hidden)
+        has_c = CELLS[self._cell].has_c
+        if has_c:
+            call.shape("c", 3, words)
+        nbytes = self.step_size(streams, table_slots)
+        lib.varlstm_rnn_step(
+            self.handle, streams, call.read("params", (self._elements,), dtype, _FLAT),
+            call.read("x", (streams, self.input_size), dtype, "B streams by I"),
+            call.read("slots", (streams,), Dtype.I64, "B streams"), table_slots, call.write("h", states, dtype, words),
+            call.write("c", states, Dtype.F64 if dtype == Dtype.F64 else Dtype.F32, words) if has_c else None,
+            call.write("y", (streams, hidden), dtype, "B streams by H"),
+            self.context.workspace(nbytes, call.stream), nbytes, call.stream)
+        return call.outputs["y"]
+
     def backward(self, batch: Batch, params: Array, x: Array, y: Array, reserve: Memory, *, h0: Optional[Array] = None,
                  c0: Optional[Array] = None, dy: Optional[Array] = None, dh_n: Optional[Array] = None,
                  dc_n: Optional[Array] = None, dx: Output = None, dh0: Output = None, dc0: Output = None,

@@ -418,5 +418,31 @@ TYPED_TEST(CapiHppCalls, Rnn) {
       });
 }
 
+// Three streams at slots of a table of five; the states before are those of the buffer.
+TYPED_TEST(CapiHppCalls, Step) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  constexpr int64_t kStreams = 3, kSlots = 5, kTable = 2 * kSlots * kOut;
+  for (const int32_t cell : {VARLSTM_CELL_LSTM, VARLSTM_CELL_GRU}) {
+    const varlstm::Rnn<T> rnn(this->ctx_, kIn, kOut, 2, cell);
+    const Buffer params = this->random(rnn.param_elements()), x = this->random(kStreams * kIn);
+    const varlstm::Buffer<int64_t> slots(this->ctx_, std::vector<int64_t>{4, 0, 3});
+    const bool has_c = cell == VARLSTM_CELL_LSTM;
+    auto& work = this->work_;
+    this->template expect_same<T>(
+        2 * kTable + kStreams * kOut,
+        [&](Buffer& b) {
+          const auto part = [&](int64_t first, int64_t count) { return b.span().subspan(first, count); };
+          varlstm::RnnTable<T> table = {part(0, kTable), part(kTable, kTable)};
+          if (!has_c) table.c = {};
+          rnn.step(params, x, slots, table, part(2 * kTable, kStreams * kOut), work);
+        },
+        [&](T* b) {
+          return varlstm_rnn_step(rnn.get(), kStreams, params.data(), x.data(), slots.data(), kSlots, b,
+                                  has_c ? b + kTable : nullptr, b + 2 * kTable, work.data(), work.bytes(), nullptr);
+        });
+  }
+}
+
 }  // namespace
 }  // namespace varlstm_test

@@ -101,6 +101,19 @@ class CapiHppSizes : public ::testing::Test {
     }
   }
 
+  // A table whose h has `elements`; c has those of five slots.
+  void expect_longer_table_refused(const varlstm::Rnn<float>& rnn, int64_t elements, const std::string& begin) {
+    Spans spans(ctx_, -1, 0);
+    const std::string text = refusal(
+        [&](Spans& s) {
+          const varlstm::Buffer<int64_t> slots(ctx_, std::vector<int64_t>{1});
+          rnn.step(s("params", rnn.param_elements()), s("x", kIn), slots, {s("h", elements), s("c", 2 * 5 * kHidden)},
+                   s("y", kHidden), work_);
+        },
+        spans);
+    EXPECT_EQ(text.substr(0, begin.size()), begin);
+  }
+
   varlstm::Context ctx_{test_backend()};
   varlstm::Batch batch_{ctx_, std::vector<int64_t>{2, 4, 0, 1}};
   varlstm::Workspace work_{ctx_}, reserve_{ctx_};
@@ -188,6 +201,24 @@ TEST_F(CapiHppSizes, Rnn) {
                       s("w_hh", 4 * kHidden * kHidden), s("b_ih", 4 * kHidden), s("b_hh", 4 * kHidden),
                       s("params", elements));
   });
+}
+
+TEST_F(CapiHppSizes, Step) {
+  const varlstm::Buffer<int64_t> slots(ctx_, std::vector<int64_t>{4, 0});
+  for (const int32_t cell : {VARLSTM_CELL_LSTM, VARLSTM_CELL_GRU}) {
+    const varlstm::Rnn<float> rnn(ctx_, kIn, kHidden, 2, cell);
+    constexpr int64_t kTable = 2 * 5 * kHidden;
+    const bool has_c = cell == VARLSTM_CELL_LSTM;
+    expect_each_refused(has_c ? 5 : 4, [&](Spans& s) {
+      const auto params = s("params", rnn.param_elements()), x = s("x", 2 * kIn), y = s("y", 2 * kHidden);
+      varlstm::RnnTable<float> table = {s("h", kTable)};
+      if (has_c) table.c = s("c", kTable);
+      rnn.step(params, x, slots, table, y, work_);
+    });
+    // Elements of h that are no whole slot.
+    expect_longer_table_refused(rnn, kTable + 1, "h has 21 elements, not the 20 of num_layers = 2");
+    if (has_c) expect_longer_table_refused(rnn, kTable + 4, "c has 20 elements, not the 24 of num_layers = 2");
+  }
 }
 
 TEST_F(CapiHppSizes, RnnOfACellWithoutC) {
