@@ -92,6 +92,11 @@ impl DeviceStatus {
         self.has(sys::VARLSTM_DEVICE_STATUS_RESERVE)
     }
 
+    /// CUDA: a stream's slot was outside the table or that of an earlier stream; no state changed, y 0.
+    pub fn bad_slot(self) -> bool {
+        self.has(sys::VARLSTM_DEVICE_STATUS_SLOT)
+    }
+
     /// The smallest bad index seen for the first of these that is set.
     pub fn first_index(self) -> Option<usize> {
         usize::try_from(self.first_index).ok()

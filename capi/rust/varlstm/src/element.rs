@@ -19,7 +19,8 @@ pub trait Element: Sealed + Copy + Default + Debug + PartialEq + Send + Sync + '
 
 /// What can be computed with: every [`Element`] but `i64`.
 pub trait Scalar: Element {
-    /// The type of losses, their weights and their gradients: `f64` for `f64`, else `f32`.
+    /// The type of losses, their weights and their gradients, and of the cell states of an
+    /// [`RnnStep`](crate::RnnStep): `f64` for `f64`, else `f32`.
     type Loss: Real;
 }
 

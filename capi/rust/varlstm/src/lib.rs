@@ -159,6 +159,7 @@ mod packing;
 mod rnn;
 mod rnn_import;
 mod rnn_run;
+mod rnn_step;
 mod view;
 
 pub use batch::{Batch, BatchArray, Rows};
@@ -180,6 +181,7 @@ pub use packing::Layout;
 pub use rnn::{Parameter, Recurrence, Rnn, RnnBuilder, RowOrder};
 pub use rnn_import::{Direction, ForeignParams, ParamFormat};
 pub use rnn_run::{RnnBackward, RnnForward};
+pub use rnn_step::RnnStep;
 pub use view::{View, ViewMut};
 
 // The guide's programs, as doc tests.

@@ -9,5 +9,6 @@ mod lstm;
 mod operations;
 mod ownership;
 mod packing;
+mod steps;
 mod support;
 mod tutorial;
