@@ -15,6 +15,7 @@ from ._flat import flatten
 from ._rnn_checks import (check_all_like, check_like, check_params, check_rows, check_states,
                           check_unbatched_states)
 from ._rnn_op import RNN_OPS
+from ._step import step
 from .packing import Lengths, batch_of, check_lengths, equal_lengths, lengths_tensor
 
 States = Tuple[Tensor, ...]  # (h,), or (h, c) if the cell has c
@@ -86,6 +87,25 @@ class RnnBase(torch.nn.RNNBase):
             else:
                 output, states = self._forward_padded(input, states, lengths)
         return output, states if len(states) > 1 else states[0]
+
+    def step(self, input: Tensor, state: Any, slots) -> Tensor:
+        """One token of each of B streams, whose states are in a table of S slots. Returns y [B, H], of the last layer.
+
+        input  [B, I]
+        state  h, or (h, c) of an LSTM, each [L, S, H] and contiguous: read and written at the slots of this call. c is
+               float32 if the input is bfloat16 or float16. Zero a slot where a stream begins: h[:, slot] = 0.
+        slots  [B] integers, as a list or an int64 tensor on the input's device; a slot may occur once
+
+        T steps give what forward gives for the T tokens in evaluation mode: on the CPU bit for bit, and up to rounding on
+        a GPU. Nothing is differentiated, and there is no dropout. A slot that is out of range or occurs twice is an error
+        on the CPU. On a GPU its stream gets y = 0, and no state changes for it.
+        """
+        refuse_jit_trace()
+        return step(self, input, *self._tables_of(state), slots)
+
+    def _tables_of(self, state) -> Tuple[States, Tuple[str, ...]]:
+        """The tables of a step, and their names."""
+        raise NotImplementedError
 
     def _forward_packed(self, input: PackedSequence, hx: Optional[States], lengths) -> Tuple[PackedSequence, States]:
         if lengths is not None:

@@ -20,6 +20,9 @@ class _OneState(RnnBase):
         check_one_state(hx)
         return (hx,)
 
+    def _tables_of(self, state):
+        return (state,), ("state",)
+
 
 class GRU(_OneState):
     """A GRU over sequences of different lengths, with the arguments, parameters and results of torch.nn.GRU.

@@ -52,6 +52,11 @@ class LSTM(RnnBase):
         check_two_states(hx)
         return hx[0], hx[1]
 
+    def _tables_of(self, state):
+        if not isinstance(state, (tuple, list)) or len(state) != 2:
+            raise TypeError("state must be two tensors, h and c")
+        return tuple(state), ("state[0]", "state[1]")
+
     def _torch_module(self) -> torch.nn.LSTM:
         return torch.nn.LSTM(self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first,
                              self.dropout, self.bidirectional, device="meta")
