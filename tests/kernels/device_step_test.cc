@@ -1,16 +1,18 @@
 // A tagger's training step that needs the host for nothing: enqueued on a stream, captured into a graph and replayed
 // for other lengths, which only the device knows; the bits of the same step without a graph. And how many launches it
-// has.
+// has. The same of a step of streams, whose slots only the device knows.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "kernels/core/runtime.h"
 #include "support/compare.h"
 #include "support/lengths.h"
 #include "support/linear_loss_case.h"
+#include "support/rnn_case.h"
 #include "support/tagger_step.h"
 
 #if VARLSTM_EMULATED
@@ -63,7 +65,93 @@ TEST_P(DeviceStep, GraphOfTheLossInChunksToo) {
   compare_graph_to_step(GetParam(), true);
 }
 
+// Two layers of an LSTM step three streams. enqueue() reads x and slots when the work runs.
+class StreamStep {
+ public:
+  static constexpr int64_t kStreams = 3, kSlots = 5, kInput = 4, kHidden = 20, kLayers = 2;
+
+  explicit StreamStep(varlstm_ctx* ctx)
+      : ctx_(ctx), rnn_(make_rnn(ctx, {kInput, kHidden, kLayers, false, true, 0.0}, VARLSTM_DTYPE_F32)) {
+    REQUIRE_OK(varlstm_rnn_step_size(rnn_.get(), kStreams, kSlots, &bytes_));
+    workspace = std::make_unique<ByteBuffer>(ctx, bytes_);
+    params.set(Random(1).vector<float>(params.count(), -0.3, 0.3));
+    h.set(std::vector<float>(h.count(), 0.0f));
+    c.set(std::vector<float>(c.count(), 0.0f));
+  }
+
+  void enqueue(void* stream) {
+    EXPECT_OK(varlstm_rnn_step(rnn_.get(), kStreams, params.data(), x.data(), slots.data(), kSlots, h.data(), c.data(),
+                               y.data(), workspace->data(), bytes_, stream));
+  }
+
+ private:
+  varlstm_ctx* ctx_;
+  Rnn rnn_;
+  int64_t bytes_ = 0;
+
+ public:
+  Buffer<float> params{ctx_, rnn_param_count({kInput, kHidden, kLayers, false, true, 0.0})};
+  Buffer<float> x{ctx_, kStreams*kInput}, y{ctx_, kStreams*kHidden};
+  Buffer<float> h{ctx_, kLayers*kSlots*kHidden}, c{ctx_, kLayers*kSlots*kHidden};
+  Buffer<int64_t> slots{ctx_, kStreams};
+  std::unique_ptr<ByteBuffer> workspace;
+};
+
+TEST(StreamStepOnADevice, GraphGivesTheBitsOfTheStepForOtherSlots) {
+  const Context ctx = make_context();
+  StreamStep eager(ctx.get()), captured(ctx.get());
+  cudaStream_t stream = nullptr;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+  captured.enqueue(stream);
+  ASSERT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  ASSERT_EQ(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+  ASSERT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  Random random(2);
+  for (int k = 0; k < (emulated() ? 6 : 100); ++k) {
+    std::vector<int64_t> slots = random.permutation(StreamStep::kSlots);
+    slots.resize(StreamStep::kStreams);
+    const std::vector<float> x = random.vector<float>(eager.x.count());
+    for (StreamStep* one : {&eager, &captured}) {
+      one->slots.set(slots);
+      one->x.set(x);
+    }
+    eager.enqueue(stream);
+    ASSERT_EQ(cudaGraphLaunch(exec, stream), cudaSuccess);
+    ASSERT_OK(varlstm_sync(ctx.get(), stream));
+    ASSERT_TRUE(all_finite(eager.y.get()));
+    ASSERT_TRUE(bitwise_equal(captured.y.get(), eager.y.get())) << "replay " << k;
+    ASSERT_TRUE(bitwise_equal(captured.h.get(), eager.h.get())) << "replay " << k;
+    ASSERT_TRUE(bitwise_equal(captured.c.get(), eager.c.get())) << "replay " << k;
+  }
+  EXPECT_EQ(cudaGraphExecDestroy(exec), cudaSuccess);
+  EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+}
+
 #if VARLSTM_EMULATED
+
+// Two launches for each layer and two for the whole call.
+TEST(StreamStepOnADevice, Launches) {
+  const Context ctx = make_context();
+  StreamStep step(ctx.get());
+  step.slots.set({2, 0, 4});
+  step.x.set(std::vector<float>(step.x.count(), 0.5f));
+  varlstm::simt::record_enqueued_work(true);
+  step.enqueue(nullptr);
+  std::map<std::string, int64_t> count;
+  int64_t all = 0;
+  for (const varlstm::simt::EnqueuedWork& work : varlstm::simt::enqueued_work()) {
+    ++count[work.name];
+    ++all;
+  }
+  varlstm::simt::record_enqueued_work(false);
+  EXPECT_EQ(all, 2 * StreamStep::kLayers + 2);
+  EXPECT_EQ(count["check_slots"], 1);
+  EXPECT_EQ(count["step_layer"], StreamStep::kLayers);
+  EXPECT_EQ(count["store_states"], 1);
+}
 
 std::map<std::string, int64_t> launches_of_step(varlstm_ctx* ctx, int64_t max_len, int32_t recurrence) {
   TaggerStep step(ctx, {3, max_len, 3 * max_len}, recurrence);
