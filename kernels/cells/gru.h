@@ -18,6 +18,7 @@ struct GruCell {
   static constexpr Cell kKind = Cell::kGru;
   static constexpr int kGates = 3, kSaved = 4, kStateGates = 1;
   static constexpr bool kHasC = false, kStateBias = true, kPassesH = true, kReadsH = true;
+  static constexpr bool kProjects = false;
 
   template <class Functions, class C>
   VARLSTM_DEVICE static UnitStep<GruCell, C> forward(const UnitValues<C, 3>& x, const UnitValues<C, 3>& s,

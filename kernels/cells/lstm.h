@@ -17,6 +17,7 @@ struct LstmCell {
   static constexpr Cell kKind = Cell::kLstm;
   static constexpr int kGates = 4, kSaved = 4, kStateGates = 0;
   static constexpr bool kHasC = true, kStateBias = false, kPassesH = false, kReadsH = false;
+  static constexpr bool kProjects = true;
 
   template <class Functions, class C>
   VARLSTM_DEVICE static UnitStep<LstmCell, C> forward(const UnitValues<C, 4>& x, const UnitValues<C, 4>& s,

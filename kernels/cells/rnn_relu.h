@@ -16,6 +16,7 @@ struct RnnReluCell {
   static constexpr Cell kKind = Cell::kRnnRelu;
   static constexpr int kGates = 1, kSaved = 1, kStateGates = 0;
   static constexpr bool kHasC = false, kStateBias = false, kPassesH = false, kReadsH = false;
+  static constexpr bool kProjects = false;
 
   template <class Functions, class C>
   VARLSTM_DEVICE static UnitStep<RnnReluCell, C> forward(const UnitValues<C, 1>& x, const UnitValues<C, 1>& s,

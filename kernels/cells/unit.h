@@ -11,6 +11,7 @@
 //   kStateBias    b_hh is added to the state's product; otherwise it is part of the x-gates
 //   kPassesH      a part of dh goes straight to the step before, past the product with W_hh
 //   kReadsH       forward and backward read the unit's own h before the step
+//   kProjects     what the units give out may be projected to an h of fewer features
 //   forward       (x-gates, state's product, state before) -> (saved values, state after)
 //   backward      (saved values, state before and after, gradient) -> gradients of the gates: first those that flow to
 //                 the input, then those of the state gates that flow to the state. `gradient` comes in as that of the

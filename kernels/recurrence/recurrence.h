@@ -1,7 +1,8 @@
 // The arguments and the launchers of one layer's recurrence on the device, both directions together. T is the dtype; C
 // is the type that T is computed in. The rows of a tensor of N rows are in the layer's row_order. G, S and G' are a
 // cell's gates, the values of a unit that it saves, and the gradients of a unit that it stores: 4 each for the LSTM
-// (kernels/cells/unit.h).
+// (kernels/cells/unit.h). R is the number of features of h: P if it is projected, else H. Only the stepwise recurrence
+// projects.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -15,15 +16,17 @@ namespace varlstm::cuda {
 // The arguments of forward for one direction.
 template <class T, class C>
 struct DirectionForward {
-  const T* w_hh;  // [GH, H]
-  const T* b_hh;  // [GH]; null if there is none, or if it is part of the x-gates
-  const T* h0;    // [B, H] in the caller's order, or null
-  const T* c0;    // likewise
-  C* gates;       // [N, S, H] in: the x-gates, which are the first G of the S; out: what backward needs, if `save`
-  C* c;           // [N, H] by row if `save`, else [B, H] by rank; null if the cell has no c
-  T* y;           // [N, ldy]: this direction's columns
-  T* h_n;         // [B, H] in the caller's order, or null
-  T* c_n;         // likewise
+  const T* w_hh;   // [GH, R]
+  const T* b_hh;   // [GH]; null if there is none, or if it is part of the x-gates
+  const T* w_hr;   // [P, H]; null if h is not projected
+  const T* h0;     // [B, R] in the caller's order, or null
+  const T* c0;     // [B, H] likewise
+  C* gates;        // [N, S, H] in: the x-gates, which are the first G of the S; out: what backward needs, if `save`
+  C* c;            // [N, H] by row if `save`, else [B, H] by rank; null if the cell has no c
+  T* unprojected;  // [N, H] by row if `save`, else [B, H] by rank; null if h is not projected
+  T* y;            // [N, ldy]: this direction's columns
+  T* h_n;          // [B, R] in the caller's order, or null
+  T* c_n;          // [B, H] likewise
 };
 
 template <class T, class C>
@@ -33,6 +36,7 @@ struct LayerForward {
   BatchPlan plan;
   RowOrder row_order;
   int64_t hidden;
+  int64_t state;  // R
   int64_t directions;
   int64_t ldy;
   bool save;  // saves activations in gates, and c by row
@@ -59,7 +63,7 @@ struct StackForward {
   int64_t rows;           // N, or its bound if only the device knows N
 };
 
-// Runs all steps: one launch for each. If h_n or c_n is wanted, one more launch writes them.
+// Runs all steps: one launch for each, or two if h is projected. If h_n or c_n is wanted, one more launch writes them.
 template <class T, class C>
 int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer);
 
@@ -67,19 +71,21 @@ int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& lay
 template <class T, class C>
 struct DirectionBackward {
   const T* w_hh;
+  const T* w_hr;  // null if h is not projected
   const T* h0;
   const T* c0;
   const C* gates;  // [N, S, H] what forward saved
   const C* c;      // [N, H], or null if the cell has no c
   const T* y;      // [N, ldy]: this direction's columns
   const T* dy;     // [N, ldy], or null
-  const T* dh_n;   // [B, H] in the caller's order, or null
-  const T* dc_n;   // likewise
+  const T* dh_n;   // [B, R] in the caller's order, or null
+  const T* dc_n;   // [B, H] likewise
+  T* dprojected;   // [N, P] the gradient of each token's h; null if h is not projected
   T* dgates;       // [N, G', H]
   C* dc;           // [B, H] by rank; null if the cell has no c
   C* dh;           // [B, H] by rank: what goes straight to the step before; null if the cell passes nothing on
-  T* dh0;          // [B, H] in the caller's order, or null
-  T* dc0;          // likewise
+  T* dh0;          // [B, R] in the caller's order, or null
+  T* dc0;          // [B, H] likewise
 };
 
 template <class T, class C>
@@ -89,16 +95,18 @@ struct LayerBackward {
   BatchPlan plan;
   RowOrder row_order;
   int64_t hidden;
+  int64_t state;  // R
   int64_t directions;
   int64_t ldy;
   DirectionBackward<T, C> direction[kMaxDirections];
 };
 
-// Runs all steps in reverse: one launch for each. If dh0 or dc0 is wanted, one more launch writes them.
+// Runs all steps in reverse: one launch for each, or two if h is projected. If dh0 or dc0 is wanted, one more launch
+// writes them.
 template <class T, class C>
 int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer);
 
-// h_prev [N, H] <- the state that each token's step of that direction started from.
+// h_prev [N, R] <- the state that each token's step of that direction started from.
 template <class T, class C>
 int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t direction, T* h_prev);
 

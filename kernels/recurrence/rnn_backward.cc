@@ -49,7 +49,7 @@ class Backward {
   }
 
  private:
-  int64_t width() const { return shape_.directions * shape_.hidden; }
+  int64_t width() const { return shape_.directions * features_of_h(shape_); }
 
   // out <- in with the dropout mask that forward used after `layer`. This is a copy if forward ran without dropout; it
   // does nothing if the rnn has no dropout.
@@ -75,6 +75,7 @@ class Backward {
     recurrence.plan = plan_;
     recurrence.row_order = shape_.row_order;
     recurrence.hidden = shape_.hidden;
+    recurrence.state = features_of_h(shape_);
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();
     for (int64_t d = 0; d < shape_.directions; ++d) recurrence.direction[d] = direction(layer, d, doutput);
@@ -90,30 +91,35 @@ class Backward {
     for (int64_t d = 0; d < shape_.directions; ++d) {
       VARLSTM_CUDA_TRY(gather_previous(stream_, recurrence, d, workspace_.h_prev));
       VARLSTM_CUDA_TRY(weight_gradients(layer, d, source));
+      if (shape_.projection > 0) VARLSTM_CUDA_TRY(projection_gradient(layer, d));
     }
     return VARLSTM_OK;
   }
 
   DirectionBackward<T, C> direction(int64_t layer, int64_t d, const T* doutput) {
     const int64_t entry = layer * shape_.directions + d;
-    const auto state = [&](auto* base) {
-      return base == nullptr ? nullptr : base + entry * plan_.batch * shape_.hidden;
+    const auto state = [&](auto* base, int64_t features) {
+      return base == nullptr ? nullptr : base + entry * plan_.batch * features;
     };
+    const int64_t of_h = features_of_h(shape_), of_c = shape_.hidden;
+    const LayerOffsets offsets = layer_offsets(shape_, layer, d);
     DirectionBackward<T, C> r{};
-    r.w_hh = static_cast<const T*>(args_.params) + layer_offsets(shape_, layer, d).w_hh;
-    r.h0 = state(static_cast<const T*>(args_.h0));
-    r.c0 = state(static_cast<const T*>(args_.c0));
+    r.w_hh = static_cast<const T*>(args_.params) + offsets.w_hh;
+    if (shape_.projection > 0) r.w_hr = static_cast<const T*>(args_.params) + offsets.w_hr;
+    r.dprojected = workspace_.dprojected[d];
+    r.h0 = state(static_cast<const T*>(args_.h0), of_h);
+    r.c0 = state(static_cast<const T*>(args_.c0), of_c);
     r.gates = reserve_.gates + entry * reserve_.gates_size;
     if (cell_.has_c) r.c = reserve_.c + entry * reserve_.c_size;
-    r.y = layer_output(layer) + d * shape_.hidden;
-    r.dy = doutput == nullptr ? nullptr : doutput + d * shape_.hidden;
-    r.dh_n = state(static_cast<const T*>(args_.dh_n));
-    r.dc_n = state(static_cast<const T*>(args_.dc_n));
+    r.y = layer_output(layer) + d * of_h;
+    r.dy = doutput == nullptr ? nullptr : doutput + d * of_h;
+    r.dh_n = state(static_cast<const T*>(args_.dh_n), of_h);
+    r.dc_n = state(static_cast<const T*>(args_.dc_n), of_c);
     r.dgates = workspace_.dgates[d];
     r.dc = workspace_.dc[d];
     r.dh = workspace_.dh[d];
-    r.dh0 = state(static_cast<T*>(args_.dh0));
-    r.dc0 = state(static_cast<T*>(args_.dc0));
+    r.dh0 = state(static_cast<T*>(args_.dh0), of_h);
+    r.dc0 = state(static_cast<T*>(args_.dc0), of_c);
     return r;
   }
 
@@ -155,12 +161,26 @@ class Backward {
     const Gates all{0, cell_.gates, 0}, both{0, plain, 0}, of_input{plain, cell_.state_gates, plain},
         of_state{plain, cell_.state_gates, cell_.gates};
     VARLSTM_CUDA_TRY(weight_gradient(d, all, input, layer_input(shape_, layer), offsets.w_ih));
-    VARLSTM_CUDA_TRY(weight_gradient(d, both, workspace_.h_prev, shape_.hidden, offsets.w_hh));
-    VARLSTM_CUDA_TRY(weight_gradient(d, of_state, workspace_.h_prev, shape_.hidden, offsets.w_hh));
+    VARLSTM_CUDA_TRY(weight_gradient(d, both, workspace_.h_prev, features_of_h(shape_), offsets.w_hh));
+    VARLSTM_CUDA_TRY(weight_gradient(d, of_state, workspace_.h_prev, features_of_h(shape_), offsets.w_hh));
     if (!shape_.bias) return VARLSTM_OK;
     VARLSTM_CUDA_TRY(bias_gradient(d, both, offsets.b_ih, offsets.b_hh));
     VARLSTM_CUDA_TRY(bias_gradient(d, of_input, offsets.b_ih, -1));
     return bias_gradient(d, of_state, offsets.b_hh, -1);
+  }
+
+  // dW_hr [P, H] += dprojected^T unprojected.
+  int32_t projection_gradient(int64_t layer, int64_t d) {
+    GemmArgs product{};
+    product.dtype = product.dtype_c = shape_.dtype;
+    product.m = shape_.projection, product.n = shape_.hidden, product.k = rows_.tokens;
+    product.a = workspace_.dprojected[d], product.lda = shape_.projection, product.transpose_a = true;
+    product.b = reserve_.unprojected + (layer * shape_.directions + d) * reserve_.c_size, product.ldb = shape_.hidden;
+    product.c = static_cast<T*>(args_.dparams) + layer_offsets(shape_, layer, d).w_hr, product.ldc = shape_.hidden;
+    product.rows = counted_rows(plan_);
+    product.accumulate = true;
+    product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
+    return gemm(stream_, product);
   }
 
   // The rows of those gates in dW, which is at `offset` in dparams += dgates^T factor, with factor [N, n].

@@ -64,7 +64,7 @@ class Forward {
     return {extent.max_batch, extent.max_len, workspace_rows_.tokens};
   }
   bool drops() const { return shape_.dropout > 0 && args_.dropout_seed != 0; }
-  int64_t width() const { return shape_.directions * shape_.hidden; }
+  int64_t width() const { return shape_.directions * features_of_h(shape_); }
   bool is_last(int64_t layer) const { return layer + 1 == shape_.layers; }
 
   // workspace.dropped <- the output of `layer` after dropout.
@@ -119,6 +119,7 @@ class Forward {
     recurrence.plan = plan_;
     recurrence.row_order = shape_.row_order;
     recurrence.hidden = shape_.hidden;
+    recurrence.state = features_of_h(shape_);
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();
     recurrence.save = args_.save;
@@ -128,30 +129,35 @@ class Forward {
 
   DirectionForward<T, C> direction(int64_t layer, int64_t d, T* output) {
     const int64_t entry = layer * shape_.directions + d;
-    const auto state = [&](auto* base) {
-      return base == nullptr ? nullptr : base + entry * plan_.batch * shape_.hidden;
+    const auto state = [&](auto* base, int64_t features) {
+      return base == nullptr ? nullptr : base + entry * plan_.batch * features;
     };
+    const int64_t of_h = features_of_h(shape_), of_c = shape_.hidden;
     DirectionForward<T, C> r{};
     r.w_hh = parameters(layer, d).w_hh;
     if (cell_.state_bias) r.b_hh = parameters(layer, d).b_hh;
-    r.h0 = state(static_cast<const T*>(args_.h0));
-    r.c0 = state(static_cast<const T*>(args_.c0));
+    r.h0 = state(static_cast<const T*>(args_.h0), of_h);
+    r.c0 = state(static_cast<const T*>(args_.c0), of_c);
     r.gates = args_.save ? reserve_.gates + entry * reserve_.gates_size : workspace_.gates[d];
     if (cell_.has_c) r.c = args_.save ? reserve_.c + entry * reserve_.c_size : workspace_.c[d];
-    r.y = output == nullptr ? nullptr : output + d * shape_.hidden;
-    r.h_n = state(static_cast<T*>(args_.h_n));
-    r.c_n = state(static_cast<T*>(args_.c_n));
+    if (shape_.projection > 0) {
+      r.w_hr = parameters(layer, d).w_hr;
+      r.unprojected = args_.save ? reserve_.unprojected + entry * reserve_.c_size : workspace_.unprojected[d];
+    }
+    r.y = output == nullptr ? nullptr : output + d * of_h;
+    r.h_n = state(static_cast<T*>(args_.h_n), of_h);
+    r.c_n = state(static_cast<T*>(args_.c_n), of_c);
     return r;
   }
 
   struct Parameters {
-    const T *w_ih, *w_hh, *b_ih, *b_hh;  // the biases are null if there are none
+    const T *w_ih, *w_hh, *b_ih, *b_hh, *w_hr;  // the biases and w_hr are null if there are none
   };
   Parameters parameters(int64_t layer, int64_t d) const {
     const T* params = static_cast<const T*>(args_.params);
     const LayerOffsets at = layer_offsets(shape_, layer, d);
-    if (!shape_.bias) return {params + at.w_ih, params + at.w_hh, nullptr, nullptr};
-    return {params + at.w_ih, params + at.w_hh, params + at.b_ih, params + at.b_hh};
+    const auto or_null = [&](int64_t offset) { return offset < 0 ? nullptr : params + offset; };
+    return {params + at.w_ih, params + at.w_hh, or_null(at.b_ih), or_null(at.b_hh), or_null(at.w_hr)};
   }
 
   // The first G of gates [N, S, H] <- input W_ih^T + b_ih + b_hh, in C; without b_hh if it is added to the state's

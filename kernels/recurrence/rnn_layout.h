@@ -16,27 +16,37 @@ namespace varlstm::cuda {
 
 constexpr int kMaxDirections = 2;
 
+// R, the number of features of h: P if it is projected, else H.
+inline int64_t features_of_h(const RnnShape& shape) {
+  return shape.projection > 0 ? shape.projection : shape.hidden;
+}
+
 inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
-  return layer == 0 ? shape.input : shape.directions * shape.hidden;
+  return layer == 0 ? shape.input : shape.directions * features_of_h(shape);
 }
 
 // Offsets, in elements, of one layer and direction in the flat buffer. The gates are in the cell's order.
 struct LayerOffsets {
   int64_t w_ih;  // [GH, in]
-  int64_t w_hh;  // [GH, H]
+  int64_t w_hh;  // [GH, R]
   int64_t b_ih;  // [GH], or -1
   int64_t b_hh;  // [GH], or -1
+  int64_t w_hr;  // [P, H], or -1
 };
 
 inline LayerOffsets layer_offsets(const RnnShape& shape, int64_t layer, int64_t direction) {
   const int64_t rows = cell_facts(shape.cell).gates * shape.hidden;
-  const auto elements = [&](int64_t l) { return rows * (layer_input(shape, l) + shape.hidden + (shape.bias ? 2 : 0)); };
+  const int64_t width = features_of_h(shape), projection = shape.projection * shape.hidden;
+  const auto elements = [&](int64_t l) {
+    return rows * (layer_input(shape, l) + width + (shape.bias ? 2 : 0)) + projection;
+  };
   LayerOffsets offsets;
   offsets.w_ih = layer == 0 ? 0 : shape.directions * (elements(0) + (layer - 1) * elements(1));
   offsets.w_ih += direction * elements(layer);
   offsets.w_hh = offsets.w_ih + rows * layer_input(shape, layer);
-  offsets.b_ih = shape.bias ? offsets.w_hh + rows * shape.hidden : -1;
+  offsets.b_ih = shape.bias ? offsets.w_hh + rows * width : -1;
   offsets.b_hh = shape.bias ? offsets.b_ih + rows : -1;
+  offsets.w_hr = projection > 0 ? offsets.w_hh + rows * (width + (shape.bias ? 2 : 0)) : -1;
   return offsets;
 }
 
@@ -86,14 +96,15 @@ inline uint64_t add_to_hash(uint64_t hash, int64_t value) {
 inline uint64_t reserve_hash(const RnnShape& shape, const BatchBounds& extent) {
   uint64_t hash = 1469598103934665603ULL;
   for (const int64_t value :
-       {static_cast<int64_t>(shape.cell), static_cast<int64_t>(shape.dtype), shape.input, shape.hidden, shape.layers,
-        shape.directions, static_cast<int64_t>(shape.bias), static_cast<int64_t>(shape.row_order), extent.max_batch,
-        extent.max_len, extent.max_tokens})
+       {static_cast<int64_t>(shape.cell), static_cast<int64_t>(shape.dtype), shape.input, shape.hidden,
+        shape.projection, shape.layers, shape.directions, static_cast<int64_t>(shape.bias),
+        static_cast<int64_t>(shape.row_order), extent.max_batch, extent.max_len, extent.max_tokens})
     hash = add_to_hash(hash, value);
   return hash;
 }
 
-// What forward saves: the cell's saved values and cell state of every token, and the outputs that the next layer reads.
+// What forward saves: the cell's saved values and cell state of every token, what its units give out if that is
+// projected, and the outputs that the next layer reads.
 // The schedule follows, if it is kept (layer_recurrence.h).
 template <class T, class C>
 struct Reserve {
@@ -101,48 +112,54 @@ struct Reserve {
   int64_t gates_size, c_size, y_size;  // elements of one entry
   C* gates;                            // [L, D][N, S, H]
   C* c = nullptr;                      // [L, D][N, H]; null if the cell has no c
-  T* y;                                // [L - 1][N, D*H]
+  T* unprojected = nullptr;            // likewise; null without a projection
+  T* y;                                // [L - 1][N, D*R]
 
   Reserve(const RnnShape& shape, const RnnRows& rows, Carver& carver) {
     const int64_t entries = shape.layers * shape.directions;
     const CellFacts cell = cell_facts(shape.cell);
     c_size = rows.tokens * shape.hidden;
     gates_size = cell.saved * c_size;
-    y_size = c_size * shape.directions;
+    y_size = rows.tokens * features_of_h(shape) * shape.directions;
     header = carver.take<ReserveHeader>(1);
     gates = carver.take<C>(gates_size * entries);
     if (cell.has_c) c = carver.take<C>(c_size * entries);
+    if (shape.projection > 0) unprojected = carver.take<T>(c_size * entries);
     y = carver.take<T>(y_size * (shape.layers - 1));
   }
 };
 
-// Bytes of workspace for the largest product: gates [N, GH], dx [N, in], dW_ih [GH, in] or dW_hh [GH, H]. Forward and
-// backward use the same size. A workspace for SAVE may still be too small for INFER: INFER keeps the gates in the
-// workspace, as C, while backward's dgates there are T, which is half as wide for types of 16 bits.
+// Bytes of workspace for the largest product: gates [N, GH], dx [N, in], dW_ih [GH, in], dW_hh [GH, R] or dW_hr [P, H].
+// Forward and backward use the same size. A workspace for SAVE may still be too small for INFER: INFER keeps the gates
+// in the workspace, as C, while backward's dgates there are T, which is half as wide for types of 16 bits.
 inline int64_t product_workspace_bytes(const RnnShape& shape, const RnnRows& rows) {
-  const int64_t gates = cell_facts(shape.cell).gates * shape.hidden, width = shape.directions * shape.hidden;
+  const int64_t gates = cell_facts(shape.cell).gates * shape.hidden, width = shape.directions * features_of_h(shape);
   const int64_t lines = rows.tokens > gates ? rows.tokens : gates;
   const int64_t forward = gemm_workspace_bytes(rows.tokens, gates);
   const int64_t backward = gemm_workspace_bytes(lines, shape.input > width ? shape.input : width);
-  return forward > backward ? forward : backward;
+  const int64_t projection = shape.projection > 0 ? gemm_workspace_bytes(shape.projection, shape.hidden) : 0;
+  const int64_t larger = forward > backward ? forward : backward;
+  return larger > projection ? larger : projection;
 }
 
 template <class T, class C>
 struct ForwardWorkspace {
-  C* gates[kMaxDirections] = {};  // [N, S, H]; null with save
-  C* c[kMaxDirections] = {};      // [B, H] of the current step, by rank; null with save, or if the cell has no c
-  T* y[2] = {};                   // [N, D*H] outputs of the lower layers, alternating; null with save or together
-  T* dropped = nullptr;           // [N, D*H] input of a layer, after dropout
-  int64_t product_bytes;          // of `product`, the workspace of a matrix product
+  C* gates[kMaxDirections] = {};        // [N, S, H]; null with save
+  C* c[kMaxDirections] = {};            // [B, H] of the current step, by rank; null with save, or if the cell has no c
+  T* unprojected[kMaxDirections] = {};  // likewise; null with save, or without a projection
+  T* y[2] = {};                         // [N, D*R] outputs of the lower layers, alternating; null with save or together
+  T* dropped = nullptr;                 // [N, D*R] input of a layer, after dropout
+  int64_t product_bytes;                // of `product`, the workspace of a matrix product
   char* product;
 
   // together: all layers run in one launch.
   ForwardWorkspace(const RnnShape& shape, const RnnRows& rows, bool save, bool together, Carver& carver) {
-    const int64_t width = shape.directions * shape.hidden;
+    const int64_t width = shape.directions * features_of_h(shape);
     const CellFacts cell = cell_facts(shape.cell);
     for (int64_t d = 0; d < shape.directions && !save; ++d) {
       gates[d] = carver.take<C>(rows.tokens * cell.saved * shape.hidden);
       if (cell.has_c) c[d] = carver.take<C>(rows.batch * shape.hidden);
+      if (shape.projection > 0) unprojected[d] = carver.take<T>(rows.batch * shape.hidden);
     }
     for (int64_t k = 0; k < 2 && !save && !together && k + 1 < shape.layers; ++k)
       y[k] = carver.take<T>(rows.tokens * width);
@@ -154,24 +171,26 @@ struct ForwardWorkspace {
 
 template <class T, class C>
 struct BackwardWorkspace {
-  T* dgates[kMaxDirections] = {};  // [N, G', H]
-  C* dc[kMaxDirections] = {};      // [B, H] of the current step, by rank; null if the cell has no c
-  C* dh[kMaxDirections] = {};      // likewise: what goes straight to the step before; null if nothing does
-  T* h_prev;                       // [N, H] the state that each token's step started from, for one direction at a time
-  T* dlayer[2] = {};               // [N, D*H] gradients of the outputs of the layers below the last, alternating
-  T* dropped = nullptr;            // [N, D*H]
-  int64_t product_bytes;           // of `product`, the workspace of a matrix product
+  T* dgates[kMaxDirections] = {};      // [N, G', H]
+  C* dc[kMaxDirections] = {};          // [B, H] of the current step, by rank; null if the cell has no c
+  C* dh[kMaxDirections] = {};          // likewise: what goes straight to the step before; null if nothing does
+  T* dprojected[kMaxDirections] = {};  // [N, P] the gradient of h of every token; null without a projection
+  T* h_prev;              // [N, R] the state that each token's step started from, for one direction at a time
+  T* dlayer[2] = {};      // [N, D*R] gradients of the outputs of the layers below the last, alternating
+  T* dropped = nullptr;   // [N, D*R]
+  int64_t product_bytes;  // of `product`, the workspace of a matrix product
   char* product;
 
   BackwardWorkspace(const RnnShape& shape, const RnnRows& rows, Carver& carver) {
-    const int64_t width = shape.directions * shape.hidden;
+    const int64_t width = shape.directions * features_of_h(shape);
     const CellFacts cell = cell_facts(shape.cell);
     for (int64_t d = 0; d < shape.directions; ++d) {
       dgates[d] = carver.take<T>(rows.tokens * cell.gradients() * shape.hidden);
       if (cell.has_c) dc[d] = carver.take<C>(rows.batch * shape.hidden);
       if (cell.passes_h) dh[d] = carver.take<C>(rows.batch * shape.hidden);
+      if (shape.projection > 0) dprojected[d] = carver.take<T>(rows.tokens * shape.projection);
     }
-    h_prev = carver.take<T>(rows.tokens * shape.hidden);
+    h_prev = carver.take<T>(rows.tokens * features_of_h(shape));
     for (int64_t k = 0; k < 2 && k + 1 < shape.layers; ++k) dlayer[k] = carver.take<T>(rows.tokens * width);
     if (shape.layers > 1 && shape.dropout > 0) dropped = carver.take<T>(rows.tokens * width);
     product_bytes = product_workspace_bytes(shape, rows);

@@ -153,9 +153,6 @@ int32_t make_rnn_plan(const BackendState* base, const RnnShape& shape, RnnPlan* 
   if (plan->bounds.max_len > kMostSteps)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "max_len = %lld is more than %lld",
                 static_cast<long long>(plan->bounds.max_len), static_cast<long long>(kMostSteps));
-  if (shape.projection > 0)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "proj_size = %lld: the CUDA back end has no projection yet",
-                static_cast<long long>(shape.projection));
   choose(state, shape, plan);
   return with_scalar(shape.dtype, [&](auto scalar) -> int32_t {
     add_sizes<decltype(scalar)>(state, shape, plan);

@@ -8,6 +8,7 @@
 #include "kernels/recurrence/rnn.h"
 #include "kernels/recurrence/rnn_layout.h"
 #include "kernels/recurrence/step/step.h"
+#include "kernels/recurrence/stepwise/projection.h"
 
 namespace varlstm::cuda {
 namespace {
@@ -17,7 +18,8 @@ struct StepWorkspace {
   unsigned long long* owner;  // [S]
   int64_t* rows;              // [B]
   C* gates;                   // [B, S', H] of one layer at a time
-  T* y;                       // [L - 1, B, H] outputs of the layers below the last
+  T* unprojected = nullptr;   // [B, H] likewise; null without a projection
+  T* y;                       // [L - 1, B, R] outputs of the layers below the last
   int64_t product_bytes;      // of `product`, the workspace of a matrix product
   char* product;
 
@@ -25,7 +27,8 @@ struct StepWorkspace {
     owner = carver.take<unsigned long long>(table_slots);
     rows = carver.take<int64_t>(streams);
     gates = carver.take<C>(streams * cell_facts(shape.cell).saved * shape.hidden);
-    y = carver.take<T>((shape.layers - 1) * streams * shape.hidden);
+    if (shape.projection > 0) unprojected = carver.take<T>(streams * shape.hidden);
+    y = carver.take<T>((shape.layers - 1) * streams * features_of_h(shape));
     product_bytes = product_workspace_bytes(shape, {streams, streams});
     product = carver.take<char>(product_bytes);
   }
@@ -50,13 +53,14 @@ class Step {
         check_slots(stream_, {args_.streams, args_.table_slots, args_.slots, workspace_.owner, workspace_.rows}));
     const T* input = static_cast<const T*>(args_.x);
     for (int64_t layer = 0; layer < shape_.layers; ++layer) {
-      T* const output =
-          layer + 1 == shape_.layers ? static_cast<T*>(args_.y) : workspace_.y + layer * args_.streams * shape_.hidden;
+      T* const output = layer + 1 == shape_.layers ? static_cast<T*>(args_.y)
+                                                   : workspace_.y + layer * args_.streams * features_of_h(shape_);
       VARLSTM_CUDA_TRY(run_layer(layer, input, output));
       input = output;
     }
-    return store_states<T>(stream_, {shape_.layers, args_.streams, args_.table_slots, shape_.hidden, workspace_.rows,
-                                     workspace_.y, static_cast<const T*>(args_.y), static_cast<T*>(args_.h)});
+    return store_states<T>(
+        stream_, {shape_.layers, args_.streams, args_.table_slots, features_of_h(shape_), workspace_.rows, workspace_.y,
+                  static_cast<const T*>(args_.y), static_cast<T*>(args_.h)});
   }
 
  private:
@@ -76,18 +80,22 @@ class Step {
     product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
     VARLSTM_CUDA_TRY(gemm(stream_, product));
 
-    const int64_t table = layer * args_.table_slots * shape_.hidden;
+    const int64_t slots_below = layer * args_.table_slots;
     StepLayer<T, C> step{};
     step.streams = args_.streams;
     step.hidden = shape_.hidden;
+    step.features = features_of_h(shape_);
     step.rows = workspace_.rows;
     step.w_hh = params + at.w_hh;
     step.b_hh = cell_.state_bias ? b_hh : nullptr;
     step.gates = workspace_.gates;
-    step.h = static_cast<const T*>(args_.h) + table;
-    if (cell_.has_c) step.c = static_cast<C*>(args_.c) + table;
-    step.y = output;
-    return step_layer(stream_, shape_.cell, step);
+    step.h = static_cast<const T*>(args_.h) + slots_below * features_of_h(shape_);
+    if (cell_.has_c) step.c = static_cast<C*>(args_.c) + slots_below * shape_.hidden;
+    step.y = shape_.projection > 0 ? workspace_.unprojected : output;
+    VARLSTM_CUDA_TRY(step_layer(stream_, shape_.cell, step));
+    if (shape_.projection == 0) return VARLSTM_OK;
+    return project_rows<T>(stream_, {args_.streams, shape_.hidden, shape_.projection, workspace_.rows, params + at.w_hr,
+                                     workspace_.unprojected, output});
   }
 
   const Stream stream_;

@@ -216,6 +216,7 @@ struct RecurrenceShape {
   bool tf32;  // f32 may be rounded to TF32 for products
   int64_t hidden;
   int64_t directions;
+  bool projects = false;  // h has fewer features than there are units
 };
 
 constexpr int log2_of(int power) {
@@ -256,6 +257,7 @@ inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape
   if (policy == RecurrencePolicy::kStepwise) return nullptr;
   MathKind kind;
   if (shape.cell != Cell::kLstm) return "only the LSTM has resident kernels";
+  if (shape.projects) return "resident kernels have no projection of h";
   if (!math_kind(shape.dtype, shape.tf32, &kind)) return "F64 is computed a step at a time";
   if (device.capability < 80) return "tensor cores for these types need sm_80";
   if (policy == RecurrencePolicy::kGrid && device.resident_blocks == 0) return "the device has no cooperative launches";

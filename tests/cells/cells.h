@@ -75,7 +75,7 @@ constexpr TestedCell projected(const char* name, TestedCell cell, OnCuda on_cuda
 }
 
 // Cells with an option that changes their shapes. They run the tests of kCells too.
-constexpr TestedCell kCellsWithOptions[] = {projected("ProjectedLstm", kCells[0], OnCuda::kNo)};
+constexpr TestedCell kCellsWithOptions[] = {projected("ProjectedLstm", kCells[0], OnCuda::kStepwise)};
 
 inline const TestedCell& tested_cell(int32_t cell) {
   for (const TestedCell& one : kCells)

@@ -77,6 +77,16 @@ TEST(RecurrenceSelection, AutomaticTakesTheFirstLegalPolicy) {
   });
 }
 
+TEST(RecurrenceSelection, AProjectionRunsStepwise) {
+  for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
+    RecurrenceShape projected = shape;
+    projected.projects = true;
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid})
+      EXPECT_STREQ(why_not(policy, projected, device.facts), "resident kernels have no projection of h");
+    EXPECT_EQ(select_recurrence(projected, device.facts, 0), Policy::kStepwise);
+  });
+}
+
 // What a policy needs, one requirement after the other.
 TEST(RecurrenceSelection, ReasonsNameWhatIsMissing) {
   for_each_shape([](const Device& device, const Kind& kind, const RecurrenceShape& shape) {

@@ -60,7 +60,7 @@ DEFECTS = [
         name="step-takes-a-layer-for-the-table",
         file="host/rnn/rnn_step.h",
         old="table + (layer * args_.table_slots + args_.slots[k]) * width",
-        new="table + (layer * args_.streams + args_.slots[k]) * hidden",
+        new="table + (layer * args_.streams + args_.slots[k]) * width",
         tests=["step_test --gtest_filter=LstmStepping.*"],
     ),
     Defect(

@@ -19,6 +19,7 @@ SF = "kernels/recurrence/stepwise/stepwise_forward.cu"
 SB = "kernels/recurrence/stepwise/stepwise_backward.cu"
 ST = "kernels/recurrence/stepwise/steps.h"
 SP = "kernels/recurrence/step/step.cu"
+PR = "kernels/recurrence/stepwise/projection.cu"
 HO = "kernels/recurrence/stacked/handover.h"
 R = "resident_recurrence_test --gtest_filter="
 L = "resident_layers_test --gtest_filter="
@@ -219,7 +220,7 @@ DEFECTS = [
            "steps.to[team] = own ? steps.from[team] : 0;", "steps.to[team] = steps.from[team];",
            ["lstm_test.cuda --gtest_filter=Lstm*ForeignReserve*"]),
     Defect("reserve-of-other-bounds-taken", "kernels/recurrence/rnn_layout.h",
-           "extent.max_batch,\n        extent.max_len, extent.max_tokens})", "extent.max_batch})",
+           "extent.max_batch, extent.max_len, extent.max_tokens})", "extent.max_batch})",
            ["lstm_test.cuda --gtest_filter=Lstm*OtherBounds*"]),
     Defect("layers-run-together-through-dropout", RF, "runs_together(*args.plan, plan_.batch) && !drops()",
            "runs_together(*args.plan, plan_.batch)", ["resident_layers_test --gtest_filter=*ThroughDropout/cluster_f32"]),
@@ -281,10 +282,20 @@ DEFECTS = [
            "c = dir.c[before * hidden + unit];", ["lstm_test.stepwise"]),
     Defect("stepwise-dc0-of-empty-sequences", SB, "store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);",
            "store_scalar<T>(dir.dc[j * hidden + unit]);", ["lstm_test.stepwise"]),
-    Defect("previous-state-of-the-wrong-order", SB, "value = dir.h0[plan.sorted_indices[j] * layer.hidden + unit];",
-           "value = dir.h0[j * layer.hidden + unit];", ["golden_lstm_test.cuda"]),
+    Defect("previous-state-of-the-wrong-order", SB, "value = dir.h0[plan.sorted_indices[j] * layer.state + unit];",
+           "value = dir.h0[j * layer.state + unit];", ["golden_lstm_test.cuda"]),
     Defect("width-of-a-step-one-too-many", ST, "j < plan.batch_sizes[t] ? row_of(plan, order, t, j) : -1;",
            "j <= plan.batch_sizes[t] ? row_of(plan, order, t, j) : -1;", ["golden_lstm_test.stepwise"]),
+    # The projection of h.
+    Defect("projection-overwrites-tiles", PR, "    simt::block_sync();  // S2\n", "",
+           ["golden_lstm_test.cuda --gtest_filter=Projected*"]),
+    Defect("projection-of-infer-taken-by-row", PR, "layer.save ? row_of(plan, layer.row_order, t, own) : own;",
+           "row_of(plan, layer.row_order, t, own);", ["lstm_test.cuda --gtest_filter=Projected*f32*Infer*"]),
+    Defect("projection-forgets-dh-n", PR, "(ends ? of_end : recurrent)", "(ends ? C(0) : recurrent)",
+           ["golden_lstm_test.cuda --gtest_filter=Projected*"]),
+    Defect("reserve-of-another-projection-on-cuda", "kernels/recurrence/rnn_layout.h",
+           "shape.projection, shape.layers,", "shape.layers,",
+           ["lstm_test.cuda --gtest_filter=Projected*f32*ForeignReserve*"]),
     # Steps.
     Defect("step-slots-are-not-cleared", SP, "if (in_table(check.slots[k])) simt::atomic_exchange(&check.owner[check.slots[k]], kNobody);",
            "(void)kNobody;", ["step_test.cuda"]),
@@ -292,8 +303,8 @@ DEFECTS = [
     Defect("step-of-a-bad-slot-reads-its-state", SP, "  if (row < 0) {\n    y = store_scalar<T>(0);\n    return;\n  }\n", "",
            ["step_test.cuda --gtest_filter=Step.BadSlots*"]),
     Defect("step-overwrites-tiles", SP, "    simt::block_sync();  // S4\n", "", ["step_test.cuda"]),
-    Defect("step-stores-all-layers-in-the-first", SP, "states.h[(layer * states.table_slots + row) * states.hidden + unit]",
-           "states.h[row * states.hidden + unit]", ["step_test.cuda --gtest_filter=LstmStepping.*"]),
+    Defect("step-stores-all-layers-in-the-first", SP, "states.h[(layer * states.table_slots + row) * states.features + unit]",
+           "states.h[row * states.features + unit]", ["step_test.cuda --gtest_filter=LstmStepping.*"]),
     # Cells beside the LSTM.
     Defect("kernel-gru-passes-the-wrong-share", "kernels/cells/gru.h", "*gradient = {dh * z, C(0)};",
            "*gradient = {dh * (C(1) - z), C(0)};", ["golden_lstm_test.cuda --gtest_filter=Gru*"]),

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -39,6 +40,10 @@ class RnnRunner {
         c_n_(context, problem.cell_state_count()) {
     REQUIRE_OK(varlstm_rnn_sizes(rnn_.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
                                  &workspace_bytes_, &reserve_bytes_));
+    int64_t infer_bytes = 0, no_reserve = 0;  // forward may be called in either mode
+    REQUIRE_OK(varlstm_rnn_sizes(rnn_.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_INFER,
+                                 &infer_bytes, &no_reserve));
+    workspace_bytes_ = std::max(workspace_bytes_, infer_bytes);
     workspace_ = std::make_unique<ByteBuffer>(context, workspace_bytes_, fill, seed);
     reserve_ = std::make_unique<ByteBuffer>(context, reserve_bytes_, fill, seed + 1);
   }

@@ -5,6 +5,7 @@
 //                 c[rows[k], u], y[k, u] <- the cell at the x-gates and s, as in the cell's file of kernels/cells
 //   store_states  h[layer, rows[k], u] <- y of that layer
 //
+// If h is projected, i runs over its R features, and stepwise/projection.cu makes y of what step_layer gives out.
 // h is stored in a launch of its own, because all blocks of a layer read whole rows of it; c is updated in place,
 // because only one thread reads and writes an element. A stream whose row is -1 reads no state, gets y = 0 and changes
 // nothing. check_slots: one block. owner holds anything at first: S1: every entry that a stream names is kNobody. S2:
@@ -60,7 +61,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) step_layer_kernel(StepLayer<
   using C = ComputeType<T>;
   constexpr int kGates = CellType::kGates;
   StepTiles<CellType, C>& tiles = *simt::shared_memory<StepTiles<CellType, C>>();
-  const int64_t hidden = layer.hidden;
+  const int64_t hidden = layer.hidden, features = layer.features;
   const int64_t stream0 = static_cast<int64_t>(blockIdx.y) * kStreams;
   const int64_t unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
@@ -68,19 +69,20 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) step_layer_kernel(StepLayer<
 
   UnitValues<C, kGates> sums = {};
 #pragma unroll 1
-  for (int64_t k0 = 0; k0 < hidden; k0 += kDepth) {
+  for (int64_t k0 = 0; k0 < features; k0 += kDepth) {
 #pragma unroll 1
     for (int at = thread; at < kStreams * kDepth; at += static_cast<int>(kStepThreads)) {
       const int64_t stream = stream0 + at / kDepth, k = k0 + at % kDepth;
-      const int64_t row = stream < layer.streams && k < hidden ? layer.rows[stream] : -1;
-      tiles.h[at / kDepth][at % kDepth] = row < 0 ? C(0) : load_scalar(layer.h[row * hidden + k]);
+      const int64_t row = stream < layer.streams && k < features ? layer.rows[stream] : -1;
+      tiles.h[at / kDepth][at % kDepth] = row < 0 ? C(0) : load_scalar(layer.h[row * features + k]);
     }
 #pragma unroll 1
     for (int at = thread; at < kGates * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
       const int line = at / kDepth;
       const int64_t unit = unit0 + line % kUnits, k = k0 + at % kDepth;
       C value = 0;
-      if (unit < hidden && k < hidden) value = load_scalar(layer.w_hh[((line / kUnits) * hidden + unit) * hidden + k]);
+      if (unit < hidden && k < features)
+        value = load_scalar(layer.w_hh[((line / kUnits) * hidden + unit) * features + k]);
       tiles.w[line][at % kDepth] = value;
     }
     simt::block_sync();  // S3
@@ -106,7 +108,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) step_layer_kernel(StepLayer<
       sums.of[gate] += load_scalar(layer.b_hh[gate * hidden + unit]);
   }
   UnitState<C> state = {C(0), C(0)};
-  if constexpr (CellType::kReadsH) state.h = load_scalar(layer.h[row * hidden + unit]);
+  if constexpr (CellType::kReadsH) state.h = load_scalar(layer.h[row * features + unit]);
   if constexpr (CellType::kHasC) state.c = layer.c[row * hidden + unit];
   const UnitStep<CellType, C> result = CellType::template forward<Accurate>(x, sums, state);
   if constexpr (CellType::kHasC) layer.c[row * hidden + unit] = result.after.c;
@@ -116,14 +118,14 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) step_layer_kernel(StepLayer<
 template <class T>
 VARLSTM_KERNEL void store_states_kernel(StoredStates<T> states) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  const int64_t of_layer = states.streams * states.hidden;
+  const int64_t of_layer = states.streams * states.features;
   for (int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; at < states.layers * of_layer;
        at += stride) {
-    const int64_t layer = at / of_layer, rest = at % of_layer, unit = at % states.hidden;
-    const int64_t row = states.rows[rest / states.hidden];
+    const int64_t layer = at / of_layer, rest = at % of_layer, unit = at % states.features;
+    const int64_t row = states.rows[rest / states.features];
     if (row < 0) continue;
     const T value = layer + 1 == states.layers ? states.last[rest] : states.below[at];
-    states.h[(layer * states.table_slots + row) * states.hidden + unit] = value;
+    states.h[(layer * states.table_slots + row) * states.features + unit] = value;
   }
 }
 
@@ -152,7 +154,7 @@ int32_t step_layer(Stream stream, Cell cell, const StepLayer<T, C>& layer) {
 template <class T>
 int32_t store_states(Stream stream, const StoredStates<T>& states) {
   return launch<store_states_kernel<T>>(
-      stream, "store_states", elementwise_shape(stream, states.layers * states.streams * states.hidden), states);
+      stream, "store_states", elementwise_shape(stream, states.layers * states.streams * states.features), states);
 }
 
 #define VARLSTM_INSTANTIATE(T, C)                                    \

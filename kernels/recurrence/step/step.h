@@ -26,13 +26,14 @@ template <class T, class C>
 struct StepLayer {
   int64_t streams;
   int64_t hidden;
+  int64_t features;     // R: of h
   const int64_t* rows;  // [B]
-  const T* w_hh;        // [GH, H]
+  const T* w_hh;        // [GH, R]
   const T* b_hh;        // [GH]; null if there is none, or if it is part of the x-gates
   const C* gates;       // [B, S', H]
-  const T* h;           // [S, H] this layer's part of the table
-  C* c;                 // likewise, in and out; null if the cell has no c
-  T* y;                 // [B, H] the states after the step; 0 where the row is -1
+  const T* h;           // [S, R] this layer's part of the table
+  C* c;                 // [S, H] likewise, in and out; null if the cell has no c
+  T* y;                 // [B, H] the states after the step, or what is still to be projected; 0 where the row is -1
 };
 
 template <class T, class C>
@@ -41,11 +42,11 @@ int32_t step_layer(Stream stream, Cell cell, const StepLayer<T, C>& layer);
 // The table's rows of h of all layers <- the layers' outputs.
 template <class T>
 struct StoredStates {
-  int64_t layers, streams, table_slots, hidden;
+  int64_t layers, streams, table_slots, features;
   const int64_t* rows;  // [B]; nothing is stored where it is -1
-  const T* below;       // [L - 1, B, H] the outputs of the layers below the last
-  const T* last;        // [B, H]
-  T* h;                 // [L, S, H]
+  const T* below;       // [L - 1, B, R] the outputs of the layers below the last
+  const T* last;        // [B, R]
+  T* h;                 // [L, S, R]
 };
 
 template <class T>

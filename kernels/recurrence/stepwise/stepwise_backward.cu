@@ -3,6 +3,8 @@
 //   dh[j, u] = dy[row, u] + sum over k < GH of dstate[row after, k] * w_hh[k, u]      (dh_n if the sequence ends here)
 //   dgates[row], dc, and what goes straight to the step before: the cell's file of kernels/cells
 //
+// If h is projected, projection.cu has put that dh of R features into dprojected, and here
+//   dh[j, u] = sum over p < R of dprojected[row, p] * w_hr[p, u]
 // dstate are the gradients in dgates that flow to the state: all of them, but for a cell with state gates.
 // The launch before has written dgates[row after]. A last launch computes dh0 (the same product, at each sequence's
 // first row) and dc0. Grid, block and shared memory are as in stepwise_forward.cu, except that the tiles are dgates
@@ -17,56 +19,15 @@
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/stepwise/backward_sum.h"
+#include "kernels/recurrence/stepwise/projection.h"
 #include "kernels/recurrence/stepwise/steps.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
-constexpr int kRows = 16, kUnits = 16, kDepth = 32;
-constexpr unsigned kStepThreads = kRows * kUnits;
-
-template <class C>
-struct BackwardTiles {
-  C dgates[kRows][kDepth + 1];
-  C w[kDepth][kUnits];
-  int64_t after[kRows];  // the row whose gradients flow back to this rank, or -1
-};
-
-// Returns the sum over k < GH of dstate[after, k] * w_hh[k, unit0 + u] for this thread's (r, u). tiles.after must be
-// filled and visible.
-template <class CellType, class T>
-VARLSTM_DEVICE ComputeType<T> recurrent_gradient(BackwardTiles<ComputeType<T>>& tiles, const T* dgates, const T* w_hh,
-                                                 int64_t hidden, int64_t unit0) {
-  using C = ComputeType<T>;
-  const int thread = static_cast<int>(threadIdx.x);
-  const int64_t depth = CellType::kGates * hidden;
-  const int64_t plain = (CellType::kGates - CellType::kStateGates) * hidden;  // rows of gates with one gradient
-  C sum = 0;
-  for (int64_t k0 = 0; k0 < depth; k0 += kDepth) {
-    for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
-      const int64_t row = tiles.after[at / kDepth], k = k0 + at % kDepth;
-      const int64_t column = k < plain ? k : k + CellType::kStateGates * hidden;
-      tiles.dgates[at / kDepth][at % kDepth] =
-          row >= 0 && k < depth ? load_scalar(dgates[row * kGradientsOf<CellType> * hidden + column]) : C(0);
-    }
-    for (int at = thread; at < kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
-      const int64_t unit = unit0 + at % kUnits, k = k0 + at / kUnits;
-      tiles.w[at / kUnits][at % kUnits] = unit < hidden && k < depth ? load_scalar(w_hh[k * hidden + unit]) : C(0);
-    }
-    simt::block_sync();  // S1
-    for (int kk = 0; kk < kDepth; ++kk)
-      sum = simt::fma(tiles.dgates[thread / kUnits][kk], tiles.w[kk][thread % kUnits], sum);
-    simt::block_sync();  // S2
-  }
-  return sum;
-}
-
-template <class T>
-VARLSTM_DEVICE ComputeType<T> load_or_zero(const T* values, int64_t at) {
-  return values == nullptr ? ComputeType<T>(0) : load_scalar(values[at]);
-}
-
-template <class CellType, class T>
+// kProjected: h is projected.
+template <class CellType, bool kProjected, class T>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     stepwise_backward_kernel(LayerBackward<T, ComputeType<T>> layer, int64_t step, int64_t steps) {
   using C = ComputeType<T>;
@@ -80,10 +41,18 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   if (rank0 >= width) return;  // the whole block
   const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
-  if (thread < kRows)
-    tiles.after[thread] = rank0 + thread < width ? row_after(plan, layer.row_order, reverse, t, rank0 + thread) : -1;
+  if (thread < kRows) {
+    const int64_t own = rank0 + thread;
+    tiles.rows[thread] = own >= width ? -1
+                         : kProjected ? row_of(plan, layer.row_order, t, own)
+                                      : row_after(plan, layer.row_order, reverse, t, own);
+  }
   simt::block_sync();  // S0: the rows after are visible
-  const C recurrent = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, unit0);
+  C incoming;
+  if constexpr (kProjected)
+    incoming = row_sum(tiles, dir.dprojected, layer.state, {layer.state, layer.state, 0}, dir.w_hr, hidden, unit0);
+  else
+    incoming = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, hidden, unit0);
 
   const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
   if (j >= width || unit >= hidden) return;
@@ -91,8 +60,9 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
   const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
   UnitState<C> state = {C(0), C(0)}, after = {C(0), C(0)};
-  UnitState<C> gradient = {
-      load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? load_or_zero(dir.dh_n, at) : recurrent), C(0)};
+  UnitState<C> gradient = {incoming, C(0)};
+  if constexpr (!kProjected)
+    gradient.h = load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? load_or_zero(dir.dh_n, at) : incoming);
   if constexpr (CellType::kPassesH) gradient.h += ends ? C(0) : dir.dh[j * hidden + unit];
   if constexpr (CellType::kReadsH)
     state.h = before >= 0 ? load_scalar(dir.y[before * layer.ldy + unit]) : load_or_zero(dir.h0, at);
@@ -111,7 +81,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   for (int k = 0; k < kGradientsOf<CellType>; ++k) dgates[k * hidden] = store_scalar<T>(gradients.of[k]);
 }
 
-// dh0, dc0 [B, H]. A sequence without a token passes dh_n and dc_n on.
+// dh0 [B, R], dc0 [B, H]. A sequence without a token passes dh_n and dc_n on.
 template <class CellType, class T>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(LayerBackward<T, ComputeType<T>> layer) {
   using C = ComputeType<T>;
@@ -125,44 +95,45 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(Lay
   if (thread < kRows) {
     const int64_t j = rank0 + thread;
     const int64_t length = j < plan.batch ? plan.lengths[plan.sorted_indices[j]] : 0;
-    tiles.after[thread] = length > 0 ? first_row(plan, layer.row_order, reverse, j, length) : -1;
+    tiles.rows[thread] = length > 0 ? first_row(plan, layer.row_order, reverse, j, length) : -1;
   }
   simt::block_sync();  // S0
-  const bool empty = tiles.after[thread / kUnits] < 0;
-  C recurrent = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, unit0);
+  const bool empty = tiles.rows[thread / kUnits] < 0;
+  C recurrent = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, layer.state, unit0);
   const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
   if (j >= plan.batch || unit >= hidden) return;
   if constexpr (CellType::kPassesH) recurrent += empty ? C(0) : dir.dh[j * hidden + unit];
-  const int64_t at = plan.sorted_indices[j] * hidden + unit;
-  if (dir.dh0 != nullptr) dir.dh0[at] = store_scalar<T>(empty ? load_or_zero(dir.dh_n, at) : recurrent);
+  const int64_t at = plan.sorted_indices[j] * hidden + unit, h_at = plan.sorted_indices[j] * layer.state + unit;
+  if (dir.dh0 != nullptr && unit < layer.state)
+    dir.dh0[h_at] = store_scalar<T>(empty ? load_or_zero(dir.dh_n, h_at) : recurrent);
   if (dir.dc0 != nullptr) dir.dc0[at] = store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);
 }
 
-// h_prev [N, H] <- the state before each token's step. This is a copy, bound by memory.
+// h_prev [N, R] <- the state before each token's step. This is a copy, bound by memory.
 template <class T>
 VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> layer, int64_t direction, int64_t steps,
                                            T* h_prev) {
   const BatchPlan& plan = layer.plan;
   const DirectionBackward<T, ComputeType<T>>& dir = layer.direction[direction];
   for (int64_t t = blockIdx.x; t < steps; t += gridDim.x) {
-    const int64_t count = plan.batch_sizes[t] * layer.hidden;
+    const int64_t count = plan.batch_sizes[t] * layer.state;
     for (int64_t k = threadIdx.x; k < count; k += blockDim.x) {
-      const int64_t j = k / layer.hidden, unit = k % layer.hidden;
+      const int64_t j = k / layer.state, unit = k % layer.state;
       const int64_t before = row_before(plan, layer.row_order, direction == 1, t, j);
       T value = store_scalar<T>(0);
       if (before >= 0) {
         value = dir.y[before * layer.ldy + unit];
       } else if (dir.h0 != nullptr) {
-        value = dir.h0[plan.sorted_indices[j] * layer.hidden + unit];
+        value = dir.h0[plan.sorted_indices[j] * layer.state + unit];
       }
-      h_prev[row_of(plan, layer.row_order, t, j) * layer.hidden + unit] = value;
+      h_prev[row_of(plan, layer.row_order, t, j) * layer.state + unit] = value;
     }
   }
 }
 
 namespace {
 
-template <class CellType, class T, class C>
+template <class CellType, bool kProjected, class T, class C>
 int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer) {
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape;
@@ -171,10 +142,12 @@ int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer) {
            static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
   shape.block = dim3(kStepThreads);
   shape.shared_bytes = sizeof(BackwardTiles<C>);
-  constexpr auto kStep = stepwise_backward_kernel<CellType, T>;
+  constexpr auto kStep = stepwise_backward_kernel<CellType, kProjected, T>;
   constexpr auto kLast = initial_gradients_kernel<CellType, T>;
-  for (int64_t step = 0; step < steps; ++step)
+  for (int64_t step = 0; step < steps; ++step) {
+    if constexpr (kProjected) VARLSTM_CUDA_TRY(projected_gradient_step(stream, layer, step, steps));
     VARLSTM_CUDA_TRY(launch<kStep>(stream, "stepwise_backward", shape, layer, step, steps));
+  }
   if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
   return launch<kLast>(stream, "initial_gradients", shape, layer);
 }
@@ -183,7 +156,13 @@ int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer) {
 
 template <class T, class C>
 int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer) {
-  return with_cell(cell, [&](auto of_layer) { return run_steps<decltype(of_layer)>(stream, layer); });
+  return with_cell(cell, [&](auto of_layer) {
+    using CellType = decltype(of_layer);
+    if constexpr (CellType::kProjects) {
+      if (layer.direction[0].w_hr != nullptr) return run_steps<CellType, true>(stream, layer);
+    }
+    return run_steps<CellType, false>(stream, layer);
+  });
 }
 
 template <class T, class C>

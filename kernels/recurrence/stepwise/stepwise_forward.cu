@@ -3,6 +3,7 @@
 //   s[j, gate, u] = sum_k h[j, k] * w_hh[gate * H + u, k]  (+ b_hh[gate * H + u])     (h: the state before the step)
 //   the saved values, c and y[row, u] = h'[j, u] from the x-gates and s as in the cell's file of kernels/cells
 //
+// If h is projected, k runs over its R features, `unprojected` takes the place of y, and projection.cu follows.
 // Step s visits t = s in the forward direction and t = steps - 1 - s in the backward direction, both in one launch. A
 // block whose ranks are all past batch_sizes[t] has no work; batch_sizes[t] is 0 from T on if only the device knows T.
 // h is read from y, at the row that the direction visited before.
@@ -22,6 +23,7 @@
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/stepwise/projection.h"
 #include "kernels/recurrence/stepwise/steps.h"
 #include "varlstm.h"
 
@@ -40,9 +42,9 @@ struct ForwardTiles {
 // -1.
 template <class T>
 VARLSTM_DEVICE ComputeType<T> state_before(const BatchPlan& plan, const T* y, int64_t ldy, const T* initial,
-                                           int64_t hidden, int64_t before, int64_t j, int64_t k) {
+                                           int64_t features, int64_t before, int64_t j, int64_t k) {
   if (before >= 0) return load_scalar(y[before * ldy + k]);
-  return initial == nullptr ? ComputeType<T>(0) : load_scalar(initial[plan.sorted_indices[j] * hidden + k]);
+  return initial == nullptr ? ComputeType<T>(0) : load_scalar(initial[plan.sorted_indices[j] * features + k]);
 }
 
 template <class CellType, class T>
@@ -59,19 +61,19 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int64_t width = plan.batch_sizes[t];
   const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
   if (rank0 >= width) return;  // the whole block
-  const int64_t hidden = layer.hidden;
+  const int64_t hidden = layer.hidden, features = layer.state;
   const int64_t unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
   const int r = thread / kUnits, u = thread % kUnits;
 
   UnitValues<C, kGates> sums = {};
 #pragma unroll 1
-  for (int64_t k0 = 0; k0 < hidden; k0 += kDepth) {
+  for (int64_t k0 = 0; k0 < features; k0 += kDepth) {
     for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
       const int64_t j = rank0 + at / kDepth, k = k0 + at % kDepth;
       C value = 0;
-      if (j < width && k < hidden)
-        value = state_before(plan, dir.y, layer.ldy, dir.h0, hidden, row_before(plan, layer.row_order, reverse, t, j),
+      if (j < width && k < features)
+        value = state_before(plan, dir.y, layer.ldy, dir.h0, features, row_before(plan, layer.row_order, reverse, t, j),
                              j, k);
       tiles.h[at / kDepth][at % kDepth] = value;
     }
@@ -80,7 +82,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
       const int line = at / kDepth;
       const int64_t unit = unit0 + line % kUnits, k = k0 + at % kDepth;
       C value = 0;
-      if (unit < hidden && k < hidden) value = load_scalar(dir.w_hh[((line / kUnits) * hidden + unit) * hidden + k]);
+      if (unit < hidden && k < features)
+        value = load_scalar(dir.w_hh[((line / kUnits) * hidden + unit) * features + k]);
       tiles.w[line][at % kDepth] = value;
     }
     simt::block_sync();  // S1
@@ -102,7 +105,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
       sums.of[gate] += load_scalar(dir.b_hh[gate * hidden + unit]);
   }
   UnitState<C> state = {C(0), C(0)};
-  if constexpr (CellType::kReadsH) state.h = state_before(plan, dir.y, layer.ldy, dir.h0, hidden, before, j, unit);
+  if constexpr (CellType::kReadsH) state.h = state_before(plan, dir.y, layer.ldy, dir.h0, features, before, j, unit);
   if constexpr (CellType::kHasC) {
     if (before >= 0) {
       state.c = dir.c[(layer.save ? before : j) * hidden + unit];
@@ -112,12 +115,16 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   }
   const UnitStep<CellType, C> result = CellType::template forward<Accurate>(x, sums, state);
   if constexpr (CellType::kHasC) dir.c[(layer.save ? row : j) * hidden + unit] = result.after.c;
-  dir.y[row * layer.ldy + unit] = store_scalar<T>(result.after.h);
+  if (CellType::kProjects && dir.unprojected != nullptr)
+    dir.unprojected[(layer.save ? row : j) * hidden + unit] = store_scalar<T>(result.after.h);
+  else
+    dir.y[row * layer.ldy + unit] = store_scalar<T>(result.after.h);
   if (!layer.save) return;
   for (int k = 0; k < CellType::kSaved; ++k) gates[k * hidden] = result.saved.of[k];
 }
 
-// h_n, c_n [B, H] <- the states after each sequence's last step. A sequence without a token gets its initial states.
+// h_n [B, R], c_n [B, H] <- the states after each sequence's last step. A sequence without a token gets its initial
+// states.
 template <class T>
 VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
   using C = ComputeType<T>;
@@ -128,17 +135,18 @@ VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
     const int64_t unit = k % layer.hidden, j = k / layer.hidden % plan.batch, d = k / layer.hidden / plan.batch;
     const DirectionForward<T, C>& dir = layer.direction[d];
     const int64_t b = plan.sorted_indices[j], length = plan.lengths[b];
-    const int64_t at = b * layer.hidden + unit;
+    const int64_t at = b * layer.hidden + unit, h_at = b * layer.state + unit;
+    const bool has_h = unit < layer.state;
     T h = store_scalar<T>(0), c = store_scalar<T>(0);
     if (length > 0) {
       const int64_t row = last_row(plan, layer.row_order, d == 1, j, length);
-      h = dir.y[row * layer.ldy + unit];
+      if (has_h) h = dir.y[row * layer.ldy + unit];
       if (dir.c != nullptr) c = store_scalar<T>(dir.c[(layer.save ? row : j) * layer.hidden + unit]);
     } else {
-      if (dir.h0 != nullptr) h = dir.h0[at];
+      if (dir.h0 != nullptr && has_h) h = dir.h0[h_at];
       if (dir.c0 != nullptr) c = dir.c0[at];
     }
-    if (dir.h_n != nullptr) dir.h_n[at] = h;
+    if (dir.h_n != nullptr && has_h) dir.h_n[h_at] = h;
     if (dir.c_n != nullptr) dir.c_n[at] = c;
   }
 }
@@ -158,8 +166,10 @@ int32_t run_steps(Stream stream, const LayerForward<T, C>& layer) {
     return fail(VARLSTM_ERROR_UNSUPPORTED, "B = %lld is more than %d sequences",
                 static_cast<long long>(layer.plan.batch), 65535 * kRows);
   constexpr auto kKernel = stepwise_forward_kernel<CellType, T>;
-  for (int64_t step = 0; step < steps; ++step)
+  for (int64_t step = 0; step < steps; ++step) {
     VARLSTM_CUDA_TRY(launch<kKernel>(stream, "stepwise_forward", shape, layer, step, steps));
+    if (layer.direction[0].w_hr != nullptr) VARLSTM_CUDA_TRY(project_step(stream, layer, step, steps));
+  }
   if (layer.direction[0].h_n == nullptr && layer.direction[0].c_n == nullptr) return VARLSTM_OK;
   return launch<final_states_kernel<T>>(
       stream, "final_states", elementwise_shape(stream, layer.directions * layer.plan.batch * layer.hidden), layer);
