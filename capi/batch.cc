@@ -100,6 +100,34 @@ struct PlanArray {
 // After the back end failed, the arrays of the plan belong to no lengths.
 void make_empty(BatchPlan* plan) {
   plan->batch = plan->tokens = plan->steps = 0;
+  plan->segments = {};
+}
+
+// Checks the number of flags of varlstm_batch_set_resets, and the flags themselves if they are in host memory.
+int32_t check_resets(const BatchPlan& plan, const ResetArgs& args) {
+  const int64_t rows = packed_rows(plan), steps = plan.steps >= 0 ? plan.steps : plan.bounds.max_len;
+  if (args.layout == Layout::kRagged) {
+    if (args.count != rows) {
+      return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "count = %lld is not the number of rows, %lld", ll(args.count),
+                       ll(rows));
+    }
+  } else {
+    if (args.padded_len < steps) {
+      return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "padded_len = %lld is smaller than the longest length, %lld",
+                       ll(args.padded_len), ll(steps));
+    }
+    int64_t places = 0;
+    if (__builtin_mul_overflow(plan.batch, args.padded_len, &places) || places != args.count) {
+      return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "count = %lld is not batch = %lld times padded_len = %lld",
+                       ll(args.count), ll(plan.batch), ll(args.padded_len));
+    }
+  }
+  for (int64_t k = 0; k < args.count && args.space == VARLSTM_SPACE_HOST; ++k) {
+    if (args.resets[k] > 1) {
+      return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "resets[%lld] = %d is neither 0 nor 1", ll(k), args.resets[k]);
+    }
+  }
+  return VARLSTM_OK;
 }
 
 void destroy_plan(const varlstm_ctx* ctx, BatchPlan* plan) {
@@ -196,6 +224,22 @@ int32_t varlstm_batch_from_batch_sizes(varlstm_batch* batch, const int64_t* batc
                                       steps, sorted_indices, stream);
   if (status != VARLSTM_OK) make_empty(&plan);
   return status;
+}
+
+int32_t varlstm_batch_set_resets(varlstm_batch* batch, const uint8_t* resets, int64_t count, int32_t layout,
+                                 int64_t padded_len, int32_t space, void* stream) {
+  VARLSTM_TRY(check_usable("batch", batch, stream));
+  BatchPlan& plan = batch->plan;
+  VARLSTM_TRY(check_at_least("count", count, 0));
+  VARLSTM_TRY(check_enum("layout", "varlstm_layout", layout, VARLSTM_LAYOUT_RAGGED));
+  VARLSTM_TRY(check_enum("space", "varlstm_space", space, VARLSTM_SPACE_BACKEND));
+  BufferCheck buffers(sizeof(int64_t));
+  add_plan_arrays(plan, &buffers);
+  buffers.read("resets", resets, {{"count", count}}, 1);
+  VARLSTM_TRY(buffers.finish());
+  const ResetArgs args{static_cast<Layout>(layout), padded_len, resets, count, space};
+  if (resets != nullptr) VARLSTM_TRY(check_resets(plan, args));
+  return call_backend(batch->ctx, "plan_resets", &Backend::plan_resets, &plan, args, stream);
 }
 
 int32_t varlstm_batch_get_i64(const varlstm_batch* batch, int32_t key, int64_t* value) {

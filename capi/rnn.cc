@@ -41,7 +41,7 @@ void write_names(int64_t layers, char* names) {
 }
 
 bool is_i64_key(int32_t key) {
-  if (key == VARLSTM_KEY_ROWS || key == VARLSTM_KEY_LAYERS_TOGETHER || key == VARLSTM_KEY_PROJ_SIZE) return true;
+  if (key >= VARLSTM_KEY_ROWS && key <= VARLSTM_KEY_RESETS) return true;
   return key >= VARLSTM_KEY_CELL && key <= VARLSTM_KEY_RECURRENCE_USED && key != VARLSTM_KEY_DROPOUT;
 }
 
@@ -166,6 +166,11 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
       VARLSTM_TRY(check_not_frozen(rnn, key));
       rnn->shape.projection = value;
       return VARLSTM_OK;
+    case VARLSTM_KEY_RESETS:
+      VARLSTM_TRY(check_flag("value", value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.resets = value == 1;
+      return VARLSTM_OK;
     default:
       return bad_key(varlstm_rnn::kTypeName, "an int64", key);
   }
@@ -220,6 +225,9 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
       break;
     case VARLSTM_KEY_PROJ_SIZE:
       *value = shape.projection;
+      break;
+    case VARLSTM_KEY_RESETS:
+      *value = shape.resets ? 1 : 0;
       break;
     default: {  // VARLSTM_KEY_RECURRENCE_USED
       RnnPlan plan = {};

@@ -14,7 +14,10 @@ int32_t check_mode(int32_t mode) {
 
 int32_t check_rnn_and_batch(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* stream) {
   VARLSTM_TRY(check_usable("rnn", rnn, stream));
-  return check_batch(rnn->ctx, batch);
+  VARLSTM_TRY(check_batch(rnn->ctx, batch));
+  if (batch->plan.segments.lengths == nullptr || rnn->shape.resets) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "batch = %p has resets, but VARLSTM_KEY_RESETS of the rnn is 0",
+                   static_cast<const void*>(batch));
 }
 
 // A bias must be NULL if the rnn has none, and b_hh must be NULL if the other library has one bias.

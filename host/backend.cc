@@ -8,7 +8,7 @@
 #include <new>
 
 #include "host/backend_ops.h"
-#include "host/ops/batch_plan.h"
+#include "host/ops/segments.h"
 #include "host/simd/row_kernel.h"
 #include "host/state.h"
 #include "host/threads/parallel.h"
@@ -119,12 +119,15 @@ void plan_destroy(BackendState*, BatchPlan* plan) {
     delete[] data;
     data = nullptr;
   }
+  delete[] plan->reset_memory;
+  plan->reset_memory = nullptr;
 }
 
 // If one array cannot be allocated, all are freed.
 int32_t plan_create(BackendState* state, BatchPlan* plan) {
   constexpr int64_t kMaxElements = INT64_MAX / 16;
   for (const PlanArray& array : kPlanArrays) plan->*array.data = nullptr;
+  plan->reset_memory = nullptr;
   for (const PlanArray& array : kPlanArrays) {
     const int64_t bound = array.bound == nullptr ? 0 : plan->bounds.*array.bound;
     int64_t*& data = plan->*array.data;
@@ -146,6 +149,19 @@ int32_t plan_lengths(BackendState* state, BatchPlan* plan, const int64_t* length
 int32_t plan_batch_sizes(BackendState*, BatchPlan* plan, const int64_t* batch_sizes, int64_t steps,
                          const int64_t* sorted_indices, void*) {
   host::plan_from_batch_sizes(*plan, batch_sizes, steps, sorted_indices);
+  return VARLSTM_OK;
+}
+
+int32_t plan_resets(BackendState* state, BatchPlan* plan, const ResetArgs& args, void*) {
+  if (args.resets == nullptr) {
+    *plan->lengths_hash = static_cast<int64_t>(host::hash_of_lengths(*plan));
+    host::take_sequences_as_segments(*plan);
+    return VARLSTM_OK;
+  }
+  if (plan->reset_memory == nullptr)
+    plan->reset_memory = new (std::nothrow) int64_t[host::reset_memory_elements(plan->bounds)];
+  if (plan->reset_memory == nullptr) return VARLSTM_ERROR_OUT_OF_MEMORY;
+  host::host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_RESET, host::plan_resets(*plan, args));
   return VARLSTM_OK;
 }
 
@@ -179,6 +195,7 @@ Backend make_table() {
   table.plan_destroy = plan_destroy;
   table.plan_lengths = plan_lengths;
   table.plan_batch_sizes = plan_batch_sizes;
+  table.plan_resets = plan_resets;
   host::set_operations(table);
   return table;
 }

@@ -125,6 +125,10 @@ int32_t plan_batch_sizes(BackendState* state, BatchPlan* plan, const int64_t* ba
   return plan_from_batch_sizes(stream, *plan, scratch);
 }
 
+int32_t plan_resets(BackendState*, BatchPlan*, const ResetArgs&, void*) {
+  return VARLSTM_ERROR_UNSUPPORTED;
+}
+
 int32_t pack_call(BackendState* state, const PackArgs& args, const void* src, void* packed, void* stream) {
   return pack(make_stream(state, stream), args, src, packed);
 }
@@ -141,6 +145,7 @@ void set_batch_operations(Backend& table) {
   table.plan_destroy = plan_destroy;
   table.plan_lengths = plan_lengths;
   table.plan_batch_sizes = plan_batch_sizes;
+  table.plan_resets = plan_resets;
   table.pack = pack_call;
   table.unpack = unpack_call;
 }

@@ -1,7 +1,7 @@
 // The table of functions that a back end provides. Before capi calls a function of the table, it checks every argument
 // that the host can see: handles, null, alignment, ranges, overlap, byte counts. A back end checks what only its memory
-// holds. A function that returns int32_t returns a varlstm_status, and capi adds the text. Only open, alloc and
-// plan_create allocate.
+// holds. A function that returns int32_t returns a varlstm_status, and capi adds the text. Only open, alloc,
+// plan_create and a plan's first plan_resets allocate.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -46,6 +46,8 @@ struct Backend {
   // batch_sizes and sorted_indices are in host memory and checked; sorted_indices may be null.
   int32_t (*plan_batch_sizes)(BackendState* state, BatchPlan* plan, const int64_t* batch_sizes, int64_t steps,
                               const int64_t* sorted_indices, void* stream);
+  // Cuts the sequences of the plan into segments; none is cut after a failure. Resets in host memory are 0 or 1.
+  int32_t (*plan_resets)(BackendState* state, BatchPlan* plan, const ResetArgs& args, void* stream);
 
   int32_t (*pack)(BackendState* state, const PackArgs& args, const void* src, void* packed, void* stream);
   int32_t (*unpack)(BackendState* state, const PackArgs& args, double pad_value, const void* packed, void* dst,

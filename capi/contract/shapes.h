@@ -46,6 +46,25 @@ struct BatchBounds {
   int64_t max_tokens;  // N <= max_tokens
 };
 
+// What a recurrence runs over: the segments of a batch, by rank, which is longest first. A segment is a run of tokens
+// of one sequence, from its first token or a reset up to the next reset or its end. Without resets the segments are the
+// sequences, and the arrays are those of the plan. A sequence without a token is a segment of no token.
+//
+// A segment's sequence is named by the caller's index; -1 is none. After the last segment the arrays by rank have -1.
+struct Segments {
+  int64_t count;         // at most so many; on the host exactly
+  int64_t steps;         // at most so many tokens has a segment; on the host the longest has exactly so many
+  int64_t* sizes;        // [max_len] how many segments are longer than t
+  int64_t* offsets;      // [max_len + 1] the sum of sizes before t
+  int64_t* packed_rows;  // [max_tokens] at offsets[t] + j: the packed row of token t of the segment of rank j; null if
+                         // that is offsets[t] + j itself
+  int64_t* ragged_rows;  // [max_tokens] likewise
+  int64_t* firsts;       // by rank: the sequence of which the segment is the first, or -1
+  int64_t* lasts;        // by rank: the sequence of which it is the last, or -1
+  int64_t* begins;       // by rank: the sequence whose forward direction starts there from its initial state, or -1
+  int64_t* lengths;      // by rank; null without resets
+};
+
 // The plan of one mini-batch. The arrays are in the back end's memory and are named as in varlstm_batch_array.
 struct BatchPlan {
   BatchBounds bounds;
@@ -60,7 +79,9 @@ struct BatchPlan {
   int64_t* cu_seqlens;        // [max_batch + 1]
   int64_t* packed_to_ragged;  // [max_tokens]
   int64_t* ragged_to_packed;  // [max_tokens]
-  int64_t* lengths_hash;      // [1] of the length and the index of every sequence
+  int64_t* lengths_hash;      // [1] of the length and the index of every sequence, and of its resets
+  Segments segments;
+  int64_t* reset_memory;  // the arrays of segments, from the first resets on; or null
 };
 
 struct RnnShape {
@@ -76,6 +97,7 @@ struct RnnShape {
   RowOrder row_order = RowOrder::kPacked;
   bool layers_together = true;  // VARLSTM_KEY_LAYERS_TOGETHER
   int64_t projection = 0;       // P: h is projected to P features; 0: h has H
+  bool resets = false;          // batches may have resets
 };
 
 struct RnnSizes {
@@ -166,6 +188,14 @@ struct RnnImportArgs {
   const void* b_ih;  // or null
   const void* b_hh;  // or null
   void* params;
+};
+
+struct ResetArgs {
+  Layout layout;
+  int64_t padded_len;     // 0 if ragged
+  const uint8_t* resets;  // a flag for each row, or null: no resets
+  int64_t count;
+  int32_t space;  // a varlstm_space
 };
 
 struct PackArgs {

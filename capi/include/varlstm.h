@@ -211,6 +211,7 @@ enum varlstm_key {
   VARLSTM_KEY_ROWS = 40,
   VARLSTM_KEY_LAYERS_TOGETHER = 41,
   VARLSTM_KEY_PROJ_SIZE = 42,
+  VARLSTM_KEY_RESETS = 43,
   /* Keys of a loss: see varlstm_loss_set_i64. */
   VARLSTM_KEY_CLASSES = 30,
   VARLSTM_KEY_IGNORE_INDEX = 31,
@@ -246,9 +247,8 @@ enum varlstm_recurrence {
 /* The order of the rows of x, y, dy and dx in varlstm_rnn_forward and varlstm_rnn_backward; see VARLSTM_KEY_ROWS.
  * A sequence's y, h_n, c_n, dx, dh0 and dc0 have the same bits in either order, except with dropout, whose mask depends
  * on the index of the row. Gradients of parameters are summed over the rows in the order given.
- * RAGGED needs no varlstm_pack and varlstm_unpack. On CUDA it copies nothing. On the host it multiplies each step of
- * each sequence by itself, so packing first is faster. Operations that work row by row (embedding, linear, losses) take
- * rows in either order. */
+ * RAGGED needs no varlstm_pack and varlstm_unpack, and copies nothing. Operations that work row by row (embedding,
+ * linear, losses) take rows in either order. */
 enum varlstm_rows {
   VARLSTM_ROWS_PACKED = 0, /* time-major: the rows of step 0, then of step 1, ...; within a step the longest first */
   VARLSTM_ROWS_RAGGED = 1  /* sequence after sequence, in the caller's order: row cu_seqlens[b] + t */
@@ -280,8 +280,9 @@ enum varlstm_device_status_bit {
                                          and the row is not counted */
   VARLSTM_DEVICE_STATUS_RESERVE = 8,  /* CUDA: no forward of this shape wrote the reserve; the gradients of that
                                          backward are meaningless */
-  VARLSTM_DEVICE_STATUS_SLOT = 16     /* CUDA: a stream's slot is outside [0, S) or belongs to an earlier stream of the
+  VARLSTM_DEVICE_STATUS_SLOT = 16,    /* CUDA: a stream's slot is outside [0, S) or belongs to an earlier stream of the
                                          call: the stream's y is 0 and no state is changed for it */
+  VARLSTM_DEVICE_STATUS_RESET = 32    /* a reset is neither 0 nor 1: it counts as 1 */
 };
 
 /* Waits for `stream`, then reads the status word. `bits` is 0 or a sum of varlstm_device_status_bit. `first_index` is
@@ -338,8 +339,8 @@ enum varlstm_dtype {
 typedef struct varlstm_batch varlstm_batch;
 
 /* Creates a batch with B = 0 for these bounds: 0 <= B <= max_batch, every length <= max_len, N <= max_tokens, and
- * max_tokens <= max_batch * max_len. This is the only call that allocates for a batch:
- * O(max_batch + max_len + max_tokens) int64 in the back end's memory.
+ * max_tokens <= max_batch * max_len. It allocates O(max_batch + max_len + max_tokens) int64 in the back end's memory;
+ * of the other calls only the first varlstm_batch_set_resets allocates.
  * Errors: INVALID_HANDLE, INVALID_ARGUMENT (a bound is negative or too large, batch is NULL), OUT_OF_MEMORY. */
 VARLSTM_API int32_t varlstm_batch_create(varlstm_ctx* ctx, int64_t max_batch, int64_t max_len, int64_t max_tokens,
                                          varlstm_batch** batch);
@@ -363,6 +364,26 @@ VARLSTM_API int32_t varlstm_batch_set_lengths(varlstm_batch* batch, const int64_
  * [batch_sizes[0]], or NULL for the identity. Both are in host memory and have been read when the call returns. */
 VARLSTM_API int32_t varlstm_batch_from_batch_sizes(varlstm_batch* batch, const int64_t* batch_sizes, int64_t steps,
                                                    const int64_t* sorted_indices, void* stream);
+
+enum varlstm_layout {
+  VARLSTM_LAYOUT_BATCH_FIRST = 0, /* padded [B, padded_len, F] */
+  VARLSTM_LAYOUT_TIME_MAJOR = 1,  /* padded [padded_len, B, F] */
+  VARLSTM_LAYOUT_RAGGED = 2       /* [N, F], sequence after sequence; padded_len is not used */
+};
+
+/* Resets the state inside sequences, as recurrent reinforcement learning does at the end of an episode: resets [count]
+ * has a byte for each row of the given layout, with F = 1. 1: the state before this row is zero, and no gradient flows
+ * across. So a sequence becomes several shorter ones, whose rows stay where they are: the first starts from h0 and c0,
+ * the last gives h_n and c_n, and a backward direction runs through each of them from its end. With a reset at the
+ * first row of a sequence, nothing reads its initial states of the forward direction. count = B * padded_len, and
+ * padded_len >= T; or N for RAGGED. If only the device knows the lengths, these are max_len and max_tokens. Flags of
+ * the padding have no effect. The flags are in `space`, a varlstm_space. In host memory a value other than 0 and 1 is
+ * an error, the padding's too, and they have been read when the call returns; in the back end's memory it raises
+ * VARLSTM_DEVICE_STATUS_RESET. NULL with count = 0 takes the resets back; so does setting the lengths. The rnn needs
+ * VARLSTM_KEY_RESETS. The first call with flags allocates O(max_batch + max_len + max_tokens) int64, so it cannot be
+ * captured; the others can. If the back end fails, the batch has no resets afterwards. */
+VARLSTM_API int32_t varlstm_batch_set_resets(varlstm_batch* batch, const uint8_t* resets, int64_t count, int32_t layout,
+                                             int64_t padded_len, int32_t space, void* stream);
 
 /* Reads a property of a batch. Keys, all read only:
  *   MAX_BATCH, MAX_LEN, MAX_TOKENS   the bounds given to varlstm_batch_create
@@ -393,14 +414,8 @@ VARLSTM_API int32_t varlstm_batch_get_array(const varlstm_batch* batch, int32_t 
 VARLSTM_API int32_t varlstm_batch_destroy(varlstm_batch* batch);
 
 /* ------------------------------------------------------------------------------------------------------------------
- * PACK AND UNPACK
+ * PACK AND UNPACK: see varlstm_layout for the layouts
  * ---------------------------------------------------------------------------------------------------------------- */
-
-enum varlstm_layout {
-  VARLSTM_LAYOUT_BATCH_FIRST = 0, /* padded [B, padded_len, F] */
-  VARLSTM_LAYOUT_TIME_MAJOR = 1,  /* padded [padded_len, B, F] */
-  VARLSTM_LAYOUT_RAGGED = 2       /* [N, F], sequence after sequence; padded_len is not used */
-};
 
 /* packed [N, F] <- src in the given layout. padded_len >= T, or >= max_len if only the device knows the lengths.
  * Padding is never read. Any dtype. */
@@ -472,7 +487,9 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *   LAYERS_TOGETHER  1 (default): on CUDA forward runs the layers of one direction in one launch, each layer a step
  *                    behind the one below, if the device holds them all and the batch is small. 0: one layer after the
  *                    other. With BATCH_INVARIANT 1 results are bitwise equal for both; for types that use tensor cores
- *                    this has been tested on the emulator only, not on a GPU. No effect on the host. */
+ *                    this has been tested on the emulator only, not on a GPU. No effect on the host.
+ *   RESETS           0 (default) or 1: whether batches may have resets (varlstm_batch_set_resets), for which the
+ *                    workspaces are larger */
 VARLSTM_API int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value);
 VARLSTM_API int32_t varlstm_rnn_set_f64(varlstm_rnn* rnn, int32_t key, double value);
 VARLSTM_API int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value);

@@ -40,6 +40,30 @@ inline int64_t clamp_lengths(BatchPlan& plan, const int64_t* lengths, int64_t co
   return first_bad;
 }
 
+// For ranks by length, longest first: ranks_or_counts[l] is how many items have length l, and becomes the first rank of
+// that length. sizes[t] <- how many items are longer than t.
+inline void rank_lengths(int64_t steps, int64_t* ranks_or_counts, int64_t* sizes) {
+  int64_t longer = 0;
+  for (int64_t length = steps; length >= 0; --length) {
+    const int64_t equal = ranks_or_counts[length];
+    ranks_or_counts[length] = longer;
+    if (length < steps) sizes[length] = longer;
+    longer += equal;
+  }
+}
+
+// Without resets the segments are the sequences.
+inline void take_sequences_as_segments(BatchPlan& plan) {
+  Segments& segments = plan.segments;
+  segments = {};
+  segments.count = plan.batch;
+  segments.steps = plan.steps;
+  segments.sizes = plan.batch_sizes;
+  segments.offsets = plan.step_offsets;
+  segments.ragged_rows = plan.packed_to_ragged;
+  segments.firsts = segments.lasts = segments.begins = plan.sorted_indices;
+}
+
 // Computes batch, steps, batch_sizes, sorted_indices and unsorted_indices from lengths.
 inline void sort_lengths(BatchPlan& plan, int64_t count) {
   plan.batch = count;
@@ -49,13 +73,7 @@ inline void sort_lengths(BatchPlan& plan, int64_t count) {
   int64_t* next_rank = plan.step_offsets;  // [T+1], indexed by length
   std::fill_n(next_rank, plan.steps + 1, 0);
   for (int64_t b = 0; b < count; ++b) ++next_rank[plan.lengths[b]];
-  int64_t longer = 0;
-  for (int64_t length = plan.steps; length >= 0; --length) {
-    const int64_t equal = next_rank[length];
-    next_rank[length] = longer;
-    if (length < plan.steps) plan.batch_sizes[length] = longer;
-    longer += equal;
-  }
+  rank_lengths(plan.steps, next_rank, plan.batch_sizes);
   for (int64_t b = 0; b < count; ++b) {
     const int64_t rank = next_rank[plan.lengths[b]]++;
     plan.sorted_indices[rank] = b;
@@ -69,18 +87,20 @@ inline uint64_t add_to_hash(uint64_t hash, int64_t value) {
 }
 inline constexpr uint64_t kEmptyHash = 1469598103934665603ULL;
 
-// Computes tokens, step_offsets, cu_seqlens, packed_to_ragged, ragged_to_packed and lengths_hash from lengths,
-// batch_sizes, sorted_indices and unsorted_indices.
+inline uint64_t hash_of_lengths(const BatchPlan& plan) {
+  uint64_t hash = kEmptyHash;
+  for (int64_t b = 0; b < plan.batch; ++b) hash = add_to_hash(hash, plan.lengths[b]);
+  return hash;
+}
+
+// Computes tokens, step_offsets, cu_seqlens, packed_to_ragged, ragged_to_packed, lengths_hash and segments from
+// lengths, batch_sizes, sorted_indices and unsorted_indices.
 inline void lay_out_rows(BatchPlan& plan) {
   plan.step_offsets[0] = 0;
   for (int64_t t = 0; t < plan.steps; ++t) plan.step_offsets[t + 1] = plan.step_offsets[t] + plan.batch_sizes[t];
   plan.cu_seqlens[0] = 0;
-  uint64_t hash = kEmptyHash;
-  for (int64_t b = 0; b < plan.batch; ++b) {
-    plan.cu_seqlens[b + 1] = plan.cu_seqlens[b] + plan.lengths[b];
-    hash = add_to_hash(hash, plan.lengths[b]);
-  }
-  *plan.lengths_hash = static_cast<int64_t>(hash);
+  for (int64_t b = 0; b < plan.batch; ++b) plan.cu_seqlens[b + 1] = plan.cu_seqlens[b] + plan.lengths[b];
+  *plan.lengths_hash = static_cast<int64_t>(hash_of_lengths(plan));
   plan.tokens = plan.step_offsets[plan.steps];
 
   for (int64_t t = 0; t < plan.steps; ++t) {
@@ -91,6 +111,7 @@ inline void lay_out_rows(BatchPlan& plan) {
       plan.ragged_to_packed[ragged] = packed;
     }
   }
+  take_sequences_as_segments(plan);
 }
 
 // Makes the plan of `count` lengths in the caller's order. Returns the result of clamp_lengths, which is -1 if all

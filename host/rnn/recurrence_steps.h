@@ -1,15 +1,14 @@
-// How a recurrence of one layer in one direction goes through a batch whose width shrinks.
+// How a recurrence of one layer in one direction goes through the segments of a batch, whose width shrinks.
 //
 // "Before" is the step before in this direction's own order: the forward direction runs t = 0 .. T-1, the backward
-// direction t = T-1 .. 0. The rows of a step are sorted by length, longest first. So the sequences that are in both
-// steps are the first rows of both: they are `carried`. The other sequences are `started`: they begin at this step from
-// their initial state.
+// direction t = T-1 .. 0. The segments are ranked by length, longest first. So the segments that are in both steps are
+// the first ranks of both: they are `carried`. The other segments are `started`: they begin at this step, from the
+// initial state of a sequence or from zeros.
 //
-// In packed order the rows of a step are adjacent, and all sequences are multiplied together. In ragged order each row
-// is in its own sequence's part of the tensor, so each sequence is multiplied in a product of its own: the same bits,
-// but slower.
+// The rows of a step are named by a list, or are adjacent if there is none (packed order without resets). They are
+// multiplied together in both cases, with the same bits.
 //
-// A team of threads divides the work by sequences, so that each member runs alone and needs no barrier, or by hidden
+// A team of threads divides the work by segments, so that each member runs alone and needs no barrier, or by hidden
 // units, so that each member's part of W_hh stays in its cache and a barrier ends each step. Every element is computed
 // by the same chain of operations in both cases.
 // SPDX-License-Identifier: Apache-2.0
@@ -19,51 +18,106 @@
 
 #include "capi/contract/shapes.h"
 #include "host/gemm/weight_panel.h"
+#include "host/simd/rounding.h"
+#include "host/simd/row_kernel.h"
 #include "host/threads/team.h"
 
 namespace varlstm::host {
 
-// The row of token t of the j-th longest sequence, which is longer than t.
-inline int64_t row_of(const BatchPlan& plan, RowOrder order, int64_t t, int64_t j) {
-  return order == RowOrder::kPacked ? plan.step_offsets[t] + j : plan.cu_seqlens[plan.sorted_indices[j]] + t;
+// The segments as one direction goes through them.
+struct SegmentSteps {
+  int64_t count;
+  int64_t steps;
+  bool reverse;
+  const int64_t* sizes;    // [steps] how many segments are longer than t
+  const int64_t* offsets;  // [steps + 1]
+  const int64_t* rows;     // at offsets[t] + j: the row of token t of the segment of rank j; null if it is that itself
+  const int64_t* initial;  // [count] the sequence from whose initial state the segment starts, or -1: from zeros
+  const int64_t* final;    // [count] the sequence whose final state the segment gives, or -1
+};
+
+inline SegmentSteps segment_steps(const BatchPlan& plan, RowOrder order, bool reverse) {
+  const Segments& s = plan.segments;
+  SegmentSteps steps{s.count, s.steps, reverse, s.sizes, s.offsets, s.packed_rows, s.begins, s.lasts};
+  if (order == RowOrder::kRagged) steps.rows = s.ragged_rows;
+  if (reverse) steps.initial = s.lasts, steps.final = s.firsts;
+  return steps;
+}
+
+// The row of token t of the segment of rank j, which is longer than t.
+inline int64_t row_of(const SegmentSteps& segments, int64_t t, int64_t j) {
+  const int64_t at = segments.offsets[t] + j;
+  return segments.rows == nullptr ? at : segments.rows[at];
 }
 
 // The step before or after step t in a direction's own order.
 struct StepNeighbour {
-  int64_t rows;  // how many sequences have both steps
+  int64_t rows;  // how many segments have both steps
   int64_t step;  // the index of the step before or after, if rows > 0
 };
 
-inline StepNeighbour step_before(const BatchPlan& plan, bool reverse, int64_t t) {
-  if (!reverse) return t > 0 ? StepNeighbour{plan.batch_sizes[t], t - 1} : StepNeighbour{0, 0};
-  return t + 1 < plan.steps ? StepNeighbour{plan.batch_sizes[t + 1], t + 1} : StepNeighbour{0, 0};
+inline StepNeighbour neighbour(const SegmentSteps& segments, bool earlier, int64_t t) {
+  if (earlier) return t > 0 ? StepNeighbour{segments.sizes[t], t - 1} : StepNeighbour{0, 0};
+  return t + 1 < segments.steps ? StepNeighbour{segments.sizes[t + 1], t + 1} : StepNeighbour{0, 0};
 }
 
-inline StepNeighbour step_after(const BatchPlan& plan, bool reverse, int64_t t) {
-  return step_before(plan, !reverse, t);
+inline StepNeighbour step_before(const SegmentSteps& segments, int64_t t) {
+  return neighbour(segments, !segments.reverse, t);
+}
+inline StepNeighbour step_after(const SegmentSteps& segments, int64_t t) {
+  return neighbour(segments, segments.reverse, t);
 }
 
-// The sequences of one member: first, first + stride, ..., `count` of them.
-struct RowSet {
+// The ranks of one member: first, first + stride, ..., `count` of them.
+struct RankSet {
   int64_t first;
   int64_t stride;
   int64_t count;
+
+  RowIndex ranks() const { return {nullptr, first, stride}; }
+  // What a list by rank names for them.
+  RowIndex in(const int64_t* list) const { return {list + first, 0, stride}; }
 };
 
-inline RowSet rows_of(int64_t begin, int64_t end, bool by_sequence, const Member& member) {
-  if (!by_sequence) return {begin, 1, end - begin};
+inline RankSet ranks_of(int64_t begin, int64_t end, bool by_segment, const Member& member) {
+  if (!by_segment) return {begin, 1, end - begin};
   const int64_t first = begin + ((member.rank - begin) % member.size + member.size) % member.size;
   return {first, member.size, first < end ? (end - first + member.size - 1) / member.size : 0};
 }
 
-// Calls body(part) for parts that cover `set`. The rows of one step in a part are `part.stride` rows apart.
+// Ranks that go through all their steps before the next ones begin, so that what a step leaves in the cache is still
+// there in the next step.
+struct RankBlock {
+  int64_t begin;
+  int64_t end;
+  int64_t steps;  // of its longest segment
+
+  int64_t clipped(int64_t rank) const { return rank < begin ? begin : rank > end ? end : rank; }
+};
+
+inline constexpr int64_t kBlockRanks = 128;  // of one member
+
+// Calls body(block) for blocks that cover all ranks.
 template <class Body>
-void for_spaced(RowOrder order, const RowSet& set, const Body& body) {
-  if (order == RowOrder::kPacked) {
-    if (set.count > 0) body(set);
-    return;
+void for_blocks(const SegmentSteps& segments, bool by_segment, const Member& member, const Body& body) {
+  const int64_t size = by_segment ? kBlockRanks * member.size : kBlockRanks;
+  int64_t steps = segments.steps;
+  for (int64_t begin = 0; begin < segments.count; begin += size) {
+    while (steps > 0 && segments.sizes[steps - 1] <= begin) --steps;
+    body(RankBlock{begin, begin + size, steps});
   }
-  for (int64_t k = 0; k < set.count; ++k) body(RowSet{set.first + k * set.stride, 1, 1});
+}
+
+// The rows of token t of the segments of `set`.
+inline RowIndex rows_at(const SegmentSteps& segments, const RankSet& set, int64_t t) {
+  const int64_t at = segments.offsets[t] + set.first;
+  return {segments.rows == nullptr ? nullptr : segments.rows + at, at, set.stride};
+}
+
+// Rounds the first `columns` columns of `count` rows.
+template <class T>
+void round_rows(Rounding<T> round, int64_t columns, T* data, int64_t ld, const RowIndex& rows, int64_t count) {
+  for (int64_t r = 0; r < count; ++r) round(1, columns, data + row_at(rows, r) * ld, ld);
 }
 
 // Hidden units whose columns of W_hh are packed together. If there are `groups` > 1 groups of columns, these are one
@@ -87,13 +141,13 @@ struct UnitPanels {
   int64_t hidden;
   int64_t groups;
   int64_t lanes;
-  bool by_sequence;
+  bool by_segment;
   const Member& member;
 
   // Calls body(panel) for the panels that this member computes.
   template <class Body>
   void for_used(const Body& body) const {
-    for_share(by_sequence ? Share{0, vectors()} : share_of(vectors(), member), body);
+    for_share(by_segment ? Share{0, vectors()} : share_of(vectors(), member), body);
   }
 
   // Calls body(panel) for the panels that this member packs: its own ones, or its part of those that all members use.
@@ -101,7 +155,7 @@ struct UnitPanels {
   void for_packed(const Body& body) const {
     int64_t index = 0;
     for_used([&](const UnitPanel& panel) {
-      if (!by_sequence || index++ % member.size == member.rank) body(panel);
+      if (!by_segment || index++ % member.size == member.rank) body(panel);
     });
   }
 

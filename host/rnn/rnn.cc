@@ -12,7 +12,7 @@ namespace varlstm::host {
 
 template <class T>
 RnnSizes rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save) {
-  const BatchSize size{bounds.max_batch, bounds.max_tokens};
+  const BatchSize size = largest_size(shape, bounds);
   Carver forward(nullptr), backward(nullptr), reserve(nullptr);
   const ForwardWorkspace<T> forward_workspace(shape, size, save, forward);
   if (!save) return {forward.bytes(), 0};

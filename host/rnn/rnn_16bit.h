@@ -72,7 +72,7 @@ inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds
 template <class T>
 void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
   Carver carver(args.workspace);
-  WideTensors<T> tensors(args.shape, {args.batch->batch, args.batch->tokens}, carver);
+  WideTensors<T> tensors(args.shape, size_of(*args.batch), carver);
   RnnForwardArgs wide = args;
   wide.params = tensors.widened(args.params, tensors.params());
   wide.x = tensors.widened(args.x, tensors.input());
@@ -91,7 +91,7 @@ void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
 template <class T>
 bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args) {
   Carver carver(args.workspace);
-  WideTensors<T> tensors(args.shape, {args.batch->batch, args.batch->tokens}, carver);
+  WideTensors<T> tensors(args.shape, size_of(*args.batch), carver);
   RnnBackwardArgs wide = args;
   wide.params = tensors.widened(args.params, tensors.params());
   wide.x = tensors.widened(args.x, tensors.input());

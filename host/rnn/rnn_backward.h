@@ -33,8 +33,8 @@ class RnnBackward {
         round_(rounding_to<T>(shape_.dtype)),
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // it is only read
-        workspace_(shape_, {plan_.batch, plan_.tokens}, workspace_carver_),
-        reserve_(shape_, {plan_.batch, plan_.tokens}, reserve_carver_) {}
+        workspace_(shape_, size_of(plan_), workspace_carver_),
+        reserve_(shape_, size_of(plan_), reserve_carver_) {}
 
   bool run() {
     if (reserve_.header->magic != kReserveMagic || reserve_.header->shape_hash != reserve_hash(shape_, plan_))
@@ -74,11 +74,11 @@ class RnnBackward {
   void run_layer(int64_t layer, const T* doutput, T* dinput) {
     RecurrenceBackward<T> recurrences[kMaxDirections];
     const RecurrenceSplit split = recurrence_split(threads_, shape_, plan_, sizeof(T));
-    for (int64_t d = 0; d < shape_.directions; ++d) recurrences[d] = prepare(layer, d, doutput, split.by_sequence);
+    for (int64_t d = 0; d < shape_.directions; ++d) recurrences[d] = prepare(layer, d, doutput, split.by_segment);
     run_teams(split.threads, shape_.directions,
               [&](int64_t d, const Member& member) { recurrence_backward(recurrences[d], member); });
     for (int64_t d = 0; d < shape_.directions; ++d) {
-      store_initial_gradients(layer, d);
+      store_initial_gradients(layer, d, recurrences[d].segments);
       if (dinput != nullptr) input_gradient(layer, d, dinput);
     }
     if (args_.dparams == nullptr) return;
@@ -89,21 +89,21 @@ class RnnBackward {
   // The first sequence of a layer and direction in [L*D, B].
   int64_t first_sequence(int64_t layer, int64_t d) const { return (layer * shape_.directions + d) * plan_.batch; }
 
-  RecurrenceBackward<T> prepare(int64_t layer, int64_t d, const T* doutput, bool by_sequence) {
+  RecurrenceBackward<T> prepare(int64_t layer, int64_t d, const T* doutput, bool by_segment) {
     const int64_t entry = layer * shape_.directions + d;
-    const auto load = [&](const void* state, int64_t width, T* dst) {
-      const T* const src = static_cast<const T*>(state);
-      load_state(plan_, width, src == nullptr ? src : src + first_sequence(layer, d) * width, dst);
+    const auto of_layer = [&](const void* state, int64_t width) {
+      const T* const states = static_cast<const T*>(state);
+      return states == nullptr ? states : states + first_sequence(layer, d) * width;
     };
-    load(args_.dh_n, state_, workspace_.dh[d]);
-    if (cell_.has_c) load(args_.c0, shape_.hidden, workspace_.c_init[d]);
-    if (cell_.has_c) load(args_.dc_n, shape_.hidden, workspace_.dc[d]);
     RecurrenceBackward<T> r{};
-    r.plan = &plan_;
+    r.segments = segment_steps(plan_, shape_.row_order, d == 1);
+    load_final(r.segments, state_, of_layer(args_.dh_n, state_), workspace_.dh[d]);
+    if (cell_.has_c) {
+      load_initial(plan_.batch, shape_.hidden, of_layer(args_.c0, shape_.hidden), workspace_.c_init[d]);
+      load_final(r.segments, shape_.hidden, of_layer(args_.dc_n, shape_.hidden), workspace_.dc[d]);
+    }
     r.cell = shape_.cell;
-    r.row_order = shape_.row_order;
-    r.reverse = d == 1;
-    r.by_sequence = by_sequence;
+    r.by_segment = by_segment;
     r.hidden = shape_.hidden;
     r.units = units_;
     r.state = state_;
@@ -130,12 +130,24 @@ class RnnBackward {
     return r;
   }
 
-  void store_initial_gradients(int64_t layer, int64_t d) {
-    const auto store = [&](const T* state, int64_t width, int64_t ld, void* dst) {
-      if (dst != nullptr)
-        store_state(
-            plan_, width, [&](int64_t j) { return state + j * ld; },
-            static_cast<T*>(dst) + first_sequence(layer, d) * width);
+  // dst [., padded width] by rank <- src [B, width], the gradients of the final states of sequences; zeros for other
+  // segments.
+  void load_final(const SegmentSteps& segments, int64_t width, const T* src, T* dst) {
+    const int64_t units = padded_units(width);
+    for (int64_t j = 0; j < segments.count; ++j) {
+      const T* const row = src == nullptr || segments.final[j] < 0 ? nullptr : src + segments.final[j] * width;
+      for (int64_t u = 0; u < units; ++u) dst[j * units + u] = row != nullptr && u < width ? row[u] : T(0);
+    }
+  }
+
+  void store_initial_gradients(int64_t layer, int64_t d, const SegmentSteps& segments) {
+    const auto store = [&](const T* state, int64_t width, int64_t ld, void* gradient) {
+      if (gradient == nullptr) return;
+      T* const dst = static_cast<T*>(gradient) + first_sequence(layer, d) * width;
+      // No segment starts from the initial state of a sequence with a reset at its first token.
+      for (int64_t k = 0; k < plan_.batch * width; ++k) dst[k] = 0;
+      store_state(
+          segments, width, segments.initial, [&](int64_t j) { return state + j * ld; }, dst);
     };
     store(workspace_.dh[d], state_, state_units_, args_.dh0);
     store(workspace_.dc[d], shape_.hidden, units_, args_.dc0);
@@ -196,22 +208,24 @@ class RnnBackward {
 
   // h_prev [N, R] <- the hidden state before each token's step.
   void gather_previous(int64_t layer, int64_t d) {
-    const bool reverse = d == 1;
+    const SegmentSteps segments = segment_steps(plan_, shape_.row_order, d == 1);
     const T* const output = layer_output(layer) + d * state_;
-    const T* const h0 = static_cast<const T*>(args_.h0);
-    parallel_ranges(
-        plan_.tokens * state_ < kThreadedWork ? 1 : threads_, plan_.steps, 4, [&](int64_t begin, int64_t end) {
-          for (int64_t t = begin; t < end; ++t) {
-            const StepNeighbour before = step_before(plan_, reverse, t);
-            for (int64_t j = 0; j < plan_.batch_sizes[t]; ++j) {
-              T* const dst = workspace_.h_prev[d] + row_of(plan_, shape_.row_order, t, j) * state_;
-              const T* const src = j < before.rows ? output + row_of(plan_, shape_.row_order, before.step, j) * width_
-                                   : h0 == nullptr ? nullptr
-                                                   : h0 + (first_sequence(layer, d) + plan_.sorted_indices[j]) * state_;
-              for (int64_t u = 0; u < state_; ++u) dst[u] = src == nullptr ? T(0) : src[u];
-            }
-          }
-        });
+    const T* const h0 =
+        args_.h0 == nullptr ? nullptr : static_cast<const T*>(args_.h0) + first_sequence(layer, d) * state_;
+    const auto initial = [&](int64_t j) {
+      return h0 == nullptr || segments.initial[j] < 0 ? nullptr : h0 + segments.initial[j] * state_;
+    };
+    const int64_t threads = plan_.tokens * state_ < kThreadedWork ? 1 : threads_;
+    parallel_ranges(threads, segments.steps, 4, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        const StepNeighbour before = step_before(segments, t);
+        for (int64_t j = 0; j < segments.sizes[t]; ++j) {
+          T* const dst = workspace_.h_prev[d] + row_of(segments, t, j) * state_;
+          const T* const src = j < before.rows ? output + row_of(segments, before.step, j) * width_ : initial(j);
+          for (int64_t u = 0; u < state_; ++u) dst[u] = src == nullptr ? T(0) : src[u];
+        }
+      }
+    });
   }
 
   // db_ih and db_hh += the column sums of their gradients over the tokens, for at most kBlockRows columns.

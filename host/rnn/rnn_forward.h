@@ -18,27 +18,32 @@ inline uint64_t layer_seed(uint64_t seed, int64_t layer) {
   return seed + static_cast<uint64_t>(layer);
 }
 
-// dst [B, padded width], longest sequence first <- src [B, width] in the caller's order, or zeros if src is null.
+// dst [B, padded width] <- src [B, width], or zeros if src is null, and the row before dst <- zeros.
 template <class T>
-void load_state(const BatchPlan& plan, int64_t width, const T* src, T* dst) {
+void load_initial(int64_t batch, int64_t width, const T* src, T* dst) {
   const int64_t units = padded_units(width);
-  for (int64_t j = 0; j < plan.batch; ++j)
+  for (int64_t b = -1; b < batch; ++b)
     for (int64_t u = 0; u < units; ++u)
-      dst[j * units + u] = src != nullptr && u < width ? src[plan.sorted_indices[j] * width + u] : T(0);
+      dst[b * units + u] = src != nullptr && b >= 0 && u < width ? src[b * width + u] : T(0);
 }
 
-// dst [B, width] in the caller's order <- row_of(j), the elements of the j-th longest sequence.
+// dst [B, width] <- row_of(j), the elements of the segment of rank j, if it gives the state of a sequence.
 template <class T, class RowOf>
-void store_state(const BatchPlan& plan, int64_t width, const RowOf& row_of, T* dst) {
-  for (int64_t j = 0; j < plan.batch; ++j) {
+void store_state(const SegmentSteps& segments, int64_t width, const int64_t* sequences, const RowOf& row_of, T* dst) {
+  for (int64_t j = 0; j < segments.count; ++j) {
+    if (sequences[j] < 0) continue;
     const T* const row = row_of(j);
-    for (int64_t u = 0; u < width; ++u) dst[plan.sorted_indices[j] * width + u] = row[u];
+    for (int64_t u = 0; u < width; ++u) dst[sequences[j] * width + u] = row[u];
   }
 }
 
-// The row of the last token that a direction visits in the j-th longest sequence, which has `length` tokens.
-inline int64_t final_row(const BatchPlan& plan, RowOrder order, bool reverse, int64_t j, int64_t length) {
-  return row_of(plan, order, reverse ? 0 : length - 1, j);
+// The row of the last token that a direction visits in the sequence whose final state the segment of rank j gives; -1
+// if the sequence has no token.
+inline int64_t final_row(const BatchPlan& plan, RowOrder order, const SegmentSteps& segments, int64_t j) {
+  const int64_t b = segments.final[j], length = plan.lengths[b];
+  if (length == 0) return -1;
+  const int64_t ragged = plan.cu_seqlens[b] + (segments.reverse ? 0 : length - 1);
+  return order == RowOrder::kRagged ? ragged : plan.ragged_to_packed[ragged];
 }
 
 template <class T>
@@ -56,8 +61,8 @@ class RnnForward {
         round_(rounding_to<T>(shape_.dtype)),
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
-        workspace_(shape_, {plan_.batch, plan_.tokens}, args.save, workspace_carver_),
-        reserve_(shape_, {plan_.batch, plan_.tokens}, reserve_carver_) {}
+        workspace_(shape_, size_of(plan_), args.save, workspace_carver_),
+        reserve_(shape_, size_of(plan_), reserve_carver_) {}
 
   void run() {
     if (args_.save) *reserve_.header = {kReserveMagic, reserve_hash(shape_, plan_), args_.dropout_seed};
@@ -83,7 +88,7 @@ class RnnForward {
     RecurrenceForward<T> recurrences[kMaxDirections];
     const RecurrenceSplit split = recurrence_split(threads_, shape_, plan_, sizeof(T));
     for (int64_t d = 0; d < shape_.directions; ++d) {
-      recurrences[d] = prepare(layer, d, output, split.by_sequence);
+      recurrences[d] = prepare(layer, d, output, split.by_segment);
       project_input(layer, d, input, recurrences[d].values);
     }
     run_teams(split.threads, shape_.directions,
@@ -91,19 +96,20 @@ class RnnForward {
     for (int64_t d = 0; d < shape_.directions; ++d) store_final_states(layer, d, output, recurrences[d]);
   }
 
-  RecurrenceForward<T> prepare(int64_t layer, int64_t d, T* output, bool by_sequence) {
+  RecurrenceForward<T> prepare(int64_t layer, int64_t d, T* output, bool by_segment) {
     const int64_t entry = layer * shape_.directions + d;
     const int64_t h_offset = entry * plan_.batch * state_, c_offset = entry * plan_.batch * shape_.hidden;
     const T* const h0 = static_cast<const T*>(args_.h0);
     const T* const c0 = static_cast<const T*>(args_.c0);
-    if (cell_.has_c) load_state(plan_, shape_.hidden, c0 == nullptr ? c0 : c0 + c_offset, workspace_.c_init[d]);
-    if (h0 != nullptr) load_state(plan_, state_, h0 + h_offset, workspace_.h_init[d]);
+    const T* const h_first = h0 == nullptr ? nullptr : h0 + h_offset;
+    const T* const c_first = c0 == nullptr ? nullptr : c0 + c_offset;
+    // Without h0 the product with W_hh is left out; h_n of a sequence without a token is then zeros.
+    if (h0 != nullptr || args_.h_n != nullptr) load_initial(plan_.batch, state_, h_first, workspace_.h_init[d]);
+    if (cell_.has_c) load_initial(plan_.batch, shape_.hidden, c_first, workspace_.c_init[d]);
     RecurrenceForward<T> r{};
-    r.plan = &plan_;
+    r.segments = segment_steps(plan_, shape_.row_order, d == 1);
     r.cell = shape_.cell;
-    r.row_order = shape_.row_order;
-    r.reverse = d == 1;
-    r.by_sequence = by_sequence;
+    r.by_segment = by_segment;
     r.hidden = shape_.hidden;
     r.units = units_;
     r.state = state_;
@@ -153,23 +159,25 @@ class RnnForward {
 
   void store_final_states(int64_t layer, int64_t d, const T* output, const RecurrenceForward<T>& r) {
     const int64_t sequences = (layer * shape_.directions + d) * plan_.batch;
-    const auto length = [&](int64_t j) { return plan_.lengths[plan_.sorted_indices[j]]; };
+    const SegmentSteps& segments = r.segments;
+    // A segment of no token is a sequence of no token, which passes its initial state on.
+    const auto last_row = [&](int64_t j) { return final_row(plan_, shape_.row_order, segments, j); };
     if (args_.h_n != nullptr) {
-      if (r.h_init == nullptr) load_state<T>(plan_, state_, nullptr, workspace_.h_init[d]);
       store_state(
-          plan_, state_,
+          segments, state_, segments.final,
           [&](int64_t j) -> const T* {
-            if (length(j) == 0) return workspace_.h_init[d] + j * state_units_;
-            return output + d * state_ + final_row(plan_, r.row_order, r.reverse, j, length(j)) * r.ldy;
+            const int64_t row = last_row(j);
+            return row < 0 ? workspace_.h_init[d] + segments.final[j] * state_units_
+                           : output + d * state_ + row * r.ldy;
           },
           static_cast<T*>(args_.h_n) + sequences * state_);
     }
     if (args_.c_n != nullptr)
       store_state(
-          plan_, shape_.hidden,
+          segments, shape_.hidden, segments.final,
           [&](int64_t j) -> const T* {
-            if (length(j) == 0) return r.c_init + j * units_;
-            return r.c + (r.c_by_token ? final_row(plan_, r.row_order, r.reverse, j, length(j)) : j) * units_;
+            const int64_t row = last_row(j);
+            return row < 0 ? r.c_init + segments.final[j] * units_ : r.c + (r.c_by_token ? row : j) * units_;
           },
           static_cast<T*>(args_.c_n) + sequences * shape_.hidden);
   }

@@ -95,9 +95,19 @@ inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
 }
 
 struct BatchSize {
-  int64_t batch;   // B
-  int64_t tokens;  // N
+  int64_t batch;     // B
+  int64_t tokens;    // N
+  int64_t segments;  // of the recurrence
 };
+
+inline BatchSize size_of(const BatchPlan& plan) {
+  return {plan.batch, plan.tokens, plan.segments.count};
+}
+
+// The most that batches within the bounds have.
+inline BatchSize largest_size(const RnnShape& shape, const BatchBounds& bounds) {
+  return {bounds.max_batch, bounds.max_tokens, bounds.max_batch + (shape.resets ? bounds.max_tokens : 0)};
+}
 
 // What forward saves for each layer: the slots and the cell state of every token, its output before a projection, and
 // the output that the next layer reads. S is the number of slots. An array of cell states is null if the cell has none,
@@ -126,16 +136,23 @@ struct Reserve {
   }
 };
 
+// Room for initial states [B, units] and a row of zeros before them, to which index -1 leads.
+template <class T>
+T* take_initial(int64_t batch, int64_t units, Carver& carver) {
+  T* const states = carver.take<T>(batch + 1, units);
+  return states == nullptr ? nullptr : states + units;
+}
+
 template <class T>
 struct ForwardWorkspace {
   T* panels[kMaxDirections];       // W_hh, packed
-  T* h_init[kMaxDirections];       // [B, Rp] h0, longest first
-  T* c_init[kMaxDirections];       // [B, Hp] c0, longest first
-  T* c[kMaxDirections];            // [B, Hp] current cell state; not used with save
+  T* h_init[kMaxDirections];       // [B, Rp] h0, and a row of zeros before it
+  T* c_init[kMaxDirections];       // [B, Hp] c0, likewise
+  T* c[kMaxDirections];            // [., Hp] by rank: the current cell state; not used with save
   T* values[kMaxDirections];       // [N, S, Hp]; not used with save
   T* w_hr_panels[kMaxDirections];  // W_hr, packed; only with a projection, as the next two
-  T* unprojected[kMaxDirections];  // [B, Hp] of the current step; not used with save
-  T* projected[kMaxDirections];    // [B, Rp] longest first: h of a step, with padding
+  T* unprojected[kMaxDirections];  // [., Hp] by rank: of the current step; not used with save
+  T* projected[kMaxDirections];    // [., Rp] by rank: h of a step, with padding
   T* y[2];                         // [N, D*R] outputs of the layers below the last, alternating; not used with save
   T* dropped;                      // [N, D*R] input of a layer, after dropout
 
@@ -146,13 +163,13 @@ struct ForwardWorkspace {
     const bool projects = shape.projection > 0;
     for (int64_t d = 0; d < shape.directions; ++d) {
       panels[d] = carver.take<T>(cell.gates * units, state_width(shape));
-      h_init[d] = carver.take<T>(size.batch, state_units);
-      c_init[d] = cell.has_c ? carver.take<T>(size.batch, units) : nullptr;
-      c[d] = save || !cell.has_c ? nullptr : carver.take<T>(size.batch, units);
+      h_init[d] = take_initial<T>(size.batch, state_units, carver);
+      c_init[d] = cell.has_c ? take_initial<T>(size.batch, units, carver) : nullptr;
+      c[d] = save || !cell.has_c ? nullptr : carver.take<T>(size.segments, units);
       values[d] = save ? nullptr : carver.take<T>(size.tokens, cell.slots * units);
       w_hr_panels[d] = projects ? carver.take<T>(state_units, shape.hidden) : nullptr;
-      unprojected[d] = projects && !save ? carver.take<T>(size.batch, units) : nullptr;
-      projected[d] = projects ? carver.take<T>(size.batch, state_units) : nullptr;
+      unprojected[d] = projects && !save ? carver.take<T>(size.segments, units) : nullptr;
+      projected[d] = projects ? carver.take<T>(size.segments, state_units) : nullptr;
     }
     for (int k = 0; k < 2; ++k) y[k] = save || shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);
     dropped = shape.layers > 1 && shape.dropout > 0 ? carver.take<T>(size.tokens, width) : nullptr;
@@ -162,14 +179,14 @@ struct ForwardWorkspace {
 template <class T>
 struct BackwardWorkspace {
   T* panels[kMaxDirections];        // W_hh, transposed and packed
-  T* c_init[kMaxDirections];        // [B, Hp] c0, longest first
-  T* dh[kMaxDirections];            // [B, Rp] longest first
-  T* dc[kMaxDirections];            // [B, Hp] longest first
+  T* c_init[kMaxDirections];        // [B, Hp] c0, and a row of zeros before it
+  T* dh[kMaxDirections];            // [., Rp] by rank
+  T* dc[kMaxDirections];            // [., Hp] by rank
   T* gradients[kMaxDirections];     // [N, S, Hp]
   T* h_prev[kMaxDirections];        // [N, R] hidden state before each token's step
   T* w_hr_panels[kMaxDirections];   // W_hr, transposed and packed; only with a projection, as the next two
   T* dh_of_token[kMaxDirections];   // [N, P]
-  T* dunprojected[kMaxDirections];  // [B, Hp] longest first: of the current step
+  T* dunprojected[kMaxDirections];  // [., Hp] by rank: of the current step
   T* dlayer[2];                     // [N, D*R] gradients of the outputs of the layers below the last, alternating
   T* dropped;                       // [N, D*R]
 
@@ -180,14 +197,14 @@ struct BackwardWorkspace {
     const bool projects = shape.projection > 0;
     for (int64_t d = 0; d < shape.directions; ++d) {
       panels[d] = carver.take<T>(cell.gates * units, state_units);
-      c_init[d] = cell.has_c ? carver.take<T>(size.batch, units) : nullptr;
-      dh[d] = carver.take<T>(size.batch, state_units);
-      dc[d] = cell.has_c ? carver.take<T>(size.batch, units) : nullptr;
+      c_init[d] = cell.has_c ? take_initial<T>(size.batch, units, carver) : nullptr;
+      dh[d] = carver.take<T>(size.segments, state_units);
+      dc[d] = cell.has_c ? carver.take<T>(size.segments, units) : nullptr;
       gradients[d] = carver.take<T>(size.tokens, cell.slots * units);
       h_prev[d] = carver.take<T>(size.tokens, state_width(shape));
       w_hr_panels[d] = projects ? carver.take<T>(units, shape.projection) : nullptr;
       dh_of_token[d] = projects ? carver.take<T>(size.tokens, shape.projection) : nullptr;
-      dunprojected[d] = projects ? carver.take<T>(size.batch, units) : nullptr;
+      dunprojected[d] = projects ? carver.take<T>(size.segments, units) : nullptr;
     }
     for (int k = 0; k < 2; ++k) dlayer[k] = shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);
     dropped = shape.layers > 1 && shape.dropout > 0 ? carver.take<T>(size.tokens, width) : nullptr;

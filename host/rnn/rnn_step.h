@@ -58,6 +58,7 @@ struct StepWorkspace {
 inline RnnShape shape_of_step(RnnShape shape) {
   shape.dropout = 0;
   shape.row_order = RowOrder::kPacked;
+  shape.resets = false;
   return shape;
 }
 
@@ -110,6 +111,7 @@ class RnnStep {
     plan_.step_offsets = offsets_;
     plan_.sorted_indices = plan_.unsorted_indices = plan_.cu_seqlens = workspace_.ranks;
     plan_.packed_to_ragged = plan_.ragged_to_packed = workspace_.ranks;
+    take_sequences_as_segments(plan_);
   }
 
   // Calls body(width, row of the table, row of the copies) for each layer and stream.

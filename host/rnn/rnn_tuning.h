@@ -13,7 +13,7 @@ namespace varlstm::host {
 
 struct RecurrenceSplit {
   int threads;
-  bool by_sequence;  // divides by sequences; else by hidden units
+  bool by_segment;  // divides by segments; else by hidden units
 };
 
 // The largest W_hh, in bytes, that stays in one core's second-level cache. Up to this size every member may read all of
@@ -25,9 +25,9 @@ inline constexpr int64_t kUnitSplitWork = 30'000;
 inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, const BatchPlan& batch,
                                         int64_t scalar_bytes) {
   const int64_t weights = (kCellTraits[shape.cell].gates * state_width(shape) + shape.projection) * shape.hidden;
-  const int64_t total = weights * batch.tokens;
-  if (total < kThreadedWork || batch.steps == 0) return {1, false};
-  const int64_t mean_rows = (batch.tokens + batch.steps - 1) / batch.steps;
+  const int64_t total = weights * batch.tokens, steps = batch.segments.steps;
+  if (total < kThreadedWork || steps == 0) return {1, false};
+  const int64_t mean_rows = (batch.tokens + steps - 1) / steps;
   const int used = thread_count(threads, shape.directions * shape.hidden);
   const int team = static_cast<int>((used + shape.directions - 1) / shape.directions);
   if (team == 1) return {used, false};

@@ -26,27 +26,30 @@ struct UnitMath {
   static Vector tanh(Vector x) { return tanh_of<T, Lanes>(x); }
 };
 
-// The units u, u + 1, ... of row `row`.
+// The units u, u + 1, ... of row r of a step.
 template <class T, int Lanes>
 struct ForwardUnits : UnitMath<T, Lanes> {
   using Vector = Vec<T, Lanes>;
   const CellForward<T>& p;
-  int64_t row, u;
+  int64_t r, u;
+  T* values;
 
-  ForwardUnits(const CellForward<T>& step, int64_t r, int64_t unit) : p(step), row(r), u(unit) {}
-  Vector value(int slot) const { return load<T, Lanes>(slot_of(slot)); }  // the sum
-  void keep(int slot, Vector v) const { store<T, Lanes>(slot_of(slot), v); }
+  ForwardUnits(const CellForward<T>& step, int64_t row, int64_t unit)
+      : p(step), r(row), u(unit), values(step.values + row_at(step.now, row) * step.values_ld + unit) {}
+  Vector value(int slot) const { return load<T, Lanes>(values + slot * p.slot_stride); }  // the sum
+  void keep(int slot, Vector v) const { store<T, Lanes>(values + slot * p.slot_stride, v); }
   Vector h_before() const {
-    return p.h_prev == nullptr ? Vector{} : load_valid<T, Lanes>(p.h_prev + row * p.h_prev_ld + u, valid());
+    return p.h_prev == nullptr ? Vector{}
+                               : load_valid<T, Lanes>(p.h_prev + row_at(p.before, r) * p.h_prev_ld + u, valid());
   }
-  Vector c_before() const { return load<T, Lanes>(p.c_prev + row * p.c_prev_ld + u); }
-  void set_c(Vector v) const { store<T, Lanes>(p.c + row * p.c_ld + u, v); }
+  Vector c_before() const { return load<T, Lanes>(p.c_prev + row_at(p.c_before, r) * p.c_prev_ld + u); }
+  void set_c(Vector v) const { store<T, Lanes>(p.c + row_at(p.c_now, r) * p.c_ld + u, v); }
   void set_h(Vector v) const {
-    if (valid() > 0) store_lanes<T, Lanes>(p.h + row * p.h_ld + u, v, valid() < Lanes ? valid() : Lanes);
+    if (valid() > 0)
+      store_lanes<T, Lanes>(p.h + row_at(p.h_rows, r) * p.h_ld + u, v, valid() < Lanes ? valid() : Lanes);
   }
 
  private:
-  T* slot_of(int slot) const { return p.values + row * p.values_ld + slot * p.slot_stride + u; }
   int64_t valid() const { return p.valid_units - u; }
 };
 
@@ -54,22 +57,24 @@ template <class T, int Lanes>
 struct BackwardUnits : UnitMath<T, Lanes> {
   using Vector = Vec<T, Lanes>;
   const CellBackward<T>& p;
-  int64_t row, u;
+  int64_t row, segment;  // of the tensors by token, and of dh and dc
+  int64_t r, u;
 
-  BackwardUnits(const CellBackward<T>& step, int64_t r, int64_t unit) : p(step), row(r), u(unit) {}
+  BackwardUnits(const CellBackward<T>& step, int64_t at, int64_t unit)
+      : p(step), row(row_at(step.now, at)), segment(row_at(step.segments, at)), r(at), u(unit) {}
   Vector value(int slot) const { return load<T, Lanes>(p.values + row * p.values_ld + slot * p.slot_stride + u); }
   Vector h_before() const { return load_valid<T, Lanes>(p.h_prev + row * p.h_prev_ld + u, p.valid_units - u); }
   Vector c() const { return load<T, Lanes>(p.c + row * p.c_ld + u); }
-  Vector c_before() const { return load<T, Lanes>(p.c_prev + row * p.c_prev_ld + u); }
-  Vector dc() const { return load<T, Lanes>(p.dc + row * p.dc_ld + u); }
-  void pass_dc(Vector v) const { store<T, Lanes>(p.dc + row * p.dc_ld + u, v); }
-  void pass_dh(Vector v) const { store<T, Lanes>(p.dh + row * p.dh_ld + u, v); }
+  Vector c_before() const { return load<T, Lanes>(p.c_prev + row_at(p.c_before, r) * p.c_prev_ld + u); }
+  Vector dc() const { return load<T, Lanes>(p.dc + segment * p.dc_ld + u); }
+  void pass_dc(Vector v) const { store<T, Lanes>(p.dc + segment * p.dc_ld + u, v); }
+  void pass_dh(Vector v) const { store<T, Lanes>(p.dh + segment * p.dh_ld + u, v); }
   void set_gradient(int slot, Vector v) const {
     store<T, Lanes>(p.gradients + row * p.gradients_ld + slot * p.slot_stride + u, v);
   }
   // The gradient of h of this step.
   Vector dh() const {
-    Vector v = load<T, Lanes>(p.dh + row * p.dh_ld + u);
+    Vector v = load<T, Lanes>(p.dh + segment * p.dh_ld + u);
     const int64_t valid = p.valid_units - u;
     if (p.dy != nullptr && valid > 0)
       v += load_lanes<T, Lanes>(p.dy + row * p.dy_ld + u, valid < Lanes ? valid : Lanes);

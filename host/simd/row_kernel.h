@@ -18,29 +18,47 @@ inline constexpr int64_t kMaxVectorBytes = 64;
 // Internal buffers pad the hidden units to a multiple of this, for every instruction set.
 inline constexpr int64_t kUnitTile = 16;
 
+// Which rows of a tensor a kernel works on: list[0], list[stride], ..., or first, first + stride, ... if there is no
+// list.
+struct RowIndex {
+  const int64_t* list;
+  int64_t first;
+  int64_t stride;
+};
+
+static inline int64_t row_at(const RowIndex& rows, int64_t r) {
+  return rows.list == nullptr ? rows.first + r * rows.stride : rows.list[r * rows.stride];
+}
+
 template <class T>
 struct PanelProduct {
   int64_t rows;
   int64_t k;
-  const T* a;  // [rows, k], leading dimension lda
+  const T* a;  // rows of k elements, lda apart
   int64_t lda;
+  RowIndex a_rows = {nullptr, 0, 1};
   const T* panel;  // [k, vectors, lanes]
   int vectors;     // 1 .. kPanelVectors
   const T* init;   // [vectors, lanes]: initial values of the sums; if null, they are read from c
-  T* c;            // element (r, v, lane) at c[r * ldc + v * vector_stride + lane]
+  T* c;            // element (r, v, lane) at c[row_at(c_rows, r) * ldc + v * vector_stride + lane]
   int64_t ldc;
+  RowIndex c_rows = {nullptr, 0, 1};
   int64_t vector_stride;
 };
 
-// One step of the cell for `rows` sequences and `units` hidden units. `units` is a multiple of lanes, and `valid_units`
-// of them are not padding. Pointers point to the first unit; slot s of a row is s * slot_stride elements further.
-// c_prev, c and dc are null if the cell has no c.
+// One step of the cell for `rows` segments and `units` hidden units. `units` is a multiple of lanes, and `valid_units`
+// of them are not padding. Pointers point to the first unit of row 0; slot s of a row is s * slot_stride elements
+// further. c_prev, c and dc are null if the cell has no c.
 template <class T>
 struct CellForward {
   int64_t rows;
   int64_t units;
   int64_t valid_units;
-  T* values;  // input: sums; output: what backward needs
+  RowIndex now;     // of values
+  RowIndex before;  // of h_prev
+  RowIndex c_now, c_before;
+  RowIndex h_rows;  // of h
+  T* values;        // input: sums; output: what backward needs
   int64_t values_ld;
   int64_t slot_stride;
   const T* h_prev;  // valid_units wide, or null for zeros; only if the cell reads h
@@ -58,7 +76,10 @@ struct CellBackward {
   int64_t rows;
   int64_t units;
   int64_t valid_units;
-  const T* values;  // from forward
+  RowIndex now;       // of values, h_prev, c, dy and gradients
+  RowIndex c_before;  // of c_prev
+  RowIndex segments;  // of dh and dc
+  const T* values;    // from forward
   int64_t values_ld;
   int64_t slot_stride;
   const T* h_prev;  // valid_units wide; only if the cell reads h

@@ -13,24 +13,48 @@
 namespace varlstm::host {
 namespace {
 
+// Where the rows of a tile begin. In a list each row has a pointer of its own; otherwise they are evenly spaced.
+template <class T, int Rows, bool kListed>
+struct TileRows;
+
+template <class T, int Rows>
+struct TileRows<T, Rows, false> {
+  T* first;
+  int64_t spacing;
+  TileRows(T* base, int64_t ld, const RowIndex& rows, int64_t row)
+      : first(base + (rows.first + row * rows.stride) * ld), spacing(rows.stride * ld) {}
+  T* of(int r) const { return first + r * spacing; }
+};
+
+template <class T, int Rows>
+struct TileRows<T, Rows, true> {
+  T* rows[Rows];
+  TileRows(T* base, int64_t ld, const RowIndex& index, int64_t row) {
+    for (int r = 0; r < Rows; ++r) rows[r] = base + row_at(index, row + r) * ld;
+  }
+  T* of(int r) const { return rows[r]; }
+};
+
 // Computes a tile of c whose Rows x Vectors sums stay in registers for all k.
-template <class T, int Lanes, int Rows, int Vectors>
+template <class T, int Lanes, int Rows, int Vectors, bool kListed>
 inline void product_tile(const PanelProduct<T>& p, int64_t row, int64_t k_begin, int64_t k_end) {
   Vec<T, Lanes> sum[Rows][Vectors];
-  T* const c = p.c + row * p.ldc;
+  const TileRows<T, Rows, kListed> c(p.c, p.ldc, p.c_rows, row);
   const bool from_init = p.init != nullptr && k_begin == 0;
   for (int r = 0; r < Rows; ++r)
     for (int v = 0; v < Vectors; ++v)
-      sum[r][v] = from_init ? load<T, Lanes>(p.init + v * Lanes) : load<T, Lanes>(c + r * p.ldc + v * p.vector_stride);
-  const T* const a = p.a + row * p.lda;
-  for (int r = Rows; r < 2 * Rows; ++r)  // the next tile's rows
-    for (int64_t k = k_begin; k < k_end; k += 64 / sizeof(T)) __builtin_prefetch(a + r * p.lda + k);
+      sum[r][v] = from_init ? load<T, Lanes>(p.init + v * Lanes) : load<T, Lanes>(c.of(r) + v * p.vector_stride);
+  const TileRows<const T, Rows, kListed> a(p.a, p.lda, p.a_rows, row);
+  for (int r = Rows; r < 2 * Rows && (!kListed || row + r < p.rows); ++r) {  // the next tile's rows
+    const T* const next = kListed ? p.a + row_at(p.a_rows, row + r) * p.lda : a.of(r);
+    for (int64_t k = k_begin; k < k_end; k += 64 / sizeof(T)) __builtin_prefetch(next + k);
+  }
   const T* w = p.panel + k_begin * Vectors * Lanes;
   for (int64_t k = k_begin; k < k_end; ++k, w += Vectors * Lanes) {
     // The smaller of the two operands is kept in registers; the larger one is loaded element by element.
     if constexpr (Rows < Vectors) {
       Vec<T, Lanes> x[Rows];
-      for (int r = 0; r < Rows; ++r) x[r] = broadcast<T, Lanes>(a[r * p.lda + k]);
+      for (int r = 0; r < Rows; ++r) x[r] = broadcast<T, Lanes>(a.of(r)[k]);
       for (int v = 0; v < Vectors; ++v) {
         const Vec<T, Lanes> weight = load<T, Lanes>(w + v * Lanes);
         for (int r = 0; r < Rows; ++r) sum[r][v] += x[r] * weight;
@@ -39,27 +63,28 @@ inline void product_tile(const PanelProduct<T>& p, int64_t row, int64_t k_begin,
       Vec<T, Lanes> weight[Vectors];
       for (int v = 0; v < Vectors; ++v) weight[v] = load<T, Lanes>(w + v * Lanes);
       for (int r = 0; r < Rows; ++r) {
-        const Vec<T, Lanes> x = broadcast<T, Lanes>(a[r * p.lda + k]);
+        const Vec<T, Lanes> x = broadcast<T, Lanes>(a.of(r)[k]);
         for (int v = 0; v < Vectors; ++v) sum[r][v] += x * weight[v];
       }
     }
   }
   for (int r = 0; r < Rows; ++r)
-    for (int v = 0; v < Vectors; ++v) store<T, Lanes>(c + r * p.ldc + v * p.vector_stride, sum[r][v]);
+    for (int v = 0; v < Vectors; ++v) store<T, Lanes>(c.of(r) + v * p.vector_stride, sum[r][v]);
 }
 
 // Uses tiles of Rows rows, and smaller tiles for the remaining rows.
-template <class T, int Lanes, int Rows, int Vectors>
+template <class T, int Lanes, int Rows, int Vectors, bool kListed>
 inline void product_rows(const PanelProduct<T>& p, int64_t row, int64_t k_begin, int64_t k_end) {
-  for (; row + Rows <= p.rows; row += Rows) product_tile<T, Lanes, Rows, Vectors>(p, row, k_begin, k_end);
+  for (; row + Rows <= p.rows; row += Rows) product_tile<T, Lanes, Rows, Vectors, kListed>(p, row, k_begin, k_end);
   if constexpr (Rows > 1)
-    if (row < p.rows) product_rows<T, Lanes, (Rows > 4 ? Rows / 2 : Rows - 1), Vectors>(p, row, k_begin, k_end);
+    if (row < p.rows)
+      product_rows<T, Lanes, (Rows > 4 ? Rows / 2 : Rows - 1), Vectors, kListed>(p, row, k_begin, k_end);
 }
 
 // `Accumulators` registers hold sums. A chunk of the panel stays in the first-level cache while all rows are multiplied
 // by it. The sums are stored between chunks, which does not change them.
-template <class T, int Lanes, int Accumulators>
-void product(const PanelProduct<T>& p) {
+template <class T, int Lanes, int Accumulators, bool kListed>
+void product_chunks(const PanelProduct<T>& p) {
   constexpr int64_t kChunkBytes = 16 * 1024;
   const int64_t chunk = kChunkBytes / (static_cast<int64_t>(sizeof(T)) * Lanes * p.vectors);
   const int64_t step = p.rows <= Accumulators / p.vectors ? p.k : chunk;
@@ -68,20 +93,30 @@ void product(const PanelProduct<T>& p) {
     const int64_t end = begin + step < p.k ? begin + step : p.k;
     switch (p.vectors) {
       case 1:
-        product_rows<T, Lanes, Accumulators, 1>(p, 0, begin, end);
+        product_rows<T, Lanes, (kListed ? 8 : Accumulators), 1, kListed>(p, 0, begin, end);
         break;
       case 2:
-        product_rows<T, Lanes, Accumulators / 2, 2>(p, 0, begin, end);
+        product_rows<T, Lanes, (kListed && Accumulators > 16 ? 8 : Accumulators / 2), 2, kListed>(p, 0, begin, end);
         break;
       case 3:
-        product_rows<T, Lanes, Accumulators / 3, 3>(p, 0, begin, end);
+        product_rows<T, Lanes, Accumulators / 3, 3, kListed>(p, 0, begin, end);
         break;
       default:
-        product_rows<T, Lanes, Accumulators / 4, 4>(p, 0, begin, end);
+        product_rows<T, Lanes, Accumulators / 4, 4, kListed>(p, 0, begin, end);
         break;
     }
     begin = end;
   } while (begin < p.k);
+}
+
+// A tile of listed rows has at most 8 rows, whose addresses fit in the registers.
+template <class T, int Lanes, int Accumulators>
+void product(const PanelProduct<T>& p) {
+  if (p.a_rows.list == nullptr && p.c_rows.list == nullptr) {
+    product_chunks<T, Lanes, Accumulators, false>(p);
+  } else {
+    product_chunks<T, Lanes, Accumulators, true>(p);
+  }
 }
 
 // The functions of every cell of the list.

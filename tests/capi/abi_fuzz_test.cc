@@ -132,6 +132,13 @@ TEST_F(AbiFuzz, Batches) {
     return varlstm_batch_from_batch_sizes(batch(), rarely() ? nullptr : sizes.data(), size(),
                                           random_.coin() ? nullptr : sorted.data(), nullptr);
   });
+  hammer("batch_set_resets", [&] {
+    std::vector<uint8_t> flags(64, 0);
+    for (uint8_t& flag : flags) flag = rarely() ? 2 : random_.coin() ? 1 : 0;
+    const int64_t count = size();
+    return varlstm_batch_set_resets(batch(), rarely() ? nullptr : flags.data(), count > 64 && count < 99 ? 64 : count,
+                                    code(2), size(), VARLSTM_SPACE_HOST, nullptr);
+  });
   hammer("batch_get_array", [&] {
     const int64_t* array = nullptr;
     int64_t count = 0;

@@ -114,7 +114,9 @@ TEST(RnnDescription, KeepsItsOptions) {
                  {VARLSTM_KEY_BIAS, 1, 0},
                  {VARLSTM_KEY_ROWS, VARLSTM_ROWS_PACKED, VARLSTM_ROWS_RAGGED},
                  {VARLSTM_KEY_LAYERS_TOGETHER, 1, 0},
-                 {VARLSTM_KEY_PROJ_SIZE, 0, 4}};
+                 {VARLSTM_KEY_PROJ_SIZE, 0, 4},
+
+                 {VARLSTM_KEY_RESETS, 0, 1}};
   for (const auto& option : options) {
     EXPECT_EQ(get(option.key), option.initial) << option.key;
     ASSERT_OK(varlstm_rnn_set_i64(rnn.get(), option.key, option.changed));
@@ -233,7 +235,7 @@ TEST(RnnOptions, FreezeAtTheFirstUse) {
     ASSERT_OK(varlstm_rnn_set_i64(tiny.rnn.get(), VARLSTM_KEY_BIAS, 1));
     ASSERT_OK(use.second(tiny));
     for (const int32_t key : {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS,
-                              VARLSTM_KEY_LAYERS_TOGETHER, VARLSTM_KEY_PROJ_SIZE}) {
+                              VARLSTM_KEY_LAYERS_TOGETHER, VARLSTM_KEY_PROJ_SIZE, VARLSTM_KEY_RESETS}) {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "key = " + std::to_string(key) + " ",
                    varlstm_rnn_set_i64(tiny.rnn.get(), key, 0));
     }

@@ -104,6 +104,35 @@ CELL_TEST(Gradient, MatchesCentralDifferences) {
   EXPECT_EQ(shapes, share(160, 110, 20));
 }
 
+// The same with resets inside the sequences; 160 shapes a cell, emulated 20.
+CELL_TEST(Gradient, MatchesCentralDifferencesWithResets) {
+  if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the CUDA back end has no resets yet";
+  const Context context = make_context(1);
+  Random random(2025);
+  int64_t shapes = 0, resets = 0;
+  for (const LengthKind kind : kLengthKinds) {
+    for (int variant = 0; variant < 16; ++variant) {
+      if (test_backend() != VARLSTM_BACKEND_HOST && variant % 8 != static_cast<int>(kind) % 8) continue;
+      RnnOptions options = cell_options();
+      options.input = random.integer(1, 3);
+      options.hidden = random.integer(1, 4);
+      options.layers = random.integer(1, 2);
+      options.bidirectional = (variant & 1) != 0;
+      options.bias = (variant & 2) != 0;
+      options.dropout = (variant & 8) != 0 ? 0.4 : 0.0;
+      options.rows = shapes / 16 % 2 == variant % 2 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
+      const std::vector<int64_t> lengths = make_lengths(kind, random.integer(1, 5), 6, random);
+      auto problem = make_rnn_case<double>(options, lengths, (variant & 4) != 0, random);
+      add_resets(problem, 0.3, random);
+      for (const uint8_t reset : problem.resets) resets += reset;
+      check_gradients(context.get(), problem, std::min<int64_t>(checked_elements(), 12), random);
+      ++shapes;
+    }
+  }
+  EXPECT_EQ(shapes, test_backend() == VARLSTM_BACKEND_HOST ? 160 : 20);
+  EXPECT_GT(resets, shapes);
+}
+
 // Sizes beyond a vector register and a panel of the fast paths, and off their multiples.
 CELL_TEST(Gradient, MatchesCentralDifferencesAtLargerSizes) {
   const Context context = make_context(1);

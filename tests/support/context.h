@@ -92,6 +92,7 @@ struct RnnOptions {
   int32_t recurrence = VARLSTM_RECURRENCE_AUTO;
   int32_t rows = VARLSTM_ROWS_PACKED;
   bool layers_together = true;
+  bool resets = false;
   int32_t cell = VARLSTM_CELL_LSTM;
   bool projects = false;
 
@@ -113,6 +114,7 @@ inline Rnn make_rnn(varlstm_ctx* context, const RnnOptions& options, int32_t dty
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_ROWS, options.rows));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_LAYERS_TOGETHER, options.layers_together ? 1 : 0));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_PROJ_SIZE, options.projection()));
+  REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_RESETS, options.resets ? 1 : 0));
   return rnn;
 }
 

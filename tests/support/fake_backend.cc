@@ -134,6 +134,7 @@ void fill_plans(Backend& table) {
     for (int64_t t = 0; t < steps; ++t) plan->tokens += batch_sizes[t];
     return work("plan_batch_sizes");
   };
+  table.plan_resets = [](BackendState*, BatchPlan*, const ResetArgs&, void*) { return work("plan_resets"); };
   table.pack = [](BackendState*, const PackArgs& args, const void*, void*, void*) {
     fake_backend().pack = args;
     return work("pack");

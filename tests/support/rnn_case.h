@@ -20,9 +20,10 @@ template <class T>
 struct RnnCase {
   RnnOptions options;
   std::vector<int64_t> lengths;
-  std::vector<T> params;  // as varlstm_rnn_param_info lists them
-  std::vector<T> x;       // [N, I]
-  std::vector<T> h0, c0;  // [L*D, B, R] and [L*D, B, H], or empty: zeros. R is the width of h
+  std::vector<T> params;             // as varlstm_rnn_param_info lists them
+  std::vector<T> x;                  // [N, I]
+  std::vector<T> h0, c0;             // [L*D, B, R] and [L*D, B, H], or empty: zeros. R is the width of h
+  std::vector<uint8_t> resets = {};  // [N], or empty: none
 
   int64_t batch() const { return static_cast<int64_t>(lengths.size()); }
   int64_t tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }
@@ -76,6 +77,14 @@ RnnCase<T> make_rnn_case(const RnnOptions& options, const std::vector<int64_t>& 
   return problem;
 }
 
+// Gives each token a reset with this probability.
+template <class T>
+void add_resets(RnnCase<T>& problem, double probability, Random& random) {
+  problem.options.resets = true;
+  problem.resets.clear();
+  for (int64_t k = 0; k < problem.tokens(); ++k) problem.resets.push_back(random.uniform(0, 1) < probability ? 1 : 0);
+}
+
 template <class T>
 RnnUpstream<T> make_upstream(const RnnCase<T>& problem, Random& random) {
   return {random.vector<T>(problem.tokens() * problem.output_features()), random.vector<T>(problem.state_count()),
@@ -90,7 +99,8 @@ std::vector<To> convert(const std::vector<From>& values) {
 template <class To, class From>
 RnnCase<To> convert(const RnnCase<From>& problem) {
   return {problem.options,        problem.lengths,         convert<To>(problem.params),
-          convert<To>(problem.x), convert<To>(problem.h0), convert<To>(problem.c0)};
+          convert<To>(problem.x), convert<To>(problem.h0), convert<To>(problem.c0),
+          problem.resets};
 }
 
 template <class To, class From>
@@ -105,7 +115,10 @@ std::string describe(const RnnCase<T>& problem) {
          (o.projection() > 0 ? " P=" + std::to_string(o.projection()) : "") + " L=" + std::to_string(o.layers) +
          " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") + (problem.h0.empty() ? "" : " h0") +
          " dropout=" + std::to_string(o.dropout) + (o.rows == VARLSTM_ROWS_RAGGED ? " ragged" : "") +
-         " recurrence=" + std::to_string(o.recurrence) + " lengths=" + to_string(problem.lengths);
+         " recurrence=" + std::to_string(o.recurrence) + " lengths=" + to_string(problem.lengths) +
+         (problem.resets.empty()
+              ? ""
+              : " resets=" + to_string(std::vector<int64_t>(problem.resets.begin(), problem.resets.end())));
 }
 
 }  // namespace varlstm_test

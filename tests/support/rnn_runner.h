@@ -44,6 +44,10 @@ class RnnRunner {
     REQUIRE_OK(varlstm_rnn_sizes(rnn_.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_INFER,
                                  &infer_bytes, &no_reserve));
     workspace_bytes_ = std::max(workspace_bytes_, infer_bytes);
+    if (!problem.resets.empty()) {
+      REQUIRE_OK(varlstm_batch_set_resets(batch_.get(), problem.resets.data(), problem.tokens(), VARLSTM_LAYOUT_RAGGED,
+                                          0, VARLSTM_SPACE_HOST, nullptr));
+    }
     workspace_ = std::make_unique<ByteBuffer>(context, workspace_bytes_, fill, seed);
     reserve_ = std::make_unique<ByteBuffer>(context, reserve_bytes_, fill, seed + 1);
   }

@@ -58,6 +58,7 @@ class Key(enum.IntEnum):
     ROWS = 40
     LAYERS_TOGETHER = 41
     PROJ_SIZE = 42
+    RESETS = 43
     CLASSES = 30
     IGNORE_INDEX = 31
     REDUCTION = 32
@@ -88,6 +89,7 @@ class DeviceStatusBit(enum.IntEnum):
     LABEL = 4
     RESERVE = 8
     SLOT = 16
+    RESET = 32
 
 
 class CopyKind(enum.IntEnum):
@@ -109,6 +111,12 @@ class Space(enum.IntEnum):
     BACKEND = 1
 
 
+class Layout(enum.IntEnum):
+    BATCH_FIRST = 0
+    TIME_MAJOR = 1
+    RAGGED = 2
+
+
 class BatchArray(enum.IntEnum):
     LENGTHS = 0
     BATCH_SIZES = 1
@@ -118,12 +126,6 @@ class BatchArray(enum.IntEnum):
     CU_SEQLENS = 5
     PACKED_TO_RAGGED = 6
     RAGGED_TO_PACKED = 7
-
-
-class Layout(enum.IntEnum):
-    BATCH_FIRST = 0
-    TIME_MAJOR = 1
-    RAGGED = 2
 
 
 class Cell(enum.IntEnum):
@@ -193,6 +195,8 @@ FUNCTIONS = {
         "stream": POINTER}),
     "varlstm_batch_from_batch_sizes": (INT32, {"batch": POINTER, "batch_sizes": POINTER, "steps": INT64,
         "sorted_indices": POINTER, "stream": POINTER}),
+    "varlstm_batch_set_resets": (INT32, {"batch": POINTER, "resets": POINTER, "count": INT64, "layout": INT32,
+        "padded_len": INT64, "space": INT32, "stream": POINTER}),
     "varlstm_batch_get_i64": (INT32, {"batch": POINTER, "key": INT32, "value": POINTER}),
     "varlstm_batch_get_array": (INT32, {"batch": POINTER, "array": INT32, "data": POINTER, "count": POINTER}),
     "varlstm_batch_destroy": (INT32, {"batch": POINTER}),

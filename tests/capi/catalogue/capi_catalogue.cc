@@ -93,6 +93,16 @@ void add_batches(std::vector<Entry>& list) {
                     call.bad("steps", -1).bad("steps", W::kLen + 1).bad("steps", kHuge);
                     return call.optional({"sorted_indices"});
                   }});
+  list.push_back({"varlstm_batch_set_resets", [](W& w) {
+                    constexpr int64_t kPlaces = W::kBatch * W::kLen;
+                    uint8_t* resets = w.host.take<uint8_t>(kPlaces);
+                    for (int64_t k = 0; k < kPlaces; ++k) resets[k] = k == 1 ? 1 : 0;
+                    Call call("varlstm_batch_set_resets", varlstm_batch_set_resets, w.batch, resets, kPlaces,
+                              VARLSTM_LAYOUT_TIME_MAJOR, W::kLen, VARLSTM_SPACE_HOST, nullptr);
+                    call.bad("count", -1).bad("count", kPlaces - 1).bad("count", kHuge);
+                    call.bad("padded_len", W::kLen - 1).bad("padded_len", -1);
+                    return call.bad("layout", -1).bad("layout", 3).bad("space", -1).bad("space", 2);
+                  }});
   list.push_back({"varlstm_batch_get_i64", [](W& w) {
                     Call call("varlstm_batch_get_i64", varlstm_batch_get_i64, w.batch, VARLSTM_KEY_TOKENS,
                               w.host.take<int64_t>(1));

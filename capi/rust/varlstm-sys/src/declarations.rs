@@ -68,6 +68,7 @@ pub const VARLSTM_KEY_RECURRENCE_USED: i32 = 29;
 pub const VARLSTM_KEY_ROWS: i32 = 40;
 pub const VARLSTM_KEY_LAYERS_TOGETHER: i32 = 41;
 pub const VARLSTM_KEY_PROJ_SIZE: i32 = 42;
+pub const VARLSTM_KEY_RESETS: i32 = 43;
 pub const VARLSTM_KEY_CLASSES: i32 = 30;
 pub const VARLSTM_KEY_IGNORE_INDEX: i32 = 31;
 pub const VARLSTM_KEY_REDUCTION: i32 = 32;
@@ -94,6 +95,7 @@ pub const VARLSTM_DEVICE_STATUS_TOKEN_ID: i32 = 2;
 pub const VARLSTM_DEVICE_STATUS_LABEL: i32 = 4;
 pub const VARLSTM_DEVICE_STATUS_RESERVE: i32 = 8;
 pub const VARLSTM_DEVICE_STATUS_SLOT: i32 = 16;
+pub const VARLSTM_DEVICE_STATUS_RESET: i32 = 32;
 
 // enum varlstm_copy_kind
 pub const VARLSTM_COPY_TO_BACKEND: i32 = 0;
@@ -111,6 +113,11 @@ pub const VARLSTM_DTYPE_I64: i32 = 4;
 pub const VARLSTM_SPACE_HOST: i32 = 0;
 pub const VARLSTM_SPACE_BACKEND: i32 = 1;
 
+// enum varlstm_layout
+pub const VARLSTM_LAYOUT_BATCH_FIRST: i32 = 0;
+pub const VARLSTM_LAYOUT_TIME_MAJOR: i32 = 1;
+pub const VARLSTM_LAYOUT_RAGGED: i32 = 2;
+
 // enum varlstm_batch_array
 pub const VARLSTM_BATCH_LENGTHS: i32 = 0;
 pub const VARLSTM_BATCH_BATCH_SIZES: i32 = 1;
@@ -120,11 +127,6 @@ pub const VARLSTM_BATCH_UNSORTED_INDICES: i32 = 4;
 pub const VARLSTM_BATCH_CU_SEQLENS: i32 = 5;
 pub const VARLSTM_BATCH_PACKED_TO_RAGGED: i32 = 6;
 pub const VARLSTM_BATCH_RAGGED_TO_PACKED: i32 = 7;
-
-// enum varlstm_layout
-pub const VARLSTM_LAYOUT_BATCH_FIRST: i32 = 0;
-pub const VARLSTM_LAYOUT_TIME_MAJOR: i32 = 1;
-pub const VARLSTM_LAYOUT_RAGGED: i32 = 2;
 
 // enum varlstm_cell
 pub const VARLSTM_CELL_LSTM: i32 = 0;
@@ -210,6 +212,15 @@ extern "C" {
         batch_sizes: *const i64,
         steps: i64,
         sorted_indices: *const i64,
+        stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_batch_set_resets(
+        batch: *mut varlstm_batch,
+        resets: *const uint8_t,
+        count: i64,
+        layout: i32,
+        padded_len: i64,
+        space: i32,
         stream: *mut c_void,
     ) -> i32;
     pub fn varlstm_batch_get_i64(batch: *const varlstm_batch, key: i32, value: *mut i64) -> i32;

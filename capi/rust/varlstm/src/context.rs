@@ -97,6 +97,11 @@ impl DeviceStatus {
         self.has(sys::VARLSTM_DEVICE_STATUS_SLOT)
     }
 
+    /// A reset in the back end's memory was neither 0 nor 1, and counted as 1.
+    pub fn bad_reset(self) -> bool {
+        self.has(sys::VARLSTM_DEVICE_STATUS_RESET)
+    }
+
     /// The smallest bad index seen for the first of these that is set.
     pub fn first_index(self) -> Option<usize> {
         usize::try_from(self.first_index).ok()
