@@ -116,7 +116,7 @@ def rust_type(c_type: str) -> str:
         if inner.startswith("const ") and not inner.endswith("*"):
             return "*const " + rust_type(inner[len("const "):])
         return "*mut " + rust_type(inner)
-    return {"int32_t": "i32", "int64_t": "i64", "uint64_t": "u64", "double": "f64", "void": "c_void",
+    return {"uint8_t": "u8", "int32_t": "i32", "int64_t": "i64", "uint64_t": "u64", "double": "f64", "void": "c_void",
             "char": "c_char"}.get(c_type, c_type)
 
 

@@ -216,7 +216,7 @@ extern "C" {
     ) -> i32;
     pub fn varlstm_batch_set_resets(
         batch: *mut varlstm_batch,
-        resets: *const uint8_t,
+        resets: *const u8,
         count: i64,
         layout: i32,
         padded_len: i64,

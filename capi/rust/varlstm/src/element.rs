@@ -14,10 +14,11 @@ mod sealed {
 
 pub(crate) use sealed::Sealed;
 
-/// What a buffer may hold: `f32`, `f64`, [`Bf16`], [`F16`], `i64`.
+/// What a buffer may hold: `f32`, `f64`, [`Bf16`], [`F16`], `i64`, and `u8` of
+/// [resets](crate::Batch::set_resets_in_backend), with which nothing else works.
 pub trait Element: Sealed + Copy + Default + Debug + PartialEq + Send + Sync + 'static {}
 
-/// What can be computed with: every [`Element`] but `i64`.
+/// What can be computed with: every [`Element`] but `i64` and `u8`.
 pub trait Scalar: Element {
     /// The type of losses, their weights and their gradients, and of the cell states of an
     /// [`RnnStep`](crate::RnnStep): `f64` for `f64`, else `f32`.
@@ -57,5 +58,9 @@ element!(f64, VARLSTM_DTYPE_F64, f64);
 element!(Bf16, VARLSTM_DTYPE_BF16, f32);
 element!(F16, VARLSTM_DTYPE_F16, f32);
 element!(i64, VARLSTM_DTYPE_I64);
+impl Sealed for u8 {
+    const DTYPE: i32 = -1; // no varlstm_dtype
+}
+impl Element for u8 {}
 impl Real for f32 {}
 impl Real for f64 {}

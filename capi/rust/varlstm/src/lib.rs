@@ -156,6 +156,7 @@ mod loss_run;
 mod memory;
 mod optimizer;
 mod packing;
+mod resets;
 mod rnn;
 mod rnn_import;
 mod rnn_run;

@@ -22,6 +22,17 @@ pub enum Layout {
     Ragged,
 }
 
+impl Layout {
+    /// The varlstm_layout, and padded_len.
+    pub(crate) fn code(self) -> Result<(i32, i64)> {
+        Ok(match self {
+            Layout::BatchFirst(padded_len) => (sys::VARLSTM_LAYOUT_BATCH_FIRST, dim("padded_len", padded_len)?),
+            Layout::TimeMajor(padded_len) => (sys::VARLSTM_LAYOUT_TIME_MAJOR, dim("padded_len", padded_len)?),
+            Layout::Ragged => (sys::VARLSTM_LAYOUT_RAGGED, 0),
+        })
+    }
+}
+
 impl Batch {
     /// packed `[N, features]` <- src in the given layout. Padding is never read.
     pub fn pack<'a, T: Element>(
@@ -102,22 +113,12 @@ impl Batch {
 
     fn sides(&self, layout: Layout, features: usize) -> Result<Sides> {
         let packed = [("tokens", self.rows()?), ("features", features), ("1", 1)];
-        let (code, padded_len) = match layout {
-            Layout::BatchFirst(padded_len) => (sys::VARLSTM_LAYOUT_BATCH_FIRST, padded_len),
-            Layout::TimeMajor(padded_len) => (sys::VARLSTM_LAYOUT_TIME_MAJOR, padded_len),
-            Layout::Ragged => (sys::VARLSTM_LAYOUT_RAGGED, 0),
-        };
+        let (code, padded_len) = layout.code()?;
         let outside = match layout {
             Layout::Ragged => packed,
-            _ => [("batch", self.sequences()?), ("padded_len", padded_len), ("features", features)],
+            _ => [("batch", self.sequences()?), ("padded_len", padded_len as usize), ("features", features)],
         };
-        Ok(Sides {
-            layout: code,
-            padded_len: dim("padded_len", padded_len)?,
-            features: dim("features", features)?,
-            packed,
-            outside,
-        })
+        Ok(Sides { layout: code, padded_len, features: dim("features", features)?, packed, outside })
     }
 }
 

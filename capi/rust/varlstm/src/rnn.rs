@@ -42,7 +42,7 @@ impl Recurrence {
 pub enum RowOrder {
     /// Time-major: rows of step 0, then of step 1, ...; in each the longest sequence first.
     Packed,
-    /// Sequence after sequence, in the caller's order. On the host packing first is faster.
+    /// Sequence after sequence, in the caller's order.
     Ragged,
 }
 
@@ -72,6 +72,7 @@ pub struct RnnBuilder<T: Scalar> {
     dropout: f64,
     recurrence: Recurrence,
     row_order: RowOrder,
+    resets: bool,
     dtype: PhantomData<T>,
 }
 
@@ -118,6 +119,13 @@ impl<T: Scalar> RnnBuilder<T> {
         self
     }
 
+    /// Whether batches may have [resets](crate::Batch::set_resets), for which workspaces are larger: false
+    /// by default.
+    pub fn resets(mut self, resets: bool) -> Self {
+        self.resets = resets;
+        self
+    }
+
     /// Creates the network. Errors: a size that is not positive, an option's value.
     pub fn build(self) -> Result<Rnn<T>> {
         let mut handle = ptr::null_mut();
@@ -157,6 +165,7 @@ impl<T: Scalar> RnnBuilder<T> {
             (sys::VARLSTM_KEY_BIAS, i32::from(self.bias)),
             (sys::VARLSTM_KEY_RECURRENCE, self.recurrence.code()),
             (sys::VARLSTM_KEY_ROWS, row_order),
+            (sys::VARLSTM_KEY_RESETS, i32::from(self.resets)),
         ] {
             // SAFETY: the handle is alive, and nobody else has it yet.
             check(unsafe { sys::varlstm_rnn_set_i64(handle, key, i64::from(value)) })?;
@@ -207,6 +216,7 @@ impl<T: Scalar> Rnn<T> {
             dropout: 0.0,
             recurrence: Recurrence::Auto,
             row_order: RowOrder::Packed,
+            resets: false,
             dtype: PhantomData,
         }
     }

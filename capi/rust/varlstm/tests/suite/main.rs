@@ -9,6 +9,7 @@ mod lstm;
 mod operations;
 mod ownership;
 mod packing;
+mod resets;
 mod steps;
 mod support;
 mod tutorial;
