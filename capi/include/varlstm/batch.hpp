@@ -10,6 +10,21 @@
 
 namespace varlstm {
 
+// The layout of data that is not packed: ragged(), batch_first(padded_len) or time_major(padded_len).
+struct Layout {
+  int32_t layout;
+  int64_t padded_len;
+};
+inline Layout ragged() {
+  return {VARLSTM_LAYOUT_RAGGED, 0};
+}
+inline Layout batch_first(int64_t padded_len) {
+  return {VARLSTM_LAYOUT_BATCH_FIRST, padded_len};
+}
+inline Layout time_major(int64_t padded_len) {
+  return {VARLSTM_LAYOUT_TIME_MAJOR, padded_len};
+}
+
 class Batch {
  public:
   Batch(const Context& ctx, int64_t max_batch, int64_t max_len, int64_t max_tokens) {
@@ -35,6 +50,18 @@ class Batch {
     const int64_t count = batch_sizes.data() == nullptr ? 0 : batch_sizes.data()[0];
     detail::need_or_empty("sorted_indices", sorted_indices, {{"batch_sizes[0]", count}});
     check(varlstm_batch_from_batch_sizes(get(), batch_sizes.data(), batch_sizes.size(), sorted_indices.data(), stream));
+  }
+
+  // varlstm_batch_set_resets: a byte for each row of `layout`, which is 1 where the state before the row is zero. The
+  // rnn needs VARLSTM_KEY_RESETS.
+  void set_resets(Layout layout, Span<const uint8_t> resets, int32_t space = VARLSTM_SPACE_HOST,
+                  void* stream = nullptr) {
+    check(
+        varlstm_batch_set_resets(get(), resets.data(), resets.size(), layout.layout, layout.padded_len, space, stream));
+  }
+  // The batch has no resets any more.
+  void clear_resets(void* stream = nullptr) {
+    check(varlstm_batch_set_resets(get(), nullptr, 0, VARLSTM_LAYOUT_RAGGED, 0, VARLSTM_SPACE_HOST, stream));
   }
 
   int64_t get_i64(int32_t key) const {
@@ -90,21 +117,6 @@ class Batch {
 
   Handle batch_;
 };
-
-// The layout of data that is not packed: ragged(), batch_first(padded_len) or time_major(padded_len).
-struct Layout {
-  int32_t layout;
-  int64_t padded_len;
-};
-inline Layout ragged() {
-  return {VARLSTM_LAYOUT_RAGGED, 0};
-}
-inline Layout batch_first(int64_t padded_len) {
-  return {VARLSTM_LAYOUT_BATCH_FIRST, padded_len};
-}
-inline Layout time_major(int64_t padded_len) {
-  return {VARLSTM_LAYOUT_TIME_MAJOR, padded_len};
-}
 
 namespace detail {
 

@@ -444,5 +444,51 @@ TYPED_TEST(CapiHppCalls, Step) {
   }
 }
 
+// The batch has 2, 4, 0 and 1 tokens.
+TYPED_TEST(CapiHppCalls, Resets) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  varlstm::Batch& batch = this->batch_;
+  if (varlstm_batch_set_resets(batch.get(), std::vector<uint8_t>(kRows).data(), kRows, VARLSTM_LAYOUT_RAGGED, 0,
+                               VARLSTM_SPACE_HOST, nullptr) == VARLSTM_ERROR_UNSUPPORTED) {
+    GTEST_SKIP() << varlstm_last_error();
+  }
+  varlstm::Rnn<T> rnn(this->ctx_, kIn, kOut, 1, VARLSTM_CELL_GRU);
+  rnn.set_i64(VARLSTM_KEY_RESETS, 1);
+  EXPECT_EQ(rnn.get_i64(VARLSTM_KEY_RESETS), 1);
+  const Buffer params = this->random(rnn.param_elements()), x = this->random(kRows * kIn);
+  const auto output = [&] {
+    Buffer y(this->ctx_, kRows * kOut);
+    rnn.forward(batch, {params, x}, {y}, this->work_);
+    return y.download();
+  };
+  const std::vector<T> without = output();
+  const auto flags = [](int64_t count) {
+    std::vector<uint8_t> values;
+    for (int64_t k = 0; k < count; ++k) values.push_back(k % 3 == 1);
+    return values;
+  };
+  const varlstm::Layout layouts[] = {varlstm::ragged(), varlstm::batch_first(5), varlstm::time_major(5)};
+  for (const varlstm::Layout& layout : layouts) {
+    const int64_t count = layout.layout == VARLSTM_LAYOUT_RAGGED ? kRows : 4 * 5;
+    const varlstm::Buffer<uint8_t> in_backend(this->ctx_, flags(count));
+    check(varlstm_batch_set_resets(batch.get(), in_backend.data(), count, layout.layout, layout.padded_len,
+                                   VARLSTM_SPACE_BACKEND, nullptr));
+    const std::vector<T> expected = output();
+    EXPECT_NE(expected, without);
+    batch.clear_resets();
+    EXPECT_EQ(output(), without);
+    batch.set_resets(layout, flags(count));
+    EXPECT_EQ(output(), expected);
+    batch.clear_resets();
+    batch.set_resets(layout, in_backend, VARLSTM_SPACE_BACKEND);
+    EXPECT_EQ(output(), expected);
+  }
+  EXPECT_THROW(batch.set_resets(varlstm::batch_first(5), flags(19)), varlstm::Error);
+  EXPECT_EQ(varlstm_last_error(), std::string("count = 19 is not batch = 4 times padded_len = 5"));
+  EXPECT_THROW(batch.set_resets(varlstm::ragged(), std::vector<uint8_t>{0, 0, 0, 0, 0, 2, 0}), varlstm::Error);
+  EXPECT_EQ(varlstm_last_error(), std::string("resets[5] = 2 is neither 0 nor 1"));
+}
+
 }  // namespace
 }  // namespace varlstm_test
