@@ -165,7 +165,7 @@ UNALIGNED = np.frombuffer(bytes(25), np.uint8)[1:].view(np.float32).reshape(3, 2
 @pytest.mark.parametrize("source, text", [
     (np.zeros((3, 2), np.int32), "x: dtype int32, wanted one of the library's"),
     (np.zeros((3, 2), ">f4"), "x: dtype of format '>f', wanted one of the library's"),
-    (np.zeros((3, 2), bool), "x: dtype of format '?', wanted one of the library's"),
+    (np.zeros((3, 2), bool), "x: dtype bool8, wanted one of the library's"),
     (np.zeros((3, 2), np.complex64), "x: dtype of format 'Zf', wanted one of the library's"),
     (np.zeros(3, np.float32), "x: shape (3,), wanted 2 dimensions: rows by classes"),
     (np.float32(1), "x: shape (), wanted 2 dimensions: rows by classes"),

@@ -160,6 +160,84 @@ def test_rows_that_do_not_fit_the_batch(context, call, text):
         call(context, varlstm.Batch(context, LENGTHS))
 
 
+# --- resets
+
+@pytest.fixture
+def takes_resets(context) -> None:
+    try:
+        varlstm.Batch(context, [1]).set_resets([0], "ragged")
+    except varlstm.UnsupportedError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_resets_cut_sequences_into_pieces(context, random, takes_resets, cell, dtype):
+    rnn = varlstm.Rnn(context, 3, 5, 2, cell=cell, dtype=dtype, bidirectional=True, rows="ragged", resets=True)
+    assert rnn.resets is True and varlstm.Rnn(context, 3, 5).resets is False
+    params = context.array(random.uniform(-0.4, 0.4, rnn.elements), dtype)
+    x, dy = (context.array(random.uniform(-1, 1, (12, width)), dtype) for width in (3, 10))
+    flags = np.array([0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0], np.uint8)  # of sequences of 3, 5, 0, 3 and 1 tokens
+    results = []
+    for lengths, resets in ((LENGTHS, flags), ([2, 1, 1, 1, 3, 0, 3, 1], None)):
+        batch = varlstm.Batch(context, lengths)
+        assert batch.set_resets(resets, "ragged") is batch
+        result = rnn.forward(batch, params, x, mode="save")
+        results.append((result.y, *rnn.backward(batch, params, x, result.y, result.reserve, dy=dy)[::3]))
+    for actual, expected in zip(*results):
+        close(context, actual, context.numpy(expected), rtol=1e-12 if dtype == "f64" else 1e-5, atol=1e-6)
+    np.testing.assert_array_equal(context.numpy(results[0][0]), context.numpy(results[1][0]))
+
+
+def test_resets_come_in_many_ways(context, random, takes_resets):
+    batch = varlstm.Batch(context, LENGTHS)
+    rnn = varlstm.Rnn(context, 3, 5, resets=True, rows="ragged")
+    params = context.array(random.uniform(-0.4, 0.4, rnn.elements), "f32")
+    x = context.array(random.uniform(-1, 1, (12, 3)), "f32")
+
+    def output():
+        return context.numpy(rnn.forward(batch, params, x).y)
+
+    without = output()
+    flags = np.array([0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0], np.uint8)
+    expected = context.numpy(rnn.forward(batch.set_resets(flags, "ragged"), params, x).y)
+    assert (expected != without).any()
+    padded = np.ones((5, 6), bool)  # the padding's flags have no effect
+    padded[np.arange(6) < np.array(LENGTHS)[:, None]] = flags
+    for resets, layout in ((flags.tolist(), "ragged"), (flags.astype(bool), "ragged"), (flags.tobytes(), "ragged"),
+                           (padded, varlstm.Layout.BATCH_FIRST), (padded.astype(np.uint8), "batch_first"),
+                           (np.ascontiguousarray(padded.T), "time_major")):
+        assert np.array_equal(context.numpy(rnn.forward(batch.set_resets(None), params, x).y), without)
+        batch.set_resets(resets, layout)
+        assert np.array_equal(output(), expected)
+    batch.set_lengths(LENGTHS)
+    assert np.array_equal(output(), without)
+
+
+@pytest.mark.parametrize("resets, layout, text", [
+    (np.zeros(11, np.uint8), "ragged", "resets: shape (11,), wanted (12,): N rows of the batch"),
+    (np.zeros((5, 4), bool), "batch_first", "padded_len = 4 is smaller than the longest length, 5"),
+    (np.zeros((4, 5), bool), "batch_first", "resets: shape (4, 5), wanted (5, 5): B sequences by the padded length"),
+    (np.zeros((6, 4), bool), "time_major", "resets: shape (6, 4), wanted (6, 5): the padded length by B sequences"),
+    (np.zeros(25, bool), "batch_first", "resets: shape (25,), wanted 2 dimensions: B sequences by the padded length"),
+    (np.zeros(12, np.float32), "ragged", "resets: dtype float32, wanted uint8 or bool"),
+    (np.zeros(12), "wide", "layout: 'wide' is none of 'batch_first', 'time_major', 'ragged'"),
+    (np.zeros(24, bool)[::2], "ragged", "resets: not contiguous"),
+    ([0] * 7 + [2] + [0] * 4, "ragged", "resets[7] = 2 is neither 0 nor 1"),
+    ([0.5] * 12, "ragged", "resets: "),
+    ([-1] * 12, "ragged", "resets: "),
+])
+def test_resets_that_do_not_fit(context, takes_resets, resets, layout, text):
+    with pytest.raises(InvalidArgumentError, match=re.escape(text)):
+        varlstm.Batch(context, LENGTHS).set_resets(resets, layout)
+
+
+def test_resets_need_the_option_of_the_rnn(context, takes_resets):
+    rnn, batch = varlstm.Rnn(context, 3, 5), varlstm.Batch(context, [2]).set_resets([0, 1], "ragged")
+    with pytest.raises(InvalidArgumentError, match="has resets, but VARLSTM_KEY_RESETS of the rnn is 0"):
+        rnn.forward(batch, context.zeros(rnn.elements), context.zeros((2, 3)))
+
+
 # --- layers
 
 @pytest.mark.parametrize("name", ["padding_idx-1", "padding_idx0", "padding_idx3"])

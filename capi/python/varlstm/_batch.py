@@ -1,4 +1,4 @@
-"""Batch: the plan of one mini-batch, from its lengths; pack and unpack."""
+"""Batch: the plan of one mini-batch, from its lengths and resets."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any, Optional, Union
 from ._buffers import HOST, check_dense, read_view
 from ._call import Call, shape_text, stream_number
 from ._context import Context
-from ._declarations import BatchArray, CopyKind, Key, Space
+from ._declarations import BatchArray, CopyKind, Key, Layout, Space
 from ._device_array import DeviceArray
 from ._dtypes import module_or_none
 from ._handles import Handle, Native, create, get_i64, member
 from ._library import InvalidArgumentError, UnsupportedError, lib
 
+LAYOUT_WORDS = {Layout.BATCH_FIRST: "B sequences by the padded length",
+                Layout.TIME_MAJOR: "the padded length by B sequences", Layout.RAGGED: "N rows of the batch"}
 _NARROW = ("int8", "int16", "int32", "uint8", "uint16", "uint32")
 
 
@@ -51,6 +53,40 @@ class _Integers:
 
     def tolist(self) -> list[int]:
         return list((ctypes.c_int64 * self.count).from_address(self.address)) if self.count else []
+
+
+class _Flags:
+    """uint8 or bool of the caller, on the host or in the back end's memory; also a copy of a list. Alive as long as this
+    object."""
+
+    def __init__(self, name: str, values: Any, context: Context, stream: int):
+        device = context.device_of_arrays
+        if isinstance(values, (list, tuple)):
+            try:
+                values = array("B", values)
+            except (TypeError, OverflowError) as error:
+                raise InvalidArgumentError(f"{name}: {error}") from error
+        view = read_view(name, values, stream, device[1])
+        if view.device not in (HOST, device):
+            raise InvalidArgumentError(f"{name}: on {view.device[0]}:{view.device[1]}, wanted the host or {device[0]}:"
+                                       f"{device[1]}, the context's")
+        if view.dtype not in ("uint8", "bool8", "bytes"):
+            raise InvalidArgumentError(f"{name}: dtype {view.dtype}, wanted uint8 or bool")
+        check_dense(name, view)
+        self.view = view
+        self.space = Space.HOST if view.device == HOST else Space.BACKEND
+
+    def padded_len(self, name: str, layout: Layout, batch: int, rows: int) -> int:
+        """The padded length, 0 if ragged. The shape must be that of the layout, with one feature."""
+        given = self.view.shape
+        if layout != Layout.RAGGED and len(given) != 2:
+            raise InvalidArgumentError(f"{name}: shape {shape_text(given)}, wanted 2 dimensions: {LAYOUT_WORDS[layout]}")
+        length = 0 if layout == Layout.RAGGED else given[1 if layout == Layout.BATCH_FIRST else 0]
+        wanted = {Layout.RAGGED: (rows,), Layout.BATCH_FIRST: (batch, length), Layout.TIME_MAJOR: (length, batch)}[layout]
+        if given != wanted:
+            raise InvalidArgumentError(f"{name}: shape {shape_text(given)}, wanted {shape_text(wanted)}: "
+                                       f"{LAYOUT_WORDS[layout]}")
+        return length
 
 
 class Batch(Handle):
@@ -113,6 +149,28 @@ class Batch(Handle):
             raise InvalidArgumentError(f"sorted_indices: shape ({order.count},), wanted ({sequences},): batch_sizes[0]")
         lib.varlstm_batch_from_batch_sizes(self.handle, sizes.address, sizes.count,
                                            None if order is None else order.address, stream)
+        self.stream = stream
+        return self
+
+    def set_resets(self, resets: Any, layout: Union[str, Layout] = "batch_first", *, stream: Any = None) -> Batch:
+        """Resets the state inside sequences, as at the end of an episode: where a flag is 1 (True), the state before that
+        token is zero and no gradient flows across. Until the lengths are set again. Returns the batch.
+
+        resets  uint8 or bool in host memory, where values other than 0 and 1 are an error, or in the back end's memory,
+                where they raise a bit of Context.device_status; None takes the resets back
+        layout  "batch_first": [B, padded length]; "time_major": [padded length, B]; "ragged": [N], sequence after
+                sequence, also as a list. If only the device knows the lengths, N is max_tokens.
+        The Rnn needs resets=True.
+        """
+        layout = member("layout", Layout, layout)
+        stream = Call(self.context, stream, resets=resets).stream
+        if resets is None:
+            lib.varlstm_batch_set_resets(self.handle, None, 0, Layout.RAGGED, 0, Space.HOST, stream)
+        else:
+            flags = _Flags("resets", resets, self.context, stream)
+            padded_len = flags.padded_len("resets", layout, self.batch, self.rows)
+            lib.varlstm_batch_set_resets(self.handle, flags.view.address, flags.view.count, layout, padded_len,
+                                         flags.space, stream)
         self.stream = stream
         return self
 

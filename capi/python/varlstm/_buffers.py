@@ -15,8 +15,8 @@ from ._dtypes import by_name, size_of
 from ._library import InvalidArgumentError
 
 HOST = ("host", 0)
-_FORMATS = {"f": "float32", "d": "float64", "e": "float16"}
-_KINDS = {"f": "float", "i": "int", "u": "uint"}
+_FORMATS = {"f": "float32", "d": "float64", "e": "float16", "?": "bool8"}
+_KINDS = {"f": "float", "i": "int", "u": "uint", "b": "bool"}
 
 
 class View:

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from typing import Any, Optional, Union
 
-from ._batch import Batch
+from ._batch import LAYOUT_WORDS as _WORDS, Batch
 from ._call import Array, Call
 from ._declarations import Dtype, Layout
 from ._handles import member
 from ._library import InvalidArgumentError, lib
-
-_WORDS = {Layout.BATCH_FIRST: "B sequences by the padded length", Layout.TIME_MAJOR: "the padded length by B sequences",
-          Layout.RAGGED: "N rows of the batch"}
 
 
 def _from_unpacked(batch: Batch, name: str, value: Array, packed_name: str, packed: Optional[Array], layout: Any,

@@ -55,6 +55,7 @@ class Rnn(Handle):
     dropout        probability in [0, 1) of zeroing an output of every layer but the last
     recurrence     "auto", "stepwise", "cluster" or "grid": how it runs on CUDA
     rows           "packed": rows of step 0, then of step 1, ...; "ragged": sequence after sequence
+    resets         whether batches may have resets (Batch.set_resets), for which the workspaces are larger
 
     One Rnn may be used by several threads at once.
     """
@@ -62,7 +63,7 @@ class Rnn(Handle):
     def __init__(self, context: Context, input_size: int, hidden_size: int, num_layers: int = 1, *,
                  cell: Union[str, Cell] = "lstm", dtype: Any = Dtype.F32, bidirectional: bool = False,
                  bias: bool = True, dropout: float = 0.0, recurrence: Union[str, Recurrence] = "auto",
-                 rows: Union[str, Rows] = "packed"):
+                 rows: Union[str, Rows] = "packed", resets: bool = False):
         expect_context(context)
         self._cell = member("cell", Cell, cell)
         pointer = create(lib.varlstm_rnn_create, context.handle, self._cell, input_size, hidden_size, num_layers)
@@ -71,7 +72,7 @@ class Rnn(Handle):
         context.adopt(self)
         for key, value in ((Key.DTYPE, as_dtype(dtype)), (Key.BIDIRECTIONAL, bidirectional), (Key.BIAS, bias),
                            (Key.RECURRENCE, member("recurrence", Recurrence, recurrence)),
-                           (Key.ROWS, member("rows", Rows, rows))):
+                           (Key.ROWS, member("rows", Rows, rows)), (Key.RESETS, resets)):
             set_value(lib.varlstm_rnn_set_i64, pointer, key, value)
         set_value(lib.varlstm_rnn_set_f64, pointer, Key.DROPOUT, dropout)
         self._parameters = self._read_parameters()
@@ -131,6 +132,10 @@ class Rnn(Handle):
     @property
     def rows(self) -> Rows:
         return Rows(self._get(Key.ROWS))
+
+    @property
+    def resets(self) -> bool:
+        return bool(self._get(Key.RESETS))
 
     # --- parameters
 
