@@ -57,20 +57,19 @@ template <class T>
 void pack_panel(const PanelColumns& columns, const T* weight, int64_t ld, bool transposed, int64_t k_begin, int64_t k,
                 T* dst) {
   const int64_t step = columns.vectors * columns.lanes;
+  if (transposed) {
+    for (int v = 0; v < columns.vectors; ++v)
+      row_kernel<T>().transpose(weight + columns.column(v) * ld + k_begin, ld, columns.valid(v), k,
+                                dst + v * columns.lanes, step);
+    return;
+  }
   if (columns.valid(columns.vectors - 1) < columns.lanes) memset(dst, 0, static_cast<size_t>(k * step) * sizeof(T));
   for (int v = 0; v < columns.vectors; ++v) {
     const int64_t valid = columns.valid(v);
     T* const out = dst + v * columns.lanes;
-    if (transposed) {
-      for (int64_t lane = 0; lane < valid; ++lane) {
-        const T* const row = weight + (columns.column(v) + lane) * ld + k_begin;
-        for (int64_t s = 0; s < k; ++s) out[s * step + lane] = row[s];
-      }
-    } else {
-      for (int64_t s = 0; s < k; ++s) {
-        const T* const row = weight + (k_begin + s) * ld + columns.column(v);
-        for (int64_t lane = 0; lane < valid; ++lane) out[s * step + lane] = row[lane];
-      }
+    for (int64_t s = 0; s < k; ++s) {
+      const T* const row = weight + (k_begin + s) * ld + columns.column(v);
+      for (int64_t lane = 0; lane < valid; ++lane) out[s * step + lane] = row[lane];
     }
   }
 }

@@ -108,6 +108,8 @@ template <class T>
 struct RowKernel {
   int64_t lanes;  // elements of a vector
   void (*product)(const PanelProduct<T>&);
+  // out[s * step + lane] <- weight[lane * ld + s] for s < k and lane < lanes; 0 for the lanes from `valid` on.
+  void (*transpose)(const T* weight, int64_t ld, int64_t valid, int64_t k, T* out, int64_t step);
   CellTable<CellKernel<T>> cells;
 };
 

@@ -8,6 +8,7 @@
 #include "host/cells/cells.h"
 #include "host/simd/cell_units.h"
 #include "host/simd/row_kernel.h"
+#include "host/simd/transpose.h"
 #include "host/simd/vector_math.h"
 
 namespace varlstm::host {
@@ -119,6 +120,20 @@ void product(const PanelProduct<T>& p) {
   }
 }
 
+template <class T, int Lanes>
+void transpose(const T* weight, int64_t ld, int64_t valid, int64_t k, T* out, int64_t step) {
+  int64_t s = 0;
+  for (; s + Lanes <= k; s += Lanes) {
+    Vec<T, Lanes> rows[Lanes];
+    for (int lane = 0; lane < Lanes; ++lane)
+      rows[lane] = lane < valid ? load<T, Lanes>(weight + lane * ld + s) : Vec<T, Lanes>{};
+    transpose_square<T, Lanes>(rows);
+    for (int j = 0; j < Lanes; ++j) store<T, Lanes>(out + (s + j) * step, rows[j]);
+  }
+  for (; s < k; ++s)
+    for (int lane = 0; lane < Lanes; ++lane) out[s * step + lane] = lane < valid ? weight[lane * ld + s] : T(0);
+}
+
 // The functions of every cell of the list.
 template <class T, int Lanes, class... Rooms>
 constexpr CellTable<CellKernel<T>> cell_kernels(CellList<Rooms...>) {
@@ -133,8 +148,8 @@ template <int VectorBytes, int Accumulators>
 constexpr RowKernels make_row_kernels(const char* name) {
   constexpr int kF32 = VectorBytes / 4, kF64 = VectorBytes / 8;
   return {name,
-          {kF32, product<float, kF32, Accumulators>, cell_kernels<float, kF32>(Cells())},
-          {kF64, product<double, kF64, Accumulators>, cell_kernels<double, kF64>(Cells())}};
+          {kF32, product<float, kF32, Accumulators>, transpose<float, kF32>, cell_kernels<float, kF32>(Cells())},
+          {kF64, product<double, kF64, Accumulators>, transpose<double, kF64>, cell_kernels<double, kF64>(Cells())}};
 }
 
 }  // namespace

@@ -59,6 +59,32 @@ TEST(RowKernelTest, ProductEqualsLoopsAndEachRowStandsAlone) {
   }
 }
 
+template <class T>
+void check_transpose(const RowKernels& kernels, Random& random) {
+  const RowKernel<T>& kernel = kernel_of<T>(kernels);
+  for (int round = 0; round < 100; ++round) {
+    const int64_t k = random.integer(0, 3 * kernel.lanes), valid = random.integer(0, kernel.lanes);
+    const int64_t ld = k + random.integer(0, 9), step = kernel.lanes + random.integer(0, 9);
+    // Exactly the elements that may be read, and one vector more than may be written.
+    const std::vector<T> weight = random.vector<T>(valid == 0 ? 0 : (valid - 1) * ld + k);
+    const std::vector<T> before = random.vector<T>(k * step + kernel.lanes);
+    std::vector<T> expected = before, out = before;
+    for (int64_t s = 0; s < k; ++s)
+      for (int64_t lane = 0; lane < kernel.lanes; ++lane)
+        expected[s * step + lane] = lane < valid ? weight[lane * ld + s] : T(0);
+    kernel.transpose(weight.data(), ld, valid, k, out.data(), step);
+    ASSERT_EQ(out, expected) << kernels.name << " k " << k << " valid " << valid;
+  }
+}
+
+TEST(RowKernelTest, TransposeMovesEachElement) {
+  Random random(2);
+  for (const RowKernels* kernels : runnable_kernels()) {
+    check_transpose<float>(*kernels, random);
+    check_transpose<double>(*kernels, random);
+  }
+}
+
 // Units in the last place of float between y and the exact value.
 double ulps(float y, double exact) {
   const double spacing = std::abs(static_cast<double>(std::nextafter(static_cast<float>(exact), INFINITY)) -
