@@ -21,9 +21,9 @@ inline constexpr int64_t kUnitTile = 16;
 // Which rows of a tensor a kernel works on: list[0], list[stride], ..., or first, first + stride, ... if there is no
 // list.
 struct RowIndex {
-  const int64_t* list;
-  int64_t first;
-  int64_t stride;
+  const int64_t* list = nullptr;
+  int64_t first = 0;
+  int64_t stride = 1;
 };
 
 static inline int64_t row_at(const RowIndex& rows, int64_t r) {
@@ -36,13 +36,13 @@ struct PanelProduct {
   int64_t k;
   const T* a;  // rows of k elements, lda apart
   int64_t lda;
-  RowIndex a_rows = {nullptr, 0, 1};
+  RowIndex a_rows = {};
   const T* panel;  // [k, vectors, lanes]
   int vectors;     // 1 .. kPanelVectors
   const T* init;   // [vectors, lanes]: initial values of the sums; if null, they are read from c
   T* c;            // element (r, v, lane) at c[row_at(c_rows, r) * ldc + v * vector_stride + lane]
   int64_t ldc;
-  RowIndex c_rows = {nullptr, 0, 1};
+  RowIndex c_rows = {};
   int64_t vector_stride;
 };
 

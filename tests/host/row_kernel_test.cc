@@ -32,8 +32,17 @@ void check_product(const RowKernels& kernels, Random& random) {
     const std::vector<T> a = random.vector<T>(rows * lda), panel = random.vector<T>(k * width);
     const std::vector<T> init = random.vector<T>(width), before = random.vector<T>(rows * ldc);
     std::vector<T> c = before;
-    PanelProduct<T> p{rows,     k,   a.data(),    lda, panel.data(), vectors, from_init ? init.data() : nullptr,
-                      c.data(), ldc, kernel.lanes};
+    PanelProduct<T> p{};
+    p.rows = rows;
+    p.k = k;
+    p.a = a.data();
+    p.lda = lda;
+    p.panel = panel.data();
+    p.vectors = vectors;
+    p.init = from_init ? init.data() : nullptr;
+    p.c = c.data();
+    p.ldc = ldc;
+    p.vector_stride = kernel.lanes;
     kernel.product(p);
     std::vector<T> alone = before;
     for (int64_t r = 0; r < rows; ++r) {
