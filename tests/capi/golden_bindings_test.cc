@@ -1,5 +1,5 @@
 // The golden case of every binding (golden/bindings.txt: lengths 5, 3, 3, 1) through varlstm.hpp, over packed rows and
-// over ragged ones.
+// over ragged ones; and the LSTM with a projection (golden/projected_lstm.txt).
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
@@ -24,6 +24,7 @@ class GoldenRun {
     rnn_.set_i64(VARLSTM_KEY_BIDIRECTIONAL, shape[3]);
     rnn_.set_i64(VARLSTM_KEY_BIAS, shape[4]);
     rnn_.set_i64(VARLSTM_KEY_ROWS, rows);
+    if (shape.size() > 5) rnn_.set_i64(VARLSTM_KEY_PROJ_SIZE, shape[5]);
   }
 
   void compare(double tolerance) {
@@ -92,6 +93,19 @@ TEST(GoldenBindings, VarlstmHppMatchesPyTorch) {
     GoldenRun<double>(golden, rows).compare(1e-12);
     GoldenRun<float>(golden, rows).compare(2e-5);
   }
+}
+
+TEST(GoldenBindings, VarlstmHppMatchesPyTorchsProjection) {
+  int compared = 0;
+  const GoldenFile file = read_golden("projected_lstm.txt");
+  for (const GoldenCase& golden : file.cases) {
+    if (!golden.has("h0")) continue;
+    SCOPED_TRACE(golden.name);
+    GoldenRun<double>(golden, VARLSTM_ROWS_RAGGED).compare(1e-12);
+    GoldenRun<float>(golden, VARLSTM_ROWS_PACKED).compare(2e-5);
+    ++compared;
+  }
+  EXPECT_GE(compared, 4);
 }
 
 }  // namespace

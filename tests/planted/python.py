@@ -142,8 +142,8 @@ DEFECTS = [
     Defect(
         name="no-c-taken-for-a-gradient",
         file=f"{TORCH}/_rnn_op.py",
-        old="c_n = torch.empty_like(h_n) if self.has_c else x.new_empty(0)",
-        new="c_n = torch.empty_like(h_n)",
+        old="c_n = x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0)",
+        new="c_n = x.new_empty((directions * num_layers, batch_size, hidden_size))",
         why="the library refuses a c_n of a cell without c",
         tests=["python.torch_gru -k equals_torch"],
     ),
@@ -179,10 +179,24 @@ DEFECTS = [
         tests=["python.torch_cell_module -k conversions"],
     ),
     Defect(
+        name="to-torch-forgets-the-projection",
+        file=f"{TORCH}/lstm.py",
+        old="proj_size=self.proj_size, device=\"meta\"",
+        new="device=\"meta\"",
+        tests=["python.torch_projection -k way"],
+    ),
+    Defect(
+        name="states-of-a-projection-have-one-width",
+        file=f"{TORCH}/_rnn_base.py",
+        old="return self.proj_size or self.hidden_size, self.hidden_size",
+        new="return (self.proj_size or self.hidden_size,) * 2",
+        tests=["python.torch_projection -k equals_torch"],
+    ),
+    Defect(
         name="relu-taken-for-tanh",
         file=f"{TORCH}/replace.py",
-        old="options = {\"nonlinearity\": module.nonlinearity} if isinstance(module, torch.nn.RNN) else {}",
-        new="options = {}",
+        old="((torch.nn.RNN, \"nonlinearity\"),\n",
+        new="(\n",
         tests=["python.torch_gru_module -k replace_rnn"],
     ),
     Defect(

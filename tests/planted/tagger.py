@@ -193,7 +193,7 @@ WRAPPER = [
            tests=["capi_hpp_sizes_test --gtest_filter=*Rnn"],
            why="a state of a larger batch is read with the wrong stride"),
     Defect(name="hpp-rows-of-one-direction", file=HPP + "rnn.hpp",
-           old='{"rows", batch.rows()}, {"directions", shape.directions}, {"hidden_size", shape.hidden}',
+           old='{"rows", batch.rows()}, {"directions", shape.directions}, shape.of_h',
            new='{"rows", batch.rows()}, {"hidden_size", shape.hidden}',
            tests=["capi_hpp_sizes_test --gtest_filter=*Rnn"]),
     Defect(name="hpp-import-sized-for-four-gates", file=HPP + "rnn.hpp",

@@ -9,7 +9,8 @@ import pytest
 import varlstm
 from golden import read_golden
 
-CELLS = {"bindings": "lstm", "lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn_tanh", "rnn_relu": "rnn_relu"}  # by file
+CELLS = {"bindings": "lstm", "lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn_tanh", "rnn_relu": "rnn_relu",
+         "projected_lstm": "lstm"}  # by file
 CASES = {f"{file}_{name}": (cell, case) for file, cell in CELLS.items()
          for name, case in read_golden(f"{file}.txt").items()}
 PEERS = {f"{format}_{name}": (format, case) for format in ("keras", "onnx")
@@ -27,9 +28,9 @@ def test_the_bindings_case_has_the_lengths_5_3_3_1():
 @pytest.mark.parametrize("name", CASES)
 def test_pytorchs_outputs_and_gradients(context, name, dtype, rows):
     cell, case = CASES[name]
-    input_size, hidden_size, layers, bidirectional, bias = case["shape"].tolist()
+    input_size, hidden_size, layers, bidirectional, bias, *projection = case["shape"].tolist()
     rnn = varlstm.Rnn(context, input_size, hidden_size, layers, cell=cell, bidirectional=bool(bidirectional),
-                      bias=bool(bias), dtype=dtype, rows=rows)
+                      bias=bool(bias), dtype=dtype, rows=rows, proj_size=sum(projection))
     batch = varlstm.Batch(context, case["lengths"])
     order = batch.ragged_to_packed if rows == "ragged" else slice(None)
 

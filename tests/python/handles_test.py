@@ -45,6 +45,28 @@ def test_options_of_an_rnn(context):
     assert (lstm.dtype, lstm.bidirectional, lstm.bias, lstm.dropout) == (varlstm.Dtype.F64, True, False, 0.25)
     assert (lstm.recurrence, lstm.rows) == (varlstm.Recurrence.STEPWISE, varlstm.Rows.RAGGED)
     assert lstm.recurrence_used in (varlstm.Recurrence.AUTO, varlstm.Recurrence.STEPWISE)
+    assert lstm.proj_size == 0
+
+
+def test_an_rnn_with_a_projection(context):
+    lstm = varlstm.Rnn(context, 3, 5, 2, bidirectional=True, proj_size=4)
+    assert lstm.proj_size == 4
+    assert lstm.parameters[4] == ("weight_hr_l0", 20 * (3 + 4 + 2), (4, 5)) and lstm.parameters[10].shape == (20, 8)
+    for proj_size in (5, 6, -1):
+        with pytest.raises(InvalidArgumentError, match=f"value = {proj_size} is outside .0, hidden_size., .* = 5"):
+            varlstm.Rnn(context, 3, 5, proj_size=proj_size)
+    with pytest.raises(InvalidArgumentError, match="value = 4 must be 0: VARLSTM_CELL_GRU has no VARLSTM_KEY_PROJ_SIZE"):
+        varlstm.Rnn(context, 3, 5, cell="gru", proj_size=4)
+    batch, params = varlstm.Batch(context, [2, 1]), context.array(np.zeros(lstm.elements, np.float32))
+    x, h, c = (context.array(np.zeros(shape, np.float32)) for shape in ((3, 3), (4, 2, 4), (4, 2, 5)))
+    result = lstm.forward(batch, params, x, h, c)
+    assert [tuple(context.numpy(array).shape) for array in result[:3]] == [(3, 8), (4, 2, 4), (4, 2, 5)]
+    for states, name in (((c, c), "h0"), ((h, h), "c0")):
+        with pytest.raises(InvalidArgumentError, match=f"{name}: .*by {'P' if name == 'h0' else 'H'}"):
+            lstm.forward(batch, params, x, *states)
+    w = context.array(np.zeros((20, 4), np.float32))
+    with pytest.raises(varlstm.UnsupportedError, match="no place for weight_hr"):
+        lstm.import_("pytorch", 0, 0, context.array(np.zeros((20, 3), np.float32)), w)
 
 
 def test_the_parameters_of_an_rnn(context):

@@ -44,7 +44,7 @@ def draw_lengths(draw: random.Random, batch: int) -> list:
 class Case:
     """One random configuration, both modules, and inputs that each of them gets a copy of."""
 
-    def __init__(self, seed: int, name: str) -> None:
+    def __init__(self, seed: int, name: str, projected: bool = False) -> None:
         draw = random.Random(seed)
         torch.manual_seed(seed)
         self.kind = KINDS[seed % len(KINDS)]
@@ -53,6 +53,11 @@ class Case:
         options = {"bias": draw.random() < 0.7, "batch_first": draw.random() < 0.5,
                    "bidirectional": draw.random() < 0.5}
         theirs, ours, own_options = MODULES[name]
+        width = hidden  # of h
+        if projected:
+            hidden += 1
+            width = draw.randint(1, hidden - 1)
+            own_options = {"proj_size": width}
         self.theirs = theirs(inputs, hidden, layers, dtype=self.dtype, **options, **own_options)
         self.ours = ours(inputs, hidden, layers, dtype=self.dtype, **options, **own_options)
         self.ours.load_state_dict(self.theirs.state_dict())
@@ -64,10 +69,10 @@ class Case:
         steps = max(self.lengths)
         shape = (batch, steps) if self.batch_first else (steps, batch)
         self.x = torch.randn(*((steps,) if self.kind == "unbatched" else shape), inputs, dtype=self.dtype)
-        states = (layers * (1 + options["bidirectional"]), hidden)
-        states = states if self.kind == "unbatched" else (states[0], batch, hidden)
-        count = 2 if name == "LSTM" else 1
-        self.hx = [torch.randn(states, dtype=self.dtype) for _ in range(count)] if draw.random() < 0.5 else None
+        states = (layers * (1 + options["bidirectional"]),)
+        states = states if self.kind == "unbatched" else (states[0], batch)
+        widths = (width, hidden) if ours is LSTM else (hidden,)
+        self.hx = [torch.randn(*states, size, dtype=self.dtype) for size in widths] if draw.random() < 0.5 else None
         self.cotangent_seed = seed
         self.text = (f"seed {seed}: {self.kind}, {self.theirs}, {self.dtype}, lengths {self.lengths}, "
                      f"{'with' if self.hx else 'without'} hx")

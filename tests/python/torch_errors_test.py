@@ -83,8 +83,11 @@ BAD_OPTIONS = [
       for value in (1, 1.0, -0.1, 2, float("nan"))),
     *(({"dropout": value}, TypeError, f"dropout = {value!r} is of {type(value).__name__}, and must be a number")
       for value in (True, "0.1", None, 1j)),
-    *(({"proj_size": value}, ValueError, f"proj_size = {value!r} is not supported, and must be 0")
-      for value in (2, -1, None, 0.5)),
+    *(({"proj_size": value}, ValueError, f"proj_size has to be smaller than hidden_size, and proj_size = {value}, "
+       "hidden_size = 6") for value in (6, 7, 2**40)),
+    ({"proj_size": -1}, ValueError, "proj_size should be a positive integer or zero to disable projections"),
+    *(({"proj_size": value}, TypeError, f"proj_size = {value!r} is of {type(value).__name__}, and must be an integer")
+      for value in (None, 0.5, "2", True)),
     *(({"dtype": value}, TypeError, f"dtype = {value} is not supported, and must be one of torch.float32")
       for value in (torch.int64, torch.complex64, torch.bool)),
 ]

@@ -218,7 +218,6 @@ def test_what_replace_rnn_leaves() -> None:
     for module, reason in ((Other(4, 6), "a subclass, Other"), (Base("GRU", 4, 6), "a subclass, Base"),
                            (torch.nn.utils.weight_norm(torch.nn.GRU(4, 6), "weight_hh_l0"), "not its own"),
                            (buffered, "it has buffers or modules"), (torch.nn.GRU(4, 6, 2, dropout=1), "dropout = 1"),
-                           (torch.nn.LSTM(4, 6, proj_size=2), "proj_size = 2"),
                            (OtherCell(4, 6), "a subclass, OtherCell"),
                            (torch.nn.RNNCellBase(4, 6, True, 1), "a subclass, RNNCellBase"),
                            (torch.nn.utils.weight_norm(torch.nn.GRUCell(4, 6), "weight_hh"), "not its own"),

@@ -16,7 +16,7 @@ from varlstm.torch import LSTM, replace_lstm  # noqa: E402
 from varlstm.torch import _flat  # noqa: E402
 
 OPTIONS = [{}, {"num_layers": 3, "bidirectional": True}, {"bias": False}, {"batch_first": True},
-           {"num_layers": 2, "dropout": 0.3}]
+           {"num_layers": 2, "dropout": 0.3}, {"num_layers": 2, "bidirectional": True, "proj_size": 3}]
 
 
 def is_flat(lstm: LSTM) -> bool:
@@ -43,10 +43,8 @@ def test_torchs_arguments_in_torchs_order() -> None:
         theirs, ours = torch.nn.LSTM(*arguments[:count]), LSTM(*arguments[:count])
         assert repr(ours) == repr(theirs) and ours.weight_ih_l0.dtype == theirs.weight_ih_l0.dtype
         assert [p.shape for p in ours.parameters()] == [p.shape for p in theirs.parameters()]
-    for options in ({"proj_size": 2}, {"proj_size": -1}):
-        with pytest.raises(ValueError, match=f"proj_size = {options['proj_size']} is not supported, and must be 0"):
-            LSTM(4, 6, **options)
-    assert repr(LSTM(3, 4, proj_size=0)) == repr(torch.nn.LSTM(3, 4, proj_size=0))
+    for proj_size in (0, 2):
+        assert repr(LSTM(3, 4, proj_size=proj_size)) == repr(torch.nn.LSTM(3, 4, proj_size=proj_size))
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -184,7 +182,7 @@ class Model(torch.nn.Module):
         super().__init__()
         self.encoder = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LSTM(4, 6, 2, batch_first=True, dropout=0.1))
         self.tied = self.encoder[1]
-        self.projected = torch.nn.LSTM(4, 6, proj_size=2)
+        self.left = torch.nn.LSTM(4, 6, 2, dropout=1.0)
 
 
 def test_replace_lstm() -> None:
@@ -192,10 +190,10 @@ def test_replace_lstm() -> None:
     model.encoder[1].bias_ih_l0.requires_grad_(False)
     parameters, theirs, x = list(model.parameters()), model.tied, torch.randn(3, 5, 4)
     expected = theirs(x)[0]
-    with pytest.warns(UserWarning, match="replace_lstm leaves in place projected .proj_size = 2"):
+    with pytest.warns(UserWarning, match="replace_lstm leaves in place left .dropout = 1"):
         assert replace_lstm(model) is model
     ours = model.encoder[1]
-    assert isinstance(ours, LSTM) and model.tied is ours and isinstance(model.projected, torch.nn.LSTM)
+    assert isinstance(ours, LSTM) and model.tied is ours and isinstance(model.left, torch.nn.LSTM)
     assert all(a is b for a, b in zip(model.parameters(), parameters)) and is_flat(ours)
     assert not ours.bias_ih_l0.requires_grad and not ours.training
     assert repr(ours) == repr(theirs)
@@ -203,7 +201,7 @@ def test_replace_lstm() -> None:
     torch.testing.assert_close(theirs(x)[0], expected)  # the one that was swapped shares them, and works on
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.projected = None
+        model.left = None
         replace_lstm(model)
     assert model.tied is ours
 

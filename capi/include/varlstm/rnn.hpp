@@ -29,7 +29,7 @@ struct RnnInputGradient {
 template <class T>
 using CellState = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-// The states of streams that step: h and c [L, S, H], read and written. c stays empty if the cell has no c.
+// The states of streams that step: h [L, S, R] and c [L, S, H], read and written. c stays empty if the cell has no c.
 template <class T>
 struct RnnTable {
   Span<T> h = {};
@@ -101,11 +101,11 @@ class Rnn {
   void import_params(int32_t format, int64_t layer, int32_t direction, Span<const T> w_ih, Span<const T> w_hh,
                      Span<const T> b_ih, Span<const T> b_hh, Span<T> params, void* stream = nullptr) const {
     const Shape shape = this->shape();
-    const int64_t in = layer == 0 ? shape.input : shape.directions * shape.hidden;
+    const int64_t in = layer == 0 ? shape.input : shape.directions * shape.of_h.value;
     const detail::Size gates{"gates", this->gates()}, hidden{"hidden_size", shape.hidden};
     // A layer that does not exist has no sizes; the library itself refuses it.
     if (layer >= 0 && layer < shape.layers) detail::need("w_ih", w_ih, {gates, hidden, {"in", in}});
-    detail::need("w_hh", w_hh, {gates, hidden, hidden});
+    detail::need("w_hh", w_hh, {gates, hidden, shape.of_h});
     detail::need_or_empty("b_ih", b_ih, {gates, hidden});
     detail::need_or_empty("b_hh", b_hh, {gates, hidden});
     detail::need("params", params, {{"elements", param_elements()}});
@@ -162,12 +162,12 @@ class Rnn {
     const Shape shape = need_input(batch, in);
     need_rows("y", y, batch, shape);
     if (!dout.dy.empty()) need_rows("dy", dout.dy, batch, shape);
-    need_state("dh_n", dout.dh_n, batch, shape);
-    need_state("dc_n", dout.dc_n, batch, shape);
+    need_state("dh_n", dout.dh_n, batch, shape, shape.of_h);
+    need_state("dc_n", dout.dc_n, batch, shape, shape.of_c());
     detail::need_or_empty("dparams", din.dparams, {{"elements", param_elements()}});
     detail::need_or_empty("dx", din.dx, {{"rows", batch.rows()}, {"input_size", shape.input}});
-    need_state("dh0", din.dh0, batch, shape);
-    need_state("dc0", din.dc0, batch, shape);
+    need_state("dh0", din.dh0, batch, shape, shape.of_h);
+    need_state("dc0", din.dc0, batch, shape, shape.of_c());
     workspace.grow(sizes(batch, VARLSTM_MODE_SAVE).workspace_bytes);
     check(varlstm_rnn_backward(get(), batch.get(), in.params.data(), in.x.data(), in.h0.data(), in.c0.data(), y.data(),
                                dout.dy.data(), dout.dh_n.data(), dout.dc_n.data(), din.dx.data(), din.dh0.data(),
@@ -182,18 +182,18 @@ class Rnn {
     return bytes;
   }
   // varlstm_rnn_step: one token of each stream, in place. `slots` [B] names the row of the table of each stream, x is
-  // [B, I], and y [B, H]. The number of slots S is that of table.h.
+  // [B, I], and y [B, R]. The number of slots S is that of table.h.
   void step(Span<const T> params, Span<const T> x, Span<const int64_t> slots, const RnnTable<T>& table, Span<T> y,
             Workspace& workspace, void* stream = nullptr) const {
     const Shape shape = this->shape();
-    const int64_t table_slots = table.h.size() / (shape.layers * shape.hidden);
-    const detail::Size layers{"num_layers", shape.layers}, hidden{"hidden_size", shape.hidden};
+    const int64_t table_slots = table.h.size() / (shape.layers * shape.of_h.value);
+    const detail::Size layers{"num_layers", shape.layers};
     const detail::Size streams{"slots.size()", slots.size()}, of_table{"table_slots", table_slots};
     detail::need("params", params, {{"elements", param_elements()}});
     detail::need("x", x, {streams, {"input_size", shape.input}});
-    detail::need_exactly_or_empty("h", table.h, {layers, of_table, hidden});
-    detail::need_exactly_or_empty("c", table.c, {layers, of_table, hidden});
-    detail::need("y", y, {streams, hidden});
+    detail::need_exactly_or_empty("h", table.h, {layers, of_table, shape.of_h});
+    detail::need_exactly_or_empty("c", table.c, {layers, of_table, shape.of_c()});
+    detail::need("y", y, {streams, shape.of_h});
     workspace.grow(step_size(slots.size(), table_slots));
     check(varlstm_rnn_step(get(), slots.size(), params.data(), x.data(), slots.data(), table_slots, table.h.data(),
                            table.c.data(), y.data(), workspace.data(), workspace.bytes(), stream));
@@ -203,38 +203,41 @@ class Rnn {
   using Handle = detail::Handle<varlstm_rnn, varlstm_rnn_destroy>;
   struct Shape {
     int64_t input, hidden, layers, directions;
+    detail::Size of_h;  // the features of h: P with a projection, else H
+    detail::Size of_c() const { return {"hidden_size", hidden}; }
   };
 
   Shape shape() const {
-    return {get_i64(VARLSTM_KEY_INPUT_SIZE), get_i64(VARLSTM_KEY_HIDDEN_SIZE), get_i64(VARLSTM_KEY_NUM_LAYERS),
-            1 + get_i64(VARLSTM_KEY_BIDIRECTIONAL)};
+    const int64_t hidden = get_i64(VARLSTM_KEY_HIDDEN_SIZE), projection = get_i64(VARLSTM_KEY_PROJ_SIZE);
+    const detail::Size of_h = {projection > 0 ? "proj_size" : "hidden_size", projection > 0 ? projection : hidden};
+    return {get_i64(VARLSTM_KEY_INPUT_SIZE), hidden, get_i64(VARLSTM_KEY_NUM_LAYERS),
+            1 + get_i64(VARLSTM_KEY_BIDIRECTIONAL), of_h};
   }
   template <class U>
   void need_rows(const char* name, Span<U> span, const Batch& batch, const Shape& shape) const {
-    detail::need(name, span, {{"rows", batch.rows()}, {"directions", shape.directions}, {"hidden_size", shape.hidden}});
+    detail::need(name, span, {{"rows", batch.rows()}, {"directions", shape.directions}, shape.of_h});
   }
-  // A state is [L*D, B, H] with the B of this batch; a longer one would be read with the wrong stride.
+  // A state is [L*D, B, features] with the B of this batch; a longer one would be read with the wrong stride.
   template <class U>
-  void need_state(const char* name, Span<U> span, const Batch& batch, const Shape& shape) const {
-    detail::need_exactly_or_empty(name, span,
-                                  {{"num_layers", shape.layers},
-                                   {"directions", shape.directions},
-                                   {"batch", batch.size()},
-                                   {"hidden_size", shape.hidden}});
+  void need_state(const char* name, Span<U> span, const Batch& batch, const Shape& shape,
+                  const detail::Size& features) const {
+    detail::need_exactly_or_empty(
+        name, span,
+        {{"num_layers", shape.layers}, {"directions", shape.directions}, {"batch", batch.size()}, features});
   }
   Shape need_input(const Batch& batch, const RnnInput<T>& in) const {
     const Shape shape = this->shape();
     detail::need("params", in.params, {{"elements", param_elements()}});
     detail::need("x", in.x, {{"rows", batch.rows()}, {"input_size", shape.input}});
-    need_state("h0", in.h0, batch, shape);
-    need_state("c0", in.c0, batch, shape);
+    need_state("h0", in.h0, batch, shape, shape.of_h);
+    need_state("c0", in.c0, batch, shape, shape.of_c());
     return shape;
   }
   void need_forward(const Batch& batch, const RnnInput<T>& in, const RnnOutput<T>& out) const {
     const Shape shape = need_input(batch, in);
     need_rows("y", out.y, batch, shape);
-    need_state("h_n", out.h_n, batch, shape);
-    need_state("c_n", out.c_n, batch, shape);
+    need_state("h_n", out.h_n, batch, shape, shape.of_h);
+    need_state("c_n", out.c_n, batch, shape, shape.of_c());
   }
 
   Handle rnn_;

@@ -16,6 +16,7 @@ from ._handles import Handle, Native, create, expect_context, get_f64, get_i64, 
 from ._library import InvalidArgumentError, lib
 
 _STATES = "L*D layers and directions by B sequences by H"
+_PROJECTED_STATES = "L*D layers and directions by B sequences by P"
 _FLAT = "elements of the flat parameters"
 
 
@@ -33,27 +34,28 @@ class Sizes(NamedTuple):
 
 
 class ForwardResult(NamedTuple):
-    y: Any  # [N, D*H], rows as those of x
-    h_n: Any  # [L*D, B, H] in the caller's order of sequences
-    c_n: Any  # likewise; None if the cell has no c
+    y: Any  # [N, D*R], rows as those of x
+    h_n: Any  # [L*D, B, R] in the caller's order of sequences
+    c_n: Any  # [L*D, B, H] likewise; None if the cell has no c
     reserve: Optional[Memory]  # what backward needs; None with mode "infer"
 
 
 class Gradients(NamedTuple):
     dx: Any  # [N, I]
-    dh0: Any  # [L*D, B, H]
+    dh0: Any  # [L*D, B, R]
     dc0: Any  # [L*D, B, H]; None if the cell has no c
     dparams: Any  # [elements]
 
 
 class Rnn(Handle):
     """An LSTM, GRU or plain recurrent network as PyTorch's nn.LSTM, nn.GRU and nn.RNN: sizes I and H, L layers, D
-    directions. G is the number of gates.
+    directions. G is the number of gates. R is the number of features of h: P with a projection, else H.
 
     cell           "lstm" (G = 4), "gru" (3), "rnn_tanh" or "rnn_relu" (1); only an LSTM has a cell state c
     dtype          "f32", "f64", "bf16" or "f16"
     dropout        probability in [0, 1) of zeroing an output of every layer but the last
     recurrence     "auto", "stepwise", "cluster" or "grid": how it runs on CUDA
+    proj_size      P in 0 ... H-1: an LSTM projects h to P features; 0: it does not
     rows           "packed": rows of step 0, then of step 1, ...; "ragged": sequence after sequence
     resets         whether batches may have resets (Batch.set_resets), for which the workspaces are larger
 
@@ -63,7 +65,7 @@ class Rnn(Handle):
     def __init__(self, context: Context, input_size: int, hidden_size: int, num_layers: int = 1, *,
                  cell: Union[str, Cell] = "lstm", dtype: Any = Dtype.F32, bidirectional: bool = False,
                  bias: bool = True, dropout: float = 0.0, recurrence: Union[str, Recurrence] = "auto",
-                 rows: Union[str, Rows] = "packed", resets: bool = False):
+                 rows: Union[str, Rows] = "packed", resets: bool = False, proj_size: int = 0):
         expect_context(context)
         self._cell = member("cell", Cell, cell)
         pointer = create(lib.varlstm_rnn_create, context.handle, self._cell, input_size, hidden_size, num_layers)
@@ -72,7 +74,7 @@ class Rnn(Handle):
         context.adopt(self)
         for key, value in ((Key.DTYPE, as_dtype(dtype)), (Key.BIDIRECTIONAL, bidirectional), (Key.BIAS, bias),
                            (Key.RECURRENCE, member("recurrence", Recurrence, recurrence)),
-                           (Key.ROWS, member("rows", Rows, rows)), (Key.RESETS, resets)):
+                           (Key.ROWS, member("rows", Rows, rows)), (Key.RESETS, resets), (Key.PROJ_SIZE, proj_size)):
             set_value(lib.varlstm_rnn_set_i64, pointer, key, value)
         set_value(lib.varlstm_rnn_set_f64, pointer, Key.DROPOUT, dropout)
         self._parameters = self._read_parameters()
@@ -99,6 +101,11 @@ class Rnn(Handle):
     @property
     def hidden_size(self) -> int:
         return self._get(Key.HIDDEN_SIZE)
+
+    @property
+    def proj_size(self) -> int:
+        """P; 0 if h is not projected."""
+        return self._get(Key.PROJ_SIZE)
 
     @property
     def num_layers(self) -> int:
@@ -155,9 +162,9 @@ class Rnn(Handle):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Tensors of the flat parameters in their order: layer, direction, then weight_ih [GH, I or D*H],
-        weight_hh [GH, H], bias_ih [GH], bias_hh [GH]; gates i, f, g, o of an LSTM, r, z, n of a GRU. There are no gaps
-        between them."""
+        """Tensors of the flat parameters in their order: layer, direction, then weight_ih [GH, I or D*R],
+        weight_hh [GH, R], bias_ih [GH], bias_hh [GH], weight_hr [P, H]; gates i, f, g, o of an LSTM, r, z, n of a GRU.
+        There are no gaps between them."""
         return self._parameters
 
     @property
@@ -185,16 +192,17 @@ class Rnn(Handle):
 
         A GRU's bias of Keras is [2, 3H], with reset_after=True; its rows may also be given as b_ih and b_hh. That of
         haste is bias [3H] and recurrent_bias [3H]. A bias that is None counts as zero. params None makes an array of
-        zeros.
+        zeros. No format has a place for a projection's weight_hr; split() gives the tensors, to copy them one by one.
         """
         format = member("format", ParamFormat, format, prefix="FORMAT_")
         call = Call(self.context, stream, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh, params=params)
         hidden, dtype, facts = self.hidden_size, self.dtype, CELLS[self._cell]
         rows = facts.gates * hidden
-        inputs = self.input_size if layer == 0 else hidden * (1 + self.bidirectional)
-        shapes, words = ((rows, inputs), (rows, hidden)), f"{facts.rows} by in or H"
+        width = self.proj_size or hidden
+        inputs = self.input_size if layer == 0 else width * (1 + self.bidirectional)
+        shapes, words = ((rows, inputs), (rows, width)), f"{facts.rows} by in or H"
         if format in (ParamFormat.FORMAT_KERAS, ParamFormat.FORMAT_HASTE):
-            shapes, words = ((inputs, rows), (hidden, rows)), f"in or H by {facts.rows}"
+            shapes, words = ((inputs, rows), (width, rows)), f"in or H by {facts.rows}"
         lib.varlstm_rnn_import(
             self.handle, format, layer, direction, call.read("w_ih", shapes[0], dtype, words),
             call.read("w_hh", shapes[1], dtype, words), *self._biases(call, format, rows, dtype),
@@ -219,42 +227,50 @@ class Rnn(Handle):
                               ctypes.byref(workspace), ctypes.byref(reserve))
         return Sizes(workspace.value, reserve.value)
 
-    def _shapes(self, batch: Batch) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int]]:
-        """Of x, of y and of h_n."""
+    def _shapes(self, batch: Batch) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int],
+                                             tuple[int, int, int]]:
+        """Of x, of y, of h_n and of c_n."""
         if not isinstance(batch, Batch):
             raise InvalidArgumentError(f"batch: {batch!r} is not a Batch")
         if batch.context is not self.context:
             raise InvalidArgumentError("batch: it belongs to another context")
         hidden, directions, rows = self.hidden_size, 1 + self.bidirectional, batch.rows
-        return ((rows, self.input_size), (rows, directions * hidden),
-                (self.num_layers * directions, batch.batch, hidden))
+        width, states = self.proj_size or hidden, (self.num_layers * directions, batch.batch)
+        return (rows, self.input_size), (rows, directions * width), (*states, width), (*states, hidden)
+
+    def _words(self) -> tuple[str, str]:
+        """The shapes of y and of h_n."""
+        if self.proj_size:
+            return "N rows of the batch by D*P", _PROJECTED_STATES
+        return "N rows of the batch by D*H", _STATES
 
     def forward(self, batch: Batch, params: Array, x: Array, h0: Optional[Array] = None, c0: Optional[Array] = None, *,
                 mode: Union[str, Mode] = "infer", dropout_seed: int = 0, y: Optional[Array] = None, h_n: Output = None,
                 c_n: Output = None, reserve: Optional[Memory] = None, stream: Any = None) -> ForwardResult:
         """Forward over all layers and directions.
 
-        params [elements]; x [N, I]; h0, c0 [L*D, B, H] in the caller's order of sequences, None for zeros
+        params [elements]; x [N, I]; h0 [L*D, B, R], c0 [L*D, B, H] in the caller's order of sequences, None for zeros
         mode          "save" fills a reserve for backward, made here or one of a batch with these bounds
         dropout_seed  seed of the masks between layers; 0 switches dropout off for this call
-        y [N, D*H]; h_n, c_n [L*D, B, H]: arrays to write to, None to make them, h_n or c_n False if not wanted
+        y [N, D*R]; h_n, c_n as h0 and c0: arrays to write to, None to make them, h_n or c_n False if not wanted
         If the cell has no c, c0 and c_n must be None, and the result's c_n is None.
         """
         refuse_c(self._cell, c0=c0, c_n=c_n)
         if not CELLS[self._cell].has_c:
             c_n = False
         mode, dtype = member("mode", Mode, mode), self.dtype
-        rows_in, rows_out, states = self._shapes(batch)
+        rows_in, rows_out, of_h, of_c = self._shapes(batch)
+        y_words, h_words = self._words()
         call = Call(self.context, stream, batch=batch, params=params, x=x, h0=h0, c0=c0, y=y, h_n=h_n, c_n=c_n)
         sizes = self.sizes(batch.max_batch, batch.max_len, batch.max_tokens, mode)
         if mode == Mode.SAVE and reserve is None:
             reserve = Memory(self.context, sizes.reserve_bytes)
         lib.varlstm_rnn_forward(
             self.handle, batch.handle, mode, dropout_seed, call.read("params", (self._elements,), dtype, _FLAT),
-            call.read("x", rows_in, dtype, "N rows of the batch by I"), call.read_or_null("h0", states, dtype, _STATES),
-            call.read_or_null("c0", states, dtype, _STATES),
-            call.write("y", rows_out, dtype, "N rows of the batch by D*H"), call.write("h_n", states, dtype, _STATES),
-            call.write("c_n", states, dtype, _STATES), self.context.workspace(sizes.workspace_bytes, call.stream),
+            call.read("x", rows_in, dtype, "N rows of the batch by I"), call.read_or_null("h0", of_h, dtype, h_words),
+            call.read_or_null("c0", of_c, dtype, _STATES), call.write("y", rows_out, dtype, y_words),
+            call.write("h_n", of_h, dtype, h_words), call.write("c_n", of_c, dtype, _STATES),
+            self.context.workspace(sizes.workspace_bytes, call.stream),
             sizes.workspace_bytes, None if reserve is None else reserve.address,
             0 if reserve is None else reserve.nbytes, call.stream)
         return ForwardResult(call.outputs["y"], call.outputs["h_n"], call.outputs["c_n"], reserve)
@@ -267,30 +283,33 @@ class Rnn(Handle):
 
     def step(self, params: Array, x: Array, slots: Array, h: Array, c: Optional[Array] = None, *,
              y: Optional[Array] = None, stream: Any = None) -> Any:
-        """One token of each of B streams, whose states are in a table of S slots. Returns y [B, H].
+        """One token of each of B streams, whose states are in a table of S slots. Returns y [B, R].
 
         params [elements]; x [B, I]
         slots  [B] int64 in the back end's memory: the slot of each stream; a slot may occur once
-        h, c   [L, S, H], written to: the states of these slots after the step; c is f32 if the dtype is bf16 or f16, and
-               None if the cell has no c. Zero a slot where a stream begins.
+        h, c   [L, S, R] and [L, S, H], written to: the states of these slots after the step; c is f32 if the dtype is
+               bf16 or f16, and None if the cell has no c. Zero a slot where a stream begins.
         T steps give the bits of forward on the T tokens (on CUDA those of the stepwise recurrence). On CUDA a bad slot is
         not an error but a bit of Context.device_status, and its y is 0.
         """
         refuse_c(self._cell, c=c)
         call = Call(self.context, stream, params=params, x=x, slots=slots, h=h, c=c, y=y)
-        dtype, hidden, words = self.dtype, self.hidden_size, "L layers by S slots by H"
+        dtype, hidden, letter = self.dtype, self.hidden_size, "P" if self.proj_size else "H"
+        words, c_words = f"L layers by S slots by {letter}", "L layers by S slots by H"
         streams, table_slots = call.shape("x", 2, "B streams by I")[0], call.shape("h", 3, words)[1]
-        states = (self.num_layers, table_slots, hidden)
+        width, table = self.proj_size or hidden, (self.num_layers, table_slots)
         has_c = CELLS[self._cell].has_c
         if has_c:
-            call.shape("c", 3, words)
+            call.shape("c", 3, c_words)
         nbytes = self.step_size(streams, table_slots)
         lib.varlstm_rnn_step(
             self.handle, streams, call.read("params", (self._elements,), dtype, _FLAT),
             call.read("x", (streams, self.input_size), dtype, "B streams by I"),
-            call.read("slots", (streams,), Dtype.I64, "B streams"), table_slots, call.write("h", states, dtype, words),
-            call.write("c", states, Dtype.F64 if dtype == Dtype.F64 else Dtype.F32, words) if has_c else None,
-            call.write("y", (streams, hidden), dtype, "B streams by H"),
+            call.read("slots", (streams,), Dtype.I64, "B streams"), table_slots,
+            call.write("h", (*table, width), dtype, words),
+            call.write("c", (*table, hidden), Dtype.F64 if dtype == Dtype.F64 else Dtype.F32, c_words)
+            if has_c else None,
+            call.write("y", (streams, width), dtype, f"B streams by {letter}"),
             self.context.workspace(nbytes, call.stream), nbytes, call.stream)
         return call.outputs["y"]
 
@@ -300,15 +319,16 @@ class Rnn(Handle):
                  dparams: Output = None, stream: Any = None) -> Gradients:
         """Backward of the forward that filled `reserve`, with the lengths, params, x, h0, c0 and y of that forward.
 
-        dy [N, D*H]; dh_n, dc_n [L*D, B, H]: incoming gradients, None for zeros
-        dx [N, I]; dh0, dc0 [L*D, B, H]: arrays to write to, None to make them, False if not wanted
+        dy [N, D*R]; dh_n [L*D, B, R], dc_n [L*D, B, H]: incoming gradients, None for zeros
+        dx [N, I]; dh0, dc0 as dh_n and dc_n: arrays to write to, None to make them, False if not wanted
         dparams [elements]: likewise, but gradients are added to its contents; if it is created here, it starts as zeros
         If the cell has no c, c0, dc_n and dc0 must be None, and the result's dc0 is None.
         """
         refuse_c(self._cell, c0=c0, dc_n=dc_n, dc0=dc0)
         if not CELLS[self._cell].has_c:
             dc0 = False
-        rows_in, rows_out, states = self._shapes(batch)
+        rows_in, rows_out, of_h, of_c = self._shapes(batch)
+        y_words, h_words = self._words()
         if not isinstance(reserve, Memory):
             raise InvalidArgumentError(f"reserve: {reserve!r}, wanted what forward gave with mode \"save\"")
         call = Call(self.context, stream, batch=batch, params=params, x=x, y=y, h0=h0, c0=c0, dy=dy, dh_n=dh_n,
@@ -317,13 +337,12 @@ class Rnn(Handle):
         nbytes = self.sizes(batch.max_batch, batch.max_len, batch.max_tokens).workspace_bytes
         lib.varlstm_rnn_backward(
             self.handle, batch.handle, call.read("params", (self._elements,), dtype, _FLAT),
-            call.read("x", rows_in, dtype, "N rows of the batch by I"), call.read_or_null("h0", states, dtype, _STATES),
-            call.read_or_null("c0", states, dtype, _STATES),
-            call.read("y", rows_out, dtype, "N rows of the batch by D*H"),
-            call.read_or_null("dy", rows_out, dtype, "N rows of the batch by D*H"),
-            call.read_or_null("dh_n", states, dtype, _STATES), call.read_or_null("dc_n", states, dtype, _STATES),
-            call.write("dx", rows_in, dtype, "N rows of the batch by I"), call.write("dh0", states, dtype, _STATES),
-            call.write("dc0", states, dtype, _STATES),
+            call.read("x", rows_in, dtype, "N rows of the batch by I"), call.read_or_null("h0", of_h, dtype, h_words),
+            call.read_or_null("c0", of_c, dtype, _STATES), call.read("y", rows_out, dtype, y_words),
+            call.read_or_null("dy", rows_out, dtype, y_words), call.read_or_null("dh_n", of_h, dtype, h_words),
+            call.read_or_null("dc_n", of_c, dtype, _STATES),
+            call.write("dx", rows_in, dtype, "N rows of the batch by I"), call.write("dh0", of_h, dtype, h_words),
+            call.write("dc0", of_c, dtype, _STATES),
             call.write("dparams", (self._elements,), dtype, _FLAT, zero=True),
             self.context.workspace(nbytes, call.stream), nbytes, reserve.address, reserve.nbytes, call.stream)
         return Gradients(*(call.outputs[name] for name in Gradients._fields))

@@ -82,9 +82,10 @@ class CapiHppSizes : public ::testing::Test {
     }
   }
 
-  // `call` passes with each span in turn too long, but for states, of which it tells both counts.
+  // `call` passes with each span in turn too long, but for states, of which it tells both counts. Those of h have
+  // `of_h` elements, those of c as many or `of_c`.
   template <class Call>
-  void expect_longer_states_refused(int64_t state, Call call) {
+  void expect_longer_states_refused(int64_t of_h, Call call, int64_t of_c = -1) {
     const std::set<std::string> states = {"h0", "c0", "h_n", "c_n", "dh0", "dc0", "dh_n", "dc_n"};
     Spans full(ctx_, -1, 0);
     call(full);
@@ -95,6 +96,8 @@ class CapiHppSizes : public ::testing::Test {
         EXPECT_EQ(text, "") << spans.changed() << " may be longer";
         continue;
       }
+      const bool is_h = spans.changed().find('h') != std::string::npos;
+      const int64_t state = is_h || of_c < 0 ? of_h : of_c;
       const std::string begin = spans.changed() + " has " + std::to_string(state + 1) + " elements, not the " +
                                 std::to_string(state) + " of num_layers = ";
       EXPECT_EQ(text.substr(0, begin.size()), begin);
@@ -200,6 +203,39 @@ TEST_F(CapiHppSizes, Rnn) {
     rnn.import_params(VARLSTM_FORMAT_PYTORCH, 1, 0, s("w_ih", 4 * kHidden * 2 * kHidden),
                       s("w_hh", 4 * kHidden * kHidden), s("b_ih", 4 * kHidden), s("b_hh", 4 * kHidden),
                       s("params", elements));
+  });
+}
+
+TEST_F(CapiHppSizes, RnnWithAProjection) {
+  varlstm::Rnn<float> rnn(ctx_, kIn, kHidden, 2);
+  rnn.set_i64(VARLSTM_KEY_BIDIRECTIONAL, 1);
+  rnn.set_i64(VARLSTM_KEY_PROJ_SIZE, 1);
+  const int64_t elements = rnn.param_elements(), of_h = 2 * 2 * kBatch, of_c = of_h * kHidden, outputs = kRows * 2;
+  const auto input = [&](Spans& s) {
+    return varlstm::RnnInput<float>{s("params", elements), s("x", kRows * kIn), s("h0", of_h), s("c0", of_c)};
+  };
+  const auto forward_save = [&](Spans& s) {
+    rnn.forward_save(batch_, input(s), {s("y", outputs), s("h_n", of_h), s("c_n", of_c)}, work_, reserve_);
+  };
+  const auto backward = [&](Spans& s) {
+    const varlstm::RnnInput<float> in = input(s);
+    const varlstm::Span<float> y = s("y", outputs);
+    rnn.backward(batch_, in, y, {s("dy", outputs), s("dh_n", of_h), s("dc_n", of_c)},
+                 {s("dparams", elements), s("dx", kRows * kIn), s("dh0", of_h), s("dc0", of_c)}, work_, reserve_);
+  };
+  expect_each_refused(7, forward_save);
+  expect_each_refused(12, backward);
+  expect_longer_states_refused(of_h, forward_save, of_c);
+  expect_longer_states_refused(of_h, backward, of_c);
+}
+
+TEST_F(CapiHppSizes, StepWithAProjection) {
+  const varlstm::Buffer<int64_t> slots(ctx_, std::vector<int64_t>{4, 0});
+  varlstm::Rnn<float> rnn(ctx_, kIn, kHidden, 2);
+  rnn.set_i64(VARLSTM_KEY_PROJ_SIZE, 1);
+  expect_each_refused(5, [&](Spans& s) {
+    const auto params = s("params", rnn.param_elements()), x = s("x", 2 * kIn), y = s("y", 2);
+    rnn.step(params, x, slots, {s("h", 2 * 5), s("c", 2 * 5 * kHidden)}, y, work_);
   });
 }
 

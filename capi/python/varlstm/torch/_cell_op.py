@@ -17,7 +17,7 @@ from ._rnn_op import RNN_OPS, RnnOp
 
 def _shape(x: Tensor, params: List[Tensor]) -> tuple:
     """from_batch_sizes to dropout of RnnOp, for sequences of length 1 in one layer and direction."""
-    return False, x.size(0), 1, params[1].size(1), 1, False, 0.0
+    return False, x.size(0), 1, params[1].size(1), 0, 1, False, 0.0
 
 
 class CellOp:

@@ -31,11 +31,11 @@ class Rnn(Native):
     __slots__ = ("elements",)
 
     def __init__(self, context: "Context", cell: int, dtype: torch.dtype, input_size: int, hidden_size: int,
-                 num_layers: int, bidirectional: bool, bias: bool, dropout: float) -> None:
+                 proj_size: int, num_layers: int, bidirectional: bool, bias: bool, dropout: float) -> None:
         super().__init__(create(lib.varlstm_rnn_create, context.pointer, cell, input_size, hidden_size, num_layers),
                          lib.varlstm_rnn_destroy, context)
         for key, value in ((Key.DTYPE, dtype_code("input", dtype)), (Key.BIDIRECTIONAL, bidirectional),
-                           (Key.BIAS, bias)):
+                           (Key.BIAS, bias), (Key.PROJ_SIZE, proj_size)):
             set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))
         set_value(lib.varlstm_rnn_set_f64, self.pointer, Key.DROPOUT, dropout)
         self.elements = _query(lib.varlstm_rnn_param_count, self.pointer, None)

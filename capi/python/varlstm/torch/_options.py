@@ -37,9 +37,21 @@ def probability(name: str, value) -> float:
     return float(value)
 
 
-def no_projection(proj_size) -> None:
-    if proj_size != 0:
-        raise ValueError(f"proj_size = {proj_size!r} is not supported, and must be 0: h is not projected")
+def projection(proj_size, hidden_size) -> int:
+    """0, or smaller than hidden_size. As torch says it."""
+    try:
+        number = None if isinstance(proj_size, bool) else operator.index(proj_size)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"proj_size = {proj_size!r} is of {type(proj_size).__name__}, and must be an integer")
+    if number < 0:
+        raise ValueError("proj_size should be a positive integer or zero to disable projections, "
+                         f"and proj_size = {number}")
+    if number >= hidden_size:
+        raise ValueError("proj_size has to be smaller than hidden_size, "
+                         f"and proj_size = {number}, hidden_size = {hidden_size}")
+    return number
 
 
 def dtype(value) -> None:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple, Union
+from typing import Any, List, Optional, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -31,13 +31,15 @@ class RnnBase(torch.nn.RNNBase):
     _state_name: str  # how texts call h_0
 
     def __init__(self, mode: str, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-                 device, dtype) -> None:
+                 device, dtype, proj_size=0) -> None:
         _options.dtype(dtype)
+        hidden_size = _options.size("hidden_size", hidden_size)
         super().__init__(
-            mode, _options.size("input_size", input_size), _options.size("hidden_size", hidden_size),
-            _options.size("num_layers", num_layers), _options.flag("bias", bias),
+            mode, _options.size("input_size", input_size), hidden_size, _options.size("num_layers", num_layers),
+            _options.flag("bias", bias),
             _options.flag("batch_first", batch_first), _options.probability("dropout", dropout),
-            _options.flag("bidirectional", bidirectional), device=device, dtype=dtype)
+            _options.flag("bidirectional", bidirectional), _options.projection(proj_size, hidden_size), device=device,
+            dtype=dtype)
 
     def _states_of(self, hx) -> States:
         """The states, whose types are checked, as a tuple."""
@@ -93,7 +95,8 @@ class RnnBase(torch.nn.RNNBase):
 
         input  [B, I]
         state  h, or (h, c) of an LSTM, each [L, S, H] and contiguous: read and written at the slots of this call. c is
-               float32 if the input is bfloat16 or float16. Zero a slot where a stream begins: h[:, slot] = 0.
+               float32 if the input is bfloat16 or float16. Zero a slot where a stream begins: h[:, slot] = 0. With
+               proj_size = P > 0, y and h have P in the place of H.
         slots  [B] integers, as a list or an int64 tensor on the input's device; a slot may occur once
 
         T steps give what forward gives for the T tokens in evaluation mode: on the CPU bit for bit, and up to rounding on
@@ -112,7 +115,7 @@ class RnnBase(torch.nn.RNNBase):
             raise ValueError("lengths must be None: a PackedSequence has its own")
         batch = batch_of(input)
         if hx is not None:
-            check_states(hx, self._states_shape(batch[2]))
+            check_states(hx, self._state_shapes(batch[2]))
             hx = permuted(hx, input.sorted_indices)
         y, states = self._run(input.data, hx, *batch)
         output = PackedSequence(y, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
@@ -151,15 +154,19 @@ class RnnBase(torch.nn.RNNBase):
         y, states = self._run(packed, hx, lengths, False, batch_size, max_len)
         return _packing_op.unpack(y, lengths, False, batch_size, max_len, layout, steps, 0.0), states
 
-    def _states_shape(self, batch_size: int) -> Tuple[int, int, int]:
-        return self.num_layers * (1 + self.bidirectional), batch_size, self.hidden_size
+    def _state_widths(self) -> Tuple[int, ...]:
+        """Of h, and of c."""
+        return self.proj_size or self.hidden_size, self.hidden_size
+
+    def _state_shapes(self, batch_size: int) -> List[Tuple[int, int, int]]:
+        return [(self.num_layers * (1 + self.bidirectional), batch_size, width) for width in self._state_widths()]
 
     def _run(self, rows: Tensor, hx: Optional[States], sizes: Tensor, from_batch_sizes: bool, batch_size: int,
              max_len: int) -> Tuple[Tensor, States]:
-        """y [rows, D*H] and the states after packed rows [rows, I]."""
+        """y [rows, D*H or D*P] and the states after packed rows [rows, I]."""
         op, names = RNN_OPS[self.mode], self._flat_weights_names
         params = [getattr(self, name) for name in names]
-        check_params(names, params, op.gates, self.input_size, self.hidden_size, 1 + self.bidirectional)
+        check_params(names, params, op.gates, self.input_size, self._state_widths(), 1 + self.bidirectional)
         dtype = autocast_dtype(rows)
         if dtype is not None:
             rows, params = rows.to(dtype), [param.to(dtype) for param in params]
@@ -168,7 +175,7 @@ class RnnBase(torch.nn.RNNBase):
         check_all_like(names, params, rows)
         h0 = c0 = None
         if hx is not None:
-            check_states(hx, self._states_shape(batch_size))
+            check_states(hx, self._state_shapes(batch_size))
             h0 = hx[0]
             check_like(self._state_name, h0, rows)
             if op.has_c:
@@ -178,5 +185,5 @@ class RnnBase(torch.nn.RNNBase):
         if self.dropout > 0 and self.training and self.num_layers > 1:
             seed = torch.randint(1, 2**63 - 1, (), device="cpu")
         y, h_n, c_n = op.run(rows, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
-                             self.num_layers, self.bidirectional, self.dropout, params)
+                             self.proj_size, self.num_layers, self.bidirectional, self.dropout, params)
         return y, (h_n, c_n) if op.has_c else (h_n,)

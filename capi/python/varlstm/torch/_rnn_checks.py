@@ -35,8 +35,8 @@ def check_unbatched_states(states: Sequence[Tensor]) -> None:
         raise _wrong_dimensions(states, "unbatched 2-D", 2)
 
 
-def check_states(states: Sequence[Tensor], expected: Tuple[int, int, int]) -> None:
-    for k, state in enumerate(states):
+def check_states(states: Sequence[Tensor], shapes: Sequence[Tuple[int, int, int]]) -> None:
+    for k, (state, expected) in enumerate(zip(states, shapes)):
         if state.dim() != 3:
             raise _wrong_dimensions(states, "batched 3-D", 3)
         if state.shape != expected:
@@ -51,13 +51,15 @@ def check_rows(rows: Tensor, input_size: int) -> None:
         raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {input_size}, got {rows.size(1)}")
 
 
-def check_params(names: List[str], params: List[Tensor], gates: int, input_size: int, hidden_size: int,
+def check_params(names: List[str], params: List[Tensor], gates: int, input_size: int, widths: Tuple[int, ...],
                  directions: int) -> None:
-    """Whether each parameter has its own shape: as many elements in others would be read as if they had it."""
+    """Whether each parameter has its own shape: as many elements in others would be read as if they had it. widths: the
+    number of features of h, and of units."""
+    of_h, hidden_size = widths
     rows = gates * hidden_size
     first = (rows, input_size)
-    others = {"weight_ih": (rows, directions * hidden_size), "weight_hh": (rows, hidden_size), "bias_ih_l": (rows,),
-              "bias_hh_l": (rows,)}
+    others = {"weight_ih": (rows, directions * of_h), "weight_hh": (rows, of_h), "bias_ih_l": (rows,),
+              "bias_hh_l": (rows,), "weight_hr": (of_h, hidden_size)}
     for name, param in zip(names, params):
         if not isinstance(param, Tensor):
             _options.tensor(name, param)

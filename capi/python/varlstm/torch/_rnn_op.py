@@ -28,14 +28,14 @@ class RnnOp:
         self._operation = differentiable(name, self.forward, self._forward_fake, self._setup_context,
                                          self._autograd_backward)
 
-    def run(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
+    def run(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size, num_layers,
             bidirectional, dropout, params) -> Tuple[Tensor, Tensor, Tensor]:
         """y, h_n and c_n of `forward`. What backward needs is saved if anything requires gradients, in training and in
         evaluation mode."""
         save = torch.is_grad_enabled() and any(
             tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
-        return self._operation(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
-                               bidirectional, dropout, save, params)[:3]
+        return self._operation(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size,
+                               num_layers, bidirectional, dropout, save, params)[:3]
 
     def _flat(self, rnn: Rnn, params: List[Tensor]) -> Tensor:
         """A tensor at whose address all parameters begin, one after the other. It is the first parameter if they are
@@ -45,16 +45,18 @@ class RnnOp:
             raise ValueError(f"the parameters have {count} elements, this {self._cell.name} has {rnn.elements}")
         return params[0] if is_flat(params) else join(params)
 
-    def _rnn(self, context, x: Tensor, hidden_size: int, num_layers: int, bidirectional: bool, params: List[Tensor],
-             dropout: float) -> Rnn:
-        has_bias = len(params) == 4 * num_layers * (1 + bidirectional)
-        return context.rnn(self._code, x.dtype, x.size(1), hidden_size, num_layers, bidirectional, has_bias, dropout)
+    def _rnn(self, context, x: Tensor, hidden_size: int, proj_size: int, num_layers: int, bidirectional: bool,
+             params: List[Tensor], dropout: float) -> Rnn:
+        has_bias = len(params) > 3 * num_layers * (1 + bidirectional)  # weight_ih, weight_hh, perhaps weight_hr
+        return context.rnn(self._code, x.dtype, x.size(1), hidden_size, proj_size, num_layers, bidirectional, has_bias,
+                           dropout)
 
     def forward(self, x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], seed: Optional[Tensor],
-                from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, num_layers: int,
+                from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, proj_size: int, num_layers: int,
                 bidirectional: bool, dropout: float, save: bool,
                 params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        """y [rows, D*H], h_n and c_n [L*D, B, H], and, with `save`, the reserve that backward needs.
+        """y [rows, D*H], h_n and c_n [L*D, B, H], and, with `save`, the reserve that backward needs. If proj_size = P > 0,
+        y, h0 and h_n have P in the place of H.
 
         x [rows, I] are packed rows of the batch that Context.batch makes of sizes, from_batch_sizes, batch_size and
         max_len, longest first; there may be more of them than the lengths add up to. Without a seed there is no
@@ -62,12 +64,12 @@ class RnnOp:
         """
         context = context_of(x)
         x = x.contiguous()
-        rnn = self._rnn(context, x, hidden_size, num_layers, bidirectional, params, dropout)
+        rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout)
         flat = self._flat(rnn, params)
-        directions = 1 + bidirectional
-        y = x.new_empty((x.size(0), directions * hidden_size))
-        h_n = x.new_empty((directions * num_layers, batch_size, hidden_size))
-        c_n = torch.empty_like(h_n) if self.has_c else x.new_empty(0)
+        directions, width = 1 + bidirectional, proj_size or hidden_size
+        y = x.new_empty((x.size(0), directions * width))
+        h_n = x.new_empty((directions * num_layers, batch_size, width))
+        c_n = x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0)
         h0, c0 = h0 if h0 is None else h0.contiguous(), c0 if c0 is None else c0.contiguous()
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0)) as batch:
             workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
@@ -78,30 +80,31 @@ class RnnOp:
                 workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve_bytes, context.stream)
         return y, h_n, c_n, reserve
 
-    def _forward_fake(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, num_layers,
-                      bidirectional, dropout, save, params):
-        directions = 1 + bidirectional
-        h_n = x.new_empty((directions * num_layers, batch_size, hidden_size))
+    def _forward_fake(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size,
+                      num_layers, bidirectional, dropout, save, params):
+        directions, width = 1 + bidirectional, proj_size or hidden_size
         reserve_bytes = torch.library.get_ctx().new_dynamic_size() if save else 0
-        return (x.new_empty((x.size(0), directions * hidden_size)), h_n,
-                torch.empty_like(h_n) if self.has_c else x.new_empty(0),
+        return (x.new_empty((x.size(0), directions * width)),
+                x.new_empty((directions * num_layers, batch_size, width)),
+                x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0),
                 x.new_empty((reserve_bytes,), dtype=torch.uint8))
 
     def backward(self, x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], y: Tensor,
                  reserve: Tensor, dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor],
-                 from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, num_layers: int,
-                 bidirectional: bool, dropout: float, need_dx: bool, need_dh0: bool, need_dc0: bool,
+                 from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, proj_size: int,
+                 num_layers: int, bidirectional: bool, dropout: float, need_dx: bool, need_dh0: bool, need_dc0: bool,
                  need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
         """dx, dh0 and dc0, which have no elements if they are not needed, and the gradients of all params, which are an
         empty list if they are not needed."""
         context = context_of(x)
         x = x.contiguous()
-        rnn = self._rnn(context, x, hidden_size, num_layers, bidirectional, params, dropout)
+        rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout)
         flat = self._flat(rnn, params)
         dy, dh_n, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, h0, c0)]
-        states = (num_layers * (1 + bidirectional), batch_size, hidden_size)
+        states = (num_layers * (1 + bidirectional), batch_size)
         dx = x.new_empty(x.shape if need_dx else 0)
-        dh0, dc0 = x.new_empty(states if need_dh0 else 0), x.new_empty(states if need_dc0 else 0)
+        dh0 = x.new_empty((*states, proj_size or hidden_size) if need_dh0 else 0)
+        dc0 = x.new_empty((*states, hidden_size) if need_dc0 else 0)
         dparams = x.new_zeros(rnn.elements if need_dparams else 0)
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0)) as batch:
             workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
@@ -114,11 +117,12 @@ class RnnOp:
         return dx, dh0, dc0, split_gradients(dparams, params) if need_dparams else []
 
     def _backward_fake(self, x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size, max_len,
-                       hidden_size, num_layers, bidirectional, dropout, need_dx, need_dh0, need_dc0, need_dparams,
-                       params):
-        states = (num_layers * (1 + bidirectional), batch_size, hidden_size)
-        return (x.new_empty(x.shape if need_dx else 0), x.new_empty(states if need_dh0 else 0),
-                x.new_empty(states if need_dc0 else 0),
+                       hidden_size, proj_size, num_layers, bidirectional, dropout, need_dx, need_dh0, need_dc0,
+                       need_dparams, params):
+        states = (num_layers * (1 + bidirectional), batch_size)
+        return (x.new_empty(x.shape if need_dx else 0),
+                x.new_empty((*states, proj_size or hidden_size) if need_dh0 else 0),
+                x.new_empty((*states, hidden_size) if need_dc0 else 0),
                 [x.new_empty(param.shape) for param in params] if need_dparams else [])
 
     def _setup_context(self, ctx, inputs, output):

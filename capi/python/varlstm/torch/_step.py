@@ -19,10 +19,10 @@ def _workspace_bytes(rnn: Rnn, streams: int, table_slots: int) -> int:
     return _query(lib.varlstm_rnn_step_size, rnn.pointer, streams, table_slots)
 
 
-def _check_table(name: str, table: Tensor, dtype: torch.dtype, input: Tensor, layers: int, hidden_size: int) -> None:
+def _check_table(name: str, table: Tensor, dtype: torch.dtype, input: Tensor, layers: int, width: int) -> None:
     """Whether the table is one that a step may write to."""
-    if table.dim() != 3 or table.size(0) != layers or table.size(2) != hidden_size:
-        raise ValueError(f"{name} is of shape {tuple(table.shape)}, and must be [{layers}, slots, {hidden_size}]")
+    if table.dim() != 3 or table.size(0) != layers or table.size(2) != width:
+        raise ValueError(f"{name} is of shape {tuple(table.shape)}, and must be [{layers}, slots, {width}]")
     if table.dtype != dtype:
         raise ValueError(f"{name} is of {table.dtype}, and must be of {dtype} for an input of {input.dtype}")
     if table.device != input.device:
@@ -51,7 +51,7 @@ def _mark_written(table: Tensor) -> None:
 
 
 def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...], slots) -> Tensor:
-    """y [B, H] of one token of each stream. `states`, which are called `names`, are the tables of h and c."""
+    """y [B, H or P] of one token of each stream. `states`, which are called `names`, are the tables of h and c."""
     _options.tensor("input", input)
     if is_traced(input):
         raise RuntimeError("step writes to memory that a traced graph does not see: call it outside torch.compile")
@@ -59,7 +59,7 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
         raise ValueError("bidirectional = True: a network that steps has one direction")
     op, param_names = RNN_OPS[module.mode], module._flat_weights_names
     params: List[Tensor] = [getattr(module, name) for name in param_names]
-    check_params(param_names, params, op.gates, module.input_size, module.hidden_size, 1)
+    check_params(param_names, params, op.gates, module.input_size, module._state_widths(), 1)
     with torch.no_grad():
         dtype = autocast_dtype(input)
         if dtype is not None:
@@ -67,9 +67,10 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
         check_rows(input, module.input_size)
         check_all_like(param_names, params, input)
         c_dtype = torch.float64 if input.dtype == torch.float64 else torch.float32
-        for name, table, of in zip(names, states, (input.dtype, c_dtype)):
+        widths = module._state_widths()
+        for name, table, of, width in zip(names, states, (input.dtype, c_dtype), widths):
             _options.tensor(name, table)
-            _check_table(name, table, of, input, module.num_layers, module.hidden_size)
+            _check_table(name, table, of, input, module.num_layers, width)
         streams, table_slots = input.size(0), states[0].size(1)
         if len(states) > 1 and states[1].size(1) != table_slots:
             raise ValueError(f"{names[0]} has {table_slots} slots, {names[1]} has {states[1].size(1)}")
@@ -77,9 +78,9 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
         if slots.shape != (streams,):
             raise ValueError(f"slots are of shape {tuple(slots.shape)}, and must be ({streams},): one for each row")
         context, input = context_of(input), input.contiguous()
-        rnn = op._rnn(context, input, module.hidden_size, module.num_layers, False, params, 0.0)
+        rnn = op._rnn(context, input, module.hidden_size, module.proj_size, module.num_layers, False, params, 0.0)
         flat = op._flat(rnn, params)
-        y = input.new_empty((streams, module.hidden_size))
+        y = input.new_empty((streams, widths[0]))
         nbytes = _workspace_bytes(rnn, streams, table_slots)
         workspace = scratch(nbytes, input)
         lib.varlstm_rnn_step(rnn.pointer, streams, flat.data_ptr(), input.data_ptr(), slots.data_ptr(), table_slots,

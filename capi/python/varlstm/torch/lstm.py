@@ -27,7 +27,8 @@ class LSTM(RnnBase):
              that is out of range is then clamped.
 
     Returns (output, (h_n, c_n)): output is a PackedSequence, [T, B, D*H], [B, T, D*H] or [T, D*H], as the input was.
-    A sequence of length 0 has h_n = h_0 and c_n = c_0.
+    A sequence of length 0 has h_n = h_0 and c_n = c_0. With proj_size = P > 0, h_0, h_n and the output have P features
+    in the place of H.
 
     Gradients flow to the input, h_0, c_0 and every parameter, in eval mode too; they cannot be differentiated again. As
     with torch's own on a GPU, the output of a PackedSequence, or without lengths, may not be changed in place before
@@ -41,9 +42,8 @@ class LSTM(RnnBase):
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
                  device=None, dtype=None) -> None:
-        _options.no_projection(proj_size)
         super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
-                         dtype)
+                         dtype, proj_size)
 
     def permute_hidden(self, hx: States, permutation: Optional[Tensor]) -> States:
         return permuted(hx, permutation)
@@ -59,4 +59,4 @@ class LSTM(RnnBase):
 
     def _torch_module(self) -> torch.nn.LSTM:
         return torch.nn.LSTM(self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first,
-                             self.dropout, self.bidirectional, device="meta")
+                             self.dropout, self.bidirectional, proj_size=self.proj_size, device="meta")

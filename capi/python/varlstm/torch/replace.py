@@ -27,8 +27,6 @@ def _obstacle(module: torch.nn.Module) -> str:
     """Why the module cannot be replaced; empty if it can."""
     if type(module) not in _KINDS:
         return f"it is a subclass, {type(module).__name__}"
-    if getattr(module, "proj_size", 0) > 0:
-        return f"proj_size = {module.proj_size} is not supported"
     if getattr(module, "dropout", 0) == 1:
         return "dropout = 1 is not supported"
     if getattr(module, "nonlinearity", "tanh") not in ("tanh", "relu"):
@@ -51,7 +49,8 @@ def _swapped(module: torch.nn.Module) -> torch.nn.Module:
     """A module of this library with the module's options and its very Parameter objects."""
     if isinstance(module, torch.nn.RNNCellBase):
         return _KINDS[type(module)].from_torch(module)
-    options = {"nonlinearity": module.nonlinearity} if isinstance(module, torch.nn.RNN) else {}
+    options = {name: getattr(module, name) for kind, name in ((torch.nn.RNN, "nonlinearity"),
+                                                              (torch.nn.LSTM, "proj_size")) if isinstance(module, kind)}
     ours = _KINDS[type(module)](
         module.input_size, module.hidden_size, module.num_layers, bias=module.bias, batch_first=module.batch_first,
         dropout=module.dropout, bidirectional=module.bidirectional, device="meta", **options)
@@ -99,9 +98,9 @@ def replace_rnn(model: torch.nn.Module) -> torch.nn.Module:
     returns the model.
 
     The Parameter objects stay the same, so that optimisers made before go on. A module that is used in several places
-    is swapped for one. A module that cannot be swapped (proj_size > 0, dropout = 1, a subclass, parameters that are not
-    its own, buffers, modules, a dtype or nonlinearity that is not supported) stays, and one warning names the path of
-    each and why. Hooks are not moved, of which it tells as well. A model that is itself such a module is returned as
+    is swapped for one. A module that cannot be swapped (dropout = 1, a subclass, parameters that are not its own,
+    buffers, modules, a dtype or nonlinearity that is not supported) stays, and one warning names the path of each and
+    why. Hooks are not moved, of which it tells as well. A model that is itself such a module is returned as
     the new one. to_torch() of a new module is the way back.
     """
     return _replace(model, (torch.nn.RNNBase, torch.nn.RNNCellBase), "replace_rnn")

@@ -73,6 +73,7 @@ pub struct RnnBuilder<T: Scalar> {
     recurrence: Recurrence,
     row_order: RowOrder,
     resets: bool,
+    proj_size: usize,
     dtype: PhantomData<T>,
 }
 
@@ -126,6 +127,12 @@ impl<T: Scalar> RnnBuilder<T> {
         self
     }
 
+    /// P: an LSTM projects h to this number of features, which is smaller than H. 0 by default: it does not.
+    pub fn proj_size(mut self, proj_size: usize) -> Self {
+        self.proj_size = proj_size;
+        self
+    }
+
     /// Creates the network. Errors: a size that is not positive, an option's value.
     pub fn build(self) -> Result<Rnn<T>> {
         let mut handle = ptr::null_mut();
@@ -141,6 +148,7 @@ impl<T: Scalar> RnnBuilder<T> {
             input_size: self.input_size,
             hidden_size: self.hidden_size,
             num_layers: self.num_layers,
+            proj_size: self.proj_size,
             cell: self.cell,
             directions: 1 + usize::from(self.bidirectional),
             param_elements: 0,
@@ -170,6 +178,9 @@ impl<T: Scalar> RnnBuilder<T> {
             // SAFETY: the handle is alive, and nobody else has it yet.
             check(unsafe { sys::varlstm_rnn_set_i64(handle, key, i64::from(value)) })?;
         }
+        let proj_size = dim("proj_size", self.proj_size)?;
+        // SAFETY: likewise.
+        check(unsafe { sys::varlstm_rnn_set_i64(handle, sys::VARLSTM_KEY_PROJ_SIZE, proj_size) })?;
         // SAFETY: likewise.
         check(unsafe { sys::varlstm_rnn_set_f64(handle, sys::VARLSTM_KEY_DROPOUT, self.dropout) })
     }
@@ -183,6 +194,7 @@ pub struct Rnn<T: Scalar> {
     input_size: usize,
     hidden_size: usize,
     num_layers: usize,
+    proj_size: usize,
     cell: Cell,
     directions: usize,
     param_elements: usize,
@@ -217,6 +229,7 @@ impl<T: Scalar> Rnn<T> {
             recurrence: Recurrence::Auto,
             row_order: RowOrder::Packed,
             resets: false,
+            proj_size: 0,
             dtype: PhantomData,
         }
     }
@@ -229,6 +242,29 @@ impl<T: Scalar> Rnn<T> {
     /// H, hidden units.
     pub fn hidden_size(&self) -> usize {
         self.hidden_size
+    }
+
+    /// P, features of a projected h; 0 if it is not projected.
+    pub fn proj_size(&self) -> usize {
+        self.proj_size
+    }
+
+    /// R, features of h: P with a projection, else H.
+    pub fn state_size(&self) -> usize {
+        if self.proj_size > 0 {
+            self.proj_size
+        } else {
+            self.hidden_size
+        }
+    }
+
+    /// What errors call R.
+    pub(crate) fn state_name(&self) -> &'static str {
+        if self.proj_size > 0 {
+            "proj_size"
+        } else {
+            "hidden_size"
+        }
     }
 
     /// L, layers.
@@ -246,9 +282,9 @@ impl<T: Scalar> Rnn<T> {
         self.directions
     }
 
-    /// D*H, features of y.
+    /// D*R, features of y.
     pub fn output_size(&self) -> usize {
-        self.directions * self.hidden_size
+        self.directions * self.state_size()
     }
 
     /// Elements of the flat buffer of all parameters.
@@ -257,7 +293,7 @@ impl<T: Scalar> Rnn<T> {
     }
 
     /// The parameter tensors, in their order in the flat buffer, which has no gaps:
-    /// layer, direction, then weight_ih, weight_hh, bias_ih, bias_hh; gates i, f, g, o of an LSTM,
+    /// layer, direction, then weight_ih, weight_hh, bias_ih, bias_hh, weight_hr; gates i, f, g, o of an LSTM,
     /// r, z, n of a GRU.
     pub fn parameters(&self) -> Result<Vec<Parameter>> {
         let mut count = 0;

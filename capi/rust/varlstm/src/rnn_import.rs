@@ -71,7 +71,8 @@ impl<T: Scalar> Rnn<T> {
         let (gates, hidden) = (("gates", self.cell().gates()), ("hidden_size", self.hidden_size()));
         let context = self.context();
         let w_ih = from.w_ih.read(context, "w_ih", &[gates, hidden, ("input", inputs)])?;
-        let w_hh = from.w_hh.read(context, "w_hh", &[gates, hidden, hidden])?;
+        let of_h = (self.state_name(), self.state_size());
+        let w_hh = from.w_hh.read(context, "w_hh", &[gates, hidden, of_h])?;
         let b_ih = read_or_null(from.b_ih, context, "b_ih", &[gates, hidden])?;
         let b_hh = read_or_null(from.b_hh, context, "b_hh", &[gates, hidden])?;
         let elements = [("elements", self.param_elements())];

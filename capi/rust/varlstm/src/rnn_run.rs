@@ -14,7 +14,7 @@ use crate::rnn::Rnn;
 use crate::view::{check_not_longer, read_or_null, write_or_null, View, ViewMut};
 use crate::{Element, Scalar};
 
-/// Buffers and dropout of a forward. Those of c stay `None` if the cell has no c. Rows are in the order of [`RowOrder`](crate::RowOrder).
+/// Buffers and dropout of a forward. Those of c stay `None` if the cell has no c. R is P with a projection, else H. Rows are in the order of [`RowOrder`](crate::RowOrder).
 ///
 /// `RnnForward { h_n: Some((&mut h_n).into()), ..RnnForward::new(&params, &x, &mut y) }`
 #[derive(Debug)]
@@ -23,13 +23,13 @@ pub struct RnnForward<'a, T: Scalar> {
     pub params: View<'a, T>,
     /// `[N, I]`
     pub x: View<'a, T>,
-    /// `[N, D*H]`, written.
+    /// `[N, D*R]`, written.
     pub y: ViewMut<'a, T>,
-    /// `[L*D, B, H]` in the caller's order of sequences; zeros without it.
+    /// `[L*D, B, R]` in the caller's order of sequences; zeros without it.
     pub h0: Option<View<'a, T>>,
     /// `[L*D, B, H]` likewise.
     pub c0: Option<View<'a, T>>,
-    /// `[L*D, B, H]`, written. A sequence of length 0 has h_n = h0.
+    /// `[L*D, B, R]`, written. A sequence of length 0 has h_n = h0.
     pub h_n: Option<ViewMut<'a, T>>,
     /// `[L*D, B, H]`, written. A sequence of length 0 has c_n = c0.
     pub c_n: Option<ViewMut<'a, T>>,
@@ -61,21 +61,21 @@ pub struct RnnBackward<'a, T: Scalar> {
     pub params: View<'a, T>,
     /// `[N, I]`
     pub x: View<'a, T>,
-    /// `[N, D*H]`
+    /// `[N, D*R]`
     pub y: View<'a, T>,
-    /// `[L*D, B, H]`
+    /// `[L*D, B, R]`
     pub h0: Option<View<'a, T>>,
     /// `[L*D, B, H]`
     pub c0: Option<View<'a, T>>,
-    /// `[N, D*H]`; zeros without it.
+    /// `[N, D*R]`; zeros without it.
     pub dy: Option<View<'a, T>>,
-    /// `[L*D, B, H]`; zeros without it.
+    /// `[L*D, B, R]`; zeros without it.
     pub dh_n: Option<View<'a, T>>,
     /// `[L*D, B, H]`; zeros without it.
     pub dc_n: Option<View<'a, T>>,
     /// `[N, I]`, written.
     pub dx: Option<ViewMut<'a, T>>,
-    /// `[L*D, B, H]`, written.
+    /// `[L*D, B, R]`, written.
     pub dh0: Option<ViewMut<'a, T>>,
     /// `[L*D, B, H]`, written.
     pub dc0: Option<ViewMut<'a, T>>,
@@ -108,30 +108,29 @@ struct Shapes {
     params: [(&'static str, usize); 1],
     input: [(&'static str, usize); 2],
     output: [(&'static str, usize); 2],
-    state: [(&'static str, usize); 3],
+    h: [(&'static str, usize); 3],
+    c: [(&'static str, usize); 3],
 }
 
 // A state has the B of its own batch inside, so that a longer one belongs to another batch.
-impl Shapes {
-    fn read_state<T: Element>(
-        &self,
-        state: Option<View<'_, T>>,
-        context: &Context,
-        name: &str,
-    ) -> Result<*const c_void> {
-        check_not_longer(name, state.map_or(0, |state| state.len()), &self.state)?;
-        read_or_null(state, context, name, &self.state)
-    }
+fn read_state<T: Element>(
+    state: Option<View<'_, T>>,
+    context: &Context,
+    name: &str,
+    shape: &[(&'static str, usize); 3],
+) -> Result<*const c_void> {
+    check_not_longer(name, state.map_or(0, |state| state.len()), shape)?;
+    read_or_null(state, context, name, shape)
+}
 
-    fn write_state<T: Element>(
-        &self,
-        state: Option<ViewMut<'_, T>>,
-        context: &Context,
-        name: &str,
-    ) -> Result<*mut c_void> {
-        check_not_longer(name, state.as_ref().map_or(0, |state| state.len()), &self.state)?;
-        write_or_null(state, context, name, &self.state)
-    }
+fn write_state<T: Element>(
+    state: Option<ViewMut<'_, T>>,
+    context: &Context,
+    name: &str,
+    shape: &[(&'static str, usize); 3],
+) -> Result<*mut c_void> {
+    check_not_longer(name, state.as_ref().map_or(0, |state| state.len()), shape)?;
+    write_or_null(state, context, name, shape)
 }
 
 impl<T: Scalar> Rnn<T> {
@@ -162,11 +161,11 @@ impl<T: Scalar> Rnn<T> {
         let shapes = self.shapes(batch)?;
         let params = args.params.read(context, "params", &shapes.params)?;
         let x = args.x.read(context, "x", &shapes.input)?;
-        let h0 = shapes.read_state(args.h0, context, "h0")?;
-        let c0 = shapes.read_state(args.c0, context, "c0")?;
+        let h0 = read_state(args.h0, context, "h0", &shapes.h)?;
+        let c0 = read_state(args.c0, context, "c0", &shapes.c)?;
         let y = args.y.write(context, "y", &shapes.output)?;
-        let h_n = shapes.write_state(args.h_n, context, "h_n")?;
-        let c_n = shapes.write_state(args.c_n, context, "c_n")?;
+        let h_n = write_state(args.h_n, context, "h_n", &shapes.h)?;
+        let c_n = write_state(args.c_n, context, "c_n", &shapes.c)?;
         let mode = match reserve {
             Some(_) => sys::VARLSTM_MODE_SAVE,
             None => sys::VARLSTM_MODE_INFER,
@@ -213,15 +212,15 @@ impl<T: Scalar> Rnn<T> {
         let shapes = self.shapes(batch)?;
         let params = args.params.read(context, "params", &shapes.params)?;
         let x = args.x.read(context, "x", &shapes.input)?;
-        let h0 = shapes.read_state(args.h0, context, "h0")?;
-        let c0 = shapes.read_state(args.c0, context, "c0")?;
+        let h0 = read_state(args.h0, context, "h0", &shapes.h)?;
+        let c0 = read_state(args.c0, context, "c0", &shapes.c)?;
         let y = args.y.read(context, "y", &shapes.output)?;
         let dy = read_or_null(args.dy, context, "dy", &shapes.output)?;
-        let dh_n = shapes.read_state(args.dh_n, context, "dh_n")?;
-        let dc_n = shapes.read_state(args.dc_n, context, "dc_n")?;
+        let dh_n = read_state(args.dh_n, context, "dh_n", &shapes.h)?;
+        let dc_n = read_state(args.dc_n, context, "dc_n", &shapes.c)?;
         let dx = write_or_null(args.dx, context, "dx", &shapes.input)?;
-        let dh0 = shapes.write_state(args.dh0, context, "dh0")?;
-        let dc0 = shapes.write_state(args.dc0, context, "dc0")?;
+        let dh0 = write_state(args.dh0, context, "dh0", &shapes.h)?;
+        let dc0 = write_state(args.dc0, context, "dc0", &shapes.c)?;
         let dparams = write_or_null(args.dparams, context, "dparams", &shapes.params)?;
         let (workspace_bytes, _) = self.sizes(batch, sys::VARLSTM_MODE_SAVE)?;
         let (work, work_bytes) = workspace.take(context, workspace_bytes)?;
@@ -266,11 +265,20 @@ impl<T: Scalar> Rnn<T> {
     fn shapes(&self, batch: &Batch) -> Result<Shapes> {
         let rows = batch.rows()?;
         let states = self.num_layers() * self.directions();
+        let of_y = match self.proj_size() {
+            0 => "directions * hidden_size",
+            _ => "directions * proj_size",
+        };
         Ok(Shapes {
             params: [("elements", self.param_elements())],
             input: [("tokens", rows), ("input_size", self.input_size())],
-            output: [("tokens", rows), ("directions * hidden_size", self.output_size())],
-            state: [
+            output: [("tokens", rows), (of_y, self.output_size())],
+            h: [
+                ("num_layers * directions", states),
+                ("batch", batch.sequences()?),
+                (self.state_name(), self.state_size()),
+            ],
+            c: [
                 ("num_layers * directions", states),
                 ("batch", batch.sequences()?),
                 ("hidden_size", self.hidden_size()),

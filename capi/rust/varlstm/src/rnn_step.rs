@@ -22,11 +22,11 @@ pub struct RnnStep<'a, T: Scalar> {
     pub x: View<'a, T>,
     /// `[B]`: the slot of each stream; a slot may occur once. Their number is B.
     pub slots: View<'a, i64>,
-    /// `[L, S, H]`, read and written at the slots of this step. Zero a slot where a stream begins.
+    /// `[L, S, R]`, read and written at the slots of this step. Zero a slot where a stream begins.
     pub h: ViewMut<'a, T>,
     /// `[L, S, H]` likewise, in `f64` for `f64`, else in `f32`; `None` if the cell has no c.
     pub c: Option<ViewMut<'a, T::Loss>>,
-    /// `[B, H]`, written.
+    /// `[B, R]`, written. R is P with a projection, else H.
     pub y: ViewMut<'a, T>,
 }
 
@@ -49,18 +49,19 @@ impl<T: Scalar> Rnn<T> {
     /// slot is an error on the host; on CUDA it raises [`DeviceStatus::bad_slot`](crate::DeviceStatus::bad_slot).
     pub fn step(&self, args: RnnStep<'_, T>, workspace: &mut Workspace) -> Result<()> {
         let context = self.context();
-        let hidden = ("hidden_size", self.hidden_size());
+        let of_h = (self.state_name(), self.state_size());
         let streams = ("streams", args.slots.len());
-        let slots = ("table_slots", args.h.len() / (self.num_layers() * self.hidden_size()));
-        let table = [("num_layers", self.num_layers()), slots, hidden];
+        let slots = ("table_slots", args.h.len() / (self.num_layers() * self.state_size()));
+        let layers = ("num_layers", self.num_layers());
+        let (table, c_table) = ([layers, slots, of_h], [layers, slots, ("hidden_size", self.hidden_size())]);
         check_not_longer("h", args.h.len(), &table)?;
-        check_not_longer("c", args.c.as_ref().map_or(0, |c| c.len()), &table)?;
+        check_not_longer("c", args.c.as_ref().map_or(0, |c| c.len()), &c_table)?;
         let params = args.params.read(context, "params", &[("elements", self.param_elements())])?;
         let x = args.x.read(context, "x", &[streams, ("input_size", self.input_size())])?;
         let rows = args.slots.read(context, "slots", &[streams])?;
         let h = args.h.write(context, "h", &table)?;
-        let c = write_or_null(args.c, context, "c", &table)?;
-        let y = args.y.write(context, "y", &[streams, hidden])?;
+        let c = write_or_null(args.c, context, "c", &c_table)?;
+        let y = args.y.write(context, "y", &[streams, of_h])?;
         let (streams, slots) = (dim(streams.0, streams.1)?, dim(slots.0, slots.1)?);
         let mut bytes = 0;
         // SAFETY: the handle is alive, `bytes` is written.

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 use varlstm::{Backend, Batch, Cell, Context, DeviceBuffer, Direction, ForeignParams, Layout, ParamFormat};
-use varlstm::{Recurrence, Reserve, Rnn, RnnBackward, RnnForward, RowOrder, Workspace};
+use varlstm::{Recurrence, Reserve, Rnn, RnnBackward, RnnForward, RowOrder, Status, Workspace};
 
 use crate::golden::{self, Case};
-use crate::support::{assert_close, assert_holds, context, unwritten, upload, upload_as, Number};
+use crate::support::{assert_close, assert_error, assert_holds, context, unwritten, upload, upload_as, Number};
 
 // As in tests/README.md.
 pub const DOUBLE: (f64, f64) = (1e-12, 1e-12);
@@ -20,6 +20,7 @@ pub fn network<T: Number>(context: &Context, case: &Case, cell: Cell) -> Rnn<T> 
     let shape = case.ints("shape");
     let builder = Rnn::builder(context, shape[0] as usize, shape[1] as usize).cell(cell);
     let builder = builder.num_layers(shape[2] as usize).bidirectional(shape[3] == 1);
+    let builder = builder.proj_size(shape.get(5).map_or(0, |size| *size as usize));
     builder.bias(shape[4] == 1).build().unwrap()
 }
 
@@ -37,7 +38,8 @@ pub fn flat<T: Number>(rnn: &Rnn<T>, case: &Case, prefix: &str) -> Vec<f64> {
 
 fn equals_pytorch<T: Number>(tolerance: (f64, f64)) {
     let context = context();
-    for case in golden::read("bindings.txt") {
+    let cases = golden::read("bindings.txt").into_iter().chain(golden::read("projected_lstm.txt"));
+    for case in cases.filter(|case| case.has("h0")) {
         let rnn = lstm::<T>(&context, &case);
         let batch = Batch::from_lengths(&context, case.ints("lengths")).unwrap();
         let buffer = |item: &str| upload_as::<T>(&context, case.real(item));
@@ -119,6 +121,33 @@ fn slices_do_on_the_host() {
         rnn.forward(&batch, forward, &mut Workspace::new(&context)).unwrap();
         assert_close("y", &y, case.real("y"), DOUBLE);
     }
+}
+
+/// P is smaller than H, and only an LSTM has one; states of another width are refused by name.
+#[test]
+fn a_projection_has_its_own_sizes() {
+    let context = Context::host().unwrap();
+    let build = |cell, size| Rnn::<f32>::builder(&context, 2, 3).cell(cell).proj_size(size).build();
+    for size in [3, 4] {
+        assert_error(build(Cell::Lstm, size), Status::InvalidArgument, &["value = ", "hidden_size = 3"]);
+    }
+    assert_error(build(Cell::Gru, 1), Status::InvalidArgument, &["value = 1", "VARLSTM_KEY_PROJ_SIZE"]);
+    assert_eq!(build(Cell::Gru, 0).unwrap().proj_size(), 0);
+    let rnn = build(Cell::Lstm, 1).unwrap();
+    assert_eq!((rnn.proj_size(), rnn.state_size(), rnn.output_size()), (1, 1, 1));
+    let names: Vec<String> = rnn.parameters().unwrap().into_iter().map(|p| p.name).collect();
+    assert_eq!(names, ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", "weight_hr_l0"]);
+
+    let batch = Batch::from_lengths(&context, &[2]).unwrap();
+    let (params, x, h, c) = (vec![0.0; rnn.param_elements()], [0.0; 4], [0.0; 1], [0.0; 3]);
+    let (mut y, mut workspace) = ([0.0; 2], Workspace::new(&context));
+    let mut run = |h0: &[f32], c0: &[f32]| {
+        let states = RnnForward { h0: Some(h0.into()), c0: Some(c0.into()), ..RnnForward::new(&params, &x, &mut y) };
+        rnn.forward(&batch, states, &mut workspace)
+    };
+    run(&h, &c).unwrap();
+    assert_error(run(&c, &c), Status::InvalidArgument, &["h0 has 3 elements", "proj_size = 1"]);
+    assert_error(run(&h, &h), Status::InvalidArgument, &["c0 has 1 elements", "hidden_size = 3"]);
 }
 
 /// PyTorch's names, in the order of the flat buffer.
