@@ -95,6 +95,32 @@ def test_cells_without_c(make, backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8])
+@pytest.mark.parametrize("make", [ours.LSTM, ours.GRU, ours.RNN])
+def test_resets(make, dtype: torch.dtype, backend: str) -> None:
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    rnn = make(4, 6, 2, bidirectional=True, batch_first=True)
+    compiled = torch.compile(rnn, fullgraph=True, backend=backend)
+    resets = (torch.rand(3, 5) < 0.4).to(dtype)
+    for lengths in (None, torch.tensor([5, 0, 2])):
+        found = []
+        for function in (rnn, compiled):
+            rnn.zero_grad()
+            torch.manual_seed(1)
+            x = torch.randn(3, 5, 4, requires_grad=True)
+            y, _ = function(x, None, lengths, resets)
+            y.square().sum().backward()
+            found.append([y.detach(), x.grad, *(p.grad.clone() for p in rnn.parameters())])
+        for expected, actual in zip(*found):
+            torch.testing.assert_close(actual, expected)
+        assert not torch.equal(found[1][0], rnn(x, None, lengths)[0])
+    if dtype == torch.uint8:
+        with pytest.raises(Exception, match="resets.* = 7 is neither 0 nor 1"):
+            compiled(x, None, lengths, torch.full((3, 5), 7, dtype=dtype))
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 @pytest.mark.parametrize("make", [ours.LSTMCell, ours.GRUCell, ours.RNNCell])
 def test_a_loop_over_a_cell(make, backend: str) -> None:
     torch._dynamo.reset()
@@ -146,14 +172,15 @@ def test_the_operations_pass_torchs_own_checks() -> None:
         torch.library.opcheck(op.default, arguments)
     # Not against a traced graph: what lies between the arrays of a reserve is not defined, and may differ.
     for op, c0, module in ((ops.lstm, state, ours.LSTM), (ops.gru, None, ours.GRU), (ops.rnn_tanh, None, ours.RNN)):
-        arguments = (x, sizes, state, c0, None, False, 3, 5, 6, 0, 1, False, 0.0, True,
-                     list(module(2, 6).parameters()))
-        torch.library.opcheck(op.default, arguments,
-                              test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))
+        for resets in (None, torch.rand(5, 3) < 0.4):
+            arguments = (x, sizes, resets, state, c0, None, False, 3, 5, 6, 0, 1, False, 0.0, True,
+                         list(module(2, 6).parameters()))
+            torch.library.opcheck(op.default, arguments,
+                                  test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))
     projected = list(ours.LSTM(2, 6, proj_size=4).parameters())
     torch.library.opcheck(
         ops.lstm.default,
-        (x, sizes, torch.randn(1, 3, 4), state, None, False, 3, 5, 6, 4, 1, False, 0.0, True, projected),
+        (x, sizes, None, torch.randn(1, 3, 4), state, None, False, 3, 5, 6, 4, 1, False, 0.0, True, projected),
         test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))
     for op, c0, module in ((ops.lstm_cell, state[0], ours.LSTMCell), (ops.gru_cell, None, ours.GRUCell)):
         torch.library.opcheck(op.default, (x[:3], state[0], c0, True, list(module(2, 6).parameters())),

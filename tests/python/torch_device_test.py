@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
-from varlstm import _handles, device_count  # noqa: E402
+from varlstm import UnsupportedError, _handles, device_count  # noqa: E402
 from varlstm._declarations import CopyKind  # noqa: E402
 from varlstm._library import lib  # noqa: E402
 from varlstm.torch import GRU, LSTM, RNN, _cell_op, _device, _loss_op, _packing_op, _rnn_op  # noqa: E402
@@ -101,18 +101,20 @@ class Chain:
         self.state, self.dh_n = torch.randn(4, 4, 8), torch.randn(4, 4, 8)
         self.params = [parameter.detach() for parameter in MODULES[cell](3, 8, 2, bidirectional=True).parameters()]
 
-    def run(self, place: Callable, lengths: Tensor, max_len: int, rows: int) -> list:
+    def run(self, place: Callable, lengths: Tensor, max_len: int, rows: int, resets=None) -> list:
         batch, shape = (lengths, False, 4, max_len), (8, 0, 2, True, 0.3)
         state, flat = place(self.state), place(torch.cat([parameter.reshape(-1) for parameter in self.params]))
         pieces = flat.split([parameter.numel() for parameter in self.params])  # as the module lays them out
         params = [piece.view(parameter.shape) for piece, parameter in zip(pieces, self.params)]
         x = _packing_op._pack(place(self.x), *batch, _packing_op.BATCH_FIRST, rows)
         c0 = state if self.op.has_c else None
-        y, h_n, c_n, reserve = self.op.forward(x, batch[0], state, c0, torch.tensor(5), *batch[1:], *shape, True, params)
+        flags = None if resets is None else place(resets)
+        y, h_n, c_n, reserve = self.op.forward(x, batch[0], flags, state, c0, torch.tensor(5), *batch[1:], *shape, True,
+                                               params)
         output = _packing_op._unpack(y, *batch, _packing_op.BATCH_FIRST, 6, 0.0)
         dy = _packing_op._unpack_backward(place(self.dy), *batch, _packing_op.BATCH_FIRST, rows)
-        dx, dh0, dc0, dparams = self.op.backward(x, batch[0], state, c0, y, reserve, dy, place(self.dh_n), None,
-                                                 *batch[1:], *shape, True, True, self.op.has_c, True, params)
+        dx, dh0, dc0, dparams = self.op.backward(x, batch[0], flags, state, c0, y, reserve, dy, place(self.dh_n),
+                                                 None, *batch[1:], *shape, True, True, self.op.has_c, True, params)
         dx = _packing_op._pack_backward(dx, *batch, _packing_op.BATCH_FIRST, 6)
         # On the device torch's allocator has made each gradient's storage; one of DLPack would be a plain tensor here.
         return [output, h_n, dx, dh0, *dparams] + ([c_n, dc0] if self.op.has_c else [])
@@ -132,6 +134,20 @@ def test_rnn_with_lengths_that_only_the_device_knows(cell: str) -> None:
     chain = Chain(cell)
     expected = chain.run(lambda tensor: tensor, chain.lengths, 6, int(chain.lengths.sum()))
     assert_close(chain.run(upload, upload(chain.lengths), 6, 4 * 6), expected)
+
+
+@pytest.mark.parametrize("cell", MODULES)
+@pytest.mark.parametrize("device_lengths", [False, True])
+def test_rnn_with_resets(cell: str, device_lengths: bool) -> None:
+    chain, resets = Chain(cell), torch.rand(6, 4) < 0.4
+    tokens = int(chain.lengths.sum())
+    expected = chain.run(lambda tensor: tensor, chain.lengths, 6, tokens, resets)
+    lengths, rows = (upload(chain.lengths), 4 * 6) if device_lengths else (chain.lengths, tokens)
+    try:
+        actual = chain.run(upload, lengths, 6, rows, resets)
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    assert_close(actual, expected)
 
 
 @pytest.mark.parametrize("cell", MODULES)

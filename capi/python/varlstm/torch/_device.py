@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Tuple
 
 import torch
 
-from .._declarations import Backend, Dtype, Key, Mode, Op, Reduction, Space
+from .._declarations import Backend, Dtype, Key, Layout, Mode, Op, Reduction, Space
 from .._handles import Native, create, set_value
 from .._library import lib
 
@@ -31,11 +31,12 @@ class Rnn(Native):
     __slots__ = ("elements",)
 
     def __init__(self, context: "Context", cell: int, dtype: torch.dtype, input_size: int, hidden_size: int,
-                 proj_size: int, num_layers: int, bidirectional: bool, bias: bool, dropout: float) -> None:
+                 proj_size: int, num_layers: int, bidirectional: bool, bias: bool, dropout: float,
+                 resets: bool = False) -> None:
         super().__init__(create(lib.varlstm_rnn_create, context.pointer, cell, input_size, hidden_size, num_layers),
                          lib.varlstm_rnn_destroy, context)
         for key, value in ((Key.DTYPE, dtype_code("input", dtype)), (Key.BIDIRECTIONAL, bidirectional),
-                           (Key.BIAS, bias), (Key.PROJ_SIZE, proj_size)):
+                           (Key.BIAS, bias), (Key.PROJ_SIZE, proj_size), (Key.RESETS, resets)):
             set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))
         set_value(lib.varlstm_rnn_set_f64, self.pointer, Key.DROPOUT, dropout)
         self.elements = _query(lib.varlstm_rnn_param_count, self.pointer, None)
@@ -119,9 +120,9 @@ class Context(Native):
         return 0 if self._device is None else torch.cuda.current_stream(self._device).cuda_stream
 
     def batch(self, sizes: Optional[torch.Tensor], from_batch_sizes: bool, batch_size: int, max_len: int,
-              rows: int) -> Batch:
+              rows: int, resets: Optional[torch.Tensor] = None) -> Batch:
         """A batch of `sizes`, int64: the lengths, or a PackedSequence's batch_sizes in the order of its rows. None is
-        for sequences of one token each.
+        for sequences of one token each. `resets` [T, B] are of one byte each and contiguous.
 
         Every length is at most max_len, and their sum at most rows.
         """
@@ -136,6 +137,9 @@ class Context(Native):
         else:
             lib.varlstm_batch_set_lengths(batch.pointer, sizes.data_ptr(), sizes.numel(),
                                           Space.BACKEND if on_device else Space.HOST, stream)
+        if resets is not None and resets.numel():
+            lib.varlstm_batch_set_resets(batch.pointer, resets.data_ptr(), resets.numel(), Layout.TIME_MAJOR,
+                                         resets.size(0), Space.BACKEND if resets.is_cuda else Space.HOST, stream)
         return batch
 
     def _batch_of_single_tokens(self, batch_size: int, stream: int) -> Batch:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from . import _options, _packing_op
+from . import _options, _packing_op, _resets
 from ._device import autocast_dtype
 from ._differentiable import is_traced, refuse_jit_trace
 from ._flat import flatten
@@ -75,19 +75,20 @@ class RnnBase(torch.nn.RNNBase):
         self.flatten_parameters()
 
     def forward(self, input: Union[Tensor, PackedSequence], hx: Any = None,
-                lengths: Optional[Lengths] = None) -> Tuple[Union[Tensor, PackedSequence], Any]:
+                lengths: Optional[Lengths] = None,
+                resets: Optional[_resets.Resets] = None) -> Tuple[Union[Tensor, PackedSequence], Any]:
         refuse_jit_trace()
         states = None if hx is None else self._states_of(hx)
         if isinstance(input, PackedSequence):
-            output, states = self._forward_packed(input, states, lengths)
+            output, states = self._forward_packed(input, states, lengths, resets)
         else:
             _options.tensor("input", input)
             if input.dim() not in (2, 3):
                 raise ValueError(f"input has {input.dim()} dimensions, and must have 2 or 3")
             if input.dim() == 2:
-                output, states = self._forward_unbatched(input, states, lengths)
+                output, states = self._forward_unbatched(input, states, lengths, resets)
             else:
-                output, states = self._forward_padded(input, states, lengths)
+                output, states = self._forward_padded(input, states, lengths, resets)
         return output, states if len(states) > 1 else states[0]
 
     def step(self, input: Tensor, state: Any, slots) -> Tensor:
@@ -110,32 +111,34 @@ class RnnBase(torch.nn.RNNBase):
         """The tables of a step, and their names."""
         raise NotImplementedError
 
-    def _forward_packed(self, input: PackedSequence, hx: Optional[States], lengths) -> Tuple[PackedSequence, States]:
+    def _forward_packed(self, input: PackedSequence, hx: Optional[States], lengths,
+                        resets) -> Tuple[PackedSequence, States]:
         if lengths is not None:
             raise ValueError("lengths must be None: a PackedSequence has its own")
         batch = batch_of(input)
         if hx is not None:
             check_states(hx, self._state_shapes(batch[2]))
             hx = permuted(hx, input.sorted_indices)
-        y, states = self._run(input.data, hx, *batch)
+        y, states = self._run(input.data, hx, _resets.of_packed(resets, input, batch[2]), *batch)
         output = PackedSequence(y, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
         return output, permuted(states, input.unsorted_indices)
 
-    def _forward_unbatched(self, input: Tensor, hx: Optional[States], lengths) -> Tuple[Tensor, States]:
+    def _forward_unbatched(self, input: Tensor, hx: Optional[States], lengths, resets) -> Tuple[Tensor, States]:
         if lengths is not None:
             raise ValueError("lengths must be None: an input of 2 dimensions is one sequence")
         if hx is not None:
             check_unbatched_states(hx)
             hx = tuple([state.unsqueeze(1) for state in hx])
         steps = input.size(0)
-        y, states = self._run(input, hx, equal_lengths(1, steps), False, 1, steps)
+        y, states = self._run(input, hx, _resets.of_unbatched(resets, input), equal_lengths(1, steps), False, 1, steps)
         return y, tuple([state.squeeze(1) for state in states])
 
-    def _forward_padded(self, input: Tensor, hx: Optional[States], lengths) -> Tuple[Tensor, States]:
+    def _forward_padded(self, input: Tensor, hx: Optional[States], lengths, resets) -> Tuple[Tensor, States]:
         batch_size, steps = input.shape[:2] if self.batch_first else (input.size(1), input.size(0))
+        resets = _resets.of_padded(resets, input, self.batch_first)
         if lengths is None:  # time-major rows are packed ones
             rows = input.transpose(0, 1) if self.batch_first else input
-            y, states = self._run(rows.reshape(steps * batch_size, input.size(2)), hx,
+            y, states = self._run(rows.reshape(steps * batch_size, input.size(2)), hx, resets,
                                   equal_lengths(batch_size, steps), False, batch_size, steps)
             y = y.view(steps, batch_size, y.size(1))
             return y.transpose(0, 1) if self.batch_first else y, states
@@ -151,7 +154,7 @@ class RnnBase(torch.nn.RNNBase):
             max_len, rows = max(values, default=0), sum(values)
         layout = _packing_op.BATCH_FIRST if self.batch_first else _packing_op.TIME_MAJOR
         packed = _packing_op.pack(input, lengths, False, batch_size, max_len, layout, rows)
-        y, states = self._run(packed, hx, lengths, False, batch_size, max_len)
+        y, states = self._run(packed, hx, resets, lengths, False, batch_size, max_len)
         return _packing_op.unpack(y, lengths, False, batch_size, max_len, layout, steps, 0.0), states
 
     def _state_widths(self) -> Tuple[int, ...]:
@@ -161,8 +164,8 @@ class RnnBase(torch.nn.RNNBase):
     def _state_shapes(self, batch_size: int) -> List[Tuple[int, int, int]]:
         return [(self.num_layers * (1 + self.bidirectional), batch_size, width) for width in self._state_widths()]
 
-    def _run(self, rows: Tensor, hx: Optional[States], sizes: Tensor, from_batch_sizes: bool, batch_size: int,
-             max_len: int) -> Tuple[Tensor, States]:
+    def _run(self, rows: Tensor, hx: Optional[States], resets: Optional[Tensor], sizes: Tensor, from_batch_sizes: bool,
+             batch_size: int, max_len: int) -> Tuple[Tensor, States]:
         """y [rows, D*H or D*P] and the states after packed rows [rows, I]."""
         op, names = RNN_OPS[self.mode], self._flat_weights_names
         params = [getattr(self, name) for name in names]
@@ -184,6 +187,6 @@ class RnnBase(torch.nn.RNNBase):
         seed = None
         if self.dropout > 0 and self.training and self.num_layers > 1:
             seed = torch.randint(1, 2**63 - 1, (), device="cpu")
-        y, h_n, c_n = op.run(rows, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
+        y, h_n, c_n = op.run(rows, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
                              self.proj_size, self.num_layers, self.bidirectional, self.dropout, params)
         return y, (h_n, c_n) if op.has_c else (h_n,)

@@ -28,14 +28,14 @@ class RnnOp:
         self._operation = differentiable(name, self.forward, self._forward_fake, self._setup_context,
                                          self._autograd_backward)
 
-    def run(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size, num_layers,
-            bidirectional, dropout, params) -> Tuple[Tensor, Tensor, Tensor]:
+    def run(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size,
+            num_layers, bidirectional, dropout, params) -> Tuple[Tensor, Tensor, Tensor]:
         """y, h_n and c_n of `forward`. What backward needs is saved if anything requires gradients, in training and in
         evaluation mode."""
         save = torch.is_grad_enabled() and any(
             tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
-        return self._operation(x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size,
-                               num_layers, bidirectional, dropout, save, params)[:3]
+        return self._operation(x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
+                               proj_size, num_layers, bidirectional, dropout, save, params)[:3]
 
     def _flat(self, rnn: Rnn, params: List[Tensor]) -> Tensor:
         """A tensor at whose address all parameters begin, one after the other. It is the first parameter if they are
@@ -46,32 +46,34 @@ class RnnOp:
         return params[0] if is_flat(params) else join(params)
 
     def _rnn(self, context, x: Tensor, hidden_size: int, proj_size: int, num_layers: int, bidirectional: bool,
-             params: List[Tensor], dropout: float) -> Rnn:
+             params: List[Tensor], dropout: float, resets: bool = False) -> Rnn:
         has_bias = len(params) > 3 * num_layers * (1 + bidirectional)  # weight_ih, weight_hh, perhaps weight_hr
         return context.rnn(self._code, x.dtype, x.size(1), hidden_size, proj_size, num_layers, bidirectional, has_bias,
-                           dropout)
+                           dropout, resets)
 
-    def forward(self, x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], seed: Optional[Tensor],
-                from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, proj_size: int, num_layers: int,
-                bidirectional: bool, dropout: float, save: bool,
+    def forward(self, x: Tensor, sizes: Tensor, resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
+                seed: Optional[Tensor], from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int,
+                proj_size: int, num_layers: int, bidirectional: bool, dropout: float, save: bool,
                 params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         """y [rows, D*H], h_n and c_n [L*D, B, H], and, with `save`, the reserve that backward needs. If proj_size = P > 0,
         y, h0 and h_n have P in the place of H.
 
         x [rows, I] are packed rows of the batch that Context.batch makes of sizes, from_batch_sizes, batch_size and
-        max_len, longest first; there may be more of them than the lengths add up to. Without a seed there is no
-        dropout.
+        max_len, longest first; there may be more of them than the lengths add up to. resets [T, B], bool or uint8, are
+        in the order of the sizes. Without a seed there is no dropout.
         """
         context = context_of(x)
         x = x.contiguous()
-        rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout)
+        rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
+                        resets is not None)
         flat = self._flat(rnn, params)
         directions, width = 1 + bidirectional, proj_size or hidden_size
         y = x.new_empty((x.size(0), directions * width))
         h_n = x.new_empty((directions * num_layers, batch_size, width))
         c_n = x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0)
         h0, c0 = h0 if h0 is None else h0.contiguous(), c0 if c0 is None else c0.contiguous()
-        with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0)) as batch:
+        resets = resets if resets is None else resets.contiguous()
+        with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0), resets) as batch:
             workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
             workspace, reserve = scratch(workspace_bytes, x), scratch(reserve_bytes, x)
             lib.varlstm_rnn_forward(
@@ -80,8 +82,8 @@ class RnnOp:
                 workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve_bytes, context.stream)
         return y, h_n, c_n, reserve
 
-    def _forward_fake(self, x, sizes, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size,
-                      num_layers, bidirectional, dropout, save, params):
+    def _forward_fake(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
+                      proj_size, num_layers, bidirectional, dropout, save, params):
         directions, width = 1 + bidirectional, proj_size or hidden_size
         reserve_bytes = torch.library.get_ctx().new_dynamic_size() if save else 0
         return (x.new_empty((x.size(0), directions * width)),
@@ -89,8 +91,8 @@ class RnnOp:
                 x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0),
                 x.new_empty((reserve_bytes,), dtype=torch.uint8))
 
-    def backward(self, x: Tensor, sizes: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], y: Tensor,
-                 reserve: Tensor, dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor],
+    def backward(self, x: Tensor, sizes: Tensor, resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
+                 y: Tensor, reserve: Tensor, dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor],
                  from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, proj_size: int,
                  num_layers: int, bidirectional: bool, dropout: float, need_dx: bool, need_dh0: bool, need_dc0: bool,
                  need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
@@ -98,15 +100,17 @@ class RnnOp:
         empty list if they are not needed."""
         context = context_of(x)
         x = x.contiguous()
-        rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout)
+        rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
+                        resets is not None)
         flat = self._flat(rnn, params)
         dy, dh_n, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, h0, c0)]
+        resets = resets if resets is None else resets.contiguous()
         states = (num_layers * (1 + bidirectional), batch_size)
         dx = x.new_empty(x.shape if need_dx else 0)
         dh0 = x.new_empty((*states, proj_size or hidden_size) if need_dh0 else 0)
         dc0 = x.new_empty((*states, hidden_size) if need_dc0 else 0)
         dparams = x.new_zeros(rnn.elements if need_dparams else 0)
-        with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0)) as batch:
+        with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0), resets) as batch:
             workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
             workspace = scratch(workspace_bytes, x)
             lib.varlstm_rnn_backward(
@@ -116,8 +120,8 @@ class RnnOp:
                 context.stream)
         return dx, dh0, dc0, split_gradients(dparams, params) if need_dparams else []
 
-    def _backward_fake(self, x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size, max_len,
-                       hidden_size, proj_size, num_layers, bidirectional, dropout, need_dx, need_dh0, need_dc0,
+    def _backward_fake(self, x, sizes, resets, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size,
+                       max_len, hidden_size, proj_size, num_layers, bidirectional, dropout, need_dx, need_dh0, need_dc0,
                        need_dparams, params):
         states = (num_layers * (1 + bidirectional), batch_size)
         return (x.new_empty(x.shape if need_dx else 0),
@@ -126,19 +130,20 @@ class RnnOp:
                 [x.new_empty(param.shape) for param in params] if need_dparams else [])
 
     def _setup_context(self, ctx, inputs, output):
-        x, sizes, h0, c0, _, *shape, _, params = inputs
+        x, sizes, resets, h0, c0, _, *shape, _, params = inputs
         y, _, c_n, reserve = output
         ctx.shape = shape  # from_batch_sizes to dropout
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*((reserve,) if self.has_c else (c_n, reserve)))
-        ctx.save_for_backward(x, sizes, h0, c0, y, reserve, *params)
+        ctx.save_for_backward(x, sizes, resets, h0, c0, y, reserve, *params)
 
     def _autograd_backward(self, ctx, needs, dy, dh_n, dc_n, _):
-        x, sizes, h0, c0, y, reserve, *params = ctx.saved_tensors
-        need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[2], needs[3], any(needs[-1])
-        dx, dh0, dc0, dparams = self._adjoint(x, sizes, h0, c0, y, reserve, dy, dh_n, dc_n if self.has_c else None,
-                                              *ctx.shape, need_dx, need_dh0, need_dc0, need_dparams, params)
-        return (dx if need_dx else None, None, dh0 if need_dh0 else None, dc0 if need_dc0 else None,
+        x, sizes, resets, h0, c0, y, reserve, *params = ctx.saved_tensors
+        need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[3], needs[4], any(needs[-1])
+        dx, dh0, dc0, dparams = self._adjoint(x, sizes, resets, h0, c0, y, reserve, dy, dh_n,
+                                              dc_n if self.has_c else None, *ctx.shape, need_dx, need_dh0, need_dc0,
+                                              need_dparams, params)
+        return (dx if need_dx else None, None, None, dh0 if need_dh0 else None, dc0 if need_dc0 else None,
                 *[None] * (1 + len(ctx.shape) + 1), dparams or None)
 
 

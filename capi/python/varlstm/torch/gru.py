@@ -28,7 +28,7 @@ class GRU(_OneState):
     """A GRU over sequences of different lengths, with the arguments, parameters and results of torch.nn.GRU.
 
     hx is h_0 [L*D, B, H], or [L*D, H] for one sequence; zeros if absent. Returns (output, h_n). Everything else is as
-    in varlstm.torch.LSTM: the kinds of input, `lengths`, gradients, dropout, dtypes and threads.
+    in varlstm.torch.LSTM: the kinds of input, `lengths`, `resets`, gradients, dropout, dtypes and threads.
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
@@ -48,7 +48,7 @@ class RNN(_OneState):
     a fourth argument as `bias`.
 
     hx is h_0 [L*D, B, H], or [L*D, H] for one sequence; zeros if absent. Returns (output, h_n). Everything else is as
-    in varlstm.torch.LSTM: the kinds of input, `lengths`, gradients, dropout, dtypes and threads.
+    in varlstm.torch.LSTM: the kinds of input, `lengths`, `resets`, gradients, dropout, dtypes and threads.
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh",
