@@ -14,7 +14,7 @@ import pytest
 import varlstm
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "capi"
-PAGES = ("README.md", "CELLS.md")
+PAGES = ("README.md", "CELLS.md", "RESETS.md")
 
 
 def blocks(page: str, language: str) -> list[tuple[int, str]]:

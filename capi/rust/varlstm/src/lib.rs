@@ -192,3 +192,6 @@ pub struct Guide;
 #[cfg(doctest)]
 #[doc = include_str!("../../../CELLS.md")]
 pub struct GuideToCells;
+#[cfg(doctest)]
+#[doc = include_str!("../../../RESETS.md")]
+pub struct GuideToResets;
