@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include <limits>
+
 #include "capi/cells.h"
 
 using namespace varlstm;
@@ -41,6 +43,7 @@ void write_names(int64_t layers, char* names) {
 }
 
 bool is_i64_key(int32_t key) {
+  if (key == VARLSTM_KEY_RECURRENT_DROPOUT_KIND) return true;
   if (key >= VARLSTM_KEY_ROWS && key <= VARLSTM_KEY_RESETS) return true;
   return key >= VARLSTM_KEY_CELL && key <= VARLSTM_KEY_RECURRENCE_USED && key != VARLSTM_KEY_DROPOUT;
 }
@@ -53,6 +56,52 @@ int32_t check_projection(const RnnShape& shape, int64_t value) {
   if (value >= 0 && value < shape.hidden) return VARLSTM_OK;
   return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "value = %lld is outside [0, hidden_size), hidden_size = %lld",
                    static_cast<long long>(value), static_cast<long long>(shape.hidden));
+}
+
+// Where an f64 key is kept; null if the key is another one.
+double* option_of(RnnShape* shape, int32_t key) {
+  switch (key) {
+    case VARLSTM_KEY_DROPOUT:
+      return &shape->dropout;
+    case VARLSTM_KEY_CELL_CLIP:
+      return &shape->options.cell_clip;
+    case VARLSTM_KEY_PROJECTION_CLIP:
+      return &shape->options.projection_clip;
+    case VARLSTM_KEY_RECURRENT_DROPOUT:
+      return &shape->options.recurrent_dropout;
+    case VARLSTM_KEY_ZONEOUT_H:
+      return &shape->options.zoneout_h;
+    case VARLSTM_KEY_ZONEOUT_C:
+      return &shape->options.zoneout_c;
+    default:
+      return nullptr;
+  }
+}
+
+int32_t check_option(const RnnShape& shape, int32_t key, double value) {
+  const bool clips = key == VARLSTM_KEY_CELL_CLIP || key == VARLSTM_KEY_PROJECTION_CLIP;
+  if (!clips) VARLSTM_TRY(check_probability("value", value));
+  if (clips && !(value >= 0 && value <= std::numeric_limits<double>::max())) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "value = %g must be positive and finite, or 0: no clip", value);
+  }
+  const bool of_c = key == VARLSTM_KEY_CELL_CLIP || key == VARLSTM_KEY_ZONEOUT_C;
+  if (of_c && value != 0 && !cell_facts(shape.cell).has_c) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "value = %g must be 0: %s has no %s", value,
+                     cell_facts(shape.cell).name, key_name(key));
+  }
+  if (key == VARLSTM_KEY_PROJECTION_CLIP && value != 0 && shape.projection == 0) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "value = %g must be 0: %s is 0, so that there is no %s", value,
+                     key_name(VARLSTM_KEY_PROJ_SIZE), key_name(key));
+  }
+  return VARLSTM_OK;
+}
+
+int32_t check_dropout_kind(const RnnShape& shape, int64_t value) {
+  VARLSTM_TRY(check_enum("value", "varlstm_recurrent_dropout", value, VARLSTM_RECURRENT_DROPOUT_CANDIDATE));
+  const CellFacts facts = cell_facts(shape.cell);
+  if (value != VARLSTM_RECURRENT_DROPOUT_CANDIDATE || facts.has_candidate) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "value = %lld must be 0 or 1: %s has no candidate",
+                   static_cast<long long>(value), facts.name);
 }
 
 int64_t tensors_per_cell(const RnnShape& shape) {
@@ -165,6 +214,12 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
       VARLSTM_TRY(check_projection(rnn->shape, value));
       VARLSTM_TRY(check_not_frozen(rnn, key));
       rnn->shape.projection = value;
+      if (value == 0) rnn->shape.options.projection_clip = 0;
+      return VARLSTM_OK;
+    case VARLSTM_KEY_RECURRENT_DROPOUT_KIND:
+      VARLSTM_TRY(check_dropout_kind(rnn->shape, value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.options.recurrent_dropout_kind = static_cast<RecurrentDropout>(value);
       return VARLSTM_OK;
     case VARLSTM_KEY_RESETS:
       VARLSTM_TRY(check_flag("value", value));
@@ -178,10 +233,11 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
 
 int32_t varlstm_rnn_set_f64(varlstm_rnn* rnn, int32_t key, double value) {
   VARLSTM_TRY(check_usable("rnn", rnn));
-  if (key != VARLSTM_KEY_DROPOUT) return bad_key(varlstm_rnn::kTypeName, "an f64", key);
-  VARLSTM_TRY(check_probability("value", value));
+  double* const option = option_of(&rnn->shape, key);
+  if (option == nullptr) return bad_key(varlstm_rnn::kTypeName, "an f64", key);
+  VARLSTM_TRY(check_option(rnn->shape, key, value));
   VARLSTM_TRY(check_not_frozen(rnn, key));
-  rnn->shape.dropout = value;
+  *option = value;
   return VARLSTM_OK;
 }
 
@@ -229,6 +285,9 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
     case VARLSTM_KEY_RESETS:
       *value = shape.resets ? 1 : 0;
       break;
+    case VARLSTM_KEY_RECURRENT_DROPOUT_KIND:
+      *value = static_cast<int64_t>(shape.options.recurrent_dropout_kind);
+      break;
     default: {  // VARLSTM_KEY_RECURRENCE_USED
       RnnPlan plan = {};
       VARLSTM_TRY(make_rnn_plan(rnn, {0, 0, 0}, &plan));
@@ -240,11 +299,13 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
 
 int32_t varlstm_rnn_get_f64(const varlstm_rnn* rnn, int32_t key, double* value) {
   VARLSTM_TRY(check_usable("rnn", rnn));
-  if (key != VARLSTM_KEY_DROPOUT) return bad_key(varlstm_rnn::kTypeName, "an f64", key);
+  RnnShape shape = rnn->shape;
+  const double* const option = option_of(&shape, key);
+  if (option == nullptr) return bad_key(varlstm_rnn::kTypeName, "an f64", key);
   BufferCheck buffers(sizeof(double));
   buffers.write("value", value, {});
   VARLSTM_TRY(buffers.finish());
-  *value = rnn->shape.dropout;
+  *value = *option;
   return VARLSTM_OK;
 }
 

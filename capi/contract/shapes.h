@@ -13,6 +13,9 @@ enum class DType : int32_t { kF32 = 0, kF64 = 1, kBF16 = 2, kF16 = 3, kI64 = 4 }
 // Values equal varlstm_cell.
 enum class Cell : int32_t { kLstm = 0, kGru = 1, kRnnTanh = 2, kRnnRelu = 3 };
 
+// Values equal varlstm_recurrent_dropout.
+enum class RecurrentDropout : int32_t { kWeights = 0, kState = 1, kCandidate = 2 };
+
 // Values equal varlstm_layout.
 enum class Layout : int32_t { kBatchFirst = 0, kTimeMajor = 1, kRagged = 2 };
 
@@ -84,6 +87,16 @@ struct BatchPlan {
   int64_t* reset_memory;  // the arrays of segments, from the first resets on; or null
 };
 
+// What changes a cell's step without changing a shape. 0: no such option.
+struct CellOptions {
+  double cell_clip = 0;
+  double projection_clip = 0;
+  double recurrent_dropout = 0;
+  RecurrentDropout recurrent_dropout_kind = RecurrentDropout::kWeights;
+  double zoneout_h = 0;
+  double zoneout_c = 0;
+};
+
 struct RnnShape {
   Cell cell;
   DType dtype;
@@ -98,6 +111,7 @@ struct RnnShape {
   bool layers_together = true;  // VARLSTM_KEY_LAYERS_TOGETHER
   int64_t projection = 0;       // P: h is projected to P features; 0: h has H
   bool resets = false;          // batches may have resets
+  CellOptions options = {};
 };
 
 struct RnnSizes {

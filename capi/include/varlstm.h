@@ -212,6 +212,12 @@ enum varlstm_key {
   VARLSTM_KEY_LAYERS_TOGETHER = 41,
   VARLSTM_KEY_PROJ_SIZE = 42,
   VARLSTM_KEY_RESETS = 43,
+  VARLSTM_KEY_CELL_CLIP = 44,
+  VARLSTM_KEY_PROJECTION_CLIP = 45,
+  VARLSTM_KEY_RECURRENT_DROPOUT = 46,
+  VARLSTM_KEY_RECURRENT_DROPOUT_KIND = 47,
+  VARLSTM_KEY_ZONEOUT_H = 48,
+  VARLSTM_KEY_ZONEOUT_C = 49,
   /* Keys of a loss: see varlstm_loss_set_i64. */
   VARLSTM_KEY_CLASSES = 30,
   VARLSTM_KEY_IGNORE_INDEX = 31,
@@ -252,6 +258,15 @@ enum varlstm_recurrence {
 enum varlstm_rows {
   VARLSTM_ROWS_PACKED = 0, /* time-major: the rows of step 0, then of step 1, ...; within a step the longest first */
   VARLSTM_ROWS_RAGGED = 1  /* sequence after sequence, in the caller's order: row cu_seqlens[b] + t */
+};
+
+/* What VARLSTM_KEY_RECURRENT_DROPOUT drops. */
+enum varlstm_recurrent_dropout {
+  VARLSTM_RECURRENT_DROPOUT_WEIGHTS = 0,  /* elements of W_hh, the same in all of a call (AWD-LSTM, haste) */
+  VARLSTM_RECURRENT_DROPOUT_STATE = 1,    /* elements of h where it enters the product with W_hh, the same for each step
+                                             of a sequence (Gal & Ghahramani 2016) */
+  VARLSTM_RECURRENT_DROPOUT_CANDIDATE = 2 /* elements of an LSTM's g or a GRU's n, others in each row (Semeniuta et al.
+                                             2016); other cells do not have it */
 };
 
 /* Creates a context on `device`, which counts from 0; the host has device 0 only. On CUDA this loads every kernel and
@@ -489,7 +504,24 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *                    other. With BATCH_INVARIANT 1 results are bitwise equal for both; for types that use tensor cores
  *                    this has been tested on the emulator only, not on a GPU. No effect on the host.
  *   RESETS           0 (default) or 1: whether batches may have resets (varlstm_batch_set_resets), for which the
- *                    workspaces are larger */
+ *                    workspaces are larger
+ * Options of the cell. f64, and 0 (default) is no such option:
+ *   CELL_CLIP        x > 0, LSTM only: c' = min(max(f * c + i * g, -x), x). No gradient flows where it is clipped
+ *   PROJECTION_CLIP  x > 0, only if PROJ_SIZE is not 0 already: h' likewise. PROJ_SIZE 0 makes it 0
+ *   RECURRENT_DROPOUT       p in [0, 1): inverted dropout in the recurrence, in calls with a seed
+ *   RECURRENT_DROPOUT_KIND  i64: a varlstm_recurrent_dropout, default WEIGHTS: what it drops
+ *   ZONEOUT_H        p in [0, 1) (Krueger et al. 2016): with a seed an element of h, projected if there is a
+ *                    projection, keeps its value before the step with probability p. Without: p * h + (1 - p) * h'
+ *   ZONEOUT_C        the same of an LSTM's c; h' is computed from c' as it is before zoneout
+ * On CUDA an rnn with any of them is UNSUPPORTED yet.
+ *
+ * Masks of an rnn. Element k of a mask is drawn if word k % 4 of a block of Philox4x32-10, times 2^-32, is < p. Drawn
+ * is what dropout drops, and what zoneout keeps from before. The block's key is the call's dropout_seed; its counter
+ * has the four words k / 4 modulo 2^32, k / 2^34, kind, and 2 * layer + direction. With b the sequence in the caller's
+ * order and n = cu_seqlens[b] + t its token t, in either order of rows, the kinds and elements are: 1  WEIGHTS       k
+ * = row * R + column of W_hh [GH, R]       4  ZONEOUT_H     k = n * R + feature of h 2  STATE         k = b * R +
+ * feature of h                   5  ZONEOUT_C     k = n * H + unit 3  CANDIDATE     k = n * H + unit Dropout of h, g, n
+ * or W_hh multiplies what it keeps by 1 / (1 - p). */
 VARLSTM_API int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value);
 VARLSTM_API int32_t varlstm_rnn_set_f64(varlstm_rnn* rnn, int32_t key, double value);
 VARLSTM_API int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value);
@@ -543,7 +575,7 @@ VARLSTM_API int32_t varlstm_rnn_sizes(const varlstm_rnn* rnn, int64_t max_batch,
                                       int32_t mode, int64_t* workspace_bytes, int64_t* reserve_bytes);
 
 /* Forward over all layers and directions.
- *   dropout_seed  seed of the masks between layers; 0 switches dropout off for this call
+ *   dropout_seed  seed of all masks; 0 switches dropout off for this call, and zoneout gives its expectation
  *   params        the flat buffer
  *   x             [N, I], rows in the order of VARLSTM_KEY_ROWS
  *   h0, c0        [L*D, B, R] and [L*D, B, H], sequences in the caller's order; or NULL for zeros

@@ -1,7 +1,9 @@
 // The list of all cells. Their traits, the functions of each instruction set and the choice among them come from it.
 //
 // The file of a cell has a struct with its value of Cell, its traits, and forward and backward of one vector of units,
-// written for the accessors of host/simd/cell_units.h.
+// written for the accessors of host/simd/cell_units.h, or of host/simd/option_units.h if the network has options of a
+// cell. What an option changes goes through candidate() (dropout of the new values), clip() and c_after(); without
+// options these return what they are given.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

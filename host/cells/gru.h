@@ -33,7 +33,7 @@ struct Gru {
     at.keep(kR, r);
     at.keep(kZ, z);
     at.keep(kN, n);
-    at.set_h((Units::all(1) - z) * n + z * at.h_before());
+    at.set_h((Units::all(1) - z) * at.candidate(n) + z * at.h_before());
   }
 
   // dn = dh (1 - z) (1 - n^2), dz = dh (h_before - n) z (1 - z), dr = dn q r (1 - r), dq = dn r. h before the step gets
@@ -46,10 +46,10 @@ struct Gru {
     const V z = at.value(kZ);
     const V n = at.value(kN);
     const V dh = at.dh();
-    const V dn = dh * (one - z) * (one - n * n);
+    const V dn = at.candidate(dh * (one - z)) * (one - n * n);
     at.set_gradient(kN, dn);
     at.set_gradient(kR, dn * at.value(kQ) * r * (one - r));
-    at.set_gradient(kZ, dh * (at.h_before() - n) * z * (one - z));
+    at.set_gradient(kZ, dh * (at.h_before() - at.candidate(n)) * z * (one - z));
     at.set_gradient(kQ, dn * r);
     at.pass_dh(dh * z);
   }

@@ -27,7 +27,7 @@ struct Lstm {
     const V f = Units::sigmoid(at.value(kF));
     const V g = Units::tanh(at.value(kG));
     const V o = Units::sigmoid(at.value(kO));
-    const V next = f * at.c_before() + i * g;
+    const V next = at.clip(f * at.c_before() + i * at.candidate(g));
     at.keep(kI, i);
     at.keep(kF, f);
     at.keep(kG, g);
@@ -37,7 +37,8 @@ struct Lstm {
   }
 
   // dc += dh o (1 - tanh(c)^2). From dc come the gradients of the four sums: di = dc g i (1 - i),
-  // df = dc c_before f (1 - f), dg = dc i (1 - g^2), do = dh tanh(c) o (1 - o). The step before gets dc f.
+  // df = dc c_before f (1 - f), dg = dc i (1 - g^2), do = dh tanh(c) o (1 - o). The step before gets dc f. `next` is c
+  // before a clip.
   template <class Units>
   static void backward(const Units& at) {
     using V = typename Units::Vector;
@@ -46,12 +47,13 @@ struct Lstm {
     const V f = at.value(kF);
     const V g = at.value(kG);
     const V o = at.value(kO);
-    const V tanh_c = Units::tanh(at.c());
+    const V next = at.c_after([&] { return f * at.c_before() + i * at.candidate(g); });
+    const V tanh_c = Units::tanh(at.clip(next));
     const V dh = at.dh();
-    const V dc = at.dc() + dh * o * (one - tanh_c * tanh_c);
-    at.set_gradient(kI, dc * g * i * (one - i));
+    const V dc = at.clip_gradient(next, at.dc() + dh * o * (one - tanh_c * tanh_c));
+    at.set_gradient(kI, dc * at.candidate(g) * i * (one - i));
     at.set_gradient(kF, dc * at.c_before() * f * (one - f));
-    at.set_gradient(kG, dc * i * (one - g * g));
+    at.set_gradient(kG, at.candidate(dc * i) * (one - g * g));
     at.set_gradient(kO, dh * tanh_c * o * (one - o));
     at.pass_dc(dc * f);
   }

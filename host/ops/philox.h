@@ -35,14 +35,16 @@ void philox_rounds(uint64_t key, PhiloxBlocks<Lanes>& blocks) {
   }
 }
 
-// The blocks of counters `counter` .. `counter` + Lanes - 1 (upper 64 bits zero).
+// The blocks of counters `counter` .. `counter` + Lanes - 1, whose upper 64 bits are `upper`.
 template <int Lanes>
-PhiloxBlocks<Lanes> philox4x32(uint64_t key, uint64_t counter) {
+PhiloxBlocks<Lanes> philox4x32(uint64_t key, uint64_t counter, uint64_t upper = 0) {
   PhiloxBlocks<Lanes> blocks = {};
   for (int j = 0; j < Lanes; ++j) {
     const uint64_t lane_counter = counter + static_cast<uint64_t>(j);
     blocks.words[0][j] = static_cast<uint32_t>(lane_counter);
     blocks.words[1][j] = static_cast<uint32_t>(lane_counter >> 32);
+    blocks.words[2][j] = static_cast<uint32_t>(upper);
+    blocks.words[3][j] = static_cast<uint32_t>(upper >> 32);
   }
   philox_rounds(key, blocks);
   return blocks;

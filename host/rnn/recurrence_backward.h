@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "host/cells/cells.h"
+#include "host/rnn/recurrence_options.h"
 #include "host/rnn/recurrence_steps.h"
 #include "host/simd/row_kernel.h"
 
@@ -32,15 +33,39 @@ struct RecurrenceBackward {
   T* dh;         // [., Rp] by rank; input: gradient of the final h; output: of the initial h, if wanted
   T* dc;         // [., Hp] likewise of c, which is always wanted
   bool want_dh0;
-  const T* w_hr;      // [P, H], or null: no projection, and the rest is not used
-  T* w_hr_panels;     // P Hp elements
-  T* dh_of_token;     // [N, P]
-  T* dunprojected;    // [., Hp] by rank
-  Rounding<T> round;  // rounds the gradients before they are stored; or null
+  const T* w_hr;                        // [P, H], or null: no projection, and the rest is not used
+  T* w_hr_panels;                       // P Hp elements
+  T* dh_of_token;                       // [N, P]
+  T* dunprojected;                      // [., Hp] by rank
+  Rounding<T> round;                    // rounds the gradients before they are stored; or null
+  const RecurrenceOptions<T>* options;  // or null: none, and the rest is not used
+  T* dmasked;                           // [., Rp] by rank: the gradient of h under the mask of the state
+  const T* unclipped;                   // [N, P] from forward, if the projection is clipped
 };
 
+template <class T>
+bool passes_dh(const RecurrenceBackward<T>& p) {
+  return kCellTraits[p.cell].passes_dh || (p.options != nullptr && p.options->passes_dh);
+}
+
+// dh of the segments of `set` and the columns of the panel <- what has been passed to it, if anything is, + dmasked
+// under the mask of the state at step t.
+template <class T>
+void unmask_states(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t) {
+  const int64_t first = panel.unit, left = p.state - first, columns = left < panel.units ? left : panel.units;
+  const RowIndex now = rows_at(p.segments, set, t);
+  const bool adds = passes_dh(p);
+  for (int64_t r = 0; r < set.count; ++r) {
+    const int64_t at = row_at(set.ranks(), r) * p.state_units + first;
+    T* const dh = p.dh + at;
+    T* const dmasked = p.dmasked + at;
+    p.options->mask_state(p.options->sequences[row_at(now, r)], p.state, first, columns, dmasked, dmasked);
+    for (int64_t u = 0; u < columns; ++u) dh[u] = adds ? dh[u] + dmasked[u] : dmasked[u];
+  }
+}
+
 // dh of the segments of `set` and the columns of the panel <- the state's gradients of step t times W_hh, added to what
-// the cell has passed.
+// has been passed to it.
 template <class T>
 void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t) {
   if (set.count == 0) return;
@@ -53,16 +78,33 @@ void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, co
   product.lda = traits.slots * p.units;
   product.a_rows = rows_at(p.segments, set, t);
   product.vectors = panel.columns.vectors;
-  product.c = p.dh + panel.unit;
+  const bool masks = p.options != nullptr && p.options->state != nullptr;
+  product.c = (masks ? p.dmasked : p.dh) + panel.unit;
   product.ldc = p.state_units;
   product.c_rows = set.ranks();
   product.vector_stride = kernel.lanes;
+  const bool adds = !masks && passes_dh(p);
   for (int64_t gate = 0; gate < traits.gates; ++gate) {
     product.a = p.gradients + traits.state_slot.of[gate] * p.units;
     product.panel = p.panels + panel.unit * traits.gates * p.hidden + gate * p.hidden * panel.units;
-    product.init = gate == 0 && !traits.passes_dh ? kZeros : nullptr;
+    product.init = gate == 0 && !adds ? kZeros : nullptr;
     kernel.product(product);
   }
+  if (masks) unmask_states(p, panel, set, t);
+}
+
+// What reaches the projected output of one element of the gradient of h. *dh <- what goes straight to h before.
+template <class T>
+T back_through_options(const RecurrenceBackward<T>& p, int64_t row, int64_t column, T gradient, T* dh) {
+  const RecurrenceOptions<T>& options = *p.options;
+  if (options.projected.p > 0) {
+    const int64_t k = row * options.projected.mask_ld + column;
+    *dh = kept(options.projected, k, gradient, T(0));
+    gradient = kept(options.projected, k, T(0), gradient);
+  }
+  const bool zero =
+      options.clips_projection && is_clipped(p.unclipped[row * p.state + column], options.projection_clip);
+  return zero ? T(0) : gradient;
 }
 
 // dh_of_token of step t, for the columns of the panel <- dh + dy.
@@ -73,9 +115,13 @@ void store_dh(const RecurrenceBackward<T>& p, const UnitPanel& panel, const Rank
   T* const stored = p.dh_of_token + panel.unit;
   for (int64_t r = 0; r < set.count; ++r) {
     const int64_t row = row_at(now, r);
-    const T* const dh = p.dh + row_at(set.ranks(), r) * p.state_units + panel.unit;
+    T* const dh = p.dh + row_at(set.ranks(), r) * p.state_units + panel.unit;
     const T* const dy = p.dy == nullptr ? nullptr : p.dy + row * p.ldy + panel.unit;
     for (int64_t u = 0; u < columns; ++u) stored[row * p.state + u] = dy == nullptr ? dh[u] : dh[u] + dy[u];
+    for (int64_t u = 0; u < columns && p.options != nullptr; ++u) {
+      T& gradient = stored[row * p.state + u];
+      gradient = back_through_options(p, row, panel.unit + u, gradient, dh + u);
+    }
   }
   if (p.round != nullptr) round_rows(p.round, columns, stored, p.state, now, set.count);
 }
@@ -133,7 +179,13 @@ void backward_cell(const RecurrenceBackward<T>& p, const UnitPanel& panel, const
   cell.dy = p.dy == nullptr || p.w_hr != nullptr ? nullptr : p.dy + panel.unit;
   cell.dy_ld = p.ldy;
   cell.gradients = p.gradients + panel.unit;
-  row_kernel<T>().cells[p.cell].backward(cell);
+  if (p.options != nullptr && p.options->in_formulas) {
+    cell.options = &p.options->units;
+    cell.unit = panel.unit;
+    row_kernel<T>().cells[p.cell].backward_with_options(cell);
+  } else {
+    row_kernel<T>().cells[p.cell].backward(cell);
+  }
   for (int64_t slot = 0; slot < traits.slots && p.round != nullptr; ++slot)
     round_rows(p.round, cell.units, cell.gradients + slot * p.units, cell.gradients_ld, cell.now, set.count);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "host/cells/cells.h"
+#include "host/rnn/recurrence_options.h"
 #include "host/rnn/recurrence_steps.h"
 #include "host/simd/row_kernel.h"
 
@@ -30,11 +31,15 @@ struct RecurrenceForward {
   bool c_by_token;      // and so is `unprojected`
   T* y;                 // [N, ldy]; R columns are written
   int64_t ldy;
-  const T* w_hr;      // [P, H], or null: no projection, and the rest is not used
-  T* w_hr_panels;     // Rp H elements
-  T* unprojected;     // [N, Hp] if c_by_token, else by rank
-  T* projected;       // [., Rp] by rank
-  Rounding<T> round;  // rounds h before it is stored; or null
+  const T* w_hr;                        // [P, H], or null: no projection, and the rest is not used
+  T* w_hr_panels;                       // Rp H elements
+  T* unprojected;                       // [N, Hp] if c_by_token, else by rank
+  T* projected;                         // [., Rp] by rank
+  Rounding<T> round;                    // rounds h before it is stored; or null
+  const RecurrenceOptions<T>* options;  // or null: none, and the rest is not used
+  T* masked;                            // [N, R] h under the mask of the state; null without such a mask
+  const T* masked_init;                 // [B, Rp] likewise of h_init
+  T* unclipped;                         // [N, P] h before the clip of the projection; or null: not saved
 };
 
 // The state's sums that have a slot of their own begin as their b_hh.
@@ -52,6 +57,17 @@ void begin_state_sums(const RecurrenceForward<T>& p, const UnitPanel& panel, int
   }
 }
 
+// Stores h of `count` rows for the next step's product, under its mask.
+template <class T>
+void mask_states(const RecurrenceForward<T>& p, int64_t first, int64_t columns, const RowIndex& rows, int64_t count) {
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t row = row_at(rows, r);
+    p.options->mask_state(p.options->sequences[row], p.state, first, columns, p.y + row * p.ldy + first,
+                          p.masked + row * p.state + first);
+  }
+  if (p.round != nullptr) round_rows(p.round, columns, p.masked + first, p.state, rows, count);
+}
+
 // Computes step t of the segments of `set` for the units of a panel. `before` is the previous step of these segments,
 // or -1 if they start here.
 template <class T>
@@ -63,11 +79,12 @@ void forward_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const R
   const bool carried = before >= 0;
   const RowIndex now = rows_at(p.segments, set, t);
   const RowIndex states = carried ? rows_at(p.segments, set, before) : set.in(p.segments.initial);
+  const bool masks = p.options != nullptr && p.options->state != nullptr;
   PanelProduct<T> product{};
   product.rows = set.count;
   product.k = p.state;
-  product.a = carried ? p.y : p.h_init;
-  product.lda = carried ? p.ldy : p.state_units;
+  product.a = masks ? (carried ? p.masked : p.masked_init) : carried ? p.y : p.h_init;
+  product.lda = carried ? (masks ? p.state : p.ldy) : p.state_units;
   product.a_rows = states;
   product.panel = p.panels + panel.unit * traits.gates * p.state;
   product.vectors = panel.columns.vectors;
@@ -87,9 +104,11 @@ void forward_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const R
   cell.values = p.values + panel.unit;
   cell.values_ld = product.ldc;
   cell.slot_stride = p.units;
-  if (traits.reads_h && product.a != nullptr) {
-    cell.h_prev = product.a + panel.unit;
-    cell.h_prev_ld = product.lda;
+  const T* const h_before = carried ? p.y : p.h_init;
+  const bool in_formulas = p.options != nullptr && p.options->in_formulas;
+  if ((traits.reads_h || (in_formulas && p.options->units.h.p > 0)) && h_before != nullptr) {
+    cell.h_prev = h_before + panel.unit;
+    cell.h_prev_ld = carried ? p.ldy : p.state_units;
   }
   if (traits.has_c) {
     cell.c = p.c + panel.unit;
@@ -102,14 +121,20 @@ void forward_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const R
   cell.h = (projects ? p.unprojected : p.y) + panel.unit;
   cell.h_ld = projects ? p.units : p.ldy;
   cell.h_rows = projects && !p.c_by_token ? set.ranks() : now;
-  kernel.cells[p.cell].forward(cell);
-  if (p.round != nullptr)
-    round_rows(p.round, cell.units < cell.valid_units ? cell.units : cell.valid_units, cell.h, cell.h_ld, cell.h_rows,
-               set.count);
+  if (in_formulas) {
+    cell.options = &p.options->units;
+    cell.unit = panel.unit;
+    kernel.cells[p.cell].forward_with_options(cell);
+  } else {
+    kernel.cells[p.cell].forward(cell);
+  }
+  const int64_t columns = cell.units < cell.valid_units ? cell.units : cell.valid_units;
+  if (p.round != nullptr) round_rows(p.round, columns, cell.h, cell.h_ld, cell.h_rows, set.count);
+  if (masks && !projects) mask_states(p, panel.unit, columns, now, set.count);
 }
 
 // h of step t for the columns of a panel <- the unprojected output times W_hr^T. Whole vectors are computed beside y,
-// whose rows have no padding.
+// whose rows have no padding. With options store_projected follows.
 template <class T>
 void forward_projection(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t) {
   if (set.count == 0) return;
@@ -130,6 +155,7 @@ void forward_projection(const RecurrenceForward<T>& p, const UnitPanel& panel, c
   product.c_rows = set.ranks();
   product.vector_stride = kernel.lanes;
   kernel.product(product);
+  if (p.options != nullptr) return;
   const int64_t left = p.state - panel.unit, columns = left < panel.units ? left : panel.units;
   for (int64_t r = 0; r < set.count; ++r) {
     const T* const projected = product.c + row_at(product.c_rows, r) * product.ldc;
@@ -137,6 +163,34 @@ void forward_projection(const RecurrenceForward<T>& p, const UnitPanel& panel, c
     for (int64_t u = 0; u < columns; ++u) y[u] = projected[u];
   }
   if (p.round != nullptr) round_rows(p.round, columns, p.y + panel.unit, p.ldy, now, set.count);
+}
+
+// h of step t for the columns of a panel <- the projected output, clipped and under zoneout. `before` is as in
+// forward_step.
+template <class T>
+void store_projected(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
+                     int64_t before) {
+  const RecurrenceOptions<T>& options = *p.options;
+  const int64_t first = panel.unit, left = p.state - first, columns = left < panel.units ? left : panel.units;
+  const RowIndex now = rows_at(p.segments, set, t);
+  const RowIndex states = before >= 0 ? rows_at(p.segments, set, before) : set.in(p.segments.initial);
+  const T* const h_before = before >= 0 ? p.y : p.h_init;
+  const int64_t before_ld = before >= 0 ? p.ldy : p.state_units;
+  for (int64_t r = 0; r < set.count; ++r) {
+    const int64_t row = row_at(now, r);
+    const T* const projected = p.projected + row_at(set.ranks(), r) * p.state_units + first;
+    const T* const h = h_before == nullptr ? nullptr : h_before + row_at(states, r) * before_ld + first;
+    T* const y = p.y + row * p.ldy + first;
+    for (int64_t u = 0; u < columns; ++u) {
+      T after = projected[u];
+      if (p.unclipped != nullptr) p.unclipped[row * p.state + first + u] = after;
+      after = clipped(after, options.projection_clip);
+      const int64_t k = row * options.projected.mask_ld + first + u;
+      y[u] = options.projected.p > 0 ? kept(options.projected, k, h == nullptr ? T(0) : h[u], after) : after;
+    }
+  }
+  if (p.round != nullptr) round_rows(p.round, columns, p.y + first, p.ldy, now, set.count);
+  if (options.state != nullptr) mask_states(p, first, columns, now, set.count);
 }
 
 template <class T>
@@ -169,7 +223,12 @@ void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
       if (!p.by_segment) member.sync();
       if (p.w_hr == nullptr) continue;
       const RankSet all = ranks_of(block.begin, block.clipped(segments.sizes[t]), p.by_segment, member);
-      projection.for_used([&](const UnitPanel& panel) { forward_projection(p, panel, all, t); });
+      projection.for_used([&](const UnitPanel& panel) {
+        forward_projection(p, panel, all, t);
+        if (p.options == nullptr) return;
+        store_projected(p, panel, carried, t, before.step);
+        store_projected(p, panel, started, t, -1);
+      });
       if (!p.by_segment) member.sync();
     }
   });

@@ -6,6 +6,7 @@
 #include "host/rnn/rnn_forward.h"
 #include "host/rnn/rnn_import.h"
 #include "host/rnn/rnn_layout.h"
+#include "host/rnn/rnn_options.h"
 #include "host/rnn/rnn_step.h"
 
 namespace varlstm::host {
@@ -15,8 +16,10 @@ RnnSizes rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save) 
   const BatchSize size = largest_size(shape, bounds);
   Carver forward(nullptr), backward(nullptr), reserve(nullptr);
   const ForwardWorkspace<T> forward_workspace(shape, size, save, forward);
+  const OptionWorkspace<T> forward_options(shape, size, false, forward);
   if (!save) return {forward.bytes(), 0};
   const BackwardWorkspace<T> backward_workspace(shape, size, backward);
+  const OptionWorkspace<T> backward_options(shape, size, true, backward);
   const Reserve<T> reserve_layout(shape, size, reserve);
   return {forward.bytes() > backward.bytes() ? forward.bytes() : backward.bytes(), reserve.bytes()};
 }

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include <algorithm>
+
 #include "capi/contract/shapes.h"
 #include "host/gemm/gemm.h"
 #include "host/gemm/row_product.h"
@@ -12,6 +14,7 @@
 #include "host/rnn/recurrence_backward.h"
 #include "host/rnn/rnn_forward.h"
 #include "host/rnn/rnn_layout.h"
+#include "host/rnn/rnn_options.h"
 #include "host/rnn/rnn_tuning.h"
 #include "host/threads/parallel.h"
 
@@ -34,11 +37,14 @@ class RnnBackward {
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // it is only read
         workspace_(shape_, size_of(plan_), workspace_carver_),
+        option_workspace_(shape_, size_of(plan_), true, workspace_carver_),
         reserve_(shape_, size_of(plan_), reserve_carver_) {}
 
   bool run() {
     if (reserve_.header->magic != kReserveMagic || reserve_.header->shape_hash != reserve_hash(shape_, plan_))
       return false;
+    const RnnOptions<T> options(threads_, shape_, plan_, reserve_.header->dropout_seed, option_workspace_);
+    options_ = &options;
     const T* doutput = static_cast<const T*>(args_.dy);
     for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
       T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
@@ -109,7 +115,11 @@ class RnnBackward {
     r.state = state_;
     r.state_units = state_units_;
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
-    r.w_hh = params.w_hh;
+    const RecurrenceOptions<T>& options = layer_options_[d] = options_->of(layer, d, params.w_hh);
+    r.w_hh = options.w_hh != nullptr ? options.w_hh : params.w_hh;
+    if (options.act()) r.options = &options;
+    r.dmasked = option_workspace_.dmasked[d];
+    if (reserve_.unclipped != nullptr) r.unclipped = reserve_.unclipped + entry * plan_.tokens * state_;
     r.panels = workspace_.panels[d];
     if (cell_.reads_h) gather_previous(layer, d);
     r.h_prev = cell_.reads_h ? workspace_.h_prev[d] : nullptr;
@@ -175,7 +185,12 @@ class RnnBackward {
   // dW_ih += gradients^T input, dW_hh += gradients^T h_prev, db += column sums of the gradients. There is a piece of
   // work for each direction, gate, matrix and block of rows; each element is summed by one piece only.
   void weight_gradients(int64_t layer, const T* input) {
-    for (int64_t d = 0; d < shape_.directions && !cell_.reads_h; ++d) gather_previous(layer, d);
+    const bool masked = options_->drops(RecurrentDropout::kWeights);
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      if (!cell_.reads_h) gather_previous(layer, d);
+      if (layer_options_[d].state != nullptr) mask_previous(d);
+      if (masked) std::fill_n(option_workspace_.dw_hh[d], options_->weights(), T(0));
+    }
     const int64_t blocks = (shape_.hidden + kBlockRows - 1) / kBlockRows;
     const int64_t work = plan_.tokens * shape_.hidden * (layer_input(shape_, layer) + state_);
     parallel_for(work < kThreadedWork ? 1 : threads_, shape_.directions * cell_.gates * 3 * blocks, [&](int64_t piece) {
@@ -192,10 +207,14 @@ class RnnBackward {
         return;
       }
       const int64_t columns = matrix == 0 ? layer_input(shape_, layer) : state_;
+      T* const dw_hh = masked ? option_workspace_.dw_hh[d] : dparams.w_hh;
       gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, matrix == 0 ? of_input : of_state,
               cell_.slots * units_, matrix == 0 ? input : workspace_.h_prev[d], columns, 1,
-              (matrix == 0 ? dparams.w_ih : dparams.w_hh) + first * columns, columns);
+              (matrix == 0 ? dparams.w_ih : dw_hh) + first * columns, columns);
     });
+    for (int64_t d = 0; d < shape_.directions && masked; ++d)
+      options_->add_weight_gradient(d, option_workspace_.dw_hh[d],
+                                    layer_params(shape_, static_cast<T*>(args_.dparams), layer, d).w_hh);
   }
 
   // dW_hr += dh_of_token^T unprojected.
@@ -228,6 +247,16 @@ class RnnBackward {
     });
   }
 
+  // h_prev <- as the product with W_hh read it, under the mask of the state.
+  void mask_previous(int64_t d) {
+    const RecurrenceOptions<T>& options = layer_options_[d];
+    for (int64_t row = 0; row < plan_.tokens; ++row) {
+      T* const h = workspace_.h_prev[d] + row * state_;
+      options.mask_state(options.sequences[row], state_, 0, state_, h, h);
+    }
+    if (round_ != nullptr) round_(plan_.tokens, state_, workspace_.h_prev[d], state_);
+  }
+
   // db_ih and db_hh += the column sums of their gradients over the tokens, for at most kBlockRows columns.
   void bias_gradient(const T* of_input, const T* of_state, int64_t columns, T* db_ih, T* db_hh) {
     T sums[kBlockRows];
@@ -258,7 +287,10 @@ class RnnBackward {
   Carver workspace_carver_;
   Carver reserve_carver_;
   BackwardWorkspace<T> workspace_;
+  OptionWorkspace<T> option_workspace_;
   Reserve<T> reserve_;
+  const RnnOptions<T>* options_ = nullptr;  // of this call
+  RecurrenceOptions<T> layer_options_[kMaxDirections];
 };
 
 }  // namespace varlstm::host

@@ -9,6 +9,7 @@
 #include "host/ops/dropout.h"
 #include "host/rnn/recurrence_forward.h"
 #include "host/rnn/rnn_layout.h"
+#include "host/rnn/rnn_options.h"
 #include "host/rnn/rnn_tuning.h"
 
 namespace varlstm::host {
@@ -62,7 +63,9 @@ class RnnForward {
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
         workspace_(shape_, size_of(plan_), args.save, workspace_carver_),
-        reserve_(shape_, size_of(plan_), reserve_carver_) {}
+        option_workspace_(shape_, size_of(plan_), false, workspace_carver_),
+        reserve_(shape_, size_of(plan_), reserve_carver_),
+        options_(threads, shape_, plan_, args.dropout_seed, option_workspace_) {}
 
   void run() {
     if (args_.save) *reserve_.header = {kReserveMagic, reserve_hash(shape_, plan_), args_.dropout_seed};
@@ -115,7 +118,7 @@ class RnnForward {
     r.state = state_;
     r.state_units = state_units_;
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
-    r.w_hh = params.w_hh;
+    set_options(layer, d, params.w_hh, r);
     r.b_hh = params.b_hh;
     r.panels = workspace_.panels[d];
     r.values = args_.save ? reserve_.values + entry * reserve_.values_size : workspace_.values[d];
@@ -133,6 +136,23 @@ class RnnForward {
     }
     r.round = round_;
     return r;
+  }
+
+  void set_options(int64_t layer, int64_t d, const T* w_hh, RecurrenceForward<T>& r) {
+    const RecurrenceOptions<T>& of_layer = layer_options_[d] = options_.of(layer, d, w_hh);
+    r.w_hh = of_layer.w_hh != nullptr ? of_layer.w_hh : w_hh;
+    if (of_layer.act()) r.options = &of_layer;
+    if (args_.save && reserve_.unclipped != nullptr)
+      r.unclipped = reserve_.unclipped + (layer * shape_.directions + d) * plan_.tokens * state_;
+    if (of_layer.state == nullptr) return;
+    r.masked = option_workspace_.masked[d];
+    if (args_.h0 == nullptr) return;
+    T* const init = option_workspace_.masked_init[d];
+    load_initial<T>(plan_.batch, state_, nullptr, init);
+    for (int64_t b = 0; b < plan_.batch; ++b)
+      of_layer.mask_state(b, state_, 0, state_, workspace_.h_init[d] + b * state_units_, init + b * state_units_);
+    if (round_ != nullptr) round_(plan_.batch, state_, init, state_units_);
+    r.masked_init = init;
   }
 
   // values [N, S, Hp] <- input W_ih^T + b_ih + b_hh, without b_hh where a gate has two slots.
@@ -194,7 +214,10 @@ class RnnForward {
   Carver workspace_carver_;
   Carver reserve_carver_;
   ForwardWorkspace<T> workspace_;
+  OptionWorkspace<T> option_workspace_;
   Reserve<T> reserve_;
+  const RnnOptions<T> options_;
+  RecurrenceOptions<T> layer_options_[kMaxDirections];
 };
 
 }  // namespace varlstm::host

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <string.h>
 
 #include "capi/contract/shapes.h"
 #include "host/carve.h"
@@ -89,6 +90,14 @@ inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
   add(shape.directions);
   add(shape.bias);
   add(static_cast<int64_t>(shape.row_order));
+  const CellOptions& options = shape.options;
+  add(static_cast<int64_t>(options.recurrent_dropout_kind));
+  for (const double option :
+       {options.cell_clip, options.projection_clip, options.recurrent_dropout, options.zoneout_h, options.zoneout_c}) {
+    int64_t bits;
+    memcpy(&bits, &option, sizeof bits);
+    add(bits);
+  }
   add(batch.batch);
   add(*batch.lengths_hash);
   return hash;
@@ -119,6 +128,7 @@ struct Reserve {
   T* values;                            // [L, D][N, S, Hp]
   T* c;                                 // [L, D][N, Hp]
   T* unprojected;                       // likewise
+  T* unclipped;                         // [L, D][N, P] h before the clip of the projection; or null
   T* y;                                 // [L - 1][N, D*R]
 
   Reserve(const RnnShape& shape, const BatchSize& size, Carver& carver) {
@@ -132,6 +142,8 @@ struct Reserve {
     values = carver.take<T>(size.tokens, cell.slots * units, entries);
     c = cell.has_c ? carver.take<T>(size.tokens, units, entries) : nullptr;
     unprojected = shape.projection > 0 ? carver.take<T>(size.tokens, units, entries) : nullptr;
+    const bool clips = shape.projection > 0 && shape.options.projection_clip > 0;
+    unclipped = clips ? carver.take<T>(size.tokens, shape.projection, entries) : nullptr;
     y = carver.take<T>(size.tokens, shape.directions * state_width(shape), shape.layers - 1);
   }
 };

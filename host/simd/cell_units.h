@@ -24,6 +24,10 @@ struct UnitMath {
   static Vector all(T x) { return broadcast<T, Lanes>(x); }
   static Vector sigmoid(Vector x) { return host::sigmoid<T, Lanes>(x); }
   static Vector tanh(Vector x) { return tanh_of<T, Lanes>(x); }
+
+  // Without options.
+  static Vector candidate(Vector v) { return v; }
+  static Vector clip(Vector c) { return c; }
 };
 
 // The units u, u + 1, ... of row r of a step.
@@ -64,7 +68,12 @@ struct BackwardUnits : UnitMath<T, Lanes> {
       : p(step), row(row_at(step.now, at)), segment(row_at(step.segments, at)), r(at), u(unit) {}
   Vector value(int slot) const { return load<T, Lanes>(p.values + row * p.values_ld + slot * p.slot_stride + u); }
   Vector h_before() const { return load_valid<T, Lanes>(p.h_prev + row * p.h_prev_ld + u, p.valid_units - u); }
-  Vector c() const { return load<T, Lanes>(p.c + row * p.c_ld + u); }
+  // The saved c, which `again` would compute once more.
+  template <class Again>
+  Vector c_after(const Again&) const {
+    return load<T, Lanes>(p.c + row * p.c_ld + u);
+  }
+  static Vector clip_gradient(Vector, Vector gradient) { return gradient; }
   Vector c_before() const { return load<T, Lanes>(p.c_prev + row_at(p.c_before, r) * p.c_prev_ld + u); }
   Vector dc() const { return load<T, Lanes>(p.dc + segment * p.dc_ld + u); }
   void pass_dc(Vector v) const { store<T, Lanes>(p.dc + segment * p.dc_ld + u, v); }
@@ -82,16 +91,16 @@ struct BackwardUnits : UnitMath<T, Lanes> {
   }
 };
 
-template <class Room, class T, int Lanes>
+template <class Room, class T, int Lanes, template <class, int> class Units = ForwardUnits>
 void cell_forward(const CellForward<T>& p) {
   for (int64_t row = 0; row < p.rows; ++row)
-    for (int64_t u = 0; u < p.units; u += Lanes) Room::forward(ForwardUnits<T, Lanes>(p, row, u));
+    for (int64_t u = 0; u < p.units; u += Lanes) Room::forward(Units<T, Lanes>(p, row, u));
 }
 
-template <class Room, class T, int Lanes>
+template <class Room, class T, int Lanes, template <class, int> class Units = BackwardUnits>
 void cell_backward(const CellBackward<T>& p) {
   for (int64_t row = 0; row < p.rows; ++row)
-    for (int64_t u = 0; u < p.units; u += Lanes) Room::backward(BackwardUnits<T, Lanes>(p, row, u));
+    for (int64_t u = 0; u < p.units; u += Lanes) Room::backward(Units<T, Lanes>(p, row, u));
 }
 
 }  // namespace

@@ -46,6 +46,24 @@ struct PanelProduct {
   int64_t vector_stride;
 };
 
+// Zoneout of a state: the state before is kept where the mask is 1. Without a mask the step gives the expectation
+// p before + (1 - p) after.
+template <class T>
+struct Zoneout {
+  T p = 0;                  // 0: no zoneout
+  const T* mask = nullptr;  // [N, mask_ld] of 0 and 1, or null
+  int64_t mask_ld = 0;
+};
+
+// The options of a cell that its formulas meet.
+template <class T>
+struct UnitOptions {
+  T cell_clip = static_cast<T>(__builtin_inff());  // c is in [-cell_clip, cell_clip]
+  const T* candidate = nullptr;                    // [N, candidate_ld] factors of the new values; or null
+  int64_t candidate_ld = 0;
+  Zoneout<T> h, c;
+};
+
 // One step of the cell for `rows` segments and `units` hidden units. `units` is a multiple of lanes, and `valid_units`
 // of them are not padding. Pointers point to the first unit of row 0; slot s of a row is s * slot_stride elements
 // further. c_prev, c and dc are null if the cell has no c.
@@ -61,7 +79,7 @@ struct CellForward {
   T* values;        // input: sums; output: what backward needs
   int64_t values_ld;
   int64_t slot_stride;
-  const T* h_prev;  // valid_units wide, or null for zeros; only if the cell reads h
+  const T* h_prev;  // valid_units wide, or null for zeros; only if the cell or zoneout reads h
   int64_t h_prev_ld;
   const T* c_prev;  // may be c
   int64_t c_prev_ld;
@@ -69,6 +87,8 @@ struct CellForward {
   int64_t c_ld;
   T* h;
   int64_t h_ld;
+  const UnitOptions<T>* options;  // read by forward_with_options alone
+  int64_t unit;                   // likewise: the index of the first unit
 };
 
 template <class T>
@@ -96,12 +116,16 @@ struct CellBackward {
   int64_t dc_ld;
   T* gradients;  // of the sums
   int64_t gradients_ld;
+  const UnitOptions<T>* options;  // read by backward_with_options alone
+  int64_t unit;                   // likewise: the index of the first unit
 };
 
 template <class T>
 struct CellKernel {
   void (*forward)(const CellForward<T>&);
   void (*backward)(const CellBackward<T>&);
+  void (*forward_with_options)(const CellForward<T>&);
+  void (*backward_with_options)(const CellBackward<T>&);  // adds to dh
 };
 
 template <class T>

@@ -7,6 +7,7 @@
 
 #include "host/cells/cells.h"
 #include "host/simd/cell_units.h"
+#include "host/simd/option_units.h"
 #include "host/simd/row_kernel.h"
 #include "host/simd/transpose.h"
 #include "host/simd/vector_math.h"
@@ -138,7 +139,9 @@ void transpose(const T* weight, int64_t ld, int64_t valid, int64_t k, T* out, in
 template <class T, int Lanes, class... Rooms>
 constexpr CellTable<CellKernel<T>> cell_kernels(CellList<Rooms...>) {
   CellTable<CellKernel<T>> table{};
-  ((table.entries[static_cast<int>(Rooms::kCell)] = {cell_forward<Rooms, T, Lanes>, cell_backward<Rooms, T, Lanes>}),
+  ((table.entries[static_cast<int>(Rooms::kCell)] = {cell_forward<Rooms, T, Lanes>, cell_backward<Rooms, T, Lanes>,
+                                                     cell_forward<Rooms, T, Lanes, OptionForwardUnits>,
+                                                     cell_backward<Rooms, T, Lanes, OptionBackwardUnits>}),
    ...);
   return table;
 }

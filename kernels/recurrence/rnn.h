@@ -9,6 +9,9 @@ namespace varlstm::cuda {
 // These functions are in the back end's table (capi/contract/backend.h).
 int32_t make_rnn_plan(const BackendState* state, const RnnShape& shape, RnnPlan* plan);
 
+// UNSUPPORTED if the shape has an option of a cell.
+int32_t check_options(const RnnShape& shape);
+
 // Launches for each layer: D products over all tokens, the launches of the recurrence, and one more with dropout. The
 // whole call has one more with MODE_SAVE. The stepwise recurrence has at most T + 1 launches, or max_len + 1 if only
 // the device knows T; if h is projected, it has two for each step. The resident recurrence has at most 3 (it arranges

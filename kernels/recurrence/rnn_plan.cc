@@ -147,12 +147,23 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
 
 }  // namespace
 
+int32_t check_options(const RnnShape& shape) {
+  const CellOptions& o = shape.options;
+  if (o.cell_clip == 0 && o.projection_clip == 0 && o.recurrent_dropout == 0 && o.zoneout_h == 0 && o.zoneout_c == 0)
+    return VARLSTM_OK;
+  return fail(VARLSTM_ERROR_UNSUPPORTED,
+              "cell_clip = %g, projection_clip = %g, recurrent_dropout = %g, zoneout_h = %g, zoneout_c = %g: the CUDA "
+              "back end has none of these options yet",
+              o.cell_clip, o.projection_clip, o.recurrent_dropout, o.zoneout_h, o.zoneout_c);
+}
+
 int32_t make_rnn_plan(const BackendState* base, const RnnShape& shape, RnnPlan* plan) {
   const State& state = *static_cast<const State*>(base);
   constexpr int64_t kMostSteps = int64_t{1} << 40;  // the bytes of a schedule can be counted in 64 bits up to here
   if (plan->bounds.max_len > kMostSteps)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "max_len = %lld is more than %lld",
                 static_cast<long long>(plan->bounds.max_len), static_cast<long long>(kMostSteps));
+  VARLSTM_CUDA_TRY(check_options(shape));
   choose(state, shape, plan);
   return with_scalar(shape.dtype, [&](auto scalar) -> int32_t {
     add_sizes<decltype(scalar)>(state, shape, plan);

@@ -110,6 +110,7 @@ class Step {
 
 int32_t rnn_step_size(const BackendState*, const RnnShape& shape, int64_t max_streams, int64_t table_slots,
                       int64_t* bytes) {
+  VARLSTM_CUDA_TRY(check_options(shape));
   return with_scalar(shape.dtype, [&](auto scalar) -> int32_t {
     using T = decltype(scalar);
     Carver carver(nullptr);

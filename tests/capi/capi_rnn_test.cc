@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
@@ -10,6 +12,9 @@
 
 namespace varlstm_test {
 namespace {
+
+constexpr int32_t kRealKeys[] = {VARLSTM_KEY_DROPOUT,           VARLSTM_KEY_CELL_CLIP, VARLSTM_KEY_PROJECTION_CLIP,
+                                 VARLSTM_KEY_RECURRENT_DROPOUT, VARLSTM_KEY_ZONEOUT_H, VARLSTM_KEY_ZONEOUT_C};
 
 struct Tensor {
   std::string name;
@@ -109,25 +114,87 @@ TEST(RnnDescription, KeepsItsOptions) {
   const struct {
     int32_t key;
     int64_t initial, changed;
-  } options[] = {{VARLSTM_KEY_DTYPE, VARLSTM_DTYPE_F32, VARLSTM_DTYPE_F64},
-                 {VARLSTM_KEY_BIDIRECTIONAL, 0, 1},
-                 {VARLSTM_KEY_BIAS, 1, 0},
-                 {VARLSTM_KEY_ROWS, VARLSTM_ROWS_PACKED, VARLSTM_ROWS_RAGGED},
-                 {VARLSTM_KEY_LAYERS_TOGETHER, 1, 0},
-                 {VARLSTM_KEY_PROJ_SIZE, 0, 4},
-
-                 {VARLSTM_KEY_RESETS, 0, 1}};
+  } options[] = {
+      {VARLSTM_KEY_DTYPE, VARLSTM_DTYPE_F32, VARLSTM_DTYPE_F64},
+      {VARLSTM_KEY_BIDIRECTIONAL, 0, 1},
+      {VARLSTM_KEY_BIAS, 1, 0},
+      {VARLSTM_KEY_ROWS, VARLSTM_ROWS_PACKED, VARLSTM_ROWS_RAGGED},
+      {VARLSTM_KEY_LAYERS_TOGETHER, 1, 0},
+      {VARLSTM_KEY_PROJ_SIZE, 0, 4},
+      {VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_WEIGHTS, VARLSTM_RECURRENT_DROPOUT_CANDIDATE},
+      {VARLSTM_KEY_RESETS, 0, 1}};
   for (const auto& option : options) {
     EXPECT_EQ(get(option.key), option.initial) << option.key;
     ASSERT_OK(varlstm_rnn_set_i64(rnn.get(), option.key, option.changed));
     EXPECT_EQ(get(option.key), option.changed) << option.key;
   }
-  double dropout = -1;
-  ASSERT_OK(varlstm_rnn_get_f64(rnn.get(), VARLSTM_KEY_DROPOUT, &dropout));
-  EXPECT_EQ(dropout, 0.0);
-  ASSERT_OK(varlstm_rnn_set_f64(rnn.get(), VARLSTM_KEY_DROPOUT, 0.75));
-  ASSERT_OK(varlstm_rnn_get_f64(rnn.get(), VARLSTM_KEY_DROPOUT, &dropout));
-  EXPECT_EQ(dropout, 0.75);
+  for (const int32_t key : kRealKeys) {
+    double value = -1;
+    ASSERT_OK(varlstm_rnn_get_f64(rnn.get(), key, &value));
+    EXPECT_EQ(value, 0.0) << key;
+    ASSERT_OK(varlstm_rnn_set_f64(rnn.get(), key, 0.75));
+    ASSERT_OK(varlstm_rnn_get_f64(rnn.get(), key, &value));
+    EXPECT_EQ(value, 0.75) << key;
+    ASSERT_OK(varlstm_rnn_set_f64(rnn.get(), key, 0));
+  }
+}
+
+// Probabilities are in [0, 1), clips are positive and finite; a refused value changes nothing.
+TEST(RnnDescription, RefusesOptionsOutsideTheirRange) {
+  const Context ctx = make_context();
+  RnnOptions options;
+  options.hidden = 5;
+  const Rnn rnn = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
+  ASSERT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_PROJ_SIZE, 3));
+  for (const int32_t key : kRealKeys) {
+    const bool clips = key == VARLSTM_KEY_CELL_CLIP || key == VARLSTM_KEY_PROJECTION_CLIP;
+    ASSERT_OK(varlstm_rnn_set_f64(rnn.get(), key, 0.5));
+    for (const double value : {-0.25, 1.0, 3.5, std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+      if (clips && (value == 1.0 || value == 3.5)) continue;
+      char text[32];
+      snprintf(text, sizeof text, "value = %g ", value);
+      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, text, varlstm_rnn_set_f64(rnn.get(), key, value));
+    }
+    double kept = 0;
+    ASSERT_OK(varlstm_rnn_get_f64(rnn.get(), key, &kept));
+    EXPECT_EQ(kept, 0.5) << key;
+  }
+  for (const int64_t value : {-1, 3}) {
+    EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = " + std::to_string(value),
+                 varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_RECURRENT_DROPOUT_KIND, value));
+  }
+  // Without a projection there is nothing to clip.
+  double clip = -1;
+  ASSERT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_PROJ_SIZE, 0));
+  ASSERT_OK(varlstm_rnn_get_f64(rnn.get(), VARLSTM_KEY_PROJECTION_CLIP, &clip));
+  EXPECT_EQ(clip, 0.0);
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 0.5 must be 0: VARLSTM_KEY_PROJ_SIZE is 0",
+               varlstm_rnn_set_f64(rnn.get(), VARLSTM_KEY_PROJECTION_CLIP, 0.5));
+}
+
+TEST(RnnDescription, RefusesOptionsThatTheCellDoesNotHave) {
+  const Context ctx = make_context();
+  for (const int32_t cell : {VARLSTM_CELL_GRU, VARLSTM_CELL_RNN_TANH, VARLSTM_CELL_RNN_RELU}) {
+    RnnOptions options;
+    options.cell = cell;
+    const Rnn rnn = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
+    for (const int32_t key : {VARLSTM_KEY_CELL_CLIP, VARLSTM_KEY_ZONEOUT_C}) {
+      EXPECT_OK(varlstm_rnn_set_f64(rnn.get(), key, 0));
+      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 0.5 must be 0: VARLSTM_CELL_",
+                   varlstm_rnn_set_f64(rnn.get(), key, 0.5));
+    }
+    EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 0.5 must be 0: VARLSTM_KEY_PROJ_SIZE is 0",
+                 varlstm_rnn_set_f64(rnn.get(), VARLSTM_KEY_PROJECTION_CLIP, 0.5));
+    EXPECT_OK(varlstm_rnn_set_f64(rnn.get(), VARLSTM_KEY_ZONEOUT_H, 0.5));
+    EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_STATE));
+    const int32_t status =
+        varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_CANDIDATE);
+    if (cell == VARLSTM_CELL_GRU) {
+      EXPECT_OK(status);
+    } else {
+      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 2 must be 0 or 1: VARLSTM_CELL_RNN", status);
+    }
+  }
 }
 
 // P is in [0, H), and only an LSTM has one; a refused value changes nothing.
@@ -234,13 +301,18 @@ TEST(RnnOptions, FreezeAtTheFirstUse) {
     Tiny tiny;
     ASSERT_OK(varlstm_rnn_set_i64(tiny.rnn.get(), VARLSTM_KEY_BIAS, 1));
     ASSERT_OK(use.second(tiny));
-    for (const int32_t key : {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS,
-                              VARLSTM_KEY_LAYERS_TOGETHER, VARLSTM_KEY_PROJ_SIZE, VARLSTM_KEY_RESETS}) {
+    for (const int32_t key :
+         {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS, VARLSTM_KEY_LAYERS_TOGETHER,
+          VARLSTM_KEY_PROJ_SIZE, VARLSTM_KEY_RESETS, VARLSTM_KEY_RECURRENT_DROPOUT_KIND}) {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "key = " + std::to_string(key) + " ",
                    varlstm_rnn_set_i64(tiny.rnn.get(), key, 0));
     }
     EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "key = 27 (VARLSTM_KEY_DROPOUT) cannot change any more",
                  varlstm_rnn_set_f64(tiny.rnn.get(), VARLSTM_KEY_DROPOUT, 0.5));
+    for (const int32_t key : kRealKeys) {
+      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "cannot change any more",
+                   varlstm_rnn_set_f64(tiny.rnn.get(), key, 0));
+    }
   }
 }
 

@@ -18,8 +18,10 @@ namespace varlstm_test {
 // One unit of a cell in numbers T. x and h are what products multiply, `before` is the exact state.
 template <class T>
 struct CellRules {
-  UnitStep<T> (*forward)(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before);
-  UnitGradients<T> (*backward)(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient);
+  UnitStep<T> (*forward)(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before,
+                         const UnitOptions<T>& options);
+  UnitGradients<T> (*backward)(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient,
+                               const UnitOptions<T>& options);
 };
 
 enum class OnCuda { kNo, kStepwise, kResident };  // the ways of running the recurrence that the cell has there

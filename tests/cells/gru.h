@@ -15,19 +15,21 @@ struct Gru {
   static constexpr bool kHasC = false;
 
   template <class T>
-  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before) {
+  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before,
+                             const UnitOptions<T>& options) {
     const T r = sigmoid(layer.of_both(0, u, x, h)), z = sigmoid(layer.of_both(1, u, x, h));
     const T reset = layer.of_state(2, u, h);  // what r is multiplied with
     const T n = std::tanh(layer.of_input(2, u, x) + r * reset);
-    return {{(T(1) - z) * n + z * before.h, T(0)}, {r, z, n, reset}};
+    return {{(T(1) - z) * options.candidate * n + z * before.h, T(0)}, {r, z, n, reset}};
   }
 
   template <class T>
-  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient) {
-    const auto [r, z, n, reset] = step.values;
+  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient,
+                                   const UnitOptions<T>& options) {
+    const auto [r, z, n, reset, unused] = step.values;
     const T dh = gradient.h;
-    const T dn = dh * (T(1) - z) * (T(1) - n * n);
-    const T dz = dh * (before.h - n) * z * (T(1) - z);
+    const T dn = dh * (T(1) - z) * options.candidate * (T(1) - n * n);
+    const T dz = dh * (before.h - options.candidate * n) * z * (T(1) - z);
     const T dr = dn * reset * r * (T(1) - r);
     return {{dr, dz, dn}, {dr, dz, dn * r}, {dh * z, T(0)}};
   }

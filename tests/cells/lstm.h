@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include "cells/step.h"
 #include "varlstm.h"
 
@@ -15,20 +17,25 @@ struct Lstm {
   static constexpr bool kHasC = true;
 
   template <class T>
-  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before) {
+  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before,
+                             const UnitOptions<T>& options) {
     const T i = sigmoid(layer.of_both(0, u, x, h)), f = sigmoid(layer.of_both(1, u, x, h));
     const T g = std::tanh(layer.of_both(2, u, x, h)), o = sigmoid(layer.of_both(3, u, x, h));
-    const T c = f * before.c + i * g;
-    return {{o * std::tanh(c), c}, {i, f, g, o}};
+    const T sum = f * before.c + i * options.candidate * g;
+    const T c = std::min(std::max(sum, -options.cell_clip), options.cell_clip);
+    return {{o * std::tanh(c), c}, {i, f, g, o, sum}};
   }
 
   template <class T>
-  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient) {
-    const auto [i, f, g, o] = step.values;
+  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient,
+                                   const UnitOptions<T>& options) {
+    const auto [i, f, g, o, sum] = step.values;
     const T dh = gradient.h, tanh_c = std::tanh(step.state.c);
-    const T dc = gradient.c + dh * o * (T(1) - tanh_c * tanh_c);
-    const std::array<T, kMostGates> gates = {dc * g * i * (T(1) - i), dc * before.c * f * (T(1) - f),
-                                             dc * i * (T(1) - g * g), dh * tanh_c * o * (T(1) - o)};
+    const bool clipped = std::fabs(sum) > options.cell_clip;
+    const T dc = clipped ? T(0) : gradient.c + dh * o * (T(1) - tanh_c * tanh_c);
+    const std::array<T, kMostGates> gates = {dc * options.candidate * g * i * (T(1) - i),
+                                             dc * before.c * f * (T(1) - f),
+                                             dc * i * options.candidate * (T(1) - g * g), dh * tanh_c * o * (T(1) - o)};
     return {gates, gates, {T(0), dc * f}};
   }
 };

@@ -14,14 +14,16 @@ struct RnnRelu {
   static constexpr bool kHasC = false;
 
   template <class T>
-  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T>) {
+  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T>,
+                             const UnitOptions<T>&) {
     const T sum = layer.of_both(0, u, x, h);
     const T next = sum < T(0) ? T(0) : sum;
     return {{next, T(0)}, {next}};
   }
 
   template <class T>
-  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T>, UnitState<T> gradient) {
+  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T>, UnitState<T> gradient,
+                                   const UnitOptions<T>&) {
     const T dgate = step.values[0] > T(0) ? gradient.h : T(0);  // before h was rounded to be stored
     return {{dgate}, {dgate}, {T(0), T(0)}};
   }

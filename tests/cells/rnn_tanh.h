@@ -14,13 +14,15 @@ struct RnnTanh {
   static constexpr bool kHasC = false;
 
   template <class T>
-  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T>) {
+  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T>,
+                             const UnitOptions<T>&) {
     const T next = std::tanh(layer.of_both(0, u, x, h));
     return {{next, T(0)}, {next}};
   }
 
   template <class T>
-  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T>, UnitState<T> gradient) {
+  static UnitGradients<T> backward(const UnitStep<T>& step, UnitState<T>, UnitState<T> gradient,
+                                   const UnitOptions<T>&) {
     const T h = step.values[0];  // before it was rounded to be stored
     const T dgate = gradient.h * (T(1) - h * h);
     return {{dgate}, {dgate}, {T(0), T(0)}};

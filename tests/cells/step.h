@@ -6,10 +6,12 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace varlstm_test {
 
-constexpr int64_t kMostGates = 4;  // of any cell
+constexpr int64_t kMostGates = 4;   // of any cell
+constexpr int64_t kMostValues = 5;  // that any cell's backward needs of a unit
 
 // W, U, b and b' of one layer and direction, or their gradients; the biases are null if the rnn has none.
 template <class T>
@@ -57,10 +59,17 @@ struct UnitState {
   T h, c;
 };
 
+// The options of a cell at one unit of one step.
+template <class T>
+struct UnitOptions {
+  T candidate = 1;  // a factor of g or n
+  T cell_clip = std::numeric_limits<T>::infinity();
+};
+
 template <class T>
 struct UnitStep {
-  UnitState<T> state;                // after the step
-  std::array<T, kMostGates> values;  // what backward needs beside it, each cell in its own order
+  UnitState<T> state;                 // after the step
+  std::array<T, kMostValues> values;  // what backward needs beside it, each cell in its own order
 };
 
 // The gradient of what a gate adds from the input (W x + b) may differ from that of what it adds from the state

@@ -3,70 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "support/cell_test.h"
-#include "support/gradcheck.h"
-#include "support/rnn_runner.h"
+#include "support/rnn_gradcheck.h"
 
 namespace varlstm_test {
 namespace {
 
 constexpr uint64_t kDropoutSeed = 77;
-
-// The variables of a case in one vector: params, x, h0, c0.
-std::vector<double> variables_of(const RnnCase<double>& problem) {
-  std::vector<double> all;
-  for (const auto* part : {&problem.params, &problem.x, &problem.h0, &problem.c0}) {
-    all.insert(all.end(), part->begin(), part->end());
-  }
-  return all;
-}
-
-RnnCase<double> with_variables(RnnCase<double> problem, const std::vector<double>& all) {
-  auto next = all.begin();
-  for (auto* part : {&problem.params, &problem.x, &problem.h0, &problem.c0}) {
-    std::copy_n(next, part->size(), part->begin());
-    next += static_cast<int64_t>(part->size());
-  }
-  return problem;
-}
-
-// At most `most` elements of each part, in random places.
-std::vector<int64_t> some_of_each_part(const RnnCase<double>& problem, int64_t most, Random& random) {
-  std::vector<int64_t> at;
-  int64_t start = 0;
-  for (const auto* part : {&problem.params, &problem.x, &problem.h0, &problem.c0}) {
-    const int64_t count = static_cast<int64_t>(part->size());
-    const std::vector<int64_t> order = random.permutation(count);
-    for (int64_t k = 0; k < std::min(count, most); ++k) at.push_back(start + order[k]);
-    start += count;
-  }
-  return at;
-}
-
-// `elements` of each part are moved.
-void check_gradients(varlstm_ctx* context, const RnnCase<double>& problem, int64_t elements, Random& random) {
-  SCOPED_TRACE(describe(problem));
-  const RnnUpstream<double> upstream = make_upstream(problem, random);
-  const uint64_t seed = problem.options.dropout > 0.0 ? kDropoutSeed : 0;
-  RnnRunner<double> runner(context, problem);
-  runner.forward(VARLSTM_MODE_SAVE, seed);
-  const RnnGradients<double> gradients = runner.backward(upstream);
-
-  std::vector<double> analytic;
-  for (const auto* part : {&gradients.dparams, &gradients.dx}) {
-    analytic.insert(analytic.end(), part->begin(), part->end());
-  }
-  if (!problem.h0.empty()) {
-    for (const auto* part : {&gradients.dh0, &gradients.dc0}) {
-      analytic.insert(analytic.end(), part->begin(), part->end());
-    }
-  }
-  const ScalarFunction f = [&](const std::vector<double>& variables) {
-    runner.set(with_variables(problem, variables));
-    const RnnOutputs<double> out = runner.forward(VARLSTM_MODE_INFER, seed);
-    return dot(upstream.dy, out.y) + dot(upstream.dh_n, out.h_n) + dot(upstream.dc_n, out.c_n);
-  };
-  EXPECT_TRUE(gradient_matches(f, variables_of(problem), analytic, some_of_each_part(problem, elements, random)));
-}
 
 class Gradient : public CellTest {
  protected:
@@ -96,8 +38,9 @@ CELL_TEST(Gradient, MatchesCentralDifferences) {
       options.dropout = (variant & 8) != 0 ? 0.4 : 0.0;
       options.rows = shapes / 16 % 2 == variant % 2 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
       const std::vector<int64_t> lengths = make_lengths(kind, random.integer(1, 5), 6, random);
-      check_gradients(context.get(), make_rnn_case<double>(options, lengths, (variant & 4) != 0, random),
-                      checked_elements(), random);
+      auto problem = make_rnn_case<double>(options, lengths, (variant & 4) != 0, random);
+      if (options.dropout > 0) problem.seed = kDropoutSeed;
+      check_gradients(context.get(), problem, checked_elements(), random);
       ++shapes;
     }
   }
@@ -123,6 +66,7 @@ CELL_TEST(Gradient, MatchesCentralDifferencesWithResets) {
       options.rows = shapes / 16 % 2 == variant % 2 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
       const std::vector<int64_t> lengths = make_lengths(kind, random.integer(1, 5), 6, random);
       auto problem = make_rnn_case<double>(options, lengths, (variant & 4) != 0, random);
+      if (options.dropout > 0) problem.seed = kDropoutSeed;
       add_resets(problem, 0.3, random);
       for (const uint8_t reset : problem.resets) resets += reset;
       check_gradients(context.get(), problem, std::min<int64_t>(checked_elements(), 12), random);

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "support/cell_options.h"
 #include "support/cell_test.h"
 #include "support/compare.h"
 #include "support/step_runner.h"
@@ -85,6 +86,16 @@ CELL_TEST(Stepping, StepsEqualTheSequenceCall) {
   }
   compare<float>({VARLSTM_DTYPE_F32}, options(3, 5, 2, /*bias=*/false), 1, 1, 9);
   compare<float>({VARLSTM_DTYPE_F32}, options(3, 33, 2), 18, 18, 2);  // more than one tile of streams and units
+}
+
+// Without a seed: clips and the expectation of zoneout.
+CELL_TEST(Stepping, StepsWithOptionsOfTheCellEqualTheSequenceCall) {
+  if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the CUDA back end has no options of a cell yet";
+  RnnOptions with_options = options(7, 19, 2);
+  set_all(with_options, VARLSTM_RECURRENT_DROPOUT_STATE);
+  compare<float>({VARLSTM_DTYPE_F32}, with_options, 5, 11, 4);
+  compare<double>({VARLSTM_DTYPE_F64}, with_options, 5, 11, 4);
+  compare<uint16_t>({VARLSTM_DTYPE_BF16}, with_options, 5, 11, 4);
 }
 
 // On the host large steps are divided among threads, by hidden units and by streams.

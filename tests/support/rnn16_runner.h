@@ -42,9 +42,9 @@ inline Rnn16Results run_rnn16(const Format16& format, const RnnCase<double>& pro
   Buffer<uint16_t> y(ctx, rows * outputs), h_n(ctx, problem.state_count()), c_n(ctx, problem.cell_state_count());
   Buffer<uint16_t> dx(ctx, rows * options.input), dh0(ctx, problem.state_count()), dc0(ctx, problem.cell_state_count());
   Buffer<uint16_t> dparams(ctx, std::vector<uint16_t>(problem.params.size(), 0));
-  REQUIRE_OK(varlstm_rnn_forward(rnn.get(), batch.get(), VARLSTM_MODE_SAVE, 0, params.data(), x.data(), h0.data(),
-                                 of_c(c0), y.data(), h_n.data(), of_c(c_n), workspace.data(), workspace_bytes,
-                                 reserve.data(), reserve_bytes, nullptr));
+  REQUIRE_OK(varlstm_rnn_forward(rnn.get(), batch.get(), VARLSTM_MODE_SAVE, problem.seed, params.data(), x.data(),
+                                 h0.data(), of_c(c0), y.data(), h_n.data(), of_c(c_n), workspace.data(),
+                                 workspace_bytes, reserve.data(), reserve_bytes, nullptr));
   workspace.fill(Fill::kRandomBytes, 4);
   REQUIRE_OK(varlstm_rnn_backward(rnn.get(), batch.get(), params.data(), x.data(), h0.data(), of_c(c0), y.data(),
                                   dy.data(), dh_n.data(), of_c(dc_n), dx.data(), dh0.data(), of_c(dc0), dparams.data(),

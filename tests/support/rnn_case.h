@@ -24,6 +24,7 @@ struct RnnCase {
   std::vector<T> x;                  // [N, I]
   std::vector<T> h0, c0;             // [L*D, B, R] and [L*D, B, H], or empty: zeros. R is the width of h
   std::vector<uint8_t> resets = {};  // [N], or empty: none
+  uint64_t seed = 0;                 // of the masks
 
   int64_t batch() const { return static_cast<int64_t>(lengths.size()); }
   int64_t tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }
@@ -98,9 +99,14 @@ std::vector<To> convert(const std::vector<From>& values) {
 
 template <class To, class From>
 RnnCase<To> convert(const RnnCase<From>& problem) {
-  return {problem.options,        problem.lengths,         convert<To>(problem.params),
-          convert<To>(problem.x), convert<To>(problem.h0), convert<To>(problem.c0),
-          problem.resets};
+  return {problem.options,
+          problem.lengths,
+          convert<To>(problem.params),
+          convert<To>(problem.x),
+          convert<To>(problem.h0),
+          convert<To>(problem.c0),
+          problem.resets,
+          problem.seed};
 }
 
 template <class To, class From>
@@ -114,7 +120,15 @@ std::string describe(const RnnCase<T>& problem) {
   return std::string(tested_cell(o.cell).name) + " I=" + std::to_string(o.input) + " H=" + std::to_string(o.hidden) +
          (o.projection() > 0 ? " P=" + std::to_string(o.projection()) : "") + " L=" + std::to_string(o.layers) +
          " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") + (problem.h0.empty() ? "" : " h0") +
-         " dropout=" + std::to_string(o.dropout) + (o.rows == VARLSTM_ROWS_RAGGED ? " ragged" : "") +
+         " dropout=" + std::to_string(o.dropout) +
+         (o.cell_clip > 0 ? " cell_clip=" + std::to_string(o.cell_clip) : "") +
+         (o.projection_clip > 0 ? " projection_clip=" + std::to_string(o.projection_clip) : "") +
+         (o.recurrent_dropout > 0 ? " recurrent_dropout=" + std::to_string(o.recurrent_dropout) + " of kind " +
+                                        std::to_string(o.recurrent_dropout_kind)
+                                  : "") +
+         (o.zoneout_h > 0 ? " zoneout_h=" + std::to_string(o.zoneout_h) : "") +
+         (o.zoneout_c > 0 ? " zoneout_c=" + std::to_string(o.zoneout_c) : "") +
+         " seed=" + std::to_string(problem.seed) + (o.rows == VARLSTM_ROWS_RAGGED ? " ragged" : "") +
          " recurrence=" + std::to_string(o.recurrence) + " lengths=" + to_string(problem.lengths) +
          (problem.resets.empty()
               ? ""

@@ -1,5 +1,6 @@
 // A second, independent recurrent network: sequence by sequence, step by step, with the cells of cells/, which are
-// written from their formulas alone. No packing, no batching, no dropout; slow, and meant to be read. For the 16-bit
+// written from their formulas alone. No packing, no batching, no dropout between layers; slow, and meant to be
+// read. For the 16-bit
 // dtypes it rounds what the library says it stores: h, the gates' gradients, and the gradient of a layer's input after
 // each direction; with a projection also what is projected, and the gradient of h. For TF32 it rounds what products
 // multiply, and nothing else.
@@ -8,9 +9,11 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "cells/cells.h"
+#include "support/option_mask.h"
 #include "support/rnn_case.h"
 
 namespace varlstm_test {
@@ -59,6 +62,12 @@ class RnnReference {
         const RnnWeights<T> w = rnn_weights<T>(o_, params_.data(), layer, d);
         const int64_t gate_weights = cell_.gates * o_.hidden * (in_size(layer) + o_.state());
         std::transform(w.w_ih, w.w_ih + gate_weights, w.w_ih, operand_);
+        weight_factors_.emplace_back(cell_.gates * o_.hidden * o_.state(), T(1));
+        for (int64_t k = 0; k < static_cast<int64_t>(weight_factors_.back().size()); ++k) {
+          if (!drops(VARLSTM_RECURRENT_DROPOUT_WEIGHTS)) break;
+          weight_factors_.back()[k] = factor(kWeightsMask, layer, d, k);
+          w.w_hh[k] = operand_(round_(w.w_hh[k] * weight_factors_.back()[k]));
+        }
         if (w.w_hr != nullptr) std::transform(w.w_hr, w.w_hr + o_.projection() * o_.hidden, w.w_hr, operand_);
       }
     }
@@ -104,7 +113,9 @@ class RnnReference {
  private:
   struct Step {
     std::vector<UnitStep<T>> units;
-    std::vector<T> h;  // the state after the step: the units' own, or projected
+    std::vector<T> h;          // the state after the step: the units' own, or projected
+    std::vector<T> c;          // the same
+    std::vector<T> unclipped;  // h before the clip of the projection
   };
 
   int64_t in_size(int64_t layer) const { return layer == 0 ? o_.input : p_.output_features(); }
@@ -131,6 +142,58 @@ class RnnReference {
   UnitState<T> unit_before(const std::vector<T>& h, const std::vector<T>& c, int64_t u) const {
     return {o_.projection() > 0 ? T(0) : h[u], c[u]};
   }
+  // Factors of a mask of inverted dropout, and the part of a state that zoneout takes from before the step.
+  bool drops(int32_t kind) const {
+    return p_.seed != 0 && o_.recurrent_dropout > 0 && o_.recurrent_dropout_kind == kind;
+  }
+  T factor(MaskKind kind, int64_t layer, int64_t d, int64_t k) const {
+    return is_drawn(p_.seed, kind, layer, d, k, o_.recurrent_dropout) ? T(0) : T(1 / (1 - o_.recurrent_dropout));
+  }
+  T state_factor(int64_t layer, int64_t d, int64_t b, int64_t j) const {
+    return drops(VARLSTM_RECURRENT_DROPOUT_STATE) ? factor(kStateMask, layer, d, b * o_.state() + j) : T(1);
+  }
+  T from_before(MaskKind kind, double p, int64_t layer, int64_t d, int64_t k) const {
+    if (p_.seed == 0) return T(p);
+    return p > 0 && is_drawn(p_.seed, kind, layer, d, k, p) ? T(1) : T(0);
+  }
+  T h_from_before(int64_t layer, int64_t d, int64_t row, int64_t j) const {
+    return from_before(kZoneoutHMask, o_.zoneout_h, layer, d, row * o_.state() + j);
+  }
+  T c_from_before(int64_t layer, int64_t d, int64_t row, int64_t u) const {
+    return from_before(kZoneoutCMask, o_.zoneout_c, layer, d, row * o_.hidden + u);
+  }
+  UnitOptions<T> unit_options(int64_t layer, int64_t d, int64_t row, int64_t u) const {
+    UnitOptions<T> options;
+    if (drops(VARLSTM_RECURRENT_DROPOUT_CANDIDATE))
+      options.candidate = factor(kCandidateMask, layer, d, row * o_.hidden + u);
+    if (o_.cell_clip > 0) options.cell_clip = T(o_.cell_clip);
+    return options;
+  }
+  // What the product with U multiplies.
+  std::vector<T> recurrent_operands(int64_t layer, int64_t d, int64_t b, std::vector<T> h) const {
+    for (int64_t j = 0; j < o_.state() && drops(VARLSTM_RECURRENT_DROPOUT_STATE); ++j)
+      h[j] = round_(h[j] * state_factor(layer, d, b, j));
+    return operands(h.data(), o_.state());
+  }
+  // Whether the k-th step of a direction starts from zeros because of a reset.
+  bool starts(int64_t d, int64_t b, int64_t k) const {
+    if (p_.resets.empty() || (d == 1 && k == 0)) return false;
+    return p_.resets[row_of(d, b, d == 0 ? k : k - 1)] == 1;
+  }
+  // The states before the k-th step.
+  void states_before(const std::vector<Step>& steps, int64_t layer, int64_t d, int64_t b, int64_t k, std::vector<T>* h,
+                     std::vector<T>* c) const {
+    const int64_t at = sequence_at(layer, d, b);
+    *h = k > 0 ? steps[k - 1].h : part(p_.h0, at, o_.state());
+    *c = k > 0 ? steps[k - 1].c : part(p_.c0, at, o_.hidden);
+    if (!starts(d, b, k)) return;
+    std::fill(h->begin(), h->end(), T(0));
+    std::fill(c->begin(), c->end(), T(0));
+  }
+  static T mixed(T of_before, T before, T after) {
+    return of_before == T(0) ? after : of_before == T(1) ? before : of_before * before + (T(1) - of_before) * after;
+  }
+
   // What the units of a step give out, as an operand of the projection.
   std::vector<T> unprojected(const Step& step) const {
     std::vector<T> m;
@@ -138,18 +201,20 @@ class RnnReference {
     return m;
   }
 
-  // h after a step: what the units give out, or W_hr times that.
-  std::vector<T> state_after(const RnnWeights<const T>& w, const Step& step) const {
+  // h of a step before zoneout: what the units give out, or W_hr times that.
+  std::vector<T> state_after(const RnnWeights<const T>& w, Step* step) const {
     std::vector<T> h;
     if (w.w_hr == nullptr) {
-      for (const UnitStep<T>& unit : step.units) h.push_back(round_(unit.state.h));
+      for (const UnitStep<T>& unit : step->units) h.push_back(unit.state.h);
       return h;
     }
-    const std::vector<T> m = unprojected(step);
+    const std::vector<T> m = unprojected(*step);
+    const T limit = o_.projection_clip > 0 ? T(o_.projection_clip) : std::numeric_limits<T>::infinity();
     for (int64_t p = 0; p < w.state; ++p) {
       T sum = 0;
       for (int64_t u = 0; u < w.hidden; ++u) sum += w.w_hr[p * w.hidden + u] * m[u];
-      h.push_back(round_(sum));
+      step->unclipped.push_back(sum);
+      h.push_back(std::min(std::max(sum, -limit), limit));
     }
     return h;
   }
@@ -172,23 +237,28 @@ class RnnReference {
 
   void run_sequence(int64_t layer, int64_t d, int64_t b, std::vector<T>* y, RnnOutputs<T>* out) {
     const Layer<T> weights{rnn_weights<const T>(o_, params_.data(), layer, d)};
-    const int64_t at = sequence_at(layer, d, b);
-    std::vector<T> h = part(p_.h0, at, o_.state()), c = part(p_.c0, at, o_.hidden);
+    const int64_t at = sequence_at(layer, d, b), length = p_.lengths[b];
+    std::vector<T> h, c;
     std::vector<Step> steps;
-    for (int64_t k = 0; k < p_.lengths[b]; ++k) {
+    for (int64_t k = 0; k < length; ++k) {
       const int64_t row = row_of(d, b, k);
+      states_before(steps, layer, d, b, k, &h, &c);
       const std::vector<T> x = operands(inputs_[layer].data() + row * in_size(layer), in_size(layer));
-      const std::vector<T> factors = operands(h.data(), o_.state());
+      const std::vector<T> factors = recurrent_operands(layer, d, b, h);
       Step step;
-      for (int64_t u = 0; u < o_.hidden; ++u)
-        step.units.push_back(rules_.forward(weights, u, x.data(), factors.data(), unit_before(h, c, u)));
-      h = step.h = state_after(weights.w, step);
-      for (int64_t u = 0; u < o_.hidden; ++u) c[u] = step.units[u].state.c;
-      std::copy(h.begin(), h.end(), y->begin() + row * p_.output_features() + d * o_.state());
+      for (int64_t u = 0; u < o_.hidden; ++u) {
+        step.units.push_back(
+            rules_.forward(weights, u, x.data(), factors.data(), unit_before(h, c, u), unit_options(layer, d, row, u)));
+        step.c.push_back(mixed(c_from_before(layer, d, row, u), c[u], step.units[u].state.c));
+      }
+      step.h = state_after(weights.w, &step);
+      for (int64_t j = 0; j < o_.state(); ++j)
+        step.h[j] = round_(mixed(h_from_before(layer, d, row, j), h[j], step.h[j]));
+      std::copy(step.h.begin(), step.h.end(), y->begin() + row * p_.output_features() + d * o_.state());
       steps.push_back(step);
     }
-    put(h, at, &out->h_n);
-    put(c, at, &out->c_n);
+    put(length > 0 ? steps.back().h : part(p_.h0, at, o_.state()), at, &out->h_n);
+    put(length > 0 ? steps.back().c : part(p_.c0, at, o_.hidden), at, &out->c_n);
     steps_.push_back(steps);
   }
 
@@ -201,30 +271,42 @@ class RnnReference {
     std::vector<T> dh = part(upstream.dh_n, at, width), dc = part(upstream.dc_n, at, hidden);
     for (int64_t k = p_.lengths[b] - 1; k >= 0; --k) {
       const int64_t row = row_of(d, b, k);
-      const std::vector<T> h = k > 0 ? steps[k - 1].h : part(p_.h0, at, width);
-      std::vector<T> c = part(p_.c0, at, hidden);
-      for (int64_t u = 0; k > 0 && u < hidden; ++u) c[u] = steps[k - 1].units[u].state.c;
-      const std::vector<T> x = operands(inputs_[layer].data() + row * in, in), factors = operands(h.data(), width);
+      std::vector<T> h, c, from_before(width, T(0)), through_u(width, T(0));
+      states_before(steps, layer, d, b, k, &h, &c);
+      const std::vector<T> x = operands(inputs_[layer].data() + row * in, in);
+      const std::vector<T> factors = recurrent_operands(layer, d, b, h);
       T* dx = din->data() + row * in;
       for (int64_t j = 0; j < width; ++j) dh[j] += dy[row * p_.output_features() + d * width + j];
+      for (int64_t j = 0; j < width; ++j) {
+        from_before[j] = h_from_before(layer, d, row, j) * dh[j];
+        dh[j] -= from_before[j];
+        if (o_.projection_clip > 0 && w.w_hr != nullptr && std::fabs(steps[k].unclipped[j]) > T(o_.projection_clip))
+          dh[j] = 0;
+      }
       const std::vector<T> dm = back_through_projection(w, dw, steps[k], dh);
-      dh.assign(width, T(0));
       for (int64_t u = 0; u < hidden; ++u) {
-        const UnitGradients<T> unit = rules_.backward(steps[k].units[u], unit_before(h, c, u), {dm[u], dc[u]});
-        if (w.w_hr == nullptr) dh[u] += unit.before.h;
-        dc[u] = unit.before.c;
+        const T c_before = c_from_before(layer, d, row, u) * dc[u];
+        const UnitGradients<T> unit = rules_.backward(steps[k].units[u], unit_before(h, c, u),
+                                                      {dm[u], dc[u] - c_before}, unit_options(layer, d, row, u));
+        if (w.w_hr == nullptr) from_before[u] += unit.before.h;
+        dc[u] = c_before + unit.before.c;
         for (int64_t q = 0; q < cell_.gates; ++q) {
           const int64_t r = q * hidden + u;
           const T of_input = round_(unit.of_input[q]), of_state = round_(unit.of_state[q]);
-          const T input_factor = operand_(of_input), state_factor = operand_(of_state);
+          const T input_factor = operand_(of_input), of_u = operand_(of_state);
           for (int64_t j = 0; j < in; ++j) dx[j] += input_factor * w.w_ih[r * in + j];
           for (int64_t j = 0; j < in; ++j) dw.w_ih[r * in + j] += input_factor * x[j];
-          for (int64_t j = 0; j < width; ++j) dh[j] += state_factor * w.w_hh[r * width + j];
-          for (int64_t j = 0; j < width; ++j) dw.w_hh[r * width + j] += state_factor * factors[j];
+          for (int64_t j = 0; j < width; ++j) through_u[j] += of_u * w.w_hh[r * width + j];
+          for (int64_t j = 0; j < width; ++j)
+            dw.w_hh[r * width + j] += of_u * factors[j] * weight_factors_[layer * o_.directions() + d][r * width + j];
           if (dw.b_ih != nullptr) dw.b_ih[r] += of_input;
           if (dw.b_hh != nullptr) dw.b_hh[r] += of_state;
         }
       }
+      for (int64_t j = 0; j < width; ++j) dh[j] = from_before[j] + state_factor(layer, d, b, j) * through_u[j];
+      if (!starts(d, b, k)) continue;
+      dh.assign(width, T(0));
+      dc.assign(hidden, T(0));
     }
     put(dh, at, &grads->dh0);
     put(dc, at, &grads->dc0);
@@ -235,10 +317,11 @@ class RnnReference {
   const TestedCell& cell_;
   const CellRules<T>& rules_;
   Round round_, operand_;
-  std::vector<T> params_;                 // matrices rounded to operands
-  std::vector<int64_t> start_;            // first ragged row of each sequence
-  std::vector<std::vector<T>> inputs_;    // inputs_[l]: what layer l reads; the last one is y
-  std::vector<std::vector<Step>> steps_;  // by layer, direction, sequence
+  std::vector<T> params_;                       // matrices rounded to operands
+  std::vector<std::vector<T>> weight_factors_;  // by layer and direction: of U
+  std::vector<int64_t> start_;                  // first ragged row of each sequence
+  std::vector<std::vector<T>> inputs_;          // inputs_[l]: what layer l reads; the last one is y
+  std::vector<std::vector<Step>> steps_;        // by layer, direction, sequence
 };
 
 }  // namespace varlstm_test

@@ -59,6 +59,12 @@ class Key(enum.IntEnum):
     LAYERS_TOGETHER = 41
     PROJ_SIZE = 42
     RESETS = 43
+    CELL_CLIP = 44
+    PROJECTION_CLIP = 45
+    RECURRENT_DROPOUT = 46
+    RECURRENT_DROPOUT_KIND = 47
+    ZONEOUT_H = 48
+    ZONEOUT_C = 49
     CLASSES = 30
     IGNORE_INDEX = 31
     REDUCTION = 32
@@ -81,6 +87,12 @@ class Recurrence(enum.IntEnum):
 class Rows(enum.IntEnum):
     PACKED = 0
     RAGGED = 1
+
+
+class RecurrentDropout(enum.IntEnum):
+    WEIGHTS = 0
+    STATE = 1
+    CANDIDATE = 2
 
 
 class DeviceStatusBit(enum.IntEnum):

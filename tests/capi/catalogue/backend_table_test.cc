@@ -411,6 +411,28 @@ TEST_F(Fake, AProjectionReachesTheBackEnd) {
   EXPECT_EQ(fake_backend().rnn_backward.value().shape.projection, 2);
 }
 
+TEST_F(Fake, OptionsOfACellReachTheBackEnd) {
+  World world;
+  ASSERT_OK(varlstm_rnn_set_i64(world.rnn, VARLSTM_KEY_PROJ_SIZE, 2));
+  ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_CELL_CLIP, 3));
+  ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_PROJECTION_CLIP, 2));
+  ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_RECURRENT_DROPOUT, 0.5));
+  ASSERT_OK(varlstm_rnn_set_i64(world.rnn, VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_STATE));
+  ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_ZONEOUT_H, 0.25));
+  ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_ZONEOUT_C, 0.125));
+  ASSERT_OK(make("varlstm_rnn_forward", world).run());
+  ASSERT_OK(make("varlstm_rnn_backward", world).run());
+  for (const CellOptions& options :
+       {fake_backend().rnn_forward.value().shape.options, fake_backend().rnn_backward.value().shape.options}) {
+    EXPECT_EQ(options.cell_clip, 3);
+    EXPECT_EQ(options.projection_clip, 2);
+    EXPECT_EQ(options.recurrent_dropout, 0.5);
+    EXPECT_EQ(options.recurrent_dropout_kind, RecurrentDropout::kState);
+    EXPECT_EQ(options.zoneout_h, 0.25);
+    EXPECT_EQ(options.zoneout_c, 0.125);
+  }
+}
+
 TEST_F(Fake, LossOptionsReachTheBackEnd) {
   World world;
   ASSERT_OK(varlstm_loss_set_i64(world.loss, VARLSTM_KEY_IGNORE_INDEX, 4));

@@ -38,6 +38,24 @@ void add_rnn_description(std::vector<Entry>& list) {
                     call.bad_real("value", -0.25, "value = -0.25").bad_real("value", 1.0, "value = 1");
                     return call.bad_real("value", kNan, "value = nan").bad_real("value", kInf, "value = inf");
                   }});
+  for (const int32_t key : {VARLSTM_KEY_RECURRENT_DROPOUT, VARLSTM_KEY_ZONEOUT_H, VARLSTM_KEY_ZONEOUT_C}) {
+    list.push_back({"varlstm_rnn_set_f64 key " + std::to_string(key), [key](W& w) {
+                      Call call("varlstm_rnn_set_f64", varlstm_rnn_set_f64, w.rnn, key, 0.5);
+                      call.bad("key", VARLSTM_KEY_RECURRENT_DROPOUT_KIND).bad_real("value", -0.25, "value = -0.25");
+                      call.bad_real("value", 1.0, "value = 1").bad_real("value", kInf, "value = inf");
+                      return call.bad_real("value", kNan, "value = nan");
+                    }});
+  }
+  list.push_back({"varlstm_rnn_set_f64 cell_clip", [](W& w) {
+                    Call call("varlstm_rnn_set_f64", varlstm_rnn_set_f64, w.rnn, VARLSTM_KEY_CELL_CLIP, 2.5);
+                    call.bad("key", VARLSTM_KEY_PROJECTION_CLIP, VARLSTM_ERROR_INVALID_ARGUMENT, "value = 2.5");
+                    call.bad_real("value", -0.25, "value = -0.25").bad_real("value", kInf, "value = inf");
+                    return call.bad_real("value", kNan, "value = nan");
+                  }});
+  list.push_back({"varlstm_rnn_set_i64 recurrent_dropout_kind", [](W& w) {
+                    Call call("varlstm_rnn_set_i64", varlstm_rnn_set_i64, w.rnn, VARLSTM_KEY_RECURRENT_DROPOUT_KIND, 1);
+                    return call.bad("key", VARLSTM_KEY_CLASSES).bad("value", -1).bad("value", 3).bad("value", kHuge);
+                  }});
   list.push_back(
       {"varlstm_rnn_get_i64", [](W& w) {
          Call call("varlstm_rnn_get_i64", varlstm_rnn_get_i64, w.rnn, VARLSTM_KEY_HIDDEN_SIZE, w.host.take<int64_t>(1));

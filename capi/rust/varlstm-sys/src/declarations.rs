@@ -69,6 +69,12 @@ pub const VARLSTM_KEY_ROWS: i32 = 40;
 pub const VARLSTM_KEY_LAYERS_TOGETHER: i32 = 41;
 pub const VARLSTM_KEY_PROJ_SIZE: i32 = 42;
 pub const VARLSTM_KEY_RESETS: i32 = 43;
+pub const VARLSTM_KEY_CELL_CLIP: i32 = 44;
+pub const VARLSTM_KEY_PROJECTION_CLIP: i32 = 45;
+pub const VARLSTM_KEY_RECURRENT_DROPOUT: i32 = 46;
+pub const VARLSTM_KEY_RECURRENT_DROPOUT_KIND: i32 = 47;
+pub const VARLSTM_KEY_ZONEOUT_H: i32 = 48;
+pub const VARLSTM_KEY_ZONEOUT_C: i32 = 49;
 pub const VARLSTM_KEY_CLASSES: i32 = 30;
 pub const VARLSTM_KEY_IGNORE_INDEX: i32 = 31;
 pub const VARLSTM_KEY_REDUCTION: i32 = 32;
@@ -88,6 +94,11 @@ pub const VARLSTM_RECURRENCE_GRID: i32 = 3;
 // enum varlstm_rows
 pub const VARLSTM_ROWS_PACKED: i32 = 0;
 pub const VARLSTM_ROWS_RAGGED: i32 = 1;
+
+// enum varlstm_recurrent_dropout
+pub const VARLSTM_RECURRENT_DROPOUT_WEIGHTS: i32 = 0;
+pub const VARLSTM_RECURRENT_DROPOUT_STATE: i32 = 1;
+pub const VARLSTM_RECURRENT_DROPOUT_CANDIDATE: i32 = 2;
 
 // enum varlstm_device_status_bit
 pub const VARLSTM_DEVICE_STATUS_LENGTH: i32 = 1;
