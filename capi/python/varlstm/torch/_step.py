@@ -10,7 +10,7 @@ from .._library import lib
 from . import _options
 from ._device import Rnn, _query, address, autocast_dtype, context_of, scratch
 from ._differentiable import is_traced
-from ._rnn_checks import check_all_like, check_like, check_params, check_rows
+from ._rnn_checks import check_all_like, check_params, check_rows
 from ._rnn_op import RNN_OPS
 
 
@@ -39,7 +39,8 @@ def _slots_of(slots, input: Tensor) -> Tensor:
         return torch.tensor(slots, dtype=torch.int64, device=input.device)
     if slots.dtype != torch.int64:
         raise TypeError(f"slots are of {slots.dtype}, and must be of torch.int64")
-    check_like("slots", slots, input.new_empty(0, dtype=torch.int64))
+    if slots.device != input.device:
+        raise ValueError(f"input is on {input.device}, slots on {slots.device}: they must be on one device")
     return slots.contiguous()
 
 
