@@ -4,6 +4,7 @@
 
 #include "kernels/backend_ops.h"
 #include "kernels/batch_plan/batch_plan.h"
+#include "kernels/batch_plan/segments.h"
 #include "kernels/core/capture_mode.h"
 #include "kernels/core/carve.h"
 #include "kernels/core/status.h"
@@ -49,6 +50,8 @@ void plan_destroy(BackendState*, BatchPlan* plan) {
   const RelaxedCapture relaxed;
   ignore_failure(cudaFree(plan->lengths));
   plan->lengths = nullptr;
+  ignore_failure(cudaFree(plan->reset_memory));
+  plan->reset_memory = nullptr;
 }
 
 // Copies the caller's lengths to the plan's own memory. Lengths on the host are read before the call returns.
@@ -84,6 +87,8 @@ int32_t plan_create(BackendState* state, BatchPlan* plan) {
   VARLSTM_CUDA_TRY(check_runtime(cudaMalloc(&base, static_cast<size_t>(bytes)), "cudaMalloc"));
   carve_plan(base, plan, &scratch, sort_bytes);
   plan->tokens = plan->steps = 0;
+  plan->reset_memory = nullptr;
+  take_sequences_as_segments(plan);
   VARLSTM_CUDA_TRY(set_plan(make_stream(state, nullptr), plan, nullptr, 0, VARLSTM_SPACE_HOST));
   // The caller's streams need not wait for the default stream, so its work must be done before the caller gets the
   // handle.
@@ -99,6 +104,7 @@ int32_t plan_lengths(BackendState* state, BatchPlan* plan, const int64_t* length
     plan->tokens += lengths[b];
     plan->steps = std::max(plan->steps, lengths[b]);
   }
+  take_sequences_as_segments(plan);
   return VARLSTM_OK;
 }
 
@@ -111,6 +117,7 @@ int32_t plan_batch_sizes(BackendState* state, BatchPlan* plan, const int64_t* ba
   plan->steps = steps;
   plan->tokens = 0;
   for (int64_t t = 0; t < steps; ++t) plan->tokens += batch_sizes[t];
+  take_sequences_as_segments(plan);
   if (plan->bounds.max_len > 0) {
     VARLSTM_CUDA_TRY(check_runtime(
         cudaMemsetAsync(plan->batch_sizes, 0, static_cast<size_t>(plan->bounds.max_len) * 8, stream.handle),
@@ -125,8 +132,25 @@ int32_t plan_batch_sizes(BackendState* state, BatchPlan* plan, const int64_t* ba
   return plan_from_batch_sizes(stream, *plan, scratch);
 }
 
-int32_t plan_resets(BackendState*, BatchPlan*, const ResetArgs&, void*) {
-  return VARLSTM_ERROR_UNSUPPORTED;
+int32_t plan_resets(BackendState* state, BatchPlan* plan, const ResetArgs& args, void* raw_stream) {
+  const Stream stream = make_stream(state, raw_stream);
+  take_sequences_as_segments(plan);
+  VARLSTM_CUDA_TRY(plan_lengths_hash(stream, *plan));
+  if (args.resets == nullptr || plan->batch == 0) return VARLSTM_OK;
+  int64_t sort_bytes = 0;
+  VARLSTM_CUDA_TRY(sort_workspace(plan->bounds.max_tokens + plan->bounds.max_batch, &sort_bytes));
+  BatchPlan cut = *plan;
+  SegmentScratch scratch;
+  if (cut.reset_memory == nullptr) {
+    void* memory = nullptr;
+    const int64_t bytes = carve_segments(&cut, &scratch, sort_bytes);
+    VARLSTM_CUDA_TRY(check_runtime(cudaMalloc(&memory, static_cast<size_t>(bytes)), "cudaMalloc"));
+    cut.reset_memory = plan->reset_memory = static_cast<int64_t*>(memory);
+  }
+  carve_segments(&cut, &scratch, sort_bytes);
+  VARLSTM_CUDA_TRY(cut_segments(stream, &cut, args, scratch));
+  *plan = cut;
+  return VARLSTM_OK;
 }
 
 int32_t pack_call(BackendState* state, const PackArgs& args, const void* src, void* packed, void* stream) {

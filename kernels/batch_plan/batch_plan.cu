@@ -78,6 +78,15 @@ VARLSTM_KERNEL void __launch_bounds__(kScanBlock)
   for (int64_t b = plan.batch; b <= plan.bounds.max_batch; ++b) plan.cu_seqlens[b] = tokens;
 }
 
+// lengths -> lengths_hash, after resets have changed it. One block.
+VARLSTM_KERNEL void __launch_bounds__(kScanBlock) plan_lengths_hash_kernel(BatchPlan plan) {
+  uint64_t* hashes = simt::shared_memory<uint64_t>();  // [kScanBlock / 32]
+  uint64_t hash = 0;
+  for (int64_t b = threadIdx.x; b < plan.batch; b += kScanBlock) hash += mixed(b, plan.lengths[b]);
+  hash = block_sum(hash, hashes);
+  if (threadIdx.x == 0) *plan.lengths_hash = static_cast<int64_t>(hash);
+}
+
 // sorted keys -> batch_sizes; sorted_indices -> unsorted_indices.
 VARLSTM_KERNEL void plan_order_kernel(BatchPlan plan, PlanScratch scratch) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
@@ -181,6 +190,10 @@ int32_t plan_from_batch_sizes(Stream stream, const BatchPlan& plan, const PlanSc
   VARLSTM_CUDA_TRY(
       launch<plan_lengths_kernel>(stream, "plan_lengths", scan_shape(), plan, scratch, stream.state->status));
   return lay_out_rows(stream, plan);
+}
+
+int32_t plan_lengths_hash(Stream stream, const BatchPlan& plan) {
+  return launch<plan_lengths_hash_kernel>(stream, "plan_lengths_hash", scan_shape(), plan);
 }
 
 int32_t plan_identity_order(Stream stream, const BatchPlan& plan) {

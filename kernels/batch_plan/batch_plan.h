@@ -23,6 +23,9 @@ int32_t plan_from_lengths(Stream stream, const BatchPlan& plan, const PlanScratc
 // plan.batch_sizes [max_len] (0 from T on) and plan.sorted_indices [batch] -> the other arrays of the plan.
 int32_t plan_from_batch_sizes(Stream stream, const BatchPlan& plan, const PlanScratch& scratch);
 
+// plan.lengths_hash <- that of the lengths, without resets.
+int32_t plan_lengths_hash(Stream stream, const BatchPlan& plan);
+
 // plan.sorted_indices [batch] <- 0, 1, 2, ...
 int32_t plan_identity_order(Stream stream, const BatchPlan& plan);
 

@@ -24,7 +24,8 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, cons
   const RecurrenceNeeds& needs = layers > 1 ? plan.all_layers : plan.one_layer;
   run_.choice = choose_tile(policy_, recurrence_shape(state, shape), extent.max_batch, state.facts, layers);
   run_.schedule = carve_slot_schedule(extent, directions_, run_.choice.slots(), run_.choice.tile->slots(), schedule);
-  scratch_ = carve_slot_scratch(plan.bounds, needs.slots, carver);
+  scratch_ =
+      carve_slot_scratch(segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens), needs.slots, carver);
   taken_steps_ = carver.take<int64_t>(needs.slots);
   const int64_t matrices = layers > 1 ? 2 * layers - 1 : run_.choice.directions;
   run_.weights = carver.take<char>(matrices * recurrent_weight_bytes(run_.choice.math, *run_.choice.tile));

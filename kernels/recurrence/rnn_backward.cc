@@ -38,6 +38,7 @@ class Backward {
     if (schedule_is_kept_) steps = recurrence_.take_kept_schedule(&hash);
     VARLSTM_CUDA_TRY(check_reserve_header(stream_, plan_, hash, reserve_.header, steps));
     if (!schedule_is_kept_) VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
+    VARLSTM_CUDA_TRY(clear_initial_gradients());
     const T* doutput = static_cast<const T*>(args_.dy);
     for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
       T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
@@ -50,6 +51,20 @@ class Backward {
 
  private:
   int64_t width() const { return shape_.directions * features_of_h(shape_); }
+
+  // No segment starts from the initial state of a sequence with a reset at its first token, so that its gradient is 0.
+  int32_t clear_initial_gradients() {
+    if (plan_.segments.lengths == nullptr) return VARLSTM_OK;
+    const int64_t states = shape_.layers * shape_.directions * plan_.batch;
+    const auto clear = [&](void* gradient, int64_t width) -> int32_t {
+      if (gradient == nullptr || states == 0) return VARLSTM_OK;
+      return check_runtime(
+          cudaMemsetAsync(gradient, 0, static_cast<size_t>(states * width) * sizeof(T), stream_.handle),
+          "cudaMemsetAsync");
+    };
+    VARLSTM_CUDA_TRY(clear(args_.dh0, features_of_h(shape_)));
+    return clear(args_.dc0, shape_.hidden);
+  }
 
   // out <- in with the dropout mask that forward used after `layer`. This is a copy if forward ran without dropout; it
   // does nothing if the rnn has no dropout.

@@ -50,20 +50,27 @@ inline LayerOffsets layer_offsets(const RnnShape& shape, int64_t layer, int64_t 
   return offsets;
 }
 
-// The numbers of rows that buffers are laid out for: B, and N or the bound of N if only the device knows N.
+// The numbers of rows that buffers are laid out for: B; N, or the bound of N if only the device knows N; and as many as
+// there may be segments.
 struct RnnRows {
   int64_t batch;
   int64_t tokens;
+  int64_t segments;
 };
 
 inline RnnRows rows_of(const BatchPlan& plan) {
-  return {plan.batch, plan.tokens >= 0 ? plan.tokens : plan.bounds.max_tokens};
+  return {plan.batch, plan.tokens >= 0 ? plan.tokens : plan.bounds.max_tokens, plan.segments.count};
+}
+
+// At most so many segments has a batch of an rnn.
+inline int64_t segment_bound(const RnnShape& shape, int64_t batch, int64_t tokens) {
+  return batch + (shape.resets ? tokens : 0);
 }
 
 // The same, with at most as many tokens as `rows.batch` sequences can have.
 inline RnnRows fewest_rows(const RnnRows& rows, const BatchBounds& bounds) {
   const int64_t most = rows.batch * bounds.max_len;
-  return {rows.batch, rows.tokens < most ? rows.tokens : most};
+  return {rows.batch, rows.tokens < most ? rows.tokens : most, rows.segments};
 }
 
 // B, T and N, or the bounds of T and N if only the device knows them.
@@ -145,7 +152,7 @@ inline int64_t product_workspace_bytes(const RnnShape& shape, const RnnRows& row
 template <class T, class C>
 struct ForwardWorkspace {
   C* gates[kMaxDirections] = {};        // [N, S, H]; null with save
-  C* c[kMaxDirections] = {};            // [B, H] of the current step, by rank; null with save, or if the cell has no c
+  C* c[kMaxDirections] = {};            // [., H] of the current step, by rank; null with save, or if the cell has no c
   T* unprojected[kMaxDirections] = {};  // likewise; null with save, or without a projection
   T* y[2] = {};                         // [N, D*R] outputs of the lower layers, alternating; null with save or together
   T* dropped = nullptr;                 // [N, D*R] input of a layer, after dropout
@@ -158,8 +165,8 @@ struct ForwardWorkspace {
     const CellFacts cell = cell_facts(shape.cell);
     for (int64_t d = 0; d < shape.directions && !save; ++d) {
       gates[d] = carver.take<C>(rows.tokens * cell.saved * shape.hidden);
-      if (cell.has_c) c[d] = carver.take<C>(rows.batch * shape.hidden);
-      if (shape.projection > 0) unprojected[d] = carver.take<T>(rows.batch * shape.hidden);
+      if (cell.has_c) c[d] = carver.take<C>(rows.segments * shape.hidden);
+      if (shape.projection > 0) unprojected[d] = carver.take<T>(rows.segments * shape.hidden);
     }
     for (int64_t k = 0; k < 2 && !save && !together && k + 1 < shape.layers; ++k)
       y[k] = carver.take<T>(rows.tokens * width);
@@ -172,7 +179,7 @@ struct ForwardWorkspace {
 template <class T, class C>
 struct BackwardWorkspace {
   T* dgates[kMaxDirections] = {};      // [N, G', H]
-  C* dc[kMaxDirections] = {};          // [B, H] of the current step, by rank; null if the cell has no c
+  C* dc[kMaxDirections] = {};          // [., H] of the current step, by rank; null if the cell has no c
   C* dh[kMaxDirections] = {};          // likewise: what goes straight to the step before; null if nothing does
   T* dprojected[kMaxDirections] = {};  // [N, P] the gradient of h of every token; null without a projection
   T* h_prev;              // [N, R] the state that each token's step started from, for one direction at a time
@@ -186,8 +193,8 @@ struct BackwardWorkspace {
     const CellFacts cell = cell_facts(shape.cell);
     for (int64_t d = 0; d < shape.directions; ++d) {
       dgates[d] = carver.take<T>(rows.tokens * cell.gradients() * shape.hidden);
-      if (cell.has_c) dc[d] = carver.take<C>(rows.batch * shape.hidden);
-      if (cell.passes_h) dh[d] = carver.take<C>(rows.batch * shape.hidden);
+      if (cell.has_c) dc[d] = carver.take<C>(rows.segments * shape.hidden);
+      if (cell.passes_h) dh[d] = carver.take<C>(rows.segments * shape.hidden);
       if (shape.projection > 0) dprojected[d] = carver.take<T>(rows.tokens * shape.projection);
     }
     h_prev = carver.take<T>(rows.tokens * features_of_h(shape));

@@ -127,7 +127,7 @@ template <class T>
 void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
   const Bytes<T> bytes{state, shape, *plan};
   const BatchBounds& bounds = plan->bounds;
-  const RnnRows most{bounds.max_batch, bounds.max_tokens};
+  const RnnRows most{bounds.max_batch, bounds.max_tokens, segment_bound(shape, bounds.max_batch, bounds.max_tokens)};
   const auto keep_larger = [](const RnnSizes& other, RnnSizes* sizes) {
     sizes->workspace_bytes = std::max(sizes->workspace_bytes, other.workspace_bytes);
     sizes->reserve_bytes = std::max(sizes->reserve_bytes, other.reserve_bytes);
@@ -135,7 +135,8 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
   RnnSizes infer = bytes.forward(most, false, 1), save = bytes.forward(most, true, 1);
   keep_larger({bytes.backward(most), 0}, &save);
   // The largest batch whose layers run in one launch.
-  const RnnRows together = fewest_rows({std::min(bounds.max_batch, plan->most_together), bounds.max_tokens}, bounds);
+  const RnnRows together =
+      fewest_rows({std::min(bounds.max_batch, plan->most_together), bounds.max_tokens, most.segments}, bounds);
   if (together.batch > 0) {
     keep_larger(bytes.forward(together, false, shape.layers), &infer);
     keep_larger(bytes.forward(together, false, shape.layers), &save);  // laid out without save, which takes more

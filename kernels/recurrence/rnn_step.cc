@@ -29,7 +29,7 @@ struct StepWorkspace {
     gates = carver.take<C>(streams * cell_facts(shape.cell).saved * shape.hidden);
     if (shape.projection > 0) unprojected = carver.take<T>(streams * shape.hidden);
     y = carver.take<T>((shape.layers - 1) * streams * features_of_h(shape));
-    product_bytes = product_workspace_bytes(shape, {streams, streams});
+    product_bytes = product_workspace_bytes(shape, {streams, streams, streams});
     product = carver.take<char>(product_bytes);
   }
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/batch_plan/batch_plan.h"
+#include "kernels/batch_plan/segments.h"
 #include "kernels/core/device_status.h"
 #include "kernels/sort/sort.h"
 #include "support/lengths.h"
@@ -82,7 +83,7 @@ class DeviceSchedule {
     scratch_.identity = carver.take<int64_t>(bounds_.max_batch);
     scratch_.sort_workspace = carver.take<unsigned char>(scratch_.sort_workspace_bytes);
     schedule_ = carve_slot_schedule(bounds_, slots_.directions, slots_.count, slots_.team, carver);
-    slot_scratch_ = carve_slot_scratch(bounds_, slots_.count, carver);
+    slot_scratch_ = carve_slot_scratch(bounds_.max_batch, slots_.count, carver);
     return carver.bytes();
   }
 
@@ -91,6 +92,7 @@ class DeviceSchedule {
     plan_.bounds = bounds_;
     plan_.batch = static_cast<int64_t>(lengths.size());
     plan_.tokens = plan_.steps = -1;  // nobody on the host need know them
+    take_sequences_as_segments(&plan_);
     if (!lengths.empty()) {
       EXPECT_EQ(cudaMemcpyAsync(scratch_.raw_lengths, lengths.data(), lengths.size() * sizeof(int64_t),
                                 cudaMemcpyHostToDevice, stream),
@@ -196,7 +198,8 @@ void check_slot(const Expected& expected, bool reverse, int64_t slot, int64_t st
     ++(*seen)[b];
     const int64_t length = expected.lengths[b];
     for (int64_t k = 0; k < length; ++k, ++s) {
-      const uint32_t marks = (k == 0 ? kFirstToken : 0) + (k == length - 1 ? kLastToken : 0);
+      const uint32_t marks =
+          (k == 0 ? kFirstToken + kTakesInitial : 0) + (k == length - 1 ? kLastToken + kGivesFinal : 0);
       ASSERT_TRUE(is(entry(s), expected.rows[b][reverse ? length - 1 - k : k], b, marks))
           << "slot " << slot << ", step " << s << ", row " << entry(s).row;
     }

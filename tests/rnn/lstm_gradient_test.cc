@@ -49,7 +49,6 @@ CELL_TEST(Gradient, MatchesCentralDifferences) {
 
 // The same with resets inside the sequences; 160 shapes a cell, emulated 20.
 CELL_TEST(Gradient, MatchesCentralDifferencesWithResets) {
-  if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the CUDA back end has no resets yet";
   const Context context = make_context(1);
   Random random(2025);
   int64_t shapes = 0, resets = 0;

@@ -75,7 +75,7 @@ class BackwardCells {
   // Writes dh0 of the sequence that began at the step of the turn before. `recurrent` is the sum of that turn.
   VARLSTM_DEVICE void finish(int i, float recurrent) const {
     const SlotStep& began = later_[i];
-    if (began.row < 0 || !(began.marks & kFirstToken) || dir_.dh0 == nullptr || !counts(i)) return;
+    if (began.row < 0 || !(began.marks & kTakesInitial) || dir_.dh0 == nullptr || !counts(i)) return;
     dir_.dh0[static_cast<int64_t>(began.sequence) * layer_.hidden + unit0_ + unit(i)] = store_scalar<Scalar>(recurrent);
   }
 
@@ -87,16 +87,16 @@ class BackwardCells {
     fetch(step - 1, i);
     if (now.row < 0 || !counts(i)) return {};
     const int64_t hidden = layer_.hidden, at = static_cast<int64_t>(now.sequence) * hidden + unit0_ + unit(i);
-    const bool ends = now.marks & kLastToken;
-    const float dh = saved.dy + (ends ? scalar_or_zero(dir_.dh_n, at) : recurrent);
-    const float dc = ends ? scalar_or_zero(dir_.dc_n, at) : dc_[i];
+    const bool ends = now.marks & kLastToken, gives = now.marks & kGivesFinal;
+    const float dh = saved.dy + (gives ? scalar_or_zero(dir_.dh_n, at) : ends ? 0.0f : recurrent);
+    const float dc = gives ? scalar_or_zero(dir_.dc_n, at) : ends ? 0.0f : dc_[i];
     UnitState<float> gradient = {dh, dc};
     const UnitState<float> before = {0, saved.c_before}, after = {0, saved.c_after};
     const UnitValues<float, 4> d = Cell::template backward<Functions>(saved.saved, before, after, &gradient);
     dc_[i] = gradient.c;
     Scalar* dgates = dir_.dgates + now.row * 4 * hidden + unit0_ + unit(i);
     for (int k = 0; k < 4; ++k) dgates[k * hidden] = store_scalar<Scalar>(d.of[k]);
-    if ((now.marks & kFirstToken) && dir_.dc0 != nullptr) dir_.dc0[at] = store_scalar<Scalar>(dc_[i]);
+    if ((now.marks & kTakesInitial) && dir_.dc0 != nullptr) dir_.dc0[at] = store_scalar<Scalar>(dc_[i]);
     return d;
   }
 
@@ -121,8 +121,10 @@ class BackwardCells {
     for (int k = 0; k < 4; ++k) saved.saved.of[k] = gates[k * hidden];
     saved.c_after = dir_.c[now.row * hidden + u];
     saved.dy = scalar_or_zero(dir_.dy, now.row * layer_.ldy + u);
-    if (now.marks & kFirstToken) {
+    if (now.marks & kTakesInitial) {
       saved.c_before = scalar_or_zero(dir_.c0, static_cast<int64_t>(now.sequence) * hidden + u);
+    } else if (now.marks & kFirstToken) {
+      saved.c_before = 0;
     } else {
       saved.c_before = dir_.c[next_[i].row * hidden + u];
     }

@@ -192,14 +192,14 @@ class ForwardCells {
   VARLSTM_DEVICE void look_ahead(int64_t step, int i) {
     for (int s = 0; s < 2; ++s) next_[i][s] = owns(i) ? schedule_.at(step, slot(i) + s) : idle_step();
   }
-  // If a sequence begins in a slot, its initial states replace those of the slot's last sequence; an idle slot gets
-  // zeros.
+  // If a segment begins in a slot, its initial states replace those of the slot's last one; they are zeros after a
+  // reset. An idle slot gets zeros.
   VARLSTM_DEVICE void replace(int i, float (&h)[2]) {
     for (int s = 0; s < 2; ++s) {
       const SlotStep& now = now_[i][s];
       if (now.row >= 0 && counts_ && !(now.marks & kFirstToken)) continue;
       h[s] = c_[i][s] = 0;
-      if (now.row < 0 || !counts_) continue;
+      if (now.row < 0 || !counts_ || !(now.marks & kTakesInitial)) continue;
       const int64_t at = static_cast<int64_t>(now.sequence) * layer_.hidden + unit_;
       if (dir_.h0 != nullptr) h[s] = load_scalar(dir_.h0[at]);
       if (dir_.c0 != nullptr) c_[i][s] = load_scalar(dir_.c0[at]);
@@ -214,7 +214,7 @@ class ForwardCells {
       for (int k = 0; k < 4; ++k) gates[k * hidden] = saved.of[k];
       dir_.c[now.row * hidden + unit_] = c;
     }
-    if (!(now.marks & kLastToken)) return;
+    if (!(now.marks & kGivesFinal)) return;
     const int64_t at = static_cast<int64_t>(now.sequence) * hidden + unit_;
     if (dir_.h_n != nullptr) dir_.h_n[at] = store_scalar<Scalar>(h);
     if (dir_.c_n != nullptr) dir_.c_n[at] = store_scalar<Scalar>(c);

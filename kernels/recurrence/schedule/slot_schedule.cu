@@ -1,4 +1,5 @@
-// The schedule of a resident recurrence: the sequences, longest first, are list-scheduled on the slots.
+// The schedule of a resident recurrence: the sequences, longest first, are list-scheduled on the slots. With resets the
+// segments are, in the place of the sequences.
 //
 //   Rank j = 0, 1, ... (longest first, without sequences of length 0) goes to the slot with the least load. Among equal
 //   loads the slot that is first in the order o = 0 .. P-1 gets it. The sequence starts at that load, which then grows
@@ -91,6 +92,11 @@ VARLSTM_DEVICE void sort_keys(uint64_t* keys, uint32_t padded) {
   }
 }
 
+// The tokens of the segment of rank j.
+VARLSTM_DEVICE int64_t length_of(const BatchPlan& plan, int64_t j) {
+  return plan.segments.lengths == nullptr ? plan.lengths[plan.sorted_indices[j]] : plan.segments.lengths[j];
+}
+
 // Assigns ranks from `first` on to slots, as many as this round decides, and returns how many.
 VARLSTM_DEVICE int64_t assign_round(const BatchPlan& plan, const SlotSchedule& schedule, const SlotScratch& scratch,
                                     const AssignShared& shared, int64_t first, int64_t ranks) {
@@ -98,7 +104,7 @@ VARLSTM_DEVICE int64_t assign_round(const BatchPlan& plan, const SlotSchedule& s
   const uint32_t teams = static_cast<uint32_t>(schedule.slots) / team_slots;
   const int64_t offered = ranks - first < schedule.slots ? ranks - first : schedule.slots;
   const auto key_after = [&](int64_t i) {
-    const int64_t length = plan.lengths[plan.sorted_indices[first + i]];
+    const int64_t length = length_of(plan, first + i);
     return shared.keys[i] + (static_cast<uint64_t>(length) << kOrderBits);
   };
   uint64_t bound = kNoSlot;
@@ -151,7 +157,7 @@ VARLSTM_KERNEL void __launch_bounds__(kMaxAssignThreads)
   // No barrier is needed here: in the first round a thread reads only its own keys.
   for (uint32_t i = threadIdx.x; i < padded; i += blockDim.x)
     shared.keys[i] = i < schedule.slots ? uint64_t{i} : kNoSlot;
-  const int64_t ranks = plan.bounds.max_len > 0 ? plan.batch_sizes[0] : 0;
+  const int64_t ranks = plan.bounds.max_len > 0 ? plan.segments.sizes[0] : 0;
   for (int64_t first = 0; first < ranks;) {
     if (first > 0) sort_keys(shared.keys, padded);
     first += assign_round(plan, schedule, scratch, shared, first, ranks);
@@ -159,22 +165,26 @@ VARLSTM_KERNEL void __launch_bounds__(kMaxAssignThreads)
   write_loads(schedule, scratch, shared);
 }
 
-// Writes the entry of each token in every direction. Token k in packed order has its row in `order`.
+// Writes the entry of each token in every direction. Token k in the order of steps and ranks has its row in `order`.
 VARLSTM_DEVICE void fill_tokens(const BatchPlan& plan, RowOrder order, int64_t directions, const SlotSchedule& schedule,
                                 const SlotScratch& scratch) {
-  const int64_t tokens = plan.step_offsets[plan.bounds.max_len];
+  const int64_t tokens = plan.segments.offsets[plan.bounds.max_len];
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < tokens; k += stride) {
-    const int64_t t = count_not_above(plan.step_offsets, plan.bounds.max_len + 1, k) - 1;
-    const int64_t rank = k - plan.step_offsets[t];
+    const int64_t t = count_not_above(plan.segments.offsets, plan.bounds.max_len + 1, k) - 1;
+    const int64_t rank = k - plan.segments.offsets[t];
     const int64_t row = row_of(plan, order, t, rank);
-    const int64_t sequence = plan.sorted_indices[rank];
-    const int64_t length = plan.lengths[sequence];
+    const int64_t length = length_of(plan, rank);
+    const int64_t first = plan.segments.firsts[rank], last = plan.segments.lasts[rank];
+    const uint32_t sequence = static_cast<uint32_t>(first >= 0 ? first : last >= 0 ? last : 0);
     for (int64_t d = 0; d < directions; ++d) {
       const int64_t visit = d == 0 ? t : length - 1 - t;
-      const uint32_t marks = (visit == 0 ? kFirstToken : 0) | (visit == length - 1 ? kLastToken : 0);
+      const int64_t from = visit == 0 ? initial_of(plan, d == 1, rank) : -1;
+      const int64_t to = visit == length - 1 ? final_of(plan, d == 1, rank) : -1;
+      const uint32_t marks = (visit == 0 ? kFirstToken : 0) | (visit == length - 1 ? kLastToken : 0) |
+                             (from >= 0 ? kTakesInitial : 0) | (to >= 0 ? kGivesFinal : 0);
       const int64_t step = d * schedule.max_steps + scratch.starts[rank] + visit;
-      schedule.entries[step * schedule.slots + scratch.slots[rank]] = {row, static_cast<uint32_t>(sequence), marks};
+      schedule.entries[step * schedule.slots + scratch.slots[rank]] = {row, sequence, marks};
     }
   }
 }

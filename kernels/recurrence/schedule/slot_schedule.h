@@ -23,13 +23,15 @@
 
 namespace varlstm::cuda {
 
-constexpr uint32_t kFirstToken = 1, kLastToken = 2;
+// Of a token: it is the first or the last of its segment, in the order in which the direction visits it; the segment
+// starts from the initial state of its sequence rather than from zeros; it gives the sequence's final state.
+constexpr uint32_t kFirstToken = 1, kLastToken = 2, kTakesInitial = 4, kGivesFinal = 8;
 
 // What one slot does at one step.
 struct alignas(16) SlotStep {
   int64_t row;        // the row of the token in the requested row order, or -1: the slot is idle
-  uint32_t sequence;  // the caller's index b of the sequence; 0 if the slot is idle
-  uint32_t marks;     // kFirstToken | kLastToken, in the order in which this direction visits the sequence
+  uint32_t sequence;  // the caller's index b of the sequence that the segment begins or ends; otherwise 0
+  uint32_t marks;
 };
 
 // The work of P slots in each direction. Longer sequences are taken first. When the sequence of a slot ends, the slot
@@ -44,8 +46,8 @@ struct SlotSchedule {
 
 // Memory that is needed only while the schedule is built.
 struct SlotScratch {
-  int64_t* starts;    // [max_batch] by rank: the step at which its slot takes the sequence
-  uint32_t* slots;    // [max_batch] by rank: the sequence's slot
+  int64_t* starts;    // by rank: the step at which its slot takes the segment
+  uint32_t* slots;    // by rank: the segment's slot
   int64_t* loads;     // [P] the load of a slot: the steps at which it is not idle
   int64_t* extremes;  // [2] the least and the largest of the loads
 };
@@ -68,10 +70,11 @@ inline SlotSchedule carve_slot_schedule(const BatchBounds& bounds, int64_t direc
   return schedule;
 }
 
-inline SlotScratch carve_slot_scratch(const BatchBounds& bounds, int64_t slots, Carver& carver) {
+// segments: at most so many.
+inline SlotScratch carve_slot_scratch(int64_t segments, int64_t slots, Carver& carver) {
   SlotScratch scratch;
-  scratch.starts = carver.take<int64_t>(bounds.max_batch);
-  scratch.slots = carver.take<uint32_t>(bounds.max_batch);
+  scratch.starts = carver.take<int64_t>(segments);
+  scratch.slots = carver.take<uint32_t>(segments);
   scratch.loads = carver.take<int64_t>(slots);
   scratch.extremes = carver.take<int64_t>(2);
   return scratch;

@@ -65,4 +65,10 @@ VARLSTM_DEVICE ComputeType<T> load_or_zero(const T* values, int64_t at) {
   return values == nullptr ? ComputeType<T>(0) : load_scalar(values[at]);
 }
 
+// The element `unit` of sequence b in states [B, width], or zero if there is no such sequence or tensor.
+template <class T>
+VARLSTM_DEVICE ComputeType<T> of_sequence(const T* states, int64_t b, int64_t width, int64_t unit) {
+  return b < 0 ? ComputeType<T>(0) : load_or_zero(states, b * width + unit);
+}
+
 }  // namespace varlstm::cuda

@@ -68,7 +68,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const BatchPlan& plan = layer.plan;
   const DirectionForward<T, C>& dir = layer.direction[blockIdx.z];
   const int64_t t = blockIdx.z == 1 ? steps - 1 - step : step;
-  const int64_t width = plan.batch_sizes[t];
+  const int64_t width = plan.segments.sizes[t];
   const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
   if (rank0 >= width) return;  // the whole block
   const int64_t feature0 = static_cast<int64_t>(blockIdx.x) * kUnits;
@@ -110,7 +110,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const bool reverse = blockIdx.z == 1;
   const DirectionBackward<T, C>& dir = layer.direction[blockIdx.z];
   const int64_t t = reverse ? step : steps - 1 - step;
-  const int64_t width = plan.batch_sizes[t];
+  const int64_t width = plan.segments.sizes[t];
   const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
   if (rank0 >= width) return;  // the whole block
   const int64_t feature0 = static_cast<int64_t>(blockIdx.x) * kUnits;
@@ -123,7 +123,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   if (j >= width || feature >= layer.state) return;
   const int64_t row = row_of(plan, layer.row_order, t, j);
   const bool ends = tiles.rows[thread / kUnits] < 0;
-  const C of_end = ends ? load_or_zero(dir.dh_n, plan.sorted_indices[j] * layer.state + feature) : C(0);
+  const C of_end = ends ? of_sequence(dir.dh_n, final_of(plan, reverse, j), layer.state, feature) : C(0);
   const C dh = load_or_zero(dir.dy, row * layer.ldy + feature) + (ends ? of_end : recurrent);
   dir.dprojected[row * layer.state + feature] = store_scalar<T>(dh);
 }
@@ -135,10 +135,9 @@ unsigned tiles_of(int64_t count, int size) {
 }
 
 template <class Layer>
-LaunchShape shape_of_step(const Layer& layer, size_t shared_bytes) {
+LaunchShape shape_of_step(const Layer& layer, unsigned ranks, size_t shared_bytes) {
   LaunchShape shape;
-  shape.grid =
-      dim3(tiles_of(layer.state, kUnits), tiles_of(layer.plan.batch, kRows), static_cast<unsigned>(layer.directions));
+  shape.grid = dim3(tiles_of(layer.state, kUnits), ranks, static_cast<unsigned>(layer.directions));
   shape.block = dim3(kStepThreads);
   shape.shared_bytes = shared_bytes;
   return shape;
@@ -148,14 +147,16 @@ LaunchShape shape_of_step(const Layer& layer, size_t shared_bytes) {
 
 template <class T, class C>
 int32_t project_step(Stream stream, const LayerForward<T, C>& layer, int64_t step, int64_t steps) {
-  return launch<project_step_kernel<T>>(stream, "project_step", shape_of_step(layer, sizeof(ProjectionTiles<C>)), layer,
-                                        step, steps);
+  return launch<project_step_kernel<T>>(
+      stream, "project_step", shape_of_step(layer, rank_tiles(layer, step, steps), sizeof(ProjectionTiles<C>)), layer,
+      step, steps);
 }
 
 template <class T, class C>
 int32_t projected_gradient_step(Stream stream, const LayerBackward<T, C>& layer, int64_t step, int64_t steps) {
   return launch<projected_gradient_kernel<LstmCell, T>>(
-      stream, "projected_gradient", shape_of_step(layer, sizeof(BackwardTiles<C>)), layer, step, steps);
+      stream, "projected_gradient",
+      shape_of_step(layer, rank_tiles(layer, step, steps, true), sizeof(BackwardTiles<C>)), layer, step, steps);
 }
 
 template <class T>

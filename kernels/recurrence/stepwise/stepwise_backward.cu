@@ -36,7 +36,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const bool reverse = blockIdx.z == 1;
   const DirectionBackward<T, C>& dir = layer.direction[blockIdx.z];
   const int64_t t = reverse ? step : steps - 1 - step;
-  const int64_t width = plan.batch_sizes[t];
+  const int64_t width = plan.segments.sizes[t];
   const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
   if (rank0 >= width) return;  // the whole block
   const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
@@ -56,19 +56,21 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
 
   const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
   if (j >= width || unit >= hidden) return;
-  const int64_t row = row_of(plan, layer.row_order, t, j), at = plan.sorted_indices[j] * hidden + unit;
+  const int64_t row = row_of(plan, layer.row_order, t, j);
+  const int64_t initial = initial_of(plan, reverse, j), final = final_of(plan, reverse, j);
   const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
   const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
   UnitState<C> state = {C(0), C(0)}, after = {C(0), C(0)};
   UnitState<C> gradient = {incoming, C(0)};
   if constexpr (!kProjected)
-    gradient.h = load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? load_or_zero(dir.dh_n, at) : incoming);
+    gradient.h =
+        load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? of_sequence(dir.dh_n, final, hidden, unit) : incoming);
   if constexpr (CellType::kPassesH) gradient.h += ends ? C(0) : dir.dh[j * hidden + unit];
   if constexpr (CellType::kReadsH)
-    state.h = before >= 0 ? load_scalar(dir.y[before * layer.ldy + unit]) : load_or_zero(dir.h0, at);
+    state.h = before >= 0 ? load_scalar(dir.y[before * layer.ldy + unit]) : of_sequence(dir.h0, initial, hidden, unit);
   if constexpr (CellType::kHasC) {
-    gradient.c = ends ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit];
-    state.c = before >= 0 ? dir.c[before * hidden + unit] : load_or_zero(dir.c0, at);
+    gradient.c = ends ? of_sequence(dir.dc_n, final, hidden, unit) : dir.dc[j * hidden + unit];
+    state.c = before >= 0 ? dir.c[before * hidden + unit] : of_sequence(dir.c0, initial, hidden, unit);
     after.c = dir.c[row * hidden + unit];
   }
   const C* gates = dir.gates + row * CellType::kSaved * hidden + unit;
@@ -81,7 +83,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   for (int k = 0; k < kGradientsOf<CellType>; ++k) dgates[k * hidden] = store_scalar<T>(gradients.of[k]);
 }
 
-// dh0 [B, R], dc0 [B, H]. A sequence without a token passes dh_n and dc_n on.
+// dh0 [B, R], dc0 [B, H], for the sequences from whose initial states a segment starts. A sequence without a token
+// passes dh_n and dc_n on.
 template <class CellType, class T>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(LayerBackward<T, ComputeType<T>> layer) {
   using C = ComputeType<T>;
@@ -94,16 +97,17 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(Lay
   const int thread = static_cast<int>(threadIdx.x);
   if (thread < kRows) {
     const int64_t j = rank0 + thread;
-    const int64_t length = j < plan.batch ? plan.lengths[plan.sorted_indices[j]] : 0;
-    tiles.rows[thread] = length > 0 ? first_row(plan, layer.row_order, reverse, j, length) : -1;
+    const int64_t b = j < plan.segments.count ? initial_of(plan, reverse, j) : -1;
+    tiles.rows[thread] = b >= 0 && plan.lengths[b] > 0 ? first_row(plan, layer.row_order, reverse, b) : -1;
   }
   simt::block_sync();  // S0
   const bool empty = tiles.rows[thread / kUnits] < 0;
   C recurrent = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, layer.state, unit0);
   const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
-  if (j >= plan.batch || unit >= hidden) return;
+  const int64_t b = j < plan.segments.count ? initial_of(plan, reverse, j) : -1;
+  if (b < 0 || unit >= hidden) return;
   if constexpr (CellType::kPassesH) recurrent += empty ? C(0) : dir.dh[j * hidden + unit];
-  const int64_t at = plan.sorted_indices[j] * hidden + unit, h_at = plan.sorted_indices[j] * layer.state + unit;
+  const int64_t at = b * hidden + unit, h_at = b * layer.state + unit;
   if (dir.dh0 != nullptr && unit < layer.state)
     dir.dh0[h_at] = store_scalar<T>(empty ? load_or_zero(dir.dh_n, h_at) : recurrent);
   if (dir.dc0 != nullptr) dir.dc0[at] = store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);
@@ -116,15 +120,16 @@ VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> laye
   const BatchPlan& plan = layer.plan;
   const DirectionBackward<T, ComputeType<T>>& dir = layer.direction[direction];
   for (int64_t t = blockIdx.x; t < steps; t += gridDim.x) {
-    const int64_t count = plan.batch_sizes[t] * layer.state;
+    const int64_t count = plan.segments.sizes[t] * layer.state;
     for (int64_t k = threadIdx.x; k < count; k += blockDim.x) {
       const int64_t j = k / layer.state, unit = k % layer.state;
       const int64_t before = row_before(plan, layer.row_order, direction == 1, t, j);
+      const int64_t b = initial_of(plan, direction == 1, j);
       T value = store_scalar<T>(0);
       if (before >= 0) {
         value = dir.y[before * layer.ldy + unit];
-      } else if (dir.h0 != nullptr) {
-        value = dir.h0[plan.sorted_indices[j] * layer.state + unit];
+      } else if (dir.h0 != nullptr && b >= 0) {
+        value = dir.h0[b * layer.state + unit];
       }
       h_prev[row_of(plan, layer.row_order, t, j) * layer.state + unit] = value;
     }
@@ -138,17 +143,18 @@ int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer) {
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape;
   shape.grid =
-      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
-           static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
+      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits), 0, static_cast<unsigned>(layer.directions));
   shape.block = dim3(kStepThreads);
   shape.shared_bytes = sizeof(BackwardTiles<C>);
   constexpr auto kStep = stepwise_backward_kernel<CellType, kProjected, T>;
   constexpr auto kLast = initial_gradients_kernel<CellType, T>;
   for (int64_t step = 0; step < steps; ++step) {
+    shape.grid.y = rank_tiles(layer, step, steps, true);
     if constexpr (kProjected) VARLSTM_CUDA_TRY(projected_gradient_step(stream, layer, step, steps));
     VARLSTM_CUDA_TRY(launch<kStep>(stream, "stepwise_backward", shape, layer, step, steps));
   }
   if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
+  shape.grid.y = static_cast<unsigned>((layer.plan.segments.count + kRows - 1) / kRows);
   return launch<kLast>(stream, "initial_gradients", shape, layer);
 }
 

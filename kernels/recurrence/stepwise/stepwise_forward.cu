@@ -4,8 +4,9 @@
 //   the saved values, c and y[row, u] = h'[j, u] from the x-gates and s as in the cell's file of kernels/cells
 //
 // If h is projected, k runs over its R features, `unprojected` takes the place of y, and projection.cu follows.
+// It runs over the segments of the batch, which are its sequences if there are no resets; T is the longest of them.
 // Step s visits t = s in the forward direction and t = steps - 1 - s in the backward direction, both in one launch. A
-// block whose ranks are all past batch_sizes[t] has no work; batch_sizes[t] is 0 from T on if only the device knows T.
+// block whose ranks are all past sizes[t] has no work; sizes[t] is 0 from T on if only the device knows T.
 // h is read from y, at the row that the direction visited before.
 // Grid: tiles of kUnits units x tiles of kRows ranks x directions. Block: one thread for each (rank, unit), which owns
 // the unit's sums, one for each gate, and its states. Shared memory: h as [kRows][kDepth + 1] and w_hh as
@@ -38,13 +39,13 @@ struct ForwardTiles {
   C w[CellType::kGates * kUnits][kDepth + 1];
 };
 
-// Element k of the state before the step, for the sequence of rank j. `before` is the row that was visited before, or
-// -1.
+// Element k of the state before the step. `before` is the row that was visited before, or -1: then the state is the
+// initial one of sequence b, or zero if b is -1.
 template <class T>
-VARLSTM_DEVICE ComputeType<T> state_before(const BatchPlan& plan, const T* y, int64_t ldy, const T* initial,
-                                           int64_t features, int64_t before, int64_t j, int64_t k) {
+VARLSTM_DEVICE ComputeType<T> state_before(const T* y, int64_t ldy, const T* initial, int64_t features, int64_t before,
+                                           int64_t b, int64_t k) {
   if (before >= 0) return load_scalar(y[before * ldy + k]);
-  return initial == nullptr ? ComputeType<T>(0) : load_scalar(initial[plan.sorted_indices[j] * features + k]);
+  return initial == nullptr || b < 0 ? ComputeType<T>(0) : load_scalar(initial[b * features + k]);
 }
 
 template <class CellType, class T>
@@ -58,7 +59,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const bool reverse = blockIdx.z == 1;
   const DirectionForward<T, C>& dir = layer.direction[blockIdx.z];
   const int64_t t = reverse ? steps - 1 - step : step;
-  const int64_t width = plan.batch_sizes[t];
+  const int64_t width = plan.segments.sizes[t];
   const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
   if (rank0 >= width) return;  // the whole block
   const int64_t hidden = layer.hidden, features = layer.state;
@@ -73,8 +74,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
       const int64_t j = rank0 + at / kDepth, k = k0 + at % kDepth;
       C value = 0;
       if (j < width && k < features)
-        value = state_before(plan, dir.y, layer.ldy, dir.h0, features, row_before(plan, layer.row_order, reverse, t, j),
-                             j, k);
+        value = state_before(dir.y, layer.ldy, dir.h0, features, row_before(plan, layer.row_order, reverse, t, j),
+                             initial_of(plan, reverse, j), k);
       tiles.h[at / kDepth][at % kDepth] = value;
     }
 #pragma unroll 1
@@ -96,7 +97,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int64_t j = rank0 + r, unit = unit0 + u;
   if (j >= width || unit >= hidden) return;
   const int64_t row = row_of(plan, layer.row_order, t, j);
-  const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
+  const int64_t before = row_before(plan, layer.row_order, reverse, t, j), b = initial_of(plan, reverse, j);
   C* gates = dir.gates + row * CellType::kSaved * hidden + unit;
   UnitValues<C, kGates> x;
   for (int gate = 0; gate < kGates; ++gate) x.of[gate] = gates[gate * hidden];
@@ -105,12 +106,12 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
       sums.of[gate] += load_scalar(dir.b_hh[gate * hidden + unit]);
   }
   UnitState<C> state = {C(0), C(0)};
-  if constexpr (CellType::kReadsH) state.h = state_before(plan, dir.y, layer.ldy, dir.h0, features, before, j, unit);
+  if constexpr (CellType::kReadsH) state.h = state_before(dir.y, layer.ldy, dir.h0, features, before, b, unit);
   if constexpr (CellType::kHasC) {
     if (before >= 0) {
       state.c = dir.c[(layer.save ? before : j) * hidden + unit];
-    } else if (dir.c0 != nullptr) {
-      state.c = load_scalar(dir.c0[plan.sorted_indices[j] * hidden + unit]);
+    } else if (dir.c0 != nullptr && b >= 0) {
+      state.c = load_scalar(dir.c0[b * hidden + unit]);
     }
   }
   const UnitStep<CellType, C> result = CellType::template forward<Accurate>(x, sums, state);
@@ -130,16 +131,17 @@ VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
   using C = ComputeType<T>;
   const BatchPlan& plan = layer.plan;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  const int64_t count = layer.directions * plan.batch * layer.hidden;
+  const int64_t segments = plan.segments.count, count = layer.directions * segments * layer.hidden;
   for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < count; k += stride) {
-    const int64_t unit = k % layer.hidden, j = k / layer.hidden % plan.batch, d = k / layer.hidden / plan.batch;
+    const int64_t unit = k % layer.hidden, j = k / layer.hidden % segments, d = k / layer.hidden / segments;
     const DirectionForward<T, C>& dir = layer.direction[d];
-    const int64_t b = plan.sorted_indices[j], length = plan.lengths[b];
+    const int64_t b = final_of(plan, d == 1, j);
+    if (b < 0) continue;
     const int64_t at = b * layer.hidden + unit, h_at = b * layer.state + unit;
     const bool has_h = unit < layer.state;
     T h = store_scalar<T>(0), c = store_scalar<T>(0);
-    if (length > 0) {
-      const int64_t row = last_row(plan, layer.row_order, d == 1, j, length);
+    if (plan.lengths[b] > 0) {
+      const int64_t row = last_row(plan, layer.row_order, d == 1, b);
       if (has_h) h = dir.y[row * layer.ldy + unit];
       if (dir.c != nullptr) c = store_scalar<T>(dir.c[(layer.save ? row : j) * layer.hidden + unit]);
     } else {
@@ -158,21 +160,22 @@ int32_t run_steps(Stream stream, const LayerForward<T, C>& layer) {
   const int64_t steps = launched_steps(layer.plan);
   LaunchShape shape;
   shape.grid =
-      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
-           static_cast<unsigned>((layer.plan.batch + kRows - 1) / kRows), static_cast<unsigned>(layer.directions));
+      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits), 0, static_cast<unsigned>(layer.directions));
   shape.block = dim3(kStepThreads);
   shape.shared_bytes = sizeof(ForwardTiles<CellType, C>);
-  if (layer.plan.batch > INT64_C(65535) * kRows)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "B = %lld is more than %d sequences",
-                static_cast<long long>(layer.plan.batch), 65535 * kRows);
+  if (most_segments(layer.plan, 0) > INT64_C(65535) * kRows)
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "%lld sequences, or tokens of a batch with resets, are more than %d",
+                static_cast<long long>(most_segments(layer.plan, 0)), 65535 * kRows);
   constexpr auto kKernel = stepwise_forward_kernel<CellType, T>;
   for (int64_t step = 0; step < steps; ++step) {
+    shape.grid.y = rank_tiles(layer, step, steps);
     VARLSTM_CUDA_TRY(launch<kKernel>(stream, "stepwise_forward", shape, layer, step, steps));
     if (layer.direction[0].w_hr != nullptr) VARLSTM_CUDA_TRY(project_step(stream, layer, step, steps));
   }
   if (layer.direction[0].h_n == nullptr && layer.direction[0].c_n == nullptr) return VARLSTM_OK;
   return launch<final_states_kernel<T>>(
-      stream, "final_states", elementwise_shape(stream, layer.directions * layer.plan.batch * layer.hidden), layer);
+      stream, "final_states", elementwise_shape(stream, layer.directions * layer.plan.segments.count * layer.hidden),
+      layer);
 }
 
 }  // namespace
