@@ -10,10 +10,9 @@
 // h is read from y, at the row that the direction visited before.
 // Grid: tiles of kUnits units x tiles of kRows ranks x directions. Block: one thread for each (rank, unit), which owns
 // the unit's sums, one for each gate, and its states. Shared memory: h as [kRows][kDepth + 1] and w_hh as
-// [kGates kUnits][kDepth + 1], for
-// kDepth values of k at a time.
-//   S1: after it the tiles of this depth are in shared memory. S2: after it no thread reads them any more.
-//   S3 (launch order): h and c of a step are visible to the next.
+// [kGates kUnits][kDepth + 1], for kDepth values of k at a time.
+//   S0: after it tiles.before and tiles.initial are visible. S1: after it the tiles of this depth are in shared memory.
+//   S2: after it no thread reads them any more. S3 (launch order): h and c of a step are visible to the next.
 // Bytes of a step, from memory or L2: w_hh G H H e for each tile of ranks, and b_t H (G C in, e + C out). Bound by
 // launch latency for small batches, by L2 for larger ones. Sums: one chain of fused multiply-adds over k from 0, in f32
 // (f64 for F64). Therefore the results of a sequence are bit-identical whatever else is in the
@@ -37,6 +36,8 @@ template <class CellType, class C>
 struct ForwardTiles {
   C h[kRows][kDepth + 1];
   C w[CellType::kGates * kUnits][kDepth + 1];
+  int64_t before[kRows];   // the row that was visited before, or -1
+  int64_t initial[kRows];  // then: the sequence from whose initial state the rank starts, or -1
 };
 
 // Element k of the state before the step. `before` is the row that was visited before, or -1: then the state is the
@@ -67,16 +68,24 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int thread = static_cast<int>(threadIdx.x);
   const int r = thread / kUnits, u = thread % kUnits;
 
+  if (thread < kRows) {
+    const int64_t own = rank0 + thread;
+    tiles.before[thread] = own < width ? row_before(plan, layer.row_order, reverse, t, own) : -1;
+    tiles.initial[thread] = own < width ? initial_of(plan, reverse, own) : -1;
+  }
+  simt::block_sync();  // S0
+
   UnitValues<C, kGates> sums = {};
 #pragma unroll 1
   for (int64_t k0 = 0; k0 < features; k0 += kDepth) {
+#pragma unroll 1
     for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
-      const int64_t j = rank0 + at / kDepth, k = k0 + at % kDepth;
+      const int rank = at / kDepth;
+      const int64_t k = k0 + at % kDepth;
       C value = 0;
-      if (j < width && k < features)
-        value = state_before(dir.y, layer.ldy, dir.h0, features, row_before(plan, layer.row_order, reverse, t, j),
-                             initial_of(plan, reverse, j), k);
-      tiles.h[at / kDepth][at % kDepth] = value;
+      if (k < features)
+        value = state_before(dir.y, layer.ldy, dir.h0, features, tiles.before[rank], tiles.initial[rank], k);
+      tiles.h[rank][at % kDepth] = value;
     }
 #pragma unroll 1
     for (int at = thread; at < kGates * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
@@ -97,7 +106,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int64_t j = rank0 + r, unit = unit0 + u;
   if (j >= width || unit >= hidden) return;
   const int64_t row = row_of(plan, layer.row_order, t, j);
-  const int64_t before = row_before(plan, layer.row_order, reverse, t, j), b = initial_of(plan, reverse, j);
+  const int64_t before = tiles.before[r], b = tiles.initial[r];
   C* gates = dir.gates + row * CellType::kSaved * hidden + unit;
   UnitValues<C, kGates> x;
   for (int gate = 0; gate < kGates; ++gate) x.of[gate] = gates[gate * hidden];
