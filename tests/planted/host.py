@@ -19,6 +19,27 @@ DEFECTS = [
         tests=["gemm_test"],
     ),
     Defect(
+        name="reset-at-the-first-token-is-ignored",
+        file="host/ops/segments.h",
+        old="is_first && !segment.reset ? b : -1;",
+        new="is_first ? b : -1;",
+        tests=["resets_test"],
+    ),
+    Defect(
+        name="reserve-does-not-know-of-resets",
+        file="host/ops/segments.h",
+        old="    if (segment.reset) hash = add_to_hash(hash, first_rows[rank]);\n",
+        new="",
+        tests=["resets_test --gtest_filter=*BelongToTheReserve"],
+    ),
+    Defect(
+        name="blocks-of-ranks-overlap",
+        file="host/rnn/recurrence_steps.h",
+        old="return rank < begin ? begin : rank > end ? end : rank;",
+        new="return rank < begin ? begin : rank;",
+        tests=["invariance_test --gtest_filter=*ManySegments*"],
+    ),
+    Defect(
         name="fork-with-a-team",
         file="host/threads/fork.cc",
         old="  omp_pause_resource_all(omp_pause_soft);\n",

@@ -179,6 +179,21 @@ CELL_SCALAR_TEST(CellInvariance, BatchMatesDoNotMoveABit) {
   }
 }
 
+// More segments than the host takes through their steps together.
+CELL_SCALAR_TEST(CellInvariance, ManySegmentsDoNotMoveABit) {
+  if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the other back ends take all segments together";
+  const Context context = make_context();
+  Random random(55);
+  RnnOptions options = this->make_options(3, 19, 1, true);
+  for (const int32_t rows : {VARLSTM_ROWS_PACKED, VARLSTM_ROWS_RAGGED}) {
+    options.rows = rows;
+    auto problem = make_rnn_case<TypeParam>(options, random_lengths(200, 9, random), true, random);
+    add_resets(problem, 0.3, random);
+    ASSERT_GT(problem.tokens(), 500);
+    check_batch_invariance(context.get(), problem, random);
+  }
+}
+
 CELL_SCALAR_TEST(CellInvariance, RunsRepeatBitwise) {
   const Context context = make_context();
   Random random(54);

@@ -41,6 +41,7 @@ template <class T>
 RnnCase<T> select(const RnnCase<T>& p, const std::vector<int64_t>& order) {
   RnnCase<T> selected{p.options, {}, p.params, {}, {}, {}};
   for (const int64_t b : order) selected.lengths.push_back(p.lengths[b]);
+  selected.resets = select_rows(p.lengths, 1, p.resets, order);
   selected.x = select_rows(p.lengths, p.options.input, p.x, order);
   selected.h0 = select_states(p.batch(), p.options.state(), p.h0, order);
   selected.c0 = select_states(p.batch(), p.options.hidden, p.c0, order);
