@@ -299,7 +299,7 @@ DEFECTS = [
            "(ends ? of_sequence(dir.dh_n, plan.segments.firsts[j], hidden, unit) : incoming)", ["resets_test.cuda"]),
     # The projection of h.
     Defect("projection-overwrites-tiles", PR, "    simt::block_sync();  // S2\n", "",
-           ["golden_lstm_test.cuda --gtest_filter=Projected*"]),
+           ["step_test.cuda --gtest_filter=Projected*EqualTheSequence*"]),
     Defect("projection-of-infer-taken-by-row", PR, "layer.save ? row_of(plan, layer.row_order, t, own) : own;",
            "row_of(plan, layer.row_order, t, own);", ["lstm_test.cuda --gtest_filter=Projected*f32*Infer*"]),
     Defect("projection-forgets-dh-n", PR, "(ends ? of_end : recurrent)", "(ends ? C(0) : recurrent)",

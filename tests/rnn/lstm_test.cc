@@ -303,6 +303,7 @@ CELL_SCALAR_TEST(Test, ForeignReserveIsRefused) {
   if (problem.options.projection() > 0) {
     other = problem.options;
     other.projects = false;
+    other.recurrence = VARLSTM_RECURRENCE_STEPWISE;  // as with a projection, so that nothing else differs
     runner.reserve().set(reserve_of(make_rnn_case<TypeParam>(other, problem.lengths, true, this->random_)));
     expect_refused();
   }
