@@ -187,7 +187,7 @@ CELL_SCALAR_TEST(CellInvariance, ManySegmentsDoNotMoveABit) {
   RnnOptions options = this->make_options(3, 19, 1, true);
   for (const int32_t rows : {VARLSTM_ROWS_PACKED, VARLSTM_ROWS_RAGGED}) {
     options.rows = rows;
-    auto problem = make_rnn_case<TypeParam>(options, random_lengths(200, 9, random), true, random);
+    auto problem = make_rnn_case<TypeParam>(options, make_lengths(LengthKind::kUniform, 200, 9, random), true, random);
     add_resets(problem, 0.3, random);
     ASSERT_GT(problem.tokens(), 500);
     check_batch_invariance(context.get(), problem, random);
