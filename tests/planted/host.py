@@ -63,6 +63,13 @@ DEFECTS = [
         tests=["lstm_reference_test --gtest_filter=*GradientsOfManyUnits"],
     ),
     Defect(
+        name="transpose-takes-padding-from-the-next-row",
+        file="host/simd/row_kernel_impl.h",
+        old="rows[lane] = lane < valid ? load<T, Lanes>(weight + lane * ld + s) : Vec<T, Lanes>{};",
+        new="rows[lane] = load<T, Lanes>(weight + (lane < valid ? lane : valid - 1) * ld + s);",
+        tests=["row_kernel_test --gtest_filter=*Transpose*"],
+    ),
+    Defect(
         name="step-forgets-where-a-slot-was",
         file="host/rnn/rnn_step.h",
         old="    if (earlier >= 0 && earlier < k && args.slots[earlier] == slot) return k;\n",
