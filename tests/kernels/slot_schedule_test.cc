@@ -63,6 +63,7 @@ class DeviceSchedule {
   ~DeviceSchedule() {
     EXPECT_EQ(cudaFree(state_.status), cudaSuccess);
     EXPECT_EQ(cudaFree(base_), cudaSuccess);
+    EXPECT_EQ(cudaFree(plan_.reset_memory), cudaSuccess);
   }
 
   // Bytes that one allocation takes for everything.
@@ -83,7 +84,7 @@ class DeviceSchedule {
     scratch_.identity = carver.take<int64_t>(bounds_.max_batch);
     scratch_.sort_workspace = carver.take<unsigned char>(scratch_.sort_workspace_bytes);
     schedule_ = carve_slot_schedule(bounds_, slots_.directions, slots_.count, slots_.team, carver);
-    slot_scratch_ = carve_slot_scratch(bounds_.max_batch, slots_.count, carver);
+    slot_scratch_ = carve_slot_scratch(bounds_.max_batch + bounds_.max_tokens, slots_.count, carver);
     return carver.bytes();
   }
 
@@ -101,9 +102,29 @@ class DeviceSchedule {
     EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
   }
 
+  // From now on the sequences are cut at these flags, one for each ragged row.
+  void set_resets(const std::vector<uint8_t>& flags) {
+    int64_t sort_bytes = 0;
+    EXPECT_EQ(sort_workspace(bounds_.max_tokens + bounds_.max_batch, &sort_bytes), VARLSTM_OK);
+    BatchPlan sized = plan_;
+    sized.reset_memory = nullptr;
+    void* memory = nullptr;
+    EXPECT_EQ(cudaMalloc(&memory, static_cast<size_t>(carve_segments(&sized, &segment_scratch_, sort_bytes))),
+              cudaSuccess);
+    plan_.reset_memory = static_cast<int64_t*>(memory);
+    carve_segments(&plan_, &segment_scratch_, sort_bytes);
+    flags_ = flags;
+  }
+
   int32_t enqueue(cudaStream_t stream) {
     const int32_t status = plan_from_lengths({&state_, stream}, plan_, scratch_);
     if (status != VARLSTM_OK) return status;
+    if (!flags_.empty()) {
+      const ResetArgs resets{Layout::kRagged, 0, flags_.data(), static_cast<int64_t>(flags_.size()),
+                             VARLSTM_SPACE_HOST};
+      const int32_t cut = cut_segments({&state_, stream}, &plan_, resets, segment_scratch_);
+      if (cut != VARLSTM_OK) return cut;
+    }
     return build_slot_schedule({&state_, stream}, plan_, slots_.order, slots_.directions, schedule_, slot_scratch_);
   }
 
@@ -130,6 +151,8 @@ class DeviceSchedule {
   int64_t bytes_ = 0;
   BatchPlan plan_ = {};
   PlanScratch scratch_ = {};
+  SegmentScratch segment_scratch_ = {};
+  std::vector<uint8_t> flags_;
   SlotSchedule schedule_ = {};
   SlotScratch slot_scratch_ = {};
 };
@@ -311,6 +334,43 @@ TEST(SlotSchedule, OnAsManySlotsAsADeviceHas) {
   Random random(7);
   build_and_check({3, 1, 2}, {kMaxSlots, 128, 1});
   build_and_check(make_lengths(LengthKind::kUniform, 132 * 32 * 2 + 5, 12, random), {132 * 32, 32, 1});
+}
+
+// Resets shorten the chain: 8 sequences of 128 tokens keep half of 16 slots busy for 128 steps. Cut at every 16th
+// token, their segments of 21, 16 and 11 tokens keep all slots busy, for 64 steps.
+TEST(SlotSchedule, OfSegmentsIsShorter) {
+  const Lengths lengths(8, 128);
+  const Slots slots = {16, 4, 2, RowOrder::kRagged};
+  for (const bool resets : {false, true}) {
+    DeviceSchedule device(bounds_of(lengths), slots);
+    device.set_lengths(lengths, nullptr);
+    std::vector<uint8_t> flags(8 * 128);
+    for (size_t row = 0; row < flags.size(); ++row) flags[row] = row % 16 == 5 && row % 128 > 16 ? 1 : 0;
+    if (resets) device.set_resets(flags);
+    ASSERT_EQ(device.enqueue(nullptr), VARLSTM_OK);
+    const std::vector<SlotStep> entries = device.entries(nullptr);
+    const Lengths steps = device.steps(nullptr);
+    EXPECT_EQ(longest(steps), resets ? 64 : 128);
+    for (int64_t d = 0; d < 2; ++d) {
+      std::vector<int> visits(flags.size()), begun(8), ended(8);
+      int64_t segments = 0;
+      for (int64_t s = 0; s < device.schedule().max_steps; ++s) {
+        for (int64_t slot = 0; slot < 16; ++slot) {
+          if (s >= steps[slot / 4]) continue;
+          const SlotStep& entry = entries[(d * device.schedule().max_steps + s) * 16 + slot];
+          if (entry.row < 0) continue;
+          ++visits[entry.row];
+          segments += entry.marks & kFirstToken ? 1 : 0;
+          if (entry.marks & kTakesInitial) ++begun[entry.sequence];
+          if (entry.marks & kGivesFinal) ++ended[entry.sequence];
+        }
+      }
+      EXPECT_EQ(visits, std::vector<int>(flags.size(), 1));
+      EXPECT_EQ(begun, std::vector<int>(8, 1));
+      EXPECT_EQ(ended, std::vector<int>(8, 1));
+      EXPECT_EQ(segments, resets ? 8 + std::count(flags.begin(), flags.end(), 1) : 8);
+    }
+  }
 }
 
 // Bounds are all that the host knows; lengths beyond them are cut as the plan cuts them.
