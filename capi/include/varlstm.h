@@ -513,7 +513,7 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *   ZONEOUT_H        p in [0, 1) (Krueger et al. 2016): with a seed an element of h, projected if there is a
  *                    projection, keeps its value before the step with probability p. Without: p * h + (1 - p) * h'
  *   ZONEOUT_C        the same of an LSTM's c; h' is computed from c' as it is before zoneout
- * On CUDA an rnn with any of them is UNSUPPORTED yet.
+ * On CUDA an rnn with any of them but RECURRENT_DROPOUT of WEIGHTS is UNSUPPORTED yet.
  *
  * Masks of an rnn. Element k of a mask is drawn if word k % 4 of a block of Philox4x32-10, times 2^-32, is < p. Drawn
  * is what dropout drops, and what zoneout keeps from before. The block's key is the call's dropout_seed; its counter

@@ -13,9 +13,10 @@ struct PhiloxBlock {
   uint32_t words[4];
 };
 
-// Returns the block of that counter (the upper 64 bits are zero).
-VARLSTM_DEVICE PhiloxBlock philox4x32(uint64_t key, uint64_t counter) {
-  uint32_t w0 = static_cast<uint32_t>(counter), w1 = static_cast<uint32_t>(counter >> 32), w2 = 0, w3 = 0;
+// Returns the block of that counter, whose upper 64 bits are `upper`.
+VARLSTM_DEVICE PhiloxBlock philox4x32(uint64_t key, uint64_t counter, uint64_t upper = 0) {
+  uint32_t w0 = static_cast<uint32_t>(counter), w1 = static_cast<uint32_t>(counter >> 32);
+  uint32_t w2 = static_cast<uint32_t>(upper), w3 = static_cast<uint32_t>(upper >> 32);
   uint32_t key_low = static_cast<uint32_t>(key), key_high = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     const uint64_t even = uint64_t{0xD2511F53} * w0;

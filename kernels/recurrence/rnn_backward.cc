@@ -1,9 +1,12 @@
 // Backward of the recurrent network. Each layer is the recurrence in reverse, and then dx, dW_ih and dW_hh as large
 // products over all tokens. Mirrored by host/rnn/rnn_backward.h.
 // SPDX-License-Identifier: Apache-2.0
+#include <type_traits>
+
 #include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/status.h"
 #include "kernels/dropout/dropout.h"
+#include "kernels/dropout/weight_mask.h"
 #include "kernels/gemm/column_sum.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/recurrence/layer_recurrence.h"
@@ -80,6 +83,17 @@ class Backward {
     return dropout(stream_, args);
   }
 
+  // The mask that forward used, none if its seed was 0.
+  WeightMask weight_mask(int64_t layer, int64_t d) const {
+    return {shape_.dtype,
+            recurrent_weights(shape_),
+            layer,
+            d,
+            shape_.options.recurrent_dropout,
+            0,
+            &reserve_.header->dropout_seed};
+  }
+
   // The output of a layer as it left the recurrence.
   const T* layer_output(int64_t layer) const {
     return layer + 1 == shape_.layers ? static_cast<const T*>(args_.y) : reserve_.y + layer * reserve_.y_size;
@@ -94,6 +108,10 @@ class Backward {
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();
     for (int64_t d = 0; d < shape_.directions; ++d) recurrence.direction[d] = direction(layer, d, doutput);
+    for (int64_t d = 0; d < shape_.directions && masks_weights(shape_); ++d) {
+      VARLSTM_CUDA_TRY(mask_weights(stream_, weight_mask(layer, d), recurrence.direction[d].w_hh, workspace_.w_hh[d]));
+      recurrence.direction[d].w_hh = workspace_.w_hh[d];
+    }
     VARLSTM_CUDA_TRY(recurrence_.run(stream_, recurrence));
     if (dinput != nullptr) VARLSTM_CUDA_TRY(input_gradient(layer, dinput));
     if (args_.dparams == nullptr) return VARLSTM_OK;
@@ -175,9 +193,16 @@ class Backward {
     const int64_t plain = cell_.gates - cell_.state_gates;  // gates with one gradient
     const Gates all{0, cell_.gates, 0}, both{0, plain, 0}, of_input{plain, cell_.state_gates, plain},
         of_state{plain, cell_.state_gates, cell_.gates};
-    VARLSTM_CUDA_TRY(weight_gradient(d, all, input, layer_input(shape_, layer), offsets.w_ih));
-    VARLSTM_CUDA_TRY(weight_gradient(d, both, workspace_.h_prev, features_of_h(shape_), offsets.w_hh));
-    VARLSTM_CUDA_TRY(weight_gradient(d, of_state, workspace_.h_prev, features_of_h(shape_), offsets.w_hh));
+    const auto at = [&](int64_t offset) { return static_cast<T*>(args_.dparams) + offset; };
+    VARLSTM_CUDA_TRY(weight_gradient(d, all, input, layer_input(shape_, layer), at(offsets.w_ih)));
+    for (const Gates& gates : {both, of_state}) {
+      const int64_t features = features_of_h(shape_);
+      VARLSTM_CUDA_TRY(masks_weights(shape_)
+                           ? weight_gradient(d, gates, workspace_.h_prev, features, workspace_.dw_hh, false)
+                           : weight_gradient(d, gates, workspace_.h_prev, features, at(offsets.w_hh)));
+    }
+    if (masks_weights(shape_))
+      VARLSTM_CUDA_TRY(add_masked_gradient(stream_, weight_mask(layer, d), workspace_.dw_hh, at(offsets.w_hh)));
     if (!shape_.bias) return VARLSTM_OK;
     VARLSTM_CUDA_TRY(bias_gradient(d, both, offsets.b_ih, offsets.b_hh));
     VARLSTM_CUDA_TRY(bias_gradient(d, of_input, offsets.b_ih, -1));
@@ -198,16 +223,19 @@ class Backward {
     return gemm(stream_, product);
   }
 
-  // The rows of those gates in dW, which is at `offset` in dparams += dgates^T factor, with factor [N, n].
-  int32_t weight_gradient(int64_t d, const Gates& gates, const T* factor, int64_t n, int64_t offset) {
+  // The rows of those gates in dw, or += with `accumulate`: dgates^T factor, with factor [N, n]. dw is in the dtype or
+  // in the type that it is computed in.
+  template <class W>
+  int32_t weight_gradient(int64_t d, const Gates& gates, const T* factor, int64_t n, W* dw, bool accumulate = true) {
     GemmArgs product{};
-    product.dtype = product.dtype_c = shape_.dtype;
+    product.dtype = shape_.dtype;
+    product.dtype_c = std::is_same<W, T>::value ? shape_.dtype : DType::kF32;
     product.m = gates.count * shape_.hidden, product.n = n, product.k = rows_.tokens;
     product.a = workspace_.dgates[d] + gates.stored_at * shape_.hidden, product.lda = cell_.gradients() * shape_.hidden;
     product.transpose_a = true;
     product.b = factor, product.ldb = n;
-    product.c = static_cast<T*>(args_.dparams) + offset + gates.first * shape_.hidden * n, product.ldc = n;
-    product.accumulate = true;
+    product.c = dw + gates.first * shape_.hidden * n, product.ldc = n;
+    product.accumulate = accumulate;
     product.rows = counted_rows(plan_);
     product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
     return gemm(stream_, product);

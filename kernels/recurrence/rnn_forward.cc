@@ -7,6 +7,7 @@
 #include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/status.h"
 #include "kernels/dropout/dropout.h"
+#include "kernels/dropout/weight_mask.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
@@ -28,7 +29,7 @@ class Forward {
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
-        together_(runs_together(*args.plan, plan_.batch) && !drops()),
+        together_(runs_together(*args.plan, plan_.batch) && !drops() && !drops_weights()),
         workspace_rows_(together_ ? fewest_rows(rows_, plan_.bounds) : rows_),
         keeps_schedule_(args.save && schedule_is_kept(*args.plan, plan_.batch)),
         reserve_(shape_, rows_, reserve_carver_),
@@ -64,6 +65,7 @@ class Forward {
     return {extent.max_batch, extent.max_len, workspace_rows_.tokens};
   }
   bool drops() const { return shape_.dropout > 0 && args_.dropout_seed != 0; }
+  bool drops_weights() const { return masks_weights(shape_) && args_.dropout_seed != 0; }
   int64_t width() const { return shape_.directions * features_of_h(shape_); }
   bool is_last(int64_t layer) const { return layer + 1 == shape_.layers; }
 
@@ -108,7 +110,13 @@ class Forward {
   }
 
   int32_t run_layer(int64_t layer, const T* input, T* output) {
-    const LayerForward<T, C> recurrence = arguments(layer, output);
+    LayerForward<T, C> recurrence = arguments(layer, output);
+    for (int64_t d = 0; d < shape_.directions && drops_weights(); ++d) {
+      const WeightMask mask{shape_.dtype,      recurrent_weights(shape_), layer, d, shape_.options.recurrent_dropout,
+                            args_.dropout_seed};
+      VARLSTM_CUDA_TRY(mask_weights(stream_, mask, recurrence.direction[d].w_hh, workspace_.w_hh[d]));
+      recurrence.direction[d].w_hh = workspace_.w_hh[d];
+    }
     for (int64_t d = 0; d < shape_.directions; ++d)
       VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));
     return recurrence_.run(stream_, recurrence);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <string.h>
 
 #include <initializer_list>
 
@@ -99,13 +100,20 @@ inline uint64_t add_to_hash(uint64_t hash, int64_t value) {
   return (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL;
 }
 
-// Of everything that the layout of a reserve depends on; the lengths have a hash of their own.
+inline int64_t bits_of(double value) {
+  int64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+// Of everything that the layout of a reserve depends on, and of the masks; the lengths have a hash of their own.
 inline uint64_t reserve_hash(const RnnShape& shape, const BatchBounds& extent) {
   uint64_t hash = 1469598103934665603ULL;
   for (const int64_t value :
        {static_cast<int64_t>(shape.cell), static_cast<int64_t>(shape.dtype), shape.input, shape.hidden,
         shape.projection, shape.layers, shape.directions, static_cast<int64_t>(shape.bias),
-        static_cast<int64_t>(shape.row_order), extent.max_batch, extent.max_len, extent.max_tokens})
+        static_cast<int64_t>(shape.row_order), static_cast<int64_t>(shape.options.recurrent_dropout_kind),
+        bits_of(shape.options.recurrent_dropout), extent.max_batch, extent.max_len, extent.max_tokens})
     hash = add_to_hash(hash, value);
   return hash;
 }
@@ -136,6 +144,14 @@ struct Reserve {
   }
 };
 
+// Whether calls with a seed multiply by a W_hh under a mask.
+inline bool masks_weights(const RnnShape& shape) {
+  return shape.options.recurrent_dropout > 0 && shape.options.recurrent_dropout_kind == RecurrentDropout::kWeights;
+}
+inline int64_t recurrent_weights(const RnnShape& shape) {
+  return cell_facts(shape.cell).gates * shape.hidden * features_of_h(shape);
+}
+
 // Bytes of workspace for the largest product: gates [N, GH], dx [N, in], dW_ih [GH, in], dW_hh [GH, R] or dW_hr [P, H].
 // Forward and backward use the same size. A workspace for SAVE may still be too small for INFER: INFER keeps the gates
 // in the workspace, as C, while backward's dgates there are T, which is half as wide for types of 16 bits.
@@ -156,6 +172,7 @@ struct ForwardWorkspace {
   T* unprojected[kMaxDirections] = {};  // likewise; null with save, or without a projection
   T* y[2] = {};                         // [N, D*R] outputs of the lower layers, alternating; null with save or together
   T* dropped = nullptr;                 // [N, D*R] input of a layer, after dropout
+  T* w_hh[kMaxDirections] = {};         // [GH, R] under the mask of weights; null without one
   int64_t product_bytes;                // of `product`, the workspace of a matrix product
   char* product;
 
@@ -171,6 +188,8 @@ struct ForwardWorkspace {
     for (int64_t k = 0; k < 2 && !save && !together && k + 1 < shape.layers; ++k)
       y[k] = carver.take<T>(rows.tokens * width);
     if (shape.layers > 1 && shape.dropout > 0) dropped = carver.take<T>(rows.tokens * width);
+    for (int64_t d = 0; d < shape.directions && masks_weights(shape); ++d)
+      w_hh[d] = carver.take<T>(recurrent_weights(shape));
     product_bytes = product_workspace_bytes(shape, rows);
     product = carver.take<char>(product_bytes);
   }
@@ -182,10 +201,12 @@ struct BackwardWorkspace {
   C* dc[kMaxDirections] = {};          // [., H] of the current step, by rank; null if the cell has no c
   C* dh[kMaxDirections] = {};          // likewise: what goes straight to the step before; null if nothing does
   T* dprojected[kMaxDirections] = {};  // [N, P] the gradient of h of every token; null without a projection
-  T* h_prev;              // [N, R] the state that each token's step started from, for one direction at a time
-  T* dlayer[2] = {};      // [N, D*R] gradients of the outputs of the layers below the last, alternating
-  T* dropped = nullptr;   // [N, D*R]
-  int64_t product_bytes;  // of `product`, the workspace of a matrix product
+  T* h_prev;                     // [N, R] the state that each token's step started from, for one direction at a time
+  T* dlayer[2] = {};             // [N, D*R] gradients of the outputs of the layers below the last, alternating
+  T* dropped = nullptr;          // [N, D*R]
+  T* w_hh[kMaxDirections] = {};  // [GH, R] under the mask of weights; null without one
+  C* dw_hh = nullptr;            // [GH, R] their gradient, for one direction at a time
+  int64_t product_bytes;         // of `product`, the workspace of a matrix product
   char* product;
 
   BackwardWorkspace(const RnnShape& shape, const RnnRows& rows, Carver& carver) {
@@ -200,6 +221,9 @@ struct BackwardWorkspace {
     h_prev = carver.take<T>(rows.tokens * features_of_h(shape));
     for (int64_t k = 0; k < 2 && k + 1 < shape.layers; ++k) dlayer[k] = carver.take<T>(rows.tokens * width);
     if (shape.layers > 1 && shape.dropout > 0) dropped = carver.take<T>(rows.tokens * width);
+    for (int64_t d = 0; d < shape.directions && masks_weights(shape); ++d)
+      w_hh[d] = carver.take<T>(recurrent_weights(shape));
+    if (masks_weights(shape)) dw_hh = carver.take<C>(recurrent_weights(shape));
     product_bytes = product_workspace_bytes(shape, rows);
     product = carver.take<char>(product_bytes);
   }

@@ -150,12 +150,15 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
 
 int32_t check_options(const RnnShape& shape) {
   const CellOptions& o = shape.options;
-  if (o.cell_clip == 0 && o.projection_clip == 0 && o.recurrent_dropout == 0 && o.zoneout_h == 0 && o.zoneout_c == 0)
-    return VARLSTM_OK;
-  return fail(VARLSTM_ERROR_UNSUPPORTED,
-              "cell_clip = %g, projection_clip = %g, recurrent_dropout = %g, zoneout_h = %g, zoneout_c = %g: the CUDA "
-              "back end has none of these options yet",
-              o.cell_clip, o.projection_clip, o.recurrent_dropout, o.zoneout_h, o.zoneout_c);
+  if (o.recurrent_dropout > 0 && o.recurrent_dropout_kind != RecurrentDropout::kWeights)
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "recurrent_dropout = %g of kind %d: the CUDA back end has kind 0 only yet",
+                o.recurrent_dropout, static_cast<int>(o.recurrent_dropout_kind));
+  if (o.cell_clip == 0 && o.projection_clip == 0 && o.zoneout_h == 0 && o.zoneout_c == 0) return VARLSTM_OK;
+  return fail(
+      VARLSTM_ERROR_UNSUPPORTED,
+      "cell_clip = %g, projection_clip = %g, zoneout_h = %g, zoneout_c = %g: the CUDA back end has none of these "
+      "options yet",
+      o.cell_clip, o.projection_clip, o.zoneout_h, o.zoneout_c);
 }
 
 int32_t make_rnn_plan(const BackendState* base, const RnnShape& shape, RnnPlan* plan) {

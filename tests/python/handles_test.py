@@ -48,6 +48,30 @@ def test_options_of_an_rnn(context):
     assert lstm.proj_size == 0
 
 
+def test_an_rnn_with_options_of_the_cell(context):
+    lstm = varlstm.Rnn(context, 3, 5, proj_size=4, cell_clip=2, projection_clip=1.5, recurrent_dropout=0.25,
+                       recurrent_dropout_kind="state", zoneout_h=0.5, zoneout_c=0.125)
+    assert (lstm.cell_clip, lstm.projection_clip, lstm.recurrent_dropout) == (2.0, 1.5, 0.25)
+    assert lstm.recurrent_dropout_kind == varlstm.RecurrentDropout.STATE
+    assert (lstm.zoneout_h, lstm.zoneout_c) == (0.5, 0.125)
+    with pytest.raises(InvalidArgumentError, match="value = 1 "):
+        varlstm.Rnn(context, 3, 5, recurrent_dropout=1.0)
+    with pytest.raises(InvalidArgumentError, match="value = 2 must be 0: VARLSTM_CELL_GRU has no VARLSTM_KEY_CELL_CLIP"):
+        varlstm.Rnn(context, 3, 5, cell="gru", cell_clip=2)
+
+
+def test_weights_are_dropped_in_calls_with_a_seed(context):
+    random = np.random.default_rng(5)
+    rnn, plain = varlstm.Rnn(context, 3, 5, recurrent_dropout=0.5), varlstm.Rnn(context, 3, 5)
+    params = context.array(random.uniform(-0.4, 0.4, rnn.elements), "f32")
+    batch, x = varlstm.Batch(context, [4, 2]), context.array(random.uniform(-1, 1, (6, 3)), "f32")
+    y = [context.numpy(one.forward(batch, params, x, **seed).y)
+         for one, seed in ((plain, {}), (rnn, {}), (rnn, {"dropout_seed": 7}), (rnn, {"dropout_seed": 7}))]
+    np.testing.assert_array_equal(y[0], y[1])
+    np.testing.assert_array_equal(y[2], y[3])
+    assert (y[0] != y[2]).any()
+
+
 def test_an_rnn_with_a_projection(context):
     lstm = varlstm.Rnn(context, 3, 5, 2, bidirectional=True, proj_size=4)
     assert lstm.proj_size == 4

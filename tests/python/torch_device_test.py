@@ -102,7 +102,7 @@ class Chain:
         self.params = [parameter.detach() for parameter in MODULES[cell](3, 8, 2, bidirectional=True).parameters()]
 
     def run(self, place: Callable, lengths: Tensor, max_len: int, rows: int, resets=None) -> list:
-        batch, shape = (lengths, False, 4, max_len), (8, 0, 2, True, 0.3)
+        batch, shape = (lengths, False, 4, max_len), (8, 0, 2, True, 0.3, _device.NO_OPTIONS)
         state, flat = place(self.state), place(torch.cat([parameter.reshape(-1) for parameter in self.params]))
         pieces = flat.split([parameter.numel() for parameter in self.params])  # as the module lays them out
         params = [piece.view(parameter.shape) for piece, parameter in zip(pieces, self.params)]

@@ -18,11 +18,6 @@ constexpr uint64_t kSeed = 0x9e3779b97f4a7c15;
 
 class Options : public CellTest {
  protected:
-  void SetUp() override {
-    if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the CUDA back end has no options of a cell yet";
-    CellTest::SetUp();
-  }
-
   // Problem `index` of an option: layers, directions, bias, states, row order, seed or none, and resets vary.
   template <class T>
   RnnCase<T> problem_of(RnnOptions options, int64_t index, int64_t most_units, Random& random) const {
@@ -41,16 +36,16 @@ class Options : public CellTest {
   }
 };
 
-// 100 shapes for each option of each cell.
+// 100 shapes for each option of each cell, emulated 20.
 CELL_TEST(Options, GradientsMatchCentralDifferences) {
   const Context context = make_context(1);
   Random random(301);
   for (const Option& option : kOptions) {
     RnnOptions options = cell_options();
-    if (!option.set(options)) continue;
+    if (!option.set(options) || !on_back_end(options)) continue;
     SCOPED_TRACE(option.name);
-    for (int64_t index = 0; index < 100; ++index)
-      check_gradients(context.get(), problem_of<double>(options, index, 5, random), 5, random);
+    for (int64_t index = 0; index < (emulated() ? 20 : 100); ++index)
+      check_gradients(context.get(), problem_of<double>(options, index, 5, random), emulated() ? 1 : 5, random);
   }
 }
 
@@ -70,9 +65,9 @@ CELL_TEST(Options, MatchTheReference) {
   };
   for (const Option& option : kOptions) {
     RnnOptions options = cell_options();
-    if (!option.set(options)) continue;
-    for (int64_t index = 0; index < 33; ++index) {
-      const auto problem = problem_of<double>(options, index, index % 8 == 7 ? 40 : 20, random);
+    if (!option.set(options) || !on_back_end(options)) continue;
+    for (int64_t index = 0; index < (emulated() ? 12 : 33); ++index) {
+      const auto problem = problem_of<double>(options, index, index % 8 == 7 && !emulated() ? 40 : 20, random);
       SCOPED_TRACE(option.name + (": " + describe(problem)));
       const RnnUpstream<double> upstream = make_upstream(problem, random);
       RnnReference<double> reference(problem);
@@ -96,6 +91,48 @@ CELL_TEST(Options, MatchTheReference) {
   }
 }
 
+// The same in float, which resident kernels compute.
+CELL_TEST(Options, MatchTheReferenceInFloat) {
+  const Context context = make_context();
+  Random random(307);
+  const auto close = [](const std::vector<float>& actual, const std::vector<double>& expected) {
+    return all_close(actual, expected, 0, 1e-5 * std::max(1.0, largest(expected)));
+  };
+  for (const Option& option : kOptions) {
+    RnnOptions options = cell_options();
+    if (!option.set(options) || !on_back_end(options)) continue;
+    for (int64_t index = 0; index < 4; ++index) {
+      const auto problem = problem_of<float>(options, index, 20, random);
+      SCOPED_TRACE(option.name + (": " + describe(problem)));
+      const RnnUpstream<float> upstream = make_upstream(problem, random);
+      const RnnCase<double> exact = convert<double>(problem);
+      RnnReference<double> reference(exact);
+      const RnnOutputs<double> expected = reference.forward();
+      const RnnGradients<double> expected_gradients = reference.backward(convert<double>(upstream));
+      RnnRunner<float> runner(context.get(), problem);
+      EXPECT_TRUE(close(runner.forward(VARLSTM_MODE_SAVE, problem.seed).y, expected.y));
+      const RnnGradients<float> gradients = runner.backward(upstream);
+      EXPECT_TRUE(close(gradients.dx, expected_gradients.dx));
+      EXPECT_TRUE(close(gradients.dparams, expected_gradients.dparams));
+    }
+  }
+}
+
+// An option that the CUDA back end does not have yet is refused in words.
+CELL_TEST(Options, AreRefusedWhereTheyAreMissing) {
+  const Context context = make_context();
+  for (const Option& option : kOptions) {
+    RnnOptions options = cell_options();
+    options.hidden = 5;
+    if (!option.set(options) || on_back_end(options)) continue;
+    SCOPED_TRACE(option.name);
+    const Rnn rnn = make_rnn(context.get(), options, VARLSTM_DTYPE_F32);
+    int64_t bytes = 0, reserve = 0;
+    EXPECT_ERROR(VARLSTM_ERROR_UNSUPPORTED, "the CUDA back end has",
+                 varlstm_rnn_sizes(rnn.get(), 2, 3, 6, VARLSTM_MODE_SAVE, &bytes, &reserve));
+  }
+}
+
 // Outputs, and gradients but for those of the parameters, whose sums are ordered by rows.
 template <class T>
 void expect_same_bits(RnnRunner<T>& one, RnnRunner<T>& other, uint64_t seed, const RnnUpstream<T>& upstream) {
@@ -111,18 +148,19 @@ void expect_same_bits(RnnRunner<T>& one, RnnRunner<T>& other, uint64_t seed, con
 
 // Packed and ragged rows, and any number of threads.
 CELL_TEST(Options, HaveTheSameBitsInEitherOrderOfRowsAndOnAnyThreads) {
-  const Context single = make_context(1), many = make_context(3);
+  const bool on_host = test_backend() == VARLSTM_BACKEND_HOST;
+  const Context single = make_context(1), many = make_context(on_host ? 3 : 1);
   Random random(303);
   for (const Option& option : kOptions) {
     RnnOptions options = cell_options();
-    if (!option.set(options)) continue;
+    if (!option.set(options) || !on_back_end(options)) continue;
     SCOPED_TRACE(option.name);
     options.input = 11;
-    options.hidden = 70;  // enough work for three threads
+    options.hidden = on_host ? 70 : 18;  // enough work for three threads
     options.layers = 2;
     options.bidirectional = true;
-    RnnCase<float> packed =
-        make_rnn_case<float>(options, make_lengths(LengthKind::kZerosAmong, 40, 12, random), true, random);
+    RnnCase<float> packed = make_rnn_case<float>(
+        options, make_lengths(LengthKind::kZerosAmong, on_host ? 40 : 9, on_host ? 12 : 5, random), true, random);
     RnnCase<float> ragged = packed;
     ragged.options.rows = VARLSTM_ROWS_RAGGED;
     const RnnUpstream<float> upstream = make_upstream(packed, random);
@@ -140,7 +178,7 @@ CELL_TEST(Options, DoNotDependOnLaterSequences) {
   Random random(304);
   for (const Option& option : kOptions) {
     RnnOptions options = cell_options();
-    if (!option.set(options)) continue;
+    if (!option.set(options) || !on_back_end(options)) continue;
     SCOPED_TRACE(option.name);
     options.input = 3;
     options.hidden = 9;
@@ -167,7 +205,7 @@ CELL_TEST(Options, DropNothingWithoutASeed) {
     options.hidden = 21;
     options.bidirectional = true;
     RnnCase<float> plain = make_rnn_case<float>(options, {3, 0, 7, 2}, true, random), dropped = plain;
-    if (!set_dropout(dropped.options, kind)) continue;
+    if (!set_dropout(dropped.options, kind) || !on_back_end(dropped.options)) continue;
     const RnnUpstream<float> upstream = make_upstream(plain, random);
     RnnRunner<float> one(context.get(), plain), other(context.get(), dropped);
     expect_same_bits(one, other, 0, upstream);
@@ -178,6 +216,7 @@ CELL_TEST(Options, DropNothingWithoutASeed) {
 
 // The gradients of a forward with other options would be wrong.
 CELL_TEST(Options, ReserveOfOtherOptionsIsRefused) {
+  if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "on CUDA the device alone can tell";
   const Context context = make_context();
   Random random(306);
   for (const Option& option : kOptions) {
@@ -185,7 +224,7 @@ CELL_TEST(Options, ReserveOfOtherOptionsIsRefused) {
     options.input = 3;
     options.hidden = 4;
     const RnnCase<float> plain = make_rnn_case<float>(options, {2, 3}, false, random);
-    if (!option.set(options)) continue;
+    if (!option.set(options) || !on_back_end(options)) continue;
     SCOPED_TRACE(option.name);
     RnnCase<float> changed = plain;
     changed.options = options;

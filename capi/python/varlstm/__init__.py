@@ -23,7 +23,7 @@ of varlstm.Error.
 from ._batch import Batch
 from ._context import Context, DeviceStatus, device_count
 from ._declarations import (Backend, BatchArray, Cell, DeviceStatusBit, Dtype, EmptyMean, Layout, Math, Mode, Op,
-                            ParamFormat, Recurrence, Reduction, Rows, Status)
+                            ParamFormat, Recurrence, RecurrentDropout, Reduction, Rows, Status)
 from ._device_array import DeviceArray, Memory
 from ._library import (BackendError, BufferTooSmallError, DeadContextError, Error, InvalidArgumentError,
                        InvalidHandleError, LibraryError, OutOfMemoryError, UnsupportedError, build_info, status_name,

@@ -9,7 +9,7 @@ from ._batch import Batch
 from ._call import Array, Call, Output
 from ._cells import CELLS, refuse_c
 from ._context import Context
-from ._declarations import Cell, Dtype, Key, Mode, ParamFormat, Recurrence, Rows
+from ._declarations import Cell, Dtype, Key, Mode, ParamFormat, Recurrence, RecurrentDropout, Rows
 from ._device_array import Memory
 from ._dtypes import as_dtype, size_of
 from ._handles import Handle, Native, create, expect_context, get_f64, get_i64, member, set_value
@@ -58,6 +58,13 @@ class Rnn(Handle):
     proj_size      P in 0 ... H-1: an LSTM projects h to P features; 0: it does not
     rows           "packed": rows of step 0, then of step 1, ...; "ragged": sequence after sequence
     resets         whether batches may have resets (Batch.set_resets), for which the workspaces are larger
+    cell_clip, projection_clip
+                   x: an LSTM's c, and its projected h, stay in [-x, x]; 0: no clip
+    recurrent_dropout, recurrent_dropout_kind
+                   probability in [0, 1) of dropping elements in the recurrence, in calls with a dropout_seed: of
+                   "weights" (weight_hh), "state" (h where weight_hh multiplies it) or "candidate" (g or n)
+    zoneout_h, zoneout_c
+                   probability in [0, 1) with which an element of the state keeps its value before the step
 
     One Rnn may be used by several threads at once.
     """
@@ -65,7 +72,10 @@ class Rnn(Handle):
     def __init__(self, context: Context, input_size: int, hidden_size: int, num_layers: int = 1, *,
                  cell: Union[str, Cell] = "lstm", dtype: Any = Dtype.F32, bidirectional: bool = False,
                  bias: bool = True, dropout: float = 0.0, recurrence: Union[str, Recurrence] = "auto",
-                 rows: Union[str, Rows] = "packed", resets: bool = False, proj_size: int = 0):
+                 rows: Union[str, Rows] = "packed", resets: bool = False, proj_size: int = 0,
+                 cell_clip: float = 0.0, projection_clip: float = 0.0, recurrent_dropout: float = 0.0,
+                 recurrent_dropout_kind: Union[str, RecurrentDropout] = "weights", zoneout_h: float = 0.0,
+                 zoneout_c: float = 0.0):
         expect_context(context)
         self._cell = member("cell", Cell, cell)
         pointer = create(lib.varlstm_rnn_create, context.handle, self._cell, input_size, hidden_size, num_layers)
@@ -74,9 +84,14 @@ class Rnn(Handle):
         context.adopt(self)
         for key, value in ((Key.DTYPE, as_dtype(dtype)), (Key.BIDIRECTIONAL, bidirectional), (Key.BIAS, bias),
                            (Key.RECURRENCE, member("recurrence", Recurrence, recurrence)),
-                           (Key.ROWS, member("rows", Rows, rows)), (Key.RESETS, resets), (Key.PROJ_SIZE, proj_size)):
+                           (Key.ROWS, member("rows", Rows, rows)), (Key.RESETS, resets), (Key.PROJ_SIZE, proj_size),
+                           (Key.RECURRENT_DROPOUT_KIND,
+                            member("recurrent_dropout_kind", RecurrentDropout, recurrent_dropout_kind))):
             set_value(lib.varlstm_rnn_set_i64, pointer, key, value)
-        set_value(lib.varlstm_rnn_set_f64, pointer, Key.DROPOUT, dropout)
+        for key, number in ((Key.DROPOUT, dropout), (Key.CELL_CLIP, cell_clip),
+                            (Key.PROJECTION_CLIP, projection_clip), (Key.RECURRENT_DROPOUT, recurrent_dropout),
+                            (Key.ZONEOUT_H, zoneout_h), (Key.ZONEOUT_C, zoneout_c)):
+            set_value(lib.varlstm_rnn_set_f64, pointer, key, number)
         self._parameters = self._read_parameters()
 
     def __repr__(self) -> str:
@@ -126,6 +141,30 @@ class Rnn(Handle):
     @property
     def dropout(self) -> float:
         return get_f64(lib.varlstm_rnn_get_f64, self.handle, Key.DROPOUT)
+
+    @property
+    def cell_clip(self) -> float:
+        return get_f64(lib.varlstm_rnn_get_f64, self.handle, Key.CELL_CLIP)
+
+    @property
+    def projection_clip(self) -> float:
+        return get_f64(lib.varlstm_rnn_get_f64, self.handle, Key.PROJECTION_CLIP)
+
+    @property
+    def recurrent_dropout(self) -> float:
+        return get_f64(lib.varlstm_rnn_get_f64, self.handle, Key.RECURRENT_DROPOUT)
+
+    @property
+    def recurrent_dropout_kind(self) -> RecurrentDropout:
+        return RecurrentDropout(self._get(Key.RECURRENT_DROPOUT_KIND))
+
+    @property
+    def zoneout_h(self) -> float:
+        return get_f64(lib.varlstm_rnn_get_f64, self.handle, Key.ZONEOUT_H)
+
+    @property
+    def zoneout_c(self) -> float:
+        return get_f64(lib.varlstm_rnn_get_f64, self.handle, Key.ZONEOUT_C)
 
     @property
     def recurrence(self) -> Recurrence:

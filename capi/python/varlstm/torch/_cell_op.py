@@ -11,13 +11,14 @@ from torch import Tensor
 
 from .._cells import CELLS
 from .._declarations import Cell
+from ._device import NO_OPTIONS
 from ._differentiable import differentiable, opaque
 from ._rnn_op import RNN_OPS, RnnOp
 
 
 def _shape(x: Tensor, params: List[Tensor]) -> tuple:
-    """from_batch_sizes to dropout of RnnOp, for sequences of length 1 in one layer and direction."""
-    return False, x.size(0), 1, params[1].size(1), 0, 1, False, 0.0
+    """from_batch_sizes to options of RnnOp, for sequences of length 1 in one layer and direction."""
+    return False, x.size(0), 1, params[1].size(1), 0, 1, False, 0.0, NO_OPTIONS
 
 
 class CellOp:

@@ -25,6 +25,12 @@ def _query(function, *arguments) -> int:
     return value.value
 
 
+# The options of a cell, in the order in which an operation of torch takes their numbers.
+OPTIONS = (Key.RECURRENT_DROPOUT_KIND, Key.RECURRENT_DROPOUT, Key.ZONEOUT_H, Key.ZONEOUT_C, Key.CELL_CLIP,
+           Key.PROJECTION_CLIP)
+NO_OPTIONS = [0.0] * len(OPTIONS)
+
+
 class Rnn(Native):
     """A network's description. Immutable, and so shared by everybody who needs the same one."""
 
@@ -32,13 +38,18 @@ class Rnn(Native):
 
     def __init__(self, context: "Context", cell: int, dtype: torch.dtype, input_size: int, hidden_size: int,
                  proj_size: int, num_layers: int, bidirectional: bool, bias: bool, dropout: float,
-                 resets: bool = False) -> None:
+                 options: Tuple[float, ...] = (), resets: bool = False) -> None:
         super().__init__(create(lib.varlstm_rnn_create, context.pointer, cell, input_size, hidden_size, num_layers),
                          lib.varlstm_rnn_destroy, context)
         for key, value in ((Key.DTYPE, dtype_code("input", dtype)), (Key.BIDIRECTIONAL, bidirectional),
                            (Key.BIAS, bias), (Key.PROJ_SIZE, proj_size), (Key.RESETS, resets)):
             set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))
         set_value(lib.varlstm_rnn_set_f64, self.pointer, Key.DROPOUT, dropout)
+        for key, value in zip(OPTIONS, options):
+            if key == Key.RECURRENT_DROPOUT_KIND:
+                set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))
+            else:
+                set_value(lib.varlstm_rnn_set_f64, self.pointer, key, value)
         self.elements = _query(lib.varlstm_rnn_param_count, self.pointer, None)
 
 

@@ -5,6 +5,7 @@ import operator
 
 import torch
 
+from .._declarations import RecurrentDropout
 from ._device import DTYPES
 
 
@@ -35,6 +36,23 @@ def probability(name: str, value) -> float:
     if not 0 <= value < 1:
         raise ValueError(f"{name} = {value} is not supported, and must be at least 0 and smaller than 1")
     return float(value)
+
+
+def clip(name: str, value) -> float:
+    """Positive and finite, or 0: no clip."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be a number")
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name} = {value} is not supported, and must be positive and finite, or 0: no clip")
+    return float(value)
+
+
+def dropout_kind(value, has_candidate: bool) -> RecurrentDropout:
+    kinds = [kind.name.lower() for kind in RecurrentDropout if has_candidate or kind != RecurrentDropout.CANDIDATE]
+    if value not in kinds:
+        raise ValueError(f"recurrent_dropout_kind = {value!r} is not supported, and must be one of " +
+                         ", ".join(map(repr, kinds)))
+    return RecurrentDropout[value.upper()]
 
 
 def projection(proj_size, hidden_size) -> int:

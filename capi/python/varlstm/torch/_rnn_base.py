@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from .._declarations import RecurrentDropout
 from . import _options, _packing_op, _resets
 from ._device import autocast_dtype
 from ._differentiable import is_traced, refuse_jit_trace
@@ -31,7 +32,8 @@ class RnnBase(torch.nn.RNNBase):
     _state_name: str  # how texts call h_0
 
     def __init__(self, mode: str, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-                 device, dtype, proj_size=0) -> None:
+                 device, dtype, proj_size=0, cell_clip=0.0, projection_clip=0.0, recurrent_dropout=0.0,
+                 recurrent_dropout_kind="weights", zoneout_h=0.0, zoneout_c=0.0) -> None:
         _options.dtype(dtype)
         hidden_size = _options.size("hidden_size", hidden_size)
         super().__init__(
@@ -40,6 +42,32 @@ class RnnBase(torch.nn.RNNBase):
             _options.flag("batch_first", batch_first), _options.probability("dropout", dropout),
             _options.flag("bidirectional", bidirectional), _options.projection(proj_size, hidden_size), device=device,
             dtype=dtype)
+        _options.dropout_kind(recurrent_dropout_kind, mode in ("LSTM", "GRU"))
+        self.cell_clip = _options.clip("cell_clip", cell_clip)
+        self.projection_clip = _options.clip("projection_clip", projection_clip)
+        if self.projection_clip and not self.proj_size:
+            raise ValueError(f"projection_clip = {projection_clip} is not supported without proj_size")
+        self.recurrent_dropout = _options.probability("recurrent_dropout", recurrent_dropout)
+        self.recurrent_dropout_kind = recurrent_dropout_kind
+        self.zoneout_h = _options.probability("zoneout_h", zoneout_h)
+        self.zoneout_c = _options.probability("zoneout_c", zoneout_c)
+
+    # Modules that an earlier version has pickled have none of these.
+    cell_clip = projection_clip = recurrent_dropout = zoneout_h = zoneout_c = 0.0
+    recurrent_dropout_kind = "weights"
+
+    def _cell_options(self) -> List[float]:
+        """As _device.OPTIONS orders them."""
+        kind = RecurrentDropout[self.recurrent_dropout_kind.upper()]
+        return [float(kind), self.recurrent_dropout, self.zoneout_h, self.zoneout_c, self.cell_clip,
+                self.projection_clip]
+
+    def extra_repr(self) -> str:
+        text = super().extra_repr()
+        for name in ("cell_clip", "projection_clip", "recurrent_dropout", "zoneout_h", "zoneout_c"):
+            if getattr(self, name):
+                text += f", {name}={getattr(self, name)}"
+        return text + (f", recurrent_dropout_kind={self.recurrent_dropout_kind!r}" if self.recurrent_dropout else "")
 
     def _states_of(self, hx) -> States:
         """The states, whose types are checked, as a tuple."""
@@ -51,7 +79,9 @@ class RnnBase(torch.nn.RNNBase):
 
     def to_torch(self) -> torch.nn.RNNBase:
         """The module of torch.nn with these options and these very Parameter objects: training one trains the other.
-        copy.deepcopy of it has parameters of its own."""
+        copy.deepcopy of it has parameters of its own. torch has no clips, no zoneout and no dropout in the recurrence."""
+        if any(self._cell_options()[1:]):
+            raise ValueError(f"torch.nn.{type(self).__name__} has not all of the options of {self}")
         module = self._torch_module()
         for name in self._flat_weights_names:
             setattr(module, name, getattr(self, name))
@@ -185,8 +215,10 @@ class RnnBase(torch.nn.RNNBase):
                 c0 = hx[1]
                 check_like("c_0", c0, rows)
         seed = None
-        if self.dropout > 0 and self.training and self.num_layers > 1:
+        draws = self.recurrent_dropout > 0 or self.zoneout_h > 0 or self.zoneout_c > 0
+        if self.training and (draws or (self.dropout > 0 and self.num_layers > 1)):
             seed = torch.randint(1, 2**63 - 1, (), device="cpu")
         y, h_n, c_n = op.run(rows, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
-                             self.proj_size, self.num_layers, self.bidirectional, self.dropout, params)
+                             self.proj_size, self.num_layers, self.bidirectional, self.dropout,
+                             self._cell_options(), params)
         return y, (h_n, c_n) if op.has_c else (h_n,)

@@ -29,13 +29,13 @@ class RnnOp:
                                          self._autograd_backward)
 
     def run(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size,
-            num_layers, bidirectional, dropout, params) -> Tuple[Tensor, Tensor, Tensor]:
+            num_layers, bidirectional, dropout, options, params) -> Tuple[Tensor, Tensor, Tensor]:
         """y, h_n and c_n of `forward`. What backward needs is saved if anything requires gradients, in training and in
         evaluation mode."""
         save = torch.is_grad_enabled() and any(
             tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
         return self._operation(x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
-                               proj_size, num_layers, bidirectional, dropout, save, params)[:3]
+                               proj_size, num_layers, bidirectional, dropout, options, save, params)[:3]
 
     def _flat(self, rnn: Rnn, params: List[Tensor]) -> Tensor:
         """A tensor at whose address all parameters begin, one after the other. It is the first parameter if they are
@@ -46,26 +46,26 @@ class RnnOp:
         return params[0] if is_flat(params) else join(params)
 
     def _rnn(self, context, x: Tensor, hidden_size: int, proj_size: int, num_layers: int, bidirectional: bool,
-             params: List[Tensor], dropout: float, resets: bool = False) -> Rnn:
+             params: List[Tensor], dropout: float, options: List[float], resets: bool = False) -> Rnn:
         has_bias = len(params) > 3 * num_layers * (1 + bidirectional)  # weight_ih, weight_hh, perhaps weight_hr
         return context.rnn(self._code, x.dtype, x.size(1), hidden_size, proj_size, num_layers, bidirectional, has_bias,
-                           dropout, resets)
+                           dropout, tuple(options), resets)
 
     def forward(self, x: Tensor, sizes: Tensor, resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
                 seed: Optional[Tensor], from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int,
-                proj_size: int, num_layers: int, bidirectional: bool, dropout: float, save: bool,
-                params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+                proj_size: int, num_layers: int, bidirectional: bool, dropout: float, options: List[float],
+                save: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         """y [rows, D*H], h_n and c_n [L*D, B, H], and, with `save`, the reserve that backward needs. If proj_size = P > 0,
         y, h0 and h_n have P in the place of H.
 
         x [rows, I] are packed rows of the batch that Context.batch makes of sizes, from_batch_sizes, batch_size and
         max_len, longest first; there may be more of them than the lengths add up to. resets [T, B], bool or uint8, are
-        in the order of the sizes. Without a seed there is no dropout.
+        in the order of the sizes. Without a seed there is no dropout. options are the numbers of OPTIONS.
         """
         context = context_of(x)
         x = x.contiguous()
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
-                        resets is not None)
+                        options, resets is not None)
         flat = self._flat(rnn, params)
         directions, width = 1 + bidirectional, proj_size or hidden_size
         y = x.new_empty((x.size(0), directions * width))
@@ -83,7 +83,7 @@ class RnnOp:
         return y, h_n, c_n, reserve
 
     def _forward_fake(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
-                      proj_size, num_layers, bidirectional, dropout, save, params):
+                      proj_size, num_layers, bidirectional, dropout, options, save, params):
         directions, width = 1 + bidirectional, proj_size or hidden_size
         reserve_bytes = torch.library.get_ctx().new_dynamic_size() if save else 0
         return (x.new_empty((x.size(0), directions * width)),
@@ -94,14 +94,14 @@ class RnnOp:
     def backward(self, x: Tensor, sizes: Tensor, resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
                  y: Tensor, reserve: Tensor, dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor],
                  from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, proj_size: int,
-                 num_layers: int, bidirectional: bool, dropout: float, need_dx: bool, need_dh0: bool, need_dc0: bool,
-                 need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
+                 num_layers: int, bidirectional: bool, dropout: float, options: List[float],
+                 need_dx: bool, need_dh0: bool, need_dc0: bool, need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
         """dx, dh0 and dc0, which have no elements if they are not needed, and the gradients of all params, which are an
         empty list if they are not needed."""
         context = context_of(x)
         x = x.contiguous()
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
-                        resets is not None)
+                        options, resets is not None)
         flat = self._flat(rnn, params)
         dy, dh_n, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, h0, c0)]
         resets = resets if resets is None else resets.contiguous()
@@ -121,8 +121,8 @@ class RnnOp:
         return dx, dh0, dc0, split_gradients(dparams, params) if need_dparams else []
 
     def _backward_fake(self, x, sizes, resets, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size,
-                       max_len, hidden_size, proj_size, num_layers, bidirectional, dropout, need_dx, need_dh0, need_dc0,
-                       need_dparams, params):
+                       max_len, hidden_size, proj_size, num_layers, bidirectional, dropout, options, need_dx, need_dh0,
+                       need_dc0, need_dparams, params):
         states = (num_layers * (1 + bidirectional), batch_size)
         return (x.new_empty(x.shape if need_dx else 0),
                 x.new_empty((*states, proj_size or hidden_size) if need_dh0 else 0),
@@ -132,7 +132,7 @@ class RnnOp:
     def _setup_context(self, ctx, inputs, output):
         x, sizes, resets, h0, c0, _, *shape, _, params = inputs
         y, _, c_n, reserve = output
-        ctx.shape = shape  # from_batch_sizes to dropout
+        ctx.shape = shape  # from_batch_sizes to options
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*((reserve,) if self.has_c else (c_n, reserve)))
         ctx.save_for_backward(x, sizes, resets, h0, c0, y, reserve, *params)

@@ -79,7 +79,8 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
         if slots.shape != (streams,):
             raise ValueError(f"slots are of shape {tuple(slots.shape)}, and must be ({streams},): one for each row")
         context, input = context_of(input), input.contiguous()
-        rnn = op._rnn(context, input, module.hidden_size, module.proj_size, module.num_layers, False, params, 0.0)
+        rnn = op._rnn(context, input, module.hidden_size, module.proj_size, module.num_layers, False, params, 0.0,
+                      module._cell_options())
         flat = op._flat(rnn, params)
         y = input.new_empty((streams, widths[0]))
         nbytes = _workspace_bytes(rnn, streams, table_slots)

@@ -28,14 +28,17 @@ class GRU(_OneState):
     """A GRU over sequences of different lengths, with the arguments, parameters and results of torch.nn.GRU.
 
     hx is h_0 [L*D, B, H], or [L*D, H] for one sequence; zeros if absent. Returns (output, h_n). Everything else is as
-    in varlstm.torch.LSTM: the kinds of input, `lengths`, `resets`, gradients, dropout, dtypes and threads.
+    in varlstm.torch.LSTM: the kinds of input, `lengths`, `resets`, gradients, dropout, dtypes and threads, and the
+    options recurrent_dropout, whose "candidate" is n, and zoneout_h.
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device=None,
-                 dtype=None) -> None:
+                 dtype=None, *, recurrent_dropout: float = 0.0, recurrent_dropout_kind: str = "weights",
+                 zoneout_h: float = 0.0) -> None:
         super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
-                         dtype)
+                         dtype, recurrent_dropout=recurrent_dropout, recurrent_dropout_kind=recurrent_dropout_kind,
+                         zoneout_h=zoneout_h)
 
     def _torch_module(self) -> torch.nn.GRU:
         return torch.nn.GRU(self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first,
@@ -48,16 +51,19 @@ class RNN(_OneState):
     a fourth argument as `bias`.
 
     hx is h_0 [L*D, B, H], or [L*D, H] for one sequence; zeros if absent. Returns (output, h_n). Everything else is as
-    in varlstm.torch.LSTM: the kinds of input, `lengths`, `resets`, gradients, dropout, dtypes and threads.
+    in varlstm.torch.LSTM: the kinds of input, `lengths`, `resets`, gradients, dropout, dtypes and threads, and the
+    options recurrent_dropout, which has no "candidate" here, and zoneout_h.
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh",
                  bias: bool = True, batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
-                 device=None, dtype=None) -> None:
+                 device=None, dtype=None, *, recurrent_dropout: float = 0.0,
+                 recurrent_dropout_kind: str = "weights", zoneout_h: float = 0.0) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity = {nonlinearity!r} is not supported, and must be 'tanh' or 'relu'")
         super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, bias, batch_first, dropout,
-                         bidirectional, device, dtype)
+                         bidirectional, device, dtype, recurrent_dropout=recurrent_dropout,
+                         recurrent_dropout_kind=recurrent_dropout_kind, zoneout_h=zoneout_h)
         self.nonlinearity = nonlinearity
 
     def _torch_module(self) -> torch.nn.RNN:

@@ -35,6 +35,15 @@ class LSTM(RnnBase):
     A sequence of length 0 has h_n = h_0 and c_n = c_0. With proj_size = P > 0, h_0, h_n and the output have P features
     in the place of H.
 
+    Options beside torch's, each 0 by default:
+
+    cell_clip, projection_clip  x: c, and a projected h, stay in [-x, x]; no gradient flows where they are clipped
+    recurrent_dropout           probability of dropping elements of recurrent_dropout_kind, in training mode: "weights" is
+                                weight_hh, one mask a call; "state" is h where weight_hh multiplies it, one mask a
+                                sequence; "candidate" is g, anew in each token
+    zoneout_h, zoneout_c        probability with which an element of h or c keeps its value before the token in training
+                                mode; in evaluation mode each is p * before + (1 - p) * after
+
     Gradients flow to the input, h_0, c_0 and every parameter, in eval mode too; they cannot be differentiated again. As
     with torch's own on a GPU, the output of a PackedSequence, or without lengths, may not be changed in place before
     backward, which reads it. Dropout acts between layers in training mode; its seed comes from torch's generator. The
@@ -46,9 +55,12 @@ class LSTM(RnnBase):
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
-                 device=None, dtype=None) -> None:
+                 device=None, dtype=None, *, cell_clip: float = 0.0, projection_clip: float = 0.0,
+                 recurrent_dropout: float = 0.0, recurrent_dropout_kind: str = "weights", zoneout_h: float = 0.0,
+                 zoneout_c: float = 0.0) -> None:
         super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
-                         dtype, proj_size)
+                         dtype, proj_size, cell_clip, projection_clip, recurrent_dropout, recurrent_dropout_kind,
+                         zoneout_h, zoneout_c)
 
     def permute_hidden(self, hx: States, permutation: Optional[Tensor]) -> States:
         return permuted(hx, permutation)

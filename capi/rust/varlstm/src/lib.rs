@@ -179,7 +179,7 @@ pub use loss_run::{LossForward, NllBackward};
 pub use memory::{DeviceBuffer, Reserve, Workspace};
 pub use optimizer::{clip_grad_norm, grad_norm, Adam, AdamState, Sgd};
 pub use packing::Layout;
-pub use rnn::{Parameter, Recurrence, Rnn, RnnBuilder, RowOrder};
+pub use rnn::{Parameter, Recurrence, RecurrentDropout, Rnn, RnnBuilder, RowOrder};
 pub use rnn_import::{Direction, ForeignParams, ParamFormat};
 pub use rnn_run::{RnnBackward, RnnForward};
 pub use rnn_step::RnnStep;

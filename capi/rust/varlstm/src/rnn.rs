@@ -37,6 +37,27 @@ impl Recurrence {
     }
 }
 
+/// What [`RnnBuilder::recurrent_dropout`] drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecurrentDropout {
+    /// Elements of weight_hh, the same in all of a call.
+    Weights,
+    /// Elements of h where weight_hh multiplies it, the same for each step of a sequence.
+    State,
+    /// Elements of an LSTM's g or a GRU's n, others in each row.
+    Candidate,
+}
+
+impl RecurrentDropout {
+    fn code(self) -> i32 {
+        match self {
+            RecurrentDropout::Weights => sys::VARLSTM_RECURRENT_DROPOUT_WEIGHTS,
+            RecurrentDropout::State => sys::VARLSTM_RECURRENT_DROPOUT_STATE,
+            RecurrentDropout::Candidate => sys::VARLSTM_RECURRENT_DROPOUT_CANDIDATE,
+        }
+    }
+}
+
 /// The order of the rows of x, y, dy and dx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowOrder {
@@ -74,6 +95,12 @@ pub struct RnnBuilder<T: Scalar> {
     row_order: RowOrder,
     resets: bool,
     proj_size: usize,
+    cell_clip: f64,
+    projection_clip: f64,
+    recurrent_dropout: f64,
+    recurrent_dropout_kind: RecurrentDropout,
+    zoneout_h: f64,
+    zoneout_c: f64,
     dtype: PhantomData<T>,
 }
 
@@ -133,6 +160,38 @@ impl<T: Scalar> RnnBuilder<T> {
         self
     }
 
+    /// x: an LSTM's c stays in [-x, x]. 0 by default: it is not clipped.
+    pub fn cell_clip(mut self, cell_clip: f64) -> Self {
+        self.cell_clip = cell_clip;
+        self
+    }
+
+    /// The same of a projected h.
+    pub fn projection_clip(mut self, projection_clip: f64) -> Self {
+        self.projection_clip = projection_clip;
+        self
+    }
+
+    /// Probability in [0, 1) of dropping elements in the recurrence, in calls with a seed: 0 by default.
+    pub fn recurrent_dropout(mut self, recurrent_dropout: f64, kind: RecurrentDropout) -> Self {
+        self.recurrent_dropout = recurrent_dropout;
+        self.recurrent_dropout_kind = kind;
+        self
+    }
+
+    /// Probability in [0, 1) with which an element of h keeps its value before a step: 0 by default. In calls without
+    /// a seed, h becomes p * before + (1 - p) * after.
+    pub fn zoneout_h(mut self, zoneout_h: f64) -> Self {
+        self.zoneout_h = zoneout_h;
+        self
+    }
+
+    /// The same of an LSTM's c.
+    pub fn zoneout_c(mut self, zoneout_c: f64) -> Self {
+        self.zoneout_c = zoneout_c;
+        self
+    }
+
     /// Creates the network. Errors: a size that is not positive, an option's value.
     pub fn build(self) -> Result<Rnn<T>> {
         let mut handle = ptr::null_mut();
@@ -174,6 +233,7 @@ impl<T: Scalar> RnnBuilder<T> {
             (sys::VARLSTM_KEY_RECURRENCE, self.recurrence.code()),
             (sys::VARLSTM_KEY_ROWS, row_order),
             (sys::VARLSTM_KEY_RESETS, i32::from(self.resets)),
+            (sys::VARLSTM_KEY_RECURRENT_DROPOUT_KIND, self.recurrent_dropout_kind.code()),
         ] {
             // SAFETY: the handle is alive, and nobody else has it yet.
             check(unsafe { sys::varlstm_rnn_set_i64(handle, key, i64::from(value)) })?;
@@ -181,8 +241,18 @@ impl<T: Scalar> RnnBuilder<T> {
         let proj_size = dim("proj_size", self.proj_size)?;
         // SAFETY: likewise.
         check(unsafe { sys::varlstm_rnn_set_i64(handle, sys::VARLSTM_KEY_PROJ_SIZE, proj_size) })?;
-        // SAFETY: likewise.
-        check(unsafe { sys::varlstm_rnn_set_f64(handle, sys::VARLSTM_KEY_DROPOUT, self.dropout) })
+        for (key, value) in [
+            (sys::VARLSTM_KEY_DROPOUT, self.dropout),
+            (sys::VARLSTM_KEY_CELL_CLIP, self.cell_clip),
+            (sys::VARLSTM_KEY_PROJECTION_CLIP, self.projection_clip),
+            (sys::VARLSTM_KEY_RECURRENT_DROPOUT, self.recurrent_dropout),
+            (sys::VARLSTM_KEY_ZONEOUT_H, self.zoneout_h),
+            (sys::VARLSTM_KEY_ZONEOUT_C, self.zoneout_c),
+        ] {
+            // SAFETY: likewise.
+            check(unsafe { sys::varlstm_rnn_set_f64(handle, key, value) })?;
+        }
+        Ok(())
     }
 }
 
@@ -230,6 +300,12 @@ impl<T: Scalar> Rnn<T> {
             row_order: RowOrder::Packed,
             resets: false,
             proj_size: 0,
+            cell_clip: 0.0,
+            projection_clip: 0.0,
+            recurrent_dropout: 0.0,
+            recurrent_dropout_kind: RecurrentDropout::Weights,
+            zoneout_h: 0.0,
+            zoneout_c: 0.0,
             dtype: PhantomData,
         }
     }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 use varlstm::{Backend, Batch, Cell, Context, DeviceBuffer, Direction, ForeignParams, Layout, ParamFormat};
-use varlstm::{Recurrence, Reserve, Rnn, RnnBackward, RnnForward, RowOrder, Status, Workspace};
+use varlstm::{Recurrence, RecurrentDropout, Reserve, Rnn, RnnBackward, RnnForward, RowOrder, Status, Workspace};
 
 use crate::golden::{self, Case};
 use crate::support::{assert_close, assert_error, assert_holds, context, unwritten, upload, upload_as, Number};
@@ -148,6 +148,35 @@ fn a_projection_has_its_own_sizes() {
     run(&h, &c).unwrap();
     assert_error(run(&c, &c), Status::InvalidArgument, &["h0 has 3 elements", "proj_size = 1"]);
     assert_error(run(&h, &h), Status::InvalidArgument, &["c0 has 1 elements", "hidden_size = 3"]);
+}
+
+/// An option outside its range, or of another cell, is refused; recurrent dropout acts in calls with a seed.
+#[test]
+fn options_of_the_cell() {
+    let context = Context::host().unwrap();
+    let lstm = || Rnn::<f32>::builder(&context, 2, 3);
+    let all = lstm().proj_size(2).cell_clip(2.0).projection_clip(1.0).zoneout_h(0.5).zoneout_c(0.25);
+    all.recurrent_dropout(0.5, RecurrentDropout::Candidate).build().unwrap();
+    for wrong in
+        [lstm().zoneout_h(1.0), lstm().zoneout_c(-0.5), lstm().cell_clip(f64::NAN), lstm().projection_clip(1.0)]
+    {
+        assert_error(wrong.build(), Status::InvalidArgument, &["value = "]);
+    }
+    let gru = lstm().cell(Cell::Gru).cell_clip(1.0).build();
+    assert_error(gru, Status::InvalidArgument, &["VARLSTM_CELL_GRU has no VARLSTM_KEY_CELL_CLIP"]);
+
+    let dropped = lstm().recurrent_dropout(0.5, RecurrentDropout::Weights).build().unwrap();
+    let batch = Batch::from_lengths(&context, &[4]).unwrap();
+    let params: Vec<f32> = (0..dropped.param_elements()).map(|k| (k % 7) as f32 * 0.2 - 0.5).collect();
+    let mut run = |rnn: &Rnn<f32>, dropout_seed| {
+        let mut y = [0.0; 12];
+        let forward = RnnForward { dropout_seed, ..RnnForward::new(&params, &[0.5; 8], &mut y) };
+        rnn.forward(&batch, forward, &mut Workspace::new(&context)).unwrap();
+        y
+    };
+    let plain = run(&lstm().build().unwrap(), 7);
+    assert_eq!(run(&dropped, 0), plain);
+    assert_ne!(run(&dropped, 7), plain);
 }
 
 /// PyTorch's names, in the order of the flat buffer.
