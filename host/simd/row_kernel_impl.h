@@ -50,6 +50,9 @@ inline void product_tile(const PanelProduct<T>& p, int64_t row, int64_t k_begin,
   for (int r = Rows; r < 2 * Rows && (!kListed || row + r < p.rows); ++r) {  // the next tile's rows
     const T* const next = kListed ? p.a + row_at(p.a_rows, row + r) * p.lda : a.of(r);
     for (int64_t k = k_begin; k < k_end; k += 64 / sizeof(T)) __builtin_prefetch(next + k);
+    if constexpr (kListed)
+      for (int v = 0; v < Vectors; ++v)
+        __builtin_prefetch(p.c + row_at(p.c_rows, row + r) * p.ldc + v * p.vector_stride, 1);
   }
   const T* w = p.panel + k_begin * Vectors * Lanes;
   for (int64_t k = k_begin; k < k_end; ++k, w += Vectors * Lanes) {
