@@ -93,8 +93,17 @@ struct BackwardUnits : UnitMath<T, Lanes> {
 
 template <class Room, class T, int Lanes, template <class, int> class Units = ForwardUnits>
 void cell_forward(const CellForward<T>& p) {
-  for (int64_t row = 0; row < p.rows; ++row)
+  constexpr int64_t kAhead = 8;
+  constexpr int kSlots = Room::traits().slots;
+  for (int64_t row = 0; row < p.rows; ++row) {
+    // No hardware foresees listed rows. In a function of its own GCC would remove the prefetches.
+    if (p.now.list != nullptr && row + kAhead < p.rows) {
+      const T* const next = p.values + row_at(p.now, row + kAhead) * p.values_ld;
+      for (int slot = 0; slot < kSlots; ++slot)
+        for (int64_t u = 0; u < p.units; u += 64 / sizeof(T)) __builtin_prefetch(next + slot * p.slot_stride + u, 1);
+    }
     for (int64_t u = 0; u < p.units; u += Lanes) Room::forward(Units<T, Lanes>(p, row, u));
+  }
 }
 
 template <class Room, class T, int Lanes, template <class, int> class Units = BackwardUnits>
