@@ -18,13 +18,15 @@ int32_t check_options(const RnnShape& shape);
 // the weights, runs all steps, and passes on the states of sequences without a token), or 5 if its two directions run
 // one after the other; the whole call has 2 more for the schedule. Layers that run in one launch have one product and
 // at most 3 launches of the recurrence in all. The last launch of a recurrence is left out if the caller wants neither
-// of the states that it writes.
+// of the states that it writes. Dropout of weights, in a call with a seed, has D more for each layer, which then run
+// one after the other.
 int32_t rnn_forward(BackendState* state, const RnnForwardArgs& args, void* stream);
 
 // Launches for each layer: those of the recurrence, as in forward; D products for dx; and, for the dparams of each
 // direction, two products, a gather and a column sum, and one more product with a projection. A cell with state gates
 // has one more product and two more column sums. With dropout each layer but the lowest has at most two more. The whole
-// call has one for the check of the reserve, and 2 for the schedule unless forward has left it in the reserve.
+// call has one for the check of the reserve, and 2 for the schedule unless forward has left it in the reserve. Dropout
+// of weights has one more for each direction, and one more for its dparams.
 int32_t rnn_backward(BackendState* state, const RnnBackwardArgs& args, void* stream);
 
 // *bytes <- the workspace of a step of up to max_streams streams with a table of up to table_slots.
