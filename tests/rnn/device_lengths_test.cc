@@ -103,6 +103,7 @@ CELL_SCALAR_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
     options.bidirectional = round % 2 == 1;
     options.bias = round % 4 != 0;
     options.dropout = options.layers > 1 && round != 4 ? 0.3 : 0;  // of round 4, layers run in one launch
+    options.recurrent_dropout = round % 5 == 1 ? 0.3 : 0;          // of weights
     options.rows = round >= 5 ? VARLSTM_ROWS_RAGGED : VARLSTM_ROWS_PACKED;
     options.recurrence = round % 5 % 4;  // each a varlstm_recurrence
     const std::vector<int64_t> lengths = random_lengths(random.integer(1, 7), 6, random);
