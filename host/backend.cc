@@ -153,7 +153,7 @@ int32_t plan_batch_sizes(BackendState*, BatchPlan* plan, const int64_t* batch_si
 }
 
 int32_t plan_resets(BackendState* state, BatchPlan* plan, const ResetArgs& args, void*) {
-  if (args.resets == nullptr) {
+  if (args.resets == nullptr || plan->batch == 0) {
     *plan->lengths_hash = static_cast<int64_t>(host::hash_of_lengths(*plan));
     host::take_sequences_as_segments(*plan);
     return VARLSTM_OK;

@@ -136,7 +136,7 @@ int32_t plan_resets(BackendState* state, BatchPlan* plan, const ResetArgs& args,
   const Stream stream = make_stream(state, raw_stream);
   take_sequences_as_segments(plan);
   VARLSTM_CUDA_TRY(plan_lengths_hash(stream, *plan));
-  if (args.resets == nullptr || plan->batch == 0) return VARLSTM_OK;
+  if (args.resets == nullptr) return VARLSTM_OK;
   int64_t sort_bytes = 0;
   VARLSTM_CUDA_TRY(sort_workspace(plan->bounds.max_tokens + plan->bounds.max_batch, &sort_bytes));
   BatchPlan cut = *plan;
@@ -147,6 +147,7 @@ int32_t plan_resets(BackendState* state, BatchPlan* plan, const ResetArgs& args,
     VARLSTM_CUDA_TRY(check_runtime(cudaMalloc(&memory, static_cast<size_t>(bytes)), "cudaMalloc"));
     cut.reset_memory = plan->reset_memory = static_cast<int64_t*>(memory);
   }
+  if (plan->batch == 0) return VARLSTM_OK;
   carve_segments(&cut, &scratch, sort_bytes);
   VARLSTM_CUDA_TRY(cut_segments(stream, &cut, args, scratch));
   *plan = cut;

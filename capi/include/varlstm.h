@@ -93,9 +93,10 @@
  *     comment says so. A call during which the back end fails may have written part of its outputs.
  *   - Stream: work is ordered by `stream`, which is a cudaStream_t on CUDA and NULL on the host. On the host a call has
  *     finished when it returns.
- *   - Allocation: only varlstm_alloc and the *_create functions allocate memory.
+ *   - Allocation: only varlstm_alloc, the *_create functions and a batch's first varlstm_batch_set_resets allocate
+ *     memory.
  *   - Waiting: only varlstm_sync, varlstm_ctx_device_status, varlstm_ctx_create and a varlstm_copy from device to host
- *     wait for the device. Frees and the *_destroy functions may wait for it.
+ *     wait for the device. Calls that allocate, frees and the *_destroy functions may wait for it.
  *   - Device: on CUDA the thread's current context, and with it the device, is the same after a call as before. A call
  *     makes no context on any device but its own.
  *   - CUDA graphs: the stream may be captured into a graph, even at a context's first call, because a context loads all
@@ -109,8 +110,8 @@
  *     to the size of their element. The buffers of one call may not overlap, except for the in-place pairs that a
  *     function's comment names.
  *   - Threads: several threads may use a handle at once, as long as none of them changes it. The functions that change
- *     a handle are its setters, varlstm_batch_set_lengths and varlstm_batch_from_batch_sizes. The caller orders calls
- *     that write to the same buffers.
+ *     a handle are its setters, varlstm_batch_set_lengths, varlstm_batch_from_batch_sizes and
+ *     varlstm_batch_set_resets. The caller orders calls that write to the same buffers.
  *   - Forks: on the host, the child of a fork() may use the handles and buffers that it inherits. It gets the same
  *     bits, whatever number of threads the parent has used. The caller makes sure that no other thread is inside a
  *     call when the process forks, because the child would inherit half of what that call does. On CUDA a child may
@@ -518,10 +519,13 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  * Masks of an rnn. Element k of a mask is drawn if word k % 4 of a block of Philox4x32-10, times 2^-32, is < p. Drawn
  * is what dropout drops, and what zoneout keeps from before. The block's key is the call's dropout_seed; its counter
  * has the four words k / 4 modulo 2^32, k / 2^34, kind, and 2 * layer + direction. With b the sequence in the caller's
- * order and n = cu_seqlens[b] + t its token t, in either order of rows, the kinds and elements are: 1  WEIGHTS       k
- * = row * R + column of W_hh [GH, R]       4  ZONEOUT_H     k = n * R + feature of h 2  STATE         k = b * R +
- * feature of h                   5  ZONEOUT_C     k = n * H + unit 3  CANDIDATE     k = n * H + unit Dropout of h, g, n
- * or W_hh multiplies what it keeps by 1 / (1 - p). */
+ * order and n = cu_seqlens[b] + t its token t, in either order of rows, the kinds and elements are:
+ *   kind 1, WEIGHTS     k = row * R + column of W_hh [GH, R]
+ *   kind 2, STATE       k = b * R + feature of h
+ *   kind 3, CANDIDATE   k = n * H + unit
+ *   kind 4, ZONEOUT_H   k = n * R + feature of h
+ *   kind 5, ZONEOUT_C   k = n * H + unit
+ * Dropout of h, g, n or W_hh multiplies what it keeps by 1 / (1 - p). */
 VARLSTM_API int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value);
 VARLSTM_API int32_t varlstm_rnn_set_f64(varlstm_rnn* rnn, int32_t key, double value);
 VARLSTM_API int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value);

@@ -108,10 +108,14 @@ inline int64_t plan_resets(BatchPlan& plan, const ResetArgs& args) {
     }
   }
 
-  for (int64_t b = 0; b < plan.batch; ++b)
-    for (int64_t t = 0; t < plan.lengths[b]; ++t)
-      if (args.resets[reset_index(plan, args, b, t)] > 1) return reset_index(plan, args, b, t);
-  return -1;
+  int64_t first_bad = -1;
+  for (int64_t b = 0; b < plan.batch; ++b) {
+    for (int64_t t = 0; t < plan.lengths[b]; ++t) {
+      const int64_t index = reset_index(plan, args, b, t);
+      if (args.resets[index] > 1 && (first_bad < 0 || index < first_bad)) first_bad = index;
+    }
+  }
+  return first_bad;
 }
 
 }  // namespace varlstm::host

@@ -1,14 +1,16 @@
 // Cuts the sequences of a batch into segments at its resets. Nothing is copied back, and the launches depend only on
 // the bounds, the batch and, if they are in host memory, the flags.
 //
-//   A candidate begins a segment if it is the first row of a sequence or its flag is set, or if it stands for a
-//   sequence of no token. Its key is max_len - length of the segment; that of any other candidate is kNoSegment =
-//   max_len + 1. ranked           the candidates in the order of their keys, stable: rank j begins at candidate
-//   ranked[j] sizes[t]         number of keys <= max_len - t - 1: the segments longer than t offsets[t]       sum of
-//   the sizes before t; N from entry T on ragged_rows      at offsets[t] + j: ranked[j] + t; packed_rows: the packed
-//   row of that; -1 from N on firsts, lasts    the sequence of which rank j is the first or the last segment, or -1
-//   begins           firsts, but -1 if there is a reset at the sequence's first row
-//   lengths_hash     sum over the sequences of a mix of index and length, and over the resets of a mix of the row
+//   candidates     the ragged rows, and the sequences, which stand for themselves if they have no token. A row begins a
+//                  segment if it is the first of its sequence or its flag is set
+//   keys           max_len - length of the segment that the candidate begins, or max_len + 1 if it begins none
+//   ranked         the candidates in the order of their keys, stable: rank j begins at candidate ranked[j]
+//   sizes[t]       number of keys <= max_len - t - 1: the segments longer than t
+//   offsets[t]     sum of the sizes before t; N from entry T on
+//   ragged_rows    at offsets[t] + j: ranked[j] + t; packed_rows: the packed row of that; -1 from N on
+//   firsts, lasts  the sequence of which rank j is the first or the last segment, or -1
+//   begins         firsts, but -1 if there is a reset at the sequence's first row
+//   lengths_hash   sum over the sequences of a mix of index and length, and over the resets of a mix of the row
 //
 // host/ops/segments.h has an example. find_segments: a thread for each candidate, which walks to the end of the segment
 // that it begins; so its time grows with the longest segment. The sort is that of the plan. The scan of the sizes runs
@@ -32,10 +34,9 @@
 
 namespace varlstm::cuda {
 
-// Flags in the back end's memory, in a layout of the caller's, or as bits in `words`.
+// Flags in the back end's memory, in a layout of the caller's.
 struct ResetFlags {
-  const uint8_t* bytes;
-  const int64_t* words;
+  const uint8_t* of;
   Layout layout;
   int64_t padded_len;
 };
@@ -47,9 +48,25 @@ VARLSTM_DEVICE int64_t place_of(const BatchPlan& plan, const ResetFlags& flags, 
 }
 
 VARLSTM_DEVICE int flag_of(const BatchPlan& plan, const ResetFlags& flags, int64_t b, int64_t t) {
-  const int64_t at = place_of(plan, flags, b, t);
-  if (flags.bytes != nullptr) return flags.bytes[at];
-  return static_cast<int>(flags.words[at / 32] >> (at % 32) & 1);
+  return flags.of[place_of(plan, flags, b, t)];
+}
+
+// Flags from host memory, as bits: as many as the arguments of a kernel hold.
+struct FlagChunk {
+  static constexpr int64_t kCount = 28 * 1024;
+  uint32_t bits[kCount / 32];
+};
+
+// to [max_tokens] by ragged row <- the chunk, whose first flag is at `begin` of `length` flags for each sequence. If
+// the flags are ragged, they are one line.
+VARLSTM_KERNEL void reset_upload_kernel(BatchPlan plan, FlagChunk chunk, int64_t begin, int64_t count, int64_t length,
+                                        bool ragged, uint8_t* to) {
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < count;
+       k += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+    const int64_t b = (begin + k) / length, t = (begin + k) % length;
+    if (!ragged && t >= plan.lengths[b]) continue;
+    to[ragged ? t : plan.cu_seqlens[b] + t] = chunk.bits[k / 32] >> (k % 32) & 1;
+  }
 }
 
 // A mix of a ragged row, which differs from those of sequences in batch_plan.cu by its constant.
@@ -142,28 +159,33 @@ VARLSTM_KERNEL void fill_segments_kernel(BatchPlan plan, ResetFlags flags, Segme
 
 namespace {
 
-// Words of flags that are uploaded at a time.
-constexpr int64_t kWordsAtOnce = 512;
+// What the host knows of segments whose flags are in its memory: both are upper bounds.
+struct SegmentBounds {
+  int64_t count;
+  int64_t longest;
+};
 
-// Moves flags in host memory to scratch.words, and returns in *longest how many tokens a segment has at most.
+// Moves flags in host memory to scratch.flags.
 int32_t upload_flags(Stream stream, const BatchPlan& plan, const ResetArgs& args, const SegmentScratch& scratch,
-                     int64_t* longest) {
+                     SegmentBounds* bounds) {
   const bool ragged = args.layout == Layout::kRagged;
   const int64_t length = ragged ? args.count : std::min(args.padded_len, plan.bounds.max_len);
-  const int64_t lines = ragged ? 1 : plan.batch, bits = lines * length;
-  int64_t words[kWordsAtOnce] = {}, run = 0;
-  *longest = 0;
-  for (int64_t at = 0; at < bits; ++at) {
-    const int64_t b = at / length, t = at % length;
+  const int64_t flags = (ragged ? 1 : plan.batch) * length;
+  *bounds = {plan.batch, 0};
+  FlagChunk chunk = {};
+  int64_t run = 0;
+  for (int64_t at = 0; at < flags; ++at) {
+    const int64_t b = at / length, t = at % length, k = at % FlagChunk::kCount;
     const int64_t place = args.layout == Layout::kTimeMajor ? t * plan.batch + b : b * args.padded_len + t;
     const bool reset = args.resets[ragged ? t : place] != 0;
     run = reset || t == 0 ? 1 : run + 1;
-    *longest = std::max(*longest, run);
-    const int64_t word = at / 32 % kWordsAtOnce;
-    if (at % 32 == 0) words[word] = 0;
-    if (reset) words[word] |= int64_t{1} << (at % 32);
-    if (at + 1 == bits || (at % 32 == 31 && word + 1 == kWordsAtOnce))
-      VARLSTM_CUDA_TRY(plan_upload(stream, words, word + 1, INT64_MAX, scratch.words + at / 32 - word));
+    bounds->longest = std::max(bounds->longest, run);
+    bounds->count += reset ? 1 : 0;
+    if (reset) chunk.bits[k / 32] |= 1u << (k % 32);
+    if (k + 1 < FlagChunk::kCount && at + 1 < flags) continue;
+    VARLSTM_CUDA_TRY(launch<reset_upload_kernel>(stream, "reset_upload", elementwise_shape(stream, k + 1), plan, chunk,
+                                                 at - k, k + 1, length, ragged, scratch.flags));
+    chunk = {};
   }
   return VARLSTM_OK;
 }
@@ -187,7 +209,7 @@ int64_t carve_segments(BatchPlan* plan, SegmentScratch* scratch, int64_t sort_by
   scratch->sorted_keys = carver.take<uint64_t>(most);
   scratch->candidates = carver.take<int64_t>(most);
   scratch->ranked = carver.take<int64_t>(most);
-  scratch->words = carver.take<int64_t>(bounds.max_batch * bounds.max_len / 32 + 1);
+  scratch->flags = carver.take<uint8_t>(bounds.max_tokens);
   scratch->sort_workspace = carver.take<unsigned char>(sort_bytes);
   scratch->sort_workspace_bytes = sort_bytes;
   return carver.bytes();
@@ -198,13 +220,13 @@ int32_t cut_segments(Stream stream, BatchPlan* plan, const ResetArgs& args, cons
   const int64_t tokens = plan->tokens >= 0 ? plan->tokens : plan->bounds.max_tokens;
   segments.count = tokens + plan->batch;
   segments.steps = plan->steps >= 0 ? plan->steps : plan->bounds.max_len;
-  ResetFlags flags{args.resets, nullptr, args.layout, args.padded_len};
+  ResetFlags flags{args.resets, args.layout, args.padded_len};
   if (args.space == VARLSTM_SPACE_HOST) {
-    int64_t longest = 0;
-    VARLSTM_CUDA_TRY(upload_flags(stream, *plan, args, scratch, &longest));
-    segments.steps = std::min(segments.steps, longest);
-    flags = {nullptr, scratch.words, args.layout == Layout::kRagged ? Layout::kRagged : Layout::kBatchFirst,
-             std::min(args.padded_len, plan->bounds.max_len)};
+    SegmentBounds bounds{};
+    VARLSTM_CUDA_TRY(upload_flags(stream, *plan, args, scratch, &bounds));
+    segments.steps = std::min(segments.steps, bounds.longest);
+    segments.count = std::min(segments.count, bounds.count);
+    flags = {scratch.flags, Layout::kRagged, 0};
   }
   const int64_t candidates = plan->bounds.max_tokens + plan->batch;
   VARLSTM_CUDA_TRY(launch<find_segments_kernel>(stream, "find_segments", elementwise_shape(stream, candidates), *plan,

@@ -21,11 +21,11 @@ inline void take_sequences_as_segments(BatchPlan* plan) {
 // What is needed only while the segments are made. A candidate is a row that may begin a segment, or a sequence that
 // may have no token: candidate r < max_tokens is ragged row r, and candidate max_tokens + b is sequence b.
 struct SegmentScratch {
-  uint64_t* keys;         // [max_tokens + max_batch] max_len - length of the segment, or kNoSegment
+  uint64_t* keys;         // [max_tokens + max_batch] max_len - length of the segment, or max_len + 1: none begins
   uint64_t* sorted_keys;  // likewise
   int64_t* candidates;    // likewise: 0, 1, 2, ...
   int64_t* ranked;        // likewise: the candidate of each rank
-  int64_t* words;         // flags from host memory: bit b * max_len + t, 32 in each word
+  uint8_t* flags;         // [max_tokens] flags from host memory, by ragged row
   void* sort_workspace;
   int64_t sort_workspace_bytes;
 };

@@ -12,15 +12,15 @@ namespace varlstm::cuda {
 // What the selection needs to know of a layer.
 RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape);
 
-// Whether forward without dropout runs all layers of such a batch in one launch.
-inline bool runs_together(const RnnPlan& plan, int64_t batch) {
-  return plan.most_together > 0 && batch <= plan.most_together;
+// Whether forward without dropout runs all layers of a batch of so many segments in one launch.
+inline bool runs_together(const RnnPlan& plan, int64_t segments) {
+  return plan.most_together > 0 && segments <= plan.most_together;
 }
 
 // Whether forward with save leaves its schedule in the reserve for backward. It does if its layers run one after the
 // other whatever the dropout; otherwise the teams of forward and backward may differ.
-inline bool schedule_is_kept(const RnnPlan& plan, int64_t batch) {
-  return plan.recurrence != VARLSTM_RECURRENCE_STEPWISE && !runs_together(plan, batch);
+inline bool schedule_is_kept(const RnnPlan& plan, int64_t segments) {
+  return plan.recurrence != VARLSTM_RECURRENCE_STEPWISE && !runs_together(plan, segments);
 }
 
 class LayerRecurrence {

@@ -29,10 +29,10 @@ class Backward {
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
-        schedule_is_kept_(schedule_is_kept(*args.plan, plan_.batch)),
+        schedule_is_kept_(schedule_is_kept(*args.plan, plan_.segments.count)),
         reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, rows_, workspace_carver_),
-        recurrence_(*stream.state, shape_, *args.plan, 1, extent_of(plan_),
+        recurrence_(*stream.state, shape_, *args.plan, 1, scheduled_extent(plan_),
                     schedule_is_kept_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
   int32_t run() {

@@ -29,9 +29,9 @@ class Forward {
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
         reserve_carver_(args.reserve),
-        together_(runs_together(*args.plan, plan_.batch) && !drops() && !drops_weights()),
+        together_(runs_together(*args.plan, plan_.segments.count) && !drops() && !drops_weights()),
         workspace_rows_(together_ ? fewest_rows(rows_, plan_.bounds) : rows_),
-        keeps_schedule_(args.save && schedule_is_kept(*args.plan, plan_.batch)),
+        keeps_schedule_(args.save && schedule_is_kept(*args.plan, plan_.segments.count)),
         reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, workspace_rows_, args.save, together_, workspace_carver_),
         recurrence_(*stream.state, shape_, *args.plan, together_ ? shape_.layers : 1, extent(),
@@ -61,7 +61,7 @@ class Forward {
 
  private:
   BatchBounds extent() const {
-    const BatchBounds extent = extent_of(plan_);
+    const BatchBounds extent = scheduled_extent(plan_);
     return {extent.max_batch, extent.max_len, workspace_rows_.tokens};
   }
   bool drops() const { return shape_.dropout > 0 && args_.dropout_seed != 0; }

@@ -79,6 +79,12 @@ inline BatchBounds extent_of(const BatchPlan& plan) {
   return {plan.batch, plan.steps >= 0 ? plan.steps : plan.bounds.max_len, rows_of(plan).tokens};
 }
 
+// The same for the schedule of slots, with the number of segments in the place of B.
+inline BatchBounds scheduled_extent(const BatchPlan& plan) {
+  const BatchBounds extent = extent_of(plan);
+  return {plan.segments.count, extent.max_len, extent.max_tokens};
+}
+
 // Where products read N on the device if only the device knows it; null if all rows are tokens.
 inline const int64_t* counted_rows(const BatchPlan& plan) {
   return plan.tokens >= 0 ? nullptr : plan.step_offsets + plan.bounds.max_len;

@@ -87,7 +87,7 @@ void choose(const State& state, const RnnShape& shape, RnnPlan* plan) {
   plan->recurrence = static_cast<int64_t>(policy);
   if (policy == RecurrencePolicy::kStepwise) return;
   const RecurrenceShape of_layer = recurrence_shape(state, shape);
-  const int64_t batch = plan->bounds.max_batch;
+  const int64_t batch = segment_bound(shape, plan->bounds.max_batch, plan->bounds.max_tokens);  // that slots may take
   plan->one_layer = needs_of(choose_tile(policy, of_layer, batch, state.facts), 1, state.facts);
   if (why_not_layers(state, shape, policy) != nullptr) return;
   const RecurrenceChoice together = choose_tile(policy, of_layer, batch, state.facts, shape.layers);
@@ -106,17 +106,17 @@ struct Bytes {
 
   RnnSizes forward(const RnnRows& rows, bool save, int64_t layers) const {
     Carver workspace(nullptr), reserve(nullptr);
-    const BatchBounds extent{rows.batch, plan.bounds.max_len, rows.tokens};
+    const BatchBounds extent{rows.segments, plan.bounds.max_len, rows.tokens};
     const ForwardWorkspace<T, C> tensors(shape, rows, save, layers > 1, workspace);
     const Reserve<T, C> saved(shape, rows, reserve);
-    const bool kept = save && schedule_is_kept(plan, rows.batch);
+    const bool kept = save && schedule_is_kept(plan, rows.segments);
     const LayerRecurrence recurrence(state, shape, plan, layers, extent, kept ? reserve : workspace, workspace);
     return {workspace.bytes(), save ? reserve.bytes() : 0};
   }
   // An upper bound: the schedule is counted in the workspace, also if forward has kept it.
   int64_t backward(const RnnRows& rows) const {
     Carver workspace(nullptr);
-    const BatchBounds extent{rows.batch, plan.bounds.max_len, rows.tokens};
+    const BatchBounds extent{rows.segments, plan.bounds.max_len, rows.tokens};
     const BackwardWorkspace<T, C> tensors(shape, rows, workspace);
     const LayerRecurrence recurrence(state, shape, plan, 1, extent, workspace, workspace);
     return workspace.bytes();
@@ -135,8 +135,9 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
   RnnSizes infer = bytes.forward(most, false, 1), save = bytes.forward(most, true, 1);
   keep_larger({bytes.backward(most), 0}, &save);
   // The largest batch whose layers run in one launch.
-  const RnnRows together =
-      fewest_rows({std::min(bounds.max_batch, plan->most_together), bounds.max_tokens, most.segments}, bounds);
+  const RnnRows together = fewest_rows({std::min(bounds.max_batch, plan->most_together), bounds.max_tokens,
+                                        std::min(most.segments, plan->most_together)},
+                                       bounds);
   if (together.batch > 0) {
     keep_larger(bytes.forward(together, false, shape.layers), &infer);
     keep_larger(bytes.forward(together, false, shape.layers), &save);  // laid out without save, which takes more

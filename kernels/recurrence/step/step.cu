@@ -1,17 +1,21 @@
 // A step of a recurrent network: one token of each of B streams, whose states are in rows of a table.
 //
-//   check_slots   owner[slot] <- the first stream k with slots[k] = slot;  rows[k] <- slots[k] if k is its owner, else
-//   -1 step_layer    s[k, gate, u] = sum_i h[rows[k], i] * w_hh[gate * H + u, i]  (+ b_hh[gate * H + u])
+//   check_slots   owner[slot] <- the first stream k with slots[k] = slot
+//                 rows[k] <- slots[k] if k is its owner, else -1
+//   step_layer    s[k, gate, u] = sum_i h[rows[k], i] * w_hh[gate * H + u, i]  (+ b_hh[gate * H + u])
 //                 c[rows[k], u], y[k, u] <- the cell at the x-gates and s, as in the cell's file of kernels/cells
 //   store_states  h[layer, rows[k], u] <- y of that layer
 //
 // If h is projected, i runs over its R features, and stepwise/projection.cu makes y of what step_layer gives out.
 // h is stored in a launch of its own, because all blocks of a layer read whole rows of it; c is updated in place,
 // because only one thread reads and writes an element. A stream whose row is -1 reads no state, gets y = 0 and changes
-// nothing. check_slots: one block. owner holds anything at first: S1: every entry that a stream names is kNobody. S2:
-// it is the smallest stream that names it. So no entry that no stream names is touched, however large the table is.
+// nothing.
+// check_slots: one block. owner holds anything at first, and no entry that no stream names is touched, however large
+// the table is.
+//   S1: after it every entry that a stream names is kNobody. S2: after it that is the smallest stream that names it.
 // step_layer: the grid, the block, the shared memory and the chains of sums of stepwise_forward.cu, whose bits it
-// gives, with S3: after it the tiles of this depth are in shared memory. S4: after it no thread reads them any more.
+// gives.
+//   S3: after it the tiles of this depth are in shared memory. S4: after it no thread reads them any more.
 // store_states: a grid-stride loop over the L B H elements.
 // Bytes of a step, from memory or L2: for each layer w_hh G H H e for each tile of streams, and B H (G C + 3 e + 2 C);
 // w_ih besides. Bound by launch latency: 2 L + 2 launches with those of the input's products. Mirrored by

@@ -4,11 +4,9 @@
 
 #include "kernels/cells/unit.h"
 #include "kernels/core/scalar.h"
+#include "kernels/recurrence/stepwise/steps.h"
 
 namespace varlstm::cuda {
-
-constexpr int kRows = 16, kUnits = 16, kDepth = 32;
-constexpr unsigned kStepThreads = kRows * kUnits;  // a thread for each row and column of a tile
 
 template <class C>
 struct BackwardTiles {

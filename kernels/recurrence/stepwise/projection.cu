@@ -1,8 +1,10 @@
 // The projection of h (Sak et al. 2014) in the stepwise recurrence: one more launch for each step.
 //
-//   forward    y[row, p] = sum over u < H of unprojected[row, u] * w_hr[p, u]                after the units of the
-//   step backward   dprojected[row, p] = dy[row, p] + sum over k < GH of dgates[row after, k] * w_hh[k, p]
-//                                   (dh_n instead of the sum if the sequence ends here)      before them
+//   forward, after the units of the step
+//     y[row, p] = sum over u < H of unprojected[row, u] * w_hr[p, u]
+//   backward, before them
+//     dprojected[row, p] = dy[row, p] + sum over k < GH of dgates[row after, k] * w_hh[k, p]
+//                          (dh_n instead of the sum if the sequence ends here)
 //
 // stepwise_backward.cu then multiplies dprojected by w_hr; dW_hr is a product over all tokens (rnn_backward.cc).
 // Grid: tiles of kUnits features x tiles of kRows ranks x directions. Block: one thread for each (rank, feature).

@@ -10,6 +10,11 @@
 
 namespace varlstm::cuda {
 
+// The tiles of a step's launch: ranks x units (or features), for so many values of the depth at a time. A thread has
+// one rank and unit.
+constexpr int kRows = 16, kUnits = 16, kDepth = 32;
+constexpr unsigned kStepThreads = kRows * kUnits;
+
 // The row of token t of the segment of rank j. The segment must have that token.
 VARLSTM_DEVICE int64_t row_of(const BatchPlan& plan, RowOrder order, int64_t t, int64_t j) {
   const int64_t at = plan.segments.offsets[t] + j;
@@ -69,10 +74,9 @@ inline int64_t most_segments(const BatchPlan& plan, int64_t t) {
 // two directions. `from_end`: the forward direction is at t = steps - 1 - step, as in backward.
 template <class Layer>
 unsigned rank_tiles(const Layer& layer, int64_t step, int64_t steps, bool from_end = false) {
-  constexpr int64_t kRanks = 16;
   const int64_t opposite = steps - 1 - step, forward = from_end ? opposite : step;
   const int64_t earliest = layer.directions == 1 ? forward : step < opposite ? step : opposite;
-  return static_cast<unsigned>((most_segments(layer.plan, earliest) + kRanks - 1) / kRanks);
+  return static_cast<unsigned>((most_segments(layer.plan, earliest) + kRows - 1) / kRows);
 }
 
 }  // namespace varlstm::cuda

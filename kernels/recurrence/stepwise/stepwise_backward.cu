@@ -83,8 +83,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   for (int k = 0; k < kGradientsOf<CellType>; ++k) dgates[k * hidden] = store_scalar<T>(gradients.of[k]);
 }
 
-// dh0 [B, R], dc0 [B, H], for the sequences from whose initial states a segment starts. A sequence without a token
-// passes dh_n and dc_n on.
+// dh0 [B, R], dc0 [B, H], for the sequences from whose initial states a segment starts; other tiles of ranks have no
+// work. A sequence without a token passes dh_n and dc_n on.
 template <class CellType, class T>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(LayerBackward<T, ComputeType<T>> layer) {
   using C = ComputeType<T>;
@@ -93,24 +93,29 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(Lay
   const bool reverse = blockIdx.z == 1;
   const DirectionBackward<T, C>& dir = layer.direction[blockIdx.z];
   const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
-  const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
   const int thread = static_cast<int>(threadIdx.x);
-  if (thread < kRows) {
-    const int64_t j = rank0 + thread;
-    const int64_t b = j < plan.segments.count ? initial_of(plan, reverse, j) : -1;
-    tiles.rows[thread] = b >= 0 && plan.lengths[b] > 0 ? first_row(plan, layer.row_order, reverse, b) : -1;
+  const auto initial = [&](int64_t j) { return j < plan.segments.count ? initial_of(plan, reverse, j) : -1; };
+  for (int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows; rank0 < plan.segments.count;
+       rank0 += static_cast<int64_t>(gridDim.y) * kRows) {
+    bool any = false;
+    for (int r = 0; r < kRows; ++r) any = any || initial(rank0 + r) >= 0;
+    if (!any) continue;  // the whole block
+    if (thread < kRows) {
+      const int64_t b = initial(rank0 + thread);
+      tiles.rows[thread] = b >= 0 && plan.lengths[b] > 0 ? first_row(plan, layer.row_order, reverse, b) : -1;
+    }
+    simt::block_sync();  // S0; S2 of the sum is before the next tile's rows
+    const bool empty = tiles.rows[thread / kUnits] < 0;
+    C recurrent = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, layer.state, unit0);
+    const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits, b = initial(j);
+    if (b < 0 || unit >= hidden) continue;
+    if constexpr (CellType::kPassesH) recurrent += empty ? C(0) : dir.dh[j * hidden + unit];
+    const int64_t at = b * hidden + unit, h_at = b * layer.state + unit;
+    if (dir.dh0 != nullptr && unit < layer.state)
+      dir.dh0[h_at] = store_scalar<T>(empty ? load_or_zero(dir.dh_n, h_at) : recurrent);
+    if (dir.dc0 != nullptr)
+      dir.dc0[at] = store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);
   }
-  simt::block_sync();  // S0
-  const bool empty = tiles.rows[thread / kUnits] < 0;
-  C recurrent = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, layer.state, unit0);
-  const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
-  const int64_t b = j < plan.segments.count ? initial_of(plan, reverse, j) : -1;
-  if (b < 0 || unit >= hidden) return;
-  if constexpr (CellType::kPassesH) recurrent += empty ? C(0) : dir.dh[j * hidden + unit];
-  const int64_t at = b * hidden + unit, h_at = b * layer.state + unit;
-  if (dir.dh0 != nullptr && unit < layer.state)
-    dir.dh0[h_at] = store_scalar<T>(empty ? load_or_zero(dir.dh_n, h_at) : recurrent);
-  if (dir.dc0 != nullptr) dir.dc0[at] = store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);
 }
 
 // h_prev [N, R] <- the state before each token's step. This is a copy, bound by memory.
@@ -121,7 +126,8 @@ VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> laye
   const DirectionBackward<T, ComputeType<T>>& dir = layer.direction[direction];
   for (int64_t t = blockIdx.x; t < steps; t += gridDim.x) {
     const int64_t count = plan.segments.sizes[t] * layer.state;
-    for (int64_t k = threadIdx.x; k < count; k += blockDim.x) {
+    for (int64_t k = static_cast<int64_t>(blockIdx.y) * blockDim.x + threadIdx.x; k < count;
+         k += static_cast<int64_t>(gridDim.y) * blockDim.x) {
       const int64_t j = k / layer.state, unit = k % layer.state;
       const int64_t before = row_before(plan, layer.row_order, direction == 1, t, j);
       const int64_t b = initial_of(plan, direction == 1, j);
@@ -154,7 +160,8 @@ int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer) {
     VARLSTM_CUDA_TRY(launch<kStep>(stream, "stepwise_backward", shape, layer, step, steps));
   }
   if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
-  shape.grid.y = static_cast<unsigned>((layer.plan.segments.count + kRows - 1) / kRows);
+  const int64_t tiles = (layer.plan.segments.count + kRows - 1) / kRows;
+  shape.grid.y = static_cast<unsigned>(tiles < 65535 ? tiles : 65535);
   return launch<kLast>(stream, "initial_gradients", shape, layer);
 }
 
@@ -174,8 +181,13 @@ int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& l
 template <class T, class C>
 int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t direction, T* h_prev) {
   const int64_t steps = launched_steps(layer.plan);
+  // Few steps with many segments get several blocks each.
+  constexpr int64_t kBlock = 256, kMostBlocks = 256;
   LaunchShape shape = elementwise_shape(stream, steps, 1);
-  shape.block = dim3(256);
+  const int64_t wide = most_segments(layer.plan, 0) * layer.state / kBlock;
+  const int64_t blocks = wide < 1 ? 1 : wide < kMostBlocks ? wide : kMostBlocks;
+  shape.grid.y = static_cast<unsigned>(steps < 64 ? blocks : blocks < 4 ? blocks : 4);
+  shape.block = dim3(kBlock);
   return launch<gather_previous_kernel<T>>(stream, "gather_previous", shape, layer, direction, steps, h_prev);
 }
 

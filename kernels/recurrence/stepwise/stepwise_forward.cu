@@ -29,9 +29,6 @@
 
 namespace varlstm::cuda {
 
-constexpr int kRows = 16, kUnits = 16, kDepth = 32;
-constexpr unsigned kStepThreads = kRows * kUnits;
-
 template <class CellType, class C>
 struct ForwardTiles {
   C h[kRows][kDepth + 1];
