@@ -171,9 +171,10 @@ CELL_TEST(ResetsThreads, AreTheBitsOfThePieces) {
     options.input = 40;
     options.hidden = by_segment ? 70 : 257;
     options.bidirectional = by_segment;
-    const std::vector<int64_t> lengths = make_lengths(LengthKind::kUniform, by_segment ? 24 : 9, 20, random);
+    // More segments than a member takes through their steps together.
+    const std::vector<int64_t> lengths = make_lengths(LengthKind::kUniform, by_segment ? 60 : 30, 20, random);
     auto problem = make_rnn_case<float>(options, lengths, true, random);
-    add_resets(problem, 0.1, random);
+    add_resets(problem, 0.6, random);
     for (const int64_t threads : {1, 2, 5}) {
       const Context context = make_context(threads);
       compare_with_pieces(context.get(), problem, random);
@@ -297,17 +298,47 @@ TEST_F(ResetFlags, NeedTheKeyOfTheRnn) {
                           y.data(), nullptr, nullptr, workspace_->data(), workspace_bytes_, nullptr, 0, nullptr));
 }
 
+// Nobody on the host knows lengths and flags: N and T are bounds, and rows from N on are zeros.
+TEST_F(ResetFlags, MayLieBesideLengthsThatOnlyTheBackEndKnows) {
+  ASSERT_OK(set({0, 0, 1, 0, 1, 1, 0, 0, 0, 1}, VARLSTM_LAYOUT_RAGGED, 0));
+  const std::vector<double> expected = output();
+  const Batch batch = make_batch(context_.get(), {}, {4, 6, 15});
+  Buffer<int64_t> lengths(context_.get(), std::vector<int64_t>{4, 1, 5});
+  ByteBuffer flags(context_.get(), 18);  // [6, 3], time-major
+  flags.set({0, 1, 1, 0, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1});
+  ASSERT_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), 3, VARLSTM_SPACE_BACKEND, nullptr));
+  ASSERT_OK(varlstm_batch_set_resets(batch.get(), static_cast<const uint8_t*>(flags.data()), 18,
+                                     VARLSTM_LAYOUT_TIME_MAJOR, 6, VARLSTM_SPACE_BACKEND, nullptr));
+  int64_t bytes = 0, reserve = 0;
+  ASSERT_OK(varlstm_rnn_sizes(rnn_.get(), 4, 6, 15, VARLSTM_MODE_INFER, &bytes, &reserve));
+  ByteBuffer workspace(context_.get(), bytes);
+  std::vector<double> rows = x_.get();
+  rows.resize(15 * 2);
+  const Buffer<double> x(context_.get(), rows);
+  Buffer<double> y(context_.get(), 15 * 3);
+  ASSERT_OK(varlstm_rnn_forward(rnn_.get(), batch.get(), VARLSTM_MODE_INFER, 0, params_.data(), x.data(), nullptr,
+                                nullptr, y.data(), nullptr, nullptr, workspace.data(), bytes, nullptr, 0, nullptr));
+  std::vector<double> first = y.get();
+  first.resize(expected.size());
+  EXPECT_TRUE(bitwise_equal(first, expected));
+  int64_t bits = -1;
+  ASSERT_OK(varlstm_ctx_device_status(context_.get(), 1, &bits, nullptr, nullptr));
+  EXPECT_EQ(bits, 0);
+}
+
 // Backward must not read a reserve that a forward with other resets wrote.
 TEST_F(ResetFlags, BelongToTheReserve) {
-  auto problem = make_rnn_case<double>(options_, {4, 1, 5}, false, random_);
+  RnnOptions large = options_;
+  large.hidden = 24;  // slots have it
+  auto problem = make_rnn_case<float>(large, {4, 1, 5}, false, random_);
   add_resets(problem, 0.3, random_);
-  RnnRunner<double> runner(context_.get(), problem);
+  RnnRunner<float> runner(context_.get(), problem);
   runner.forward();
   std::vector<uint8_t> others = problem.resets;
   others[6] ^= 1;
   ASSERT_OK(varlstm_batch_set_resets(const_cast<varlstm_batch*>(runner.batch()), others.data(), kTokens,
                                      VARLSTM_LAYOUT_RAGGED, 0, VARLSTM_SPACE_HOST, nullptr));
-  Buffer<double> dx(context_.get(), kTokens * 2);
+  Buffer<float> dx(context_.get(), kTokens * 2);
   const int32_t status = varlstm_rnn_backward(
       runner.rnn(), runner.batch(), runner.params().data(), runner.x().data(), nullptr, nullptr, runner.y().data(),
       runner.y().data(), nullptr, nullptr, dx.data(), nullptr, nullptr, nullptr, runner.workspace().data(),

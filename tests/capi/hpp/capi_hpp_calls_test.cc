@@ -449,10 +449,6 @@ TYPED_TEST(CapiHppCalls, Resets) {
   using T = TypeParam;
   using Buffer = varlstm::Buffer<T>;
   varlstm::Batch& batch = this->batch_;
-  if (varlstm_batch_set_resets(batch.get(), std::vector<uint8_t>(kRows).data(), kRows, VARLSTM_LAYOUT_RAGGED, 0,
-                               VARLSTM_SPACE_HOST, nullptr) == VARLSTM_ERROR_UNSUPPORTED) {
-    GTEST_SKIP() << varlstm_last_error();
-  }
   varlstm::Rnn<T> rnn(this->ctx_, kIn, kOut, 1, VARLSTM_CELL_GRU);
   rnn.set_i64(VARLSTM_KEY_RESETS, 1);
   EXPECT_EQ(rnn.get_i64(VARLSTM_KEY_RESETS), 1);
