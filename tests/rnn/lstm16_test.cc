@@ -127,5 +127,10 @@ CELL_TEST(F16, RoundsWhatItStoresAndNothingElse) {
   check_roundings(kF16);
 }
 
+CELL_TEST(F16, RoundsWithOptionsOfTheCell) {
+  if (!every_case()) GTEST_SKIP() << "Bf16 has the other cells";
+  check_roundings(kF16, true);
+}
+
 }  // namespace
 }  // namespace varlstm_test
