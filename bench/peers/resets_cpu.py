@@ -14,7 +14,8 @@ state is zero. Five ways take turns, each through autograd:
 
 Outputs, last states and every gradient of the three ways with resets are compared before anything is timed. A round is one
 measurement of each way. What counts is each way's least CPU time of the process, so that other programs on the machine
-disturb it little. I = H, one layer, f32.
+disturb it little. glibc is told to keep freed memory: with its defaults a block of more than 32 MiB is mapped anew in each
+call, and whether a way's blocks are just above or just below that would decide. I = H, one layer, f32.
 
 Run it with Debian's Python, which has Debian's torch: /usr/bin/python3 bench/peers/resets_cpu.py
 SPDX-License-Identifier: Apache-2.0
@@ -26,6 +27,9 @@ import statistics
 import sys
 import time
 
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}  # read when a process starts
+if not KEEP_MEMORY.items() <= os.environ.items():
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_MEMORY})
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import torch  # noqa: E402
@@ -211,7 +215,7 @@ def markdown(report):
              f"{report['date']}.",
              f"T = {report['T']}, B = {report['B']}, I = H = {report['H']}, one layer, f32, a reset every {report['every']} "
              "steps on average. Milliseconds of CPU, the least of the rounds, taken in turns, through autograd; in brackets "
-             "what each way takes in relation to «ours».", "",
+             "what each way takes in relation to «ours». glibc keeps freed memory (resets_cpu.py says why).", "",
              "| cell | pass | ours without | ours | torch without | torch pieces | sb3-contrib | ours / ours without |",
              "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for row in report["rows"]:
