@@ -185,9 +185,9 @@ struct RnnStepArgs {
   const void* params;
   const void* x;         // [B, I]
   const int64_t* slots;  // [B]: the row of the table of each stream
-  void* h;               // [L, S, H]
+  void* h;               // [L, S, R] with R = P if h is projected, else H
   void* c;               // [L, S, H] in double for F64, else in float; null if the cell has no c
-  void* y;               // [B, H]
+  void* y;               // [B, R]
   void* workspace;
   int64_t workspace_bytes;
 };

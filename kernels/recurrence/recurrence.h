@@ -22,8 +22,8 @@ struct DirectionForward {
   const T* h0;     // [B, R] in the caller's order, or null
   const T* c0;     // [B, H] likewise
   C* gates;        // [N, S, H] in: the x-gates, which are the first G of the S; out: what backward needs, if `save`
-  C* c;            // [N, H] by row if `save`, else [B, H] by rank; null if the cell has no c
-  T* unprojected;  // [N, H] by row if `save`, else [B, H] by rank; null if h is not projected
+  C* c;            // [N, H] by row if `save`, else [., H] by rank; null if the cell has no c
+  T* unprojected;  // [N, H] by row if `save`, else [., H] by rank; null if h is not projected
   T* y;            // [N, ldy]: this direction's columns
   T* h_n;          // [B, R] in the caller's order, or null
   T* c_n;          // [B, H] likewise
@@ -82,8 +82,8 @@ struct DirectionBackward {
   const T* dc_n;   // [B, H] likewise
   T* dprojected;   // [N, P] the gradient of each token's h; null if h is not projected
   T* dgates;       // [N, G', H]
-  C* dc;           // [B, H] by rank; null if the cell has no c
-  C* dh;           // [B, H] by rank: what goes straight to the step before; null if the cell passes nothing on
+  C* dc;           // [., H] by rank; null if the cell has no c
+  C* dh;           // [., H] by rank: what goes straight to the step before; null if the cell passes nothing on
   T* dh0;          // [B, R] in the caller's order, or null
   T* dc0;          // [B, H] likewise
 };

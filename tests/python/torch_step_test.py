@@ -87,6 +87,7 @@ def test_wrong_arguments() -> None:
         (gru, (x, h, [0, 1, 2]), ValueError, "slots are of shape (3,), and must be (2,)"),
         (gru, (x, h, torch.tensor([0, 1], dtype=torch.int32)), TypeError, "slots are of torch.int32"),
         (gru, (x, h, [0, 5]), ValueError, "slots[1] = 5 is not in 0 ... 4"),
+        (gru, (x, h, [0, 1.5]), TypeError, "slots are [0, 1.5], and must be integers"),
         (gru, (x, h, [3, 3]), ValueError, "slots[1] = 3 occurs twice: it is slots[0] as well"),
         (gru, (torch.randn(6, 4), h, list(range(6))), ValueError, "larger than table_slots = 5"),
         (GRU(4, 6, bidirectional=True), (x, h, [0, 1]), ValueError, "bidirectional = True"),

@@ -190,6 +190,8 @@ template <class Tile, class Exchange>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
     resident_layers_kernel(StackForward<typename Tile::Scalar> stack, SlotSchedule schedule, int64_t teams,
                            const Fragment* arranged, GridForwardArea<Tile>* areas) {
+  static_assert(sizeof(stack) + sizeof(schedule) + 3 * sizeof(int64_t) <= 4096,
+                "what CUDA before 12.1 takes as arguments");
   using Place = ForwardPlace<Tile>;
   auto& shared = *simt::shared_memory<LayersShared<Tile, Exchange>>();
   const int64_t number = team_number<Tile, Exchange>(stack, shared);

@@ -157,7 +157,7 @@ class Context(Native):
         """Its lengths are set once, when it is made. While a stream captures a graph they are set for the graph, in a
         batch of other calls: nothing is computed yet, so that a call outside the graph would not find them."""
         if self._device is not None and torch.cuda.is_current_stream_capturing():
-            return self.batch(torch.ones(batch_size, dtype=torch.int64), False, batch_size, 1, batch_size)
+            return self.batch(torch.ones(batch_size, dtype=torch.int64, device="cpu"), False, batch_size, 1, batch_size)
         batch = self._batches.take((batch_size, 1, batch_size, stream, "single tokens"))
         if not batch.is_set:
             lengths = torch.ones(batch_size, dtype=torch.int64, device="cpu")

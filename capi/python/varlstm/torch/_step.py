@@ -1,6 +1,7 @@
 """Steps of varlstm.torch's LSTM, GRU and RNN: one token of each of several streams, whose states are in a table."""
 # SPDX-License-Identifier: Apache-2.0
 import functools
+import operator
 from typing import List, Sequence, Tuple
 
 import torch
@@ -36,6 +37,10 @@ def _check_table(name: str, table: Tensor, dtype: torch.dtype, input: Tensor, la
 def _slots_of(slots, input: Tensor) -> Tensor:
     """int64 [B] on the input's device."""
     if not isinstance(slots, Tensor):
+        try:
+            slots = [operator.index(slot) for slot in slots]
+        except TypeError:
+            raise TypeError(f"slots are {slots!r}, and must be integers") from None
         return torch.tensor(slots, dtype=torch.int64, device=input.device)
     if slots.dtype != torch.int64:
         raise TypeError(f"slots are of {slots.dtype}, and must be of torch.int64")
