@@ -222,8 +222,8 @@ DEFECTS = [
     Defect("reserve-of-other-bounds-taken", "kernels/recurrence/rnn_layout.h",
            "extent.max_batch, extent.max_len, extent.max_tokens})", "extent.max_batch})",
            ["lstm_test.cuda --gtest_filter=Lstm*OtherBounds*"]),
-    Defect("layers-run-together-through-dropout", RF, "runs_together(*args.plan, plan_.batch) && !drops()",
-           "runs_together(*args.plan, plan_.batch)", ["resident_layers_test --gtest_filter=*ThroughDropout/cluster_f32"]),
+    Defect("layers-run-together-through-dropout", RF, "runs_together(*args.plan, plan_.segments.count) && !drops()",
+           "runs_together(*args.plan, plan_.segments.count)", ["resident_layers_test --gtest_filter=*ThroughDropout/cluster_f32"]),
     Defect("fits-looks-at-forward-alone", RT,
            "  return forward_shared_bytes(policy, kind, tile) <= device.shared_bytes &&\n"
            "         backward_shared_bytes(policy, kind, tile) <= device.shared_bytes;",
