@@ -162,17 +162,9 @@ def test_rows_that_do_not_fit_the_batch(context, call, text):
 
 # --- resets
 
-@pytest.fixture
-def takes_resets(context) -> None:
-    try:
-        varlstm.Batch(context, [1]).set_resets([0], "ragged")
-    except varlstm.UnsupportedError as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
-def test_resets_cut_sequences_into_pieces(context, random, takes_resets, cell, dtype):
+def test_resets_cut_sequences_into_pieces(context, random, cell, dtype):
     rnn = varlstm.Rnn(context, 3, 5, 2, cell=cell, dtype=dtype, bidirectional=True, rows="ragged", resets=True)
     assert rnn.resets is True and varlstm.Rnn(context, 3, 5).resets is False
     params = context.array(random.uniform(-0.4, 0.4, rnn.elements), dtype)
@@ -189,7 +181,7 @@ def test_resets_cut_sequences_into_pieces(context, random, takes_resets, cell, d
     np.testing.assert_array_equal(context.numpy(results[0][0]), context.numpy(results[1][0]))
 
 
-def test_resets_come_in_many_ways(context, random, takes_resets):
+def test_resets_come_in_many_ways(context, random):
     batch = varlstm.Batch(context, LENGTHS)
     rnn = varlstm.Rnn(context, 3, 5, resets=True, rows="ragged")
     params = context.array(random.uniform(-0.4, 0.4, rnn.elements), "f32")
@@ -227,12 +219,12 @@ def test_resets_come_in_many_ways(context, random, takes_resets):
     ([0.5] * 12, "ragged", "resets: "),
     ([-1] * 12, "ragged", "resets: "),
 ])
-def test_resets_that_do_not_fit(context, takes_resets, resets, layout, text):
+def test_resets_that_do_not_fit(context, resets, layout, text):
     with pytest.raises(InvalidArgumentError, match=re.escape(text)):
         varlstm.Batch(context, LENGTHS).set_resets(resets, layout)
 
 
-def test_resets_need_the_option_of_the_rnn(context, takes_resets):
+def test_resets_need_the_option_of_the_rnn(context):
     rnn, batch = varlstm.Rnn(context, 3, 5), varlstm.Batch(context, [2]).set_resets([0, 1], "ragged")
     with pytest.raises(InvalidArgumentError, match="has resets, but VARLSTM_KEY_RESETS of the rnn is 0"):
         rnn.forward(batch, context.zeros(rnn.elements), context.zeros((2, 3)))

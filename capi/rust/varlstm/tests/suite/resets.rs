@@ -10,12 +10,6 @@ const PIECES: [i64; 7] = [2, 1, 1, 1, 3, 0, 2];
 // Of the tokens of LENGTHS; they cut these into PIECES, with one more at the first token of the last sequence.
 const RESETS: [bool; 10] = [false, false, true, false, true, true, false, false, true, false];
 
-/// Whether the back end under test takes resets.
-fn takes_resets(context: &Context) -> bool {
-    let result = Batch::from_lengths(context, &[1]).unwrap().set_resets(Layout::Ragged, &[true]);
-    !matches!(result, Err(error) if error.status() == Status::Unsupported)
-}
-
 /// The flags in a padded layout, with true at the padding.
 fn padded(layout: Layout) -> Vec<bool> {
     let (count, place): (usize, Box<dyn Fn(usize, usize) -> usize>) = match layout {
@@ -36,9 +30,6 @@ fn padded(layout: Layout) -> Vec<bool> {
 
 fn cuts<T: Number>(cell: Cell) {
     let context = context();
-    if !takes_resets(&context) {
-        return;
-    }
     let options = || Rnn::<T>::builder(&context, 2, 5).num_layers(2).bidirectional(true).cell(cell);
     let rnn = options().row_order(RowOrder::Ragged).resets(true).build().unwrap();
     let numbers = |count| (0..count).map(|k| ((k * 37 % 101) as f64 - 50.0) / 100.0).collect::<Vec<_>>();
@@ -85,9 +76,6 @@ fn resets_cut_sequences_in_double() {
 #[test]
 fn another_value_is_reported() {
     let context = context();
-    if !takes_resets(&context) {
-        return;
-    }
     let mut batch = Batch::from_lengths(&context, &[3]).unwrap();
     batch.set_resets_in_backend(Layout::Ragged, &upload(&context, &[0u8, 1, 7])).unwrap();
     let status = context.device_status(true).unwrap();
@@ -112,9 +100,6 @@ fn resets_have_their_layouts_size() {
 #[test]
 fn resets_need_the_option() {
     let context = context();
-    if !takes_resets(&context) {
-        return;
-    }
     let rnn = Rnn::<f32>::builder(&context, 2, 5).build().unwrap();
     let mut batch = Batch::from_lengths(&context, &[2]).unwrap();
     batch.set_resets(Layout::Ragged, &[false, true]).unwrap();
