@@ -34,7 +34,8 @@ def is_flat(module) -> bool:
 
 def test_torchs_arguments_in_torchs_order() -> None:
     rest = "bias: bool = True, batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, " \
-           "device=None, dtype=None) -> None"
+           "device=None, dtype=None, *, recurrent_dropout: float = 0.0, recurrent_dropout_kind: str = weights, " \
+           "zoneout_h: float = 0.0) -> None"
     first = "(self, input_size: int, hidden_size: int, num_layers: int = 1, "
     assert str(inspect.signature(GRU.__init__)).replace("'", "") == first + rest
     assert str(inspect.signature(RNN.__init__)).replace("'", "") == first + "nonlinearity: str = tanh, " + rest

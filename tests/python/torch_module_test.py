@@ -34,7 +34,9 @@ def pair(**options) -> tuple:
 def test_signature() -> None:
     assert str(inspect.signature(LSTM.__init__)).replace("'", "") == (
         "(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False, "
-        "dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device=None, dtype=None) -> None")
+        "dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device=None, dtype=None, *, "
+        "cell_clip: float = 0.0, projection_clip: float = 0.0, recurrent_dropout: float = 0.0, "
+        "recurrent_dropout_kind: str = weights, zoneout_h: float = 0.0, zoneout_c: float = 0.0) -> None")
 
 
 def test_torchs_arguments_in_torchs_order() -> None:
