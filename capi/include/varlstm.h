@@ -391,13 +391,15 @@ enum varlstm_layout {
  * has a byte for each row of the given layout, with F = 1. 1: the state before this row is zero, and no gradient flows
  * across. So a sequence becomes several shorter ones, whose rows stay where they are: the first starts from h0 and c0,
  * the last gives h_n and c_n, and a backward direction runs through each of them from its end. With a reset at the
- * first row of a sequence, nothing reads its initial states of the forward direction. count = B * padded_len, and
- * padded_len >= T; or N for RAGGED. If only the device knows the lengths, these are max_len and max_tokens. Flags of
- * the padding have no effect. The flags are in `space`, a varlstm_space. In host memory a value other than 0 and 1 is
- * an error, the padding's too, and they have been read when the call returns; in the back end's memory it raises
- * VARLSTM_DEVICE_STATUS_RESET. NULL with count = 0 takes the resets back; so does setting the lengths. The rnn needs
- * VARLSTM_KEY_RESETS. The first call with flags allocates O(max_batch + max_len + max_tokens) int64, so it cannot be
- * captured; the others can. If the back end fails, the batch has no resets afterwards. */
+ * first row of a sequence, nothing reads its initial states of the forward direction.
+ * count = B * padded_len, and padded_len >= T; or N for RAGGED. If only the device knows the lengths, these are max_len
+ * and max_tokens. Flags of the padding have no effect. The flags are in `space`, a varlstm_space. In host memory a
+ * value other than 0 and 1 is an error, the padding's too, and they have been read when the call returns; in the back
+ * end's memory it raises VARLSTM_DEVICE_STATUS_RESET. NULL with count = 0 takes the resets back; so does setting the
+ * lengths. The rnn needs VARLSTM_KEY_RESETS. The first call with flags allocates O(max_batch + max_len + max_tokens)
+ * int64, so it cannot be captured; the others can. If the back end fails, the batch has no resets afterwards. On CUDA a
+ * recurrence that runs STEPWISE takes at most 1,048,560 segments or tokens of a batch with resets, and UNSUPPORTED is
+ * the answer beyond. */
 VARLSTM_API int32_t varlstm_batch_set_resets(varlstm_batch* batch, const uint8_t* resets, int64_t count, int32_t layout,
                                              int64_t padded_len, int32_t space, void* stream);
 
