@@ -15,13 +15,6 @@ namespace varlstm_test {
 namespace {
 
 template <class T>
-double largest(const std::vector<T>& values) {
-  double largest = 0.0;
-  for (const T value : values) largest = std::max(largest, std::fabs(static_cast<double>(value)));
-  return largest;
-}
-
-template <class T>
 double largest_error(const std::vector<T>& actual, const std::vector<double>& expected) {
   double largest = 0.0;
   for (size_t k = 0; k < expected.size(); ++k) {

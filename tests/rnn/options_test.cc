@@ -49,13 +49,6 @@ CELL_TEST(Options, GradientsMatchCentralDifferences) {
   }
 }
 
-template <class T>
-double largest(const std::vector<T>& values) {
-  double most = 0;
-  for (const T value : values) most = std::max(most, std::fabs(static_cast<double>(value)));
-  return most;
-}
-
 // The masks are those that varlstm.h documents, and the formulas are its formulas.
 CELL_TEST(Options, MatchTheReference) {
   const Context context = make_context();

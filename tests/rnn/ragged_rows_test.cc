@@ -34,13 +34,6 @@ void expect_used(varlstm_ctx* context, const RnnOptions& options, int32_t dtype)
 #endif
 }
 
-template <class T>
-double largest(const std::vector<T>& values) {
-  double most = 0;
-  for (const T value : values) most = std::max(most, std::fabs(static_cast<double>(value)));
-  return most;
-}
-
 // rtol, atol: of the parameters' gradients, the latter as a share of their largest.
 template <class T>
 void expect_same(const RnnOutputs<T>& out, const RnnGradients<T>& gradients, const RnnOutputs<T>& expected,

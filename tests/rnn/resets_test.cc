@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "support/cell_test.h"
 #include "support/check_status.h"
@@ -91,13 +90,6 @@ RnnCase<T> as_pieces(const RnnCase<T>& problem, const std::vector<Piece>& pieces
   result.h0 = to_pieces(problem.options, problem.batch(), pieces, problem.h0, takes_initial);
   result.c0 = to_pieces(problem.options, problem.batch(), pieces, problem.c0, takes_initial);
   return result;
-}
-
-template <class T>
-double largest(const std::vector<T>& values) {
-  double most = 0;
-  for (const T value : values) most = std::max(most, std::fabs(static_cast<double>(value)));
-  return most;
 }
 
 // Runs both and compares them.

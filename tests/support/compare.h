@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -62,6 +63,14 @@ bool all_finite(const std::vector<T>& values) {
     if (!std::isfinite(value)) return false;
   }
   return true;
+}
+
+// The largest magnitude; 0 of no values.
+template <class T>
+double largest(const std::vector<T>& values) {
+  double most = 0;
+  for (const T value : values) most = std::max(most, std::fabs(static_cast<double>(value)));
+  return most;
 }
 
 }  // namespace varlstm_test

@@ -70,12 +70,6 @@ RnnResults run_exact(const WayCase& given) {
   return results;
 }
 
-double largest(const std::vector<double>& values) {
-  double most = 0;
-  for (const double value : values) most = std::max(most, std::fabs(value));
-  return most;
-}
-
 double largest_error(const std::vector<double>& actual, const std::vector<double>& expected) {
   double most = 0;
   for (size_t k = 0; k < expected.size(); ++k) {
