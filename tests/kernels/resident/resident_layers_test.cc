@@ -108,7 +108,9 @@ void expect_same_both_ways(const RecurrenceWay& way, const WayCase& given, int32
   EXPECT_EQ(together.launches, launches_of(1, mode));
   EXPECT_EQ(expected.launches, launches_of(given.problem.options.layers, mode));
   // Layers one after the other leave their schedule to backward, which makes it in two launches otherwise.
-  if (gradients) EXPECT_EQ(expected.backward_launches + 2, together.backward_launches);
+  if (gradients) {
+    EXPECT_EQ(expected.backward_launches + 2, together.backward_launches);
+  }
 #endif
 }
 
