@@ -197,6 +197,17 @@ def test_wrong_arguments() -> None:
             module(input, resets=resets)
 
 
+def test_flags_packed_with_and_without_the_order_that_they_have() -> None:
+    lengths, x, flags = torch.tensor([5, 3, 1]), torch.randn(5, 3, 4), torch.rand(5, 3) < 0.5
+    module = GRU(4, 6)
+    packed = [pack_padded_sequence(x, lengths, enforce_sorted=sorted_) for sorted_ in (True, False)]
+    resets = [pack_padded_sequence(flags, lengths, enforce_sorted=sorted_) for sorted_ in (True, False)]
+    expected = module(packed[0], resets=resets[0].data)[0].data
+    for input in packed:
+        for one in resets:
+            assert torch.equal(module(input, resets=one)[0].data, expected)
+
+
 def test_flags_that_change_before_backward_are_seen() -> None:
     gru, x, resets = GRU(4, 6), torch.randn(5, 3, 4), torch.zeros(5, 3, dtype=torch.bool)
     y, _ = gru(x, resets=resets)

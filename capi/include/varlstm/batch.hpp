@@ -56,8 +56,9 @@ class Batch {
   // rnn needs VARLSTM_KEY_RESETS.
   void set_resets(Layout layout, Span<const uint8_t> resets, int32_t space = VARLSTM_SPACE_HOST,
                   void* stream = nullptr) {
-    check(
-        varlstm_batch_set_resets(get(), resets.data(), resets.size(), layout.layout, layout.padded_len, space, stream));
+    static const uint8_t none = 0;  // NULL would take the resets back
+    const uint8_t* flags = resets.size() == 0 ? &none : resets.data();
+    check(varlstm_batch_set_resets(get(), flags, resets.size(), layout.layout, layout.padded_len, space, stream));
   }
   // The batch has no resets any more.
   void clear_resets(void* stream = nullptr) {

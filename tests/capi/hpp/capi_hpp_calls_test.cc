@@ -480,6 +480,8 @@ TYPED_TEST(CapiHppCalls, Resets) {
     batch.set_resets(layout, in_backend, VARLSTM_SPACE_BACKEND);
     EXPECT_EQ(output(), expected);
   }
+  EXPECT_THROW(batch.set_resets(varlstm::ragged(), std::vector<uint8_t>()), varlstm::Error) << "clear_resets does that";
+  EXPECT_EQ(varlstm_last_error(), std::string("count = 0 is not the number of rows, 7"));
   EXPECT_THROW(batch.set_resets(varlstm::batch_first(5), flags(19)), varlstm::Error);
   EXPECT_EQ(varlstm_last_error(), std::string("count = 19 is not batch = 4 times padded_len = 5"));
   EXPECT_THROW(batch.set_resets(varlstm::ragged(), std::vector<uint8_t>{0, 0, 0, 0, 0, 2, 0}), varlstm::Error);

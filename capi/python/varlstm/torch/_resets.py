@@ -59,4 +59,8 @@ def of_packed(resets: Optional[Resets], input: PackedSequence, batch_size: int) 
 
 
 def _same(a: Optional[Tensor], b: Optional[Tensor]) -> bool:
-    return a is b or (a is not None and b is not None and torch.equal(a, b))
+    """Whether both name the same order; None is that of the sequences themselves."""
+    if a is None or b is None:
+        order = a if b is None else b
+        return order is None or torch.equal(order, torch.arange(order.numel(), device=order.device))
+    return torch.equal(a, b)

@@ -29,7 +29,8 @@ class LSTM(RnnBase):
              flows across, as at the end of an episode. [T, B], [B, T] or [T] as the input is; for a PackedSequence [N], in
              the order of its data, or a PackedSequence of the same sequences. A flag at a first token puts zeros in the
              place of h_0 and c_0. The backward direction runs through each piece by itself, the last from its h_0 and c_0
-             and the first to its h_n and c_n. The flags of the padding have no effect.
+             and the first to its h_n and c_n. The flags of the padding have no effect, but on a CPU they too must be 0
+             or 1.
 
     Returns (output, (h_n, c_n)): output is a PackedSequence, [T, B, D*H], [B, T, D*H] or [T, D*H], as the input was.
     A sequence of length 0 has h_n = h_0 and c_n = c_0. With proj_size = P > 0, h_0, h_n and the output have P features
