@@ -16,21 +16,22 @@ struct CellFacts {
   const char* rows;    // the same, in words
   bool has_c;          // the cell has a cell state c beside h
   bool has_candidate;  // new values that a gate lets in: g or n
+  bool can_normalise;  // the cell has a form with layer normalisation
   int biases[5];       // by ParamFormat: of one layer and direction; 0 if that library does not have the cell
 };
 
 inline CellFacts cell_facts(Cell cell) {
   switch (cell) {
     case Cell::kLstm:
-      return {"VARLSTM_CELL_LSTM", 4, "4 * hidden_size", true, true, {2, 1, 2, 2, 1}};
+      return {"VARLSTM_CELL_LSTM", 4, "4 * hidden_size", true, true, true, {2, 1, 2, 2, 1}};
     case Cell::kGru:
-      return {"VARLSTM_CELL_GRU", 3, "3 * hidden_size", false, true, {2, 2, 2, 2, 2}};
+      return {"VARLSTM_CELL_GRU", 3, "3 * hidden_size", false, true, true, {2, 2, 2, 2, 2}};
     case Cell::kRnnTanh:
-      return {"VARLSTM_CELL_RNN_TANH", 1, "hidden_size", false, false, {2, 1, 2, 2, 0}};
+      return {"VARLSTM_CELL_RNN_TANH", 1, "hidden_size", false, false, false, {2, 1, 2, 2, 0}};
     case Cell::kRnnRelu:
       break;
   }
-  return {"VARLSTM_CELL_RNN_RELU", 1, "hidden_size", false, false, {2, 1, 2, 2, 0}};
+  return {"VARLSTM_CELL_RNN_RELU", 1, "hidden_size", false, false, false, {2, 1, 2, 2, 0}};
 }
 
 }  // namespace varlstm

@@ -75,7 +75,7 @@ struct varlstm_rnn : varlstm::Handle {
   mutable bool has_plan = false;
   mutable int64_t plan_options = 0;
   mutable varlstm::RnnPlan plan = {};
-  // The names of all tensors that the rnn could have: [layers, 2 directions, 5 tensors, kNameBytes].
+  // The names of all tensors that the rnn could have: [layers, 2 directions, 9 tensors, kNameBytes].
   std::unique_ptr<char[]> names;
 };
 

@@ -13,16 +13,43 @@ using namespace varlstm;
 namespace {
 
 constexpr int64_t kMaxLayers = 4096;  // also bounds the memory of the tensors' names
-constexpr int64_t kTensorsPerCell = 5;
+
+// The tensors that a layer and direction may have, in the order of the flat buffer. Those without elements are left out
+// there.
+constexpr const char* kTensorNames[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh",    "weight_hr",
+                                        "norm_ih",   "norm_hh",   "norm_c",  "norm_c_bias"};
+constexpr int64_t kTensorsPerCell = sizeof kTensorNames / sizeof kTensorNames[0];
+
+struct Matrix {
+  int64_t rows, cols;
+};
+struct CellTensors {
+  Matrix of[kTensorsPerCell];  // by kind
+};
+
+CellTensors cell_tensors(const RnnShape& shape, int64_t layer) {
+  const int64_t gates = gate_rows(shape), of_bias = shape.bias ? gates : 0, of_norm = shape.layer_norm ? gates : 0;
+  const int64_t of_c = shape.layer_norm && cell_facts(shape.cell).has_c ? shape.hidden : 0;
+  return {{{gates, layer_input(shape, layer)},
+           {gates, state_size(shape)},
+           {of_bias, 1},
+           {of_bias, 1},
+           {shape.projection, shape.hidden},
+           {of_norm, 1},
+           {of_norm, 1},
+           {of_c, 1},
+           {of_c, 1}}};
+}
 
 // The elements of the parameters of one layer and direction.
 int64_t cell_elements(const RnnShape& shape, int64_t layer) {
-  return gate_rows(shape) * (layer_input(shape, layer) + state_size(shape) + (shape.bias ? 2 : 0)) +
-         shape.projection * shape.hidden;
+  int64_t elements = 0;
+  for (const Matrix& tensor : cell_tensors(shape, layer).of) elements += tensor.rows * tensor.cols;
+  return elements;
 }
 
 // Checks that the bytes of the largest parameters can be counted in 64 bits: those of the cell with the most gates,
-// with two directions, biases and F64.
+// with two directions, biases, layer normalisation and F64.
 int32_t check_sizes(int64_t input, int64_t hidden, int64_t layers) {
   VARLSTM_TRY(check_at_least("input_size", input, 1));
   VARLSTM_TRY(check_at_least("hidden_size", hidden, 1));
@@ -34,16 +61,15 @@ int32_t check_sizes(int64_t input, int64_t hidden, int64_t layers) {
 }
 
 void write_names(int64_t layers, char* names) {
-  static const char* const kKinds[kTensorsPerCell] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"};
   for (int64_t slot = 0; slot < layers * 2 * kTensorsPerCell; ++slot) {
     const int64_t cell = slot / kTensorsPerCell;
     snprintf(names + slot * varlstm_rnn::kNameBytes, varlstm_rnn::kNameBytes, "%s_l%d%s",
-             kKinds[slot % kTensorsPerCell], static_cast<int>(cell / 2), cell % 2 == 1 ? "_reverse" : "");
+             kTensorNames[slot % kTensorsPerCell], static_cast<int>(cell / 2), cell % 2 == 1 ? "_reverse" : "");
   }
 }
 
 bool is_i64_key(int32_t key) {
-  if (key == VARLSTM_KEY_RECURRENT_DROPOUT_KIND) return true;
+  if (key == VARLSTM_KEY_RECURRENT_DROPOUT_KIND || key == VARLSTM_KEY_LAYER_NORM) return true;
   if (key >= VARLSTM_KEY_ROWS && key <= VARLSTM_KEY_RESETS) return true;
   return key >= VARLSTM_KEY_CELL && key <= VARLSTM_KEY_RECURRENCE_USED && key != VARLSTM_KEY_DROPOUT;
 }
@@ -104,8 +130,18 @@ int32_t check_dropout_kind(const RnnShape& shape, int64_t value) {
                    static_cast<long long>(value), facts.name);
 }
 
+int32_t check_layer_norm(const RnnShape& shape, int64_t value) {
+  VARLSTM_TRY(check_flag("value", value));
+  const CellFacts facts = cell_facts(shape.cell);
+  if (value == 0 || facts.can_normalise) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "value = %lld must be 0: %s has no %s",
+                   static_cast<long long>(value), facts.name, key_name(VARLSTM_KEY_LAYER_NORM));
+}
+
 int64_t tensors_per_cell(const RnnShape& shape) {
-  return 2 + (shape.bias ? 2 : 0) + (shape.projection > 0 ? 1 : 0);
+  int64_t tensors = 0;
+  for (const Matrix& tensor : cell_tensors(shape, 0).of) tensors += tensor.rows > 0 ? 1 : 0;
+  return tensors;
 }
 
 // If the options may change, the plan is forgotten.
@@ -226,6 +262,11 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
       VARLSTM_TRY(check_not_frozen(rnn, key));
       rnn->shape.resets = value == 1;
       return VARLSTM_OK;
+    case VARLSTM_KEY_LAYER_NORM:
+      VARLSTM_TRY(check_layer_norm(rnn->shape, value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.layer_norm = value == 1;
+      return VARLSTM_OK;
     default:
       return bad_key(varlstm_rnn::kTypeName, "an int64", key);
   }
@@ -285,6 +326,9 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
     case VARLSTM_KEY_RESETS:
       *value = shape.resets ? 1 : 0;
       break;
+    case VARLSTM_KEY_LAYER_NORM:
+      *value = shape.layer_norm ? 1 : 0;
+      break;
     case VARLSTM_KEY_RECURRENT_DROPOUT_KIND:
       *value = static_cast<int64_t>(shape.options.recurrent_dropout_kind);
       break;
@@ -335,23 +379,20 @@ int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index, const char
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
 
-  const bool is_projection = shape.projection > 0 && index % per_cell == per_cell - 1;  // weight_hr, the last one
-  const int64_t kind = is_projection ? kTensorsPerCell - 1 : index % per_cell;
   const int64_t layer = index / per_cell / shape.directions;
   const int64_t direction = index / per_cell % shape.directions;
-  const int64_t gates = gate_rows(shape);
-  const int64_t in = layer_input(shape, layer);
-  const int64_t matrices = gates * (in + state_size(shape));
-  const int64_t before_kind[kTensorsPerCell] = {0, gates * in, matrices, matrices + gates,
-                                                matrices + (shape.bias ? 2 * gates : 0)};
-  const int64_t cols_of_kind[kTensorsPerCell] = {in, state_size(shape), 1, 1, shape.hidden};
-  const int64_t before_layer =
-      layer == 0 ? 0 : shape.directions * (cell_elements(shape, 0) + (layer - 1) * cell_elements(shape, 1));
+  const CellTensors tensors = cell_tensors(shape, layer);
+  int64_t kind = 0, before = direction * cell_elements(shape, layer);
+  if (layer > 0) before += shape.directions * (cell_elements(shape, 0) + (layer - 1) * cell_elements(shape, 1));
+  for (int64_t left = index % per_cell; left > 0 || tensors.of[kind].rows == 0; ++kind) {
+    left -= tensors.of[kind].rows > 0 ? 1 : 0;
+    before += tensors.of[kind].rows * tensors.of[kind].cols;
+  }
   const int64_t slot = (layer * 2 + direction) * kTensorsPerCell + kind;
   if (name != nullptr) *name = rnn->names.get() + slot * varlstm_rnn::kNameBytes;
-  if (offset != nullptr) *offset = before_layer + direction * cell_elements(shape, layer) + before_kind[kind];
-  if (rows != nullptr) *rows = is_projection ? shape.projection : gates;
-  if (cols != nullptr) *cols = cols_of_kind[kind];
+  if (offset != nullptr) *offset = before;
+  if (rows != nullptr) *rows = tensors.of[kind].rows;
+  if (cols != nullptr) *cols = tensors.of[kind].cols;
   return VARLSTM_OK;
 }
 

@@ -111,6 +111,7 @@ struct RnnShape {
   bool layers_together = true;  // VARLSTM_KEY_LAYERS_TOGETHER
   int64_t projection = 0;       // P: h is projected to P features; 0: h has H
   bool resets = false;          // batches may have resets
+  bool layer_norm = false;      // VARLSTM_KEY_LAYER_NORM
   CellOptions options = {};
 };
 

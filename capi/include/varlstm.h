@@ -219,6 +219,7 @@ enum varlstm_key {
   VARLSTM_KEY_RECURRENT_DROPOUT_KIND = 47,
   VARLSTM_KEY_ZONEOUT_H = 48,
   VARLSTM_KEY_ZONEOUT_C = 49,
+  VARLSTM_KEY_LAYER_NORM = 50,
   /* Keys of a loss: see varlstm_loss_set_i64. */
   VARLSTM_KEY_CLASSES = 30,
   VARLSTM_KEY_IGNORE_INDEX = 31,
@@ -468,6 +469,10 @@ VARLSTM_API int32_t varlstm_unpack_backward(const varlstm_batch* batch, int32_t 
  *   z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)      h' = (1 - z) * n + z * h
  * RNN_TANH (Elman 1990) and RNN_RELU, as in PyTorch's nn.RNN; they have no cell state:
  *   h' = tanh(W_ih x + b_ih + W_hh h + b_hh)        h' = max(0, W_ih x + b_ih + W_hh h + b_hh)
+ * With layer normalisation (Ba et al. 2016, in haste's form) each product with a matrix is normalised over all G * H
+ * rows together: W x becomes LN(W x) * norm_ih and W h becomes LN(W h) * norm_hh, with LN(v) = (v - mean) / sqrt(var +
+ * 1e-5) and the variance without Bessel's correction. The biases are added after that. In an LSTM h' is then
+ * o * tanh(LN(c') * norm_c + norm_c_bias) with LN over the H units, and c' itself is passed on as it is.
  * The backward direction starts at each sequence's own last token. Layer l > 0 reads the [forward | backward] outputs
  * of the layer below.
  * ---------------------------------------------------------------------------------------------------------------- */
@@ -508,6 +513,8 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *                    this has been tested on the emulator only, not on a GPU. No effect on the host.
  *   RESETS           0 (default) or 1: whether batches may have resets (varlstm_batch_set_resets), for which the
  *                    workspaces are larger
+ *   LAYER_NORM       0 (default) or 1: layer normalisation of an LSTM or a GRU. Other cells take 0 only. UNSUPPORTED on
+ *                    CUDA yet
  * Options of the cell. f64, and 0 (default) is no such option:
  *   CELL_CLIP        x > 0, LSTM only: c' = min(max(f * c + i * g, -x), x). No gradient flows where it is clipped
  *   PROJECTION_CLIP  x > 0, only if PROJ_SIZE is not 0 already: h' likewise. PROJ_SIZE 0 makes it 0
@@ -540,7 +547,9 @@ VARLSTM_API int32_t varlstm_rnn_param_count(const varlstm_rnn* rnn, int64_t* ten
  * "bias_hh_l0", "weight_ih_l0_reverse", ...), the offset in elements, and the shape [rows, cols], where a bias has
  * cols 1. Tensors are ordered by layer, then by direction, then weight_ih [GH, I or D*R], weight_hh [GH, R],
  * bias_ih [GH], bias_hh [GH], and with a projection weight_hr [P, H]; the gates are in the order i, f, g, o of an LSTM,
- * r, z, n of a GRU. There are no gaps between them. `name` lives as long as the rnn. Every output may be NULL. */
+ * r, z, n of a GRU. With layer normalisation follow norm_ih [GH] and norm_hh [GH], whose gates are in the same order,
+ * and of an LSTM norm_c [H] and norm_c_bias [H], all with cols 1; nn.LayerNorm begins with ones, and zeros for the
+ * bias. There are no gaps between them. `name` lives as long as the rnn. Every output may be NULL. */
 VARLSTM_API int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index, const char** name, int64_t* offset,
                                            int64_t* rows, int64_t* cols);
 
@@ -564,7 +573,10 @@ enum varlstm_param_format {
 /* Writes one layer and direction (0 forward, 1 backward) of `params` from another library's layout. All pointers are in
  * the back end's memory. A bias that is NULL counts as zero. If the rnn has no bias, both must be NULL. A format whose
  * library does not have the cell is UNSUPPORTED, and so is an rnn with a projection, since no format here has a place
- * for weight_hr: the flat buffer has PyTorch's tensors in PyTorch's order, so copy those there. */
+ * for weight_hr: the flat buffer has PyTorch's tensors in PyTorch's order, so copy those there. The tensors of layer
+ * normalisation are not written: copy them to the places that varlstm_rnn_param_info gives. The rows of haste's gamma
+ * [2, G * H] are norm_ih and norm_hh with the gates in haste's order, and have to be brought into the order i, f, g, o
+ * or r, z, n. Its gamma_h and beta_h are norm_c and norm_c_bias. */
 VARLSTM_API int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer, int32_t direction,
                                        const void* w_ih, const void* w_hh, const void* b_ih, const void* b_hh,
                                        void* params, void* stream);

@@ -34,11 +34,15 @@ inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
 // G is the number of gates.
 template <class T>
 struct LayerParams {
-  T* w_ih;  // [GH, in]
-  T* w_hh;  // [GH, R]
-  T* b_ih;  // [GH] or null
-  T* b_hh;  // [GH] or null
-  T* w_hr;  // [P, H] or null
+  T* w_ih;         // [GH, in]
+  T* w_hh;         // [GH, R]
+  T* b_ih;         // [GH] or null
+  T* b_hh;         // [GH] or null
+  T* w_hr;         // [P, H] or null
+  T* norm_ih;      // [GH], or null without layer normalisation
+  T* norm_hh;      // [GH], likewise
+  T* norm_c;       // [H], likewise; null if the cell has no c
+  T* norm_c_bias;  // [H], likewise
 };
 
 template <class T>
@@ -56,6 +60,14 @@ LayerParams<T> layer_params(const RnnShape& shape, T* params, int64_t layer, int
       if (shape.bias) next += 2 * rows;
       p.w_hr = shape.projection > 0 ? next : nullptr;
       next += shape.projection * shape.hidden;
+      if (!shape.layer_norm) continue;
+      p.norm_ih = next;
+      p.norm_hh = p.norm_ih + rows;
+      next = p.norm_hh + rows;
+      if (!kCellTraits[shape.cell].has_c) continue;
+      p.norm_c = next;
+      p.norm_c_bias = p.norm_c + shape.hidden;
+      next = p.norm_c_bias + shape.hidden;
     }
   return p;
 }
@@ -63,8 +75,11 @@ LayerParams<T> layer_params(const RnnShape& shape, T* params, int64_t layer, int
 // The number of elements of the flat buffer.
 inline int64_t param_elements(const RnnShape& shape) {
   const auto cell = [&](int64_t layer) {
-    const int64_t columns = layer_input(shape, layer) + state_width(shape) + (shape.bias ? 2 : 0);
-    return shape.hidden * (kCellTraits[shape.cell].gates * columns + shape.projection);
+    const CellTraits& traits = kCellTraits[shape.cell];
+    const int64_t columns =
+        layer_input(shape, layer) + state_width(shape) + (shape.bias ? 2 : 0) + (shape.layer_norm ? 2 : 0);
+    const int64_t of_c = shape.layer_norm && traits.has_c ? 2 : 0;
+    return shape.hidden * (traits.gates * columns + shape.projection + of_c);
   };
   return shape.directions * (cell(0) + (shape.layers - 1) * cell(1));
 }
@@ -89,6 +104,7 @@ inline uint64_t reserve_hash(const RnnShape& shape, const BatchPlan& batch) {
   add(shape.layers);
   add(shape.directions);
   add(shape.bias);
+  add(shape.layer_norm);
   add(static_cast<int64_t>(shape.row_order));
   const CellOptions& options = shape.options;
   add(static_cast<int64_t>(options.recurrent_dropout_kind));

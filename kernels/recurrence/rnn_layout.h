@@ -28,19 +28,27 @@ inline int64_t layer_input(const RnnShape& shape, int64_t layer) {
 
 // Offsets, in elements, of one layer and direction in the flat buffer. The gates are in the cell's order.
 struct LayerOffsets {
-  int64_t w_ih;  // [GH, in]
-  int64_t w_hh;  // [GH, R]
-  int64_t b_ih;  // [GH], or -1
-  int64_t b_hh;  // [GH], or -1
-  int64_t w_hr;  // [P, H], or -1
+  int64_t w_ih;         // [GH, in]
+  int64_t w_hh;         // [GH, R]
+  int64_t b_ih;         // [GH], or -1
+  int64_t b_hh;         // [GH], or -1
+  int64_t w_hr;         // [P, H], or -1
+  int64_t norm_ih;      // [GH], or -1 without layer normalisation
+  int64_t norm_hh;      // [GH], likewise
+  int64_t norm_c;       // [H], likewise; -1 if the cell has no c
+  int64_t norm_c_bias;  // [H], likewise
 };
 
 inline LayerOffsets layer_offsets(const RnnShape& shape, int64_t layer, int64_t direction) {
-  const int64_t rows = cell_facts(shape.cell).gates * shape.hidden;
+  const CellFacts cell = cell_facts(shape.cell);
+  const int64_t rows = cell.gates * shape.hidden;
   const int64_t width = features_of_h(shape), projection = shape.projection * shape.hidden;
-  const auto elements = [&](int64_t l) {
+  const int64_t norms_of_c = shape.layer_norm && cell.has_c ? 2 * shape.hidden : 0;
+  const int64_t norms = (shape.layer_norm ? 2 * rows : 0) + norms_of_c;
+  const auto before_norms = [&](int64_t l) {
     return rows * (layer_input(shape, l) + width + (shape.bias ? 2 : 0)) + projection;
   };
+  const auto elements = [&](int64_t l) { return before_norms(l) + norms; };
   LayerOffsets offsets;
   offsets.w_ih = layer == 0 ? 0 : shape.directions * (elements(0) + (layer - 1) * elements(1));
   offsets.w_ih += direction * elements(layer);
@@ -48,6 +56,10 @@ inline LayerOffsets layer_offsets(const RnnShape& shape, int64_t layer, int64_t 
   offsets.b_ih = shape.bias ? offsets.w_hh + rows * width : -1;
   offsets.b_hh = shape.bias ? offsets.b_ih + rows : -1;
   offsets.w_hr = projection > 0 ? offsets.w_hh + rows * (width + (shape.bias ? 2 : 0)) : -1;
+  offsets.norm_ih = shape.layer_norm ? offsets.w_ih + before_norms(layer) : -1;
+  offsets.norm_hh = shape.layer_norm ? offsets.norm_ih + rows : -1;
+  offsets.norm_c = norms_of_c > 0 ? offsets.norm_hh + rows : -1;
+  offsets.norm_c_bias = norms_of_c > 0 ? offsets.norm_c + shape.hidden : -1;
   return offsets;
 }
 
@@ -118,8 +130,9 @@ inline uint64_t reserve_hash(const RnnShape& shape, const BatchBounds& extent) {
   for (const int64_t value :
        {static_cast<int64_t>(shape.cell), static_cast<int64_t>(shape.dtype), shape.input, shape.hidden,
         shape.projection, shape.layers, shape.directions, static_cast<int64_t>(shape.bias),
-        static_cast<int64_t>(shape.row_order), static_cast<int64_t>(shape.options.recurrent_dropout_kind),
-        bits_of(shape.options.recurrent_dropout), extent.max_batch, extent.max_len, extent.max_tokens})
+        static_cast<int64_t>(shape.layer_norm), static_cast<int64_t>(shape.row_order),
+        static_cast<int64_t>(shape.options.recurrent_dropout_kind), bits_of(shape.options.recurrent_dropout),
+        extent.max_batch, extent.max_len, extent.max_tokens})
     hash = add_to_hash(hash, value);
   return hash;
 }

@@ -122,6 +122,7 @@ TEST(RnnDescription, KeepsItsOptions) {
       {VARLSTM_KEY_LAYERS_TOGETHER, 1, 0},
       {VARLSTM_KEY_PROJ_SIZE, 0, 4},
       {VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_WEIGHTS, VARLSTM_RECURRENT_DROPOUT_CANDIDATE},
+      {VARLSTM_KEY_LAYER_NORM, 0, 1},
       {VARLSTM_KEY_RESETS, 0, 1}};
   for (const auto& option : options) {
     EXPECT_EQ(get(option.key), option.initial) << option.key;
@@ -186,6 +187,15 @@ TEST(RnnDescription, RefusesOptionsThatTheCellDoesNotHave) {
     EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 0.5 must be 0: VARLSTM_KEY_PROJ_SIZE is 0",
                  varlstm_rnn_set_f64(rnn.get(), VARLSTM_KEY_PROJECTION_CLIP, 0.5));
     EXPECT_OK(varlstm_rnn_set_f64(rnn.get(), VARLSTM_KEY_ZONEOUT_H, 0.5));
+    EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_LAYER_NORM, 0));
+    EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 2 is neither 0 nor 1",
+                 varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_LAYER_NORM, 2));
+    if (cell == VARLSTM_CELL_GRU) {
+      EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_LAYER_NORM, 1));
+    } else {
+      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 1 must be 0: VARLSTM_CELL_RNN",
+                   varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_LAYER_NORM, 1));
+    }
     EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_STATE));
     const int32_t status =
         varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_CANDIDATE);
@@ -221,12 +231,16 @@ TEST(RnnDescription, RefusesAProjectionThatTheCellDoesNotHave) {
   }
 }
 
-// As PyTorch orders them.
-TEST(RnnDescription, ListsTheTensorsOfAProjection) {
+// As PyTorch orders them; after them what layer normalisation adds.
+TEST(RnnDescription, ListsTheTensorsOfOptions) {
   const Context ctx = make_context();
-  for (const bool bias : {false, true}) {
+  for (int k = 0; k < 12; ++k) {
+    const bool bias = k % 2 == 1, layer_norm = k / 2 % 2 == 1, projects = k / 4 == 1, gru = k / 4 == 2;
     RnnOptions options{3, 5, 2, true, bias};
-    options.projects = true;  // P = 4
+    options.projects = projects;  // P = 4
+    options.layer_norm = layer_norm;
+    if (gru) options.cell = VARLSTM_CELL_GRU;
+    const int64_t gates = gru ? 15 : 20, width = projects ? 4 : 5;
     const Rnn rnn = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
     std::vector<Tensor> expected;
     int64_t next = 0;
@@ -235,11 +249,15 @@ TEST(RnnDescription, ListsTheTensorsOfAProjection) {
       next += rows * cols;
     };
     for (const char* place : {"_l0", "_l0_reverse", "_l1", "_l1_reverse"}) {
-      expect("weight_ih", place, 20, place[2] == '0' ? 3 : 8);
-      expect("weight_hh", place, 20, 4);
-      if (bias) expect("bias_ih", place, 20, 1);
-      if (bias) expect("bias_hh", place, 20, 1);
-      expect("weight_hr", place, 4, 5);
+      expect("weight_ih", place, gates, place[2] == '0' ? 3 : 2 * width);
+      expect("weight_hh", place, gates, width);
+      if (bias) expect("bias_ih", place, gates, 1);
+      if (bias) expect("bias_hh", place, gates, 1);
+      if (projects) expect("weight_hr", place, 4, 5);
+      if (layer_norm) expect("norm_ih", place, gates, 1);
+      if (layer_norm) expect("norm_hh", place, gates, 1);
+      if (layer_norm && !gru) expect("norm_c", place, 5, 1);
+      if (layer_norm && !gru) expect("norm_c_bias", place, 5, 1);
     }
     EXPECT_EQ(tensors_of(rnn.get()), expected);
     int64_t tensors = 0, elements = 0;
@@ -303,7 +321,7 @@ TEST(RnnOptions, FreezeAtTheFirstUse) {
     ASSERT_OK(use.second(tiny));
     for (const int32_t key :
          {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS, VARLSTM_KEY_LAYERS_TOGETHER,
-          VARLSTM_KEY_PROJ_SIZE, VARLSTM_KEY_RESETS, VARLSTM_KEY_RECURRENT_DROPOUT_KIND}) {
+          VARLSTM_KEY_PROJ_SIZE, VARLSTM_KEY_RESETS, VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_KEY_LAYER_NORM}) {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "key = " + std::to_string(key) + " ",
                    varlstm_rnn_set_i64(tiny.rnn.get(), key, 0));
     }

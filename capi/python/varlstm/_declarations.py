@@ -65,6 +65,7 @@ class Key(enum.IntEnum):
     RECURRENT_DROPOUT_KIND = 47
     ZONEOUT_H = 48
     ZONEOUT_C = 49
+    LAYER_NORM = 50
     CLASSES = 30
     IGNORE_INDEX = 31
     REDUCTION = 32

@@ -413,6 +413,7 @@ TEST_F(Fake, AProjectionReachesTheBackEnd) {
 
 TEST_F(Fake, OptionsOfACellReachTheBackEnd) {
   World world;
+  ASSERT_OK(varlstm_rnn_set_i64(world.rnn, VARLSTM_KEY_LAYER_NORM, 1));
   ASSERT_OK(varlstm_rnn_set_i64(world.rnn, VARLSTM_KEY_PROJ_SIZE, 2));
   ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_CELL_CLIP, 3));
   ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_PROJECTION_CLIP, 2));
@@ -422,6 +423,8 @@ TEST_F(Fake, OptionsOfACellReachTheBackEnd) {
   ASSERT_OK(varlstm_rnn_set_f64(world.rnn, VARLSTM_KEY_ZONEOUT_C, 0.125));
   ASSERT_OK(make("varlstm_rnn_forward", world).run());
   ASSERT_OK(make("varlstm_rnn_backward", world).run());
+  EXPECT_TRUE(fake_backend().rnn_forward.value().shape.layer_norm);
+  EXPECT_TRUE(fake_backend().rnn_backward.value().shape.layer_norm);
   for (const CellOptions& options :
        {fake_backend().rnn_forward.value().shape.options, fake_backend().rnn_backward.value().shape.options}) {
     EXPECT_EQ(options.cell_clip, 3);

@@ -21,7 +21,7 @@ void add_rnn_description(std::vector<Entry>& list) {
                     return bad_dtype(call, "value").bad("value", (int64_t{1} << 32) + VARLSTM_DTYPE_F64);
                   }});
   for (const int32_t key : {VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS, VARLSTM_KEY_LAYERS_TOGETHER,
-                            VARLSTM_KEY_RESETS}) {
+                            VARLSTM_KEY_RESETS, VARLSTM_KEY_LAYER_NORM}) {
     list.push_back({"varlstm_rnn_set_i64 key " + std::to_string(key), [key](W& w) {
                       Call call("varlstm_rnn_set_i64", varlstm_rnn_set_i64, w.rnn, key, 1);
                       return call.bad("key", VARLSTM_KEY_CLASSES).bad("value", -1).bad("value", 2).bad("value", kHuge);
