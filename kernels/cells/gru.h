@@ -4,12 +4,13 @@
 //   backward  dn = dh * (1 - z) * (1 - n^2);  dz = dh * (h - n) * z * (1 - z);  dr = dn * s_n * r * (1 - r);
 //             s_n receives dn * r;  the step before receives dh * z besides what comes through the product
 //
-// The gates are in the order r, z, n, and s includes b_hh. Forward saves r, z, n and s_n. Mirrored by
-// host/cells/gru.h.
+// The gates are in the order r, z, n, and s includes b_hh. Forward saves r, z, n and s_n. With dropout of the candidate
+// (options.h) n is multiplied by its factor where h' and dz use it. Mirrored by host/cells/gru.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "capi/contract/shapes.h"
+#include "kernels/cells/options.h"
 #include "kernels/cells/unit.h"
 
 namespace varlstm::cuda {
@@ -20,21 +21,21 @@ struct GruCell {
   static constexpr bool kHasC = false, kStateBias = true, kPassesH = true, kReadsH = true;
   static constexpr bool kProjects = false;
 
-  template <class Functions, class C>
+  template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitStep<GruCell, C> forward(const UnitValues<C, 3>& x, const UnitValues<C, 3>& s,
-                                                     const UnitState<C>& before) {
+                                                     const UnitState<C>& before, const Options& at = {}) {
     const C r = Functions::sigmoid(x.of[0] + s.of[0]), z = Functions::sigmoid(x.of[1] + s.of[1]);
     const C n = Functions::tanh(x.of[2] + r * s.of[2]);
-    return {{{r, z, n, s.of[2]}}, {(C(1) - z) * n + z * before.h, C(0)}};
+    return {{{r, z, n, s.of[2]}}, {(C(1) - z) * at.candidate(n) + z * before.h, C(0)}};
   }
 
-  template <class Functions, class C>
+  template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitValues<C, 4> backward(const UnitValues<C, 4>& saved, const UnitState<C>& before,
-                                                  const UnitState<C>&, UnitState<C>* gradient) {
+                                                  const UnitState<C>&, UnitState<C>* gradient, const Options& at = {}) {
     const C r = saved.of[0], z = saved.of[1], n = saved.of[2], dh = gradient->h;
-    const C dn = dh * (C(1) - z) * (C(1) - n * n);
+    const C dn = at.candidate(dh * (C(1) - z)) * (C(1) - n * n);
     *gradient = {dh * z, C(0)};
-    return {{dn * saved.of[3] * (r * (C(1) - r)), dh * (before.h - n) * (z * (C(1) - z)), dn, dn * r}};
+    return {{dn * saved.of[3] * (r * (C(1) - r)), dh * (before.h - at.candidate(n)) * (z * (C(1) - z)), dn, dn * r}};
   }
 };
 

@@ -4,11 +4,13 @@
 //   backward  dc' = dc + dh * o * (1 - tanh(c')^2);  d_o = dh * tanh(c'), di = dc' * g, df = dc' * c, dg = dc' * i,
 //             each times the derivative of its activation;  the step before receives dc' * f
 //
-// The gates are in the order i, f, g, o; forward saves their activations. Mirrored by host/cells/lstm.h.
+// The gates are in the order i, f, g, o; forward saves their activations. With options (options.h) g is multiplied by
+// its factor and c' is clipped before it is used. Mirrored by host/cells/lstm.h.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "capi/contract/shapes.h"
+#include "kernels/cells/options.h"
 #include "kernels/cells/unit.h"
 
 namespace varlstm::cuda {
@@ -19,24 +21,26 @@ struct LstmCell {
   static constexpr bool kHasC = true, kStateBias = false, kPassesH = false, kReadsH = false;
   static constexpr bool kProjects = true;
 
-  template <class Functions, class C>
+  template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitStep<LstmCell, C> forward(const UnitValues<C, 4>& x, const UnitValues<C, 4>& s,
-                                                      const UnitState<C>& before) {
+                                                      const UnitState<C>& before, const Options& at = {}) {
     const C i = Functions::sigmoid(x.of[0] + s.of[0]), f = Functions::sigmoid(x.of[1] + s.of[1]);
     const C g = Functions::tanh(x.of[2] + s.of[2]), o = Functions::sigmoid(x.of[3] + s.of[3]);
-    const C c = f * before.c + i * g;
+    const C c = at.clip(f * before.c + i * at.candidate(g));
     return {{{i, f, g, o}}, {o * Functions::tanh(c), c}};
   }
 
-  template <class Functions, class C>
+  template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitValues<C, 4> backward(const UnitValues<C, 4>& saved, const UnitState<C>& before,
-                                                  const UnitState<C>& after, UnitState<C>* gradient) {
+                                                  const UnitState<C>& after, UnitState<C>* gradient,
+                                                  const Options& at = {}) {
     const C i = saved.of[0], f = saved.of[1], g = saved.of[2], o = saved.of[3], dh = gradient->h;
-    const C squashed = Functions::tanh(after.c);
-    const C dc = gradient->c + dh * o * (C(1) - squashed * squashed);
+    const C c = at.c_after(after.c, [&] { return f * before.c + i * at.candidate(g); });
+    const C squashed = Functions::tanh(at.clip(c));
+    const C dc = at.clip_gradient(c, gradient->c + dh * o * (C(1) - squashed * squashed));
     *gradient = {C(0), dc * f};
-    return {{dc * g * (i * (C(1) - i)), dc * before.c * (f * (C(1) - f)), dc * i * (C(1) - g * g),
-             dh * squashed * (o * (C(1) - o))}};
+    return {{dc * at.candidate(g) * (i * (C(1) - i)), dc * before.c * (f * (C(1) - f)),
+             at.candidate(dc * i) * (C(1) - g * g), dh * squashed * (o * (C(1) - o))}};
   }
 };
 

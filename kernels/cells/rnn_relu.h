@@ -8,6 +8,7 @@
 #pragma once
 
 #include "capi/contract/shapes.h"
+#include "kernels/cells/options.h"
 #include "kernels/cells/unit.h"
 
 namespace varlstm::cuda {
@@ -18,17 +19,17 @@ struct RnnReluCell {
   static constexpr bool kHasC = false, kStateBias = false, kPassesH = false, kReadsH = false;
   static constexpr bool kProjects = false;
 
-  template <class Functions, class C>
+  template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitStep<RnnReluCell, C> forward(const UnitValues<C, 1>& x, const UnitValues<C, 1>& s,
-                                                         const UnitState<C>&) {
+                                                         const UnitState<C>&, const Options& = {}) {
     const C sum = x.of[0] + s.of[0];
     const C h = sum < C(0) ? C(0) : sum;  // a NaN stays a NaN
     return {{{h}}, {h, C(0)}};
   }
 
-  template <class Functions, class C>
+  template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitValues<C, 1> backward(const UnitValues<C, 1>& saved, const UnitState<C>&,
-                                                  const UnitState<C>&, UnitState<C>* gradient) {
+                                                  const UnitState<C>&, UnitState<C>* gradient, const Options& = {}) {
     const C dz = saved.of[0] > C(0) ? gradient->h : C(0);
     *gradient = {C(0), C(0)};
     return {{dz}};

@@ -16,6 +16,8 @@
 //   backward      (saved values, state before and after, gradient) -> gradients of the gates: first those that flow to
 //                 the input, then those of the state gates that flow to the state. `gradient` comes in as that of the
 //                 state after, and goes out as what goes straight to the state before
+//   Both functions take the options at the unit as their last argument, and call them where an option acts
+//   (options.h). Without the argument there are none.
 //
 // Functions is Accurate (below) or the faster functions of resident_math.h. C is float or double.
 // SPDX-License-Identifier: Apache-2.0
