@@ -156,6 +156,47 @@ TEST_F(TaggerCli, UnseenTagIsCountedAsWrong) {
   EXPECT_EQ(scores["tags"]["UNSEEN"]["tokens"], 1);
 }
 
+// A word without a tag is not learned and not counted, but it is tagged, and its neighbours see it.
+TEST_F(TaggerCli, WordsWithoutATag) {
+  const TempFolder folder;
+  const std::string half = row("1", "The", "DET") + row("2", "market", "_") + row("3", "The", "DET") + "\n";
+  write_file(folder / "f", half);
+  const Outcome outcome = tagger("eval --json --model " + model() + " " + (folder / "f"));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json scores = json::parse(outcome.out);
+  EXPECT_EQ(scores["tokens"], 2);
+  EXPECT_EQ(scores["untagged"], 1);
+  EXPECT_FALSE(scores["tags"].contains("_"));
+  const Outcome text = tagger("eval --model " + model() + " " + (folder / "f"));
+  EXPECT_EQ(text.out.rfind("tokens        2\nuntagged      1  (words that have no tag in the file: left out)\n", 0), 0u)
+      << text.out;
+  const Outcome predicted = tagger("predict --model " + model() + " " + (folder / "f"));
+  EXPECT_EQ(predicted.status, 0) << predicted.err;
+  EXPECT_EQ(predicted.out.find("\t_\tX"), std::string::npos) << "every word gets a tag";
+
+  // Sentences whose words have no tag at all teach nothing: the same network as without them, but for its words.
+  const std::string tagged = row("1", "a", "A") + row("2", "b", "B") + "\n" + row("1", "b", "B") + "\n";
+  write_file(folder / "tagged", tagged);
+  write_file(folder / "more", row("1", "a", "_") + row("2", "b", "B") + "\n");
+  const auto train = [&](const std::string& files) {
+    return tagger("train --train " + files + " --dev " + (folder / "tagged") + " --out " + (folder / "m") +
+                  " --embedding 4 --hidden 4 --epochs 30 --batch 2 --lr 5e-2 --patience 0 --threads 1");
+  };
+  const Outcome trained = train((folder / "tagged") + " " + (folder / "more"));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_EQ(trained.out.rfind(
+                "train: 3 sentences, 5 words (1 without a tag), 2 forms, 2 tags; dev: 2 sentences, 3 words\n", 0),
+            0u)
+      << trained.out;
+  EXPECT_NE(trained.out.find("dev 1.0000"), std::string::npos)
+      << "the tags that are there are learned: " << trained.out;
+  const std::string config = read_file((folder / "m") + "/config.json");
+  EXPECT_EQ(json::parse(config)["tags"], json({"A", "B"}));
+  EXPECT_EQ(train("--train " + (folder / "more")).status, 2) << "--train needs a file after it";
+  EXPECT_EQ(train((folder / "tagged") + " --train " + (folder / "more")).out.substr(0, 40), trained.out.substr(0, 40))
+      << "files may be named one by one";
+}
+
 // Nothing to tag is nothing to do, and nothing to compare has no accuracy: neither is an error.
 TEST_F(TaggerCli, TextsWithoutAWord) {
   const TempFolder folder;
@@ -174,8 +215,9 @@ TEST_F(TaggerCli, TextsWithoutAWord) {
       EXPECT_EQ(scores.out, "tokens        0\naccuracy      none: there is no word to compare\n");
       const Outcome json_scores = tagger("eval --json --model " + model() + " " + file);
       EXPECT_EQ(json_scores.status, 0) << json_scores.err;
-      EXPECT_EQ(json_scores.out, R"({"tokens":0,"accuracy":null,"oov_tokens":0,"oov_accuracy":null,"tags":{}})"
-                                 "\n");
+      EXPECT_EQ(json_scores.out,
+                R"({"tokens":0,"untagged":0,"accuracy":null,"oov_tokens":0,"oov_accuracy":null,"tags":{}})"
+                "\n");
     }
   }
   EXPECT_EQ(tagger("predict --model " + model() + " /dev/null").out, "");
@@ -243,10 +285,16 @@ TEST_F(TaggerCli, BadTrainingFiles) {
   expect_error(train_on(kTrain, file), file + ": no sentence in it");
   write_file(file, "# c\n" + row("1", "a", "X") + "2\tb\n");
   expect_error(train_on(file, kDev), file + ":3: a row has 10 columns separated by tabs, this one has 2");
-  write_file(file, row("1", "a", "X") + row("2", "b", "_"));
-  expect_error(train_on(file, kDev), file + ":2: the word has no tag in column 4 (UPOS)");
-  expect_error(tagger(train_arguments(folder / "m", "--column xpos")),
-               kTrain + ":5: the word has no tag in column 5 (XPOS)");
+  write_file(file, row("1", "a", "_") + row("2", "b", "_"));
+  const std::string none = file + ": none of its 2 words has a tag in column 4 (UPOS)";
+  expect_error(train_on(file, kDev), none);
+  expect_error(train_on(kTrain, file), none);
+  expect_error(train_on(kTrain + " " + file, kDev), none);
+  const Outcome xpos = tagger(train_arguments(folder / "m", "--column xpos"));
+  EXPECT_EQ(xpos.status, 2);
+  EXPECT_NE(xpos.err.find("words has a tag in column 5 (XPOS)"), std::string::npos) << xpos.err;
+  write_file(file, row("1", "a", "X") + row("2", "b", "A B"));
+  expect_error(train_on(file, kDev), file + ":2: the tag \"A B\" in column 4 (UPOS) holds a space (U+0020)");
   EXPECT_EQ(folder.names(), std::vector<std::string>{"f.conllu"});
 }
 

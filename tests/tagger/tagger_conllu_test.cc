@@ -181,22 +181,22 @@ TEST(TaggerConllu, TextWithoutAWord) {
     EXPECT_EQ(document.sentences(), 0);
     EXPECT_EQ(document.words(), 0);
     EXPECT_EQ(document.with_tags({}), text);
-    document.require_tags();
+    document.check_tags();
     try {
-      document.require_words();
+      document.require_tags();
       FAIL();
     } catch (const Error& error) {
       EXPECT_STREQ(error.what(), "a.conllu: no sentence in it");
     }
   }
-  read(kText).require_words();
+  read(kText).require_tags();
 }
 
 TEST(TaggerConllu, TagsThatNoModelCanHaveNameFileAndLine) {
   const auto tags_error = [](const std::string& tag) -> std::string {
     const Document document = read(row("1", "a", "X") + row("2", "b", tag));
     try {
-      document.require_tags();
+      document.check_tags();
     } catch (const Error& error) {
       return error.what();
     }
@@ -215,15 +215,19 @@ TEST(TaggerConllu, TagsThatNoModelCanHaveNameFileAndLine) {
   EXPECT_EQ(tags_error("\xC3\x84"), "no error");
 }
 
-TEST(TaggerConllu, MissingTagsNameFileAndLine) {
+TEST(TaggerConllu, WordsMayHaveNoTag) {
   const Document document = read(row("1", "a", "X") + row("2", "b", "_"));
+  EXPECT_TRUE(document.has_tag(0));
+  EXPECT_FALSE(document.has_tag(1));
+  EXPECT_EQ(document.tagged_words(), 1);
+  document.check_tags();
+  document.require_tags();
   try {
-    document.require_tags();
+    read(row("1", "a", "_") + row("2", "b", "_")).require_tags();
     FAIL();
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "a.conllu:2: the word has no tag in column 4 (UPOS)");
+    EXPECT_STREQ(error.what(), "a.conllu: none of its 2 words has a tag in column 4 (UPOS)");
   }
-  read(kText).require_tags();  // ranges and empty nodes need none
 }
 
 }  // namespace

@@ -285,16 +285,17 @@ TEST(TaggerModel, PlacesThatCannotBeTakenAreFoundBeforeTraining) {
   EXPECT_FALSE(is_mount_point(folder / "absent"));
 }
 
-TEST(TaggerVocabulary, OfADocument) {
+TEST(TaggerVocabulary, OfDocuments) {
   using tagger_test::row;
-  const Document document(row("1", "b", "Y") + row("2", "a", "X") + "\n" + row("1", "b", "X"), "f", Column::kUpos);
-  const Vocabulary vocabulary = Vocabulary::of(document);
-  EXPECT_EQ(vocabulary.words(), (std::vector<std::string>{"b", "a"}));
+  const Document one(row("1", "b", "Y") + row("2", "a", "X") + "\n" + row("1", "b", "X"), "f", Column::kUpos);
+  const Document other(row("1", "a", "_") + row("2", "d", "Y"), "g", Column::kUpos);
+  const Vocabulary vocabulary = Vocabulary::of({one, other});
+  EXPECT_EQ(vocabulary.words(), (std::vector<std::string>{"b", "a", "d"}));
   EXPECT_EQ(vocabulary.tags(), (std::vector<std::string>{"X", "Y"}));
   EXPECT_EQ(vocabulary.word_id("b"), 2);
   EXPECT_EQ(vocabulary.word_id("c"), Vocabulary::kUnknown);
   EXPECT_EQ(vocabulary.tag_id("Y"), 1);
-  EXPECT_EQ(vocabulary.tag_id("Z"), Vocabulary::kNoTag);
+  EXPECT_EQ(vocabulary.tag_id("Z"), Vocabulary::kUnseenTag);
   EXPECT_THROW(Vocabulary({"a"}, {}), Error);
 }
 

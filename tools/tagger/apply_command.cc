@@ -34,7 +34,7 @@ int32_t backend_of(const Options& options) {
 int run_eval(const Options& options) {
   const Model model = load_model(options.model);
   const Document document(read_all(options.input), input_name(options), model.config.column);
-  document.require_tags();
+  document.check_tags();
   const Scores scores = score(document, model.config.vocabulary, predict(options, model, document));
   OutputFile out = OutputFile::standard_output();
   out.write(options.json ? scores.to_json() : scores.to_text());

@@ -135,19 +135,26 @@ void Document::add_row(std::string_view row, uint64_t line, uint64_t* last_id) {
   words_.push_back({span(form), span(tag), line});
 }
 
-void Document::require_words() const {
-  if (words_.empty()) fail("{}: no sentence in it", name_);
+int64_t Document::tagged_words() const {
+  int64_t count = 0;
+  for (int64_t w = 0; w < words(); ++w) count += has_tag(w) ? 1 : 0;
+  return count;
+}
+
+void Document::check_tags() const {
+  for (int64_t w = 0; w < words(); ++w) {
+    if (!has_tag(w)) continue;
+    if (const std::string fault = tag_fault(tag(w)); !fault.empty())
+      fail("{}:{}: the tag {} in column {} ({}) {}", name_, line(w), in_quotes(tag(w)), static_cast<int>(column_) + 1,
+           column_name(column_), fault);
+  }
 }
 
 void Document::require_tags() const {
-  const int column = static_cast<int>(column_) + 1;
-  for (int64_t w = 0; w < words(); ++w) {
-    if (tag(w) == "_")
-      fail("{}:{}: the word has no tag in column {} ({})", name_, line(w), column, column_name(column_));
-    if (const std::string fault = tag_fault(tag(w)); !fault.empty())
-      fail("{}:{}: the tag {} in column {} ({}) {}", name_, line(w), in_quotes(tag(w)), column, column_name(column_),
-           fault);
-  }
+  if (words_.empty()) fail("{}: no sentence in it", name_);
+  if (tagged_words() == 0)
+    fail("{}: none of its {} words has a tag in column {} ({})", name_, words(), static_cast<int>(column_) + 1,
+         column_name(column_));
 }
 
 std::string Document::with_tags(const std::vector<std::string_view>& tags) const {

@@ -31,6 +31,7 @@ class Document {
   // Reads a text; `name` stands in the errors. Error «NAME:LINE: …» for the first broken row. A text without a word is
   // legal: an empty one, or comments alone.
   Document(std::string text, std::string name, Column column);
+  static constexpr std::string_view kMissingTag = "_";
 
   int64_t sentences() const { return static_cast<int64_t>(starts_.size()) - 1; }
   int64_t words() const { return static_cast<int64_t>(words_.size()); }
@@ -44,9 +45,13 @@ class Document {
   const std::string& name() const { return name_; }
   Column column() const { return column_; }
 
-  // Error naming the file if it has no word: nothing can be learned from it.
-  void require_words() const;
-  // Error naming file and line where a word has no tag ("_") or one that no model can have (tag_fault in text.h).
+  // Whether the word has a tag. "_" means that it has none.
+  bool has_tag(int64_t word) const { return tag(word) != kMissingTag; }
+  int64_t tagged_words() const;
+
+  // Error naming file and line where a word has a tag that no model can have (tag_fault in text.h).
+  void check_tags() const;
+  // Error naming the file if no word of it has a tag: nothing can be learned from it, or compared with it.
   void require_tags() const;
 
   // The text with the words' tags replaced; one tag a word.

@@ -7,14 +7,13 @@
 
 namespace tagger {
 
-Corpus::Corpus(const Document& document, const Vocabulary& vocabulary) {
-  words_.reserve(static_cast<size_t>(document.words()));
-  tags_.reserve(static_cast<size_t>(document.words()));
+void Corpus::add(const Document& document, const Vocabulary& vocabulary) {
+  const int64_t before = tokens();
   for (int64_t w = 0; w < document.words(); ++w) {
     words_.push_back(vocabulary.word_id(document.form(w)));
-    tags_.push_back(vocabulary.tag_id(document.tag(w)));
+    tags_.push_back(document.has_tag(w) ? vocabulary.tag_id(document.tag(w)) : Vocabulary::kNoTag);
   }
-  for (int64_t s = 0; s < document.sentences(); ++s) starts_.push_back(document.start(s + 1));
+  for (int64_t s = 0; s < document.sentences(); ++s) starts_.push_back(before + document.start(s + 1));
 }
 
 void Corpus::add_sentence(const std::vector<int64_t>& words, const std::vector<int64_t>& tags) {

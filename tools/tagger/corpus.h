@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -14,10 +15,11 @@ namespace tagger {
 struct Batch {
   std::vector<int64_t> lengths;  // [B]
   std::vector<int64_t> words;    // [N]
-  std::vector<int64_t> tags;     // [N], Vocabulary::kNoTag where a tag is unknown
+  std::vector<int64_t> tags;     // [N]; kNoTag or kUnseenTag of Vocabulary where the network knows no tag
 
   int64_t size() const { return static_cast<int64_t>(lengths.size()); }
   int64_t tokens() const { return static_cast<int64_t>(words.size()); }
+  int64_t tagged() const { return tokens() - std::count(tags.begin(), tags.end(), Vocabulary::kNoTag); }
 };
 
 // What no batch of a corpus exceeds: a network's buffers are made for it once.
@@ -28,12 +30,14 @@ struct BatchLimits {
 class Corpus {
  public:
   Corpus() = default;
-  Corpus(const Document& document, const Vocabulary& vocabulary);
+  Corpus(const Document& document, const Vocabulary& vocabulary) { add(document, vocabulary); }
 
+  void add(const Document& document, const Vocabulary& vocabulary);
   void add_sentence(const std::vector<int64_t>& words, const std::vector<int64_t>& tags);
 
   int64_t sentences() const { return static_cast<int64_t>(starts_.size()) - 1; }
   int64_t tokens() const { return starts_.back(); }
+  int64_t tagged() const { return tokens() - std::count(tags_.begin(), tags_.end(), Vocabulary::kNoTag); }
   int64_t start(int64_t sentence) const { return starts_[static_cast<size_t>(sentence)]; }
   int64_t length(int64_t sentence) const { return start(sentence + 1) - start(sentence); }
 

@@ -50,6 +50,7 @@ void Scores::add(std::string_view gold, std::string_view predicted, bool known_w
 std::string Scores::to_json() const {
   nlohmann::ordered_json out;
   out["tokens"] = tokens_;
+  out["untagged"] = untagged_;
   out["accuracy"] = tokens_ > 0 ? nlohmann::ordered_json(accuracy()) : nlohmann::ordered_json();
   out["oov_tokens"] = oov_tokens_;
   out["oov_accuracy"] = oov_tokens_ > 0 ? nlohmann::ordered_json(oov_accuracy()) : nlohmann::ordered_json();
@@ -61,8 +62,11 @@ std::string Scores::to_json() const {
 }
 
 std::string Scores::to_text() const {
-  if (tokens_ == 0) return "tokens        0\naccuracy      none: there is no word to compare\n";
-  std::string out = fmt::format("tokens        {}\naccuracy      {:.4f}\n", tokens_, accuracy());
+  std::string out = fmt::format("tokens        {}\n", tokens_);
+  if (untagged_ > 0)
+    out += fmt::format("untagged      {}  (words that have no tag in the file: left out)\n", untagged_);
+  if (tokens_ == 0) return out + "accuracy      none: there is no word to compare\n";
+  out += fmt::format("accuracy      {:.4f}\n", accuracy());
   if (oov_tokens_ > 0)
     out += fmt::format("oov accuracy  {:.4f}  ({} words that training did not see)\n", oov_accuracy(), oov_tokens_);
   out += fmt::format("\n{:<10} {:>9} {:>9} {:>9} {:>9}\n", "tag", "precision", "recall", "F1", "tokens");

@@ -117,10 +117,12 @@ void Network::backward(uint64_t seed, double dropout) {
 }
 
 void Network::train(const Batch& batch, const TrainOptions& options, Random* random) {
-  if (set_batch(batch) == 0) return;
+  const int64_t tagged = batch.tagged();
+  if (tagged == 0) return;
+  set_batch(batch);
   if (static_cast<int64_t>(pending_tokens_.size()) == kPendingLosses) collect_losses();
   const auto mean_loss = mean_losses_.span().subspan(static_cast<int64_t>(pending_tokens_.size()), 1);
-  pending_tokens_.push_back(tokens_);
+  pending_tokens_.push_back(tagged);
 
   const uint64_t seed = options.dropout > 0 ? random->bits() : 0;
   parameters_.zero_gradient();

@@ -31,10 +31,11 @@ class Network {
   Parameters& parameters() { return parameters_; }
 
   // One optimiser step (kTrain), which may still be under way when this returns: nothing is read back. `random` gives
-  // dropout its masks. A batch without tokens changes nothing.
+  // dropout its masks. A batch without a tagged token changes nothing.
   void train(const Batch& batch, const TrainOptions& options, Random* random);
 
-  // Sum over the tokens trained on since the last call of each one's loss before its step. Waits for the back end.
+  // Sum over the tagged tokens trained on since the last call of each one's loss before its step. Waits for the back
+  // end.
   double take_loss();
 
   // tags [N], the most likely one for each token, in the batch's order.
@@ -81,7 +82,7 @@ class Network {
   Buffer<float> ragged_logits_;                 // [N, C]
   Workspace workspace_, reserve_;
   std::vector<float> host_logits_;
-  std::vector<int64_t> pending_tokens_;  // of the batches whose losses are in mean_losses_
+  std::vector<int64_t> pending_tokens_;  // tagged ones of the batches whose losses are in mean_losses_
   double loss_sum_ = 0;                  // of the batches before those
 };
 

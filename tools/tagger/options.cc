@@ -29,7 +29,9 @@ void add_train(CLI::App* app, Options* options) {
   const auto number = [&](const char* name, auto* value, const char* help) {
     train->add_option(name, *value, help)->capture_default_str();
   };
-  train->add_option("--train", options->train, "CoNLL-U file to learn from")->required();
+  train->add_option("--train", options->train, "CoNLL-U files to learn from; words whose tag is _ are not learned")
+      ->required()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   train->add_option("--dev", options->dev, "CoNLL-U file to measure each epoch on")->required();
   train->add_option("--out", options->out, "Folder for the model of the best epoch; an earlier model is replaced")
       ->required();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace tagger {
 
@@ -11,7 +12,8 @@ struct Options {
   enum Command { kTrain, kEval, kPredict, kDemo } command = kDemo;
 
   // train
-  std::string train, dev, out, log;
+  std::vector<std::string> train;
+  std::string dev, out, log;
   std::string column = "upos";
   std::string cell = "lstm";
   int64_t embedding = 100, hidden = 128, layers = 1;

@@ -26,9 +26,14 @@ std::vector<int64_t> predict_corpus(Network* network, const Corpus& corpus, int6
 
 Scores score(const Document& document, const Vocabulary& vocabulary, const std::vector<int64_t>& predicted) {
   Scores scores;
-  for (int64_t w = 0; w < document.words(); ++w)
+  for (int64_t w = 0; w < document.words(); ++w) {
+    if (!document.has_tag(w)) {
+      scores.add_untagged();
+      continue;
+    }
     scores.add(document.tag(w), vocabulary.tag(predicted[static_cast<size_t>(w)]),
                vocabulary.word_id(document.form(w)) != Vocabulary::kUnknown);
+  }
   return scores;
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 Document read_tagged(const std::string& path, Column column) {
   Document document(read_all(path), path, column);
-  document.require_words();
+  document.check_tags();
   document.require_tags();
   return document;
 }
@@ -31,12 +31,20 @@ struct Data {
 };
 
 Data read_data(const Options& options, Column column) {
-  const Document train = read_tagged(options.train, column);
+  std::vector<Document> train;
+  for (const std::string& path : options.train) train.push_back(read_tagged(path, column));
   Vocabulary vocabulary = Vocabulary::of(train);
-  Corpus train_corpus(train, vocabulary);
+  Corpus train_corpus;
+  for (const Document& document : train) train_corpus.add(document, vocabulary);
   const Document dev = read_tagged(options.dev, column);
   Corpus dev_corpus(dev, vocabulary);
   return {std::move(vocabulary), std::move(train_corpus), std::move(dev_corpus)};
+}
+
+std::string size_of(const Corpus& corpus) {
+  const int64_t untagged = corpus.tokens() - corpus.tagged();
+  return fmt::format("{} sentences, {} words{}", corpus.sentences(), corpus.tokens(),
+                     untagged == 0 ? "" : fmt::format(" ({} without a tag)", untagged));
 }
 
 NetworkShape shape_of(const Options& options, const Vocabulary& vocabulary) {
@@ -88,9 +96,8 @@ int run_train(const Options& options) {
   std::optional<OutputFile> log;
   if (!options.log.empty()) log.emplace(options.log);
   OutputFile out = OutputFile::standard_output();
-  out.write(fmt::format("train: {} sentences, {} words, {} forms, {} tags; dev: {} sentences, {} words\n",
-                        data.train.sentences(), data.train.tokens(), data.vocabulary.words().size(),
-                        data.vocabulary.tag_count(), data.dev.sentences(), data.dev.tokens()));
+  out.write(fmt::format("train: {}, {} forms, {} tags; dev: {}\n", size_of(data.train), data.vocabulary.words().size(),
+                        data.vocabulary.tag_count(), size_of(data.dev)));
 
   ModelConfig config{column, shape_of(options, data.vocabulary), std::move(data.vocabulary), 0, 0};
   Random random(static_cast<uint64_t>(options.seed));

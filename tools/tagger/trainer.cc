@@ -20,12 +20,13 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Share of tokens with the right tag; a tag that training has not seen (kNoTag) is never right.
+// Share of the tagged tokens that get the right tag. A tag that training has not seen is never right.
 double accuracy(Network* network, const Corpus& corpus, int64_t batch) {
   const std::vector<int64_t> predicted = predict_corpus(network, corpus, batch);
   int64_t correct = 0;
   for (size_t n = 0; n < predicted.size(); ++n) correct += predicted[n] == corpus.tag(static_cast<int64_t>(n));
-  return predicted.empty() ? 0 : static_cast<double>(correct) / static_cast<double>(predicted.size());
+  const int64_t tagged = corpus.tagged();
+  return tagged == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(tagged);
 }
 
 }  // namespace
@@ -68,7 +69,7 @@ TrainingResult train_network(Network* network, const Corpus& train, const Corpus
     report.epoch = epoch;
     report.seconds = seconds_since(start);
     report.tokens_per_s = static_cast<double>(tokens) / std::max(report.seconds, 1e-9);
-    report.loss = tokens > 0 ? loss / static_cast<double>(tokens) : 0;
+    report.loss = train.tagged() > 0 ? loss / static_cast<double>(train.tagged()) : 0;
     report.dev = accuracy(network, dev, settings.batch);
     report.best = result.best_epoch == 0 || report.dev > result.best_dev;
     if (report.best) {

@@ -22,7 +22,7 @@ struct EpochReport {
   int64_t epoch = 0;
   double seconds = 0;  // of training, without the measurement on dev
   double tokens_per_s = 0;
-  double loss = 0;  // mean of a token
+  double loss = 0;  // mean of a tagged token
   double dev = 0;   // accuracy
   bool best = false;
 };

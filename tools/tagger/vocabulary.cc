@@ -28,13 +28,15 @@ Vocabulary::Vocabulary(std::vector<std::string> words, std::vector<std::string> 
   fill(tags_, 0, "tags", tag_fault, &tag_index_);
 }
 
-Vocabulary Vocabulary::of(const Document& document) {
+Vocabulary Vocabulary::of(const std::vector<Document>& documents) {
   std::vector<std::string> words;
   std::unordered_set<std::string_view> seen;
   std::set<std::string> tags;
-  for (int64_t w = 0; w < document.words(); ++w) {
-    if (seen.insert(document.form(w)).second) words.emplace_back(document.form(w));
-    tags.emplace(document.tag(w));
+  for (const Document& document : documents) {
+    for (int64_t w = 0; w < document.words(); ++w) {
+      if (seen.insert(document.form(w)).second) words.emplace_back(document.form(w));
+      if (document.has_tag(w)) tags.emplace(document.tag(w));
+    }
   }
   return Vocabulary(std::move(words), {tags.begin(), tags.end()});
 }
@@ -46,7 +48,7 @@ int64_t Vocabulary::word_id(std::string_view form) const {
 
 int64_t Vocabulary::tag_id(std::string_view tag) const {
   const auto found = tag_index_.find(tag);
-  return found == tag_index_.end() ? kNoTag : found->second;
+  return found == tag_index_.end() ? kUnseenTag : found->second;
 }
 
 }  // namespace tagger

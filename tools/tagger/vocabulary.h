@@ -16,13 +16,14 @@ class Vocabulary {
  public:
   // Rows of the embedding table that stand for no word of their own; word k of the list has row k + kFirstWord.
   static constexpr int64_t kPadding = 0, kUnknown = 1, kFirstWord = 2;
-  static constexpr int64_t kNoTag = -1;
+  // A word that has no tag, which neither the loss nor the accuracy counts, and a tag that training has not seen.
+  static constexpr int64_t kNoTag = -1, kUnseenTag = -2;
 
   // Error naming list, index and value if an entry is there twice or CoNLL-U could not hold it (text.h), and if there
   // is no tag at all.
   Vocabulary(std::vector<std::string> words, std::vector<std::string> tags);
-  // Every form and tag of a document, in the order of their first use; tags sorted.
-  static Vocabulary of(const Document& document);
+  // Every form of the documents, in the order of their first use, and every tag, sorted.
+  static Vocabulary of(const std::vector<Document>& documents);
 
   Vocabulary(Vocabulary&&) = default;
   Vocabulary& operator=(Vocabulary&&) = default;
@@ -30,7 +31,7 @@ class Vocabulary {
   int64_t word_rows() const { return static_cast<int64_t>(words_.size()) + kFirstWord; }
   int64_t tag_count() const { return static_cast<int64_t>(tags_.size()); }
   int64_t word_id(std::string_view form) const;  // kUnknown where it is not in the list
-  int64_t tag_id(std::string_view tag) const;    // kNoTag where it is not in the list
+  int64_t tag_id(std::string_view tag) const;    // kUnseenTag where it is not in the list
   const std::string& tag(int64_t id) const { return tags_[static_cast<size_t>(id)]; }
 
   const std::vector<std::string>& words() const { return words_; }

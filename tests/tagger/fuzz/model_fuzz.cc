@@ -29,7 +29,8 @@ void read_config(std::string_view text) {
     rows += "1\t" + form + "\t_\t" + tag + '\t' + tag + "\t_\t_\t_\t_\t_\n\n";
   }
   const tagger::Document document(rows, "fuzz", config.column);
-  document.require_tags();
+  document.check_tags();
+  if (document.tagged_words() != document.words()) abort();
   for (size_t k = 0; k < words.size(); ++k)
     if (document.form(static_cast<int64_t>(k)) != words[k]) abort();
   for (size_t k = 0; k < tags.size(); ++k)
