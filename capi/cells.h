@@ -8,7 +8,7 @@
 namespace varlstm {
 
 constexpr int64_t kMostGates = 4;  // of any cell
-constexpr Cell kLastCell = Cell::kRnnRelu;
+constexpr Cell kLastCell = Cell::kGruResetBefore;
 
 struct CellFacts {
   const char* name;
@@ -29,9 +29,11 @@ inline CellFacts cell_facts(Cell cell) {
     case Cell::kRnnTanh:
       return {"VARLSTM_CELL_RNN_TANH", 1, "hidden_size", false, false, false, {2, 1, 2, 2, 0}};
     case Cell::kRnnRelu:
+      return {"VARLSTM_CELL_RNN_RELU", 1, "hidden_size", false, false, false, {2, 1, 2, 2, 0}};
+    case Cell::kGruResetBefore:
       break;
   }
-  return {"VARLSTM_CELL_RNN_RELU", 1, "hidden_size", false, false, false, {2, 1, 2, 2, 0}};
+  return {"VARLSTM_CELL_GRU_RESET_BEFORE", 3, "3 * hidden_size", false, true, false, {0, 1, 2, 0, 0}};
 }
 
 }  // namespace varlstm

@@ -11,7 +11,7 @@ namespace varlstm {
 enum class DType : int32_t { kF32 = 0, kF64 = 1, kBF16 = 2, kF16 = 3, kI64 = 4 };
 
 // Values equal varlstm_cell.
-enum class Cell : int32_t { kLstm = 0, kGru = 1, kRnnTanh = 2, kRnnRelu = 3 };
+enum class Cell : int32_t { kLstm = 0, kGru = 1, kRnnTanh = 2, kRnnRelu = 3, kGruResetBefore = 4 };
 
 // Values equal varlstm_recurrent_dropout.
 enum class RecurrentDropout : int32_t { kWeights = 0, kState = 1, kCandidate = 2 };

@@ -467,6 +467,10 @@ VARLSTM_API int32_t varlstm_unpack_backward(const varlstm_batch* batch, int32_t 
  * GRU (Cho et al. 2014; reset after the product), as in PyTorch's nn.GRU; it has no cell state:
  *   r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)      n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
  *   z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)      h' = (1 - z) * n + z * h
+ * GRU_RESET_BEFORE, the GRU of Cho et al. themselves, in which r acts before the product: r, z and h' are those of a
+ * GRU. It is a GRU of ONNX with linear_before_reset=0 and of Keras with reset_after=False; PyTorch has none.
+ *   n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)
+ * A step of it has two products one after the other. A 16-bit dtype rounds r * h, which the second one multiplies.
  * RNN_TANH (Elman 1990) and RNN_RELU, as in PyTorch's nn.RNN; they have no cell state:
  *   h' = tanh(W_ih x + b_ih + W_hh h + b_hh)        h' = max(0, W_ih x + b_ih + W_hh h + b_hh)
  * With layer normalisation (Ba et al. 2016, in haste's form) each product with a matrix is normalised over all G * H
@@ -484,7 +488,8 @@ enum varlstm_cell {
   VARLSTM_CELL_LSTM = 0,     /* G = 4 */
   VARLSTM_CELL_GRU = 1,      /* G = 3; c0, c_n, dc_n and dc0 must be NULL; stepwise on CUDA */
   VARLSTM_CELL_RNN_TANH = 2, /* G = 1; c0, c_n, dc_n and dc0 must be NULL; stepwise on CUDA */
-  VARLSTM_CELL_RNN_RELU = 3  /* the same */
+  VARLSTM_CELL_RNN_RELU = 3, /* the same */
+  VARLSTM_CELL_GRU_RESET_BEFORE = 4 /* as GRU */
 };
 
 /* Creates a network. Sizes are positive, num_layers is at most 4096. An rnn describes the network and holds no
@@ -556,7 +561,9 @@ VARLSTM_API int32_t varlstm_rnn_param_info(const varlstm_rnn* rnn, int64_t index
 /* How other libraries lay out the parameters of one layer and direction. `in` is I for layer 0 and D*H above it. Each
  * line ends with the order of an LSTM's gates and of a GRU's. A Keras SimpleRNN is an RNN_TANH or an RNN_RELU, and
  * haste has neither. A GRU of Keras (reset_after=True, bias [2, 3H]) and of haste has two biases: b_ih is bias[0] of
- * Keras and haste's bias, b_hh is bias[1] and recurrent_bias. A GRU of ONNX has linear_before_reset=1. */
+ * Keras and haste's bias, b_hh is bias[1] and recurrent_bias. A GRU of ONNX has linear_before_reset=1. A
+ * GRU_RESET_BEFORE has the order of a GRU: in Keras it has reset_after=False and one bias [3H], in ONNX
+ * linear_before_reset=0, and PyTorch, cuDNN and haste do not have it. */
 enum varlstm_param_format {
   /* w_ih [GH, in], w_hh [GH, H], b_ih [GH], b_hh [GH]; i, f, g, o; r, z, n */
   VARLSTM_FORMAT_PYTORCH = 0,

@@ -10,6 +10,7 @@
 #include "capi/contract/shapes.h"
 #include "host/cells/cell.h"
 #include "host/cells/gru.h"
+#include "host/cells/gru_reset_before.h"
 #include "host/cells/lstm.h"
 #include "host/cells/rnn_relu.h"
 #include "host/cells/rnn_tanh.h"
@@ -19,7 +20,7 @@ namespace varlstm::host {
 template <class... Rooms>
 struct CellList {};
 
-using Cells = CellList<Lstm, Gru, RnnTanh, RnnRelu>;
+using Cells = CellList<Lstm, Gru, RnnTanh, RnnRelu, GruResetBefore>;
 
 // Something of every cell, found by the value of Cell.
 template <class Entry>
@@ -40,5 +41,12 @@ constexpr CellTable<CellTraits> traits_of(CellList<Rooms...>) {
 }
 
 inline constexpr CellTable<CellTraits> kCellTraits = traits_of(Cells());
+
+// The panels of the second product have one gate.
+template <class... Rooms>
+constexpr bool have_at_most_one_second_gate(CellList<Rooms...>) {
+  return ((Rooms::traits().second_gates <= 1) && ...);
+}
+static_assert(have_at_most_one_second_gate(Cells()));
 
 }  // namespace varlstm::host

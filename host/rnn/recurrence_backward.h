@@ -1,5 +1,6 @@
 // Backward of one layer in one direction: dh of a step = its gradients of the step after times W_hh + dy, then the
-// cell. With a projection that dh is stored for each token, and the cell gets dh W_hr.
+// cell. A cell with two products has its second one after that: the gradient of its operand = the gradients of the
+// last gates times their rows of W_hh. With a projection dh is stored for each token, and the cell gets dh W_hr.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -83,8 +84,9 @@ void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, co
   product.ldc = p.state_units;
   product.c_rows = set.ranks();
   product.vector_stride = kernel.lanes;
-  const bool adds = !masks && passes_dh(p);
-  for (int64_t gate = 0; gate < traits.gates; ++gate) {
+  // With two products dmasked has the operand's part already.
+  const bool adds = masks ? traits.second_gates > 0 : passes_dh(p);
+  for (int64_t gate = 0; gate < first_gates(traits); ++gate) {
     product.a = p.gradients + traits.state_slot.of[gate] * p.units;
     product.panel = p.panels + panel.unit * traits.gates * p.hidden + gate * p.hidden * panel.units;
     product.init = gate == 0 && !adds ? kZeros : nullptr;
@@ -186,8 +188,51 @@ void backward_cell(const RecurrenceBackward<T>& p, const UnitPanel& panel, const
   } else {
     row_kernel<T>().cells[p.cell].backward(cell);
   }
-  for (int64_t slot = 0; slot < traits.slots && p.round != nullptr; ++slot)
+  // Those of the gates of the first product are not complete before the second one is done.
+  const int64_t first = traits.second_gates > 0 ? traits.state_slot.of[first_gates(traits)] : 0;
+  const int64_t last = traits.second_gates > 0 ? first + traits.second_gates : traits.slots;
+  for (int64_t slot = first; slot < last && p.round != nullptr; ++slot)
     round_rows(p.round, cell.units, cell.gradients + slot * p.units, cell.gradients_ld, cell.now, set.count);
+}
+
+// The second product of step t, for the units of a panel, whose result is in the operand's slot of the gradients, and
+// what it gives to the gates of the first product and to h before.
+template <class T>
+void backward_second(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t) {
+  if (set.count == 0) return;
+  static constexpr T kZeros[kPanelVectors * kUnitTile] = {};
+  const CellTraits& traits = kCellTraits[p.cell];
+  const int64_t gate = first_gates(traits);
+  PanelProduct<T> product{};
+  product.rows = set.count;
+  product.k = p.hidden;
+  product.a = p.gradients + traits.state_slot.of[gate] * p.units;
+  product.lda = product.ldc = traits.slots * p.units;
+  product.a_rows = product.c_rows = rows_at(p.segments, set, t);
+  product.panel = p.panels + panel.unit * traits.gates * p.hidden + gate * p.hidden * panel.units;
+  product.vectors = panel.columns.vectors;
+  product.init = kZeros;
+  product.c = p.gradients + traits.operand_slot * p.units + panel.unit;
+  product.vector_stride = row_kernel<T>().lanes;
+  row_kernel<T>().product(product);
+
+  const bool masks = p.options != nullptr && p.options->state != nullptr;
+  CellBackward<T> cell{};
+  cell.rows = set.count;
+  cell.units = panel.units;
+  cell.now = product.a_rows;
+  cell.segments = set.ranks();
+  cell.values = p.values + panel.unit;
+  cell.gradients = p.gradients + panel.unit;
+  cell.values_ld = cell.gradients_ld = product.lda;
+  cell.slot_stride = p.units;
+  cell.dh = (masks ? p.dmasked : p.dh) + panel.unit;
+  cell.dh_ld = p.state_units;
+  cell.adds_operand = !masks;
+  row_kernel<T>().cells[p.cell].operand_backward(cell);
+  for (int64_t k = 0; k < gate && p.round != nullptr; ++k)
+    round_rows(p.round, cell.units, cell.gradients + traits.state_slot.of[k] * p.units, cell.gradients_ld, cell.now,
+               set.count);
 }
 
 template <class T>
@@ -228,6 +273,10 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
           cells(panel);
       });
       if (!p.by_segment) member.sync();
+      if (kCellTraits[p.cell].second_gates > 0) {
+        panels.for_used([&](const UnitPanel& panel) { backward_second(p, panel, all, t); });
+        if (!p.by_segment) member.sync();
+      }
       if (p.w_hr == nullptr) continue;
       projection.for_used([&](const UnitPanel& panel) {
         backward_projection(p, panel, all, t);

@@ -1,5 +1,7 @@
-// Forward of one layer in one direction: the sums of a step += h(before) W_hh^T, then the cell. With a projection the
-// cell's output is stored beside h, and then h = output W_hr^T.
+// Forward of one layer in one direction: the sums of a step += h(before) W_hh^T, then the cell. A cell with two
+// products makes the operand of the second one of the sums of the first. With a projection the cell's output is stored
+// beside h, and then h = output W_hr^T. Between these parts of a step there is a barrier if the members divide the
+// units.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -42,6 +44,12 @@ struct RecurrenceForward {
   T* unclipped;                         // [N, P] h before the clip of the projection; or null: not saved
 };
 
+// Where the panels of W_hh of the second product begin.
+template <class T>
+T* second_panels(const RecurrenceForward<T>& p) {
+  return p.panels + first_gates(kCellTraits[p.cell]) * p.units * p.state;
+}
+
 // The state's sums that have a slot of their own begin as their b_hh.
 template <class T>
 void begin_state_sums(const RecurrenceForward<T>& p, const UnitPanel& panel, int64_t rows, const RowIndex& now) {
@@ -68,59 +76,87 @@ void mask_states(const RecurrenceForward<T>& p, int64_t first, int64_t columns, 
   if (p.round != nullptr) round_rows(p.round, columns, p.masked + first, p.state, rows, count);
 }
 
-// Computes step t of the segments of `set` for the units of a panel. `before` is the previous step of these segments,
-// or -1 if they start here.
+// The states that a step of some segments starts from.
 template <class T>
-void forward_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
-                  int64_t before) {
-  if (set.count == 0) return;
-  const RowKernel<T>& kernel = row_kernel<T>();
-  const CellTraits& traits = kCellTraits[p.cell];
-  const bool carried = before >= 0;
-  const RowIndex now = rows_at(p.segments, set, t);
-  const RowIndex states = carried ? rows_at(p.segments, set, before) : set.in(p.segments.initial);
-  const bool masks = p.options != nullptr && p.options->state != nullptr;
-  PanelProduct<T> product{};
-  product.rows = set.count;
-  product.k = p.state;
-  product.a = masks ? (carried ? p.masked : p.masked_init) : carried ? p.y : p.h_init;
-  product.lda = carried ? (masks ? p.state : p.ldy) : p.state_units;
-  product.a_rows = states;
-  product.panel = p.panels + panel.unit * traits.gates * p.state;
-  product.vectors = panel.columns.vectors;
-  product.c = p.values + traits.state_slot.of[0] * p.units + panel.unit;
-  product.ldc = traits.slots * p.units;
-  product.c_rows = now;
-  product.vector_stride = traits.gates > 1 ? p.units : kernel.lanes;
-  if (traits.joint_gates < traits.gates) begin_state_sums(p, panel, set.count, now);
-  if (product.a != nullptr) kernel.product(product);
+struct StatesBefore {
+  RowIndex rows;
+  const T* h;  // or null for zeros
+  int64_t h_ld;
+  const T* operand;  // h as products multiply it: under its mask, if it has one; or null
+  int64_t operand_ld;
+};
 
+// `before` is the previous step of the segments of `set`, or -1 if they start here.
+template <class T>
+StatesBefore<T> states_before(const RecurrenceForward<T>& p, const RankSet& set, int64_t before) {
+  const bool masks = p.options != nullptr && p.options->state != nullptr;
+  if (before < 0) {
+    const RowIndex rows = set.in(p.segments.initial);
+    return {rows, p.h_init, p.state_units, masks ? p.masked_init : p.h_init, p.state_units};
+  }
+  const RowIndex rows = rows_at(p.segments, set, before);
+  return {rows, p.y, p.ldy, masks ? p.masked : p.y, masks ? p.state : p.ldy};
+}
+
+template <class T>
+CellForward<T> cell_of_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t) {
   CellForward<T> cell{};
   cell.rows = set.count;
   cell.units = panel.units;
   cell.valid_units = p.hidden - panel.unit;
-  cell.now = now;
-  cell.before = states;
+  cell.now = rows_at(p.segments, set, t);
   cell.values = p.values + panel.unit;
-  cell.values_ld = product.ldc;
+  cell.values_ld = kCellTraits[p.cell].slots * p.units;
   cell.slot_stride = p.units;
-  const T* const h_before = carried ? p.y : p.h_init;
+  return cell;
+}
+
+// The sums of step t of the segments of `set`, for the units of a panel, += the states before times W_hh^T.
+template <class T>
+void forward_product(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
+                     const StatesBefore<T>& states) {
+  const RowKernel<T>& kernel = row_kernel<T>();
+  const CellTraits& traits = kCellTraits[p.cell];
+  PanelProduct<T> product{};
+  product.rows = set.count;
+  product.k = p.state;
+  product.a = states.operand;
+  product.lda = states.operand_ld;
+  product.a_rows = states.rows;
+  product.panel = p.panels + panel.unit * first_gates(traits) * p.state;
+  product.vectors = panel.columns.vectors;
+  product.c = p.values + traits.state_slot.of[0] * p.units + panel.unit;
+  product.ldc = traits.slots * p.units;
+  product.c_rows = rows_at(p.segments, set, t);
+  product.vector_stride = first_gates(traits) > 1 ? p.units : kernel.lanes;
+  if (traits.joint_gates < traits.gates) begin_state_sums(p, panel, set.count, product.c_rows);
+  if (product.a != nullptr) kernel.product(product);
+}
+
+template <class T>
+void forward_cell(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t, int64_t before,
+                  const StatesBefore<T>& states) {
+  const RowKernel<T>& kernel = row_kernel<T>();
+  const CellTraits& traits = kCellTraits[p.cell];
+  const bool carried = before >= 0;
+  CellForward<T> cell = cell_of_step(p, panel, set, t);
+  cell.before = states.rows;
   const bool in_formulas = p.options != nullptr && p.options->in_formulas;
-  if ((traits.reads_h || (in_formulas && p.options->units.h.p > 0)) && h_before != nullptr) {
-    cell.h_prev = h_before + panel.unit;
-    cell.h_prev_ld = carried ? p.ldy : p.state_units;
+  if ((traits.reads_h || (in_formulas && p.options->units.h.p > 0)) && states.h != nullptr) {
+    cell.h_prev = states.h + panel.unit;
+    cell.h_prev_ld = states.h_ld;
   }
   if (traits.has_c) {
     cell.c = p.c + panel.unit;
-    cell.c_now = p.c_by_token ? now : set.ranks();
+    cell.c_now = p.c_by_token ? cell.now : set.ranks();
     cell.c_prev = (carried ? p.c : p.c_init) + panel.unit;
-    cell.c_before = carried && !p.c_by_token ? set.ranks() : states;
+    cell.c_before = carried && !p.c_by_token ? set.ranks() : states.rows;
     cell.c_ld = cell.c_prev_ld = p.units;
   }
   const bool projects = p.w_hr != nullptr;
   cell.h = (projects ? p.unprojected : p.y) + panel.unit;
   cell.h_ld = projects ? p.units : p.ldy;
-  cell.h_rows = projects && !p.c_by_token ? set.ranks() : now;
+  cell.h_rows = projects && !p.c_by_token ? set.ranks() : cell.now;
   if (in_formulas) {
     cell.options = &p.options->units;
     cell.unit = panel.unit;
@@ -130,7 +166,48 @@ void forward_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const R
   }
   const int64_t columns = cell.units < cell.valid_units ? cell.units : cell.valid_units;
   if (p.round != nullptr) round_rows(p.round, columns, cell.h, cell.h_ld, cell.h_rows, set.count);
-  if (masks && !projects) mask_states(p, panel.unit, columns, now, set.count);
+  const bool masks = p.options != nullptr && p.options->state != nullptr;
+  if (masks && !projects) mask_states(p, panel.unit, columns, cell.now, set.count);
+}
+
+// Computes step t of the segments of `set` for the units of a panel, up to the operand of its second product if it has
+// one. `before` is the previous step of these segments, or -1 if they start here.
+template <class T>
+void forward_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
+                  int64_t before) {
+  if (set.count == 0) return;
+  const CellTraits& traits = kCellTraits[p.cell];
+  const StatesBefore<T> states = states_before(p, set, before);
+  forward_product(p, panel, set, t, states);
+  if (traits.second_gates == 0) return forward_cell(p, panel, set, t, before, states);
+  CellForward<T> cell = cell_of_step(p, panel, set, t);
+  cell.before = states.rows;
+  if (states.operand != nullptr) cell.h_prev = states.operand + panel.unit;
+  cell.h_prev_ld = states.operand_ld;
+  row_kernel<T>().cells[p.cell].operand(cell);
+  if (p.round != nullptr)
+    round_rows(p.round, cell.units, cell.values + traits.operand_slot * p.units, cell.values_ld, cell.now, set.count);
+}
+
+// The rest of a step with two products. The panel has one vector for each of its units, as a projection's.
+template <class T>
+void forward_second(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
+                    int64_t before) {
+  if (set.count == 0) return;
+  const CellTraits& traits = kCellTraits[p.cell];
+  const StatesBefore<T> states = states_before(p, set, before);
+  PanelProduct<T> product{};
+  product.rows = set.count;
+  product.k = p.hidden;
+  product.a = p.values + traits.operand_slot * p.units;
+  product.lda = product.ldc = traits.slots * p.units;
+  product.a_rows = product.c_rows = rows_at(p.segments, set, t);
+  product.panel = second_panels(p) + panel.unit * p.state;
+  product.vectors = panel.columns.vectors;
+  product.c = p.values + traits.state_slot.of[first_gates(traits)] * p.units + panel.unit;
+  product.vector_stride = row_kernel<T>().lanes;
+  if (states.operand != nullptr) row_kernel<T>().product(product);
+  forward_cell(p, panel, set, t, before, states);
 }
 
 // h of step t for the columns of a panel <- the unprojected output times W_hr^T. Whole vectors are computed beside y,
@@ -196,11 +273,19 @@ void store_projected(const RecurrenceForward<T>& p, const UnitPanel& panel, cons
 template <class T>
 void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
   const SegmentSteps& segments = p.segments;
-  const int64_t gates = kCellTraits[p.cell].gates;
+  const int64_t gates = first_gates(kCellTraits[p.cell]);
+  const bool two_products = kCellTraits[p.cell].second_gates > 0;
   const UnitPanels panels{p.hidden, gates, row_kernel<T>().lanes, p.by_segment, member};
+  const UnitPanels second{p.hidden, 1, row_kernel<T>().lanes, p.by_segment, member};
   panels.for_packed([&](const UnitPanel& panel) {
     pack_panel(panel.columns, p.w_hh, p.state, true, 0, p.state, p.panels + panel.unit * gates * p.state);
   });
+  if (two_products) {
+    second.for_packed([&](const UnitPanel& panel) {
+      pack_panel(panel.columns, p.w_hh + gates * p.hidden * p.state, p.state, true, 0, p.state,
+                 second_panels(p) + panel.unit * p.state);
+    });
+  }
   const UnitPanels projection{p.state, 1, row_kernel<T>().lanes, p.by_segment, member};
   if (p.w_hr != nullptr) {
     projection.for_packed([&](const UnitPanel& panel) {
@@ -221,6 +306,13 @@ void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
         forward_step(p, panel, started, t, -1);
       });
       if (!p.by_segment) member.sync();
+      if (two_products) {
+        second.for_used([&](const UnitPanel& panel) {
+          forward_second(p, panel, carried, t, before.step);
+          forward_second(p, panel, started, t, -1);
+        });
+        if (!p.by_segment) member.sync();
+      }
       if (p.w_hr == nullptr) continue;
       const RankSet all = ranks_of(block.begin, block.clipped(segments.sizes[t]), p.by_segment, member);
       projection.for_used([&](const UnitPanel& panel) {

@@ -182,8 +182,9 @@ class RnnBackward {
     if (round_ != nullptr) round_(plan_.tokens, product.columns, dinput, product.ldc);
   }
 
-  // dW_ih += gradients^T input, dW_hh += gradients^T h_prev, db += column sums of the gradients. There is a piece of
-  // work for each direction, gate, matrix and block of rows; each element is summed by one piece only.
+  // dW_ih += gradients^T input, dW_hh += gradients^T h_prev (or the operand of a second product), db += column sums of
+  // the gradients. There is a piece of work for each direction, gate, matrix and block of rows; each element is summed
+  // by one piece only.
   void weight_gradients(int64_t layer, const T* input) {
     const bool masked = options_->drops(RecurrentDropout::kWeights);
     for (int64_t d = 0; d < shape_.directions; ++d) {
@@ -207,14 +208,26 @@ class RnnBackward {
         return;
       }
       const int64_t columns = matrix == 0 ? layer_input(shape_, layer) : state_;
+      const Factor factor = matrix == 0 ? Factor{input, columns} : state_factor(layer, d, gate);
       T* const dw_hh = masked ? option_workspace_.dw_hh[d] : dparams.w_hh;
       gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, matrix == 0 ? of_input : of_state,
-              cell_.slots * units_, matrix == 0 ? input : workspace_.h_prev[d], columns, 1,
-              (matrix == 0 ? dparams.w_ih : dw_hh) + first * columns, columns);
+              cell_.slots * units_, factor.rows, factor.ld, 1, (matrix == 0 ? dparams.w_ih : dw_hh) + first * columns,
+              columns);
     });
     for (int64_t d = 0; d < shape_.directions && masked; ++d)
       options_->add_weight_gradient(d, option_workspace_.dw_hh[d],
                                     layer_params(shape_, static_cast<T*>(args_.dparams), layer, d).w_hh);
+  }
+
+  struct Factor {
+    const T* rows;
+    int64_t ld;
+  };
+  // What the rows of a gate of W_hh multiplied: h_prev, or the operand of the second product.
+  Factor state_factor(int64_t layer, int64_t d, int64_t gate) const {
+    if (gate < first_gates(cell_)) return {workspace_.h_prev[d], state_};
+    const T* const values = reserve_.values + (layer * shape_.directions + d) * reserve_.values_size;
+    return {values + cell_.operand_slot * units_, cell_.slots * units_};
   }
 
   // dW_hr += dh_of_token^T unprojected.

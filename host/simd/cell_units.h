@@ -78,6 +78,13 @@ struct BackwardUnits : UnitMath<T, Lanes> {
   Vector dc() const { return load<T, Lanes>(p.dc + segment * p.dc_ld + u); }
   void pass_dc(Vector v) const { store<T, Lanes>(p.dc + segment * p.dc_ld + u, v); }
   void pass_dh(Vector v) const { store<T, Lanes>(p.dh + segment * p.dh_ld + u, v); }
+  void pass_operand(Vector v) const {
+    T* const dh = p.dh + segment * p.dh_ld + u;
+    store<T, Lanes>(dh, p.adds_operand ? load<T, Lanes>(dh) + v : v);
+  }
+  Vector gradient(int slot) const {
+    return load<T, Lanes>(p.gradients + row * p.gradients_ld + slot * p.slot_stride + u);
+  }
   void set_gradient(int slot, Vector v) const {
     store<T, Lanes>(p.gradients + row * p.gradients_ld + slot * p.slot_stride + u, v);
   }
@@ -110,6 +117,18 @@ template <class Room, class T, int Lanes, template <class, int> class Units = Ba
 void cell_backward(const CellBackward<T>& p) {
   for (int64_t row = 0; row < p.rows; ++row)
     for (int64_t u = 0; u < p.units; u += Lanes) Room::backward(Units<T, Lanes>(p, row, u));
+}
+
+template <class Room, class T, int Lanes>
+void cell_operand(const CellForward<T>& p) {
+  for (int64_t row = 0; row < p.rows; ++row)
+    for (int64_t u = 0; u < p.units; u += Lanes) Room::operand(ForwardUnits<T, Lanes>(p, row, u));
+}
+
+template <class Room, class T, int Lanes>
+void cell_operand_backward(const CellBackward<T>& p) {
+  for (int64_t row = 0; row < p.rows; ++row)
+    for (int64_t u = 0; u < p.units; u += Lanes) Room::operand_backward(BackwardUnits<T, Lanes>(p, row, u));
 }
 
 }  // namespace

@@ -116,6 +116,7 @@ struct CellBackward {
   int64_t dc_ld;
   T* gradients;  // of the sums
   int64_t gradients_ld;
+  bool adds_operand;  // for operand_backward alone, whose dh is that of h as products multiply it: adds to it
   const UnitOptions<T>* options;  // read by backward_with_options alone
   int64_t unit;                   // likewise: the index of the first unit
 };
@@ -126,6 +127,8 @@ struct CellKernel {
   void (*backward)(const CellBackward<T>&);
   void (*forward_with_options)(const CellForward<T>&);
   void (*backward_with_options)(const CellBackward<T>&);  // adds to dh
+  void (*operand)(const CellForward<T>&);            // null without second gates; h_prev is h as products multiply it
+  void (*operand_backward)(const CellBackward<T>&);  // likewise
 };
 
 template <class T>

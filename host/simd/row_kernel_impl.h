@@ -138,14 +138,26 @@ void transpose(const T* weight, int64_t ld, int64_t valid, int64_t k, T* out, in
     for (int lane = 0; lane < Lanes; ++lane) out[s * step + lane] = lane < valid ? weight[lane * ld + s] : T(0);
 }
 
+template <class Room, class T, int Lanes>
+constexpr CellKernel<T> cell_kernel() {
+  CellKernel<T> kernel{cell_forward<Room, T, Lanes>,
+                       cell_backward<Room, T, Lanes>,
+                       cell_forward<Room, T, Lanes, OptionForwardUnits>,
+                       cell_backward<Room, T, Lanes, OptionBackwardUnits>,
+                       nullptr,
+                       nullptr};
+  if constexpr (Room::traits().second_gates > 0) {
+    kernel.operand = cell_operand<Room, T, Lanes>;
+    kernel.operand_backward = cell_operand_backward<Room, T, Lanes>;
+  }
+  return kernel;
+}
+
 // The functions of every cell of the list.
 template <class T, int Lanes, class... Rooms>
 constexpr CellTable<CellKernel<T>> cell_kernels(CellList<Rooms...>) {
   CellTable<CellKernel<T>> table{};
-  ((table.entries[static_cast<int>(Rooms::kCell)] = {cell_forward<Rooms, T, Lanes>, cell_backward<Rooms, T, Lanes>,
-                                                     cell_forward<Rooms, T, Lanes, OptionForwardUnits>,
-                                                     cell_backward<Rooms, T, Lanes, OptionBackwardUnits>}),
-   ...);
+  ((table.entries[static_cast<int>(Rooms::kCell)] = cell_kernel<Rooms, T, Lanes>()), ...);
   return table;
 }
 

@@ -153,6 +153,9 @@ int32_t check_options(const RnnShape& shape) {
   if (shape.layer_norm)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "layer_norm = 1: the CUDA back end does not have it yet");
   const CellOptions& o = shape.options;
+  if (shape.cell == Cell::kGruResetBefore)
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "cell = %d: the CUDA back end does not have it yet",
+                static_cast<int>(shape.cell));
   if (o.recurrent_dropout > 0 && o.recurrent_dropout_kind != RecurrentDropout::kWeights)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "recurrent_dropout = %g of kind %d: the CUDA back end has kind 0 only yet",
                 o.recurrent_dropout, static_cast<int>(o.recurrent_dropout_kind));

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "cells/gru.h"
+#include "cells/gru_reset_before.h"
 #include "cells/lstm.h"
 #include "cells/rnn_relu.h"
 #include "cells/rnn_tanh.h"
@@ -15,14 +16,34 @@
 
 namespace varlstm_test {
 
-// One unit of a cell in numbers T. x and h are what products multiply, `before` is the exact state.
+// One unit of a cell in numbers T. x and h are what products multiply, `before` is the exact state. In some cells U of
+// the last gate multiplies something else, whose values of all units are `second`; `second_of` gives that of one unit.
+// It and its gradients are null for the other cells.
 template <class T>
 struct CellRules {
-  UnitStep<T> (*forward)(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before,
+  UnitStep<T> (*forward)(const Layer<T>& layer, int64_t u, const T* x, const T* h, const T* second, UnitState<T> before,
                          const UnitOptions<T>& options);
   UnitGradients<T> (*backward)(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient,
                                const UnitOptions<T>& options);
+  T (*second_of)(const Layer<T>& layer, int64_t u, const T* x, const T* h);
+  SecondGradients<T> (*second_backward)(const UnitStep<T>& step, T second, T gradient);
 };
+
+// Whether U of a gate multiplies `second`.
+template <class T>
+bool takes_second(const CellRules<T>& rules, int64_t gate, int64_t gates) {
+  return rules.second_of != nullptr && gate == gates - 1;
+}
+
+template <class Cell, class T>
+constexpr CellRules<T> rules_of() {
+  CellRules<T> rules{&Cell::template forward<T>, &Cell::template backward<T>, nullptr, nullptr};
+  if constexpr (std::is_same_v<Cell, GruResetBefore>) {
+    rules.second_of = &Cell::template second<T>;
+    rules.second_backward = &Cell::template second_backward<T>;
+  }
+  return rules;
+}
 
 enum class OnCuda { kNo, kStepwise, kResident };  // the ways of running the recurrence that the cell has there
 
@@ -56,17 +77,16 @@ constexpr TestedCell tested(bool on_host, OnCuda on_cuda) {
           false,
           on_host,
           on_cuda,
-          {&Cell::template forward<float>, &Cell::template backward<float>},
-          {&Cell::template forward<double>, &Cell::template backward<double>}};
+          rules_of<Cell, float>(),
+          rules_of<Cell, double>()};
 }
 
 // Tests of a cell are skipped on a back end that does not have it. cells_test checks that the library has a cell where
 // the list says so, and nowhere else.
 constexpr TestedCell kCells[] = {
-    tested<Lstm>(/*on_host=*/true, OnCuda::kResident),
-    tested<Gru>(/*on_host=*/true, OnCuda::kStepwise),
-    tested<RnnTanh>(/*on_host=*/true, OnCuda::kStepwise),
-    tested<RnnRelu>(/*on_host=*/true, OnCuda::kStepwise),
+    tested<Lstm>(/*on_host=*/true, OnCuda::kResident),     tested<Gru>(/*on_host=*/true, OnCuda::kStepwise),
+    tested<RnnTanh>(/*on_host=*/true, OnCuda::kStepwise),  tested<RnnRelu>(/*on_host=*/true, OnCuda::kStepwise),
+    tested<GruResetBefore>(/*on_host=*/true, OnCuda::kNo),
 };
 
 constexpr TestedCell projected(const char* name, TestedCell cell, OnCuda on_cuda) {

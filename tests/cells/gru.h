@@ -15,7 +15,7 @@ struct Gru {
   static constexpr bool kHasC = false;
 
   template <class T>
-  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before,
+  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, const T*, UnitState<T> before,
                              const UnitOptions<T>& options) {
     const T r = sigmoid(layer.of_both(0, u, x, h)), z = sigmoid(layer.of_both(1, u, x, h));
     const T reset = layer.of_state(2, u, h);  // what r is multiplied with

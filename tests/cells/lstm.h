@@ -17,7 +17,7 @@ struct Lstm {
   static constexpr bool kHasC = true;
 
   template <class T>
-  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T> before,
+  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, const T*, UnitState<T> before,
                              const UnitOptions<T>& options) {
     const T i = sigmoid(layer.of_both(0, u, x, h)), f = sigmoid(layer.of_both(1, u, x, h));
     const T g = std::tanh(layer.of_both(2, u, x, h)), o = sigmoid(layer.of_both(3, u, x, h));

@@ -14,7 +14,7 @@ struct RnnTanh {
   static constexpr bool kHasC = false;
 
   template <class T>
-  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, UnitState<T>,
+  static UnitStep<T> forward(const Layer<T>& layer, int64_t u, const T* x, const T* h, const T*, UnitState<T>,
                              const UnitOptions<T>&) {
     const T next = std::tanh(layer.of_both(0, u, x, h));
     return {{next, T(0)}, {next}};

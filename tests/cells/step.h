@@ -80,6 +80,14 @@ struct UnitGradients {
   UnitState<T> before;  // of the state before, without what goes through U
 };
 
+// What a unit's operand of a second product gives back.
+template <class T>
+struct SecondGradients {
+  int64_t gate;  // of the first product, one that the operand was made of,
+  T of_gate;     // and its gradient
+  T of_h;        // of h as it enters the first product
+};
+
 template <class T>
 T sigmoid(T x) {
   return T(1) / (T(1) + std::exp(-x));

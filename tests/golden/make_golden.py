@@ -150,6 +150,51 @@ def write_projected_lstm():
             write_rnn_case(out, torch.nn.LSTM, [3, 5, 1, 3], *options, sizes=(4, 4), proj_size=2)
 
 
+class GruResetBefore(torch.nn.GRU):
+    """nn.GRU with r before the product, which PyTorch does not have: one sequence, direction and step at a time."""
+
+    def one_direction(self, layer, suffix, x, h):
+        def parameter(name):
+            return getattr(self, f"{name}_l{layer}{suffix}", torch.zeros(3 * self.hidden_size, dtype=torch.float64))
+
+        rows, after = range(len(x)), []
+        of_n = parameter("weight_hh")[2 * self.hidden_size:]
+        for t in reversed(rows) if suffix else rows:
+            r, z, n = (parameter("weight_ih") @ x[t] + parameter("bias_ih") + parameter("bias_hh")).chunk(3)
+            from_r, from_z, _ = (parameter("weight_hh") @ h).chunk(3)
+            r, z = torch.sigmoid(r + from_r), torch.sigmoid(z + from_z)
+            h = (1 - z) * torch.tanh(n + of_n @ (r * h)) + z * h
+            after.append(h)
+        return torch.stack(after[::-1] if suffix else after), h
+
+    def forward(self, packed, before=None):
+        padded, lengths = pad_packed_sequence(packed, batch_first=True)
+        suffixes = ("", "_reverse")[:1 + self.bidirectional]
+        entries = self.num_layers * len(suffixes)
+        before = torch.zeros(entries, len(lengths), self.hidden_size, dtype=torch.float64) if before is None else before
+        outputs, after = [], [[] for _ in range(entries)]
+        for b, length in enumerate(lengths):
+            x = padded[b, :length]
+            for layer in range(self.num_layers):
+                each = []
+                for d, suffix in enumerate(suffixes):
+                    entry = layer * len(suffixes) + d
+                    y, last = self.one_direction(layer, suffix, x, before[entry, b])
+                    each.append(y)
+                    after[entry].append(last)
+                x = torch.cat(each, 1)
+            outputs.append(x)
+        y = pack_padded_sequence(torch.nn.utils.rnn.pad_sequence(outputs, batch_first=True), lengths, batch_first=True,
+                                 enforce_sorted=False)
+        return y, torch.stack([torch.stack(states) for states in after])
+
+
+def write_gru_reset_before():
+    with Writer("gru_reset_before.txt") as out:
+        for options in ((1, 0, 1, 1), (1, 1, 0, 0), (2, 1, 1, 1), (2, 0, 0, 1), (3, 1, 1, 0), (3, 0, 1, 1)):
+            write_rnn_case(out, GruResetBefore, [3, 5, 1, 3], *options)
+
+
 def write_bindings():
     """The one case that the binding of every language computes."""
     with Writer("bindings.txt") as out:
@@ -325,7 +370,7 @@ def main():
     torch.manual_seed(1)
     torch.set_num_threads(1)
     for write in (write_packing, write_lstm, write_cross_entropy, write_embedding, write_optimizers, write_clipping,
-                  write_tutorial, write_bindings, write_other_cells, write_projected_lstm):
+                  write_tutorial, write_bindings, write_other_cells, write_projected_lstm, write_gru_reset_before):
         write()
 
 

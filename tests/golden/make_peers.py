@@ -21,13 +21,24 @@ import torch  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CELLS = ("LSTM", "GRU", "RNN_TANH", "RNN_RELU")
-GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+CELLS = ("LSTM", "GRU", "RNN_TANH", "RNN_RELU", "GRU_RESET_BEFORE")  # by their numbers in varlstm_cell
+GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1, "GRU_RESET_BEFORE": 3}
+LATER = {"GRU_RESET_BEFORE": 2}  # seeds of cells that came later: the numbers of the others stay as they were
 OPTIONS = ((1, 0, 1, 1), (1, 1, 0, 0), (2, 1, 1, 1))  # layers, bidirectional, bias, states
 KERAS_LENGTHS = (3, 5, 0, 1, 3)
 ONNX_LENGTHS = (3, 5, 1, 3)  # a sequence of length 0 would end with states of zeros there, whatever its initial ones
 INPUT, HIDDEN = 2, 3
 random = np.random.default_rng(1)
+
+
+def write_cells(out, write_case):
+    global random
+    first = random
+    for cell in CELLS:
+        random = np.random.default_rng(LATER[cell]) if cell in LATER else first
+        for options in OPTIONS:
+            write_case(out, cell, options)
+    random = first
 
 
 def rounded(*shape):
@@ -72,7 +83,7 @@ def input_of(layer, bidirectional):
     return INPUT if layer == 0 else HIDDEN * (1 + bidirectional)
 
 
-# --- Keras: kernel [in, GH], recurrent_kernel [H, GH], bias [GH], of a GRU [2, 3H]
+# --- Keras: kernel [in, GH], recurrent_kernel [H, GH], bias [GH], of a GRU with reset_after [2, 3H]
 
 def keras_layers(cell, options):
     """The stacked layers, and the numbers of weights a direction."""
@@ -82,8 +93,8 @@ def keras_layers(cell, options):
         arguments = {"use_bias": bool(bias), "return_sequences": True, "return_state": True}
         if cell == "LSTM":
             one = keras.layers.LSTM(HIDDEN, **arguments)
-        elif cell == "GRU":
-            one = keras.layers.GRU(HIDDEN, reset_after=True, **arguments)
+        elif cell[:3] == "GRU":
+            one = keras.layers.GRU(HIDDEN, reset_after=cell == "GRU", **arguments)
         else:
             one = keras.layers.SimpleRNN(HIDDEN, activation=cell[4:].lower(), **arguments)
         one = keras.layers.Bidirectional(one) if bidirectional else one
@@ -154,9 +165,7 @@ def write_keras_case(out, cell, options):
 def write_keras():
     versions = f"Keras {keras.__version__}, float64, on PyTorch {torch.__version__}"
     with Writer("keras.txt", versions, KERAS_LENGTHS) as out:
-        for cell in CELLS:
-            for options in OPTIONS:
-                write_keras_case(out, cell, options)
+        write_cells(out, write_keras_case)
 
 
 # --- ONNX: W [D, GH, in], R [D, GH, H], B [D, 2GH]: Wb, then Rb
@@ -179,13 +188,13 @@ def onnx_model(cell, options, weights):
             index = constant(f"{initial[k]}_index", np.array(layer))
             nodes.append(helper.make_node("Gather", [f"initial_{kind}", index], [initial[k]], axis=0))
         attributes = {"hidden_size": HIDDEN, "direction": "bidirectional" if bidirectional else "forward"}
-        if cell == "GRU":
-            attributes["linear_before_reset"] = 1
+        if cell[:3] == "GRU":
+            attributes["linear_before_reset"] = 1 if cell == "GRU" else 0
         elif cell != "LSTM":
             attributes["activations"] = [cell[4:].capitalize()] * directions
         inputs = [x, *(constant(f"{name}{layer}", array) for name, array in tensors.items())] + [""] * (not bias)
         after = [f"Y_{kind}{layer}" for kind in kinds]
-        nodes.append(helper.make_node(cell[:3] if cell[:3] == "RNN" else cell, [*inputs, "sequence_lens", *initial],
+        nodes.append(helper.make_node(cell if cell == "LSTM" else cell[:3], [*inputs, "sequence_lens", *initial],
                                       [f"Y{layer}", *after], **attributes))
         nodes.append(helper.make_node("Transpose", [f"Y{layer}"], [f"rows{layer}"], perm=[0, 2, 1, 3]))
         x = f"X{layer + 1}" if layer + 1 < count else "Y"
@@ -250,9 +259,7 @@ def write_onnx_case(out, cell, options):
 def write_onnx():
     versions = f"ONNX Runtime {onnxruntime.__version__}, float32, models by onnx {onnx.__version__}"
     with Writer("onnx.txt", versions, ONNX_LENGTHS) as out:
-        for cell in CELLS:
-            for options in OPTIONS:
-                write_onnx_case(out, cell, options)
+        write_cells(out, write_onnx_case)
 
 
 def main():

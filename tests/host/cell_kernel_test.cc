@@ -43,6 +43,12 @@ State rnn_relu(const double* sums, State) {
   return {std::fmax(0, sums[0]), 0};
 }
 
+// The part after the second product, whose sum is in slot 2. The part before it is OneStep::check_operand.
+State gru_reset_before(const double* sums, State before) {
+  const double z = sigma(sums[1]), n = std::tanh(sums[2]);
+  return {(1 - z) * n + z * before.h, 0};
+}
+
 struct Definition {
   const char* name;
   Cell cell;
@@ -52,7 +58,8 @@ struct Definition {
 constexpr Definition kDefinitions[] = {{"Lstm", Cell::kLstm, lstm},
                                        {"Gru", Cell::kGru, gru},
                                        {"RnnTanh", Cell::kRnnTanh, rnn_tanh},
-                                       {"RnnRelu", Cell::kRnnRelu, rnn_relu}};
+                                       {"RnnRelu", Cell::kRnnRelu, rnn_relu},
+                                       {"GruResetBefore", Cell::kGruResetBefore, gru_reset_before}};
 
 // The loss whose gradients backward computes is dh h + dc c. Its derivative by `at`, an argument of `loss`:
 template <class Loss>
@@ -104,6 +111,8 @@ class OneStep {
     run_forward(h_before_.data(), &values, &c, &h);
     check_forward(h, c, /*from_zeros=*/false);
     for (const bool with_dy : {true, false}) check_backward(values, c, with_dy);
+    if (traits_.second_gates > 0)
+      for (const bool adds : {true, false}) check_operand(adds);
   }
 
  private:
@@ -205,6 +214,50 @@ class OneStep {
           EXPECT_NEAR(dc[r * units_ + u], derivative(&at.before.c, loss), Error<T>::kBackward) << "unit " << u;
         }
       }
+  }
+
+  // What the second product multiplies is r h, with r = sigma(sum of slot 0). Its gradient gives one to that sum, and
+  // one to h, which is added to what is there or replaces it.
+  void check_operand(bool adds) const {
+    std::vector<T> values = sums_, gradients = random_gradients(), dh = dh_;
+    const std::vector<T> of_operand = gradients;
+    const int64_t ld = traits_.slots * units_, slot = traits_.operand_slot * units_;
+    CellForward<T> forward{};
+    forward.rows = kRows;
+    forward.units = units_;
+    forward.valid_units = valid_;
+    forward.values = values.data();
+    forward.values_ld = ld;
+    forward.slot_stride = units_;
+    forward.h_prev = h_before_.data();
+    forward.h_prev_ld = valid_;
+    kernel_.cells[definition_.cell].operand(forward);
+    CellBackward<T> backward{};
+    backward.rows = kRows;
+    backward.units = units_;
+    backward.values = values.data();
+    backward.gradients = gradients.data();
+    backward.values_ld = backward.gradients_ld = ld;
+    backward.slot_stride = units_;
+    backward.dh = dh.data();
+    backward.dh_ld = units_;
+    backward.adds_operand = adds;
+    kernel_.cells[definition_.cell].operand_backward(backward);
+    for (int64_t r = 0; r < kRows; ++r)
+      for (int64_t u = 0; u < valid_; ++u) {
+        double sum = sums_[r * ld + u], h = h_before_[r * valid_ + u];
+        const double d = of_operand[r * ld + slot + u];
+        const auto loss = [&] { return d * sigma(sum) * h; };
+        EXPECT_NEAR(values[r * ld + slot + u], sigma(sum) * h, Error<T>::kForward) << "unit " << u;
+        EXPECT_NEAR(gradients[r * ld + u], derivative(&sum, loss), Error<T>::kBackward) << "unit " << u;
+        const double there = adds ? double{dh_[r * units_ + u]} : 0;
+        EXPECT_NEAR(dh[r * units_ + u], there + derivative(&h, loss), Error<T>::kBackward) << "unit " << u;
+      }
+  }
+
+  std::vector<T> random_gradients() const {
+    Random random(77);
+    return random.vector<T>(static_cast<int64_t>(sums_.size()));
   }
 
   const Definition& definition_;

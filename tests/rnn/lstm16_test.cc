@@ -76,8 +76,10 @@ void In16Bits::check_roundings(const Format16& format, bool with_options) {
   Agreement forward, backward, forward_without, backward_without;
   Random random(23);
   const int64_t rounds = share(10, 6, 3);
-  // RNN_RELU does not damp a difference: one element that was rounded the other way moves many after a few steps.
-  const int64_t longest = cell().cell == VARLSTM_CELL_RNN_RELU ? 3 : 9;
+  // RNN_RELU does not damp a difference: one element that was rounded the other way moves many after a few steps. So does
+  // a GRU_RESET_BEFORE, which rounds twice in a step.
+  const bool carries_on = cell().cell == VARLSTM_CELL_RNN_RELU || cell().cell == VARLSTM_CELL_GRU_RESET_BEFORE;
+  const int64_t longest = carries_on ? 3 : 9;
   for (int64_t round = 0; round < rounds; ++round) {
     RnnOptions options = cell_options();
     options.input = random.integer(1, 20);
@@ -103,8 +105,8 @@ void In16Bits::check_roundings(const Format16& format, bool with_options) {
     add_backward(format, actual, unrounded, &backward_without);
   }
   for (const Agreement& agreement : {forward, backward}) {
-    // Zoneout carries on what one element was rounded the other way.
-    EXPECT_GE(agreement.share(), with_options ? 0.96 : 0.98);
+    // Zoneout carries on what one element was rounded the other way, and r * h takes it to all units.
+    EXPECT_GE(agreement.share(), with_options || cell().cell == VARLSTM_CELL_GRU_RESET_BEFORE ? 0.96 : 0.98);
     EXPECT_LE(agreement.distance, 2);
   }
   EXPECT_LE(forward_without.share(), 0.95) << "the reference's roundings make no difference";

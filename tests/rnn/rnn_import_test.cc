@@ -37,7 +37,9 @@ constexpr Format kFormats[] = {{VARLSTM_CELL_LSTM, VARLSTM_FORMAT_PYTORCH, {0, 1
                                {VARLSTM_CELL_RNN_RELU, VARLSTM_FORMAT_PYTORCH, {0}, false, false},
                                {VARLSTM_CELL_RNN_RELU, VARLSTM_FORMAT_CUDNN, {0}, false, false},
                                {VARLSTM_CELL_RNN_RELU, VARLSTM_FORMAT_KERAS, {0}, true, true},
-                               {VARLSTM_CELL_RNN_RELU, VARLSTM_FORMAT_ONNX, {0}, false, false}};
+                               {VARLSTM_CELL_RNN_RELU, VARLSTM_FORMAT_ONNX, {0}, false, false},
+                               {VARLSTM_CELL_GRU_RESET_BEFORE, VARLSTM_FORMAT_KERAS, {1, 0, 2}, true, true},  // z, r, h
+                               {VARLSTM_CELL_GRU_RESET_BEFORE, VARLSTM_FORMAT_ONNX, {1, 0, 2}, false, false}};
 
 // matrix [GH, cols] in PyTorch's layout; a bias has one column.
 template <class T>
@@ -157,6 +159,21 @@ TYPED_TEST(RnnImport, AFormatRefusesTheCellAndTheBiasThatItDoesNotHave) {
   EXPECT_ERROR(VARLSTM_ERROR_UNSUPPORTED, "format = 4",
                varlstm_rnn_import(rnn.get(), VARLSTM_FORMAT_HASTE, 0, 0, w_ih.data(), w_hh.data(), b.data(), nullptr,
                                   params.data(), nullptr));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "b_hh",
+               varlstm_rnn_import(rnn.get(), VARLSTM_FORMAT_KERAS, 0, 0, w_ih.data(), w_hh.data(), b.data(), b.data(),
+                                  params.data(), nullptr));
+}
+
+TYPED_TEST(RnnImport, OnlyKerasAndOnnxHaveAResetBefore) {
+  if (!tested_cell(VARLSTM_CELL_GRU_RESET_BEFORE).on(test_backend())) GTEST_SKIP() << "this back end does not have it";
+  const RnnOptions options = this->options(true, VARLSTM_CELL_GRU_RESET_BEFORE);
+  const Rnn rnn = make_rnn(this->context_.get(), options, kDType<TypeParam>);
+  const Buffer<TypeParam> w_ih(this->context_.get(), 45), w_hh(this->context_.get(), 75), b(this->context_.get(), 15);
+  Buffer<TypeParam> params(this->context_.get(), rnn_param_count(options));
+  for (const int32_t format : {VARLSTM_FORMAT_PYTORCH, VARLSTM_FORMAT_CUDNN, VARLSTM_FORMAT_HASTE})
+    EXPECT_ERROR(VARLSTM_ERROR_UNSUPPORTED, "VARLSTM_CELL_GRU_RESET_BEFORE",
+                 varlstm_rnn_import(rnn.get(), format, 0, 0, w_ih.data(), w_hh.data(), b.data(), nullptr, params.data(),
+                                    nullptr));
   EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "b_hh",
                varlstm_rnn_import(rnn.get(), VARLSTM_FORMAT_KERAS, 0, 0, w_ih.data(), w_hh.data(), b.data(), b.data(),
                                   params.data(), nullptr));

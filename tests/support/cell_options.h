@@ -13,7 +13,7 @@ struct Option {
 };
 
 inline bool set_dropout(RnnOptions& options, int32_t kind) {
-  const bool has_candidate = options.cell == VARLSTM_CELL_LSTM || options.cell == VARLSTM_CELL_GRU;
+  const bool has_candidate = options.cell != VARLSTM_CELL_RNN_TANH && options.cell != VARLSTM_CELL_RNN_RELU;
   if (kind == VARLSTM_RECURRENT_DROPOUT_CANDIDATE && !has_candidate) return false;
   options.recurrent_dropout = 0.35;
   options.recurrent_dropout_kind = kind;

@@ -113,6 +113,7 @@ class RnnReference {
  private:
   struct Step {
     std::vector<UnitStep<T>> units;
+    std::vector<T> second;     // what the second product multiplies, if there is one
     std::vector<T> h;          // the state after the step: the units' own, or projected
     std::vector<T> c;          // the same
     std::vector<T> unclipped;  // h before the clip of the projection
@@ -235,6 +236,20 @@ class RnnReference {
     return dm;
   }
 
+  // What the second product gives back, to gates of the first product and to h as it enters that.
+  void back_through_second(const RnnWeights<const T>& w, const Step& step, std::vector<UnitGradients<T>>* units,
+                           std::vector<T>* through_u) const {
+    const int64_t last = cell_.gates - 1;
+    for (int64_t j = 0; j < w.hidden; ++j) {
+      T gradient = 0;
+      for (int64_t u = 0; u < w.hidden; ++u)
+        gradient += operand_(round_((*units)[u].of_state[last])) * w.w_hh[(last * w.hidden + u) * w.hidden + j];
+      const SecondGradients<T> back = rules_.second_backward(step.units[j], step.second[j], gradient);
+      (*units)[j].of_input[back.gate] = (*units)[j].of_state[back.gate] = back.of_gate;
+      (*through_u)[j] += back.of_h;
+    }
+  }
+
   void run_sequence(int64_t layer, int64_t d, int64_t b, std::vector<T>* y, RnnOutputs<T>* out) {
     const Layer<T> weights{rnn_weights<const T>(o_, params_.data(), layer, d)};
     const int64_t at = sequence_at(layer, d, b), length = p_.lengths[b];
@@ -246,9 +261,11 @@ class RnnReference {
       const std::vector<T> x = operands(inputs_[layer].data() + row * in_size(layer), in_size(layer));
       const std::vector<T> factors = recurrent_operands(layer, d, b, h);
       Step step;
+      for (int64_t u = 0; u < o_.hidden && rules_.second_of != nullptr; ++u)
+        step.second.push_back(operand_(round_(rules_.second_of(weights, u, x.data(), factors.data()))));
       for (int64_t u = 0; u < o_.hidden; ++u) {
-        step.units.push_back(
-            rules_.forward(weights, u, x.data(), factors.data(), unit_before(h, c, u), unit_options(layer, d, row, u)));
+        step.units.push_back(rules_.forward(weights, u, x.data(), factors.data(), step.second.data(),
+                                            unit_before(h, c, u), unit_options(layer, d, row, u)));
         step.c.push_back(mixed(c_from_before(layer, d, row, u), c[u], step.units[u].state.c));
       }
       step.h = state_after(weights.w, &step);
@@ -284,21 +301,28 @@ class RnnReference {
           dh[j] = 0;
       }
       const std::vector<T> dm = back_through_projection(w, dw, steps[k], dh);
+      std::vector<UnitGradients<T>> units;
       for (int64_t u = 0; u < hidden; ++u) {
         const T c_before = c_from_before(layer, d, row, u) * dc[u];
-        const UnitGradients<T> unit = rules_.backward(steps[k].units[u], unit_before(h, c, u),
-                                                      {dm[u], dc[u] - c_before}, unit_options(layer, d, row, u));
-        if (w.w_hr == nullptr) from_before[u] += unit.before.h;
-        dc[u] = c_before + unit.before.c;
+        units.push_back(rules_.backward(steps[k].units[u], unit_before(h, c, u), {dm[u], dc[u] - c_before},
+                                        unit_options(layer, d, row, u)));
+        if (w.w_hr == nullptr) from_before[u] += units[u].before.h;
+        dc[u] = c_before + units[u].before.c;
+      }
+      if (rules_.second_of != nullptr) back_through_second(w, steps[k], &units, &through_u);
+      for (int64_t u = 0; u < hidden; ++u) {
+        const UnitGradients<T>& unit = units[u];
         for (int64_t q = 0; q < cell_.gates; ++q) {
           const int64_t r = q * hidden + u;
+          const bool second = takes_second(rules_, q, cell_.gates);
           const T of_input = round_(unit.of_input[q]), of_state = round_(unit.of_state[q]);
           const T input_factor = operand_(of_input), of_u = operand_(of_state);
           for (int64_t j = 0; j < in; ++j) dx[j] += input_factor * w.w_ih[r * in + j];
           for (int64_t j = 0; j < in; ++j) dw.w_ih[r * in + j] += input_factor * x[j];
-          for (int64_t j = 0; j < width; ++j) through_u[j] += of_u * w.w_hh[r * width + j];
+          for (int64_t j = 0; j < width && !second; ++j) through_u[j] += of_u * w.w_hh[r * width + j];
           for (int64_t j = 0; j < width; ++j)
-            dw.w_hh[r * width + j] += of_u * factors[j] * weight_factors_[layer * o_.directions() + d][r * width + j];
+            dw.w_hh[r * width + j] += of_u * (second ? steps[k].second[j] : factors[j]) *
+                                      weight_factors_[layer * o_.directions() + d][r * width + j];
           if (dw.b_ih != nullptr) dw.b_ih[r] += of_input;
           if (dw.b_hh != nullptr) dw.b_hh[r] += of_state;
         }

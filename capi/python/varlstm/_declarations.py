@@ -146,6 +146,7 @@ class Cell(enum.IntEnum):
     GRU = 1
     RNN_TANH = 2
     RNN_RELU = 3
+    GRU_RESET_BEFORE = 4
 
 
 class ParamFormat(enum.IntEnum):

@@ -145,6 +145,7 @@ pub const VARLSTM_CELL_LSTM: i32 = 0;
 pub const VARLSTM_CELL_GRU: i32 = 1;
 pub const VARLSTM_CELL_RNN_TANH: i32 = 2;
 pub const VARLSTM_CELL_RNN_RELU: i32 = 3;
+pub const VARLSTM_CELL_GRU_RESET_BEFORE: i32 = 4;
 
 // enum varlstm_param_format
 pub const VARLSTM_FORMAT_PYTORCH: i32 = 0;
