@@ -485,11 +485,11 @@ typedef struct varlstm_rnn varlstm_rnn;
 
 /* G is the number of gates: the weights of one layer and direction have G * H rows. */
 enum varlstm_cell {
-  VARLSTM_CELL_LSTM = 0,     /* G = 4 */
-  VARLSTM_CELL_GRU = 1,      /* G = 3; c0, c_n, dc_n and dc0 must be NULL; stepwise on CUDA */
-  VARLSTM_CELL_RNN_TANH = 2, /* G = 1; c0, c_n, dc_n and dc0 must be NULL; stepwise on CUDA */
-  VARLSTM_CELL_RNN_RELU = 3, /* the same */
-  VARLSTM_CELL_GRU_RESET_BEFORE = 4 /* as GRU */
+  VARLSTM_CELL_LSTM = 0,            /* G = 4 */
+  VARLSTM_CELL_GRU = 1,             /* G = 3; c0, c_n, dc_n and dc0 must be NULL; stepwise on CUDA */
+  VARLSTM_CELL_RNN_TANH = 2,        /* G = 1; c0, c_n, dc_n and dc0 must be NULL; stepwise on CUDA */
+  VARLSTM_CELL_RNN_RELU = 3,        /* the same */
+  VARLSTM_CELL_GRU_RESET_BEFORE = 4 /* as GRU, but UNSUPPORTED on CUDA yet */
 };
 
 /* Creates a network. Sizes are positive, num_layers is at most 4096. An rnn describes the network and holds no

@@ -9,7 +9,10 @@ namespace varlstm::cuda {
 // These functions are in the back end's table (capi/contract/backend.h).
 int32_t make_rnn_plan(const BackendState* state, const RnnShape& shape, RnnPlan* plan);
 
-// UNSUPPORTED if the shape has an option of a cell other than dropout of weights.
+// UNSUPPORTED if there are no kernels of the shape's cell.
+int32_t check_cell(const RnnShape& shape);
+
+// UNSUPPORTED if there are none, or if the shape has an option of a cell other than dropout of weights.
 int32_t check_options(const RnnShape& shape);
 
 // Launches for each layer: D products over all tokens, the launches of the recurrence, and one more with dropout. The

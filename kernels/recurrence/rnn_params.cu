@@ -18,6 +18,7 @@
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/rnn.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -90,6 +91,7 @@ ForeignMatrix foreign_matrix(Cell cell, ParamFormat format, int64_t hidden, int6
 
 int32_t import_params(BackendState* state, const RnnImportArgs& args, void* raw_stream) {
   const Stream stream = make_stream(state, raw_stream);
+  VARLSTM_CUDA_TRY(check_cell(args.shape));
   return with_scalar(args.shape.dtype, [&](auto scalar) -> int32_t {
     using T = decltype(scalar);
     const LayerOffsets offsets = layer_offsets(args.shape, args.layer, args.direction);

@@ -149,13 +149,17 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
 
 }  // namespace
 
+int32_t check_cell(const RnnShape& shape) {
+  if (shape.cell != Cell::kGruResetBefore) return VARLSTM_OK;
+  return fail(VARLSTM_ERROR_UNSUPPORTED, "cell = %d: the CUDA back end does not have it yet",
+              static_cast<int>(shape.cell));
+}
+
 int32_t check_options(const RnnShape& shape) {
   if (shape.layer_norm)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "layer_norm = 1: the CUDA back end does not have it yet");
   const CellOptions& o = shape.options;
-  if (shape.cell == Cell::kGruResetBefore)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "cell = %d: the CUDA back end does not have it yet",
-                static_cast<int>(shape.cell));
+  VARLSTM_CUDA_TRY(check_cell(shape));
   if (o.recurrent_dropout > 0 && o.recurrent_dropout_kind != RecurrentDropout::kWeights)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "recurrent_dropout = %g of kind %d: the CUDA back end has kind 0 only yet",
                 o.recurrent_dropout, static_cast<int>(o.recurrent_dropout_kind));

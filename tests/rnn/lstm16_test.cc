@@ -76,8 +76,8 @@ void In16Bits::check_roundings(const Format16& format, bool with_options) {
   Agreement forward, backward, forward_without, backward_without;
   Random random(23);
   const int64_t rounds = share(10, 6, 3);
-  // RNN_RELU does not damp a difference: one element that was rounded the other way moves many after a few steps. So does
-  // a GRU_RESET_BEFORE, which rounds twice in a step.
+  // RNN_RELU does not damp a difference: one element that was rounded the other way moves many after a few steps. So
+  // does a GRU_RESET_BEFORE, which rounds twice in a step.
   const bool carries_on = cell().cell == VARLSTM_CELL_RNN_RELU || cell().cell == VARLSTM_CELL_GRU_RESET_BEFORE;
   const int64_t longest = carries_on ? 3 : 9;
   for (int64_t round = 0; round < rounds; ++round) {

@@ -19,7 +19,7 @@ class CellFacts(NamedTuple):
 
 
 CELLS = {Cell.LSTM: CellFacts(4, True), Cell.GRU: CellFacts(3, False), Cell.RNN_TANH: CellFacts(1, False),
-         Cell.RNN_RELU: CellFacts(1, False)}
+         Cell.RNN_RELU: CellFacts(1, False), Cell.GRU_RESET_BEFORE: CellFacts(3, False)}
 
 
 def refuse_c(cell: Cell, **arrays: Any) -> None:

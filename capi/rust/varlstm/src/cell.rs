@@ -14,6 +14,8 @@ pub enum Cell {
     RnnTanh,
     /// As PyTorch's `nn.RNN` with relu.
     RnnRelu,
+    /// A GRU with the reset before the product: ONNX's with `linear_before_reset=0`, Keras' with `reset_after=False`.
+    GruResetBefore,
 }
 
 impl Cell {
@@ -21,7 +23,7 @@ impl Cell {
     pub fn gates(self) -> usize {
         match self {
             Cell::Lstm => 4,
-            Cell::Gru => 3,
+            Cell::Gru | Cell::GruResetBefore => 3,
             Cell::RnnTanh | Cell::RnnRelu => 1,
         }
     }
@@ -37,6 +39,7 @@ impl Cell {
             Cell::Gru => sys::VARLSTM_CELL_GRU,
             Cell::RnnTanh => sys::VARLSTM_CELL_RNN_TANH,
             Cell::RnnRelu => sys::VARLSTM_CELL_RNN_RELU,
+            Cell::GruResetBefore => sys::VARLSTM_CELL_GRU_RESET_BEFORE,
         }
     }
 }
