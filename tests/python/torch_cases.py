@@ -13,6 +13,59 @@ from varlstm.torch import GRU, LSTM, RNN
 # By name: the class of torch.nn, ours, and the options of both.
 MODULES = {"LSTM": (torch.nn.LSTM, LSTM, {}), "GRU": (torch.nn.GRU, GRU, {}),
            "RNN_TANH": (torch.nn.RNN, RNN, {}), "RNN_RELU": (torch.nn.RNN, RNN, {"nonlinearity": "relu"})}
+
+
+class GruResetBefore(torch.nn.GRU):
+    """torch has no GRU whose reset gate acts before the product: this is a loop over nn.GRU's parameters."""
+
+    def __init__(self, *sizes: int, reset_after: bool, **options) -> None:
+        assert not reset_after
+        super().__init__(*sizes, **options)
+
+    def _parts(self, kind: str, place: str) -> tuple:
+        """The gates r, z, n of a parameter; zeros for a bias that there is not."""
+        weight = getattr(self, f"{kind}_{place}", None)
+        return (0, 0, 0) if weight is None else weight.chunk(3)
+
+    def _run(self, place: str, x: torch.Tensor, lengths: torch.Tensor, h: torch.Tensor) -> tuple:
+        """One layer and direction over x [T, B, in]: its outputs [T, B, H], 0 in the padding, and its last states."""
+        (w_r, w_z, w_n), (u_r, u_z, u_n) = self._parts("weight_ih", place), self._parts("weight_hh", place)
+        (b_r, b_z, b_n), (c_r, c_z, c_n) = self._parts("bias_ih", place), self._parts("bias_hh", place)
+        outputs = [torch.zeros_like(h)] * len(x)
+        for t in reversed(range(len(x))) if place.endswith("_reverse") else range(len(x)):
+            r = torch.sigmoid(x[t] @ w_r.t() + b_r + h @ u_r.t() + c_r)
+            z = torch.sigmoid(x[t] @ w_z.t() + b_z + h @ u_z.t() + c_z)
+            n = torch.tanh(x[t] @ w_n.t() + b_n + (r * h) @ u_n.t() + c_n)
+            present = (t < lengths)[:, None]
+            h = torch.where(present, (1 - z) * n + z * h, h)
+            outputs[t] = torch.where(present, h, torch.zeros_like(h))
+        return torch.stack(outputs), h
+
+    def forward(self, input, hx=None) -> tuple:
+        packed, unbatched = isinstance(input, PackedSequence), not isinstance(input, PackedSequence) and input.dim() == 2
+        if packed:
+            x, lengths = pad_packed_sequence(input)
+        else:
+            x = input[:, None] if unbatched else input.transpose(0, 1) if self.batch_first else input
+            lengths = torch.full((x.size(1),), len(x))
+        entries = self.num_layers * (1 + self.bidirectional)
+        hx = x.new_zeros(entries, x.size(1), self.hidden_size) if hx is None else hx[:, None] if unbatched else hx
+        after = []
+        for layer in range(self.num_layers):
+            each = []
+            for suffix in ("", "_reverse")[:1 + self.bidirectional]:
+                output, h = self._run(f"l{layer}{suffix}", x, lengths, hx[len(after)])
+                each.append(output)
+                after.append(h)
+            x = torch.cat(each, 2)
+        h_n = torch.stack(after)
+        if packed:
+            return pack_padded_sequence(x, lengths, enforce_sorted=input.sorted_indices is None), h_n
+        return (x[:, 0], h_n[:, 0]) if unbatched else (x.transpose(0, 1) if self.batch_first else x, h_n)
+
+
+# Likewise, with a loop in the place of torch's module.
+LOOPS = {"GRU_RESET_BEFORE": (GruResetBefore, GRU, {"reset_after": False})}
 KINDS = ("packed_sorted", "packed_unsorted", "lengths", "padded", "unbatched")
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
@@ -52,7 +105,7 @@ class Case:
         inputs, hidden, layers = draw.randint(1, 20), draw.randint(1, 24), draw.randint(1, 3)
         options = {"bias": draw.random() < 0.7, "batch_first": draw.random() < 0.5,
                    "bidirectional": draw.random() < 0.5}
-        theirs, ours, own_options = MODULES[name]
+        theirs, ours, own_options = {**MODULES, **LOOPS}[name]
         width = hidden  # of h
         if projected:
             hidden += 1

@@ -7,6 +7,7 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
+from . import _options
 from ._rnn_base import RnnBase
 from ._rnn_checks import check_one_state
 
@@ -30,17 +31,32 @@ class GRU(_OneState):
     hx is h_0 [L*D, B, H], or [L*D, H] for one sequence; zeros if absent. Returns (output, h_n). Everything else is as
     in varlstm.torch.LSTM: the kinds of input, `lengths`, `resets`, gradients, dropout, dtypes and threads, and the
     options recurrent_dropout, whose "candidate" is n, and zoneout_h.
+
+    With reset_after=False the reset gate r acts before the product: n = tanh(W_in x + b_in + W_hn (r * h) + b_hn), as in
+    Keras with reset_after=False and in ONNX with linear_before_reset=0. torch has no such GRU. The parameters are of
+    the same names and shapes, but they are not those of a GRU with the reset after.
     """
+
+    reset_after = True  # modules that an earlier version has pickled do not have it
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device=None,
                  dtype=None, *, recurrent_dropout: float = 0.0, recurrent_dropout_kind: str = "weights",
-                 zoneout_h: float = 0.0) -> None:
+                 zoneout_h: float = 0.0, reset_after: bool = True) -> None:
+        reset_after = _options.flag("reset_after", reset_after)
         super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
                          dtype, recurrent_dropout=recurrent_dropout, recurrent_dropout_kind=recurrent_dropout_kind,
                          zoneout_h=zoneout_h)
+        self.reset_after = reset_after
+        if not reset_after:
+            self.mode = "GRU_RESET_BEFORE"
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
 
     def _torch_module(self) -> torch.nn.GRU:
+        if not self.reset_after:
+            raise ValueError("torch.nn.GRU resets after the product: there is none with reset_after=False")
         return torch.nn.GRU(self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first,
                             self.dropout, self.bidirectional, device="meta")
 
