@@ -69,7 +69,8 @@ void write_names(int64_t layers, char* names) {
 }
 
 bool is_i64_key(int32_t key) {
-  if (key == VARLSTM_KEY_RECURRENT_DROPOUT_KIND || key == VARLSTM_KEY_LAYER_NORM) return true;
+  if (key == VARLSTM_KEY_RECURRENT_DROPOUT_KIND) return true;
+  if (key == VARLSTM_KEY_LAYER_NORM || key == VARLSTM_KEY_CELL_STATES) return true;
   if (key >= VARLSTM_KEY_ROWS && key <= VARLSTM_KEY_RESETS) return true;
   return key >= VARLSTM_KEY_CELL && key <= VARLSTM_KEY_RECURRENCE_USED && key != VARLSTM_KEY_DROPOUT;
 }
@@ -138,6 +139,14 @@ int32_t check_layer_norm(const RnnShape& shape, int64_t value) {
                    static_cast<long long>(value), facts.name, key_name(VARLSTM_KEY_LAYER_NORM));
 }
 
+// A key of cell states may be 1 only if the cell has them.
+int32_t check_cell_states(const RnnShape& shape, int64_t value) {
+  VARLSTM_TRY(check_flag("value", value));
+  if (value == 0 || cell_facts(shape.cell).has_c) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "value = %lld must be 0: %s has no %s",
+                   static_cast<long long>(value), cell_facts(shape.cell).name, key_name(VARLSTM_KEY_CELL_STATES));
+}
+
 int64_t tensors_per_cell(const RnnShape& shape) {
   int64_t tensors = 0;
   for (const Matrix& tensor : cell_tensors(shape, 0).of) tensors += tensor.rows > 0 ? 1 : 0;
@@ -182,6 +191,13 @@ int32_t check_no_c(const RnnShape& shape, const char* name, const void* tensor) 
   if (tensor == nullptr || cell_facts(shape.cell).has_c) return VARLSTM_OK;
   return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %p must be NULL: %s has no cell state", name, tensor,
                    cell_facts(shape.cell).name);
+}
+
+int32_t check_cell_states_key(const RnnShape& shape, const char* name, const void* tensor) {
+  VARLSTM_TRY(check_no_c(shape, name, tensor));
+  if (tensor == nullptr || shape.cell_states) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %p must be NULL, or set %s of the rnn to 1", name, tensor,
+                   key_name(VARLSTM_KEY_CELL_STATES));
 }
 
 }  // namespace varlstm
@@ -267,6 +283,11 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
       VARLSTM_TRY(check_not_frozen(rnn, key));
       rnn->shape.layer_norm = value == 1;
       return VARLSTM_OK;
+    case VARLSTM_KEY_CELL_STATES:
+      VARLSTM_TRY(check_cell_states(rnn->shape, value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.cell_states = value == 1;
+      return VARLSTM_OK;
     default:
       return bad_key(varlstm_rnn::kTypeName, "an int64", key);
   }
@@ -328,6 +349,9 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
       break;
     case VARLSTM_KEY_LAYER_NORM:
       *value = shape.layer_norm ? 1 : 0;
+      break;
+    case VARLSTM_KEY_CELL_STATES:
+      *value = shape.cell_states ? 1 : 0;
       break;
     case VARLSTM_KEY_RECURRENT_DROPOUT_KIND:
       *value = static_cast<int64_t>(shape.options.recurrent_dropout_kind);

@@ -22,6 +22,9 @@ int64_t param_elements(const RnnShape& shape);
 // A tensor of cell states must be NULL if the cell has none.
 int32_t check_no_c(const RnnShape& shape, const char* name, const void* tensor);
 
+// A tensor of the cell states of every token must be NULL without VARLSTM_KEY_CELL_STATES.
+int32_t check_cell_states_key(const RnnShape& shape, const char* name, const void* tensor);
+
 // *plan <- the plan for these bounds.
 int32_t make_rnn_plan(const varlstm_rnn* rnn, const BatchBounds& bounds, RnnPlan* plan);
 

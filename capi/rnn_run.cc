@@ -39,6 +39,132 @@ int32_t check_import_biases(const varlstm_rnn* rnn, int32_t format, const void* 
   return VARLSTM_OK;
 }
 
+// Forward and backward; c and dc may be null.
+int32_t run_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, int32_t mode, uint64_t dropout_seed,
+                    const void* params, const void* x, const void* h0, const void* c0, void* y, void* h_n, void* c_n,
+                    void* c, void* workspace, int64_t workspace_bytes, void* reserve, int64_t reserve_bytes,
+                    void* stream) {
+  VARLSTM_TRY(check_rnn_and_batch(rnn, batch, stream));
+  VARLSTM_TRY(check_mode(mode));
+  const bool save = mode == VARLSTM_MODE_SAVE;
+  if (!save && (reserve != nullptr || reserve_bytes != 0)) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT,
+                     "reserve = %p and reserve_bytes = %lld must be NULL and 0 with VARLSTM_MODE_INFER", reserve,
+                     static_cast<long long>(reserve_bytes));
+  }
+  RnnPlan plan = {};
+  VARLSTM_TRY(find_rnn_plan(rnn, batch->plan.bounds, &plan));
+
+  const RnnShape& shape = rnn->shape;
+  VARLSTM_TRY(check_no_c(shape, "c0", c0));
+  VARLSTM_TRY(check_no_c(shape, "c_n", c_n));
+  VARLSTM_TRY(check_cell_states_key(shape, "c", c));
+  const Dim rows{"tokens", packed_rows(batch->plan)};
+  const Dim states{"num_layers * directions", shape.layers * shape.directions};
+  const Dim sequences{"batch", batch->plan.batch};
+  const Dim of_h = state_dim(shape), of_c{"hidden_size", shape.hidden};
+  BufferCheck buffers(element_size(shape.dtype));
+  buffers.read("params", params, {{"elements", param_elements(shape)}});
+  buffers.read("x", x, {rows, {"input_size", shape.input}});
+  buffers.read_or_null("h0", h0, {states, sequences, of_h});
+  buffers.read_or_null("c0", c0, {states, sequences, of_c});
+  buffers.write("y", y, {rows, {"directions", shape.directions}, of_h});
+  buffers.write_or_null("h_n", h_n, {states, sequences, of_h});
+  buffers.write_or_null("c_n", c_n, {states, sequences, of_c});
+  buffers.write_or_null("c", c, {rows, {"directions", shape.directions}, of_c});
+  buffers.scratch("workspace", workspace, workspace_bytes, (save ? plan.save : plan.infer).workspace_bytes);
+  if (save) buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes);
+  VARLSTM_TRY(buffers.finish());
+  rnn->frozen.store(true);
+  RnnForwardArgs args{};
+  args.shape = shape;
+  args.plan = &plan;
+  args.batch = &batch->plan;
+  args.save = save;
+  args.dropout_seed = dropout_seed;
+  args.params = params;
+  args.x = x;
+  args.h0 = h0;
+  args.c0 = c0;
+  args.y = y;
+  args.h_n = h_n;
+  args.c_n = c_n;
+  args.c = c;
+  args.workspace = workspace;
+  args.workspace_bytes = workspace_bytes;
+  args.reserve = reserve;
+  args.reserve_bytes = reserve_bytes;
+  return call_backend(rnn->ctx, "rnn_forward", &Backend::rnn_forward, args, stream);
+}
+
+int32_t run_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params, const void* x,
+                     const void* h0, const void* c0, const void* y, const void* dy, const void* dh_n, const void* dc_n,
+                     const void* dc, void* dx, void* dh0, void* dc0, void* dparams, void* workspace,
+                     int64_t workspace_bytes, const void* reserve, int64_t reserve_bytes, void* stream) {
+  VARLSTM_TRY(check_rnn_and_batch(rnn, batch, stream));
+  RnnPlan plan = {};
+  VARLSTM_TRY(find_rnn_plan(rnn, batch->plan.bounds, &plan));
+
+  const RnnShape& shape = rnn->shape;
+  VARLSTM_TRY(check_no_c(shape, "c0", c0));
+  VARLSTM_TRY(check_no_c(shape, "dc_n", dc_n));
+  VARLSTM_TRY(check_no_c(shape, "dc0", dc0));
+  VARLSTM_TRY(check_cell_states_key(shape, "dc", dc));
+  const Dim elements{"elements", param_elements(shape)};
+  const Dim rows{"tokens", packed_rows(batch->plan)};
+  const Dim input{"input_size", shape.input};
+  const Dim states{"num_layers * directions", shape.layers * shape.directions};
+  const Dim sequences{"batch", batch->plan.batch};
+  const Dim directions{"directions", shape.directions};
+  const Dim of_h = state_dim(shape), of_c{"hidden_size", shape.hidden};
+  BufferCheck buffers(element_size(shape.dtype));
+  buffers.read("params", params, {elements});
+  buffers.read("x", x, {rows, input});
+  buffers.read_or_null("h0", h0, {states, sequences, of_h});
+  buffers.read_or_null("c0", c0, {states, sequences, of_c});
+  buffers.read("y", y, {rows, directions, of_h});
+  buffers.read_or_null("dy", dy, {rows, directions, of_h});
+  buffers.read_or_null("dh_n", dh_n, {states, sequences, of_h});
+  buffers.read_or_null("dc_n", dc_n, {states, sequences, of_c});
+  buffers.read_or_null("dc", dc, {rows, directions, of_c});
+  buffers.write_or_null("dx", dx, {rows, input});
+  buffers.write_or_null("dh0", dh0, {states, sequences, of_h});
+  buffers.write_or_null("dc0", dc0, {states, sequences, of_c});
+  buffers.write_or_null("dparams", dparams, {elements});
+  buffers.scratch("workspace", workspace, workspace_bytes, plan.save.workspace_bytes);
+  buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes, false);
+  VARLSTM_TRY(buffers.finish());
+  rnn->frozen.store(true);
+  RnnBackwardArgs args{};
+  args.shape = shape;
+  args.plan = &plan;
+  args.batch = &batch->plan;
+  args.params = params;
+  args.x = x;
+  args.h0 = h0;
+  args.c0 = c0;
+  args.y = y;
+  args.dy = dy;
+  args.dh_n = dh_n;
+  args.dc_n = dc_n;
+  args.dc = dc;
+  args.dx = dx;
+  args.dh0 = dh0;
+  args.dc0 = dc0;
+  args.dparams = dparams;
+  args.workspace = workspace;
+  args.workspace_bytes = workspace_bytes;
+  args.reserve = reserve;
+  args.reserve_bytes = reserve_bytes;
+  const int32_t status = call_backend(rnn->ctx, "rnn_backward", &Backend::rnn_backward, args, stream);
+  if (status == VARLSTM_ERROR_INVALID_ARGUMENT) {
+    return set_error(status,
+                     "reserve = %p was not written by a forward of this shape, these lengths and this order of rows",
+                     reserve);
+  }
+  return status;
+}
+
 }  // namespace
 
 int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer, int32_t direction, const void* w_ih,
@@ -99,117 +225,31 @@ int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, 
                             const void* params, const void* x, const void* h0, const void* c0, void* y, void* h_n,
                             void* c_n, void* workspace, int64_t workspace_bytes, void* reserve, int64_t reserve_bytes,
                             void* stream) {
-  VARLSTM_TRY(check_rnn_and_batch(rnn, batch, stream));
-  VARLSTM_TRY(check_mode(mode));
-  const bool save = mode == VARLSTM_MODE_SAVE;
-  if (!save && (reserve != nullptr || reserve_bytes != 0)) {
-    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT,
-                     "reserve = %p and reserve_bytes = %lld must be NULL and 0 with VARLSTM_MODE_INFER", reserve,
-                     static_cast<long long>(reserve_bytes));
-  }
-  RnnPlan plan = {};
-  VARLSTM_TRY(find_rnn_plan(rnn, batch->plan.bounds, &plan));
+  return run_forward(rnn, batch, mode, dropout_seed, params, x, h0, c0, y, h_n, c_n, nullptr, workspace,
+                     workspace_bytes, reserve, reserve_bytes, stream);
+}
 
-  const RnnShape& shape = rnn->shape;
-  VARLSTM_TRY(check_no_c(shape, "c0", c0));
-  VARLSTM_TRY(check_no_c(shape, "c_n", c_n));
-  const Dim rows{"tokens", packed_rows(batch->plan)};
-  const Dim states{"num_layers * directions", shape.layers * shape.directions};
-  const Dim sequences{"batch", batch->plan.batch};
-  const Dim of_h = state_dim(shape), of_c{"hidden_size", shape.hidden};
-  BufferCheck buffers(element_size(shape.dtype));
-  buffers.read("params", params, {{"elements", param_elements(shape)}});
-  buffers.read("x", x, {rows, {"input_size", shape.input}});
-  buffers.read_or_null("h0", h0, {states, sequences, of_h});
-  buffers.read_or_null("c0", c0, {states, sequences, of_c});
-  buffers.write("y", y, {rows, {"directions", shape.directions}, of_h});
-  buffers.write_or_null("h_n", h_n, {states, sequences, of_h});
-  buffers.write_or_null("c_n", c_n, {states, sequences, of_c});
-  buffers.scratch("workspace", workspace, workspace_bytes, (save ? plan.save : plan.infer).workspace_bytes);
-  if (save) buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes);
-  VARLSTM_TRY(buffers.finish());
-  rnn->frozen.store(true);
-  RnnForwardArgs args{};
-  args.shape = shape;
-  args.plan = &plan;
-  args.batch = &batch->plan;
-  args.save = save;
-  args.dropout_seed = dropout_seed;
-  args.params = params;
-  args.x = x;
-  args.h0 = h0;
-  args.c0 = c0;
-  args.y = y;
-  args.h_n = h_n;
-  args.c_n = c_n;
-  args.workspace = workspace;
-  args.workspace_bytes = workspace_bytes;
-  args.reserve = reserve;
-  args.reserve_bytes = reserve_bytes;
-  return call_backend(rnn->ctx, "rnn_forward", &Backend::rnn_forward, args, stream);
+int32_t varlstm_rnn_forward_with_c(const varlstm_rnn* rnn, const varlstm_batch* batch, int32_t mode,
+                                   uint64_t dropout_seed, const void* params, const void* x, const void* h0,
+                                   const void* c0, void* y, void* h_n, void* c_n, void* c, void* workspace,
+                                   int64_t workspace_bytes, void* reserve, int64_t reserve_bytes, void* stream) {
+  return run_forward(rnn, batch, mode, dropout_seed, params, x, h0, c0, y, h_n, c_n, c, workspace, workspace_bytes,
+                     reserve, reserve_bytes, stream);
 }
 
 int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params, const void* x,
                              const void* h0, const void* c0, const void* y, const void* dy, const void* dh_n,
                              const void* dc_n, void* dx, void* dh0, void* dc0, void* dparams, void* workspace,
                              int64_t workspace_bytes, const void* reserve, int64_t reserve_bytes, void* stream) {
-  VARLSTM_TRY(check_rnn_and_batch(rnn, batch, stream));
-  RnnPlan plan = {};
-  VARLSTM_TRY(find_rnn_plan(rnn, batch->plan.bounds, &plan));
+  return run_backward(rnn, batch, params, x, h0, c0, y, dy, dh_n, dc_n, nullptr, dx, dh0, dc0, dparams, workspace,
+                      workspace_bytes, reserve, reserve_bytes, stream);
+}
 
-  const RnnShape& shape = rnn->shape;
-  VARLSTM_TRY(check_no_c(shape, "c0", c0));
-  VARLSTM_TRY(check_no_c(shape, "dc_n", dc_n));
-  VARLSTM_TRY(check_no_c(shape, "dc0", dc0));
-  const Dim elements{"elements", param_elements(shape)};
-  const Dim rows{"tokens", packed_rows(batch->plan)};
-  const Dim input{"input_size", shape.input};
-  const Dim states{"num_layers * directions", shape.layers * shape.directions};
-  const Dim sequences{"batch", batch->plan.batch};
-  const Dim directions{"directions", shape.directions};
-  const Dim of_h = state_dim(shape), of_c{"hidden_size", shape.hidden};
-  BufferCheck buffers(element_size(shape.dtype));
-  buffers.read("params", params, {elements});
-  buffers.read("x", x, {rows, input});
-  buffers.read_or_null("h0", h0, {states, sequences, of_h});
-  buffers.read_or_null("c0", c0, {states, sequences, of_c});
-  buffers.read("y", y, {rows, directions, of_h});
-  buffers.read_or_null("dy", dy, {rows, directions, of_h});
-  buffers.read_or_null("dh_n", dh_n, {states, sequences, of_h});
-  buffers.read_or_null("dc_n", dc_n, {states, sequences, of_c});
-  buffers.write_or_null("dx", dx, {rows, input});
-  buffers.write_or_null("dh0", dh0, {states, sequences, of_h});
-  buffers.write_or_null("dc0", dc0, {states, sequences, of_c});
-  buffers.write_or_null("dparams", dparams, {elements});
-  buffers.scratch("workspace", workspace, workspace_bytes, plan.save.workspace_bytes);
-  buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes, false);
-  VARLSTM_TRY(buffers.finish());
-  rnn->frozen.store(true);
-  RnnBackwardArgs args{};
-  args.shape = shape;
-  args.plan = &plan;
-  args.batch = &batch->plan;
-  args.params = params;
-  args.x = x;
-  args.h0 = h0;
-  args.c0 = c0;
-  args.y = y;
-  args.dy = dy;
-  args.dh_n = dh_n;
-  args.dc_n = dc_n;
-  args.dx = dx;
-  args.dh0 = dh0;
-  args.dc0 = dc0;
-  args.dparams = dparams;
-  args.workspace = workspace;
-  args.workspace_bytes = workspace_bytes;
-  args.reserve = reserve;
-  args.reserve_bytes = reserve_bytes;
-  const int32_t status = call_backend(rnn->ctx, "rnn_backward", &Backend::rnn_backward, args, stream);
-  if (status == VARLSTM_ERROR_INVALID_ARGUMENT) {
-    return set_error(status,
-                     "reserve = %p was not written by a forward of this shape, these lengths and this order of rows",
-                     reserve);
-  }
-  return status;
+int32_t varlstm_rnn_backward_with_c(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params,
+                                    const void* x, const void* h0, const void* c0, const void* y, const void* dy,
+                                    const void* dh_n, const void* dc_n, const void* dc, void* dx, void* dh0, void* dc0,
+                                    void* dparams, void* workspace, int64_t workspace_bytes, const void* reserve,
+                                    int64_t reserve_bytes, void* stream) {
+  return run_backward(rnn, batch, params, x, h0, c0, y, dy, dh_n, dc_n, dc, dx, dh0, dc0, dparams, workspace,
+                      workspace_bytes, reserve, reserve_bytes, stream);
 }

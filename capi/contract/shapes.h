@@ -112,6 +112,7 @@ struct RnnShape {
   int64_t projection = 0;       // P: h is projected to P features; 0: h has H
   bool resets = false;          // batches may have resets
   bool layer_norm = false;      // VARLSTM_KEY_LAYER_NORM
+  bool cell_states = false;     // calls give c of every token, or take its gradient
   CellOptions options = {};
 };
 
@@ -150,6 +151,7 @@ struct RnnForwardArgs {
   void* y;                // [N, D*(P or H)]
   void* h_n;              // as h0, or null
   void* c_n;              // as c0, or null
+  void* c;                // [N, D*H] c of every token of the last layer, or null; only with shape.cell_states
   void* workspace;
   int64_t workspace_bytes;
   void* reserve;  // null unless save
@@ -168,6 +170,7 @@ struct RnnBackwardArgs {
   const void* dy;    // or null: zeros
   const void* dh_n;  // or null: zeros
   const void* dc_n;  // or null: zeros
+  const void* dc;    // [N, D*H], or null: zeros; only with shape.cell_states
   void* dx;          // or null: not wanted
   void* dh0;         // or null
   void* dc0;         // or null

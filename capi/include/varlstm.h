@@ -220,6 +220,7 @@ enum varlstm_key {
   VARLSTM_KEY_ZONEOUT_H = 48,
   VARLSTM_KEY_ZONEOUT_C = 49,
   VARLSTM_KEY_LAYER_NORM = 50,
+  VARLSTM_KEY_CELL_STATES = 51,
   /* Keys of a loss: see varlstm_loss_set_i64. */
   VARLSTM_KEY_CLASSES = 30,
   VARLSTM_KEY_IGNORE_INDEX = 31,
@@ -520,6 +521,8 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *                    workspaces are larger
  *   LAYER_NORM       0 (default) or 1: layer normalisation of an LSTM or a GRU. Other cells take 0 only. UNSUPPORTED on
  *                    CUDA yet
+ *   CELL_STATES      0 (default) or 1, LSTM only: whether varlstm_rnn_forward_with_c and varlstm_rnn_backward_with_c
+ *                    take c of every token and its gradient, for which workspaces are larger. 1 is stepwise on CUDA
  * Options of the cell. f64, and 0 (default) is no such option:
  *   CELL_CLIP        x > 0, LSTM only: c' = min(max(f * c + i * g, -x), x). No gradient flows where it is clipped
  *   PROJECTION_CLIP  x > 0, only if PROJ_SIZE is not 0 already: h' likewise. PROJ_SIZE 0 makes it 0
@@ -615,6 +618,18 @@ VARLSTM_API int32_t varlstm_rnn_forward(const varlstm_rnn* rnn, const varlstm_ba
                                         const void* c0, void* y, void* h_n, void* c_n, void* workspace,
                                         int64_t workspace_bytes, void* reserve, int64_t reserve_bytes, void* stream);
 
+/* The same, and c of every token of the last layer:
+ *   c             [N, D*H], rows in the order of y; or NULL if not wanted
+ * Row n of c is what the step after that token starts from: after CELL_CLIP and zoneout, H wide also with a projection,
+ * and rounded to the dtype. So the row of the last token that a direction visits in a sequence has the bits of c_n. If
+ * only the device knows N, the rows from N on are zeros, as those of y. A c that is not NULL needs
+ * VARLSTM_KEY_CELL_STATES. c may not overlap another buffer of the call. */
+VARLSTM_API int32_t varlstm_rnn_forward_with_c(const varlstm_rnn* rnn, const varlstm_batch* batch, int32_t mode,
+                                               uint64_t dropout_seed, const void* params, const void* x, const void* h0,
+                                               const void* c0, void* y, void* h_n, void* c_n, void* c, void* workspace,
+                                               int64_t workspace_bytes, void* reserve, int64_t reserve_bytes,
+                                               void* stream);
+
 /* Backward of the forward that filled `reserve`. The options of the rnn and of the context, the lengths of the batch,
  * params, x, h0, c0 and y must be those of that forward. If only the device knows the lengths, so must the bounds of
  * the batch. `reserve` is only read, so backward may be called more than once.
@@ -631,6 +646,17 @@ VARLSTM_API int32_t varlstm_rnn_backward(const varlstm_rnn* rnn, const varlstm_b
                                          const void* dh_n, const void* dc_n, void* dx, void* dh0, void* dc0,
                                          void* dparams, void* workspace, int64_t workspace_bytes, const void* reserve,
                                          int64_t reserve_bytes, void* stream);
+
+/* The same, with the gradient of c of every token of the last layer:
+ *   dc            [N, D*H], rows in the order of y; or NULL for zeros
+ * It is added to what flows back to that c from the step after. A dc that is not NULL needs VARLSTM_KEY_CELL_STATES.
+ * The forward may have left its c out, and may have been varlstm_rnn_forward of the same rnn. */
+VARLSTM_API int32_t varlstm_rnn_backward_with_c(const varlstm_rnn* rnn, const varlstm_batch* batch, const void* params,
+                                                const void* x, const void* h0, const void* c0, const void* y,
+                                                const void* dy, const void* dh_n, const void* dc_n, const void* dc,
+                                                void* dx, void* dh0, void* dc0, void* dparams, void* workspace,
+                                                int64_t workspace_bytes, const void* reserve, int64_t reserve_bytes,
+                                                void* stream);
 
 /* Stepping: one token of each of B streams, for rollouts, speech recognition and everything else that gets its tokens
  * one by one. The states of all streams are in a table of S slots, which the caller zeroes where a stream begins.

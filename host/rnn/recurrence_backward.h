@@ -30,9 +30,11 @@ struct RecurrenceBackward {
   const T* c_init;      // [B, Hp], and a row of zeros before it
   const T* dy;          // [N, ldy], of which R columns are read; or null
   int64_t ldy;
-  T* gradients;  // [N, S, Hp]
-  T* dh;         // [., Rp] by rank; input: gradient of the final h; output: of the initial h, if wanted
-  T* dc;         // [., Hp] likewise of c, which is always wanted
+  T* gradients;          // [N, S, Hp]
+  T* dh;                 // [., Rp] by rank; input: gradient of the final h; output: of the initial h, if wanted
+  T* dc;                 // [., Hp] likewise of c, which is always wanted
+  const T* dc_of_token;  // [N, ldc], of which H columns are read: added to dc after each token; or null
+  int64_t ldc;
   bool want_dh0;
   const T* w_hr;                        // [P, H], or null: no projection, and the rest is not used
   T* w_hr_panels;                       // P Hp elements
@@ -150,11 +152,24 @@ void backward_projection(const RecurrenceBackward<T>& p, const UnitPanel& panel,
   kernel.product(product);
 }
 
+// dc of the segments of `set` and the units of the panel += the gradient of c of token t.
+template <class T>
+void add_cell_gradients(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t) {
+  const int64_t left = p.hidden - panel.unit, columns = left < panel.units ? left : panel.units;
+  const RowIndex now = rows_at(p.segments, set, t);
+  for (int64_t r = 0; r < set.count; ++r) {
+    const T* const of_token = p.dc_of_token + row_at(now, r) * p.ldc + panel.unit;
+    T* const dc = p.dc + row_at(set.ranks(), r) * p.units + panel.unit;
+    for (int64_t u = 0; u < columns; ++u) dc[u] += of_token[u];
+  }
+}
+
 // `before` is the previous step of the segments of `set`, or -1 if they start here.
 template <class T>
 void backward_cell(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
                    int64_t before) {
   if (set.count == 0) return;
+  if (p.dc_of_token != nullptr) add_cell_gradients(p, panel, set, t);
   const CellTraits& traits = kCellTraits[p.cell];
   CellBackward<T> cell{};
   cell.rows = set.count;

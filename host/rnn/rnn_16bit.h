@@ -21,13 +21,15 @@ class WideTensors {
         input_(size.tokens * shape.input),
         output_(size.tokens * shape.directions * state_width(shape)),
         states_(shape.layers * shape.directions * size.batch * state_width(shape)),
-        cell_states_(shape.layers * shape.directions * size.batch * shape.hidden) {}
+        cell_states_(shape.layers * shape.directions * size.batch * shape.hidden),
+        token_cell_states_(size.tokens * shape.directions * shape.hidden) {}
 
   int64_t params() const { return params_; }
   int64_t input() const { return input_; }
   int64_t output() const { return output_; }
   int64_t states() const { return states_; }            // of h
   int64_t cell_states() const { return cell_states_; }  // of c
+  int64_t token_cell_states() const { return token_cell_states_; }
 
   // `count` floats, or null if `tensor` is null.
   float* room(const void* tensor, int64_t count) { return tensor == nullptr ? nullptr : carver_.take<float>(count); }
@@ -45,11 +47,11 @@ class WideTensors {
 
  private:
   Carver& carver_;
-  int64_t params_, input_, output_, states_, cell_states_;  // elements
+  int64_t params_, input_, output_, states_, cell_states_, token_cell_states_;  // elements
 };
 
-// Forward copies params, x, h0, c0, y, h_n, c_n. Backward copies params, x, h0, c0, y, dy, dh_n, dc_n, dx, dh0, dc0 and
-// dparams. A cell without c has half of the states.
+// Forward copies params, x, h0, c0, y, h_n, c_n, c. Backward copies params, x, h0, c0, y, dy, dh_n, dc_n, dc, dx, dh0,
+// dc0 and dparams. A cell without c has half of the states.
 inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds, bool save) {
   RnnSizes sizes = rnn_sizes<float>(shape, bounds, save);
   Carver carver(nullptr);
@@ -64,6 +66,7 @@ inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds
     carver.take<float>(bounds.max_batch, entries, state_width(shape));
     if (kCellTraits[shape.cell].has_c) carver.take<float>(bounds.max_batch, entries, shape.hidden);
   }
+  if (shape.cell_states) carver.take<float>(bounds.max_tokens, shape.directions * shape.hidden);
   if (__builtin_add_overflow(sizes.workspace_bytes, carver.bytes(), &sizes.workspace_bytes))
     sizes.workspace_bytes = INT64_MAX;
   return sizes;
@@ -81,11 +84,13 @@ void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
   wide.y = tensors.room(args.y, tensors.output());
   wide.h_n = tensors.room(args.h_n, tensors.states());
   wide.c_n = tensors.room(args.c_n, tensors.cell_states());
+  wide.c = tensors.room(args.c, tensors.token_cell_states());
   wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
   RnnForward<float>(threads, wide).run();
   tensors.narrow(tensors.output(), wide.y, args.y);
   tensors.narrow(tensors.states(), wide.h_n, args.h_n);
   tensors.narrow(tensors.cell_states(), wide.c_n, args.c_n);
+  tensors.narrow(tensors.token_cell_states(), wide.c, args.c);
 }
 
 template <class T>
@@ -101,6 +106,7 @@ bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args) {
   wide.dy = tensors.widened(args.dy, tensors.output());
   wide.dh_n = tensors.widened(args.dh_n, tensors.states());
   wide.dc_n = tensors.widened(args.dc_n, tensors.cell_states());
+  wide.dc = tensors.widened(args.dc, tensors.token_cell_states());
   wide.dx = tensors.room(args.dx, tensors.input());
   wide.dh0 = tensors.room(args.dh0, tensors.states());
   wide.dc0 = tensors.room(args.dc0, tensors.cell_states());

@@ -131,6 +131,10 @@ class RnnBackward {
     r.gradients = workspace_.gradients[d];
     r.dh = workspace_.dh[d];
     r.dc = workspace_.dc[d];
+    if (args_.dc != nullptr && layer + 1 == shape_.layers) {
+      r.dc_of_token = static_cast<const T*>(args_.dc) + d * shape_.hidden;
+      r.ldc = shape_.directions * shape_.hidden;
+    }
     r.want_dh0 = args_.dh0 != nullptr;
     r.w_hr = params.w_hr;
     r.w_hr_panels = workspace_.w_hr_panels[d];

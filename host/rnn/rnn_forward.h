@@ -96,7 +96,10 @@ class RnnForward {
     }
     run_teams(split.threads, shape_.directions,
               [&](int64_t d, const Member& member) { recurrence_forward(recurrences[d], member); });
-    for (int64_t d = 0; d < shape_.directions; ++d) store_final_states(layer, d, output, recurrences[d]);
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      store_final_states(layer, d, output, recurrences[d]);
+      if (args_.c != nullptr && layer + 1 == shape_.layers) store_cell_states(d, recurrences[d].c);
+    }
   }
 
   RecurrenceForward<T> prepare(int64_t layer, int64_t d, T* output, bool by_segment) {
@@ -125,7 +128,7 @@ class RnnForward {
     r.h_init = h0 == nullptr ? nullptr : workspace_.h_init[d];
     r.c_init = workspace_.c_init[d];
     if (cell_.has_c) r.c = args_.save ? reserve_.c + entry * reserve_.c_size : workspace_.c[d];
-    r.c_by_token = args_.save;
+    r.c_by_token = keeps_cell_states(shape_, args_.save);
     r.y = output + d * state_;
     r.ldy = shape_.directions * state_;
     if (shape_.projection > 0) {
@@ -200,6 +203,17 @@ class RnnForward {
             return row < 0 ? r.c_init + segments.final[j] * units_ : r.c + (r.c_by_token ? row : j) * units_;
           },
           static_cast<T*>(args_.c_n) + sequences * shape_.hidden);
+  }
+
+  // Direction d of the caller's c [N, D*H] <- c [N, Hp].
+  void store_cell_states(int64_t d, const T* c) {
+    const int64_t hidden = shape_.hidden, ld = shape_.directions * hidden;
+    T* const out = static_cast<T*>(args_.c) + d * hidden;
+    const int64_t threads = plan_.tokens * hidden < kThreadedWork ? 1 : threads_;
+    parallel_ranges(threads, plan_.tokens, 64, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        for (int64_t u = 0; u < hidden; ++u) out[row * ld + u] = c[row * units_ + u];
+    });
   }
 
   const int64_t threads_;

@@ -164,6 +164,11 @@ struct Reserve {
   }
 };
 
+// Whether forward has the cell states of all tokens, so that they need no room by rank.
+inline bool keeps_cell_states(const RnnShape& shape, bool save) {
+  return save || shape.cell_states;
+}
+
 // Room for initial states [B, units] and a row of zeros before them, to which index -1 leads.
 template <class T>
 T* take_initial(int64_t batch, int64_t units, Carver& carver) {
@@ -176,10 +181,10 @@ struct ForwardWorkspace {
   T* panels[kMaxDirections];       // W_hh, packed
   T* h_init[kMaxDirections];       // [B, Rp] h0, and a row of zeros before it
   T* c_init[kMaxDirections];       // [B, Hp] c0, likewise
-  T* c[kMaxDirections];            // [., Hp] by rank: the current cell state; not used with save
+  T* c[kMaxDirections];            // [., Hp] by rank: the current cell state; or [N, Hp]; not used with save
   T* values[kMaxDirections];       // [N, S, Hp]; not used with save
   T* w_hr_panels[kMaxDirections];  // W_hr, packed; only with a projection, as the next two
-  T* unprojected[kMaxDirections];  // [., Hp] by rank: of the current step; not used with save
+  T* unprojected[kMaxDirections];  // as c: the output of the current step, or of every token
   T* projected[kMaxDirections];    // [., Rp] by rank: h of a step, with padding
   T* y[2];                         // [N, D*R] outputs of the layers below the last, alternating; not used with save
   T* dropped;                      // [N, D*R] input of a layer, after dropout
@@ -189,14 +194,15 @@ struct ForwardWorkspace {
     const int64_t units = padded_units(shape.hidden);
     const int64_t width = shape.directions * state_width(shape), state_units = padded_units(state_width(shape));
     const bool projects = shape.projection > 0;
+    const int64_t c_rows = keeps_cell_states(shape, save) ? size.tokens : size.segments;
     for (int64_t d = 0; d < shape.directions; ++d) {
       panels[d] = carver.take<T>(cell.gates * units, state_width(shape));
       h_init[d] = take_initial<T>(size.batch, state_units, carver);
       c_init[d] = cell.has_c ? take_initial<T>(size.batch, units, carver) : nullptr;
-      c[d] = save || !cell.has_c ? nullptr : carver.take<T>(size.segments, units);
+      c[d] = save || !cell.has_c ? nullptr : carver.take<T>(c_rows, units);
       values[d] = save ? nullptr : carver.take<T>(size.tokens, cell.slots * units);
       w_hr_panels[d] = projects ? carver.take<T>(state_units, shape.hidden) : nullptr;
-      unprojected[d] = projects && !save ? carver.take<T>(size.segments, units) : nullptr;
+      unprojected[d] = projects && !save ? carver.take<T>(c_rows, units) : nullptr;
       projected[d] = projects ? carver.take<T>(size.segments, state_units) : nullptr;
     }
     for (int k = 0; k < 2; ++k) y[k] = save || shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);

@@ -59,6 +59,7 @@ inline RnnShape shape_of_step(RnnShape shape) {
   shape.dropout = 0;
   shape.row_order = RowOrder::kPacked;
   shape.resets = false;
+  shape.cell_states = false;
   return shape;
 }
 

@@ -39,7 +39,8 @@ struct LayerForward {
   int64_t state;  // R
   int64_t directions;
   int64_t ldy;
-  bool save;  // saves activations in gates, and c by row
+  bool save;      // saves activations in gates, and c by row
+  T* c_of_token;  // [N, D*H] c of every token, or null: not wanted; stepwise only
   DirectionForward<T, C> direction[kMaxDirections];
 };
 
@@ -98,6 +99,7 @@ struct LayerBackward {
   int64_t state;  // R
   int64_t directions;
   int64_t ldy;
+  const T* dc_of_token;  // [N, D*H] the gradient of c of every token, or null: zeros; stepwise only
   DirectionBackward<T, C> direction[kMaxDirections];
 };
 

@@ -107,6 +107,7 @@ class Backward {
     recurrence.state = features_of_h(shape_);
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();
+    if (layer + 1 == shape_.layers) recurrence.dc_of_token = static_cast<const T*>(args_.dc);
     for (int64_t d = 0; d < shape_.directions; ++d) recurrence.direction[d] = direction(layer, d, doutput);
     for (int64_t d = 0; d < shape_.directions && masks_weights(shape_); ++d) {
       VARLSTM_CUDA_TRY(mask_weights(stream_, weight_mask(layer, d), recurrence.direction[d].w_hh, workspace_.w_hh[d]));

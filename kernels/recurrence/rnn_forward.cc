@@ -101,11 +101,15 @@ class Forward {
     return args_.save ? reserve_.y + layer * reserve_.y_size : unsaved;
   }
 
-  // Rows of y from N on are zeros. Those of the layers below stay unwritten, because nothing reads them.
+  // Rows of y and c from N on are zeros. Those of the layers below stay unwritten, because nothing reads them.
   int32_t clear_output() {
     if (plan_.tokens >= 0 || rows_.tokens == 0) return VARLSTM_OK;
+    VARLSTM_CUDA_TRY(clear(args_.y, width()));
+    return args_.c == nullptr ? VARLSTM_OK : clear(args_.c, shape_.directions * shape_.hidden);
+  }
+  int32_t clear(void* rows, int64_t features) {
     return check_runtime(
-        cudaMemsetAsync(args_.y, 0, static_cast<size_t>(rows_.tokens * width()) * sizeof(T), stream_.handle),
+        cudaMemsetAsync(rows, 0, static_cast<size_t>(rows_.tokens * features) * sizeof(T), stream_.handle),
         "cudaMemsetAsync");
   }
 
@@ -131,6 +135,7 @@ class Forward {
     recurrence.directions = shape_.directions;
     recurrence.ldy = width();
     recurrence.save = args_.save;
+    if (is_last(layer)) recurrence.c_of_token = static_cast<T*>(args_.c);
     for (int64_t d = 0; d < shape_.directions; ++d) recurrence.direction[d] = direction(layer, d, output);
     return recurrence;
   }

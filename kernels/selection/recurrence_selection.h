@@ -216,7 +216,8 @@ struct RecurrenceShape {
   bool tf32;  // f32 may be rounded to TF32 for products
   int64_t hidden;
   int64_t directions;
-  bool projects = false;  // h has fewer features than there are units
+  bool projects = false;     // h has fewer features than there are units
+  bool cell_states = false;  // c of every token, or its gradient
 };
 
 constexpr int log2_of(int power) {
@@ -258,6 +259,7 @@ inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape
   MathKind kind;
   if (shape.cell != Cell::kLstm) return "only the LSTM has resident kernels";
   if (shape.projects) return "resident kernels have no projection of h";
+  if (shape.cell_states) return "resident kernels have no output of c of every token";
   if (!math_kind(shape.dtype, shape.tf32, &kind)) return "F64 is computed a step at a time";
   if (device.capability < 80) return "tensor cores for these types need sm_80";
   if (policy == RecurrencePolicy::kGrid && device.resident_blocks == 0) return "the device has no cooperative launches";

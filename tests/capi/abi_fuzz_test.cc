@@ -34,6 +34,7 @@ class AbiFuzz : public ::testing::Test {
       options.layers = 2;
       options.bidirectional = dtype == VARLSTM_DTYPE_F64;
       options.dropout = 0.5;
+      options.cell_states = dtype == VARLSTM_DTYPE_F32;
       rnns_.push_back(make_rnn(context_.get(), options, dtype));
       losses_.push_back(make_loss(context_.get(), 3));
     }
@@ -196,12 +197,13 @@ TEST_F(AbiFuzz, RnnDescription) {
 TEST_F(AbiFuzz, RnnForwardAndBackward) {
   hammer("rnn_forward", [&] {
     const bool save = random_.coin();
-    return varlstm_rnn_forward(rnn(), batch(),
-                               rarely() ? code(3)
-                               : save   ? 1
-                                        : 0,
-                               random_.bits(), data(), data(), data(), data(), data(), data(), data(), data(),
-                               byte_count(), save ? data() : nullptr, save ? byte_count() : 0, nullptr);
+    return varlstm_rnn_forward_with_c(rnn(), batch(),
+                                      rarely() ? code(3)
+                                      : save   ? 1
+                                               : 0,
+                                      random_.bits(), data(), data(), data(), data(), data(), data(), data(),
+                                      random_.coin() ? data() : nullptr, data(), byte_count(), save ? data() : nullptr,
+                                      save ? byte_count() : 0, nullptr);
   });
   // A reserve that forward wrote, so that backward gets somewhere.
   ByteBuffer reserve(context_.get(), kPoolBytes);
@@ -212,9 +214,10 @@ TEST_F(AbiFuzz, RnnForwardAndBackward) {
     varlstm_batch* const batch_used = batch();
     varlstm_rnn_forward(rnn_used, batch_used, VARLSTM_MODE_SAVE, random_.bits(), data(), data(), nullptr, nullptr,
                         data(), nullptr, nullptr, data(), kPoolBytes, reserve.data(), kPoolBytes, nullptr);
-    return varlstm_rnn_backward(rnn_used, batch_used, data(), data(), data(), data(), data(), data(), data(), data(),
-                                data(), data(), data(), data(), data(), byte_count(), reserve.data(),
-                                rarely() ? byte_count() : kPoolBytes, nullptr);
+    return varlstm_rnn_backward_with_c(rnn_used, batch_used, data(), data(), data(), data(), data(), data(), data(),
+                                       data(), random_.coin() ? data() : nullptr, data(), data(), data(), data(),
+                                       data(), byte_count(), reserve.data(), rarely() ? byte_count() : kPoolBytes,
+                                       nullptr);
   });
 }
 

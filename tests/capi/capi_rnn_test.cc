@@ -123,7 +123,8 @@ TEST(RnnDescription, KeepsItsOptions) {
       {VARLSTM_KEY_PROJ_SIZE, 0, 4},
       {VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_WEIGHTS, VARLSTM_RECURRENT_DROPOUT_CANDIDATE},
       {VARLSTM_KEY_LAYER_NORM, 0, 1},
-      {VARLSTM_KEY_RESETS, 0, 1}};
+      {VARLSTM_KEY_RESETS, 0, 1},
+      {VARLSTM_KEY_CELL_STATES, 0, 1}};
   for (const auto& option : options) {
     EXPECT_EQ(get(option.key), option.initial) << option.key;
     ASSERT_OK(varlstm_rnn_set_i64(rnn.get(), option.key, option.changed));
@@ -186,6 +187,9 @@ TEST(RnnDescription, RefusesOptionsThatTheCellDoesNotHave) {
     }
     EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 0.5 must be 0: VARLSTM_KEY_PROJ_SIZE is 0",
                  varlstm_rnn_set_f64(rnn.get(), VARLSTM_KEY_PROJECTION_CLIP, 0.5));
+    EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_CELL_STATES, 0));
+    EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 1 must be 0: VARLSTM_CELL_",
+                 varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_CELL_STATES, 1));
     EXPECT_OK(varlstm_rnn_set_f64(rnn.get(), VARLSTM_KEY_ZONEOUT_H, 0.5));
     EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_LAYER_NORM, 0));
     EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 2 is neither 0 nor 1",
@@ -319,9 +323,9 @@ TEST(RnnOptions, FreezeAtTheFirstUse) {
     Tiny tiny;
     ASSERT_OK(varlstm_rnn_set_i64(tiny.rnn.get(), VARLSTM_KEY_BIAS, 1));
     ASSERT_OK(use.second(tiny));
-    for (const int32_t key :
-         {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS, VARLSTM_KEY_LAYERS_TOGETHER,
-          VARLSTM_KEY_PROJ_SIZE, VARLSTM_KEY_RESETS, VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_KEY_LAYER_NORM}) {
+    for (const int32_t key : {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS,
+                              VARLSTM_KEY_LAYERS_TOGETHER, VARLSTM_KEY_PROJ_SIZE, VARLSTM_KEY_RESETS,
+                              VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_KEY_LAYER_NORM, VARLSTM_KEY_CELL_STATES}) {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "key = " + std::to_string(key) + " ",
                    varlstm_rnn_set_i64(tiny.rnn.get(), key, 0));
     }
@@ -372,6 +376,44 @@ TEST(RnnRun, ReserveMustComeFromAForwardOfThisShape) {
   ragged.rows = VARLSTM_ROWS_RAGGED;
   const Rnn reordered = make_rnn(tiny.ctx.get(), ragged, Tiny::kF32);
   expect_foreign_reserve(tiny, reordered.get());
+}
+
+// c and dc need the key; without them the calls are the plain ones, with the key and without it.
+TEST(RnnRun, CellStatesNeedTheirKey) {
+  Tiny tiny;
+  Buffer<float> c(tiny.ctx.get(), 1, Fill::kNan);
+  const auto forward = [&](float* out) {
+    return varlstm_rnn_forward_with_c(tiny.rnn.get(), tiny.batch.get(), VARLSTM_MODE_SAVE, 0, tiny.params.data(),
+                                      tiny.x.data(), nullptr, nullptr, tiny.y.data(), nullptr, nullptr, out,
+                                      tiny.workspace.data(), tiny.workspace_bytes, tiny.reserve.data(),
+                                      tiny.reserve_bytes, nullptr);
+  };
+  const auto backward = [&](const float* dc) {
+    return varlstm_rnn_backward_with_c(tiny.rnn.get(), tiny.batch.get(), tiny.params.data(), tiny.x.data(), nullptr,
+                                       nullptr, tiny.y.data(), nullptr, nullptr, nullptr, dc, nullptr, nullptr, nullptr,
+                                       tiny.grads.data(), tiny.workspace.data(), tiny.workspace_bytes,
+                                       tiny.reserve.data(), tiny.reserve_bytes, nullptr);
+  };
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "must be NULL, or set VARLSTM_KEY_CELL_STATES of the rnn to 1",
+               forward(c.data()));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "c = ", forward(c.data()));
+  EXPECT_OK(forward(nullptr));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "must be NULL, or set VARLSTM_KEY_CELL_STATES of the rnn to 1",
+               backward(c.data()));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "dc = ", backward(c.data()));
+  EXPECT_OK(backward(nullptr));
+  RnnOptions options;
+  options.cell_states = true;
+  tiny.rnn = make_rnn(tiny.ctx.get(), options, Tiny::kF32);
+  EXPECT_OK(forward(nullptr));
+  EXPECT_OK(forward(c.data()));
+  EXPECT_OK(backward(nullptr));
+  EXPECT_OK(backward(c.data()));
+  options.cell_states = false;
+  options.cell = VARLSTM_CELL_GRU;
+  tiny.rnn = make_rnn(tiny.ctx.get(), options, Tiny::kF32);
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "c = ", forward(c.data()));
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "must be NULL: VARLSTM_CELL_GRU has no cell state", backward(c.data()));
 }
 
 TEST(RnnImport, FormatsWithOneBiasRefuseASecond) {

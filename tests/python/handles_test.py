@@ -60,6 +60,41 @@ def test_an_rnn_with_options_of_the_cell(context):
         varlstm.Rnn(context, 3, 5, cell="gru", cell_clip=2)
 
 
+def test_an_rnn_that_gives_c_of_every_token(context):
+    lstm = varlstm.Rnn(context, 3, 5, 2, dtype="f64", proj_size=2, bidirectional=True, rows="ragged", cell_states=True)
+    plain = varlstm.Rnn(context, 3, 5, 2, dtype="f64", proj_size=2, bidirectional=True, rows="ragged",
+                        recurrence="stepwise")
+    assert lstm.cell_states is True and plain.cell_states is False
+    random = np.random.default_rng(5)
+    batch = varlstm.Batch(context, [2, 0, 3])
+    params, x = context.array(random.uniform(-1, 1, lstm.elements)), context.array(random.uniform(-1, 1, (5, 3)))
+    y, h_n, c_n, reserve, c = lstm.forward(batch, params, x, mode="save")
+    c, c_n = context.numpy(c).reshape(5, 2, 5), context.numpy(c_n)
+    np.testing.assert_array_equal(c[[1, 4], 0], c_n[2, [0, 2]])  # the last tokens of the two sequences with tokens
+    np.testing.assert_array_equal(c[[0, 2], 1], c_n[3, [0, 2]])  # and the first ones, where the backward direction ends
+    result = plain.forward(batch, params, x, mode="save")
+    np.testing.assert_array_equal(context.numpy(result.y), context.numpy(y))
+    # The gradient of the sum of c: with dc of ones, against differences along x.
+    gradients = lstm.backward(batch, params, x, y, reserve, dc=context.array(np.ones((5, 10))))
+    direction = random.uniform(-1, 1, (5, 3))
+
+    def sum_of_c(step: float) -> float:
+        moved = context.array(context.numpy(x) + step * direction)
+        return float(context.numpy(lstm.forward(batch, params, moved, h_n=False, c_n=False).c).sum())
+
+    expected = (sum_of_c(1e-5) - sum_of_c(-1e-5)) / 2e-5
+    assert np.vdot(context.numpy(gradients.dx), direction) == pytest.approx(expected, rel=1e-7)
+    assert lstm.forward(batch, params, x, c=False).c is None
+    with pytest.raises(InvalidArgumentError, match="c: DeviceArray|c: ndarray"):
+        plain.forward(batch, params, x, c=context.zeros((5, 10), "f64"))
+    with pytest.raises(InvalidArgumentError, match="dc: .*wanted None: make the Rnn with cell_states=True"):
+        plain.backward(batch, params, x, result.y, result.reserve, dc=context.zeros((5, 10), "f64"))
+    with pytest.raises(InvalidArgumentError, match=r"c: shape \(5, 9\), wanted \(5, 10\)"):
+        lstm.forward(batch, params, x, c=context.zeros((5, 9), "f64"))
+    with pytest.raises(InvalidArgumentError, match="cell_states: value = 1 must be 0: VARLSTM_CELL_GRU has no"):
+        varlstm.Rnn(context, 3, 5, cell="gru", cell_states=True)
+
+
 def test_weights_are_dropped_in_calls_with_a_seed(context):
     random = np.random.default_rng(5)
     rnn, plain = varlstm.Rnn(context, 3, 5, recurrent_dropout=0.5), varlstm.Rnn(context, 3, 5)

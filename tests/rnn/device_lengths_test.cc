@@ -36,7 +36,7 @@ int64_t changed_words(const std::vector<unsigned char>& before, const std::vecto
 // One forward and backward over buffers of `rows` rows; tails of the inputs are NaN, every output starts as NaN.
 template <class T>
 struct Pass {
-  std::vector<T> y, h_n, c_n, dx, dh0, dc0, dparams;
+  std::vector<T> y, h_n, c_n, c, dx, dh0, dc0, dparams;
   int64_t words_of_reserve, words_of_forward, words_of_backward;  // changed; the latter two in the workspace
 
   Pass(varlstm_ctx* context, const RnnCase<T>& problem, const RnnUpstream<T>& upstream, const Bounds& bounds,
@@ -57,24 +57,29 @@ struct Pass {
                                          rows, options.input, nan));
     const Buffer<T> dy(
         context, with_tail(rows_from_ragged(options.rows, problem.lengths, outputs, upstream.dy), rows, outputs, nan));
+    const int64_t cell_states = options.cell_states ? options.directions() * options.hidden : 0;
+    const Buffer<T> dc(context, with_tail(rows_from_ragged(options.rows, problem.lengths, cell_states, upstream.dc),
+                                          rows, cell_states, nan));
+    Buffer<T> token_c_out(context, rows * cell_states);
     Buffer<T> y_out(context, rows * outputs), h_out(context, h0.count()), c_out(context, c0.count());
     Buffer<T> dx_out(context, rows * options.input), dh0_out(context, h0.count()), dc0_out(context, c0.count());
     Buffer<T> dparams_out(context, std::vector<T>(problem.params.size(), T(0)));
     std::vector<unsigned char> workspace_before = workspace.get();
     const std::vector<unsigned char> reserve_before = reserve.get();
-    EXPECT_OK(varlstm_rnn_forward(rnn.get(), batch, VARLSTM_MODE_SAVE, 6, params.data(), x.data(), h0.data(), of_c(c0),
-                                  y_out.data(), h_out.data(), of_c(c_out), workspace.data(), workspace_bytes,
-                                  reserve.data(), reserve_bytes, nullptr));
+    EXPECT_OK(varlstm_rnn_forward_with_c(rnn.get(), batch, VARLSTM_MODE_SAVE, 6, params.data(), x.data(), h0.data(),
+                                         of_c(c0), y_out.data(), h_out.data(), of_c(c_out),
+                                         cell_states > 0 ? token_c_out.data() : nullptr, workspace.data(),
+                                         workspace_bytes, reserve.data(), reserve_bytes, nullptr));
     words_of_forward = changed_words(workspace_before, workspace.get());
     words_of_reserve = changed_words(reserve_before, reserve.get());
     workspace.fill(Fill::kNan);  // a row behind the tokens that is read shows in a sum, were it times 0
     workspace_before = workspace.get();
-    EXPECT_OK(varlstm_rnn_backward(rnn.get(), batch, params.data(), x.data(), h0.data(), of_c(c0), y_out.data(),
-                                   dy.data(), dh_n.data(), of_c(dc_n), dx_out.data(), dh0_out.data(), of_c(dc0_out),
-                                   dparams_out.data(), workspace.data(), workspace_bytes, reserve.data(), reserve_bytes,
-                                   nullptr));
+    EXPECT_OK(varlstm_rnn_backward_with_c(rnn.get(), batch, params.data(), x.data(), h0.data(), of_c(c0), y_out.data(),
+                                          dy.data(), dh_n.data(), of_c(dc_n), cell_states > 0 ? dc.data() : nullptr,
+                                          dx_out.data(), dh0_out.data(), of_c(dc0_out), dparams_out.data(),
+                                          workspace.data(), workspace_bytes, reserve.data(), reserve_bytes, nullptr));
     words_of_backward = changed_words(workspace_before, workspace.get());
-    y = y_out.get(), h_n = h_out.get(), c_n = c_out.get();
+    y = y_out.get(), h_n = h_out.get(), c_n = c_out.get(), c = token_c_out.get();
     dx = dx_out.get(), dh0 = dh0_out.get(), dc0 = dc0_out.get(), dparams = dparams_out.get();
   }
 };
@@ -106,6 +111,7 @@ CELL_SCALAR_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
     options.recurrent_dropout = round % 5 == 1 ? 0.3 : 0;          // of weights
     options.rows = round >= 5 ? VARLSTM_ROWS_RAGGED : VARLSTM_ROWS_PACKED;
     options.recurrence = round % 5 % 4;  // each a varlstm_recurrence
+    options.cell_states = this->cell().has_c && round % 5 == 1;
     const std::vector<int64_t> lengths = random_lengths(random.integer(1, 7), 6, random);
     const auto problem = make_rnn_case<T>(options, lengths, true, random);
     const auto upstream = make_upstream(problem, random);
@@ -126,6 +132,9 @@ CELL_SCALAR_TEST(DeviceLengths, GiveTheBitsOfLengthsFromTheHost) {
     EXPECT_EQ(actual.words_of_backward, expected.words_of_backward);
     expect_zero_tail(actual.y, expected.y.size());
     expect_zero_tail(actual.dx, expected.dx.size());
+    expect_zero_tail(actual.c, expected.c.size());
+    actual.c.resize(expected.c.size());
+    EXPECT_TRUE(bitwise_equal(actual.c, expected.c));
     actual.y.resize(expected.y.size());
     actual.dx.resize(expected.dx.size());
     EXPECT_TRUE(bitwise_equal(actual.y, expected.y));

@@ -29,7 +29,8 @@ Rnn16Results run_reference(const Format16& format, const RnnCase<double>& proble
   results.out = reference.forward();
   results.gradients = reference.backward(upstream);
   RnnGradients<double>& g = results.gradients;
-  for (auto* part : {&results.out.y, &results.out.h_n, &results.out.c_n, &g.dx, &g.dh0, &g.dc0, &g.dparams})
+  for (auto* part :
+       {&results.out.y, &results.out.h_n, &results.out.c_n, &results.out.c, &g.dx, &g.dh0, &g.dc0, &g.dparams})
     *part = format.round(*part);
   return results;
 }
@@ -58,6 +59,7 @@ void add_forward(const Format16& format, const Rnn16Results& a, const Rnn16Resul
   agreement->add(format, a.out.y, b.out.y);
   agreement->add(format, a.out.h_n, b.out.h_n);
   agreement->add(format, a.out.c_n, b.out.c_n);
+  agreement->add(format, a.out.c, b.out.c);
 }
 
 void add_backward(const Format16& format, const Rnn16Results& a, const Rnn16Results& b, Agreement* agreement) {
@@ -87,6 +89,7 @@ void In16Bits::check_roundings(const Format16& format, bool with_options) {
     options.layers = 1 + round % 2;
     options.bidirectional = round % 4 >= 2;
     options.bias = round % 3 != 0;
+    options.cell_states = cell().has_c && round % 2 == 1;
     const RnnOptions plain = options;
     if (with_options && !set_all(options, static_cast<int32_t>(round % 3))) set_all(options, 0);
     if (!on_back_end(options)) set_dropout(options = plain, VARLSTM_RECURRENT_DROPOUT_WEIGHTS);
@@ -94,7 +97,7 @@ void In16Bits::check_roundings(const Format16& format, bool with_options) {
     RnnCase<double> problem = rounded(format, make_rnn_case<double>(options, lengths, true, random));
     if (with_options && round % 4 != 1) problem.seed = 99;
     RnnUpstream<double> upstream = make_upstream(problem, random);
-    for (auto* part : {&upstream.dy, &upstream.dh_n, &upstream.dc_n}) *part = format.round(*part);
+    for (auto* part : {&upstream.dy, &upstream.dh_n, &upstream.dc_n, &upstream.dc}) *part = format.round(*part);
     SCOPED_TRACE(describe(problem));
     const Rnn16Results actual = run_rnn16(format, problem, upstream);
     const Rnn16Results expected = run_reference(format, problem, upstream, true);

@@ -18,10 +18,12 @@ constexpr uint64_t kSeed = 0x9e3779b97f4a7c15;
 
 class Options : public CellTest {
  protected:
-  // Problem `index` of an option: layers, directions, bias, states, row order, seed or none, and resets vary.
+  // Problem `index` of an option: layers, directions, bias, states, row order, seed or none, resets, and whether c of
+  // every token is wanted vary.
   template <class T>
   RnnCase<T> problem_of(RnnOptions options, int64_t index, int64_t most_units, Random& random) const {
     const std::bitset<6> bit(static_cast<uint64_t>(index));
+    options.cell_states = cell().has_c && index % 3 == 1;
     options.input = random.integer(1, most_units);
     options.hidden = random.integer(1, most_units);
     options.layers = random.integer(1, 2);
@@ -71,6 +73,7 @@ CELL_TEST(Options, MatchTheReference) {
       EXPECT_TRUE(close(out.y, expected.y));
       EXPECT_TRUE(close(out.h_n, expected.h_n));
       EXPECT_TRUE(close(out.c_n, expected.c_n));
+      EXPECT_TRUE(close(out.c, expected.c));
       const RnnGradients<double> gradients = runner.backward(upstream);
       EXPECT_TRUE(close(gradients.dx, expected_gradients.dx));
       EXPECT_TRUE(close(gradients.dh0, expected_gradients.dh0));
@@ -80,6 +83,7 @@ CELL_TEST(Options, MatchTheReference) {
       EXPECT_TRUE(bitwise_equal(inferred.y, out.y));
       EXPECT_TRUE(bitwise_equal(inferred.h_n, out.h_n));
       EXPECT_TRUE(bitwise_equal(inferred.c_n, out.c_n));
+      EXPECT_TRUE(bitwise_equal(inferred.c, out.c));
     }
   }
 }

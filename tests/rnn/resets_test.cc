@@ -104,7 +104,7 @@ void compare_with_pieces(varlstm_ctx* context, const RnnCase<T>& problem, Random
   const RnnGradients<T> gradients = whole.backward(upstream);
   const RnnGradients<T> of_pieces =
       apart.backward({upstream.dy, to_pieces(options, problem.batch(), pieces, upstream.dh_n, gives_final),
-                      to_pieces(options, problem.batch(), pieces, upstream.dc_n, gives_final)});
+                      to_pieces(options, problem.batch(), pieces, upstream.dc_n, gives_final), upstream.dc});
   const auto back = [&](const std::vector<T>& states, const auto& gives) {
     return from_pieces(options, problem.batch(), pieces, states, gives);
   };
@@ -112,6 +112,7 @@ void compare_with_pieces(varlstm_ctx* context, const RnnCase<T>& problem, Random
   EXPECT_TRUE(bitwise_equal(out.y, expected.y));
   EXPECT_TRUE(bitwise_equal(out.h_n, back(expected.h_n, gives_final)));
   EXPECT_TRUE(bitwise_equal(out.c_n, back(expected.c_n, gives_final)));
+  EXPECT_TRUE(bitwise_equal(out.c, expected.c));
   EXPECT_TRUE(bitwise_equal(gradients.dx, of_pieces.dx));
   EXPECT_TRUE(bitwise_equal(gradients.dh0, back(of_pieces.dh0, takes_initial)));
   EXPECT_TRUE(bitwise_equal(gradients.dc0, back(of_pieces.dc0, takes_initial)));
@@ -121,6 +122,7 @@ void compare_with_pieces(varlstm_ctx* context, const RnnCase<T>& problem, Random
   EXPECT_TRUE(bitwise_equal(inferred.y, out.y));
   EXPECT_TRUE(bitwise_equal(inferred.h_n, out.h_n));
   EXPECT_TRUE(bitwise_equal(inferred.c_n, out.c_n));
+  EXPECT_TRUE(bitwise_equal(inferred.c, out.c));
 }
 
 // Zeros at each end and in between, ties, no token at all.
@@ -144,6 +146,7 @@ CELL_SCALAR_TEST(Resets, AreTheBitsOfThePieces) {
       options.layers = 1 + round % 2;
       options.bidirectional = round / 2 % 2 == 1;
       options.bias = round % 3 != 0;
+      options.cell_states = this->cell().has_c && round % 3 == 2;
       options.rows = round % 5 < 2 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
       auto problem = make_rnn_case<T>(options, lengths, round % 4 != 2, random);
       add_resets(problem, probability, random);

@@ -39,21 +39,26 @@ inline Rnn16Results run_rnn16(const Format16& format, const RnnCase<double>& pro
   const auto params = stored(problem.params), h0 = stored(problem.h0), c0 = stored(problem.c0);
   const auto x = in_rows(options.input, problem.x), dy = in_rows(outputs, upstream.dy);
   const auto dh_n = stored(upstream.dh_n), dc_n = stored(upstream.dc_n);
+  const int64_t cell_states = options.cell_states ? options.directions() * options.hidden : 0;
+  const auto dc = in_rows(cell_states, upstream.dc);
+  Buffer<uint16_t> c(ctx, rows * cell_states);
   Buffer<uint16_t> y(ctx, rows * outputs), h_n(ctx, problem.state_count()), c_n(ctx, problem.cell_state_count());
   Buffer<uint16_t> dx(ctx, rows * options.input), dh0(ctx, problem.state_count()), dc0(ctx, problem.cell_state_count());
   Buffer<uint16_t> dparams(ctx, std::vector<uint16_t>(problem.params.size(), 0));
-  REQUIRE_OK(varlstm_rnn_forward(rnn.get(), batch.get(), VARLSTM_MODE_SAVE, problem.seed, params.data(), x.data(),
-                                 h0.data(), of_c(c0), y.data(), h_n.data(), of_c(c_n), workspace.data(),
-                                 workspace_bytes, reserve.data(), reserve_bytes, nullptr));
+  REQUIRE_OK(varlstm_rnn_forward_with_c(rnn.get(), batch.get(), VARLSTM_MODE_SAVE, problem.seed, params.data(),
+                                        x.data(), h0.data(), of_c(c0), y.data(), h_n.data(), of_c(c_n),
+                                        cell_states > 0 ? c.data() : nullptr, workspace.data(), workspace_bytes,
+                                        reserve.data(), reserve_bytes, nullptr));
   workspace.fill(Fill::kRandomBytes, 4);
-  REQUIRE_OK(varlstm_rnn_backward(rnn.get(), batch.get(), params.data(), x.data(), h0.data(), of_c(c0), y.data(),
-                                  dy.data(), dh_n.data(), of_c(dc_n), dx.data(), dh0.data(), of_c(dc0), dparams.data(),
-                                  workspace.data(), workspace_bytes, reserve.data(), reserve_bytes, nullptr));
+  REQUIRE_OK(varlstm_rnn_backward_with_c(rnn.get(), batch.get(), params.data(), x.data(), h0.data(), of_c(c0), y.data(),
+                                         dy.data(), dh_n.data(), of_c(dc_n), cell_states > 0 ? dc.data() : nullptr,
+                                         dx.data(), dh0.data(), of_c(dc0), dparams.data(), workspace.data(),
+                                         workspace_bytes, reserve.data(), reserve_bytes, nullptr));
   const auto ragged = [&](int64_t features, const Buffer<uint16_t>& buffer) {
     return rows_to_ragged(options.rows, problem.lengths, features, format.decode(buffer.get()));
   };
   return {
-      {ragged(outputs, y), format.decode(h_n.get()), format.decode(c_n.get())},
+      {ragged(outputs, y), format.decode(h_n.get()), format.decode(c_n.get()), ragged(cell_states, c)},
       {ragged(options.input, dx), format.decode(dh0.get()), format.decode(dc0.get()), format.decode(dparams.get())}};
 }
 

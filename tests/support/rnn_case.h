@@ -33,6 +33,10 @@ struct RnnCase {
   int64_t cell_state_count() const {
     return has_c() ? options.layers * options.directions() * batch() * options.hidden : 0;
   }
+  // Of c of every token and its gradient.
+  int64_t token_cell_state_count() const {
+    return options.cell_states ? tokens() * options.directions() * options.hidden : 0;
+  }
   bool has_c() const { return tested_cell(options.cell).has_c; }
   int64_t output_features() const { return options.directions() * options.state(); }
 };
@@ -41,12 +45,14 @@ template <class T>
 struct RnnOutputs {
   std::vector<T> y;         // [N, D*R]
   std::vector<T> h_n, c_n;  // [L*D, B, R] and [L*D, B, H]
+  std::vector<T> c = {};    // [N, D*H], with cell_states
 };
 
 // Gradients that come in; empty stands for NULL, zeros.
 template <class T>
 struct RnnUpstream {
   std::vector<T> dy, dh_n, dc_n;
+  std::vector<T> dc = {};  // of c of every token
 };
 
 template <class T>
@@ -89,7 +95,7 @@ void add_resets(RnnCase<T>& problem, double probability, Random& random) {
 template <class T>
 RnnUpstream<T> make_upstream(const RnnCase<T>& problem, Random& random) {
   return {random.vector<T>(problem.tokens() * problem.output_features()), random.vector<T>(problem.state_count()),
-          random.vector<T>(problem.cell_state_count())};
+          random.vector<T>(problem.cell_state_count()), random.vector<T>(problem.token_cell_state_count())};
 }
 
 template <class To, class From>
@@ -111,7 +117,7 @@ RnnCase<To> convert(const RnnCase<From>& problem) {
 
 template <class To, class From>
 RnnUpstream<To> convert(const RnnUpstream<From>& upstream) {
-  return {convert<To>(upstream.dy), convert<To>(upstream.dh_n), convert<To>(upstream.dc_n)};
+  return {convert<To>(upstream.dy), convert<To>(upstream.dh_n), convert<To>(upstream.dc_n), convert<To>(upstream.dc)};
 }
 
 template <class T>
@@ -127,7 +133,7 @@ std::string describe(const RnnCase<T>& problem) {
                                         std::to_string(o.recurrent_dropout_kind)
                                   : "") +
          (o.zoneout_h > 0 ? " zoneout_h=" + std::to_string(o.zoneout_h) : "") +
-         (o.zoneout_c > 0 ? " zoneout_c=" + std::to_string(o.zoneout_c) : "") +
+         (o.zoneout_c > 0 ? " zoneout_c=" + std::to_string(o.zoneout_c) : "") + (o.cell_states ? " cell_states" : "") +
          " seed=" + std::to_string(problem.seed) + (o.rows == VARLSTM_ROWS_RAGGED ? " ragged" : "") +
          " recurrence=" + std::to_string(o.recurrence) + " lengths=" + to_string(problem.lengths) +
          (problem.resets.empty()

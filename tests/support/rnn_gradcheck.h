@@ -1,4 +1,4 @@
-// Gradients of a recurrent network in double against central differences, through y, h_n and c_n.
+// Gradients of a recurrent network in double against central differences, through y, h_n, c_n and c of every token.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -61,7 +61,8 @@ inline void check_gradients(varlstm_ctx* context, const RnnCase<double>& problem
   const ScalarFunction f = [&](const std::vector<double>& variables) {
     runner.set(with_variables(problem, variables));
     const RnnOutputs<double> out = runner.forward(VARLSTM_MODE_INFER, problem.seed);
-    return dot(upstream.dy, out.y) + dot(upstream.dh_n, out.h_n) + dot(upstream.dc_n, out.c_n);
+    return dot(upstream.dy, out.y) + dot(upstream.dh_n, out.h_n) + dot(upstream.dc_n, out.c_n) +
+           dot(upstream.dc, out.c);
   };
   EXPECT_TRUE(gradient_matches(f, variables_of(problem), analytic, some_of_each_part(problem, elements, random)));
 }

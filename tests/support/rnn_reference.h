@@ -77,6 +77,7 @@ class RnnReference {
     RnnOutputs<T> out;
     out.h_n.resize(p_.state_count());
     out.c_n.resize(p_.cell_state_count());
+    out.c.resize(p_.token_cell_state_count());
     inputs_ = {p_.x};
     steps_.clear();
     for (int64_t layer = 0; layer < o_.layers; ++layer) {
@@ -272,6 +273,8 @@ class RnnReference {
       for (int64_t j = 0; j < o_.state(); ++j)
         step.h[j] = round_(mixed(h_from_before(layer, d, row, j), h[j], step.h[j]));
       std::copy(step.h.begin(), step.h.end(), y->begin() + row * p_.output_features() + d * o_.state());
+      if (layer + 1 == o_.layers && o_.cell_states)
+        std::copy(step.c.begin(), step.c.end(), out->c.begin() + (row * o_.directions() + d) * o_.hidden);
       steps.push_back(step);
     }
     put(length > 0 ? steps.back().h : part(p_.h0, at, o_.state()), at, &out->h_n);
@@ -294,6 +297,8 @@ class RnnReference {
       const std::vector<T> factors = recurrent_operands(layer, d, b, h);
       T* dx = din->data() + row * in;
       for (int64_t j = 0; j < width; ++j) dh[j] += dy[row * p_.output_features() + d * width + j];
+      for (int64_t u = 0; u < hidden && layer + 1 == o_.layers && !upstream.dc.empty(); ++u)
+        dc[u] += upstream.dc[(row * o_.directions() + d) * hidden + u];
       for (int64_t j = 0; j < width; ++j) {
         from_before[j] = h_from_before(layer, d, row, j) * dh[j];
         dh[j] -= from_before[j];

@@ -37,7 +37,8 @@ class RnnRunner {
         c0_(context, problem.c0),
         y_(context, problem.tokens() * problem.output_features()),
         h_n_(context, problem.state_count()),
-        c_n_(context, problem.cell_state_count()) {
+        c_n_(context, problem.cell_state_count()),
+        c_(context, problem.token_cell_state_count()) {
     REQUIRE_OK(varlstm_rnn_sizes(rnn_.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
                                  &workspace_bytes_, &reserve_bytes_));
     int64_t infer_bytes = 0, no_reserve = 0;  // forward may be called in either mode
@@ -64,11 +65,21 @@ class RnnRunner {
     y_.fill_nan();
     h_n_.fill_nan();
     c_n_.fill_nan();
+    c_.fill_nan();
     const bool save = mode == VARLSTM_MODE_SAVE;
-    REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), mode, dropout_seed, params_.data(), x_.data(), h0(), c0(),
-                                   y_.data(), h_n_.data(), of_c(c_n_), workspace_->data(), workspace_bytes_,
-                                   save ? reserve_->data() : nullptr, save ? reserve_bytes_ : 0, nullptr));
-    return {from_rows(options_.directions() * options_.state(), y_.get()), h_n_.get(), c_n_.get()};
+    void* const reserve = save ? reserve_->data() : nullptr;
+    const int64_t reserve_bytes = save ? reserve_bytes_ : 0;
+    if (options_.cell_states) {
+      REQUIRE_OK(varlstm_rnn_forward_with_c(rnn_.get(), batch_.get(), mode, dropout_seed, params_.data(), x_.data(),
+                                            h0(), c0(), y_.data(), h_n_.data(), of_c(c_n_), c_.data(),
+                                            workspace_->data(), workspace_bytes_, reserve, reserve_bytes, nullptr));
+    } else {
+      REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), mode, dropout_seed, params_.data(), x_.data(), h0(),
+                                     c0(), y_.data(), h_n_.data(), of_c(c_n_), workspace_->data(), workspace_bytes_,
+                                     reserve, reserve_bytes, nullptr));
+    }
+    return {from_rows(options_.directions() * options_.state(), y_.get()), h_n_.get(), c_n_.get(),
+            from_rows(token_cell_states(), c_.get())};
   }
 
   // Backward of the last forward that saved. dparams starts from `dparams_before`, zeros where it is empty. The
@@ -76,15 +87,25 @@ class RnnRunner {
   RnnGradients<T> backward(const RnnUpstream<T>& upstream, const std::vector<T>& dparams_before = {}) {
     const Buffer<T> dy(context_, to_rows(options_.directions() * options_.state(), upstream.dy));
     const Buffer<T> dh_n(context_, upstream.dh_n), dc_n(context_, upstream.dc_n);
+    const Buffer<T> dc(context_, to_rows(token_cell_states(), upstream.dc));
     Buffer<T> dx(context_, x_.count()), dh0(context_, h_n_.count()), dc0(context_, c_n_.count());
     Buffer<T> dparams(context_, dparams_before.empty() ? std::vector<T>(params_.count(), T(0)) : dparams_before);
     workspace_->fill(fill_, seed_ + 2);
     const std::vector<unsigned char> reserve_before = reserve_->get();
-    REQUIRE_OK(varlstm_rnn_backward(
-        rnn_.get(), batch_.get(), params_.data(), x_.data(), h0(), c0(), y_.data(),
-        upstream.dy.empty() ? nullptr : dy.data(), upstream.dh_n.empty() ? nullptr : dh_n.data(),
-        upstream.dc_n.empty() ? nullptr : dc_n.data(), dx.data(), dh0.data(), of_c(dc0), dparams.data(),
-        workspace_->data(), workspace_bytes_, reserve_->data(), reserve_bytes_, nullptr));
+    const T* const dy_or_null = upstream.dy.empty() ? nullptr : dy.data();
+    const T* const dh_n_or_null = upstream.dh_n.empty() ? nullptr : dh_n.data();
+    const T* const dc_n_or_null = upstream.dc_n.empty() ? nullptr : dc_n.data();
+    if (upstream.dc.empty()) {
+      REQUIRE_OK(varlstm_rnn_backward(rnn_.get(), batch_.get(), params_.data(), x_.data(), h0(), c0(), y_.data(),
+                                      dy_or_null, dh_n_or_null, dc_n_or_null, dx.data(), dh0.data(), of_c(dc0),
+                                      dparams.data(), workspace_->data(), workspace_bytes_, reserve_->data(),
+                                      reserve_bytes_, nullptr));
+    } else {
+      REQUIRE_OK(varlstm_rnn_backward_with_c(rnn_.get(), batch_.get(), params_.data(), x_.data(), h0(), c0(), y_.data(),
+                                             dy_or_null, dh_n_or_null, dc_n_or_null, dc.data(), dx.data(), dh0.data(),
+                                             of_c(dc0), dparams.data(), workspace_->data(), workspace_bytes_,
+                                             reserve_->data(), reserve_bytes_, nullptr));
+    }
     EXPECT_TRUE(reserve_before == reserve_->get()) << "backward wrote to the reserve";
     return {from_rows(options_.input, dx.get()), dh0.get(), dc0.get(), dparams.get()};
   }
@@ -106,6 +127,8 @@ class RnnRunner {
 
  private:
   bool has_c() const { return tested_cell(options_.cell).has_c; }
+  // The features of c of every token; 0 if it is not wanted.
+  int64_t token_cell_states() const { return options_.cell_states ? options_.directions() * options_.hidden : 0; }
   std::vector<T> to_rows(int64_t features, const std::vector<T>& ragged) const {
     return rows_from_ragged(options_.rows, lengths_, features, ragged);
   }
@@ -120,7 +143,7 @@ class RnnRunner {
   uint64_t seed_;
   Batch batch_;
   Rnn rnn_;
-  Buffer<T> params_, x_, h0_, c0_, y_, h_n_, c_n_;
+  Buffer<T> params_, x_, h0_, c0_, y_, h_n_, c_n_, c_;
   int64_t workspace_bytes_ = 0, reserve_bytes_ = 0;
   std::unique_ptr<ByteBuffer> workspace_, reserve_;
 };

@@ -8,17 +8,18 @@ namespace varlstm {
 
 // What forward reads, what it writes, and their gradients. The shapes are those of varlstm_rnn_forward and
 // varlstm_rnn_backward. Only params, x and y are required. c0, c_n and their gradients stay empty if the cell has no c.
+// c and dc, of every token of the last layer [N, D*H], need VARLSTM_KEY_CELL_STATES.
 template <class T>
 struct RnnInput {
   Span<const T> params = {}, x = {}, h0 = {}, c0 = {};
 };
 template <class T>
 struct RnnOutput {
-  Span<T> y = {}, h_n = {}, c_n = {};
+  Span<T> y = {}, h_n = {}, c_n = {}, c = {};
 };
 template <class T>
 struct RnnOutputGradient {
-  Span<const T> dy = {}, dh_n = {}, dc_n = {};
+  Span<const T> dy = {}, dh_n = {}, dc_n = {}, dc = {};
 };
 template <class T>
 struct RnnInputGradient {
@@ -140,9 +141,7 @@ class Rnn {
                uint64_t dropout_seed = 0, void* stream = nullptr) const {
     need_forward(batch, in, out);
     workspace.grow(sizes(batch, VARLSTM_MODE_INFER).workspace_bytes);
-    check(varlstm_rnn_forward(get(), batch.get(), VARLSTM_MODE_INFER, dropout_seed, in.params.data(), in.x.data(),
-                              in.h0.data(), in.c0.data(), out.y.data(), out.h_n.data(), out.c_n.data(),
-                              workspace.data(), workspace.bytes(), nullptr, 0, stream));
+    run_forward(batch, VARLSTM_MODE_INFER, dropout_seed, in, out, workspace, nullptr, 0, stream);
   }
   // Forward with VARLSTM_MODE_SAVE: what backward needs is saved in `reserve`.
   void forward_save(const Batch& batch, const RnnInput<T>& in, const RnnOutput<T>& out, Workspace& workspace,
@@ -151,9 +150,7 @@ class Rnn {
     const Sizes bytes = sizes(batch, VARLSTM_MODE_SAVE);
     workspace.grow(bytes.workspace_bytes);
     reserve.grow(bytes.reserve_bytes);
-    check(varlstm_rnn_forward(get(), batch.get(), VARLSTM_MODE_SAVE, dropout_seed, in.params.data(), in.x.data(),
-                              in.h0.data(), in.c0.data(), out.y.data(), out.h_n.data(), out.c_n.data(),
-                              workspace.data(), workspace.bytes(), reserve.data(), reserve.bytes(), stream));
+    run_forward(batch, VARLSTM_MODE_SAVE, dropout_seed, in, out, workspace, reserve.data(), reserve.bytes(), stream);
   }
   // Backward of the forward_save that filled `reserve`, with the same batch, inputs and y.
   void backward(const Batch& batch, const RnnInput<T>& in, Span<const T> y, const RnnOutputGradient<T>& dout,
@@ -164,15 +161,23 @@ class Rnn {
     if (!dout.dy.empty()) need_rows("dy", dout.dy, batch, shape);
     need_state("dh_n", dout.dh_n, batch, shape, shape.of_h);
     need_state("dc_n", dout.dc_n, batch, shape, shape.of_c());
+    need_cell_states("dc", dout.dc, batch, shape);
     detail::need_or_empty("dparams", din.dparams, {{"elements", param_elements()}});
     detail::need_or_empty("dx", din.dx, {{"rows", batch.rows()}, {"input_size", shape.input}});
     need_state("dh0", din.dh0, batch, shape, shape.of_h);
     need_state("dc0", din.dc0, batch, shape, shape.of_c());
     workspace.grow(sizes(batch, VARLSTM_MODE_SAVE).workspace_bytes);
-    check(varlstm_rnn_backward(get(), batch.get(), in.params.data(), in.x.data(), in.h0.data(), in.c0.data(), y.data(),
-                               dout.dy.data(), dout.dh_n.data(), dout.dc_n.data(), din.dx.data(), din.dh0.data(),
-                               din.dc0.data(), din.dparams.data(), workspace.data(), workspace.bytes(), reserve.data(),
-                               reserve.bytes(), stream));
+    if (dout.dc.empty()) {
+      check(varlstm_rnn_backward(get(), batch.get(), in.params.data(), in.x.data(), in.h0.data(), in.c0.data(),
+                                 y.data(), dout.dy.data(), dout.dh_n.data(), dout.dc_n.data(), din.dx.data(),
+                                 din.dh0.data(), din.dc0.data(), din.dparams.data(), workspace.data(),
+                                 workspace.bytes(), reserve.data(), reserve.bytes(), stream));
+    } else {
+      check(varlstm_rnn_backward_with_c(get(), batch.get(), in.params.data(), in.x.data(), in.h0.data(), in.c0.data(),
+                                        y.data(), dout.dy.data(), dout.dh_n.data(), dout.dc_n.data(), dout.dc.data(),
+                                        din.dx.data(), din.dh0.data(), din.dc0.data(), din.dparams.data(),
+                                        workspace.data(), workspace.bytes(), reserve.data(), reserve.bytes(), stream));
+    }
   }
 
   // The bytes of workspace of a step of up to max_streams streams with a table of up to table_slots.
@@ -225,6 +230,11 @@ class Rnn {
         name, span,
         {{"num_layers", shape.layers}, {"directions", shape.directions}, {"batch", batch.size()}, features});
   }
+  // c of every token, or its gradient.
+  template <class U>
+  void need_cell_states(const char* name, Span<U> span, const Batch& batch, const Shape& shape) const {
+    detail::need_or_empty(name, span, {{"rows", batch.rows()}, {"directions", shape.directions}, shape.of_c()});
+  }
   Shape need_input(const Batch& batch, const RnnInput<T>& in) const {
     const Shape shape = this->shape();
     detail::need("params", in.params, {{"elements", param_elements()}});
@@ -238,6 +248,22 @@ class Rnn {
     need_rows("y", out.y, batch, shape);
     need_state("h_n", out.h_n, batch, shape, shape.of_h);
     need_state("c_n", out.c_n, batch, shape, shape.of_c());
+    need_cell_states("c", out.c, batch, shape);
+  }
+
+  void run_forward(const Batch& batch, int32_t mode, uint64_t dropout_seed, const RnnInput<T>& in,
+                   const RnnOutput<T>& out, Workspace& workspace, void* reserve, int64_t reserve_bytes,
+                   void* stream) const {
+    if (out.c.empty()) {
+      check(varlstm_rnn_forward(get(), batch.get(), mode, dropout_seed, in.params.data(), in.x.data(), in.h0.data(),
+                                in.c0.data(), out.y.data(), out.h_n.data(), out.c_n.data(), workspace.data(),
+                                workspace.bytes(), reserve, reserve_bytes, stream));
+    } else {
+      check(varlstm_rnn_forward_with_c(get(), batch.get(), mode, dropout_seed, in.params.data(), in.x.data(),
+                                       in.h0.data(), in.c0.data(), out.y.data(), out.h_n.data(), out.c_n.data(),
+                                       out.c.data(), workspace.data(), workspace.bytes(), reserve, reserve_bytes,
+                                       stream));
+    }
   }
 
   Handle rnn_;

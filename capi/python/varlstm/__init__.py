@@ -33,6 +33,6 @@ from ._operations import (LinearGradients, convert, dropout_backward, dropout_fo
                           embedding_forward, linear_backward, linear_forward, log_softmax_backward, log_softmax_forward)
 from ._optimizers import adam_step, clip_grad_norm, grad_norm, sgd_step
 from ._packing import pack, pack_backward, unpack, unpack_backward
-from ._rnn import ForwardResult, Gradients, Parameter, Rnn, Sizes
+from ._rnn import ForwardResult, ForwardResultWithC, Gradients, Parameter, Rnn, Sizes
 
 __version__ = version()

@@ -66,6 +66,7 @@ class Key(enum.IntEnum):
     ZONEOUT_H = 48
     ZONEOUT_C = 49
     LAYER_NORM = 50
+    CELL_STATES = 51
     CLASSES = 30
     IGNORE_INDEX = 31
     REDUCTION = 32
@@ -239,10 +240,18 @@ FUNCTIONS = {
         "params": POINTER, "x": POINTER, "h0": POINTER, "c0": POINTER, "y": POINTER, "h_n": POINTER, "c_n": POINTER,
         "workspace": POINTER, "workspace_bytes": INT64, "reserve": POINTER, "reserve_bytes": INT64,
         "stream": POINTER}),
+    "varlstm_rnn_forward_with_c": (INT32, {"rnn": POINTER, "batch": POINTER, "mode": INT32, "dropout_seed": UINT64,
+        "params": POINTER, "x": POINTER, "h0": POINTER, "c0": POINTER, "y": POINTER, "h_n": POINTER, "c_n": POINTER,
+        "c": POINTER, "workspace": POINTER, "workspace_bytes": INT64, "reserve": POINTER, "reserve_bytes": INT64,
+        "stream": POINTER}),
     "varlstm_rnn_backward": (INT32, {"rnn": POINTER, "batch": POINTER, "params": POINTER, "x": POINTER, "h0": POINTER,
         "c0": POINTER, "y": POINTER, "dy": POINTER, "dh_n": POINTER, "dc_n": POINTER, "dx": POINTER, "dh0": POINTER,
         "dc0": POINTER, "dparams": POINTER, "workspace": POINTER, "workspace_bytes": INT64, "reserve": POINTER,
         "reserve_bytes": INT64, "stream": POINTER}),
+    "varlstm_rnn_backward_with_c": (INT32, {"rnn": POINTER, "batch": POINTER, "params": POINTER, "x": POINTER,
+        "h0": POINTER, "c0": POINTER, "y": POINTER, "dy": POINTER, "dh_n": POINTER, "dc_n": POINTER, "dc": POINTER,
+        "dx": POINTER, "dh0": POINTER, "dc0": POINTER, "dparams": POINTER, "workspace": POINTER,
+        "workspace_bytes": INT64, "reserve": POINTER, "reserve_bytes": INT64, "stream": POINTER}),
     "varlstm_rnn_step_size": (INT32, {"rnn": POINTER, "max_streams": INT64, "table_slots": INT64,
         "workspace_bytes": POINTER}),
     "varlstm_rnn_step": (INT32, {"rnn": POINTER, "streams": INT64, "params": POINTER, "x": POINTER, "slots": POINTER,

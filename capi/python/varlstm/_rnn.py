@@ -17,6 +17,7 @@ from ._library import InvalidArgumentError, lib
 
 _STATES = "L*D layers and directions by B sequences by H"
 _PROJECTED_STATES = "L*D layers and directions by B sequences by P"
+_ROWS_OF_UNITS = "N rows of the batch by D*H"
 _FLAT = "elements of the flat parameters"
 
 
@@ -40,6 +41,16 @@ class ForwardResult(NamedTuple):
     reserve: Optional[Memory]  # what backward needs; None with mode "infer"
 
 
+class ForwardResultWithC(NamedTuple):
+    """Of an Rnn with cell_states=True."""
+
+    y: Any
+    h_n: Any
+    c_n: Any
+    reserve: Optional[Memory]
+    c: Any  # [N, D*H], rows as those of y: c of every token of the last layer
+
+
 class Gradients(NamedTuple):
     dx: Any  # [N, I]
     dh0: Any  # [L*D, B, R]
@@ -58,6 +69,7 @@ class Rnn(Handle):
     proj_size      P in 0 ... H-1: an LSTM projects h to P features; 0: it does not
     rows           "packed": rows of step 0, then of step 1, ...; "ragged": sequence after sequence
     resets         whether batches may have resets (Batch.set_resets), for which the workspaces are larger
+    cell_states    whether calls give c of every token of an LSTM's last layer and take its gradient; stepwise on CUDA
     cell_clip, projection_clip
                    x: an LSTM's c, and its projected h, stay in [-x, x]; 0: no clip
     recurrent_dropout, recurrent_dropout_kind
@@ -75,7 +87,7 @@ class Rnn(Handle):
                  rows: Union[str, Rows] = "packed", resets: bool = False, proj_size: int = 0,
                  cell_clip: float = 0.0, projection_clip: float = 0.0, recurrent_dropout: float = 0.0,
                  recurrent_dropout_kind: Union[str, RecurrentDropout] = "weights", zoneout_h: float = 0.0,
-                 zoneout_c: float = 0.0):
+                 zoneout_c: float = 0.0, cell_states: bool = False):
         expect_context(context)
         self._cell = member("cell", Cell, cell)
         pointer = create(lib.varlstm_rnn_create, context.handle, self._cell, input_size, hidden_size, num_layers)
@@ -85,6 +97,7 @@ class Rnn(Handle):
         for key, value in ((Key.DTYPE, as_dtype(dtype)), (Key.BIDIRECTIONAL, bidirectional), (Key.BIAS, bias),
                            (Key.RECURRENCE, member("recurrence", Recurrence, recurrence)),
                            (Key.ROWS, member("rows", Rows, rows)), (Key.RESETS, resets), (Key.PROJ_SIZE, proj_size),
+                           (Key.CELL_STATES, cell_states),
                            (Key.RECURRENT_DROPOUT_KIND,
                             member("recurrent_dropout_kind", RecurrentDropout, recurrent_dropout_kind))):
             set_value(lib.varlstm_rnn_set_i64, pointer, key, value)
@@ -183,6 +196,10 @@ class Rnn(Handle):
     def resets(self) -> bool:
         return bool(self._get(Key.RESETS))
 
+    @property
+    def cell_states(self) -> bool:
+        return bool(self._get(Key.CELL_STATES))
+
     # --- parameters
 
     def _read_parameters(self) -> tuple[Parameter, ...]:
@@ -277,42 +294,62 @@ class Rnn(Handle):
         width, states = self.proj_size or hidden, (self.num_layers * directions, batch.batch)
         return (rows, self.input_size), (rows, directions * width), (*states, width), (*states, hidden)
 
+    def _of_units(self, batch: Batch) -> tuple[int, int]:
+        """The shape of c of every token."""
+        return batch.rows, (1 + self.bidirectional) * self.hidden_size
+
     def _words(self) -> tuple[str, str]:
         """The shapes of y and of h_n."""
         if self.proj_size:
             return "N rows of the batch by D*P", _PROJECTED_STATES
-        return "N rows of the batch by D*H", _STATES
+        return _ROWS_OF_UNITS, _STATES
+
+    def _refuse_cell_states(self, name: str, array: Any) -> None:
+        if array is not None and array is not False:
+            raise InvalidArgumentError(f"{name}: {type(array).__name__}, wanted None: make the Rnn with cell_states=True")
 
     def forward(self, batch: Batch, params: Array, x: Array, h0: Optional[Array] = None, c0: Optional[Array] = None, *,
                 mode: Union[str, Mode] = "infer", dropout_seed: int = 0, y: Optional[Array] = None, h_n: Output = None,
-                c_n: Output = None, reserve: Optional[Memory] = None, stream: Any = None) -> ForwardResult:
+                c_n: Output = None, reserve: Optional[Memory] = None, c: Output = None,
+                stream: Any = None) -> Union[ForwardResult, ForwardResultWithC]:
         """Forward over all layers and directions.
 
         params [elements]; x [N, I]; h0 [L*D, B, R], c0 [L*D, B, H] in the caller's order of sequences, None for zeros
         mode          "save" fills a reserve for backward, made here or one of a batch with these bounds
         dropout_seed  seed of the masks between layers; 0 switches dropout off for this call
         y [N, D*R]; h_n, c_n as h0 and c0: arrays to write to, None to make them, h_n or c_n False if not wanted
-        If the cell has no c, c0 and c_n must be None, and the result's c_n is None.
+        c [N, D*H]    likewise, for an Rnn with cell_states=True: c of every token of the last layer, as the next token
+                      starts from it; the result then has c too
+        If the cell has no c, c0, c_n and c must be None, and the result's c_n is None.
         """
-        refuse_c(self._cell, c0=c0, c_n=c_n)
+        refuse_c(self._cell, c0=c0, c_n=c_n, c=c)
         if not CELLS[self._cell].has_c:
             c_n = False
+        if not self.cell_states:
+            self._refuse_cell_states("c", c)
+            c = False
         mode, dtype = member("mode", Mode, mode), self.dtype
         rows_in, rows_out, of_h, of_c = self._shapes(batch)
         y_words, h_words = self._words()
-        call = Call(self.context, stream, batch=batch, params=params, x=x, h0=h0, c0=c0, y=y, h_n=h_n, c_n=c_n)
+        call = Call(self.context, stream, batch=batch, params=params, x=x, h0=h0, c0=c0, y=y, h_n=h_n, c_n=c_n,
+                    c=c)
         sizes = self.sizes(batch.max_batch, batch.max_len, batch.max_tokens, mode)
         if mode == Mode.SAVE and reserve is None:
             reserve = Memory(self.context, sizes.reserve_bytes)
-        lib.varlstm_rnn_forward(
-            self.handle, batch.handle, mode, dropout_seed, call.read("params", (self._elements,), dtype, _FLAT),
-            call.read("x", rows_in, dtype, "N rows of the batch by I"), call.read_or_null("h0", of_h, dtype, h_words),
-            call.read_or_null("c0", of_c, dtype, _STATES), call.write("y", rows_out, dtype, y_words),
-            call.write("h_n", of_h, dtype, h_words), call.write("c_n", of_c, dtype, _STATES),
-            self.context.workspace(sizes.workspace_bytes, call.stream),
-            sizes.workspace_bytes, None if reserve is None else reserve.address,
-            0 if reserve is None else reserve.nbytes, call.stream)
-        return ForwardResult(call.outputs["y"], call.outputs["h_n"], call.outputs["c_n"], reserve)
+        inputs = (self.handle, batch.handle, mode, dropout_seed, call.read("params", (self._elements,), dtype, _FLAT),
+                  call.read("x", rows_in, dtype, "N rows of the batch by I"),
+                  call.read_or_null("h0", of_h, dtype, h_words), call.read_or_null("c0", of_c, dtype, _STATES),
+                  call.write("y", rows_out, dtype, y_words), call.write("h_n", of_h, dtype, h_words),
+                  call.write("c_n", of_c, dtype, _STATES))
+        c_address = call.write("c", self._of_units(batch), dtype, _ROWS_OF_UNITS)
+        memory = (self.context.workspace(sizes.workspace_bytes, call.stream), sizes.workspace_bytes,
+                  None if reserve is None else reserve.address, 0 if reserve is None else reserve.nbytes, call.stream)
+        results = (call.outputs["y"], call.outputs["h_n"], call.outputs["c_n"], reserve)
+        if not self.cell_states:
+            lib.varlstm_rnn_forward(*inputs, *memory)
+            return ForwardResult(*results)
+        lib.varlstm_rnn_forward_with_c(*inputs, c_address, *memory)
+        return ForwardResultWithC(*results, call.outputs["c"])
 
     def step_size(self, max_streams: int, table_slots: int) -> int:
         """Bytes of workspace of a step of up to max_streams streams with a table of up to table_slots."""
@@ -355,33 +392,40 @@ class Rnn(Handle):
     def backward(self, batch: Batch, params: Array, x: Array, y: Array, reserve: Memory, *, h0: Optional[Array] = None,
                  c0: Optional[Array] = None, dy: Optional[Array] = None, dh_n: Optional[Array] = None,
                  dc_n: Optional[Array] = None, dx: Output = None, dh0: Output = None, dc0: Output = None,
-                 dparams: Output = None, stream: Any = None) -> Gradients:
+                 dparams: Output = None, dc: Optional[Array] = None, stream: Any = None) -> Gradients:
         """Backward of the forward that filled `reserve`, with the lengths, params, x, h0, c0 and y of that forward.
 
-        dy [N, D*R]; dh_n [L*D, B, R], dc_n [L*D, B, H]: incoming gradients, None for zeros
+        dy [N, D*R]; dh_n [L*D, B, R], dc_n [L*D, B, H]; dc [N, D*H], of c of every token, with cell_states=True: incoming
+        gradients, None for zeros
         dx [N, I]; dh0, dc0 as dh_n and dc_n: arrays to write to, None to make them, False if not wanted
         dparams [elements]: likewise, but gradients are added to its contents; if it is created here, it starts as zeros
-        If the cell has no c, c0, dc_n and dc0 must be None, and the result's dc0 is None.
+        If the cell has no c, c0, dc_n, dc and dc0 must be None, and the result's dc0 is None.
         """
-        refuse_c(self._cell, c0=c0, dc_n=dc_n, dc0=dc0)
+        refuse_c(self._cell, c0=c0, dc_n=dc_n, dc=dc, dc0=dc0)
         if not CELLS[self._cell].has_c:
             dc0 = False
+        if not self.cell_states:
+            self._refuse_cell_states("dc", dc)
         rows_in, rows_out, of_h, of_c = self._shapes(batch)
         y_words, h_words = self._words()
         if not isinstance(reserve, Memory):
             raise InvalidArgumentError(f"reserve: {reserve!r}, wanted what forward gave with mode \"save\"")
         call = Call(self.context, stream, batch=batch, params=params, x=x, y=y, h0=h0, c0=c0, dy=dy, dh_n=dh_n,
-                    dc_n=dc_n, dx=dx, dh0=dh0, dc0=dc0, dparams=dparams)
+                    dc_n=dc_n, dc=dc, dx=dx, dh0=dh0, dc0=dc0, dparams=dparams)
         dtype = self.dtype
         nbytes = self.sizes(batch.max_batch, batch.max_len, batch.max_tokens).workspace_bytes
-        lib.varlstm_rnn_backward(
-            self.handle, batch.handle, call.read("params", (self._elements,), dtype, _FLAT),
-            call.read("x", rows_in, dtype, "N rows of the batch by I"), call.read_or_null("h0", of_h, dtype, h_words),
-            call.read_or_null("c0", of_c, dtype, _STATES), call.read("y", rows_out, dtype, y_words),
-            call.read_or_null("dy", rows_out, dtype, y_words), call.read_or_null("dh_n", of_h, dtype, h_words),
-            call.read_or_null("dc_n", of_c, dtype, _STATES),
-            call.write("dx", rows_in, dtype, "N rows of the batch by I"), call.write("dh0", of_h, dtype, h_words),
-            call.write("dc0", of_c, dtype, _STATES),
-            call.write("dparams", (self._elements,), dtype, _FLAT, zero=True),
-            self.context.workspace(nbytes, call.stream), nbytes, reserve.address, reserve.nbytes, call.stream)
+        inputs = (self.handle, batch.handle, call.read("params", (self._elements,), dtype, _FLAT),
+                  call.read("x", rows_in, dtype, "N rows of the batch by I"),
+                  call.read_or_null("h0", of_h, dtype, h_words), call.read_or_null("c0", of_c, dtype, _STATES),
+                  call.read("y", rows_out, dtype, y_words), call.read_or_null("dy", rows_out, dtype, y_words),
+                  call.read_or_null("dh_n", of_h, dtype, h_words), call.read_or_null("dc_n", of_c, dtype, _STATES))
+        dc_address = call.read_or_null("dc", self._of_units(batch), dtype, _ROWS_OF_UNITS)
+        outputs = (call.write("dx", rows_in, dtype, "N rows of the batch by I"),
+                   call.write("dh0", of_h, dtype, h_words), call.write("dc0", of_c, dtype, _STATES),
+                   call.write("dparams", (self._elements,), dtype, _FLAT, zero=True),
+                   self.context.workspace(nbytes, call.stream), nbytes, reserve.address, reserve.nbytes, call.stream)
+        if dc_address is None:
+            lib.varlstm_rnn_backward(*inputs, *outputs)
+        else:
+            lib.varlstm_rnn_backward_with_c(*inputs, dc_address, *outputs)
         return Gradients(*(call.outputs[name] for name in Gradients._fields))

@@ -5,6 +5,7 @@
 //
 // If h is projected, projection.cu has put that dh of R features into dprojected, and here
 //   dh[j, u] = sum over p < R of dprojected[row, p] * w_hr[p, u]
+// The gradient of c of each token is dc of the step after, plus that token's row of dc_of_token if there is one.
 // dstate are the gradients in dgates that flow to the state: all of them, but for a cell with state gates.
 // The launch before has written dgates[row after]. A last launch computes dh0 (the same product, at each sequence's
 // first row) and dc0. Grid, block and shared memory are as in stepwise_forward.cu, except that the tiles are dgates
@@ -70,6 +71,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     state.h = before >= 0 ? load_scalar(dir.y[before * layer.ldy + unit]) : of_sequence(dir.h0, initial, hidden, unit);
   if constexpr (CellType::kHasC) {
     gradient.c = ends ? of_sequence(dir.dc_n, final, hidden, unit) : dir.dc[j * hidden + unit];
+    if (layer.dc_of_token != nullptr)
+      gradient.c += load_scalar(layer.dc_of_token[(row * layer.directions + blockIdx.z) * hidden + unit]);
     state.c = before >= 0 ? dir.c[before * hidden + unit] : of_sequence(dir.c0, initial, hidden, unit);
     after.c = dir.c[row * hidden + unit];
   }

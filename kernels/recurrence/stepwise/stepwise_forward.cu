@@ -7,7 +7,7 @@
 // It runs over the segments of the batch, which are its sequences if there are no resets; T is the longest of them.
 // Step s visits t = s in the forward direction and t = steps - 1 - s in the backward direction, both in one launch. A
 // block whose ranks are all past sizes[t] has no work; sizes[t] is 0 from T on if only the device knows T.
-// h is read from y, at the row that the direction visited before.
+// h is read from y, at the row that the direction visited before. c_of_token, if wanted, gets c' of every row as well.
 // Grid: tiles of kUnits units x tiles of kRows ranks x directions. Block: one thread for each (rank, unit), which owns
 // the unit's sums, one for each gate, and its states. Shared memory: h as [kRows][kDepth + 1] and w_hh as
 // [kGates kUnits][kDepth + 1], for kDepth values of k at a time.
@@ -121,7 +121,11 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     }
   }
   const UnitStep<CellType, C> result = CellType::template forward<Accurate>(x, sums, state);
-  if constexpr (CellType::kHasC) dir.c[(layer.save ? row : j) * hidden + unit] = result.after.c;
+  if constexpr (CellType::kHasC) {
+    dir.c[(layer.save ? row : j) * hidden + unit] = result.after.c;
+    if (layer.c_of_token != nullptr)
+      layer.c_of_token[(row * layer.directions + blockIdx.z) * hidden + unit] = store_scalar<T>(result.after.c);
+  }
   if (CellType::kProjects && dir.unprojected != nullptr)
     dir.unprojected[(layer.save ? row : j) * hidden + unit] = store_scalar<T>(result.after.h);
   else

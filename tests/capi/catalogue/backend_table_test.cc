@@ -340,6 +340,7 @@ TEST_F(Fake, RnnCallsPassEveryArgument) {
   EXPECT_PASSED(f, forward, y);
   EXPECT_PASSED(f, forward, h_n);
   EXPECT_PASSED(f, forward, c_n);
+  EXPECT_EQ(f.c, nullptr);
   EXPECT_PASSED(f, forward, workspace);
   EXPECT_PASSED(f, forward, reserve);
 
@@ -359,6 +360,7 @@ TEST_F(Fake, RnnCallsPassEveryArgument) {
   EXPECT_PASSED(b, backward, dy);
   EXPECT_PASSED(b, backward, dh_n);
   EXPECT_PASSED(b, backward, dc_n);
+  EXPECT_EQ(b.dc, nullptr);
   EXPECT_PASSED(b, backward, dx);
   EXPECT_PASSED(b, backward, dh0);
   EXPECT_PASSED(b, backward, dc0);
@@ -400,6 +402,29 @@ TEST_F(Fake, StepsPassEveryArgument) {
   EXPECT_PASSED(s, step, c);
   EXPECT_PASSED(s, step, y);
   EXPECT_PASSED(s, step, workspace);
+}
+
+TEST_F(Fake, CellStatesOfEveryTokenReachTheBackEnd) {
+  World world, another;
+  Call forward = make("varlstm_rnn_forward_with_c", world);
+  ASSERT_OK(forward.run());
+  const RnnForwardArgs& f = fake_backend().rnn_forward.value();
+  EXPECT_TRUE(f.shape.cell_states);
+  EXPECT_PASSED(f, forward, y);
+  EXPECT_PASSED(f, forward, h_n);
+  EXPECT_PASSED(f, forward, c_n);
+  EXPECT_PASSED(f, forward, c);
+  EXPECT_PASSED(f, forward, workspace);
+  Call backward = make("varlstm_rnn_backward_with_c", another);
+  ASSERT_OK(backward.run());
+  const RnnBackwardArgs& b = fake_backend().rnn_backward.value();
+  EXPECT_TRUE(b.shape.cell_states);
+  EXPECT_PASSED(b, backward, dy);
+  EXPECT_PASSED(b, backward, dh_n);
+  EXPECT_PASSED(b, backward, dc_n);
+  EXPECT_PASSED(b, backward, dc);
+  EXPECT_PASSED(b, backward, dx);
+  EXPECT_PASSED(b, backward, dparams);
 }
 
 TEST_F(Fake, AProjectionReachesTheBackEnd) {

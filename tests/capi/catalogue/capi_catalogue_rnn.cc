@@ -21,7 +21,7 @@ void add_rnn_description(std::vector<Entry>& list) {
                     return bad_dtype(call, "value").bad("value", (int64_t{1} << 32) + VARLSTM_DTYPE_F64);
                   }});
   for (const int32_t key : {VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS, VARLSTM_KEY_LAYERS_TOGETHER,
-                            VARLSTM_KEY_RESETS, VARLSTM_KEY_LAYER_NORM}) {
+                            VARLSTM_KEY_RESETS, VARLSTM_KEY_LAYER_NORM, VARLSTM_KEY_CELL_STATES}) {
     list.push_back({"varlstm_rnn_set_i64 key " + std::to_string(key), [key](W& w) {
                       Call call("varlstm_rnn_set_i64", varlstm_rnn_set_i64, w.rnn, key, 1);
                       return call.bad("key", VARLSTM_KEY_CLASSES).bad("value", -1).bad("value", 2).bad("value", kHuge);
@@ -60,6 +60,7 @@ void add_rnn_description(std::vector<Entry>& list) {
       {"varlstm_rnn_get_i64", [](W& w) {
          Call call("varlstm_rnn_get_i64", varlstm_rnn_get_i64, w.rnn, VARLSTM_KEY_HIDDEN_SIZE, w.host.take<int64_t>(1));
          call.bad("key", VARLSTM_KEY_ROWS - 1).bad("key", VARLSTM_KEY_RESETS + 1).bad("key", VARLSTM_KEY_CLASSES);
+         call.bad("key", VARLSTM_KEY_CELL_STATES + 1);
          return call.bad("key", 19).bad("key", VARLSTM_KEY_DROPOUT).bad("key", VARLSTM_KEY_BATCH);
        }});
   list.push_back({"varlstm_rnn_get_f64", [](W& w) {
@@ -91,6 +92,30 @@ void add_rnn_description(std::vector<Entry>& list) {
                   }});
 }
 
+// A forward that has saved what backward needs.
+struct SavedForward {
+  static constexpr int64_t kStates = W::kLayers * W::kDirections * W::kBatch * W::kHidden;
+  static constexpr int64_t kOutputs = W::kTokens * W::kDirections * W::kHidden;
+  int64_t elements, workspace_bytes = 0, reserve_bytes = 0;
+  float *params, *x, *h0, *c0, *y;
+  char *workspace, *reserve;
+
+  explicit SavedForward(W& w)
+      : elements(w.param_elements()),
+        params(w.back.take<float>(elements)),
+        x(w.back.take<float>(W::kTokens * W::kInput)),
+        h0(w.back.take<float>(kStates)),
+        c0(w.back.take<float>(kStates)),
+        y(w.back.take<float>(kOutputs)) {
+    REQUIRE_OK(
+        varlstm_rnn_sizes(w.rnn, W::kBatch, W::kLen, W::kTokens, VARLSTM_MODE_SAVE, &workspace_bytes, &reserve_bytes));
+    workspace = w.back.take<char>(workspace_bytes);
+    reserve = w.back.take<char>(reserve_bytes);
+    REQUIRE_OK(varlstm_rnn_forward(w.rnn, w.batch, VARLSTM_MODE_SAVE, 0, params, x, h0, c0, y, nullptr, nullptr,
+                                   workspace, workspace_bytes, reserve, reserve_bytes, nullptr));
+  }
+};
+
 void add_rnn_runs(std::vector<Entry>& list) {
   list.push_back({"varlstm_rnn_import", [](W& w) {
                     constexpr int64_t kGates = 4 * W::kHidden;
@@ -117,27 +142,41 @@ void add_rnn_runs(std::vector<Entry>& list) {
          return call.bad("mode", -1).bad("mode", 2);
        }});
   list.push_back(
-      {"varlstm_rnn_backward", [](W& w) {
+      {"varlstm_rnn_forward_with_c", [](W& w) {
          constexpr int64_t kStates = W::kLayers * W::kDirections * W::kBatch * W::kHidden;
          constexpr int64_t kOutputs = W::kTokens * W::kDirections * W::kHidden;
          int64_t workspace = 0, reserve = 0;
+         REQUIRE_OK(varlstm_rnn_set_i64(w.rnn, VARLSTM_KEY_CELL_STATES, 1));
          REQUIRE_OK(varlstm_rnn_sizes(w.rnn, W::kBatch, W::kLen, W::kTokens, VARLSTM_MODE_SAVE, &workspace, &reserve));
-         const int64_t elements = w.param_elements();
-         float* params = w.back.take<float>(elements);
-         float* x = w.back.take<float>(W::kTokens * W::kInput);
-         float* h0 = w.back.take<float>(kStates);
-         float* c0 = w.back.take<float>(kStates);
-         float* y = w.back.take<float>(kOutputs);
-         char* scratch = w.back.take<char>(workspace);
-         char* saved = w.back.take<char>(reserve);
-         REQUIRE_OK(varlstm_rnn_forward(w.rnn, w.batch, VARLSTM_MODE_SAVE, 0, params, x, h0, c0, y, nullptr, nullptr,
-                                        scratch, workspace, saved, reserve, nullptr));
-         Call call("varlstm_rnn_backward", varlstm_rnn_backward, w.rnn, w.batch, params, x, h0, c0, y,
-                   w.back.take<float>(kOutputs), w.back.take<float>(kStates), w.back.take<float>(kStates),
-                   w.back.take<float>(W::kTokens * W::kInput), w.back.take<float>(kStates), w.back.take<float>(kStates),
-                   w.back.take<float>(elements), scratch, workspace, saved, reserve, nullptr);
-         return call.optional({"h0", "c0", "dy", "dh_n", "dc_n", "dx", "dh0", "dc0", "dparams"});
+         Call call("varlstm_rnn_forward_with_c", varlstm_rnn_forward_with_c, w.rnn, w.batch, VARLSTM_MODE_SAVE, 0,
+                   w.back.take<float>(w.param_elements()), w.back.take<float>(W::kTokens * W::kInput),
+                   w.back.take<float>(kStates), w.back.take<float>(kStates), w.back.take<float>(kOutputs),
+                   w.back.take<float>(kStates), w.back.take<float>(kStates), w.back.take<float>(kOutputs),
+                   w.back.take<char>(workspace), workspace, w.back.take<char>(reserve), reserve, nullptr);
+         call.optional({"h0", "c0", "h_n", "c_n", "c"}).any_value({"dropout_seed"});
+         return call.bad("mode", -1).bad("mode", 2);
        }});
+  list.push_back({"varlstm_rnn_backward", [](W& w) {
+                    const SavedForward f(w);
+                    Call call("varlstm_rnn_backward", varlstm_rnn_backward, w.rnn, w.batch, f.params, f.x, f.h0, f.c0,
+                              f.y, w.back.take<float>(f.kOutputs), w.back.take<float>(f.kStates),
+                              w.back.take<float>(f.kStates), w.back.take<float>(W::kTokens * W::kInput),
+                              w.back.take<float>(f.kStates), w.back.take<float>(f.kStates),
+                              w.back.take<float>(f.elements), f.workspace, f.workspace_bytes, f.reserve,
+                              f.reserve_bytes, nullptr);
+                    return call.optional({"h0", "c0", "dy", "dh_n", "dc_n", "dx", "dh0", "dc0", "dparams"});
+                  }});
+  list.push_back({"varlstm_rnn_backward_with_c", [](W& w) {
+                    REQUIRE_OK(varlstm_rnn_set_i64(w.rnn, VARLSTM_KEY_CELL_STATES, 1));
+                    const SavedForward f(w);
+                    Call call("varlstm_rnn_backward_with_c", varlstm_rnn_backward_with_c, w.rnn, w.batch, f.params, f.x,
+                              f.h0, f.c0, f.y, w.back.take<float>(f.kOutputs), w.back.take<float>(f.kStates),
+                              w.back.take<float>(f.kStates), w.back.take<float>(f.kOutputs),
+                              w.back.take<float>(W::kTokens * W::kInput), w.back.take<float>(f.kStates),
+                              w.back.take<float>(f.kStates), w.back.take<float>(f.elements), f.workspace,
+                              f.workspace_bytes, f.reserve, f.reserve_bytes, nullptr);
+                    return call.optional({"h0", "c0", "dy", "dh_n", "dc_n", "dc", "dx", "dh0", "dc0", "dparams"});
+                  }});
 }
 
 static varlstm_rnn* one_way_rnn(W& w) {

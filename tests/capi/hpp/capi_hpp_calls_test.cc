@@ -374,29 +374,32 @@ TYPED_TEST(CapiHppCalls, Rnn) {
   constexpr uint64_t kSeed = 9;
   varlstm::Rnn<T> rnn(this->ctx_, kIn, kOut, 2);
   rnn.set_f64(VARLSTM_KEY_DROPOUT, 0.25);
+  rnn.set_i64(VARLSTM_KEY_CELL_STATES, 1);
   const auto& batch = this->batch_;
   const Buffer params = this->random(rnn.param_elements()), x = this->random(kRows * kIn);
   const Buffer h0 = this->random(kState), c0 = this->random(kState);
   const Buffer dy = this->random(kOutputs), dh_n = this->random(kState), dc_n = this->random(kState);
+  const Buffer dc = this->random(kOutputs);
   const varlstm::RnnInput<T> in = {params, x, h0, c0};
   auto& work = this->work_;
   const auto part = [](Buffer& data, int64_t first, int64_t count) { return data.span().subspan(first, count); };
   const auto outputs = [&](Buffer& out) -> varlstm::RnnOutput<T> {
-    return {part(out, 0, kOutputs), part(out, kOutputs, kState), part(out, kOutputs + kState, kState)};
+    return {part(out, 0, kOutputs), part(out, kOutputs, kState), part(out, kOutputs + kState, kState),
+            part(out, kOutputs + 2 * kState, kOutputs)};
   };
   const auto c_forward = [&](int32_t mode, uint64_t seed, T* out, varlstm::Workspace& reserve) {
-    return varlstm_rnn_forward(rnn.get(), batch.get(), mode, seed, params.data(), x.data(), h0.data(), c0.data(), out,
-                               out + kOutputs, out + kOutputs + kState, work.data(), work.bytes(), reserve.data(),
-                               reserve.bytes(), nullptr);
+    return varlstm_rnn_forward_with_c(rnn.get(), batch.get(), mode, seed, params.data(), x.data(), h0.data(), c0.data(),
+                                      out, out + kOutputs, out + kOutputs + kState, out + kOutputs + 2 * kState,
+                                      work.data(), work.bytes(), reserve.data(), reserve.bytes(), nullptr);
   };
   varlstm::Workspace nothing(this->ctx_), reserve(this->ctx_), c_reserve(this->ctx_);
   this->template expect_same<T>(
-      kOutputs + 2 * kState, [&](Buffer& out) { rnn.forward(batch, in, outputs(out), work); },
+      2 * kOutputs + 2 * kState, [&](Buffer& out) { rnn.forward(batch, in, outputs(out), work); },
       [&](T* out) { return c_forward(VARLSTM_MODE_INFER, 0, out, nothing); });
   c_reserve.grow(rnn.sizes(batch, VARLSTM_MODE_SAVE).reserve_bytes);
   Buffer y(this->ctx_, kOutputs);
   this->template expect_same<T>(
-      kOutputs + 2 * kState,
+      2 * kOutputs + 2 * kState,
       [&](Buffer& out) {
         rnn.forward_save(batch, in, outputs(out), work, reserve, kSeed);
         varlstm::copy<T>(this->ctx_, y, part(out, 0, kOutputs), VARLSTM_COPY_WITHIN_BACKEND);
@@ -407,14 +410,15 @@ TYPED_TEST(CapiHppCalls, Rnn) {
   this->template expect_same<T>(
       dc0 + kState,
       [&](Buffer& d) {
-        rnn.backward(batch, in, y, {dy, dh_n, dc_n},
+        rnn.backward(batch, in, y, {dy, dh_n, dc_n, dc},
                      {part(d, 0, elements), part(d, dx, kRows * kIn), part(d, dh0, kState), part(d, dc0, kState)}, work,
                      reserve);
       },
       [&](T* d) {
-        return varlstm_rnn_backward(rnn.get(), batch.get(), params.data(), x.data(), h0.data(), c0.data(), y.data(),
-                                    dy.data(), dh_n.data(), dc_n.data(), d + dx, d + dh0, d + dc0, d, work.data(),
-                                    work.bytes(), c_reserve.data(), c_reserve.bytes(), nullptr);
+        return varlstm_rnn_backward_with_c(rnn.get(), batch.get(), params.data(), x.data(), h0.data(), c0.data(),
+                                           y.data(), dy.data(), dh_n.data(), dc_n.data(), dc.data(), d + dx, d + dh0,
+                                           d + dc0, d, work.data(), work.bytes(), c_reserve.data(), c_reserve.bytes(),
+                                           nullptr);
       });
 }
 

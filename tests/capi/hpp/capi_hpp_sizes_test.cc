@@ -210,21 +210,24 @@ TEST_F(CapiHppSizes, RnnWithAProjection) {
   varlstm::Rnn<float> rnn(ctx_, kIn, kHidden, 2);
   rnn.set_i64(VARLSTM_KEY_BIDIRECTIONAL, 1);
   rnn.set_i64(VARLSTM_KEY_PROJ_SIZE, 1);
+  rnn.set_i64(VARLSTM_KEY_CELL_STATES, 1);
   const int64_t elements = rnn.param_elements(), of_h = 2 * 2 * kBatch, of_c = of_h * kHidden, outputs = kRows * 2;
+  const int64_t units = outputs * kHidden;
   const auto input = [&](Spans& s) {
     return varlstm::RnnInput<float>{s("params", elements), s("x", kRows * kIn), s("h0", of_h), s("c0", of_c)};
   };
   const auto forward_save = [&](Spans& s) {
-    rnn.forward_save(batch_, input(s), {s("y", outputs), s("h_n", of_h), s("c_n", of_c)}, work_, reserve_);
+    rnn.forward_save(batch_, input(s), {s("y", outputs), s("h_n", of_h), s("c_n", of_c), s("c", units)}, work_,
+                     reserve_);
   };
   const auto backward = [&](Spans& s) {
     const varlstm::RnnInput<float> in = input(s);
     const varlstm::Span<float> y = s("y", outputs);
-    rnn.backward(batch_, in, y, {s("dy", outputs), s("dh_n", of_h), s("dc_n", of_c)},
+    rnn.backward(batch_, in, y, {s("dy", outputs), s("dh_n", of_h), s("dc_n", of_c), s("dc", units)},
                  {s("dparams", elements), s("dx", kRows * kIn), s("dh0", of_h), s("dc0", of_c)}, work_, reserve_);
   };
-  expect_each_refused(7, forward_save);
-  expect_each_refused(12, backward);
+  expect_each_refused(8, forward_save);
+  expect_each_refused(13, backward);
   expect_longer_states_refused(of_h, forward_save, of_c);
   expect_longer_states_refused(of_h, backward, of_c);
 }

@@ -76,6 +76,7 @@ pub const VARLSTM_KEY_RECURRENT_DROPOUT_KIND: i32 = 47;
 pub const VARLSTM_KEY_ZONEOUT_H: i32 = 48;
 pub const VARLSTM_KEY_ZONEOUT_C: i32 = 49;
 pub const VARLSTM_KEY_LAYER_NORM: i32 = 50;
+pub const VARLSTM_KEY_CELL_STATES: i32 = 51;
 pub const VARLSTM_KEY_CLASSES: i32 = 30;
 pub const VARLSTM_KEY_IGNORE_INDEX: i32 = 31;
 pub const VARLSTM_KEY_REDUCTION: i32 = 32;
@@ -345,6 +346,25 @@ extern "C" {
         reserve_bytes: i64,
         stream: *mut c_void,
     ) -> i32;
+    pub fn varlstm_rnn_forward_with_c(
+        rnn: *const varlstm_rnn,
+        batch: *const varlstm_batch,
+        mode: i32,
+        dropout_seed: u64,
+        params: *const c_void,
+        x: *const c_void,
+        h0: *const c_void,
+        c0: *const c_void,
+        y: *mut c_void,
+        h_n: *mut c_void,
+        c_n: *mut c_void,
+        c: *mut c_void,
+        workspace: *mut c_void,
+        workspace_bytes: i64,
+        reserve: *mut c_void,
+        reserve_bytes: i64,
+        stream: *mut c_void,
+    ) -> i32;
     pub fn varlstm_rnn_backward(
         rnn: *const varlstm_rnn,
         batch: *const varlstm_batch,
@@ -356,6 +376,28 @@ extern "C" {
         dy: *const c_void,
         dh_n: *const c_void,
         dc_n: *const c_void,
+        dx: *mut c_void,
+        dh0: *mut c_void,
+        dc0: *mut c_void,
+        dparams: *mut c_void,
+        workspace: *mut c_void,
+        workspace_bytes: i64,
+        reserve: *const c_void,
+        reserve_bytes: i64,
+        stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_rnn_backward_with_c(
+        rnn: *const varlstm_rnn,
+        batch: *const varlstm_batch,
+        params: *const c_void,
+        x: *const c_void,
+        h0: *const c_void,
+        c0: *const c_void,
+        y: *const c_void,
+        dy: *const c_void,
+        dh_n: *const c_void,
+        dc_n: *const c_void,
+        dc: *const c_void,
         dx: *mut c_void,
         dh0: *mut c_void,
         dc0: *mut c_void,

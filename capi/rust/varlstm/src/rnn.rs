@@ -101,6 +101,7 @@ pub struct RnnBuilder<T: Scalar> {
     recurrent_dropout_kind: RecurrentDropout,
     zoneout_h: f64,
     zoneout_c: f64,
+    cell_states: bool,
     dtype: PhantomData<T>,
 }
 
@@ -192,6 +193,13 @@ impl<T: Scalar> RnnBuilder<T> {
         self
     }
 
+    /// Whether calls give c of every token of an LSTM's last layer and take its gradient, for which workspaces are larger:
+    /// false by default. Stepwise on CUDA.
+    pub fn cell_states(mut self, cell_states: bool) -> Self {
+        self.cell_states = cell_states;
+        self
+    }
+
     /// Creates the network. Errors: a size that is not positive, an option's value.
     pub fn build(self) -> Result<Rnn<T>> {
         let mut handle = ptr::null_mut();
@@ -233,6 +241,7 @@ impl<T: Scalar> RnnBuilder<T> {
             (sys::VARLSTM_KEY_RECURRENCE, self.recurrence.code()),
             (sys::VARLSTM_KEY_ROWS, row_order),
             (sys::VARLSTM_KEY_RESETS, i32::from(self.resets)),
+            (sys::VARLSTM_KEY_CELL_STATES, i32::from(self.cell_states)),
             (sys::VARLSTM_KEY_RECURRENT_DROPOUT_KIND, self.recurrent_dropout_kind.code()),
         ] {
             // SAFETY: the handle is alive, and nobody else has it yet.
@@ -306,6 +315,7 @@ impl<T: Scalar> Rnn<T> {
             recurrent_dropout_kind: RecurrentDropout::Weights,
             zoneout_h: 0.0,
             zoneout_c: 0.0,
+            cell_states: false,
             dtype: PhantomData,
         }
     }

@@ -33,6 +33,9 @@ pub struct RnnForward<'a, T: Scalar> {
     pub h_n: Option<ViewMut<'a, T>>,
     /// `[L*D, B, H]`, written. A sequence of length 0 has c_n = c0.
     pub c_n: Option<ViewMut<'a, T>>,
+    /// `[N, D*H]`, written: c of every token of the last layer, with
+    /// [`cell_states`](crate::RnnBuilder::cell_states).
+    pub c: Option<ViewMut<'a, T>>,
     /// Seed of the masks between layers; 0 (default) switches dropout off for this call.
     pub dropout_seed: u64,
 }
@@ -48,6 +51,7 @@ impl<'a, T: Scalar> RnnForward<'a, T> {
             c0: None,
             h_n: None,
             c_n: None,
+            c: None,
             dropout_seed: 0,
         }
     }
@@ -73,6 +77,8 @@ pub struct RnnBackward<'a, T: Scalar> {
     pub dh_n: Option<View<'a, T>>,
     /// `[L*D, B, H]`; zeros without it.
     pub dc_n: Option<View<'a, T>>,
+    /// `[N, D*H]`, of c of every token, with [`cell_states`](crate::RnnBuilder::cell_states); zeros without it.
+    pub dc: Option<View<'a, T>>,
     /// `[N, I]`, written.
     pub dx: Option<ViewMut<'a, T>>,
     /// `[L*D, B, R]`, written.
@@ -95,6 +101,7 @@ impl<'a, T: Scalar> RnnBackward<'a, T> {
             dy: None,
             dh_n: None,
             dc_n: None,
+            dc: None,
             dx: None,
             dh0: None,
             dc0: None,
@@ -108,6 +115,7 @@ struct Shapes {
     params: [(&'static str, usize); 1],
     input: [(&'static str, usize); 2],
     output: [(&'static str, usize); 2],
+    units: [(&'static str, usize); 2],
     h: [(&'static str, usize); 3],
     c: [(&'static str, usize); 3],
 }
@@ -166,6 +174,7 @@ impl<T: Scalar> Rnn<T> {
         let y = args.y.write(context, "y", &shapes.output)?;
         let h_n = write_state(args.h_n, context, "h_n", &shapes.h)?;
         let c_n = write_state(args.c_n, context, "c_n", &shapes.c)?;
+        let c = write_or_null(args.c, context, "c", &shapes.units)?;
         let mode = match reserve {
             Some(_) => sys::VARLSTM_MODE_SAVE,
             None => sys::VARLSTM_MODE_INFER,
@@ -178,7 +187,7 @@ impl<T: Scalar> Rnn<T> {
         };
         // SAFETY: handles are alive, buffers have the elements that varlstm.h asks for.
         check(unsafe {
-            sys::varlstm_rnn_forward(
+            sys::varlstm_rnn_forward_with_c(
                 self.handle(),
                 batch.handle(),
                 mode,
@@ -190,6 +199,7 @@ impl<T: Scalar> Rnn<T> {
                 y,
                 h_n,
                 c_n,
+                c,
                 work,
                 work_bytes,
                 kept,
@@ -218,6 +228,7 @@ impl<T: Scalar> Rnn<T> {
         let dy = read_or_null(args.dy, context, "dy", &shapes.output)?;
         let dh_n = read_state(args.dh_n, context, "dh_n", &shapes.h)?;
         let dc_n = read_state(args.dc_n, context, "dc_n", &shapes.c)?;
+        let dc = read_or_null(args.dc, context, "dc", &shapes.units)?;
         let dx = write_or_null(args.dx, context, "dx", &shapes.input)?;
         let dh0 = write_state(args.dh0, context, "dh0", &shapes.h)?;
         let dc0 = write_state(args.dc0, context, "dc0", &shapes.c)?;
@@ -227,7 +238,7 @@ impl<T: Scalar> Rnn<T> {
         let (kept, kept_bytes) = reserve.read(context)?;
         // SAFETY: handles are alive, buffers have the elements that varlstm.h asks for.
         check(unsafe {
-            sys::varlstm_rnn_backward(
+            sys::varlstm_rnn_backward_with_c(
                 self.handle(),
                 batch.handle(),
                 params,
@@ -238,6 +249,7 @@ impl<T: Scalar> Rnn<T> {
                 dy,
                 dh_n,
                 dc_n,
+                dc,
                 dx,
                 dh0,
                 dc0,
@@ -273,6 +285,7 @@ impl<T: Scalar> Rnn<T> {
             params: [("elements", self.param_elements())],
             input: [("tokens", rows), ("input_size", self.input_size())],
             output: [("tokens", rows), (of_y, self.output_size())],
+            units: [("tokens", rows), ("directions * hidden_size", self.directions() * self.hidden_size())],
             h: [
                 ("num_layers * directions", states),
                 ("batch", batch.sequences()?),

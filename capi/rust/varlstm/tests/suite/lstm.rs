@@ -179,6 +179,47 @@ fn options_of_the_cell() {
     assert_ne!(run(&dropped, 7), plain);
 }
 
+/// c of every token: its rows at the last tokens are c_n, its gradient reaches the input, and it needs its option.
+#[test]
+fn c_of_every_token() {
+    let context = context();
+    let build = |cell_states| Rnn::<f64>::builder(&context, 2, 3).proj_size(2).cell_states(cell_states).build();
+    let (rnn, plain) = (build(true).unwrap(), build(false).unwrap());
+    let batch = Batch::from_lengths(&context, &[2, 1]).unwrap();
+    let params: Vec<f64> = (0..rnn.param_elements()).map(|k| (k % 7) as f64 * 0.2 - 0.5).collect();
+    let (params, x) = (upload(&context, &params), upload(&context, &[0.5, -1.0, 2.0, 0.25, 1.5, -0.75]));
+    let like = |len| unwritten::<f64>(&context, len);
+    let (mut y, mut c_n, mut c) = (like(6), like(6), like(9));
+    let (mut reserve, mut workspace) = (Reserve::new(&context), Workspace::new(&context));
+    let forward = RnnForward {
+        c_n: Some(c_n.view_mut()),
+        c: Some(c.view_mut()),
+        ..RnnForward::new(&params, &x, &mut y)
+    };
+    rnn.forward_save(&batch, forward, &mut reserve, &mut workspace).unwrap();
+    // Rows of step 0, of both sequences, then the second token of the first one.
+    let (c_n, c) = (c_n.to_vec().unwrap(), c.to_vec().unwrap());
+    assert_eq!(c[6..], c_n[..3]);
+    assert_eq!(c[3..6], c_n[3..]);
+    let dc = upload(&context, &[1.0; 9]);
+    let mut gradient = |dc| {
+        let mut dx = like(6);
+        let backward = RnnBackward { dc, dx: Some(dx.view_mut()), ..RnnBackward::new(&params, &x, &y) };
+        rnn.backward(&batch, backward, &reserve, &mut workspace).map(|()| dx.to_vec().unwrap())
+    };
+    assert_eq!(gradient(None).unwrap(), [0.0; 6]);
+    assert!(gradient(Some(dc.view())).unwrap().iter().all(|&value| value != 0.0));
+    let short = upload(&context, &[1.0; 8]);
+    assert_error(gradient(Some(short.view())), Status::InvalidArgument, &["dc has 8 elements", "hidden_size = 3"]);
+
+    let (mut y, mut c) = (like(6), like(9));
+    let forward = RnnForward { c: Some(c.view_mut()), ..RnnForward::new(&params, &x, &mut y) };
+    let refused = plain.forward(&batch, forward, &mut workspace);
+    assert_error(refused, Status::InvalidArgument, &["c = ", "VARLSTM_KEY_CELL_STATES"]);
+    let gru = Rnn::<f64>::builder(&context, 2, 3).cell(Cell::Gru).cell_states(true).build();
+    assert_error(gru, Status::InvalidArgument, &["value = 1", "VARLSTM_KEY_CELL_STATES"]);
+}
+
 /// PyTorch's names, in the order of the flat buffer.
 #[test]
 fn parameters_have_pytorchs_names() {
