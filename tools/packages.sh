@@ -1,7 +1,8 @@
 # Debian packages of the scripts beside this file, which source it.
 # SPDX-License-Identifier: Apache-2.0
 
-BUILD_PACKAGES="g++ cmake ninja-build libopenblas-openmp-dev libcli11-dev libfmt-dev nlohmann-json3-dev"
+BUILD_PACKAGES="g++ cmake ninja-build libopenblas-openmp-dev libcli11-dev libfmt-dev nlohmann-json3-dev
+  zlib1g-dev"
 TEST_PACKAGES="libgtest-dev libboost-context-dev binutils libbenchmark-dev clang libclang-rt-dev clang-format abigail-tools pkg-config make
   python3-pytest python3-numpy python3-torch python3-pip python3-setuptools python3-wheel
   cargo rustfmt"

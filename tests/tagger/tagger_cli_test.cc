@@ -272,6 +272,66 @@ TEST_F(TaggerCli, WrongCommandLines) {
   EXPECT_TRUE(folder.names().empty());
 }
 
+// What a file of vectors gives is what the model begins with, keeps if it is frozen, and finds for words that training
+// did not see.
+TEST_F(TaggerCli, PretrainedVectors) {
+  const TempFolder folder;
+  write_file(folder / "v", "the 1 2 3\nMarket 4 5 6\nmarket 7 8 9\nstars -1 -2 -3\nMarket 0 0 0\n");
+  write_file(folder / "t", row("1", "The", "DET") + row("2", "market", "NOUN") + "\n" + row("1", "boy", "NOUN") + "\n");
+  write_file(folder / "d", row("1", "the", "DET") + row("2", "boy", "NOUN") + "\n");
+  const auto train = [&](const std::string& more) {
+    return tagger("train --train " + (folder / "t") + " --dev " + (folder / "d") + " --out " + (folder / "m") +
+                  " --hidden 4 --epochs 3 --lr 0.1 --word-dropout 0 --patience 0 --threads 1 --vectors " +
+                  (folder / "v") + " " + more);
+  };
+  const auto words = [&] { return json::parse(read_file((folder / "m") + "/config.json"))["words"]; };
+  const auto table = [&](size_t word) {  // its row, which is the last tensor's
+    const std::string bytes = read_file((folder / "m") + "/model.safetensors");
+    const size_t rows = words().size() + 2;
+    std::vector<float> values(3);
+    std::memcpy(values.data(), bytes.data() + bytes.size() - (rows - 2 - word) * 3 * sizeof(float), 3 * sizeof(float));
+    return values;
+  };
+  const Outcome seen = train("--freeze-vectors");
+  ASSERT_EQ(seen.status, 0) << seen.err;
+  EXPECT_EQ(seen.out.substr(0, seen.out.find("epoch")),
+            "train: 2 sentences, 3 words, 3 forms, 2 tags; dev: 1 sentences, 2 words\n"
+            "vectors: " +
+                (folder / "v") +
+                ", 5 rows of 3 features (text of GloVe); train: 66.7 % of 3 words, 66.7 % of 3 "
+                "forms (33.3 % by their lower case); dev: 50.0 % of 2 words, 50.0 % of 2 forms (0.0 % by their lower "
+                "case)\n");
+  EXPECT_EQ(words(), json({"The", "market", "boy", "the"}));
+  EXPECT_EQ(table(0), (std::vector<float>{1, 2, 3}));
+  EXPECT_EQ(table(1), (std::vector<float>{7, 8, 9}));
+  EXPECT_EQ(table(3), (std::vector<float>{1, 2, 3}));
+
+  const Outcome all = train("--keep-vectors all");
+  ASSERT_EQ(all.status, 0) << all.err;
+  EXPECT_NE(all.out.find("vectors: 1 rows have the token of an earlier row, which counts\n"), std::string::npos);
+  EXPECT_EQ(words(), json({"The", "market", "boy", "the", "Market", "stars"}));
+  EXPECT_NE(table(1), (std::vector<float>{7, 8, 9})) << "it is learned further";
+  EXPECT_EQ(table(4), (std::vector<float>{4, 5, 6}));
+  EXPECT_EQ(table(5), (std::vector<float>{-1, -2, -3}));
+
+  // "Stars" takes the row of "stars"; training has seen neither.
+  write_file(folder / "e", row("1", "Stars", "NOUN") + row("2", "boy", "NOUN") + "\n");
+  const Outcome scores = tagger("eval --json --model " + (folder / "m") + " " + (folder / "e"));
+  ASSERT_EQ(scores.status, 0) << scores.err;
+  EXPECT_EQ(json::parse(scores.out)["oov_tokens"], 1);
+  const auto tags = [&](const std::string& form) {
+    write_file(folder / "e", row("1", form, "_") + "\n");
+    return tagger("predict --model " + (folder / "m") + " " + (folder / "e")).out;
+  };
+  EXPECT_NE(tags("Stars").find("Stars\tlemma\t"), std::string::npos);
+
+  expect_error(train("--embedding 4"), "--embedding = 4, but the vectors of " + (folder / "v") + " have 3 features");
+  expect_error(tagger(train_arguments(folder / "n", "--freeze-vectors")), "--freeze-vectors needs --vectors");
+  expect_error(tagger(train_arguments(folder / "n", "--keep-vectors all")), "--keep-vectors needs --vectors");
+  write_file(folder / "v", "the 1 2\nmarket 1\na 1 2\n");
+  expect_error(train(""), (folder / "v") + ":2: the row \"market 1\" is not a token and 2 numbers");
+}
+
 TEST_F(TaggerCli, BadTrainingFiles) {
   const TempFolder folder;
   const auto train_on = [&](const std::string& train, const std::string& dev) {

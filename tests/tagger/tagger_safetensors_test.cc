@@ -47,8 +47,10 @@ std::string with_length(const std::string& header, const std::string& data) {
 TEST(TaggerSafetensors, RoundTrip) {
   const TempFolder folder;
   const std::vector<float> a = {1.5f, -2, 3e-30f, 4, 5, 6}, b = {7};
-  const std::vector<TensorData> written = {
-      {"a.weight", {2, 3}, a.data()}, {"b", {1}, b.data()}, {"none", {0, 4}, nullptr}, {"scalar", {}, b.data()}};
+  const std::vector<TensorData> written = {{"a.weight", {2, 3}, {{a.data(), 2}, {a.data() + 2, 0}, {a.data() + 2, 4}}},
+                                           {"b", {1}, {{b.data(), 1}}},
+                                           {"none", {0, 4}, {}},
+                                           {"scalar", {}, {{b.data(), 1}}}};
   write_safetensors(folder / "x", written);
   const SafetensorsReader reader(folder / "x");
   ASSERT_EQ(reader.tensors().size(), written.size());
@@ -58,7 +60,7 @@ TEST(TaggerSafetensors, RoundTrip) {
     EXPECT_EQ(found->shape, expected.shape);
     std::vector<float> values((found->end - found->begin) / sizeof(float));
     reader.read(*found, values.data());
-    EXPECT_TRUE(values.empty() || !std::memcmp(values.data(), expected.data, values.size() * sizeof(float)));
+    EXPECT_TRUE(values.empty() || !std::memcmp(values.data(), expected.pieces[0].data, values.size() * sizeof(float)));
   }
   EXPECT_EQ(reader.find("c"), nullptr);
 }
@@ -66,7 +68,7 @@ TEST(TaggerSafetensors, RoundTrip) {
 TEST(TaggerSafetensors, BytesOfTheFormat) {
   const TempFolder folder;
   const float one = 1;
-  write_safetensors(folder / "x", {{"t", {1}, &one}});
+  write_safetensors(folder / "x", {{"t", {1}, {{&one, 1}}}});
   const std::string bytes = read_file(folder / "x");
   uint64_t header = 0;
   std::memcpy(&header, bytes.data(), sizeof header);
@@ -189,7 +191,7 @@ TEST(TaggerSafetensors, NamesThatCouldDisturbATerminalAreEscaped) {
 TEST(TaggerSafetensors, EveryCutFileIsAnError) {
   const TempFolder folder;
   const std::vector<float> values(10, 1);
-  write_safetensors(folder / "x", {{"t", {10}, values.data()}});
+  write_safetensors(folder / "x", {{"t", {10}, {{values.data(), 4}, {values.data() + 4, 6}}}});
   const std::string whole = read_file(folder / "x");
   for (size_t size = 0; size < whole.size(); ++size) {
     write_file(folder / "x", whole.substr(0, size));

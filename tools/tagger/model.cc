@@ -27,7 +27,7 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kTensorFile = "model.safetensors";
 // Room for some fifty million words.
 constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 30;
-// write_config has 15; others may add what they like to know.
+// write_config has 17; others may add what they like to know.
 constexpr size_t kMaxConfigKeys = 1000;
 
 std::string in_folder(const std::string& folder, const char* file) {
@@ -70,6 +70,22 @@ const CellKind* cell_field(const json& config) {
   fail("\"cell\" = {} is none of {}", name.dump().substr(0, 40), known);
 }
 
+// Models of before there were pretrained vectors were trained on all of their words.
+Vocabulary::Extras extras_field(const json& config, int64_t words) {
+  Vocabulary::Extras extras;
+  if (config.contains("trained_words")) {
+    const json& trained = config["trained_words"];
+    if (!trained.is_number_unsigned() || trained.get<uint64_t>() > static_cast<uint64_t>(words))
+      fail("\"trained_words\" is not a whole number from 0 to {}, the number of words", words);
+    extras.not_trained = words - trained.get<int64_t>();
+  }
+  if (config.contains("tries_lower_case")) {
+    if (!config["tries_lower_case"].is_boolean()) fail("\"tries_lower_case\" is neither true nor false");
+    extras.tries_lower_case = config["tries_lower_case"].get<bool>();
+  }
+  return extras;
+}
+
 // Rows of the embedding table that mean something else to whoever wrote the file.
 void check_row(const json& config, const char* name, int64_t row) {
   if (config.contains(name) && config[name] != row) fail("\"{}\" is not {}", name, row);
@@ -103,6 +119,8 @@ std::string write_config(const ModelConfig& config) {
   out["padding_row"] = Vocabulary::kPadding;
   out["unknown_row"] = Vocabulary::kUnknown;
   out["first_word_row"] = Vocabulary::kFirstWord;
+  out["trained_words"] = config.vocabulary.trained_words();
+  out["tries_lower_case"] = config.vocabulary.extras().tries_lower_case;
   out["tags"] = config.vocabulary.tags();
   out["words"] = config.vocabulary.words();
   return out.dump(1) + '\n';
@@ -127,7 +145,9 @@ ModelConfig parse_config(std::string_view text) {
   shape.hidden = size_field(config, "hidden", kMaxUnits);
   shape.layers = size_field(config, "layers", kMaxLayers);
   shape.bidirectional = bidirectional.get<bool>();
-  Vocabulary vocabulary(text_list(config, "words"), text_list(config, "tags"));
+  std::vector<std::string> words = text_list(config, "words");
+  const Vocabulary::Extras extras = extras_field(config, static_cast<int64_t>(words.size()));
+  Vocabulary vocabulary(std::move(words), text_list(config, "tags"), extras);
   shape.words = vocabulary.word_rows();
   shape.tags = vocabulary.tag_count();
 
@@ -179,11 +199,18 @@ Model load_model(const std::string& folder) {
   return model;
 }
 
-void save_model(const std::string& folder, const ModelConfig& config, const float* parameters) {
+void save_model(const std::string& folder, const ModelConfig& config, const float* parameters,
+                const std::vector<std::vector<float>>& more_rows) {
   PendingFolder pending(folder);
   std::vector<TensorData> tensors;
   for (const Parameter& parameter : parameter_list(config.shape))
-    tensors.push_back({parameter.name, parameter.shape, parameters + parameter.offset});
+    tensors.push_back({parameter.name, parameter.shape, {{parameters + parameter.offset, parameter.count}}});
+  // The embedding table is the last parameter.
+  for (const std::vector<float>& rows : more_rows) {
+    const int64_t count = static_cast<int64_t>(rows.size());
+    tensors.back().pieces.front().count -= count;
+    tensors.back().pieces.push_back({rows.data(), count});
+  }
   write_safetensors(in_folder(pending.path(), kTensorFile), tensors);
   OutputFile config_file(in_folder(pending.path(), kConfigFile));
   config_file.write(write_config(config));

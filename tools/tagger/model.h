@@ -38,7 +38,10 @@ Model load_model(const std::string& folder);
 
 // Puts the model at `folder` in one step, in place of an earlier model. Error otherwise: with nothing left behind if
 // the model could not be written, with the model's other place if it was written and could not be put there.
-void save_model(const std::string& folder, const ModelConfig& config, const float* parameters);
+//   parameters  flat, as in parameter_list, but for the last rows of the embedding table, and
+//   more_rows   those, in pieces
+void save_model(const std::string& folder, const ModelConfig& config, const float* parameters,
+                const std::vector<std::vector<float>>& more_rows = {});
 
 // Error if save_model could not write there: something else stands at the place, it is a mount point or a link to
 // nothing, or its parent folder is not writable.

@@ -56,6 +56,7 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
     grow(VARLSTM_OP_CROSS_ENTROPY, out, 0);
     grow(VARLSTM_OP_EMBEDDING_BACKWARD, shape.words, shape.embedding);
     targets_ = Buffer<int64_t>::zeros(context, tokens);
+    learned_words_ = Buffer<int64_t>::zeros(context, tokens);
     d_embedded_ = Buffer<float>::zeros(context, tokens * shape.embedding);
     d_features_ = Buffer<float>::zeros(context, tokens * in);
     mean_losses_ = Buffer<float>::zeros(context, kPendingLosses);
@@ -113,7 +114,8 @@ void Network::backward(uint64_t seed, double dropout) {
     varlstm::dropout_backward<float>(context_, dropout, seed_for(seed, kEmbeddedPlace), d_embedded, d_embedded);
   }
   varlstm::embedding_backward<float>(context_, nullptr, tokens_, shape_.words, shape_.embedding, Vocabulary::kPadding,
-                                     words_, d_embedded_, parameters_.table_gradient(), workspace_);
+                                     frozen_words_.empty() ? words_ : learned_words_, d_embedded_,
+                                     parameters_.table_gradient(), workspace_);
 }
 
 void Network::train(const Batch& batch, const TrainOptions& options, Random* random) {
@@ -128,6 +130,12 @@ void Network::train(const Batch& batch, const TrainOptions& options, Random* ran
   parameters_.zero_gradient();
   pack_ids(batch.words, &words_);
   pack_ids(batch.tags, &targets_);
+  if (!frozen_words_.empty()) {
+    std::vector<int64_t> learned = batch.words;
+    for (int64_t& word : learned)
+      if (frozen_words_[static_cast<size_t>(word)]) word = Vocabulary::kPadding;
+    pack_ids(learned, &learned_words_);
+  }
   forward(Purpose::kTrain, seed, options.dropout);
   loss_.cross_entropy_forward(nullptr, tokens_, logits_, targets_, {}, mean_loss, {}, logits_, workspace_);
   backward(seed, options.dropout);

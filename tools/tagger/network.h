@@ -30,6 +30,9 @@ class Network {
   const NetworkShape& shape() const { return shape_; }
   Parameters& parameters() { return parameters_; }
 
+  // The rows of the embedding table that are true stay as they are (kTrain).
+  void freeze_words(std::vector<bool> rows) { frozen_words_ = std::move(rows); }
+
   // One optimiser step (kTrain), which may still be under way when this returns: nothing is read back. `random` gives
   // dropout its masks. A batch without a tagged token changes nothing.
   void train(const Batch& batch, const TrainOptions& options, Random* random);
@@ -75,6 +78,8 @@ class Network {
   int64_t tokens_ = 0;  // of the batch at hand
 
   Buffer<int64_t> words_, targets_;             // [N] packed
+  Buffer<int64_t> learned_words_;               // likewise, kPadding where the word is frozen
+  std::vector<bool> frozen_words_;              // by row; empty: none is
   Buffer<float> embedded_, features_, logits_;  // [N, E], [N, D*H], [N, C] packed
   Buffer<float> d_embedded_, d_features_;       // [N, E], [N, D*H]
   Buffer<float> mean_losses_;                   // [kPendingLosses], of a batch each

@@ -45,7 +45,17 @@ void add_train(CLI::App* app, Options* options) {
                    "Cell of the recurrent network: " + fmt::format("{}", fmt::join(cells, ", ")))
       ->check(CLI::IsMember(cells))
       ->capture_default_str();
-  number("--embedding", &options->embedding, "Features of a word");
+  number("--embedding", &options->embedding, "Features of a word; with --vectors those of the file");
+  train->add_option(
+      "--vectors", options->vectors,
+      "File of pretrained word vectors: text of GloVe, word2vec or fastText, binary of word2vec, plain or "
+      "gzip");
+  train
+      ->add_option("--keep-vectors", options->keep_vectors,
+                   "Vectors that the model keeps: seen (of the words of --train and --dev) or all")
+      ->check(CLI::IsMember({"seen", "all"}))
+      ->capture_default_str();
+  train->add_flag("--freeze-vectors", options->freeze_vectors, "Leave the words' pretrained vectors as they are");
   number("--hidden", &options->hidden, "Units of a direction");
   number("--layers", &options->layers, "Recurrent layers");
   train->add_flag("--unidirectional", options->unidirectional, "Read forward only, not in both directions");
@@ -150,6 +160,12 @@ bool parse_command_line(int argc, char** argv, Options* options) {
                      : command == "eval"    ? Options::kEval
                      : command == "predict" ? Options::kPredict
                                             : Options::kDemo;
+  if (options->command == Options::kTrain) {
+    const CLI::App* const train = app.get_subcommand("train");
+    options->embedding_is_given = train->count("--embedding") > 0;
+    for (const char* name : {"--keep-vectors", "--freeze-vectors"})
+      if (train->count(name) > 0 && options->vectors.empty()) fail("{} needs --vectors", name);
+  }
   check_numbers(*options);
   return true;
 }

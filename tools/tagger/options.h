@@ -16,6 +16,8 @@ struct Options {
   std::string dev, out, log;
   std::string column = "upos";
   std::string cell = "lstm";
+  std::string vectors, keep_vectors = "seen";
+  bool freeze_vectors = false, embedding_is_given = false;
   int64_t embedding = 100, hidden = 128, layers = 1;
   bool unidirectional = false;
   double dropout = 0, word_dropout = 0.25;

@@ -32,7 +32,7 @@ Scores score(const Document& document, const Vocabulary& vocabulary, const std::
       continue;
     }
     scores.add(document.tag(w), vocabulary.tag(predicted[static_cast<size_t>(w)]),
-               vocabulary.word_id(document.form(w)) != Vocabulary::kUnknown);
+               vocabulary.was_trained(document.form(w)));
   }
   return scores;
 }

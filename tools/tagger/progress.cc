@@ -19,6 +19,19 @@ std::string left_text(const ProgressState& state) {
   return left < 0 ? "" : clock_text(left) + " left";
 }
 
+// [###---] for a share from 0 to 1.
+std::string bar(double share) {
+  constexpr int kWidth = 30;
+  const int filled = std::clamp(static_cast<int>(share * kWidth), 0, kWidth);
+  return fmt::format("[{:-<{}}]", std::string(static_cast<size_t>(filled), '#'), kWidth);
+}
+
+// Takes away the bar on the terminal.
+void clear_line() {
+  fmt::print(stderr, "\r\033[K");
+  std::fflush(stderr);
+}
+
 }  // namespace
 
 double ProgressState::tokens_per_second() const {
@@ -39,11 +52,14 @@ std::string clock_text(double seconds) {
 }
 
 std::string progress_bar(const ProgressState& state) {
-  constexpr int64_t kWidth = 30;
-  const int64_t filled = std::clamp<int64_t>(state.total > 0 ? state.done * kWidth / state.total : kWidth, 0, kWidth);
-  return fmt::format("epoch {}/{} [{:-<{}}] {:>6.0f} tokens/s  {}", state.epoch, state.epochs,
-                     std::string(static_cast<size_t>(filled), '#'), kWidth, state.tokens_per_second(),
-                     left_text(state));
+  return fmt::format("epoch {}/{} {} {:>6.0f} tokens/s  {}", state.epoch, state.epochs,
+                     bar(state.total > 0 ? static_cast<double>(state.done) / static_cast<double>(state.total) : 1),
+                     state.tokens_per_second(), left_text(state));
+}
+
+std::string file_bar(const std::string& name, uint64_t done, uint64_t total) {
+  const double share = total > 0 ? std::min(static_cast<double>(done) / static_cast<double>(total), 1.0) : 1;
+  return fmt::format("{} {} {:>3.0f} %", name, bar(share), 100 * share);
 }
 
 std::string progress_line(const ProgressState& state) {
@@ -77,9 +93,26 @@ void Progress::update(int64_t tokens_done) {
 }
 
 void Progress::clear() {
-  if (!shown_) return;
-  fmt::print(stderr, "\r\033[K");
+  if (shown_) clear_line();
+  shown_ = false;
+}
+
+FileProgress::FileProgress(std::string name, uint64_t bytes)
+    : name_(std::move(name)), bytes_(bytes), terminal_(::isatty(STDERR_FILENO) == 1), last_shown_(Clock::now()) {}
+
+void FileProgress::update(uint64_t bytes_done) {
+  constexpr int64_t kCallsBetween = 256;  // looks at the clock
+  if (!terminal_ || ++calls_ % kCallsBetween != 0) return;
+  const Clock::time_point now = Clock::now();
+  if (std::chrono::duration<double>(now - last_shown_).count() < kBarInterval) return;
+  last_shown_ = now;
+  fmt::print(stderr, "\r{}\033[K", file_bar(name_, bytes_done, bytes_));
   std::fflush(stderr);
+  shown_ = true;
+}
+
+void FileProgress::clear() {
+  if (shown_) clear_line();
   shown_ = false;
 }
 

@@ -36,4 +36,23 @@ class Progress {
   Clock::time_point start_, last_shown_;
 };
 
+// How far a file is read: a bar on a terminal, nothing otherwise.
+std::string file_bar(const std::string& name, uint64_t done, uint64_t total);
+
+class FileProgress {
+ public:
+  FileProgress(std::string name, uint64_t bytes);
+
+  void update(uint64_t bytes_done);
+  void clear();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::string name_;
+  uint64_t bytes_;
+  bool terminal_, shown_ = false;
+  int64_t calls_ = 0;
+  Clock::time_point last_shown_;
+};
+
 }  // namespace tagger

@@ -116,15 +116,13 @@ void SafetensorsReader::read(const TensorEntry& tensor, float* data) const {
 void write_safetensors(const std::string& path, const std::vector<TensorData>& tensors) {
   nlohmann::ordered_json header;
   header["__metadata__"] = {{"format", "pt"}};
-  std::vector<uint64_t> bytes;
   uint64_t offset = 0;
   for (const TensorData& tensor : tensors) {
-    uint64_t count = 1;
-    for (int64_t dim : tensor.shape) count *= static_cast<uint64_t>(dim);
-    bytes.push_back(count * sizeof(float));
-    header[tensor.name] = {
-        {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + bytes.back()}}};
-    offset += bytes.back();
+    int64_t count = 0;
+    for (const TensorData::Piece& piece : tensor.pieces) count += piece.count;
+    const uint64_t bytes = static_cast<uint64_t>(count) * sizeof(float);
+    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + bytes}}};
+    offset += bytes;
   }
   // Spaces at the end bring the data to a multiple of 8 bytes, as the format recommends.
   std::string text = header.dump();
@@ -134,7 +132,9 @@ void write_safetensors(const std::string& path, const std::vector<TensorData>& t
   OutputFile file(path);
   file.write(&header_bytes, kLengthBytes);
   file.write(text);
-  for (size_t k = 0; k < tensors.size(); ++k) file.write(tensors[k].data, bytes[k]);
+  for (const TensorData& tensor : tensors)
+    for (const TensorData::Piece& piece : tensor.pieces)
+      file.write(piece.data, static_cast<uint64_t>(piece.count) * sizeof(float));
   file.close();
 }
 

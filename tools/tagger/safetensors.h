@@ -36,10 +36,15 @@ class SafetensorsReader {
   std::vector<TensorEntry> tensors_;
 };
 
+// Elements one after the other, in one or more pieces.
 struct TensorData {
+  struct Piece {
+    const float* data;
+    int64_t count;
+  };
   std::string name;
   std::vector<int64_t> shape;
-  const float* data;
+  std::vector<Piece> pieces;
 };
 
 void write_safetensors(const std::string& path, const std::vector<TensorData>& tensors);

@@ -3,6 +3,10 @@
 #include "text.h"
 
 #include <fmt/format.h>
+#include <locale.h>
+#include <wctype.h>
+
+#include <algorithm>
 
 #include "utf8.h"
 
@@ -18,6 +22,14 @@ uint32_t take_character(std::string_view* text) {
   for (size_t k = 1; k < length; ++k) character = character << 6 | (byte(k) & 0x3F);
   text->remove_prefix(length);
   return character;
+}
+
+void append_character(uint32_t c, std::string* text) {
+  const auto byte = [&](uint32_t bits) { text->push_back(static_cast<char>(bits)); };
+  if (c < 0x80) return byte(c);
+  if (c < 0x800) return byte(0xC0 | c >> 6), byte(0x80 | (c & 0x3F));
+  if (c < 0x10000) return byte(0xE0 | c >> 12), byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
+  byte(0xF0 | c >> 18), byte(0x80 | (c >> 12 & 0x3F)), byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
 }
 
 // C0, DEL and C1.
@@ -104,6 +116,26 @@ std::string in_quotes(std::string_view value) {
     }
   }
   return shown + (value.empty() ? "\"" : "...\"");
+}
+
+std::string lower_case(std::string_view text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) {
+    std::string lower(text);
+    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return lower;
+  }
+  if (!is_utf8(text)) return std::string(text);
+  // The C library's tables; without the locale only ASCII has cases.
+  static const locale_t unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  std::string lower;
+  while (!text.empty()) {
+    const uint32_t c = take_character(&text);
+    const bool ascii = c < 0x80;
+    append_character(ascii || unicode == nullptr ? (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c)
+                                                 : static_cast<uint32_t>(towlower_l(static_cast<wint_t>(c), unicode)),
+                     &lower);
+  }
+  return lower;
 }
 
 std::optional<uint32_t> looks_empty(std::string_view text) {

@@ -17,6 +17,9 @@ std::string character_name(uint32_t character);
 // The value in quotes as JSON has it, cut after some 40 bytes; what could disturb a terminal or is not seen is escaped.
 std::string in_quotes(std::string_view value);
 
+// The text in lower case, character by character (Unicode's simple mapping); what is not UTF-8 stays as it is.
+std::string lower_case(std::string_view text);
+
 // The first character of a text that holds only such as are not seen (white space of any kind, ignorable ones);
 // nothing for the empty text and for one with something to see.
 std::optional<uint32_t> looks_empty(std::string_view text);

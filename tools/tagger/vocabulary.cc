@@ -11,8 +11,8 @@
 
 namespace tagger {
 
-Vocabulary::Vocabulary(std::vector<std::string> words, std::vector<std::string> tags)
-    : words_(std::move(words)), tags_(std::move(tags)) {
+Vocabulary::Vocabulary(std::vector<std::string> words, std::vector<std::string> tags, const Extras& extras)
+    : words_(std::move(words)), tags_(std::move(tags)), extras_(extras) {
   if (tags_.empty()) fail("the list of tags is empty");
   const auto fill = [](const std::vector<std::string>& list, int64_t first, const char* name, auto fault_of,
                        Index* index) {
@@ -42,8 +42,14 @@ Vocabulary Vocabulary::of(const std::vector<Document>& documents) {
 }
 
 int64_t Vocabulary::word_id(std::string_view form) const {
-  const auto found = word_index_.find(form);
+  auto found = word_index_.find(form);
+  if (found == word_index_.end() && extras_.tries_lower_case) found = word_index_.find(lower_case(form));
   return found == word_index_.end() ? kUnknown : found->second;
+}
+
+bool Vocabulary::was_trained(std::string_view form) const {
+  const auto found = word_index_.find(form);
+  return found != word_index_.end() && found->second < kFirstWord + trained_words();
 }
 
 int64_t Vocabulary::tag_id(std::string_view tag) const {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "conllu.h"
@@ -14,6 +15,12 @@ namespace tagger {
 
 class Vocabulary {
  public:
+  // What pretrained vectors bring.
+  struct Extras {
+    int64_t not_trained = 0;        // so many of the words, the last ones, are in no training file
+    bool tries_lower_case = false;  // a form that is not in the list has the row of its lower case, if that is there
+  };
+
   // Rows of the embedding table that stand for no word of their own; word k of the list has row k + kFirstWord.
   static constexpr int64_t kPadding = 0, kUnknown = 1, kFirstWord = 2;
   // A word that has no tag, which neither the loss nor the accuracy counts, and a tag that training has not seen.
@@ -21,7 +28,9 @@ class Vocabulary {
 
   // Error naming list, index and value if an entry is there twice or CoNLL-U could not hold it (text.h), and if there
   // is no tag at all.
-  Vocabulary(std::vector<std::string> words, std::vector<std::string> tags);
+  Vocabulary(std::vector<std::string> words, std::vector<std::string> tags)
+      : Vocabulary(std::move(words), std::move(tags), {}) {}
+  Vocabulary(std::vector<std::string> words, std::vector<std::string> tags, const Extras& extras);
   // Every form of the documents, in the order of their first use, and every tag, sorted.
   static Vocabulary of(const std::vector<Document>& documents);
 
@@ -30,18 +39,22 @@ class Vocabulary {
 
   int64_t word_rows() const { return static_cast<int64_t>(words_.size()) + kFirstWord; }
   int64_t tag_count() const { return static_cast<int64_t>(tags_.size()); }
-  int64_t word_id(std::string_view form) const;  // kUnknown where it is not in the list
-  int64_t tag_id(std::string_view tag) const;    // kUnseenTag where it is not in the list
+  int64_t word_id(std::string_view form) const;   // kUnknown where it is not in the list
+  bool was_trained(std::string_view form) const;  // whether the form itself was in a training file
+  int64_t tag_id(std::string_view tag) const;     // kUnseenTag where it is not in the list
   const std::string& tag(int64_t id) const { return tags_[static_cast<size_t>(id)]; }
 
   const std::vector<std::string>& words() const { return words_; }
   const std::vector<std::string>& tags() const { return tags_; }
+  const Extras& extras() const { return extras_; }
+  int64_t trained_words() const { return static_cast<int64_t>(words_.size()) - extras_.not_trained; }
 
  private:
   // The keys are views of the lists' strings: a move keeps those in place, a copy would not and is not offered.
   using Index = std::unordered_map<std::string_view, int64_t>;
   std::vector<std::string> words_, tags_;
   Index word_index_, tag_index_;
+  Extras extras_;
 };
 
 }  // namespace tagger
