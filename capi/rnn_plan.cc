@@ -6,7 +6,9 @@ using namespace varlstm;
 
 namespace {
 
-constexpr int64_t kStateElements = 8;  // saved per element of y, for any cell: gates, cell and hidden state, rounded up
+// Saved per element of y, for any cell: gates, cell and hidden state, and with layer normalisation what it normalises,
+// rounded up.
+constexpr int64_t kStateElements = 8, kNormalisedElements = 12;
 
 bool same(const BatchBounds& a, const BatchBounds& b) {
   return a.max_batch == b.max_batch && a.max_len == b.max_len && a.max_tokens == b.max_tokens;
@@ -17,8 +19,9 @@ int32_t check_saved_bytes(const RnnShape& shape, const BatchBounds& bounds) {
   const Dim layers{"num_layers", shape.layers}, directions{"directions", shape.directions};
   const Dim hidden{"hidden_size", shape.hidden};  // at least as wide as a projected h
   VARLSTM_TRY(check_bytes("x", {{"max_tokens", bounds.max_tokens}, {"input_size", shape.input}}, 8, nullptr));
-  VARLSTM_TRY(check_bytes("reserve", {layers, directions, {"max_tokens", bounds.max_tokens}, hidden},
-                          8 * kStateElements, nullptr));
+  const int64_t saved = kStateElements + (shape.layer_norm ? kNormalisedElements : 0);
+  VARLSTM_TRY(
+      check_bytes("reserve", {layers, directions, {"max_tokens", bounds.max_tokens}, hidden}, 8 * saved, nullptr));
   return check_bytes("h0", {layers, directions, {"max_batch", bounds.max_batch}, hidden}, 8 * kStateElements, nullptr);
 }
 

@@ -44,7 +44,6 @@ int32_t unpack_rows(BackendState* state, const PackArgs& args, double pad_value,
 }
 
 int32_t plan_rnn(const BackendState*, const RnnShape& shape, RnnPlan* plan) {
-  if (shape.layer_norm) return VARLSTM_ERROR_UNSUPPORTED;
   plan->recurrence = VARLSTM_RECURRENCE_AUTO;
   return with_scalar(shape.dtype, [&](auto scalar) {
     plan->infer = rnn_sizes<decltype(scalar)>(shape, plan->bounds, false);
@@ -71,7 +70,6 @@ int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void*) {
 
 int32_t size_of_step(const BackendState*, const RnnShape& shape, int64_t max_streams, int64_t table_slots,
                      int64_t* bytes) {
-  if (shape.layer_norm) return VARLSTM_ERROR_UNSUPPORTED;
   return with_scalar(shape.dtype,
                      [&](auto scalar) { *bytes = rnn_step_size<decltype(scalar)>(shape, max_streams, table_slots); });
 }

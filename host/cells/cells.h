@@ -3,7 +3,8 @@
 // The file of a cell has a struct with its value of Cell, its traits, and forward and backward of one vector of units,
 // written for the accessors of host/simd/cell_units.h, or of host/simd/option_units.h if the network has options of a
 // cell. What an option changes goes through candidate() (dropout of the new values), clip() and c_after(); without
-// options these return what they are given.
+// options these return what they are given. With layer normalisation a cell with c also has forward_output and
+// backward_output, the part of its formulas between c' and h; a cell without c needs nothing.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

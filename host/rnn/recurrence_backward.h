@@ -1,12 +1,15 @@
 // Backward of one layer in one direction: dh of a step = its gradients of the step after times W_hh + dy, then the
 // cell. A cell with two products has its second one after that: the gradient of its operand = the gradients of the
-// last gates times their rows of W_hh. With a projection dh is stored for each token, and the cell gets dh W_hr.
+// last gates times their rows of W_hh. With a projection dh is stored for each token, and the cell gets dh W_hr. With
+// layer normalisation the gradients of the step after are those of U h, which are made of the sums' own when the whole
+// row of a step is there.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>
 
 #include "host/cells/cells.h"
+#include "host/rnn/layer_norm.h"
 #include "host/rnn/recurrence_options.h"
 #include "host/rnn/recurrence_steps.h"
 #include "host/simd/row_kernel.h"
@@ -44,6 +47,7 @@ struct RecurrenceBackward {
   const RecurrenceOptions<T>* options;  // or null: none, and the rest is not used
   T* dmasked;                           // [., Rp] by rank: the gradient of h under the mask of the state
   const T* unclipped;                   // [N, P] from forward, if the projection is clipped
+  const LayerNorm<T>* norm;             // or null: no layer normalisation
 };
 
 template <class T>
@@ -78,7 +82,7 @@ void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, co
   PanelProduct<T> product{};
   product.rows = set.count;
   product.k = p.hidden;
-  product.lda = traits.slots * p.units;
+  product.lda = (p.norm != nullptr ? traits.gates : traits.slots) * p.units;
   product.a_rows = rows_at(p.segments, set, t);
   product.vectors = panel.columns.vectors;
   const bool masks = p.options != nullptr && p.options->state != nullptr;
@@ -89,7 +93,8 @@ void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, co
   // With two products dmasked has the operand's part already.
   const bool adds = masks ? traits.second_gates > 0 : passes_dh(p);
   for (int64_t gate = 0; gate < first_gates(traits); ++gate) {
-    product.a = p.gradients + traits.state_slot.of[gate] * p.units;
+    product.a =
+        p.norm != nullptr ? p.norm->dstate + gate * p.units : p.gradients + traits.state_slot.of[gate] * p.units;
     product.panel = p.panels + panel.unit * traits.gates * p.hidden + gate * p.hidden * panel.units;
     product.init = gate == 0 && !adds ? kZeros : nullptr;
     kernel.product(product);
@@ -164,12 +169,11 @@ void add_cell_gradients(const RecurrenceBackward<T>& p, const UnitPanel& panel, 
   }
 }
 
-// `before` is the previous step of the segments of `set`, or -1 if they start here.
+// What the cell reads and writes in step t. `before` is the previous step of the segments of `set`, or -1 if they start
+// here.
 template <class T>
-void backward_cell(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
-                   int64_t before) {
-  if (set.count == 0) return;
-  if (p.dc_of_token != nullptr) add_cell_gradients(p, panel, set, t);
+CellBackward<T> cell_of_step(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
+                             int64_t before) {
   const CellTraits& traits = kCellTraits[p.cell];
   CellBackward<T> cell{};
   cell.rows = set.count;
@@ -196,13 +200,22 @@ void backward_cell(const RecurrenceBackward<T>& p, const UnitPanel& panel, const
   cell.dy = p.dy == nullptr || p.w_hr != nullptr ? nullptr : p.dy + panel.unit;
   cell.dy_ld = p.ldy;
   cell.gradients = p.gradients + panel.unit;
-  if (p.options != nullptr && p.options->in_formulas) {
-    cell.options = &p.options->units;
-    cell.unit = panel.unit;
+  cell.unit = panel.unit;
+  if (p.options != nullptr && p.options->in_formulas) cell.options = &p.options->units;
+  return cell;
+}
+
+template <class T>
+void backward_cell(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
+                   int64_t before) {
+  if (set.count == 0) return;
+  if (p.dc_of_token != nullptr) add_cell_gradients(p, panel, set, t);
+  const CellTraits& traits = kCellTraits[p.cell];
+  const CellBackward<T> cell = cell_of_step(p, panel, set, t, before);
+  if (cell.options != nullptr)
     row_kernel<T>().cells[p.cell].backward_with_options(cell);
-  } else {
+  else
     row_kernel<T>().cells[p.cell].backward(cell);
-  }
   // Those of the gates of the first product are not complete before the second one is done.
   const int64_t first = traits.second_gates > 0 ? traits.state_slot.of[first_gates(traits)] : 0;
   const int64_t last = traits.second_gates > 0 ? first + traits.second_gates : traits.slots;
@@ -250,11 +263,41 @@ void backward_second(const RecurrenceBackward<T>& p, const UnitPanel& panel, con
                set.count);
 }
 
+// The cell with layer normalisation, for all units, and then the gradient of U h.
+template <class T>
+void normalised_cell(const RecurrenceBackward<T>& p, const UnitPanels& units, const RankSet& set, int64_t t,
+                     int64_t before) {
+  if (set.count == 0) return;
+  static constexpr UnitOptions<T> kNoOptions;
+  const CellKernel<T>& formulas = row_kernel<T>().cells[p.cell];
+  const LayerNorm<T>& norm = *p.norm;
+  if (p.dc_of_token != nullptr) add_cell_gradients(p, units.whole_row(), set, t);
+  CellBackward<T> cell = cell_of_step(p, units.whole_row(), set, t, before);
+  if (kCellTraits[p.cell].has_c) {
+    if (cell.options == nullptr) cell.options = &kNoOptions;
+    cell.c_hat = norm.c_hat;
+    cell.c_hat_ld = p.units;
+    cell.norm_c = norm.params.norm_c;
+    cell.norm_c_bias = norm.params.norm_c_bias;
+    cell.dnormalised = norm.dnormalised;
+    cell.dc_of_output = norm.dc_of_output;
+    formulas.backward_to_norm(cell);
+    back_through_c(norm, cell.now, cell.segments, set.count);
+    formulas.backward_from_norm(cell);
+  } else if (cell.options != nullptr) {
+    formulas.backward_with_options(cell);
+  } else {
+    formulas.backward(cell);
+  }
+  back_through_state(norm, p.gradients, cell.now, set.count, p.round);
+}
+
 template <class T>
 void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
   const SegmentSteps& segments = p.segments;
   const int64_t rows = kCellTraits[p.cell].gates * p.hidden;
-  // The columns of the two products: those of W_hh, and with a projection those of W_hr.
+  // The columns of the two products: those of W_hh, which are features of h, and with a projection those of W_hr, which
+  // are units.
   const UnitPanels panels{p.state, 1, row_kernel<T>().lanes, p.by_segment, member};
   const UnitPanels projection{p.hidden, 1, row_kernel<T>().lanes, p.by_segment, member};
   panels.for_packed([&](const UnitPanel& panel) {
@@ -284,7 +327,7 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
         backward_product(p, panel, shared, after.step);
         if (p.w_hr != nullptr)
           store_dh(p, panel, all, t);
-        else
+        else if (p.norm == nullptr)
           cells(panel);
       });
       if (!p.by_segment) member.sync();
@@ -292,12 +335,16 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
         panels.for_used([&](const UnitPanel& panel) { backward_second(p, panel, all, t); });
         if (!p.by_segment) member.sync();
       }
-      if (p.w_hr == nullptr) continue;
-      projection.for_used([&](const UnitPanel& panel) {
-        backward_projection(p, panel, all, t);
-        cells(panel);
-      });
-      if (!p.by_segment) member.sync();
+      if (p.w_hr != nullptr) {
+        projection.for_used([&](const UnitPanel& panel) {
+          backward_projection(p, panel, all, t);
+          if (p.norm == nullptr) cells(panel);
+        });
+        if (!p.by_segment) member.sync();
+      }
+      if (p.norm == nullptr) continue;
+      normalised_cell(p, projection, carried, t, before.step);
+      normalised_cell(p, projection, started, t, -1);
     }
   });
 

@@ -1,13 +1,17 @@
 // Forward of one layer in one direction: the sums of a step += h(before) W_hh^T, then the cell. A cell with two
 // products makes the operand of the second one of the sums of the first. With a projection the cell's output is stored
 // beside h, and then h = output W_hr^T. Between these parts of a step there is a barrier if the members divide the
-// units.
+// units. With layer normalisation the product stays beside the sums until the whole row of a step can be normalised,
+// and is then added to them.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stdint.h>
 
+#include <algorithm>
+
 #include "host/cells/cells.h"
+#include "host/rnn/layer_norm.h"
 #include "host/rnn/recurrence_options.h"
 #include "host/rnn/recurrence_steps.h"
 #include "host/simd/row_kernel.h"
@@ -42,6 +46,7 @@ struct RecurrenceForward {
   T* masked;                            // [N, R] h under the mask of the state; null without such a mask
   const T* masked_init;                 // [B, Rp] likewise of h_init
   T* unclipped;                         // [N, P] h before the clip of the projection; or null: not saved
+  const LayerNorm<T>* norm;             // or null: no layer normalisation
 };
 
 // Where the panels of W_hh of the second product begin.
@@ -111,11 +116,11 @@ CellForward<T> cell_of_step(const RecurrenceForward<T>& p, const UnitPanel& pane
   return cell;
 }
 
-// The sums of step t of the segments of `set`, for the units of a panel, += the states before times W_hh^T.
+// The product of the states before step t and the panel of W_hh, which is added to the state's sums. `a` is null if the
+// states are zeros.
 template <class T>
-void forward_product(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
-                     const StatesBefore<T>& states) {
-  const RowKernel<T>& kernel = row_kernel<T>();
+PanelProduct<T> state_product(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
+                              const StatesBefore<T>& states) {
   const CellTraits& traits = kCellTraits[p.cell];
   PanelProduct<T> product{};
   product.rows = set.count;
@@ -128,15 +133,24 @@ void forward_product(const RecurrenceForward<T>& p, const UnitPanel& panel, cons
   product.c = p.values + traits.state_slot.of[0] * p.units + panel.unit;
   product.ldc = traits.slots * p.units;
   product.c_rows = rows_at(p.segments, set, t);
-  product.vector_stride = first_gates(traits) > 1 ? p.units : kernel.lanes;
-  if (traits.joint_gates < traits.gates) begin_state_sums(p, panel, set.count, product.c_rows);
-  if (product.a != nullptr) kernel.product(product);
+  product.vector_stride = first_gates(traits) > 1 ? p.units : row_kernel<T>().lanes;
+  return product;
 }
 
+// The sums of step t of the segments of `set`, for the units of a panel, += the states before times W_hh^T.
 template <class T>
-void forward_cell(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t, int64_t before,
-                  const StatesBefore<T>& states) {
-  const RowKernel<T>& kernel = row_kernel<T>();
+void forward_product(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
+                     const StatesBefore<T>& states) {
+  const CellTraits& traits = kCellTraits[p.cell];
+  const PanelProduct<T> product = state_product(p, panel, set, t, states);
+  if (traits.joint_gates < traits.gates) begin_state_sums(p, panel, set.count, product.c_rows);
+  if (product.a != nullptr) row_kernel<T>().product(product);
+}
+
+// All that the cell reads and writes after the products.
+template <class T>
+CellForward<T> whole_cell_of_step(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t,
+                                  int64_t before, const StatesBefore<T>& states) {
   const CellTraits& traits = kCellTraits[p.cell];
   const bool carried = before >= 0;
   CellForward<T> cell = cell_of_step(p, panel, set, t);
@@ -157,17 +171,29 @@ void forward_cell(const RecurrenceForward<T>& p, const UnitPanel& panel, const R
   cell.h = (projects ? p.unprojected : p.y) + panel.unit;
   cell.h_ld = projects ? p.units : p.ldy;
   cell.h_rows = projects && !p.c_by_token ? set.ranks() : cell.now;
-  if (in_formulas) {
-    cell.options = &p.options->units;
-    cell.unit = panel.unit;
-    kernel.cells[p.cell].forward_with_options(cell);
-  } else {
-    kernel.cells[p.cell].forward(cell);
-  }
+  cell.unit = panel.unit;
+  if (in_formulas) cell.options = &p.options->units;
+  return cell;
+}
+
+// After the cell: h is rounded, and masked for the next product.
+template <class T>
+void finish_step(const RecurrenceForward<T>& p, const CellForward<T>& cell) {
   const int64_t columns = cell.units < cell.valid_units ? cell.units : cell.valid_units;
-  if (p.round != nullptr) round_rows(p.round, columns, cell.h, cell.h_ld, cell.h_rows, set.count);
+  if (p.round != nullptr) round_rows(p.round, columns, cell.h, cell.h_ld, cell.h_rows, cell.rows);
   const bool masks = p.options != nullptr && p.options->state != nullptr;
-  if (masks && !projects) mask_states(p, panel.unit, columns, cell.now, set.count);
+  if (masks && p.w_hr == nullptr) mask_states(p, cell.unit, columns, cell.now, cell.rows);
+}
+
+template <class T>
+void forward_cell(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t, int64_t before,
+                  const StatesBefore<T>& states) {
+  const CellForward<T> cell = whole_cell_of_step(p, panel, set, t, before, states);
+  if (cell.options != nullptr)
+    row_kernel<T>().cells[p.cell].forward_with_options(cell);
+  else
+    row_kernel<T>().cells[p.cell].forward(cell);
+  finish_step(p, cell);
 }
 
 // Computes step t of the segments of `set` for the units of a panel, up to the operand of its second product if it has
@@ -208,6 +234,50 @@ void forward_second(const RecurrenceForward<T>& p, const UnitPanel& panel, const
   product.vector_stride = row_kernel<T>().lanes;
   if (states.operand != nullptr) row_kernel<T>().product(product);
   forward_cell(p, panel, set, t, before, states);
+}
+
+// A step with layer normalisation, for all units: the whole rows of the set are this member's.
+template <class T>
+void normalised_step(const RecurrenceForward<T>& p, const UnitPanels& panels, const RankSet& set, int64_t t,
+                     int64_t before) {
+  if (set.count == 0) return;
+  static constexpr T kZeros[kPanelVectors * kUnitTile] = {};
+  static constexpr UnitOptions<T> kNoOptions;
+  const RowKernel<T>& kernel = row_kernel<T>();
+  const CellKernel<T>& formulas = kernel.cells[p.cell];
+  const LayerNorm<T>& norm = *p.norm;
+  const StatesBefore<T> states = states_before(p, set, before);
+  const RowIndex now = rows_at(p.segments, set, t), hat_rows = norm.by_token ? now : set.ranks();
+  const int64_t hat_ld = kCellTraits[p.cell].gates * p.units;
+  panels.for_used([&](const UnitPanel& panel) {
+    PanelProduct<T> product = state_product(p, panel, set, t, states);
+    product.init = kZeros;
+    product.c = norm.h_hat + panel.unit;
+    product.ldc = hat_ld;
+    product.c_rows = hat_rows;
+    if (product.a != nullptr) kernel.product(product);
+  });
+  for (int64_t r = 0; r < set.count && states.operand == nullptr; ++r)
+    std::fill_n(norm.h_hat + row_at(hat_rows, r) * hat_ld, hat_ld, T(0));
+  normalise_state(norm, hat_rows, now, set.count, p.values);
+
+  CellForward<T> cell = whole_cell_of_step(p, panels.whole_row(), set, t, before, states);
+  if (kCellTraits[p.cell].has_c) {
+    if (cell.options == nullptr) cell.options = &kNoOptions;
+    cell.c_hat = norm.c_hat;
+    cell.c_hat_ld = p.units;
+    cell.c_hat_rows = hat_rows;
+    cell.norm_c = norm.params.norm_c;
+    cell.norm_c_bias = norm.params.norm_c_bias;
+    formulas.forward_to_c(cell);
+    normalise_c(norm, hat_rows, set.count);
+    formulas.forward_from_c(cell);
+  } else if (cell.options != nullptr) {
+    formulas.forward_with_options(cell);
+  } else {
+    formulas.forward(cell);
+  }
+  finish_step(p, cell);
 }
 
 // h of step t for the columns of a panel <- the unprojected output times W_hr^T. Whole vectors are computed beside y,
@@ -301,10 +371,15 @@ void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
       const int64_t first_started = block.clipped(before.rows);
       const RankSet carried = ranks_of(block.begin, first_started, p.by_segment, member);
       const RankSet started = ranks_of(first_started, block.clipped(segments.sizes[t]), p.by_segment, member);
-      panels.for_used([&](const UnitPanel& panel) {
-        forward_step(p, panel, carried, t, before.step);
-        forward_step(p, panel, started, t, -1);
-      });
+      if (p.norm != nullptr) {
+        normalised_step(p, panels, carried, t, before.step);
+        normalised_step(p, panels, started, t, -1);
+      } else {
+        panels.for_used([&](const UnitPanel& panel) {
+          forward_step(p, panel, carried, t, before.step);
+          forward_step(p, panel, started, t, -1);
+        });
+      }
       if (!p.by_segment) member.sync();
       if (two_products) {
         second.for_used([&](const UnitPanel& panel) {

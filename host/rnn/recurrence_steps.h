@@ -150,6 +150,13 @@ struct UnitPanels {
     for_share(by_segment ? Share{0, vectors()} : share_of(vectors(), member), body);
   }
 
+  // All units as one panel, for what reads no packed weights.
+  UnitPanel whole_row() const {
+    UnitPanel row(hidden, groups, lanes, 0, vectors());
+    row.units = vectors() * lanes;
+    return row;
+  }
+
   // Calls body(panel) for the panels that this member packs: its own ones, or its part of those that all members use.
   template <class Body>
   void for_packed(const Body& body) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/rnn/rnn.h"
 
+#include "host/rnn/layer_norm.h"
 #include "host/rnn/rnn_16bit.h"
 #include "host/rnn/rnn_backward.h"
 #include "host/rnn/rnn_forward.h"
@@ -17,10 +18,13 @@ RnnSizes rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save) 
   Carver forward(nullptr), backward(nullptr), reserve(nullptr);
   const ForwardWorkspace<T> forward_workspace(shape, size, save, forward);
   const OptionWorkspace<T> forward_options(shape, size, false, forward);
+  const NormWorkspace<T> forward_norm(shape, size, save, false, forward);
   if (!save) return {forward.bytes(), 0};
   const BackwardWorkspace<T> backward_workspace(shape, size, backward);
   const OptionWorkspace<T> backward_options(shape, size, true, backward);
+  const NormWorkspace<T> backward_norm(shape, size, true, true, backward);
   const Reserve<T> reserve_layout(shape, size, reserve);
+  const NormReserve<T> norm_reserve(shape, size, reserve);
   return {forward.bytes() > backward.bytes() ? forward.bytes() : backward.bytes(), reserve.bytes()};
 }
 

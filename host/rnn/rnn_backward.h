@@ -11,6 +11,7 @@
 #include "host/gemm/gemm.h"
 #include "host/gemm/row_product.h"
 #include "host/ops/dropout.h"
+#include "host/rnn/layer_norm_gradients.h"
 #include "host/rnn/recurrence_backward.h"
 #include "host/rnn/rnn_forward.h"
 #include "host/rnn/rnn_layout.h"
@@ -38,7 +39,9 @@ class RnnBackward {
         reserve_carver_(const_cast<void*>(args.reserve)),  // it is only read
         workspace_(shape_, size_of(plan_), workspace_carver_),
         option_workspace_(shape_, size_of(plan_), true, workspace_carver_),
-        reserve_(shape_, size_of(plan_), reserve_carver_) {}
+        norm_workspace_(shape_, size_of(plan_), true, true, workspace_carver_),
+        reserve_(shape_, size_of(plan_), reserve_carver_),
+        norm_reserve_(shape_, size_of(plan_), reserve_carver_) {}
 
   bool run() {
     if (reserve_.header->magic != kReserveMagic || reserve_.header->shape_hash != reserve_hash(shape_, plan_))
@@ -85,6 +88,7 @@ class RnnBackward {
               [&](int64_t d, const Member& member) { recurrence_backward(recurrences[d], member); });
     for (int64_t d = 0; d < shape_.directions; ++d) {
       store_initial_gradients(layer, d, recurrences[d].segments);
+      if (shape_.layer_norm) finish_norm(layer, d);
       if (dinput != nullptr) input_gradient(layer, d, dinput);
     }
     if (args_.dparams == nullptr) return;
@@ -118,6 +122,11 @@ class RnnBackward {
     const RecurrenceOptions<T>& options = layer_options_[d] = options_->of(layer, d, params.w_hh);
     r.w_hh = options.w_hh != nullptr ? options.w_hh : params.w_hh;
     if (options.act()) r.options = &options;
+    if (shape_.layer_norm) {
+      norms_[d] = layer_norm(shape_, params, norm_workspace_, d);
+      use_reserve(norm_reserve_, plan_.tokens, entry, norms_[d]);
+      r.norm = &norms_[d];
+    }
     r.dmasked = option_workspace_.dmasked[d];
     if (reserve_.unclipped != nullptr) r.unclipped = reserve_.unclipped + entry * plan_.tokens * state_;
     r.panels = workspace_.panels[d];
@@ -167,6 +176,16 @@ class RnnBackward {
     store(workspace_.dc[d], shape_.hidden, units_, args_.dc0);
   }
 
+  // Adds to the gradients of the gains and biases; then the gradients of the sums become those of W x.
+  void finish_norm(int64_t layer, int64_t d) {
+    T* const gradients = workspace_.gradients[d];
+    if (args_.dparams != nullptr)
+      norm_parameter_gradients(threads_, plan_.tokens, norms_[d], gradients,
+                               layer_params(shape_, static_cast<T*>(args_.dparams), layer, d));
+    parallel_ranges(plan_.tokens * shape_.hidden < kThreadedWork ? 1 : threads_, plan_.tokens, 64,
+                    [&](int64_t begin, int64_t end) { back_through_input(norms_[d], begin, end, gradients, round_); });
+  }
+
   // dinput [N, in] <- the sum over directions of the input's gradients times W_ih; this call adds direction d.
   void input_gradient(int64_t layer, int64_t d, T* dinput) {
     RowProduct<T> product;
@@ -205,18 +224,20 @@ class RnnBackward {
       const int64_t rows = row + kBlockRows < shape_.hidden ? kBlockRows : shape_.hidden - row;
       const LayerParams<T> dparams = layer_params(shape_, static_cast<T*>(args_.dparams), layer, d);
       const T* const of_input = workspace_.gradients[d] + cell_.input_slot.of[gate] * units_ + row;
-      const T* const of_state = workspace_.gradients[d] + cell_.state_slot.of[gate] * units_ + row;
+      const T* const of_state = shape_.layer_norm ? norms_[d].dstate + gate * units_ + row
+                                                  : workspace_.gradients[d] + cell_.state_slot.of[gate] * units_ + row;
       const int64_t first = gate * shape_.hidden + row;
       if (matrix == 2) {
-        if (shape_.bias) bias_gradient(of_input, of_state, rows, dparams.b_ih + first, dparams.b_hh + first);
+        if (shape_.bias && !shape_.layer_norm)  // else finish_norm has added it
+          bias_gradient(of_input, of_state, rows, dparams.b_ih + first, dparams.b_hh + first);
         return;
       }
       const int64_t columns = matrix == 0 ? layer_input(shape_, layer) : state_;
       const Factor factor = matrix == 0 ? Factor{input, columns} : state_factor(layer, d, gate);
       T* const dw_hh = masked ? option_workspace_.dw_hh[d] : dparams.w_hh;
       gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, matrix == 0 ? of_input : of_state,
-              cell_.slots * units_, factor.rows, factor.ld, 1, (matrix == 0 ? dparams.w_ih : dw_hh) + first * columns,
-              columns);
+              (matrix == 1 && shape_.layer_norm ? cell_.gates : cell_.slots) * units_, factor.rows, factor.ld, 1,
+              (matrix == 0 ? dparams.w_ih : dw_hh) + first * columns, columns);
     });
     for (int64_t d = 0; d < shape_.directions && masked; ++d)
       options_->add_weight_gradient(d, option_workspace_.dw_hh[d],
@@ -305,9 +326,12 @@ class RnnBackward {
   Carver reserve_carver_;
   BackwardWorkspace<T> workspace_;
   OptionWorkspace<T> option_workspace_;
+  NormWorkspace<T> norm_workspace_;
   Reserve<T> reserve_;
+  NormReserve<T> norm_reserve_;
   const RnnOptions<T>* options_ = nullptr;  // of this call
   RecurrenceOptions<T> layer_options_[kMaxDirections];
+  LayerNorm<T> norms_[kMaxDirections];
 };
 
 }  // namespace varlstm::host

@@ -7,6 +7,7 @@
 #include "capi/contract/shapes.h"
 #include "host/gemm/row_product.h"
 #include "host/ops/dropout.h"
+#include "host/rnn/layer_norm.h"
 #include "host/rnn/recurrence_forward.h"
 #include "host/rnn/rnn_layout.h"
 #include "host/rnn/rnn_options.h"
@@ -64,7 +65,9 @@ class RnnForward {
         reserve_carver_(args.reserve),
         workspace_(shape_, size_of(plan_), args.save, workspace_carver_),
         option_workspace_(shape_, size_of(plan_), false, workspace_carver_),
+        norm_workspace_(shape_, size_of(plan_), args.save, false, workspace_carver_),
         reserve_(shape_, size_of(plan_), reserve_carver_),
+        norm_reserve_(shape_, size_of(plan_), reserve_carver_),
         options_(threads, shape_, plan_, args.dropout_seed, option_workspace_) {}
 
   void run() {
@@ -122,6 +125,11 @@ class RnnForward {
     r.state_units = state_units_;
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
     set_options(layer, d, params.w_hh, r);
+    if (shape_.layer_norm) {
+      LayerNorm<T>& norm = norms_[d] = layer_norm(shape_, params, norm_workspace_, d);
+      if (args_.save) use_reserve(norm_reserve_, plan_.tokens, entry, norm);
+      r.norm = &norm;
+    }
     r.b_hh = params.b_hh;
     r.panels = workspace_.panels[d];
     r.values = args_.save ? reserve_.values + entry * reserve_.values_size : workspace_.values[d];
@@ -158,7 +166,8 @@ class RnnForward {
     r.masked_init = init;
   }
 
-  // values [N, S, Hp] <- input W_ih^T + b_ih + b_hh, without b_hh where a gate has two slots.
+  // values [N, S, Hp] <- input W_ih^T + b_ih + b_hh, without b_hh where a gate has two slots. With layer normalisation
+  // the product is normalised before the biases are added, and it is kept with save.
   void project_input(int64_t layer, int64_t d, const T* input, T* values) {
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
     RowProduct<T> product;
@@ -177,7 +186,17 @@ class RnnForward {
     product.bias2_groups = cell_.joint_gates;
     product.c = values;
     product.ldc = cell_.slots * units_;
+    if (!shape_.layer_norm) return row_product(threads_, product);
+    const LayerNorm<T>& norm = norms_[d];
+    product.bias = product.bias2 = nullptr;
+    if (norm.x_hat != nullptr) {
+      product.group_slots = kInOrder;
+      product.c = norm.x_hat;
+      product.ldc = cell_.gates * units_;
+    }
     row_product(threads_, product);
+    parallel_ranges(plan_.tokens * shape_.hidden < kThreadedWork ? 1 : threads_, plan_.tokens, 64,
+                    [&](int64_t begin, int64_t end) { normalise_input(norm, begin, end, values); });
   }
 
   void store_final_states(int64_t layer, int64_t d, const T* output, const RecurrenceForward<T>& r) {
@@ -229,9 +248,12 @@ class RnnForward {
   Carver reserve_carver_;
   ForwardWorkspace<T> workspace_;
   OptionWorkspace<T> option_workspace_;
+  NormWorkspace<T> norm_workspace_;
   Reserve<T> reserve_;
+  NormReserve<T> norm_reserve_;
   const RnnOptions<T> options_;
   RecurrenceOptions<T> layer_options_[kMaxDirections];
+  LayerNorm<T> norms_[kMaxDirections];
 };
 
 }  // namespace varlstm::host

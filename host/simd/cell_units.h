@@ -28,6 +28,7 @@ struct UnitMath {
   // Without options.
   static Vector candidate(Vector v) { return v; }
   static Vector clip(Vector c) { return c; }
+  static constexpr bool kNormalises = false;  // c' before it is used
 };
 
 // The units u, u + 1, ... of row r of a step.

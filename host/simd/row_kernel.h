@@ -87,8 +87,14 @@ struct CellForward {
   int64_t c_ld;
   T* h;
   int64_t h_ld;
-  const UnitOptions<T>* options;  // read by forward_with_options alone
+  const UnitOptions<T>* options;  // not read by `forward`
   int64_t unit;                   // likewise: the index of the first unit
+  // Read by forward_to_c and forward_from_c alone.
+  T* c_hat;  // c', or its normalisation
+  int64_t c_hat_ld;
+  RowIndex c_hat_rows;
+  const T* norm_c;  // valid_units wide, as norm_c_bias
+  const T* norm_c_bias;
 };
 
 template <class T>
@@ -117,8 +123,15 @@ struct CellBackward {
   T* gradients;  // of the sums
   int64_t gradients_ld;
   bool adds_operand;  // for operand_backward alone, whose dh is that of h as products multiply it: adds to it
-  const UnitOptions<T>* options;  // read by backward_with_options alone
+  const UnitOptions<T>* options;  // not read by `backward`
   int64_t unit;                   // likewise: the index of the first unit
+  // Read by backward_to_norm and backward_from_norm alone.
+  const T* c_hat;  // the normalisation of c', by token
+  int64_t c_hat_ld;
+  const T* norm_c;  // valid_units wide, as norm_c_bias
+  const T* norm_c_bias;
+  T* dnormalised;         // by token, c_hat_ld apart: the gradient of what tanh reads
+  const T* dc_of_output;  // as dc: what c' gets of it
 };
 
 template <class T>
@@ -129,6 +142,67 @@ struct CellKernel {
   void (*backward_with_options)(const CellBackward<T>&);  // adds to dh
   void (*operand)(const CellForward<T>&);            // null without second gates; h_prev is h as products multiply it
   void (*operand_backward)(const CellBackward<T>&);  // likewise
+  // With options or none, the two parts of a cell with c under layer normalisation; null if it has no such form.
+  // Between forward_to_c and forward_from_c c_hat is normalised; between the other two dnormalised is taken back to
+  // dc_of_output.
+  void (*forward_to_c)(const CellForward<T>&);
+  void (*forward_from_c)(const CellForward<T>&);
+  void (*backward_to_norm)(const CellBackward<T>&);
+  void (*backward_from_norm)(const CellBackward<T>&);
+};
+
+inline constexpr double kNormEpsilon = 1e-5;  // added to the variance
+
+// One of the groups of units that are normalised together: a gate.
+template <class T>
+struct NormGroup {
+  int64_t hat;     // elements from a row's first to the group's first, in `hat`
+  int64_t sum;     // and in `sums`
+  bool adds;       // to what the sum is; else the sum is new
+  const T* gain;   // [units]
+  const T* bias;   // [units] or null
+  const T* bias2;  // likewise
+};
+
+// hat <- (hat - mean) / sqrt(variance + epsilon), with mean and variance of the row over all groups, and then
+// sums <- bias + bias2 + gain * hat.
+template <class T>
+struct NormRows {
+  int64_t rows;
+  int64_t units;  // of each group, without padding; rows have room for whole vectors, and hat and sums get zeros there
+  int groups;
+  NormGroup<T> group[kMostGates];
+  T* hat;
+  int64_t hat_ld;
+  RowIndex hat_rows;
+  T* rstd;  // by the rows of hat: 1 / sqrt(variance + epsilon); or null
+  T* sums;  // or null: there is no gain either. It may be hat
+  int64_t sums_ld;
+  RowIndex sum_rows;
+};
+
+template <class T>
+struct NormGradientGroup {
+  int64_t hat, gradient, out;
+  const T* gain;  // [units]
+};
+
+// out <- (g - mean(g) - hat * mean(g * hat)) * rstd with g = gain * gradients: the gradient of what was normalised.
+template <class T>
+struct NormGradientRows {
+  int64_t rows;
+  int64_t units;
+  int groups;
+  NormGradientGroup<T> group[kMostGates];
+  RowIndex now;  // of hat, rstd and gradients
+  const T* hat;
+  int64_t hat_ld;
+  const T* rstd;
+  const T* gradients;
+  int64_t gradients_ld;
+  T* out;  // may be gradients
+  int64_t out_ld;
+  RowIndex out_rows;
 };
 
 template <class T>
@@ -138,6 +212,8 @@ struct RowKernel {
   // out[s * step + lane] <- weight[lane * ld + s] for s < k and lane < lanes; 0 for the lanes from `valid` on.
   void (*transpose)(const T* weight, int64_t ld, int64_t valid, int64_t k, T* out, int64_t step);
   CellTable<CellKernel<T>> cells;
+  void (*normalise)(const NormRows<T>&);
+  void (*normalise_backward)(const NormGradientRows<T>&);
 };
 
 struct RowKernels {

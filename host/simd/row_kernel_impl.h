@@ -7,6 +7,8 @@
 
 #include "host/cells/cells.h"
 #include "host/simd/cell_units.h"
+#include "host/simd/norm_rows.h"
+#include "host/simd/norm_units.h"
 #include "host/simd/option_units.h"
 #include "host/simd/row_kernel.h"
 #include "host/simd/transpose.h"
@@ -138,17 +140,34 @@ void transpose(const T* weight, int64_t ld, int64_t valid, int64_t k, T* out, in
     for (int lane = 0; lane < Lanes; ++lane) out[s * step + lane] = lane < valid ? weight[lane * ld + s] : T(0);
 }
 
+// The part of a cell's formulas that follows the normalisation of c', or goes before it in backward.
+template <class Room, class T, int Lanes>
+void forward_from_c(const CellForward<T>& p) {
+  for (int64_t row = 0; row < p.rows; ++row)
+    for (int64_t u = 0; u < p.units; u += Lanes) Room::forward_output(NormForwardUnits<T, Lanes>(p, row, u));
+}
+template <class Room, class T, int Lanes>
+void backward_to_norm(const CellBackward<T>& p) {
+  for (int64_t row = 0; row < p.rows; ++row)
+    for (int64_t u = 0; u < p.units; u += Lanes) Room::backward_output(NormBackwardUnits<T, Lanes>(p, row, u));
+}
+
 template <class Room, class T, int Lanes>
 constexpr CellKernel<T> cell_kernel() {
-  CellKernel<T> kernel{cell_forward<Room, T, Lanes>,
-                       cell_backward<Room, T, Lanes>,
-                       cell_forward<Room, T, Lanes, OptionForwardUnits>,
-                       cell_backward<Room, T, Lanes, OptionBackwardUnits>,
-                       nullptr,
-                       nullptr};
+  CellKernel<T> kernel{};
+  kernel.forward = cell_forward<Room, T, Lanes>;
+  kernel.backward = cell_backward<Room, T, Lanes>;
+  kernel.forward_with_options = cell_forward<Room, T, Lanes, OptionForwardUnits>;
+  kernel.backward_with_options = cell_backward<Room, T, Lanes, OptionBackwardUnits>;
   if constexpr (Room::traits().second_gates > 0) {
     kernel.operand = cell_operand<Room, T, Lanes>;
     kernel.operand_backward = cell_operand_backward<Room, T, Lanes>;
+  }
+  if constexpr (Room::traits().has_c) {
+    kernel.forward_to_c = cell_forward<Room, T, Lanes, NormForwardUnits>;
+    kernel.forward_from_c = forward_from_c<Room, T, Lanes>;
+    kernel.backward_to_norm = backward_to_norm<Room, T, Lanes>;
+    kernel.backward_from_norm = cell_backward<Room, T, Lanes, NormBackwardUnits>;
   }
   return kernel;
 }
@@ -166,8 +185,10 @@ template <int VectorBytes, int Accumulators>
 constexpr RowKernels make_row_kernels(const char* name) {
   constexpr int kF32 = VectorBytes / 4, kF64 = VectorBytes / 8;
   return {name,
-          {kF32, product<float, kF32, Accumulators>, transpose<float, kF32>, cell_kernels<float, kF32>(Cells())},
-          {kF64, product<double, kF64, Accumulators>, transpose<double, kF64>, cell_kernels<double, kF64>(Cells())}};
+          {kF32, product<float, kF32, Accumulators>, transpose<float, kF32>, cell_kernels<float, kF32>(Cells()),
+           normalise<float, kF32>, normalise_backward<float, kF32>},
+          {kF64, product<double, kF64, Accumulators>, transpose<double, kF64>, cell_kernels<double, kF64>(Cells()),
+           normalise<double, kF64>, normalise_backward<double, kF64>}};
 }
 
 }  // namespace

@@ -25,8 +25,12 @@ struct CellRules {
                          const UnitOptions<T>& options);
   UnitGradients<T> (*backward)(const UnitStep<T>& step, UnitState<T> before, UnitState<T> gradient,
                                const UnitOptions<T>& options);
-  T (*second_of)(const Layer<T>& layer, int64_t u, const T* x, const T* h);
-  SecondGradients<T> (*second_backward)(const UnitStep<T>& step, T second, T gradient);
+  T (*second_of)(const Layer<T>& layer, int64_t u, const T* x, const T* h) = nullptr;
+  SecondGradients<T> (*second_backward)(const UnitStep<T>& step, T second, T gradient) = nullptr;
+  // Of a cell whose c may be normalised.
+  T (*output)(const UnitStep<T>& step, T c) = nullptr;
+  OutputGradients<T> (*output_gradients)(const UnitStep<T>& step, T c, T dh) = nullptr;
+  int64_t output_gate = -1;
 };
 
 // Whether U of a gate multiplies `second`.
@@ -37,10 +41,15 @@ bool takes_second(const CellRules<T>& rules, int64_t gate, int64_t gates) {
 
 template <class Cell, class T>
 constexpr CellRules<T> rules_of() {
-  CellRules<T> rules{&Cell::template forward<T>, &Cell::template backward<T>, nullptr, nullptr};
+  CellRules<T> rules{&Cell::template forward<T>, &Cell::template backward<T>};
   if constexpr (std::is_same_v<Cell, GruResetBefore>) {
     rules.second_of = &Cell::template second<T>;
     rules.second_backward = &Cell::template second_backward<T>;
+  }
+  if constexpr (Cell::kHasC) {
+    rules.output = &Cell::template output<T>;
+    rules.output_gradients = &Cell::template output_gradients<T>;
+    rules.output_gate = Cell::kOutputGate;
   }
   return rules;
 }
@@ -53,6 +62,7 @@ struct TestedCell {
   int64_t gates;
   bool has_c;
   bool projects;  // h has fewer features than there are units
+  bool layer_norm;
   bool on_host;
   OnCuda on_cuda;
   CellRules<float> f32;
@@ -75,6 +85,7 @@ constexpr TestedCell tested(bool on_host, OnCuda on_cuda) {
           Cell::kGates,
           Cell::kHasC,
           false,
+          false,
           on_host,
           on_cuda,
           rules_of<Cell, float>(),
@@ -96,8 +107,19 @@ constexpr TestedCell projected(const char* name, TestedCell cell, OnCuda on_cuda
   return cell;
 }
 
-// Cells with an option that changes their shapes. They run the tests of kCells too.
-constexpr TestedCell kCellsWithOptions[] = {projected("ProjectedLstm", kCells[0], OnCuda::kStepwise)};
+constexpr TestedCell with_layer_norm(const char* name, TestedCell cell, OnCuda on_cuda) {
+  cell.name = name;
+  cell.layer_norm = true;
+  cell.on_cuda = on_cuda;
+  return cell;
+}
+
+// Cells with an option that changes their parameters. They run the tests of kCells too.
+constexpr TestedCell kCellsWithOptions[] = {
+    projected("ProjectedLstm", kCells[0], OnCuda::kStepwise),
+    with_layer_norm("LayerNormLstm", kCells[0], OnCuda::kNo),
+    with_layer_norm("LayerNormGru", kCells[1], OnCuda::kNo),
+};
 
 inline const TestedCell& tested_cell(int32_t cell) {
   for (const TestedCell& one : kCells)

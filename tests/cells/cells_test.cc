@@ -47,7 +47,7 @@ CELL_TEST(Rules, OwnGradientsMatchCentralDifferences) {
   if (cell().has_c) check(&RnnCase<double>::c0, gradients.dc0);
 }
 
-CELL_TEST(Rules, OwnNumbersMatchPyTorch) {
+CELL_TEST(Rules, OwnNumbersMatchTheGoldenOnes) {
   for (const GoldenCase& one : read_golden(golden_file(cell())).cases) {
     SCOPED_TRACE(one.name);
     const GoldenRnn golden = golden_rnn(cell(), one);
@@ -74,6 +74,7 @@ CELL_TEST(Rules, AreOnTheBackEndsThatTheListNames) {
   if (cell().projects) {
     ASSERT_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_PROJ_SIZE, 2));
   }
+  ASSERT_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_LAYER_NORM, cell().layer_norm ? 1 : 0));
   int64_t used = -1;
   const int32_t status = varlstm_rnn_get_i64(handle, VARLSTM_KEY_RECURRENCE_USED, &used);
   EXPECT_STATUS(cell().on(test_backend()) ? VARLSTM_OK : VARLSTM_ERROR_UNSUPPORTED, status);

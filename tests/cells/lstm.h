@@ -38,6 +38,19 @@ struct Lstm {
                                              dc * i * options.candidate * (T(1) - g * g), dh * tanh_c * o * (T(1) - o)};
     return {gates, gates, {T(0), dc * f}};
   }
+
+  // h = o tanh(c) of a normalised c, and its gradients.
+  static constexpr int64_t kOutputGate = 3;
+
+  template <class T>
+  static T output(const UnitStep<T>& step, T c) {
+    return step.values[kOutputGate] * std::tanh(c);
+  }
+  template <class T>
+  static OutputGradients<T> output_gradients(const UnitStep<T>& step, T c, T dh) {
+    const T o = step.values[kOutputGate], tanh_c = std::tanh(c);
+    return {dh * o * (T(1) - tanh_c * tanh_c), dh * tanh_c * o * (T(1) - o)};
+  }
 };
 
 }  // namespace varlstm_test

@@ -22,28 +22,43 @@ struct RnnWeights {
   T* b_ih;  // b [G*H]
   T* b_hh;  // b' [G*H]
   T* w_hr;  // [P, H], or null
+  // Gains of layer normalisation, and a bias; null without it, and those of c if the cell has none.
+  T* norm_ih = nullptr;      // [G*H]
+  T* norm_hh = nullptr;      // [G*H]
+  T* norm_c = nullptr;       // [H]
+  T* norm_c_bias = nullptr;  // [H]
 };
 
 // The products that gate `gate` of unit `u` adds.
 template <class T>
 struct Layer {
   RnnWeights<const T> w;
+  // The products of this step if they are normalised: LN(W x) and LN(U h) times their gains; else null.
+  const T* input = nullptr;
+  const T* state = nullptr;
 
   // W x + b
   T of_input(int64_t gate, int64_t u, const T* x) const {
     const int64_t row = gate * w.hidden + u;
-    return add(w.b_ih == nullptr ? T(0) : w.b_ih[row], w.w_ih + row * w.in, x, w.in);
+    return add_input(w.b_ih == nullptr ? T(0) : w.b_ih[row], row, x);
   }
   // U h + b'
   T of_state(int64_t gate, int64_t u, const T* h) const {
     const int64_t row = gate * w.hidden + u;
-    return add(w.b_hh == nullptr ? T(0) : w.b_hh[row], w.w_hh + row * w.state, h, w.state);
+    return add_state(w.b_hh == nullptr ? T(0) : w.b_hh[row], row, h);
   }
   // W x + b + U h + b'
   T of_both(int64_t gate, int64_t u, const T* x, const T* h) const {
     const int64_t row = gate * w.hidden + u;
     const T biases = w.b_ih == nullptr ? T(0) : w.b_ih[row] + w.b_hh[row];
-    return add(add(biases, w.w_ih + row * w.in, x, w.in), w.w_hh + row * w.state, h, w.state);
+    return add_state(add_input(biases, row, x), row, h);
+  }
+
+  T add_input(T sum, int64_t row, const T* x) const {
+    return input != nullptr ? sum + input[row] : add(sum, w.w_ih + row * w.in, x, w.in);
+  }
+  T add_state(T sum, int64_t row, const T* h) const {
+    return state != nullptr ? sum + state[row] : add(sum, w.w_hh + row * w.state, h, w.state);
   }
 
  private:
@@ -86,6 +101,13 @@ struct SecondGradients {
   int64_t gate;  // of the first product, one that the operand was made of,
   T of_gate;     // and its gradient
   T of_h;        // of h as it enters the first product
+};
+
+// What h is made of, if not of c' itself: o, and of the normalised c'.
+template <class T>
+struct OutputGradients {
+  T c;        // of the normalised c'
+  T of_gate;  // of the sum of gate kOutputGate
 };
 
 template <class T>

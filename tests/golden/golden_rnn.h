@@ -1,4 +1,5 @@
-// A golden case of a recurrent network, as write_rnn_case of make_golden.py writes it, in the caller's order.
+// A golden case of a recurrent network, as write_rnn_case of make_golden.py and make_haste.py write it, in the caller's
+// order.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -37,8 +38,11 @@ inline std::vector<double> golden_params(const GoldenCase& golden, const RnnOpti
   for (int64_t layer = 0; layer < options.layers; ++layer) {
     for (const char* direction : {"", "_reverse"}) {
       if (*direction != '\0' && !options.bidirectional) continue;
-      for (const char* tensor : {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"}) {
+      for (const char* tensor : {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "norm_ih", "norm_hh",
+                                 "norm_c", "norm_c_bias"}) {
         const std::string kind = tensor;
+        if (kind[0] == 'n' && !options.layer_norm) continue;
+        if (kind.find("norm_c") == 0 && !tested_cell(options.cell).has_c) continue;
         if (kind[0] == 'b' && !options.bias) continue;
         if (kind == "weight_hr" && options.projection() == 0) continue;
         const std::vector<double>& values = golden.real(prefix + kind + "_l" + std::to_string(layer) + direction);
@@ -60,6 +64,7 @@ inline GoldenRnn golden_rnn(const TestedCell& cell, const GoldenCase& golden) {
   options.bidirectional = shape[3] != 0;
   options.bias = shape[4] != 0;
   options.projects = cell.projects;
+  options.layer_norm = cell.layer_norm;
   if (options.projection() != (cell.projects ? shape[5] : 0)) throw std::runtime_error("another proj_size");
   made.problem.lengths = golden.ints("lengths");
   const auto rows = [&](const char* item, int64_t features) {

@@ -37,6 +37,7 @@ class CellTest : public ::testing::Test {
     RnnOptions options;
     options.cell = cell_->cell;
     options.projects = cell_->projects;
+    options.layer_norm = cell_->layer_norm;
     return options;
   }
   // The LSTM takes every case of a test. The other cells share all of the library but the step with it, and take fewer.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cells/cells.h"
+#include "support/compare.h"
 #include "support/context.h"
 #include "support/lengths.h"
 #include "support/random.h"
@@ -60,12 +61,24 @@ struct RnnGradients {
   std::vector<T> dx, dh0, dc0, dparams;
 };
 
+// At least this is what errors of a tensor of gradients are relative to. With layer normalisation a gradient may cancel
+// to nothing, as that of a single input, whose size LN(W x) does not tell: it then keeps the rounding of its terms.
+template <class T>
+double least_scale(const RnnOptions& options, const RnnGradients<T>& all) {
+  double scale = 0;
+  for (const std::vector<T>* one : {&all.dx, &all.dh0, &all.dc0, &all.dparams})
+    if (options.layer_norm) scale = std::max(scale, largest(*one));
+  return scale;
+}
+
 inline int64_t rnn_param_count(const RnnOptions& options) {
   int64_t count = 0;
   for (int64_t layer = 0; layer < options.layers; ++layer) {
     const int64_t in = layer == 0 ? options.input : options.directions() * options.state();
-    const int64_t columns = in + options.state() + (options.bias ? 2 : 0);
-    count += options.directions() * options.hidden * (tested_cell(options.cell).gates * columns + options.projection());
+    const TestedCell& cell = tested_cell(options.cell);
+    const int64_t columns = in + options.state() + (options.bias ? 2 : 0) + (options.layer_norm ? 2 : 0);
+    const int64_t of_c = options.layer_norm && cell.has_c ? 2 : 0;
+    count += options.directions() * options.hidden * (cell.gates * columns + options.projection() + of_c);
   }
   return count;
 }
@@ -124,9 +137,9 @@ template <class T>
 std::string describe(const RnnCase<T>& problem) {
   const RnnOptions& o = problem.options;
   return std::string(tested_cell(o.cell).name) + " I=" + std::to_string(o.input) + " H=" + std::to_string(o.hidden) +
-         (o.projection() > 0 ? " P=" + std::to_string(o.projection()) : "") + " L=" + std::to_string(o.layers) +
-         " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") + (problem.h0.empty() ? "" : " h0") +
-         " dropout=" + std::to_string(o.dropout) +
+         (o.projection() > 0 ? " P=" + std::to_string(o.projection()) : "") + (o.layer_norm ? " layer_norm" : "") +
+         " L=" + std::to_string(o.layers) + " D=" + std::to_string(o.directions()) + (o.bias ? " bias" : " no bias") +
+         (problem.h0.empty() ? "" : " h0") + " dropout=" + std::to_string(o.dropout) +
          (o.cell_clip > 0 ? " cell_clip=" + std::to_string(o.cell_clip) : "") +
          (o.projection_clip > 0 ? " projection_clip=" + std::to_string(o.projection_clip) : "") +
          (o.recurrent_dropout > 0 ? " recurrent_dropout=" + std::to_string(o.recurrent_dropout) + " of kind " +

@@ -2,7 +2,8 @@
 // written from their formulas alone. No packing, no batching, no dropout between layers; slow, and meant to be
 // read. For the 16-bit
 // dtypes it rounds what the library says it stores: h, the gates' gradients, and the gradient of a layer's input after
-// each direction; with a projection also what is projected, and the gradient of h. For TF32 it rounds what products
+// each direction; with a projection also what is projected, and the gradient of h; with layer normalisation the
+// gradients of the products in the place of the gates'. For TF32 it rounds what products
 // multiply, and nothing else.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "cells/cells.h"
+#include "cells/layer_norm.h"
 #include "support/option_mask.h"
 #include "support/rnn_case.h"
 
@@ -34,6 +36,16 @@ RnnWeights<T> rnn_weights(const RnnOptions& options, T* flat, int64_t layer, int
       }
       if (options.projection() > 0) weights.w_hr = flat;
       flat += options.projection() * options.hidden;
+      if (options.layer_norm) {
+        weights.norm_ih = flat;
+        weights.norm_hh = flat + rows;
+        flat += 2 * rows;
+      }
+      if (options.layer_norm && tested_cell(options.cell).has_c) {
+        weights.norm_c = flat;
+        weights.norm_c_bias = flat + options.hidden;
+        flat += 2 * options.hidden;
+      }
       if (l == layer && d == direction) return weights;
     }
   }
@@ -114,10 +126,11 @@ class RnnReference {
  private:
   struct Step {
     std::vector<UnitStep<T>> units;
-    std::vector<T> second;     // what the second product multiplies, if there is one
-    std::vector<T> h;          // the state after the step: the units' own, or projected
-    std::vector<T> c;          // the same
-    std::vector<T> unclipped;  // h before the clip of the projection
+    std::vector<T> second;             // what the second product multiplies, if there is one
+    std::vector<T> h;                  // the state after the step: the units' own, or projected
+    std::vector<T> c;                  // the same
+    std::vector<T> unclipped;          // h before the clip of the projection
+    Normalised<T> input, state, of_c;  // W x, U h and c', with layer normalisation
   };
 
   int64_t in_size(int64_t layer) const { return layer == 0 ? o_.input : p_.output_features(); }
@@ -196,10 +209,19 @@ class RnnReference {
     return of_before == T(0) ? after : of_before == T(1) ? before : of_before * before + (T(1) - of_before) * after;
   }
 
-  // What the units of a step give out, as an operand of the projection.
-  std::vector<T> unprojected(const Step& step) const {
+  // What the units of a step give out; with layer normalisation of c it is made of the normalised c'.
+  static T normalised_c(const RnnWeights<const T>& w, const Step& step, int64_t u) {
+    return w.norm_c[u] * step.of_c.hat[u] + w.norm_c_bias[u];
+  }
+  T unit_output(const RnnWeights<const T>& w, const Step& step, int64_t u) const {
+    if (w.norm_c == nullptr) return step.units[u].state.h;
+    return rules_.output(step.units[u], normalised_c(w, step, u));
+  }
+
+  // That, as an operand of the projection.
+  std::vector<T> unprojected(const RnnWeights<const T>& w, const Step& step) const {
     std::vector<T> m;
-    for (const UnitStep<T>& unit : step.units) m.push_back(operand_(round_(unit.state.h)));
+    for (int64_t u = 0; u < w.hidden; ++u) m.push_back(operand_(round_(unit_output(w, step, u))));
     return m;
   }
 
@@ -207,10 +229,10 @@ class RnnReference {
   std::vector<T> state_after(const RnnWeights<const T>& w, Step* step) const {
     std::vector<T> h;
     if (w.w_hr == nullptr) {
-      for (const UnitStep<T>& unit : step->units) h.push_back(unit.state.h);
+      for (int64_t u = 0; u < w.hidden; ++u) h.push_back(unit_output(w, *step, u));
       return h;
     }
-    const std::vector<T> m = unprojected(*step);
+    const std::vector<T> m = unprojected(w, *step);
     const T limit = o_.projection_clip > 0 ? T(o_.projection_clip) : std::numeric_limits<T>::infinity();
     for (int64_t p = 0; p < w.state; ++p) {
       T sum = 0;
@@ -225,7 +247,7 @@ class RnnReference {
   std::vector<T> back_through_projection(const RnnWeights<const T>& w, const RnnWeights<T>& dw, const Step& step,
                                          const std::vector<T>& dh) const {
     if (w.w_hr == nullptr) return dh;
-    const std::vector<T> m = unprojected(step);
+    const std::vector<T> m = unprojected(w, step);
     std::vector<T> dm(w.hidden, T(0));
     for (int64_t p = 0; p < w.state; ++p) {
       const T factor = operand_(round_(dh[p]));
@@ -251,8 +273,81 @@ class RnnReference {
     }
   }
 
+  // Layer normalisation of the products of a step; `input` and `state` keep what the layer then reads.
+  void normalise_products(const T* x, const T* h, Step* step, std::vector<T>* input, std::vector<T>* state,
+                          Layer<T>* layer) const {
+    const RnnWeights<const T>& w = layer->w;
+    if (w.norm_ih == nullptr) return;
+    for (int64_t row = 0; row < cell_.gates * w.hidden; ++row) {
+      input->push_back(layer->add_input(T(0), row, x));
+      state->push_back(layer->add_state(T(0), row, h));
+    }
+    step->input = normalised(*input);
+    step->state = normalised(*state);
+    *input = times(step->input.hat, w.norm_ih);
+    *state = times(step->state.hat, w.norm_hh);
+    layer->input = input->data();
+    layer->state = state->data();
+  }
+
+  void normalise_c(const RnnWeights<const T>& w, Step* step) const {
+    if (w.norm_c == nullptr) return;
+    std::vector<T> c;
+    for (const UnitStep<T>& unit : step->units) c.push_back(unit.state.c);
+    step->of_c = normalised(c);
+  }
+
+  // From the gradient of what the units give out, dm: what c' gets of it through its normalisation, and the output
+  // gate's sum; dm itself is then used up. Adds to the gradients of norm_c and its bias.
+  std::vector<OutputGradients<T>> back_through_c(const RnnWeights<const T>& w, const RnnWeights<T>& dw,
+                                                 const Step& step, std::vector<T>* dm) const {
+    std::vector<OutputGradients<T>> result;
+    if (w.norm_c == nullptr) result.assign(w.hidden, {T(0), T(0)});
+    if (w.norm_c == nullptr) return result;
+    std::vector<T> dhat;
+    for (int64_t u = 0; u < w.hidden; ++u) {
+      result.push_back(rules_.output_gradients(step.units[u], normalised_c(w, step, u), (*dm)[u]));
+      dw.norm_c[u] += result[u].c * step.of_c.hat[u];
+      dw.norm_c_bias[u] += result[u].c;
+      dhat.push_back(result[u].c * w.norm_c[u]);
+      (*dm)[u] = 0;
+    }
+    const std::vector<T> dc = normalised_gradient(step.of_c, dhat);
+    for (int64_t u = 0; u < w.hidden; ++u) result[u].c = dc[u];
+    return result;
+  }
+
+  // The gradients of a step's gates become those of what products made, as they are stored. Adds to those of the biases
+  // and of the gains.
+  void back_through_products(const RnnWeights<const T>& w, const RnnWeights<T>& dw, const Step& step,
+                             std::vector<UnitGradients<T>>* units) const {
+    std::vector<T> input, state;
+    for (int64_t q = 0; q < cell_.gates; ++q) {
+      for (const UnitGradients<T>& unit : *units) {
+        const int64_t r = static_cast<int64_t>(input.size());
+        input.push_back(w.norm_ih == nullptr ? round_(unit.of_input[q]) : unit.of_input[q]);
+        state.push_back(w.norm_hh == nullptr ? round_(unit.of_state[q]) : unit.of_state[q]);
+        if (dw.b_ih != nullptr) dw.b_ih[r] += input[r];
+        if (dw.b_hh != nullptr) dw.b_hh[r] += state[r];
+        if (w.norm_ih == nullptr) continue;
+        dw.norm_ih[r] += input[r] * step.input.hat[r];
+        dw.norm_hh[r] += state[r] * step.state.hat[r];
+      }
+    }
+    if (w.norm_ih != nullptr) {
+      input = normalised_gradient(step.input, times(input, w.norm_ih));
+      state = normalised_gradient(step.state, times(state, w.norm_hh));
+      std::transform(input.begin(), input.end(), input.begin(), round_);
+      std::transform(state.begin(), state.end(), state.begin(), round_);
+    }
+    for (int64_t r = 0; r < cell_.gates * w.hidden; ++r) {
+      (*units)[r % w.hidden].of_input[r / w.hidden] = input[r];
+      (*units)[r % w.hidden].of_state[r / w.hidden] = state[r];
+    }
+  }
+
   void run_sequence(int64_t layer, int64_t d, int64_t b, std::vector<T>* y, RnnOutputs<T>* out) {
-    const Layer<T> weights{rnn_weights<const T>(o_, params_.data(), layer, d)};
+    Layer<T> weights{rnn_weights<const T>(o_, params_.data(), layer, d)};
     const int64_t at = sequence_at(layer, d, b), length = p_.lengths[b];
     std::vector<T> h, c;
     std::vector<Step> steps;
@@ -262,6 +357,9 @@ class RnnReference {
       const std::vector<T> x = operands(inputs_[layer].data() + row * in_size(layer), in_size(layer));
       const std::vector<T> factors = recurrent_operands(layer, d, b, h);
       Step step;
+      std::vector<T> input, state;
+      weights.input = weights.state = nullptr;
+      normalise_products(x.data(), factors.data(), &step, &input, &state, &weights);
       for (int64_t u = 0; u < o_.hidden && rules_.second_of != nullptr; ++u)
         step.second.push_back(operand_(round_(rules_.second_of(weights, u, x.data(), factors.data()))));
       for (int64_t u = 0; u < o_.hidden; ++u) {
@@ -269,6 +367,7 @@ class RnnReference {
                                             unit_before(h, c, u), unit_options(layer, d, row, u)));
         step.c.push_back(mixed(c_from_before(layer, d, row, u), c[u], step.units[u].state.c));
       }
+      normalise_c(weights.w, &step);
       step.h = state_after(weights.w, &step);
       for (int64_t j = 0; j < o_.state(); ++j)
         step.h[j] = round_(mixed(h_from_before(layer, d, row, j), h[j], step.h[j]));
@@ -305,31 +404,32 @@ class RnnReference {
         if (o_.projection_clip > 0 && w.w_hr != nullptr && std::fabs(steps[k].unclipped[j]) > T(o_.projection_clip))
           dh[j] = 0;
       }
-      const std::vector<T> dm = back_through_projection(w, dw, steps[k], dh);
+      std::vector<T> dm = back_through_projection(w, dw, steps[k], dh);
+      const std::vector<OutputGradients<T>> outputs = back_through_c(w, dw, steps[k], &dm);
       std::vector<UnitGradients<T>> units;
       for (int64_t u = 0; u < hidden; ++u) {
         const T c_before = c_from_before(layer, d, row, u) * dc[u];
-        units.push_back(rules_.backward(steps[k].units[u], unit_before(h, c, u), {dm[u], dc[u] - c_before},
-                                        unit_options(layer, d, row, u)));
+        units.push_back(rules_.backward(steps[k].units[u], unit_before(h, c, u),
+                                        {dm[u], dc[u] - c_before + outputs[u].c}, unit_options(layer, d, row, u)));
+        if (w.norm_c != nullptr)
+          units[u].of_input[rules_.output_gate] = units[u].of_state[rules_.output_gate] = outputs[u].of_gate;
         if (w.w_hr == nullptr) from_before[u] += units[u].before.h;
         dc[u] = c_before + units[u].before.c;
       }
       if (rules_.second_of != nullptr) back_through_second(w, steps[k], &units, &through_u);
+      back_through_products(w, dw, steps[k], &units);
       for (int64_t u = 0; u < hidden; ++u) {
         const UnitGradients<T>& unit = units[u];
         for (int64_t q = 0; q < cell_.gates; ++q) {
           const int64_t r = q * hidden + u;
           const bool second = takes_second(rules_, q, cell_.gates);
-          const T of_input = round_(unit.of_input[q]), of_state = round_(unit.of_state[q]);
-          const T input_factor = operand_(of_input), of_u = operand_(of_state);
+          const T input_factor = operand_(unit.of_input[q]), of_u = operand_(unit.of_state[q]);
           for (int64_t j = 0; j < in; ++j) dx[j] += input_factor * w.w_ih[r * in + j];
           for (int64_t j = 0; j < in; ++j) dw.w_ih[r * in + j] += input_factor * x[j];
           for (int64_t j = 0; j < width && !second; ++j) through_u[j] += of_u * w.w_hh[r * width + j];
           for (int64_t j = 0; j < width; ++j)
             dw.w_hh[r * width + j] += of_u * (second ? steps[k].second[j] : factors[j]) *
                                       weight_factors_[layer * o_.directions() + d][r * width + j];
-          if (dw.b_ih != nullptr) dw.b_ih[r] += of_input;
-          if (dw.b_hh != nullptr) dw.b_hh[r] += of_state;
         }
       }
       for (int64_t j = 0; j < width; ++j) dh[j] = from_before[j] + state_factor(layer, d, b, j) * through_u[j];
