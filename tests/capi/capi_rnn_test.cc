@@ -211,6 +211,16 @@ TEST(RnnDescription, RefusesOptionsThatTheCellDoesNotHave) {
   }
 }
 
+TEST(RnnDescription, RefusesLayerNormalisationOfAGruWithItsResetBefore) {
+  const Context ctx = make_context();
+  RnnOptions options;
+  options.cell = VARLSTM_CELL_GRU_RESET_BEFORE;
+  const Rnn rnn = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT,
+               "value = 1 must be 0: VARLSTM_CELL_GRU_RESET_BEFORE has no VARLSTM_KEY_LAYER_NORM",
+               varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_LAYER_NORM, 1));
+}
+
 // P is in [0, H), and only an LSTM has one; a refused value changes nothing.
 TEST(RnnDescription, RefusesAProjectionThatTheCellDoesNotHave) {
   const Context ctx = make_context();
