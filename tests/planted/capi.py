@@ -6,8 +6,8 @@ DEFECTS = [
     Defect(
         name="reserve-limit-eight-times-too-wide",
         file="capi/rnn_plan.cc",
-        old="8 * kStateElements, nullptr));",
-        new="8, nullptr));",
+        old="8 * saved,",
+        new="8,",
         why="the back end multiplies sizes that overflow",
         tests=["backend_table_test --gtest_filter=*ReserveAndStatesAreCountedInFull"],
     ),

@@ -162,8 +162,8 @@ DEFECTS = [
     Defect(
         name="gru-initial-state-as-zeros",
         file="host/rnn/recurrence_forward.h",
-        old="const T* const h_before = carried ? p.y : p.h_init;",
-        new="const T* const h_before = carried ? p.y : nullptr;",
+        old="return {rows, p.h_init, p.state_units, masks ?",
+        new="return {rows, nullptr, p.state_units, masks ?",
         why="z h of the first step counts h0 as zeros",
         tests=["golden_lstm_test --gtest_filter=Gru*"],
     ),
@@ -263,8 +263,8 @@ DEFECTS = [
     Defect(
         name="units-step-without-barrier",
         file="host/rnn/recurrence_forward.h",
-        old="      if (!p.by_segment) member.sync();\n      if (p.w_hr == nullptr) continue;\n",
-        new="      if (p.w_hr == nullptr) continue;\n",
+        old="      if (!p.by_segment) member.sync();\n      if (two_products) {\n",
+        new="      if (two_products) {\n",
         why="a member reads states that another has not written yet",
         tests=["invariance_test"],
     ),
