@@ -97,14 +97,18 @@ TEST_F(TaggerCli, EvalJson) {
   EXPECT_EQ(tokens, 883);
 }
 
-TEST_F(TaggerCli, EveryCellIsTrainedAndReadBack) {
-  for (const std::string cell : {"gru", "rnn_tanh", "rnn_relu"}) {
-    SCOPED_TRACE(cell);
+// The model that was read back has the same accuracy: no option of the network is lost.
+TEST_F(TaggerCli, EveryNetworkIsTrainedAndReadBack) {
+  for (const std::string network :
+       {"--cell gru", "--cell rnn_tanh", "--cell rnn_relu", "--cell gru_reset_before", "--projection 5 --layers 2",
+        "--layer-norm --zoneout 0.1 --zoneout-c 0.3 --recurrent-dropout 0.2",
+        "--cell gru --layer-norm --zoneout 0.2 --recurrent-dropout 0.2 --recurrent-dropout-kind state",
+        "--projection 4 --recurrent-dropout 0.3 --recurrent-dropout-kind candidate"}) {
+    SCOPED_TRACE(network);
     const TempFolder folder;
-    const Outcome trained = tagger(train_arguments(folder / "m", "--lr 2e-2 --cell " + cell));
+    const Outcome trained = tagger(train_arguments(folder / "m", "--lr 2e-2 " + network));
     ASSERT_EQ(trained.status, 0) << trained.err;
     const auto config = nlohmann::json::parse(read_file(folder / "m/config.json"));
-    EXPECT_EQ(config["cell"], cell);
     const auto eval = nlohmann::json::parse(tagger("eval --json --model " + (folder / "m") + " " + kDev).out);
     EXPECT_EQ(eval["accuracy"], config["dev_accuracy"]);
     EXPECT_GT(eval["accuracy"], 0.6);
@@ -267,7 +271,14 @@ TEST_F(TaggerCli, WrongCommandLines) {
   expect_error(with("--clip -1"), "--clip = -1 is negative or no number");
   expect_error(with("--batch x"), "Could not convert: --batch = x (see varlstm-tagger train --help)");
   expect_error(with("--cell gru2"),
-               "--cell: gru2 not in {lstm,gru,rnn_tanh,rnn_relu} (see varlstm-tagger train --help)");
+               "--cell: gru2 not in {lstm,gru,rnn_tanh,rnn_relu,gru_reset_before} (see varlstm-tagger train --help)");
+  expect_error(with("--cell gru --projection 4"), "the cell gru has no projection");
+  expect_error(with("--projection 8"), "projection = 8 is not below hidden = 8");
+  expect_error(with("--cell rnn_tanh --layer-norm"), "the cell rnn_tanh has no layer_norm");
+  expect_error(with("--cell gru --zoneout-c 0.1"), "the cell gru has no zoneout_c");
+  expect_error(with("--recurrent-dropout 1"), "--recurrent-dropout = 1 is not in [0, 1)");
+  expect_error(with("--cell rnn_relu --recurrent-dropout 0.1 --recurrent-dropout-kind candidate"),
+               "--recurrent-dropout-kind = candidate: the cell rnn_relu has no candidate");
   expect_error(with("--column feats"), "--column: feats not in {upos,xpos} (see varlstm-tagger train --help)");
   EXPECT_TRUE(folder.names().empty());
 }

@@ -97,9 +97,52 @@ TEST(TaggerModel, CellIsKept) {
     EXPECT_EQ(model.parameters, parameters);
   }
   EXPECT_EQ(config_error(replaced(lstm, "\"cell\": \"lstm\"", "\"cell\": \"gru2\"")),
-            "\"cell\" = \"gru2\" is none of lstm, gru, rnn_tanh, rnn_relu");
+            "\"cell\" = \"gru2\" is none of lstm, gru, rnn_tanh, rnn_relu, gru_reset_before");
   EXPECT_EQ(config_error(replaced(lstm, "\"cell\": \"lstm\"", "\"cell\": 1")),
-            "\"cell\" = 1 is none of lstm, gru, rnn_tanh, rnn_relu");
+            "\"cell\" = 1 is none of lstm, gru, rnn_tanh, rnn_relu, gru_reset_before");
+}
+
+// A model of before there were options of a cell has none of them in its config, and none of pretrained vectors.
+TEST(TaggerModel, OptionsAreKept) {
+  ModelConfig config = small_config();
+  config.shape.projection = 1;
+  config.shape.layer_norm = true;
+  config.shape.zoneout_h = 0.25;
+  config.shape.zoneout_c = 0.5;
+  config.vocabulary = Vocabulary({"a", "b", "c"}, {"X"}, {1, true});
+  const std::string text = write_config(config);
+  const ModelConfig read = parse_config(text);
+  EXPECT_EQ(read.shape.projection, 1);
+  EXPECT_TRUE(read.shape.layer_norm);
+  EXPECT_EQ(read.shape.zoneout_h, 0.25);
+  EXPECT_EQ(read.shape.zoneout_c, 0.5);
+  EXPECT_EQ(read.vocabulary.trained_words(), 2);
+  EXPECT_TRUE(read.vocabulary.extras().tries_lower_case);
+  EXPECT_EQ(read.vocabulary.word_id("A"), Vocabulary::kFirstWord);
+
+  std::string old = text;
+  for (const char* line : {" \"projection\": 1,\n", " \"layer_norm\": true,\n", " \"zoneout\": 0.25,\n",
+                           " \"zoneout_c\": 0.5,\n", " \"trained_words\": 2,\n", " \"tries_lower_case\": true,\n"})
+    old = replaced(old, line, "");
+  const ModelConfig plain = parse_config(old);
+  EXPECT_EQ(plain.shape.projection, 0);
+  EXPECT_FALSE(plain.shape.layer_norm);
+  EXPECT_EQ(plain.shape.zoneout_h, 0);
+  EXPECT_EQ(plain.vocabulary.trained_words(), 3);
+  EXPECT_EQ(plain.vocabulary.word_id("A"), Vocabulary::kUnknown);
+
+  const auto error = [&](const std::string& what, const std::string& by) {
+    return config_error(replaced(text, what, by));
+  };
+  EXPECT_EQ(error("\"projection\": 1", "\"projection\": 2"), "projection = 2 is not below hidden = 2");
+  EXPECT_EQ(error("\"projection\": 1", "\"projection\": -1"), "\"projection\" is not a whole number from 1 to 1048576");
+  EXPECT_EQ(error("\"cell\": \"lstm\"", "\"cell\": \"gru\""), "the cell gru has no projection");
+  EXPECT_EQ(error("\"layer_norm\": true", "\"layer_norm\": 1"), "\"layer_norm\" is neither true nor false");
+  EXPECT_EQ(error("\"zoneout\": 0.25", "\"zoneout\": 1.0"), "\"zoneout\" is not a number in [0, 1)");
+  EXPECT_EQ(error("\"trained_words\": 2", "\"trained_words\": 4"),
+            "\"trained_words\" is not a whole number from 0 to 3, the number of words");
+  EXPECT_EQ(error("\"tries_lower_case\": true", "\"tries_lower_case\": 0"),
+            "\"tries_lower_case\" is neither true nor false");
 }
 
 TEST(TaggerModel, ReplacesAnEarlierModelAndKeepsItOnFailure) {

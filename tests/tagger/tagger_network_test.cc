@@ -47,11 +47,17 @@ TEST(TaggerNetwork, ParameterListIsTheLibrarys) {
   const Context context = make_context(varlstm_test::test_backend(), 1);
   for (const CellKind& cell : cell_kinds()) {
     for (int64_t layers : {1, 2, 3}) {
-      for (bool bidirectional : {false, true}) {
+      for (int options = 0; options < 8; ++options) {
+        const bool bidirectional = options % 2 == 1;
         NetworkShape shape = small_shape(layers, bidirectional);
         shape.cell = &cell;
+        shape.projection = options & 2 ? 1 : 0;
+        shape.layer_norm = (options & 4) != 0;
+        if (!cell_option_fault(shape).empty()) continue;
         varlstm::Rnn<float> rnn(context, shape.embedding, shape.hidden, layers, cell.cell);
         rnn.set_i64(VARLSTM_KEY_BIDIRECTIONAL, bidirectional);
+        if (shape.projection > 0) rnn.set_i64(VARLSTM_KEY_PROJ_SIZE, shape.projection);
+        if (shape.layer_norm) rnn.set_i64(VARLSTM_KEY_LAYER_NORM, 1);
         const std::vector<varlstm::ParamInfo> tensors = rnn.params();
         const std::vector<Parameter> list = parameter_list(shape);
         ASSERT_EQ(list.size(), tensors.size() + 3);
@@ -61,7 +67,8 @@ TEST(TaggerNetwork, ParameterListIsTheLibrarys) {
           EXPECT_EQ(parameter.name, cell.prefix + tensor.name);
           EXPECT_EQ(parameter.offset, tensor.offset);
           EXPECT_EQ(parameter.count, tensor.rows * tensor.cols);
-          EXPECT_EQ(parameter.shape.size(), tensor.cols == 1 ? 1u : 2u);
+          const bool is_vector = tensor.cols == 1 && tensor.name.rfind("weight_", 0) != 0;
+          EXPECT_EQ(parameter.shape.size(), is_vector ? 1u : 2u) << tensor.name;
         }
       }
     }
@@ -93,7 +100,7 @@ TEST(TaggerNetwork, SgdStepLowersTheLossByTheSquaredGradient) {
     const Context context = make_context(varlstm_test::test_backend(), 1);
     const Corpus corpus = rotating_corpus(12);
     const NetworkShape shape = small_shape(2, true);
-    Network network(context, shape, corpus.limits(12), Purpose::kTrain, dropout);
+    Network network(context, shape, corpus.limits(12), Purpose::kTrain, {dropout});
     Random random(2);
     network.parameters().load(initial_parameters(shape, &random));
     std::vector<int64_t> order(12);
@@ -167,7 +174,7 @@ class OneWordNetwork {
     shape_.bidirectional = false;
     shape_.tags = 3;
     network_.emplace(make_context(varlstm_test::test_backend(), 1), shape_, BatchLimits{1, 1, 1}, Purpose::kTrain,
-                     dropout);
+                     InnerDropout{dropout});
     start_ = initial_parameters(shape_, &random_);
   }
 
@@ -428,7 +435,7 @@ TEST(TaggerNetwork, BitwiseEqualForAnyNumberOfThreads) {
   std::vector<std::vector<float>> results;
   for (int64_t threads : {1, 2, 3}) {
     const Context context = make_context(varlstm_test::test_backend(), threads);
-    Network network(context, shape, corpus.limits(32), Purpose::kTrain, 0.2);
+    Network network(context, shape, corpus.limits(32), Purpose::kTrain, {0.2});
     Random random(2);
     network.parameters().load(initial_parameters(shape, &random));
     TrainerSettings settings;

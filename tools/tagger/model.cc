@@ -27,7 +27,7 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kTensorFile = "model.safetensors";
 // Room for some fifty million words.
 constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 30;
-// write_config has 17; others may add what they like to know.
+// write_config has 21; others may add what they like to know.
 constexpr size_t kMaxConfigKeys = 1000;
 
 std::string in_folder(const std::string& folder, const char* file) {
@@ -68,6 +68,27 @@ const CellKind* cell_field(const json& config) {
   std::string known;
   for (const CellKind& kind : cell_kinds()) known += (known.empty() ? "" : ", ") + std::string(kind.name);
   fail("\"cell\" = {} is none of {}", name.dump().substr(0, 40), known);
+}
+
+double share_field(const json& config, const char* name) {
+  if (!config.contains(name)) return 0;
+  const json& value = config[name];
+  if (!value.is_number() || !(value.get<double>() >= 0 && value.get<double>() < 1))
+    fail("\"{}\" is not a number in [0, 1)", name);
+  return value.get<double>();
+}
+
+// Models of before there were these options have none of them.
+void read_cell_options(const json& config, NetworkShape* shape) {
+  if (config.contains("projection") && config["projection"] != 0)
+    shape->projection = size_field(config, "projection", kMaxUnits);
+  if (config.contains("layer_norm")) {
+    if (!config["layer_norm"].is_boolean()) fail("\"layer_norm\" is neither true nor false");
+    shape->layer_norm = config["layer_norm"].get<bool>();
+  }
+  shape->zoneout_h = share_field(config, "zoneout");
+  shape->zoneout_c = share_field(config, "zoneout_c");
+  if (const std::string fault = cell_option_fault(*shape); !fault.empty()) fail("{}", fault);
 }
 
 // Models of before there were pretrained vectors were trained on all of their words.
@@ -113,6 +134,10 @@ std::string write_config(const ModelConfig& config) {
   out["embedding"] = config.shape.embedding;
   out["hidden"] = config.shape.hidden;
   out["layers"] = config.shape.layers;
+  out["projection"] = config.shape.projection;
+  out["layer_norm"] = config.shape.layer_norm;
+  out["zoneout"] = config.shape.zoneout_h;
+  out["zoneout_c"] = config.shape.zoneout_c;
   out["bidirectional"] = config.shape.bidirectional;
   out["epoch"] = config.epoch;
   out["dev_accuracy"] = config.dev_accuracy;
@@ -145,6 +170,7 @@ ModelConfig parse_config(std::string_view text) {
   shape.hidden = size_field(config, "hidden", kMaxUnits);
   shape.layers = size_field(config, "layers", kMaxLayers);
   shape.bidirectional = bidirectional.get<bool>();
+  read_cell_options(config, &shape);
   std::vector<std::string> words = text_list(config, "words");
   const Vocabulary::Extras extras = extras_field(config, static_cast<int64_t>(words.size()));
   Vocabulary vocabulary(std::move(words), text_list(config, "tags"), extras);

@@ -18,10 +18,11 @@ constexpr uint64_t kEmbeddedPlace = 0, kLayersPlace = 1, kFeaturesPlace = 2;
 }  // namespace
 
 Network::Network(const Context& context, const NetworkShape& shape, const BatchLimits& limits, Purpose purpose,
-                 double dropout)
+                 const InnerDropout& dropout)
     : context_(context),
       shape_(shape),
       limits_(limits),
+      inner_dropout_(dropout),
       parameters_(context, shape, purpose == Purpose::kTrain),
       rnn_(context, shape.embedding, shape.hidden, shape.layers, shape.cell->cell),
       loss_(context, shape.tags),
@@ -30,7 +31,16 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
       reserve_(context) {
   const bool train = purpose == Purpose::kTrain;
   rnn_.set_i64(VARLSTM_KEY_BIDIRECTIONAL, shape.bidirectional ? 1 : 0);
-  rnn_.set_f64(VARLSTM_KEY_DROPOUT, dropout);
+  if (shape.projection > 0) rnn_.set_i64(VARLSTM_KEY_PROJ_SIZE, shape.projection);
+  if (shape.layer_norm) rnn_.set_i64(VARLSTM_KEY_LAYER_NORM, 1);
+  if (dropout.recurrent > 0) rnn_.set_i64(VARLSTM_KEY_RECURRENT_DROPOUT_KIND, dropout.recurrent_kind);
+  const auto set = [this](int32_t key, double value) {
+    if (value > 0) rnn_.set_f64(key, value);
+  };
+  set(VARLSTM_KEY_DROPOUT, dropout.between_layers);
+  set(VARLSTM_KEY_RECURRENT_DROPOUT, dropout.recurrent);
+  set(VARLSTM_KEY_ZONEOUT_H, shape.zoneout_h);
+  set(VARLSTM_KEY_ZONEOUT_C, shape.zoneout_c);
   linear_offset_ = rnn_.param_elements();
   loss_.set_i64(VARLSTM_KEY_IGNORE_INDEX, Vocabulary::kNoTag);
   loss_.set_i64(VARLSTM_KEY_EMPTY_MEAN, VARLSTM_EMPTY_MEAN_ZERO);
@@ -83,7 +93,7 @@ void Network::forward(Purpose purpose, uint64_t seed, double dropout) {
     const varlstm::Span<float> embedded = rows(embedded_, shape_.embedding);
     varlstm::dropout_forward<float>(context_, dropout, seed_for(seed, kEmbeddedPlace), embedded, embedded);
   }
-  const uint64_t layers_seed = dropout > 0 ? seed_for(seed, kLayersPlace) : 0;
+  const uint64_t layers_seed = purpose == Purpose::kTrain && has_masks() ? seed_for(seed, kLayersPlace) : 0;
   if (purpose == Purpose::kTrain)
     rnn_.forward_save(plan_, {parameters_.values(), embedded_}, {features_}, workspace_, reserve_, layers_seed);
   else
@@ -126,7 +136,7 @@ void Network::train(const Batch& batch, const TrainOptions& options, Random* ran
   const auto mean_loss = mean_losses_.span().subspan(static_cast<int64_t>(pending_tokens_.size()), 1);
   pending_tokens_.push_back(tagged);
 
-  const uint64_t seed = options.dropout > 0 ? random->bits() : 0;
+  const uint64_t seed = options.dropout > 0 || has_masks() ? random->bits() : 0;
   parameters_.zero_gradient();
   pack_ids(batch.words, &words_);
   pack_ids(batch.tags, &targets_);

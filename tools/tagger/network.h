@@ -19,13 +19,19 @@ struct TrainOptions {
   double dropout = 0;  // of the embeddings, between layers, of the recurrent network's output
 };
 
+// What is dropped inside the recurrent network while it learns: its options are fixed when it is made.
+struct InnerDropout {
+  double between_layers = 0;
+  double recurrent = 0;
+  int32_t recurrent_kind = VARLSTM_RECURRENT_DROPOUT_WEIGHTS;
+};
+
 enum class Purpose { kInfer, kTrain };
 
 class Network {
  public:
-  // dropout is needed here already for what is between layers; 0 for kInfer.
   Network(const Context& context, const NetworkShape& shape, const BatchLimits& limits, Purpose purpose,
-          double dropout = 0);
+          const InnerDropout& dropout = {});
 
   const NetworkShape& shape() const { return shape_; }
   Parameters& parameters() { return parameters_; }
@@ -50,6 +56,11 @@ class Network {
 
   int64_t set_batch(const Batch& batch);
   void pack_ids(const std::vector<int64_t>& ragged, Buffer<int64_t>* packed);
+  // Whether the recurrent network draws masks while it learns.
+  bool has_masks() const {
+    return inner_dropout_.between_layers > 0 || inner_dropout_.recurrent > 0 || shape_.zoneout_h > 0 ||
+           shape_.zoneout_c > 0;
+  }
   void forward(Purpose purpose, uint64_t seed, double dropout);
   void backward(uint64_t seed, double dropout);
   void collect_losses();
@@ -70,6 +81,7 @@ class Network {
   Context context_;
   NetworkShape shape_;
   BatchLimits limits_;
+  InnerDropout inner_dropout_;
   Parameters parameters_;
   varlstm::Rnn<float> rnn_;
   varlstm::Loss<float> loss_;

@@ -9,10 +9,12 @@
 namespace tagger {
 
 const std::vector<CellKind>& cell_kinds() {
-  static const std::vector<CellKind> kinds = {{"lstm", "lstm.", VARLSTM_CELL_LSTM, 4},
-                                              {"gru", "gru.", VARLSTM_CELL_GRU, 3},
-                                              {"rnn_tanh", "rnn.", VARLSTM_CELL_RNN_TANH, 1},
-                                              {"rnn_relu", "rnn.", VARLSTM_CELL_RNN_RELU, 1}};
+  static const std::vector<CellKind> kinds = {
+      {"lstm", "lstm.", VARLSTM_CELL_LSTM, 4, true, true},
+      {"gru", "gru.", VARLSTM_CELL_GRU, 3, false, true},
+      {"rnn_tanh", "rnn.", VARLSTM_CELL_RNN_TANH, 1, false, false},
+      {"rnn_relu", "rnn.", VARLSTM_CELL_RNN_RELU, 1, false, false},
+      {"gru_reset_before", "gru.", VARLSTM_CELL_GRU_RESET_BEFORE, 3, false, false}};
   return kinds;
 }
 
@@ -20,6 +22,19 @@ const CellKind* find_cell(std::string_view name) {
   for (const CellKind& kind : cell_kinds())
     if (name == kind.name) return &kind;
   return nullptr;
+}
+
+std::string cell_option_fault(const NetworkShape& shape) {
+  const auto has_none = [&](const char* option) {
+    return std::string("the cell ") + shape.cell->name + " has no " + option;
+  };
+  if (!shape.cell->has_c && shape.projection != 0) return has_none("projection");
+  if (!shape.cell->has_c && shape.zoneout_c > 0) return has_none("zoneout_c");
+  if (!shape.cell->normalises && shape.layer_norm) return has_none("layer_norm");
+  if (shape.projection >= shape.hidden && shape.projection > 0)
+    return "projection = " + std::to_string(shape.projection) +
+           " is not below hidden = " + std::to_string(shape.hidden);
+  return "";
 }
 
 std::vector<Parameter> parameter_list(const NetworkShape& shape) {
@@ -37,9 +52,16 @@ std::vector<Parameter> parameter_list(const NetworkShape& shape) {
     for (int64_t direction = 0; direction < shape.directions(); ++direction) {
       const std::string suffix = "_l" + std::to_string(layer) + (direction == 1 ? "_reverse" : "");
       add(prefix + "weight_ih" + suffix, {gates, in});
-      add(prefix + "weight_hh" + suffix, {gates, shape.hidden});
+      add(prefix + "weight_hh" + suffix, {gates, shape.state()});
       add(prefix + "bias_ih" + suffix, {gates});
       add(prefix + "bias_hh" + suffix, {gates});
+      if (shape.projection > 0) add(prefix + "weight_hr" + suffix, {shape.projection, shape.hidden});
+      if (!shape.layer_norm) continue;
+      add(prefix + "norm_ih" + suffix, {gates});
+      add(prefix + "norm_hh" + suffix, {gates});
+      if (!shape.cell->has_c) continue;
+      add(prefix + "norm_c" + suffix, {shape.hidden});
+      add(prefix + "norm_c_bias" + suffix, {shape.hidden});
     }
   }
   add("linear.weight", {shape.tags, shape.features()});

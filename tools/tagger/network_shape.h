@@ -15,6 +15,8 @@ struct CellKind {
   const char* prefix;  // of its parameters' names
   int32_t cell;        // a varlstm_cell
   int64_t gates;       // its weights have gates * H rows
+  bool has_c;          // a cell state, which can be projected, and have a zoneout of its own
+  bool normalises;     // it can have layer normalisation
 };
 
 // All cells; the first one is the default.
@@ -24,16 +26,23 @@ const CellKind* find_cell(std::string_view name);
 
 struct NetworkShape {
   const CellKind* cell = &cell_kinds().front();
-  int64_t words = 0;      // rows of the embedding table
-  int64_t embedding = 0;  // features of a row
-  int64_t hidden = 0;     // units of a direction
+  int64_t words = 0;       // rows of the embedding table
+  int64_t embedding = 0;   // features of a row
+  int64_t hidden = 0;      // units of a direction
+  int64_t projection = 0;  // features that these are projected to; 0: no projection
+  bool layer_norm = false;
+  double zoneout_h = 0, zoneout_c = 0;
   int64_t layers = 1;
   bool bidirectional = true;
   int64_t tags = 0;
 
   int64_t directions() const { return bidirectional ? 2 : 1; }
-  int64_t features() const { return directions() * hidden; }  // of the recurrent network's output
+  int64_t state() const { return projection > 0 ? projection : hidden; }
+  int64_t features() const { return directions() * state(); }  // of the recurrent network's output
 };
+
+// Why the shape's cell cannot have the shape's options, with their names in config.json; empty if it can.
+std::string cell_option_fault(const NetworkShape& shape);
 
 // No size of a shape is larger: products of them fit int64.
 constexpr int64_t kMaxUnits = int64_t{1} << 20;

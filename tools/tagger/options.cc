@@ -58,9 +58,19 @@ void add_train(CLI::App* app, Options* options) {
   train->add_flag("--freeze-vectors", options->freeze_vectors, "Leave the words' pretrained vectors as they are");
   number("--hidden", &options->hidden, "Units of a direction");
   number("--layers", &options->layers, "Recurrent layers");
+  number("--projection", &options->projection, "Features that an LSTM's h is projected to; 0: no projection");
+  train->add_flag("--layer-norm", options->layer_norm, "Layer normalisation inside an LSTM or a GRU");
   train->add_flag("--unidirectional", options->unidirectional, "Read forward only, not in both directions");
   number("--dropout", &options->dropout,
          "Dropout of the embeddings, between layers and of the recurrent network's output");
+  number("--recurrent-dropout", &options->recurrent_dropout, "Dropout inside the recurrent network");
+  train
+      ->add_option("--recurrent-dropout-kind", options->recurrent_dropout_kind,
+                   "What it drops: weights (of W_hh), state (h, the same units in all steps) or candidate (new values)")
+      ->check(CLI::IsMember({"weights", "state", "candidate"}))
+      ->capture_default_str();
+  number("--zoneout", &options->zoneout, "Probability that a unit of h keeps its value in a step");
+  number("--zoneout-c", &options->zoneout_c, "The same for the cell state of an LSTM");
   number("--word-dropout", &options->word_dropout,
          "A word seen n times is hidden with probability A / (A + n): how the unknown word is learned");
   number("--batch", &options->batch, "Sentences of a mini-batch");
@@ -122,7 +132,14 @@ void check_numbers(const Options& options) {
   check_whole("--patience", options.patience, 0, kMaxEpochs);
   check_whole("--seed", options.seed, 0, std::numeric_limits<int64_t>::max());
   check_whole("--threads", options.threads, 0, kMaxThreads);
+  check_whole("--projection", options.projection, 0, kMaxUnits);
   check_share("--dropout", options.dropout);
+  check_share("--recurrent-dropout", options.recurrent_dropout);
+  check_share("--zoneout", options.zoneout);
+  check_share("--zoneout-c", options.zoneout_c);
+  if (options.recurrent_dropout > 0 && options.recurrent_dropout_kind == "candidate" &&
+      options.cell.rfind("rnn_", 0) == 0)
+    fail("--recurrent-dropout-kind = candidate: the cell {} has no candidate", options.cell);
   check_not_negative("--word-dropout", options.word_dropout);
   check_not_negative("--clip", options.clip);
   if (!(options.lr > 0 && std::isfinite(options.lr))) fail("--lr = {} is not a positive number", options.lr);

@@ -20,7 +20,10 @@ struct Options {
   bool freeze_vectors = false, embedding_is_given = false;
   int64_t embedding = 100, hidden = 128, layers = 1;
   bool unidirectional = false;
-  double dropout = 0, word_dropout = 0.25;
+  int64_t projection = 0;
+  bool layer_norm = false;
+  double dropout = 0, word_dropout = 0.25, recurrent_dropout = 0, zoneout = 0, zoneout_c = 0;
+  std::string recurrent_dropout_kind = "weights";
   int64_t batch = 32, epochs = 10, patience = 3;
   std::string optimizer = "adam";
   double lr = 2e-3, clip = 5;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parameters.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace tagger {
@@ -20,6 +21,11 @@ std::vector<float> initial_parameters(const NetworkShape& shape, Random* random)
     if (parameter.name == "embedding.weight") {
       for (int64_t k = shape.embedding; k < parameter.count; ++k)
         values[k] = static_cast<float>(kTableDeviation * random->normal());
+      continue;
+    }
+    if (parameter.name.find(".norm_") != std::string::npos) {
+      const bool bias = parameter.name.find(".norm_c_bias") != std::string::npos;
+      std::fill_n(values, parameter.count, bias ? 0.0f : 1.0f);
       continue;
     }
     const bool linear = parameter.name.rfind("linear", 0) == 0;

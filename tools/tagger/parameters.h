@@ -19,7 +19,7 @@ struct OptimizerOptions {
 };
 
 // As PyTorch begins, but for the table's deviation: table N(0, 0.1^2) with row 0 zero, recurrent network U(-1/sqrt(H),
-// 1/sqrt(H)), linear U(-1/sqrt(D*H), 1/sqrt(D*H)).
+// 1/sqrt(H)) with ones and zeros for its layer normalisation, linear U(-1/sqrt(D*R), 1/sqrt(D*R)).
 std::vector<float> initial_parameters(const NetworkShape& shape, Random* random);
 
 class Parameters {
