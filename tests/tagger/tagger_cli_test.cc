@@ -100,10 +100,10 @@ TEST_F(TaggerCli, EvalJson) {
 // The model that was read back has the same accuracy: no option of the network is lost.
 TEST_F(TaggerCli, EveryNetworkIsTrainedAndReadBack) {
   for (const std::string network :
-       {"--cell gru", "--cell rnn_tanh", "--cell rnn_relu", "--cell gru_reset_before", "--projection 5 --layers 2",
-        "--layer-norm --zoneout 0.1 --zoneout-c 0.3 --recurrent-dropout 0.2",
+       {"--cell gru", "--cell rnn_tanh", "--cell rnn_relu", "--cell gru_reset_before",
+        "--projection 8 --hidden 16 --epochs 5", "--layer-norm --zoneout 0.1 --zoneout-c 0.3 --recurrent-dropout 0.2",
         "--cell gru --layer-norm --zoneout 0.2 --recurrent-dropout 0.2 --recurrent-dropout-kind state",
-        "--projection 4 --recurrent-dropout 0.3 --recurrent-dropout-kind candidate"}) {
+        "--projection 8 --hidden 16 --epochs 5 --recurrent-dropout 0.3 --recurrent-dropout-kind candidate"}) {
     SCOPED_TRACE(network);
     const TempFolder folder;
     const Outcome trained = tagger(train_arguments(folder / "m", "--lr 2e-2 " + network));
