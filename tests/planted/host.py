@@ -40,6 +40,20 @@ DEFECTS = [
         tests=["invariance_test --gtest_filter=*ManySegments*"],
     ),
     Defect(
+        name="gradient-of-c-replaces-what-flows-back",
+        file="host/rnn/recurrence_backward.h",
+        old="dc[u] += of_token[u];",
+        new="dc[u] = of_token[u];",
+        tests=["cell_states_test --gtest_filter=*MatchTheReference"],
+    ),
+    Defect(
+        name="c-of-every-token-of-the-lowest-layer",
+        file="host/rnn/rnn_forward.h",
+        old="args_.c != nullptr && layer + 1 == shape_.layers",
+        new="args_.c != nullptr && layer == 0",
+        tests=["cell_states_test --gtest_filter=*FinalStates"],
+    ),
+    Defect(
         name="fork-with-a-team",
         file="host/threads/fork.cc",
         old="  omp_pause_resource_all(omp_pause_soft);\n",

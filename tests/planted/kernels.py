@@ -26,6 +26,20 @@ L = "resident_layers_test --gtest_filter="
 S = "resident_schedules_test --gtest_filter="
 
 DEFECTS = [
+    Defect(
+        name="c-of-every-token-without-the-directions",
+        file="kernels/recurrence/stepwise/stepwise_forward.cu",
+        old="layer.c_of_token[(row * layer.directions + blockIdx.z) * hidden + unit]",
+        new="layer.c_of_token[(row + blockIdx.z) * hidden + unit]",
+        tests=["cell_states_test.cuda --gtest_filter=*MatchTheReference"],
+    ),
+    Defect(
+        name="gradient-of-c-of-last-tokens-alone",
+        file="kernels/recurrence/stepwise/stepwise_backward.cu",
+        old="    if (layer.dc_of_token != nullptr)\n",
+        new="    if (layer.dc_of_token != nullptr && ends)\n",
+        tests=["cell_states_test.cuda --gtest_filter=*MatchTheReference"],
+    ),
     # The exchange of states.
     Defect("forward-block-one-buffer", FX,
            "if (at.copy == 0) *reinterpret_cast<uint64_t*>(&shared_.buffer[step % 2].h[at.slot][at.unit]) = chunk;",

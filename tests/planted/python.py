@@ -217,7 +217,7 @@ DEFECTS = [
     Defect(
         name="c-of-a-gru-ignored",
         file="capi/python/varlstm/_rnn.py",
-        old="        refuse_c(self._cell, c0=c0, c_n=c_n)\n",
+        old="        refuse_c(self._cell, c0=c0, c_n=c_n, c=c)\n",
         new="",
         why="an array c_n would never be written, and nobody told",
         tests=["python.handles -k cell_without_c"],
