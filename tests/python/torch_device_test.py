@@ -100,24 +100,26 @@ class Chain:
         self.x, self.dy = torch.randn(4, 6, 3), torch.randn(4, 6, 16)
         self.state, self.dh_n = torch.randn(4, 4, 8), torch.randn(4, 4, 8)
         self.params = [parameter.detach() for parameter in MODULES[cell](3, 8, 2, bidirectional=True).parameters()]
+        self.cell_states = False
 
     def run(self, place: Callable, lengths: Tensor, max_len: int, rows: int, resets=None) -> list:
-        batch, shape = (lengths, False, 4, max_len), (8, 0, 2, True, 0.3, _device.NO_OPTIONS)
+        batch, shape = (lengths, False, 4, max_len), (8, 0, 2, True, 0.3, _device.NO_OPTIONS, self.cell_states)
         state, flat = place(self.state), place(torch.cat([parameter.reshape(-1) for parameter in self.params]))
         pieces = flat.split([parameter.numel() for parameter in self.params])  # as the module lays them out
         params = [piece.view(parameter.shape) for piece, parameter in zip(pieces, self.params)]
         x = _packing_op._pack(place(self.x), *batch, _packing_op.BATCH_FIRST, rows)
         c0 = state if self.op.has_c else None
         flags = None if resets is None else place(resets)
-        y, h_n, c_n, reserve = self.op.forward(x, batch[0], flags, state, c0, torch.tensor(5), *batch[1:], *shape, True,
-                                               params)
+        y, h_n, c_n, c, reserve = self.op.forward(x, batch[0], flags, state, c0, torch.tensor(5), *batch[1:], *shape,
+                                                  True, params)
         output = _packing_op._unpack(y, *batch, _packing_op.BATCH_FIRST, 6, 0.0)
         dy = _packing_op._unpack_backward(place(self.dy), *batch, _packing_op.BATCH_FIRST, rows)
         dx, dh0, dc0, dparams = self.op.backward(x, batch[0], flags, state, c0, y, reserve, dy, place(self.dh_n),
-                                                 None, *batch[1:], *shape, True, True, self.op.has_c, True, params)
+                                                 None, dy if self.cell_states else None, *batch[1:], *shape, True, True, self.op.has_c, True, params)
         dx = _packing_op._pack_backward(dx, *batch, _packing_op.BATCH_FIRST, 6)
         # On the device torch's allocator has made each gradient's storage; one of DLPack would be a plain tensor here.
-        return [output, h_n, dx, dh0, *dparams] + ([c_n, dc0] if self.op.has_c else [])
+        cell_states = [_packing_op._unpack(c, *batch, _packing_op.BATCH_FIRST, 6, 0.0)] if self.cell_states else []
+        return [output, h_n, dx, dh0, *dparams] + ([c_n, dc0] if self.op.has_c else []) + cell_states
 
 
 @pytest.mark.parametrize("cell", MODULES)
@@ -144,6 +146,16 @@ def test_rnn_with_resets(cell: str, device_lengths: bool) -> None:
     expected = chain.run(lambda tensor: tensor, chain.lengths, 6, tokens, resets)
     lengths, rows = (upload(chain.lengths), 4 * 6) if device_lengths else (chain.lengths, tokens)
     assert_close(chain.run(upload, lengths, 6, rows, resets), expected)
+
+
+@pytest.mark.parametrize("device_lengths", [False, True])
+def test_lstm_with_c_of_every_token(device_lengths: bool) -> None:
+    chain = Chain("LSTM")
+    chain.cell_states = True
+    tokens = int(chain.lengths.sum())
+    expected = chain.run(lambda tensor: tensor, chain.lengths, 6, tokens)
+    lengths, rows = (upload(chain.lengths), 4 * 6) if device_lengths else (chain.lengths, tokens)
+    assert_close(chain.run(upload, lengths, 6, rows), expected)
 
 
 @pytest.mark.parametrize("cell", MODULES)

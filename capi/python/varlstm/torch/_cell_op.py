@@ -17,8 +17,8 @@ from ._rnn_op import RNN_OPS, RnnOp
 
 
 def _shape(x: Tensor, params: List[Tensor]) -> tuple:
-    """from_batch_sizes to options of RnnOp, for sequences of length 1 in one layer and direction."""
-    return False, x.size(0), 1, params[1].size(1), 0, 1, False, 0.0, NO_OPTIONS
+    """from_batch_sizes to cell_states of RnnOp, for sequences of length 1 in one layer and direction."""
+    return False, x.size(0), 1, params[1].size(1), 0, 1, False, 0.0, NO_OPTIONS, False
 
 
 class CellOp:
@@ -41,7 +41,7 @@ class CellOp:
     def forward(self, x: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], save: bool,
                 params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
         """h and c [B, H] after x [B, I], and, with `save`, the reserve that backward needs."""
-        y, _, c_n, reserve = self._sequence.forward(x, None, None, h0, c0, None, *_shape(x, params), save, params)
+        y, _, c_n, _, reserve = self._sequence.forward(x, None, None, h0, c0, None, *_shape(x, params), save, params)
         return y, c_n[0] if self.has_c else c_n, reserve
 
     def _forward_fake(self, x, h0, c0, save, params):
@@ -56,7 +56,7 @@ class CellOp:
         """dx, dh0 and dc0, which have no elements if they are not needed, and the gradients of all params, which are an
         empty list if they are not needed."""
         dx, dh0, dc0, dparams = self._sequence.backward(
-            x, None, None, h0, c0, h, reserve, dh, None, dc, *_shape(x, params), need_dx, need_dh0, need_dc0,
+            x, None, None, h0, c0, h, reserve, dh, None, dc, None, *_shape(x, params), need_dx, need_dh0, need_dc0,
             need_dparams, params)
         return dx, dh0[0] if need_dh0 else dh0, dc0[0] if need_dc0 else dc0, dparams
 

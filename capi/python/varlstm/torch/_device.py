@@ -38,11 +38,12 @@ class Rnn(Native):
 
     def __init__(self, context: "Context", cell: int, dtype: torch.dtype, input_size: int, hidden_size: int,
                  proj_size: int, num_layers: int, bidirectional: bool, bias: bool, dropout: float,
-                 options: Tuple[float, ...] = (), resets: bool = False) -> None:
+                 options: Tuple[float, ...] = (), resets: bool = False, cell_states: bool = False) -> None:
         super().__init__(create(lib.varlstm_rnn_create, context.pointer, cell, input_size, hidden_size, num_layers),
                          lib.varlstm_rnn_destroy, context)
         for key, value in ((Key.DTYPE, dtype_code("input", dtype)), (Key.BIDIRECTIONAL, bidirectional),
-                           (Key.BIAS, bias), (Key.PROJ_SIZE, proj_size), (Key.RESETS, resets)):
+                           (Key.BIAS, bias), (Key.PROJ_SIZE, proj_size), (Key.RESETS, resets),
+                           (Key.CELL_STATES, cell_states)):
             set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))
         set_value(lib.varlstm_rnn_set_f64, self.pointer, Key.DROPOUT, dropout)
         for key, value in zip(OPTIONS, options):

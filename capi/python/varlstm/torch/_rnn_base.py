@@ -107,19 +107,24 @@ class RnnBase(torch.nn.RNNBase):
     def forward(self, input: Union[Tensor, PackedSequence], hx: Any = None,
                 lengths: Optional[Lengths] = None,
                 resets: Optional[_resets.Resets] = None) -> Tuple[Union[Tensor, PackedSequence], Any]:
+        return self._forward(input, hx, lengths, resets, False)[:2]
+
+    def _forward(self, input: Union[Tensor, PackedSequence], hx: Any, lengths: Optional[Lengths],
+                 resets: Optional[_resets.Resets], cell_states: bool) -> tuple:
+        """The output, the states, and c of every token in the output's form, or None."""
         refuse_jit_trace()
         states = None if hx is None else self._states_of(hx)
         if isinstance(input, PackedSequence):
-            output, states = self._forward_packed(input, states, lengths, resets)
+            output, states, c = self._forward_packed(input, states, lengths, resets, cell_states)
         else:
             _options.tensor("input", input)
             if input.dim() not in (2, 3):
                 raise ValueError(f"input has {input.dim()} dimensions, and must have 2 or 3")
             if input.dim() == 2:
-                output, states = self._forward_unbatched(input, states, lengths, resets)
+                output, states, c = self._forward_unbatched(input, states, lengths, resets, cell_states)
             else:
-                output, states = self._forward_padded(input, states, lengths, resets)
-        return output, states if len(states) > 1 else states[0]
+                output, states, c = self._forward_padded(input, states, lengths, resets, cell_states)
+        return output, states if len(states) > 1 else states[0], c
 
     def step(self, input: Tensor, state: Any, slots) -> Tensor:
         """One token of each of B streams, whose states are in a table of S slots. Returns y [B, H], of the last layer.
@@ -141,37 +146,40 @@ class RnnBase(torch.nn.RNNBase):
         """The tables of a step, and their names."""
         raise NotImplementedError
 
-    def _forward_packed(self, input: PackedSequence, hx: Optional[States], lengths,
-                        resets) -> Tuple[PackedSequence, States]:
+    def _forward_packed(self, input: PackedSequence, hx: Optional[States], lengths, resets,
+                        cell_states) -> Tuple[PackedSequence, States, Optional[PackedSequence]]:
         if lengths is not None:
             raise ValueError("lengths must be None: a PackedSequence has its own")
         batch = batch_of(input)
         if hx is not None:
             check_states(hx, self._state_shapes(batch[2]))
             hx = permuted(hx, input.sorted_indices)
-        y, states = self._run(input.data, hx, _resets.of_packed(resets, input, batch[2]), *batch)
-        output = PackedSequence(y, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
-        return output, permuted(states, input.unsorted_indices)
+        y, states, c = self._run(input.data, hx, _resets.of_packed(resets, input, batch[2]), *batch, cell_states)
+        order = (input.batch_sizes, input.sorted_indices, input.unsorted_indices)
+        return (PackedSequence(y, *order), permuted(states, input.unsorted_indices),
+                PackedSequence(c, *order) if cell_states else None)
 
-    def _forward_unbatched(self, input: Tensor, hx: Optional[States], lengths, resets) -> Tuple[Tensor, States]:
+    def _forward_unbatched(self, input: Tensor, hx: Optional[States], lengths, resets,
+                           cell_states) -> Tuple[Tensor, States, Optional[Tensor]]:
         if lengths is not None:
             raise ValueError("lengths must be None: an input of 2 dimensions is one sequence")
         if hx is not None:
             check_unbatched_states(hx)
             hx = tuple([state.unsqueeze(1) for state in hx])
         steps = input.size(0)
-        y, states = self._run(input, hx, _resets.of_unbatched(resets, input), equal_lengths(1, steps), False, 1, steps)
-        return y, tuple([state.squeeze(1) for state in states])
+        y, states, c = self._run(input, hx, _resets.of_unbatched(resets, input), equal_lengths(1, steps), False, 1,
+                                 steps, cell_states)
+        return y, tuple([state.squeeze(1) for state in states]), c
 
-    def _forward_padded(self, input: Tensor, hx: Optional[States], lengths, resets) -> Tuple[Tensor, States]:
+    def _forward_padded(self, input: Tensor, hx: Optional[States], lengths, resets,
+                        cell_states) -> Tuple[Tensor, States, Optional[Tensor]]:
         batch_size, steps = input.shape[:2] if self.batch_first else (input.size(1), input.size(0))
         resets = _resets.of_padded(resets, input, self.batch_first)
         if lengths is None:  # time-major rows are packed ones
             rows = input.transpose(0, 1) if self.batch_first else input
-            y, states = self._run(rows.reshape(steps * batch_size, input.size(2)), hx, resets,
-                                  equal_lengths(batch_size, steps), False, batch_size, steps)
-            y = y.view(steps, batch_size, y.size(1))
-            return y.transpose(0, 1) if self.batch_first else y, states
+            y, states, c = self._run(rows.reshape(steps * batch_size, input.size(2)), hx, resets,
+                                     equal_lengths(batch_size, steps), False, batch_size, steps, cell_states)
+            return self._padded(y, steps, batch_size), states, self._padded(c, steps, batch_size) if cell_states else None
         self.check_input(input, None)
         lengths = lengths_tensor(lengths, batch_size)
         if lengths.device != input.device and lengths.device.type != "cpu":
@@ -184,8 +192,15 @@ class RnnBase(torch.nn.RNNBase):
             max_len, rows = max(values, default=0), sum(values)
         layout = _packing_op.BATCH_FIRST if self.batch_first else _packing_op.TIME_MAJOR
         packed = _packing_op.pack(input, lengths, False, batch_size, max_len, layout, rows)
-        y, states = self._run(packed, hx, resets, lengths, False, batch_size, max_len)
-        return _packing_op.unpack(y, lengths, False, batch_size, max_len, layout, steps, 0.0), states
+        y, states, c = self._run(packed, hx, resets, lengths, False, batch_size, max_len, cell_states)
+        unpacked = [_packing_op.unpack(rows, lengths, False, batch_size, max_len, layout, steps, 0.0)
+                    for rows in ((y, c) if cell_states else (y,))]
+        return unpacked[0], states, unpacked[1] if cell_states else None
+
+    def _padded(self, rows: Tensor, steps: int, batch_size: int) -> Tensor:
+        """Time-major rows, which are all tokens, as an output."""
+        padded = rows.view(steps, batch_size, rows.size(1))
+        return padded.transpose(0, 1) if self.batch_first else padded
 
     def _state_widths(self) -> Tuple[int, ...]:
         """Of h, and of c."""
@@ -195,8 +210,8 @@ class RnnBase(torch.nn.RNNBase):
         return [(self.num_layers * (1 + self.bidirectional), batch_size, width) for width in self._state_widths()]
 
     def _run(self, rows: Tensor, hx: Optional[States], resets: Optional[Tensor], sizes: Tensor, from_batch_sizes: bool,
-             batch_size: int, max_len: int) -> Tuple[Tensor, States]:
-        """y [rows, D*H or D*P] and the states after packed rows [rows, I]."""
+             batch_size: int, max_len: int, cell_states: bool) -> Tuple[Tensor, States, Optional[Tensor]]:
+        """y [rows, D*H or D*P], the states after packed rows [rows, I], and c of every token [rows, D*H] or None."""
         op, names = RNN_OPS[self.mode], self._flat_weights_names
         params = [getattr(self, name) for name in names]
         check_params(names, params, op.gates, self.input_size, self._state_widths(), 1 + self.bidirectional)
@@ -218,7 +233,7 @@ class RnnBase(torch.nn.RNNBase):
         draws = self.recurrent_dropout > 0 or self.zoneout_h > 0 or self.zoneout_c > 0
         if self.training and (draws or (self.dropout > 0 and self.num_layers > 1)):
             seed = torch.randint(1, 2**63 - 1, (), device="cpu")
-        y, h_n, c_n = op.run(rows, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, self.hidden_size,
-                             self.proj_size, self.num_layers, self.bidirectional, self.dropout,
-                             self._cell_options(), params)
-        return y, (h_n, c_n) if op.has_c else (h_n,)
+        y, h_n, c_n, c = op.run(rows, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len,
+                                self.hidden_size, self.proj_size, self.num_layers, self.bidirectional, self.dropout,
+                                self._cell_options(), cell_states, params)
+        return y, (h_n, c_n) if op.has_c else (h_n,), c if cell_states else None

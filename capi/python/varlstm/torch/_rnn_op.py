@@ -1,7 +1,7 @@
 """A recurrent network over packed rows as an operation of torch, one for each cell.
 
 Annotations stand unquoted here: torch reads the operations' schemas from them. All cells have the same schema. If a
-cell has no c, c0 and dc_n are None, and c_n and dc0 have no elements.
+cell has no c, c0 and dc_n are None, and c_n and dc0 have no elements. c of every token has none if it is not wanted.
 """
 # SPDX-License-Identifier: Apache-2.0
 from typing import List, Optional, Tuple
@@ -29,13 +29,13 @@ class RnnOp:
                                          self._autograd_backward)
 
     def run(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size,
-            num_layers, bidirectional, dropout, options, params) -> Tuple[Tensor, Tensor, Tensor]:
-        """y, h_n and c_n of `forward`. What backward needs is saved if anything requires gradients, in training and in
+            num_layers, bidirectional, dropout, options, cell_states, params) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """y, h_n, c_n and c of `forward`. What backward needs is saved if anything requires gradients, in training and in
         evaluation mode."""
         save = torch.is_grad_enabled() and any(
             tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
         return self._operation(x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
-                               proj_size, num_layers, bidirectional, dropout, options, save, params)[:3]
+                               proj_size, num_layers, bidirectional, dropout, options, cell_states, save, params)[:4]
 
     def _flat(self, rnn: Rnn, params: List[Tensor]) -> Tensor:
         """A tensor at whose address all parameters begin, one after the other. It is the first parameter if they are
@@ -46,17 +46,18 @@ class RnnOp:
         return params[0] if is_flat(params) else join(params)
 
     def _rnn(self, context, x: Tensor, hidden_size: int, proj_size: int, num_layers: int, bidirectional: bool,
-             params: List[Tensor], dropout: float, options: List[float], resets: bool = False) -> Rnn:
+             params: List[Tensor], dropout: float, options: List[float], resets: bool = False,
+             cell_states: bool = False) -> Rnn:
         has_bias = len(params) > 3 * num_layers * (1 + bidirectional)  # weight_ih, weight_hh, perhaps weight_hr
         return context.rnn(self._code, x.dtype, x.size(1), hidden_size, proj_size, num_layers, bidirectional, has_bias,
-                           dropout, tuple(options), resets)
+                           dropout, tuple(options), resets, cell_states)
 
     def forward(self, x: Tensor, sizes: Tensor, resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
                 seed: Optional[Tensor], from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int,
                 proj_size: int, num_layers: int, bidirectional: bool, dropout: float, options: List[float],
-                save: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        """y [rows, D*H], h_n and c_n [L*D, B, H], and, with `save`, the reserve that backward needs. If proj_size = P > 0,
-        y, h0 and h_n have P in the place of H.
+                cell_states: bool, save: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """y [rows, D*H], h_n and c_n [L*D, B, H], with `cell_states` c of every token [rows, D*H], and with `save` the
+        reserve that backward needs. If proj_size = P > 0, y, h0 and h_n have P in the place of H.
 
         x [rows, I] are packed rows of the batch that Context.batch makes of sizes, from_batch_sizes, batch_size and
         max_len, longest first; there may be more of them than the lengths add up to. resets [T, B], bool or uint8, are
@@ -65,10 +66,11 @@ class RnnOp:
         context = context_of(x)
         x = x.contiguous()
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
-                        options, resets is not None)
+                        options, resets is not None, cell_states)
         flat = self._flat(rnn, params)
         directions, width = 1 + bidirectional, proj_size or hidden_size
         y = x.new_empty((x.size(0), directions * width))
+        c = x.new_empty((x.size(0), directions * hidden_size) if cell_states else 0)
         h_n = x.new_empty((directions * num_layers, batch_size, width))
         c_n = x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0)
         h0, c0 = h0 if h0 is None else h0.contiguous(), c0 if c0 is None else c0.contiguous()
@@ -76,34 +78,36 @@ class RnnOp:
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0), resets) as batch:
             workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
             workspace, reserve = scratch(workspace_bytes, x), scratch(reserve_bytes, x)
-            lib.varlstm_rnn_forward(
+            lib.varlstm_rnn_forward_with_c(
                 rnn.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
                 flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(),
-                workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve_bytes, context.stream)
-        return y, h_n, c_n, reserve
+                c.data_ptr() if cell_states else 0, workspace.data_ptr(), workspace_bytes, reserve.data_ptr(),
+                reserve_bytes, context.stream)
+        return y, h_n, c_n, c, reserve
 
     def _forward_fake(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
-                      proj_size, num_layers, bidirectional, dropout, options, save, params):
+                      proj_size, num_layers, bidirectional, dropout, options, cell_states, save, params):
         directions, width = 1 + bidirectional, proj_size or hidden_size
         reserve_bytes = torch.library.get_ctx().new_dynamic_size() if save else 0
         return (x.new_empty((x.size(0), directions * width)),
                 x.new_empty((directions * num_layers, batch_size, width)),
                 x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0),
+                x.new_empty((x.size(0), directions * hidden_size) if cell_states else 0),
                 x.new_empty((reserve_bytes,), dtype=torch.uint8))
 
     def backward(self, x: Tensor, sizes: Tensor, resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
                  y: Tensor, reserve: Tensor, dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor],
-                 from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int, proj_size: int,
-                 num_layers: int, bidirectional: bool, dropout: float, options: List[float],
-                 need_dx: bool, need_dh0: bool, need_dc0: bool, need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
+                 dc: Optional[Tensor], from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int,
+                 proj_size: int, num_layers: int, bidirectional: bool, dropout: float, options: List[float],
+                 cell_states: bool, need_dx: bool, need_dh0: bool, need_dc0: bool, need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
         """dx, dh0 and dc0, which have no elements if they are not needed, and the gradients of all params, which are an
         empty list if they are not needed."""
         context = context_of(x)
         x = x.contiguous()
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
-                        options, resets is not None)
+                        options, resets is not None, cell_states)
         flat = self._flat(rnn, params)
-        dy, dh_n, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, h0, c0)]
+        dy, dh_n, dc_n, dc, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, dc, h0, c0)]
         resets = resets if resets is None else resets.contiguous()
         states = (num_layers * (1 + bidirectional), batch_size)
         dx = x.new_empty(x.shape if need_dx else 0)
@@ -113,16 +117,16 @@ class RnnOp:
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0), resets) as batch:
             workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
             workspace = scratch(workspace_bytes, x)
-            lib.varlstm_rnn_backward(
+            lib.varlstm_rnn_backward_with_c(
                 rnn.pointer, batch.pointer, flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(),
-                address(dy), address(dh_n), address(dc_n), dx.data_ptr(), dh0.data_ptr(), dc0.data_ptr(),
+                address(dy), address(dh_n), address(dc_n), address(dc), dx.data_ptr(), dh0.data_ptr(), dc0.data_ptr(),
                 dparams.data_ptr(), workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(),
                 context.stream)
         return dx, dh0, dc0, split_gradients(dparams, params) if need_dparams else []
 
-    def _backward_fake(self, x, sizes, resets, h0, c0, y, reserve, dy, dh_n, dc_n, from_batch_sizes, batch_size,
-                       max_len, hidden_size, proj_size, num_layers, bidirectional, dropout, options, need_dx, need_dh0,
-                       need_dc0, need_dparams, params):
+    def _backward_fake(self, x, sizes, resets, h0, c0, y, reserve, dy, dh_n, dc_n, dc, from_batch_sizes, batch_size,
+                       max_len, hidden_size, proj_size, num_layers, bidirectional, dropout, options, cell_states,
+                       need_dx, need_dh0, need_dc0, need_dparams, params):
         states = (num_layers * (1 + bidirectional), batch_size)
         return (x.new_empty(x.shape if need_dx else 0),
                 x.new_empty((*states, proj_size or hidden_size) if need_dh0 else 0),
@@ -131,18 +135,19 @@ class RnnOp:
 
     def _setup_context(self, ctx, inputs, output):
         x, sizes, resets, h0, c0, _, *shape, _, params = inputs
-        y, _, c_n, reserve = output
-        ctx.shape = shape  # from_batch_sizes to options
+        y, _, c_n, c, reserve = output
+        ctx.shape = shape  # from_batch_sizes to cell_states
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*((reserve,) if self.has_c else (c_n, reserve)))
+        without_gradient = ([] if self.has_c else [c_n]) + ([] if shape[-1] else [c]) + [reserve]
+        ctx.mark_non_differentiable(*without_gradient)
         ctx.save_for_backward(x, sizes, resets, h0, c0, y, reserve, *params)
 
-    def _autograd_backward(self, ctx, needs, dy, dh_n, dc_n, _):
+    def _autograd_backward(self, ctx, needs, dy, dh_n, dc_n, dc, _):
         x, sizes, resets, h0, c0, y, reserve, *params = ctx.saved_tensors
         need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[3], needs[4], any(needs[-1])
         dx, dh0, dc0, dparams = self._adjoint(x, sizes, resets, h0, c0, y, reserve, dy, dh_n,
-                                              dc_n if self.has_c else None, *ctx.shape, need_dx, need_dh0, need_dc0,
-                                              need_dparams, params)
+                                              dc_n if self.has_c else None, dc if ctx.shape[-1] else None, *ctx.shape,
+                                              need_dx, need_dh0, need_dc0, need_dparams, params)
         return (dx if need_dx else None, None, None, dh0 if need_dh0 else None, dc0 if need_dc0 else None,
                 *[None] * (1 + len(ctx.shape) + 1), dparams or None)
 

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
-from . import _options
+from . import _options, _resets
 from ._rnn_base import RnnBase, permuted
 from ._rnn_checks import check_two_states
+from .packing import Lengths
 
 States = Tuple[Tensor, Tensor]
 
@@ -31,6 +33,10 @@ class LSTM(RnnBase):
              place of h_0 and c_0. The backward direction runs through each piece by itself, the last from its h_0 and c_0
              and the first to its h_n and c_n. The flags of the padding have no effect, but on a CPU they too must be 0
              or 1.
+
+    cell_states  True: the result is (output, (h_n, c_n), c). c is the cell state after every token of the last layer, in the
+             form of the output, with D*H features also if there is a projection: what the next token starts from, after
+             clips and zoneout. Gradients flow through it
 
     Returns (output, (h_n, c_n)): output is a PackedSequence, [T, B, D*H], [B, T, D*H] or [T, D*H], as the input was.
     A sequence of length 0 has h_n = h_0 and c_n = c_0. With proj_size = P > 0, h_0, h_n and the output have P features
@@ -62,6 +68,13 @@ class LSTM(RnnBase):
         super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
                          dtype, proj_size, cell_clip, projection_clip, recurrent_dropout, recurrent_dropout_kind,
                          zoneout_h, zoneout_c)
+
+    def forward(self, input: Union[Tensor, PackedSequence], hx: Optional[States] = None,
+                lengths: Optional[Lengths] = None, resets: Optional[_resets.Resets] = None, *,
+                cell_states: bool = False) -> tuple:
+        cell_states = _options.flag("cell_states", cell_states)
+        results = self._forward(input, hx, lengths, resets, cell_states)
+        return results if cell_states else results[:2]
 
     def permute_hidden(self, hx: States, permutation: Optional[Tensor]) -> States:
         return permuted(hx, permutation)
