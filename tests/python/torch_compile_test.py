@@ -174,14 +174,15 @@ def test_the_operations_pass_torchs_own_checks() -> None:
     # Not against a traced graph: what lies between the arrays of a reserve is not defined, and may differ.
     for op, c0, module in ((ops.lstm, state, ours.LSTM), (ops.gru, None, ours.GRU), (ops.rnn_tanh, None, ours.RNN)):
         for resets in (None, torch.rand(5, 3) < 0.4):
-            arguments = (x, sizes, resets, state, c0, None, False, 3, 5, 6, 0, 1, False, 0.0, NO_OPTIONS, True,
-                         list(module(2, 6).parameters()))
+            arguments = (x, sizes, resets, state, c0, None, False, 3, 5, 6, 0, 1, False, 0.0, NO_OPTIONS,
+                         c0 is not None, True, list(module(2, 6).parameters()))
             torch.library.opcheck(op.default, arguments,
                                   test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))
     projected = list(ours.LSTM(2, 6, proj_size=4).parameters())
     torch.library.opcheck(
         ops.lstm.default,
-        (x, sizes, None, torch.randn(1, 3, 4), state, None, False, 3, 5, 6, 4, 1, False, 0.0, NO_OPTIONS, True, projected),
+        (x, sizes, None, torch.randn(1, 3, 4), state, None, False, 3, 5, 6, 4, 1, False, 0.0, NO_OPTIONS, False, True,
+         projected),
         test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))
     for op, c0, module in ((ops.lstm_cell, state[0], ours.LSTMCell), (ops.gru_cell, None, ours.GRUCell)):
         torch.library.opcheck(op.default, (x[:3], state[0], c0, True, list(module(2, 6).parameters())),

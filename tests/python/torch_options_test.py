@@ -115,7 +115,7 @@ def test_wrong_options_are_named() -> None:
         GRU(3, 4, zoneout_c=0.5)
     with pytest.raises(TypeError, match="zoneout_h = '0.5'"):
         GRU(3, 4, zoneout_h="0.5")
-    with pytest.raises(ValueError, match="torch.nn.GRU has not all of the options"):
+    with pytest.raises(ValueError, match="torch.nn.GRU has no zoneout_h = 0.5"):
         GRU(3, 4, zoneout_h=0.5).to_torch()
 
 

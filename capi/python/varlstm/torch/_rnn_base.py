@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from .._declarations import RecurrentDropout
-from . import _options, _packing_op, _resets
+from . import _exchange, _options, _packing_op, _resets
 from ._device import autocast_dtype
 from ._differentiable import is_traced, refuse_jit_trace
 from ._flat import flatten
@@ -30,6 +30,7 @@ class RnnBase(torch.nn.RNNBase):
     """The options and parameters are torch.nn.RNNBase's, whose `mode` names the cell."""
 
     _state_name: str  # how texts call h_0
+    _torch_class: type
 
     def __init__(self, mode: str, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
                  device, dtype, proj_size=0, cell_clip=0.0, projection_clip=0.0, recurrent_dropout=0.0,
@@ -73,19 +74,48 @@ class RnnBase(torch.nn.RNNBase):
         """The states, whose types are checked, as a tuple."""
         raise NotImplementedError
 
-    def _torch_module(self) -> torch.nn.RNNBase:
-        """A module of torch.nn with these options, on the device meta."""
-        raise NotImplementedError
+    @staticmethod
+    def _own_options(module: torch.nn.RNNBase) -> dict:
+        """Options that not every such module has, of torch's or of this library."""
+        return {}
+
+    @staticmethod
+    def _options_of(module: torch.nn.RNNBase) -> dict:
+        return {"num_layers": module.num_layers, "bias": module.bias, "batch_first": module.batch_first,
+                "dropout": module.dropout, "bidirectional": module.bidirectional, "device": "meta"}
+
+    @classmethod
+    def from_torch(cls, module: torch.nn.RNNBase) -> RnnBase:
+        """The network with the options, the mode and the very Parameter objects of torch's: training one trains the other.
+        from_torch(copy.deepcopy(module)) has parameters of its own.
+
+        A subclass of torch's class may compute anything, and is refused. So are parameters that are not the module's own
+        (weight_norm, a parametrization, pruning), buffers and modules in it, and a dtype that is not supported. Hooks are
+        not moved, of which a warning tells."""
+        _exchange.check_import(cls._torch_class, module)
+        return cls._taken(module)
+
+    @classmethod
+    def _taken(cls, module: torch.nn.RNNBase) -> RnnBase:
+        """from_torch without its checks."""
+        ours = cls(module.input_size, module.hidden_size, **cls._own_options(module), **cls._options_of(module))
+        ours = ours._take(module)
+        ours.flatten_parameters()
+        return ours
 
     def to_torch(self) -> torch.nn.RNNBase:
         """The module of torch.nn with these options and these very Parameter objects: training one trains the other.
         copy.deepcopy of it has parameters of its own. torch has no clips, no zoneout and no dropout in the recurrence."""
-        if any(self._cell_options()[1:]):
-            raise ValueError(f"torch.nn.{type(self).__name__} has not all of the options of {self}")
-        module = self._torch_module()
-        for name in self._flat_weights_names:
-            setattr(module, name, getattr(self, name))
-        return module.train(self.training)
+        names = ("recurrent_dropout", "zoneout_h", "zoneout_c", "cell_clip", "projection_clip")
+        _exchange.check_export(self._torch_class, {name: getattr(self, name) for name in names})
+        module = self._torch_class(self.input_size, self.hidden_size, **self._own_options(self), **self._options_of(self))
+        return RnnBase._take(module, self)
+
+    def _take(self, source: torch.nn.RNNBase) -> torch.nn.RNNBase:
+        """`self`, of torch or of this library, with the parameters and the mode of `source`."""
+        for name in source._flat_weights_names:
+            setattr(self, name, getattr(source, name))
+        return self.train(source.training)
 
     def flatten_parameters(self) -> None:
         """Places the parameters one after the other in memory, so that a call does not have to copy them. Each still has a

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import _cell_checks as check
-from . import _options
+from . import _exchange, _options
 from ._cell_op import CELL_OPS
 from ._device import autocast_dtype
 from ._differentiable import refuse_jit_trace
@@ -46,10 +46,14 @@ class CellBase(torch.nn.RNNCellBase):
 
     @classmethod
     def from_torch(cls, module: torch.nn.RNNCellBase) -> CellBase:
-        """The cell with the options and the very Parameter objects of torch's: training one trains the other. A
-        subclass of torch's cell may compute anything, and is refused."""
-        if type(module) is not cls._torch_class:
-            raise TypeError(f"module is of {type(module).__name__}, and must be a torch.nn.{cls._torch_class.__name__}")
+        """The cell with the options, the mode and the very Parameter objects of torch's: training one trains the other.
+        What is refused is as in varlstm.torch.LSTM.from_torch."""
+        _exchange.check_import(cls._torch_class, module)
+        return cls._taken(module)
+
+    @classmethod
+    def _taken(cls, module: torch.nn.RNNCellBase) -> CellBase:
+        """from_torch without its checks."""
         ours = cls(module.input_size, module.hidden_size, module.bias, **cls._own_options(module), device="meta")
         return ours._take(module)
 

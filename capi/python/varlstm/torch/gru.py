@@ -37,6 +37,7 @@ class GRU(_OneState):
     the same names and shapes, but they are not those of a GRU with the reset after.
     """
 
+    _torch_class = torch.nn.GRU
     reset_after = True  # modules that an earlier version has pickled do not have it
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
@@ -54,11 +55,10 @@ class GRU(_OneState):
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
 
-    def _torch_module(self) -> torch.nn.GRU:
+    def to_torch(self) -> torch.nn.GRU:
         if not self.reset_after:
             raise ValueError("torch.nn.GRU resets after the product: there is none with reset_after=False")
-        return torch.nn.GRU(self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first,
-                            self.dropout, self.bidirectional, device="meta")
+        return super().to_torch()
 
 
 class RNN(_OneState):
@@ -71,6 +71,8 @@ class RNN(_OneState):
     options recurrent_dropout, which has no "candidate" here, and zoneout_h.
     """
 
+    _torch_class = torch.nn.RNN
+
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh",
                  bias: bool = True, batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
                  device=None, dtype=None, *, recurrent_dropout: float = 0.0,
@@ -82,7 +84,6 @@ class RNN(_OneState):
                          recurrent_dropout_kind=recurrent_dropout_kind, zoneout_h=zoneout_h)
         self.nonlinearity = nonlinearity
 
-    def _torch_module(self) -> torch.nn.RNN:
-        return torch.nn.RNN(self.input_size, self.hidden_size, self.num_layers, nonlinearity=self.nonlinearity,
-                            bias=self.bias, batch_first=self.batch_first, dropout=self.dropout,
-                            bidirectional=self.bidirectional, device="meta")
+    @staticmethod
+    def _own_options(module: torch.nn.RNN) -> dict:
+        return {"nonlinearity": module.nonlinearity}

@@ -58,7 +58,7 @@ class LSTM(RnnBase):
     torch.get_num_threads() threads.
     """
 
-    _state_name = "h_0"
+    _state_name, _torch_class = "h_0", torch.nn.LSTM
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
@@ -88,6 +88,6 @@ class LSTM(RnnBase):
             raise TypeError("state must be two tensors, h and c")
         return tuple(state), ("state[0]", "state[1]")
 
-    def _torch_module(self) -> torch.nn.LSTM:
-        return torch.nn.LSTM(self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first,
-                             self.dropout, self.bidirectional, proj_size=self.proj_size, device="meta")
+    @staticmethod
+    def _own_options(module: torch.nn.LSTM) -> dict:
+        return {"proj_size": module.proj_size}

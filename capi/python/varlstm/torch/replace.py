@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import List, Tuple
+from typing import Tuple
 
 import torch
 
-from ._device import DTYPES
+from ._exchange import has_hooks, obstacle
 from ._rnn_base import RnnBase
 from .cells import CellBase, GRUCell, LSTMCell, RNNCell
 from .gru import GRU, RNN
@@ -17,48 +17,9 @@ _KINDS = {torch.nn.LSTM: LSTM, torch.nn.GRU: GRU, torch.nn.RNN: RNN, torch.nn.LS
           torch.nn.GRUCell: GRUCell, torch.nn.RNNCell: RNNCell}
 
 
-def _parameter_names(module: torch.nn.Module) -> List[str]:
-    if isinstance(module, torch.nn.RNNBase):
-        return module._flat_weights_names
-    return ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]  # of a cell, whose biases may be None
-
-
 def _obstacle(module: torch.nn.Module) -> str:
     """Why the module cannot be replaced; empty if it can."""
-    if type(module) not in _KINDS:
-        return f"it is a subclass, {type(module).__name__}"
-    if getattr(module, "dropout", 0) == 1:
-        return "dropout = 1 is not supported"
-    if getattr(module, "nonlinearity", "tanh") not in ("tanh", "relu"):
-        return f"nonlinearity = {module.nonlinearity!r} is not supported"
-    if list(module._parameters) != _parameter_names(module):
-        return "its parameters are not its own (a parametrization or pruning)"
-    if module._buffers or module._modules:
-        return "it has buffers or modules of its own"
-    for name, parameter in module._parameters.items():
-        if parameter is not None and parameter.dtype not in DTYPES:
-            return f"{name} is of {parameter.dtype}"
-    return ""
-
-
-def _has_hooks(module: torch.nn.Module) -> bool:
-    return any(hooks for name, hooks in vars(module).items() if name.endswith("_hooks"))
-
-
-def _swapped(module: torch.nn.Module) -> torch.nn.Module:
-    """A module of this library with the module's options and its very Parameter objects."""
-    if isinstance(module, torch.nn.RNNCellBase):
-        return _KINDS[type(module)].from_torch(module)
-    options = {name: getattr(module, name) for kind, name in ((torch.nn.RNN, "nonlinearity"),
-                                                              (torch.nn.LSTM, "proj_size")) if isinstance(module, kind)}
-    ours = _KINDS[type(module)](
-        module.input_size, module.hidden_size, module.num_layers, bias=module.bias, batch_first=module.batch_first,
-        dropout=module.dropout, bidirectional=module.bidirectional, device="meta", **options)
-    for name in ours._flat_weights_names:
-        setattr(ours, name, getattr(module, name))
-    ours.train(module.training)
-    ours.flatten_parameters()
-    return ours
+    return obstacle(module) if type(module) in _KINDS else f"it is a subclass, {type(module).__name__}"
 
 
 def _replace(model: torch.nn.Module, classes: Tuple[type, ...], caller: str) -> torch.nn.Module:
@@ -68,12 +29,12 @@ def _replace(model: torch.nn.Module, classes: Tuple[type, ...], caller: str) -> 
 
     def swap(module: torch.nn.Module, path: str) -> torch.nn.Module:
         if module not in swapped:
-            obstacle = _obstacle(module)
-            if obstacle:
-                left.append(f"{path or 'the model'} ({obstacle})")
-            elif _has_hooks(module):
+            why = _obstacle(module)
+            if why:
+                left.append(f"{path or 'the model'} ({why})")
+            elif has_hooks(module):
                 hooked.append(path or "the model")
-            swapped[module] = module if obstacle else _swapped(module)
+            swapped[module] = module if why else _KINDS[type(module)]._taken(module)
         return swapped[module]
 
     def concerns(module: torch.nn.Module) -> bool:
