@@ -1,6 +1,6 @@
 """PyTorch's networks, cells, packing and losses by this library: «from varlstm.torch import LSTM» replaces torch's.
 
-LSTM, GRU, RNN                                   torch.nn's, over lengths too; to_torch() gives torch.nn's back
+LSTM, GRU, RNN                                   torch.nn's, over lengths too; from_torch() and to_torch()
 LSTMCell, GRUCell, RNNCell                       torch.nn's for one step; from_torch() and to_torch()
 replace_rnn                                      replaces each of these of torch.nn in a model
 replace_lstm                                     replaces every torch.nn.LSTM alone
