@@ -399,9 +399,7 @@ enum varlstm_layout {
  * value other than 0 and 1 is an error, the padding's too, and they have been read when the call returns; in the back
  * end's memory it raises VARLSTM_DEVICE_STATUS_RESET. NULL with count = 0 takes the resets back; so does setting the
  * lengths. The rnn needs VARLSTM_KEY_RESETS. The first call with flags allocates O(max_batch + max_len + max_tokens)
- * int64, so it cannot be captured; the others can. If the back end fails, the batch has no resets afterwards. On CUDA a
- * recurrence that runs STEPWISE takes at most 1,048,560 segments or tokens of a batch with resets, and UNSUPPORTED is
- * the answer beyond. */
+ * int64, so it cannot be captured; the others can. If the back end fails, the batch has no resets afterwards. */
 VARLSTM_API int32_t varlstm_batch_set_resets(varlstm_batch* batch, const uint8_t* resets, int64_t count, int32_t layout,
                                              int64_t padded_len, int32_t space, void* stream);
 
@@ -531,7 +529,7 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *   ZONEOUT_H        p in [0, 1) (Krueger et al. 2016): with a seed an element of h, projected if there is a
  *                    projection, keeps its value before the step with probability p. Without: p * h + (1 - p) * h'
  *   ZONEOUT_C        the same of an LSTM's c; h' is computed from c' as it is before zoneout
- * On CUDA an rnn with any of them but RECURRENT_DROPOUT of WEIGHTS is UNSUPPORTED yet.
+ * On CUDA an rnn with any of them but RECURRENT_DROPOUT of WEIGHTS runs stepwise.
  *
  * Masks of an rnn. Element k of a mask is drawn if word k % 4 of a block of Philox4x32-10, times 2^-32, is < p. Drawn
  * is what dropout drops, and what zoneout keeps from before. The block's key is the call's dropout_seed; its counter

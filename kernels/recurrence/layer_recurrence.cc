@@ -10,8 +10,9 @@
 namespace varlstm::cuda {
 
 RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape) {
-  return {shape.cell,           shape.dtype,      state.math == VARLSTM_MATH_TF32, shape.hidden, shape.directions,
-          shape.projection > 0, shape.cell_states};
+  return {shape.cell,        shape.dtype,       state.math == VARLSTM_MATH_TF32,
+          shape.hidden,      shape.directions,  shape.projection > 0,
+          shape.cell_states, options_act(shape)};
 }
 
 LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,
@@ -55,12 +56,12 @@ KeptSteps LayerRecurrence::take_kept_schedule(uint64_t* hash) {
 namespace {
 
 template <class T, class C>
-int32_t run_steps(Stream stream, Cell cell, const LayerForward<T, C>& layer) {
-  return stepwise_forward(stream, cell, layer);
+int32_t run_steps(Stream stream, Cell cell, const LayerForward<T, C>& layer, const LayerOptions<C>& options) {
+  return stepwise_forward(stream, cell, layer, options);
 }
 template <class T, class C>
-int32_t run_steps(Stream stream, Cell cell, const LayerBackward<T, C>& layer) {
-  return stepwise_backward(stream, cell, layer);
+int32_t run_steps(Stream stream, Cell cell, const LayerBackward<T, C>& layer, const LayerOptions<C>& options) {
+  return stepwise_backward(stream, cell, layer, options);
 }
 
 template <class T>
@@ -77,7 +78,8 @@ void add_states(const DirectionBackward<T, float>& direction, EmptyStates<T>* st
 }  // namespace
 
 template <class Layer>
-int32_t LayerRecurrence::run(Stream stream, const Layer& layer) const {
+int32_t LayerRecurrence::run(Stream stream, const Layer& layer,
+                             const LayerOptions<typename Layer::Compute>& options) const {
   if (layer.plan.batch == 0) return VARLSTM_OK;
   if constexpr (std::is_same<typename Layer::Compute, float>::value) {
     if (policy_ != RecurrencePolicy::kStepwise) {
@@ -96,7 +98,7 @@ int32_t LayerRecurrence::run(Stream stream, const Layer& layer) const {
       return pass_empty_sequences(stream, layer.plan, layer.hidden, states);
     }
   }
-  return run_steps(stream, cell_, layer);
+  return run_steps(stream, cell_, layer, options);
 }
 
 template <class T>
@@ -115,9 +117,9 @@ template int32_t LayerRecurrence::run_together(Stream, StackForward<float>) cons
 template int32_t LayerRecurrence::run_together(Stream, StackForward<Bf16>) const;
 template int32_t LayerRecurrence::run_together(Stream, StackForward<F16>) const;
 
-#define VARLSTM_INSTANTIATE(T, C)                                                 \
-  template int32_t LayerRecurrence::run(Stream, const LayerForward<T, C>&) const; \
-  template int32_t LayerRecurrence::run(Stream, const LayerBackward<T, C>&) const
+#define VARLSTM_INSTANTIATE(T, C)                                                                         \
+  template int32_t LayerRecurrence::run(Stream, const LayerForward<T, C>&, const LayerOptions<C>&) const; \
+  template int32_t LayerRecurrence::run(Stream, const LayerBackward<T, C>&, const LayerOptions<C>&) const
 VARLSTM_INSTANTIATE(float, float);
 VARLSTM_INSTANTIATE(double, double);
 VARLSTM_INSTANTIATE(Bf16, float);

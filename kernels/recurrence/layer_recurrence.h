@@ -42,9 +42,9 @@ class LayerRecurrence {
   void add_schedule_to(uint64_t* hash) const;
 
   // Runs all steps of a layer, which is a LayerForward or a LayerBackward; then forward writes h_n and c_n, and
-  // backward dh0 and dc0.
+  // backward dh0 and dc0. Options that act are there in the stepwise recurrence only.
   template <class Layer>
-  int32_t run(Stream stream, const Layer& layer) const;
+  int32_t run(Stream stream, const Layer& layer, const LayerOptions<typename Layer::Compute>& options) const;
 
   // Runs all steps of a stack of layers, then writes h_n and c_n of each. The handover memory belongs to this object.
   template <class T>

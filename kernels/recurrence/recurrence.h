@@ -8,6 +8,7 @@
 
 #include "kernels/arch/fragments.h"
 #include "kernels/core/stream.h"
+#include "kernels/recurrence/layer_options.h"
 #include "kernels/recurrence/rnn_layout.h"
 #include "kernels/selection/recurrence_selection.h"
 
@@ -66,7 +67,7 @@ struct StackForward {
 
 // Runs all steps: one launch for each, or two if h is projected. If h_n or c_n is wanted, one more launch writes them.
 template <class T, class C>
-int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer);
+int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer, const LayerOptions<C>& options);
 
 // The arguments of backward for one direction.
 template <class T, class C>
@@ -84,7 +85,7 @@ struct DirectionBackward {
   T* dprojected;   // [N, P] the gradient of each token's h; null if h is not projected
   T* dgates;       // [N, G', H]
   C* dc;           // [., H] by rank; null if the cell has no c
-  C* dh;           // [., H] by rank: what goes straight to the step before; null if the cell passes nothing on
+  C* dh;           // [., R] by rank: what goes straight to the step before; null if nothing does
   T* dh0;          // [B, R] in the caller's order, or null
   T* dc0;          // [B, H] likewise
 };
@@ -106,11 +107,12 @@ struct LayerBackward {
 // Runs all steps in reverse: one launch for each, or two if h is projected. If dh0 or dc0 is wanted, one more launch
 // writes them.
 template <class T, class C>
-int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer);
+int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer, const LayerOptions<C>& options);
 
-// h_prev [N, R] <- the state that each token's step of that direction started from.
+// h_prev [N, R] <- the state that each token's step of that direction started from, as it entered the product.
 template <class T, class C>
-int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t direction, T* h_prev);
+int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, const LayerOptions<C>& options,
+                        int64_t direction, T* h_prev);
 
 // The number of steps of each team in a schedule that forward has kept, and where backward takes them from it.
 struct KeptSteps {

@@ -12,8 +12,9 @@ int32_t make_rnn_plan(const BackendState* state, const RnnShape& shape, RnnPlan*
 // UNSUPPORTED if there are no kernels of the shape's cell.
 int32_t check_cell(const RnnShape& shape);
 
-// UNSUPPORTED if there are none, or if the shape has an option of a cell other than dropout of weights.
-int32_t check_options(const RnnShape& shape);
+// UNSUPPORTED if there are none, if the shape has layer norm, or if it has more units than the grid of a launch has
+// tiles.
+int32_t check_shape(const RnnShape& shape);
 
 // Launches for each layer: D products over all tokens, the launches of the recurrence, and one more with dropout. The
 // whole call has one more with MODE_SAVE. The stepwise recurrence has at most T + 1 launches, or max_len + 1 if only

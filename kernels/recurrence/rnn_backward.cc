@@ -113,7 +113,10 @@ class Backward {
       VARLSTM_CUDA_TRY(mask_weights(stream_, weight_mask(layer, d), recurrence.direction[d].w_hh, workspace_.w_hh[d]));
       recurrence.direction[d].w_hh = workspace_.w_hh[d];
     }
-    VARLSTM_CUDA_TRY(recurrence_.run(stream_, recurrence));
+    LayerOptions<C> options = layer_options<C>(shape_, layer, 0, &reserve_.header->dropout_seed);
+    for (int64_t d = 0; d < shape_.directions; ++d)
+      options.unclipped[d] = reserve_.unclipped_of(shape_, rows_, layer, d);
+    VARLSTM_CUDA_TRY(recurrence_.run(stream_, recurrence, options));
     if (dinput != nullptr) VARLSTM_CUDA_TRY(input_gradient(layer, dinput));
     if (args_.dparams == nullptr) return VARLSTM_OK;
 
@@ -123,7 +126,7 @@ class Backward {
       source = workspace_.dropped;
     }
     for (int64_t d = 0; d < shape_.directions; ++d) {
-      VARLSTM_CUDA_TRY(gather_previous(stream_, recurrence, d, workspace_.h_prev));
+      VARLSTM_CUDA_TRY(gather_previous(stream_, recurrence, options, d, workspace_.h_prev));
       VARLSTM_CUDA_TRY(weight_gradients(layer, d, source));
       if (shape_.projection > 0) VARLSTM_CUDA_TRY(projection_gradient(layer, d));
     }

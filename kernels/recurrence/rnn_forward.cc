@@ -123,7 +123,10 @@ class Forward {
     }
     for (int64_t d = 0; d < shape_.directions; ++d)
       VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));
-    return recurrence_.run(stream_, recurrence);
+    LayerOptions<C> options = layer_options<C>(shape_, layer, args_.dropout_seed, nullptr);
+    for (int64_t d = 0; d < shape_.directions && args_.save; ++d)
+      options.unclipped[d] = reserve_.unclipped_of(shape_, rows_, layer, d);
+    return recurrence_.run(stream_, recurrence, options);
   }
 
   LayerForward<T, C> arguments(int64_t layer, T* output) {

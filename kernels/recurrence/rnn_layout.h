@@ -132,13 +132,14 @@ inline uint64_t reserve_hash(const RnnShape& shape, const BatchBounds& extent) {
         shape.projection, shape.layers, shape.directions, static_cast<int64_t>(shape.bias),
         static_cast<int64_t>(shape.layer_norm), static_cast<int64_t>(shape.row_order),
         static_cast<int64_t>(shape.options.recurrent_dropout_kind), bits_of(shape.options.recurrent_dropout),
-        extent.max_batch, extent.max_len, extent.max_tokens})
+        bits_of(shape.options.cell_clip), bits_of(shape.options.projection_clip), bits_of(shape.options.zoneout_h),
+        bits_of(shape.options.zoneout_c), extent.max_batch, extent.max_len, extent.max_tokens})
     hash = add_to_hash(hash, value);
   return hash;
 }
 
 // What forward saves: the cell's saved values and cell state of every token, what its units give out if that is
-// projected, and the outputs that the next layer reads.
+// projected, the projected h if it is clipped, and the outputs that the next layer reads.
 // The schedule follows, if it is kept (layer_recurrence.h).
 template <class T, class C>
 struct Reserve {
@@ -147,6 +148,7 @@ struct Reserve {
   C* gates;                            // [L, D][N, S, H]
   C* c = nullptr;                      // [L, D][N, H]; null if the cell has no c
   T* unprojected = nullptr;            // likewise; null without a projection
+  C* unclipped = nullptr;              // [L, D][N, P] the projected h before its clip; null without a clip
   T* y;                                // [L - 1][N, D*R]
 
   Reserve(const RnnShape& shape, const RnnRows& rows, Carver& carver) {
@@ -159,7 +161,14 @@ struct Reserve {
     gates = carver.take<C>(gates_size * entries);
     if (cell.has_c) c = carver.take<C>(c_size * entries);
     if (shape.projection > 0) unprojected = carver.take<T>(c_size * entries);
+    if (shape.options.projection_clip > 0) unclipped = carver.take<C>(rows.tokens * shape.projection * entries);
     y = carver.take<T>(y_size * (shape.layers - 1));
+  }
+
+  // [N, P] of one layer and direction, or null without a clip.
+  C* unclipped_of(const RnnShape& shape, const RnnRows& rows, int64_t layer, int64_t d) const {
+    const int64_t entry = layer * shape.directions + d;
+    return unclipped == nullptr ? nullptr : unclipped + entry * rows.tokens * shape.projection;
   }
 };
 
@@ -218,7 +227,7 @@ template <class T, class C>
 struct BackwardWorkspace {
   T* dgates[kMaxDirections] = {};      // [N, G', H]
   C* dc[kMaxDirections] = {};          // [., H] of the current step, by rank; null if the cell has no c
-  C* dh[kMaxDirections] = {};          // likewise: what goes straight to the step before; null if nothing does
+  C* dh[kMaxDirections] = {};          // [., R] likewise: what goes straight to the step before; null if nothing does
   T* dprojected[kMaxDirections] = {};  // [N, P] the gradient of h of every token; null without a projection
   T* h_prev;                     // [N, R] the state that each token's step started from, for one direction at a time
   T* dlayer[2] = {};             // [N, D*R] gradients of the outputs of the layers below the last, alternating
@@ -234,7 +243,7 @@ struct BackwardWorkspace {
     for (int64_t d = 0; d < shape.directions; ++d) {
       dgates[d] = carver.take<T>(rows.tokens * cell.gradients() * shape.hidden);
       if (cell.has_c) dc[d] = carver.take<C>(rows.segments * shape.hidden);
-      if (cell.passes_h) dh[d] = carver.take<C>(rows.segments * shape.hidden);
+      if (cell.passes_h || shape.options.zoneout_h > 0) dh[d] = carver.take<C>(rows.segments * features_of_h(shape));
       if (shape.projection > 0) dprojected[d] = carver.take<T>(rows.tokens * shape.projection);
     }
     h_prev = carver.take<T>(rows.tokens * features_of_h(shape));

@@ -11,6 +11,7 @@
 #include "kernels/core/status.h"
 #include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
+#include "kernels/recurrence/stepwise/step_shape.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -155,20 +156,13 @@ int32_t check_cell(const RnnShape& shape) {
               static_cast<int>(shape.cell));
 }
 
-int32_t check_options(const RnnShape& shape) {
+int32_t check_shape(const RnnShape& shape) {
+  if (shape.hidden > kMostUnits)
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "hidden = %lld is more than %lld", static_cast<long long>(shape.hidden),
+                static_cast<long long>(kMostUnits));
   if (shape.layer_norm)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "layer_norm = 1: the CUDA back end does not have it yet");
-  const CellOptions& o = shape.options;
-  VARLSTM_CUDA_TRY(check_cell(shape));
-  if (o.recurrent_dropout > 0 && o.recurrent_dropout_kind != RecurrentDropout::kWeights)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "recurrent_dropout = %g of kind %d: the CUDA back end has kind 0 only yet",
-                o.recurrent_dropout, static_cast<int>(o.recurrent_dropout_kind));
-  if (o.cell_clip == 0 && o.projection_clip == 0 && o.zoneout_h == 0 && o.zoneout_c == 0) return VARLSTM_OK;
-  return fail(
-      VARLSTM_ERROR_UNSUPPORTED,
-      "cell_clip = %g, projection_clip = %g, zoneout_h = %g, zoneout_c = %g: the CUDA back end has none of these "
-      "options yet",
-      o.cell_clip, o.projection_clip, o.zoneout_h, o.zoneout_c);
+  return check_cell(shape);
 }
 
 int32_t make_rnn_plan(const BackendState* base, const RnnShape& shape, RnnPlan* plan) {
@@ -177,7 +171,7 @@ int32_t make_rnn_plan(const BackendState* base, const RnnShape& shape, RnnPlan* 
   if (plan->bounds.max_len > kMostSteps)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "max_len = %lld is more than %lld",
                 static_cast<long long>(plan->bounds.max_len), static_cast<long long>(kMostSteps));
-  VARLSTM_CUDA_TRY(check_options(shape));
+  VARLSTM_CUDA_TRY(check_shape(shape));
   choose(state, shape, plan);
   return with_scalar(shape.dtype, [&](auto scalar) -> int32_t {
     add_sizes<decltype(scalar)>(state, shape, plan);

@@ -92,10 +92,13 @@ class Step {
     step.h = static_cast<const T*>(args_.h) + slots_below * features_of_h(shape_);
     if (cell_.has_c) step.c = static_cast<C*>(args_.c) + slots_below * shape_.hidden;
     step.y = shape_.projection > 0 ? workspace_.unprojected : output;
-    VARLSTM_CUDA_TRY(step_layer(stream_, shape_.cell, step));
+    const auto options = layer_options<C>(shape_, layer, 0, nullptr);
+    VARLSTM_CUDA_TRY(step_layer(stream_, shape_.cell, step, options));
     if (shape_.projection == 0) return VARLSTM_OK;
-    return project_rows<T>(stream_, {args_.streams, shape_.hidden, shape_.projection, workspace_.rows, params + at.w_hr,
-                                     workspace_.unprojected, output});
+    return project_rows<T>(stream_,
+                           {args_.streams, shape_.hidden, shape_.projection, workspace_.rows, params + at.w_hr,
+                            workspace_.unprojected, output, step.h},
+                           options);
   }
 
   const Stream stream_;
@@ -110,7 +113,7 @@ class Step {
 
 int32_t rnn_step_size(const BackendState*, const RnnShape& shape, int64_t max_streams, int64_t table_slots,
                       int64_t* bytes) {
-  VARLSTM_CUDA_TRY(check_options(shape));
+  VARLSTM_CUDA_TRY(check_shape(shape));
   return with_scalar(shape.dtype, [&](auto scalar) -> int32_t {
     using T = decltype(scalar);
     Carver carver(nullptr);

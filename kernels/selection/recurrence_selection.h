@@ -218,6 +218,7 @@ struct RecurrenceShape {
   int64_t directions;
   bool projects = false;     // h has fewer features than there are units
   bool cell_states = false;  // c of every token, or its gradient
+  bool options = false;      // the cell has options that its kernels must know
 };
 
 constexpr int log2_of(int power) {
@@ -260,6 +261,7 @@ inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape
   if (shape.cell != Cell::kLstm) return "only the LSTM has resident kernels";
   if (shape.projects) return "resident kernels have no projection of h";
   if (shape.cell_states) return "resident kernels have no output of c of every token";
+  if (shape.options) return "resident kernels have no option of a cell but dropout of weights";
   if (!math_kind(shape.dtype, shape.tf32, &kind)) return "F64 is computed a step at a time";
   if (device.capability < 80) return "tensor cores for these types need sm_80";
   if (policy == RecurrencePolicy::kGrid && device.resident_blocks == 0) return "the device has no cooperative launches";

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
 
 #include "kernels/masked_loss/loss_chunks.h"
 #include "kernels/optimizer/norm_chunks.h"
+#include "kernels/recurrence/stepwise/step_shape.h"
 
 namespace varlstm::cuda {
 namespace {
@@ -22,6 +24,23 @@ TEST(NormChunks, CoverMoreThan32Bits) {
       next = chunk.end;
     }
     EXPECT_EQ(next, count);
+  }
+}
+
+// All segments of a step, and all streams, are in one grid: CUDA has up to 2^31 - 1 blocks along x, and 65535 along y.
+TEST(StepShape, HoldsMoreRanksThanAGridHasBlocksAlongY) {
+  for (const int64_t ranks : {int64_t{1}, int64_t{16}, int64_t{17}, int64_t{65535} * 16 + 1, int64_t{1} << 34}) {
+    for (const int64_t units : {int64_t{1}, int64_t{17}, kMostUnits}) {
+      SCOPED_TRACE(std::to_string(ranks) + " ranks, " + std::to_string(units) + " units");
+      const LaunchShape shape = step_shape(ranks, units, 2, 77);
+      EXPECT_LE(shape.grid.x, 0x7fffffffu);
+      EXPECT_LE(shape.grid.y, 65535u);
+      EXPECT_EQ(static_cast<int64_t>(shape.grid.x), (ranks + 15) / 16);
+      EXPECT_EQ(static_cast<int64_t>(shape.grid.y), (units + 15) / 16);
+      EXPECT_EQ(shape.grid.z, 2u);
+      EXPECT_EQ(shape.block.x, 256u);
+      EXPECT_EQ(shape.shared_bytes, 77u);
+    }
   }
 }
 

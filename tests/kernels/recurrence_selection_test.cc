@@ -87,6 +87,17 @@ TEST(RecurrenceSelection, AProjectionRunsStepwise) {
   });
 }
 
+TEST(RecurrenceSelection, OptionsOfTheCellRunStepwise) {
+  for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
+    RecurrenceShape with_options = shape;
+    with_options.options = true;
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid})
+      EXPECT_STREQ(why_not(policy, with_options, device.facts),
+                   "resident kernels have no option of a cell but dropout of weights");
+    EXPECT_EQ(select_recurrence(with_options, device.facts, 0), Policy::kStepwise);
+  });
+}
+
 // What a policy needs, one requirement after the other.
 TEST(RecurrenceSelection, ReasonsNameWhatIsMissing) {
   for_each_shape([](const Device& device, const Kind& kind, const RecurrenceShape& shape) {

@@ -18,6 +18,8 @@
 #include "kernels/simt/memory.h"
 #include "kernels/simt/runtime_control.h"
 #include "support/buffer.h"
+#include "support/cell_options.h"
+#include "support/rnn_runner.h"
 #include "support/tagger_step.h"
 
 namespace varlstm_test {
@@ -157,6 +159,43 @@ TEST(FirstSort, OfManySequencesMayBeCaptured) {
     capture.begin();
     EXPECT_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), count, VARLSTM_SPACE_BACKEND, capture.stream()));
     EXPECT_EQ(capture.end(), cudaSuccess) << count;
+  }
+}
+
+// A backward that is replayed draws the masks of the forward before it, whose seed is in the reserve.
+TEST(CapturedBackward, TakesTheSeedOfTheForwardBefore) {
+  const Context ctx = make_context();
+  Random random(5);
+  RnnOptions options;
+  options.input = 3, options.hidden = 5, options.bidirectional = true;
+  options.projects = true;
+  set_all(options, VARLSTM_RECURRENT_DROPOUT_STATE);
+  RnnRunner<float> runner(ctx.get(), make_rnn_case<float>(options, {4, 0, 2}, false, random));
+  const std::vector<float> upstream = random.vector<float>(runner.y().count());
+  Buffer<float> dy(ctx.get(), upstream), dx(ctx.get(), runner.x().count());
+  const auto backward = [&](void* stream) {
+    return varlstm_rnn_backward(runner.rnn(), runner.batch(), runner.params().data(), runner.x().data(), nullptr,
+                                nullptr, runner.y().data(), dy.data(), nullptr, nullptr, dx.data(), nullptr, nullptr,
+                                nullptr, runner.workspace().data(), runner.workspace().bytes(), runner.reserve().data(),
+                                runner.reserve().bytes(), stream);
+  };
+  std::vector<std::vector<float>> expected;
+  for (const uint64_t seed : {0, 7, 8}) {
+    runner.forward(VARLSTM_MODE_SAVE, seed);
+    EXPECT_OK(backward(nullptr));
+    expected.push_back(dx.get());
+    EXPECT_NE(expected[0] == expected.back(), seed != 0);
+  }
+  Capture capture;
+  capture.begin();
+  EXPECT_OK(backward(capture.stream()));
+  ASSERT_EQ(capture.end(), cudaSuccess);
+  for (const uint64_t seed : {8, 7}) {
+    runner.forward(VARLSTM_MODE_SAVE, seed);
+    dx.fill_nan();
+    capture.replay();
+    EXPECT_OK(varlstm_sync(ctx.get(), capture.stream()));
+    EXPECT_EQ(dx.get(), expected[static_cast<size_t>(seed - 6)]);
   }
 }
 

@@ -20,6 +20,10 @@ SB = "kernels/recurrence/stepwise/stepwise_backward.cu"
 ST = "kernels/recurrence/stepwise/steps.h"
 SP = "kernels/recurrence/step/step.cu"
 PR = "kernels/recurrence/stepwise/projection.cu"
+PD = "kernels/recurrence/stepwise/product.h"
+CO = "kernels/recurrence/stepwise/cell_options.h"
+KO = "kernels/cells/options.h"
+OT = "options_test.cuda --gtest_filter="
 HO = "kernels/recurrence/stacked/handover.h"
 R = "resident_recurrence_test --gtest_filter="
 L = "resident_layers_test --gtest_filter="
@@ -288,8 +292,10 @@ DEFECTS = [
     Defect("upload-of-unsigned-lengths", UP, "if (largest <= INT32_MAX) return", "if (largest <= UINT32_MAX) return",
            ["device_upload_test"]),
     # Stepwise.
-    Defect("stepwise-forward-overwrites-tiles", SF, "    simt::block_sync();  // S2\n", "",
+    Defect("product-of-a-step-overwrites-tiles", PD, "    simt::block_sync();  // S2\n", "",
            [R + "*GiveTheBitsOfStepwise/cluster_f32"]),
+    Defect("units-of-a-step-along-x", "kernels/recurrence/stepwise/step_shape.h", "(ranks + kRows - 1) / kRows)",
+           "(units + kUnits - 1) / kUnits)", ["device_indices_test"]),
     Defect("stepwise-backward-reads-rows-too-early", SB, "  simt::block_sync();  // S0: the rows after are visible\n", "",
            ["golden_lstm_test.stepwise"]),
     Defect("stepwise-infer-takes-c-by-row", SF, "c = dir.c[(layer.save ? before : j) * hidden + unit];",
@@ -312,8 +318,6 @@ DEFECTS = [
     Defect("dh-n-flows-into-every-segment", SB, "(ends ? of_sequence(dir.dh_n, final, hidden, unit) : incoming)",
            "(ends ? of_sequence(dir.dh_n, plan.segments.firsts[j], hidden, unit) : incoming)", ["resets_test.cuda"]),
     # The projection of h.
-    Defect("projection-overwrites-tiles", PR, "    simt::block_sync();  // S2\n", "",
-           ["step_test.cuda --gtest_filter=Projected*EqualTheSequence*"]),
     Defect("projection-of-infer-taken-by-row", PR, "layer.save ? row_of(plan, layer.row_order, t, own) : own;",
            "row_of(plan, layer.row_order, t, own);", ["lstm_test.cuda --gtest_filter=Projected*f32*Infer*"]),
     Defect("projection-forgets-dh-n", PR, "(ends ? of_end : recurrent)", "(ends ? C(0) : recurrent)",
@@ -329,13 +333,46 @@ DEFECTS = [
            "if (factor != C(0)) dw[k] = store_scalar<T>(load_scalar(dw[k]) + gradient[k] * factor);",
            "dw[k] = store_scalar<T>(load_scalar(dw[k]) + gradient[k]);",
            ["options_test.cuda --gtest_filter=RnnTanhOptions.MatchTheReference"]),
+    # The options of a cell.
+    Defect("cuda-mask-without-the-direction", CO, "entry_(static_cast<uint64_t>(2 * layer.layer + direction))",
+           "entry_(static_cast<uint64_t>(2 * layer.layer + 0 * direction))", [OT + "RnnTanhOptions.MatchTheReference"]),
+    Defect("cuda-mask-of-the-packed-row", ST, "order == RowOrder::kRagged ? row : plan.packed_to_ragged[row];", "row;",
+           [OT + "RnnTanhOptions.HaveTheSameBits*"]),
+    Defect("mask-of-the-state-by-rank", ST, "return plan.sorted_indices[j];", "return j;",
+           [OT + "RnnTanhOptions.MatchTheReference"]),
+    Defect("mask-of-the-state-of-a-neighbour-after-resets", ST, "if (plan.cu_seqlens[middle] <= n)",
+           "if (plan.cu_seqlens[middle] < n)", [OT + "RnnTanhOptions.MatchTheReference"]),
+    Defect("masked-state-is-not-rounded", CO, "load_scalar(store_scalar<T>(times_factor(h, factor)))",
+           "times_factor(h, factor)", ["lstm16_test.cuda --gtest_filter=LstmBf16.*Options*"]),
+    Defect("gradient-of-dw-hh-takes-h-without-its-mask", SB, "if (options.state_words > 0)", "if (options.state_words > 1ull << 60)",
+           [OT + "RnnTanhOptions.MatchTheReference"]),
+    Defect("gradient-of-h0-without-the-mask-of-the-state", SB,
+           "recurrent = times_factor(recurrent, DirectionOptions<C>(options, blockIdx.z).state_factor(b, layer.state, unit));",
+           "", [OT + "RnnTanhOptions.MatchTheReference"]),
+    Defect("gradient-of-h0-without-zoneout", SB, "recurrent += empty ? C(0) : dir.dh[j * layer.state + unit];",
+           "recurrent += C(0);", [OT + "RnnTanhOptions.MatchTheReference"]),
+    Defect("clipped-c-gets-a-gradient", KO, "return c > cell_clip || c < -cell_clip ? C(0) : gradient;", "return gradient;",
+           [OT + "LstmOptions.MatchTheReference"]),
+    Defect("clip-taken-from-c-after-zoneout", KO, "return c_is_saved ? saved : again();", "return saved;",
+           [OT + "LstmOptions.MatchTheReference"]),
+    Defect("clipped-projection-gets-a-gradient", PR, "if (unclipped != nullptr && is_clipped", "if (false && is_clipped",
+           [OT + "ProjectedLstmOptions.MatchTheReference"]),
+    Defect("zoneout-without-a-seed-draws", CO, "if (seed_ == 0) return {p};", "", [OT + "RnnTanhOptions.MatchTheReference"]),
+    Defect("step-without-zoneout", SP, "(Options::kAct && !projected)", "(Options::kAct && projected)",
+           ["step_test.cuda --gtest_filter=RnnTanhStepping.*Options*"]),
+    Defect("step-clips-no-projection", PR, "mix(h_before, clipped(h, options.projection_clip));\n    }",
+           "mix(h_before, h);\n    }", ["step_test.cuda --gtest_filter=Projected*Options*"]),
+    Defect("reserve-of-another-zoneout-on-cuda", "kernels/recurrence/rnn_layout.h", "bits_of(shape.options.zoneout_h),", "",
+           [OT + "RnnTanhOptions.ReserveOfOther*"]),
+    Defect("backward-draws-without-a-seed", RB, "layer_options<C>(shape_, layer, 0, &reserve_.header->dropout_seed)",
+           "layer_options<C>(shape_, layer, 0, nullptr)", ["runtime_fault_test --gtest_filter=CapturedBackward.*"]),
+    Defect("options-run-resident", LR, "options_act(shape)", "false", [OT + "LstmOptions.MatchTheReferenceInFloat"]),
     # Steps.
     Defect("step-slots-are-not-cleared", SP, "if (in_table(check.slots[k])) simt::atomic_exchange(&check.owner[check.slots[k]], kNobody);",
            "(void)kNobody;", ["step_test.cuda"]),
     Defect("step-checks-slots-too-early", SP, "  simt::block_sync();  // S2\n", "", ["step_test.cuda"]),
     Defect("step-of-a-bad-slot-reads-its-state", SP, "  if (row < 0) {\n    y = store_scalar<T>(0);\n    return;\n  }\n", "",
            ["step_test.cuda --gtest_filter=Step.BadSlots*"]),
-    Defect("step-overwrites-tiles", SP, "    simt::block_sync();  // S4\n", "", ["step_test.cuda"]),
     Defect("step-stores-all-layers-in-the-first", SP, "states.h[(layer * states.table_slots + row) * states.features + unit]",
            "states.h[row * states.features + unit]", ["step_test.cuda --gtest_filter=LstmStepping.*"]),
     # Cells beside the LSTM.

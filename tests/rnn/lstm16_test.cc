@@ -90,9 +90,7 @@ void In16Bits::check_roundings(const Format16& format, bool with_options) {
     options.bidirectional = round % 4 >= 2;
     options.bias = round % 3 != 0;
     options.cell_states = cell().has_c && round % 2 == 1;
-    const RnnOptions plain = options;
     if (with_options && !set_all(options, static_cast<int32_t>(round % 3))) set_all(options, 0);
-    if (!on_back_end(options)) set_dropout(options = plain, VARLSTM_RECURRENT_DROPOUT_WEIGHTS);
     const std::vector<int64_t> lengths = random_lengths(random.integer(2, 6), longest, random);
     RnnCase<double> problem = rounded(format, make_rnn_case<double>(options, lengths, true, random));
     if (with_options && round % 4 != 1) problem.seed = 99;

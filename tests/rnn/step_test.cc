@@ -90,12 +90,12 @@ CELL_TEST(Stepping, StepsEqualTheSequenceCall) {
 
 // Without a seed: clips and the expectation of zoneout.
 CELL_TEST(Stepping, StepsWithOptionsOfTheCellEqualTheSequenceCall) {
-  if (test_backend() != VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the CUDA back end has no options of a cell yet";
   RnnOptions with_options = options(7, 19, 2);
   set_all(with_options, VARLSTM_RECURRENT_DROPOUT_STATE);
   compare<float>({VARLSTM_DTYPE_F32}, with_options, 5, 11, 4);
   compare<double>({VARLSTM_DTYPE_F64}, with_options, 5, 11, 4);
-  compare<uint16_t>({VARLSTM_DTYPE_BF16}, with_options, 5, 11, 4);
+  for (const int32_t dtype : {VARLSTM_DTYPE_BF16, VARLSTM_DTYPE_F16})
+    compare<uint16_t>({dtype}, with_options, 5, 11, 4);
 }
 
 // On the host large steps are divided among threads, by hidden units and by streams.

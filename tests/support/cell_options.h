@@ -43,13 +43,6 @@ inline bool set_all(RnnOptions& options, int32_t kind) {
   return set_zoneout_h(options);
 }
 
-// Whether the back end under test has these options: on CUDA there is dropout of weights alone.
-inline bool on_back_end(const RnnOptions& o) {
-  if (test_backend() == VARLSTM_BACKEND_HOST) return true;
-  const bool drops_weights = o.recurrent_dropout_kind == VARLSTM_RECURRENT_DROPOUT_WEIGHTS;
-  return drops_weights && o.cell_clip == 0 && o.projection_clip == 0 && o.zoneout_h == 0 && o.zoneout_c == 0;
-}
-
 constexpr Option kOptions[] = {
     {"cell clip", set_cell_clip},
     {"projection clip", set_projection_clip},

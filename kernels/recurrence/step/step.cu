@@ -15,7 +15,8 @@
 //   S1: after it every entry that a stream names is kNobody. S2: after it that is the smallest stream that names it.
 // step_layer: the grid, the block, the shared memory and the chains of sums of stepwise_forward.cu, whose bits it
 // gives.
-//   S3: after it the tiles of this depth are in shared memory. S4: after it no thread reads them any more.
+//   The barriers of the product are in stepwise/product.h.
+//   With options of a cell (stepwise/cell_options.h) it is another kernel: clips act, zoneout gives its expectation.
 // store_states: a grid-stride loop over the L B H elements.
 // Bytes of a step, from memory or L2: for each layer w_hh G H H e for each tile of streams, and B H (G C + 3 e + 2 C);
 // w_ih besides. Bound by launch latency: 2 L + 2 launches with those of the input's products. Mirrored by
@@ -27,6 +28,8 @@
 #include "kernels/core/bad_value.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
+#include "kernels/recurrence/stepwise/cell_options.h"
+#include "kernels/recurrence/stepwise/product.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -51,50 +54,24 @@ VARLSTM_KERNEL void __launch_bounds__(kCheckThreads) check_slots_kernel(SlotChec
   }
 }
 
-constexpr int kStreams = 16, kUnits = 16, kDepth = 32;
-constexpr unsigned kStepThreads = kStreams * kUnits;
-
-template <class CellType, class C>
-struct StepTiles {
-  C h[kStreams][kDepth + 1];
-  C w[CellType::kGates * kUnits][kDepth + 1];
-};
-
-template <class CellType, class T>
-VARLSTM_KERNEL void __launch_bounds__(kStepThreads) step_layer_kernel(StepLayer<T, ComputeType<T>> layer) {
+// Options: NoOptions, or LayerOptions<ComputeType<T>>.
+template <class CellType, class T, class Options>
+VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
+    step_layer_kernel(StepLayer<T, ComputeType<T>> layer, Options options) {
   using C = ComputeType<T>;
   constexpr int kGates = CellType::kGates;
-  StepTiles<CellType, C>& tiles = *simt::shared_memory<StepTiles<CellType, C>>();
+  ProductTiles<C, kGates>& tiles = *simt::shared_memory<ProductTiles<C, kGates>>();
   const int64_t hidden = layer.hidden, features = layer.features;
-  const int64_t stream0 = static_cast<int64_t>(blockIdx.y) * kStreams;
-  const int64_t unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
+  const int64_t stream0 = static_cast<int64_t>(blockIdx.x) * kRows;
+  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
   const int r = thread / kUnits, u = thread % kUnits;
 
-  UnitValues<C, kGates> sums = {};
-#pragma unroll 1
-  for (int64_t k0 = 0; k0 < features; k0 += kDepth) {
-#pragma unroll 1
-    for (int at = thread; at < kStreams * kDepth; at += static_cast<int>(kStepThreads)) {
-      const int64_t stream = stream0 + at / kDepth, k = k0 + at % kDepth;
-      const int64_t row = stream < layer.streams && k < features ? layer.rows[stream] : -1;
-      tiles.h[at / kDepth][at % kDepth] = row < 0 ? C(0) : load_scalar(layer.h[row * features + k]);
-    }
-#pragma unroll 1
-    for (int at = thread; at < kGates * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
-      const int line = at / kDepth;
-      const int64_t unit = unit0 + line % kUnits, k = k0 + at % kDepth;
-      C value = 0;
-      if (unit < hidden && k < features)
-        value = load_scalar(layer.w_hh[((line / kUnits) * hidden + unit) * features + k]);
-      tiles.w[line][at % kDepth] = value;
-    }
-    simt::block_sync();  // S3
-    for (int kk = 0; kk < kDepth; ++kk)
-      for (int gate = 0; gate < kGates; ++gate)
-        sums.of[gate] = simt::fma(tiles.h[r][kk], tiles.w[gate * kUnits + u][kk], sums.of[gate]);
-    simt::block_sync();  // S4
-  }
+  const auto state_of = [&](int own, int64_t k) {
+    const int64_t row = stream0 + own < layer.streams ? layer.rows[stream0 + own] : -1;
+    return row < 0 ? C(0) : load_scalar(layer.h[row * features + k]);
+  };
+  UnitValues<C, kGates> sums = row_products<kGates>(tiles, state_of, features, layer.w_hh, hidden, unit0);
 
   const int64_t stream = stream0 + r, unit = unit0 + u;
   if (stream >= layer.streams || unit >= hidden) return;
@@ -112,9 +89,14 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) step_layer_kernel(StepLayer<
       sums.of[gate] += load_scalar(layer.b_hh[gate * hidden + unit]);
   }
   UnitState<C> state = {C(0), C(0)};
-  if constexpr (CellType::kReadsH) state.h = load_scalar(layer.h[row * features + unit]);
+  const bool projected = features < hidden;
+  if (CellType::kReadsH || (Options::kAct && !projected)) state.h = load_scalar(layer.h[row * features + unit]);
   if constexpr (CellType::kHasC) state.c = layer.c[row * hidden + unit];
-  const UnitStep<CellType, C> result = CellType::template forward<Accurate>(x, sums, state);
+  UnitStep<CellType, C> result;
+  if constexpr (Options::kAct)
+    result = forward_with_options<CellType>(DirectionOptions<C>(options, 0), 0, projected, x, sums, state);
+  else
+    result = CellType::template forward<Accurate>(x, sums, state);
   if constexpr (CellType::kHasC) layer.c[row * hidden + unit] = result.after.c;
   y = store_scalar<T>(result.after.h);
 }
@@ -140,18 +122,13 @@ int32_t check_slots(Stream stream, const SlotCheck& check) {
 }
 
 template <class T, class C>
-int32_t step_layer(Stream stream, Cell cell, const StepLayer<T, C>& layer) {
-  if (layer.streams > INT64_C(65535) * kStreams)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "streams = %lld are more than %d", static_cast<long long>(layer.streams),
-                65535 * kStreams);
+int32_t step_layer(Stream stream, Cell cell, const StepLayer<T, C>& layer, const LayerOptions<C>& options) {
   return with_cell(cell, [&](auto of_layer) {
     using CellType = decltype(of_layer);
-    LaunchShape shape;
-    shape.grid = dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits),
-                      static_cast<unsigned>((layer.streams + kStreams - 1) / kStreams));
-    shape.block = dim3(kStepThreads);
-    shape.shared_bytes = sizeof(StepTiles<CellType, C>);
-    return launch<step_layer_kernel<CellType, T>>(stream, "step_layer", shape, layer);
+    const LaunchShape shape = step_shape(layer.streams, layer.hidden, 1, sizeof(ProductTiles<C, CellType::kGates>));
+    return options.act
+               ? launch<step_layer_kernel<CellType, T, LayerOptions<C>>>(stream, "step_layer", shape, layer, options)
+               : launch<step_layer_kernel<CellType, T, NoOptions>>(stream, "step_layer", shape, layer, NoOptions());
   });
 }
 
@@ -161,8 +138,8 @@ int32_t store_states(Stream stream, const StoredStates<T>& states) {
       stream, "store_states", elementwise_shape(stream, states.layers * states.streams * states.features), states);
 }
 
-#define VARLSTM_INSTANTIATE(T, C)                                    \
-  template int32_t step_layer(Stream, Cell, const StepLayer<T, C>&); \
+#define VARLSTM_INSTANTIATE(T, C)                                                            \
+  template int32_t step_layer(Stream, Cell, const StepLayer<T, C>&, const LayerOptions<C>&); \
   template int32_t store_states(Stream, const StoredStates<T>&)
 VARLSTM_INSTANTIATE(float, float);
 VARLSTM_INSTANTIATE(double, double);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "kernels/core/stream.h"
+#include "kernels/recurrence/layer_options.h"
 
 namespace varlstm::cuda {
 
@@ -36,8 +37,9 @@ struct StepLayer {
   T* y;                 // [B, H] the states after the step, or what is still to be projected; 0 where the row is -1
 };
 
+// The options have no seed.
 template <class T, class C>
-int32_t step_layer(Stream stream, Cell cell, const StepLayer<T, C>& layer);
+int32_t step_layer(Stream stream, Cell cell, const StepLayer<T, C>& layer, const LayerOptions<C>& options);
 
 // The table's rows of h of all layers <- the layers' outputs.
 template <class T>

@@ -7,13 +7,9 @@
 
 #include "capi/contract/shapes.h"
 #include "kernels/arch/device.h"
+#include "kernels/recurrence/stepwise/step_shape.h"
 
 namespace varlstm::cuda {
-
-// The tiles of a step's launch: ranks x units (or features), for so many values of the depth at a time. A thread has
-// one rank and unit.
-constexpr int kRows = 16, kUnits = 16, kDepth = 32;
-constexpr unsigned kStepThreads = kRows * kUnits;
 
 // The row of token t of the segment of rank j. The segment must have that token.
 VARLSTM_DEVICE int64_t row_of(const BatchPlan& plan, RowOrder order, int64_t t, int64_t j) {
@@ -47,6 +43,27 @@ VARLSTM_DEVICE int64_t final_of(const BatchPlan& plan, bool reverse, int64_t j) 
   return reverse ? plan.segments.firsts[j] : plan.segments.lasts[j];
 }
 
+// The row in ragged order of a row.
+VARLSTM_DEVICE int64_t ragged_row(const BatchPlan& plan, RowOrder order, int64_t row) {
+  return order == RowOrder::kRagged ? row : plan.packed_to_ragged[row];
+}
+
+// The sequence of the segment of rank j, which has that row. With resets it is the last one that begins at the row or
+// before it: sequences without a token begin where the next one does.
+VARLSTM_DEVICE int64_t sequence_of(const BatchPlan& plan, RowOrder order, int64_t row, int64_t j) {
+  if (plan.segments.lengths == nullptr) return plan.sorted_indices[j];
+  const int64_t n = ragged_row(plan, order, row);
+  int64_t first = 0, end = plan.batch;
+  while (end - first > 1) {
+    const int64_t middle = first + (end - first) / 2;
+    if (plan.cu_seqlens[middle] <= n)
+      first = middle;
+    else
+      end = middle;
+  }
+  return first;
+}
+
 // The first and the last row that the direction visits in sequence b, which has a token.
 VARLSTM_DEVICE int64_t sequence_row(const BatchPlan& plan, RowOrder order, int64_t b, int64_t t) {
   return order == RowOrder::kRagged ? plan.cu_seqlens[b] + t : plan.step_offsets[t] + plan.unsorted_indices[b];
@@ -70,13 +87,13 @@ inline int64_t most_segments(const BatchPlan& plan, int64_t t) {
   return long_enough < plan.segments.count ? long_enough : plan.segments.count;
 }
 
-// The tiles of kRows ranks that the step's launch needs, which visits t = step and t = steps - 1 - step if there are
+// The number of ranks that the step's launch needs, which visits t = step and t = steps - 1 - step if there are
 // two directions. `from_end`: the forward direction is at t = steps - 1 - step, as in backward.
 template <class Layer>
-unsigned rank_tiles(const Layer& layer, int64_t step, int64_t steps, bool from_end = false) {
+int64_t launched_ranks(const Layer& layer, int64_t step, int64_t steps, bool from_end = false) {
   const int64_t opposite = steps - 1 - step, forward = from_end ? opposite : step;
   const int64_t earliest = layer.directions == 1 ? forward : step < opposite ? step : opposite;
-  return static_cast<unsigned>((most_segments(layer.plan, earliest) + kRows - 1) / kRows);
+  return most_segments(layer.plan, earliest);
 }
 
 }  // namespace varlstm::cuda

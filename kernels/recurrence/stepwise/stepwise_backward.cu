@@ -15,22 +15,25 @@
 // Bytes of a step: w_hh G H H e for each tile of ranks, and for an LSTM b_t H (8 C + 6 e) of states and gates. Sums:
 // one chain of fused multiply-adds over k, in f32 (f64 for F64): bit-identical whatever else is in the batch. dgates
 // are rounded to the dtype when they are stored; dc stays in C. Mirrored by host/rnn.
+// With options of a cell (cell_options.h) they are other kernels, in which the sum over k is multiplied by the factor
+// of the state, and any cell may pass a part of dh straight to the step before.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cells/cells.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/recurrence.h"
 #include "kernels/recurrence/stepwise/backward_sum.h"
+#include "kernels/recurrence/stepwise/cell_options.h"
 #include "kernels/recurrence/stepwise/projection.h"
 #include "kernels/recurrence/stepwise/steps.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
-// kProjected: h is projected.
-template <class CellType, bool kProjected, class T>
+// kProjected: h is projected. Options: NoOptions, or LayerOptions<ComputeType<T>>, as in the kernels below.
+template <class CellType, bool kProjected, class T, class Options>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
-    stepwise_backward_kernel(LayerBackward<T, ComputeType<T>> layer, int64_t step, int64_t steps) {
+    stepwise_backward_kernel(LayerBackward<T, ComputeType<T>> layer, int64_t step, int64_t steps, Options options) {
   using C = ComputeType<T>;
   BackwardTiles<C>& tiles = *simt::shared_memory<BackwardTiles<C>>();
   const BatchPlan& plan = layer.plan;
@@ -38,9 +41,9 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const DirectionBackward<T, C>& dir = layer.direction[blockIdx.z];
   const int64_t t = reverse ? step : steps - 1 - step;
   const int64_t width = plan.segments.sizes[t];
-  const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
+  const int64_t rank0 = static_cast<int64_t>(blockIdx.x) * kRows;
   if (rank0 >= width) return;  // the whole block
-  const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
+  const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
   if (thread < kRows) {
     const int64_t own = rank0 + thread;
@@ -62,11 +65,16 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
   const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
   UnitState<C> state = {C(0), C(0)}, after = {C(0), C(0)};
+  if constexpr (Options::kAct && !kProjected) {
+    const int64_t b = sequence_of(plan, layer.row_order, row, j);
+    incoming = times_factor(incoming, DirectionOptions<C>(options, blockIdx.z).state_factor(b, hidden, unit));
+  }
   UnitState<C> gradient = {incoming, C(0)};
   if constexpr (!kProjected)
     gradient.h =
         load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? of_sequence(dir.dh_n, final, hidden, unit) : incoming);
-  if constexpr (CellType::kPassesH) gradient.h += ends ? C(0) : dir.dh[j * hidden + unit];
+  const bool passes_h = CellType::kPassesH || (Options::kAct && !kProjected && dir.dh != nullptr);
+  if (passes_h) gradient.h += ends ? C(0) : dir.dh[j * hidden + unit];
   if constexpr (CellType::kReadsH)
     state.h = before >= 0 ? load_scalar(dir.y[before * layer.ldy + unit]) : of_sequence(dir.h0, initial, hidden, unit);
   if constexpr (CellType::kHasC) {
@@ -79,27 +87,34 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const C* gates = dir.gates + row * CellType::kSaved * hidden + unit;
   UnitValues<C, CellType::kSaved> saved;
   for (int k = 0; k < CellType::kSaved; ++k) saved.of[k] = gates[k * hidden];
-  const auto gradients = CellType::template backward<Accurate>(saved, state, after, &gradient);
+  UnitValues<C, kGradientsOf<CellType>> gradients;
+  if constexpr (Options::kAct)
+    gradients = backward_with_options<CellType>(DirectionOptions<C>(options, blockIdx.z),
+                                                ragged_row(plan, layer.row_order, row) * hidden + unit, kProjected,
+                                                saved, state, after, &gradient);
+  else
+    gradients = CellType::template backward<Accurate>(saved, state, after, &gradient);
   if constexpr (CellType::kHasC) dir.dc[j * hidden + unit] = gradient.c;
-  if constexpr (CellType::kPassesH) dir.dh[j * hidden + unit] = gradient.h;
+  if (passes_h) dir.dh[j * hidden + unit] = gradient.h;
   T* dgates = dir.dgates + row * kGradientsOf<CellType> * hidden + unit;
   for (int k = 0; k < kGradientsOf<CellType>; ++k) dgates[k * hidden] = store_scalar<T>(gradients.of[k]);
 }
 
 // dh0 [B, R], dc0 [B, H], for the sequences from whose initial states a segment starts; other tiles of ranks have no
 // work. A sequence without a token passes dh_n and dc_n on.
-template <class CellType, class T>
-VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(LayerBackward<T, ComputeType<T>> layer) {
+template <class CellType, class T, class Options>
+VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
+    initial_gradients_kernel(LayerBackward<T, ComputeType<T>> layer, Options options) {
   using C = ComputeType<T>;
   BackwardTiles<C>& tiles = *simt::shared_memory<BackwardTiles<C>>();
   const BatchPlan& plan = layer.plan;
   const bool reverse = blockIdx.z == 1;
   const DirectionBackward<T, C>& dir = layer.direction[blockIdx.z];
-  const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
+  const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
   const auto initial = [&](int64_t j) { return j < plan.segments.count ? initial_of(plan, reverse, j) : -1; };
-  for (int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows; rank0 < plan.segments.count;
-       rank0 += static_cast<int64_t>(gridDim.y) * kRows) {
+  for (int64_t rank0 = static_cast<int64_t>(blockIdx.x) * kRows; rank0 < plan.segments.count;
+       rank0 += static_cast<int64_t>(gridDim.x) * kRows) {
     bool any = false;
     for (int r = 0; r < kRows; ++r) any = any || initial(rank0 + r) >= 0;
     if (!any) continue;  // the whole block
@@ -112,8 +127,13 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(Lay
     C recurrent = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, layer.state, unit0);
     const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits, b = initial(j);
     if (b < 0 || unit >= hidden) continue;
-    if constexpr (CellType::kPassesH) recurrent += empty ? C(0) : dir.dh[j * hidden + unit];
     const int64_t at = b * hidden + unit, h_at = b * layer.state + unit;
+    if constexpr (Options::kAct) {
+      recurrent = times_factor(recurrent, DirectionOptions<C>(options, blockIdx.z).state_factor(b, layer.state, unit));
+      if (dir.dh != nullptr && unit < layer.state) recurrent += empty ? C(0) : dir.dh[j * layer.state + unit];
+    } else if constexpr (CellType::kPassesH) {
+      recurrent += empty ? C(0) : dir.dh[j * hidden + unit];
+    }
     if (dir.dh0 != nullptr && unit < layer.state)
       dir.dh0[h_at] = store_scalar<T>(empty ? load_or_zero(dir.dh_n, h_at) : recurrent);
     if (dir.dc0 != nullptr)
@@ -121,10 +141,12 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads) initial_gradients_kernel(Lay
   }
 }
 
-// h_prev [N, R] <- the state before each token's step. This is a copy, bound by memory.
-template <class T>
+// h_prev [N, R] <- the state before each token's step, as it entered the product with W_hh. This is a copy, bound by
+// memory.
+template <class T, class Options>
 VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> layer, int64_t direction, int64_t steps,
-                                           T* h_prev) {
+                                           T* h_prev, Options options) {
+  using C = ComputeType<T>;
   const BatchPlan& plan = layer.plan;
   const DirectionBackward<T, ComputeType<T>>& dir = layer.direction[direction];
   for (int64_t t = blockIdx.x; t < steps; t += gridDim.x) {
@@ -140,49 +162,59 @@ VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> laye
       } else if (dir.h0 != nullptr && b >= 0) {
         value = dir.h0[b * layer.state + unit];
       }
-      h_prev[row_of(plan, layer.row_order, t, j) * layer.state + unit] = value;
+      const int64_t row = row_of(plan, layer.row_order, t, j);
+      if constexpr (Options::kAct) {
+        const DirectionOptions<C> at(options, direction);
+        if (at.drops_state()) {
+          const int64_t sequence = sequence_of(plan, layer.row_order, row, j);
+          value = store_scalar<T>(times_factor(load_scalar(value), at.state_factor(sequence, layer.state, unit)));
+        }
+      }
+      h_prev[row * layer.state + unit] = value;
     }
   }
 }
 
 namespace {
 
-template <class CellType, bool kProjected, class T, class C>
-int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer) {
+template <class CellType, bool kProjected, class T, class C, class Options>
+int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer, const Options& options) {
   const int64_t steps = launched_steps(layer.plan);
-  LaunchShape shape;
-  shape.grid =
-      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits), 0, static_cast<unsigned>(layer.directions));
-  shape.block = dim3(kStepThreads);
-  shape.shared_bytes = sizeof(BackwardTiles<C>);
-  constexpr auto kStep = stepwise_backward_kernel<CellType, kProjected, T>;
-  constexpr auto kLast = initial_gradients_kernel<CellType, T>;
+  const auto shape_of = [&](int64_t ranks) {
+    return step_shape(ranks, layer.hidden, layer.directions, sizeof(BackwardTiles<C>));
+  };
+  constexpr auto kStep = stepwise_backward_kernel<CellType, kProjected, T, Options>;
+  constexpr auto kLast = initial_gradients_kernel<CellType, T, Options>;
   for (int64_t step = 0; step < steps; ++step) {
-    shape.grid.y = rank_tiles(layer, step, steps, true);
-    if constexpr (kProjected) VARLSTM_CUDA_TRY(projected_gradient_step(stream, layer, step, steps));
-    VARLSTM_CUDA_TRY(launch<kStep>(stream, "stepwise_backward", shape, layer, step, steps));
+    const LaunchShape shape = shape_of(launched_ranks(layer, step, steps, true));
+    if constexpr (kProjected) VARLSTM_CUDA_TRY(projected_gradient_step(stream, layer, step, steps, options));
+    VARLSTM_CUDA_TRY(launch<kStep>(stream, "stepwise_backward", shape, layer, step, steps, options));
   }
   if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
-  const int64_t tiles = (layer.plan.segments.count + kRows - 1) / kRows;
-  shape.grid.y = static_cast<unsigned>(tiles < 65535 ? tiles : 65535);
-  return launch<kLast>(stream, "initial_gradients", shape, layer);
+  constexpr int64_t kMostRanks = INT64_C(65536) * kRows;  // at once; few of them start from an initial state
+  const int64_t ranks = layer.plan.segments.count;
+  const LaunchShape shape = shape_of(ranks < kMostRanks ? ranks : kMostRanks);
+  return launch<kLast>(stream, "initial_gradients", shape, layer, options);
 }
 
 }  // namespace
 
 template <class T, class C>
-int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer) {
-  return with_cell(cell, [&](auto of_layer) {
+int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer, const LayerOptions<C>& options) {
+  const auto run = [&](auto of_layer, const auto& of_kernels) {
     using CellType = decltype(of_layer);
     if constexpr (CellType::kProjects) {
-      if (layer.direction[0].w_hr != nullptr) return run_steps<CellType, true>(stream, layer);
+      if (layer.direction[0].w_hr != nullptr) return run_steps<CellType, true>(stream, layer, of_kernels);
     }
-    return run_steps<CellType, false>(stream, layer);
-  });
+    return run_steps<CellType, false>(stream, layer, of_kernels);
+  };
+  return with_cell(cell,
+                   [&](auto of_layer) { return options.act ? run(of_layer, options) : run(of_layer, NoOptions()); });
 }
 
 template <class T, class C>
-int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t direction, T* h_prev) {
+int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, const LayerOptions<C>& options,
+                        int64_t direction, T* h_prev) {
   const int64_t steps = launched_steps(layer.plan);
   // Few steps with many segments get several blocks each.
   constexpr int64_t kBlock = 256, kMostBlocks = 256;
@@ -191,12 +223,16 @@ int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, int64_t
   const int64_t blocks = wide < 1 ? 1 : wide < kMostBlocks ? wide : kMostBlocks;
   shape.grid.y = static_cast<unsigned>(steps < 64 ? blocks : blocks < 4 ? blocks : 4);
   shape.block = dim3(kBlock);
-  return launch<gather_previous_kernel<T>>(stream, "gather_previous", shape, layer, direction, steps, h_prev);
+  if (options.state_words > 0)
+    return launch<gather_previous_kernel<T, LayerOptions<C>>>(stream, "gather_previous", shape, layer, direction, steps,
+                                                              h_prev, options);
+  return launch<gather_previous_kernel<T, NoOptions>>(stream, "gather_previous", shape, layer, direction, steps, h_prev,
+                                                      NoOptions());
 }
 
-#define VARLSTM_INSTANTIATE(T, C)                                               \
-  template int32_t stepwise_backward(Stream, Cell, const LayerBackward<T, C>&); \
-  template int32_t gather_previous(Stream, const LayerBackward<T, C>&, int64_t direction, T*)
+#define VARLSTM_INSTANTIATE(T, C)                                                                       \
+  template int32_t stepwise_backward(Stream, Cell, const LayerBackward<T, C>&, const LayerOptions<C>&); \
+  template int32_t gather_previous(Stream, const LayerBackward<T, C>&, const LayerOptions<C>&, int64_t direction, T*)
 VARLSTM_INSTANTIATE(float, float);
 VARLSTM_INSTANTIATE(double, double);
 VARLSTM_INSTANTIATE(Bf16, float);

@@ -8,21 +8,26 @@
 // Step s visits t = s in the forward direction and t = steps - 1 - s in the backward direction, both in one launch. A
 // block whose ranks are all past sizes[t] has no work; sizes[t] is 0 from T on if only the device knows T.
 // h is read from y, at the row that the direction visited before. c_of_token, if wanted, gets c' of every row as well.
-// Grid: tiles of kUnits units x tiles of kRows ranks x directions. Block: one thread for each (rank, unit), which owns
+// Grid: tiles of kRows ranks x tiles of kUnits units x directions. Block: one thread for each (rank, unit), which owns
 // the unit's sums, one for each gate, and its states. Shared memory: h as [kRows][kDepth + 1] and w_hh as
 // [kGates kUnits][kDepth + 1], for kDepth values of k at a time.
-//   S0: after it tiles.before and tiles.initial are visible. S1: after it the tiles of this depth are in shared memory.
-//   S2: after it no thread reads them any more. S3 (launch order): h and c of a step are visible to the next.
+//   S0: after it tiles.before and tiles.initial are visible. S1, S2: of product.h. S3 (launch order): h and c of a step
+//   are visible to the next.
 // Bytes of a step, from memory or L2: w_hh G H H e for each tile of ranks, and b_t H (G C in, e + C out). Bound by
 // launch latency for small batches, by L2 for larger ones. Sums: one chain of fused multiply-adds over k from 0, in f32
 // (f64 for F64). Therefore the results of a sequence are bit-identical whatever else is in the
 // batch. h is rounded to the dtype when it is stored; c stays in C. The saved values overwrite the x-gates. Mirrored by
 // host/rnn.
+// With options of a cell (cell_options.h) it is another kernel, whose tiles also have the ranks' sequences.
 // SPDX-License-Identifier: Apache-2.0
+#include <type_traits>
+
 #include "kernels/cells/cells.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/stepwise/cell_options.h"
+#include "kernels/recurrence/stepwise/product.h"
 #include "kernels/recurrence/stepwise/projection.h"
 #include "kernels/recurrence/stepwise/steps.h"
 #include "varlstm.h"
@@ -31,11 +36,18 @@ namespace varlstm::cuda {
 
 template <class CellType, class C>
 struct ForwardTiles {
-  C h[kRows][kDepth + 1];
-  C w[CellType::kGates * kUnits][kDepth + 1];
+  ProductTiles<C, CellType::kGates> product;
   int64_t before[kRows];   // the row that was visited before, or -1
   int64_t initial[kRows];  // then: the sequence from whose initial state the rank starts, or -1
 };
+
+template <class CellType, class C>
+struct OptionForwardTiles : ForwardTiles<CellType, C> {
+  int64_t sequences[kRows];  // the sequence of the rank
+};
+
+template <class CellType, class C, class Options>
+using ForwardTilesOf = std::conditional_t<Options::kAct, OptionForwardTiles<CellType, C>, ForwardTiles<CellType, C>>;
 
 // Element k of the state before the step. `before` is the row that was visited before, or -1: then the state is the
 // initial one of sequence b, or zero if b is -1.
@@ -46,11 +58,12 @@ VARLSTM_DEVICE ComputeType<T> state_before(const T* y, int64_t ldy, const T* ini
   return initial == nullptr || b < 0 ? ComputeType<T>(0) : load_scalar(initial[b * features + k]);
 }
 
-template <class CellType, class T>
+// Options: NoOptions, or LayerOptions<ComputeType<T>>.
+template <class CellType, class T, class Options>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
-    stepwise_forward_kernel(LayerForward<T, ComputeType<T>> layer, int64_t step, int64_t steps) {
+    stepwise_forward_kernel(LayerForward<T, ComputeType<T>> layer, int64_t step, int64_t steps, Options options) {
   using C = ComputeType<T>;
-  using Tiles = ForwardTiles<CellType, C>;
+  using Tiles = ForwardTilesOf<CellType, C, Options>;
   constexpr int kGates = CellType::kGates;
   Tiles& tiles = *simt::shared_memory<Tiles>();
   const BatchPlan& plan = layer.plan;
@@ -58,10 +71,10 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const DirectionForward<T, C>& dir = layer.direction[blockIdx.z];
   const int64_t t = reverse ? steps - 1 - step : step;
   const int64_t width = plan.segments.sizes[t];
-  const int64_t rank0 = static_cast<int64_t>(blockIdx.y) * kRows;
+  const int64_t rank0 = static_cast<int64_t>(blockIdx.x) * kRows;
   if (rank0 >= width) return;  // the whole block
   const int64_t hidden = layer.hidden, features = layer.state;
-  const int64_t unit0 = static_cast<int64_t>(blockIdx.x) * kUnits;
+  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
   const int r = thread / kUnits, u = thread % kUnits;
 
@@ -69,36 +82,23 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     const int64_t own = rank0 + thread;
     tiles.before[thread] = own < width ? row_before(plan, layer.row_order, reverse, t, own) : -1;
     tiles.initial[thread] = own < width ? initial_of(plan, reverse, own) : -1;
+    if constexpr (Options::kAct) {
+      const int64_t row = own < width ? row_of(plan, layer.row_order, t, own) : -1;
+      tiles.sequences[thread] = row < 0 ? -1 : sequence_of(plan, layer.row_order, row, own);
+    }
   }
   simt::block_sync();  // S0
 
-  UnitValues<C, kGates> sums = {};
-#pragma unroll 1
-  for (int64_t k0 = 0; k0 < features; k0 += kDepth) {
-#pragma unroll 1
-    for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
-      const int rank = at / kDepth;
-      const int64_t k = k0 + at % kDepth;
-      C value = 0;
-      if (k < features)
-        value = state_before(dir.y, layer.ldy, dir.h0, features, tiles.before[rank], tiles.initial[rank], k);
-      tiles.h[rank][at % kDepth] = value;
+  const auto state_of = [&](int rank, int64_t k) -> C {
+    const C h = state_before(dir.y, layer.ldy, dir.h0, features, tiles.before[rank], tiles.initial[rank], k);
+    if constexpr (Options::kAct) {
+      const DirectionOptions<C> at(options, blockIdx.z);
+      if (tiles.sequences[rank] >= 0 && at.drops_state())
+        return masked_state<T>(h, at.state_factor(tiles.sequences[rank], features, k));
     }
-#pragma unroll 1
-    for (int at = thread; at < kGates * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
-      const int line = at / kDepth;
-      const int64_t unit = unit0 + line % kUnits, k = k0 + at % kDepth;
-      C value = 0;
-      if (unit < hidden && k < features)
-        value = load_scalar(dir.w_hh[((line / kUnits) * hidden + unit) * features + k]);
-      tiles.w[line][at % kDepth] = value;
-    }
-    simt::block_sync();  // S1
-    for (int kk = 0; kk < kDepth; ++kk)
-      for (int gate = 0; gate < kGates; ++gate)
-        sums.of[gate] = simt::fma(tiles.h[r][kk], tiles.w[gate * kUnits + u][kk], sums.of[gate]);
-    simt::block_sync();  // S2
-  }
+    return h;
+  };
+  UnitValues<C, kGates> sums = row_products<kGates>(tiles.product, state_of, features, dir.w_hh, hidden, unit0);
 
   const int64_t j = rank0 + r, unit = unit0 + u;
   if (j >= width || unit >= hidden) return;
@@ -112,7 +112,9 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
       sums.of[gate] += load_scalar(dir.b_hh[gate * hidden + unit]);
   }
   UnitState<C> state = {C(0), C(0)};
-  if constexpr (CellType::kReadsH) state.h = state_before(dir.y, layer.ldy, dir.h0, features, before, b, unit);
+  const bool projected = CellType::kProjects && dir.unprojected != nullptr;
+  if (CellType::kReadsH || (Options::kAct && !projected))
+    state.h = state_before(dir.y, layer.ldy, dir.h0, features, before, b, unit);
   if constexpr (CellType::kHasC) {
     if (before >= 0) {
       state.c = dir.c[(layer.save ? before : j) * hidden + unit];
@@ -120,13 +122,19 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
       state.c = load_scalar(dir.c0[b * hidden + unit]);
     }
   }
-  const UnitStep<CellType, C> result = CellType::template forward<Accurate>(x, sums, state);
+  UnitStep<CellType, C> result;
+  if constexpr (Options::kAct)
+    result = forward_with_options<CellType>(DirectionOptions<C>(options, blockIdx.z),
+                                            ragged_row(plan, layer.row_order, row) * hidden + unit, projected, x, sums,
+                                            state);
+  else
+    result = CellType::template forward<Accurate>(x, sums, state);
   if constexpr (CellType::kHasC) {
     dir.c[(layer.save ? row : j) * hidden + unit] = result.after.c;
     if (layer.c_of_token != nullptr)
       layer.c_of_token[(row * layer.directions + blockIdx.z) * hidden + unit] = store_scalar<T>(result.after.c);
   }
-  if (CellType::kProjects && dir.unprojected != nullptr)
+  if (projected)
     dir.unprojected[(layer.save ? row : j) * hidden + unit] = store_scalar<T>(result.after.h);
   else
     dir.y[row * layer.ldy + unit] = store_scalar<T>(result.after.h);
@@ -165,22 +173,15 @@ VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
 
 namespace {
 
-template <class CellType, class T, class C>
-int32_t run_steps(Stream stream, const LayerForward<T, C>& layer) {
+template <class CellType, class T, class C, class Options>
+int32_t run_steps(Stream stream, const LayerForward<T, C>& layer, const Options& options) {
   const int64_t steps = launched_steps(layer.plan);
-  LaunchShape shape;
-  shape.grid =
-      dim3(static_cast<unsigned>((layer.hidden + kUnits - 1) / kUnits), 0, static_cast<unsigned>(layer.directions));
-  shape.block = dim3(kStepThreads);
-  shape.shared_bytes = sizeof(ForwardTiles<CellType, C>);
-  if (most_segments(layer.plan, 0) > INT64_C(65535) * kRows)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "%lld sequences, or tokens of a batch with resets, are more than %d",
-                static_cast<long long>(most_segments(layer.plan, 0)), 65535 * kRows);
-  constexpr auto kKernel = stepwise_forward_kernel<CellType, T>;
+  constexpr auto kKernel = stepwise_forward_kernel<CellType, T, Options>;
   for (int64_t step = 0; step < steps; ++step) {
-    shape.grid.y = rank_tiles(layer, step, steps);
-    VARLSTM_CUDA_TRY(launch<kKernel>(stream, "stepwise_forward", shape, layer, step, steps));
-    if (layer.direction[0].w_hr != nullptr) VARLSTM_CUDA_TRY(project_step(stream, layer, step, steps));
+    const LaunchShape shape = step_shape(launched_ranks(layer, step, steps), layer.hidden, layer.directions,
+                                         sizeof(ForwardTilesOf<CellType, C, Options>));
+    VARLSTM_CUDA_TRY(launch<kKernel>(stream, "stepwise_forward", shape, layer, step, steps, options));
+    if (layer.direction[0].w_hr != nullptr) VARLSTM_CUDA_TRY(project_step(stream, layer, step, steps, options));
   }
   if (layer.direction[0].h_n == nullptr && layer.direction[0].c_n == nullptr) return VARLSTM_OK;
   return launch<final_states_kernel<T>>(
@@ -191,13 +192,16 @@ int32_t run_steps(Stream stream, const LayerForward<T, C>& layer) {
 }  // namespace
 
 template <class T, class C>
-int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer) {
-  return with_cell(cell, [&](auto of_layer) { return run_steps<decltype(of_layer)>(stream, layer); });
+int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer, const LayerOptions<C>& options) {
+  return with_cell(cell, [&](auto of_layer) {
+    using CellType = decltype(of_layer);
+    return options.act ? run_steps<CellType>(stream, layer, options) : run_steps<CellType>(stream, layer, NoOptions());
+  });
 }
 
-template int32_t stepwise_forward(Stream, Cell, const LayerForward<float, float>&);
-template int32_t stepwise_forward(Stream, Cell, const LayerForward<double, double>&);
-template int32_t stepwise_forward(Stream, Cell, const LayerForward<Bf16, float>&);
-template int32_t stepwise_forward(Stream, Cell, const LayerForward<F16, float>&);
+template int32_t stepwise_forward(Stream, Cell, const LayerForward<float, float>&, const LayerOptions<float>&);
+template int32_t stepwise_forward(Stream, Cell, const LayerForward<double, double>&, const LayerOptions<double>&);
+template int32_t stepwise_forward(Stream, Cell, const LayerForward<Bf16, float>&, const LayerOptions<float>&);
+template int32_t stepwise_forward(Stream, Cell, const LayerForward<F16, float>&, const LayerOptions<float>&);
 
 }  // namespace varlstm::cuda
