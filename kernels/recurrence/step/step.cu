@@ -71,7 +71,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     const int64_t row = stream0 + own < layer.streams ? layer.rows[stream0 + own] : -1;
     return row < 0 ? C(0) : load_scalar(layer.h[row * features + k]);
   };
-  UnitValues<C, kGates> sums = row_products<kGates>(tiles, state_of, features, layer.w_hh, hidden, unit0);
+  UnitValues<C, kGates> sums = row_products<kGates, 1>(tiles, state_of, features, layer.w_hh, hidden, unit0);
 
   const int64_t stream = stream0 + r, unit = unit0 + u;
   if (stream >= layer.streams || unit >= hidden) return;

@@ -16,9 +16,10 @@ struct ProductTiles {
 };
 
 // Returns the sums over k < depth of value_of(r, k) * w[gate * units + unit0 + u, k], for this thread's (r, u) and each
-// gate. w is [kGates * units, depth]. One chain of fused multiply-adds over k from 0. S1: after it the tiles of this
+// gate. w is [kGates * units, depth]. One chain of fused multiply-adds over k from 0. A thread has kLoads loads of each
+// tile under way at once. S1: after it the tiles of this
 // depth are in shared memory. S2: after it no thread reads them any more.
-template <int kGates, class C, class T, class ValueOf>
+template <int kGates, int kLoads, class C, class T, class ValueOf>
 VARLSTM_DEVICE UnitValues<C, kGates> row_products(ProductTiles<C, kGates>& tiles, const ValueOf& value_of,
                                                   int64_t depth, const T* w, int64_t units, int64_t unit0) {
   const int thread = static_cast<int>(threadIdx.x);
@@ -26,14 +27,14 @@ VARLSTM_DEVICE UnitValues<C, kGates> row_products(ProductTiles<C, kGates>& tiles
   UnitValues<C, kGates> sums = {};
 #pragma unroll 1
   for (int64_t k0 = 0; k0 < depth; k0 += kDepth) {
-#pragma unroll 1
+#pragma unroll kLoads
     for (int at = thread; at < kRows * kDepth; at += static_cast<int>(kStepThreads)) {
       const int64_t k = k0 + at % kDepth;
       C value = 0;
       if (k < depth) value = value_of(at / kDepth, k);
       tiles.values[at / kDepth][at % kDepth] = value;
     }
-#pragma unroll 1
+#pragma unroll kLoads
     for (int at = thread; at < kGates * kUnits * kDepth; at += static_cast<int>(kStepThreads)) {
       const int line = at / kDepth;
       const int64_t unit = unit0 + line % kUnits, k = k0 + at % kDepth;

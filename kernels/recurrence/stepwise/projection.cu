@@ -47,7 +47,7 @@ VARLSTM_DEVICE ComputeType<T> projected(ProjectionTiles<ComputeType<T>>& tiles, 
   const auto value_of = [&](int r, int64_t k) {
     return tiles.rows[r] < 0 ? C(0) : load_scalar(unprojected[tiles.rows[r] * hidden + k]);
   };
-  return row_products<1>(tiles.product, value_of, hidden, w_hr, features, feature0).of[0];
+  return row_products<1, 2>(tiles.product, value_of, hidden, w_hr, features, feature0).of[0];
 }
 
 // Options: NoOptions, or LayerOptions<ComputeType<T>>, as in the kernels below.

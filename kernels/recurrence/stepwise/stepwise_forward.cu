@@ -98,7 +98,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     }
     return h;
   };
-  UnitValues<C, kGates> sums = row_products<kGates>(tiles.product, state_of, features, dir.w_hh, hidden, unit0);
+  UnitValues<C, kGates> sums = row_products<kGates, 1>(tiles.product, state_of, features, dir.w_hh, hidden, unit0);
 
   const int64_t j = rank0 + r, unit = unit0 + u;
   if (j >= width || unit >= hidden) return;
