@@ -4,6 +4,8 @@
 #include "host/backend_ops.h"
 
 #include "host/backend_dtype.h"
+#include "host/ops/conv_max.h"
+#include "host/ops/conv_max_backward.h"
 #include "host/ops/dropout.h"
 #include "host/ops/embedding.h"
 #include "host/ops/linear.h"
@@ -154,6 +156,28 @@ int32_t backward_linear(BackendState* state, const LinearArgs& args, const void*
   });
 }
 
+int32_t size_of_conv_max(const BackendState* state, const ConvMaxShape& shape, int64_t* forward, int64_t* backward) {
+  const int32_t status = with_scalar(shape.dtype, [&](auto scalar) {
+    *forward = conv_max_forward_bytes<decltype(scalar)>(host_state(state)->threads, shape);
+    *backward = conv_max_backward_bytes<decltype(scalar)>(shape);
+  });
+  return *forward != INT64_MAX && *backward != INT64_MAX ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
+}
+
+int32_t forward_conv_max(BackendState* state, const ConvMaxForwardArgs& args, int64_t* bad_offset, void*) {
+  *bad_offset = first_bad_offset(args.shape, args.offsets);
+  if (*bad_offset >= 0) return VARLSTM_ERROR_INVALID_ARGUMENT;
+  return with_scalar(args.shape.dtype,
+                     [&](auto scalar) { conv_max_forward<decltype(scalar)>(host_state(state)->threads, args); });
+}
+
+int32_t backward_conv_max(BackendState* state, const ConvMaxBackwardArgs& args, int64_t* bad_offset, void*) {
+  *bad_offset = first_bad_offset(args.shape, args.offsets);
+  if (*bad_offset >= 0) return VARLSTM_ERROR_INVALID_ARGUMENT;
+  return with_scalar(args.shape.dtype,
+                     [&](auto scalar) { conv_max_backward<decltype(scalar)>(host_state(state)->threads, args); });
+}
+
 int32_t drop(BackendState* state, DType dtype, int64_t count, double p, uint64_t seed, const void* in, void* out,
              void*) {
   return with_scalar(dtype, [&](auto scalar) {
@@ -283,6 +307,9 @@ void set_operations(Backend& table) {
   table.embedding_backward = backward_embedding;
   table.linear_forward = forward_linear;
   table.linear_backward = backward_linear;
+  table.conv_max_size = size_of_conv_max;
+  table.conv_max_forward = forward_conv_max;
+  table.conv_max_backward = backward_conv_max;
   table.dropout = drop;
   table.log_softmax_forward = forward_log_softmax;
   table.log_softmax_backward = backward_log_softmax;

@@ -80,6 +80,13 @@ struct Backend {
   int32_t (*linear_backward)(BackendState* state, const LinearArgs& args, const void* x, const void* weight,
                              const void* dy, void* dx, void* dweight, void* dbias, void* stream);
 
+  // *forward and *backward <- the bytes of workspace; INVALID_ARGUMENT if they do not fit in int64.
+  int32_t (*conv_max_size)(const BackendState* state, const ConvMaxShape& shape, int64_t* forward, int64_t* backward);
+  // If the host sees the offsets and one is out of range or decreases, the calls return INVALID_ARGUMENT,
+  // *bad_offset <- the first such one, and they write nothing.
+  int32_t (*conv_max_forward)(BackendState* state, const ConvMaxForwardArgs& args, int64_t* bad_offset, void* stream);
+  int32_t (*conv_max_backward)(BackendState* state, const ConvMaxBackwardArgs& args, int64_t* bad_offset, void* stream);
+
   // Forward and backward are the same function: out[k] = in[k] * keep(seed, k) / (1 - p).
   int32_t (*dropout)(BackendState* state, DType dtype, int64_t count, double p, uint64_t seed, const void* in,
                      void* out, void* stream);

@@ -22,6 +22,9 @@ enum class Layout : int32_t { kBatchFirst = 0, kTimeMajor = 1, kRagged = 2 };
 // Values equal varlstm_reduction.
 enum class Reduction : int32_t { kNone = 0, kMean = 1, kSum = 2 };
 
+// Values equal varlstm_activation.
+enum class Activation : int32_t { kNone = 0, kTanh = 1, kRelu = 2 };
+
 // The order of the rows of a batch. Values equal varlstm_rows.
 enum class RowOrder : int32_t { kPacked = 0, kRagged = 1 };
 
@@ -238,6 +241,46 @@ struct LinearArgs {
   int64_t rows;
   int64_t in;
   int64_t out;
+  void* workspace;
+  int64_t workspace_bytes;
+};
+
+struct ConvMaxShape {
+  DType dtype;
+  int64_t words;
+  int64_t rows;
+  int64_t in;
+  int64_t filters;
+  int64_t width;
+};
+
+struct ConvMaxForwardArgs {
+  ConvMaxShape shape;
+  Activation activation;
+  const int64_t* offsets;  // [words + 1]
+  const void* x;           // [rows, in]
+  const void* weight;      // [filters, in, width]
+  const void* bias;        // [filters] or null
+  void* y;                 // [words, ldy]
+  int64_t ldy;
+  int64_t* argmax;  // [words, filters] or null
+  void* workspace;
+  int64_t workspace_bytes;
+};
+
+struct ConvMaxBackwardArgs {
+  ConvMaxShape shape;
+  Activation activation;
+  const int64_t* offsets;
+  const void* x;       // null only if dweight is null
+  const void* weight;  // null only if dx is null
+  const void* y;       // [words, ldy]
+  const void* dy;      // [words, ldy]
+  int64_t ldy;
+  const int64_t* argmax;
+  void* dx;       // or null
+  void* dweight;  // or null; added to
+  void* dbias;    // or null; added to
   void* workspace;
   int64_t workspace_bytes;
 };

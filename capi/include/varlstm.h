@@ -759,6 +759,47 @@ VARLSTM_API int32_t varlstm_log_softmax_forward(varlstm_ctx* ctx, int32_t dtype,
 VARLSTM_API int32_t varlstm_log_softmax_backward(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t classes,
                                                  const void* y, const void* dy, void* dx, void* stream);
 
+/* What is applied to the maxima of a convolution. */
+enum varlstm_activation { VARLSTM_ACTIVATION_NONE = 0, VARLSTM_ACTIVATION_TANH = 1, VARLSTM_ACTIVATION_RELU = 2 };
+
+/* One-dimensional convolution over the rows of each word, and the maximum over the word's own positions: the character
+ * CNN of a tagger (Ma & Hovy 2016), and a max-over-time convolution over any ragged sequences (Kim 2014). Word w has
+ * the rows offsets[w] ... offsets[w + 1] - 1 of x, with rows of zeros around them. With left = (width - 1) / 2, which
+ * is the padding "same" of torch.nn.Conv1d, and a position p that counts from 0 in the word: v[p, f] = bias[f] + sum
+ * over k < width and i < in of weight[f, i, k] * x[offsets[w] + p + k - left, i] y[w, f] = activation(max over p of
+ * v[p, f]) A word of no rows gives zeros. offsets  [words + 1] in the back end's memory: not decreasing, in [0, rows].
+ * Rows before the first and from the last offset on belong to no word. On the host any other offset is an
+ * INVALID_ARGUMENT. x        [rows, in] weight   [filters, in, width], as in torch.nn.Conv1d bias     [filters] or NULL
+ *   y        [words, ldy] with ldy >= filters, of which each row's first `filters` elements are written
+ *   argmax   [words, filters] for backward: the row of x at whose position the maximum is, the first of several; -1 for
+ *            a word of no rows. Or NULL if not wanted. As in torch.max, the first NaN is larger than any number.
+ * The sums are F64 if dtype is F64, else F32, and y is rounded once. A word's y and dx depend on no other word.
+ * On CUDA these functions are UNSUPPORTED. */
+VARLSTM_API int32_t varlstm_conv_max_forward(varlstm_ctx* ctx, int32_t dtype, int64_t words, int64_t rows, int64_t in,
+                                             int64_t filters, int64_t width, int32_t activation, const int64_t* offsets,
+                                             const void* x, const void* weight, const void* bias, void* y, int64_t ldy,
+                                             int64_t* argmax, void* workspace, int64_t workspace_bytes, void* stream);
+
+/* The gradient dv = dy * activation'(y) goes to the positions of argmax alone. The arguments before dy are those of
+ * forward, argmax is what forward gave, and an argmax outside of its word gets no gradient. A dv of 0 adds nothing.
+ *   dy       [words, ldy]
+ *   dx       [rows, in], 0 for a row of no word; or NULL if not wanted. weight may be NULL if dx is NULL.
+ *   dweight  [filters, in, width], added to; or NULL if not wanted. x may be NULL if dweight is NULL.
+ *   dbias    [filters], added to; or NULL if not wanted
+ * For BF16 and F16 the gradients are summed in F32 and rounded once. */
+VARLSTM_API int32_t varlstm_conv_max_backward(varlstm_ctx* ctx, int32_t dtype, int64_t words, int64_t rows, int64_t in,
+                                              int64_t filters, int64_t width, int32_t activation,
+                                              const int64_t* offsets, const void* x, const void* weight, const void* y,
+                                              const void* dy, int64_t ldy, const int64_t* argmax, void* dx,
+                                              void* dweight, void* dbias, void* workspace, int64_t workspace_bytes,
+                                              void* stream);
+
+/* The workspaces of the two functions for at most `words` words and `rows` rows. They depend on the context's THREADS
+ * as well: ask again after a change. Either result may be 0. */
+VARLSTM_API int32_t varlstm_conv_max_size(varlstm_ctx* ctx, int32_t dtype, int64_t words, int64_t rows, int64_t in,
+                                          int64_t filters, int64_t width, int64_t* forward_bytes,
+                                          int64_t* backward_bytes);
+
 /* ------------------------------------------------------------------------------------------------------------------
  * LOSS: masked negative log-likelihood (NLL) and cross-entropy, as F.nll_loss and F.cross_entropy of PyTorch.
  *

@@ -134,6 +134,33 @@ struct CellBackward {
   const T* dc_of_output;  // as dc: what c' gets of it
 };
 
+// The maximum of each column of values [rows, ld], and the first row that has it. A NaN is larger than any number.
+template <class T>
+struct ColumnMaxima {
+  const T* values;
+  int64_t rows;  // 1 .. INT32_MAX
+  int64_t ld;
+  int64_t columns;  // a multiple of lanes
+  T* largest;       // [columns]
+  int64_t* at;      // [columns]
+};
+
+// The gradients of one word of a convolution with maximum: each filter has one window. The elements of a window are
+// adjacent, and so are those of a filter's weights.
+template <class T>
+struct WindowGradients {
+  int64_t filters;
+  int64_t width;  // rows of a window
+  int64_t in;
+  int64_t begin, end;      // the word's rows
+  const int64_t* windows;  // [filters]: the first row of each filter's window, which may lie before begin
+  const T* gradients;      // [filters]: of the window's sum; 0: the filter is left out
+  const T* x;              // [rows, in]; or null if dweight is
+  const T* weight;         // [filters, width, in]; or null if dx is
+  T* dx;                   // [rows, in], added to in the order of the filters; or null
+  T* dweight;              // [filters, width, in], added to; or null
+};
+
 template <class T>
 struct CellKernel {
   void (*forward)(const CellForward<T>&);
@@ -211,6 +238,9 @@ struct RowKernel {
   void (*product)(const PanelProduct<T>&);
   // out[s * step + lane] <- weight[lane * ld + s] for s < k and lane < lanes; 0 for the lanes from `valid` on.
   void (*transpose)(const T* weight, int64_t ld, int64_t valid, int64_t k, T* out, int64_t step);
+  void (*column_maxima)(const ColumnMaxima<T>&);
+  void (*window_gradients)(const WindowGradients<T>&);
+  void (*tanh)(int64_t count, T* values);  // in place; count is a multiple of lanes
   CellTable<CellKernel<T>> cells;
   void (*normalise)(const NormRows<T>&);
   void (*normalise_backward)(const NormGradientRows<T>&);

@@ -13,6 +13,7 @@
 #include "host/simd/row_kernel.h"
 #include "host/simd/transpose.h"
 #include "host/simd/vector_math.h"
+#include "host/simd/window_units.h"
 
 namespace varlstm::host {
 namespace {
@@ -180,15 +181,24 @@ constexpr CellTable<CellKernel<T>> cell_kernels(CellList<Rooms...>) {
   return table;
 }
 
+template <class T, int Lanes, int Accumulators>
+constexpr RowKernel<T> row_kernel_of() {
+  return {Lanes,
+          product<T, Lanes, Accumulators>,
+          transpose<T, Lanes>,
+          column_maxima<T, Lanes>,
+          window_gradients<T, Lanes>,
+          tanh_in_place<T, Lanes>,
+          cell_kernels<T, Lanes>(Cells()),
+          normalise<T, Lanes>,
+          normalise_backward<T, Lanes>};
+}
+
 // VectorBytes is the size of a register. Accumulators is the number of registers that hold sums, a multiple of 12.
 template <int VectorBytes, int Accumulators>
 constexpr RowKernels make_row_kernels(const char* name) {
   constexpr int kF32 = VectorBytes / 4, kF64 = VectorBytes / 8;
-  return {name,
-          {kF32, product<float, kF32, Accumulators>, transpose<float, kF32>, cell_kernels<float, kF32>(Cells()),
-           normalise<float, kF32>, normalise_backward<float, kF32>},
-          {kF64, product<double, kF64, Accumulators>, transpose<double, kF64>, cell_kernels<double, kF64>(Cells()),
-           normalise<double, kF64>, normalise_backward<double, kF64>}};
+  return {name, row_kernel_of<float, kF32, Accumulators>(), row_kernel_of<double, kF64, Accumulators>()};
 }
 
 }  // namespace

@@ -238,6 +238,30 @@ TEST_F(AbiFuzz, Steps) {
   });
 }
 
+TEST_F(AbiFuzz, ConvMax) {
+  if (test_backend() != VARLSTM_BACKEND_HOST) return;  // CUDA does not have it yet
+  // Offsets and a workspace that often fit, beside whatever is in the pool.
+  const Buffer<int64_t> offsets(context_.get(), std::vector<int64_t>{0, 1, 1, 2, 2, 3});
+  ByteBuffer workspace(context_.get(), 1 << 18, Fill::kRandomBytes);
+  const auto row_offsets = [&] { return rarely() ? data<int64_t>() : offsets.data(); };
+  const auto words = [&] { return std::min<int64_t>(size(), 5); };
+  const auto bytes = [&] { return rarely() ? byte_count() : workspace.bytes(); };
+  hammer("conv_max_size", [&] {
+    int64_t forward = 0, backward = 0;
+    return varlstm_conv_max_size(ctx(), dtype(), size(), size(), size(), size(), size(), &forward, &backward);
+  });
+  hammer("conv_max_forward", [&] {
+    return varlstm_conv_max_forward(ctx(), dtype(), words(), size(), size(), size(), size(), code(2), row_offsets(),
+                                    data(), data(), data(), data(), size(), random_.coin() ? data<int64_t>() : nullptr,
+                                    workspace.data(), bytes(), nullptr);
+  });
+  hammer("conv_max_backward", [&] {
+    return varlstm_conv_max_backward(ctx(), dtype(), words(), size(), size(), size(), size(), code(2), row_offsets(),
+                                     data(), data(), data(), data(), size(), data<int64_t>(), data(), data(), data(),
+                                     workspace.data(), bytes(), nullptr);
+  });
+}
+
 TEST_F(AbiFuzz, EmbeddingLinearDropoutSoftmax) {
   const auto maybe_batch = [&]() -> varlstm_batch* { return random_.coin() ? nullptr : batch(); };
   hammer("embedding_forward", [&] {

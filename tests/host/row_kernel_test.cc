@@ -101,6 +101,75 @@ double ulps(float y, double exact) {
   return std::abs(y - exact) / spacing;
 }
 
+// Values of few kinds, so that there are ties; now and then a NaN.
+template <class T>
+void check_column_maxima(const RowKernels& kernels, Random& random) {
+  const RowKernel<T>& kernel = kernel_of<T>(kernels);
+  for (int round = 0; round < 40; ++round) {
+    const int64_t rows = random.integer(1, 12), columns = kernel.lanes * random.integer(1, 4), ld = columns + 1;
+    std::vector<T> values(rows * ld), largest(columns);
+    for (T& value : values)
+      value = random.integer(0, 19) == 0 ? std::numeric_limits<T>::quiet_NaN() : static_cast<T>(random.integer(-3, 3));
+    std::vector<int64_t> at(columns);
+    kernel.column_maxima({values.data(), rows, ld, columns, largest.data(), at.data()});
+    for (int64_t j = 0; j < columns; ++j) {
+      int64_t best = 0;
+      for (int64_t r = 1; r < rows; ++r) {
+        const T value = values[r * ld + j], before = values[best * ld + j];
+        if (value > before || (std::isnan(value) && !std::isnan(before))) best = r;
+      }
+      ASSERT_EQ(at[j], best) << kernels.name << " column " << j << " of " << rows << " rows";
+      const T expected = values[best * ld + j];
+      ASSERT_TRUE(largest[j] == expected || (std::isnan(largest[j]) && std::isnan(expected))) << kernels.name;
+    }
+  }
+}
+
+// Whole numbers, whose sums are exact. Windows reach beyond their word, at either end or at both.
+template <class T>
+void check_window_gradients(const RowKernels& kernels, Random& random) {
+  for (int round = 0; round < 60; ++round) {
+    const int64_t filters = random.integer(1, 5), width = random.integer(1, 5), in = random.integer(1, 40);
+    const int64_t rows = 9, begin = 2, end = begin + random.integer(1, 5), size = filters * width * in;
+    std::vector<T> x = random.vector<T>(rows * in, -9, 9), weight = random.vector<T>(size, -9, 9);
+    std::vector<T> gradients = random.vector<T>(filters, -2, 2), dx(rows * in, T(1)), dweight(size, T(1));
+    for (std::vector<T>* values : {&x, &weight, &gradients})
+      for (T& value : *values) value = std::round(value);
+    std::vector<T> dx_expected = dx, dweight_expected = dweight;
+    std::vector<int64_t> windows;
+    for (int64_t f = 0; f < filters; ++f) {
+      windows.push_back(random.integer(begin, end - 1) - (width - 1) / 2);
+      for (int64_t k = 0; k < width; ++k)
+        for (int64_t i = 0; i < in; ++i) {
+          const int64_t row = windows[f] + k;
+          if (row < begin || row >= end) continue;
+          dx_expected[row * in + i] += gradients[f] * weight[(f * width + k) * in + i];
+          dweight_expected[(f * width + k) * in + i] += gradients[f] * x[row * in + i];
+        }
+    }
+    kernel_of<T>(kernels).window_gradients({filters, width, in, begin, end, windows.data(), gradients.data(), x.data(),
+                                            weight.data(), dx.data(), dweight.data()});
+    ASSERT_EQ(dx, dx_expected) << kernels.name << ": in " << in << ", width " << width;
+    ASSERT_EQ(dweight, dweight_expected) << kernels.name << ": in " << in << ", width " << width;
+  }
+}
+
+TEST(RowKernelTest, ColumnMaximaAreTheFirstOfEqualOnesAndTheFirstNaN) {
+  for (const RowKernels* kernels : runnable_kernels()) {
+    Random random(65);
+    check_column_maxima<float>(*kernels, random);
+    check_column_maxima<double>(*kernels, random);
+  }
+}
+
+TEST(RowKernelTest, WindowGradientsStayInsideTheirWord) {
+  for (const RowKernels* kernels : runnable_kernels()) {
+    Random random(66);
+    check_window_gradients<float>(*kernels, random);
+    check_window_gradients<double>(*kernels, random);
+  }
+}
+
 TEST(RowKernelTest, FloatActivationsAreWithinFourUnitsInTheLastPlace) {
   double worst_sigmoid = 0, worst_tanh = 0;
   const auto check = [&](float x) {

@@ -201,6 +201,21 @@ void fill_operations(Backend& table) {
     fake_backend().linear = args;
     return work("linear_backward");
   };
+  table.conv_max_size = [](const BackendState*, const ConvMaxShape&, int64_t* forward, int64_t* backward) {
+    *forward = 192;
+    *backward = 256;
+    return answer("conv_max_size");
+  };
+  table.conv_max_forward = [](BackendState*, const ConvMaxForwardArgs& args, int64_t* bad_offset, void*) {
+    fake_backend().conv_max_forward = args;
+    *bad_offset = fake_backend().bad_offset;
+    return work("conv_max_forward");
+  };
+  table.conv_max_backward = [](BackendState*, const ConvMaxBackwardArgs& args, int64_t* bad_offset, void*) {
+    fake_backend().conv_max_backward = args;
+    *bad_offset = fake_backend().bad_offset;
+    return work("conv_max_backward");
+  };
   table.convert = [](BackendState*, DType, DType, int64_t, const void*, void*, void*) { return work("convert"); };
   table.dropout = [](BackendState*, DType, int64_t, double, uint64_t, const void*, void*, void*) {
     return work("dropout");

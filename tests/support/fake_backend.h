@@ -34,6 +34,9 @@ struct FakeBackend {
   int64_t bad_stream = -1;  // what rnn_step says of its slots
   std::optional<varlstm::EmbeddingArgs> embedding;
   std::optional<varlstm::LinearArgs> linear;
+  std::optional<varlstm::ConvMaxForwardArgs> conv_max_forward;
+  std::optional<varlstm::ConvMaxBackwardArgs> conv_max_backward;
+  int64_t bad_offset = -1;  // what the two say of their offsets
   std::optional<varlstm::LossArgs> loss;
   std::optional<varlstm::LinearLossArgs> linear_loss;
   std::optional<varlstm::SgdArgs> sgd;

@@ -174,6 +174,12 @@ class Op(enum.IntEnum):
     LINEAR_CROSS_ENTROPY_BACKWARD = 7
 
 
+class Activation(enum.IntEnum):
+    NONE = 0
+    TANH = 1
+    RELU = 2
+
+
 class Reduction(enum.IntEnum):
     NONE = 0
     MEAN = 1
@@ -281,6 +287,16 @@ FUNCTIONS = {
         "x": POINTER, "y": POINTER, "stream": POINTER}),
     "varlstm_log_softmax_backward": (INT32, {"ctx": POINTER, "dtype": INT32, "rows": INT64, "classes": INT64,
         "y": POINTER, "dy": POINTER, "dx": POINTER, "stream": POINTER}),
+    "varlstm_conv_max_forward": (INT32, {"ctx": POINTER, "dtype": INT32, "words": INT64, "rows": INT64, "in": INT64,
+        "filters": INT64, "width": INT64, "activation": INT32, "offsets": POINTER, "x": POINTER, "weight": POINTER,
+        "bias": POINTER, "y": POINTER, "ldy": INT64, "argmax": POINTER, "workspace": POINTER,
+        "workspace_bytes": INT64, "stream": POINTER}),
+    "varlstm_conv_max_backward": (INT32, {"ctx": POINTER, "dtype": INT32, "words": INT64, "rows": INT64, "in": INT64,
+        "filters": INT64, "width": INT64, "activation": INT32, "offsets": POINTER, "x": POINTER, "weight": POINTER,
+        "y": POINTER, "dy": POINTER, "ldy": INT64, "argmax": POINTER, "dx": POINTER, "dweight": POINTER,
+        "dbias": POINTER, "workspace": POINTER, "workspace_bytes": INT64, "stream": POINTER}),
+    "varlstm_conv_max_size": (INT32, {"ctx": POINTER, "dtype": INT32, "words": INT64, "rows": INT64, "in": INT64,
+        "filters": INT64, "width": INT64, "forward_bytes": POINTER, "backward_bytes": POINTER}),
     "varlstm_loss_create": (INT32, {"ctx": POINTER, "classes": INT64, "loss": POINTER}),
     "varlstm_loss_set_i64": (INT32, {"loss": POINTER, "key": INT32, "value": INT64}),
     "varlstm_loss_set_f64": (INT32, {"loss": POINTER, "key": INT32, "value": DOUBLE}),

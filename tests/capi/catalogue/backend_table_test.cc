@@ -88,6 +88,9 @@ TEST_F(Fake, FailedQueriesArePassedOn) {
                {"varlstm_embedding_backward", "op_workspace"},
                {"varlstm_linear_forward", "op_workspace"},
                {"varlstm_linear_backward", "op_workspace"},
+               {"varlstm_conv_max_size", "conv_max_size"},
+               {"varlstm_conv_max_forward", "conv_max_size"},
+               {"varlstm_conv_max_backward", "conv_max_size"},
                {"varlstm_nll_forward", "op_workspace"},
                {"varlstm_nll_backward", "op_workspace"},
                {"varlstm_cross_entropy_forward reduction 1", "op_workspace"},
@@ -490,6 +493,54 @@ TEST_F(Fake, LossOptionsReachTheBackEnd) {
   ASSERT_OK(call.run());
   EXPECT_FALSE(fake_backend().loss->empty_mean_is_zero);
   EXPECT_EQ(fake_backend().loss->batch, nullptr);
+}
+
+TEST_F(Fake, ConvMaxPassesEveryArgument) {
+  World world;
+  Call forward = make("varlstm_conv_max_forward", world);
+  forward.argument("dtype").integer = VARLSTM_DTYPE_F32;
+  ASSERT_OK(forward.run());
+  const ConvMaxForwardArgs& f = fake_backend().conv_max_forward.value();
+  const auto expect_shape = [](const ConvMaxShape& shape, Call& call) {
+    EXPECT_EQ(shape.dtype, DType::kF32);
+    EXPECT_EQ(shape.words, call.argument("words").integer);
+    EXPECT_EQ(shape.rows, call.argument("rows").integer);
+    EXPECT_EQ(shape.in, call.argument("in").integer);
+    EXPECT_EQ(shape.filters, call.argument("filters").integer);
+    EXPECT_EQ(shape.width, call.argument("width").integer);
+  };
+  expect_shape(f.shape, forward);
+  EXPECT_EQ(f.activation, Activation::kTanh);
+  EXPECT_EQ(f.ldy, forward.argument("ldy").integer);
+  EXPECT_EQ(f.workspace_bytes, 192);
+  EXPECT_PASSED(f, forward, offsets);
+  EXPECT_PASSED(f, forward, x);
+  EXPECT_PASSED(f, forward, weight);
+  EXPECT_PASSED(f, forward, bias);
+  EXPECT_PASSED(f, forward, y);
+  EXPECT_PASSED(f, forward, argmax);
+  EXPECT_PASSED(f, forward, workspace);
+  Call backward = make("varlstm_conv_max_backward", world);
+  ASSERT_OK(backward.run());
+  const ConvMaxBackwardArgs& b = fake_backend().conv_max_backward.value();
+  expect_shape(b.shape, backward);
+  EXPECT_EQ(b.activation, Activation::kRelu);
+  EXPECT_EQ(b.ldy, backward.argument("ldy").integer);
+  EXPECT_EQ(b.workspace_bytes, 256);
+  EXPECT_PASSED(b, backward, offsets);
+  EXPECT_PASSED(b, backward, x);
+  EXPECT_PASSED(b, backward, weight);
+  EXPECT_PASSED(b, backward, y);
+  EXPECT_PASSED(b, backward, dy);
+  EXPECT_PASSED(b, backward, argmax);
+  EXPECT_PASSED(b, backward, dx);
+  EXPECT_PASSED(b, backward, dweight);
+  EXPECT_PASSED(b, backward, dbias);
+  EXPECT_PASSED(b, backward, workspace);
+
+  fake_backend().bad_offset = 1;
+  fail_next("conv_max_forward", VARLSTM_ERROR_INVALID_ARGUMENT);
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "offsets[1] = 2 is not in 0 ... rows = 7", forward.run());
 }
 
 TEST_F(Fake, LinearLossPassesItsOperands) {

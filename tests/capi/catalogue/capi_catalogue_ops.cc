@@ -97,6 +97,54 @@ void add_operations(std::vector<Entry>& list) {
                   }});
 }
 
+// Words of 2, 0 and 5 rows.
+static int64_t* word_offsets(W& w) {
+  const int64_t values[] = {0, 2, 2, W::kTokens};
+  int64_t* const offsets = w.back.take<int64_t>(4);
+  REQUIRE_OK(varlstm_copy(w.ctx, offsets, values, sizeof values, VARLSTM_COPY_TO_BACKEND, nullptr));
+  return offsets;
+}
+
+static Call& bad_conv_max_sizes(Call& call) {
+  return bad_dtype(bad_sizes(bad_sizes(call, {"words", "rows"}, 0), {"in", "filters", "width"}, 1));
+}
+
+void add_conv_max(std::vector<Entry>& list) {
+  constexpr int64_t kWords = 3, kIn = W::kFeatures, kFilters = W::kOut, kWidth = 3, kLdy = kFilters + 1;
+  constexpr int64_t kY = (kWords - 1) * kLdy + kFilters, kWeights = kFilters * kIn * kWidth;
+  list.push_back({"varlstm_conv_max_size", [](W& w) {
+                    Call call("varlstm_conv_max_size", varlstm_conv_max_size, w.ctx, kF32, kWords, W::kTokens, kIn,
+                              kFilters, kWidth, w.host.take<int64_t>(1), w.host.take<int64_t>(1));
+                    return bad_conv_max_sizes(call);
+                  }});
+  list.push_back(
+      {"varlstm_conv_max_forward", [](W& w) {
+         int64_t bytes = 0, backward = 0;
+         REQUIRE_OK(varlstm_conv_max_size(w.ctx, kF32, kWords, W::kTokens, kIn, kFilters, kWidth, &bytes, &backward));
+         Call call("varlstm_conv_max_forward", varlstm_conv_max_forward, w.ctx, kF32, kWords, W::kTokens, kIn, kFilters,
+                   kWidth, VARLSTM_ACTIVATION_TANH, word_offsets(w), w.back.take<float>(W::kTokens * kIn),
+                   w.back.take<float>(kWeights), w.back.take<float>(kFilters), w.back.take<float>(kY), kLdy,
+                   w.back.take<int64_t>(kWords * kFilters), w.back.take<char>(bytes), bytes, nullptr);
+         call.optional({"bias", "argmax"}).bad("activation", -1).bad("activation", 3);
+         call.bad("ldy", kFilters - 1).bad("ldy", -kHuge).bad("ldy", kHuge);
+         return bad_conv_max_sizes(call);
+       }});
+  list.push_back(
+      {"varlstm_conv_max_backward", [](W& w) {
+         int64_t bytes = 0, forward = 0;
+         REQUIRE_OK(varlstm_conv_max_size(w.ctx, kF32, kWords, W::kTokens, kIn, kFilters, kWidth, &forward, &bytes));
+         Call call("varlstm_conv_max_backward", varlstm_conv_max_backward, w.ctx, kF32, kWords, W::kTokens, kIn,
+                   kFilters, kWidth, VARLSTM_ACTIVATION_RELU, word_offsets(w), w.back.take<float>(W::kTokens * kIn),
+                   w.back.take<float>(kWeights), w.back.take<float>(kY), w.back.take<float>(kY), kLdy,
+                   w.back.take<int64_t>(kWords * kFilters), w.back.take<float>(W::kTokens * kIn),
+                   w.back.take<float>(kWeights), w.back.take<float>(kFilters), w.back.take<char>(bytes), bytes,
+                   nullptr);
+         call.optional({"dx", "dweight", "dbias"}).bad("activation", -1).bad("activation", 3);
+         call.bad("ldy", kFilters - 1).bad("ldy", -kHuge).bad("ldy", kHuge);
+         return bad_conv_max_sizes(call);
+       }});
+}
+
 static Call& bad_rates(Call& call, std::initializer_list<const char*> names) {
   for (const char* name : names) {
     const std::string named = std::string(name) + " = ";

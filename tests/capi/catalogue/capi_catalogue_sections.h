@@ -18,6 +18,7 @@ void add_rnn_runs(std::vector<Entry>& list);
 void add_rnn_steps(std::vector<Entry>& list);
 // capi_catalogue_ops.cc
 void add_operations(std::vector<Entry>& list);
+void add_conv_max(std::vector<Entry>& list);
 void add_optimizers(std::vector<Entry>& list);
 // capi_catalogue_loss.cc
 void add_losses(std::vector<Entry>& list);

@@ -169,6 +169,11 @@ pub const VARLSTM_OP_GRAD_NORM: i32 = 5;
 pub const VARLSTM_OP_LINEAR_CROSS_ENTROPY_FORWARD: i32 = 6;
 pub const VARLSTM_OP_LINEAR_CROSS_ENTROPY_BACKWARD: i32 = 7;
 
+// enum varlstm_activation
+pub const VARLSTM_ACTIVATION_NONE: i32 = 0;
+pub const VARLSTM_ACTIVATION_TANH: i32 = 1;
+pub const VARLSTM_ACTIVATION_RELU: i32 = 2;
+
 // enum varlstm_reduction
 pub const VARLSTM_REDUCTION_NONE: i32 = 0;
 pub const VARLSTM_REDUCTION_MEAN: i32 = 1;
@@ -542,6 +547,60 @@ extern "C" {
         dy: *const c_void,
         dx: *mut c_void,
         stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_conv_max_forward(
+        ctx: *mut varlstm_ctx,
+        dtype: i32,
+        words: i64,
+        rows: i64,
+        r#in: i64,
+        filters: i64,
+        width: i64,
+        activation: i32,
+        offsets: *const i64,
+        x: *const c_void,
+        weight: *const c_void,
+        bias: *const c_void,
+        y: *mut c_void,
+        ldy: i64,
+        argmax: *mut i64,
+        workspace: *mut c_void,
+        workspace_bytes: i64,
+        stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_conv_max_backward(
+        ctx: *mut varlstm_ctx,
+        dtype: i32,
+        words: i64,
+        rows: i64,
+        r#in: i64,
+        filters: i64,
+        width: i64,
+        activation: i32,
+        offsets: *const i64,
+        x: *const c_void,
+        weight: *const c_void,
+        y: *const c_void,
+        dy: *const c_void,
+        ldy: i64,
+        argmax: *const i64,
+        dx: *mut c_void,
+        dweight: *mut c_void,
+        dbias: *mut c_void,
+        workspace: *mut c_void,
+        workspace_bytes: i64,
+        stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_conv_max_size(
+        ctx: *mut varlstm_ctx,
+        dtype: i32,
+        words: i64,
+        rows: i64,
+        r#in: i64,
+        filters: i64,
+        width: i64,
+        forward_bytes: *mut i64,
+        backward_bytes: *mut i64,
     ) -> i32;
     pub fn varlstm_loss_create(ctx: *mut varlstm_ctx, classes: i64, loss: *mut *mut varlstm_loss) -> i32;
     pub fn varlstm_loss_set_i64(loss: *mut varlstm_loss, key: i32, value: i64) -> i32;
