@@ -3,11 +3,11 @@
 //   count_recurrence [--largest H] [FILE]
 //
 // runs every row of the selection's tables (those up to H, with --largest) forward and backward for 2 and for 3 steps
-// and writes JSON: «per_step», the difference, of one block; «once», the rest, of the team: weights arranged and
-// loaded, the first states, the last gradients. Products and pushes are compared with what the tile's shape says;
-// status 1 where they differ. Counts are exact; times there are none. With VARLSTM_EMULATOR_PTX they are those of
-// nvcc's PTX, instructions among them, which alone depend on the emulator's schedule: polls count (fewest in fifo, its
-// default).
+// and writes JSON, of an LSTM «tiles» and of the other cells that have kernels «tiles_of_other_cells»: «per_step», the
+// difference, of one block; «once», the rest, of the team: weights arranged and loaded, the first states, the last
+// gradients. Products and pushes are compared with what the tile's shape says; status 1 where they differ. Counts are
+// exact; times there are none. With VARLSTM_EMULATOR_PTX they are those of nvcc's PTX, instructions among them, which
+// alone depend on the emulator's schedule: polls count (fewest in fifo, its default).
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +28,12 @@ using cuda::MathKind;
 using cuda::RecurrencePolicy;
 using nlohmann::json;
 
+// The other RNN has the same kernels.
+constexpr struct {
+  Cell cell;
+  const char* name;
+} kCells[] = {{Cell::kLstm, "lstm"}, {Cell::kGru, "gru"}, {Cell::kRnnTanh, "rnn_tanh"}};
+
 // F16 differs from BF16 in nothing that is counted.
 constexpr MathKind kMaths[] = {MathKind::kBf16, MathKind::kTf32, MathKind::kF32};
 
@@ -45,7 +51,9 @@ struct Expected {
 
 Expected expected(const TableRow& row, Pass pass) {
   const cuda::TileShape& tile = *row.tile;
-  const int64_t weights = int64_t{4} * tile.units * tile.hidden;
+  // Forward multiplies whole row tiles of two gates, backward the gates alone.
+  const int64_t rows = pass == Pass::kForward ? 2 * cuda::gate_tiles(row.cell) : cuda::resident_gates(row.cell);
+  const int64_t weights = rows * tile.units * tile.hidden;
   const int64_t mma = row.math == MathKind::kF32 ? 0 : weights / 16 / tile_depth(row.math) * tile.slot_tiles;
   if (row.policy == RecurrencePolicy::kGrid || tile.blocks() == 1) return {mma, 0, 0};
   const int64_t bytes = pass == Pass::kForward
@@ -71,8 +79,8 @@ json describe(const TableRow& row, Pass pass) {
           {"splits", forward ? tile.splits : 1},
           {"threads", threads_of(tile, pass)},
           {"register_tiles", forward ? tile.forward_register_tiles : tile.backward_register_tiles},
-          {"shared_bytes", forward ? forward_shared_bytes(row.policy, row.math, tile)
-                                   : backward_shared_bytes(row.policy, row.math, tile)}};
+          {"shared_bytes", forward ? forward_shared_bytes(row.policy, row.math, row.cell, tile)
+                                   : backward_shared_bytes(row.policy, row.math, row.cell, tile)}};
 }
 
 json count(const TableRow& row, Pass pass) {
@@ -94,16 +102,17 @@ json count(const TableRow& row, Pass pass) {
   return entry;
 }
 
-json count_all(int largest) {
+json count_all(Cell cell, const char* name, int largest) {
   json rows = json::array();
   for (const RecurrencePolicy policy : {RecurrencePolicy::kCluster, RecurrencePolicy::kGrid}) {
     for (const MathKind math : kMaths) {
       const cuda::TileRows table = tile_rows(policy, math);
       for (int index = 0; index < table.count; ++index) {
-        const TableRow row{policy, math, index, &table.rows[index]};
-        if (row.tile->hidden > largest) continue;
+        const TableRow row{cell, policy, math, index, &table.rows[index]};
+        if (row.tile->hidden > largest || !cuda::has_kernels(cell, table, index)) continue;
         for (const Pass pass : {Pass::kForward, Pass::kBackward}) {
           rows.push_back(count(row, pass));
+          if (cell != Cell::kLstm) rows.back()["cell"] = name;
         }
       }
     }
@@ -125,9 +134,12 @@ int run(int argc, char** argv) {
   options.races = false;
   simt::set_options(options);
   const bool ptx = getenv("VARLSTM_EMULATOR_PTX") != nullptr;
-  const json result = {{"note", "counted in the emulator: not measured on a GPU"},
-                       {"code", ptx ? "PTX of nvcc" : "the host's compiler's"},
-                       {"tiles", count_all(largest)}};
+  json result = {{"note", "counted in the emulator: not measured on a GPU"},
+                 {"code", ptx ? "PTX of nvcc" : "the host's compiler's"}};
+  for (const auto& [cell, name] : kCells) {
+    json& tiles = result[cell == Cell::kLstm ? "tiles" : "tiles_of_other_cells"];
+    for (json& row : count_all(cell, name, largest)) tiles.push_back(row);
+  }
   if (at == argc) {
     printf("%s\n", result.dump(1).c_str());
     return 0;

@@ -56,20 +56,21 @@ class Layer {
     const cuda::TileShape& tile = *row_.tile;
     const int64_t hidden = tile.hidden, states = slots_ * steps_ * hidden;
     cuda::Carver carver(base);
-    run_.choice = {row_.policy, row_.math, row_.index, &tile, 1, 1};
+    run_.choice = {row_.policy, row_.math, row_.cell, row_.index, &tile, 1, 1};
     run_.schedule = {slots_, slots_, steps_, carver.take<cuda::SlotStep>(steps_ * slots_), carver.take<int64_t>(1)};
-    run_.weights = carver.take<char>(cuda::recurrent_weight_bytes(row_.math, tile));
+    run_.weights = carver.take<char>(cuda::recurrent_weight_bytes(row_.math, row_.cell, tile));
     const bool meets_in_l2 = row_.policy == cuda::RecurrencePolicy::kGrid;
     run_.area = meets_in_l2 ? carver.take<char>(cuda::grid_area_bytes(row_.math, tile)) : nullptr;
 
+    const cuda::CellFacts cell = cuda::cell_facts(row_.cell);
     cuda::DirectionForward<T, float>& forward = forward_.direction[0];
     cuda::DirectionBackward<T, float>& backward = backward_.direction[0];
-    backward.w_hh = forward.w_hh = carver.take<T>(4 * hidden * hidden);
-    backward.gates = forward.gates = carver.take<float>(4 * states);
+    backward.w_hh = forward.w_hh = carver.take<T>(cell.gates * hidden * hidden);
+    backward.gates = forward.gates = carver.take<float>(cell.saved * states);
     backward.c = forward.c = carver.take<float>(states);
     backward.y = forward.y = carver.take<T>(states);
     backward.dy = carver.take<T>(states);
-    backward.dgates = carver.take<T>(4 * states);
+    backward.dgates = carver.take<T>(cell.gradients() * states);
     forward_.hidden = backward_.hidden = forward_.ldy = backward_.ldy = hidden;
     forward_.directions = backward_.directions = 1;
     forward_.save = true;

@@ -12,8 +12,9 @@ namespace varlstm::count_recurrence {
 
 enum class Pass { kForward, kBackward };
 
-// A row of the selection's table.
+// A row of the selection's table, for a cell.
 struct TableRow {
+  Cell cell;
   cuda::RecurrencePolicy policy;
   cuda::MathKind math;
   int index;

@@ -485,8 +485,8 @@ typedef struct varlstm_rnn varlstm_rnn;
 /* G is the number of gates: the weights of one layer and direction have G * H rows. */
 enum varlstm_cell {
   VARLSTM_CELL_LSTM = 0,            /* G = 4 */
-  VARLSTM_CELL_GRU = 1,             /* G = 3; c0, c_n, dc_n and dc0 must be NULL; stepwise on CUDA */
-  VARLSTM_CELL_RNN_TANH = 2,        /* G = 1; c0, c_n, dc_n and dc0 must be NULL; stepwise on CUDA */
+  VARLSTM_CELL_GRU = 1,             /* G = 3; c0, c_n, dc_n and dc0 must be NULL */
+  VARLSTM_CELL_RNN_TANH = 2,        /* G = 1; c0, c_n, dc_n and dc0 must be NULL */
   VARLSTM_CELL_RNN_RELU = 3,        /* the same */
   VARLSTM_CELL_GRU_RESET_BEFORE = 4 /* as GRU, but UNSUPPORTED on CUDA yet */
 };
@@ -511,7 +511,7 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *   RECURRENCE_USED  read only: the varlstm_recurrence that forward and backward run with; AUTO on the host
  *   PROJ_SIZE        P in [0, H), default 0: an LSTM projects h to P features, if P > 0. Below, R is the width of h: P
  *                    with a projection, else H. Other cells take 0 only. Stepwise on CUDA
- *   LAYERS_TOGETHER  1 (default): on CUDA forward runs the layers of one direction in one launch, each layer a step
+ *   LAYERS_TOGETHER  1 (default): on CUDA forward runs the LSTM layers of one direction in one launch, each a step
  *                    behind the one below, if the device holds them all and the batch is small. 0: one layer after the
  *                    other. With BATCH_INVARIANT 1 results are bitwise equal for both; for types that use tensor cores
  *                    this has been tested on the emulator only, not on a GPU. No effect on the host.

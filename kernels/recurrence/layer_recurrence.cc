@@ -29,7 +29,7 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, cons
       carve_slot_scratch(segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens), needs.slots, carver);
   taken_steps_ = carver.take<int64_t>(needs.slots);
   const int64_t matrices = layers > 1 ? 2 * layers - 1 : run_.choice.directions;
-  run_.weights = carver.take<char>(matrices * recurrent_weight_bytes(run_.choice.math, *run_.choice.tile));
+  run_.weights = carver.take<char>(matrices * recurrent_weight_bytes(run_.choice.math, cell_, *run_.choice.tile));
   if (needs.area_bytes > 0) run_.area = carver.take<char>(needs.area_bytes);
   if (layers < 2) return;
   handover_rows_ = extent.max_tokens;

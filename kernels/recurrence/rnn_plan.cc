@@ -62,7 +62,7 @@ RecurrenceNeeds needs_of(const RecurrenceChoice& most, int64_t layers, const Dev
   const TileRows table = tile_rows(most.policy, most.math);
   for (int k = 0; k < table.count; ++k) {
     const TileShape& tile = table.rows[k];
-    if (tile.hidden != most.tile->hidden) continue;
+    if (tile.hidden != most.tile->hidden || !has_kernels(most.cell, table, k)) continue;
     const int64_t sets = most.directions * layers;
     const int64_t teams =
         std::min(resident_teams(most.policy, tile, facts) / sets, (most.slots() + tile.slots() - 1) / tile.slots());

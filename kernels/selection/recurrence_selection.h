@@ -47,6 +47,15 @@ constexpr int tile_depth(MathKind kind) {
   return kind == MathKind::kF32 ? 4 : kind == MathKind::kTf32 ? 8 : 16;
 }
 
+// The gates of a cell that has resident kernels; 0: it has none.
+constexpr int resident_gates(Cell cell) {
+  return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : cell == Cell::kRnnTanh || cell == Cell::kRnnRelu ? 1 : 0;
+}
+// The row tiles of 16 rows in which the gates of 8 units are.
+constexpr int gate_tiles(Cell cell) {
+  return (resident_gates(cell) + 1) / 2;
+}
+
 // The arguments of ResidentTile.
 struct TileShape {
   int hidden;      // the largest H
@@ -144,42 +153,48 @@ inline TileRows tile_rows(RecurrencePolicy policy, MathKind kind) {
   return {nullptr, 0};
 }
 
+// Whether there are kernels of a cell for row k of a table. Each row is compiled for each policy, math and cell, which
+// takes long: beside the LSTM, cells have the first tile of each H alone, so that a large batch takes more turns.
+constexpr bool has_kernels(Cell cell, const TileRows& table, int k) {
+  return cell == Cell::kLstm || k == 0 || table.rows[k - 1].hidden != table.rows[k].hidden;
+}
+
 // The shared memory of a block, in bytes, as in ForwardShared and BackwardShared. resident_launch.h asserts that they
 // agree.
 constexpr int64_t weight_bytes(MathKind kind, int row_tiles, int depth, int register_tiles) {
+  const int tiles = depth / tile_depth(kind);
   const int64_t bytes = kind == MathKind::kF32
-                            ? int64_t{16} * 16 * row_tiles * depth / 4
-                            : int64_t{16} * 32 * row_tiles * (depth / tile_depth(kind) - register_tiles);
+                            ? int64_t{16} * 16 * row_tiles * tiles
+                            : int64_t{16} * 32 * row_tiles * (tiles > register_tiles ? tiles - register_tiles : 0);
   return bytes > 0 ? bytes : 16;
 }
-constexpr int64_t forward_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
+constexpr int64_t forward_shared_bytes(RecurrencePolicy policy, MathKind kind, Cell cell, const TileShape& t) {
   const int64_t buffer = int64_t{t.slots()} * (t.hidden * value_bytes(kind) + 16);
   const int64_t exchange = policy == RecurrencePolicy::kGrid ? buffer : t.blocks() == 1 ? 2 * buffer : 2 * buffer + 16;
-  const int64_t splits = t.splits > 1 ? int64_t{16} * 32 * 2 * t.splits * t.slot_tiles * t.groups() : 16;
-  return exchange + splits +
-         t.groups() * t.splits * weight_bytes(kind, 2, t.hidden / t.splits, t.forward_register_tiles);
+  const int64_t of_splits = int64_t{16} * 32 * gate_tiles(cell) * t.splits * t.slot_tiles * t.groups();
+  return exchange + (t.splits > 1 ? of_splits : 16) +
+         t.groups() * t.splits * weight_bytes(kind, gate_tiles(cell), t.hidden / t.splits, t.forward_register_tiles);
 }
-constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
+constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, Cell cell, const TileShape& t) {
   const int64_t buffer = int64_t{4} * t.hidden * (t.slots() + 2);
   const int64_t exchange = policy == RecurrencePolicy::kGrid ? 16 : t.blocks() == 1 ? 2 * buffer : 2 * buffer + 16;
-  const int64_t dgates = int64_t{t.slots()} * (4 * t.units * value_bytes(kind) + 16);
-  return exchange + dgates +
-         t.backward_warps() *
-             weight_bytes(kind, t.hidden / 16 / t.backward_warps(), 4 * t.units, t.backward_register_tiles);
+  const int depth = resident_gates(cell) * t.units, row_tiles = t.hidden / 16 / t.backward_warps();
+  const int64_t dstate = int64_t{t.slots()} * ((depth * value_bytes(kind) + 63) / 64 * 64 + 16);
+  return exchange + dstate + t.backward_warps() * weight_bytes(kind, row_tiles, depth, t.backward_register_tiles);
 }
 
 // The size of LayersShared, likewise asserted: ForwardShared, W_ih, the biases, and two buffers for outputs of the
-// layer below.
+// layer below, of an LSTM.
 constexpr int64_t layers_shared_bytes(RecurrencePolicy policy, MathKind kind, const TileShape& t) {
   const int64_t buffer = int64_t{t.slots()} * (t.hidden * value_bytes(kind) + 16);
-  return forward_shared_bytes(policy, kind, t) + 2 * buffer + int64_t{2} * 16 * t.units + 16 +
-         t.groups() * weight_bytes(kind, 2, t.hidden, 0);
+  return forward_shared_bytes(policy, kind, Cell::kLstm, t) + 2 * buffer + int64_t{2} * 16 * t.units + 16 +
+         t.groups() * weight_bytes(kind, gate_tiles(Cell::kLstm), t.hidden, 0);
 }
 
-// The bytes of an LSTM's W_hh of one direction, or of W_ih of a layer above the lowest, with padding; the same for
-// every tile of that H.
-constexpr int64_t recurrent_weight_bytes(MathKind kind, const TileShape& t) {
-  return int64_t{4} * t.hidden * t.hidden * value_bytes(kind);
+// The bytes of W_hh of one direction as forward arranges it, or of W_ih of a layer above the lowest, with padding; the
+// same for every tile of that H. Backward takes no more.
+constexpr int64_t recurrent_weight_bytes(MathKind kind, Cell cell, const TileShape& t) {
+  return int64_t{2} * gate_tiles(cell) * t.hidden * t.hidden * value_bytes(kind);
 }
 
 // The global memory through which a team of policy grid communicates: the larger of its two areas. resident_launch.h
@@ -231,6 +246,7 @@ constexpr int log2_of(int power) {
 struct RecurrenceChoice {
   RecurrencePolicy policy;
   MathKind math;
+  Cell cell;
   int index;  // of the tile in its table
   const TileShape* tile;
   int64_t teams;       // teams of each direction, and of each layer in the launch
@@ -245,9 +261,9 @@ inline int64_t resident_teams(RecurrencePolicy policy, const TileShape& tile, co
                                            : device.active_clusters[log2_of(tile.blocks())];
 }
 
-inline bool fits(RecurrencePolicy policy, MathKind kind, const TileShape& tile, const DeviceFacts& device) {
-  return forward_shared_bytes(policy, kind, tile) <= device.shared_bytes &&
-         backward_shared_bytes(policy, kind, tile) <= device.shared_bytes;
+inline bool fits(RecurrencePolicy policy, MathKind kind, Cell cell, const TileShape& tile, const DeviceFacts& device) {
+  return forward_shared_bytes(policy, kind, cell, tile) <= device.shared_bytes &&
+         backward_shared_bytes(policy, kind, cell, tile) <= device.shared_bytes;
 }
 
 inline bool fits_layers(RecurrencePolicy policy, MathKind kind, const TileShape& tile, const DeviceFacts& device) {
@@ -258,7 +274,7 @@ inline bool fits_layers(RecurrencePolicy policy, MathKind kind, const TileShape&
 inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& device) {
   if (policy == RecurrencePolicy::kStepwise) return nullptr;
   MathKind kind;
-  if (shape.cell != Cell::kLstm) return "only the LSTM has resident kernels";
+  if (resident_gates(shape.cell) == 0) return "the cell has no resident kernels";
   if (shape.projects) return "resident kernels have no projection of h";
   if (shape.cell_states) return "resident kernels have no output of c of every token";
   if (shape.options) return "resident kernels have no option of a cell but dropout of weights";
@@ -273,7 +289,7 @@ inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape
     reason = nullptr;
     if (policy == RecurrencePolicy::kCluster && tile.blocks() > 1 && device.capability < 90)
       reason = "clusters of blocks need sm_90";
-    else if (!fits(policy, kind, tile, device))
+    else if (!fits(policy, kind, shape.cell, tile, device))
       reason = "the weights do not fit a multiprocessor's shared memory";
     else if (resident_teams(policy, tile, device) < 1)
       reason = policy == RecurrencePolicy::kGrid ? "the device has too few multiprocessors for a team's blocks"
@@ -296,17 +312,18 @@ inline RecurrencePolicy select_recurrence(const RecurrenceShape& shape, const De
 }
 
 // Chooses the tile and the teams for B sequences: the tile with the fewest slots whose teams hold the whole batch at
-// once, otherwise the tile with the most slots. Two directions run one after the other if not even one team of each is
-// resident. layers: the number of layers in one launch.
+// once, otherwise the tile with the most slots that has kernels of the cell. Two directions run one after the other if
+// not even one team of each is resident. layers: the number of layers in one launch.
 inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t batch,
                                     const DeviceFacts& device, int64_t layers = 1) {
-  RecurrenceChoice choice{policy, MathKind::kF32, 0, nullptr, 0, 0};
+  RecurrenceChoice choice{policy, MathKind::kF32, shape.cell, 0, nullptr, 0, 0};
   if (!math_kind(shape.dtype, shape.tf32, &choice.math)) return choice;
   const TileRows table = tile_rows(policy, choice.math);
   for (int k = 0; k < table.count; ++k) {
     const TileShape& tile = table.rows[k];
     if (tile.hidden < shape.hidden || (choice.tile != nullptr && tile.hidden != choice.tile->hidden)) continue;
-    if (!fits(policy, choice.math, tile, device)) continue;
+    if (!has_kernels(shape.cell, table, k)) continue;
+    if (!fits(policy, choice.math, shape.cell, tile, device)) continue;
     if (layers > 1 && !fits_layers(policy, choice.math, tile, device)) continue;
     const int64_t resident = resident_teams(policy, tile, device) / layers;
     if (resident < 1) continue;
@@ -326,6 +343,7 @@ inline RecurrenceChoice choose_tile(RecurrencePolicy policy, const RecurrenceSha
 inline const char* why_not_together(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t layers,
                                     const DeviceFacts& device) {
   if (layers < 2) return "there is one layer";
+  if (shape.cell != Cell::kLstm) return "only layers of an LSTM run in one launch";
   if (layers > kMaxStackedLayers) return "there are more layers than one launch takes";
   if (shape.directions > 1) return "a layer above needs both directions of the whole sequence";
   MathKind kind;

@@ -39,9 +39,12 @@ const Kind kKinds[] = {{"f32", DType::kF32, false, MathKind::kF32},
                        {"bf16 with the key of TF32", DType::kBF16, true, MathKind::kBf16},
                        {"f16", DType::kF16, false, MathKind::kF16}};
 
-RecurrenceShape shape_of(const Kind& kind, int64_t hidden, int64_t directions) {
-  return {varlstm::Cell::kLstm, kind.dtype, kind.tf32, hidden, directions};
+RecurrenceShape shape_of(const Kind& kind, int64_t hidden, int64_t directions, Cell cell = Cell::kLstm) {
+  return {cell, kind.dtype, kind.tf32, hidden, directions};
 }
+
+// One for each number of gates. The two RNNs have the same sizes.
+constexpr Cell kCells[] = {Cell::kLstm, Cell::kGru, Cell::kRnnTanh};
 
 // The index of the first row that holds H, or -1.
 int row_of(Policy policy, MathKind math, int64_t hidden) {
@@ -51,16 +54,18 @@ int row_of(Policy policy, MathKind math, int64_t hidden) {
   return -1;
 }
 
-// Every device, kind, H around the tables' limits and number of directions.
+// Every device, kind, H around the tables' limits, number of directions and cell.
 template <class Body>
 void for_each_shape(const Body& body) {
   for (const Device& device : kDevices) {
     for (const Kind& kind : kKinds) {
       for (const int64_t hidden : {1, 31, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513, 1024, 1025, 2048, 2049}) {
         for (const int64_t directions : {1, 2}) {
-          SCOPED_TRACE(std::string(device.name) + " " + kind.name + " H=" + std::to_string(hidden) +
-                       " D=" + std::to_string(directions));
-          body(device, kind, shape_of(kind, hidden, directions));
+          for (const Cell cell : kCells) {
+            SCOPED_TRACE(std::string(device.name) + " " + kind.name + " H=" + std::to_string(hidden) +
+                         " D=" + std::to_string(directions) + " cell " + std::to_string(static_cast<int>(cell)));
+            body(device, kind, shape_of(kind, hidden, directions, cell));
+          }
         }
       }
     }
@@ -114,8 +119,8 @@ TEST(RecurrenceSelection, ReasonsNameWhatIsMissing) {
         continue;
       }
       const TileShape& tile = tile_rows(policy, kind.math).rows[row];
-      const int64_t most =
-          std::max(forward_shared_bytes(policy, kind.math, tile), backward_shared_bytes(policy, kind.math, tile));
+      const int64_t most = std::max(forward_shared_bytes(policy, kind.math, shape.cell, tile),
+                                    backward_shared_bytes(policy, kind.math, shape.cell, tile));
       if (policy == Policy::kCluster && tile.blocks() > 1 && device.facts.capability < 90) {
         EXPECT_STREQ(reason, "clusters of blocks need sm_90");
       } else if (most > device.facts.shared_bytes) {
@@ -140,16 +145,18 @@ TEST(RecurrenceSelection, BothPassesHaveToFit) {
       for (int k = 0; k < table.count; ++k) {
         const TileShape& tile = table.rows[k];
         if (k != row_of(policy, kind.math, tile.hidden)) continue;  // the first of an H decides
-        const int64_t forward = forward_shared_bytes(policy, kind.math, tile),
-                      backward = backward_shared_bytes(policy, kind.math, tile);
-        backward_needs_more += backward > forward ? 1 : 0;
-        DeviceFacts device = kH100.facts;
-        device.shared_bytes = std::max(forward, backward);
-        EXPECT_EQ(why_not(policy, shape_of(kind, tile.hidden, 1), device), nullptr) << kind.name << " " << tile.hidden;
-        --device.shared_bytes;
-        EXPECT_STREQ(why_not(policy, shape_of(kind, tile.hidden, 1), device),
-                     "the weights do not fit a multiprocessor's shared memory")
-            << kind.name << " " << tile.hidden;
+        for (const Cell cell : kCells) {
+          const int64_t forward = forward_shared_bytes(policy, kind.math, cell, tile),
+                        backward = backward_shared_bytes(policy, kind.math, cell, tile);
+          backward_needs_more += backward > forward ? 1 : 0;
+          const RecurrenceShape shape = shape_of(kind, tile.hidden, 1, cell);
+          DeviceFacts device = kH100.facts;
+          device.shared_bytes = std::max(forward, backward);
+          EXPECT_EQ(why_not(policy, shape, device), nullptr) << kind.name << " " << tile.hidden;
+          --device.shared_bytes;
+          EXPECT_STREQ(why_not(policy, shape, device), "the weights do not fit a multiprocessor's shared memory")
+              << kind.name << " " << tile.hidden;
+        }
       }
     }
   }
@@ -183,9 +190,11 @@ TEST(RecurrenceSelection, EveryRowFitsAnH100) {
       for (int k = 0; k < table.count; ++k) {
         const TileShape& tile = table.rows[k];
         SCOPED_TRACE(std::string(recurrence_policy_name(policy)) + " " + kind.name + " row " + std::to_string(k));
-        EXPECT_LE(forward_shared_bytes(policy, kind.math, tile), kH100.facts.shared_bytes);
-        EXPECT_LE(backward_shared_bytes(policy, kind.math, tile), kH100.facts.shared_bytes);
-        EXPECT_TRUE(fits(policy, kind.math, tile, kH100.facts));
+        for (const Cell cell : kCells) {
+          EXPECT_LE(forward_shared_bytes(policy, kind.math, cell, tile), kH100.facts.shared_bytes);
+          EXPECT_LE(backward_shared_bytes(policy, kind.math, cell, tile), kH100.facts.shared_bytes);
+          EXPECT_TRUE(fits(policy, kind.math, cell, tile, kH100.facts));
+        }
         EXPECT_EQ(tile.hidden % tile.units, 0);
         EXPECT_LE(32 * tile.groups() * tile.splits, 1024) << "threads of forward";
         EXPECT_GE(resident_teams(policy, tile, kH100.facts), 1);
@@ -245,6 +254,31 @@ TEST(RecurrenceSelection, DoubleIsStepwise) {
       EXPECT_EQ(select_recurrence(shape, device.facts, forced), Policy::kStepwise);
       EXPECT_STREQ(why_not(Policy::kGrid, shape, device.facts), "F64 is computed a step at a time");
       EXPECT_STREQ(why_not(Policy::kCluster, shape, device.facts), "F64 is computed a step at a time");
+    }
+  }
+}
+
+TEST(RecurrenceSelection, CellsWithoutKernelsRunStepwise) {
+  for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
+    RecurrenceShape unknown = shape;
+    unknown.cell = static_cast<Cell>(99);
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid})
+      EXPECT_STREQ(why_not(policy, unknown, device.facts), "the cell has no resident kernels");
+    EXPECT_EQ(select_recurrence(unknown, device.facts, 0), Policy::kStepwise);
+  });
+}
+
+// Beside the LSTM, cells have no second tile of an H: a large batch takes as many teams as are resident.
+TEST(RecurrenceSelection, OtherCellsTakeTheFirstTileOfTheirH) {
+  for (const Kind& kind : kKinds) {
+    SCOPED_TRACE(kind.name);
+    const int64_t hidden = kind.math == MathKind::kF32 ? 256 : 512;  // has two tiles
+    for (const Cell cell : {Cell::kGru, Cell::kRnnTanh, Cell::kRnnRelu}) {
+      const RecurrenceChoice many = choose_tile(Policy::kCluster, shape_of(kind, hidden, 1, cell), 100000, kH100.facts);
+      EXPECT_EQ(many.tile->slots(), 8);
+      EXPECT_EQ(many.index, row_of(Policy::kCluster, kind.math, hidden));
+      EXPECT_EQ(many.teams, resident_teams(Policy::kCluster, *many.tile, kH100.facts));
+      EXPECT_EQ(choose_tile(Policy::kCluster, shape_of(kind, hidden, 1), 100000, kH100.facts).tile->slots(), 16);
     }
   }
 }
@@ -316,6 +350,9 @@ TEST(StackedLayers, ShareALaunchWhereAnH100HoldsThem) {
       {Policy::kStepwise, 2, 64, 2, "the recurrence does not stay resident", 0},
       {Policy::kCluster, 2, 64, 9, "there are more layers than one launch takes", 0},
   };
+  for (const Cell cell : {Cell::kGru, Cell::kRnnTanh, Cell::kRnnRelu})
+    EXPECT_STREQ(why_not_together(Policy::kCluster, shape_of(kKinds[2], 64, 1, cell), 2, kH100.facts),
+                 "only layers of an LSTM run in one launch");
   for (const auto& one : cases) {
     const RecurrenceShape shape = shape_of(kKinds[one.kind], one.hidden, 1);
     SCOPED_TRACE(std::string(kKinds[one.kind].name) + " H=" + std::to_string(one.hidden) +

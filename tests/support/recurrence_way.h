@@ -1,5 +1,6 @@
-// A network run in one way of the CUDA back end's recurrence: a policy, what tensors are stored in and what products
-// multiply. Values are doubles that the stored type holds exactly, so that results of every type compare alike.
+// A network run in one way of the CUDA back end's recurrence: a policy, what tensors are stored in, what products
+// multiply, and a cell. Values are doubles that the stored type holds exactly, so that results of every type compare
+// alike.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -32,21 +33,44 @@ constexpr Precision kPrecisions[] = {{"f32", kF32Format, kF32Format, VARLSTM_MAT
 struct RecurrenceWay {
   int32_t policy;  // varlstm_recurrence
   Precision precision;
+  int32_t cell = VARLSTM_CELL_LSTM;
 
+  // cluster_f32, Gru_cluster_f32.
   std::string name() const {
     const char* policies[] = {"auto", "stepwise", "cluster", "grid"};
-    return std::string(policies[policy]) + "_" + precision.name;
+    const std::string of_cell = cell == VARLSTM_CELL_LSTM ? "" : std::string(tested_cell(cell).name) + "_";
+    return of_cell + policies[policy] + "_" + precision.name;
   }
   friend void PrintTo(const RecurrenceWay& way, std::ostream* out) { *out << way.name(); }
-  RecurrenceWay stepwise() const { return {VARLSTM_RECURRENCE_STEPWISE, precision}; }
+  RecurrenceWay stepwise() const { return {VARLSTM_RECURRENCE_STEPWISE, precision, cell}; }
 };
 
-inline std::vector<RecurrenceWay> resident_ways() {
+inline std::vector<RecurrenceWay> resident_ways(int32_t cell = VARLSTM_CELL_LSTM) {
   std::vector<RecurrenceWay> ways;
   for (const int32_t policy : {VARLSTM_RECURRENCE_CLUSTER, VARLSTM_RECURRENCE_GRID}) {
-    for (const Precision& precision : kPrecisions) ways.push_back({policy, precision});
+    for (const Precision& precision : kPrecisions) ways.push_back({policy, precision, cell});
   }
   return ways;
+}
+
+// The ways of the cells beside the LSTM that have kernels of their own. The two RNNs share theirs: each way has one of
+// them, and F32, where no rounding carries a unit across the kink of RNN_RELU, has both.
+inline std::vector<RecurrenceWay> ways_of_other_cells() {
+  std::vector<RecurrenceWay> ways = resident_ways(VARLSTM_CELL_GRU);
+  for (const RecurrenceWay& way : resident_ways(VARLSTM_CELL_RNN_TANH)) ways.push_back(way);
+  for (const RecurrenceWay& way : resident_ways(VARLSTM_CELL_RNN_RELU))
+    if (way.precision.operand.significant_bits == kF32Format.significant_bits) ways.push_back(way);
+  return ways;
+}
+
+// Of these, those in which the tests of what every way shares run once more: both kernels, in both policies, with types
+// of 16 and of 32 bits. Not RNN_RELU, some of whose units pass no gradient on, not even a NaN.
+inline std::vector<RecurrenceWay> few_ways_of_other_cells() {
+  const Precision &f32 = kPrecisions[0], &bf16 = kPrecisions[2];
+  return {{VARLSTM_RECURRENCE_CLUSTER, bf16, VARLSTM_CELL_GRU},
+          {VARLSTM_RECURRENCE_GRID, f32, VARLSTM_CELL_GRU},
+          {VARLSTM_RECURRENCE_CLUSTER, f32, VARLSTM_CELL_RNN_TANH},
+          {VARLSTM_RECURRENCE_GRID, bf16, VARLSTM_CELL_RNN_TANH}};
 }
 
 inline Context make_context(const RecurrenceWay& way) {

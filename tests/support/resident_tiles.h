@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "kernels/selection/recurrence_selection.h"
@@ -22,17 +24,25 @@ inline varlstm::cuda::RecurrencePolicy policy_of(const RecurrenceWay& way) {
 inline varlstm::cuda::RecurrenceShape shape_of(const RecurrenceWay& way, int64_t hidden, int64_t directions) {
   const bool bf16 = way.precision.stored.dtype == VARLSTM_DTYPE_BF16,
              f16 = way.precision.stored.dtype == VARLSTM_DTYPE_F16;
-  return {varlstm::Cell::kLstm,
+  return {static_cast<varlstm::Cell>(way.cell),
           bf16  ? varlstm::DType::kBF16
           : f16 ? varlstm::DType::kF16
                 : varlstm::DType::kF32,
           way.precision.math == VARLSTM_MATH_TF32, hidden, directions};
 }
+// The rows that have kernels of the way's cell.
 inline varlstm::cuda::TileRows tiles_of(const RecurrenceWay& way) {
   const varlstm::cuda::RecurrenceShape shape = shape_of(way, 1, 1);
   varlstm::cuda::MathKind kind;
   EXPECT_TRUE(varlstm::cuda::math_kind(shape.dtype, shape.tf32, &kind));
-  return varlstm::cuda::tile_rows(policy_of(way), kind);
+  const varlstm::cuda::TileRows table = varlstm::cuda::tile_rows(policy_of(way), kind);
+  static std::map<std::string, std::vector<varlstm::cuda::TileShape>> tables;  // by the name of a way
+  std::vector<varlstm::cuda::TileShape>& rows = tables[way.name()];
+  if (rows.empty()) {
+    for (int k = 0; k < table.count; ++k)
+      if (varlstm::cuda::has_kernels(shape.cell, table, k)) rows.push_back(table.rows[k]);
+  }
+  return {rows.data(), static_cast<int>(rows.size())};
 }
 
 // For its lifetime, contexts that are made find an emulated device that holds that many teams of the tile at a time,

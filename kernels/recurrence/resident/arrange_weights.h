@@ -1,11 +1,12 @@
 // Arranges W_hh, and W_ih of a layer whose input is another layer's output, in the order in which the warps of a
 // resident recurrence load it: one fragment (16 bytes) after the other.
 //
-//   arranged [matrices][kBlocks][warps][kFragments][kLanes] <- w [4H, H], rounded to the math's type, zeros beyond H
+//   arranged [matrices][kBlocks][warps][kFragments][kLanes] <- w [GH, H], rounded to the math's type, zeros beyond H
 //
 // ForwardPlace and BackwardPlace give, for row tile r, row and k of a warp's product, the row and column of w. One
-// thread copies each fragment, in a grid-stride loop. Bound by memory: 4 H H e read (in part more than once, from L2)
-// and as many bytes written. Teams then load their weights in whole cache lines, without arithmetic.
+// thread copies each fragment, in a grid-stride loop. Bound by memory: G H H e read (in part more than once, from L2)
+// and as many bytes written, or more for the zeros in the place of a gate. Teams then load their weights in whole cache
+// lines, without arithmetic.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -16,7 +17,7 @@
 namespace varlstm::cuda {
 
 // Forward: row tile r of a warp has gate 2 r in rows 0 to 7 and gate 2 r + 1 in rows 8 to 15, for the warp's group of 8
-// units. k counts the states of the warp's split.
+// units. If the cell has no such gate, the rows are zeros. k counts the states of the warp's split.
 // Example: in the tile {256, 64, ...} of resident_tile.h, block 1 has units 64 to 127, and its warp 3 has units 88 to
 // 95. Row 10 of row tile 1 is gate 2 * 1 + 10 / 8 = 3, that is o, of unit 88 + 10 % 8 = 90: row 3 H + 90 of w.
 template <class Tile>
@@ -26,7 +27,8 @@ struct ForwardPlace {
 
   VARLSTM_DEVICE static int64_t row(int block, int warp, int r, int row, int, int64_t hidden) {
     const int64_t unit = block * Tile::kUnits + warp % Tile::kGroups * 8 + row % 8;
-    return unit < hidden ? (2 * r + row / 8) * hidden + unit : -1;
+    const int gate = 2 * r + row / 8;
+    return unit < hidden && gate < Tile::Cell::kGates ? gate * hidden + unit : -1;
   }
   VARLSTM_DEVICE static int64_t column(int, int warp, int, int, int k) {
     return warp / Tile::kGroups * Tile::kForwardDepth + k;
@@ -58,7 +60,7 @@ template <class Scalar>
 struct GateMatrices {
   int64_t hidden;
   int64_t count = 0;
-  const Scalar* of[kMaxMatrices];  // [4H, H]
+  const Scalar* of[kMaxMatrices];  // [GH, H]
 
   void add(const Scalar* matrix) { of[count++] = matrix; }
 };

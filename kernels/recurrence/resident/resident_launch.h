@@ -32,12 +32,29 @@ struct MathOf<MathKind::kTf32> {
   using type = Tf32Math;
 };
 
-template <RecurrencePolicy kPolicy, MathKind kMath, size_t kIndex>
+template <RecurrencePolicy kPolicy, MathKind kMath, class CellType, size_t kIndex>
 struct TileOf {
   static constexpr TileShape kShape = TileTable<kPolicy, kMath>::kTiles[kIndex];
-  using type = ResidentTile<LstmCell, typename MathOf<kMath>::type, kShape.hidden, kShape.units, kShape.slot_tiles,
+  using type = ResidentTile<CellType, typename MathOf<kMath>::type, kShape.hidden, kShape.units, kShape.slot_tiles,
                             kShape.splits, kShape.forward_register_tiles, kShape.backward_register_tiles>;
 };
+
+// Whether the selection knows the gates of the cells of a kernel.
+template <class CellType>
+constexpr bool selection_knows_gates() {
+  if constexpr (kIsRnn<CellType>)
+    return resident_gates(Cell::kRnnTanh) == 1 && resident_gates(Cell::kRnnRelu) == 1;
+  else
+    return resident_gates(CellType::kKind) == CellType::kGates;
+}
+// A kind of the cells of a kernel, all of which have the same sizes.
+template <class CellType>
+constexpr Cell kind_of() {
+  if constexpr (kIsRnn<CellType>)
+    return Cell::kRnnTanh;
+  else
+    return CellType::kKind;
+}
 
 // The differences between the passes of a tile: forward and backward of a layer, and forward of a stack of layers.
 template <RecurrencePolicy kPolicy, class Tile>
@@ -53,7 +70,7 @@ struct ForwardPass {
   static constexpr const char* kName = "resident_forward";
   static constexpr auto kKernel = resident_forward_kernel<Tile, Exchange>;
   static constexpr bool selection_knows(MathKind math, const TileShape& tile) {
-    return sizeof(Shared) == forward_shared_bytes(kPolicy, math, tile) &&
+    return sizeof(Shared) == forward_shared_bytes(kPolicy, math, kind_of<typename Tile::Cell>(), tile) &&
            sizeof(Area) == grid_forward_area_bytes(math, tile);
   }
 };
@@ -70,7 +87,7 @@ struct BackwardPass {
   static constexpr const char* kName = "resident_backward";
   static constexpr auto kKernel = resident_backward_kernel<Tile, Exchange>;
   static constexpr bool selection_knows(MathKind math, const TileShape& tile) {
-    return sizeof(Shared) == backward_shared_bytes(kPolicy, math, tile) &&
+    return sizeof(Shared) == backward_shared_bytes(kPolicy, math, kind_of<typename Tile::Cell>(), tile) &&
            sizeof(Area) == grid_backward_area_bytes(tile);
   }
 };
@@ -123,7 +140,10 @@ int64_t sets_of(const StackForward<T>& stack) {
 template <class Tile, class Place>
 int32_t arrange_weights(Stream stream, const ResidentRun& run, const GateMatrices<typename Tile::Scalar>& matrices) {
   constexpr int64_t kFragments = ArrangedWeights<Tile, Place>::kFragments;
-  static_assert(kFragments * sizeof(Fragment) == 4 * sizeof(typename Tile::Value) * Tile::kHidden * Tile::kHidden,
+  // Every weight once: 2 rows for each row tile of forward and unit, kGates of backward, of H weights each.
+  constexpr int64_t kHidden = Tile::kHidden, kBytes = kFragments * static_cast<int64_t>(sizeof(Fragment));
+  constexpr int kRows = std::is_same<Place, ForwardPlace<Tile>>::value ? 2 * Tile::kGateTiles : Tile::Cell::kGates;
+  static_assert(kBytes == kRows * kHidden * kHidden * static_cast<int64_t>(sizeof(typename Tile::Value)),
                 "every weight once");
   return launch<arrange_weights_kernel<Tile, Place>>(stream, "arrange_weights",
                                                      elementwise_shape(stream, kFragments * matrices.count), matrices,
@@ -147,13 +167,14 @@ int32_t clear_handover(Stream stream, const StackForward<T>& stack) {
 }
 
 // Launches row kIndex of the table of the policy and math.
-template <RecurrencePolicy kPolicy, MathKind kMath, size_t kIndex, class Layer>
+template <RecurrencePolicy kPolicy, MathKind kMath, class CellType, size_t kIndex, class Layer>
 int32_t launch_tile(Stream stream, const ResidentRun& run, const Layer& layer) {
-  using Tile = typename TileOf<kPolicy, kMath, kIndex>::type;
+  using Tile = typename TileOf<kPolicy, kMath, CellType, kIndex>::type;
   using Pass = decltype(pass_of<kPolicy, Tile>(layer));
   using Area = typename Pass::Area;
-  static_assert(Pass::selection_knows(kMath, TileOf<kPolicy, kMath, kIndex>::kShape),
+  static_assert(Pass::selection_knows(kMath, TileOf<kPolicy, kMath, CellType, kIndex>::kShape),
                 "bytes of shared memory and area");
+  static_assert(selection_knows_gates<CellType>(), "gates");
   VARLSTM_CUDA_TRY((arrange_weights<Tile, typename Pass::Place>(stream, run, matrices_of(layer))));
   const int64_t teams = run.choice.teams * sets_of(layer);
   VARLSTM_CUDA_TRY(fill(stream, run.area, 0, static_cast<size_t>(teams) * sizeof(Area)));  // the flags count from 0
@@ -164,45 +185,54 @@ int32_t launch_tile(Stream stream, const ResidentRun& run, const Layer& layer) {
   shape.cluster = kPolicy == RecurrencePolicy::kCluster ? Tile::kBlocks : 1;
   shape.cooperative = Pass::kCooperative;
   shape.shared_bytes = sizeof(typename Pass::Shared);
-  return launch<Pass::kKernel>(stream, Pass::kName, shape, layer, run.schedule, run.choice.teams,
+  return launch<Pass::kKernel>(stream, Pass::kName, shape, run.choice.cell, layer, run.schedule, run.choice.teams,
                                static_cast<const Fragment*>(run.weights), static_cast<Area*>(run.area));
 }
 
 template <class Layer>
 int32_t no_such_tile(Stream, const ResidentRun& run, const Layer&) {
-  return fail(VARLSTM_ERROR_INTERNAL, "tile %d has no kernel of stacked layers", run.choice.index);
+  return fail(VARLSTM_ERROR_INTERNAL, "tile %d has no kernel of cell %d, or none of stacked layers", run.choice.index,
+              static_cast<int>(run.choice.cell));
 }
 
-template <RecurrencePolicy kPolicy, MathKind kMath, size_t kIndex, class Layer>
+template <RecurrencePolicy kPolicy, MathKind kMath, class CellType, size_t kIndex, class Layer>
 constexpr auto launch_of_tile() {
   constexpr bool kStack = std::is_same<Layer, StackForward<typename Layer::Scalar>>::value;
-  if constexpr (kStack && !stacks_layers(kPolicy, kMath, TileOf<kPolicy, kMath, kIndex>::kShape))
-    return no_such_tile<Layer>;
+  constexpr TileShape kShape = TileOf<kPolicy, kMath, CellType, kIndex>::kShape;
+  constexpr bool kExists =
+      kStack ? stacks_layers(kPolicy, kMath, kShape)
+             : has_kernels(kind_of<CellType>(), rows_of_table<kPolicy, kMath>(), static_cast<int>(kIndex));
+  if constexpr (kExists)
+    return launch_tile<kPolicy, kMath, CellType, kIndex, Layer>;
   else
-    return launch_tile<kPolicy, kMath, kIndex, Layer>;
+    return no_such_tile<Layer>;
 }
 
-template <RecurrencePolicy kPolicy, MathKind kMath, class Layer, size_t... kIndex>
+template <RecurrencePolicy kPolicy, MathKind kMath, class CellType, class Layer, size_t... kIndex>
 LaunchOf<Layer> launch_by_index(int index, std::index_sequence<kIndex...>) {
-  constexpr LaunchOf<Layer> kLaunches[] = {launch_of_tile<kPolicy, kMath, kIndex, Layer>()...};
+  constexpr LaunchOf<Layer> kLaunches[] = {launch_of_tile<kPolicy, kMath, CellType, kIndex, Layer>()...};
   return kLaunches[index];
 }
 
-template <RecurrencePolicy kPolicy, MathKind kMath, class Layer>
+template <RecurrencePolicy kPolicy, MathKind kMath, class CellType, class Layer>
 LaunchOf<Layer> resident_launcher_of(int index) {
-  return launch_by_index<kPolicy, kMath, Layer>(index,
-                                                std::make_index_sequence<rows_of_table<kPolicy, kMath>().count>());
+  return launch_by_index<kPolicy, kMath, CellType, Layer>(
+      index, std::make_index_sequence<rows_of_table<kPolicy, kMath>().count>());
 }
 
-// Instantiates everything of one policy and math. Each is in a .cu file of its own, so that they compile in parallel.
-#define VARLSTM_INSTANTIATE_RESIDENT(policy, math, Scalar)                                                             \
-  template LaunchOf<LayerForward<Scalar, float>> resident_launcher_of<policy, math, LayerForward<Scalar, float>>(int); \
-  template LaunchOf<LayerBackward<Scalar, float>> resident_launcher_of<policy, math, LayerBackward<Scalar, float>>(int)
+// Instantiates everything of one policy, math and cell. Each is in a .cu file of its own, so that they compile in
+// parallel.
+#define VARLSTM_INSTANTIATE_RESIDENT(policy, math, CellType, Scalar)              \
+  template LaunchOf<LayerForward<Scalar, float>>                                  \
+  resident_launcher_of<policy, math, CellType, LayerForward<Scalar, float>>(int); \
+  template LaunchOf<LayerBackward<Scalar, float>>                                 \
+  resident_launcher_of<policy, math, CellType, LayerBackward<Scalar, float>>(int)
 
 // Instantiates stacks of layers in one math, for policies cluster and grid.
-#define VARLSTM_INSTANTIATE_LAYERS(math, Scalar)                                     \
-  template LaunchOf<StackForward<Scalar>>                                            \
-  resident_launcher_of<RecurrencePolicy::kCluster, math, StackForward<Scalar>>(int); \
-  template LaunchOf<StackForward<Scalar>> resident_launcher_of<RecurrencePolicy::kGrid, math, StackForward<Scalar>>(int)
+#define VARLSTM_INSTANTIATE_LAYERS(math, Scalar)                                               \
+  template LaunchOf<StackForward<Scalar>>                                                      \
+  resident_launcher_of<RecurrencePolicy::kCluster, math, LstmCell, StackForward<Scalar>>(int); \
+  template LaunchOf<StackForward<Scalar>>                                                      \
+  resident_launcher_of<RecurrencePolicy::kGrid, math, LstmCell, StackForward<Scalar>>(int)
 
 }  // namespace varlstm::cuda

@@ -1,7 +1,7 @@
 // The sizes of one team of a resident recurrence.
 //
-// A team of kBlocks blocks holds one copy of W_hh for as long as its slots have sequences. Each block holds the four
-// gates of kUnits units. kSlots sequences advance together. Hidden units are padded to kHidden with zero weights.
+// A team of kBlocks blocks holds one copy of W_hh for as long as its slots have sequences. Each block holds the gates
+// of kUnits units. kSlots sequences advance together. Hidden units are padded to kHidden with zero weights.
 //
 // Example: ResidentTile<LstmCell, Bf16Math, 256, 64, 2, 1, 12, 12>.
 //   Team:      256 / 64 = 4 blocks; block 1 owns units 64 to 127. There are 8 * 2 = 16 slots.
@@ -13,18 +13,21 @@
 //              slot tile 0 and the slots 10 and 11 of slot tile 1.
 //   Backward:  8 warps with 256 / 16 / 8 = 2 row tiles each; warp 3 has units 96 to 127 as rows. The depth is the
 //              block's 4 * 64 = 256 gate rows, with 12 of its 16 tiles in registers.
+// With GruCell instead, row tile 1 has n in rows 0 to 7 and zero weights in rows 8 to 15, and the depth of backward is
+// 3 * 64 = 192 gate rows, that is 12 tiles, all in registers. With RnnCell there is row tile 0 alone, whose rows 8 to
+// 15 are zero weights, and the depth of backward is 64.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/cells/cells.h"
+#include "kernels/recurrence/resident/resident_cell.h"
 #include "kernels/recurrence/resident/weight_tiles.h"
 #include "kernels/recurrence/schedule/slot_schedule.h"
 
 namespace varlstm::cuda {
 
-// CellType: the cell, a struct of kernels/cells. It must have four gates, because a group of units is two row tiles of
-// two gates each. Splits: the warps that share the depth of one unit group's product in forward. RegisterTiles: how
-// many tiles of the depth are kept in registers, forward and backward; the others are in shared memory.
+// CellType: the cell, a struct of kernels/cells or resident_cell.h. Splits: the warps that share the depth of one unit
+// group's product in forward. RegisterTiles: how many tiles of the depth are kept in registers, forward and backward,
+// or all if there are fewer; the others are in shared memory.
 template <class CellType, class MathType, int Hidden, int Units, int SlotTiles, int Splits, int ForwardRegisterTiles,
           int BackwardRegisterTiles>
 struct ResidentTile {
@@ -35,28 +38,34 @@ struct ResidentTile {
   static constexpr int kHidden = Hidden, kUnits = Units, kBlocks = Hidden / Units;
   static constexpr int kSlotTiles = SlotTiles, kSlots = 8 * SlotTiles;
 
-  // Forward: a group of 8 units is two row tiles, one of the gates i and f, one of g and o. So a thread has all four
-  // gates of a unit.
+  // Forward: a group of 8 units is kGateTiles row tiles of two gates each, and zero weights in the place of a gate that
+  // an odd number of gates lacks. So a thread has all gates of a unit.
+  static constexpr int kGateTiles = (Cell::kGates + 1) / 2;
   static constexpr int kSplits = Splits, kGroups = kUnits / 8;
   static constexpr int kForwardThreads = 32 * kGroups * kSplits;
   static constexpr int kForwardWarps = kGroups * kSplits, kForwardDepth = kHidden / kSplits;
-  using ForwardWeights = WeightTiles<Math, 2, kForwardDepth, ForwardRegisterTiles>;
+  using ForwardWeights = WeightTiles<Math, kGateTiles, kForwardDepth, ForwardRegisterTiles>;
 
-  // Backward: a row tile is 16 units out of all units, and its depth is the 4 kUnits gate rows of the block.
+  // Backward: a row tile is 16 units out of all units, and its depth is the gate rows of the block: kUnits of each
+  // gate.
   static constexpr int kGates = Cell::kGates * kUnits;
   static constexpr int kBackwardWarps = kHidden / 16 < 8 ? kHidden / 16 : 8;
   static constexpr int kBackwardThreads = 32 * kBackwardWarps;
   static constexpr int kRowTiles = kHidden / 16 / kBackwardWarps;
   static constexpr int kRowTilesAtOnce = kRowTiles < 8 ? kRowTiles : 8;  // their sums are in registers together
-  using BackwardWeights = WeightTiles<Math, kRowTiles, kGates, BackwardRegisterTiles>;
+  static constexpr int kBackwardTiles = kGates / Math::kTileDepth;
+  using BackwardWeights =
+      WeightTiles<Math, kRowTiles, kGates,
+                  (BackwardRegisterTiles < kBackwardTiles ? BackwardRegisterTiles : kBackwardTiles)>;
 
   // The distance, in values, from slot to slot in shared memory. It is 16 bytes more than a multiple of 64 bytes, so
   // that the 16 bytes of eight slots (ldmatrix), and the four values that a warp reads from each of eight slots (32-bit
-  // types), are on different banks.
-  static constexpr int kPad = 16 / static_cast<int>(sizeof(Value));
-  static constexpr int kHiddenPitch = kHidden + kPad, kGatesPitch = kGates + kPad;
+  // types), are on different banks. 64 bytes are also what a product loads at once.
+  static constexpr int kPad = 16 / static_cast<int>(sizeof(Value)), kLoaded = 4 * kPad;
+  static constexpr int kHiddenPitch = kHidden + kPad;
+  static constexpr int kGatesPitch = (kGates + kLoaded - 1) / kLoaded * kLoaded + kPad;
 
-  static_assert(Cell::kGates == 4 && Cell::kSaved == 4 && Cell::kStateGates == 0, "two row tiles of two gates");
+  static_assert(kGates % Math::kTileDepth == 0, "whole tiles of the depth");
   static_assert(kHidden % kUnits == 0 && kUnits % 8 == 0 && kHidden % 32 == 0, "whole tiles");
   static_assert(kRowTiles % kRowTilesAtOnce == 0, "whole passes");
   static_assert(kUnits % 16 == 0 || kBlocks == 1 || kUnits == 8, "a row tile of backward has one or two owners");

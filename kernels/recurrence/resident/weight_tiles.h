@@ -7,7 +7,9 @@
 // order, with one sum for each element, so an element's bits depend only on its row and its slot. The first
 // kRegisterTiles tiles of the depth are in registers. The others are in shared memory as the warp's own fragments (each
 // is one 16-byte load, without bank conflicts). Vectors are in shared memory, one slot after the other, `pitch` values
-// apart (slots on different banks: see ResidentTile).
+// apart (slots on different banks: see ResidentTile). The vectors of two tiles of the depth are loaded at once; if the
+// number of tiles is odd, the last load goes on into the padding between the slots, and what it finds there is not
+// used.
 //
 // Example: lane 9 has g = 2 and q = 1. Its sums[0][1] are, in order, row 2 of slots 2 and 3 and row 10 of slots 2 and
 // 3, all of row tile 1. In 16-bit math its fragment of the depth tile that begins at k = 32 has the weights (row 2, k =
@@ -38,7 +40,7 @@ class WeightTiles {
   using Value = typename Math::Value;
   static constexpr int kTiles = kDepth / Math::kTileDepth;
   static constexpr int kSharedTiles = kTiles - kRegisterTiles;
-  static_assert(kDepth % 32 == 0 && kSharedTiles >= 0, "whole pairs of tiles");
+  static_assert(kDepth % Math::kTileDepth == 0 && kSharedTiles >= 0, "whole tiles");
 
  public:
   static constexpr size_t kSharedBytes = sizeof(Fragment) * 32 * kRowTiles * kSharedTiles;  // of a warp
@@ -87,6 +89,7 @@ class WeightTiles {
       for (int n = 0; n < kSlotTiles; ++n) both[n] = load_vectors(vectors + n * 8 * pitch, pitch, tile);
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
+        if (tile + half == kTiles) break;
 #pragma unroll
         for (int r = 0; r < kRows; ++r) {
           const simt::b32x4 a = weights(tile + half, first + r);

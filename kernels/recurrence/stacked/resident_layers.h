@@ -48,7 +48,8 @@ struct Handover {
 
 template <class Tile, class Exchange>
 struct LayersShared {
-  using Weights = WeightTiles<typename Tile::Math, 2, Tile::kHidden, 0>;
+  static_assert(Tile::Cell::kGates == 4 && !Tile::Cell::kStateBias, "of an LSTM: see `biases`");
+  using Weights = WeightTiles<typename Tile::Math, Tile::kGateTiles, Tile::kHidden, 0>;
   ForwardShared<Tile, Exchange> forward;
   StateBuffer<Tile> input[2];
   Float4 biases[2][Tile::kUnits];  // b_ih and b_hh of a unit's four gates; only the unit's warp uses them
@@ -121,7 +122,7 @@ class LayerNeighbours {
       *reinterpret_cast<uint64_t*>(&input.h[slot()][number(k) * Words::kUnits]) = values;
     }
     simt::block_sync();  // S7
-    simt::f32x4 sums[Tile::kSlotTiles][2] = {};
+    simt::f32x4 sums[Tile::kSlotTiles][Tile::kGateTiles] = {};
     weights_.product(input.h[0], Tile::kHiddenPitch, sums);
 #pragma unroll
     for (int i = 0; i < Tile::kSlotTiles; ++i)
@@ -129,7 +130,7 @@ class LayerNeighbours {
   }
 
   // Passes the outputs of a step to the layer above. Whole warps call this.
-  VARLSTM_DEVICE void give(const Cells& cells, int unit, const StepResult (&results)[Cells::kTiles]) {
+  VARLSTM_DEVICE void give(const Cells& cells, int unit, const StepResult<Tile> (&results)[Cells::kTiles]) {
     if (above_ == nullptr) return;
 #pragma unroll
     for (int i = 0; i < Cells::kTiles; ++i) {
@@ -188,9 +189,9 @@ VARLSTM_DEVICE int64_t team_number(const StackForward<typename Tile::Scalar>& st
 
 template <class Tile, class Exchange>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
-    resident_layers_kernel(StackForward<typename Tile::Scalar> stack, SlotSchedule schedule, int64_t teams,
+    resident_layers_kernel(Cell kind, StackForward<typename Tile::Scalar> stack, SlotSchedule schedule, int64_t teams,
                            const Fragment* arranged, GridForwardArea<Tile>* areas) {
-  static_assert(sizeof(stack) + sizeof(schedule) + 3 * sizeof(int64_t) <= 4096,
+  static_assert(sizeof(stack) + sizeof(schedule) + 4 * sizeof(int64_t) <= 4096,
                 "what CUDA before 12.1 takes as arguments");
   using Place = ForwardPlace<Tile>;
   auto& shared = *simt::shared_memory<LayersShared<Tile, Exchange>>();
@@ -210,8 +211,8 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   exchange.begin();
 
   // Phase 2: the steps.
-  ForwardCells<Tile> cells(stack.layers[layer], stack.layers[layer].direction[0], team_schedule, 0, unit0 + lane_row(),
-                           layer == 0);
+  ForwardCells<Tile> cells(kind, stack.layers[layer], stack.layers[layer].direction[0], team_schedule, 0,
+                           unit0 + lane_row(), layer == 0);
   if (team_schedule.steps() > 0)
     forward_steps(team_schedule.steps(), weights, exchange, shared.forward, cells, unit0, neighbours);
   exchange.end();

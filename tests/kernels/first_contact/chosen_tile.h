@@ -28,7 +28,8 @@ inline int64_t batch_of_chosen_tile(const RecurrenceWay& way, int64_t hidden, in
       batch = teams / std::min(teams, directions) * tiles.rows[before].slots() + 1;
       if (teams < 1) continue;
     }
-    if (varlstm::cuda::choose_tile(policy_of(way), shape, batch, facts).index == index) return batch;
+    const varlstm::cuda::TileShape& chosen = *varlstm::cuda::choose_tile(policy_of(way), shape, batch, facts).tile;
+    if (chosen.hidden == tiles.rows[index].hidden && chosen.slots() == tiles.rows[index].slots()) return batch;
   }
   return 0;
 }

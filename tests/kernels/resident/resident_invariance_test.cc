@@ -34,8 +34,9 @@ void expect_same_in(const RecurrenceWay& way, const WayCase& given, const RnnRes
               {select(given.problem, whole.out, order), select(given.problem, whole.gradients, order)});
 }
 
-RnnOptions options_of(int64_t hidden, bool bidirectional) {
+RnnOptions options_of(const RecurrenceWay& way, int64_t hidden, bool bidirectional) {
   RnnOptions options;
+  options.cell = way.cell;
   options.input = 5;
   options.hidden = hidden;
   options.bidirectional = bidirectional;
@@ -55,7 +56,7 @@ TEST_P(ResidentInvariance, BatchMatesDoNotMoveABit) {
   const TwoTeams device(tiles.rows[index]);
   Random random(71);
   for (const bool both : {false, true}) {
-    const RnnOptions options = options_of(hidden_below(tiles, index) + 5, both);
+    const RnnOptions options = options_of(way(), hidden_below(tiles, index) + 5, both);
     const int64_t batch = batch_of_tile(tiles, index, options.directions());
     const WayCase given = make_way_case(way().precision.stored, options, hostile_lengths(batch, 6), true, random);
     SCOPED_TRACE(describe(given.problem));
@@ -72,7 +73,7 @@ TEST_P(ResidentInvariance, TeamsDoNotMoveABit) {
   const TileRows tiles = tiles_of(way());
   const int index = first_team_of_blocks(tiles);
   Random random(72);
-  const WayCase given = make_way_case(way().precision.stored, options_of(hidden_below(tiles, index) + 3, true),
+  const WayCase given = make_way_case(way().precision.stored, options_of(way(), hidden_below(tiles, index) + 3, true),
                                       hostile_lengths(27, 4), true, random);
   const RnnResults many = run_way(way(), given);
   const TwoTeams device(tiles.rows[index]);
@@ -84,6 +85,7 @@ TEST_P(ResidentInvariance, TeamsDoNotMoveABit) {
 // A batch that takes the tile of fewer slots, its sequences in one that takes the tile of more.
 TEST_P(ResidentInvariance, WideSlotTilesDoNotMoveABit) {
   if (way().precision.stored.dtype == VARLSTM_DTYPE_F16) GTEST_SKIP() << "the tiles of BF16 once more";
+  if (way().cell != VARLSTM_CELL_LSTM) GTEST_SKIP() << "the cell has one tile of each H";
   const TileRows tiles = tiles_of(way());
   int index = 1;
   while (tiles.rows[index].hidden != tiles.rows[index - 1].hidden) ++index;
@@ -93,12 +95,13 @@ TEST_P(ResidentInvariance, WideSlotTilesDoNotMoveABit) {
   ASSERT_GT(tiles.rows[index].slots(), tiles.rows[index - 1].slots());
   std::vector<int64_t> lengths = hostile_lengths(wide, 3);
   std::fill(lengths.begin() + narrow, lengths.end() - 4, 1);
-  const WayCase given =
-      make_way_case(way().precision.stored, options_of(hidden_below(tiles, index) + 7, false), lengths, true, random);
+  const WayCase given = make_way_case(way().precision.stored, options_of(way(), hidden_below(tiles, index) + 7, false),
+                                      lengths, true, random);
   expect_same_in(way(), given, run_way(way(), given), first(narrow));
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, ResidentInvariance, ::testing::ValuesIn(resident_ways()), way_label);
+INSTANTIATE_TEST_SUITE_P(OtherCells, ResidentInvariance, ::testing::ValuesIn(few_ways_of_other_cells()), way_label);
 
 }  // namespace
 }  // namespace varlstm_test

@@ -20,6 +20,7 @@ using ResidentIsolation = ResidentWays;
 // Slots take a second and a third sequence: one direction has 16 slots on a device of two teams of 8, two have 8.
 WayCase shared_slots(const RecurrenceWay& way, const TileRows& tiles, int index, bool bidirectional, Random& random) {
   RnnOptions options;
+  options.cell = way.cell;
   options.input = 4;
   options.hidden = hidden_below(tiles, index) + 2;
   options.bidirectional = bidirectional;
@@ -67,8 +68,10 @@ TEST_P(ResidentIsolation, NanStaysInItsSequence) {
       int64_t sequence;
       int where;
     };
-    // The giant keeps its slot; those of length 4 and 3 give theirs to another; the one of length 0 has none.
-    const Poison of_one[] = {{giant, 0}, {6, 1}, {1, 2}}, of_both[] = {{giant, 3}, {2, 0}, {6, 4}};
+    // The giant keeps its slot; those of length 4 and 3 give theirs to another; the one of length 0 has none. A cell
+    // without c gets the NaN in h0 once more, in the sequence of length 3.
+    const Poison of_one[] = {{giant, 0}, {6, 1}, clean.problem.has_c() ? Poison{1, 2} : Poison{2, 1}};
+    const Poison of_both[] = {{giant, 3}, {2, 0}, {6, 4}};
     for (const Poison& at : both ? of_both : of_one) {
       SCOPED_TRACE("sequence " + std::to_string(at.sequence) + ", input " + std::to_string(at.where));
       WayCase poisoned = clean;
@@ -79,7 +82,8 @@ TEST_P(ResidentIsolation, NanStaysInItsSequence) {
       const RnnResults actual = run_way(way(), poisoned);
       expect_same(select(clean.problem, actual, others), select(clean.problem, expected, others));
       const RnnResults own = select(clean.problem, actual, {at.sequence});
-      EXPECT_FALSE(all_finite(at.where < 3 ? own.out.c_n : own.gradients.dx));
+      const std::vector<double>& states = clean.problem.has_c() ? own.out.c_n : own.out.h_n;
+      EXPECT_FALSE(all_finite(at.where < 3 ? states : own.gradients.dx));
     }
   }
 }
@@ -122,6 +126,7 @@ TEST_P(ResidentIsolation, SmallWorkspaceIsAnError) {
   const TileRows tiles = tiles_of(way());
   const Context context = make_context(way());
   RnnOptions options;
+  options.cell = way().cell;
   options.hidden = tiles.rows[first_team_of_blocks(tiles)].hidden;
   const Rnn rnn = make_rnn(context.get(), options, way()), steps = make_rnn(context.get(), options, way().stepwise());
   const std::vector<int64_t> lengths = {2, 1};
@@ -138,6 +143,7 @@ TEST_P(ResidentIsolation, SmallWorkspaceIsAnError) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, ResidentIsolation, ::testing::ValuesIn(resident_ways()), way_label);
+INSTANTIATE_TEST_SUITE_P(OtherCells, ResidentIsolation, ::testing::ValuesIn(few_ways_of_other_cells()), way_label);
 
 }  // namespace
 }  // namespace varlstm_test

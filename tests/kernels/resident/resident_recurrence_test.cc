@@ -1,4 +1,4 @@
-// The resident recurrences, forced in each math and tile of their tables, against a naive LSTM in double: outputs and
+// The resident recurrences, forced in each math and tile of their tables, against the naive cell in double: outputs and
 // every gradient may be twice as far from it as a model that rounds where the math says so and nowhere else.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
@@ -40,7 +40,7 @@ RnnResults widened(const RnnOutputs<float>& out, const RnnGradients<float>& grad
            convert<double>(gradients.dparams)}};
 }
 
-// The model: for F32 the naive LSTM in float; for the others in double, with what is stored and what is multiplied
+// The model: for F32 the naive cell in float; for the others in double, with what is stored and what is multiplied
 // rounded.
 RnnResults run_model(const Precision& precision, const WayCase& given) {
   if (precision.operand.significant_bits == kF32Format.significant_bits) {
@@ -107,8 +107,9 @@ void expect_accurate(const RecurrenceWay& way, const WayCase& given) {
 using ResidentRecurrence = ResidentWays;
 
 // Layers, directions, biases and states vary from tile to tile, so that all of them meet.
-RnnOptions options_of(int variant, int64_t hidden) {
+RnnOptions options_of(const RecurrenceWay& way, int variant, int64_t hidden) {
   RnnOptions options;
+  options.cell = way.cell;
   options.input = 3 + variant % 4;
   options.hidden = hidden;
   options.layers = hidden > 64 ? 1 : 1 + variant / 2 % 2;
@@ -133,7 +134,7 @@ void check_tiles(const RecurrenceWay& way, int64_t least, int64_t most) {
     const TwoTeams device(tile);
     for (const int64_t hidden : {int64_t{tile.hidden}, hidden_below(tiles, index) + 1}) {
       if (hidden != tile.hidden && kernels_are_nvccs()) continue;
-      const RnnOptions options = options_of(variant++, hidden);
+      const RnnOptions options = options_of(way, variant++, hidden);
       const int64_t batch = batch_of_tile(tiles, index, options.directions());
       expect_accurate(
           way, make_way_case(way.precision.stored, options, hostile_lengths(batch, 5), variant % 3 != 0, random));
@@ -146,11 +147,9 @@ TEST_P(ResidentRecurrence, SmallTilesAreAccurate) {
 }
 
 TEST_P(ResidentRecurrence, MiddleTilesAreAccurate) {
+  if (way().cell != VARLSTM_CELL_LSTM && way().precision.stored.dtype == VARLSTM_DTYPE_F16 && !kernels_are_nvccs())
+    GTEST_SKIP() << "the tiles of BF16 once more";
   check_tiles(way(), 65, 128);
-}
-
-TEST_P(ResidentRecurrence, WideTilesAreAccurate) {
-  check_tiles(way(), 129, 256);
 }
 
 // A few steps alone: millions of weights are slow on a CPU. whole_device: the tiles whose team has 128 blocks, or the
@@ -163,7 +162,7 @@ void expect_widest_are_accurate(const RecurrenceWay& way, bool whole_device) {
     const TileShape& tile = tiles.rows[index];
     if (tile.hidden <= 256 || (tile.blocks() == 128) != whole_device) continue;
     const FewTeams device(tile, teams);
-    RnnOptions options = options_of(index, tile.hidden);
+    RnnOptions options = options_of(way, index, tile.hidden);
     options.bidirectional = options.hidden <= 512 && index % 2 == 0;
     std::vector<int64_t> lengths(static_cast<size_t>(batch_of_tile(tiles, index, options.directions(), teams)), 0);
     lengths[0] = 1;
@@ -173,18 +172,28 @@ void expect_widest_are_accurate(const RecurrenceWay& way, bool whole_device) {
   }
 }
 
-// nvcc's PTX is another for each of them.
-bool repeats_bf16(const RecurrenceWay& way) {
-  return way.precision.stored.dtype == VARLSTM_DTYPE_F16 && !kernels_are_nvccs();
+// An LSTM's all; nvcc's PTX of F16 is another than that of BF16. The large tiles of the other cells differ from their
+// small ones in the same sizes as an LSTM's: of these some.
+bool takes_widest(const RecurrenceWay& way) {
+  if (way.cell == VARLSTM_CELL_LSTM) return way.precision.stored.dtype != VARLSTM_DTYPE_F16 || kernels_are_nvccs();
+  const std::string name = way.name();
+  return !kernels_are_nvccs() && (name == "Gru_cluster_bf16" || name == "Gru_grid_tf32" || name == "RnnTanh_grid_tf32");
+}
+
+// And of 256 a tile whose warps share the depth of a product in a cluster.
+TEST_P(ResidentRecurrence, WideTilesAreAccurate) {
+  if (way().cell != VARLSTM_CELL_LSTM && way().name() != "Gru_cluster_tf32" && !takes_widest(way()))
+    GTEST_SKIP() << "much as others once more";
+  check_tiles(way(), 129, 256);
 }
 
 TEST_P(ResidentRecurrence, WidestTilesAreAccurate) {
-  if (repeats_bf16(way())) GTEST_SKIP() << "the tiles of BF16 once more";
+  if (!takes_widest(way())) GTEST_SKIP() << "much as others once more";
   expect_widest_are_accurate(way(), false);
 }
 
 TEST_P(ResidentRecurrence, WidestTilesOfAWholeDeviceAreAccurate) {
-  if (repeats_bf16(way())) GTEST_SKIP() << "the tiles of BF16 once more";
+  if (!takes_widest(way())) GTEST_SKIP() << "much as others once more";
   expect_widest_are_accurate(way(), true);
 }
 
@@ -195,7 +204,7 @@ TEST_P(ResidentRecurrence, SmallTilesAreAccurateInTurns) {
   if (way().policy == VARLSTM_RECURRENCE_CLUSTER) GTEST_SKIP() << "the emulated device holds two clusters";
   const FewTeams device(tiles.rows[index], 1);
   Random random(35);
-  RnnOptions options = options_of(1, tiles.rows[index].hidden);
+  RnnOptions options = options_of(way(), 1, tiles.rows[index].hidden);
   options.layers = 2;
   ASSERT_TRUE(options.bidirectional);
   const int64_t slots = tiles.rows[index].slots();
@@ -213,7 +222,7 @@ TEST_P(ResidentRecurrence, SmallF32TilesGiveTheBitsOfStepwise) {
     if (tile.hidden > 64 || tile.splits > 1) continue;
     const TwoTeams device(tile);
     for (const int variant : {0, 1}) {
-      const RnnOptions options = options_of(variant, tile.hidden - 1 - variant);
+      const RnnOptions options = options_of(way(), variant, tile.hidden - 1 - variant);
       const WayCase given =
           make_way_case(way().precision.stored, options,
                         hostile_lengths(batch_of_tile(tiles, index, options.directions()), 6), true, random);
@@ -232,7 +241,8 @@ TEST_P(ResidentRecurrence, SmallF32TilesGiveTheBitsOfStepwise) {
 TEST_P(ResidentRecurrence, SmallInferGivesTheBitsOfSave) {
   const TileRows tiles = tiles_of(way());
   Random random(34);
-  const WayCase given = make_way_case(way().precision.stored, options_of(3, 60), hostile_lengths(11, 3), true, random);
+  const WayCase given =
+      make_way_case(way().precision.stored, options_of(way(), 3, 60), hostile_lengths(11, 3), true, random);
   const TwoTeams device(tiles.rows[1]);
   const RnnOutputs<double> save = run_way(way(), given).out;
   const RnnOutputs<double> infer = run_way(way(), given, RunSetup(given.problem, VARLSTM_MODE_INFER)).out;
@@ -241,7 +251,46 @@ TEST_P(ResidentRecurrence, SmallInferGivesTheBitsOfSave) {
   EXPECT_TRUE(bitwise_equal(infer.c_n, save.c_n));
 }
 
+// Rows first, first + 1, ... of each sequence, `count` of them, where every sequence has `length` rows.
+std::vector<double> rows_of_each(const std::vector<double>& values, int64_t length, int64_t features, int64_t first,
+                                 int64_t count) {
+  std::vector<double> taken;
+  for (size_t begin = 0; begin < values.size(); begin += static_cast<size_t>(length * features)) {
+    const auto from = values.begin() + static_cast<int64_t>(begin) + first * features;
+    taken.insert(taken.end(), from, from + count * features);
+  }
+  return taken;
+}
+
+// A sequence in two calls, the second of which starts from h_n of the first, has the bits of one call: what the cell
+// keeps of h from step to step is h as y has it. A c_n would be rounded.
+TEST_P(ResidentRecurrence, SmallSequencesMayBeCut) {
+  if (tested_cell(way().cell).has_c) GTEST_SKIP() << "of cells without c";
+  const TileRows tiles = tiles_of(way());
+  const TwoTeams device(tiles.rows[0]);
+  Random random(36);
+  const RnnOptions options = options_of(way(), 0, tiles.rows[0].hidden - 3);
+  const int64_t length = 4, cut = 1;
+  const RnnCase<double> whole =
+      make_way_case(way().precision.stored, options, std::vector<int64_t>(5, length), true, random).problem;
+  const auto infer = [&](const RnnCase<double>& problem) {
+    return run_way(way(), {problem, {}}, RunSetup(problem, VARLSTM_MODE_INFER)).out;
+  };
+  const RnnOutputs<double> expected = infer(whole);
+  RnnCase<double> part = whole;
+  for (const int64_t first : {int64_t{0}, cut}) {
+    const int64_t count = first == 0 ? cut : length - cut;
+    part.lengths.assign(whole.lengths.size(), count);
+    part.x = rows_of_each(whole.x, length, options.input, first, count);
+    const RnnOutputs<double> out = infer(part);
+    EXPECT_TRUE(bitwise_equal(out.y, rows_of_each(expected.y, length, options.hidden, first, count)));
+    part.h0 = out.h_n;
+  }
+  EXPECT_TRUE(bitwise_equal(part.h0, expected.h_n));
+}
+
 INSTANTIATE_TEST_SUITE_P(Ways, ResidentRecurrence, ::testing::ValuesIn(resident_ways()), way_label);
+INSTANTIATE_TEST_SUITE_P(OtherCells, ResidentRecurrence, ::testing::ValuesIn(ways_of_other_cells()), way_label);
 
 }  // namespace
 }  // namespace varlstm_test

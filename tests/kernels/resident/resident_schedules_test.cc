@@ -32,6 +32,7 @@ class ResidentSchedules : public ResidentWays {
     const TileRows tiles = tiles_of(way());
     const int index = first_team_of_blocks(tiles);
     RnnOptions options;
+    options.cell = way().cell;
     options.input = 3;
     options.hidden = hidden_below(tiles, index) + 3;
     options.bidirectional = true;
@@ -102,6 +103,7 @@ TEST_P(ResidentSchedules, TeamsWithoutStepsLeaveNothingBehind) {
   const TileRows tiles = tiles_of(way());
   const int index = first_team_of_blocks(tiles);
   RnnOptions options;
+  options.cell = way().cell;
   options.input = 3;
   options.hidden = hidden_below(tiles, index) + 3;
   std::vector<int64_t> lengths(static_cast<size_t>(tiles.rows[index].slots()) + 1, 0);
@@ -121,6 +123,7 @@ TEST_P(ResidentSchedules, TeamsWithoutStepsLeaveNothingBehind) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, ResidentSchedules, ::testing::ValuesIn(resident_ways()), way_label);
+INSTANTIATE_TEST_SUITE_P(OtherCells, ResidentSchedules, ::testing::ValuesIn(few_ways_of_other_cells()), way_label);
 
 }  // namespace
 }  // namespace varlstm_test
