@@ -8,15 +8,15 @@ DEFECTS = [
     Defect(
         name="dc-n-not-contiguous",
         file=f"{TORCH}/_rnn_op.py",
-        old="dy, dh_n, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, h0, c0)]",
-        new="dy, dh_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, h0, c0)]",
+        old="dy, dh_n, dc_n, dc, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, dc, h0, c0)]",
+        new="dy, dh_n, dc, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc, h0, c0)]",
         tests=["python.torch_lstm -k gradients_of_the_results_need_not_be_contiguous"],
     ),
     Defect(
         name="dh-n-not-contiguous",
         file=f"{TORCH}/_rnn_op.py",
-        old="dy, dh_n, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, h0, c0)]",
-        new="dy, dc_n, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dc_n, h0, c0)]",
+        old="dy, dh_n, dc_n, dc, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, dc, h0, c0)]",
+        new="dy, dc_n, dc, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dc_n, dc, h0, c0)]",
         tests=["python.torch_lstm -k gradients_of_the_results_need_not_be_contiguous"],
     ),
     Defect(
@@ -181,8 +181,8 @@ DEFECTS = [
     Defect(
         name="to-torch-forgets-the-projection",
         file=f"{TORCH}/lstm.py",
-        old="proj_size=self.proj_size, device=\"meta\"",
-        new="device=\"meta\"",
+        old="return {\"proj_size\": module.proj_size}",
+        new="return {}",
         tests=["python.torch_projection -k way"],
     ),
     Defect(
@@ -194,16 +194,16 @@ DEFECTS = [
     ),
     Defect(
         name="relu-taken-for-tanh",
-        file=f"{TORCH}/replace.py",
-        old="((torch.nn.RNN, \"nonlinearity\"),\n",
-        new="(\n",
+        file=f"{TORCH}/gru.py",
+        old="return {\"nonlinearity\": module.nonlinearity}",
+        new="return {}",
         tests=["python.torch_gru_module -k replace_rnn"],
     ),
     Defect(
         name="to-torch-forgets-evaluation",
         file=f"{TORCH}/_rnn_base.py",
-        old="        return module.train(self.training)",
-        new="        return module",
+        old="        return self.train(source.training)",
+        new="        return self",
         why="a model with dropout would draw masks in evaluation",
         tests=["python.torch_gru_module -k to_torch"],
     ),

@@ -67,7 +67,7 @@ def test_steps_that_do_not_fit(context, backend):
             ({"slots": context.zeros(2)}, "slots: dtype float32, wanted int64"),
             ({"x": context.zeros((2, 4))}, "x: shape (2, 4), wanted (2, 3): B streams by I"),
             ({"x": context.zeros((8, 3)), "slots": context.zeros(8, "i64")},
-             "max_streams = 8 is larger than table_slots = 7")):
+             "streams = 8 is larger than table_slots = 7")):
         with pytest.raises(InvalidArgumentError, match=re.escape(text)):
             rnn.step(**{**arrays, **change})
     with pytest.raises(InvalidArgumentError, match="wanted None: the cell GRU has no c"):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import copy
 import random
 
 import pytest
@@ -143,14 +144,21 @@ def test_16_bits(name: str, dtype, tolerance: float) -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_autocast(name: str) -> None:
-    _, ours = pair(name, 6, 8)
+    """Results of torch's dtype: LSTMCell and GRUCell keep that of the states if it is wider than autocast's."""
+    theirs, ours = pair(name, 6, 8)
     x, states = torch.randn(5, 6), states_of(name, 5, 8)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        outputs = call(ours, x, states)
+    for rows, before in ((x, states), (x, None), (x.bfloat16(), None)):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs, expected = call(ours, rows, before), call(theirs, rows, before)
+        for actual, reference in zip(outputs, expected):
+            assert actual.dtype == reference.dtype
+            torch.testing.assert_close(actual, reference, rtol=0.02, atol=0.02)
+        exact = ours if outputs[0].dtype == torch.float32 else copy.deepcopy(ours).bfloat16()
+        dtype = outputs[0].dtype
+        alone = call(exact, rows.to(dtype), before if before is None else [state.to(dtype) for state in before])
+        assert all(torch.equal(a, b) for a, b in zip(outputs, alone))
     outputs[-1].float().sum().backward()
-    assert ours.weight_hh.grad.dtype == torch.float32 and ours.weight_hh.grad.any()
-    expected = call(ours.bfloat16(), x.bfloat16(), [state.bfloat16() for state in states])
-    assert all(torch.equal(a, b) for a, b in zip(outputs, expected))
+    assert ours.weight_ih.grad.dtype == torch.float32 and ours.weight_ih.grad.any()
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -145,11 +147,18 @@ def test_16_bits(name: str, dtype, tolerance: float) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_autocast(name: str) -> None:
-    _, ours = pair(name, 6, 8, 2)
+    """Results of torch's dtype: a GRU keeps that of its states if it is wider than autocast's."""
+    theirs, ours = pair(name, 6, 8, 2)
     x, hx = torch.randn(5, 3, 6), torch.randn(2, 3, 8)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        output, h_n = ours(x, hx)
+    for rows, state in ((x, hx), (x, None), (x.bfloat16(), None)):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            output, h_n = ours(rows, state)
+            expected = theirs(rows, state)
+        assert output.dtype == h_n.dtype == expected[0].dtype == expected[1].dtype
+        torch.testing.assert_close(output, expected[0], rtol=0.02, atol=0.02)
+        torch.testing.assert_close(h_n, expected[1], rtol=0.02, atol=0.02)
+        exact = ours if output.dtype == torch.float32 else copy.deepcopy(ours).bfloat16()
+        alone = exact(rows.to(output.dtype), state if state is None else state.to(output.dtype))
+        assert torch.equal(output, alone[0]) and torch.equal(h_n, alone[1])
     output.float().sum().backward()
     assert ours.weight_hh_l1.grad.dtype == torch.float32 and ours.weight_hh_l1.grad.any()
-    expected = ours.bfloat16()(x.bfloat16(), hx.bfloat16())
-    assert torch.equal(output, expected[0]) and torch.equal(h_n, expected[1])

@@ -111,6 +111,10 @@ def test_wrong_options_are_named() -> None:
             LSTM(3, 4, **options)
     with pytest.raises(ValueError, match="'candidate' is not supported"):
         RNN(3, 4, recurrent_dropout_kind="candidate")
+    for module, kind in ((LSTM(3, 4), "gates"), (GRU(3, 4), None), (RNN(3, 4), "candidate")):
+        module.recurrent_dropout_kind = kind  # after the constructor
+        with pytest.raises(ValueError, match=f"recurrent_dropout_kind = {kind!r} is not supported, and must be one of"):
+            module(torch.randn(2, 3))
     with pytest.raises(TypeError, match="zoneout_c"):
         GRU(3, 4, zoneout_c=0.5)
     with pytest.raises(TypeError, match="zoneout_h = '0.5'"):

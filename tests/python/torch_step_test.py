@@ -60,9 +60,16 @@ def test_under_autocast_the_input_is_rounded() -> None:
         assert y.dtype == torch.bfloat16 and torch.equal(y, module(x.unsqueeze(0))[0][0])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_under_autocast_a_gru_keeps_the_dtype_of_its_states(dtype) -> None:
+    module, x, state = GRU(4, 6), torch.randn(3, 2, 4).to(dtype), torch.zeros(1, 2, 6, dtype=dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        steps = [module.step(rows, state, [0, 1]) for rows in x]
+        expected = module(x)[0]
+    assert expected.dtype == dtype and torch.equal(torch.stack(steps), expected)
+
+
 def test_autograd_sees_that_a_table_was_written() -> None:
-    if not hasattr(torch.autograd.graph, "increment_version"):
-        pytest.skip("this torch cannot be told")
     module, state = GRU(4, 6), torch.zeros(1, 2, 6)
     product = torch.ones(6, requires_grad=True) * state[0, 0]
     module.step(torch.randn(1, 4), state, [0])
@@ -83,6 +90,7 @@ def test_wrong_arguments() -> None:
         (gru, (x, h.double(), [0, 1]), ValueError, "state is of torch.float64, and must be of torch.float32"),
         (gru, (x, h[:, ::2], [0, 1]), ValueError, "state is not contiguous"),
         (gru, (x, h.clone().requires_grad_(), [0, 1]), ValueError, "state requires a gradient"),
+        (gru, (torch.randn(6, 4), h, range(6)), ValueError, "streams = 6 is larger than table_slots = 5"),
         (lstm, (x, (h, c[:, :4].contiguous()), [0, 1]), ValueError, "state[0] has 5 slots, state[1] has 4"),
         (gru, (x, h, [0, 1, 2]), ValueError, "slots are of shape (3,), and must be (2,)"),
         (gru, (x, h, torch.tensor([0, 1], dtype=torch.int32)), TypeError, "slots are of torch.int32"),

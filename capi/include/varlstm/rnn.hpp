@@ -199,6 +199,10 @@ class Rnn {
     detail::need_exactly_or_empty("h", table.h, {layers, of_table, shape.of_h});
     detail::need_exactly_or_empty("c", table.c, {layers, of_table, shape.of_c()});
     detail::need("y", y, {streams, shape.of_h});
+    if (slots.size() > table_slots) {
+      throw Error(VARLSTM_ERROR_INVALID_ARGUMENT, "streams = " + std::to_string(slots.size()) +
+                                                      " is larger than table_slots = " + std::to_string(table_slots));
+    }
     workspace.grow(step_size(slots.size(), table_slots));
     check(varlstm_rnn_step(get(), slots.size(), params.data(), x.data(), slots.data(), table_slots, table.h.data(),
                            table.c.data(), y.data(), workspace.data(), workspace.bytes(), stream));

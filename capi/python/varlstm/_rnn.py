@@ -377,6 +377,8 @@ class Rnn(Handle):
         has_c = CELLS[self._cell].has_c
         if has_c:
             call.shape("c", 3, c_words)
+        if streams > table_slots:
+            raise InvalidArgumentError(f"streams = {streams} is larger than table_slots = {table_slots}")
         nbytes = self.step_size(streams, table_slots)
         lib.varlstm_rnn_step(
             self.handle, streams, call.read("params", (self._elements,), dtype, _FLAT),

@@ -260,6 +260,19 @@ TEST_F(CapiHppSizes, Step) {
   }
 }
 
+TEST_F(CapiHppSizes, MoreStreamsThanSlots) {
+  const varlstm::Rnn<float> rnn(ctx_, kIn, kHidden);
+  const varlstm::Buffer<int64_t> slots(ctx_, std::vector<int64_t>{0, 1});
+  Spans spans(ctx_, -1, 0);
+  const std::string text = refusal(
+      [&](Spans& s) {
+        rnn.step(s("params", rnn.param_elements()), s("x", 2 * kIn), slots, {s("h", kHidden), s("c", kHidden)},
+                 s("y", 2 * kHidden), work_);
+      },
+      spans);
+  EXPECT_EQ(text, "streams = 2 is larger than table_slots = 1");
+}
+
 TEST_F(CapiHppSizes, RnnOfACellWithoutC) {
   for (const auto& [cell, gates] : {std::pair<int32_t, int64_t>{VARLSTM_CELL_GRU, 3}, {VARLSTM_CELL_RNN_TANH, 1}}) {
     varlstm::Rnn<float> rnn(ctx_, kIn, kHidden, 1, cell);

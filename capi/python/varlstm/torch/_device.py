@@ -230,6 +230,16 @@ def autocast_dtype(tensor: torch.Tensor) -> Optional[torch.dtype]:
     return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
 
 
+def compute_dtype(rows: torch.Tensor, state: Optional[torch.Tensor], keeps_states: bool) -> Optional[torch.dtype]:
+    """The dtype that a network computes in under torch.autocast; None without it. On the CPU some of torch's networks,
+    those with `keeps_states`, multiply in autocast's dtype alone and have the states, zeros of the input's dtype if there
+    are none, in their own: if that is wider, so are their results, and here all of it is."""
+    dtype = autocast_dtype(rows)
+    if dtype is None or not keeps_states or rows.device.type != "cpu":
+        return dtype
+    return torch.promote_types(dtype, (rows if state is None else state).dtype)
+
+
 def scratch(count: int, like: torch.Tensor) -> torch.Tensor:
     """`count` bytes on the device of `like`."""
     return like.new_empty(count, dtype=torch.uint8)

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .._declarations import RecurrentDropout
 from . import _exchange, _options, _packing_op, _resets
-from ._device import autocast_dtype
+from ._device import compute_dtype
 from ._differentiable import is_traced, refuse_jit_trace
 from ._flat import flatten
 from ._rnn_checks import (check_all_like, check_like, check_params, check_rows, check_states,
@@ -18,6 +18,9 @@ from ._rnn_checks import (check_all_like, check_like, check_params, check_rows, 
 from ._rnn_op import RNN_OPS
 from ._step import step
 from .packing import Lengths, batch_of, check_lengths, equal_lengths, lengths_tensor
+
+_KINDS = {kind.name.lower(): float(kind) for kind in RecurrentDropout}  # an enum is not for torch.compile to look into
+_CANDIDATE = float(RecurrentDropout.CANDIDATE)
 
 States = Tuple[Tensor, ...]  # (h,), or (h, c) if the cell has c
 
@@ -31,6 +34,7 @@ class RnnBase(torch.nn.RNNBase):
 
     _state_name: str  # how texts call h_0
     _torch_class: type
+    _keeps_states = False  # under torch.autocast on a CPU: see compute_dtype
 
     def __init__(self, mode: str, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
                  device, dtype, proj_size=0, cell_clip=0.0, projection_clip=0.0, recurrent_dropout=0.0,
@@ -59,8 +63,10 @@ class RnnBase(torch.nn.RNNBase):
 
     def _cell_options(self) -> List[float]:
         """As _device.OPTIONS orders them."""
-        kind = RecurrentDropout[self.recurrent_dropout_kind.upper()]
-        return [float(kind), self.recurrent_dropout, self.zoneout_h, self.zoneout_c, self.cell_clip,
+        kind = _KINDS.get(self.recurrent_dropout_kind)
+        if kind is None or (kind == _CANDIDATE and self.mode.startswith("RNN")):  # set after the constructor
+            _options.dropout_kind(self.recurrent_dropout_kind, not self.mode.startswith("RNN"))
+        return [kind, self.recurrent_dropout, self.zoneout_h, self.zoneout_c, self.cell_clip,
                 self.projection_clip]
 
     def extra_repr(self) -> str:
@@ -245,7 +251,7 @@ class RnnBase(torch.nn.RNNBase):
         op, names = RNN_OPS[self.mode], self._flat_weights_names
         params = [getattr(self, name) for name in names]
         check_params(names, params, op.gates, self.input_size, self._state_widths(), 1 + self.bidirectional)
-        dtype = autocast_dtype(rows)
+        dtype = compute_dtype(rows, None if hx is None else hx[0], self._keeps_states)
         if dtype is not None:
             rows, params = rows.to(dtype), [param.to(dtype) for param in params]
             hx = hx if hx is None else [state.to(dtype) for state in hx]

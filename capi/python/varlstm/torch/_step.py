@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .._library import lib
 from . import _options
-from ._device import Rnn, _query, address, autocast_dtype, context_of, scratch
+from ._device import Rnn, _query, address, compute_dtype, context_of, scratch
 from ._differentiable import is_traced
 from ._rnn_checks import check_all_like, check_params, check_rows
 from ._rnn_op import RNN_OPS
@@ -50,10 +50,12 @@ def _slots_of(slots, input: Tensor) -> Tensor:
 
 
 def _mark_written(table: Tensor) -> None:
-    """Lets autograd see that the table has other values, if this torch can."""
+    """Lets autograd see that the table has other values."""
     increment = getattr(torch.autograd.graph, "increment_version", None)
     if increment is not None:
         increment(table)
+    else:  # before torch 2.1: an empty view, which has the table's version, is written to
+        table[:0].zero_()
 
 
 def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...], slots) -> Tensor:
@@ -67,7 +69,7 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
     params: List[Tensor] = [getattr(module, name) for name in param_names]
     check_params(param_names, params, op.gates, module.input_size, module._state_widths(), 1)
     with torch.no_grad():
-        dtype = autocast_dtype(input)
+        dtype = compute_dtype(input, states[0], module._keeps_states)
         if dtype is not None:
             input, params = input.to(dtype), [param.to(dtype) for param in params]
         check_rows(input, module.input_size)
@@ -81,6 +83,8 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
         if len(states) > 1 and states[1].size(1) != table_slots:
             raise ValueError(f"{names[0]} has {table_slots} slots, {names[1]} has {states[1].size(1)}")
         slots = _slots_of(slots, input)
+        if streams > table_slots:
+            raise ValueError(f"streams = {streams} is larger than table_slots = {table_slots}")
         if slots.shape != (streams,):
             raise ValueError(f"slots are of shape {tuple(slots.shape)}, and must be ({streams},): one for each row")
         context, input = context_of(input), input.contiguous()

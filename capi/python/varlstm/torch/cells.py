@@ -10,7 +10,7 @@ from torch import Tensor
 from . import _cell_checks as check
 from . import _exchange, _options
 from ._cell_op import CELL_OPS
-from ._device import autocast_dtype
+from ._device import compute_dtype
 from ._differentiable import refuse_jit_trace
 from ._flat import flatten
 
@@ -20,6 +20,7 @@ class CellBase(torch.nn.RNNCellBase):
 
     _mode: str  # names the operation
     _torch_class: type
+    _keeps_states = True  # under torch.autocast on a CPU: see compute_dtype
 
     def __init__(self, input_size, hidden_size, bias, device, dtype) -> None:
         _options.dtype(dtype)
@@ -84,7 +85,7 @@ class CellBase(torch.nn.RNNCellBase):
         check.check_input(input, self.input_size)
         for name, state in zip(names, states):
             check.check_state(name, state, input, self.hidden_size)
-        dtype = autocast_dtype(input)
+        dtype = compute_dtype(input, states[0] if states else None, self._keeps_states)
         if dtype is not None:
             input, params = input.to(dtype), [param.to(dtype) for param in params]
             states = [state.to(dtype) for state in states]
@@ -159,7 +160,7 @@ class RNNCell(_OneState):
     in varlstm.torch.LSTMCell.
     """
 
-    _torch_class = torch.nn.RNNCell
+    _torch_class, _keeps_states = torch.nn.RNNCell, False
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device=None,
                  dtype=None) -> None:

@@ -30,14 +30,15 @@ class GRU(_OneState):
 
     hx is h_0 [L*D, B, H], or [L*D, H] for one sequence; zeros if absent. Returns (output, h_n). Everything else is as
     in varlstm.torch.LSTM: the kinds of input, `lengths`, `resets`, gradients, dropout, dtypes and threads, and the
-    options recurrent_dropout, whose "candidate" is n, and zoneout_h.
+    options recurrent_dropout, whose "candidate" is n, and zoneout_h. Under torch.autocast on a CPU it computes in the dtype
+    of h_0, or of the input if there is none, where that is wider than autocast's, and so is its output, as torch's.
 
     With reset_after=False the reset gate r acts before the product: n = tanh(W_in x + b_in + W_hn (r * h) + b_hn), as in
     Keras with reset_after=False and in ONNX with linear_before_reset=0. torch has no such GRU. The parameters are of
     the same names and shapes, but they are not those of a GRU with the reset after.
     """
 
-    _torch_class = torch.nn.GRU
+    _torch_class, _keeps_states = torch.nn.GRU, True
     reset_after = True  # modules that an earlier version has pickled do not have it
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,

@@ -5,7 +5,7 @@ use std::ptr;
 
 use varlstm_sys as sys;
 
-use crate::error::{check, Result};
+use crate::error::{check, Error, Result};
 use crate::memory::Workspace;
 use crate::rnn::Rnn;
 use crate::view::{check_not_longer, dim, write_or_null, View, ViewMut};
@@ -56,6 +56,10 @@ impl<T: Scalar> Rnn<T> {
         let (table, c_table) = ([layers, slots, of_h], [layers, slots, ("hidden_size", self.hidden_size())]);
         check_not_longer("h", args.h.len(), &table)?;
         check_not_longer("c", args.c.as_ref().map_or(0, |c| c.len()), &c_table)?;
+        if streams.1 > slots.1 {
+            let text = format!("streams = {} is larger than table_slots = {}", streams.1, slots.1);
+            return Err(Error::invalid(text));
+        }
         let params = args.params.read(context, "params", &[("elements", self.param_elements())])?;
         let x = args.x.read(context, "x", &[streams, ("input_size", self.input_size())])?;
         let rows = args.slots.read(context, "slots", &[streams])?;
