@@ -9,6 +9,7 @@
 #include "support/check_status.h"
 #include "support/compare.h"
 #include "support/lengths.h"
+#include "support/rnn16_runner.h"
 #include "support/rnn_runner.h"
 
 namespace varlstm_test {
@@ -92,21 +93,13 @@ RnnCase<T> as_pieces(const RnnCase<T>& problem, const std::vector<Piece>& pieces
   return result;
 }
 
-// Runs both and compares them.
+// What a batch gave, and its pieces.
 template <class T>
-void compare_with_pieces(varlstm_ctx* context, const RnnCase<T>& problem, Random& random) {
-  SCOPED_TRACE(describe(problem));
-  const std::vector<Piece> pieces = pieces_of(problem);
-  const RnnUpstream<T> upstream = make_upstream(problem, random);
-  const RnnOptions& options = problem.options;
-  RnnRunner<T> whole(context, problem), apart(context, as_pieces(problem, pieces));
-  const RnnOutputs<T> out = whole.forward(), expected = apart.forward();
-  const RnnGradients<T> gradients = whole.backward(upstream);
-  const RnnGradients<T> of_pieces =
-      apart.backward({upstream.dy, to_pieces(options, problem.batch(), pieces, upstream.dh_n, gives_final),
-                      to_pieces(options, problem.batch(), pieces, upstream.dc_n, gives_final), upstream.dc});
+void expect_bits_of_pieces(const RnnCase<T>& problem, const std::vector<Piece>& pieces, const RnnOutputs<T>& out,
+                           const RnnGradients<T>& gradients, const RnnOutputs<T>& expected,
+                           const RnnGradients<T>& of_pieces, double tolerance) {
   const auto back = [&](const std::vector<T>& states, const auto& gives) {
-    return from_pieces(options, problem.batch(), pieces, states, gives);
+    return from_pieces(problem.options, problem.batch(), pieces, states, gives);
   };
   EXPECT_TRUE(all_finite(out.y));
   EXPECT_TRUE(bitwise_equal(out.y, expected.y));
@@ -116,8 +109,26 @@ void compare_with_pieces(varlstm_ctx* context, const RnnCase<T>& problem, Random
   EXPECT_TRUE(bitwise_equal(gradients.dx, of_pieces.dx));
   EXPECT_TRUE(bitwise_equal(gradients.dh0, back(of_pieces.dh0, takes_initial)));
   EXPECT_TRUE(bitwise_equal(gradients.dc0, back(of_pieces.dc0, takes_initial)));
-  EXPECT_TRUE(
-      all_close(gradients.dparams, of_pieces.dparams, 0, (sizeof(T) == 8 ? 1e-13 : 1e-5) * largest(of_pieces.dparams)));
+  EXPECT_TRUE(all_close(gradients.dparams, of_pieces.dparams, 0, tolerance * largest(of_pieces.dparams)));
+}
+
+// The gradients of a batch's results as those of its pieces.
+template <class T>
+RnnUpstream<T> as_pieces(const RnnCase<T>& problem, const std::vector<Piece>& pieces, const RnnUpstream<T>& upstream) {
+  return {upstream.dy, to_pieces(problem.options, problem.batch(), pieces, upstream.dh_n, gives_final),
+          to_pieces(problem.options, problem.batch(), pieces, upstream.dc_n, gives_final), upstream.dc};
+}
+
+// Runs both and compares them.
+template <class T>
+void compare_with_pieces(varlstm_ctx* context, const RnnCase<T>& problem, Random& random) {
+  SCOPED_TRACE(describe(problem));
+  const std::vector<Piece> pieces = pieces_of(problem);
+  const RnnUpstream<T> upstream = make_upstream(problem, random);
+  RnnRunner<T> whole(context, problem), apart(context, as_pieces(problem, pieces));
+  const RnnOutputs<T> out = whole.forward(), expected = apart.forward();
+  expect_bits_of_pieces(problem, pieces, out, whole.backward(upstream), expected,
+                        apart.backward(as_pieces(problem, pieces, upstream)), sizeof(T) == 8 ? 1e-13 : 1e-5);
   const RnnOutputs<T> inferred = whole.forward(VARLSTM_MODE_INFER);
   EXPECT_TRUE(bitwise_equal(inferred.y, out.y));
   EXPECT_TRUE(bitwise_equal(inferred.h_n, out.h_n));
@@ -151,6 +162,33 @@ CELL_SCALAR_TEST(Resets, AreTheBitsOfThePieces) {
       auto problem = make_rnn_case<T>(options, lengths, round % 4 != 2, random);
       add_resets(problem, probability, random);
       compare_with_pieces(context.get(), problem, random);
+      ++round;
+    }
+  }
+}
+
+// In 16 bits, where the states are rounded between the tokens. The parameters' gradients are rounded sums.
+using ResetsIn16Bits = CellTest;
+CELL_TEST(ResetsIn16Bits, AreTheBitsOfThePieces) {
+  Random random(84);
+  int round = 0;
+  for (const Format16& format : {kBf16, kF16}) {
+    for (const std::vector<int64_t>& lengths : batches()) {
+      RnnOptions options = cell_options();
+      options.input = random.integer(1, 9);
+      options.hidden = random.integer(1, 37);
+      options.layers = 1 + round % 2;
+      options.bidirectional = round / 2 % 2 == 1;
+      options.rows = round % 3 == 0 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
+      options.cell_states = cell().has_c && round % 3 == 1;
+      auto problem = make_rnn_case<double>(options, lengths, true, random);
+      add_resets(problem, 0.4, random);
+      SCOPED_TRACE(describe(problem));
+      const std::vector<Piece> pieces = pieces_of(problem);
+      const RnnUpstream<double> upstream = make_upstream(problem, random);
+      const Rnn16Results whole = run_rnn16(format, problem, upstream);
+      const Rnn16Results apart = run_rnn16(format, as_pieces(problem, pieces), as_pieces(problem, pieces, upstream));
+      expect_bits_of_pieces(problem, pieces, whole.out, whole.gradients, apart.out, apart.gradients, 0.02);
       ++round;
     }
   }

@@ -27,6 +27,10 @@ inline Rnn16Results run_rnn16(const Format16& format, const RnnCase<double>& pro
   const int64_t outputs = problem.output_features(), rows = problem.tokens();
   const Batch batch = make_batch(ctx, problem.lengths);
   const Rnn rnn = make_rnn(ctx, options, format.dtype);
+  if (!problem.resets.empty()) {
+    REQUIRE_OK(varlstm_batch_set_resets(batch.get(), problem.resets.data(), rows, VARLSTM_LAYOUT_RAGGED, 0,
+                                        VARLSTM_SPACE_HOST, nullptr));
+  }
   int64_t workspace_bytes = 0, reserve_bytes = 0;
   REQUIRE_OK(varlstm_rnn_sizes(rnn.get(), bounds.max_batch, bounds.max_len, bounds.max_tokens, VARLSTM_MODE_SAVE,
                                &workspace_bytes, &reserve_bytes));

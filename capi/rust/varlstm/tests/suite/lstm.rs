@@ -191,11 +191,8 @@ fn c_of_every_token() {
     let like = |len| unwritten::<f64>(&context, len);
     let (mut y, mut c_n, mut c) = (like(6), like(6), like(9));
     let (mut reserve, mut workspace) = (Reserve::new(&context), Workspace::new(&context));
-    let forward = RnnForward {
-        c_n: Some(c_n.view_mut()),
-        c: Some(c.view_mut()),
-        ..RnnForward::new(&params, &x, &mut y)
-    };
+    let forward =
+        RnnForward { c_n: Some(c_n.view_mut()), c: Some(c.view_mut()), ..RnnForward::new(&params, &x, &mut y) };
     rnn.forward_save(&batch, forward, &mut reserve, &mut workspace).unwrap();
     // Rows of step 0, of both sequences, then the second token of the first one.
     let (c_n, c) = (c_n.to_vec().unwrap(), c.to_vec().unwrap());

@@ -99,10 +99,7 @@ fn buffers_of_a_step_have_their_sizes() {
         (step(&[0.0; 4], &mut [0.0; 15], &mut [0.0; 14], &mut [0.0; 10]), "c has 14 elements, too few"),
         (step(&[0.0; 4], &mut [0.0; 15], &mut [0.0; 20], &mut [0.0; 10]), "c has 20 elements, too many for the 15"),
         (step(&[0.0; 4], &mut [0.0; 15], &mut [0.0; 15], &mut [0.0; 9]), "y has 9 elements, too few"),
-        (
-            step(&[0.0; 4], &mut [0.0; 5], &mut [0.0; 5], &mut [0.0; 10]),
-            "streams = 2 is larger than table_slots = 1",
-        ),
+        (step(&[0.0; 4], &mut [0.0; 5], &mut [0.0; 5], &mut [0.0; 10]), "streams = 2 is larger than table_slots = 1"),
     ] {
         assert_error(result, Status::InvalidArgument, &[part]);
     }
