@@ -47,6 +47,7 @@
 #pragma once
 
 #include "varlstm/batch.hpp"
+#include "varlstm/conv_max.hpp"
 #include "varlstm/core.hpp"
 #include "varlstm/loss.hpp"
 #include "varlstm/operations.hpp"

@@ -502,3 +502,57 @@ def test_shapes_of_imports_are_those_of_the_cell(context):
             (lambda: rnn.import_("keras", 0, 0, zeros(3, 2), zeros(2, 2), zeros(2), zeros(2)), "b_hh = ")):
         with pytest.raises(InvalidArgumentError, match=re.escape(text)):
             call()
+
+
+# --- convolution with maximum
+
+def naive_conv_max(offsets, x, weight, bias):
+    """The values before the activation, and the rows of the maxima."""
+    width, left = weight.shape[2], (weight.shape[2] - 1) // 2
+    y = np.zeros((len(offsets) - 1, len(weight)))
+    argmax = np.full(y.shape, -1)
+    for w, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:])):
+        if begin == end:
+            continue
+        padded = np.vstack([np.zeros((left, x.shape[1])), x[begin:end], np.zeros((width - 1 - left, x.shape[1]))])
+        windows = np.stack([padded[p:p + width] for p in range(end - begin)])
+        v = np.einsum("pki,fik->pf", windows, weight) + bias
+        y[w], argmax[w] = v.max(0), begin + v.argmax(0)
+    return y, argmax
+
+
+def test_conv_max_and_its_gradients(context, backend, random):
+    offsets, width = [0, 3, 3, 4, 9], 4
+    x, weight, bias = (random.uniform(-1, 1, shape) for shape in ((9, 3), (5, 3, width), (5,)))
+    arrays = [context.array(offsets, "i64"), context.array(x), context.array(weight)]
+    if backend == "cuda":
+        with pytest.raises(varlstm.UnsupportedError, match="does not have it yet"):
+            varlstm.conv_max_forward(context, *arrays)
+        return
+    values, rows = naive_conv_max(offsets, x, weight, bias)
+    y, argmax = varlstm.conv_max_forward(context, *arrays, context.array(bias), activation="tanh")
+    close(context, y, np.tanh(values))
+    np.testing.assert_array_equal(context.numpy(argmax), rows)
+    assert varlstm.conv_max_forward(context, *arrays, argmax=False).argmax is None
+
+    dy = random.uniform(-1, 1, (4, 5))
+    result = varlstm.conv_max_backward(context, *arrays, y, context.array(dy), argmax, activation="tanh")
+    dv = dy * (1 - np.tanh(values) ** 2) * (rows >= 0)
+    dx, dweight = np.zeros_like(x), np.zeros_like(weight)
+    for w, f in zip(*np.nonzero(rows >= 0)):
+        for k in range(width):
+            row = rows[w, f] + k - (width - 1) // 2
+            if offsets[w] <= row < offsets[w + 1]:
+                dx[row] += dv[w, f] * weight[f, :, k]
+                dweight[f, :, k] += dv[w, f] * x[row]
+    for actual, expected in zip(result, (dx, dweight, dv.sum(0))):
+        close(context, actual, expected)
+    before = context.array(np.ones_like(weight))
+    again = varlstm.conv_max_backward(context, *arrays, y, context.array(dy), argmax, activation="tanh", dx=False,
+                                      dweight=before, dbias=False)
+    assert again.dx is None and again.dbias is None
+    close(context, again.dweight, 1 + dweight)
+    with pytest.raises(InvalidArgumentError, match=re.escape("offsets[4] = 9 is not in 0 ... rows = 8")):
+        varlstm.conv_max_forward(context, arrays[0], context.array(x[:8]), arrays[2])
+    with pytest.raises(InvalidArgumentError, match="x: shape"):
+        varlstm.conv_max_forward(context, arrays[0], arrays[1], context.array(np.zeros((5, 2, 4))))

@@ -22,8 +22,9 @@ of varlstm.Error.
 # SPDX-License-Identifier: Apache-2.0
 from ._batch import Batch
 from ._context import Context, DeviceStatus, device_count
-from ._declarations import (Backend, BatchArray, Cell, DeviceStatusBit, Dtype, EmptyMean, Layout, Math, Mode, Op,
-                            ParamFormat, Recurrence, RecurrentDropout, Reduction, Rows, Status)
+from ._conv_max import ConvMaxGradients, ConvMaxResult, conv_max_backward, conv_max_forward
+from ._declarations import (Activation, Backend, BatchArray, Cell, DeviceStatusBit, Dtype, EmptyMean, Layout, Math,
+                            Mode, Op, ParamFormat, Recurrence, RecurrentDropout, Reduction, Rows, Status)
 from ._device_array import DeviceArray, Memory
 from ._library import (BackendError, BufferTooSmallError, DeadContextError, Error, InvalidArgumentError,
                        InvalidHandleError, LibraryError, OutOfMemoryError, UnsupportedError, build_info, status_name,

@@ -136,6 +136,54 @@ TYPED_TEST(CapiHppCalls, Linear) {
       });
 }
 
+TYPED_TEST(CapiHppCalls, ConvMax) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  constexpr int64_t kWords = 3, kWidth = 2, kLdy = kOut + 1, kY = (kWords - 1) * kLdy + kOut;
+  constexpr int64_t kWeights = kOut * kIn * kWidth, kRelu = VARLSTM_ACTIVATION_RELU;
+  const varlstm::ConvMax conv{kIn, kOut, kWidth, kRelu, kLdy};
+  const varlstm::Buffer<int64_t> offsets(this->ctx_, std::vector<int64_t>{0, 4, 5, kRows});
+  const Buffer x = this->random(kRows * kIn), weight = this->random(kWeights), bias = this->random(kOut);
+  varlstm::Buffer<int64_t> argmax(this->ctx_, kWords * kOut), theirs(this->ctx_, kWords * kOut);
+  if (test_backend() == VARLSTM_BACKEND_CUDA) {  // does not have it yet
+    Buffer y(this->ctx_, kY);
+    try {
+      varlstm::conv_max_forward<T>(this->ctx_, conv, kWords, kRows, offsets, x, weight, bias, y, argmax, this->work_);
+      FAIL() << "no exception";
+    } catch (const varlstm::Error& error) {
+      EXPECT_EQ(error.status(), VARLSTM_ERROR_UNSUPPORTED);
+    }
+    return;
+  }
+  this->template expect_same<T>(
+      kY,
+      [&](Buffer& y) {
+        varlstm::conv_max_forward<T>(this->ctx_, conv, kWords, kRows, offsets, x, weight, bias, y, argmax, this->work_);
+      },
+      [&](T* y) {
+        return varlstm_conv_max_forward(this->ctx_.get(), this->kType, kWords, kRows, kIn, kOut, kWidth, kRelu,
+                                        offsets.data(), x.data(), weight.data(), bias.data(), y, kLdy, theirs.data(),
+                                        this->work_.data(), this->work_.bytes(), nullptr);
+      });
+  EXPECT_EQ(argmax.download(), theirs.download());
+  const Buffer y = this->random(kY), dy = this->random(kY);
+  // dx, dweight and dbias one after the other in one buffer.
+  constexpr int64_t kDWeight = kRows * kIn, kDBias = kDWeight + kWeights;
+  this->template expect_same<T>(
+      kDBias + kOut,
+      [&](Buffer& d) {
+        varlstm::conv_max_backward<T>(this->ctx_, conv, kWords, kRows, offsets, x, weight, y, dy, argmax,
+                                      d.span().subspan(0, kDWeight), d.span().subspan(kDWeight, kWeights),
+                                      d.span().subspan(kDBias, kOut), this->work_);
+      },
+      [&](T* d) {
+        return varlstm_conv_max_backward(this->ctx_.get(), this->kType, kWords, kRows, kIn, kOut, kWidth, kRelu,
+                                         offsets.data(), x.data(), weight.data(), y.data(), dy.data(), kLdy,
+                                         argmax.data(), d, d + kDWeight, d + kDBias, this->work_.data(),
+                                         this->work_.bytes(), nullptr);
+      });
+}
+
 TYPED_TEST(CapiHppCalls, DropoutAndLogSoftmax) {
   using T = TypeParam;
   using Buffer = varlstm::Buffer<T>;

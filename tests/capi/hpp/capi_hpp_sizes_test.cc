@@ -158,6 +158,23 @@ TEST_F(CapiHppSizes, SizesThatOverflowAreRefusedAndNegativeOnesLeftToTheLibrary)
   EXPECT_NE(text_of(-1, 4).find("rows = -1"), std::string::npos) << text_of(-1, 4);
 }
 
+TEST_F(CapiHppSizes, ConvMax) {
+  if (test_backend() == VARLSTM_BACKEND_CUDA) return;  // does not have it yet
+  constexpr int64_t kWords = 3, kWidth = 3, kLdy = kOut + 2, kY = (kWords - 1) * kLdy + kOut;
+  constexpr int64_t kWeights = kOut * kIn * kWidth;
+  const varlstm::ConvMax conv{kIn, kOut, kWidth, VARLSTM_ACTIVATION_NONE, kLdy};
+  expect_each_refused(6, [&](Spans& s) {
+    varlstm::conv_max_forward<float>(ctx_, conv, kWords, kRows, s.ints("offsets", kWords + 1), s("x", kRows * kIn),
+                                     s("weight", kWeights), s("bias", kOut), s("y", kY),
+                                     s.ints("argmax", kWords * kOut), work_);
+  });
+  expect_each_refused(9, [&](Spans& s) {
+    varlstm::conv_max_backward<float>(ctx_, conv, kWords, kRows, s.ints("offsets", kWords + 1), s("x", kRows * kIn),
+                                      s("weight", kWeights), s("y", kY), s("dy", kY), s.ints("argmax", kWords * kOut),
+                                      s("dx", kRows * kIn), s("dweight", kWeights), s("dbias", kOut), work_);
+  });
+}
+
 TEST_F(CapiHppSizes, Pack) {
   for (const varlstm::Layout& layout : {varlstm::ragged(), varlstm::batch_first(kLen), varlstm::time_major(kLen)}) {
     const int64_t laid_out = (layout.layout == VARLSTM_LAYOUT_RAGGED ? kRows : kBatch * kLen) * kIn;

@@ -2,6 +2,7 @@
 
 LSTM, GRU, RNN                                   torch.nn's, over lengths too; from_torch() and to_torch()
 LSTMCell, GRUCell, RNNCell                       torch.nn's for one step; from_torch() and to_torch()
+CharCnn, conv_max                                word vectors from characters; the convolution with maximum
 replace_rnn                                      replaces each of these of torch.nn in a model
 replace_lstm                                     replaces every torch.nn.LSTM alone
 pack_padded_sequence, pad_packed_sequence,
@@ -15,12 +16,13 @@ together with a padded input. The sizes of a PackedSequence are data, which it c
 """
 # SPDX-License-Identifier: Apache-2.0
 from .cells import GRUCell, LSTMCell, RNNCell
+from .char_cnn import CharCnn, conv_max
 from .functional import cross_entropy, linear_cross_entropy, log_softmax, nll_loss
 from .gru import GRU, RNN
 from .lstm import LSTM
 from .packing import pack_padded_sequence, pack_sequence, pad_packed_sequence
 from .replace import replace_lstm, replace_rnn
 
-__all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell", "cross_entropy", "linear_cross_entropy",
-           "log_softmax", "nll_loss", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "replace_lstm",
-           "replace_rnn"]
+__all__ = ["CharCnn", "GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell", "conv_max", "cross_entropy",
+           "linear_cross_entropy", "log_softmax", "nll_loss", "pack_padded_sequence", "pack_sequence",
+           "pad_packed_sequence", "replace_lstm", "replace_rnn"]

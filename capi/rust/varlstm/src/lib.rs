@@ -145,6 +145,7 @@
 mod batch;
 mod cell;
 mod context;
+mod conv_max;
 mod element;
 mod elementwise;
 mod embedding;
@@ -167,6 +168,7 @@ pub use batch::{Batch, BatchArray, Rows};
 pub use cell::Cell;
 pub use context::{build_info, device_count, version};
 pub use context::{Backend, Context, ContextBuilder, DeviceStatus, Math};
+pub use conv_max::{Activation, ConvMax, ConvMaxBackward, ConvMaxForward};
 pub use element::{Bf16, Element, Real, Scalar, F16};
 pub use elementwise::{convert, dropout_backward, dropout_forward};
 pub use elementwise::{log_softmax_backward, log_softmax_forward};

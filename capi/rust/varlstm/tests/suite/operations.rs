@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 use varlstm::{clip_grad_norm, convert, dropout_backward, dropout_forward, grad_norm};
+use varlstm::{Activation, ConvMax, ConvMaxBackward, ConvMaxForward, Status};
 use varlstm::{Adam, AdamState, Bf16, DeviceBuffer, EmptyMean, Loss, LossForward, Reduction};
 use varlstm::{Embedding, Sgd, Workspace, F16};
 
 use crate::golden;
-use crate::support::{assert_close, assert_holds, context, unwritten, upload, upload_as, Number};
+use crate::support::{
+    assert_close, assert_error, assert_holds, context, on_cuda, unwritten, upload, upload_as, Number,
+};
 
 const DOUBLE: (f64, f64) = (1e-12, 1e-12);
 const FLOAT: (f64, f64) = (1e-5, 1e-5);
@@ -177,4 +180,39 @@ fn the_padding_row_of_an_embedding_gets_no_gradient() {
         embedding.backward(&context, 3, &ids, &dy, &mut dtable, &mut workspace).unwrap();
         assert_eq!(dtable.to_vec().unwrap(), expected, "{:?}", padding_idx);
     }
+}
+
+#[test]
+fn a_convolution_takes_the_maximum_of_each_word() {
+    let context = context();
+    let mut workspace = Workspace::new(&context);
+    let conv = ConvMax { inputs: 1, filters: 2, width: 2, activation: Activation::Relu };
+    // Words of 2, 0 and 1 rows; position p of a filter (a, b) is a x[p] + b x[p + 1].
+    let offsets = DeviceBuffer::from_slice(&context, &[0_i64, 2, 2, 3]).unwrap();
+    let (x, weight) = (upload(&context, &[1.0, 2.0, 5.0]), upload(&context, &[1.0, 10.0, -1.0, 0.0]));
+    let mut y = unwritten::<f64>(&context, 6);
+    let mut argmax = DeviceBuffer::<i64>::zeros(&context, 6).unwrap();
+    let mut args = ConvMaxForward::new(&offsets, &x, &weight, &mut y);
+    args.argmax = Some((&mut argmax).into());
+    let result = conv.forward(&context, 3, 3, args, &mut workspace);
+    if on_cuda() {
+        assert_error(result, Status::Unsupported, &["does not have it yet"]);
+        return;
+    }
+    result.unwrap();
+    assert_holds("y", &y, &[21.0, 0.0, 0.0, 0.0, 5.0, 0.0], (0.0, 0.0));
+    assert_eq!(argmax.to_vec().unwrap(), [0, 0, -1, -1, 2, 2]);
+
+    let (dy, mut dx) = (upload(&context, &[1.0; 6]), unwritten::<f64>(&context, 3));
+    let (mut dweight, mut dbias) = (upload(&context, &[100.0; 4]), upload(&context, &[0.0; 2]));
+    let mut args = ConvMaxBackward::new(&offsets, &y, &dy, &argmax);
+    args.x = Some((&x).into());
+    args.weight = Some((&weight).into());
+    args.dx = Some((&mut dx).into());
+    args.dweight = Some((&mut dweight).into());
+    args.dbias = Some((&mut dbias).into());
+    conv.backward(&context, 3, 3, args, &mut workspace).unwrap();
+    assert_holds("dx", &dx, &[1.0, 10.0, 1.0], (0.0, 0.0));
+    assert_holds("dweight", &dweight, &[106.0, 102.0, 100.0, 100.0], (0.0, 0.0));
+    assert_holds("dbias", &dbias, &[2.0, 0.0], (0.0, 0.0));
 }
