@@ -5,6 +5,7 @@ BUILD_PACKAGES="g++ cmake ninja-build libopenblas-openmp-dev libcli11-dev libfmt
   zlib1g-dev"
 TEST_PACKAGES="libgtest-dev libboost-context-dev binutils libbenchmark-dev clang libclang-rt-dev clang-format abigail-tools pkg-config make
   python3-pytest python3-numpy python3-torch python3-pip python3-setuptools python3-wheel
+  python3-optuna python3-matplotlib python3-plotly
   cargo rustfmt"
 
 # need_packages PACKAGE...: installs those that are missing as root, else names them and ends the script with status 2.
