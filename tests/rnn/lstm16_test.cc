@@ -113,7 +113,8 @@ void In16Bits::check_roundings(const Format16& format, bool with_options) {
     EXPECT_LE(agreement.distance, 2);
   }
   EXPECT_LE(forward_without.share(), 0.95) << "the reference's roundings make no difference";
-  EXPECT_LE(backward_without.share(), 0.8) << "the reference's roundings make no difference";
+  // Zoneout passes elements on as they are.
+  EXPECT_LE(backward_without.share(), with_options ? 0.85 : 0.8) << "the reference's roundings make no difference";
   RecordProperty("forward_same", std::to_string(forward.share()));
   RecordProperty("backward_same", std::to_string(backward.share()));
 }

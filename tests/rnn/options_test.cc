@@ -38,7 +38,7 @@ class Options : public CellTest {
   }
 };
 
-// 100 shapes for each option of each cell, emulated 20.
+// 100 shapes for each option of each cell, emulated 6.
 CELL_TEST(Options, GradientsMatchCentralDifferences) {
   const Context context = make_context(1);
   Random random(301);
@@ -46,7 +46,7 @@ CELL_TEST(Options, GradientsMatchCentralDifferences) {
     RnnOptions options = cell_options();
     if (!option.set(options)) continue;
     SCOPED_TRACE(option.name);
-    for (int64_t index = 0; index < (emulated() ? 20 : 100); ++index)
+    for (int64_t index = 0; index < (emulated() ? 6 : 100); ++index)
       check_gradients(context.get(), problem_of<double>(options, index, 5, random), emulated() ? 1 : 5, random);
   }
 }
