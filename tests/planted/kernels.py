@@ -310,7 +310,7 @@ DEFECTS = [
            ["device_upload_test"]),
     # Stepwise.
     Defect("product-of-a-step-overwrites-tiles", PD, "    simt::block_sync();  // S2\n", "",
-           [R + "*GiveTheBitsOfStepwise/cluster_f32"]),
+           ["step_test.cuda --gtest_filter=*StepsEqualTheSequence*"]),
     Defect("units-of-a-step-along-x", "kernels/recurrence/stepwise/step_shape.h", "(ranks + kRows - 1) / kRows)",
            "(units + kUnits - 1) / kUnits)", ["device_indices_test"]),
     Defect("stepwise-backward-reads-rows-too-early", SB, "  simt::block_sync();  // S0: the rows after are visible\n", "",
@@ -383,7 +383,7 @@ DEFECTS = [
     Defect("reserve-of-another-zoneout-on-cuda", "kernels/recurrence/rnn_layout.h", "bits_of(shape.options.zoneout_h),", "",
            [OT + "RnnTanhOptions.ReserveOfOther*"]),
     Defect("backward-draws-without-a-seed", RB, "layer_options<C>(shape_, layer, 0, &reserve_.header->dropout_seed)",
-           "layer_options<C>(shape_, layer, 0, nullptr)", ["runtime_fault_test --gtest_filter=CapturedBackward.*"]),
+           "layer_options<C>(shape_, layer, 0, nullptr)", [OT + "RnnTanhOptions.MatchTheReference"]),
     Defect("options-run-resident", LR, "options_act(shape)", "false", [OT + "LstmOptions.MatchTheReferenceInFloat"]),
     # Steps.
     Defect("step-slots-are-not-cleared", SP, "if (in_table(check.slots[k])) simt::atomic_exchange(&check.owner[check.slots[k]], kNobody);",
