@@ -3,43 +3,41 @@ states and every gradient."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import functools
 import random
 
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from varlstm.torch import GRU, LSTM, RNN
+from varlstm.torch import GRU, LSTM, RNN, LayerNormGRU, LayerNormLSTM
 
 # By name: the class of torch.nn, ours, and the options of both.
 MODULES = {"LSTM": (torch.nn.LSTM, LSTM, {}), "GRU": (torch.nn.GRU, GRU, {}),
            "RNN_TANH": (torch.nn.RNN, RNN, {}), "RNN_RELU": (torch.nn.RNN, RNN, {"nonlinearity": "relu"})}
 
 
-class GruResetBefore(torch.nn.GRU):
-    """torch has no GRU whose reset gate acts before the product: this is a loop over nn.GRU's parameters."""
+class Loop:
+    """The forward of a network that torch does not have: a loop over the tokens, with `cell`, over the parameters of a
+    module of torch.nn that it is mixed into."""
 
-    def __init__(self, *sizes: int, reset_after: bool, **options) -> None:
-        assert not reset_after
-        super().__init__(*sizes, **options)
+    def cell(self, place: str, x: torch.Tensor, states: tuple) -> tuple:
+        """The states after one token of a layer and direction: h first, which is the output."""
+        raise NotImplementedError
 
-    def _parts(self, kind: str, place: str) -> tuple:
-        """The gates r, z, n of a parameter; zeros for a bias that there is not."""
+    def parts(self, kind: str, place: str, count: int) -> tuple:
+        """A parameter's part for each gate; zeros for a bias that there is not."""
         weight = getattr(self, f"{kind}_{place}", None)
-        return (0, 0, 0) if weight is None else weight.chunk(3)
+        return (0,) * count if weight is None else weight.chunk(count)
 
-    def _run(self, place: str, x: torch.Tensor, lengths: torch.Tensor, h: torch.Tensor) -> tuple:
+    def _run(self, place: str, x: torch.Tensor, lengths: torch.Tensor, states: tuple) -> tuple:
         """One layer and direction over x [T, B, in]: its outputs [T, B, H], 0 in the padding, and its last states."""
-        (w_r, w_z, w_n), (u_r, u_z, u_n) = self._parts("weight_ih", place), self._parts("weight_hh", place)
-        (b_r, b_z, b_n), (c_r, c_z, c_n) = self._parts("bias_ih", place), self._parts("bias_hh", place)
-        outputs = [torch.zeros_like(h)] * len(x)
+        outputs = [torch.zeros_like(states[0])] * len(x)
         for t in reversed(range(len(x))) if place.endswith("_reverse") else range(len(x)):
-            r = torch.sigmoid(x[t] @ w_r.t() + b_r + h @ u_r.t() + c_r)
-            z = torch.sigmoid(x[t] @ w_z.t() + b_z + h @ u_z.t() + c_z)
-            n = torch.tanh(x[t] @ w_n.t() + b_n + (r * h) @ u_n.t() + c_n)
             present = (t < lengths)[:, None]
-            h = torch.where(present, (1 - z) * n + z * h, h)
-            outputs[t] = torch.where(present, h, torch.zeros_like(h))
-        return torch.stack(outputs), h
+            states = tuple(torch.where(present, after, before)
+                           for after, before in zip(self.cell(place, x[t], states), states))
+            outputs[t] = torch.where(present, states[0], torch.zeros_like(states[0]))
+        return torch.stack(outputs), states
 
     def forward(self, input, hx=None) -> tuple:
         packed, unbatched = isinstance(input, PackedSequence), not isinstance(input, PackedSequence) and input.dim() == 2
@@ -48,32 +46,107 @@ class GruResetBefore(torch.nn.GRU):
         else:
             x = input[:, None] if unbatched else input.transpose(0, 1) if self.batch_first else input
             lengths = torch.full((x.size(1),), len(x))
-        entries = self.num_layers * (1 + self.bidirectional)
-        hx = x.new_zeros(entries, x.size(1), self.hidden_size) if hx is None else hx[:, None] if unbatched else hx
+        entries, widths = self.num_layers * (1 + self.bidirectional), (self.proj_size or self.hidden_size, self.hidden_size)
+        widths = widths[:2 if self.mode == "LSTM" else 1]
+        if hx is None:
+            hx = tuple(x.new_zeros(entries, x.size(1), width) for width in widths)
+        else:
+            hx = hx if len(widths) == 2 else (hx,)
+            hx = tuple(state[:, None] for state in hx) if unbatched else hx
         after = []
         for layer in range(self.num_layers):
             each = []
             for suffix in ("", "_reverse")[:1 + self.bidirectional]:
-                output, h = self._run(f"l{layer}{suffix}", x, lengths, hx[len(after)])
+                output, last = self._run(f"l{layer}{suffix}", x, lengths, tuple(state[len(after)] for state in hx))
                 each.append(output)
-                after.append(h)
+                after.append(last)
             x = torch.cat(each, 2)
-        h_n = torch.stack(after)
+        states = tuple(torch.stack(state) for state in zip(*after))
         if packed:
-            return pack_padded_sequence(x, lengths, enforce_sorted=input.sorted_indices is None), h_n
-        return (x[:, 0], h_n[:, 0]) if unbatched else (x.transpose(0, 1) if self.batch_first else x, h_n)
+            output = pack_padded_sequence(x, lengths, enforce_sorted=input.sorted_indices is None)
+        else:
+            output = x[:, 0] if unbatched else x.transpose(0, 1) if self.batch_first else x
+            states = tuple(state[:, 0] for state in states) if unbatched else states
+        return output, states if len(states) == 2 else states[0]
+
+
+class GruResetBefore(Loop, torch.nn.GRU):
+    """A GRU whose reset gate acts before the product."""
+
+    def __init__(self, *sizes: int, reset_after: bool, **options) -> None:
+        assert not reset_after
+        super().__init__(*sizes, **options)
+
+    def cell(self, place: str, x: torch.Tensor, states: tuple) -> tuple:
+        (w_r, w_z, w_n), (u_r, u_z, u_n) = self.parts("weight_ih", place, 3), self.parts("weight_hh", place, 3)
+        (b_r, b_z, b_n), (c_r, c_z, c_n) = self.parts("bias_ih", place, 3), self.parts("bias_hh", place, 3)
+        h, = states
+        r = torch.sigmoid(x @ w_r.t() + b_r + h @ u_r.t() + c_r)
+        z = torch.sigmoid(x @ w_z.t() + b_z + h @ u_z.t() + c_z)
+        n = torch.tanh(x @ w_n.t() + b_n + (r * h) @ u_n.t() + c_n)
+        return ((1 - z) * n + z * h,)
+
+
+class LayerNormLoop(Loop):
+    """Layer normalisation, with F.layer_norm, over parameters that have the names and the order of ours."""
+
+    def __init__(self, *sizes: int, **options) -> None:
+        super().__init__(*sizes, **options)
+        widths = {"norm_ih": self.weight_hh_l0.size(0), "norm_hh": self.weight_hh_l0.size(0)}
+        if self.mode == "LSTM":
+            widths.update(norm_c=self.hidden_size, norm_c_bias=self.hidden_size)
+        weights, names = dict(self._parameters), [list(each) for each in self._all_weights]
+        self._parameters.clear()
+        self._flat_weights_names, self._flat_weights, self._flat_weight_refs = [], [], []  # torch's own are not used
+        for each in names:
+            place = each[0][len("weight_ih"):]
+            for name in each:
+                self._parameters[name] = weights[name]
+                if name.startswith("weight"):  # products of a small variance would multiply the rounding of float
+                    torch.nn.init.uniform_(weights[name], -1, 1)
+            for kind, width in widths.items():
+                values = 0.5 + torch.rand(width, dtype=options.get("dtype"))
+                self._parameters[kind + place] = torch.nn.Parameter(values)
+
+    def products(self, place: str, x: torch.Tensor, h: torch.Tensor) -> tuple:
+        """The gates of both products, normalised, with their biases."""
+        gates, result = 4 if self.mode == "LSTM" else 3, []
+        for kind, value in (("ih", x), ("hh", h)):
+            product = value @ getattr(self, f"weight_{kind}_{place}").t()
+            normalised = torch.nn.functional.layer_norm(product, product.shape[1:], getattr(self, f"norm_{kind}_{place}"))
+            result.append((normalised + getattr(self, f"bias_{kind}_{place}", 0)).chunk(gates, 1))
+        return tuple(result)
+
+
+class LayerNormLstm(LayerNormLoop, torch.nn.LSTM):
+    def cell(self, place: str, x: torch.Tensor, states: tuple) -> tuple:
+        h, c = states
+        i, f, g, o = (a + b for a, b in zip(*self.products(place, x, h)))
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        seen = torch.nn.functional.layer_norm(c, c.shape[1:], getattr(self, f"norm_c_{place}"),
+                                              getattr(self, f"norm_c_bias_{place}"))
+        h = torch.sigmoid(o) * torch.tanh(seen)
+        return h if self.proj_size == 0 else h @ getattr(self, f"weight_hr_{place}").t(), c
+
+
+class LayerNormGru(LayerNormLoop, torch.nn.GRU):
+    def cell(self, place: str, x: torch.Tensor, states: tuple) -> tuple:
+        (x_r, x_z, x_n), (h_r, h_z, h_n) = self.products(place, x, states[0])
+        z = torch.sigmoid(x_z + h_z)
+        return ((1 - z) * torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n) + z * states[0],)
 
 
 # Likewise, with a loop in the place of torch's module.
-LOOPS = {"GRU_RESET_BEFORE": (GruResetBefore, GRU, {"reset_after": False})}
+LOOPS = {"GRU_RESET_BEFORE": (GruResetBefore, GRU, {"reset_after": False}),
+         "LAYER_NORM_LSTM": (LayerNormLstm, LayerNormLSTM, {}), "LAYER_NORM_GRU": (LayerNormGru, LayerNormGRU, {})}
 KINDS = ("packed_sorted", "packed_unsorted", "lengths", "padded", "unbatched")
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
-def assert_close(actual, expected, where: str) -> None:
-    """|actual - expected| <= tolerance + tolerance * |expected|, with the tolerance of the dtype."""
-    tolerance = TOLERANCE[expected.dtype]
-    torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance, msg=lambda text: f"{where}: {text}")
+def assert_close(actual, expected, where: str, more: float = 0.0) -> None:
+    """|actual - expected| <= more + tolerance + tolerance * |expected|, with the tolerance of actual's dtype."""
+    tolerance = TOLERANCE[actual.dtype]
+    torch.testing.assert_close(actual.to(expected.dtype), expected, rtol=tolerance, atol=tolerance + more, msg=lambda text: f"{where}: {text}")
 
 
 def draw_lengths(draw: random.Random, batch: int) -> list:
@@ -106,12 +179,15 @@ class Case:
         options = {"bias": draw.random() < 0.7, "batch_first": draw.random() < 0.5,
                    "bidirectional": draw.random() < 0.5}
         theirs, ours, own_options = {**MODULES, **LOOPS}[name]
+        if name.startswith("LAYER_NORM"):  # so do few units
+            inputs, hidden = inputs + 1, hidden + 4
         width = hidden  # of h
         if projected:
             hidden += 1
             width = draw.randint(1, hidden - 1)
             own_options = {"proj_size": width}
-        self.theirs = theirs(inputs, hidden, layers, dtype=self.dtype, **options, **own_options)
+        self.make_theirs = functools.partial(theirs, inputs, hidden, layers, **options, **own_options)
+        self.theirs = self.make_theirs(dtype=self.dtype)
         self.ours = ours(inputs, hidden, layers, dtype=self.dtype, **options, **own_options)
         self.ours.load_state_dict(self.theirs.state_dict())
         batch = 1 if self.kind == "unbatched" else draw.choice((1, 2, 3, 8, draw.randint(1, 40)))
@@ -124,7 +200,7 @@ class Case:
         self.x = torch.randn(*((steps,) if self.kind == "unbatched" else shape), inputs, dtype=self.dtype)
         states = (layers * (1 + options["bidirectional"]),)
         states = states if self.kind == "unbatched" else (states[0], batch)
-        widths = (width, hidden) if ours is LSTM else (hidden,)
+        widths = (width, hidden) if issubclass(ours, LSTM) else (hidden,)
         self.hx = [torch.randn(*states, size, dtype=self.dtype) for size in widths] if draw.random() < 0.5 else None
         self.cotangent_seed = seed
         self.text = (f"seed {seed}: {self.kind}, {self.theirs}, {self.dtype}, lengths {self.lengths}, "
@@ -147,14 +223,15 @@ class Case:
                 output = output.data
         return [output, *states] if isinstance(states, tuple) else [output, states]
 
-    def run(self, module) -> dict:
+    def run(self, module, dtype=None) -> dict:
         """Outputs, and the gradients of everything that has one, for random gradients of the outputs."""
-        x = self.x.clone().requires_grad_()
-        hx = None if self.hx is None else tuple(state.clone().requires_grad_() for state in self.hx)
+        x = self.x.to(dtype, copy=True).requires_grad_()
+        hx = None if self.hx is None else tuple(state.to(dtype, copy=True).requires_grad_() for state in self.hx)
         outputs = self.call(module, x, hx if hx is None or len(hx) == 2 else hx[0])
         torch.manual_seed(self.cotangent_seed)
         scale = sum(self.lengths) ** -0.5  # gradients of order 1, as those of a mean loss
-        torch.autograd.backward(outputs, [scale * torch.randn_like(output) for output in outputs])
+        torch.autograd.backward(outputs, [scale * torch.randn(output.shape, dtype=self.dtype).to(output.dtype)
+                                          for output in outputs])
         results = dict(zip(("output", "h_n", "c_n"), (output.detach() for output in outputs)), dx=x.grad)
         if hx is not None:
             results.update(zip(("dh_0", "dc_0"), (state.grad for state in hx)))
@@ -167,3 +244,15 @@ class Case:
         assert list(actual) == list(expected)
         for name, value in expected.items():
             assert_close(actual[name], value, f"{name}, {self.text}")
+
+    def check_in_double(self) -> None:
+        """Whether ours differs from theirs in double by not more than twice what theirs in this dtype does, and the
+        tolerance of the tensor's largest element."""
+        theirs, actual = self.run(self.theirs), self.run(self.ours)
+        in_double = self.make_theirs(dtype=torch.float64)
+        in_double.load_state_dict(self.theirs.state_dict())
+        exact = self.run(in_double, torch.float64)
+        assert list(actual) == list(exact)
+        for name, value in exact.items():
+            error, largest = float((theirs[name] - value).abs().max()), float(value.abs().max())
+            assert_close(actual[name], value, f"{name}, {self.text}", 2 * error + TOLERANCE[self.dtype] * largest)

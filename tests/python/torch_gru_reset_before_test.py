@@ -10,11 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch_cases import LOOPS, Case, GruResetBefore, assert_close  # noqa: E402
+from torch_cases import Case, GruResetBefore, assert_close  # noqa: E402
 from varlstm.torch import GRU  # noqa: E402
 
 CASES = 120
-NAME, = LOOPS
+NAME = "GRU_RESET_BEFORE"
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 
 

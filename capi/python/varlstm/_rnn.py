@@ -77,6 +77,7 @@ class Rnn(Handle):
                    "weights" (weight_hh), "state" (h where weight_hh multiplies it) or "candidate" (g or n)
     zoneout_h, zoneout_c
                    probability in [0, 1) with which an element of the state keeps its value before the step
+    layer_norm     whether an LSTM or a GRU is layer-normalised; not on CUDA yet
 
     One Rnn may be used by several threads at once.
     """
@@ -87,7 +88,7 @@ class Rnn(Handle):
                  rows: Union[str, Rows] = "packed", resets: bool = False, proj_size: int = 0,
                  cell_clip: float = 0.0, projection_clip: float = 0.0, recurrent_dropout: float = 0.0,
                  recurrent_dropout_kind: Union[str, RecurrentDropout] = "weights", zoneout_h: float = 0.0,
-                 zoneout_c: float = 0.0, cell_states: bool = False):
+                 zoneout_c: float = 0.0, cell_states: bool = False, layer_norm: bool = False):
         expect_context(context)
         self._cell = member("cell", Cell, cell)
         pointer = create(lib.varlstm_rnn_create, context.handle, self._cell, input_size, hidden_size, num_layers)
@@ -97,7 +98,7 @@ class Rnn(Handle):
         for key, value in ((Key.DTYPE, as_dtype(dtype)), (Key.BIDIRECTIONAL, bidirectional), (Key.BIAS, bias),
                            (Key.RECURRENCE, member("recurrence", Recurrence, recurrence)),
                            (Key.ROWS, member("rows", Rows, rows)), (Key.RESETS, resets), (Key.PROJ_SIZE, proj_size),
-                           (Key.CELL_STATES, cell_states),
+                           (Key.CELL_STATES, cell_states), (Key.LAYER_NORM, layer_norm),
                            (Key.RECURRENT_DROPOUT_KIND,
                             member("recurrent_dropout_kind", RecurrentDropout, recurrent_dropout_kind))):
             set_value(lib.varlstm_rnn_set_i64, pointer, key, value)
@@ -150,6 +151,10 @@ class Rnn(Handle):
     @property
     def bias(self) -> bool:
         return bool(self._get(Key.BIAS))
+
+    @property
+    def layer_norm(self) -> bool:
+        return bool(self._get(Key.LAYER_NORM))
 
     @property
     def dropout(self) -> float:
@@ -212,7 +217,7 @@ class Rnn(Handle):
             lib.varlstm_rnn_param_info(self.handle, index, ctypes.byref(name), ctypes.byref(offset), ctypes.byref(rows),
                                        ctypes.byref(cols))
             text = name.value.decode()
-            shape = (rows.value,) if text.startswith("bias") else (rows.value, cols.value)
+            shape = (rows.value,) if text.startswith(("bias", "norm")) else (rows.value, cols.value)
             found.append(Parameter(text, offset.value, shape))
         return tuple(found)
 

@@ -1,6 +1,7 @@
 """PyTorch's networks, cells, packing and losses by this library: «from varlstm.torch import LSTM» replaces torch's.
 
 LSTM, GRU, RNN                                   torch.nn's, over lengths too; from_torch() and to_torch()
+LayerNormLSTM, LayerNormGRU                      the same with layer normalisation, which torch.nn does not have
 LSTMCell, GRUCell, RNNCell                       torch.nn's for one step; from_torch() and to_torch()
 CharCnn, conv_max                                word vectors from characters; the convolution with maximum
 replace_rnn                                      replaces each of these of torch.nn in a model
@@ -19,10 +20,11 @@ from .cells import GRUCell, LSTMCell, RNNCell
 from .char_cnn import CharCnn, conv_max
 from .functional import cross_entropy, linear_cross_entropy, log_softmax, nll_loss
 from .gru import GRU, RNN
+from .layer_norm import LayerNormGRU, LayerNormLSTM
 from .lstm import LSTM
 from .packing import pack_padded_sequence, pack_sequence, pad_packed_sequence
 from .replace import replace_lstm, replace_rnn
 
-__all__ = ["CharCnn", "GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell", "conv_max", "cross_entropy",
-           "linear_cross_entropy", "log_softmax", "nll_loss", "pack_padded_sequence", "pack_sequence",
+__all__ = ["CharCnn", "GRU", "GRUCell", "LSTM", "LSTMCell", "LayerNormGRU", "LayerNormLSTM", "RNN", "RNNCell", "conv_max",
+           "cross_entropy", "linear_cross_entropy", "log_softmax", "nll_loss", "pack_padded_sequence", "pack_sequence",
            "pad_packed_sequence", "replace_lstm", "replace_rnn"]

@@ -27,7 +27,8 @@ def _query(function, *arguments) -> int:
 
 # The options of a cell, in the order in which an operation of torch takes their numbers.
 OPTIONS = (Key.RECURRENT_DROPOUT_KIND, Key.RECURRENT_DROPOUT, Key.ZONEOUT_H, Key.ZONEOUT_C, Key.CELL_CLIP,
-           Key.PROJECTION_CLIP)
+           Key.PROJECTION_CLIP, Key.LAYER_NORM)
+_INTEGERS = (Key.RECURRENT_DROPOUT_KIND, Key.LAYER_NORM)
 NO_OPTIONS = [0.0] * len(OPTIONS)
 
 
@@ -47,7 +48,7 @@ class Rnn(Native):
             set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))
         set_value(lib.varlstm_rnn_set_f64, self.pointer, Key.DROPOUT, dropout)
         for key, value in zip(OPTIONS, options):
-            if key == Key.RECURRENT_DROPOUT_KIND:
+            if key in _INTEGERS:
                 set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))
             else:
                 set_value(lib.varlstm_rnn_set_f64, self.pointer, key, value)

@@ -60,6 +60,7 @@ class RnnBase(torch.nn.RNNBase):
     # Modules that an earlier version has pickled have none of these.
     cell_clip = projection_clip = recurrent_dropout = zoneout_h = zoneout_c = 0.0
     recurrent_dropout_kind = "weights"
+    _layer_norm = False
 
     def _cell_options(self) -> List[float]:
         """As _device.OPTIONS orders them."""
@@ -67,7 +68,7 @@ class RnnBase(torch.nn.RNNBase):
         if kind is None or (kind == _CANDIDATE and self.mode.startswith("RNN")):  # set after the constructor
             _options.dropout_kind(self.recurrent_dropout_kind, not self.mode.startswith("RNN"))
         return [kind, self.recurrent_dropout, self.zoneout_h, self.zoneout_c, self.cell_clip,
-                self.projection_clip]
+                self.projection_clip, float(self._layer_norm)]
 
     def extra_repr(self) -> str:
         text = super().extra_repr()

@@ -58,12 +58,13 @@ def check_params(names: List[str], params: List[Tensor], gates: int, input_size:
     of_h, hidden_size = widths
     rows = gates * hidden_size
     first = (rows, input_size)
-    others = {"weight_ih": (rows, directions * of_h), "weight_hh": (rows, of_h), "bias_ih_l": (rows,),
-              "bias_hh_l": (rows,), "weight_hr": (of_h, hidden_size)}
+    others = {"weight_ih": (rows, directions * of_h), "weight_hh": (rows, of_h), "bias_ih": (rows,),
+              "bias_hh": (rows,), "weight_hr": (of_h, hidden_size), "norm_ih": (rows,), "norm_hh": (rows,),
+              "norm_c": (hidden_size,), "norm_c_bias": (hidden_size,)}
     for name, param in zip(names, params):
         if not isinstance(param, Tensor):
             _options.tensor(name, param)
-        expected = first if name[:12] == "weight_ih_l0" else others[name[:9]]
+        expected = first if name[:12] == "weight_ih_l0" else others[name[:name.rindex("_l")]]
         if param.shape != expected:
             raise ValueError(f"{name} is of shape {tuple(param.shape)}, and must be {expected}")
 

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from .._cells import CELLS
-from .._declarations import Cell, Mode
+from .._declarations import Cell, Key, Mode
 from .._library import lib
 from ._differentiable import differentiable, opaque
-from ._device import Rnn, address, context_of, rnn_sizes, scratch
+from ._device import OPTIONS, Rnn, address, context_of, rnn_sizes, scratch
 from ._flat import is_flat, join, split_gradients
+
+
+_LAYER_NORM = OPTIONS.index(Key.LAYER_NORM)
 
 
 class RnnOp:
@@ -48,7 +51,9 @@ class RnnOp:
     def _rnn(self, context, x: Tensor, hidden_size: int, proj_size: int, num_layers: int, bidirectional: bool,
              params: List[Tensor], dropout: float, options: List[float], resets: bool = False,
              cell_states: bool = False) -> Rnn:
-        has_bias = len(params) > 3 * num_layers * (1 + bidirectional)  # weight_ih, weight_hh, perhaps weight_hr
+        # weight_ih, weight_hh, perhaps weight_hr, and those of layer normalisation
+        others = 2 + (proj_size > 0) + (2 + 2 * self.has_c if options[_LAYER_NORM] else 0)
+        has_bias = len(params) > others * num_layers * (1 + bidirectional)
         return context.rnn(self._code, x.dtype, x.size(1), hidden_size, proj_size, num_layers, bidirectional, has_bias,
                            dropout, tuple(options), resets, cell_states)
 

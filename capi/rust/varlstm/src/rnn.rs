@@ -102,6 +102,7 @@ pub struct RnnBuilder<T: Scalar> {
     zoneout_h: f64,
     zoneout_c: f64,
     cell_states: bool,
+    layer_norm: bool,
     dtype: PhantomData<T>,
 }
 
@@ -200,6 +201,13 @@ impl<T: Scalar> RnnBuilder<T> {
         self
     }
 
+    /// Whether an LSTM or a GRU is layer-normalised, which adds norm_ih, norm_hh and of an LSTM norm_c and norm_c_bias
+    /// to the [parameters](Rnn::parameters): false by default. Not on CUDA yet.
+    pub fn layer_norm(mut self, layer_norm: bool) -> Self {
+        self.layer_norm = layer_norm;
+        self
+    }
+
     /// Creates the network. Errors: a size that is not positive, an option's value.
     pub fn build(self) -> Result<Rnn<T>> {
         let mut handle = ptr::null_mut();
@@ -242,6 +250,7 @@ impl<T: Scalar> RnnBuilder<T> {
             (sys::VARLSTM_KEY_ROWS, row_order),
             (sys::VARLSTM_KEY_RESETS, i32::from(self.resets)),
             (sys::VARLSTM_KEY_CELL_STATES, i32::from(self.cell_states)),
+            (sys::VARLSTM_KEY_LAYER_NORM, i32::from(self.layer_norm)),
             (sys::VARLSTM_KEY_RECURRENT_DROPOUT_KIND, self.recurrent_dropout_kind.code()),
         ] {
             // SAFETY: the handle is alive, and nobody else has it yet.
@@ -316,6 +325,7 @@ impl<T: Scalar> Rnn<T> {
             zoneout_h: 0.0,
             zoneout_c: 0.0,
             cell_states: false,
+            layer_norm: false,
             dtype: PhantomData,
         }
     }

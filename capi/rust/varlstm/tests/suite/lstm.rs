@@ -123,6 +123,25 @@ fn slices_do_on_the_host() {
     }
 }
 
+/// Its tensors follow the others, and other cells do not have it.
+#[test]
+fn layer_normalisation_has_tensors_of_its_own() {
+    let context = Context::host().unwrap();
+    let build = |cell| Rnn::<f32>::builder(&context, 2, 3).cell(cell).layer_norm(true).build();
+    assert_error(build(Cell::RnnTanh), Status::InvalidArgument, &["value = 1", "VARLSTM_KEY_LAYER_NORM"]);
+    for (cell, rows, rest) in [(Cell::Lstm, 12, &["norm_c_l0", "norm_c_bias_l0"][..]), (Cell::Gru, 9, &[])] {
+        let rnn = build(cell).unwrap();
+        let tensors = rnn.parameters().unwrap();
+        let names: Vec<&str> = tensors.iter().skip(4).map(|p| p.name.as_str()).collect();
+        assert_eq!(names, [&["norm_ih_l0", "norm_hh_l0"], rest].concat());
+        assert_eq!((tensors[4].rows, tensors[4].cols), (rows, 1));
+        let batch = Batch::from_lengths(&context, &[2]).unwrap();
+        let (params, x, mut y) = (vec![0.5; rnn.param_elements()], [1.0, 2.0, 3.0, 4.0], [f32::NAN; 6]);
+        rnn.forward(&batch, RnnForward::new(&params, &x, &mut y), &mut Workspace::new(&context)).unwrap();
+        assert!(y.iter().all(|value| value.is_finite()));
+    }
+}
+
 /// P is smaller than H, and only an LSTM has one; states of another width are refused by name.
 #[test]
 fn a_projection_has_its_own_sizes() {
