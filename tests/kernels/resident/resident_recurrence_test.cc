@@ -142,13 +142,18 @@ void check_tiles(const RecurrenceWay& way, int64_t least, int64_t most) {
   }
 }
 
+// An LSTM's F16 is tested as well; nvcc's PTX of F16 is another than that of BF16.
+bool repeats_bf16(const RecurrenceWay& way) {
+  return way.cell != VARLSTM_CELL_LSTM && way.precision.stored.dtype == VARLSTM_DTYPE_F16 && !kernels_are_nvccs();
+}
+
 TEST_P(ResidentRecurrence, SmallTilesAreAccurate) {
+  if (repeats_bf16(way()) && way().cell != VARLSTM_CELL_GRU) GTEST_SKIP() << "the tiles of BF16 once more";
   check_tiles(way(), 1, 64);
 }
 
 TEST_P(ResidentRecurrence, MiddleTilesAreAccurate) {
-  if (way().cell != VARLSTM_CELL_LSTM && way().precision.stored.dtype == VARLSTM_DTYPE_F16 && !kernels_are_nvccs())
-    GTEST_SKIP() << "the tiles of BF16 once more";
+  if (repeats_bf16(way())) GTEST_SKIP() << "the tiles of BF16 once more";
   check_tiles(way(), 65, 128);
 }
 

@@ -123,7 +123,9 @@ TEST_P(ResidentSchedules, TeamsWithoutStepsLeaveNothingBehind) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, ResidentSchedules, ::testing::ValuesIn(resident_ways()), way_label);
-INSTANTIATE_TEST_SUITE_P(OtherCells, ResidentSchedules, ::testing::ValuesIn(few_ways_of_other_cells()), way_label);
+// Cells have the barriers of an LSTM, and what they keep in registers beside it is a GRU's.
+INSTANTIATE_TEST_SUITE_P(OtherCells, ResidentSchedules,
+                         ::testing::Values(few_ways_of_other_cells()[0], few_ways_of_other_cells()[1]), way_label);
 
 }  // namespace
 }  // namespace varlstm_test
