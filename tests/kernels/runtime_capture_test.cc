@@ -19,6 +19,8 @@
 #include "kernels/simt/runtime_control.h"
 #include "support/buffer.h"
 #include "support/cell_options.h"
+#include "support/random.h"
+#include "support/rnn_case.h"
 #include "support/rnn_runner.h"
 #include "support/tagger_step.h"
 
@@ -262,6 +264,56 @@ TEST_F(Finalisers, LeaveTheThreadsModeAsItWas) {
   EXPECT_EQ(cudaFree(nullptr), cudaErrorStreamCaptureUnsupported);
   EXPECT_EQ(capture.end(), cudaErrorStreamCaptureInvalidated);
   (void)cudaGetLastError();
+}
+
+// A graph of setting resets, which the device alone knows, and of a forward: each launch runs with the flags that are
+// in the device's memory then. The first call with flags allocates, so it is before the capture.
+TEST(CapturedResets, AreThoseOfEachLaunch) {
+  constexpr int64_t kTokens = 10, kInput = 2, kHidden = 5;
+  const Context ctx = make_context();
+  Random random(11);
+  RnnOptions options;
+  options.input = kInput;
+  options.hidden = kHidden;
+  options.bidirectional = true;
+  options.resets = true;
+  options.recurrence = VARLSTM_RECURRENCE_STEPWISE;
+  const Rnn rnn = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
+  const Batch captured = make_batch(ctx.get(), {4, 1, 5}), eager = make_batch(ctx.get(), {4, 1, 5});
+  const Buffer<float> params(ctx.get(), random.vector<float>(rnn_param_count(options)));
+  const Buffer<float> x(ctx.get(), random.vector<float>(kTokens * kInput));
+  Buffer<float> y(ctx.get(), kTokens * 2 * kHidden), expected(ctx.get(), y.count());
+  int64_t bytes = 0, reserve = 0;
+  ASSERT_OK(varlstm_rnn_sizes(rnn.get(), 3, 5, kTokens, VARLSTM_MODE_INFER, &bytes, &reserve));
+  ByteBuffer workspace(ctx.get(), bytes), flags(ctx.get(), kTokens);
+  const auto in_backend = [&] { return static_cast<const uint8_t*>(flags.data()); };
+  const auto run = [&](const varlstm_batch* batch, Buffer<float>& out, void* stream) {
+    return varlstm_rnn_forward(rnn.get(), batch, VARLSTM_MODE_INFER, 0, params.data(), x.data(), nullptr, nullptr,
+                               out.data(), nullptr, nullptr, workspace.data(), bytes, nullptr, 0, stream);
+  };
+  flags.set(std::vector<uint8_t>(kTokens, 0));
+  ASSERT_OK(varlstm_batch_set_resets(captured.get(), in_backend(), kTokens, VARLSTM_LAYOUT_RAGGED, 0,
+                                     VARLSTM_SPACE_BACKEND, nullptr));
+  Capture capture;
+  capture.begin();
+  EXPECT_OK(varlstm_batch_set_resets(captured.get(), in_backend(), kTokens, VARLSTM_LAYOUT_RAGGED, 0,
+                                     VARLSTM_SPACE_BACKEND, capture.stream()));
+  EXPECT_OK(run(captured.get(), y, capture.stream()));
+  ASSERT_EQ(capture.end(), cudaSuccess);
+  std::vector<float> before;
+  for (const std::vector<uint8_t>& given :
+       {std::vector<uint8_t>{0, 0, 1, 0, 1, 1, 0, 0, 0, 1}, std::vector<uint8_t>(kTokens, 0),
+        std::vector<uint8_t>{0, 1, 0, 0, 0, 0, 1, 1, 0, 0}, std::vector<uint8_t>(kTokens, 1)}) {
+    flags.set(given);
+    capture.replay();
+    ASSERT_OK(varlstm_sync(ctx.get(), capture.stream()));
+    ASSERT_OK(varlstm_batch_set_resets(eager.get(), given.data(), kTokens, VARLSTM_LAYOUT_RAGGED, 0, VARLSTM_SPACE_HOST,
+                                       nullptr));
+    ASSERT_OK(run(eager.get(), expected, nullptr));
+    EXPECT_EQ(y.get(), expected.get());
+    EXPECT_NE(y.get(), before) << "the flags make no difference";
+    before = y.get();
+  }
 }
 
 // A handle of cuBLAS may have one context at a time, and one that was opened is kept.

@@ -174,13 +174,14 @@ CELL_TEST(ResetsIn16Bits, AreTheBitsOfThePieces) {
   int round = 0;
   for (const Format16& format : {kBf16, kF16}) {
     for (const std::vector<int64_t>& lengths : batches()) {
+      if (++round % 3 != 1 && emulated()) continue;
       RnnOptions options = cell_options();
       options.input = random.integer(1, 9);
       options.hidden = random.integer(1, 37);
       options.layers = 1 + round % 2;
       options.bidirectional = round / 2 % 2 == 1;
-      options.rows = round % 3 == 0 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
-      options.cell_states = cell().has_c && round % 3 == 1;
+      options.rows = round % 4 == 0 ? VARLSTM_ROWS_PACKED : VARLSTM_ROWS_RAGGED;
+      options.cell_states = cell().has_c && round % 4 == 1;
       auto problem = make_rnn_case<double>(options, lengths, true, random);
       add_resets(problem, 0.4, random);
       SCOPED_TRACE(describe(problem));
@@ -189,7 +190,6 @@ CELL_TEST(ResetsIn16Bits, AreTheBitsOfThePieces) {
       const Rnn16Results whole = run_rnn16(format, problem, upstream);
       const Rnn16Results apart = run_rnn16(format, as_pieces(problem, pieces), as_pieces(problem, pieces, upstream));
       expect_bits_of_pieces(problem, pieces, whole.out, whole.gradients, apart.out, apart.gradients, 0.02);
-      ++round;
     }
   }
 }
