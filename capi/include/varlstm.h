@@ -469,7 +469,8 @@ VARLSTM_API int32_t varlstm_unpack_backward(const varlstm_batch* batch, int32_t 
  * GRU_RESET_BEFORE, the GRU of Cho et al. themselves, in which r acts before the product: r, z and h' are those of a
  * GRU. It is a GRU of ONNX with linear_before_reset=0 and of Keras with reset_after=False; PyTorch has none.
  *   n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)
- * A step of it has two products one after the other. A 16-bit dtype rounds r * h, which the second one multiplies.
+ * A step of it has two products one after the other. A 16-bit dtype rounds r * h, which the second one multiplies. With
+ * recurrent dropout of STATE both products have h under its mask: r * (mask * h) in the second one.
  * RNN_TANH (Elman 1990) and RNN_RELU, as in PyTorch's nn.RNN; they have no cell state:
  *   h' = tanh(W_ih x + b_ih + W_hh h + b_hh)        h' = max(0, W_ih x + b_ih + W_hh h + b_hh)
  * With layer normalisation (Ba et al. 2016, in haste's form) each product with a matrix is normalised over all G * H
@@ -488,7 +489,7 @@ enum varlstm_cell {
   VARLSTM_CELL_GRU = 1,             /* G = 3; c0, c_n, dc_n and dc0 must be NULL */
   VARLSTM_CELL_RNN_TANH = 2,        /* G = 1; c0, c_n, dc_n and dc0 must be NULL */
   VARLSTM_CELL_RNN_RELU = 3,        /* the same */
-  VARLSTM_CELL_GRU_RESET_BEFORE = 4 /* as GRU, but UNSUPPORTED on CUDA yet */
+  VARLSTM_CELL_GRU_RESET_BEFORE = 4 /* as GRU; stepwise on CUDA */
 };
 
 /* Creates a network. Sizes are positive, num_layers is at most 4096. An rnn describes the network and holds no

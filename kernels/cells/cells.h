@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/cells/gru.h"
+#include "kernels/cells/gru_reset_before.h"
 #include "kernels/cells/lstm.h"
 #include "kernels/cells/rnn_relu.h"
 #include "kernels/cells/rnn_tanh.h"
@@ -13,7 +14,8 @@
   M(LstmCell)                \
   M(GruCell)                 \
   M(RnnTanhCell)             \
-  M(RnnReluCell)
+  M(RnnReluCell)             \
+  M(GruResetBeforeCell)
 
 namespace varlstm::cuda {
 

@@ -10,7 +10,8 @@ CellFacts cell_facts(Cell kind) {
   return with_cell(kind, [](auto cell) -> CellFacts {
     using Type = decltype(cell);
     static_assert(Type::kSaved >= Type::kGates, "the saved values take the place of the x-gates");
-    return {Type::kGates, Type::kSaved, Type::kStateGates, Type::kHasC, Type::kStateBias, Type::kPassesH};
+    return {Type::kGates, Type::kSaved,     Type::kStateGates, Type::kSecondGates,
+            Type::kHasC,  Type::kStateBias, Type::kPassesH};
   });
 }
 

@@ -11,7 +11,7 @@ namespace varlstm::cuda {
 
 // unit.h explains the constants.
 struct CellFacts {
-  int64_t gates, saved, state_gates;
+  int64_t gates, saved, state_gates, second_gates;
   bool has_c, state_bias, passes_h;
 
   int64_t gradients() const { return gates + state_gates; }

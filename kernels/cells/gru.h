@@ -17,7 +17,7 @@ namespace varlstm::cuda {
 
 struct GruCell {
   static constexpr Cell kKind = Cell::kGru;
-  static constexpr int kGates = 3, kSaved = 4, kStateGates = 1;
+  static constexpr int kGates = 3, kSaved = 4, kStateGates = 1, kSecondGates = 0;
   static constexpr bool kHasC = false, kStateBias = true, kPassesH = true, kReadsH = true;
   static constexpr bool kProjects = false;
 

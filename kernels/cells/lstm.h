@@ -17,7 +17,7 @@ namespace varlstm::cuda {
 
 struct LstmCell {
   static constexpr Cell kKind = Cell::kLstm;
-  static constexpr int kGates = 4, kSaved = 4, kStateGates = 0;
+  static constexpr int kGates = 4, kSaved = 4, kStateGates = 0, kSecondGates = 0;
   static constexpr bool kHasC = true, kStateBias = false, kPassesH = false, kReadsH = false;
   static constexpr bool kProjects = true;
 

@@ -15,7 +15,7 @@ namespace varlstm::cuda {
 
 struct RnnReluCell {
   static constexpr Cell kKind = Cell::kRnnRelu;
-  static constexpr int kGates = 1, kSaved = 1, kStateGates = 0;
+  static constexpr int kGates = 1, kSaved = 1, kStateGates = 0, kSecondGates = 0;
   static constexpr bool kHasC = false, kStateBias = false, kPassesH = false, kReadsH = false;
   static constexpr bool kProjects = false;
 

@@ -8,6 +8,9 @@
 //   kHasC         the cell has a cell state c beside h
 //   kStateGates   how many of the gates, the last ones, do not simply add the state's product to the x-gate. These
 //                 have two gradients: one flows to the input's weights, the other to the state's weights
+//   kSecondGates  how many of the gates, the last ones (0 or 1), have a product with W_hh of their own, which comes
+//   after
+//                 that of the others and multiplies something else in the place of h: the operand
 //   kStateBias    b_hh is added to the state's product; otherwise it is part of the x-gates
 //   kPassesH      a part of dh goes straight to the step before, past the product with W_hh
 //   kReadsH       forward and backward read the unit's own h before the step
@@ -18,6 +21,13 @@
 //                 state after, and goes out as what goes straight to the state before
 //   Both functions take the options at the unit as their last argument, and call them where an option acts
 //   (options.h). Without the argument there are none.
+//
+// A cell with kSecondGates has two functions more:
+//
+//   operand           (the first product, h as it enters that, x-gates) -> the operand. What it makes of the x-gates of
+//                     the first product takes their place, so that `forward` gets it
+//   operand_backward  (saved values, the operand and its gradient) -> the gradient of the first gate, and what h
+//                     receives. `backward` comes before it and gives 0 for that gate
 //
 // Functions is Accurate (below) or the faster functions of resident_math.h. C is float or double.
 // SPDX-License-Identifier: Apache-2.0
@@ -50,6 +60,12 @@ struct UnitStep {
 // The number of gradients of a unit and row that backward stores.
 template <class Cell>
 constexpr int kGradientsOf = Cell::kGates + Cell::kStateGates;
+
+// The number of gates of the first product with W_hh, and of the last one, which may be the first.
+template <class Cell>
+constexpr int kFirstGates = Cell::kGates - Cell::kSecondGates;
+template <class Cell>
+constexpr int kLastGates = Cell::kSecondGates > 0 ? Cell::kSecondGates : Cell::kGates;
 
 // The accurate functions: expf and tanhf of the toolkit have an error of at most 2 ulp.
 struct Accurate {

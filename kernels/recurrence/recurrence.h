@@ -25,6 +25,7 @@ struct DirectionForward {
   C* gates;        // [N, S, H] in: the x-gates, which are the first G of the S; out: what backward needs, if `save`
   C* c;            // [N, H] by row if `save`, else [., H] by rank; null if the cell has no c
   T* unprojected;  // [N, H] by row if `save`, else [., H] by rank; null if h is not projected
+  T* operand;      // likewise: what a second product multiplies; null if the cell has one product
   T* y;            // [N, ldy]: this direction's columns
   T* h_n;          // [B, R] in the caller's order, or null
   T* c_n;          // [B, H] likewise
@@ -65,7 +66,8 @@ struct StackForward {
   int64_t rows;           // N, or its bound if only the device knows N
 };
 
-// Runs all steps: one launch for each, or two if h is projected. If h_n or c_n is wanted, one more launch writes them.
+// Runs all steps: one launch for each, or two if h is projected or the cell has two products. If h_n or c_n is wanted,
+// one more launch writes them.
 template <class T, class C>
 int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer, const LayerOptions<C>& options);
 
@@ -76,18 +78,19 @@ struct DirectionBackward {
   const T* w_hr;  // null if h is not projected
   const T* h0;
   const T* c0;
-  const C* gates;  // [N, S, H] what forward saved
-  const C* c;      // [N, H], or null if the cell has no c
-  const T* y;      // [N, ldy]: this direction's columns
-  const T* dy;     // [N, ldy], or null
-  const T* dh_n;   // [B, R] in the caller's order, or null
-  const T* dc_n;   // [B, H] likewise
-  T* dprojected;   // [N, P] the gradient of each token's h; null if h is not projected
-  T* dgates;       // [N, G', H]
-  C* dc;           // [., H] by rank; null if the cell has no c
-  C* dh;           // [., R] by rank: what goes straight to the step before; null if nothing does
-  T* dh0;          // [B, R] in the caller's order, or null
-  T* dc0;          // [B, H] likewise
+  const C* gates;    // [N, S, H] what forward saved
+  const C* c;        // [N, H], or null if the cell has no c
+  const T* y;        // [N, ldy]: this direction's columns
+  const T* dy;       // [N, ldy], or null
+  const T* dh_n;     // [B, R] in the caller's order, or null
+  const T* dc_n;     // [B, H] likewise
+  const T* operand;  // [N, H], or null if the cell has one product
+  T* dprojected;     // [N, P] the gradient of each token's h; null if h is not projected
+  T* dgates;         // [N, G', H]
+  C* dc;             // [., H] by rank; null if the cell has no c
+  C* dh;             // [., R] by rank: what goes straight to the step before; null if nothing does
+  T* dh0;            // [B, R] in the caller's order, or null
+  T* dc0;            // [B, H] likewise
 };
 
 template <class T, class C>
@@ -104,8 +107,8 @@ struct LayerBackward {
   DirectionBackward<T, C> direction[kMaxDirections];
 };
 
-// Runs all steps in reverse: one launch for each, or two if h is projected. If dh0 or dc0 is wanted, one more launch
-// writes them.
+// Runs all steps in reverse: one launch for each, or two if h is projected or the cell has two products. If dh0 or dc0
+// is wanted, one more launch writes them.
 template <class T, class C>
 int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer, const LayerOptions<C>& options);
 

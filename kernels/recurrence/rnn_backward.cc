@@ -148,6 +148,7 @@ class Backward {
     r.c0 = state(static_cast<const T*>(args_.c0), of_c);
     r.gates = reserve_.gates + entry * reserve_.gates_size;
     if (cell_.has_c) r.c = reserve_.c + entry * reserve_.c_size;
+    if (reserve_.operand != nullptr) r.operand = reserve_.operand + entry * reserve_.c_size;
     r.y = layer_output(layer) + d * of_h;
     r.dy = doutput == nullptr ? nullptr : doutput + d * of_h;
     r.dh_n = state(static_cast<const T*>(args_.dh_n), of_h);
@@ -190,8 +191,9 @@ class Backward {
     int64_t first, count, stored_at;
   };
 
-  // dW_ih += dgates^T input, dW_hh += dgates^T h_prev, and the biases' gradients += column sums of dgates. If the last
-  // gates have gradients of their own for the state's weights, those are products and sums of their own.
+  // dW_ih += dgates^T input, dW_hh += dgates^T h_prev (or the operand of a second product), and the biases' gradients
+  // += column sums of dgates. If the last gates have gradients of their own for the state's weights, those are products
+  // and sums of their own.
   int32_t weight_gradients(int64_t layer, int64_t d, const T* input) {
     const LayerOffsets offsets = layer_offsets(shape_, layer, d);
     const int64_t plain = cell_.gates - cell_.state_gates;  // gates with one gradient
@@ -199,12 +201,18 @@ class Backward {
         of_state{plain, cell_.state_gates, cell_.gates};
     const auto at = [&](int64_t offset) { return static_cast<T*>(args_.dparams) + offset; };
     VARLSTM_CUDA_TRY(weight_gradient(d, all, input, layer_input(shape_, layer), at(offsets.w_ih)));
-    for (const Gates& gates : {both, of_state}) {
-      const int64_t features = features_of_h(shape_);
-      VARLSTM_CUDA_TRY(masks_weights(shape_)
-                           ? weight_gradient(d, gates, workspace_.h_prev, features, workspace_.dw_hh, false)
-                           : weight_gradient(d, gates, workspace_.h_prev, features, at(offsets.w_hh)));
-    }
+    const int64_t features = features_of_h(shape_), first_gates = plain - cell_.second_gates;
+    const Gates of_first{0, first_gates, 0}, of_second{first_gates, cell_.second_gates, first_gates};
+    const T* const operand =
+        reserve_.operand == nullptr ? nullptr : reserve_.operand + (layer * shape_.directions + d) * reserve_.c_size;
+    const auto state_gradient = [&](const Gates& gates, const T* factor) -> int32_t {
+      if (gates.count == 0) return VARLSTM_OK;
+      return masks_weights(shape_) ? weight_gradient(d, gates, factor, features, workspace_.dw_hh, false)
+                                   : weight_gradient(d, gates, factor, features, at(offsets.w_hh));
+    };
+    VARLSTM_CUDA_TRY(state_gradient(of_first, workspace_.h_prev));
+    VARLSTM_CUDA_TRY(state_gradient(of_second, operand));
+    VARLSTM_CUDA_TRY(state_gradient(of_state, workspace_.h_prev));
     if (masks_weights(shape_))
       VARLSTM_CUDA_TRY(add_masked_gradient(stream_, weight_mask(layer, d), workspace_.dw_hh, at(offsets.w_hh)));
     if (!shape_.bias) return VARLSTM_OK;

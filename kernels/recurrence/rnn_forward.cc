@@ -160,6 +160,8 @@ class Forward {
       r.w_hr = parameters(layer, d).w_hr;
       r.unprojected = args_.save ? reserve_.unprojected + entry * reserve_.c_size : workspace_.unprojected[d];
     }
+    r.operand =
+        args_.save && reserve_.operand != nullptr ? reserve_.operand + entry * reserve_.c_size : workspace_.operand[d];
     r.y = output == nullptr ? nullptr : output + d * of_h;
     r.h_n = state(static_cast<T*>(args_.h_n), of_h);
     r.c_n = state(static_cast<T*>(args_.c_n), of_c);

@@ -148,6 +148,7 @@ struct Reserve {
   C* gates;                            // [L, D][N, S, H]
   C* c = nullptr;                      // [L, D][N, H]; null if the cell has no c
   T* unprojected = nullptr;            // likewise; null without a projection
+  T* operand = nullptr;                // likewise, of a second product; null if the cell has one
   C* unclipped = nullptr;              // [L, D][N, P] the projected h before its clip; null without a clip
   T* y;                                // [L - 1][N, D*R]
 
@@ -161,6 +162,7 @@ struct Reserve {
     gates = carver.take<C>(gates_size * entries);
     if (cell.has_c) c = carver.take<C>(c_size * entries);
     if (shape.projection > 0) unprojected = carver.take<T>(c_size * entries);
+    if (cell.second_gates > 0) operand = carver.take<T>(c_size * entries);
     if (shape.options.projection_clip > 0) unclipped = carver.take<C>(rows.tokens * shape.projection * entries);
     y = carver.take<T>(y_size * (shape.layers - 1));
   }
@@ -198,6 +200,7 @@ struct ForwardWorkspace {
   C* gates[kMaxDirections] = {};        // [N, S, H]; null with save
   C* c[kMaxDirections] = {};            // [., H] of the current step, by rank; null with save, or if the cell has no c
   T* unprojected[kMaxDirections] = {};  // likewise; null with save, or without a projection
+  T* operand[kMaxDirections] = {};      // likewise; null with save, or if the cell has one product
   T* y[2] = {};                         // [N, D*R] outputs of the lower layers, alternating; null with save or together
   T* dropped = nullptr;                 // [N, D*R] input of a layer, after dropout
   T* w_hh[kMaxDirections] = {};         // [GH, R] under the mask of weights; null without one
@@ -212,6 +215,7 @@ struct ForwardWorkspace {
       gates[d] = carver.take<C>(rows.tokens * cell.saved * shape.hidden);
       if (cell.has_c) c[d] = carver.take<C>(rows.segments * shape.hidden);
       if (shape.projection > 0) unprojected[d] = carver.take<T>(rows.segments * shape.hidden);
+      if (cell.second_gates > 0) operand[d] = carver.take<T>(rows.segments * shape.hidden);
     }
     for (int64_t k = 0; k < 2 && !save && !together && k + 1 < shape.layers; ++k)
       y[k] = carver.take<T>(rows.tokens * width);

@@ -5,6 +5,7 @@
 //          Their c is our g
 //   GRU    Keras (GRU with reset_after): kernel [in, 3H], z, r, h; ONNX (GRU with linear_before_reset): z, r, h;
 //          cuDNN: r, z, n; haste (haste.GRU): kernel [in, 3H], z, r, g. Their h or g is our n
+//          A GRU_RESET_BEFORE is Keras' without reset_after, and ONNX's without linear_before_reset
 //   RNN    Keras (SimpleRNN): kernel [in, H]; the others: [H, in]
 // Each element is copied by one thread of a grid-stride loop. Mirrored by host/rnn/rnn_import.h.
 // SPDX-License-Identifier: Apache-2.0
@@ -18,7 +19,6 @@
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/recurrence.h"
-#include "kernels/recurrence/rnn.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -83,7 +83,7 @@ ForeignMatrix foreign_matrix(Cell cell, ParamFormat format, int64_t hidden, int6
   if (cell == Cell::kLstm && format == ParamFormat::kOnnx) place({0, 2, 3, 1});
   if (cell == Cell::kLstm && format == ParamFormat::kHaste) place({0, 2, 1, 3});
   const bool torch = format == ParamFormat::kPyTorch || format == ParamFormat::kCudnn;
-  if (cell == Cell::kGru && !torch) place({1, 0, 2});
+  if ((cell == Cell::kGru || cell == Cell::kGruResetBefore) && !torch) place({1, 0, 2});
   return matrix;
 }
 
@@ -91,7 +91,6 @@ ForeignMatrix foreign_matrix(Cell cell, ParamFormat format, int64_t hidden, int6
 
 int32_t import_params(BackendState* state, const RnnImportArgs& args, void* raw_stream) {
   const Stream stream = make_stream(state, raw_stream);
-  VARLSTM_CUDA_TRY(check_cell(args.shape));
   return with_scalar(args.shape.dtype, [&](auto scalar) -> int32_t {
     using T = decltype(scalar);
     const LayerOffsets offsets = layer_offsets(args.shape, args.layer, args.direction);

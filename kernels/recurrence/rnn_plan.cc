@@ -150,19 +150,13 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
 
 }  // namespace
 
-int32_t check_cell(const RnnShape& shape) {
-  if (shape.cell != Cell::kGruResetBefore) return VARLSTM_OK;
-  return fail(VARLSTM_ERROR_UNSUPPORTED, "cell = %d: the CUDA back end does not have it yet",
-              static_cast<int>(shape.cell));
-}
-
 int32_t check_shape(const RnnShape& shape) {
   if (shape.hidden > kMostUnits)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "hidden = %lld is more than %lld", static_cast<long long>(shape.hidden),
                 static_cast<long long>(kMostUnits));
   if (shape.layer_norm)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "layer_norm = 1: the CUDA back end does not have it yet");
-  return check_cell(shape);
+  return VARLSTM_OK;
 }
 
 int32_t make_rnn_plan(const BackendState* base, const RnnShape& shape, RnnPlan* plan) {

@@ -19,6 +19,7 @@ struct StepWorkspace {
   int64_t* rows;              // [B]
   C* gates;                   // [B, S', H] of one layer at a time
   T* unprojected = nullptr;   // [B, H] likewise; null without a projection
+  T* operand = nullptr;       // [B, H] likewise, of a second product; null if the cell has one
   T* y;                       // [L - 1, B, R] outputs of the layers below the last
   int64_t product_bytes;      // of `product`, the workspace of a matrix product
   char* product;
@@ -28,6 +29,7 @@ struct StepWorkspace {
     rows = carver.take<int64_t>(streams);
     gates = carver.take<C>(streams * cell_facts(shape.cell).saved * shape.hidden);
     if (shape.projection > 0) unprojected = carver.take<T>(streams * shape.hidden);
+    if (cell_facts(shape.cell).second_gates > 0) operand = carver.take<T>(streams * shape.hidden);
     y = carver.take<T>((shape.layers - 1) * streams * features_of_h(shape));
     product_bytes = product_workspace_bytes(shape, {streams, streams, streams});
     product = carver.take<char>(product_bytes);
@@ -89,6 +91,7 @@ class Step {
     step.w_hh = params + at.w_hh;
     step.b_hh = cell_.state_bias ? b_hh : nullptr;
     step.gates = workspace_.gates;
+    step.operand = workspace_.operand;
     step.h = static_cast<const T*>(args_.h) + slots_below * features_of_h(shape_);
     if (cell_.has_c) step.c = static_cast<C*>(args_.c) + slots_below * shape_.hidden;
     step.y = shape_.projection > 0 ? workspace_.unprojected : output;

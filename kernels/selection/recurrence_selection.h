@@ -274,6 +274,7 @@ inline bool fits_layers(RecurrencePolicy policy, MathKind kind, const TileShape&
 inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& device) {
   if (policy == RecurrencePolicy::kStepwise) return nullptr;
   MathKind kind;
+  if (shape.cell == Cell::kGruResetBefore) return "resident kernels exchange once in a step, and the cell needs two";
   if (resident_gates(shape.cell) == 0) return "the cell has no resident kernels";
   if (shape.projects) return "resident kernels have no projection of h";
   if (shape.cell_states) return "resident kernels have no output of c of every token";

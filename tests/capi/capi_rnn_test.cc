@@ -176,7 +176,8 @@ TEST(RnnDescription, RefusesOptionsOutsideTheirRange) {
 
 TEST(RnnDescription, RefusesOptionsThatTheCellDoesNotHave) {
   const Context ctx = make_context();
-  for (const int32_t cell : {VARLSTM_CELL_GRU, VARLSTM_CELL_RNN_TANH, VARLSTM_CELL_RNN_RELU}) {
+  for (const int32_t cell :
+       {VARLSTM_CELL_GRU, VARLSTM_CELL_RNN_TANH, VARLSTM_CELL_RNN_RELU, VARLSTM_CELL_GRU_RESET_BEFORE}) {
     RnnOptions options;
     options.cell = cell;
     const Rnn rnn = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
@@ -197,13 +198,13 @@ TEST(RnnDescription, RefusesOptionsThatTheCellDoesNotHave) {
     if (cell == VARLSTM_CELL_GRU) {
       EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_LAYER_NORM, 1));
     } else {
-      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 1 must be 0: VARLSTM_CELL_RNN",
+      EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 1 must be 0: VARLSTM_CELL_",
                    varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_LAYER_NORM, 1));
     }
     EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_STATE));
     const int32_t status =
         varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_CANDIDATE);
-    if (cell == VARLSTM_CELL_GRU) {
+    if (cell == VARLSTM_CELL_GRU || cell == VARLSTM_CELL_GRU_RESET_BEFORE) {
       EXPECT_OK(status);
     } else {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "value = 2 must be 0 or 1: VARLSTM_CELL_RNN", status);
@@ -236,7 +237,8 @@ TEST(RnnDescription, RefusesAProjectionThatTheCellDoesNotHave) {
   int64_t kept = 0;
   ASSERT_OK(varlstm_rnn_get_i64(lstm.get(), VARLSTM_KEY_PROJ_SIZE, &kept));
   EXPECT_EQ(kept, 3);
-  for (const int32_t cell : {VARLSTM_CELL_GRU, VARLSTM_CELL_RNN_TANH, VARLSTM_CELL_RNN_RELU}) {
+  for (const int32_t cell :
+       {VARLSTM_CELL_GRU, VARLSTM_CELL_RNN_TANH, VARLSTM_CELL_RNN_RELU, VARLSTM_CELL_GRU_RESET_BEFORE}) {
     options.cell = cell;
     const Rnn rnn = make_rnn(ctx.get(), options, VARLSTM_DTYPE_F32);
     EXPECT_OK(varlstm_rnn_set_i64(rnn.get(), VARLSTM_KEY_PROJ_SIZE, 0));

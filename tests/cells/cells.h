@@ -95,9 +95,9 @@ constexpr TestedCell tested(bool on_host, OnCuda on_cuda) {
 // Tests of a cell are skipped on a back end that does not have it. cells_test checks that the library has a cell where
 // the list says so, and nowhere else.
 constexpr TestedCell kCells[] = {
-    tested<Lstm>(/*on_host=*/true, OnCuda::kResident),     tested<Gru>(/*on_host=*/true, OnCuda::kResident),
-    tested<RnnTanh>(/*on_host=*/true, OnCuda::kResident),  tested<RnnRelu>(/*on_host=*/true, OnCuda::kResident),
-    tested<GruResetBefore>(/*on_host=*/true, OnCuda::kNo),
+    tested<Lstm>(/*on_host=*/true, OnCuda::kResident),           tested<Gru>(/*on_host=*/true, OnCuda::kResident),
+    tested<RnnTanh>(/*on_host=*/true, OnCuda::kResident),        tested<RnnRelu>(/*on_host=*/true, OnCuda::kResident),
+    tested<GruResetBefore>(/*on_host=*/true, OnCuda::kStepwise),
 };
 
 constexpr TestedCell projected(const char* name, TestedCell cell, OnCuda on_cuda) {

@@ -92,6 +92,17 @@ TEST(RecurrenceSelection, AProjectionRunsStepwise) {
   });
 }
 
+TEST(RecurrenceSelection, ACellWithTwoProductsRunsStepwise) {
+  for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
+    RecurrenceShape two = shape;
+    two.cell = Cell::kGruResetBefore;
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid})
+      EXPECT_STREQ(why_not(policy, two, device.facts),
+                   "resident kernels exchange once in a step, and the cell needs two");
+    EXPECT_EQ(select_recurrence(two, device.facts, 0), Policy::kStepwise);
+  });
+}
+
 TEST(RecurrenceSelection, OptionsOfTheCellRunStepwise) {
   for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
     RecurrenceShape with_options = shape;

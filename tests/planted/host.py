@@ -218,6 +218,22 @@ DEFECTS = [
         tests=["golden_lstm_test --gtest_filter=Gru*"],
     ),
     Defect(
+        name="reset-before-operand-not-rounded",
+        file="host/rnn/recurrence_forward.h",
+        old="    round_rows(p.round, cell.units, cell.values + traits.operand_slot * p.units,",
+        new="    if (false) round_rows(p.round, cell.units, cell.values + traits.operand_slot * p.units,",
+        why="the second product multiplies floats where the dtype has 16 bits",
+        tests=["lstm16_test --gtest_filter=GruResetBefore*"],
+    ),
+    Defect(
+        name="reset-before-gradient-of-dw-hh-takes-h",
+        file="host/rnn/rnn_backward.h",
+        old="if (gate < first_gates(cell_)) return {workspace_.h_prev[d], state_};",
+        new="if (gate < 4) return {workspace_.h_prev[d], state_};",
+        why="the rows of n multiplied r h",
+        tests=["golden_lstm_test --gtest_filter=GruResetBefore*"],
+    ),
+    Defect(
         name="mask-of-the-packed-row",
         file="host/rnn/rnn_options.h",
         old="row : plan_.packed_to_ragged[row]",

@@ -21,6 +21,7 @@ ST = "kernels/recurrence/stepwise/steps.h"
 SP = "kernels/recurrence/step/step.cu"
 PR = "kernels/recurrence/stepwise/projection.cu"
 PD = "kernels/recurrence/stepwise/product.h"
+SE = "kernels/recurrence/stepwise/second_product.cu"
 CO = "kernels/recurrence/stepwise/cell_options.h"
 KO = "kernels/cells/options.h"
 OT = "options_test.cuda --gtest_filter="
@@ -343,6 +344,15 @@ DEFECTS = [
     Defect("reserve-of-another-projection-on-cuda", "kernels/recurrence/rnn_layout.h",
            "shape.projection, shape.layers,", "shape.layers,",
            ["lstm_test.cuda --gtest_filter=Projected*f32*ForeignReserve*"]),
+    # A cell with two products in a step.
+    Defect("operand-passes-nothing-to-h", SE, "  dir.dh[j * hidden + unit] += of_h;\n", "",
+           ["golden_lstm_test.cuda --gtest_filter=GruResetBefore*"]),
+    Defect("operand-of-infer-taken-by-row", SF, "own >= width ? -1 : layer.save ? row_of(plan, layer.row_order, t, own) : own;",
+           "own >= width ? -1 : row_of(plan, layer.row_order, t, own);",
+           ["options_test.cuda --gtest_filter=GruResetBeforeOptions.MatchTheReference"]),
+    Defect("gradient-of-the-operand-without-the-mask-of-the-state", SE,
+           "of_h = times_factor(of_h, DirectionOptions<C>(options, blockIdx.z).state_factor(b, hidden, unit));", "",
+           ["options_test.cuda --gtest_filter=GruResetBeforeOptions.MatchTheReference"]),
     # The mask of weights.
     Defect("mask-of-weights-without-the-direction", "kernels/dropout/weight_mask.cu",
            "static_cast<uint64_t>(2 * mask.layer + mask.direction)", "static_cast<uint64_t>(2 * mask.layer)",

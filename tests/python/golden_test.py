@@ -10,7 +10,7 @@ import varlstm
 from golden import read_golden
 
 CELLS = {"bindings": "lstm", "lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn_tanh", "rnn_relu": "rnn_relu",
-         "projected_lstm": "lstm"}  # by file
+         "gru_reset_before": "gru_reset_before", "projected_lstm": "lstm"}  # by file
 CASES = {f"{file}_{name}": (cell, case) for file, cell in CELLS.items()
          for name, case in read_golden(f"{file}.txt").items()}
 PEERS = {f"{format}_{name}": (format, case) for format in ("keras", "onnx")

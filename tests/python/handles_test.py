@@ -157,7 +157,7 @@ def test_the_parameters_of_an_rnn(context):
     assert -1 in flat
 
 
-@pytest.mark.parametrize("cell, gates", [("gru", 3), ("rnn_tanh", 1), ("rnn_relu", 1)])
+@pytest.mark.parametrize("cell, gates", [("gru", 3), ("rnn_tanh", 1), ("rnn_relu", 1), ("gru_reset_before", 3)])
 def test_an_rnn_of_a_cell_without_c(context, cell, gates):
     for given in (cell, varlstm.Cell[cell.upper()]):
         rnn = varlstm.Rnn(context, 3, 5, cell=given)

@@ -12,7 +12,8 @@
         gradients = lstm.backward(batch, params, x, y, reserve, dy=np.ones_like(y))
         padded = varlstm.unpack(batch, y)                                              # [B, T, D*H]
 
-Rnn(..., cell="gru") is a GRU; "rnn_tanh" and "rnn_relu" are plain networks. They have no cell state: c_n is None.
+Rnn(..., cell="gru") is a GRU; "rnn_tanh" and "rnn_relu" are plain networks, and "gru_reset_before" is a GRU whose reset
+gate acts before the product. They have no cell state: c_n is None.
 Functions and arguments have the names of varlstm.h, which documents what they compute; the docstrings give the shapes.
 Arguments are dense arrays of any library that has the buffer protocol, DLPack or the CUDA array interface. They are in
 the memory of the context's device; on CUDA Context.array copies from the host. Results are NumPy arrays on the host and

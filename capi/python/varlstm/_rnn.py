@@ -62,7 +62,8 @@ class Rnn(Handle):
     """An LSTM, GRU or plain recurrent network as PyTorch's nn.LSTM, nn.GRU and nn.RNN: sizes I and H, L layers, D
     directions. G is the number of gates. R is the number of features of h: P with a projection, else H.
 
-    cell           "lstm" (G = 4), "gru" (3), "rnn_tanh" or "rnn_relu" (1); only an LSTM has a cell state c
+    cell           "lstm" (G = 4), "gru" or "gru_reset_before" (3), "rnn_tanh" or "rnn_relu" (1); only an LSTM has a cell
+                   state c
     dtype          "f32", "f64", "bf16" or "f16"
     dropout        probability in [0, 1) of zeroing an output of every layer but the last
     recurrence     "auto", "stepwise", "cluster" or "grid": how it runs on CUDA

@@ -7,6 +7,8 @@
 //   store_states  h[layer, rows[k], u] <- y of that layer
 //
 // If h is projected, i runs over its R features, and stepwise/projection.cu makes y of what step_layer gives out.
+// If the cell has two products, stepwise/second_product.cu comes before step_layer, which multiplies its operand by the
+// rows of the last gates.
 // h is stored in a launch of its own, because all blocks of a layer read whole rows of it; c is updated in place,
 // because only one thread reads and writes an element. A stream whose row is -1 reads no state, gets y = 0 and changes
 // nothing.
@@ -30,6 +32,7 @@
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/stepwise/cell_options.h"
 #include "kernels/recurrence/stepwise/product.h"
+#include "kernels/recurrence/stepwise/second_product.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -59,19 +62,23 @@ template <class CellType, class T, class Options>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     step_layer_kernel(StepLayer<T, ComputeType<T>> layer, Options options) {
   using C = ComputeType<T>;
-  constexpr int kGates = CellType::kGates;
-  ProductTiles<C, kGates>& tiles = *simt::shared_memory<ProductTiles<C, kGates>>();
+  constexpr int kGates = CellType::kGates, kLast = kLastGates<CellType>;
+  ProductTiles<C, kLast>& tiles = *simt::shared_memory<ProductTiles<C, kLast>>();
   const int64_t hidden = layer.hidden, features = layer.features;
   const int64_t stream0 = static_cast<int64_t>(blockIdx.x) * kRows;
   const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
   const int r = thread / kUnits, u = thread % kUnits;
 
-  const auto state_of = [&](int own, int64_t k) {
+  const auto value_of = [&](int own, int64_t k) {
     const int64_t row = stream0 + own < layer.streams ? layer.rows[stream0 + own] : -1;
+    if (CellType::kSecondGates > 0 && row >= 0) return load_scalar(layer.operand[(stream0 + own) * hidden + k]);
     return row < 0 ? C(0) : load_scalar(layer.h[row * features + k]);
   };
-  UnitValues<C, kGates> sums = row_products<kGates, 1>(tiles, state_of, features, layer.w_hh, hidden, unit0);
+  const T* const w_hh = layer.w_hh + (kGates - kLast) * hidden * features;
+  const UnitValues<C, kLast> last = row_products<kLast, 1>(tiles, value_of, features, w_hh, hidden, unit0);
+  UnitValues<C, kGates> sums = {};
+  for (int gate = 0; gate < kLast; ++gate) sums.of[kGates - kLast + gate] = last.of[gate];
 
   const int64_t stream = stream0 + r, unit = unit0 + u;
   if (stream >= layer.streams || unit >= hidden) return;
@@ -125,7 +132,8 @@ template <class T, class C>
 int32_t step_layer(Stream stream, Cell cell, const StepLayer<T, C>& layer, const LayerOptions<C>& options) {
   return with_cell(cell, [&](auto of_layer) {
     using CellType = decltype(of_layer);
-    const LaunchShape shape = step_shape(layer.streams, layer.hidden, 1, sizeof(ProductTiles<C, CellType::kGates>));
+    const LaunchShape shape = step_shape(layer.streams, layer.hidden, 1, sizeof(ProductTiles<C, kLastGates<CellType>>));
+    if constexpr (CellType::kSecondGates > 0) VARLSTM_CUDA_TRY(first_product_streams(stream, cell, layer));
     return options.act
                ? launch<step_layer_kernel<CellType, T, LayerOptions<C>>>(stream, "step_layer", shape, layer, options)
                : launch<step_layer_kernel<CellType, T, NoOptions>>(stream, "step_layer", shape, layer, NoOptions());

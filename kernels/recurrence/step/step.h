@@ -31,7 +31,8 @@ struct StepLayer {
   const int64_t* rows;  // [B]
   const T* w_hh;        // [GH, R]
   const T* b_hh;        // [GH]; null if there is none, or if it is part of the x-gates
-  const C* gates;       // [B, S', H]
+  C* gates;             // [B, S', H]; a first product writes what it makes of its x-gates
+  T* operand;           // [B, H] of a second product; null if the cell has one
   const T* h;           // [S, R] this layer's part of the table
   C* c;                 // [S, H] likewise, in and out; null if the cell has no c
   T* y;                 // [B, H] the states after the step, or what is still to be projected; 0 where the row is -1

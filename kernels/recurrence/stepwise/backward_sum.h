@@ -49,13 +49,14 @@ VARLSTM_DEVICE ComputeType<T> row_sum(BackwardTiles<ComputeType<T>>& tiles, cons
   return sum;
 }
 
-// The same over k < GH of dstate[row, k] * w_hh[k, column0 + u], with w_hh [GH, features].
+// The same over k < F H, with F gates of the first product, of dstate[row, k] * w_hh[k, column0 + u], with w_hh [GH,
+// features].
 template <class CellType, class T>
 VARLSTM_DEVICE ComputeType<T> recurrent_gradient(BackwardTiles<ComputeType<T>>& tiles, const T* dgates, const T* w_hh,
                                                  int64_t hidden, int64_t features, int64_t column0) {
   const int64_t plain = (CellType::kGates - CellType::kStateGates) * hidden;  // rows of gates with one gradient
   return row_sum(tiles, dgates, kGradientsOf<CellType> * hidden,
-                 {CellType::kGates * hidden, plain, CellType::kStateGates * hidden}, w_hh, features, column0);
+                 {kFirstGates<CellType> * hidden, plain, CellType::kStateGates * hidden}, w_hh, features, column0);
 }
 
 template <class T>

@@ -6,6 +6,7 @@
 // If h is projected, projection.cu has put that dh of R features into dprojected, and here
 //   dh[j, u] = sum over p < R of dprojected[row, p] * w_hr[p, u]
 // The gradient of c of each token is dc of the step after, plus that token's row of dc_of_token if there is one.
+// If the cell has two products, k runs over the gates of the first one, and second_product.cu follows.
 // dstate are the gradients in dgates that flow to the state: all of them, but for a cell with state gates.
 // The launch before has written dgates[row after]. A last launch computes dh0 (the same product, at each sequence's
 // first row) and dc0. Grid, block and shared memory are as in stepwise_forward.cu, except that the tiles are dgates
@@ -25,6 +26,7 @@
 #include "kernels/recurrence/stepwise/backward_sum.h"
 #include "kernels/recurrence/stepwise/cell_options.h"
 #include "kernels/recurrence/stepwise/projection.h"
+#include "kernels/recurrence/stepwise/second_product.h"
 #include "kernels/recurrence/stepwise/steps.h"
 #include "varlstm.h"
 
@@ -189,6 +191,8 @@ int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer, const Options
     const LaunchShape shape = shape_of(launched_ranks(layer, step, steps, true));
     if constexpr (kProjected) VARLSTM_CUDA_TRY(projected_gradient_step(stream, layer, step, steps, options));
     VARLSTM_CUDA_TRY(launch<kStep>(stream, "stepwise_backward", shape, layer, step, steps, options));
+    if constexpr (CellType::kSecondGates > 0)
+      VARLSTM_CUDA_TRY(second_gradient_step(stream, CellType::kKind, layer, step, steps, options));
   }
   if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
   constexpr int64_t kMostRanks = INT64_C(65536) * kRows;  // at once; few of them start from an initial state

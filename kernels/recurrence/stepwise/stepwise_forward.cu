@@ -3,7 +3,9 @@
 //   s[j, gate, u] = sum_k h[j, k] * w_hh[gate * H + u, k]  (+ b_hh[gate * H + u])     (h: the state before the step)
 //   the saved values, c and y[row, u] = h'[j, u] from the x-gates and s as in the cell's file of kernels/cells
 //
-// If h is projected, k runs over its R features, `unprojected` takes the place of y, and projection.cu follows.
+// If h is projected, k runs over its R features, `unprojected` takes the place of y, and projection.cu follows. If the
+// cell has two products, second_product.cu comes before: here the gates are the last ones, and its operand is in the
+// place of h.
 // It runs over the segments of the batch, which are its sequences if there are no resets; T is the longest of them.
 // Step s visits t = s in the forward direction and t = steps - 1 - s in the backward direction, both in one launch. A
 // block whose ranks are all past sizes[t] has no work; sizes[t] is 0 from T on if only the device knows T.
@@ -11,7 +13,7 @@
 // Grid: tiles of kRows ranks x tiles of kUnits units x directions. Block: one thread for each (rank, unit), which owns
 // the unit's sums, one for each gate, and its states. Shared memory: h as [kRows][kDepth + 1] and w_hh as
 // [kGates kUnits][kDepth + 1], for kDepth values of k at a time.
-//   S0: after it tiles.before and tiles.initial are visible. S1, S2: of product.h. S3 (launch order): h and c of a step
+//   S0: after it tiles.ranks is visible. S1, S2: of product.h. S3 (launch order): h and c of a step
 //   are visible to the next.
 // Bytes of a step, from memory or L2: w_hh G H H e for each tile of ranks, and b_t H (G C in, e + C out). Bound by
 // launch latency for small batches, by L2 for larger ones. Sums: one chain of fused multiply-adds over k from 0, in f32
@@ -29,42 +31,28 @@
 #include "kernels/recurrence/stepwise/cell_options.h"
 #include "kernels/recurrence/stepwise/product.h"
 #include "kernels/recurrence/stepwise/projection.h"
+#include "kernels/recurrence/stepwise/second_product.h"
+#include "kernels/recurrence/stepwise/state_before.h"
 #include "kernels/recurrence/stepwise/steps.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
-template <class CellType, class C>
-struct ForwardTiles {
-  ProductTiles<C, CellType::kGates> product;
-  int64_t before[kRows];   // the row that was visited before, or -1
-  int64_t initial[kRows];  // then: the sequence from whose initial state the rank starts, or -1
-};
-
-template <class CellType, class C>
-struct OptionForwardTiles : ForwardTiles<CellType, C> {
-  int64_t sequences[kRows];  // the sequence of the rank
-};
-
 template <class CellType, class C, class Options>
-using ForwardTilesOf = std::conditional_t<Options::kAct, OptionForwardTiles<CellType, C>, ForwardTiles<CellType, C>>;
-
-// Element k of the state before the step. `before` is the row that was visited before, or -1: then the state is the
-// initial one of sequence b, or zero if b is -1.
-template <class T>
-VARLSTM_DEVICE ComputeType<T> state_before(const T* y, int64_t ldy, const T* initial, int64_t features, int64_t before,
-                                           int64_t b, int64_t k) {
-  if (before >= 0) return load_scalar(y[before * ldy + k]);
-  return initial == nullptr || b < 0 ? ComputeType<T>(0) : load_scalar(initial[b * features + k]);
-}
+struct ForwardTiles {
+  ProductTiles<C, kLastGates<CellType>> product;
+  RanksOf<Options> ranks;
+  // Of a second product: where `operand` has the rank's row, or -1.
+  std::conditional_t<(CellType::kSecondGates > 0), int64_t[kRows], char> operands;
+};
 
 // Options: NoOptions, or LayerOptions<ComputeType<T>>.
 template <class CellType, class T, class Options>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
     stepwise_forward_kernel(LayerForward<T, ComputeType<T>> layer, int64_t step, int64_t steps, Options options) {
   using C = ComputeType<T>;
-  using Tiles = ForwardTilesOf<CellType, C, Options>;
-  constexpr int kGates = CellType::kGates;
+  using Tiles = ForwardTiles<CellType, C, Options>;
+  constexpr int kGates = CellType::kGates, kLast = kLastGates<CellType>;
   Tiles& tiles = *simt::shared_memory<Tiles>();
   const BatchPlan& plan = layer.plan;
   const bool reverse = blockIdx.z == 1;
@@ -78,32 +66,29 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int thread = static_cast<int>(threadIdx.x);
   const int r = thread / kUnits, u = thread % kUnits;
 
-  if (thread < kRows) {
+  fill_ranks<Options>(tiles.ranks, layer, reverse, t, rank0, width);
+  if constexpr (CellType::kSecondGates > 0) {
     const int64_t own = rank0 + thread;
-    tiles.before[thread] = own < width ? row_before(plan, layer.row_order, reverse, t, own) : -1;
-    tiles.initial[thread] = own < width ? initial_of(plan, reverse, own) : -1;
-    if constexpr (Options::kAct) {
-      const int64_t row = own < width ? row_of(plan, layer.row_order, t, own) : -1;
-      tiles.sequences[thread] = row < 0 ? -1 : sequence_of(plan, layer.row_order, row, own);
-    }
+    if (thread < kRows)
+      tiles.operands[thread] = own >= width ? -1 : layer.save ? row_of(plan, layer.row_order, t, own) : own;
   }
   simt::block_sync();  // S0
 
-  const auto state_of = [&](int rank, int64_t k) -> C {
-    const C h = state_before(dir.y, layer.ldy, dir.h0, features, tiles.before[rank], tiles.initial[rank], k);
-    if constexpr (Options::kAct) {
-      const DirectionOptions<C> at(options, blockIdx.z);
-      if (tiles.sequences[rank] >= 0 && at.drops_state())
-        return masked_state<T>(h, at.state_factor(tiles.sequences[rank], features, k));
-    }
-    return h;
+  const auto value_of = [&](int rank, int64_t k) -> C {
+    if constexpr (CellType::kSecondGates > 0)
+      return tiles.operands[rank] < 0 ? C(0) : load_scalar(dir.operand[tiles.operands[rank] * hidden + k]);
+    else
+      return operand_before(layer, tiles.ranks, options, rank, k);
   };
-  UnitValues<C, kGates> sums = row_products<kGates, 1>(tiles.product, state_of, features, dir.w_hh, hidden, unit0);
+  const T* const w_hh = dir.w_hh + (kGates - kLast) * hidden * features;
+  const UnitValues<C, kLast> last = row_products<kLast, 1>(tiles.product, value_of, features, w_hh, hidden, unit0);
+  UnitValues<C, kGates> sums = {};
+  for (int gate = 0; gate < kLast; ++gate) sums.of[kGates - kLast + gate] = last.of[gate];
 
   const int64_t j = rank0 + r, unit = unit0 + u;
   if (j >= width || unit >= hidden) return;
   const int64_t row = row_of(plan, layer.row_order, t, j);
-  const int64_t before = tiles.before[r], b = tiles.initial[r];
+  const int64_t before = tiles.ranks.before[r], b = tiles.ranks.initial[r];
   C* gates = dir.gates + row * CellType::kSaved * hidden + unit;
   UnitValues<C, kGates> x;
   for (int gate = 0; gate < kGates; ++gate) x.of[gate] = gates[gate * hidden];
@@ -179,7 +164,9 @@ int32_t run_steps(Stream stream, const LayerForward<T, C>& layer, const Options&
   constexpr auto kKernel = stepwise_forward_kernel<CellType, T, Options>;
   for (int64_t step = 0; step < steps; ++step) {
     const LaunchShape shape = step_shape(launched_ranks(layer, step, steps), layer.hidden, layer.directions,
-                                         sizeof(ForwardTilesOf<CellType, C, Options>));
+                                         sizeof(ForwardTiles<CellType, C, Options>));
+    if constexpr (CellType::kSecondGates > 0)
+      VARLSTM_CUDA_TRY(first_product_step(stream, CellType::kKind, layer, step, steps, options));
     VARLSTM_CUDA_TRY(launch<kKernel>(stream, "stepwise_forward", shape, layer, step, steps, options));
     if (layer.direction[0].w_hr != nullptr) VARLSTM_CUDA_TRY(project_step(stream, layer, step, steps, options));
   }

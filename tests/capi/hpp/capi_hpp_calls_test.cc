@@ -377,7 +377,8 @@ TYPED_TEST(CapiHppCalls, RnnOfACellWithoutC) {
   using T = TypeParam;
   using Buffer = varlstm::Buffer<T>;
   constexpr int64_t kState = 4 * kOut, kOutputs = kRows * kOut;
-  for (const int32_t cell : {VARLSTM_CELL_GRU, VARLSTM_CELL_RNN_TANH, VARLSTM_CELL_RNN_RELU}) {
+  for (const int32_t cell :
+       {VARLSTM_CELL_GRU, VARLSTM_CELL_RNN_TANH, VARLSTM_CELL_RNN_RELU, VARLSTM_CELL_GRU_RESET_BEFORE}) {
     const varlstm::Rnn<T> rnn(this->ctx_, kIn, kOut, 1, cell);
     const int64_t elements = rnn.param_elements(), dx = elements, dh0 = dx + kRows * kIn;
     const auto& batch = this->batch_;

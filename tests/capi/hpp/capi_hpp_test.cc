@@ -246,8 +246,11 @@ TEST_F(CapiHpp, AWorkspaceGrowsAndNeverShrinks) {
 }
 
 TEST_F(CapiHpp, AnRnnOfEachCell) {
-  const std::pair<int32_t, int64_t> cells[] = {
-      {VARLSTM_CELL_LSTM, 4}, {VARLSTM_CELL_GRU, 3}, {VARLSTM_CELL_RNN_TANH, 1}, {VARLSTM_CELL_RNN_RELU, 1}};
+  const std::pair<int32_t, int64_t> cells[] = {{VARLSTM_CELL_LSTM, 4},
+                                               {VARLSTM_CELL_GRU, 3},
+                                               {VARLSTM_CELL_RNN_TANH, 1},
+                                               {VARLSTM_CELL_RNN_RELU, 1},
+                                               {VARLSTM_CELL_GRU_RESET_BEFORE, 3}};
   for (const auto& [cell, gates] : cells) {
     const varlstm::Rnn<float> rnn(ctx_, 3, 5, 1, cell);
     EXPECT_EQ(rnn.get_i64(VARLSTM_KEY_CELL), cell);

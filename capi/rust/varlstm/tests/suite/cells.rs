@@ -8,8 +8,12 @@ use crate::golden;
 use crate::lstm::{flat, network, DOUBLE, FLOAT};
 use crate::support::{assert_error, assert_holds, context, unwritten, upload, upload_as, Number};
 
-const FILES: [(&str, Cell); 3] =
-    [("gru.txt", Cell::Gru), ("rnn_tanh.txt", Cell::RnnTanh), ("rnn_relu.txt", Cell::RnnRelu)];
+const FILES: [(&str, Cell); 4] = [
+    ("gru.txt", Cell::Gru),
+    ("rnn_tanh.txt", Cell::RnnTanh),
+    ("rnn_relu.txt", Cell::RnnRelu),
+    ("gru_reset_before.txt", Cell::GruResetBefore),
+];
 
 fn equals_pytorch<T: Number>(tolerance: (f64, f64)) {
     let context = context();
@@ -71,7 +75,7 @@ fn outputs_and_every_gradient_equal_pytorchs_in_float() {
 fn a_cell_has_the_librarys_gates_and_states() {
     let context = Context::host().unwrap();
     let batch = Batch::from_lengths(&context, &[2]).unwrap();
-    for cell in [Cell::Lstm, Cell::Gru, Cell::RnnTanh, Cell::RnnRelu] {
+    for cell in [Cell::Lstm, Cell::Gru, Cell::RnnTanh, Cell::RnnRelu, Cell::GruResetBefore] {
         let rnn = Rnn::<f32>::builder(&context, 3, 5).cell(cell).build().unwrap();
         assert_eq!(rnn.parameters().unwrap()[0].rows, cell.gates() * 5);
         assert_eq!(rnn.param_elements(), cell.gates() * 5 * (3 + 5 + 2));

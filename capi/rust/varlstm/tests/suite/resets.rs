@@ -61,7 +61,7 @@ fn cuts<T: Number>(cell: Cell) {
 
 #[test]
 fn resets_cut_sequences_in_float() {
-    for cell in [Cell::Lstm, Cell::Gru, Cell::RnnTanh, Cell::RnnRelu] {
+    for cell in [Cell::Lstm, Cell::Gru, Cell::RnnTanh, Cell::RnnRelu, Cell::GruResetBefore] {
         cuts::<f32>(cell);
     }
 }

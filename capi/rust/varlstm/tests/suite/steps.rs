@@ -51,7 +51,7 @@ fn equals_forward<T: Number>(cell: Cell) {
 
 #[test]
 fn steps_equal_a_forward_in_float() {
-    for cell in [Cell::Lstm, Cell::Gru, Cell::RnnTanh, Cell::RnnRelu] {
+    for cell in [Cell::Lstm, Cell::Gru, Cell::RnnTanh, Cell::RnnRelu, Cell::GruResetBefore] {
         equals_forward::<f32>(cell);
     }
 }
