@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "host/rnn/layer_norm.h"
+#include "host/simd/vector_code.h"
 #include "host/threads/parallel.h"
 
 namespace varlstm::host {
@@ -17,9 +18,17 @@ template <class T>
 void add_column_sums(int64_t tokens, int64_t columns, const T* gradients, int64_t ld, const T* factors,
                      int64_t factors_ld, T* sums) {
   T of_tokens[kNormColumns] = {};
-  for (int64_t n = 0; n < tokens; ++n)
-    for (int64_t j = 0; j < columns; ++j)
-      of_tokens[j] += factors == nullptr ? gradients[n * ld + j] : gradients[n * ld + j] * factors[n * factors_ld + j];
+  run_vectorised([&] {
+    for (int64_t n = 0; n < tokens; ++n) {
+      const T* const gradient = gradients + n * ld;
+      if (factors == nullptr) {
+        for (int64_t j = 0; j < columns; ++j) of_tokens[j] += gradient[j];
+      } else {
+        const T* const factor = factors + n * factors_ld;
+        for (int64_t j = 0; j < columns; ++j) of_tokens[j] += gradient[j] * factor[j];
+      }
+    }
+  });
   for (int64_t j = 0; j < columns; ++j) sums[j] += of_tokens[j];
 }
 
