@@ -39,9 +39,9 @@ struct State : BackendState {
   }
 
  private:
-  static constexpr int kBits = 6;  // bit k is 1 << k; the host does not raise RESERVE and SLOT
+  static constexpr int kBits = 7;  // bit k is 1 << k; the host does not raise RESERVE, SLOT and OFFSET
   std::mutex status_mutex_;
-  int64_t first_bad_index_[kBits] = {-1, -1, -1, -1, -1, -1};  // -1 if the bit is not raised
+  int64_t first_bad_index_[kBits] = {-1, -1, -1, -1, -1, -1, -1};  // -1 if the bit is not raised
 };
 
 // The host's state of a context.

@@ -19,6 +19,7 @@ Backend make_table() {
   cuda::set_memory_operations(table);
   cuda::set_batch_operations(table);
   cuda::set_embedding_operations(table);
+  cuda::set_conv_max_operations(table);
   cuda::set_rnn_operations(table);
   cuda::set_linear_operations(table);
   cuda::set_dense_operations(table);

@@ -2,12 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backend_ops.h"
 #include "kernels/convert/convert.h"
-#include "kernels/core/status.h"
 #include "kernels/dropout/dropout.h"
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"
 #include "kernels/log_softmax/log_softmax.h"
 #include "kernels/masked_loss/masked_loss.h"
-#include "varlstm.h"
 
 namespace varlstm::cuda {
 namespace {
@@ -61,12 +59,6 @@ int32_t linear_cross_entropy_forward_call(BackendState* state, const LinearLossA
   return linear_cross_entropy_forward(make_stream(state, stream), args, out, weight_sum, lse);
 }
 
-int32_t no_conv_max() {
-  return fail(VARLSTM_ERROR_UNSUPPORTED,
-              "the convolution with maximum (varlstm_conv_max_*): the CUDA back end does not "
-              "have it yet");
-}
-
 int32_t linear_cross_entropy_backward_call(BackendState* state, const LinearLossArgs& args, const void* lse,
                                            const void* dout, void* dx, void* dweight, void* dbias, void* stream) {
   return linear_cross_entropy_backward(make_stream(state, stream), args, lse, dout, dx, dweight, dbias);
@@ -85,9 +77,6 @@ void set_dense_operations(Backend& table) {
   table.cross_entropy_backward = cross_entropy_backward_call;
   table.linear_cross_entropy_forward = linear_cross_entropy_forward_call;
   table.linear_cross_entropy_backward = linear_cross_entropy_backward_call;
-  table.conv_max_size = [](const BackendState*, const ConvMaxShape&, int64_t*, int64_t*) { return no_conv_max(); };
-  table.conv_max_forward = [](BackendState*, const ConvMaxForwardArgs&, int64_t*, void*) { return no_conv_max(); };
-  table.conv_max_backward = [](BackendState*, const ConvMaxBackwardArgs&, int64_t*, void*) { return no_conv_max(); };
 }
 
 }  // namespace varlstm::cuda

@@ -300,7 +300,9 @@ enum varlstm_device_status_bit {
                                          backward are meaningless */
   VARLSTM_DEVICE_STATUS_SLOT = 16,    /* CUDA: a stream's slot is outside [0, S) or belongs to an earlier stream of the
                                          call: the stream's y is 0 and no state is changed for it */
-  VARLSTM_DEVICE_STATUS_RESET = 32    /* a reset is neither 0 nor 1: it counts as 1 */
+  VARLSTM_DEVICE_STATUS_RESET = 32,   /* a reset is neither 0 nor 1: it counts as 1 */
+  VARLSTM_DEVICE_STATUS_OFFSET = 64   /* CUDA: the offsets of a word of varlstm_conv_max_* decrease or are outside
+                                         [0, rows]: the word has no rows */
 };
 
 /* Waits for `stream`, then reads the status word. `bits` is 0 or a sum of varlstm_device_status_bit. `first_index` is
@@ -766,16 +768,20 @@ enum varlstm_activation { VARLSTM_ACTIVATION_NONE = 0, VARLSTM_ACTIVATION_TANH =
 /* One-dimensional convolution over the rows of each word, and the maximum over the word's own positions: the character
  * CNN of a tagger (Ma & Hovy 2016), and a max-over-time convolution over any ragged sequences (Kim 2014). Word w has
  * the rows offsets[w] ... offsets[w + 1] - 1 of x, with rows of zeros around them. With left = (width - 1) / 2, which
- * is the padding "same" of torch.nn.Conv1d, and a position p that counts from 0 in the word: v[p, f] = bias[f] + sum
- * over k < width and i < in of weight[f, i, k] * x[offsets[w] + p + k - left, i] y[w, f] = activation(max over p of
- * v[p, f]) A word of no rows gives zeros. offsets  [words + 1] in the back end's memory: not decreasing, in [0, rows].
- * Rows before the first and from the last offset on belong to no word. On the host any other offset is an
- * INVALID_ARGUMENT. x        [rows, in] weight   [filters, in, width], as in torch.nn.Conv1d bias     [filters] or NULL
+ * is the padding "same" of torch.nn.Conv1d, and a position p that counts from 0 in the word:
+ *   v[p, f] = bias[f] + sum over k < width and i < in of weight[f, i, k] * x[offsets[w] + p + k - left, i]
+ *   y[w, f] = activation(max over p of v[p, f])
+ * A word of no rows gives zeros.
+ *   offsets  [words + 1] in the back end's memory: not decreasing, in [0, rows]. Rows before the first offset, and
+ *            from the last one on, belong to no word. On the host any other offset is an INVALID_ARGUMENT. On CUDA it
+ *            raises VARLSTM_DEVICE_STATUS_OFFSET and its words have no rows; dx of other words may be 0 then as well.
+ *   x        [rows, in]
+ *   weight   [filters, in, width], as in torch.nn.Conv1d
+ *   bias     [filters] or NULL
  *   y        [words, ldy] with ldy >= filters, of which each row's first `filters` elements are written
- *   argmax   [words, filters] for backward: the row of x at whose position the maximum is, the first of several; -1 for
- *            a word of no rows. Or NULL if not wanted. As in torch.max, the first NaN is larger than any number.
- * The sums are F64 if dtype is F64, else F32, and y is rounded once. A word's y and dx depend on no other word.
- * On CUDA these functions are UNSUPPORTED. */
+ *   argmax   [words, filters] for backward: the row of x at whose position the maximum is, the first of several; -1
+ *            for a word of no rows. Or NULL if not wanted. As in torch.max, the first NaN is larger than any number.
+ * The sums are F64 if dtype is F64, else F32, and y is rounded once. A word's y and dx depend on no other word. */
 VARLSTM_API int32_t varlstm_conv_max_forward(varlstm_ctx* ctx, int32_t dtype, int64_t words, int64_t rows, int64_t in,
                                              int64_t filters, int64_t width, int32_t activation, const int64_t* offsets,
                                              const void* x, const void* weight, const void* bias, void* y, int64_t ldy,

@@ -239,7 +239,6 @@ TEST_F(AbiFuzz, Steps) {
 }
 
 TEST_F(AbiFuzz, ConvMax) {
-  if (test_backend() != VARLSTM_BACKEND_HOST) return;  // CUDA does not have it yet
   // Offsets and a workspace that often fit, beside whatever is in the pool.
   const Buffer<int64_t> offsets(context_.get(), std::vector<int64_t>{0, 1, 1, 2, 2, 3});
   ByteBuffer workspace(context_.get(), 1 << 18, Fill::kRandomBytes);

@@ -52,7 +52,7 @@ DEFECTS = [
         file="host/ops/conv_max_backward.h",
         old="sum += room.dbias[chunk * shape.filters + f];",
         new="sum = room.dbias[chunk * shape.filters + f];",
-        tests=["conv_max_test --gtest_filter=*WholeNumbers*"],
+        tests=["conv_max_test --gtest_filter=*ManyWords"],
     ),
     Defect(
         name="reset-at-the-first-token-is-ignored",

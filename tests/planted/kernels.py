@@ -416,6 +416,34 @@ DEFECTS = [
            ["golden_lstm_test.cuda --gtest_filter=RnnRelu*"]),
     # What is no recurrence.
     Defect(
+        name="conv-max-window-beyond-its-word",
+        file="kernels/conv_max/conv_max_forward.cu",
+        old="if (row < word.begin || row >= word.end) continue;",
+        new="if (row < word.begin || row >= shape.rows) continue;",
+        tests=["conv_max_test.cuda --gtest_filter=*WholeNumbers*"],
+    ),
+    Defect(
+        name="conv-max-last-of-equal-maxima-on-cuda",
+        file="kernels/conv_max/conv_max_forward.cu",
+        old="!(value <= largest) && largest == largest",
+        new="!(value < largest) && largest == largest",
+        tests=["conv_max_test.cuda --gtest_filter=*FirstOfEqual*"],
+    ),
+    Defect(
+        name="conv-max-gradient-of-another-words-row",
+        file="kernels/conv_max/conv_max_backward.cu",
+        old="dv[e] = argmax[e] >= word.begin && argmax[e] < word.end ? gradient : C(0);",
+        new="dv[e] = argmax[e] >= 0 && argmax[e] < shape.rows ? gradient : C(0);",
+        tests=["conv_max_test.cuda --gtest_filter=*OutsideOfItsWord*"],
+    ),
+    Defect(
+        name="conv-max-joins-all-chunks-but-one",
+        file="kernels/conv_max/conv_max_backward.cu",
+        old="for (int64_t chunk = 0; chunk < sums.chunks; ++chunk) sum +=",
+        new="for (int64_t chunk = 0; chunk + 1 < sums.chunks; ++chunk) sum +=",
+        tests=["conv_max_test.cuda --gtest_filter=*ManyWords"],
+    ),
+    Defect(
         name="embedding-join-one-piece-too-many",
         file="kernels/embedding/embedding.cu",
         old="const int64_t last = (end - 1) / kChunk;",

@@ -104,6 +104,7 @@ class DeviceStatusBit(enum.IntEnum):
     RESERVE = 8
     SLOT = 16
     RESET = 32
+    OFFSET = 64
 
 
 class CopyKind(enum.IntEnum):

@@ -295,17 +295,6 @@ std::string label(const ::testing::TestParamInfo<Entry>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Every, Arguments, ::testing::ValuesIn(catalogue()), label);
 
-TEST(ConvMax, IsRefusedInWordsWhereABackEndDoesNotHaveIt) {
-  if (has_conv_max()) GTEST_SKIP() << "this back end has it";
-  const Context context = make_context();
-  int64_t forward = 7, backward = 7;
-  const char* const text = "(varlstm_conv_max_*): the CUDA back end does not have it yet";
-  EXPECT_ERROR(VARLSTM_ERROR_UNSUPPORTED, text,
-               varlstm_conv_max_size(context.get(), VARLSTM_DTYPE_F32, 1, 1, 1, 1, 1, &forward, &backward));
-  EXPECT_EQ(forward, 7);
-  EXPECT_EQ(backward, 7);
-}
-
 TEST(Catalogue, CoversEveryFunctionOfTheHeader) {
   ASSERT_GE(header_functions().size(), 50u);
   // These cannot fail and have no argument that could be wrong; capi_error_test covers them.
@@ -315,9 +304,6 @@ TEST(Catalogue, CoversEveryFunctionOfTheHeader) {
     World world;
     covered.insert(entry.make(world).function());
   }
-  if (!has_conv_max())
-    for (const char* name : {"varlstm_conv_max_size", "varlstm_conv_max_forward", "varlstm_conv_max_backward"})
-      covered.insert(name);
   for (const HeaderFunction& function : header_functions()) {
     EXPECT_EQ(covered.count(function.name), 1u) << function.name << " has no row in the catalogue";
   }

@@ -166,7 +166,7 @@ static std::vector<Entry> make_catalogue() {
   add_rnn_runs(list);
   add_rnn_steps(list);
   add_operations(list);
-  if (has_conv_max()) add_conv_max(list);
+  add_conv_max(list);
   add_losses(list);
   add_optimizers(list);
   return list;

@@ -23,15 +23,6 @@ inline void PrintTo(const Entry& entry, std::ostream* out) {
 
 const std::vector<Entry>& catalogue();
 
-// Whether the back end has varlstm_conv_max_*. CUDA does not yet: the catalogue then leaves them out.
-inline bool has_conv_max() {
-#ifdef VARLSTM_TEST_FAKE_BACKEND
-  return true;
-#else
-  return test_backend() == VARLSTM_BACKEND_HOST;
-#endif
-}
-
 // Destroys the handle that a create call has given; nothing for other calls.
 void destroy_created(Call& call);
 

@@ -145,16 +145,6 @@ TYPED_TEST(CapiHppCalls, ConvMax) {
   const varlstm::Buffer<int64_t> offsets(this->ctx_, std::vector<int64_t>{0, 4, 5, kRows});
   const Buffer x = this->random(kRows * kIn), weight = this->random(kWeights), bias = this->random(kOut);
   varlstm::Buffer<int64_t> argmax(this->ctx_, kWords * kOut), theirs(this->ctx_, kWords * kOut);
-  if (test_backend() == VARLSTM_BACKEND_CUDA) {  // does not have it yet
-    Buffer y(this->ctx_, kY);
-    try {
-      varlstm::conv_max_forward<T>(this->ctx_, conv, kWords, kRows, offsets, x, weight, bias, y, argmax, this->work_);
-      FAIL() << "no exception";
-    } catch (const varlstm::Error& error) {
-      EXPECT_EQ(error.status(), VARLSTM_ERROR_UNSUPPORTED);
-    }
-    return;
-  }
   this->template expect_same<T>(
       kY,
       [&](Buffer& y) {

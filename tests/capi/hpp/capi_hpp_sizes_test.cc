@@ -159,7 +159,6 @@ TEST_F(CapiHppSizes, SizesThatOverflowAreRefusedAndNegativeOnesLeftToTheLibrary)
 }
 
 TEST_F(CapiHppSizes, ConvMax) {
-  if (test_backend() == VARLSTM_BACKEND_CUDA) return;  // does not have it yet
   constexpr int64_t kWords = 3, kWidth = 3, kLdy = kOut + 2, kY = (kWords - 1) * kLdy + kOut;
   constexpr int64_t kWeights = kOut * kIn * kWidth;
   const varlstm::ConvMax conv{kIn, kOut, kWidth, VARLSTM_ACTIVATION_NONE, kLdy};

@@ -67,8 +67,7 @@ class CharCnn(torch.nn.Module):
     Call it with ids of int64 in one of two forms:
       - padded: ids [*, max_len] and lengths [*], which gives [*, out_features];
       - ragged: ids [characters] and offsets [words + 1], which gives [words, out_features].
-    A word of no characters gives zeros. out_features is filters times the number of widths, in their order. On a GPU
-    the library does not have this operation yet, and says so.
+    A word of no characters gives zeros. out_features is filters times the number of widths, in their order.
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, filters: int, widths: Union[int, Sequence[int]] = 3,

@@ -109,6 +109,7 @@ pub const VARLSTM_DEVICE_STATUS_LABEL: i32 = 4;
 pub const VARLSTM_DEVICE_STATUS_RESERVE: i32 = 8;
 pub const VARLSTM_DEVICE_STATUS_SLOT: i32 = 16;
 pub const VARLSTM_DEVICE_STATUS_RESET: i32 = 32;
+pub const VARLSTM_DEVICE_STATUS_OFFSET: i32 = 64;
 
 // enum varlstm_copy_kind
 pub const VARLSTM_COPY_TO_BACKEND: i32 = 0;

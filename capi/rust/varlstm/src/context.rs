@@ -102,6 +102,11 @@ impl DeviceStatus {
         self.has(sys::VARLSTM_DEVICE_STATUS_RESET)
     }
 
+    /// The offsets of a word of [`ConvMax`](crate::ConvMax) decrease or are outside its rows.
+    pub fn bad_offset(self) -> bool {
+        self.has(sys::VARLSTM_DEVICE_STATUS_OFFSET)
+    }
+
     /// The smallest bad index seen for the first of these that is set.
     pub fn first_index(self) -> Option<usize> {
         usize::try_from(self.first_index).ok()
