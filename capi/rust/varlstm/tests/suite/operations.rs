@@ -7,9 +7,7 @@ use varlstm::{Adam, AdamState, Bf16, DeviceBuffer, EmptyMean, Loss, LossForward,
 use varlstm::{Embedding, Sgd, Workspace, F16};
 
 use crate::golden;
-use crate::support::{
-    assert_close, assert_error, assert_holds, context, on_cuda, unwritten, upload, upload_as, Number,
-};
+use crate::support::{assert_close, assert_holds, context, unwritten, upload, upload_as, Number};
 
 const DOUBLE: (f64, f64) = (1e-12, 1e-12);
 const FLOAT: (f64, f64) = (1e-5, 1e-5);
