@@ -1,5 +1,5 @@
-// The masks of recurrent dropout and of zoneout, as varlstm.h defines them under "Masks of an rnn". kernels/options
-// does the same on CUDA.
+// The masks of recurrent dropout and of zoneout, as varlstm.h defines them under "Masks of an rnn". On CUDA
+// kernels/recurrence/stepwise/cell_options.h draws their elements, and weight_mask.cu those of kind WEIGHTS.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

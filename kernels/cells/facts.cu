@@ -3,6 +3,7 @@
 #include "kernels/cells/facts.h"
 
 #include "kernels/cells/cells.h"
+#include "kernels/selection/recurrence_selection.h"
 
 namespace varlstm::cuda {
 
@@ -10,6 +11,7 @@ CellFacts cell_facts(Cell kind) {
   return with_cell(kind, [](auto cell) -> CellFacts {
     using Type = decltype(cell);
     static_assert(Type::kSaved >= Type::kGates, "the saved values take the place of the x-gates");
+    static_assert(has_two_products(Type::kKind) == (Type::kSecondGates > 0), "selection and kernels disagree");
     return {Type::kGates, Type::kSaved,     Type::kStateGates, Type::kSecondGates,
             Type::kHasC,  Type::kStateBias, Type::kPassesH};
   });

@@ -7,6 +7,22 @@
 
 namespace varlstm::cuda {
 
+// A dropped value is 0 whatever it was.
+template <class C>
+VARLSTM_DEVICE C times_factor(C value, C factor) {
+  return factor == C(0) ? C(0) : value * factor;
+}
+
+// The value in [-limit, limit]. A NaN stays a NaN.
+template <class C>
+VARLSTM_DEVICE C clipped(C value, C limit) {
+  return value > limit ? limit : value < -limit ? -limit : value;
+}
+template <class C>
+VARLSTM_DEVICE bool is_clipped(C value, C limit) {
+  return value > limit || value < -limit;
+}
+
 // No options. It is also the argument of kernels that run without any.
 struct NoOptions {
   static constexpr bool kAct = false;
@@ -39,10 +55,9 @@ struct UnitOptions {
   C cell_clip;         // infinity without a clip
   bool c_is_saved;     // neither a clip nor zoneout has changed c after the formula
 
-  VARLSTM_DEVICE C candidate(C value) const { return candidate_factor == C(0) ? C(0) : value * candidate_factor; }
-  // A NaN stays a NaN.
-  VARLSTM_DEVICE C clip(C c) const { return c > cell_clip ? cell_clip : c < -cell_clip ? -cell_clip : c; }
-  VARLSTM_DEVICE C clip_gradient(C c, C gradient) const { return c > cell_clip || c < -cell_clip ? C(0) : gradient; }
+  VARLSTM_DEVICE C candidate(C value) const { return times_factor(value, candidate_factor); }
+  VARLSTM_DEVICE C clip(C c) const { return clipped(c, cell_clip); }
+  VARLSTM_DEVICE C clip_gradient(C c, C gradient) const { return is_clipped(c, cell_clip) ? C(0) : gradient; }
   template <class Again>
   VARLSTM_DEVICE C c_after(C saved, const Again& again) const {
     return c_is_saved ? saved : again();

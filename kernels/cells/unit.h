@@ -8,9 +8,8 @@
 //   kHasC         the cell has a cell state c beside h
 //   kStateGates   how many of the gates, the last ones, do not simply add the state's product to the x-gate. These
 //                 have two gradients: one flows to the input's weights, the other to the state's weights
-//   kSecondGates  how many of the gates, the last ones (0 or 1), have a product with W_hh of their own, which comes
-//   after
-//                 that of the others and multiplies something else in the place of h: the operand
+//   kSecondGates  how many of the gates, the last ones (0 or 1), have a product with W_hh of their own. It comes after
+//                 that of the others, and multiplies something else in the place of h: the operand
 //   kStateBias    b_hh is added to the state's product; otherwise it is part of the x-gates
 //   kPassesH      a part of dh goes straight to the step before, past the product with W_hh
 //   kReadsH       forward and backward read the unit's own h before the step

@@ -51,6 +51,11 @@ constexpr int tile_depth(MathKind kind) {
 constexpr int resident_gates(Cell cell) {
   return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : cell == Cell::kRnnTanh || cell == Cell::kRnnRelu ? 1 : 0;
 }
+// Whether a step of the cell has two products with W_hh, one after the other. kernels/cells/facts.cu asserts that its
+// kernels say the same.
+constexpr bool has_two_products(Cell cell) {
+  return cell == Cell::kGruResetBefore;
+}
 // The row tiles of 16 rows in which the gates of 8 units are.
 constexpr int gate_tiles(Cell cell) {
   return (resident_gates(cell) + 1) / 2;
@@ -274,7 +279,7 @@ inline bool fits_layers(RecurrencePolicy policy, MathKind kind, const TileShape&
 inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& device) {
   if (policy == RecurrencePolicy::kStepwise) return nullptr;
   MathKind kind;
-  if (shape.cell == Cell::kGruResetBefore) return "resident kernels exchange once in a step, and the cell needs two";
+  if (has_two_products(shape.cell)) return "resident kernels exchange once in a step, and the cell needs two";
   if (resident_gates(shape.cell) == 0) return "the cell has no resident kernels";
   if (shape.projects) return "resident kernels have no projection of h";
   if (shape.cell_states) return "resident kernels have no output of c of every token";

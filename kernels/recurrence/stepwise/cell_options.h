@@ -23,12 +23,6 @@
 
 namespace varlstm::cuda {
 
-// A dropped value is 0 whatever it was.
-template <class C>
-VARLSTM_DEVICE C times_factor(C value, C factor) {
-  return factor == C(0) ? C(0) : value * factor;
-}
-
 // Zoneout of one element.
 template <class C>
 struct Share {
@@ -94,15 +88,6 @@ class DirectionOptions {
 template <class T>
 VARLSTM_DEVICE ComputeType<T> masked_state(ComputeType<T> h, ComputeType<T> factor) {
   return load_scalar(store_scalar<T>(times_factor(h, factor)));
-}
-
-template <class C>
-VARLSTM_DEVICE C clipped(C value, C limit) {
-  return value > limit ? limit : value < -limit ? -limit : value;
-}
-template <class C>
-VARLSTM_DEVICE bool is_clipped(C value, C limit) {
-  return value > limit || value < -limit;
 }
 
 // The cell's step at element k of its options. If h is projected, its zoneout follows the projection.

@@ -17,8 +17,8 @@ struct ProductTiles {
 
 // Returns the sums over k < depth of value_of(r, k) * w[gate * units + unit0 + u, k], for this thread's (r, u) and each
 // gate. w is [kGates * units, depth]. One chain of fused multiply-adds over k from 0. A thread has kLoads loads of each
-// tile under way at once. S1: after it the tiles of this
-// depth are in shared memory. S2: after it no thread reads them any more.
+// tile under way at once.
+//   S1: after it the tiles of this depth are in shared memory. S2: after it no thread reads them any more.
 template <int kGates, int kLoads, class C, class T, class ValueOf>
 VARLSTM_DEVICE UnitValues<C, kGates> row_products(ProductTiles<C, kGates>& tiles, const ValueOf& value_of,
                                                   int64_t depth, const T* w, int64_t units, int64_t unit0) {

@@ -133,8 +133,9 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const C of_end = ends ? of_sequence(dir.dh_n, final_of(plan, reverse, j), layer.state, feature) : C(0);
   if constexpr (Options::kAct) {
     const DirectionOptions<C> at(options, blockIdx.z);
-    recurrent =
-        times_factor(recurrent, at.state_factor(sequence_of(plan, layer.row_order, row, j), layer.state, feature));
+    if (at.drops_state())
+      recurrent =
+          times_factor(recurrent, at.state_factor(sequence_of(plan, layer.row_order, row, j), layer.state, feature));
     if (dir.dh != nullptr && !ends) recurrent += dir.dh[j * layer.state + feature];
   }
   C dh = load_or_zero(dir.dy, row * layer.ldy + feature) + (ends ? of_end : recurrent);

@@ -60,7 +60,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int64_t rank0 = static_cast<int64_t>(blockIdx.x) * kRows;
   if (rank0 >= width) return;  // the whole block
   const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
-  fill_ranks<Options>(tiles.ranks, layer, reverse, t, rank0, width);
+  fill_ranks(tiles.ranks, layer, options, reverse, t, rank0, width);
   simt::block_sync();  // S0
   const auto state_of = [&](int rank, int64_t k) { return operand_before(layer, tiles.ranks, options, rank, k); };
   const auto sums = row_products<kFirstGates<CellType>, 1>(tiles.product, state_of, hidden, dir.w_hh, hidden, unit0);
@@ -126,8 +126,9 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const C of_gate = CellType::operand_backward(saved, load_scalar(dir.operand[row * hidden + unit]), d, &of_h);
   dir.dgates[row * row_size + unit] = store_scalar<T>(of_gate);
   if constexpr (Options::kAct) {
-    const int64_t b = sequence_of(plan, layer.row_order, row, j);
-    of_h = times_factor(of_h, DirectionOptions<C>(options, blockIdx.z).state_factor(b, hidden, unit));
+    const DirectionOptions<C> at(options, blockIdx.z);
+    if (at.drops_state())
+      of_h = times_factor(of_h, at.state_factor(sequence_of(plan, layer.row_order, row, j), hidden, unit));
   }
   dir.dh[j * hidden + unit] += of_h;
 }

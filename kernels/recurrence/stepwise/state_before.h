@@ -18,16 +18,16 @@ struct PlainRanks {
 };
 
 struct OptionRanks : PlainRanks {
-  int64_t sequences[kRows];  // the sequence of the rank
+  int64_t sequences[kRows];  // the sequence of the rank, if the state is under a mask; or -1
 };
 
 template <class Options>
 using RanksOf = std::conditional_t<Options::kAct, OptionRanks, PlainRanks>;
 
 // Fills in the rank of each of the first kRows threads, at token t. `width` ranks have that token.
-template <class Options, class Layer>
-VARLSTM_DEVICE void fill_ranks(RanksOf<Options>& ranks, const Layer& layer, bool reverse, int64_t t, int64_t rank0,
-                               int64_t width) {
+template <class Options, class T, class C>
+VARLSTM_DEVICE void fill_ranks(RanksOf<Options>& ranks, const LayerForward<T, C>& layer, const Options& options,
+                               bool reverse, int64_t t, int64_t rank0, int64_t width) {
   const BatchPlan& plan = layer.plan;
   const int thread = static_cast<int>(threadIdx.x);
   if (thread >= kRows) return;
@@ -35,8 +35,9 @@ VARLSTM_DEVICE void fill_ranks(RanksOf<Options>& ranks, const Layer& layer, bool
   ranks.before[thread] = own < width ? row_before(plan, layer.row_order, reverse, t, own) : -1;
   ranks.initial[thread] = own < width ? initial_of(plan, reverse, own) : -1;
   if constexpr (Options::kAct) {
-    const int64_t row = own < width ? row_of(plan, layer.row_order, t, own) : -1;
-    ranks.sequences[thread] = row < 0 ? -1 : sequence_of(plan, layer.row_order, row, own);
+    const bool masked = own < width && DirectionOptions<C>(options, blockIdx.z).drops_state();
+    ranks.sequences[thread] =
+        masked ? sequence_of(plan, layer.row_order, row_of(plan, layer.row_order, t, own), own) : -1;
   }
 }
 
@@ -57,9 +58,8 @@ VARLSTM_DEVICE C operand_before(const LayerForward<T, C>& layer, const RanksOf<O
   const DirectionForward<T, C>& dir = layer.direction[blockIdx.z];
   const C h = state_before(dir.y, layer.ldy, dir.h0, layer.state, ranks.before[rank], ranks.initial[rank], k);
   if constexpr (Options::kAct) {
-    const DirectionOptions<C> at(options, blockIdx.z);
-    if (ranks.sequences[rank] >= 0 && at.drops_state())
-      return masked_state<T>(h, at.state_factor(ranks.sequences[rank], layer.state, k));
+    const int64_t b = ranks.sequences[rank];
+    if (b >= 0) return masked_state<T>(h, DirectionOptions<C>(options, blockIdx.z).state_factor(b, layer.state, k));
   }
   return h;
 }

@@ -11,8 +11,9 @@
 // The launch before has written dgates[row after]. A last launch computes dh0 (the same product, at each sequence's
 // first row) and dc0. Grid, block and shared memory are as in stepwise_forward.cu, except that the tiles are dgates
 // [kRows][kDepth + 1] and w_hh [kDepth][kUnits], and a thread owns one sum over GH and its unit.
-//   S0: after it tiles.after is visible. S1: after it the tiles of this depth are in shared memory.
-//   S2: after it no thread reads them any more. S3 (launch order): dgates and dc of a step are visible to the next.
+//   S0: after it tiles.rows is visible. S1: after it the tiles of this depth are in shared memory.
+//   S2: after it no thread reads them any more.
+//   S3 (launch order): dgates, dc, dh and dprojected of a launch are visible to the next.
 // Bytes of a step: w_hh G H H e for each tile of ranks, and for an LSTM b_t H (8 C + 6 e) of states and gates. Sums:
 // one chain of fused multiply-adds over k, in f32 (f64 for F64): bit-identical whatever else is in the batch. dgates
 // are rounded to the dtype when they are stored; dc stays in C. Mirrored by host/rnn.
@@ -68,8 +69,9 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
   UnitState<C> state = {C(0), C(0)}, after = {C(0), C(0)};
   if constexpr (Options::kAct && !kProjected) {
-    const int64_t b = sequence_of(plan, layer.row_order, row, j);
-    incoming = times_factor(incoming, DirectionOptions<C>(options, blockIdx.z).state_factor(b, hidden, unit));
+    const DirectionOptions<C> at(options, blockIdx.z);
+    if (at.drops_state())
+      incoming = times_factor(incoming, at.state_factor(sequence_of(plan, layer.row_order, row, j), hidden, unit));
   }
   UnitState<C> gradient = {incoming, C(0)};
   if constexpr (!kProjected)

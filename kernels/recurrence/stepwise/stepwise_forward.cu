@@ -12,9 +12,11 @@
 // h is read from y, at the row that the direction visited before. c_of_token, if wanted, gets c' of every row as well.
 // Grid: tiles of kRows ranks x tiles of kUnits units x directions. Block: one thread for each (rank, unit), which owns
 // the unit's sums, one for each gate, and its states. Shared memory: h as [kRows][kDepth + 1] and w_hh as
-// [kGates kUnits][kDepth + 1], for kDepth values of k at a time.
-//   S0: after it tiles.ranks is visible. S1, S2: of product.h. S3 (launch order): h and c of a step
-//   are visible to the next.
+// [kLastGates kUnits][kDepth + 1], for kDepth values of k at a time; kLastGates are all gates, but for a cell with two
+// products.
+//   S0: after it tiles.ranks and tiles.operands are visible. S1, S2: of product.h.
+//   S3 (launch order): h and c of a launch, or what it leaves in `unprojected`, are visible to the next, and so are the
+//   x-gates and the operand that second_product.cu has written before.
 // Bytes of a step, from memory or L2: w_hh G H H e for each tile of ranks, and b_t H (G C in, e + C out). Bound by
 // launch latency for small batches, by L2 for larger ones. Sums: one chain of fused multiply-adds over k from 0, in f32
 // (f64 for F64). Therefore the results of a sequence are bit-identical whatever else is in the
@@ -66,7 +68,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int thread = static_cast<int>(threadIdx.x);
   const int r = thread / kUnits, u = thread % kUnits;
 
-  fill_ranks<Options>(tiles.ranks, layer, reverse, t, rank0, width);
+  fill_ranks(tiles.ranks, layer, options, reverse, t, rank0, width);
   if constexpr (CellType::kSecondGates > 0) {
     const int64_t own = rank0 + thread;
     if (thread < kRows)
