@@ -39,8 +39,21 @@ Dim elements_of_y(const ConvMaxShape& shape, int64_t ldy) {
   return {"elements", shape.words == 0 ? 0 : (shape.words - 1) * ldy + shape.filters};
 }
 
+int32_t check_counted(const ConvMaxShape& shape, const char* function, int64_t bytes) {
+  if (bytes != INT64_MAX) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_INVALID_ARGUMENT,
+                   "words = %lld, rows = %lld, in = %lld, filters = %lld and width = %lld need more bytes of workspace "
+                   "for %s than 64 bits can count",
+                   ll(shape.words), ll(shape.rows), ll(shape.in), ll(shape.filters), ll(shape.width), function);
+}
+
+// The bytes that a function needs; null: the call does not need that function's.
 int32_t find_size(const varlstm_ctx* ctx, const ConvMaxShape& shape, int64_t* forward, int64_t* backward) {
-  return call_backend(ctx, "conv_max_size", &Backend::conv_max_size, shape, forward, backward);
+  int64_t of_forward = 0, of_backward = 0;
+  VARLSTM_TRY(call_backend(ctx, "conv_max_size", &Backend::conv_max_size, shape, &of_forward, &of_backward));
+  if (forward != nullptr) VARLSTM_TRY(check_counted(shape, "forward", *forward = of_forward));
+  if (backward != nullptr) VARLSTM_TRY(check_counted(shape, "backward", *backward = of_backward));
+  return VARLSTM_OK;
 }
 
 int32_t bad_offset(const int64_t* offsets, int64_t k, int64_t rows) {
@@ -75,8 +88,8 @@ int32_t varlstm_conv_max_forward(varlstm_ctx* ctx, int32_t dtype, int64_t words,
                                  int64_t* argmax, void* workspace, int64_t workspace_bytes, void* stream) {
   const ConvMaxShape shape{static_cast<DType>(dtype), words, rows, in, filters, width};
   VARLSTM_TRY(check_call(ctx, shape, activation, ldy, stream));
-  int64_t needed = 0, backward = 0;
-  VARLSTM_TRY(find_size(ctx, shape, &needed, &backward));
+  int64_t needed = 0;
+  VARLSTM_TRY(find_size(ctx, shape, &needed, nullptr));
   BufferCheck buffers(element_size(shape.dtype));
   buffers.read("offsets", offsets, {{"words + 1", words + 1}}, sizeof(int64_t));
   buffers.read("x", x, {{"rows", rows}, {"in", in}});
@@ -100,8 +113,8 @@ int32_t varlstm_conv_max_backward(varlstm_ctx* ctx, int32_t dtype, int64_t words
                                   int64_t workspace_bytes, void* stream) {
   const ConvMaxShape shape{static_cast<DType>(dtype), words, rows, in, filters, width};
   VARLSTM_TRY(check_call(ctx, shape, activation, ldy, stream));
-  int64_t needed = 0, forward = 0;
-  VARLSTM_TRY(find_size(ctx, shape, &forward, &needed));
+  int64_t needed = 0;
+  VARLSTM_TRY(find_size(ctx, shape, nullptr, &needed));
   BufferCheck buffers(element_size(shape.dtype));
   buffers.read("offsets", offsets, {{"words + 1", words + 1}}, sizeof(int64_t));
   if (dweight != nullptr || x != nullptr) buffers.read("x", x, {{"rows", rows}, {"in", in}});

@@ -157,11 +157,10 @@ int32_t backward_linear(BackendState* state, const LinearArgs& args, const void*
 }
 
 int32_t size_of_conv_max(const BackendState* state, const ConvMaxShape& shape, int64_t* forward, int64_t* backward) {
-  const int32_t status = with_scalar(shape.dtype, [&](auto scalar) {
+  return with_scalar(shape.dtype, [&](auto scalar) {
     *forward = conv_max_forward_bytes<decltype(scalar)>(host_state(state)->threads, shape);
     *backward = conv_max_backward_bytes<decltype(scalar)>(shape);
   });
-  return *forward != INT64_MAX && *backward != INT64_MAX ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
 }
 
 int32_t forward_conv_max(BackendState* state, const ConvMaxForwardArgs& args, int64_t* bad_offset, void*) {

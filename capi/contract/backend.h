@@ -80,7 +80,7 @@ struct Backend {
   int32_t (*linear_backward)(BackendState* state, const LinearArgs& args, const void* x, const void* weight,
                              const void* dy, void* dx, void* dweight, void* dbias, void* stream);
 
-  // *forward and *backward <- the bytes of workspace; INVALID_ARGUMENT if they do not fit in int64.
+  // *forward and *backward <- the bytes of workspace; INT64_MAX if 64 bits cannot count them.
   int32_t (*conv_max_size)(const BackendState* state, const ConvMaxShape& shape, int64_t* forward, int64_t* backward);
   // If the host sees the offsets and one is out of range or decreases, the calls return INVALID_ARGUMENT,
   // *bad_offset <- the first such one, and they write nothing.

@@ -465,11 +465,11 @@ VARLSTM_API int32_t varlstm_unpack_backward(const varlstm_batch* batch, int32_t 
  *   c' = f * c + i * g                              h' = o * tanh(c')
  * With a projection (Sak et al. 2014), as with nn.LSTM's proj_size, h' = W_hr (o * tanh(c')) instead: h has P < H
  * features, c has H, and W_hi .. W_ho have P columns.
- * GRU (Cho et al. 2014; reset after the product), as in PyTorch's nn.GRU; it has no cell state:
+ * GRU, whose reset gate r acts after the product, as in PyTorch's nn.GRU and in cuDNN; it has no cell state:
  *   r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)      n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
  *   z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)      h' = (1 - z) * n + z * h
- * GRU_RESET_BEFORE, the GRU of Cho et al. themselves, in which r acts before the product: r, z and h' are those of a
- * GRU. It is a GRU of ONNX with linear_before_reset=0 and of Keras with reset_after=False; PyTorch has none.
+ * GRU_RESET_BEFORE, the GRU of Cho et al. (2014), in which r acts before the product: r, z and h' are those of a GRU.
+ * It is a GRU of ONNX with linear_before_reset=0 and of Keras with reset_after=False; PyTorch has none.
  *   n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)
  * A step of it has two products one after the other. A 16-bit dtype rounds r * h, which the second one multiplies. With
  * recurrent dropout of STATE both products have h under its mask: r * (mask * h) in the second one.
@@ -495,7 +495,8 @@ enum varlstm_cell {
 };
 
 /* Creates a network. Sizes are positive, num_layers is at most 4096. An rnn describes the network and holds no
- * parameters: the caller keeps them in one flat buffer. */
+ * parameters: the caller keeps them in one flat buffer. A hidden_size above 1,048,560 is UNSUPPORTED on CUDA, which
+ * varlstm_rnn_sizes, forward, backward, step_size and step then tell. */
 VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, int64_t hidden_size,
                                        int64_t num_layers, varlstm_rnn** rnn);
 
@@ -525,8 +526,10 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *   CELL_STATES      0 (default) or 1, LSTM only: whether varlstm_rnn_forward_with_c and varlstm_rnn_backward_with_c
  *                    take c of every token and its gradient, for which workspaces are larger. 1 is stepwise on CUDA
  * Options of the cell. f64, and 0 (default) is no such option:
- *   CELL_CLIP        x > 0, LSTM only: c' = min(max(f * c + i * g, -x), x). No gradient flows where it is clipped
- *   PROJECTION_CLIP  x > 0, only if PROJ_SIZE is not 0 already: h' likewise. PROJ_SIZE 0 makes it 0
+ *   CELL_CLIP        x > 0, LSTM only: c' = min(max(f * c + i * g, -x), x). No gradient flows where it is clipped.
+ *                    Here and below x is rounded to F64 if dtype is F64, else to F32: 1e-50 in F32 makes every c' 0
+ *   PROJECTION_CLIP  x > 0, only if PROJ_SIZE is not 0 already: h' likewise, before a 16-bit dtype rounds it, so that
+ *                    the h' that is stored may be x rounded to the dtype. PROJ_SIZE 0 makes it 0
  *   RECURRENT_DROPOUT       p in [0, 1): inverted dropout in the recurrence, in calls with a seed
  *   RECURRENT_DROPOUT_KIND  i64: a varlstm_recurrent_dropout, default WEIGHTS: what it drops
  *   ZONEOUT_H        p in [0, 1) (Krueger et al. 2016): with a seed an element of h, projected if there is a
@@ -781,7 +784,9 @@ enum varlstm_activation { VARLSTM_ACTIVATION_NONE = 0, VARLSTM_ACTIVATION_TANH =
  *   y        [words, ldy] with ldy >= filters, of which each row's first `filters` elements are written
  *   argmax   [words, filters] for backward: the row of x at whose position the maximum is, the first of several; -1
  *            for a word of no rows. Or NULL if not wanted. As in torch.max, the first NaN is larger than any number.
- * The sums are F64 if dtype is F64, else F32, and y is rounded once. A word's y and dx depend on no other word. */
+ *   workspace  aligned to 64 bytes; at least the forward_bytes that varlstm_conv_max_size gives for these sizes
+ * The sums are F64 if dtype is F64, else F32, and y is rounded once. A word's y and dx depend on no other word.
+ * Errors: INVALID_HANDLE, INVALID_ARGUMENT, BUFFER_TOO_SMALL, BACKEND. */
 VARLSTM_API int32_t varlstm_conv_max_forward(varlstm_ctx* ctx, int32_t dtype, int64_t words, int64_t rows, int64_t in,
                                              int64_t filters, int64_t width, int32_t activation, const int64_t* offsets,
                                              const void* x, const void* weight, const void* bias, void* y, int64_t ldy,
@@ -793,7 +798,8 @@ VARLSTM_API int32_t varlstm_conv_max_forward(varlstm_ctx* ctx, int32_t dtype, in
  *   dx       [rows, in], 0 for a row of no word; or NULL if not wanted. weight may be NULL if dx is NULL.
  *   dweight  [filters, in, width], added to; or NULL if not wanted. x may be NULL if dweight is NULL.
  *   dbias    [filters], added to; or NULL if not wanted
- * For BF16 and F16 the gradients are summed in F32 and rounded once. */
+ *   workspace  aligned to 64 bytes; at least the backward_bytes that varlstm_conv_max_size gives for these sizes
+ * For BF16 and F16 the gradients are summed in F32 and rounded once. Errors: as of forward. */
 VARLSTM_API int32_t varlstm_conv_max_backward(varlstm_ctx* ctx, int32_t dtype, int64_t words, int64_t rows, int64_t in,
                                               int64_t filters, int64_t width, int32_t activation,
                                               const int64_t* offsets, const void* x, const void* weight, const void* y,
@@ -802,7 +808,8 @@ VARLSTM_API int32_t varlstm_conv_max_backward(varlstm_ctx* ctx, int32_t dtype, i
                                               void* stream);
 
 /* The workspaces of the two functions for at most `words` words and `rows` rows. They depend on the context's THREADS
- * as well: ask again after a change. Either result may be 0. */
+ * as well: ask again after a change. Neither is 0. Sizes for which 64 bits cannot count the bytes are an
+ * INVALID_ARGUMENT. */
 VARLSTM_API int32_t varlstm_conv_max_size(varlstm_ctx* ctx, int32_t dtype, int64_t words, int64_t rows, int64_t in,
                                           int64_t filters, int64_t width, int64_t* forward_bytes,
                                           int64_t* backward_bytes);

@@ -28,9 +28,9 @@ inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, 
   const int64_t total = weights * batch.tokens, steps = batch.segments.steps;
   if (total < kThreadedWork || steps == 0) return {1, false};
   const int64_t mean_rows = (batch.tokens + steps - 1) / steps;
+  // Layer normalisation needs whole rows, so that a thread beyond the segments would have nothing to do.
+  if (shape.layer_norm) return {thread_count(threads, shape.directions * batch.segments.count), true};
   const int used = thread_count(threads, shape.directions * shape.hidden);
-  // Layer normalisation needs whole rows.
-  if (shape.layer_norm) return {used, true};
   const int team = static_cast<int>((used + shape.directions - 1) / shape.directions);
   if (team == 1) return {used, false};
   if (weights * scalar_bytes <= kCacheResidentWeights && mean_rows >= 4 * team) return {used, true};

@@ -152,10 +152,10 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
 
 int32_t check_shape(const RnnShape& shape) {
   if (shape.hidden > kMostUnits)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "hidden = %lld is more than %lld", static_cast<long long>(shape.hidden),
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "hidden_size = %lld is more than %lld", static_cast<long long>(shape.hidden),
                 static_cast<long long>(kMostUnits));
   if (shape.layer_norm)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "layer_norm = 1: the CUDA back end does not have it yet");
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "VARLSTM_KEY_LAYER_NORM is 1: the CUDA back end does not have it yet");
   return VARLSTM_OK;
 }
 

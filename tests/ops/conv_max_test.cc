@@ -290,6 +290,32 @@ TEST(ConvMaxOffsets, ABadOneIsNamedOnTheHost) {
   }
 }
 
+// 128 positions of 2^53 features do not fit in 64 bits: that is forward's workspace alone, so that backward may run.
+TEST(ConvMaxSize, NamesSizesThatCannotBeCounted) {
+  if (test_backend() != VARLSTM_BACKEND_HOST) return;
+  const Context context = make_context();
+  constexpr int64_t kIn = int64_t{1} << 53;
+  const char* const text =
+      "words = 1, rows = 1, in = 9007199254740992, filters = 1 and width = 1 need more bytes of workspace for forward";
+  int64_t forward = 7, backward = 7;
+  EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, text,
+               varlstm_conv_max_size(context.get(), VARLSTM_DTYPE_F64, 1, 1, kIn, 1, 1, &forward, &backward));
+  EXPECT_EQ(forward, 7);
+  EXPECT_EQ(backward, 7);
+  const int64_t offsets[] = {0, 1}, argmax[] = {0};
+  const double x = 1, weight = 1, dy = 1;
+  double y = 1;
+  alignas(64) char workspace[64];
+  EXPECT_ERROR(
+      VARLSTM_ERROR_INVALID_ARGUMENT, text,
+      varlstm_conv_max_forward(context.get(), VARLSTM_DTYPE_F64, 1, 1, kIn, 1, 1, VARLSTM_ACTIVATION_NONE, offsets, &x,
+                               &weight, nullptr, &y, 1, nullptr, workspace, sizeof workspace, nullptr));
+  EXPECT_ERROR(VARLSTM_ERROR_BUFFER_TOO_SMALL, "workspace",
+               varlstm_conv_max_backward(context.get(), VARLSTM_DTYPE_F64, 1, 1, kIn, 1, 1, VARLSTM_ACTIVATION_NONE,
+                                         offsets, nullptr, nullptr, &y, &dy, 1, argmax, nullptr, nullptr, nullptr,
+                                         workspace, sizeof workspace, nullptr));
+}
+
 // Words 1 and 3 have an offset outside of the rows, word 4 decreases: they count as words of no rows.
 TEST(ConvMaxOffsets, BadOnesGiveWordsOfNoRowsOnADevice) {
   if (test_backend() == VARLSTM_BACKEND_HOST) return;

@@ -377,8 +377,8 @@ DEFECTS = [
     Defect(
         name="norm-members-share-rows",
         file="host/rnn/rnn_tuning.h",
-        old="if (shape.layer_norm) return {used, true};",
-        new="if (shape.layer_norm) return {used, false};",
+        old="shape.directions * batch.segments.count), true};",
+        new="shape.directions * batch.segments.count), false};",
         why="a member normalises rows of which others compute a part",
         tests=["invariance_test --gtest_filter=LayerNorm*Threads*"],
     ),

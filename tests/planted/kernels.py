@@ -351,7 +351,7 @@ DEFECTS = [
            "own >= width ? -1 : row_of(plan, layer.row_order, t, own);",
            ["options_test.cuda --gtest_filter=GruResetBeforeOptions.MatchTheReference"]),
     Defect("gradient-of-the-operand-without-the-mask-of-the-state", SE,
-           "of_h = times_factor(of_h, DirectionOptions<C>(options, blockIdx.z).state_factor(b, hidden, unit));", "",
+           "if (at.drops_state())", "if (false)",
            ["options_test.cuda --gtest_filter=GruResetBeforeOptions.MatchTheReference"]),
     # The mask of weights.
     Defect("mask-of-weights-without-the-direction", "kernels/dropout/weight_mask.cu",
@@ -379,7 +379,7 @@ DEFECTS = [
            "", [OT + "RnnTanhOptions.MatchTheReference"]),
     Defect("gradient-of-h0-without-zoneout", SB, "recurrent += empty ? C(0) : dir.dh[j * layer.state + unit];",
            "recurrent += C(0);", [OT + "RnnTanhOptions.MatchTheReference"]),
-    Defect("clipped-c-gets-a-gradient", KO, "return c > cell_clip || c < -cell_clip ? C(0) : gradient;", "return gradient;",
+    Defect("clipped-c-gets-a-gradient", KO, "return is_clipped(c, cell_clip) ? C(0) : gradient;", "return gradient;",
            [OT + "LstmOptions.MatchTheReference"]),
     Defect("clip-taken-from-c-after-zoneout", KO, "return c_is_saved ? saved : again();", "return saved;",
            [OT + "LstmOptions.MatchTheReference"]),

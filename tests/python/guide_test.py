@@ -54,7 +54,11 @@ def test_fragment(page: str, code: str, context: varlstm.Context) -> None:
     """A fragment runs with the names that its page gives to what surrounds it."""
     draw = np.random.default_rng(1)
     kernel, recurrent, bias = (draw.standard_normal(shape, np.float32) for shape in ((2, 9), (3, 9), (2, 9)))
-    layer = types.SimpleNamespace(get_weights=lambda: [kernel, recurrent, bias])
+    of_keras = bias
+    if "gru_reset_before" in code:
+        bias[1] = 0  # Keras has one bias for it
+        of_keras = bias[0]
+    layer = types.SimpleNamespace(get_weights=lambda: [kernel, recurrent, of_keras])
     w, r, b = kernel.T[None], recurrent.T[None], bias.reshape(1, 18)  # Keras and ONNX have a GRU's gates in one order
     both, names = [], {"varlstm": varlstm, "np": np, "context": context, "input_size": 2, "hidden_size": 3,
                        "layer": layer, "w": w.copy(), "r": r.copy(), "b": b}

@@ -116,6 +116,31 @@ CELL_TEST(Options, MatchTheReferenceInFloat) {
   }
 }
 
+// F32 has no 1e-50. As varlstm.h says it clips to 0 there, and is not taken for no clip; F64 has it.
+template <class T>
+void check_tiny_clip(bool projects, Random& random) {
+  const Context context = make_context();
+  RnnOptions options;
+  options.input = 3, options.hidden = 6, options.projects = projects;
+  (projects ? options.projection_clip : options.cell_clip) = 1e-50;
+  const auto problem = make_rnn_case<T>(options, {3, 1}, true, random);
+  const RnnUpstream<T> upstream = make_upstream(problem, random);
+  RnnRunner<T> runner(context.get(), problem);
+  const bool is_zero = std::is_same_v<T, float>;
+  for (const T h : runner.forward(VARLSTM_MODE_SAVE, 0).y) {
+    EXPECT_EQ(h == 0, is_zero);
+    EXPECT_LE(std::abs(h), T(1.1e-50));
+  }
+  for (const T dx : runner.backward(upstream).dx) EXPECT_LE(std::abs(dx), T(1e-40));
+}
+TEST(TinyClip, IsRoundedToTheDtype) {
+  Random random(309);
+  for (const bool projects : {false, true}) {
+    check_tiny_clip<float>(projects, random);
+    check_tiny_clip<double>(projects, random);
+  }
+}
+
 // Outputs, and gradients but for those of the parameters, whose sums are ordered by rows.
 template <class T>
 void expect_same_bits(RnnRunner<T>& one, RnnRunner<T>& other, uint64_t seed, const RnnUpstream<T>& upstream) {
