@@ -4,6 +4,21 @@ from defect import Defect
 
 DEFECTS = [
     Defect(
+        name="conv-max-backward-needs-forwards-size",
+        file="capi/conv_max.cc",
+        old="VARLSTM_TRY(find_size(ctx, shape, nullptr, &needed));",
+        new="int64_t forward = 0;\n  VARLSTM_TRY(find_size(ctx, shape, &forward, &needed));",
+        why="backward is refused although its own workspace can be counted",
+        tests=["conv_max_test --gtest_filter=*CannotBeCounted"],
+    ),
+    Defect(
+        name="conv-max-sizes-that-overflow",
+        file="capi/conv_max.cc",
+        old="if (bytes != INT64_MAX) return VARLSTM_OK;",
+        new="if (bytes != 0) return VARLSTM_OK;",
+        tests=["conv_max_test --gtest_filter=*CannotBeCounted"],
+    ),
+    Defect(
         name="reserve-limit-eight-times-too-wide",
         file="capi/rnn_plan.cc",
         old="8 * saved,",

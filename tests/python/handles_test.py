@@ -69,7 +69,7 @@ def test_a_layer_normalised_rnn(context, backend):
         batch, x = varlstm.Batch(context, [2]), context.array(np.ones((2, 3), np.float32))
         params = context.array(np.linspace(-1, 1, rnn.elements, dtype=np.float32))
         if backend == "cuda":
-            with pytest.raises(varlstm.UnsupportedError, match="VARLSTM_KEY_LAYER_NORM is 1: the CUDA back end does not have it yet"):
+            with pytest.raises(varlstm.UnsupportedError, match="VARLSTM_KEY_LAYER_NORM is 1: the CUDA back end"):
                 rnn.forward(batch, params, x)
         else:
             assert np.isfinite(rnn.forward(batch, params, x).y).all()
