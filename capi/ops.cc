@@ -1,5 +1,7 @@
 // Embedding, linear, dropout and log-softmax.
 // SPDX-License-Identifier: Apache-2.0
+#include <string_view>
+
 #include "capi/op_workspace.h"
 
 using namespace varlstm;
@@ -178,6 +180,28 @@ int32_t varlstm_convert(varlstm_ctx* ctx, int32_t from_dtype, int32_t to_dtype, 
   buffers.write("dst", dst, {{"count", count}}, element_size(to));
   VARLSTM_TRY(buffers.finish());
   return call_backend(ctx, "convert", &Backend::convert, from, to, count, src, dst, stream);
+}
+
+int32_t varlstm_copy_columns(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t columns, const void* src,
+                             int64_t ld_src, void* dst, int64_t ld_dst, void* stream) {
+  VARLSTM_TRY(check_usable("ctx", ctx, stream));
+  VARLSTM_TRY(check_dtype("dtype", dtype, true));
+  VARLSTM_TRY(check_at_least("rows", rows, 0));
+  VARLSTM_TRY(check_at_least("columns", columns, 1));
+  for (const Dim& ld : {Dim{"ld_src", ld_src}, Dim{"ld_dst", ld_dst}}) {
+    if (ld.value < columns)
+      return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %lld is smaller than columns = %lld", ld.name,
+                       static_cast<long long>(ld.value), static_cast<long long>(columns));
+    VARLSTM_TRY(check_bytes(ld.name == std::string_view("ld_src") ? "src" : "dst", {{"rows", rows}, ld}, 8, nullptr));
+  }
+  // The last row need not be as wide as the others.
+  const auto elements = [&](int64_t ld) { return rows == 0 ? 0 : (rows - 1) * ld + columns; };
+  BufferCheck buffers(element_size(static_cast<DType>(dtype)));
+  buffers.read("src", src, {{"elements", elements(ld_src)}});
+  buffers.write("dst", dst, {{"elements", elements(ld_dst)}});
+  VARLSTM_TRY(buffers.finish());
+  return call_backend(ctx, "copy_columns", &Backend::copy_columns,
+                      ColumnCopy{static_cast<DType>(dtype), rows, columns, src, ld_src, dst, ld_dst}, stream);
 }
 
 int32_t varlstm_dropout_forward(varlstm_ctx* ctx, int32_t dtype, int64_t count, double p, uint64_t seed, const void* x,

@@ -266,6 +266,14 @@ int32_t convert_elements(BackendState*, DType from, DType to, int64_t count, con
   });
 }
 
+int32_t copy_some_columns(BackendState*, const ColumnCopy& copy, void*) {
+  return with_element(copy.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    for (int64_t row = 0; row < copy.rows; ++row)
+      std::copy_n(as<T>(copy.src) + row * copy.ld_src, copy.columns, as<T>(copy.dst) + row * copy.ld_dst);
+  });
+}
+
 int32_t step_sgd(BackendState* state, const SgdArgs& args, void* params, const void* grads, void* velocity, void*) {
   return with_float(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
@@ -319,6 +327,7 @@ void set_operations(Backend& table) {
   table.linear_cross_entropy_forward = forward_linear_cross_entropy;
   table.linear_cross_entropy_backward = backward_linear_cross_entropy;
   table.convert = convert_elements;
+  table.copy_columns = copy_some_columns;
   table.sgd_step = step_sgd;
   table.adam_step = step_adam;
   table.grad_norm = norm_and_clip;

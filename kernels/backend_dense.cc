@@ -1,7 +1,8 @@
-// Dropout, log-softmax and the losses of the CUDA back end.
+// Conversion, copies of columns, dropout, log-softmax and the losses of the CUDA back end.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backend_ops.h"
 #include "kernels/convert/convert.h"
+#include "kernels/copy_columns/copy_columns.h"
 #include "kernels/dropout/dropout.h"
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"
 #include "kernels/log_softmax/log_softmax.h"
@@ -23,6 +24,10 @@ int32_t dropout_call(BackendState* state, DType dtype, int64_t count, double p, 
 int32_t convert_call(BackendState* state, DType from, DType to, int64_t count, const void* src, void* dst,
                      void* stream) {
   return convert(make_stream(state, stream), from, to, count, src, dst);
+}
+
+int32_t copy_columns_call(BackendState* state, const ColumnCopy& copy, void* stream) {
+  return copy_columns(make_stream(state, stream), copy);
 }
 
 int32_t log_softmax_forward_call(BackendState* state, DType dtype, int64_t rows, int64_t classes, const void* x,
@@ -68,6 +73,7 @@ int32_t linear_cross_entropy_backward_call(BackendState* state, const LinearLoss
 
 void set_dense_operations(Backend& table) {
   table.convert = convert_call;
+  table.copy_columns = copy_columns_call;
   table.dropout = dropout_call;
   table.log_softmax_forward = log_softmax_forward_call;
   table.log_softmax_backward = log_softmax_backward_call;

@@ -110,6 +110,8 @@ struct Backend {
   int32_t (*linear_cross_entropy_backward)(BackendState* state, const LinearLossArgs& args, const void* lse,
                                            const void* dout, void* dx, void* dweight, void* dbias, void* stream);
 
+  int32_t (*copy_columns)(BackendState* state, const ColumnCopy& copy, void* stream);
+
   // dst [count] of dtype `to` <- src of dtype `from`; F64 becomes a 16-bit dtype by way of float.
   int32_t (*convert)(BackendState* state, DType from, DType to, int64_t count, const void* src, void* dst,
                      void* stream);

@@ -236,6 +236,16 @@ struct EmbeddingArgs {
   const int64_t* ids;      // [rows]
 };
 
+struct ColumnCopy {
+  DType dtype;
+  int64_t rows;
+  int64_t columns;
+  const void* src;
+  int64_t ld_src;
+  void* dst;
+  int64_t ld_dst;
+};
+
 struct LinearArgs {
   DType dtype;
   int64_t rows;

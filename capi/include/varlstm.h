@@ -748,6 +748,11 @@ VARLSTM_API int32_t varlstm_linear_backward(varlstm_ctx* ctx, int32_t dtype, int
 VARLSTM_API int32_t varlstm_convert(varlstm_ctx* ctx, int32_t from_dtype, int32_t to_dtype, int64_t count,
                                     const void* src, void* dst, void* stream);
 
+/* dst[r * ld_dst + c] <- src[r * ld_src + c] for r < rows and c < columns: puts features beside others, or takes them
+ * out again. Any dtype, I64 too; ld_src and ld_dst, in elements, are at least `columns`. */
+VARLSTM_API int32_t varlstm_copy_columns(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t columns,
+                                         const void* src, int64_t ld_src, void* dst, int64_t ld_dst, void* stream);
+
 /* y[k] <- x[k] * keep(seed, k) / (1 - p) for k < count: inverted dropout (Srivastava et al. 2014), with p in [0, 1).
  * The mask depends on the seed and the element's index only. It comes from Philox4x32-10 (Salmon et al. 2011): keep is
  * 1 if word k % 4 of the block with key `seed` and counter k / 4, times 2^-32, is >= p, else 0.

@@ -280,6 +280,8 @@ TEST_F(AbiFuzz, EmbeddingLinearDropoutSoftmax) {
                                    data(), data(), byte_count(), nullptr);
   });
   hammer("convert", [&] { return varlstm_convert(ctx(), dtype(), dtype(), size(), data(), data(), nullptr); });
+  hammer("copy_columns",
+         [&] { return varlstm_copy_columns(ctx(), dtype(), size(), size(), data(), size(), data(), size(), nullptr); });
   hammer("dropout_forward", [&] {
     return varlstm_dropout_forward(ctx(), dtype(), size(), real(), random_.bits(), data(), data(), nullptr);
   });

@@ -311,6 +311,21 @@ def test_convert(context, random):
         varlstm.convert(context, single, "i64")
 
 
+def test_copy_columns(context, random):
+    left, right = random.normal(size=(4, 3)), random.normal(size=(4, 2))
+    joined = context.zeros((4, 5), np.float64)
+    varlstm.copy_columns(context, context.array(left), 3, dst=joined)
+    assert varlstm.copy_columns(context, context.array(right), 2, dst=joined, dst_column=3) is joined
+    close(context, joined, np.concatenate([left, right], axis=1), rtol=0)
+    close(context, varlstm.copy_columns(context, joined, 2, src_column=2), np.stack([left[:, 2], right[:, 0]], 1), rtol=0)
+    ids = varlstm.copy_columns(context, context.array(np.arange(6).reshape(2, 3)), 1, src_column=1)
+    close(context, ids, np.array([[1], [4]]), rtol=0)
+    with pytest.raises(InvalidArgumentError, match=r"src_column: 4 and 2 columns after it are not in 0 ... 5"):
+        varlstm.copy_columns(context, joined, 2, src_column=4)
+    with pytest.raises(InvalidArgumentError, match=r"dst: shape \(3, 2\), wanted \(4, 2\)"):
+        varlstm.copy_columns(context, joined, 2, dst=context.zeros((3, 2), np.float64))
+
+
 def test_sixteen_bit_rnn(context, random):
     batch = varlstm.Batch(context, LENGTHS)
     lstm, exact = (varlstm.Rnn(context, 3, 8, dtype=dtype) for dtype in ("f16", "f32"))

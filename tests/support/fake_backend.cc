@@ -217,6 +217,7 @@ void fill_operations(Backend& table) {
     return work("conv_max_backward");
   };
   table.convert = [](BackendState*, DType, DType, int64_t, const void*, void*, void*) { return work("convert"); };
+  table.copy_columns = [](BackendState*, const ColumnCopy&, void*) { return work("copy_columns"); };
   table.dropout = [](BackendState*, DType, int64_t, double, uint64_t, const void*, void*, void*) {
     return work("dropout");
   };

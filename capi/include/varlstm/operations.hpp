@@ -89,6 +89,15 @@ void convert(const Context& ctx, Span<const From> src, Span<To> dst, void* strea
   check(varlstm_convert(ctx.get(), dtype_of<From>(), dtype_of<To>(), src.size(), src.data(), dst.data(), stream));
 }
 
+// dst[r * ld_dst + c] <- src[r * ld_src + c] for r < rows and c < columns.
+template <class T>
+void copy_columns(const Context& ctx, int64_t rows, int64_t columns, Span<const T> src, int64_t ld_src, Span<T> dst,
+                  int64_t ld_dst, void* stream = nullptr) {
+  if (rows > 0 && ld_src >= columns) detail::need("src", src, {{"elements", (rows - 1) * ld_src + columns}});
+  if (rows > 0 && ld_dst >= columns) detail::need("dst", dst, {{"elements", (rows - 1) * ld_dst + columns}});
+  check(varlstm_copy_columns(ctx.get(), dtype_of<T>(), rows, columns, src.data(), ld_src, dst.data(), ld_dst, stream));
+}
+
 // These work on all of x, or of dy. x and y, or dy and dx, may be the same buffer.
 template <class T>
 void dropout_forward(const Context& ctx, double p, uint64_t seed, Span<const T> x, Span<T> y, void* stream = nullptr) {

@@ -31,7 +31,7 @@ from ._library import (BackendError, BufferTooSmallError, DeadContextError, Erro
                        InvalidHandleError, LibraryError, OutOfMemoryError, UnsupportedError, build_info, status_name,
                        version)
 from ._loss import CrossEntropyResult, LinearCrossEntropyResult, Loss, NllResult
-from ._operations import (LinearGradients, convert, dropout_backward, dropout_forward, embedding_backward,
+from ._operations import (LinearGradients, convert, copy_columns, dropout_backward, dropout_forward, embedding_backward,
                           embedding_forward, linear_backward, linear_forward, log_softmax_backward, log_softmax_forward)
 from ._optimizers import adam_step, clip_grad_norm, grad_norm, sgd_step
 from ._packing import pack, pack_backward, unpack, unpack_backward

@@ -280,6 +280,8 @@ FUNCTIONS = {
         "workspace": POINTER, "workspace_bytes": INT64, "stream": POINTER}),
     "varlstm_convert": (INT32, {"ctx": POINTER, "from_dtype": INT32, "to_dtype": INT32, "count": INT64,
         "src": POINTER, "dst": POINTER, "stream": POINTER}),
+    "varlstm_copy_columns": (INT32, {"ctx": POINTER, "dtype": INT32, "rows": INT64, "columns": INT64, "src": POINTER,
+        "ld_src": INT64, "dst": POINTER, "ld_dst": INT64, "stream": POINTER}),
     "varlstm_dropout_forward": (INT32, {"ctx": POINTER, "dtype": INT32, "count": INT64, "p": DOUBLE, "seed": UINT64,
         "x": POINTER, "y": POINTER, "stream": POINTER}),
     "varlstm_dropout_backward": (INT32, {"ctx": POINTER, "dtype": INT32, "count": INT64, "p": DOUBLE, "seed": UINT64,

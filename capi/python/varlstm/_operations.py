@@ -13,7 +13,7 @@ from ._batch import Batch
 from ._call import Array, Call, Output
 from ._context import Context
 from ._declarations import Dtype, Op
-from ._dtypes import as_dtype
+from ._dtypes import as_dtype, size_of
 from ._library import InvalidArgumentError, lib
 
 
@@ -104,6 +104,25 @@ def convert(context: Context, src: Array, to_dtype: Any, *, dst: Optional[Array]
     lib.varlstm_convert(context.handle, from_dtype, to_dtype, view.count,
                         call.read("src", view.shape, from_dtype, "any shape"),
                         call.write("dst", view.shape, to_dtype, "that of src"), call.stream)
+    return call.outputs["dst"]
+
+
+def copy_columns(context: Context, src: Array, columns: int, *, src_column: int = 0, dst: Optional[Array] = None,
+                 dst_column: int = 0, dtype: Any = None, stream: Any = None) -> Any:
+    """Columns dst_column, dst_column + 1, ... of dst <- `columns` columns of src from src_column on. Both are matrices with
+    as many rows; a dst that is not given has these columns alone. Any dtype."""
+    call = Call(context, stream, src=src, dst=dst)
+    dtype = call.dtype("src", dtype)
+    rows, ld_src = call.shape("src", 2, "rows by columns")
+    ld_dst = call.shape("dst", 2, "rows by columns")[1] if call.given("dst") else dst_column + columns
+    for name, first, width in (("src_column", src_column, ld_src), ("dst_column", dst_column, ld_dst)):
+        if not 0 <= first <= width - columns:
+            raise InvalidArgumentError(f"{name}: {first} and {columns} columns after it are not in 0 ... {width}")
+    source = call.read("src", (rows, ld_src), dtype, "rows by columns")
+    target = call.write("dst", (rows, ld_dst), dtype, "rows by columns", zero=True)
+    size = size_of(dtype)
+    lib.varlstm_copy_columns(context.handle, dtype, rows, columns, source + src_column * size, ld_src,
+                             target + dst_column * size, ld_dst, call.stream)
     return call.outputs["dst"]
 
 

@@ -66,6 +66,12 @@ void add_operations(std::vector<Entry>& list) {
                               w.back.take<float>(11), nullptr);
                     return bad_dtype(bad_dtype(bad_sizes(call, {"count"}, 0), "from_dtype"), "to_dtype");
                   }});
+  list.push_back({"varlstm_copy_columns", [](W& w) {
+                    Call call("varlstm_copy_columns", varlstm_copy_columns, w.ctx, kF32, 3, 4,
+                              w.back.take<float>(2 * 6 + 4), 6, w.back.take<float>(2 * 5 + 4), 5, nullptr);
+                    call.bad("ld_src", 3).bad("ld_src", kHuge).bad("ld_dst", 3).bad("ld_dst", kHuge);
+                    return bad_dtype(bad_sizes(bad_sizes(call, {"rows"}, 0), {"columns"}, 1), "dtype", true);
+                  }});
   list.push_back({"varlstm_dropout_forward", [](W& w) {
                     Call call("varlstm_dropout_forward", varlstm_dropout_forward, w.ctx, kF32, 11, 0.5, 7,
                               w.back.take<float>(11), w.back.take<float>(11), nullptr);

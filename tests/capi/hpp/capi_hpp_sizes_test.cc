@@ -335,6 +335,10 @@ TEST_F(CapiHppSizes, Operations) {
   });
   const varlstm::Buffer<float> given = varlstm::Buffer<float>::zeros(ctx_, kRows);
   expect_each_refused(1, [&](Spans& s) { varlstm::convert<float, double>(ctx_, given, s.doubles("dst", kRows)); });
+  expect_each_refused(2, [&](Spans& s) {
+    varlstm::copy_columns<float>(ctx_, kRows, kOut, s("src", (kRows - 1) * kIn + kOut), kIn,
+                                 s("dst", (kRows - 1) * (kIn + 1) + kOut), kIn + 1);
+  });
   expect_each_refused(1, [&](Spans& s) { varlstm::dropout_forward<float>(ctx_, 0.5, 1, given, s("y", kRows)); });
   expect_each_refused(1, [&](Spans& s) { varlstm::dropout_backward<float>(ctx_, 0.5, 1, given, s("dx", kRows)); });
   expect_each_refused(2, [&](Spans& s) {

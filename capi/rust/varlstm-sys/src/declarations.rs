@@ -510,6 +510,17 @@ extern "C" {
         dst: *mut c_void,
         stream: *mut c_void,
     ) -> i32;
+    pub fn varlstm_copy_columns(
+        ctx: *mut varlstm_ctx,
+        dtype: i32,
+        rows: i64,
+        columns: i64,
+        src: *const c_void,
+        ld_src: i64,
+        dst: *mut c_void,
+        ld_dst: i64,
+        stream: *mut c_void,
+    ) -> i32;
     pub fn varlstm_dropout_forward(
         ctx: *mut varlstm_ctx,
         dtype: i32,
