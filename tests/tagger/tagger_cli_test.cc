@@ -101,6 +101,7 @@ TEST_F(TaggerCli, EvalJson) {
 TEST_F(TaggerCli, EveryNetworkIsTrainedAndReadBack) {
   for (const std::string network :
        {"--cell gru", "--cell rnn_tanh", "--cell rnn_relu", "--cell gru_reset_before",
+        "--char-filters 8 --char-widths 2,3", "--cell gru --char-filters 8 --char-embedding 5 --dropout 0.1",
         "--projection 8 --hidden 16 --epochs 5", "--layer-norm --zoneout 0.1 --zoneout-c 0.3 --recurrent-dropout 0.2",
         "--cell gru --layer-norm --zoneout 0.2 --recurrent-dropout 0.2 --recurrent-dropout-kind state",
         "--projection 8 --hidden 16 --epochs 5 --recurrent-dropout 0.3 --recurrent-dropout-kind candidate"}) {
@@ -272,6 +273,10 @@ TEST_F(TaggerCli, WrongCommandLines) {
   expect_error(with("--batch x"), "Could not convert: --batch = x (see varlstm-tagger train --help)");
   expect_error(with("--cell gru2"),
                "--cell: gru2 not in {lstm,gru,rnn_tanh,rnn_relu,gru_reset_before} (see varlstm-tagger train --help)");
+  expect_error(with("--char-filters 0 --char-widths 3"), "--char-widths needs --char-filters");
+  expect_error(with("--char-filters 4 --char-widths 3,101"), "--char-widths = 101 is not from 1 to 100");
+  expect_error(with("--char-filters 4 --char-widths 3,3"), "--char-widths = 3 is there twice");
+  expect_error(with("--char-filters -1"), "--char-filters = -1 is not from 0 to 1048576");
   expect_error(with("--cell gru --projection 4"), "the cell gru has no projection");
   expect_error(with("--projection 8"), "projection = 8 is not below hidden = 8");
   expect_error(with("--cell rnn_tanh --layer-norm"), "the cell rnn_tanh has no layer_norm");

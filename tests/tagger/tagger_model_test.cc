@@ -145,6 +145,45 @@ TEST(TaggerModel, OptionsAreKept) {
             "\"tries_lower_case\" is neither true nor false");
 }
 
+TEST(TaggerModel, CharactersAreKept) {
+  ModelConfig config = small_config();
+  config.shape.char_filters = 4;
+  config.shape.char_embedding = 2;
+  config.shape.char_widths = {3, 2};
+  config.vocabulary = Vocabulary({"ab", "\xC3\xA4"}, {"X"}, {0, false, {"a", "\xC3\xA4"}});
+  config.shape.words = config.vocabulary.word_rows();
+  config.shape.tags = 1;
+  config.shape.characters = config.vocabulary.character_rows();
+  const TempFolder folder;
+  const std::vector<float> parameters = counting(config.shape);
+  save_model(folder / "m", config, parameters.data());
+  const Model model = load_model(folder / "m");
+  EXPECT_EQ(model.parameters, parameters);
+  EXPECT_EQ(model.config.shape.char_widths, config.shape.char_widths);
+  EXPECT_EQ(model.config.shape.char_filters, 4);
+  EXPECT_EQ(model.config.shape.char_embedding, 2);
+  EXPECT_EQ(model.config.shape.input(), config.shape.embedding + 8);
+  std::vector<int64_t> rows;
+  model.config.vocabulary.add_characters(
+      "b\xC3\xA4"
+      "a",
+      &rows);
+  EXPECT_EQ(rows, (std::vector<int64_t>{Vocabulary::kUnknownCharacter, 2, 1}));
+
+  const std::string text = write_config(config);
+  const auto error = [&](const std::string& what, const std::string& by) {
+    return config_error(replaced(text, what, by));
+  };
+  EXPECT_EQ(error("\"char_filters\": 4", "\"char_filters\": 0"),
+            "\"char_filters\" is not a whole number from 1 to 1048576");
+  EXPECT_EQ(error("\"a\",\n", "\"ab\",\n"), "characters[0] = \"ab\" is not one character");
+  EXPECT_EQ(error("\"a\",\n", "\"\xC3\xA4\",\n"), "characters[1] = \"\xC3\xA4\" is characters[0] already");
+  EXPECT_EQ(error("  3,\n  2\n", "  3,\n  3\n"),
+            "\"char_widths\" has 3, which is no width from 1 to 100 or there twice");
+  EXPECT_EQ(error("  3,\n  2\n", "  3,\n  0\n"),
+            "\"char_widths\" has 0, which is no width from 1 to 100 or there twice");
+}
+
 TEST(TaggerModel, ReplacesAnEarlierModelAndKeepsItOnFailure) {
   const TempFolder folder;
   ModelConfig config = small_config();

@@ -10,6 +10,7 @@
 #include "metrics.h"
 #include "progress.h"
 #include "reber.h"
+#include "tagger_support.h"
 #include "text.h"
 #include "utf8.h"
 #include "word_dropout.h"
@@ -42,6 +43,24 @@ TEST(TaggerCorpus, FillAndLimits) {
   EXPECT_EQ(limits.tokens, 5);
   EXPECT_EQ(corpus.limits(100).batch, 4);
   EXPECT_EQ(Corpus().limits(8).tokens, 0);
+}
+
+TEST(TaggerCorpus, CharactersOfWords) {
+  using tagger_test::row;
+  const Document document(row("1", "ab", "X") + row("2", "c", "X") + "\n" + row("1", "ba\xC3\xA4", "X"), "f",
+                          Column::kUpos);
+  const Vocabulary vocabulary({"ab", "c"}, {"X"}, {0, false, Vocabulary::characters_of({"ab", "ba", "c", "cc"})});
+  EXPECT_EQ(vocabulary.extras().characters, (std::vector<std::string>{"a", "b", "c"}));
+  const Corpus corpus(document, vocabulary);
+  EXPECT_EQ(corpus.limits(1).characters, 3);
+  EXPECT_EQ(corpus.limits(2).characters, 6);
+  Batch batch;
+  const std::vector<int64_t> sentences = {1, 0};
+  for (int round = 0; round < 2; ++round) {
+    corpus.fill(sentences.data(), 2, &batch);
+    EXPECT_EQ(batch.character_starts, (std::vector<int64_t>{0, 3, 5, 6}));
+    EXPECT_EQ(batch.characters, (std::vector<int64_t>{2, 1, 0, 1, 2, 3}));
+  }
 }
 
 TEST(TaggerCorpus, OrdersHoldEverySentenceOnce) {

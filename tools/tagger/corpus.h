@@ -15,7 +15,9 @@ namespace tagger {
 struct Batch {
   std::vector<int64_t> lengths;  // [B]
   std::vector<int64_t> words;    // [N]
-  std::vector<int64_t> tags;     // [N]; kNoTag or kUnseenTag of Vocabulary where the network knows no tag
+  // Of networks that read characters: those of all words, and where each word's begin [N + 1].
+  std::vector<int64_t> characters, character_starts;
+  std::vector<int64_t> tags;  // [N]; kNoTag or kUnseenTag of Vocabulary where the network knows no tag
 
   int64_t size() const { return static_cast<int64_t>(lengths.size()); }
   int64_t tokens() const { return static_cast<int64_t>(words.size()); }
@@ -24,7 +26,7 @@ struct Batch {
 
 // What no batch of a corpus exceeds: a network's buffers are made for it once.
 struct BatchLimits {
-  int64_t batch = 0, length = 0, tokens = 0;
+  int64_t batch = 0, length = 0, tokens = 0, characters = 0;
 };
 
 class Corpus {
@@ -50,8 +52,14 @@ class Corpus {
   BatchLimits limits(int64_t batch) const;
 
  private:
+  int64_t characters_of(int64_t sentence) const {
+    return character_starts_[static_cast<size_t>(start(sentence + 1))] -
+           character_starts_[static_cast<size_t>(start(sentence))];
+  }
+
   std::vector<int64_t> words_, tags_;
   std::vector<int64_t> starts_ = {0};
+  std::vector<int64_t> characters_, character_starts_ = {0};
 };
 
 BatchLimits larger(const BatchLimits& a, const BatchLimits& b);

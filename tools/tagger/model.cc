@@ -27,7 +27,7 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kTensorFile = "model.safetensors";
 // Room for some fifty million words.
 constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 30;
-// write_config has 21; others may add what they like to know.
+// write_config has 27; others may add what they like to know.
 constexpr size_t kMaxConfigKeys = 1000;
 
 std::string in_folder(const std::string& folder, const char* file) {
@@ -91,6 +91,32 @@ void read_cell_options(const json& config, NetworkShape* shape) {
   if (const std::string fault = cell_option_fault(*shape); !fault.empty()) fail("{}", fault);
 }
 
+// Rows of the embedding table that mean something else to whoever wrote the file.
+void check_row(const json& config, const char* name, int64_t row) {
+  if (config.contains(name) && config[name] != row) fail("\"{}\" is not {}", name, row);
+}
+
+// Models of before there were features of characters have none.
+void read_characters(const json& config, NetworkShape* shape, Vocabulary::Extras* extras) {
+  if (!config.contains("char_widths")) return;
+  shape->char_filters = size_field(config, "char_filters", kMaxUnits);
+  shape->char_embedding = size_field(config, "char_embedding", kMaxUnits);
+  const json& widths = config["char_widths"];
+  if (!widths.is_array() || widths.empty()) fail("\"char_widths\" is no list of widths");
+  for (const json& width : widths) {
+    const bool is_width = width.is_number_unsigned() && width.get<uint64_t>() >= 1 &&
+                          width.get<uint64_t>() <= static_cast<uint64_t>(kMaxCharWidth);
+    if (!is_width || std::count(widths.begin(), widths.end(), width) > 1)
+      fail("\"char_widths\" has {}, which is no width from 1 to {} or there twice", width.dump().substr(0, 40),
+           kMaxCharWidth);
+    shape->char_widths.push_back(width.get<int64_t>());
+  }
+  check_row(config, "unknown_character_row", Vocabulary::kUnknownCharacter);
+  check_row(config, "first_character_row", Vocabulary::kFirstCharacter);
+  extras->characters = text_list(config, "characters");
+  if (extras->characters.empty()) fail("the list of characters is empty");
+}
+
 // Models of before there were pretrained vectors were trained on all of their words.
 Vocabulary::Extras extras_field(const json& config, int64_t words) {
   Vocabulary::Extras extras;
@@ -105,11 +131,6 @@ Vocabulary::Extras extras_field(const json& config, int64_t words) {
     extras.tries_lower_case = config["tries_lower_case"].get<bool>();
   }
   return extras;
-}
-
-// Rows of the embedding table that mean something else to whoever wrote the file.
-void check_row(const json& config, const char* name, int64_t row) {
-  if (config.contains(name) && config[name] != row) fail("\"{}\" is not {}", name, row);
 }
 
 // Such a model would give the same tag to every word without a word of warning.
@@ -138,6 +159,14 @@ std::string write_config(const ModelConfig& config) {
   out["layer_norm"] = config.shape.layer_norm;
   out["zoneout"] = config.shape.zoneout_h;
   out["zoneout_c"] = config.shape.zoneout_c;
+  if (!config.shape.char_widths.empty()) {
+    out["char_filters"] = config.shape.char_filters;
+    out["char_embedding"] = config.shape.char_embedding;
+    out["char_widths"] = config.shape.char_widths;
+    out["unknown_character_row"] = Vocabulary::kUnknownCharacter;
+    out["first_character_row"] = Vocabulary::kFirstCharacter;
+    out["characters"] = config.vocabulary.extras().characters;
+  }
   out["bidirectional"] = config.shape.bidirectional;
   out["epoch"] = config.epoch;
   out["dev_accuracy"] = config.dev_accuracy;
@@ -172,10 +201,12 @@ ModelConfig parse_config(std::string_view text) {
   shape.bidirectional = bidirectional.get<bool>();
   read_cell_options(config, &shape);
   std::vector<std::string> words = text_list(config, "words");
-  const Vocabulary::Extras extras = extras_field(config, static_cast<int64_t>(words.size()));
+  Vocabulary::Extras extras = extras_field(config, static_cast<int64_t>(words.size()));
+  read_characters(config, &shape, &extras);
   Vocabulary vocabulary(std::move(words), text_list(config, "tags"), extras);
   shape.words = vocabulary.word_rows();
   shape.tags = vocabulary.tag_count();
+  shape.characters = vocabulary.character_rows();
 
   ModelConfig result{column == "upos" ? Column::kUpos : Column::kXpos, shape, std::move(vocabulary), 0, 0};
   if (config.contains("epoch") && config["epoch"].is_number_integer()) result.epoch = config["epoch"].get<int64_t>();

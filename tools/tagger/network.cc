@@ -24,9 +24,10 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
       limits_(limits),
       inner_dropout_(dropout),
       parameters_(context, shape, purpose == Purpose::kTrain),
-      rnn_(context, shape.embedding, shape.hidden, shape.layers, shape.cell->cell),
+      rnn_(context, shape.input(), shape.hidden, shape.layers, shape.cell->cell),
       loss_(context, shape.tags),
       plan_(context, limits.batch, limits.length, limits.tokens),
+      words_(context, shape, limits, purpose == Purpose::kTrain),
       workspace_(context),
       reserve_(context) {
   const bool train = purpose == Purpose::kTrain;
@@ -52,8 +53,7 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
   workspace_.grow(rnn_.sizes(plan_, VARLSTM_MODE_INFER).workspace_bytes);
   grow(VARLSTM_OP_LINEAR_FORWARD, in, out);
   ragged_ = Buffer<int64_t>::zeros(context, tokens);
-  words_ = Buffer<int64_t>::zeros(context, tokens);
-  embedded_ = Buffer<float>::zeros(context, tokens * shape.embedding);
+  embedded_ = Buffer<float>::zeros(context, tokens * shape.input());
   features_ = Buffer<float>::zeros(context, tokens * in);
   logits_ = Buffer<float>::zeros(context, tokens * out);
   ragged_logits_ = Buffer<float>::zeros(context, tokens * out);
@@ -66,8 +66,7 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
     grow(VARLSTM_OP_CROSS_ENTROPY, out, 0);
     grow(VARLSTM_OP_EMBEDDING_BACKWARD, shape.words, shape.embedding);
     targets_ = Buffer<int64_t>::zeros(context, tokens);
-    learned_words_ = Buffer<int64_t>::zeros(context, tokens);
-    d_embedded_ = Buffer<float>::zeros(context, tokens * shape.embedding);
+    d_embedded_ = Buffer<float>::zeros(context, tokens * shape.input());
     d_features_ = Buffer<float>::zeros(context, tokens * in);
     mean_losses_ = Buffer<float>::zeros(context, kPendingLosses);
   }
@@ -84,13 +83,12 @@ void Network::pack_ids(const std::vector<int64_t>& ragged, Buffer<int64_t>* pack
   varlstm::pack<int64_t>(plan_, varlstm::ragged(), 1, ragged_, *packed);
 }
 
-// words_ -> logits_.
+// The words of the batch -> logits_.
 void Network::forward(Purpose purpose, uint64_t seed, double dropout) {
   const int64_t in = shape_.features();
-  varlstm::embedding_forward<float>(context_, nullptr, tokens_, shape_.words, shape_.embedding, parameters_.table(),
-                                    words_, embedded_);
+  words_.forward(plan_, parameters_, embedded_, &workspace_);
   if (dropout > 0) {
-    const varlstm::Span<float> embedded = rows(embedded_, shape_.embedding);
+    const varlstm::Span<float> embedded = rows(embedded_, shape_.input());
     varlstm::dropout_forward<float>(context_, dropout, seed_for(seed, kEmbeddedPlace), embedded, embedded);
   }
   const uint64_t layers_seed = purpose == Purpose::kTrain && has_masks() ? seed_for(seed, kLayersPlace) : 0;
@@ -120,12 +118,10 @@ void Network::backward(uint64_t seed, double dropout) {
     varlstm::dropout_backward<float>(context_, dropout, seed_for(seed, kFeaturesPlace), d_features, d_features);
   rnn_.backward(plan_, {values, embedded_}, features_, {d_features}, {gradient, d_embedded_}, workspace_, reserve_);
   if (dropout > 0) {
-    const varlstm::Span<float> d_embedded = rows(d_embedded_, shape_.embedding);
+    const varlstm::Span<float> d_embedded = rows(d_embedded_, shape_.input());
     varlstm::dropout_backward<float>(context_, dropout, seed_for(seed, kEmbeddedPlace), d_embedded, d_embedded);
   }
-  varlstm::embedding_backward<float>(context_, nullptr, tokens_, shape_.words, shape_.embedding, Vocabulary::kPadding,
-                                     frozen_words_.empty() ? words_ : learned_words_, d_embedded_,
-                                     parameters_.table_gradient(), workspace_);
+  words_.backward(plan_, parameters_, d_embedded_, &workspace_);
 }
 
 void Network::train(const Batch& batch, const TrainOptions& options, Random* random) {
@@ -138,14 +134,8 @@ void Network::train(const Batch& batch, const TrainOptions& options, Random* ran
 
   const uint64_t seed = options.dropout > 0 || has_masks() ? random->bits() : 0;
   parameters_.zero_gradient();
-  pack_ids(batch.words, &words_);
+  words_.set_batch(batch, plan_, true);
   pack_ids(batch.tags, &targets_);
-  if (!frozen_words_.empty()) {
-    std::vector<int64_t> learned = batch.words;
-    for (int64_t& word : learned)
-      if (frozen_words_[static_cast<size_t>(word)]) word = Vocabulary::kPadding;
-    pack_ids(learned, &learned_words_);
-  }
   forward(Purpose::kTrain, seed, options.dropout);
   loss_.cross_entropy_forward(nullptr, tokens_, logits_, targets_, {}, mean_loss, {}, logits_, workspace_);
   backward(seed, options.dropout);
@@ -168,7 +158,7 @@ double Network::take_loss() {
 void Network::predict(const Batch& batch, std::vector<int64_t>* tags) {
   tags->clear();
   if (set_batch(batch) == 0) return;
-  pack_ids(batch.words, &words_);
+  words_.set_batch(batch, plan_, false);
   forward(Purpose::kInfer, 0, 0);
   varlstm::unpack<float>(plan_, varlstm::ragged(), shape_.tags, 0.0, logits_, ragged_logits_);
   ragged_logits_.download({host_logits_.data(), tokens_ * shape_.tags});

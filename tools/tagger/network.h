@@ -1,4 +1,4 @@
-// The tagger's network through varlstm.hpp: embedding -> dropout -> RNN -> dropout -> linear -> cross-entropy over the
+// The tagger's network through varlstm.hpp: words -> dropout -> RNN -> dropout -> linear -> cross-entropy over the
 // tokens of a mini-batch. All memory is taken once, for the largest batch.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -11,6 +11,7 @@
 #include "network_shape.h"
 #include "parameters.h"
 #include "random.h"
+#include "word_input.h"
 
 namespace tagger {
 
@@ -37,7 +38,7 @@ class Network {
   Parameters& parameters() { return parameters_; }
 
   // The rows of the embedding table that are true stay as they are (kTrain).
-  void freeze_words(std::vector<bool> rows) { frozen_words_ = std::move(rows); }
+  void freeze_words(std::vector<bool> rows) { words_.freeze_words(std::move(rows)); }
 
   // One optimiser step (kTrain), which may still be under way when this returns: nothing is read back. `random` gives
   // dropout its masks. A batch without a tagged token changes nothing.
@@ -89,11 +90,10 @@ class Network {
   int64_t linear_offset_ = 0;
   int64_t tokens_ = 0;  // of the batch at hand
 
-  Buffer<int64_t> words_, targets_;             // [N] packed
-  Buffer<int64_t> learned_words_;               // likewise, kPadding where the word is frozen
-  std::vector<bool> frozen_words_;              // by row; empty: none is
-  Buffer<float> embedded_, features_, logits_;  // [N, E], [N, D*H], [N, C] packed
-  Buffer<float> d_embedded_, d_features_;       // [N, E], [N, D*H]
+  WordInput words_;
+  Buffer<int64_t> targets_;                     // [N] packed
+  Buffer<float> embedded_, features_, logits_;  // [N, shape.input()], [N, D*R], [N, C] packed
+  Buffer<float> d_embedded_, d_features_;       // [N, shape.input()], [N, D*R]
   Buffer<float> mean_losses_;                   // [kPendingLosses], of a batch each
   Buffer<int64_t> ragged_;                      // [N] ids on their way to being packed
   Buffer<float> ragged_logits_;                 // [N, C]

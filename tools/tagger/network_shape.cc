@@ -48,7 +48,7 @@ std::vector<Parameter> parameter_list(const NetworkShape& shape) {
   const int64_t gates = shape.cell->gates * shape.hidden;
   const std::string prefix = shape.cell->prefix;
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
-    const int64_t in = layer == 0 ? shape.embedding : shape.features();
+    const int64_t in = layer == 0 ? shape.input() : shape.features();
     for (int64_t direction = 0; direction < shape.directions(); ++direction) {
       const std::string suffix = "_l" + std::to_string(layer) + (direction == 1 ? "_reverse" : "");
       add(prefix + "weight_ih" + suffix, {gates, in});
@@ -66,6 +66,12 @@ std::vector<Parameter> parameter_list(const NetworkShape& shape) {
   }
   add("linear.weight", {shape.tags, shape.features()});
   add("linear.bias", {shape.tags});
+  if (!shape.char_widths.empty()) add("char_embedding.weight", {shape.characters, shape.char_embedding});
+  for (const int64_t width : shape.char_widths) {
+    const std::string name = "char_conv." + std::to_string(width);
+    add(name + ".weight", {shape.char_filters, shape.char_embedding, width});
+    add(name + ".bias", {shape.char_filters});
+  }
   add("embedding.weight", {shape.words, shape.embedding});
   return list;
 }

@@ -35,7 +35,12 @@ struct NetworkShape {
   int64_t layers = 1;
   bool bidirectional = true;
   int64_t tags = 0;
+  // Features of a word's characters: so many of each width; none without widths.
+  std::vector<int64_t> char_widths;
+  int64_t char_filters = 0, char_embedding = 0;
+  int64_t characters = 0;  // rows of their embedding table
 
+  int64_t input() const { return embedding + char_filters * static_cast<int64_t>(char_widths.size()); }
   int64_t directions() const { return bidirectional ? 2 : 1; }
   int64_t state() const { return projection > 0 ? projection : hidden; }
   int64_t features() const { return directions() * state(); }  // of the recurrent network's output
@@ -47,6 +52,7 @@ std::string cell_option_fault(const NetworkShape& shape);
 // No size of a shape is larger: products of them fit int64.
 constexpr int64_t kMaxUnits = int64_t{1} << 20;
 constexpr int64_t kMaxLayers = 256;
+constexpr int64_t kMaxCharWidth = 100;
 
 struct Parameter {
   std::string name;
@@ -55,8 +61,9 @@ struct Parameter {
   int64_t count;
 };
 
-// All parameters, without gaps: the recurrent network's in the order of varlstm_rnn_param_info, linear.weight [C, D*H],
-// linear.bias [C], embedding.weight [V, E].
+// All parameters, without gaps: the recurrent network's in the order of varlstm_rnn_param_info, linear.weight [C, D*R],
+// linear.bias [C], with characters char_embedding.weight and for each width char_conv.<width>.weight [filters, Ec,
+// width] and .bias, embedding.weight [V, E].
 std::vector<Parameter> parameter_list(const NetworkShape& shape);
 
 // Elements of the flat buffer, and those before the embedding table.

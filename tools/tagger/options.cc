@@ -56,6 +56,15 @@ void add_train(CLI::App* app, Options* options) {
       ->check(CLI::IsMember({"seen", "all"}))
       ->capture_default_str();
   train->add_flag("--freeze-vectors", options->freeze_vectors, "Leave the words' pretrained vectors as they are");
+  number("--char-filters", &options->char_filters,
+         "Features of a word's characters, of each width of a convolution; 0: none");
+  number("--char-embedding", &options->char_embedding, "Features of a character");
+  train
+      ->add_option("--char-widths", options->char_widths,
+                   "Characters that a convolution sees at once: one or more widths")
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->capture_default_str();
   number("--hidden", &options->hidden, "Units of a direction");
   number("--layers", &options->layers, "Recurrent layers");
   number("--projection", &options->projection, "Features that an LSTM's h is projected to; 0: no projection");
@@ -133,6 +142,13 @@ void check_numbers(const Options& options) {
   check_whole("--seed", options.seed, 0, std::numeric_limits<int64_t>::max());
   check_whole("--threads", options.threads, 0, kMaxThreads);
   check_whole("--projection", options.projection, 0, kMaxUnits);
+  check_whole("--char-filters", options.char_filters, 0, kMaxUnits);
+  check_whole("--char-embedding", options.char_embedding, 1, kMaxUnits);
+  for (size_t k = 0; k < options.char_widths.size(); ++k) {
+    check_whole("--char-widths", options.char_widths[k], 1, kMaxCharWidth);
+    if (std::count(options.char_widths.begin(), options.char_widths.end(), options.char_widths[k]) > 1)
+      fail("--char-widths = {} is there twice", options.char_widths[k]);
+  }
   check_share("--dropout", options.dropout);
   check_share("--recurrent-dropout", options.recurrent_dropout);
   check_share("--zoneout", options.zoneout);
@@ -180,6 +196,8 @@ bool parse_command_line(int argc, char** argv, Options* options) {
   if (options->command == Options::kTrain) {
     const CLI::App* const train = app.get_subcommand("train");
     options->embedding_is_given = train->count("--embedding") > 0;
+    for (const char* name : {"--char-embedding", "--char-widths"})
+      if (train->count(name) > 0 && options->char_filters == 0) fail("{} needs --char-filters", name);
     for (const char* name : {"--keep-vectors", "--freeze-vectors"})
       if (train->count(name) > 0 && options->vectors.empty()) fail("{} needs --vectors", name);
   }

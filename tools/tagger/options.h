@@ -18,6 +18,8 @@ struct Options {
   std::string cell = "lstm";
   std::string vectors, keep_vectors = "seen";
   bool freeze_vectors = false, embedding_is_given = false;
+  int64_t char_filters = 30, char_embedding = 30;
+  std::vector<int64_t> char_widths = {3};
   int64_t embedding = 100, hidden = 128, layers = 1;
   bool unidirectional = false;
   int64_t projection = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 namespace tagger {
 namespace {
@@ -11,6 +12,18 @@ namespace {
 // PyTorch's embeddings start with 1, and a rare word has few steps to get away from there. Chosen on EWT's dev file:
 // bench/NOTES.md has the accuracies.
 constexpr double kTableDeviation = 0.1;
+
+// PyTorch's bounds, but for the characters' table, which has Ma and Hovy's (2016).
+double bound_of(const Parameter& parameter, const NetworkShape& shape) {
+  const auto begins = [&](const char* text) { return parameter.name.rfind(text, 0) == 0; };
+  const double units = static_cast<double>(shape.hidden), features = static_cast<double>(shape.features());
+  if (begins("char_embedding")) return std::sqrt(3.0 / static_cast<double>(shape.char_embedding));
+  if (begins("char_conv.")) {
+    const int64_t width = std::stoll(parameter.name.substr(std::string("char_conv.").size()));
+    return 1.0 / std::sqrt(static_cast<double>(shape.char_embedding * width));
+  }
+  return 1.0 / std::sqrt(begins("linear") ? features : units);
+}
 
 }  // namespace
 
@@ -28,8 +41,7 @@ std::vector<float> initial_parameters(const NetworkShape& shape, Random* random)
       std::fill_n(values, parameter.count, bias ? 0.0f : 1.0f);
       continue;
     }
-    const bool linear = parameter.name.rfind("linear", 0) == 0;
-    const double bound = 1.0 / std::sqrt(static_cast<double>(linear ? shape.features() : shape.hidden));
+    const double bound = bound_of(parameter, shape);
     for (int64_t k = 0; k < parameter.count; ++k)
       values[k] = static_cast<float>(bound * (2.0 * random->uniform() - 1.0));
   }

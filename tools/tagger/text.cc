@@ -118,6 +118,16 @@ std::string in_quotes(std::string_view value) {
   return shown + (value.empty() ? "\"" : "...\"");
 }
 
+std::vector<std::string_view> characters_in(std::string_view text) {
+  std::vector<std::string_view> characters;
+  while (!text.empty()) {
+    const std::string_view before = text;
+    take_character(&text);
+    characters.push_back(before.substr(0, before.size() - text.size()));
+  }
+  return characters;
+}
+
 std::string lower_case(std::string_view text) {
   if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) {
     std::string lower(text);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tagger {
 
@@ -16,6 +17,9 @@ std::string character_name(uint32_t character);
 
 // The value in quotes as JSON has it, cut after some 40 bytes; what could disturb a terminal or is not seen is escaped.
 std::string in_quotes(std::string_view value);
+
+// The characters of a text that is UTF-8.
+std::vector<std::string_view> characters_in(std::string_view text);
 
 // The text in lower case, character by character (Unicode's simple mapping); what is not UTF-8 stays as it is.
 std::string lower_case(std::string_view text);

@@ -34,6 +34,11 @@ NetworkShape shape_of(const Options& options) {
   shape.layer_norm = options.layer_norm;
   shape.zoneout_h = options.zoneout;
   shape.zoneout_c = options.zoneout_c;
+  if (options.char_filters > 0) {
+    shape.char_filters = options.char_filters;
+    shape.char_embedding = options.char_embedding;
+    shape.char_widths = options.char_widths;
+  }
   shape.bidirectional = !options.unidirectional;
   if (const std::string fault = cell_option_fault(shape); !fault.empty()) fail("{}", fault);
   return shape;
@@ -84,6 +89,7 @@ int run_train(const Options& options) {
   TrainData data = read_train_data(options, column);
   whole.words = data.vocabulary.word_rows();
   whole.tags = data.vocabulary.tag_count();
+  whole.characters = data.vocabulary.character_rows();
   if (!options.vectors.empty()) whole.embedding = data.pretrained.features;
   std::optional<OutputFile> log;
   if (!options.log.empty()) log.emplace(options.log);

@@ -22,7 +22,7 @@ Document read_tagged(const std::string& path, Column column) {
 // The vocabulary with the words that pretrained vectors bring.
 Vocabulary with_vectors(const Vocabulary& vocabulary, Pretrained* pretrained) {
   std::vector<std::string> words = vocabulary.words();
-  Vocabulary::Extras extras;
+  Vocabulary::Extras extras = vocabulary.extras();
   extras.tries_lower_case = true;
   for (std::vector<std::string>* more : {&pretrained->dev_words, &pretrained->other_words}) {
     extras.not_trained += static_cast<int64_t>(more->size());
@@ -39,6 +39,9 @@ TrainData read_train_data(const Options& options, Column column) {
   for (const std::string& path : options.train) train.push_back(read_tagged(path, column));
   const Document dev = read_tagged(options.dev, column);
   Vocabulary vocabulary = Vocabulary::of(train);
+  if (options.char_filters > 0)
+    vocabulary =
+        Vocabulary(vocabulary.words(), vocabulary.tags(), {0, false, Vocabulary::characters_of(vocabulary.words())});
   Pretrained pretrained;
   if (!options.vectors.empty()) {
     pretrained = read_pretrained(options.vectors, vocabulary.words(), train, dev, options.keep_vectors == "all");

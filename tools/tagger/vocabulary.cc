@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vocabulary.h"
 
+#include <map>
 #include <set>
 #include <unordered_set>
 #include <utility>
@@ -26,6 +27,10 @@ Vocabulary::Vocabulary(std::vector<std::string> words, std::vector<std::string> 
   };
   fill(words_, kFirstWord, "words", form_fault, &word_index_);
   fill(tags_, 0, "tags", tag_fault, &tag_index_);
+  const auto character_fault = [](const std::string& text) {
+    return form_fault(text).empty() && characters_in(text).size() == 1 ? "" : std::string("is not one character");
+  };
+  fill(extras_.characters, kFirstCharacter, "characters", character_fault, &character_index_);
 }
 
 Vocabulary Vocabulary::of(const std::vector<Document>& documents) {
@@ -39,6 +44,27 @@ Vocabulary Vocabulary::of(const std::vector<Document>& documents) {
     }
   }
   return Vocabulary(std::move(words), {tags.begin(), tags.end()});
+}
+
+std::vector<std::string> Vocabulary::characters_of(const std::vector<std::string>& words) {
+  std::map<std::string, int64_t> words_with;
+  for (const std::string& word : words) {
+    std::set<std::string> of_word;
+    for (const std::string_view character : characters_in(word)) of_word.emplace(character);
+    for (const std::string& character : of_word) ++words_with[character];
+  }
+  std::vector<std::string> characters;
+  for (const auto& [character, count] : words_with)
+    if (count > 1) characters.push_back(character);
+  return characters;
+}
+
+void Vocabulary::add_characters(std::string_view form, std::vector<int64_t>* rows) const {
+  if (extras_.characters.empty()) return;
+  for (const std::string_view character : characters_in(form)) {
+    const auto found = character_index_.find(character);
+    rows->push_back(found == character_index_.end() ? kUnknownCharacter : found->second);
+  }
 }
 
 int64_t Vocabulary::word_id(std::string_view form) const {

@@ -15,14 +15,17 @@ namespace tagger {
 
 class Vocabulary {
  public:
-  // What pretrained vectors bring.
+  // What pretrained vectors and the features of characters bring.
   struct Extras {
     int64_t not_trained = 0;        // so many of the words, the last ones, are in no training file
     bool tries_lower_case = false;  // a form that is not in the list has the row of its lower case, if that is there
+    std::vector<std::string> characters = {};  // that the network tells apart; empty: it reads none
   };
 
   // Rows of the embedding table that stand for no word of their own; word k of the list has row k + kFirstWord.
   static constexpr int64_t kPadding = 0, kUnknown = 1, kFirstWord = 2;
+  // The same of the characters' table.
+  static constexpr int64_t kUnknownCharacter = 0, kFirstCharacter = 1;
   // A word that has no tag, which neither the loss nor the accuracy counts, and a tag that training has not seen.
   static constexpr int64_t kNoTag = -1, kUnseenTag = -2;
 
@@ -33,6 +36,9 @@ class Vocabulary {
   Vocabulary(std::vector<std::string> words, std::vector<std::string> tags, const Extras& extras);
   // Every form of the documents, in the order of their first use, and every tag, sorted.
   static Vocabulary of(const std::vector<Document>& documents);
+  // The characters that at least two of the words have, sorted. The others teach the network what a character that it
+  // does not know is like.
+  static std::vector<std::string> characters_of(const std::vector<std::string>& words);
 
   Vocabulary(Vocabulary&&) = default;
   Vocabulary& operator=(Vocabulary&&) = default;
@@ -42,6 +48,9 @@ class Vocabulary {
   int64_t word_id(std::string_view form) const;   // kUnknown where it is not in the list
   bool was_trained(std::string_view form) const;  // whether the form itself was in a training file
   int64_t tag_id(std::string_view tag) const;     // kUnseenTag where it is not in the list
+  int64_t character_rows() const { return static_cast<int64_t>(extras_.characters.size()) + kFirstCharacter; }
+  // Appends the rows of a form's characters, if the network reads any.
+  void add_characters(std::string_view form, std::vector<int64_t>* rows) const;
   const std::string& tag(int64_t id) const { return tags_[static_cast<size_t>(id)]; }
 
   const std::vector<std::string>& words() const { return words_; }
@@ -53,7 +62,7 @@ class Vocabulary {
   // The keys are views of the lists' strings: a move keeps those in place, a copy would not and is not offered.
   using Index = std::unordered_map<std::string_view, int64_t>;
   std::vector<std::string> words_, tags_;
-  Index word_index_, tag_index_;
+  Index word_index_, tag_index_, character_index_;
   Extras extras_;
 };
 
