@@ -120,6 +120,12 @@ void expect_fall_of_squared_gradient(const NetworkShape& shape, const Corpus& co
     bool any = false;
     for (int64_t k = parameter.offset; k < parameter.offset + parameter.count; ++k) any = any || moved(k);
     EXPECT_TRUE(any) << parameter.name << " learned nothing";
+    if (parameter.name != "lstm.weight_ih_l0") continue;
+    for (int64_t column = 0; column < shape.input(); ++column) {
+      any = false;
+      for (int64_t k = column; k < parameter.count; k += shape.input()) any = any || moved(parameter.offset + k);
+      EXPECT_TRUE(any) << "nothing reads feature " << column << " of a word";
+    }
   }
 }
 
