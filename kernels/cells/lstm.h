@@ -20,6 +20,7 @@ struct LstmCell {
   static constexpr int kGates = 4, kSaved = 4, kStateGates = 0, kSecondGates = 0;
   static constexpr bool kHasC = true, kStateBias = false, kPassesH = false, kReadsH = false;
   static constexpr bool kProjects = true;
+  static constexpr int kOutputGate = 3;
 
   template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitStep<LstmCell, C> forward(const UnitValues<C, 4>& x, const UnitValues<C, 4>& s,
@@ -27,20 +28,51 @@ struct LstmCell {
     const C i = Functions::sigmoid(x.of[0] + s.of[0]), f = Functions::sigmoid(x.of[1] + s.of[1]);
     const C g = Functions::tanh(x.of[2] + s.of[2]), o = Functions::sigmoid(x.of[3] + s.of[3]);
     const C c = at.clip(f * before.c + i * at.candidate(g));
-    return {{{i, f, g, o}}, {o * Functions::tanh(c), c}};
+    return {{{i, f, g, o}}, {output<Functions>(o, c), c}};
+  }
+
+  template <class Functions, class C>
+  VARLSTM_DEVICE static C output(C o, C c) {
+    return o * Functions::tanh(c);
   }
 
   template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitValues<C, 4> backward(const UnitValues<C, 4>& saved, const UnitState<C>& before,
                                                   const UnitState<C>& after, UnitState<C>* gradient,
                                                   const Options& at = {}) {
-    const C i = saved.of[0], f = saved.of[1], g = saved.of[2], o = saved.of[3], dh = gradient->h;
-    const C c = at.c_after(after.c, [&] { return f * before.c + i * at.candidate(g); });
-    const C squashed = Functions::tanh(at.clip(c));
-    const C dc = at.clip_gradient(c, gradient->c + dh * o * (C(1) - squashed * squashed));
+    const C c = unclipped(saved, before, after, at);
+    const OutputGradients<C> through = output_gradients<Functions>(saved.of[kOutputGate], at.clip(c), gradient->h);
+    return backward_from_output(saved, before, c, through, gradient, at);
+  }
+
+  // What comes through h' = output(o, c) to c and to the sum of o.
+  template <class C>
+  struct OutputGradients {
+    C c, gate;
+  };
+  template <class Functions, class C>
+  VARLSTM_DEVICE static OutputGradients<C> output_gradients(C o, C c, C dh) {
+    const C squashed = Functions::tanh(c);
+    return {dh * o * (C(1) - squashed * squashed), dh * squashed * (o * (C(1) - o))};
+  }
+
+  // c' before its clip.
+  template <class C, class Options>
+  VARLSTM_DEVICE static C unclipped(const UnitValues<C, 4>& saved, const UnitState<C>& before,
+                                    const UnitState<C>& after, const Options& at) {
+    return at.c_after(after.c, [&] { return saved.of[1] * before.c + saved.of[0] * at.candidate(saved.of[2]); });
+  }
+
+  // The rest of backward, with c before its clip; gradient->h is not read.
+  template <class C, class Options>
+  VARLSTM_DEVICE static UnitValues<C, 4> backward_from_output(const UnitValues<C, 4>& saved, const UnitState<C>& before,
+                                                              C c, const OutputGradients<C>& through,
+                                                              UnitState<C>* gradient, const Options& at) {
+    const C i = saved.of[0], f = saved.of[1], g = saved.of[2];
+    const C dc = at.clip_gradient(c, gradient->c + through.c);
     *gradient = {C(0), dc * f};
     return {{dc * at.candidate(g) * (i * (C(1) - i)), dc * before.c * (f * (C(1) - f)),
-             at.candidate(dc * i) * (C(1) - g * g), dh * squashed * (o * (C(1) - o))}};
+             at.candidate(dc * i) * (C(1) - g * g), through.gate}};
   }
 };
 

@@ -10,9 +10,9 @@
 namespace varlstm::cuda {
 
 RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape) {
-  return {shape.cell,        shape.dtype,       state.math == VARLSTM_MATH_TF32,
-          shape.hidden,      shape.directions,  shape.projection > 0,
-          shape.cell_states, options_act(shape)};
+  return {shape.cell,        shape.dtype,        state.math == VARLSTM_MATH_TF32,
+          shape.hidden,      shape.directions,   shape.projection > 0,
+          shape.cell_states, options_act(shape), shape.layer_norm};
 }
 
 LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,

@@ -71,6 +71,10 @@ struct StackForward {
 template <class T, class C>
 int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer, const LayerOptions<C>& options);
 
+// The launch that writes h_n and c_n, if they are wanted.
+template <class T, class C>
+int32_t store_final_states(Stream stream, const LayerForward<T, C>& layer);
+
 // The arguments of backward for one direction.
 template <class T, class C>
 struct DirectionBackward {
@@ -111,6 +115,11 @@ struct LayerBackward {
 // is wanted, one more launch writes them.
 template <class T, class C>
 int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& layer, const LayerOptions<C>& options);
+
+// The launch that writes dh0 and dc0, if they are wanted.
+template <class T, class C>
+int32_t store_initial_gradients(Stream stream, Cell cell, const LayerBackward<T, C>& layer,
+                                const LayerOptions<C>& options);
 
 // h_prev [N, R] <- the state that each token's step of that direction started from, as it entered the product.
 template <class T, class C>

@@ -9,7 +9,7 @@ namespace varlstm::cuda {
 // These functions are in the back end's table (capi/contract/backend.h).
 int32_t make_rnn_plan(const BackendState* state, const RnnShape& shape, RnnPlan* plan);
 
-// UNSUPPORTED if the shape has layer norm, or if it has more units than the grid of a launch has tiles.
+// UNSUPPORTED if the shape has more units than the grid of a launch has tiles.
 int32_t check_shape(const RnnShape& shape);
 
 // Launches for each layer: D products over all tokens, the launches of the recurrence, and one more with dropout. The

@@ -9,6 +9,7 @@
 #include "kernels/dropout/weight_mask.h"
 #include "kernels/gemm/column_sum.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/recurrence/layer_norm/layer_norm.h"
 #include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
 
@@ -31,7 +32,9 @@ class Backward {
         reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
         schedule_is_kept_(schedule_is_kept(*args.plan, plan_.segments.count)),
         reserve_(shape_, rows_, reserve_carver_),
+        norm_reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, rows_, workspace_carver_),
+        norm_workspace_(shape_, rows_, workspace_carver_),
         recurrence_(*stream.state, shape_, *args.plan, 1, scheduled_extent(plan_),
                     schedule_is_kept_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
@@ -116,7 +119,10 @@ class Backward {
     LayerOptions<C> options = layer_options<C>(shape_, layer, 0, &reserve_.header->dropout_seed);
     for (int64_t d = 0; d < shape_.directions; ++d)
       options.unclipped[d] = reserve_.unclipped_of(shape_, rows_, layer, d);
-    VARLSTM_CUDA_TRY(recurrence_.run(stream_, recurrence, options));
+    if (shape_.layer_norm)
+      VARLSTM_CUDA_TRY(layer_norm_backward(stream_, shape_.cell, recurrence, norm(layer), options));
+    else
+      VARLSTM_CUDA_TRY(recurrence_.run(stream_, recurrence, options));
     if (dinput != nullptr) VARLSTM_CUDA_TRY(input_gradient(layer, dinput));
     if (args_.dparams == nullptr) return VARLSTM_OK;
 
@@ -128,9 +134,31 @@ class Backward {
     for (int64_t d = 0; d < shape_.directions; ++d) {
       VARLSTM_CUDA_TRY(gather_previous(stream_, recurrence, options, d, workspace_.h_prev));
       VARLSTM_CUDA_TRY(weight_gradients(layer, d, source));
+      if (shape_.layer_norm) VARLSTM_CUDA_TRY(gain_gradients(layer, d));
       if (shape_.projection > 0) VARLSTM_CUDA_TRY(projection_gradient(layer, d));
     }
     return VARLSTM_OK;
+  }
+
+  LayerNormBackward<T, C> norm(int64_t layer) const {
+    LayerNormBackward<T, C> r{};
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      r.params[d] = norm_parameters(shape_, static_cast<const T*>(args_.params), layer, d);
+      r.values[d] = norm_reserve_.of(layer * shape_.directions + d);
+      r.gradients[d] = norm_workspace_.gradients[d];
+    }
+    return r;
+  }
+
+  // Gradients of gates, in rows of ld elements.
+  struct GateGradients {
+    const T* values;
+    int64_t ld;
+  };
+  // Those that flow to the input's weights are the first GH of each row.
+  GateGradients input_gradients(int64_t d) const {
+    if (shape_.layer_norm) return {norm_workspace_.gradients[d].dproduct, gate_values(shape_)};
+    return {workspace_.dgates[d], cell_.gradients() * shape_.hidden};
   }
 
   DirectionBackward<T, C> direction(int64_t layer, int64_t d, const T* doutput) {
@@ -175,7 +203,7 @@ class Backward {
       GemmArgs product{};
       product.dtype = product.dtype_c = shape_.dtype;
       product.m = rows_.tokens, product.n = in, product.k = cell_.gates * shape_.hidden;
-      product.a = workspace_.dgates[d], product.lda = cell_.gradients() * shape_.hidden;
+      product.a = input_gradients(d).values, product.lda = input_gradients(d).ld;
       product.b = static_cast<const T*>(args_.params) + layer_offsets(shape_, layer, d).w_ih, product.ldb = in;
       product.c = dinput, product.ldc = in;
       product.accumulate = d > 0;
@@ -200,25 +228,51 @@ class Backward {
     const Gates all{0, cell_.gates, 0}, both{0, plain, 0}, of_input{plain, cell_.state_gates, plain},
         of_state{plain, cell_.state_gates, cell_.gates};
     const auto at = [&](int64_t offset) { return static_cast<T*>(args_.dparams) + offset; };
-    VARLSTM_CUDA_TRY(weight_gradient(d, all, input, layer_input(shape_, layer), at(offsets.w_ih)));
+    VARLSTM_CUDA_TRY(weight_gradient(input_gradients(d), all, input, layer_input(shape_, layer), at(offsets.w_ih)));
+    const GateGradients state{workspace_.dgates[d], cell_.gradients() * shape_.hidden};
     const int64_t features = features_of_h(shape_), first_gates = plain - cell_.second_gates;
     const Gates of_first{0, first_gates, 0}, of_second{first_gates, cell_.second_gates, first_gates};
     const T* const operand =
         reserve_.operand == nullptr ? nullptr : reserve_.operand + (layer * shape_.directions + d) * reserve_.c_size;
     const auto state_gradient = [&](const Gates& gates, const T* factor) -> int32_t {
       if (gates.count == 0) return VARLSTM_OK;
-      return masks_weights(shape_) ? weight_gradient(d, gates, factor, features, workspace_.dw_hh, false)
-                                   : weight_gradient(d, gates, factor, features, at(offsets.w_hh));
+      return masks_weights(shape_) ? weight_gradient(state, gates, factor, features, workspace_.dw_hh, false)
+                                   : weight_gradient(state, gates, factor, features, at(offsets.w_hh));
     };
     VARLSTM_CUDA_TRY(state_gradient(of_first, workspace_.h_prev));
     VARLSTM_CUDA_TRY(state_gradient(of_second, operand));
     VARLSTM_CUDA_TRY(state_gradient(of_state, workspace_.h_prev));
     if (masks_weights(shape_))
       VARLSTM_CUDA_TRY(add_masked_gradient(stream_, weight_mask(layer, d), workspace_.dw_hh, at(offsets.w_hh)));
-    if (!shape_.bias) return VARLSTM_OK;
+    if (!shape_.bias || shape_.layer_norm) return VARLSTM_OK;  // then gain_gradients adds to those of the biases
     VARLSTM_CUDA_TRY(bias_gradient(d, both, offsets.b_ih, offsets.b_hh));
     VARLSTM_CUDA_TRY(bias_gradient(d, of_input, offsets.b_ih, -1));
     return bias_gradient(d, of_state, offsets.b_hh, -1);
+  }
+
+  // The gradients of the gains and biases under layer normalisation += sums over the tokens.
+  int32_t gain_gradients(int64_t layer, int64_t d) {
+    const LayerOffsets offsets = layer_offsets(shape_, layer, d);
+    const NormValues<C> values = norm_reserve_.of(layer * shape_.directions + d);
+    const NormGradients<T, C>& gradients = norm_workspace_.gradients[d];
+    const int64_t hidden = shape_.hidden, plain = cell_.gates - cell_.state_gates, hat_ld = cell_.gates * hidden;
+    const auto add = [&](const Gates& gates, const C* hat, int64_t of_gain, int64_t of_bias) {
+      const int64_t first = gates.first * hidden;
+      const auto at = [&](int64_t offset) {
+        return offset < 0 ? nullptr : static_cast<T*>(args_.dparams) + offset + first;
+      };
+      return add_gain_gradients<T, C>(
+          stream_, {rows_.tokens, gates.count * hidden, counted_rows(plan_), gradients.dsums + gates.stored_at * hidden,
+                    cell_.gradients() * hidden, hat + first, hat_ld, at(of_gain), at(of_bias)});
+    };
+    VARLSTM_CUDA_TRY(add({0, cell_.gates, 0}, values.x_hat, offsets.norm_ih, offsets.b_ih));
+    VARLSTM_CUDA_TRY(add({0, plain, 0}, values.h_hat, offsets.norm_hh, offsets.b_hh));
+    VARLSTM_CUDA_TRY(add({plain, cell_.state_gates, cell_.gates}, values.h_hat, offsets.norm_hh, offsets.b_hh));
+    if (!cell_.has_c) return VARLSTM_OK;
+    T* const dparams = static_cast<T*>(args_.dparams);
+    return add_gain_gradients<T, C>(
+        stream_, {rows_.tokens, hidden, counted_rows(plan_), gradients.dnormalised, hidden, values.c_hat, hidden,
+                  dparams + offsets.norm_c, dparams + offsets.norm_c_bias});
   }
 
   // dW_hr [P, H] += dprojected^T unprojected.
@@ -235,15 +289,16 @@ class Backward {
     return gemm(stream_, product);
   }
 
-  // The rows of those gates in dw, or += with `accumulate`: dgates^T factor, with factor [N, n]. dw is in the dtype or
-  // in the type that it is computed in.
+  // The rows of those gates in dw, or += with `accumulate`: gradients^T factor, with factor [N, n]. dw is in the dtype
+  // or in the type that it is computed in.
   template <class W>
-  int32_t weight_gradient(int64_t d, const Gates& gates, const T* factor, int64_t n, W* dw, bool accumulate = true) {
+  int32_t weight_gradient(const GateGradients& gradients, const Gates& gates, const T* factor, int64_t n, W* dw,
+                          bool accumulate = true) {
     GemmArgs product{};
     product.dtype = shape_.dtype;
     product.dtype_c = std::is_same<W, T>::value ? shape_.dtype : DType::kF32;
     product.m = gates.count * shape_.hidden, product.n = n, product.k = rows_.tokens;
-    product.a = workspace_.dgates[d] + gates.stored_at * shape_.hidden, product.lda = cell_.gradients() * shape_.hidden;
+    product.a = gradients.values + gates.stored_at * shape_.hidden, product.lda = gradients.ld;
     product.transpose_a = true;
     product.b = factor, product.ldb = n;
     product.c = dw + gates.first * shape_.hidden * n, product.ldc = n;
@@ -271,7 +326,9 @@ class Backward {
   Carver workspace_carver_, reserve_carver_;
   const bool schedule_is_kept_;  // in the reserve, by forward
   Reserve<T, C> reserve_;
+  const NormReserve<C> norm_reserve_;
   BackwardWorkspace<T, C> workspace_;
+  const NormBackwardWorkspace<T, C> norm_workspace_;
   LayerRecurrence recurrence_;
 };
 

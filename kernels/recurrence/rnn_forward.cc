@@ -9,6 +9,7 @@
 #include "kernels/dropout/dropout.h"
 #include "kernels/dropout/weight_mask.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/recurrence/layer_norm/layer_norm.h"
 #include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
 
@@ -33,7 +34,9 @@ class Forward {
         workspace_rows_(together_ ? fewest_rows(rows_, plan_.bounds) : rows_),
         keeps_schedule_(args.save && schedule_is_kept(*args.plan, plan_.segments.count)),
         reserve_(shape_, rows_, reserve_carver_),
+        norm_reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, workspace_rows_, args.save, together_, workspace_carver_),
+        norm_workspace_(shape_, workspace_rows_, args.save, workspace_carver_),
         recurrence_(*stream.state, shape_, *args.plan, together_ ? shape_.layers : 1, extent(),
                     keeps_schedule_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
@@ -121,12 +124,28 @@ class Forward {
       VARLSTM_CUDA_TRY(mask_weights(stream_, mask, recurrence.direction[d].w_hh, workspace_.w_hh[d]));
       recurrence.direction[d].w_hh = workspace_.w_hh[d];
     }
-    for (int64_t d = 0; d < shape_.directions; ++d)
-      VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));
+    LayerNormForward<T, C> norm{};
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      if (shape_.layer_norm)
+        VARLSTM_CUDA_TRY(normalise_input(layer, d, input, &norm));
+      else
+        VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));
+    }
     LayerOptions<C> options = layer_options<C>(shape_, layer, args_.dropout_seed, nullptr);
     for (int64_t d = 0; d < shape_.directions && args_.save; ++d)
       options.unclipped[d] = reserve_.unclipped_of(shape_, rows_, layer, d);
+    if (shape_.layer_norm) return layer_norm_forward(stream_, shape_.cell, recurrence, norm, options);
     return recurrence_.run(stream_, recurrence, options);
+  }
+
+  // x_hat of a direction <- LN(input W_ih^T).
+  int32_t normalise_input(int64_t layer, int64_t d, const T* input, LayerNormForward<T, C>* norm) {
+    norm->params[d] = norm_parameters(shape_, static_cast<const T*>(args_.params), layer, d);
+    NormValues<C>& values = norm->values[d];
+    values = args_.save ? norm_reserve_.of(layer * shape_.directions + d) : norm_workspace_.values[d];
+    VARLSTM_CUDA_TRY(project_input(layer, d, input, values.x_hat));
+    return normalise_rows<C>(
+        stream_, {workspace_rows_.tokens, gate_values(shape_), counted_rows(plan_), values.x_hat, values.x_rstd});
   }
 
   LayerForward<T, C> arguments(int64_t layer, T* output) {
@@ -179,7 +198,7 @@ class Forward {
   }
 
   // The first G of gates [N, S, H] <- input W_ih^T + b_ih + b_hh, in C; without b_hh if it is added to the state's
-  // product.
+  // product. With layer normalisation gates is [N, G, H], and both biases are added later.
   int32_t project_input(int64_t layer, int64_t d, const T* input, C* gates) {
     const Parameters of_layer = parameters(layer, d);
     GemmArgs product{};
@@ -188,8 +207,8 @@ class Forward {
     product.m = workspace_rows_.tokens, product.n = cell_.gates * shape_.hidden, product.k = layer_input(shape_, layer);
     product.a = input, product.lda = product.k;
     product.b = of_layer.w_ih, product.ldb = product.k, product.transpose_b = true;
-    product.c = gates, product.ldc = cell_.saved * shape_.hidden;
-    product.bias = of_layer.b_ih, product.bias2 = cell_.state_bias ? nullptr : of_layer.b_hh;
+    product.c = gates, product.ldc = (shape_.layer_norm ? cell_.gates : cell_.saved) * shape_.hidden;
+    if (!shape_.layer_norm) product.bias = of_layer.b_ih, product.bias2 = cell_.state_bias ? nullptr : of_layer.b_hh;
     product.rows = counted_rows(plan_);
     product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
     return gemm(stream_, product);
@@ -206,7 +225,9 @@ class Forward {
   const RnnRows workspace_rows_;
   const bool keeps_schedule_;  // in the reserve, for backward
   Reserve<T, C> reserve_;
+  const NormReserve<C> norm_reserve_;
   ForwardWorkspace<T, C> workspace_;
+  const NormForwardWorkspace<C> norm_workspace_;
   const LayerRecurrence recurrence_;
 };
 

@@ -197,7 +197,7 @@ inline int64_t product_workspace_bytes(const RnnShape& shape, const RnnRows& row
 
 template <class T, class C>
 struct ForwardWorkspace {
-  C* gates[kMaxDirections] = {};        // [N, S, H]; null with save
+  C* gates[kMaxDirections] = {};        // [N, S, H], with layer normalisation [., S, H] by rank; null with save
   C* c[kMaxDirections] = {};            // [., H] of the current step, by rank; null with save, or if the cell has no c
   T* unprojected[kMaxDirections] = {};  // likewise; null with save, or without a projection
   T* operand[kMaxDirections] = {};      // likewise; null with save, or if the cell has one product
@@ -212,7 +212,7 @@ struct ForwardWorkspace {
     const int64_t width = shape.directions * features_of_h(shape);
     const CellFacts cell = cell_facts(shape.cell);
     for (int64_t d = 0; d < shape.directions && !save; ++d) {
-      gates[d] = carver.take<C>(rows.tokens * cell.saved * shape.hidden);
+      gates[d] = carver.take<C>((shape.layer_norm ? rows.segments : rows.tokens) * cell.saved * shape.hidden);
       if (cell.has_c) c[d] = carver.take<C>(rows.segments * shape.hidden);
       if (shape.projection > 0) unprojected[d] = carver.take<T>(rows.segments * shape.hidden);
       if (cell.second_gates > 0) operand[d] = carver.take<T>(rows.segments * shape.hidden);
@@ -229,7 +229,7 @@ struct ForwardWorkspace {
 
 template <class T, class C>
 struct BackwardWorkspace {
-  T* dgates[kMaxDirections] = {};      // [N, G', H]
+  T* dgates[kMaxDirections] = {};      // [N, G', H]; with layer normalisation those of U h
   C* dc[kMaxDirections] = {};          // [., H] of the current step, by rank; null if the cell has no c
   C* dh[kMaxDirections] = {};          // [., R] likewise: what goes straight to the step before; null if nothing does
   T* dprojected[kMaxDirections] = {};  // [N, P] the gradient of h of every token; null without a projection

@@ -9,6 +9,7 @@
 #include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/state.h"
 #include "kernels/core/status.h"
+#include "kernels/recurrence/layer_norm/norm_layout.h"
 #include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
 #include "kernels/recurrence/stepwise/step_shape.h"
@@ -109,7 +110,9 @@ struct Bytes {
     Carver workspace(nullptr), reserve(nullptr);
     const BatchBounds extent{rows.segments, plan.bounds.max_len, rows.tokens};
     const ForwardWorkspace<T, C> tensors(shape, rows, save, layers > 1, workspace);
+    const NormForwardWorkspace<C> norm(shape, rows, save, workspace);
     const Reserve<T, C> saved(shape, rows, reserve);
+    const NormReserve<C> norm_saved(shape, rows, reserve);
     const bool kept = save && schedule_is_kept(plan, rows.segments);
     const LayerRecurrence recurrence(state, shape, plan, layers, extent, kept ? reserve : workspace, workspace);
     return {workspace.bytes(), save ? reserve.bytes() : 0};
@@ -119,6 +122,7 @@ struct Bytes {
     Carver workspace(nullptr);
     const BatchBounds extent{rows.segments, plan.bounds.max_len, rows.tokens};
     const BackwardWorkspace<T, C> tensors(shape, rows, workspace);
+    const NormBackwardWorkspace<T, C> norm(shape, rows, workspace);
     const LayerRecurrence recurrence(state, shape, plan, 1, extent, workspace, workspace);
     return workspace.bytes();
   }
@@ -154,8 +158,6 @@ int32_t check_shape(const RnnShape& shape) {
   if (shape.hidden > kMostUnits)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "hidden_size = %lld is more than %lld", static_cast<long long>(shape.hidden),
                 static_cast<long long>(kMostUnits));
-  if (shape.layer_norm)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "VARLSTM_KEY_LAYER_NORM is 1: the CUDA back end does not have it yet");
   return VARLSTM_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "kernels/core/scalar_dispatch.h"
 #include "kernels/core/status.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/recurrence/layer_norm/layer_norm.h"
 #include "kernels/recurrence/rnn.h"
 #include "kernels/recurrence/rnn_layout.h"
 #include "kernels/recurrence/step/step.h"
@@ -18,6 +19,7 @@ struct StepWorkspace {
   unsigned long long* owner;  // [S]
   int64_t* rows;              // [B]
   C* gates;                   // [B, S', H] of one layer at a time
+  NormValues<C> norm{};       // likewise; nulls without layer normalisation
   T* unprojected = nullptr;   // [B, H] likewise; null without a projection
   T* operand = nullptr;       // [B, H] likewise, of a second product; null if the cell has one
   T* y;                       // [L - 1, B, R] outputs of the layers below the last
@@ -28,6 +30,7 @@ struct StepWorkspace {
     owner = carver.take<unsigned long long>(table_slots);
     rows = carver.take<int64_t>(streams);
     gates = carver.take<C>(streams * cell_facts(shape.cell).saved * shape.hidden);
+    if (shape.layer_norm) norm = take_norm_values<C>(shape, streams, streams, carver);
     if (shape.projection > 0) unprojected = carver.take<T>(streams * shape.hidden);
     if (cell_facts(shape.cell).second_gates > 0) operand = carver.take<T>(streams * shape.hidden);
     y = carver.take<T>((shape.layers - 1) * streams * features_of_h(shape));
@@ -78,7 +81,10 @@ class Step {
     product.a = input, product.lda = product.k;
     product.b = params + at.w_ih, product.ldb = product.k, product.transpose_b = true;
     product.c = workspace_.gates, product.ldc = cell_.saved * shape_.hidden;
-    product.bias = b_ih, product.bias2 = cell_.state_bias ? nullptr : b_hh;
+    if (shape_.layer_norm)
+      product.c = workspace_.norm.x_hat, product.ldc = product.n;
+    else
+      product.bias = b_ih, product.bias2 = cell_.state_bias ? nullptr : b_hh;
     product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
     VARLSTM_CUDA_TRY(gemm(stream_, product));
 
@@ -96,7 +102,13 @@ class Step {
     if (cell_.has_c) step.c = static_cast<C*>(args_.c) + slots_below * shape_.hidden;
     step.y = shape_.projection > 0 ? workspace_.unprojected : output;
     const auto options = layer_options<C>(shape_, layer, 0, nullptr);
-    VARLSTM_CUDA_TRY(step_layer(stream_, shape_.cell, step, options));
+    if (shape_.layer_norm) {
+      VARLSTM_CUDA_TRY(normalise_rows<C>(stream_, {args_.streams, product.n, nullptr, workspace_.norm.x_hat, nullptr}));
+      VARLSTM_CUDA_TRY(layer_norm_step(stream_, shape_.cell, step, norm_parameters(shape_, params, layer, 0),
+                                       {workspace_.norm, workspace_.gates}, options));
+    } else {
+      VARLSTM_CUDA_TRY(step_layer(stream_, shape_.cell, step, options));
+    }
     if (shape_.projection == 0) return VARLSTM_OK;
     return project_rows<T>(stream_,
                            {args_.streams, shape_.hidden, shape_.projection, workspace_.rows, params + at.w_hr,

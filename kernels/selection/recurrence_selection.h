@@ -239,6 +239,7 @@ struct RecurrenceShape {
   bool projects = false;     // h has fewer features than there are units
   bool cell_states = false;  // c of every token, or its gradient
   bool options = false;      // the cell has options that its kernels must know
+  bool layer_norm = false;   // the cell has layer normalisation
 };
 
 constexpr int log2_of(int power) {
@@ -282,6 +283,7 @@ inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape
   if (has_two_products(shape.cell)) return "resident kernels exchange once in a step, and the cell needs two";
   if (resident_gates(shape.cell) == 0) return "the cell has no resident kernels";
   if (shape.projects) return "resident kernels have no projection of h";
+  if (shape.layer_norm) return "resident kernels have no layer normalisation";
   if (shape.cell_states) return "resident kernels have no output of c of every token";
   if (shape.options) return "resident kernels have no option of a cell but dropout of weights";
   if (!math_kind(shape.dtype, shape.tf32, &kind)) return "F64 is computed a step at a time";

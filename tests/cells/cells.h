@@ -117,8 +117,8 @@ constexpr TestedCell with_layer_norm(const char* name, TestedCell cell, OnCuda o
 // Cells with an option that changes their parameters. They run the tests of kCells too.
 constexpr TestedCell kCellsWithOptions[] = {
     projected("ProjectedLstm", kCells[0], OnCuda::kStepwise),
-    with_layer_norm("LayerNormLstm", kCells[0], OnCuda::kNo),
-    with_layer_norm("LayerNormGru", kCells[1], OnCuda::kNo),
+    with_layer_norm("LayerNormLstm", kCells[0], OnCuda::kStepwise),
+    with_layer_norm("LayerNormGru", kCells[1], OnCuda::kStepwise),
 };
 
 inline const TestedCell& tested_cell(int32_t cell) {

@@ -14,6 +14,13 @@ namespace varlstm::cuda {
 constexpr int kRows = 16, kUnits = 16, kDepth = 32;
 constexpr unsigned kStepThreads = kRows * kUnits;
 
+// Where a block of a step works.
+struct StepTile {
+  int64_t t, width;  // the token, and the number of ranks that have it
+  int64_t rank0, unit0;
+  bool reverse;
+};
+
 // A grid has up to 65535 blocks along y, and 2^31 - 1 along x. So the ranks, of which there may be as many as tokens,
 // are along x.
 constexpr int64_t kMostUnits = INT64_C(65535) * kUnits;

@@ -26,6 +26,7 @@
 #include "kernels/recurrence/recurrence.h"
 #include "kernels/recurrence/stepwise/backward_sum.h"
 #include "kernels/recurrence/stepwise/cell_options.h"
+#include "kernels/recurrence/stepwise/incoming.h"
 #include "kernels/recurrence/stepwise/projection.h"
 #include "kernels/recurrence/stepwise/second_product.h"
 #include "kernels/recurrence/stepwise/steps.h"
@@ -48,18 +49,8 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   if (rank0 >= width) return;  // the whole block
   const int64_t hidden = layer.hidden, unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
   const int thread = static_cast<int>(threadIdx.x);
-  if (thread < kRows) {
-    const int64_t own = rank0 + thread;
-    tiles.rows[thread] = own >= width ? -1
-                         : kProjected ? row_of(plan, layer.row_order, t, own)
-                                      : row_after(plan, layer.row_order, reverse, t, own);
-  }
-  simt::block_sync();  // S0: the rows after are visible
-  C incoming;
-  if constexpr (kProjected)
-    incoming = row_sum(tiles, dir.dprojected, layer.state, {layer.state, layer.state, 0}, dir.w_hr, hidden, unit0);
-  else
-    incoming = recurrent_gradient<CellType>(tiles, dir.dgates, dir.w_hh, hidden, hidden, unit0);
+  const C incoming =
+      incoming_gradient<CellType, kProjected>(tiles, layer, dir, {t, width, rank0, unit0, blockIdx.z == 1});
 
   const int64_t j = rank0 + thread / kUnits, unit = unit0 + thread % kUnits;
   if (j >= width || unit >= hidden) return;
@@ -68,17 +59,9 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int64_t before = row_before(plan, layer.row_order, reverse, t, j);
   const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
   UnitState<C> state = {C(0), C(0)}, after = {C(0), C(0)};
-  if constexpr (Options::kAct && !kProjected) {
-    const DirectionOptions<C> at(options, blockIdx.z);
-    if (at.drops_state())
-      incoming = times_factor(incoming, at.state_factor(sequence_of(plan, layer.row_order, row, j), hidden, unit));
-  }
-  UnitState<C> gradient = {incoming, C(0)};
-  if constexpr (!kProjected)
-    gradient.h =
-        load_or_zero(dir.dy, row * layer.ldy + unit) + (ends ? of_sequence(dir.dh_n, final, hidden, unit) : incoming);
   const bool passes_h = CellType::kPassesH || (Options::kAct && !kProjected && dir.dh != nullptr);
-  if (passes_h) gradient.h += ends ? C(0) : dir.dh[j * hidden + unit];
+  UnitState<C> gradient = {
+      gradient_of_h<CellType, kProjected>(layer, dir, options, {row, j, unit, final, ends}, incoming), C(0)};
   if constexpr (CellType::kReadsH)
     state.h = before >= 0 ? load_scalar(dir.y[before * layer.ldy + unit]) : of_sequence(dir.h0, initial, hidden, unit);
   if constexpr (CellType::kHasC) {
@@ -181,6 +164,16 @@ VARLSTM_KERNEL void gather_previous_kernel(LayerBackward<T, ComputeType<T>> laye
 
 namespace {
 
+template <class CellType, class T, class C, class Options>
+int32_t run_last(Stream stream, const LayerBackward<T, C>& layer, const Options& options) {
+  if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
+  constexpr int64_t kMostRanks = INT64_C(65536) * kRows;  // at once; few of them start from an initial state
+  const int64_t ranks = layer.plan.segments.count;
+  const LaunchShape shape =
+      step_shape(ranks < kMostRanks ? ranks : kMostRanks, layer.hidden, layer.directions, sizeof(BackwardTiles<C>));
+  return launch<initial_gradients_kernel<CellType, T, Options>>(stream, "initial_gradients", shape, layer, options);
+}
+
 template <class CellType, bool kProjected, class T, class C, class Options>
 int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer, const Options& options) {
   const int64_t steps = launched_steps(layer.plan);
@@ -188,7 +181,6 @@ int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer, const Options
     return step_shape(ranks, layer.hidden, layer.directions, sizeof(BackwardTiles<C>));
   };
   constexpr auto kStep = stepwise_backward_kernel<CellType, kProjected, T, Options>;
-  constexpr auto kLast = initial_gradients_kernel<CellType, T, Options>;
   for (int64_t step = 0; step < steps; ++step) {
     const LaunchShape shape = shape_of(launched_ranks(layer, step, steps, true));
     if constexpr (kProjected) VARLSTM_CUDA_TRY(projected_gradient_step(stream, layer, step, steps, options));
@@ -196,11 +188,7 @@ int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer, const Options
     if constexpr (CellType::kSecondGates > 0)
       VARLSTM_CUDA_TRY(second_gradient_step(stream, CellType::kKind, layer, step, steps, options));
   }
-  if (layer.direction[0].dh0 == nullptr && layer.direction[0].dc0 == nullptr) return VARLSTM_OK;
-  constexpr int64_t kMostRanks = INT64_C(65536) * kRows;  // at once; few of them start from an initial state
-  const int64_t ranks = layer.plan.segments.count;
-  const LaunchShape shape = shape_of(ranks < kMostRanks ? ranks : kMostRanks);
-  return launch<kLast>(stream, "initial_gradients", shape, layer, options);
+  return run_last<CellType>(stream, layer, options);
 }
 
 }  // namespace
@@ -216,6 +204,15 @@ int32_t stepwise_backward(Stream stream, Cell cell, const LayerBackward<T, C>& l
   };
   return with_cell(cell,
                    [&](auto of_layer) { return options.act ? run(of_layer, options) : run(of_layer, NoOptions()); });
+}
+
+template <class T, class C>
+int32_t store_initial_gradients(Stream stream, Cell cell, const LayerBackward<T, C>& layer,
+                                const LayerOptions<C>& options) {
+  return with_cell(cell, [&](auto of_layer) {
+    using CellType = decltype(of_layer);
+    return options.act ? run_last<CellType>(stream, layer, options) : run_last<CellType>(stream, layer, NoOptions());
+  });
 }
 
 template <class T, class C>
@@ -236,8 +233,9 @@ int32_t gather_previous(Stream stream, const LayerBackward<T, C>& layer, const L
                                                       NoOptions());
 }
 
-#define VARLSTM_INSTANTIATE(T, C)                                                                       \
-  template int32_t stepwise_backward(Stream, Cell, const LayerBackward<T, C>&, const LayerOptions<C>&); \
+#define VARLSTM_INSTANTIATE(T, C)                                                                             \
+  template int32_t stepwise_backward(Stream, Cell, const LayerBackward<T, C>&, const LayerOptions<C>&);       \
+  template int32_t store_initial_gradients(Stream, Cell, const LayerBackward<T, C>&, const LayerOptions<C>&); \
   template int32_t gather_previous(Stream, const LayerBackward<T, C>&, const LayerOptions<C>&, int64_t direction, T*)
 VARLSTM_INSTANTIATE(float, float);
 VARLSTM_INSTANTIATE(double, double);

@@ -172,13 +172,18 @@ int32_t run_steps(Stream stream, const LayerForward<T, C>& layer, const Options&
     VARLSTM_CUDA_TRY(launch<kKernel>(stream, "stepwise_forward", shape, layer, step, steps, options));
     if (layer.direction[0].w_hr != nullptr) VARLSTM_CUDA_TRY(project_step(stream, layer, step, steps, options));
   }
+  return store_final_states(stream, layer);
+}
+
+}  // namespace
+
+template <class T, class C>
+int32_t store_final_states(Stream stream, const LayerForward<T, C>& layer) {
   if (layer.direction[0].h_n == nullptr && layer.direction[0].c_n == nullptr) return VARLSTM_OK;
   return launch<final_states_kernel<T>>(
       stream, "final_states", elementwise_shape(stream, layer.directions * layer.plan.segments.count * layer.hidden),
       layer);
 }
-
-}  // namespace
 
 template <class T, class C>
 int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& layer, const LayerOptions<C>& options) {
@@ -188,9 +193,13 @@ int32_t stepwise_forward(Stream stream, Cell cell, const LayerForward<T, C>& lay
   });
 }
 
-template int32_t stepwise_forward(Stream, Cell, const LayerForward<float, float>&, const LayerOptions<float>&);
-template int32_t stepwise_forward(Stream, Cell, const LayerForward<double, double>&, const LayerOptions<double>&);
-template int32_t stepwise_forward(Stream, Cell, const LayerForward<Bf16, float>&, const LayerOptions<float>&);
-template int32_t stepwise_forward(Stream, Cell, const LayerForward<F16, float>&, const LayerOptions<float>&);
+#define VARLSTM_INSTANTIATE(T, C)                                                                     \
+  template int32_t stepwise_forward(Stream, Cell, const LayerForward<T, C>&, const LayerOptions<C>&); \
+  template int32_t store_final_states(Stream, const LayerForward<T, C>&)
+VARLSTM_INSTANTIATE(float, float);
+VARLSTM_INSTANTIATE(double, double);
+VARLSTM_INSTANTIATE(Bf16, float);
+VARLSTM_INSTANTIATE(F16, float);
+#undef VARLSTM_INSTANTIATE
 
 }  // namespace varlstm::cuda
