@@ -73,7 +73,7 @@ check_includes() {
       kernels/simt) more="|kernels/simt/ptx" ;;
       kernels/batch_plan | kernels/embedding) more="|kernels/sort" ;;
       kernels/linear_cross_entropy) more="|kernels/gemm|kernels/convert|kernels/masked_loss" ;;
-      kernels/recurrence) more="|kernels/recurrence/[a-z]+|kernels/cells|kernels/gemm|kernels/dropout" ;;
+      kernels/recurrence) more="|kernels/recurrence/[a-z_]+|kernels/cells|kernels/gemm|kernels/dropout" ;;
       *) more="" ;;
     esac
     only "($room|kernels/core|kernels/arch|kernels/selection$more)/$header|$contract|capi/include/varlstm\.h" \

@@ -521,8 +521,8 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *                    this has been tested on the emulator only, not on a GPU. No effect on the host.
  *   RESETS           0 (default) or 1: whether batches may have resets (varlstm_batch_set_resets), for which the
  *                    workspaces are larger
- *   LAYER_NORM       0 (default) or 1: layer normalisation of an LSTM or a GRU. Other cells take 0 only. UNSUPPORTED on
- *                    CUDA yet
+ *   LAYER_NORM       0 (default) or 1: layer normalisation of an LSTM or a GRU. Other cells take 0 only. 1 is stepwise
+ *                    on CUDA
  *   CELL_STATES      0 (default) or 1, LSTM only: whether varlstm_rnn_forward_with_c and varlstm_rnn_backward_with_c
  *                    take c of every token and its gradient, for which workspaces are larger. 1 is stepwise on CUDA
  * Options of the cell. f64, and 0 (default) is no such option:

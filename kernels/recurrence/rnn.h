@@ -19,7 +19,8 @@ int32_t check_shape(const RnnShape& shape);
 // token), or 5 if its two directions run one after the other; the whole call has 2 more for the schedule. Layers that
 // run in one launch have one product and at most 3 launches of the recurrence in all. The last launch of a recurrence
 // is left out if the caller wants neither of the states that it writes. Dropout of weights, in a call with a seed, has
-// D more for each layer, which then run one after the other.
+// D more for each layer, which then run one after the other. Layer normalisation has one more for each product, and one
+// more for each step.
 int32_t rnn_forward(BackendState* state, const RnnForwardArgs& args, void* stream);
 
 // Launches for each layer: those of the recurrence, as in forward; D products for dx; and, for the dparams of each
@@ -27,6 +28,8 @@ int32_t rnn_forward(BackendState* state, const RnnForwardArgs& args, void* strea
 // has one more product and two more column sums; one with two products has one more. With dropout each layer but the
 // lowest has at most two more. The whole call has one for the check of the reserve, and 2 for the schedule unless
 // forward has left it in the reserve. Dropout of weights has one more for each direction, and one more for its dparams.
+// Layer normalisation has one more for each layer, and in the place of the column sums of a direction two, one more for
+// a cell with c, and one more for a cell with state gates.
 int32_t rnn_backward(BackendState* state, const RnnBackwardArgs& args, void* stream);
 
 // *bytes <- the workspace of a step of up to max_streams streams with a table of up to table_slots.
@@ -34,7 +37,8 @@ int32_t rnn_step_size(const BackendState* state, const RnnShape& shape, int64_t 
                       int64_t* bytes);
 
 // 2 launches for each layer, its product and its step, one more with a projection or of a cell with two products, and 2
-// for the whole call. Only the device sees the slots: bad_stream is not used.
+// for the whole call. Layer normalisation has 2 more for each layer. Only the device sees the slots: bad_stream is not
+// used.
 int32_t rnn_step(BackendState* state, const RnnStepArgs& args, int64_t* bad_stream, void* stream);
 
 }  // namespace varlstm::cuda

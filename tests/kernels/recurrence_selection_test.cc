@@ -114,6 +114,16 @@ TEST(RecurrenceSelection, OptionsOfTheCellRunStepwise) {
   });
 }
 
+TEST(RecurrenceSelection, LayerNormalisationRunsStepwise) {
+  for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
+    RecurrenceShape normalised = shape;
+    normalised.layer_norm = true;
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid})
+      EXPECT_STREQ(why_not(policy, normalised, device.facts), "resident kernels have no layer normalisation");
+    EXPECT_EQ(select_recurrence(normalised, device.facts, 0), Policy::kStepwise);
+  });
+}
+
 // What a policy needs, one requirement after the other.
 TEST(RecurrenceSelection, ReasonsNameWhatIsMissing) {
   for_each_shape([](const Device& device, const Kind& kind, const RecurrenceShape& shape) {

@@ -78,7 +78,7 @@ class Rnn(Handle):
                    "weights" (weight_hh), "state" (h where weight_hh multiplies it) or "candidate" (g or n)
     zoneout_h, zoneout_c
                    probability in [0, 1) with which an element of the state keeps its value before the step
-    layer_norm     whether an LSTM or a GRU is layer-normalised; not on CUDA yet
+    layer_norm     whether an LSTM or a GRU is layer-normalised; stepwise on CUDA
 
     One Rnn may be used by several threads at once.
     """

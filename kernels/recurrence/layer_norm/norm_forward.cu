@@ -56,7 +56,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
 }
 
 template <class CellType, class T, class Options>
-VARLSTM_KERNEL void __launch_bounds__(kNormThreads)
+VARLSTM_KERNEL void __launch_bounds__(kNormThreads, 4)
     norm_units_kernel(LayerForward<T, ComputeType<T>> layer, LayerNormForward<T, ComputeType<T>> norm, int64_t step,
                       int64_t steps, Options options) {
   using C = ComputeType<T>;
