@@ -43,7 +43,7 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
   const int64_t rank0 = static_cast<int64_t>(blockIdx.x) * kRows;
   if (rank0 >= width) return;  // the whole block
   const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
-  fill_ranks<Options>(tiles.ranks, layer, reverse, t, rank0, width);
+  fill_ranks(tiles.ranks, layer, options, reverse, t, rank0, width);
   simt::block_sync();  // S0
   const auto value_of = [&](int rank, int64_t k) -> C { return operand_before(layer, tiles.ranks, options, rank, k); };
   const UnitValues<C, CellType::kGates> sums = row_products<CellType::kGates, 1>(
