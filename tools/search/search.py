@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 try:
@@ -26,6 +27,7 @@ import space as spaces
 import tagger
 
 STUDY = "varlstm-tagger"
+NAMELESS_SECONDS = 5  # after so long a trial whose process it does not name belongs to none
 FAILURES_AT_FIRST = 3  # so many without a success end the search
 
 
@@ -103,8 +105,16 @@ def open_study(args, space):
 
 def forget_dead_trials(study):
     """Trials of processes of this machine that are no more have failed."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+    def running():
+        return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    if any("worker" not in trial.user_attrs for trial in running()):
+        time.sleep(NAMELESS_SECONDS)  # one that has just begun says whose it is
+    for trial in running():
         host, _, process = trial.user_attrs.get("worker", "").rpartition(":")
+        if "worker" not in trial.user_attrs:
+            study.tell(trial.number, state=TrialState.FAIL)
+            continue
         if host != socket.gethostname():
             continue
         try:
