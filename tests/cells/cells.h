@@ -121,6 +121,10 @@ constexpr TestedCell kCellsWithOptions[] = {
     with_layer_norm("LayerNormGru", kCells[1], OnCuda::kStepwise),
 };
 
+// Cells with two such options, for COMBINED_CELL_TEST.
+constexpr TestedCell kCombinedCells[] = {
+    with_layer_norm("LayerNormProjectedLstm", kCellsWithOptions[0], OnCuda::kStepwise)};
+
 inline const TestedCell& tested_cell(int32_t cell) {
   for (const TestedCell& one : kCells)
     if (one.cell == cell) return one;

@@ -120,20 +120,20 @@ void In16Bits::check_roundings(const Format16& format, bool with_options) {
 }
 
 using Bf16 = In16Bits;
-CELL_TEST(Bf16, RoundsWhatItStoresAndNothingElse) {
+COMBINED_CELL_TEST(Bf16, RoundsWhatItStoresAndNothingElse) {
   check_roundings(kBf16);
 }
 
-CELL_TEST(Bf16, RoundsWithOptionsOfTheCell) {
+COMBINED_CELL_TEST(Bf16, RoundsWithOptionsOfTheCell) {
   check_roundings(kBf16, true);
 }
 
 using F16 = In16Bits;
-CELL_TEST(F16, RoundsWhatItStoresAndNothingElse) {
+COMBINED_CELL_TEST(F16, RoundsWhatItStoresAndNothingElse) {
   check_roundings(kF16);
 }
 
-CELL_TEST(F16, RoundsWithOptionsOfTheCell) {
+COMBINED_CELL_TEST(F16, RoundsWithOptionsOfTheCell) {
   // On CUDA each type has kernels of its own.
   if (!every_case() && test_backend() == VARLSTM_BACKEND_HOST) GTEST_SKIP() << "Bf16 has the other cells";
   check_roundings(kF16, true);

@@ -39,7 +39,7 @@ class Options : public CellTest {
 };
 
 // 100 shapes for each option of each cell, emulated 6.
-CELL_TEST(Options, GradientsMatchCentralDifferences) {
+COMBINED_CELL_TEST(Options, GradientsMatchCentralDifferences) {
   const Context context = make_context(1);
   Random random(301);
   for (const Option& option : kOptions) {
@@ -52,7 +52,7 @@ CELL_TEST(Options, GradientsMatchCentralDifferences) {
 }
 
 // The masks are those that varlstm.h documents, and the formulas are its formulas.
-CELL_TEST(Options, MatchTheReference) {
+COMBINED_CELL_TEST(Options, MatchTheReference) {
   const Context context = make_context();
   Random random(302);
   const auto close = [](const std::vector<double>& actual, const std::vector<double>& expected, double scale = 0) {
@@ -90,7 +90,7 @@ CELL_TEST(Options, MatchTheReference) {
 }
 
 // The same in float, which resident kernels compute if only weights are dropped.
-CELL_TEST(Options, MatchTheReferenceInFloat) {
+COMBINED_CELL_TEST(Options, MatchTheReferenceInFloat) {
   const Context context = make_context();
   Random random(307);
   const auto close = [](const std::vector<float>& actual, const std::vector<double>& expected) {

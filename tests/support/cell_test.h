@@ -1,8 +1,9 @@
 // Tests of every cell. CELL_TEST(Suite, Name) { ... } is one test for each cell of cells/cells.h: LstmSuite.Name,
 // GruSuite.Name, and so on. Suite is CellTest or a fixture derived from it. CELL_SCALAR_TEST makes each of them for
 // float and for double, which the test sees as TypeParam: LstmSuite/f32.Name, LstmSuite/f64.Name; Suite is then a
-// template. If the back end under test does not have a cell, that cell's tests are skipped. If it is emulated, cells
-// beside the LSTM run in float alone there; lstm_gradient_test and lstm_reference_test test their step in double.
+// template. COMBINED_CELL_TEST is CELL_TEST for kCombinedCells too. If the back end under test does not have a cell,
+// that cell's tests are skipped. If it is emulated, cells beside the LSTM run in float alone there; lstm_gradient_test
+// and lstm_reference_test test their step in double.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -56,11 +57,13 @@ class CellTest : public ::testing::Test {
 
 // Registers the test `Test` of fixture `Suite` for every cell.
 template <class Suite, class Test>
-bool register_for_cells(const std::string& suite, const char* name, const char* file, int line,
-                        bool in_double = false) {
+bool register_for_cells(const std::string& suite, const char* name, const char* file, int line, bool in_double = false,
+                        bool combined = false) {
   std::vector<const TestedCell*> cells;
   for (const TestedCell& cell : kCells) cells.push_back(&cell);
   for (const TestedCell& cell : kCellsWithOptions) cells.push_back(&cell);
+  if (combined)
+    for (const TestedCell& cell : kCombinedCells) cells.push_back(&cell);
   for (const TestedCell* cell : cells) {
     ::testing::RegisterTest((cell->name + suite).c_str(), name, nullptr, nullptr, file, line,
                             [cell, in_double]() -> Suite* {
@@ -80,6 +83,14 @@ bool register_for_cells(const std::string& suite, const char* name, const char* 
   };                                                                                                \
   [[maybe_unused]] const bool Suite##_##Name##_registered =                                         \
       ::varlstm_test::register_for_cells<Suite, Suite##_##Name>(#Suite, #Name, __FILE__, __LINE__); \
+  void Suite##_##Name::TestBody()
+
+#define COMBINED_CELL_TEST(Suite, Name)                                                                          \
+  class Suite##_##Name : public Suite {                                                                          \
+    void TestBody() override;                                                                                    \
+  };                                                                                                             \
+  [[maybe_unused]] const bool Suite##_##Name##_registered =                                                      \
+      ::varlstm_test::register_for_cells<Suite, Suite##_##Name>(#Suite, #Name, __FILE__, __LINE__, false, true); \
   void Suite##_##Name::TestBody()
 
 #define CELL_SCALAR_TEST(Suite, Name)                                                                           \
