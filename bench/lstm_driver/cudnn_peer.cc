@@ -103,6 +103,7 @@ CudnnRnn::CudnnRnn(cudnn::Handle handle, const Tensors& tensors, const Scenario&
 }
 
 void CudnnRnn::describe_rnn(const Scenario& scenario, Math math, Form form, int algorithm) {
+  if (scenario.cell.cudnn == kNotInCudnn) throw std::runtime_error(fmt::format("cuDNN has no {}", scenario.cell.name));
   const Problem& problem = scenario.problem;
   const int type = data_type(scenario.dtype), sums = bytes_of(scenario.dtype) == 2 ? cudnn::kFloat : type;
   accept(api().set_dropout(dropout_.get(), handle_, 0.0F, nullptr, 0, 0), "cudnnSetDropoutDescriptor");
