@@ -94,3 +94,11 @@ def test_the_argument_is_seen_and_kept() -> None:
         before.to_torch()
     with pytest.raises(TypeError, match="reset_after = 'no' is of str, and must be True or False"):
         GRU(4, 6, reset_after="no")
+
+
+def test_reset_after_is_fixed() -> None:
+    for reset_after in (True, False):
+        module = GRU(3, 4, reset_after=reset_after)
+        with pytest.raises(AttributeError):
+            module.reset_after = not reset_after
+        assert module.reset_after is reset_after and copy.deepcopy(module).reset_after is reset_after

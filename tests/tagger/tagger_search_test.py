@@ -153,6 +153,15 @@ class SearchTest(unittest.TestCase):
         self.assertIn("projection = 8 is not below hidden = ", outcome.stderr)
         self.assertEqual(self.states(), [State.FAIL] * 3, "three failures and no success end the search")
 
+    def test_faults_of_the_search_itself_end_it(self):
+        self.out.mkdir()
+        (self.out / "trials").write_text("in the way", encoding="utf-8")
+        outcome = self.run_search("--trials", "4", "--workers", "2")
+        self.assertEqual(outcome.returncode, 2)
+        self.assertEqual(len(outcome.stderr.splitlines()), 1, outcome.stderr)
+        self.assertIn("NotADirectoryError", outcome.stderr)
+        self.assertLessEqual(len(self.states()), 2)
+
     def test_spaces(self):
         def space_error(text, message, name="space.toml"):
             self.space = self.folder / name
@@ -169,6 +178,7 @@ class SearchTest(unittest.TestCase):
         space_error("train = ['a', 'b']", "train is given on the command line of the search")
         space_error("hidden = []", "hidden = [] is no list of texts, numbers, true and false")
         space_error("hidden = [8, 8]", "hidden = [8, 8] has a value twice")
+        space_error('{"layer-norm": [1, true]}', "layer-norm = [1, true] has a value twice", "space.json")
         space_error("hidden = {int = [8, 4]}", 'hidden = {"int": [8, 4]} has a low end that is not below its high end')
         space_error("hidden = {int = [8.5, 9]}", 'hidden = {"int": [8.5, 9]} has no two whole numbers as its ends')
         space_error("lr = {float = [0, 1], log = true}",

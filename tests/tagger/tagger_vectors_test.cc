@@ -149,6 +149,7 @@ TEST_F(TaggerVectors, QuirksOfBinaries) {
 
 TEST_F(TaggerVectors, BrokenFilesNameFileAndRow) {
   EXPECT_EQ(error_of(""), " has no word vectors: it is empty");
+  EXPECT_EQ(error_of("\xEF\xBB\xBF"), " has no word vectors: it holds a byte order mark alone");
   EXPECT_EQ(error_of("the cat sat\n"),
             ":1: the row \"the cat sat\" is neither a token with a vector of numbers nor the header of such rows");
   EXPECT_EQ(error_of("a 1 2\nb 1 2\nc 1\n"), ":3: the row \"c 1\" is not a token and 2 numbers");

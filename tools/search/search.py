@@ -118,6 +118,8 @@ def forget_dead_trials(study):
         if host != socket.gethostname():
             continue
         try:
+            if int(process) == os.getpid():  # an earlier process had the same number, as in a container
+                raise ProcessLookupError
             os.kill(int(process), 0)
         except ProcessLookupError:
             study.tell(trial.number, state=TrialState.FAIL)
@@ -133,7 +135,8 @@ class Search:
         self.stopping = threading.Event()
         self.turn = threading.Lock()
         self.threads = max((args.threads or os.cpu_count() or 1) // args.workers, 1)
-        self.errors = []
+        self.errors = []  # of trials
+        self.fault = ""  # what ended the search itself
 
     def command(self, options, out, threads):
         args = self.args
@@ -145,7 +148,7 @@ class Search:
         options = spaces.suggest(trial, self.space)
         folder = self.args.out / "trials" / str(trial.number)
         folder.mkdir(parents=True, exist_ok=True)
-        best = 0.0
+        best = -1.0
 
         def on_epoch(epoch):
             nonlocal best
@@ -158,6 +161,8 @@ class Search:
         try:
             tagger.train(self.command(options, folder / "model", self.threads), str(folder / "log.jsonl"), on_epoch,
                          self.stopping)
+            if best < 0:
+                raise tagger.TrainingFailed("the program ended without an epoch")
         except tagger.TrainingFailed as error:
             trial.set_user_attr("error", str(error))
             self.errors.append(str(error))
@@ -170,7 +175,7 @@ class Search:
         states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
         trials = self.study.get_trials(deepcopy=False)
         none_succeeded = not any(trial.state in states[:2] for trial in trials)
-        if none_succeeded and len(self.errors) >= FAILURES_AT_FIRST:
+        if len(self.errors) >= (FAILURES_AT_FIRST if none_succeeded else FAILURES_AT_FIRST + self.args.trials):
             self.stopping.set()
         return not self.stopping.is_set() and sum(trial.state in states for trial in trials) < self.args.trials
 
@@ -197,6 +202,9 @@ class Search:
 
         try:
             self.study.optimize(objective, n_trials=1, catch=(tagger.TrainingFailed, tagger.Stopped), callbacks=[show])
+        except Exception as error:  # of the disk, the database, the sampler: the next trial would meet it too
+            self.fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no text'}"
+            self.stopping.set()
         finally:
             started.set()
 
@@ -215,7 +223,7 @@ def finish(search):
     best = report.finished(study)
     report.write_csv(study, args.out / "trials.csv")
     if not best:
-        print(search.errors[-1] if search.errors else "no trial has ended", file=sys.stderr)
+        print(search.fault or (search.errors[-1] if search.errors else "no trial has ended"), file=sys.stderr)
         return 2
     print(report.table(study), end="")
     for problem in report.write_plots(study, args.out):
@@ -225,6 +233,9 @@ def finish(search):
     (args.out / "best.json").write_text(
         json.dumps({"trial": best[0].number, "dev": best[0].value, "options": options, "command": shlex.join(command)},
                    indent=1) + "\n", encoding="utf-8")
+    if search.fault:
+        print(f"search.py: the search ended: {search.fault}", file=sys.stderr)
+        return 2
     if search.stopping.is_set():
         return 130
     print(f"the best once more: {shlex.join(command)}", flush=True)

@@ -59,7 +59,9 @@ def entry_fault(entry):
     if isinstance(entry, list):
         if not entry or not all(is_value(value) for value in entry):
             return "is no list of texts, numbers, true and false"
-        return "has a value twice" if len({json.dumps(value) for value in entry}) < len(entry) else ""
+        # 1, 1.0 and true are equal, and Optuna could not tell them apart either.
+        twice = any(value == other for k, value in enumerate(entry) for other in entry[:k])
+        return "has a value twice" if twice else ""
     kind = "int" if "int" in entry else "float"
     if set(entry) - {kind, "step", "log"} or kind not in entry:
         return "is neither {int = [low, high]} nor {float = [low, high]}, with step or log"

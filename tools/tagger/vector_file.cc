@@ -96,7 +96,8 @@ std::string VectorFile::place() const {
 // Reads another piece of the file behind what is there; false at its end.
 bool VectorFile::read_more() {
   if (at_end_) return false;
-  std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+  std::copy(buffer_.begin() + static_cast<int64_t>(begin_), buffer_.begin() + static_cast<int64_t>(end_),
+            buffer_.begin());
   end_ -= begin_;
   begin_ = 0;
   if (buffer_.size() < end_ + kReadBytes) buffer_.resize(end_ + kReadBytes);
@@ -143,6 +144,7 @@ void VectorFile::find_form() {
   uint64_t next_line = 0;
   if (!has_bytes(1)) fail("{} has no word vectors: it is empty", path_);
   if (has_bytes(3) && rest().substr(0, 3) == kByteOrderMark) begin_ += 3;
+  if (!has_bytes(1)) fail("{} has no word vectors: it holds a byte order mark alone", path_);
   constexpr std::string_view kFastTextModel("\xBA\x16\x4F\x2F", 4);
   if (has_bytes(4) && rest().substr(0, 4) == kFastTextModel)
     fail("{} is a model of fastText, not its vectors: name the .vec file that fastText wrote beside it", path_);

@@ -39,7 +39,6 @@ class GRU(_OneState):
     """
 
     _torch_class, _keeps_states = torch.nn.GRU, True
-    reset_after = True  # modules that an earlier version has pickled do not have it
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device=None,
@@ -49,9 +48,13 @@ class GRU(_OneState):
         super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
                          dtype, recurrent_dropout=recurrent_dropout, recurrent_dropout_kind=recurrent_dropout_kind,
                          zoneout_h=zoneout_h)
-        self.reset_after = reset_after
         if not reset_after:
             self.mode = "GRU_RESET_BEFORE"
+
+    @property
+    def reset_after(self) -> bool:
+        """Fixed when the module is made: other parameters would be needed."""
+        return self.mode != "GRU_RESET_BEFORE"
 
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
