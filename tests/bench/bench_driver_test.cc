@@ -141,7 +141,8 @@ TEST(BenchDriver, AFailedCaseHasAReproLine) {
 TEST(BenchDriver, BadArgumentsAreNamed) {
   expect_bad_argument("", "no problem is given, such as l1b16i128h128d1");
   expect_bad_argument("b2x", "«b2x»: «x» begins no part; there are l, b, i, h and d");
-  expect_bad_argument("--cell=peephole b1", "--cell = peephole is none of lstm, gru, rnn_tanh, rnn_relu");
+  expect_bad_argument("--cell=peephole b1",
+                      "--cell = peephole is none of lstm, gru, rnn_tanh, rnn_relu, gru_reset_before");
   expect_bad_argument("--dir=sideways b1", "--dir = sideways is none of fwd, bwd, train");
   expect_bad_argument("--dtype=f32,f8 b1", "--dtype = f8 is none of f32, f64, bf16, f16");
   expect_bad_argument("--layout=loose b1", "--layout = loose is none of packed, ragged, batch_first, time_major");
