@@ -33,6 +33,16 @@ VARLSTM_DEVICE T* cluster_map(T* pointer, unsigned rank) {
   return cooperative_groups::this_cluster().map_shared_rank(pointer, rank);
 }
 
+// An address in the shared memory of a block of the cluster. Bytes can be added to it.
+using ClusterAddress = uint32_t;
+
+// cluster_map in that form.
+VARLSTM_DEVICE ClusterAddress cluster_address(const void* pointer, unsigned rank) {
+  ClusterAddress address;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(shared_window(pointer)), "r"(rank));
+  return address;
+}
+
 // load_acquire and store_release between the blocks of a cluster.
 VARLSTM_DEVICE uint32_t load_acquire_cluster(const uint32_t* address) {
   uint32_t value;
@@ -83,24 +93,48 @@ VARLSTM_DEVICE bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity) {
   return done != 0;
 }
 
+// The same, if this thread then reads only what the announced asynchronous stores brought, or what threads of its own
+// block did before they arrived. Of peers' other writes, which it may not see, it reads none, so that it need not drop
+// what the multiprocessor holds of global memory. Asynchronous stores are counted after they have been made in this
+// block's shared memory, which has no copies elsewhere; CUTLASS waits for them in the same way. By the letter of the
+// PTX ISA the counting is a release to the cluster, and this an acquire in the block alone.
+VARLSTM_DEVICE bool mbarrier_try_wait_bytes(uint64_t* mbarrier, unsigned parity) {
+  uint32_t done;
+  asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 p, [%1], %2;\n"
+      "selp.u32 %0, 1, 0, p;\n"
+      "}\n"
+      : "=r"(done)
+      : "r"(shared_window(mbarrier)), "r"(parity & 1)
+      : "memory");
+  return done != 0;
+}
+
 // Stores 4 or 8 bytes in the shared memory of a block of the cluster. When they have arrived, the mbarrier, which is in
-// the same block, counts them. Both addresses come from cluster_map.
+// the same block, counts them.
 template <class T>
-VARLSTM_DEVICE void st_async(T* to, T value, uint64_t* mbarrier) {
+VARLSTM_DEVICE void st_async(ClusterAddress to, T value, ClusterAddress mbarrier) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "st.async stores 4 or 8 bytes");
   if constexpr (sizeof(T) == 4) {
     uint32_t bits;
     memcpy(&bits, &value, 4);
-    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];" ::"r"(shared_window(to)),
-                 "r"(bits), "r"(shared_window(mbarrier))
+    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];" ::"r"(to), "r"(bits),
+                 "r"(mbarrier)
                  : "memory");
   } else {
     uint64_t bits;
     memcpy(&bits, &value, 8);
-    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.b64 [%0], %1, [%2];" ::"r"(shared_window(to)),
-                 "l"(bits), "r"(shared_window(mbarrier))
+    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.b64 [%0], %1, [%2];" ::"r"(to), "l"(bits),
+                 "r"(mbarrier)
                  : "memory");
   }
+}
+// The same with addresses from cluster_map.
+template <class T>
+VARLSTM_DEVICE void st_async(T* to, T value, uint64_t* mbarrier) {
+  st_async(shared_window(to), value, shared_window(mbarrier));
 }
 
 #else
@@ -117,6 +151,10 @@ VARLSTM_DEVICE unsigned cluster_rank() {
 template <class T>
 VARLSTM_DEVICE T* cluster_map(T* pointer, unsigned) {
   return pointer;
+}
+using ClusterAddress = uint32_t;
+VARLSTM_DEVICE ClusterAddress cluster_address(const void*, unsigned) {
+  return 0;
 }
 VARLSTM_DEVICE uint32_t load_acquire_cluster(const uint32_t* address) {
   return load_acquire(address);
@@ -139,6 +177,14 @@ VARLSTM_DEVICE void mbarrier_announce(uint64_t*, unsigned) {
 VARLSTM_DEVICE bool mbarrier_try_wait(uint64_t*, unsigned) {
   __trap();
   return true;
+}
+VARLSTM_DEVICE bool mbarrier_try_wait_bytes(uint64_t*, unsigned) {
+  __trap();
+  return true;
+}
+template <class T>
+VARLSTM_DEVICE void st_async(ClusterAddress, T, ClusterAddress) {
+  __trap();
 }
 template <class T>
 VARLSTM_DEVICE void st_async(T*, T, uint64_t*) {

@@ -25,6 +25,16 @@ VARLSTM_DEVICE T* shared_memory() {
   extern __shared__ __align__(128) unsigned char s_[];
   return reinterpret_cast<T*>(s_);
 }
+// Makes the compiler forget where a value of 4 or 8 bytes came from, so that it stays in a register. Otherwise what was
+// read from a kernel's arguments at a place that is not constant is read again at every use.
+template <class T>
+VARLSTM_DEVICE void keep(T& value) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "a register or two");
+  if constexpr (sizeof(T) == 4)
+    asm("" : "+r"(value));
+  else
+    asm("" : "+l"(value));
+}
 // Called by every thread of the block at one place of the program. No thread of the block may have ended.
 VARLSTM_DEVICE void block_sync() {
   __syncthreads();
@@ -291,8 +301,23 @@ VARLSTM_DEVICE uint32_t to_tf32(float f) {
 VARLSTM_HOST_DEVICE uint16_t to_bf16(float f) {
   return __bfloat16_as_ushort(__float2bfloat16_rn(f));
 }
+// Two conversions at once: the first value is in the lower half.
+VARLSTM_DEVICE uint32_t to_bf16x2(float low, float high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  return static_cast<uint32_t>(__bfloat16_as_ushort(pair.y)) << 16 | __bfloat16_as_ushort(pair.x);
+}
+VARLSTM_DEVICE uint32_t to_f16x2(float low, float high) {
+  const __half2 pair = __floats2half2_rn(low, high);
+  return static_cast<uint32_t>(__half_as_ushort(pair.y)) << 16 | __half_as_ushort(pair.x);
+}
 VARLSTM_DEVICE float fast_exp(float x) {
   return __expf(x);
+}
+// 2^x; what is subnormal counts as 0.
+VARLSTM_DEVICE float fast_exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
 VARLSTM_DEVICE float fast_reciprocal(float x) {
   float y;

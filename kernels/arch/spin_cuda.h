@@ -35,6 +35,9 @@ VARLSTM_DEVICE void spin_until(const char* what, const Ready& ready) {
 #endif
 }
 
+VARLSTM_DEVICE void mbarrier_wait_bytes(uint64_t* mbarrier, unsigned parity, const char* what = "an mbarrier's bytes") {
+  spin_until(what, [&] { return mbarrier_try_wait_bytes(mbarrier, parity); });
+}
 VARLSTM_DEVICE void mbarrier_wait(uint64_t* mbarrier, unsigned parity, const char* what = "an mbarrier's phase") {
   spin_until(what, [&] { return mbarrier_try_wait(mbarrier, parity); });
 }

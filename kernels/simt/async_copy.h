@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/simt/coordinates.h"
 #include "kernels/simt/site.h"
 
 namespace varlstm::simt {
@@ -32,7 +33,7 @@ void cp_async_wait() {
 }
 
 // Stores `value`, of 4 or 8 bytes, in the shared memory of a block of the cluster. When the bytes have arrived, the
-// mbarrier, which is in the same block, counts them. Both addresses come from cluster_map.
+// mbarrier, which is in the same block, counts them. Both addresses come from cluster_map or cluster_address.
 void store_async(void* to, uint64_t bits, unsigned bytes, uint64_t* mbarrier, Site site);
 template <class T>
 void st_async(T* to, T value, uint64_t* mbarrier, Site site = Site::here()) {
@@ -40,6 +41,10 @@ void st_async(T* to, T value, uint64_t* mbarrier, Site site = Site::here()) {
   uint64_t bits = 0;
   memcpy(&bits, &value, sizeof(T));
   store_async(to, bits, sizeof(T), mbarrier, site);
+}
+template <class T>
+void st_async(ClusterAddress to, T value, ClusterAddress mbarrier, Site site = Site::here()) {
+  st_async(reinterpret_cast<T*>(to), value, reinterpret_cast<uint64_t*>(mbarrier), site);
 }
 
 // Emulator's own: completes all copies of the current thread.

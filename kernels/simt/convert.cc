@@ -63,6 +63,10 @@ float fast_exp(float x) {
   return canonical(expf(x));
 }
 
+float fast_exp2(float x) {
+  return canonical(exp2f(x));
+}
+
 float fast_reciprocal(float x) {
   return canonical(1.0f / x);
 }

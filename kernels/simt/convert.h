@@ -9,6 +9,13 @@ namespace varlstm::simt {
 // To nearest even; NaN becomes 0x7fff, as on a GPU.
 uint16_t to_bf16(float value);
 uint16_t to_f16(float value);
+// Two at once: the first value is in the lower half.
+inline uint32_t to_bf16x2(float low, float high) {
+  return static_cast<uint32_t>(to_bf16(high)) << 16 | to_bf16(low);
+}
+inline uint32_t to_f16x2(float low, float high) {
+  return static_cast<uint32_t>(to_f16(high)) << 16 | to_f16(low);
+}
 float from_bf16(uint16_t bits);
 float from_f16(uint16_t bits);
 
@@ -20,6 +27,7 @@ float fma(float a, float b, float c);
 double fma(double a, double b, double c);
 
 float fast_exp(float x);
+float fast_exp2(float x);  // 2^x
 float fast_reciprocal(float x);
 float fast_tanh(float x);
 

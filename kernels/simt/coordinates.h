@@ -30,6 +30,14 @@ T* cluster_map(T* pointer, unsigned rank, Site site = Site::here()) {
   return static_cast<T*>(map_to_peer(pointer, rank, site));
 }
 
+// An address in the shared memory of a block of the cluster. Bytes can be added to it.
+using ClusterAddress = uintptr_t;
+
+// cluster_map in that form.
+inline ClusterAddress cluster_address(const void* pointer, unsigned rank, Site site = Site::here()) {
+  return reinterpret_cast<uintptr_t>(map_to_peer(const_cast<void*>(pointer), rank, site));
+}
+
 }  // namespace varlstm::simt
 
 #define threadIdx (::varlstm::simt::thread_index())

@@ -21,6 +21,17 @@
 #include "kernels/simt/mbarrier.h"
 #include "kernels/simt/spin.h"
 
+namespace varlstm::simt {
+
+// On a GPU the value stays in a register afterwards (arch/device_cuda.h).
+template <class T>
+inline void keep(T& value) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "a register or two");
+  (void)value;
+}
+
+}  // namespace varlstm::simt
+
 #define VARLSTM_KERNEL
 #define VARLSTM_DEVICE inline
 #define VARLSTM_HOST_DEVICE inline

@@ -25,6 +25,11 @@ inline void mbarrier_announce(uint64_t* mbarrier, unsigned bytes, Site site = Si
 // Returns whether the phase of that parity has ended: false for the parity of the current phase, true for the other.
 // Yields.
 bool mbarrier_try_wait(uint64_t* mbarrier, unsigned parity, Site site = Site::here());
+// The same for a thread that then reads only what the announced asynchronous stores brought, or what its own block did.
+// On a GPU it does not see peers' other writes. In the emulator it does.
+inline bool mbarrier_try_wait_bytes(uint64_t* mbarrier, unsigned parity, Site site = Site::here()) {
+  return mbarrier_try_wait(mbarrier, parity, site);
+}
 
 // Emulator's own: mbarrier.init of PTX, without the fence after it. A peer may use the mbarrier after a releasing
 // arrival at the cluster's barrier, or after a relaxed arrival that follows fence.mbarrier_init or another fence.

@@ -24,4 +24,9 @@ inline void mbarrier_wait(uint64_t* mbarrier, unsigned parity, const char* what 
   spin_until(what, [&] { return mbarrier_try_wait(mbarrier, parity, site); });
 }
 
+inline void mbarrier_wait_bytes(uint64_t* mbarrier, unsigned parity, const char* what = "an mbarrier's bytes",
+                                Site site = Site::here()) {
+  spin_until(what, [&] { return mbarrier_try_wait_bytes(mbarrier, parity, site); });
+}
+
 }  // namespace varlstm::simt

@@ -239,8 +239,15 @@ VARLSTM_KERNEL void mbarrier_kernel(uint32_t* words) {
     sum += buffer[threadIdx.x ^ 32];
     if (threadIdx.x == 0 && phase == 1) mbarrier_announce(mbarrier + 1, 4 * kThreads);
     if (threadIdx.x == 0 && phase != 1) mbarrier_arrive_expect_tx(mbarrier + 1, 4 * kThreads);
-    st_async(cluster_map(buffer, peer) + 64 + threadIdx.x, word_of_thread(), cluster_map(mbarrier + 1, peer));
-    mbarrier_wait(mbarrier + 1, phase % 2);
+    if (phase == 2) {
+      ClusterAddress to = cluster_address(buffer, peer);
+      keep(to);
+      st_async(to + 4 * (64 + threadIdx.x), word_of_thread(), cluster_address(mbarrier, peer) + 8);
+      mbarrier_wait_bytes(mbarrier + 1, phase % 2);
+    } else {
+      st_async(cluster_map(buffer, peer) + 64 + threadIdx.x, word_of_thread(), cluster_map(mbarrier + 1, peer));
+      mbarrier_wait(mbarrier + 1, phase % 2);
+    }
     sum += buffer[64 + (threadIdx.x ^ 1)] << 8;
   }
   cluster_sync();

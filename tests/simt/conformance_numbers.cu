@@ -29,6 +29,11 @@ VARLSTM_KERNEL void convert_kernel(uint32_t* words) {
   const float value = odd_float(word_of_thread());
   words[word_of_thread()] = to_bf16(value) | static_cast<uint32_t>(to_f16(value)) << 16;
 }
+// The same, each value in one half of a pair whose other half is 1.
+VARLSTM_KERNEL void convert_pairs_kernel(uint32_t* words) {
+  const float value = odd_float(word_of_thread());
+  words[word_of_thread()] = (to_bf16x2(value, 1.0f) ^ 0x3f800000u) | (to_f16x2(1.0f, value) ^ 0x3c00u);
+}
 uint32_t nearest_even(double value, int bits, int smallest_exponent) {
   int exponent = 0;
   frexp(value, &exponent);
@@ -107,21 +112,24 @@ uint32_t fma_expected(unsigned word) {
   return bits_as<uint32_t>(narrow) ^ static_cast<uint32_t>(bits ^ bits >> 32);
 }
 
-// In [-4, 4): e^x to 1e-6, where CUDA promises 2 + 1.17 |x| units in the last place, and tanh to 2^-11, as the PTX ISA
-// says of tanh.approx. A bit for each that is within.
+// In [-4, 4): e^x to 1e-6, where CUDA promises 2 + 1.17 |x| units in the last place; tanh to 2^-11 and 2^x to 2 units
+// in the last place, as the PTX ISA says of tanh.approx and ex2.approx. A bit for each that is within.
 VARLSTM_KERNEL void approximate_kernel(uint32_t* words) {
   const float x = (static_cast<float>(threadIdx.x) - 32) / 8;
   const auto wide = static_cast<double>(x);
   const double power = static_cast<double>(fast_exp(x)) / exp(wide) - 1;
+  const double power_of_2 = static_cast<double>(fast_exp2(x)) / exp2(wide) - 1;
   const double tangent = tanh(wide) - static_cast<double>(fast_tanh(x));
-  words[word_of_thread()] = (fabs(power) <= 1e-6 ? 1u : 0u) | (fabs(tangent) <= fabs(tanh(wide)) / 2048 ? 2u : 0u);
+  words[word_of_thread()] = (fabs(power) <= 1e-6 ? 1u : 0u) | (fabs(tangent) <= fabs(tanh(wide)) / 2048 ? 2u : 0u) |
+                            (fabs(power_of_2) <= 2.4e-7 ? 4u : 0u);
 }
 uint32_t approximate_expected(unsigned) {
-  return 3;
+  return 7;
 }
 
 std::vector<ConformanceCase> number_cases() {
   return {{"conversions", convert_kernel, convert_expected, false},
+          {"conversions of pairs", convert_pairs_kernel, convert_expected, false},
           {"conversions to TF32", to_tf32_kernel, to_tf32_expected, false},
           {"conversions from 16 bits", widen_kernel, widen_expected, false},
           {"multiplication with addition", fma_kernel, fma_expected, false},
