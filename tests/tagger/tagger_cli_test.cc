@@ -269,6 +269,8 @@ TEST_F(TaggerCli, WrongCommandLines) {
   expect_error(with("--dropout 1.5"), "--dropout = 1.5 is not in [0, 1)");
   expect_error(with("--word-dropout nan"), "--word-dropout = nan is negative or no number");
   expect_error(with("--lr 0"), "--lr = 0 is not a positive number");
+  expect_error(with("--lr-schedule cosine"),
+               "--lr-schedule: cosine not in {constant,linear} (see varlstm-tagger train --help)");
   expect_error(with("--clip -1"), "--clip = -1 is negative or no number");
   expect_error(with("--batch x"), "Could not convert: --batch = x (see varlstm-tagger train --help)");
   expect_error(with("--cell gru2"),
@@ -445,6 +447,13 @@ TEST_F(TaggerCli, SameBytesForAnyNumberOfThreads) {
               0);
   for (const char* file : {"/model.safetensors", "/config.json"})
     EXPECT_EQ(read_file((folder / "1") + file), read_file((folder / "2") + file)) << file;
+}
+
+TEST_F(TaggerCli, TheLearningRateMayFall) {
+  const TempFolder folder;
+  for (const char* schedule : {"constant", "linear"})
+    ASSERT_EQ(tagger(train_arguments(folder / schedule, std::string("--lr-schedule ") + schedule)).status, 0);
+  EXPECT_NE(read_file(folder / "constant/model.safetensors"), read_file(folder / "linear/model.safetensors"));
 }
 
 // Starts training that would take hours and ends it by a signal once the given file is there.

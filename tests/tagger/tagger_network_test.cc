@@ -351,6 +351,41 @@ TEST(TaggerTrainer, StopsEarlyAndOnASignal) {
   EXPECT_EQ(result.epochs, 1);
 }
 
+// Two epochs of three batches, against steps with the learning rates 6/6, 5/6, ... 1/6 of the first.
+TEST(TaggerTrainer, TheLearningRateFallsStepByStep) {
+  const Context context = make_context(varlstm_test::test_backend(), 1);
+  const Corpus corpus = rotating_corpus(40);
+  const NetworkShape shape = small_shape(1, false);
+  TrainerSettings settings;
+  settings.batch = 16;
+  settings.epochs = 2;
+  settings.lr_falls = true;
+  settings.options.optimizer.lr = 0.1;
+  std::vector<float> initial, trained, expected;
+  Network network(context, shape, corpus.limits(16), Purpose::kTrain);
+  Random random(2), same(2);
+  initial = initial_parameters(shape, &random);
+  network.parameters().load(initial_parameters(shape, &same));
+  train_network(
+      &network, corpus, corpus, settings, &random, [] { return 0; }, [](const EpochReport&) {});
+  network.parameters().store(&trained);
+
+  Network by_hand(context, shape, corpus.limits(16), Purpose::kTrain);
+  by_hand.parameters().load(initial);
+  TrainOptions options = settings.options;
+  Batch batch;
+  for (int step = 0; step < 6;) {
+    const std::vector<int64_t> order = shuffled_order(corpus, &same);
+    for (int64_t first : {0, 16, 32}) {
+      corpus.fill(order.data() + first, std::min<int64_t>(16, 40 - first), &batch);
+      options.optimizer.lr = 0.1 * (1 - step++ / 6.0);
+      by_hand.train(batch, options, &same);
+    }
+  }
+  by_hand.parameters().store(&expected);
+  EXPECT_EQ(trained, expected);
+}
+
 TEST(TaggerNetwork, BatchesOfEmptySentences) {
   const Context context = make_context(varlstm_test::test_backend(), 1);
   const Corpus corpus = rotating_corpus(8);

@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "network_shape.h"
+#include "presets.h"
 
 namespace tagger {
 namespace {
@@ -22,6 +23,26 @@ void add_device_options(CLI::App* command, Options* options) {
   command->add_option("--backend", options->backend, "Where to compute: host or cuda")
       ->check(CLI::IsMember({"host", "cuda"}))
       ->capture_default_str();
+}
+
+void add_preset(CLI::App* train, Options* options) {
+  std::vector<std::string> names;
+  std::string help = "Values for the options that are not given:";
+  for (const Preset& preset : presets()) {
+    help += (names.empty() ? " " : "; ") + preset.name + ", " + preset.purpose +
+            (preset.values.empty() ? "" : ": " + preset.to_text());
+    names.push_back(preset.name);
+  }
+  train->add_option("--preset", options->preset, help)->check(CLI::IsMember(names))->capture_default_str();
+}
+
+// Gives the preset's values to those options that the command line left alone.
+void apply_preset(CLI::App* train, const std::string& name) {
+  for (const Preset& preset : presets()) {
+    if (preset.name != name) continue;
+    for (const auto& [option, value] : preset.values)
+      if (train->count(option) == 0) train->get_option(option)->run_callback_for_default()->default_val(value);
+  }
 }
 
 void add_train(CLI::App* app, Options* options) {
@@ -38,6 +59,7 @@ void add_train(CLI::App* app, Options* options) {
   train->add_option("--column", options->column, "Tags to learn: upos (column 4) or xpos (column 5)")
       ->check(CLI::IsMember({"upos", "xpos"}))
       ->capture_default_str();
+  add_preset(train, options);
   std::vector<std::string> cells;
   for (const CellKind& kind : cell_kinds()) cells.emplace_back(kind.name);
   train
@@ -89,6 +111,11 @@ void add_train(CLI::App* app, Options* options) {
       ->check(CLI::IsMember({"adam", "sgd"}))
       ->capture_default_str();
   number("--lr", &options->lr, "Learning rate");
+  train
+      ->add_option("--lr-schedule", options->lr_schedule,
+                   "constant, or linear: the learning rate falls step by step, to 0 at the end of --epochs")
+      ->check(CLI::IsMember({"constant", "linear"}))
+      ->capture_default_str();
   number("--clip", &options->clip, "Bound on the gradients' norm; 0: none");
   number("--seed", &options->seed, "Number that all chance comes from");
   train->add_option("--log", options->log, "File for a JSON object an epoch");
@@ -194,7 +221,8 @@ bool parse_command_line(int argc, char** argv, Options* options) {
                      : command == "predict" ? Options::kPredict
                                             : Options::kDemo;
   if (options->command == Options::kTrain) {
-    const CLI::App* const train = app.get_subcommand("train");
+    CLI::App* const train = app.get_subcommand("train");
+    apply_preset(train, options->preset);
     options->embedding_is_given = train->count("--embedding") > 0;
     for (const char* name : {"--char-embedding", "--char-widths"})
       if (train->count(name) > 0 && options->char_filters == 0) fail("{} needs --char-filters", name);

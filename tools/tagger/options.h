@@ -14,7 +14,7 @@ struct Options {
   // train
   std::vector<std::string> train;
   std::string dev, out, log;
-  std::string column = "upos";
+  std::string column = "upos", preset = "fast";
   std::string cell = "lstm";
   std::string vectors, keep_vectors = "seen";
   bool freeze_vectors = false, embedding_is_given = false;
@@ -29,6 +29,7 @@ struct Options {
   int64_t batch = 32, epochs = 10, patience = 3;
   std::string optimizer = "adam";
   double lr = 2e-3, clip = 5;
+  std::string lr_schedule = "constant";
   int64_t seed = 1;
 
   // eval and predict

@@ -57,6 +57,7 @@ TrainerSettings settings_of(const Options& options) {
   settings.batch = options.batch;
   settings.epochs = options.epochs;
   settings.patience = options.patience;
+  settings.lr_falls = options.lr_schedule == "linear";
   settings.options.dropout = options.dropout;
   settings.word_dropout = options.word_dropout;
   settings.options.optimizer.kind = options.optimizer == "adam" ? OptimizerOptions::kAdam : OptimizerOptions::kSgd;

@@ -47,6 +47,10 @@ TrainingResult train_network(Network* network, const Corpus& train, const Corpus
   TrainingResult result;
   Progress progress(settings.epochs, train.tokens());
   const WordDropout word_dropout(train, network->shape().words, settings.word_dropout);
+  TrainOptions options = settings.options;
+  const int64_t batches = (train.sentences() + settings.batch - 1) / settings.batch;
+  const double steps = static_cast<double>(settings.epochs) * static_cast<double>(batches);
+  double step = 0;
   Batch batch;
   for (int64_t epoch = 1; epoch <= settings.epochs; ++epoch) {
     const Clock::time_point start = Clock::now();
@@ -60,7 +64,8 @@ TrainingResult train_network(Network* network, const Corpus& train, const Corpus
       }
       train.fill(order.data() + first, std::min(settings.batch, train.sentences() - first), &batch);
       word_dropout.apply(&batch, random);
-      network->train(batch, settings.options, random);
+      if (settings.lr_falls) options.optimizer.lr = settings.options.optimizer.lr * (1 - step++ / steps);
+      network->train(batch, options, random);
       tokens += batch.tokens();
       progress.update(tokens);
     }

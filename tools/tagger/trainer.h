@@ -15,6 +15,7 @@ struct TrainerSettings {
   int64_t batch = 32, epochs = 10;
   double word_dropout = 0;  // alpha of WordDropout
   int64_t patience = 3;     // epochs without a better one before the end; 0: never
+  bool lr_falls = false;    // linearly, from options.optimizer.lr at the first step to 0 after the last epoch's last
   TrainOptions options;
 };
 

@@ -1,0 +1,95 @@
+// --preset: what a name stands for is what the options would do one by one.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "presets.h"
+#include "tagger_support.h"
+
+namespace {
+
+using nlohmann::json;
+using tagger::Preset;
+using tagger_test::Outcome;
+using tagger_test::read_file;
+using tagger_test::run_shell;
+using tagger_test::TempFolder;
+
+const std::string kProgram = VARLSTM_TAGGER_PROGRAM;
+const std::string kData = VARLSTM_TAGGER_DATA;
+
+const Preset& accurate() {
+  return tagger::presets().at(1);
+}
+
+class TaggerPresets : public testing::Test {
+ protected:
+  // Trains into folder/`name`.
+  Outcome train(const std::string& name, const std::string& more) {
+    return run_shell(kProgram + " train --train " + kData + "/train.conllu --dev " + kData + "/dev.conllu --out " +
+                     (folder_ / name) + " --threads 1 " + more);
+  }
+  std::string config_text(const std::string& name) { return read_file((folder_ / name) + "/config.json"); }
+  json config(const std::string& name) { return json::parse(config_text(name)); }
+  std::string tensors(const std::string& name) { return read_file((folder_ / name) + "/model.safetensors"); }
+
+  void expect_same_model(const std::string& one, const std::string& other) {
+    EXPECT_EQ(config_text(one), config_text(other));
+    EXPECT_TRUE(tensors(one) == tensors(other)) << "other parameters";
+  }
+
+  const TempFolder folder_;
+};
+
+TEST_F(TaggerPresets, FastIsTheDefaultBitForBit) {
+  ASSERT_EQ(train("default", "").status, 0);
+  const Outcome fast = train("fast", "--preset fast");
+  ASSERT_EQ(fast.status, 0) << fast.err;
+  expect_same_model("default", "fast");
+}
+
+// The order on the command line does not matter.
+TEST_F(TaggerPresets, AccurateIsItsOptionsBitForBit) {
+  const Outcome preset = train("preset", "--epochs 2 --preset accurate");
+  ASSERT_EQ(preset.status, 0) << preset.err;
+  const Outcome options = train("options", accurate().to_text() + " --epochs 2");
+  ASSERT_EQ(options.status, 0) << options.err;
+  expect_same_model("preset", "options");
+}
+
+TEST_F(TaggerPresets, ValuesArriveInTheConfig) {
+  const Outcome outcome = train("m", "--preset accurate --embedding 8 --epochs 1");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json config = this->config("m");
+  EXPECT_EQ(config["hidden"], 200);
+  EXPECT_EQ(config["char_filters"], 50);
+  EXPECT_EQ(config["char_widths"], json({3}));
+  EXPECT_EQ(config["embedding"], 8);
+  EXPECT_FALSE(config.contains("preset"));
+}
+
+TEST_F(TaggerPresets, OptionsThatAreGivenWin) {
+  for (const char* line : {"--hidden 8 --char-widths 4 --char-filters 6 --epochs 1 --preset accurate",
+                           "--preset accurate --hidden 8 --char-widths 4 --char-filters 6 --epochs 1"}) {
+    const Outcome outcome = train("m", line);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    const json config = this->config("m");
+    EXPECT_EQ(config["hidden"], 8);
+    EXPECT_EQ(config["char_filters"], 6);
+    EXPECT_EQ(config["char_widths"], json({4}));
+    EXPECT_NE(outcome.out.find("epoch 1/1 "), std::string::npos) << outcome.out;
+  }
+  const Outcome outcome = train("m", "--preset accurate --hidden 8 --char-filters 0 --epochs 1");
+  ASSERT_EQ(outcome.status, 0) << "the preset's widths are not the user's: " << outcome.err;
+  EXPECT_FALSE(config("m").contains("char_widths"));
+}
+
+TEST_F(TaggerPresets, AnUnknownOneIsNamed) {
+  const Outcome outcome = train("m", "--preset best");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.err, "varlstm-tagger: --preset: best not in {fast,accurate} (see varlstm-tagger train --help)\n");
+  EXPECT_TRUE(folder_.names().empty());
+}
+
+}  // namespace
