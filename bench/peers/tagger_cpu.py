@@ -55,15 +55,15 @@ def time_ours(options, network, seed, threads):
     return {"wall": log[0]["seconds"], "cpu": cpu, "loss": log[0]["loss"]}
 
 
-def new_training(data, network, seed, way):
+def new_training(data, network, seed, way, epochs):
     torch.manual_seed(seed)
-    return Training(Tagger(data.vocabulary.sizes(), network, way), data.train, network)
+    return Training(Tagger(data.vocabulary.sizes(), network, way), data.train, network, epochs)
 
 
 def time_torch(options, data, network, seed, threads, way):
     torch.set_num_threads(threads)
-    new_training(data, network, seed, way).epoch(3)  # allocates, and makes oneDNN's kernels
-    training = new_training(data, network, seed, way)
+    new_training(data, network, seed, way, 1).epoch(3)  # allocates, and makes oneDNN's kernels
+    training = new_training(data, network, seed, way, 1)
     wall, cpu = time.perf_counter(), time.process_time()
     loss, tokens = training.epoch(options.batches)
     share = len(data.train.words) / tokens
@@ -105,7 +105,7 @@ def measure_accuracy(options, data, network):
             log, _ = train(options.program, (options.train, options.dev), network, os.path.join(folder, "model"),
                            options.epochs, seed, options.threads[0])
         row["ours"].append([line["dev"] for line in log])
-        training = new_training(data, network, seed, "joined")
+        training = new_training(data, network, seed, "joined", options.epochs)
         row["torch"].append([])
         for epoch in range(1, options.epochs + 1):
             loss, _ = training.epoch()

@@ -85,12 +85,14 @@ def read_safetensors(path):
 class Training:
     """Epochs over a corpus, as varlstm-tagger's trainer.cc makes them."""
 
-    def __init__(self, model, corpus, options):
+    def __init__(self, model, corpus, options, epochs):
         self.model, self.corpus, self.options = model, corpus, options
         self.loss = nn.CrossEntropyLoss(ignore_index=NO_TAG)
         # One pass over all parameters where torch has it for the CPU.
         fused = {"fused": True} if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4) else {}
         self.optimizer = torch.optim.Adam(model.parameters(), lr=options.lr, **fused)
+        steps = epochs * -(-len(corpus) // options.batch) if options.lr_schedule == "linear" else math.inf
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: 1 - step / steps)
         counts = torch.bincount(corpus.words, minlength=model.embedding.num_embeddings)
         self.hidden = options.word_dropout / (options.word_dropout + counts) if options.word_dropout else None
 
@@ -111,6 +113,7 @@ class Training:
             if self.options.clip > 0:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
             self.optimizer.step()
+            self.schedule.step()
             count = int((batch.tags != NO_TAG).sum())
             total, tagged, tokens = total + loss.item() * count, tagged + count, tokens + len(words)
         return total / tagged, tokens

@@ -33,6 +33,7 @@ def parse_network(text):
     for option, default in (("dropout", 0.0), ("word-dropout", 0.25), ("lr", 2e-3), ("clip", 5.0)):
         parser.add_argument(f"--{option}", type=float, default=default)
     parser.add_argument("--char-widths", type=numbers, default=[3])
+    parser.add_argument("--lr-schedule", default="constant", choices=("constant", "linear"))
     parser.add_argument("--column", default="upos", choices=list(COLUMNS))
     options = parser.parse_args(shlex.split(arguments))
     options.name, options.arguments = name, shlex.split(arguments)
@@ -103,6 +104,6 @@ def compare_training(program, files, network, steps):
         log, _ = train(program, files, network, os.path.join(folder, "trained"), steps, more=whole)
         model, vocabulary, column = load(first)
     options = argparse.Namespace(**{**vars(network), "batch": 1000000, "word_dropout": 0})
-    training = Training(model, Corpus(read_conllu(files[0], column), vocabulary), options)
+    training = Training(model, Corpus(read_conllu(files[0], column), vocabulary), options, steps)
     torch.manual_seed(1)
     return [(line["loss"], training.epoch()[0]) for line in log]
