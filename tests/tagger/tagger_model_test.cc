@@ -109,7 +109,7 @@ TEST(TaggerModel, OptionsAreKept) {
   config.shape.layer_norm = true;
   config.shape.zoneout_h = 0.25;
   config.shape.zoneout_c = 0.5;
-  config.vocabulary = Vocabulary({"a", "b", "c"}, {"X"}, {1, true});
+  config.vocabulary = Vocabulary({"a", "b", "c"}, {"X"}, {1, true, {}, true});
   const std::string text = write_config(config);
   const ModelConfig read = parse_config(text);
   EXPECT_EQ(read.shape.projection, 1);
@@ -118,11 +118,13 @@ TEST(TaggerModel, OptionsAreKept) {
   EXPECT_EQ(read.shape.zoneout_c, 0.5);
   EXPECT_EQ(read.vocabulary.trained_words(), 2);
   EXPECT_TRUE(read.vocabulary.extras().tries_lower_case);
+  EXPECT_TRUE(read.vocabulary.extras().lower_case_words);
   EXPECT_EQ(read.vocabulary.word_id("A"), Vocabulary::kFirstWord);
 
   std::string old = text;
-  for (const char* line : {" \"projection\": 1,\n", " \"layer_norm\": true,\n", " \"zoneout\": 0.25,\n",
-                           " \"zoneout_c\": 0.5,\n", " \"trained_words\": 2,\n", " \"tries_lower_case\": true,\n"})
+  for (const char* line :
+       {" \"projection\": 1,\n", " \"layer_norm\": true,\n", " \"zoneout\": 0.25,\n", " \"zoneout_c\": 0.5,\n",
+        " \"trained_words\": 2,\n", " \"tries_lower_case\": true,\n", " \"lower_case_words\": true,\n"})
     old = replaced(old, line, "");
   const ModelConfig plain = parse_config(old);
   EXPECT_EQ(plain.shape.projection, 0);
@@ -143,6 +145,8 @@ TEST(TaggerModel, OptionsAreKept) {
             "\"trained_words\" is not a whole number from 0 to 3, the number of words");
   EXPECT_EQ(error("\"tries_lower_case\": true", "\"tries_lower_case\": 0"),
             "\"tries_lower_case\" is neither true nor false");
+  EXPECT_EQ(error("\"lower_case_words\": true", "\"lower_case_words\": 0"),
+            "\"lower_case_words\" is neither true nor false");
 }
 
 TEST(TaggerModel, CharactersAreKept) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "presets.h"
@@ -49,6 +50,19 @@ TEST_F(TaggerPresets, FastIsTheDefaultBitForBit) {
   expect_same_model("default", "fast");
 }
 
+// Capital letters make no other word of "the", and the model is read back with them.
+TEST_F(TaggerPresets, WordsInLowerCase) {
+  ASSERT_EQ(train("m", "--hidden 8 --epochs 1 --word-case lower").status, 0);
+  const json words = config("m")["words"];
+  EXPECT_EQ(std::count(words.begin(), words.end(), "the"), 1);
+  EXPECT_EQ(std::count(words.begin(), words.end(), "The"), 0);
+  EXPECT_EQ(config("m")["tries_lower_case"], true) << "for programs that know no lower_case_words";
+  const json characters = config("m")["characters"];
+  EXPECT_EQ(std::count(characters.begin(), characters.end(), "T"), 1);
+  const Outcome eval = run_shell(kProgram + " eval --json --model " + (folder_ / "m") + " " + kData + "/dev.conllu");
+  EXPECT_EQ(json::parse(eval.out)["accuracy"], config("m")["dev_accuracy"]);
+}
+
 // The order on the command line does not matter.
 TEST_F(TaggerPresets, AccurateIsItsOptionsBitForBit) {
   const Outcome preset = train("preset", "--epochs 2 --preset accurate");
@@ -64,7 +78,8 @@ TEST_F(TaggerPresets, ValuesArriveInTheConfig) {
   const json config = this->config("m");
   EXPECT_EQ(config["hidden"], 200);
   EXPECT_EQ(config["char_filters"], 50);
-  EXPECT_EQ(config["char_widths"], json({3}));
+  EXPECT_EQ(config["char_widths"], json({2, 3, 4}));
+  EXPECT_EQ(config["lower_case_words"], true);
   EXPECT_EQ(config["embedding"], 8);
   EXPECT_FALSE(config.contains("preset"));
 }

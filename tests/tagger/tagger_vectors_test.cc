@@ -200,7 +200,7 @@ TEST_F(TaggerVectors, FormsTakeRows) {
   const std::vector<Document> train = {document_of({"Paris", "Rome", "Oslo", "Rome"})};
   const Document dev = document_of({"LIMA", "Paris", "Kyiv", "LIMA"});
   const Vocabulary vocabulary = Vocabulary::of(train);
-  Pretrained found = read_pretrained(path(), vocabulary.words(), train, dev, false);
+  Pretrained found = read_pretrained(path(), vocabulary, train, dev, false);
   EXPECT_EQ(found.features, 2);
   EXPECT_EQ(found.rows, 8);
   EXPECT_EQ(found.duplicates, 2);
@@ -212,12 +212,42 @@ TEST_F(TaggerVectors, FormsTakeRows) {
   EXPECT_EQ(found.dev.to_text(), "75.0 % of 4 words, 66.7 % of 3 forms (33.3 % by their lower case)");
 
   // All rows: each token once, but for those that are words already and those that no form can be.
-  found = read_pretrained(path(), vocabulary.words(), train, dev, true);
+  found = read_pretrained(path(), vocabulary, train, dev, true);
   EXPECT_EQ(found.other_words, (std::vector<std::string>{"Bern", "paris", "rome", "lima"}));
   ASSERT_EQ(found.other_vectors.size(), 1u);
   EXPECT_EQ(found.other_vectors[0], (std::vector<float>{5, 5, 1, 1, 3, 3, 4, 4}));
   EXPECT_EQ(found.duplicates, 2);
   EXPECT_EQ(found.unusable, 1);
+}
+
+// A vocabulary in lower case takes the rows of tokens in lower case: of "paris" and "Paris" that of the first.
+TEST_F(TaggerVectors, WordsInLowerCaseTakeRows) {
+  write_file(path(), "paris 1 1\nParis 2 2\nROME 3 3\nlima 4 4\nBern 5 5\nLIMA 6 6\n");
+  const std::vector<Document> train = {document_of({"Paris", "Rome", "Oslo", "PARIS"})};
+  const Document dev = document_of({"LIMA", "Paris", "Kyiv", "Lima"});
+  Vocabulary::Extras extras;
+  extras.lower_case_words = true;
+  const Vocabulary vocabulary({"paris", "rome", "oslo"}, {"X"}, extras);
+  const Pretrained found = read_pretrained(path(), vocabulary, train, dev, true);
+  EXPECT_EQ(found.duplicates, 2);
+  EXPECT_EQ(found.dev_words, std::vector<std::string>{"lima"});
+  EXPECT_EQ(found.vectors, (std::vector<float>{1, 1, 3, 3, 0, 0, 4, 4}));
+  EXPECT_EQ(found.other_words, std::vector<std::string>{"bern"});
+  EXPECT_EQ(found.train.to_text(), "75.0 % of 4 words, 75.0 % of 4 forms (75.0 % by their lower case)");
+}
+
+TEST(TaggerVocabulary, WordsInLowerCase) {
+  EXPECT_EQ(Vocabulary::in_lower_case({"The", "cat", "the", "CAT", "\xC3\x84"}),
+            (std::vector<std::string>{"the", "cat", "\xC3\xA4"}));
+  Vocabulary::Extras extras;
+  extras.not_trained = 1;
+  extras.lower_case_words = true;
+  const Vocabulary vocabulary({"the", "\xC3\xA4", "oslo"}, {"X"}, extras);
+  EXPECT_EQ(vocabulary.word_id("THE"), 2);
+  EXPECT_EQ(vocabulary.word_id("\xC3\x84"), 3);
+  EXPECT_EQ(vocabulary.word_id("cat"), Vocabulary::kUnknown);
+  EXPECT_TRUE(vocabulary.was_trained("The"));
+  EXPECT_FALSE(vocabulary.was_trained("Oslo"));
 }
 
 TEST(TaggerVocabulary, LowerCaseAndWordsThatWereNotTrained) {

@@ -27,7 +27,7 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kTensorFile = "model.safetensors";
 // Room for some fifty million words.
 constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 30;
-// write_config has 27; others may add what they like to know.
+// write_config has 28; others may add what they like to know.
 constexpr size_t kMaxConfigKeys = 1000;
 
 std::string in_folder(const std::string& folder, const char* file) {
@@ -117,7 +117,7 @@ void read_characters(const json& config, NetworkShape* shape, Vocabulary::Extras
   if (extras->characters.empty()) fail("the list of characters is empty");
 }
 
-// Models of before there were pretrained vectors were trained on all of their words.
+// Models of before there were pretrained vectors were trained on all of their words, and looked them up as they are.
 Vocabulary::Extras extras_field(const json& config, int64_t words) {
   Vocabulary::Extras extras;
   if (config.contains("trained_words")) {
@@ -129,6 +129,10 @@ Vocabulary::Extras extras_field(const json& config, int64_t words) {
   if (config.contains("tries_lower_case")) {
     if (!config["tries_lower_case"].is_boolean()) fail("\"tries_lower_case\" is neither true nor false");
     extras.tries_lower_case = config["tries_lower_case"].get<bool>();
+  }
+  if (config.contains("lower_case_words")) {
+    if (!config["lower_case_words"].is_boolean()) fail("\"lower_case_words\" is neither true nor false");
+    extras.lower_case_words = config["lower_case_words"].get<bool>();
   }
   return extras;
 }
@@ -175,6 +179,7 @@ std::string write_config(const ModelConfig& config) {
   out["first_word_row"] = Vocabulary::kFirstWord;
   out["trained_words"] = config.vocabulary.trained_words();
   out["tries_lower_case"] = config.vocabulary.extras().tries_lower_case;
+  out["lower_case_words"] = config.vocabulary.extras().lower_case_words;
   out["tags"] = config.vocabulary.tags();
   out["words"] = config.vocabulary.words();
   return out.dump(1) + '\n';

@@ -67,6 +67,11 @@ void add_train(CLI::App* app, Options* options) {
                    "Cell of the recurrent network: " + fmt::format("{}", fmt::join(cells, ", ")))
       ->check(CLI::IsMember(cells))
       ->capture_default_str();
+  train
+      ->add_option("--word-case", options->word_case,
+                   "keep, or lower: words that differ in case alone share an embedding; their characters keep it")
+      ->check(CLI::IsMember({"keep", "lower"}))
+      ->capture_default_str();
   number("--embedding", &options->embedding, "Features of a word; with --vectors those of the file");
   train->add_option(
       "--vectors", options->vectors,

@@ -16,6 +16,7 @@ struct Options {
   std::string dev, out, log;
   std::string column = "upos", preset = "fast";
   std::string cell = "lstm";
+  std::string word_case = "keep";
   std::string vectors, keep_vectors = "seen";
   bool freeze_vectors = false, embedding_is_given = false;
   int64_t char_filters = 30, char_embedding = 30;

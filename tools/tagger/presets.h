@@ -25,7 +25,15 @@ inline const std::vector<Preset>& presets() {
       {"fast", "the defaults", {}},
       {"accurate",
        "larger, with more dropout and more epochs",
-       {{"--hidden", "200"}, {"--dropout", "0.4"}, {"--char-filters", "50"}, {"--epochs", "20"}, {"--patience", "5"}}},
+       {{"--word-case", "lower"},
+        {"--hidden", "200"},
+        {"--char-filters", "50"},
+        {"--char-widths", "2,3,4"},
+        {"--dropout", "0.5"},
+        {"--word-dropout", "1"},
+        {"--lr-schedule", "linear"},
+        {"--epochs", "15"},
+        {"--patience", "0"}}},
   };
   return list;
 }

@@ -122,8 +122,9 @@ std::string Coverage::to_text() const {
                      percent(lower_forms, forms));
 }
 
-Pretrained read_pretrained(const std::string& path, const std::vector<std::string>& train_words,
-                           const std::vector<Document>& train, const Document& dev, bool keep_all) {
+Pretrained read_pretrained(const std::string& path, const Vocabulary& vocabulary, const std::vector<Document>& train,
+                           const Document& dev, bool keep_all) {
+  const std::vector<std::string>& train_words = vocabulary.words();
   VectorFile file(path);
   Pretrained result;
   result.path = path;
@@ -141,7 +142,7 @@ Pretrained read_pretrained(const std::string& path, const std::vector<std::strin
   FileProgress progress(path, file.file_bytes());
   std::string token;
   while (file.next()) {
-    token = file.token();
+    token = vocabulary.word_of(file.token());
     if (!rows.offer(token, file.values()))
       ++result.duplicates;
     else if (keep_all && !rows.wants(token))
@@ -162,7 +163,7 @@ Pretrained read_pretrained(const std::string& path, const std::vector<std::strin
   std::unordered_set<std::string> known(train_words.begin(), train_words.end());
   for (const std::string& word : train_words) take(word, find(rows, word));
   for (int64_t w = 0; w < dev.words(); ++w) {
-    const std::string form(dev.form(w));
+    const std::string form = vocabulary.word_of(dev.form(w));
     const Found found = find(rows, form);
     if (found.row != nullptr && known.insert(form).second) result.dev_words.push_back(take(form, found));
   }

@@ -44,9 +44,9 @@ struct Pretrained {
   std::vector<std::vector<float>> other_vectors;  // [other_rows, features], in pieces, none of which had to grow
 };
 
-// Reads the file. `train_words` are the words of the vocabulary. keep_all: other_words are wanted. A progress bar is
-// shown on a terminal. Error as VectorFile has it.
-Pretrained read_pretrained(const std::string& path, const std::vector<std::string>& train_words,
-                           const std::vector<Document>& train, const Document& dev, bool keep_all);
+// Reads the file. The vocabulary has the words of training; if they are in lower case, so are the file's tokens.
+// keep_all: other_words are wanted. A progress bar is shown on a terminal. Error as VectorFile has it.
+Pretrained read_pretrained(const std::string& path, const Vocabulary& vocabulary, const std::vector<Document>& train,
+                           const Document& dev, bool keep_all);
 
 }  // namespace tagger

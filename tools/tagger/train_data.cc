@@ -38,13 +38,16 @@ TrainData read_train_data(const Options& options, Column column) {
   std::vector<Document> train;
   for (const std::string& path : options.train) train.push_back(read_tagged(path, column));
   const Document dev = read_tagged(options.dev, column);
-  Vocabulary vocabulary = Vocabulary::of(train);
-  if (options.char_filters > 0)
-    vocabulary =
-        Vocabulary(vocabulary.words(), vocabulary.tags(), {0, false, Vocabulary::characters_of(vocabulary.words())});
+  const Vocabulary forms = Vocabulary::of(train);
+  Vocabulary::Extras extras;
+  extras.lower_case_words = options.word_case == "lower";
+  extras.tries_lower_case = extras.lower_case_words;  // so programs that only know this key find the same rows
+  if (options.char_filters > 0) extras.characters = Vocabulary::characters_of(forms.words());
+  Vocabulary vocabulary(extras.lower_case_words ? Vocabulary::in_lower_case(forms.words()) : forms.words(),
+                        forms.tags(), extras);
   Pretrained pretrained;
   if (!options.vectors.empty()) {
-    pretrained = read_pretrained(options.vectors, vocabulary.words(), train, dev, options.keep_vectors == "all");
+    pretrained = read_pretrained(options.vectors, vocabulary, train, dev, options.keep_vectors == "all");
     if (options.embedding_is_given && options.embedding != pretrained.features)
       fail("--embedding = {}, but the vectors of {} have {} features", options.embedding, options.vectors,
            pretrained.features);

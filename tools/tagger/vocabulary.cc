@@ -59,6 +59,14 @@ std::vector<std::string> Vocabulary::characters_of(const std::vector<std::string
   return characters;
 }
 
+std::vector<std::string> Vocabulary::in_lower_case(const std::vector<std::string>& words) {
+  std::vector<std::string> lower;
+  std::unordered_set<std::string> seen;
+  for (const std::string& word : words)
+    if (const auto [entry, is_new] = seen.insert(lower_case(word)); is_new) lower.push_back(*entry);
+  return lower;
+}
+
 void Vocabulary::add_characters(std::string_view form, std::vector<int64_t>* rows) const {
   if (extras_.characters.empty()) return;
   for (const std::string_view character : characters_in(form)) {
@@ -67,14 +75,18 @@ void Vocabulary::add_characters(std::string_view form, std::vector<int64_t>* row
   }
 }
 
+std::string Vocabulary::word_of(std::string_view form) const {
+  return extras_.lower_case_words ? lower_case(form) : std::string(form);
+}
+
 int64_t Vocabulary::word_id(std::string_view form) const {
-  auto found = word_index_.find(form);
+  auto found = word_index_.find(word_of(form));
   if (found == word_index_.end() && extras_.tries_lower_case) found = word_index_.find(lower_case(form));
   return found == word_index_.end() ? kUnknown : found->second;
 }
 
 bool Vocabulary::was_trained(std::string_view form) const {
-  const auto found = word_index_.find(form);
+  const auto found = word_index_.find(word_of(form));
   return found != word_index_.end() && found->second < kFirstWord + trained_words();
 }
 

@@ -15,11 +15,12 @@ namespace tagger {
 
 class Vocabulary {
  public:
-  // What pretrained vectors and the features of characters bring.
+  // What pretrained vectors, the features of characters and words in lower case bring.
   struct Extras {
     int64_t not_trained = 0;        // so many of the words, the last ones, are in no training file
     bool tries_lower_case = false;  // a form that is not in the list has the row of its lower case, if that is there
     std::vector<std::string> characters = {};  // that the network tells apart; empty: it reads none
+    bool lower_case_words = false;             // the words are in lower case, and so is a form that is looked up
   };
 
   // Rows of the embedding table that stand for no word of their own; word k of the list has row k + kFirstWord.
@@ -39,15 +40,18 @@ class Vocabulary {
   // The characters that at least two of the words have, sorted. The others teach the network what a character that it
   // does not know is like.
   static std::vector<std::string> characters_of(const std::vector<std::string>& words);
+  // The words in lower case, each once, in the order of their first occurrence.
+  static std::vector<std::string> in_lower_case(const std::vector<std::string>& words);
 
   Vocabulary(Vocabulary&&) = default;
   Vocabulary& operator=(Vocabulary&&) = default;
 
   int64_t word_rows() const { return static_cast<int64_t>(words_.size()) + kFirstWord; }
   int64_t tag_count() const { return static_cast<int64_t>(tags_.size()); }
-  int64_t word_id(std::string_view form) const;   // kUnknown where it is not in the list
-  bool was_trained(std::string_view form) const;  // whether the form itself was in a training file
-  int64_t tag_id(std::string_view tag) const;     // kUnseenTag where it is not in the list
+  std::string word_of(std::string_view form) const;  // what a form is looked up as
+  int64_t word_id(std::string_view form) const;      // kUnknown where it is not in the list
+  bool was_trained(std::string_view form) const;     // whether word_of(form) was in a training file
+  int64_t tag_id(std::string_view tag) const;        // kUnseenTag where it is not in the list
   int64_t character_rows() const { return static_cast<int64_t>(extras_.characters.size()) + kFirstCharacter; }
   // Appends the rows of a form's characters, if the network reads any.
   void add_characters(std::string_view form, std::vector<int64_t>* rows) const;
