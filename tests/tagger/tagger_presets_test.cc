@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "presets.h"
@@ -82,6 +83,24 @@ TEST_F(TaggerPresets, ValuesArriveInTheConfig) {
   EXPECT_EQ(config["lower_case_words"], true);
   EXPECT_EQ(config["embedding"], 8);
   EXPECT_FALSE(config.contains("preset"));
+}
+
+// The tokens of a file of vectors are in lower case then, too, and so are the words that it brings.
+TEST_F(TaggerPresets, VectorsBesideIt) {
+  tagger_test::write_file(folder_ / "v", "The 1 2 3\nMARKET 4 5 6\nZanzibar 7 8 9\nzanzibar 0 0 0\n");
+  const Outcome outcome =
+      train("m", "--preset accurate --hidden 8 --epochs 1 --keep-vectors all --vectors " + (folder_ / "v"));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("vectors: 1 rows have the token of an earlier row"), std::string::npos) << outcome.out;
+  const json config = this->config("m");
+  EXPECT_EQ(config["words"].back(), "zanzibar");
+  EXPECT_EQ(config["words"].size(), config["trained_words"].get<size_t>() + 1);
+  const std::string bytes = tensors("m");
+  float row[3];
+  std::memcpy(row, bytes.data() + bytes.size() - sizeof(row), sizeof(row));
+  EXPECT_EQ(std::vector<float>(row, row + 3), (std::vector<float>{7, 8, 9})) << "the first row counts";
+  const Outcome eval = run_shell(kProgram + " eval --json --model " + (folder_ / "m") + " " + kData + "/dev.conllu");
+  EXPECT_EQ(json::parse(eval.out)["accuracy"], config["dev_accuracy"]);
 }
 
 TEST_F(TaggerPresets, OptionsThatAreGivenWin) {
