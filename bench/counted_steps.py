@@ -1,21 +1,25 @@
-"""A step of the library's own recurrence on a GPU, from what count_recurrence counts: modelled, not measured on a GPU.
+"""A step of the library's own recurrence on a GPU, from counts of its kernels: modelled, not measured on a GPU.
 
 The tiles are those of kernels/selection/recurrence_selection.h, as counts.json lists them with their counts of a block and
-step, all slots busy, forward saving for backward. A step of a resident team, in clocks:
+step in the emulator, all slots busy, forward saving for backward; and with what a warp issues in a step, by nvcc's machine
+code (kernels/recurrence/resident/bounds.csv, which static_cycles writes). A step of a resident team, in clocks:
 
-    step = exchange + barriers + fragment + k_reduction + cell + parts + max(product, issue, shared, transfer, device)
+    step = exchange + barriers + fragment + k_reduction + cell + parts + loads
+           + max(stalls, issue, product, mufu, shared, transfer, device)
 
-    exchange    what one unit takes from block to block: floors.exchange_clk, or for the grid, whose flags come before
-                the data, one latency of L2 more to load what a flag covers
-    barriers    counted barriers of the block * block_barrier_clk; grid forward has three or four, all in the chain
-    fragment    a load from shared memory and the first product, as in the floors
+    exchange    what one unit takes from block to block: floors.exchange_clk
+    barriers    barriers of the block in the machine code * block_barrier_clk
+    fragment    a load from shared memory; the products' latencies are in stalls
     k_reduction where the depth is split, forward: a store and a load in shared memory (its barrier is counted)
-    cell        as in the floors, and a shuffle (two in 16 bits) before a state is pushed
-    parts       backward: M parts of dh in the order of the blocks: a load from shared memory and M dependent additions;
-                in the grid, whose loop is unrolled by 8, ceil(M / 8) latencies of L2 and the additions
-    product     the longest of: the products of a warp's chain, one after the other (mma_latency_clk each), and those of a
-                sub-core (mma_issue_clk each); on the CUDA cores (F32) fused multiply-adds of a sub-core, one a clock
-    issue       instructions of PTX of a sub-core's warps, counted, one a clock; ptxas may make more or fewer of them
+    cell        four special functions forward, one after the other (a gate's and tanh(c)'s), two backward, and a shuffle (two
+                in 16 bits) before a state is pushed; arithmetic in between is in stalls
+    parts       backward: a load of parts of dh from shared memory; the grid has them among the loads
+    loads       rounds of loads of device memory on which their own step waits, in the machine code, a latency of L2 each;
+                less, where a step does other work meanwhile
+    stalls      clocks for which a warp waits by the machine code before it issues its next instruction: fixed latencies
+    issue       instructions of a sub-core's warps, in the machine code, one a clock
+    product     of a sub-core's warps: mma_issue_clk each; on the CUDA cores (F32) fused multiply-adds, one a clock
+    mufu        special functions of a sub-core's warps, in the machine code: mufu_issue_clk each
     shared      bytes that lanes read and write in the block's shared memory, counted / shared_bytes_per_clk; lanes that
                 read one address count each, so for F32 (4 lanes share a weight, 8 a state) this is an upper bound
     transfer    cluster: bytes pushed to or from other blocks, counted: floors.transfer_clk
@@ -34,7 +38,7 @@ import floors
 # Beside those of floors.py.
 CONSTANTS = {
     "shared_limit_bytes": 227 * 1024,  # published: of a block
-    "add_latency_clk": 4,  # published: a dependent f32 operation
+    "mufu_latency_clk": 22,  # assumed: until a special function's result is there
     "shuffle_clk": 25,  # assumed: near a load from shared memory
     "stepwise_tile": 16,  # ranks and units of a block of stepwise
     "stepwise_blocks_of_multiprocessor": 8,  # by its 256 threads
@@ -72,6 +76,23 @@ def choose_tile(constants, counts, policy, dtype, hidden, batch):
     return chosen
 
 
+def with_machine_code(counts, rows):
+    """The counts with «machine_code» in every tile: its row of bounds.csv (static_cycles.bounds.numbers)."""
+    names = ("policy", "math", "H", "units", "slots", "splits")
+    by_tile = {(row["pass"], *(row[name] for name in names)): row for row in rows if row["cell"] == "lstm"}
+    splits = {tuple(tile[name] for name in names[:-1]): tile["splits"] for tile in counts["tiles"]
+              if tile["mode"] == "forward"}  # backward has one split, whatever its tile has
+
+    def row_of(tile):
+        shape = tuple(tile[name] for name in names[:-1])
+        key = (tile["mode"], *shape, splits[shape])
+        if key not in by_tile:
+            raise ValueError("bounds.csv has no row for " + " ".join(map(str, key)))
+        return by_tile[key]
+
+    return {**counts, "tiles": [{**tile, "machine_code": row_of(tile)} for tile in counts["tiles"]]}
+
+
 def exchange_clk(constants, tile):
     """Of one unit from block to block; with measured figures those of the team that is nearest in size."""
     members = tile["blocks"]
@@ -80,29 +101,18 @@ def exchange_clk(constants, tile):
     measured = constants.get("measured_exchange_clk", {}).get(tile["policy"])
     if measured:
         members = min(measured, key=lambda size: abs(size - members))
-    more = constants["l2_latency_clk"] if tile["policy"] == "grid" else 0
-    return floors.exchange_clk(constants, tile["policy"], members) + more
+    return floors.exchange_clk(constants, tile["policy"], members)
 
 
-def parts_clk(constants, tile):
-    if tile["mode"] == "forward":
-        return 0
-    additions = tile["blocks"] * constants["add_latency_clk"]
-    if tile["policy"] == "grid":
-        return math.ceil(tile["blocks"] / 8) * constants["l2_latency_clk"] + additions
-    return constants["shared_latency_clk"] + additions
+def warps_of_subcore(tile):
+    return math.ceil(tile["threads"] / 32 / 4)
 
 
 def product_clk(constants, tile):
-    warps = tile["threads"] // 32
-    warps_of_subcore = math.ceil(warps / 4)
     if tile["math"] == "f32":
         multiply_adds = 4 * tile["units"] * tile["H"] * tile["slots"]
-        return multiply_adds / tile["threads"] * warps_of_subcore
-    products = tile["per_step"]["mma"] / warps
-    depth = tile["H"] // tile["splits"] if tile["mode"] == "forward" else 4 * tile["units"]
-    chain = depth // floors.DEPTHS[tile["math"]]
-    return max(chain * constants["mma_latency_clk"], products * warps_of_subcore * constants["mma_issue_clk"])
+        return multiply_adds / tile["threads"] * warps_of_subcore(tile)
+    return tile["machine_code"]["mma"] * warps_of_subcore(tile) * constants["mma_issue_clk"]
 
 
 def device_clk(constants, tile, teams):
@@ -115,21 +125,23 @@ def device_clk(constants, tile, teams):
 
 def resident_step(constants, tile, teams):
     """One step of all resident teams, each term in clocks."""
-    counted, dtype = tile["per_step"], tile["math"]
-    forward = tile["mode"] == "forward"
-    pushes = forward and tile["blocks"] > 1
-    pushed = counted["pushed_bytes"]
+    counted, code = tile["per_step"], tile["machine_code"]
+    forward, pushed = tile["mode"] == "forward", counted["pushed_bytes"]
+    shuffles = (2 if tile["math"] == "bf16" else 1) if forward and tile["blocks"] > 1 else 0
     chain = {
         "exchange": exchange_clk(constants, tile),
-        "barriers": counted["block_barriers"] * constants["block_barrier_clk"],
-        "fragment": constants["shared_latency_clk"] + constants["mma_latency_clk"],
+        "barriers": code["bar"] * constants["block_barrier_clk"],
+        "fragment": constants["shared_latency_clk"],
         "k_reduction": 2 * constants["shared_latency_clk"] if tile["splits"] > 1 else 0,
-        "cell": constants["cell_clk"] + (pushes and constants["shuffle_clk"] * (2 if dtype == "bf16" else 1)),
-        "parts": parts_clk(constants, tile),
+        "cell": (4 if forward else 2) * constants["mufu_latency_clk"] + shuffles * constants["shuffle_clk"],
+        "parts": 0 if forward or tile["policy"] == "grid" else constants["shared_latency_clk"],
+        "loads": code["load_rounds"] * constants["l2_latency_clk"],
     }
     overlapped = {
+        "stalls": code["stalls"],
+        "issue": code["instructions"] * warps_of_subcore(tile),
         "product": product_clk(constants, tile),
-        "issue": counted["instructions"] / 32 / 4,
+        "mufu": code["mufu"] * warps_of_subcore(tile) * constants["mufu_issue_clk"],
         "shared": (counted["shared_bytes_read"] + counted["shared_bytes_written"]) / constants["shared_bytes_per_clk"],
         "transfer": floors.transfer_clk(constants, "cluster", tile["blocks"], teams, pushed) if pushed else 0,
         "device": device_clk(constants, tile, teams),

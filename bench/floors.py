@@ -6,7 +6,7 @@ sequences of equal length; with_measured puts what exchange_bench measured on a 
 A team of M blocks, one a multiprocessor, holds W_hh [4H, H] in registers and shared memory; teams split the batch, each
 with n = ceil(B / teams) sequences, rounded up to the product's tile of 8. A step of a team, in clocks:
 
-    step = latency + max(mma, shared, transfer)          (as if these three overlapped wholly)
+    step = latency + max(mma, mufu, shared, transfer)    (as if these four overlapped wholly)
 
     latency   the chain that no parallelism shortens: exchange + fragment + k_reduction + cell
       exchange    giving, waiting, a barrier of the block: what exchange_bench measures with one unit
@@ -15,6 +15,7 @@ with n = ceil(B / teams) sequences, rounded up to the product's tile of 8. A ste
       cell        activations, c and h (or their gradients)
     mma       products of a sub-core: ceil(4H / M / 16) * (H / k) * (n / 8) / 4, k = 16 in bf16 and 8 in TF32; each
               takes mma_issue_clk, or mma_latency_clk over the chains of accumulators that a sub-core has under way
+    mufu      special functions of a sub-core: MUFU_OF_CELL of each of its cells, 32 at a time, mufu_issue_clk each
     shared    bytes through the block's shared memory / shared_bytes_per_clk:
               weights beyond the registers + operand [n, width] once for each of the warps that split the rows
               + partial sums [n, rows] f32, written and read, of each but one of the warps that split K
@@ -41,9 +42,10 @@ CONSTANTS = {
     "register_bytes": 128 * 1024,  # assumed: of the 256 KB of a multiprocessor, for weights
     "shared_weight_bytes": 200 * 1024,  # assumed: of the 227 KB of a block, for weights
     "resident_clusters": {1: 132, 2: 66, 4: 32, 8: 15, 16: 7},  # published for 8 and 16, else assumed
-    "mma_issue_clk": 2 / 0.63,  # published: mma.sync reaches 63 % of a peak of one in 2 clocks for a sub-core
+    "mma_issue_clk": 4 / 0.63,  # published: m16n8k16 is 2,048 of 512 multiply-adds a clock; mma.sync reaches 63 % of that
     "mma_latency_clk": 24,  # published
     "mma_chains": 8,  # assumed: accumulators of a sub-core under way
+    "mufu_issue_clk": 8,  # published: 4 lanes a clock and sub-core
     "warps": 8,  # assumed: of a block
     "shared_latency_clk": 29,  # published
     "shared_bytes_per_clk": 128,  # published
@@ -64,6 +66,7 @@ DEPTHS = {"bf16": 16, "tf32": 8}  # k of a product, [16, k] * [k, 8]
 HIDDEN = (128, 256, 512, 1024, 2048)
 BATCHES = (1, 16, 64, 256)
 MODES = ("forward", "backward")
+MUFU_OF_CELL = {"forward": 10, "backward": 2}  # 2^x and 1 / x for each of four gates and tanh(c), or for tanh(c) alone
 TILE = 8
 
 
@@ -108,6 +111,9 @@ def resident_step(constants, policy, mode, dtype, hidden, batch, members, teams)
     mma = max(per_subcore * constants["mma_issue_clk"],
               math.ceil(per_subcore / constants["mma_chains"]) * constants["mma_latency_clk"])
 
+    cells = hidden / members * slots
+    mufu = math.ceil(cells / 4 / 32) * MUFU_OF_CELL[mode] * constants["mufu_issue_clk"]
+
     streamed = max(0.0, weight_bytes - constants["register_bytes"])
     added = hidden * slots * 4 if mode == "backward" else 0
     best = None
@@ -127,11 +133,12 @@ def resident_step(constants, policy, mode, dtype, hidden, batch, members, teams)
         "k_reduction": reduction,
         "cell": constants["cell_clk"],
         "mma": mma,
+        "mufu": mufu,
         "shared": shared,
         "transfer": transfer_clk(constants, policy, members, teams, payload) if members > 1 else 0,
     }
     latency = terms["exchange"] + terms["fragment"] + terms["k_reduction"] + terms["cell"]
-    clk = latency + max(terms["mma"], terms["shared"], terms["transfer"])
+    clk = latency + max(terms[name] for name in ("mma", "mufu", "shared", "transfer"))
     return {"us": clk / constants["clock_ghz"] / 1e3, "blocks_of_team": members, "teams": teams, "slots": slots,
             "mma_of_subcore": per_subcore, "exchanged_bytes": payload, "clk": terms}
 

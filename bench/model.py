@@ -6,8 +6,9 @@
 
 The first prints the floors of a step (floors.py) in Markdown, and writes every term behind them as JSON. The second
 writes DIR/h200.md and DIR/h200.json (measured_exchange.* with --exchange): steps of the library's own tiles from what
-count_recurrence counted (counted_steps.py) and training steps on lengths that differ (modelled_training.py), beside the
-floors. --exchange puts what exchange_bench measured on a GPU in the place of constants.
+count_recurrence counted in the emulator and static_cycles in the machine code (counted_steps.py), and training steps on
+lengths that differ (modelled_training.py), beside the floors. An h200.json is also a counts.json: its counts, with the
+present table of the machine code. --exchange puts what exchange_bench measured on a GPU in the place of constants.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -18,6 +19,7 @@ import os
 import counted_steps
 import floors
 import modelled_training
+from static_cycles import bounds
 
 NOT_MEASURED = "modelled, not measured on a GPU"
 
@@ -110,19 +112,20 @@ WITH_EXCHANGE = ("Exchanges, resident clusters, the clock and the gap between ke
 
 REPORT = """# {device}: {source}
 
-{warning} What the emulator counted of the kernels (products,
-bytes, barriers, pushes, instructions of {code}) goes over constants of an H200, each of which stands with its source,
-published or assumed, at the top of `bench/floors.py`, `bench/counted_steps.py` and `bench/modelled_training.py`, where the
-formulas are too. The JSON beside this file has every term. Written by
+{warning} What the emulator counted of the kernels (bytes,
+pushes) and what `bench/static_cycles` counted in nvcc's machine code (instructions, the clocks for which it has a warp wait,
+products, special functions, loads that a step waits on) goes over constants of an H200, each of which stands with its
+source, published or assumed, at the top of `bench/floors.py`, `bench/counted_steps.py` and `bench/modelled_training.py`,
+where the formulas are too. The JSON beside this file has every term. Written by
 
 ```sh
 {commands}
 ```
 
-The model leaves out: how ptxas schedules, what of the PTX it removes or adds, bank conflicts and broadcasts in shared
-memory, contention of teams beyond bytes per clock, the skew between a team's blocks and the wait for its slowest, the
-memory system's queues, cold caches, clocks under load, the host. Stepwise is read from its source, not counted. A choice
-between policies by these tables is provisional until the commands of `bench/README.md` have run on a GPU.
+The model leaves out: how warps of a sub-core take turns, bank conflicts and broadcasts in shared memory, contention of
+teams beyond bytes per clock, the skew between a team's blocks and the wait for its slowest, the memory system's queues,
+cold caches (what forward saved may come from HBM), clocks under load, the host. Stepwise is read from its source, not
+counted. A choice between policies by these tables is provisional until the commands of `bench/README.md` have run on a GPU.
 
 ## A step
 
@@ -133,7 +136,7 @@ resident teams have fewer slots than the batch, and take n steps for it. Forward
 
 ## What a step is made of
 
-A step is the sum of exchange to parts and the longest of product to device, in bold.
+A step is the sum of exchange to loads and the longest of stalls to device, in bold.
 
 {bounds}
 
@@ -160,7 +163,7 @@ def write_report(folder, name, constants, counts, exchange, commands):
     with open(os.path.join(folder, f"{name}.md"), "w", encoding="utf-8") as file:
         file.write(REPORT.format(
             device=exchange["device"].get("name", "?") if exchange else "H200", source=source_of(exchange),
-            warning=WITH_EXCHANGE if exchange else WITHOUT_GPU, code=counts["code"], commands=commands,
+            warning=WITH_EXCHANGE if exchange else WITHOUT_GPU, commands=commands,
             share=100 * constants["gemm_share"], seed=modelled_training.SEED, steps=table_of_steps(steps, exchange),
             bounds=table_of_bounds(steps, exchange), training=table_of_training(training, exchange),
             floors=table_of_floors(floor_cases, exchange)))
@@ -188,9 +191,14 @@ def main():
     if arguments.counts:
         with open(arguments.counts, encoding="utf-8") as file:
             counts = json.load(file)
-        measured = f" --exchange {arguments.exchange}" if exchange else ""
+        counts = counts.get("counts", counts)
         if counts["code"] != "PTX of nvcc":
-            parser.error(f"{arguments.counts} has no instructions: count_recurrence needs VARLSTM_EMULATOR_PTX")
+            parser.error(f"{arguments.counts} is not of nvcc's PTX: count_recurrence needs VARLSTM_EMULATOR_PTX")
+        try:
+            counts = counted_steps.with_machine_code(counts, bounds.numbers())
+        except ValueError as error:
+            parser.error(f"{arguments.counts}: {error}")
+        measured = f" --exchange {arguments.exchange}" if exchange else ""
         commands = ("cmake --preset emulated && cmake --build --preset emulated --target varlstm_ptx count_recurrence\n"
                     "VARLSTM_EMULATOR_PTX=build-emulated/ptx build-emulated/bin/count_recurrence counts.json\n"
                     f"python3 bench/model.py --counts counts.json{measured} --out {arguments.out}")

@@ -19,13 +19,15 @@ REPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "mo
 
 def tile(**changes):
     """A row of counts.json: forward in bf16, a cluster of 4 blocks with 64 units and 8 slots each."""
-    counted = {"mma": 256, "block_barriers": 0, "instructions": 32 * 8 * 100, "pushed_bytes": 4096,
-               "shared_bytes_read": 32768, "shared_bytes_written": 4096, "device_bytes_read": 16384,
-               "device_bytes_written": 11264}
+    counted = {"pushed_bytes": 4096, "shared_bytes_read": 32768, "shared_bytes_written": 4096,
+               "device_bytes_read": 16384, "device_bytes_written": 11264}
+    code = {"instructions": 400, "stalls": 1000, "load_rounds": 0, "mma": 32, "mufu": 20, "bar": 0}
     row = {"policy": "cluster", "math": "bf16", "mode": "forward", "H": 256, "units": 64, "blocks": 4, "slots": 8,
-           "splits": 1, "threads": 256, "shared_bytes": 8608, "per_step": counted, "once": {"launches": 2}}
+           "splits": 1, "threads": 256, "shared_bytes": 8608, "per_step": counted, "once": {"launches": 2},
+           "machine_code": code}
     row.update({name: value for name, value in changes.items() if name in row})
     row["per_step"] = {**counted, **{name: value for name, value in changes.items() if name in counted}}
+    row["machine_code"] = {**code, **{name: value for name, value in changes.items() if name in code}}
     return row
 
 
@@ -58,6 +60,17 @@ class FloorsTest(unittest.TestCase):
         self.assertEqual(step["mma_of_subcore"], 64)
         self.assertEqual(step["exchanged_bytes"], 256 * 8 * 4)
 
+    def test_rates_of_a_sub_core(self):
+        # A product of 16 x 8 x 16 is 2,048 of 512 multiply-adds a clock, of which mma.sync reaches 63 %.
+        self.assertAlmostEqual(floors.CONSTANTS["mma_issue_clk"], 16 * 8 * 16 / 512 / 0.63)
+        step = floors.resident_step(floors.CONSTANTS, "cluster", "forward", "bf16", 256, 16, 4, 32)
+        self.assertAlmostEqual(step["clk"]["mma"], 64 * 4 / 0.63)
+        # H = 128 in two blocks: 64 units x 8 slots are 4 cells of a lane; 2^x and 1 / x five times, on 4 lanes a clock.
+        step = floors.resident_step(floors.CONSTANTS, "cluster", "forward", "bf16", 128, 16, 2, 32)
+        self.assertEqual(step["clk"]["mufu"], 4 * 10 * 32 / 4)
+        step = floors.resident_step(floors.CONSTANTS, "cluster", "backward", "bf16", 128, 16, 2, 32)
+        self.assertEqual(step["clk"]["mufu"], 4 * 2 * 32 / 4)
+
     def test_weights_that_do_not_fit(self):
         self.assertIsNone(floors.resident_step(floors.CONSTANTS, "cluster", "forward", "tf32", 512, 1, 8, 15))
         self.assertIsNotNone(floors.resident_step(floors.CONSTANTS, "cluster", "forward", "tf32", 512, 1, 16, 7))
@@ -77,7 +90,7 @@ class FloorsTest(unittest.TestCase):
         step = floors.best_step(floors.CONSTANTS, "grid", "forward", "bf16", 1024, 64)
         clk = step["clk"]
         total = (clk["exchange"] + clk["fragment"] + clk["k_reduction"] + clk["cell"] +
-                 max(clk["mma"], clk["shared"], clk["transfer"]))
+                 max(clk["mma"], clk["mufu"], clk["shared"], clk["transfer"]))
         self.assertAlmostEqual(step["us"], total / 1755.0)
 
     def test_measured_figures_replace_constants(self):
@@ -104,34 +117,50 @@ class CountedStepsTest(unittest.TestCase):
         clk = counted_steps.resident_step(CONSTANTS, tile(), 32)["clk"]
         self.assertEqual(clk["exchange"], 180 + 60)
         self.assertEqual(clk["parts"], 0)
-        self.assertEqual(clk["cell"], 120 + 2 * 25)
-        # 8 warps, 32 products each: a chain of 16 tiles of the depth, two row tiles; two warps a sub-core.
-        self.assertEqual(clk["product"], max(16 * 24, 64 * 2 / 0.63))
-        self.assertEqual(clk["issue"], 2 * 100)
+        self.assertEqual(clk["cell"], 4 * 22 + 2 * 25)
+        self.assertEqual(clk["stalls"], 1000)
+        # 8 warps are two of a sub-core, with 32 products, 20 special functions and 400 instructions each.
+        self.assertAlmostEqual(clk["product"], 2 * 32 * 4 / 0.63)
+        self.assertEqual(clk["mufu"], 2 * 20 * 8)
+        self.assertEqual(clk["issue"], 2 * 400)
         self.assertEqual(clk["shared"], (32768 + 4096) / 128)
         self.assertEqual(clk["transfer"], 4096 * 3 / 4 / 14)
         # The schedule: 16 bytes for each of 64 x 8 cells were read, 8 slots' are enough.
         self.assertAlmostEqual(clk["device"], (16384 + 11264 - 16 * 8 * 63) / (3100 / 128))
 
     def test_step_is_its_chain_and_the_longest_of_the_rest(self):
-        step = counted_steps.resident_step(CONSTANTS, tile(block_barriers=3, splits=2), 1)
+        step = counted_steps.resident_step(CONSTANTS, tile(bar=3, splits=2, load_rounds=2), 1)
         clk = step["clk"]
         self.assertEqual(clk["barriers"], 90)
         self.assertEqual(clk["k_reduction"], 2 * 29)
-        chain = sum(clk[name] for name in ("exchange", "barriers", "fragment", "k_reduction", "cell", "parts"))
-        rest = {name: clk[name] for name in ("product", "issue", "shared", "transfer", "device")}
+        self.assertEqual(clk["loads"], 2 * 263)
+        chain = sum(clk[name] for name in ("exchange", "barriers", "fragment", "k_reduction", "cell", "parts", "loads"))
+        rest = {name: clk[name] for name in ("stalls", "issue", "product", "mufu", "shared", "transfer", "device")}
+        self.assertEqual(set(clk), {*rest, "exchange", "barriers", "fragment", "k_reduction", "cell", "parts", "loads"})
         self.assertEqual(step["bound"], max(rest, key=rest.get))
         self.assertAlmostEqual(step["us"], (chain + max(rest.values())) / 1755.0)
 
-    def test_grid_waits_for_l2_once_more_and_for_eight_parts_at_a_time(self):
+    def test_what_a_team_exchanges(self):
         grid = tile(policy="grid", mode="backward", blocks=16, pushed_bytes=0)
-        self.assertEqual(counted_steps.exchange_clk(CONSTANTS, grid), 263 * 2.5 + 60 + 263)
-        self.assertEqual(counted_steps.parts_clk(CONSTANTS, grid), 2 * 263 + 16 * 4)
+        self.assertEqual(counted_steps.exchange_clk(CONSTANTS, grid), 263 * 2.5 + 60)
         self.assertEqual(counted_steps.exchange_clk(CONSTANTS, tile(blocks=1)), 0)
+        # Parts of dh come from shared memory, or are among the grid's loads.
+        self.assertEqual(counted_steps.resident_step(CONSTANTS, grid, 1)["clk"]["parts"], 0)
+        self.assertEqual(counted_steps.resident_step(CONSTANTS, tile(mode="backward"), 1)["clk"]["parts"], 29)
+
+    def test_machine_code_of_a_tile(self):
+        shape = {"cell": "lstm", "policy": "cluster", "math": "bf16", "H": 256, "units": 64, "slots": 8, "splits": 2}
+        rows = [{**shape, "pass": "forward", "stalls": 1}, {**shape, "pass": "backward", "stalls": 2},
+                {**shape, "pass": "layers", "stalls": 3}, {**shape, "pass": "forward", "cell": "gru", "stalls": 4}]
+        counts = {"tiles": [tile(splits=2), tile(mode="backward")]}
+        found = counted_steps.with_machine_code(counts, rows)
+        self.assertEqual([one["machine_code"]["stalls"] for one in found["tiles"]], [1, 2])
+        with self.assertRaisesRegex(ValueError, "no row for forward cluster bf16 256 64 8 2"):
+            counted_steps.with_machine_code(counts, rows[1:])
 
     def test_measured_exchange_of_the_nearest_team(self):
         measured = {**CONSTANTS, "measured_exchange_clk": {"grid": {33: 700, 132: 900}}}
-        self.assertEqual(counted_steps.exchange_clk(measured, tile(policy="grid", blocks=64)), 700 + 263)
+        self.assertEqual(counted_steps.exchange_clk(measured, tile(policy="grid", blocks=64)), 700)
 
     def test_the_fewest_slots_that_hold_the_batch(self):
         counts = {"tiles": pair(H=128, blocks=2) + pair() + pair(slots=16)}
