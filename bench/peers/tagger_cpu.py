@@ -32,10 +32,11 @@ from tagger_program import Failure, check_tags, parse_network, train
 
 
 class Data:
-    def __init__(self, train, dev, column):
-        sentences = read_conllu(train, column)
-        self.vocabulary = Vocabulary.of(sentences)
-        self.train, self.dev = (Corpus(part, self.vocabulary) for part in (sentences, read_conllu(dev, column)))
+    def __init__(self, train, dev, network):
+        sentences = read_conllu(train, network.column)
+        self.vocabulary = Vocabulary.of(sentences, network.word_case == "lower")
+        self.train, self.dev = (Corpus(part, self.vocabulary)
+                                for part in (sentences, read_conllu(dev, network.column)))
 
 
 def first_sentence(path, folder):
@@ -156,10 +157,10 @@ def head(report):
             " ".join(f"«{name}»: {f'`{options}`' if options else 'the defaults'}." for name, options in networks.items()))
 
 
-def write(options, data, rows):
+def write(options, tokens, rows):
     version = subprocess.run([options.program, "--version"], capture_output=True, text=True, check=True).stdout
     report = {"machine": torch_cpu.machine()[0], "torch": torch.__version__, "varlstm": version.splitlines()[-1],
-              "commit": torch_cpu.commit(), "date": time.strftime("%Y-%m-%d"), "tokens": len(data.train.words),
+              "commit": torch_cpu.commit(), "date": time.strftime("%Y-%m-%d"), "tokens": tokens,
               "batches": options.batches, "rows": rows}
     lines = accuracy_table(report) if options.accuracy else speed_table(report)
     print("\n" + "\n".join(lines))
@@ -190,14 +191,14 @@ def main():
         print(f"{check_tags(options.program, options.check, options.dev)} words have the same tags in PyTorch")
         return
     networks = options.network or [parse_network("defaults:")]
-    data = {column: Data(options.train, options.dev, column) for column in {network.column for network in networks}}
     rows = []
     for network in networks:
+        data = Data(options.train, options.dev, network)
         if options.accuracy:
-            rows.append(measure_accuracy(options, data[network.column], network))
+            rows.append(measure_accuracy(options, data, network))
         else:
-            rows += [time_network(options, data[network.column], network, threads) for threads in options.threads]
-    write(options, data[networks[0].column], rows)
+            rows += [time_network(options, data, network, threads) for threads in options.threads]
+    write(options, len(data.train.words), rows)
 
 
 if __name__ == "__main__":

@@ -27,20 +27,31 @@ def read_conllu(path, column="upos"):
     return sentences + ([words] if words else [])
 
 
+def lower_case(form):
+    """Character by character, by Unicode's simple mapping."""
+    return "".join(lower if len(lower := character.lower()) == 1 else character for character in form)
+
+
 class Vocabulary:
-    def __init__(self, words, tags, characters):
-        self.words, self.tags, self.characters = words, tags, characters
+    """in_lower_case: the words are in lower case, and so is a form that is looked up."""
+
+    def __init__(self, words, tags, characters, in_lower_case):
+        self.words, self.tags, self.characters, self.in_lower_case = words, tags, characters, in_lower_case
         self.word_rows = {word: row for row, word in enumerate(words, FIRST_WORD)}
         self.tag_ids = {tag: row for row, tag in enumerate(tags)}
         self.character_rows = {character: row for row, character in enumerate(characters, FIRST_CHARACTER)}
 
     @classmethod
-    def of(cls, sentences):
+    def of(cls, sentences, in_lower_case):
         """Every form in the order of its first use, the tags, and the characters that two forms at least have."""
-        words = list(dict.fromkeys(form for sentence in sentences for form, _ in sentence))
+        forms = list(dict.fromkeys(form for sentence in sentences for form, _ in sentence))
+        words = list(dict.fromkeys(map(lower_case, forms))) if in_lower_case else forms
         tags = sorted({tag for sentence in sentences for _, tag in sentence} - {"_"})
-        counts = collections.Counter(character for word in words for character in set(word))
-        return cls(words, tags, sorted(character for character, count in counts.items() if count > 1))
+        counts = collections.Counter(character for form in forms for character in set(form))
+        return cls(words, tags, sorted(character for character, count in counts.items() if count > 1), in_lower_case)
+
+    def word_row(self, form):
+        return self.word_rows.get(lower_case(form) if self.in_lower_case else form, UNKNOWN)
 
     def sizes(self):
         """Rows of the words' table, of the characters', and tags."""
@@ -84,7 +95,7 @@ class Corpus:
     def __init__(self, sentences, vocabulary):
         forms = [form for sentence in sentences for form, _ in sentence]
         row = vocabulary.character_rows
-        self.words = torch.tensor([vocabulary.word_rows.get(form, UNKNOWN) for form in forms])
+        self.words = torch.tensor([vocabulary.word_row(form) for form in forms])
         self.tags = torch.tensor([NO_TAG if tag == "_" else vocabulary.tag_ids.get(tag, UNSEEN_TAG)
                                   for sentence in sentences for _, tag in sentence])
         self.characters = torch.tensor([row.get(character, UNKNOWN_CHARACTER) for form in forms for character in form])

@@ -33,6 +33,7 @@ def parse_network(text):
     for option, default in (("dropout", 0.0), ("word-dropout", 0.25), ("lr", 2e-3), ("clip", 5.0)):
         parser.add_argument(f"--{option}", type=float, default=default)
     parser.add_argument("--char-widths", type=numbers, default=[3])
+    parser.add_argument("--word-case", default="keep", choices=("keep", "lower"))
     parser.add_argument("--lr-schedule", default="constant", choices=("constant", "linear"))
     parser.add_argument("--column", default="upos", choices=list(COLUMNS))
     options = parser.parse_args(shlex.split(arguments))
@@ -69,11 +70,12 @@ def load(folder):
     """A model of the program in PyTorch, its vocabulary, and the column of its tags."""
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
         config = json.load(file)
-    for key, value in NOT_IN_TORCH.items():
-        if config[key] != value:
+    in_lower_case = config.get("lower_case_words", False)
+    for key, value in {**NOT_IN_TORCH, "tries_lower_case": in_lower_case}.items():
+        if config.get(key, value) != value:
             raise Failure(f"{folder} has \"{key}\" = {config[key]}, and the network in PyTorch is for {value} alone")
     config = {"char_filters": 0, "char_embedding": 1, "char_widths": [], "characters": [], "dropout": 0, **config}
-    vocabulary = Vocabulary(config["words"], config["tags"], config["characters"])
+    vocabulary = Vocabulary(config["words"], config["tags"], config["characters"], in_lower_case)
     model = Tagger(vocabulary.sizes(), argparse.Namespace(**config))
     model.load(folder)
     return model, vocabulary, config["column"]

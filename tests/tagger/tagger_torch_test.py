@@ -19,7 +19,7 @@ import tagger_program  # noqa: E402
 
 FILES = f"{DATA}/train.conllu", f"{DATA}/dev.conllu"
 SMALL = "small: --embedding 20 --hidden 24 --lr 0.02 --char-filters 7"
-NETWORKS = [f"{SMALL} --char-widths 2,3,4 --layers 2 --dropout 0.2", f"{SMALL} --clip 0.3 --lr-schedule linear",
+NETWORKS = [f"{SMALL} --char-widths 2,3,4 --layers 2 --dropout 0.2", f"{SMALL} --clip 0.3 --lr-schedule linear --word-case lower",
             "small: --embedding 20 --hidden 24 --lr 0.02 --char-filters 0"]
 
 
