@@ -158,6 +158,15 @@ class PathTest(unittest.TestCase):
             parsed = kernel(".L_x_0:", *step * count, f"IADD3 R9, R9, {by}, RZ", "ISETP.NE.AND P1, PT, R9, R3, PT",
                             "@P1 BRA `(.L_x_0)", "EXIT")
             self.assertEqual(path.ordinary_turn(parsed).steps, count, by)
+        # A counter that is doubled, from a number that is known; with no wait for others.
+        parsed = kernel("MOV R29, RZ", ".L_x_0:", *(step[1], "BAR.SYNC 0x0") * 2, "VIADD R29, R29, 0x1",
+                        "IMAD.SHL.U32 R30, R29, 0x2, RZ", "ISETP.GE.U32.AND P1, PT, R30, R3, PT", "@!P1 BRA `(.L_x_0)", "EXIT")
+        self.assertEqual(path.ordinary_turn(parsed).steps, 2)
+        # A uniform counter, whose predicate is copied.
+        parsed = kernel(".L_x_0:", *(step[1], "BAR.SYNC 0x0") * 2, "UIADD3 UR4, UR4, 0x2, URZ",
+                        "UISETP.NE.AND UP0, UPT, UR4, UR5, UPT", "PLOP3.LUT P1, PT, PT, PT, UP0, 0x80, 0x0",
+                        "@P1 BRA `(.L_x_0)", "EXIT")
+        self.assertEqual(path.ordinary_turn(parsed).steps, 2)
         # 64 bits; then nothing that counts, but two waits.
         parsed = kernel(".L_x_0:", *step * 2, "IADD3 R9, P4, R9, 0x2, RZ", "IADD3.X R10, RZ, R10, RZ, P4, !PT",
                         "ISETP.GE.U32.AND P1, PT, R9, R3, PT", "ISETP.GE.AND.EX P1, PT, R10, R4, PT, P1",

@@ -148,27 +148,38 @@ def _origin(path, at, name):
     return name, added
 
 
-def steps_of(path):
-    """Steps of a turn: what its last branch counts by; else the waits for other blocks; else one."""
+def _last_comparison(path):
+    """(its index on the path, it): the comparison that decides the turn's last branch; or None."""
     last = path[-1]
     wanted = last.operands[0].lstrip("!") if ".U" in last.name else last.predicate
     for at in range(len(path) - 1, -1, -1):
         i = path[at]
         if wanted not in results_of(i)[1]:
             continue
-        if i.base not in ("ISETP", "UISETP"):
-            break
-        if ".EX" in i.name:  # the lower half is compared before
-            wanted = i.operands[5].lstrip("!")
-            continue
-        for text in i.operands[2:4]:
-            if not REGISTER.match(text) or text in ("RZ", "URZ"):
-                continue
+        if i.base in ("ISETP", "UISETP") and ".EX" not in i.name:
+            return at, i
+        sources = i.operands[5:6] if i.base in ("ISETP", "UISETP") else i.operands[2:5] if "PLOP3" in i.base else []
+        names = {text.lstrip("!") for text in sources} - {"PT", "UPT"}
+        if len(names) != 1:
+            return None
+        wanted = names.pop()  # of 64 bits the lower half; or a copy of a predicate
+    return None
+
+
+def steps_of(path, compared_before, compared):
+    """Steps of a turn: what its last branch counts by; else the waits for other blocks; else one."""
+    found = _last_comparison(path)
+    for k in range(2 if found else 0):
+        at, comparison = found
+        was, now = compared_before.get(comparison, [None] * 2)[k], compared.get(comparison, [None] * 2)[k]
+        by = now - was if isinstance(was, int) and isinstance(now, int) else None
+        text = comparison.operands[2 + k]
+        if by is None and REGISTER.match(text) and text not in ("RZ", "URZ"):  # it counts from what is not known
             begin = _origin(path, at, text.split(".")[0])
             turn = begin and _origin(path, len(path), begin[0])
-            if turn and turn[0] == begin[0] and 0 < abs(turn[1]) <= MOST_STEPS_OF_A_TURN:
-                return abs(turn[1])
-        break
+            by = turn[1] if turn and turn[0] == begin[0] else None
+        if by is not None and 0 < abs(by) <= MOST_STEPS_OF_A_TURN:
+            return abs(by)
     waits = sum("TRYWAIT" in i.name for i in path)
     return waits if 0 < waits <= MOST_STEPS_OF_A_TURN else 1
 
@@ -183,5 +194,6 @@ def ordinary_turn(kernel):
     _before(kernel, blocks, loop, values)
     values.in_loop = True
     for _ in range(TURNS):
+        compared_before = dict(values.compared)
         path, guessed = _walk(kernel, blocks, loop, best, values)
-    return Turn(path, steps_of(path), guessed)
+    return Turn(path, steps_of(path, compared_before, values.compared), guessed)

@@ -22,6 +22,7 @@ class Values:
         self.in_loop = False
         self.registers = {}
         self.predicates = {}
+        self.compared = {}  # what a comparison of integers compared when it was run last
 
     def predicate(self, text):
         """Of an operand such as «!P3»."""
@@ -60,6 +61,8 @@ class Values:
         if guard is False:
             return
         registers, predicates = results_of(i)
+        if i.base in ("ISETP", "UISETP"):
+            self.compared[i] = [self.value(text) for text in i.operands[2:4]]
         rule = RULES.get(i.base)
         values, flags = rule(self, i) if rule else ([], [])
         unsure = guard is None and i.base not in ("LDG", "LD", "LDC", "ULDC")
