@@ -123,7 +123,8 @@ def speed_table(report):
              ". Training alone, without reading files and measuring on dev; our CPU time has the first parameters and the "
              "writing of the model in it. Rates are tokens a second, the median of the pairs, and ratios the median of the "
              "pairs' ratios. «Padded» pads each word's characters to the longest word of the batch, «joined» has them in "
-             "one row. The clock moves with the other programs that ran; the load is their average number with ours.", "",
+             "one row. Other programs ran: the load is their average number with ours" +
+             (", which ran at real-time priority." if report["real_time"] else "."), "",
              "| network | threads | pairs | load | time | ours | torch, padded | torch, joined | ours / padded | ours / joined |",
              "| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |"]
     for row in report["rows"]:
@@ -161,7 +162,7 @@ def write(options, tokens, rows):
     version = subprocess.run([options.program, "--version"], capture_output=True, text=True, check=True).stdout
     report = {"machine": torch_cpu.machine()[0], "torch": torch.__version__, "varlstm": version.splitlines()[-1],
               "commit": torch_cpu.commit(), "date": time.strftime("%Y-%m-%d"), "tokens": tokens,
-              "batches": options.batches, "rows": rows}
+              "batches": options.batches, "real_time": os.sched_getscheduler(0) != os.SCHED_OTHER, "rows": rows}
     lines = accuracy_table(report) if options.accuracy else speed_table(report)
     print("\n" + "\n".join(lines))
     if options.out:
