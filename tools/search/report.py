@@ -4,6 +4,8 @@ import csv
 
 import optuna
 
+from fault import reason
+
 SHOWN = 10
 
 
@@ -47,11 +49,10 @@ def write_csv(study, path):
 
 
 def write_plots(study, folder):
-    """history, importance and parallel as .png (matplotlib) and .html (plotly). Returns a line for each that could not be
-    made."""
+    """history, importance and parallel as .png (matplotlib) and .html (plotly). Yields for each why it could not be made,
+    else an empty text."""
     kinds = {"history": "plot_optimization_history", "importance": "plot_param_importances",
              "parallel": "plot_parallel_coordinate"}
-    problems = []
 
     def png(function, path):
         import matplotlib
@@ -69,6 +70,6 @@ def write_plots(study, folder):
         for suffix, write in (("png", png), ("html", html)):
             try:
                 write(function, str(folder / f"{name}.{suffix}"))
-            except (ImportError, ValueError, RuntimeError) as error:
-                problems.append(f"{name}.{suffix} could not be drawn: {str(error).splitlines()[0]}")
-    return problems
+                yield ""
+            except Exception as error:  # of the drawing packages; the search has its result without a plot
+                yield f"{name}.{suffix} could not be drawn: {reason(error)}"
