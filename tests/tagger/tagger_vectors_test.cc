@@ -121,6 +121,19 @@ TEST_F(TaggerVectors, QuirksOfTexts) {
   EXPECT_EQ(read_text("a 1e-60 0.1\n").rows[0].second, (std::vector<float>{0, 0.1f}));
   // One feature: the first row is no header.
   EXPECT_EQ(read_text("a 1\nb 2\n").rows, (Rows{{"a", {1}}, {"b", {2}}}));
+  // More than one space between fields, and before what fastText ends a row with. A token of spaces is one space.
+  EXPECT_EQ(read_text("the  0.25 -1.5   3e-3  \ncaf\xC3\xA9 0  1 2\n10 -1 -2  -3\n").rows, kRows);
+  EXPECT_EQ(read_text("3  3 \nthe  0.25 -1.5   3e-3  \ncaf\xC3\xA9 0  1 2\n10 -1 -2  -3\n").rows, kRows);
+  EXPECT_EQ(read_text("a  b   1  2\n  3 4\n").rows, (Rows{{"a  b", {1, 2}}, {" ", {3, 4}}}));
+  // An empty line at the end, with and without a header, a carriage return and another row.
+  for (const std::string end : {"\n", "\r\n", " ", " \n"}) {
+    EXPECT_EQ(read_text(kText + end).rows, kRows);
+    EXPECT_EQ(read_text("3 3\n" + kText + end).rows, kRows);
+    EXPECT_EQ(read_text("a 1 2\n" + end).rows, (Rows{{"a", {1, 2}}}));
+  }
+  // Tokens of GloVe that end in numbers, or could be taken for some, under a header.
+  const Rows glove = {{". . .", {1, 2}}, {"at name@domain.com", {3, 4}}, {"1 2", {5, 6}}, {"in 2010", {7, 8}}};
+  EXPECT_EQ(read_text("4 2\n. . . 1 2\nat name@domain.com 3 4\n1 2 5 6\nin 2010 7 8\n").rows, glove);
   // A row longer than the reader's piece of the file, and many of them.
   Rows rows;
   std::string text;
@@ -160,6 +173,12 @@ TEST_F(TaggerVectors, BrokenFilesNameFileAndRow) {
   EXPECT_EQ(error_of("2 2\na 1 2\n\nb 1 2\n"), ":3: the row \"\" is not a token and 2 numbers");
   EXPECT_EQ(error_of("3 2\na 1 2\nb 1 2\n"), ": the header says 3 rows, but there are 2");
   EXPECT_EQ(error_of("1 2\na 1 2\nb 1 2\n"), ": the header says 1 rows, but there are more");
+  EXPECT_EQ(error_of("a 1\nthe cat\nsat down\n"), " has no word vectors: most of its rows do not end in numbers");
+  EXPECT_EQ(error_of("3 2\n" + kText),
+            ":1: the header says that a vector has 2 features, but most rows end in 3 numbers");
+  EXPECT_EQ(error_of("3 4\n" + kText), ":2: the row \"the 0.25 -1.5 3e-3\" is not a token and 4 numbers");
+  EXPECT_EQ(error_of(" 1 2\n"), ":1: the row \" 1 2\" is not a token and 2 numbers");
+  EXPECT_EQ(error_of("a 1 2\n\n\n"), ":2: the row \"\" is not a token and 2 numbers");
   EXPECT_EQ(error_of("5 2\n"), ": the header says 5 rows, but none follows");
   EXPECT_EQ(error_of("5 0\na\n"), ":1: the header says that a vector has 0 features, not 1 to 1048576");
   EXPECT_EQ(error_of("0 5\n"), ":1: the header says that there is no vector");
@@ -168,13 +187,41 @@ TEST_F(TaggerVectors, BrokenFilesNameFileAndRow) {
   EXPECT_EQ(error_of(whole.substr(0, whole.size() - 14)), ", row 3: the file is cut off: the header says 3 rows");
   EXPECT_EQ(error_of(whole + "more"), ": bytes follow the 3 rows that the header says");
   EXPECT_EQ(error_of(binary_of({{"a", {1, NAN}}}, "")), ", row 1: number 2 of 2 of the token \"a\" is nan");
-  const std::string packed = gzip(path(), kText);
-  EXPECT_EQ(error_of(packed.substr(0, packed.size() - 9)), " cannot be read as gzip: it is cut off");
   EXPECT_EQ(error_of(std::string("\xBA\x16\x4F\x2F\x0C\0\0\0", 8)),
             " is a model of fastText, not its vectors: name the .vec file that fastText wrote beside it");
   const std::string long_word((size_t{1} << 24) + (size_t{1} << 21), 'x');
   EXPECT_EQ(error_of("a 1 2\nb " + long_word), ":2: the row has no end within 16777216 bytes");
   EXPECT_EQ(error_of("2 2\n" + long_word), ", row 1: the token has no end within 16777216 bytes");
+}
+
+TEST_F(TaggerVectors, EndOfCompressedData) {
+  const std::string packed = gzip(path(), kText);
+  EXPECT_EQ(error_of(packed.substr(0, packed.size() - 9)), " cannot be read as gzip: it is cut off");
+  EXPECT_EQ(error_of(packed + packed.substr(0, 5)), " cannot be read as gzip: it is cut off");
+  const std::string ends =
+      fmt::format(" cannot be read as gzip: its data ends after {} bytes of the file, and ", packed.size());
+  EXPECT_EQ(error_of(packed + "x"), ends + "1 others follow");
+  EXPECT_EQ(error_of(packed + std::string(2000000, '\0') + "\n"), ends + "2000001 others follow");
+  EXPECT_EQ(error_of(packed + "\x1F text"), " cannot be read as gzip: incorrect header check");
+  std::string wrong_sum = packed;
+  wrong_sum[packed.size() - 8] ^= 1;
+  EXPECT_EQ(error_of(wrong_sum), " cannot be read as gzip: incorrect data check");
+  // Zeros pad a file on a tape.
+  EXPECT_EQ(read_text(packed + std::string(2000000, '\0')).rows, kRows);
+  // Pieces of several lengths, an empty one too; the longest is, compressed, longer than what is read of the file at
+  // once.
+  Rows rows;
+  std::string whole;
+  for (const int count : {1, 0, 200000, 30}) {
+    std::string text;
+    for (int k = 0; k < count; ++k) {
+      rows.push_back({fmt::format("w{}", k * 7919 % 1000003), {static_cast<float>(k), 0.5f}});
+      text += fmt::format("{} {} 0.5\n", rows.back().first, k);
+    }
+    whole += gzip(path(), text);
+  }
+  ASSERT_GT(whole.size(), size_t{1} << 19);
+  EXPECT_TRUE(read_text(whole).rows == rows);
 }
 
 TEST(TaggerText, LowerCase) {

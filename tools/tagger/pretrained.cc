@@ -147,7 +147,7 @@ Pretrained read_pretrained(const std::string& path, const Vocabulary& vocabulary
       ++result.duplicates;
     else if (keep_all && !rows.wants(token))
       others.offer(token, file.values());
-    progress.update(file.compressed_bytes());
+    progress.update(file.file_bytes_read());
   }
   progress.clear();
   result.rows = static_cast<int64_t>(file.rows());

@@ -1,4 +1,4 @@
-// Files of word vectors. zlib's gzread reads plain files too.
+// Finding the form of a file of word vectors, and reading its rows.
 // SPDX-License-Identifier: Apache-2.0
 #include "vector_file.h"
 
@@ -10,7 +10,6 @@
 #include <optional>
 
 #include "error.h"
-#include "file.h"
 #include "text.h"
 
 namespace tagger {
@@ -21,7 +20,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the binary form is lit
 constexpr size_t kReadBytes = size_t{1} << 20;
 constexpr size_t kMaxRowBytes = size_t{1} << 24;  // of a text row, or of a binary row's token
 constexpr int64_t kMaxFeatures = int64_t{1} << 20;
-constexpr int kSampledRows = 200;  // of a text without a header, for its number of features
+constexpr int kSampledRows = 200;  // of a text, for its number of features
 
 // A row of text without what ends it: CR LF, and the spaces that word2vec and fastText leave after the last number.
 std::string_view trimmed(std::string_view line) {
@@ -47,45 +46,42 @@ std::optional<uint64_t> whole_number_of(std::string_view field) {
   return value;
 }
 
+// Takes the last field off a row, and the spaces before it; nothing if only the token is left. A token may be a space.
+std::optional<std::string_view> take_last_field(std::string_view* row) {
+  const size_t space = row->rfind(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  const std::string_view field = row->substr(space + 1);
+  size_t end = space;
+  while (end > 1 && (*row)[end - 1] == ' ') --end;
+  *row = row->substr(0, end);
+  return field;
+}
+
 // How many of the last fields are numbers, without the first field, which belongs to the token.
 int64_t numbers_at_end(std::string_view row) {
   int64_t count = 0;
-  for (size_t space = row.rfind(' '); space != std::string_view::npos; space = row.rfind(' ')) {
-    if (!number_of(row.substr(space + 1))) break;
-    ++count;
-    row = row.substr(0, space);
-  }
+  for (auto field = take_last_field(&row); field && number_of(*field); field = take_last_field(&row)) ++count;
   return count;
 }
 
-// Where the last `count` fields begin; nothing if the row has no token before so many fields.
-std::optional<size_t> last_fields(std::string_view row, int64_t count) {
-  size_t end = row.size();
-  for (int64_t k = 0; k < count; ++k) {
-    const size_t space = end == 0 ? std::string_view::npos : row.rfind(' ', end - 1);
-    if (space == std::string_view::npos) return std::nullopt;
-    end = space;
-  }
-  return end == 0 ? std::nullopt : std::optional<size_t>(end);
+// Takes the first of some fields off, and the spaces behind it.
+std::string_view take_first_field(std::string_view* fields) {
+  size_t end = std::min(fields->find(' '), fields->size());
+  const std::string_view field = fields->substr(0, end);
+  while (end < fields->size() && (*fields)[end] == ' ') ++end;
+  fields->remove_prefix(end);
+  return field;
 }
 
 }  // namespace
 
-VectorFile::VectorFile(const std::string& path) : path_(path) {
-  file_bytes_ = InputFile(path).bytes();  // with the errors of every file that is read
-  file_.reset(gzopen(path.c_str(), "rb"));
-  if (!file_) fail("cannot open {}: no memory", path);
-  gzbuffer(file_.get(), static_cast<unsigned>(kReadBytes));
+VectorFile::VectorFile(const std::string& path) : path_(path), file_(path) {
   find_form();
   values_.resize(static_cast<size_t>(features_));
 }
 
 const char* VectorFile::form() const {
   return form_ == Form::kText ? "text of GloVe" : form_ == Form::kBinary ? "binary of word2vec" : "text of word2vec";
-}
-
-uint64_t VectorFile::compressed_bytes() const {
-  return static_cast<uint64_t>(std::max<z_off_t>(gzoffset(file_.get()), 0));
 }
 
 std::string VectorFile::place() const {
@@ -101,15 +97,8 @@ bool VectorFile::read_more() {
   end_ -= begin_;
   begin_ = 0;
   if (buffer_.size() < end_ + kReadBytes) buffer_.resize(end_ + kReadBytes);
-  const int count = gzread(file_.get(), buffer_.data() + end_, static_cast<unsigned>(kReadBytes));
-  int error = Z_OK;
-  const char* const text = gzerror(file_.get(), &error);
-  if (count < 0 || error == Z_BUF_ERROR)
-    fail("{} cannot be read{}: {}", path_, gzdirect(file_.get()) ? "" : " as gzip",
-         error == Z_BUF_ERROR ? "it is cut off"
-         : error == Z_ERRNO   ? std::strerror(errno)
-                              : text);
-  end_ += static_cast<size_t>(count);
+  const size_t count = file_.read(buffer_.data() + end_, kReadBytes);
+  end_ += count;
   at_end_ = count == 0;
   return count > 0;
 }
@@ -149,10 +138,17 @@ void VectorFile::find_form() {
   if (has_bytes(4) && rest().substr(0, 4) == kFastTextModel)
     fail("{} is a model of fastText, not its vectors: name the .vec file that fastText wrote beside it", path_);
   const std::string_view first = trimmed(peek_line(&next_line));
-  const size_t space = first.find(' ');
-  const auto rows = whole_number_of(first.substr(0, space));
-  const auto features = space == std::string_view::npos ? std::nullopt : whole_number_of(first.substr(space + 1));
-  if (!rows || !features) return find_features_of_text();
+  std::string_view fields = first;
+  const auto rows = whole_number_of(take_first_field(&fields)), features = whole_number_of(fields);
+  if (!rows || !features) {
+    if (numbers_at_end(first) == 0)
+      fail("{}:1: the row {} is neither a token with a vector of numbers nor the header of such rows", path_,
+           in_quotes(first));
+    features_ = numbers_of_most_rows();
+    if (features_ == 0) fail("{} has no word vectors: most of its rows do not end in numbers", path_);
+    if (features_ > kMaxFeatures) fail("{}:1: a vector has {} features, more than {}", path_, features_, kMaxFeatures);
+    return;
+  }
 
   // A header, unless it is the first row of vectors with one feature. Only a header can come before a binary row.
   begin_ += next_line;
@@ -172,27 +168,28 @@ void VectorFile::find_form() {
     if (!is_text && form_fault(row).empty() && row.find(' ') != std::string_view::npos) is_text = true;
   }
   if (!is_text) form_ = Form::kBinary;
+  if (const int64_t numbers = is_text ? numbers_of_most_rows() : 0; numbers > features_)
+    fail("{}:1: the header says that a vector has {} features, but most rows end in {} numbers", path_, features_,
+         numbers);
 }
 
-// A token may hold spaces and end in numbers, and a row may be broken. So the number of features is that of most rows.
-void VectorFile::find_features_of_text() {
+// How many numbers most of the next rows end in, the fewer of two that are as frequent: a token may hold spaces and end
+// in numbers, and a row may be broken.
+int64_t VectorFile::numbers_of_most_rows() {
   has_bytes(kReadBytes);
   std::string_view text = rest();
   std::map<int64_t, int64_t> rows_with;  // so many numbers
+  int64_t most = 0;
   for (int k = 0; k < kSampledRows && !text.empty(); ++k) {
     const size_t newline = text.find('\n');
     if (newline == std::string_view::npos && k > 0 && !at_end_) break;
-    const std::string_view row = trimmed(text.substr(0, newline));
-    const int64_t numbers = numbers_at_end(row);
-    if (k == 0 && numbers == 0)
-      fail("{}:1: the row {} is neither a token with a vector of numbers nor the header of such rows", path_,
-           in_quotes(row));
-    const int64_t rows = ++rows_with[numbers];
-    if (rows > rows_with[features_] || (rows == rows_with[features_] && numbers < features_)) features_ = numbers;
-    if (newline == std::string_view::npos) break;
-    text.remove_prefix(newline + 1);
+    if (const std::string_view row = trimmed(text.substr(0, newline)); !row.empty()) {
+      const int64_t numbers = numbers_at_end(row), rows = ++rows_with[numbers];
+      if (rows > rows_with[most] || (rows == rows_with[most] && numbers < most)) most = numbers;
+    }
+    text.remove_prefix(std::min(newline, text.size() - 1) + 1);
   }
-  if (features_ > kMaxFeatures) fail("{}:1: a vector has {} features, more than {}", path_, features_, kMaxFeatures);
+  return most;
 }
 
 bool VectorFile::next() {
@@ -213,18 +210,23 @@ bool VectorFile::next_text() {
     return false;
   }
   const std::string_view row = trimmed(line);
-  const std::optional<size_t> numbers = last_fields(row, features_);
-  if (!numbers) fail("{}: the row {} is not a token and {} numbers", place(), in_quotes(row), features_);
-  token_ = row.substr(0, *numbers);
-  std::string_view fields = row.substr(*numbers + 1);
+  token_ = row;
+  std::optional<std::string_view> first;  // of the last d fields
+  for (int64_t k = 0; k < features_; ++k)
+    if (first = take_last_field(&token_); !first) break;
+  if (row.empty() && !has_bytes(next_line + 1)) {  // an empty line at the end of the file
+    begin_ = end_;
+    return next_text();
+  }
+  if (!first || token_.empty())
+    fail("{}: the row {} is not a token and {} numbers", place(), in_quotes(row), features_);
+  std::string_view fields = row.substr(static_cast<size_t>(first->data() - row.data()));
   for (int64_t k = 0; k < features_; ++k) {
-    const size_t space = std::min(fields.find(' '), fields.size());
-    const std::optional<float> value = number_of(fields.substr(0, space));
+    const std::string_view field = take_first_field(&fields);
+    const std::optional<float> value = number_of(field);
     if (!value || !std::isfinite(*value))
-      fail("{}: number {} of {} of the token {} is {}", place(), k + 1, features_, in_quotes(token_),
-           in_quotes(fields.substr(0, space)));
+      fail("{}: number {} of {} of the token {} is {}", place(), k + 1, features_, in_quotes(token_), in_quotes(field));
     values_[static_cast<size_t>(k)] = *value;
-    fields.remove_prefix(std::min(space + 1, fields.size()));
   }
   begin_ += next_line;
   ++rows_;
