@@ -106,8 +106,8 @@ int32_t check_enum(const char* name, const char* type, int64_t value, int64_t la
 int32_t check_dtype(const char* name, int64_t dtype, bool allow_i64) {
   VARLSTM_TRY(check_enum(name, "varlstm_dtype", dtype, VARLSTM_DTYPE_I64));
   if (dtype == VARLSTM_DTYPE_I64 && !allow_i64) {
-    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "%s = %lld (VARLSTM_DTYPE_I64) is for pack and unpack alone", name,
-                     ll(dtype));
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT,
+                     "%s = %lld (VARLSTM_DTYPE_I64) is for pack, unpack and copy_columns alone", name, ll(dtype));
   }
   return VARLSTM_OK;
 }

@@ -344,7 +344,7 @@ enum varlstm_dtype {
   VARLSTM_DTYPE_F64 = 1,
   VARLSTM_DTYPE_BF16 = 2, /* bfloat16, the upper half of a float */
   VARLSTM_DTYPE_F16 = 3,  /* IEEE 754 binary16 */
-  VARLSTM_DTYPE_I64 = 4   /* token ids and targets; for pack and unpack only */
+  VARLSTM_DTYPE_I64 = 4   /* ids, targets; for pack, unpack and copy_columns only */
 };
 /* BF16 and F16 are storage formats: sums, gates and the cell state are computed in float, and what is stored is rounded
  * to the nearest value, ties to even. h and the gradients of the gates are rounded when each step stores them; with a
@@ -749,7 +749,17 @@ VARLSTM_API int32_t varlstm_convert(varlstm_ctx* ctx, int32_t from_dtype, int32_
                                     const void* src, void* dst, void* stream);
 
 /* dst[r * ld_dst + c] <- src[r * ld_src + c] for r < rows and c < columns: puts features beside others, or takes them
- * out again. Any dtype, I64 too; ld_src and ld_dst, in elements, are at least `columns`. */
+ * out again.
+ *   dtype    of both; any, I64 too
+ *   rows     at least 0
+ *   columns  that are copied, at least 1
+ *   src      [rows, ld_src] in the back end's memory, up to the last row's element `columns` - 1. It points to the
+ *            first column that is copied, so that columns from k on are at src + k elements.
+ *   ld_src   elements from one row of src to the next, at least `columns`
+ *   dst      [rows, ld_dst] in the back end's memory, likewise. Its other columns stay as they are. It may not overlap
+ *            src, not even between the columns: columns of one matrix cannot be copied to others of the same matrix.
+ *   ld_dst   elements from one row of dst to the next, at least `columns`
+ * Errors: INVALID_HANDLE, INVALID_ARGUMENT, BACKEND. */
 VARLSTM_API int32_t varlstm_copy_columns(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t columns,
                                          const void* src, int64_t ld_src, void* dst, int64_t ld_dst, void* stream);
 
@@ -779,14 +789,18 @@ enum varlstm_activation { VARLSTM_ACTIVATION_NONE = 0, VARLSTM_ACTIVATION_TANH =
  * is the padding "same" of torch.nn.Conv1d, and a position p that counts from 0 in the word:
  *   v[p, f] = bias[f] + sum over k < width and i < in of weight[f, i, k] * x[offsets[w] + p + k - left, i]
  *   y[w, f] = activation(max over p of v[p, f])
- * A word of no rows gives zeros.
- *   offsets  [words + 1] in the back end's memory: not decreasing, in [0, rows]. Rows before the first offset, and
+ * A word of no rows gives zeros. All arrays are in the back end's memory.
+ *   dtype    of x, weight, bias and y: F32, F64, BF16 or F16
+ *   words, rows         at least 0
+ *   in, filters, width  at least 1; width is in rows and may be larger than a word
+ *   activation          a varlstm_activation
+ *   offsets  [words + 1] of int64: not decreasing, in [0, rows]. Rows before the first offset, and
  *            from the last one on, belong to no word. On the host any other offset is an INVALID_ARGUMENT. On CUDA it
  *            raises VARLSTM_DEVICE_STATUS_OFFSET and its words have no rows; dx of other words may be 0 then as well.
  *   x        [rows, in]
  *   weight   [filters, in, width], as in torch.nn.Conv1d
  *   bias     [filters] or NULL
- *   y        [words, ldy] with ldy >= filters, of which each row's first `filters` elements are written
+ *   y        [words, ldy] with ldy >= filters, both in elements, of which each row's first `filters` are written
  *   argmax   [words, filters] for backward: the row of x at whose position the maximum is, the first of several; -1
  *            for a word of no rows. Or NULL if not wanted. As in torch.max, the first NaN is larger than any number.
  *   workspace  aligned to 64 bytes; at least the forward_bytes that varlstm_conv_max_size gives for these sizes
@@ -799,7 +813,8 @@ VARLSTM_API int32_t varlstm_conv_max_forward(varlstm_ctx* ctx, int32_t dtype, in
 
 /* The gradient dv = dy * activation'(y) goes to the positions of argmax alone. The arguments before dy are those of
  * forward, argmax is what forward gave, and an argmax outside of its word gets no gradient. A dv of 0 adds nothing.
- *   dy       [words, ldy]
+ *   y        [words, ldy] that forward gave
+ *   dy       [words, ldy]: rows as far apart as those of y, of which the first `filters` elements are read
  *   dx       [rows, in], 0 for a row of no word; or NULL if not wanted. weight may be NULL if dx is NULL.
  *   dweight  [filters, in, width], added to; or NULL if not wanted. x may be NULL if dweight is NULL.
  *   dbias    [filters], added to; or NULL if not wanted
@@ -812,9 +827,10 @@ VARLSTM_API int32_t varlstm_conv_max_backward(varlstm_ctx* ctx, int32_t dtype, i
                                               void* dweight, void* dbias, void* workspace, int64_t workspace_bytes,
                                               void* stream);
 
-/* The workspaces of the two functions for at most `words` words and `rows` rows. They depend on the context's THREADS
- * as well: ask again after a change. Neither is 0. Sizes for which 64 bits cannot count the bytes are an
- * INVALID_ARGUMENT. */
+/* The workspaces of the two functions, in bytes, for at most `words` words and `rows` rows; the sizes are those of
+ * forward, and neither pointer, to host memory, may be NULL. They depend on the context's THREADS as well: ask again
+ * after a change. Neither is 0. Sizes for which 64 bits cannot count the bytes are an INVALID_ARGUMENT.
+ * Errors: INVALID_HANDLE, INVALID_ARGUMENT, BACKEND. */
 VARLSTM_API int32_t varlstm_conv_max_size(varlstm_ctx* ctx, int32_t dtype, int64_t words, int64_t rows, int64_t in,
                                           int64_t filters, int64_t width, int64_t* forward_bytes,
                                           int64_t* backward_bytes);

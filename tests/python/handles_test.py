@@ -240,7 +240,7 @@ def test_lengths_in_the_back_ends_memory(context, backend):
     (lambda c: varlstm.dropout_forward(c, c.zeros(3), 0.5, 2**64), "seed: 18446744073709551616 is not in 0 ... 1844674"),
     (lambda c: varlstm.dropout_backward(c, c.zeros(3), 0.5, -1), "seed: -1 is not in 0 ... 18446744073709551615"),
     (lambda c: varlstm.Rnn(c, 3, 5, dtype="f99"), "dtype: 'f99' is none of"),
-    (lambda c: varlstm.Rnn(c, 3, 5, dtype="i64"), "dtype: value = 4 (VARLSTM_DTYPE_I64) is for pack and unpack alone"),
+    (lambda c: varlstm.Rnn(c, 3, 5, dtype="i64"), "dtype: value = 4 (VARLSTM_DTYPE_I64) is for pack, unpack and copy_columns alone"),
     (lambda c: varlstm.Rnn(c, 3, 5, dropout=2.0), "dropout: value = 2 is not in [0, 1)"),
     (lambda c: varlstm.Rnn(c, 3, 5, bidirectional=3), "bidirectional: value = 3 is neither 0 nor 1"),
     (lambda c: varlstm.Rnn(c, 3, 5, cell="mgu"),

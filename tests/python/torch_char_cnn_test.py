@@ -147,6 +147,7 @@ def test_autocast_casts_as_a_convolution() -> None:
     ({"weight": torch.zeros(9, 6)}, ValueError, "weight of shape (9, 6)"),
     ({"bias": torch.zeros(8)}, ValueError, "bias is of shape (8,)"),
     ({"bias": torch.zeros(9, dtype=torch.float64)}, ValueError, "bias is of torch.float64"),
+    ({"bias": [0.0] * 9}, TypeError, "bias is of list, and must be a tensor"),
     ({"activation": "gelu"}, ValueError, "activation = 'gelu' is not supported"),
 ])
 def test_what_does_not_fit_is_refused(change: dict, error: type, text: str) -> None:
@@ -166,6 +167,22 @@ def test_wrong_words_are_refused() -> None:
         with pytest.raises(ValueError, match=re.escape(text)):
             model(ids, **arguments)
     for arguments, text in (((9, 4, 0), "filters = 0"), ((9, 4, 5, ()), "widths is empty"),
-                            ((9, 4, 5, (3, 0)), "widths = 0"), ((9, 4, 5, 3, "gelu"), "activation = 'gelu'")):
+                            ((9, 4, 5, (3, 0)), "widths = 0"), ((9, 4, 5, 3, "gelu"), "activation = 'gelu'"),
+                            ((9, 4, 5, 3, "none", 9), "padding_idx = 9 is not in -9 ... 8")):
         with pytest.raises(ValueError, match=re.escape(text)):
             CharCnn(*arguments)
+
+
+def test_wrong_ids_and_lengths_are_refused() -> None:
+    model = CharCnn(9, 4, 5)
+    ids, lengths = torch.tensor([[0, 8, 9], [-1, 3, -7]]), torch.tensor([3, 1])
+    for arguments, error, text in ((([1, 2], lengths), TypeError, "ids is of list"),
+                                   ((ids.double(), lengths), TypeError, "ids is of torch.float64, and must be"),
+                                   ((ids, lengths / 2), TypeError, "lengths is of torch.float32, and must be"),
+                                   ((ids, lengths), IndexError, "ids holds -1, which is not in 0 ... 8"),
+                                   ((ids[:1], lengths[:1]), IndexError, "ids holds 9, which is not in 0 ... 8"),
+                                   ((ids[0], None, torch.tensor([0, 3])), IndexError, "ids holds 9, which")):
+        with pytest.raises(error, match=re.escape(text)):
+            model(*arguments)
+    # What is behind a word's length is padding, whatever it is.
+    assert torch.equal(model(ids, torch.tensor([2, 0])), model(ids.clamp(0, 8), torch.tensor([2, 0])))

@@ -6,14 +6,13 @@
 
 namespace varlstm {
 
-// The sizes of varlstm_conv_max_*: weight is [filters, in, width]. `activation` is a varlstm_activation. A row of y and
-// dy has ldy elements; 0 means `filters`.
+// The sizes of varlstm_conv_max_*: weight is [filters, in, width].
 struct ConvMax {
-  int64_t in = 1;
-  int64_t filters = 1;
-  int64_t width = 1;
-  int32_t activation = VARLSTM_ACTIVATION_NONE;
-  int64_t ldy = 0;
+  int64_t in = 1;                                // features of a row of x
+  int64_t filters = 1;                           // features of a word that are computed
+  int64_t width = 1;                             // rows that the convolution sees at once
+  int32_t activation = VARLSTM_ACTIVATION_NONE;  // a varlstm_activation, of the maxima
+  int64_t ldy = 0;                               // elements from one row of y and of dy to the next; 0 means `filters`
 };
 
 namespace detail {
@@ -44,8 +43,17 @@ void need_y(const char* name, S y, const ConvMax& conv, int64_t words) {
 
 }  // namespace detail
 
-// y [words, ldy] and argmax [words, filters], which may be empty, of offsets [words + 1], x [rows, in], weight and bias
-// [filters] or empty. The words are those of offsets.
+// All spans are of the back end's memory.
+//   words      at least 0; word w has the rows offsets[w] ... offsets[w + 1] - 1 of x
+//   rows       of x, at least 0
+//   offsets    [words + 1], not decreasing, in [0, rows]
+//   x          [rows, in]
+//   weight     [filters, in, width]
+//   bias       [filters], or empty: zeros
+//   y          [words, ldy], written; the last row needs only `filters` elements
+//   argmax     [words, filters], written for backward, or empty: not wanted
+//   workspace  grows to the size that is needed
+// An argument that is wrong, or a span that is too short, is an Error that names it.
 template <class T>
 void conv_max_forward(const Context& ctx, const ConvMax& conv, int64_t words, int64_t rows, Span<const int64_t> offsets,
                       Span<const T> x, Span<const T> weight, Span<const T> bias, Span<T> y, Span<int64_t> argmax,
@@ -62,7 +70,13 @@ void conv_max_forward(const Context& ctx, const ConvMax& conv, int64_t words, in
                                  detail::row_of_y(conv), argmax.data(), workspace.data(), workspace.bytes(), stream));
 }
 
-// dx, dweight and dbias may be empty if they are not wanted, and then weight, or x.
+// Arguments that forward has too are as there; y and argmax are what it wrote.
+//   x        [rows, in]; may be empty if dweight is
+//   weight   [filters, in, width]; may be empty if dx is
+//   dy       [words, ldy]; the last row needs only `filters` elements
+//   dx       [rows, in], overwritten, or empty: not wanted
+//   dweight  [filters, in, width], added to, or empty
+//   dbias    [filters], added to, or empty
 template <class T>
 void conv_max_backward(const Context& ctx, const ConvMax& conv, int64_t words, int64_t rows,
                        Span<const int64_t> offsets, Span<const T> x, Span<const T> weight, Span<const T> y,

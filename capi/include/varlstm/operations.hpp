@@ -89,7 +89,9 @@ void convert(const Context& ctx, Span<const From> src, Span<To> dst, void* strea
   check(varlstm_convert(ctx.get(), dtype_of<From>(), dtype_of<To>(), src.size(), src.data(), dst.data(), stream));
 }
 
-// dst[r * ld_dst + c] <- src[r * ld_src + c] for r < rows and c < columns.
+// dst[r * ld_dst + c] <- src[r * ld_src + c] for r < rows and c < columns. A row has ld_src and ld_dst elements, of
+// which the last row needs only the first `columns`. The other columns of dst stay as they are. The spans may not
+// overlap.
 template <class T>
 void copy_columns(const Context& ctx, int64_t rows, int64_t columns, Span<const T> src, int64_t ld_src, Span<T> dst,
                   int64_t ld_dst, void* stream = nullptr) {

@@ -46,10 +46,21 @@ def _sizes(call: Call) -> tuple[int, int, int, int, int]:
 def conv_max_forward(context: Context, offsets: Array, x: Array, weight: Array, bias: Optional[Array] = None, *,
                      activation: Union[str, Activation] = "none", y: Optional[Array] = None, argmax: Output = None,
                      dtype: Any = None, stream: Any = None) -> ConvMaxResult:
-    """y [words, filters] <- the activation ("none", "tanh" or "relu") of the maximum over the positions of each word of
-    its convolution with weight [filters, in, width] and bias [filters] or None. Word w has the rows offsets[w] to
-    offsets[w + 1] - 1 of x [rows, in], with rows of zeros around them; offsets [words + 1] are int64. A word of no rows
-    gives zeros."""
+    """y [words, filters] <- the activation of the maximum over the positions of each word of its convolution, with rows
+    of zeros around it. A word of no rows gives zeros.
+
+    All arrays are of the context's memory and, but for the int64 ones, of one dtype: that of x, or `dtype`.
+      offsets     [words + 1] int64, not decreasing, in 0 ... rows: word w has the rows offsets[w] to offsets[w + 1] - 1
+      x           [rows, in]
+      weight      [filters, in, width], none of them 0, as in torch.nn.Conv1d with padding="same"
+      bias        [filters], or None: zeros
+      activation  "none", "tanh" or "relu", or a varlstm.Activation
+      y           [words, filters] to write to, or None: a new one
+      argmax      [words, filters] int64 to write to, for backward; None: a new one; False: not wanted
+      stream      a CUDA stream, or None
+    InvalidArgumentError names the argument and the value. On CUDA a wrong offset raises a bit of Context.device_status
+    instead.
+    """
     call = Call(context, stream, offsets=offsets, x=x, weight=weight, bias=bias, y=y, argmax=argmax)
     words, rows, n_in, filters, width = sizes = _sizes(call)
     dtype = call.dtype("x", dtype)
@@ -67,8 +78,14 @@ def conv_max_forward(context: Context, offsets: Array, x: Array, weight: Array, 
 def conv_max_backward(context: Context, offsets: Array, x: Array, weight: Array, y: Array, dy: Array, argmax: Array, *,
                       activation: Union[str, Activation] = "none", dx: Output = None, dweight: Output = None,
                       dbias: Output = None, dtype: Any = None, stream: Any = None) -> ConvMaxGradients:
-    """The gradients for dy [words, filters]; y and argmax are what forward gave. dx is written, dweight and dbias are
-    added to what a given array holds."""
+    """The gradients for dy. Arguments that forward has too are as there; y and argmax [words, filters] are what it gave.
+
+      dy       [words, filters]
+      dx       [rows, in], overwritten
+      dweight  [filters, in, width]; the gradient is added to what a given array holds
+      dbias    [filters], likewise
+    Each of the last three is an array to write to, None: a new one, or False: not wanted. Errors are as in forward.
+    """
     call = Call(context, stream, offsets=offsets, x=x, weight=weight, y=y, dy=dy, argmax=argmax, dx=dx,
                 dweight=dweight, dbias=dbias)
     words, rows, n_in, filters, width = sizes = _sizes(call)

@@ -109,8 +109,13 @@ def convert(context: Context, src: Array, to_dtype: Any, *, dst: Optional[Array]
 
 def copy_columns(context: Context, src: Array, columns: int, *, src_column: int = 0, dst: Optional[Array] = None,
                  dst_column: int = 0, dtype: Any = None, stream: Any = None) -> Any:
-    """Columns dst_column, dst_column + 1, ... of dst <- `columns` columns of src from src_column on. Both are matrices with
-    as many rows; a dst that is not given has these columns alone. Any dtype."""
+    """Columns dst_column, dst_column + 1, ... of dst <- `columns` columns of src from src_column on, and returns dst.
+
+    src [rows, any] and dst [rows, any] are of the context's memory and of one dtype, int64 too; they may not overlap,
+    and the other columns of dst stay as they are. A dst that is not given has dst_column columns of zeros and then the
+    copied ones. columns is at least 1. InvalidArgumentError names the argument if the columns are not there, or if an
+    array has another shape, dtype or memory.
+    """
     call = Call(context, stream, src=src, dst=dst)
     dtype = call.dtype("src", dtype)
     rows, ld_src = call.shape("src", 2, "rows by columns")

@@ -27,20 +27,21 @@ pub enum Activation {
 /// torch.nn.Conv1d. A character CNN is one over the embedded characters of each word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvMax {
-    /// Columns of x.
+    /// Columns of x, at least 1.
     pub inputs: usize,
-    /// Columns of y.
+    /// Columns of y, at least 1.
     pub filters: usize,
-    /// Rows of a window.
+    /// Rows of a window, at least 1; it may be larger than a word.
     pub width: usize,
     /// Applied to the maxima.
     pub activation: Activation,
 }
 
-/// Buffers of a convolution's forward.
+/// Buffers of a convolution's forward, of the context's memory.
 #[derive(Debug)]
 pub struct ConvMaxForward<'a, T: Scalar> {
-    /// `[words + 1]`: word w has the rows `offsets[w]` to `offsets[w + 1] - 1`.
+    /// `[words + 1]`, not decreasing, in 0 to `rows`: word w has the rows `offsets[w]` to
+    /// `offsets[w + 1] - 1` of x.
     pub offsets: View<'a, i64>,
     /// `[rows, inputs]`
     pub x: View<'a, T>,
@@ -67,7 +68,7 @@ impl<'a, T: Scalar> ConvMaxForward<'a, T> {
     }
 }
 
-/// Buffers of a convolution's backward.
+/// Buffers of a convolution's backward, of the context's memory. Gradients that are None are not computed.
 #[derive(Debug)]
 pub struct ConvMaxBackward<'a, T: Scalar> {
     /// `[words + 1]`, as in forward.
@@ -112,7 +113,10 @@ struct Raw {
 }
 
 impl ConvMax {
-    /// y <- the activation of the maxima over each word's own positions.
+    /// y <- the activation of the maxima over each word's own positions, for `words` words whose
+    /// rows are among the `rows` rows of x; either may be 0. The workspace grows to the size that
+    /// is needed. Errors: a size, a view that is too short or an offset that is wrong, by its name
+    /// and value; on CUDA a wrong offset raises a bit of [`Context::device_status`] instead.
     pub fn forward<T: Scalar>(
         &self,
         context: &Context,
@@ -155,7 +159,8 @@ impl ConvMax {
         })
     }
 
-    /// The gradients of forward; of these those that are given.
+    /// The gradients of forward; of these those that are given. `words`, `rows`, the workspace and
+    /// the errors are as in forward; `dweight` without `x`, or `dx` without `weight`, is one too.
     pub fn backward<T: Scalar>(
         &self,
         context: &Context,
