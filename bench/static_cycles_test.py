@@ -121,6 +121,13 @@ class PathTest(unittest.TestCase):
         self.assertNotIn("MUFU.EX2 R1, R1", texts(turn))  # 0xa8 is (a or b) and c
         self.assertEqual(turn.guessed, 0)
 
+    def test_a_predicate_that_waits_in_a_register(self):
+        turn = path.ordinary_turn(loop(
+            "LDG.E R20, desc[UR8][R4.64]", "LOP3.LUT P4, RZ, R20, 0x4, RZ, 0xc0, !PT", "VOTE.ANY P4, P4",
+            "P2R R30, PR, RZ, 0x10", "ISETP.NE.AND P5, PT, R30, RZ, PT", "@!P5 BRA `(.L_x_1)", "MUFU.EX2 R1, R1", ".L_x_1:"))
+        self.assertNotIn("MUFU.EX2 R1, R1", texts(turn))
+        self.assertEqual(turn.guessed, 0)
+
     def test_an_unknown_branch_goes_where_the_work_is(self):
         turn = path.ordinary_turn(loop("@P5 BRA `(.L_x_1)", "MUFU.EX2 R1, R1", "BRA `(.L_x_2)", ".L_x_1:", "MOV R1, R2",
                                        "MOV R2, R3", ".L_x_2:"))

@@ -33,6 +33,15 @@ def _special(_, i):
     return ([0] if i.operands[-1].startswith(("SR_TID", "SR_LANEID")) else []), []
 
 
+def _predicates(values, i):
+    """Bit k of the result is Pk where the mask has it, else that of the source."""
+    source, mask = (values.value(text) for text in i.operands[2:4])
+    if not isinstance(source, int) or not isinstance(mask, int):
+        return [], []
+    bits = [values.predicates.get(f"P{k}") if mask >> k & 1 else source >> k & 1 for k in range(7)]
+    return ([] if None in bits else [source & ~0x7f | sum(int(bit) << k for k, bit in enumerate(bits))]), []
+
+
 def _halves(_, i):
     """ptxas also loads a constant by -0 * 0 + (a, b) in two halves."""
     if i.operands[1:3] != ["-RZ", "RZ"] or REGISTER.match(i.operands[3]):
@@ -210,9 +219,9 @@ def _phase(_, i):
 
 RULES = {
     "MOV": _copy, "UMOV": _copy, "R2UR": _copy, "LDG": _load, "LD": _load, "LDC": _constant, "ULDC": _constant,
-    "CS2R": _clear, "S2R": _special, "S2UR": _special, "HFMA2": _halves, "IADD3": _add, "UIADD3": _add, "VIADD": _add,
-    "IMAD": _multiply_add, "UIMAD": _multiply_add, "LEA": _shift_and_add, "ULEA": _shift_and_add,
-    "VIMNMX": _least_or_most, "IMNMX": _least_or_most, "LOP3": _logic, "ULOP3": _logic, "SHF": _shift, "USHF": _shift,
-    "SEL": _select, "USEL": _select, "ISETP": _compare, "UISETP": _compare, "PLOP3": _logic_of_predicates,
-    "UPLOP3": _logic_of_predicates, "VOTE": _vote, "VOTEU": _vote, "SYNCS": _phase,
+    "CS2R": _clear, "S2R": _special, "S2UR": _special, "P2R": _predicates, "HFMA2": _halves, "IADD3": _add,
+    "UIADD3": _add, "VIADD": _add, "IMAD": _multiply_add, "UIMAD": _multiply_add, "LEA": _shift_and_add,
+    "ULEA": _shift_and_add, "VIMNMX": _least_or_most, "IMNMX": _least_or_most, "LOP3": _logic, "ULOP3": _logic,
+    "SHF": _shift, "USHF": _shift, "SEL": _select, "USEL": _select, "ISETP": _compare, "UISETP": _compare,
+    "PLOP3": _logic_of_predicates, "UPLOP3": _logic_of_predicates, "VOTE": _vote, "VOTEU": _vote, "SYNCS": _phase,
 }
