@@ -42,7 +42,7 @@ def stop_at_signals(search):
 def write_best(search, best):
     """best.json, which has the command that makes the best model. Returns that command."""
     values = spaces.suggest(optuna.trial.FixedTrial(best.params), search.space)
-    command = search.command(values, search.args.out / "model", search.args.threads)
+    command = search.command(values, search.args.out / "model")
     (search.args.out / "best.json").write_text(
         json.dumps({"trial": best.number, "dev": best.value, "options": values, "command": shlex.join(command)},
                    indent=1) + "\n", encoding="utf-8")

@@ -32,10 +32,10 @@ class Search:
         self.signal = signal
         self.stopping.set()
 
-    def command(self, options, out, threads):
+    def command(self, options, out):
         args = self.args
         return [args.program, "train", "--train", *args.train, "--dev", args.dev, "--out", str(out), "--threads",
-                str(threads), *spaces.arguments(options)]
+                str(self.threads), *spaces.arguments(options)]
 
     def objective(self, trial):
         trial.set_user_attr("worker", self.worker)
@@ -50,8 +50,7 @@ class Search:
                 raise optuna.TrialPruned
 
         try:
-            return tagger.train(self.command(options, folder / "model", self.threads), str(folder / "log.jsonl"), on_epoch,
-                                self.stopping)
+            return tagger.train(self.command(options, folder / "model"), str(folder / "log.jsonl"), on_epoch, self.stopping)
         except tagger.TrainingFailed as error:
             trial.set_user_attr("error", str(error))
             self.errors.append(str(error))
