@@ -5,6 +5,7 @@ from defect import Defect
 CONLLU = "tools/tagger/conllu.cc"
 FILE = "tools/tagger/file.cc"
 NETWORK = "tools/tagger/network.cc"
+VECTORS = "tools/tagger/vector_file.cc"
 HPP = "capi/include/varlstm/"
 
 READERS = [
@@ -50,6 +51,21 @@ READERS = [
            old="Vocabulary::characters_of(forms.words())",
            new="Vocabulary::characters_of(Vocabulary::in_lower_case(forms.words()))",
            tests=["tagger_presets_test --gtest_filter=*WordsInLowerCase"]),
+    Defect(name="vectors-header-with-too-few-features-believed", file=VECTORS,
+           old="const int64_t numbers = is_text ? numbers_of_most_rows() : 0", new="const int64_t numbers = 0",
+           tests=["tagger_vectors_test --gtest_filter=*BrokenFiles*"]),
+    Defect(name="vectors-second-space-belongs-to-the-token", file=VECTORS,
+           old="while (end > 1 && (*row)[end - 1] == ' ') --end;", new="",
+           tests=["tagger_vectors_test --gtest_filter=*QuirksOfTexts"]),
+    Defect(name="vectors-many-empty-lines-at-the-end", file=VECTORS,
+           old="!has_bytes(next_line + 1)", new="!has_bytes(next_line + 2)",
+           tests=["tagger_vectors_test --gtest_filter=*BrokenFiles*"]),
+    Defect(name="gzip-bytes-after-the-end-ignored", file="tools/tagger/gzip_input.cc",
+           old="[](unsigned char byte) { return byte; }", new="[](unsigned char byte) { return byte == 1; }",
+           tests=["tagger_vectors_test --gtest_filter=*EndOfCompressedData"]),
+    Defect(name="gzip-first-piece-alone", file="tools/tagger/gzip_input.cc",
+           old="at_end_ = !next_member();", new="at_end_ = !next_member() || true;",
+           tests=["tagger_vectors_test --gtest_filter=*EveryForm"]),
     Defect(name="json-key-that-stands-twice", file="tools/tagger/json_text.cc",
            old="if (!open_.back().keys.insert(parsed.get<std::string>()).second)",
            new="if (open_.size() == 1 && !open_.back().keys.insert(parsed.get<std::string>()).second)",
