@@ -11,8 +11,8 @@ code (kernels/recurrence/resident/bounds.csv, which static_cycles writes). A ste
     barriers    barriers of the block in the machine code * block_barrier_clk
     fragment    a load from shared memory; the products' latencies are in stalls
     k_reduction where the depth is split, forward: a store and a load in shared memory (its barrier is counted)
-    cell        four special functions forward, one after the other (a gate's and tanh(c)'s), two backward, and a shuffle (two
-                in 16 bits) before a state is pushed; arithmetic in between is in stalls
+    cell        four special functions forward, one after the other (a gate's and tanh(c)'s), two backward; arithmetic in
+                between is in stalls
     parts       backward: a load of parts of dh from shared memory; the grid has them among the loads
     loads       rounds of loads of device memory on which their own step waits, in the machine code, a latency of L2 each;
                 less, where a step does other work meanwhile
@@ -39,7 +39,6 @@ import floors
 CONSTANTS = {
     "shared_limit_bytes": 227 * 1024,  # published: of a block
     "mufu_latency_clk": 22,  # assumed: until a special function's result is there
-    "shuffle_clk": 25,  # assumed: near a load from shared memory
     "stepwise_tile": 16,  # ranks and units of a block of stepwise
     "stepwise_blocks_of_multiprocessor": 8,  # by its 256 threads
 }
@@ -127,13 +126,12 @@ def resident_step(constants, tile, teams):
     """One step of all resident teams, each term in clocks."""
     counted, code = tile["per_step"], tile["machine_code"]
     forward, pushed = tile["mode"] == "forward", counted["pushed_bytes"]
-    shuffles = (2 if tile["math"] == "bf16" else 1) if forward and tile["blocks"] > 1 else 0
     chain = {
         "exchange": exchange_clk(constants, tile),
         "barriers": code["bar"] * constants["block_barrier_clk"],
         "fragment": constants["shared_latency_clk"],
         "k_reduction": 2 * constants["shared_latency_clk"] if tile["splits"] > 1 else 0,
-        "cell": (4 if forward else 2) * constants["mufu_latency_clk"] + shuffles * constants["shuffle_clk"],
+        "cell": (4 if forward else 2) * constants["mufu_latency_clk"],
         "parts": 0 if forward or tile["policy"] == "grid" else constants["shared_latency_clk"],
         "loads": code["load_rounds"] * constants["l2_latency_clk"],
     }

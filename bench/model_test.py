@@ -117,7 +117,7 @@ class CountedStepsTest(unittest.TestCase):
         clk = counted_steps.resident_step(CONSTANTS, tile(), 32)["clk"]
         self.assertEqual(clk["exchange"], 180 + 60)
         self.assertEqual(clk["parts"], 0)
-        self.assertEqual(clk["cell"], 4 * 22 + 2 * 25)
+        self.assertEqual(clk["cell"], 4 * 22)
         self.assertEqual(clk["stalls"], 1000)
         # 8 warps are two of a sub-core, with 32 products, 20 special functions and 400 instructions each.
         self.assertAlmostEqual(clk["product"], 2 * 32 * 4 / 0.63)

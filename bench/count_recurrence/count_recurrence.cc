@@ -59,7 +59,8 @@ Expected expected(const TableRow& row, Pass pass) {
   const int64_t bytes = pass == Pass::kForward
                             ? int64_t{tile.blocks()} * tile.units * tile.slots() * value_bytes(row.math)
                             : int64_t{4} * tile.hidden * tile.slots();
-  return {mma, bytes / 8, bytes};
+  // Forward pushes two values at a time, backward two sums.
+  return {mma, bytes / (pass == Pass::kForward ? 2 * value_bytes(row.math) : 8), bytes};
 }
 
 int threads_of(const cuda::TileShape& tile, Pass pass) {

@@ -26,14 +26,28 @@ VARLSTM_DEVICE T* shared_memory() {
   return reinterpret_cast<T*>(s_);
 }
 // Makes the compiler forget where a value of 4 or 8 bytes came from, so that it stays in a register. Otherwise what was
-// read from a kernel's arguments at a place that is not constant is read again at every use.
+// read from a kernel's arguments at a place that is not constant is read again at every use. In a loop, what is
+// computed from the value stays in the loop: it takes no registers outside.
 template <class T>
 VARLSTM_DEVICE void keep(T& value) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "a register or two");
   if constexpr (sizeof(T) == 4)
-    asm("" : "+r"(value));
+    asm volatile("" : "+r"(value));
   else
-    asm("" : "+l"(value));
+    asm volatile("" : "+l"(value));
+}
+// The same for a pointer to global memory, which the compiler still knows to be one.
+template <class T>
+VARLSTM_DEVICE void keep_global(T*& pointer) {
+  size_t address = __cvta_generic_to_global(pointer);
+  asm("" : "+l"(address));
+  pointer = static_cast<T*>(__cvta_global_to_generic(address));
+}
+// Returns a * b in 64 bits: one instruction together with an addition.
+VARLSTM_DEVICE uint64_t multiply_wide(uint32_t a, uint32_t b) {
+  uint64_t product;
+  asm("mul.wide.u32 %0, %1, %2;" : "=l"(product) : "r"(a), "r"(b));
+  return product;
 }
 // Called by every thread of the block at one place of the program. No thread of the block may have ended.
 VARLSTM_DEVICE void block_sync() {

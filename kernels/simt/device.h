@@ -29,6 +29,11 @@ inline void keep(T& value) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "a register or two");
   (void)value;
 }
+template <class T>
+inline void keep_global(T*&) {}
+inline uint64_t multiply_wide(uint32_t a, uint32_t b) {
+  return uint64_t{a} * b;
+}
 
 }  // namespace varlstm::simt
 

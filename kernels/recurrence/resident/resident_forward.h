@@ -12,25 +12,27 @@
 // differs.
 // Block: kGroups x kSplits warps. A warp computes the gates of 8 units (weight_tiles.h) over its split of the depth.
 // The warp of split n % kSplits owns slot tile n: it has the cells (unit, slot), keeps their c, and their h if the cell
-// reads it, in registers from step to step, and loads their x-gates one step ahead. Shared memory: ForwardShared.
+// reads it, in registers from step to step, and asks for their x-gates one step ahead (forward_cells.h). Shared memory:
+// ForwardShared.
 //   S0 to S3: of the exchange (forward_exchange.h).
 //   S4: after it the sums of the other splits are in shared memory. They are not overwritten before the next wait,
 //   which completes only after every warp that reads them has pushed. S4 also guards the exchange's buffer: the warps
 //   that push nothing have read it before any other warp of the block pushes.
-//   S6: with 16 bits a lane pushes only to some of the blocks. Its push may allow them to write this block's buffer
-//   again, so it must come after the reads of all lanes of the warp. With 32 bits a lane pushes to all blocks, and they
-//   have the whole state only after every lane has read: S6 is left out.
+// In the chain from step to step are the wait, the product, the cells' functions and the push. All else of a step comes
+// after the push: what is saved, and what the next steps ask for. The last step is like the others: it pushes states
+// too, which no step reads, and for which the team waits before it ends.
 // Bytes of a step and team: rows of gates G H 4 in (and S H 4 out if they are saved), c H 4 if saved, y H e, and
-// kBlocks H kSlots e of states pushed. Bound by the latency of product and exchange, not by bytes. Sums are in f32: one
-// chain over k in each split, then the splits in order, then b_hh, then the pre-activation. Exchanged values are
+// kBlocks H kSlots e of states pushed. Bound by the latency of product and exchange, not by bytes. Sums are in f32: in
+// each split a chain over the even tiles of the depth, plus one over the odd tiles (in F32Math one chain over k); then
+// the splits in order, then b_hh, then the pre-activation. Two chains take half as long as one. Exchanged values are
 // rounded to the math's type; the h that a unit reads of its own is rounded to the dtype, as in y; c stays in f32. The
 // order depends only on the policy, the math and H, so results are bit-identical from run to run and whatever else is
 // in the batch. The saved values overwrite the x-gates. Mirrored by host/rnn.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/recurrence/recurrence.h"
 #include "kernels/recurrence/resident/arrange_weights.h"
+#include "kernels/recurrence/resident/forward_cells.h"
 #include "kernels/recurrence/resident/forward_exchange.h"
 
 namespace varlstm::cuda {
@@ -57,291 +59,105 @@ struct ForwardShared {
                                    [Tile::ForwardWeights::kSharedBytes > 0 ? Tile::ForwardWeights::kSharedBytes : 16];
 };
 
-// The values of one slot and neighbouring units, as they are exchanged.
-struct StateChunk {
-  StatePlace at;
-  uint64_t values;
-};
-
-// Makes a chunk of this thread's two states, which are of unit `unit` and the slots `slot` and `slot + 1`: lanes swap
-// values until each holds neighbouring units of one slot. The whole warp calls this.
-// Example with 16 bits: lanes 1, 5, 9 and 13 have units 0 to 3 of their group, each with slots 2 and 3. Afterwards
-// lanes 1 and 9 hold the four units of slot 2 (copies 0 and 1), and lanes 5 and 13 hold those of slot 3. With 32 bits
-// lanes 1 and 5 swap: lane 1 then holds units 0 and 1 of slot 2, and lane 5 those of slot 3, each as the only copy.
-template <class Tile>
-VARLSTM_DEVICE StateChunk chunk_of_states(int slot, int unit, const float (&h)[2]) {
-  using Math = typename Tile::Math;
-  constexpr unsigned kAll = 0xffffffffu;
-  const int g = lane_row(), odd = g & 1;
-  if constexpr (sizeof(typename Tile::Value) == 2) {
-    const uint32_t own = static_cast<uint32_t>(Math::round(h[0])) | static_cast<uint32_t>(Math::round(h[1])) << 16;
-    const uint32_t neighbour = simt::shfl_xor(kAll, own, 4);  // of unit g ^ 1
-    const uint32_t two = odd ? neighbour >> 16 | (own & 0xffff0000u) : (own & 0xffffu) | neighbour << 16;
-    const uint32_t far = simt::shfl_xor(kAll, two, 8);  // of units (g ^ 2) and its neighbour
-    const uint64_t chunk = g & 2 ? static_cast<uint64_t>(two) << 32 | far : static_cast<uint64_t>(far) << 32 | two;
-    return {{slot + odd, unit - (g & 3), g >> 1 & 1, 2}, chunk};
-  } else {
-    const typename Tile::Value rounded[2] = {Math::round(h[0]), Math::round(h[1])};
-    uint32_t own[2];
-    memcpy(own, rounded, sizeof own);
-    const uint32_t neighbour = simt::shfl_xor(kAll, odd ? own[0] : own[1], 4);
-    const uint64_t chunk =
-        odd ? static_cast<uint64_t>(own[1]) << 32 | neighbour : static_cast<uint64_t>(neighbour) << 32 | own[0];
-    return {{slot + odd, unit - odd, 0, 1}, chunk};
-  }
-}
-
-// Pushes those states. The whole warp calls this.
+// Gives the sums of this split to the warps that own the slot tiles.
 template <class Tile, class Exchange>
-VARLSTM_DEVICE void push_states(Exchange& exchange, int64_t step, int slot, int unit, const float (&h)[2]) {
-  const StateChunk chunk = chunk_of_states<Tile>(slot, unit, h);
-  if constexpr (sizeof(typename Tile::Value) == 2) simt::warp_sync();  // S6
-  exchange.push(step, chunk.at, chunk.values);
+VARLSTM_DEVICE void share_sums(ForwardShared<Tile, Exchange>& shared, int group, int split,
+                               const simt::f32x4 (&sums)[Tile::kSlotTiles][Tile::kGateTiles]) {
+#pragma unroll
+  for (int n = 0; n < Tile::kSlotTiles; ++n)
+    for (int r = 0; r < Tile::kGateTiles; ++r) shared.splits.of[split][n][group][r][threadIdx.x % 32].sums = sums[n][r];
+  simt::block_sync();  // S4
 }
 
-// The results of a step for a thread's two cells of a slot tile, kept until they are saved.
-template <class Tile>
-struct StepResult {
-  SlotStep token[2];
-  UnitValues<float, Tile::Cell::kSaved> saved[2];
-  float c[2], h[2];
-};
-
-// Gate `gate` of a unit, in slot s of a thread's two, from the sums of the unit's row tiles.
-template <int kGateTiles>
-VARLSTM_DEVICE float sum_of_gate(const simt::f32x4 (&sums)[kGateTiles], int gate, int s) {
-  return sums[gate / 2].r[gate % 2 * 2 + s];
-}
-
-// The cells of a thread: one unit, and two slots of each slot tile that its warp owns.
-template <class Tile>
-class ForwardCells {
-  using Scalar = typename Tile::Scalar;
-  using CellType = typename Tile::Cell;
-  using Functions = typename Tile::Math::Functions;
-  using Layer = LayerForward<Scalar, float>;
-  using Direction = DirectionForward<Scalar, float>;
-  using Gates = UnitValues<float, CellType::kGates>;
-
- public:
-  static constexpr int kTiles = (Tile::kSlotTiles + Tile::kSplits - 1) / Tile::kSplits;
-
-  // unit: counted in the whole layer. gates_have_inputs: the x-gates are in dir.gates; otherwise set_inputs sets them.
-  VARLSTM_DEVICE ForwardCells(Cell kind, const Layer& layer, const Direction& dir, const TeamSchedule& schedule,
-                              int split, int64_t unit, bool gates_have_inputs)
-      : kind_(kind),
-        layer_(layer),
-        dir_(dir),
-        schedule_(schedule),
-        split_(split),
-        unit_(unit),
-        counts_(unit < layer.hidden),
-        gates_have_inputs_(gates_have_inputs) {
-    for (int i = 0; i < kTiles; ++i) look_ahead(0, i);
-    if constexpr (CellType::kStateBias) {
-      // -0 changes no sum it is added to.
-      for (int gate = 0; gate < CellType::kGates; ++gate)
-        b_hh_.of[gate] = counts_ && dir.b_hh != nullptr ? load_scalar(dir.b_hh[gate * layer.hidden + unit]) : -0.0f;
-    }
-  }
-
-  // Whether there is an i-th owned slot tile.
-  VARLSTM_DEVICE bool owns(int i) const { return slot_tile(i) < Tile::kSlotTiles; }
-  VARLSTM_DEVICE int slot_tile(int i) const { return split_ + i * Tile::kSplits; }
-  VARLSTM_DEVICE int slot(int i) const { return slot_tile(i) * 8 + 2 * lane_column(); }
-
-  // Returns in h the states that the first sequences start from, and loads the x-gates of their first tokens.
-  VARLSTM_DEVICE void begin(int i, float (&h)[2]) {
-    for (int s = 0; s < 2; ++s) h[s] = c_[i][s] = h_[i][s] = 0;
-    fetch(0, i);
-    replace(i, h);
-  }
-
-  // Sets the x-gates of the next step from the sums of the input, and adds both biases in the way of gemm.
-  VARLSTM_DEVICE void set_inputs(int i, const simt::f32x4 (&sums)[Tile::kGateTiles], const Float4& b_ih,
-                                 const Float4& b_hh) {
-    for (int s = 0; s < 2; ++s) {
-      for (int gate = 0; gate < CellType::kGates; ++gate)
-        x_[i][s].of[gate] = sum_of_gate(sums, gate, s) + 0.0f + b_ih.v[gate] + b_hh.v[gate];
-    }
-  }
-
-  // Does one step of slot tile i: h <- the states before the next step. sums: the state's product.
-  VARLSTM_DEVICE StepResult<Tile> step(int64_t step, int i, const simt::f32x4 (&sums)[Tile::kGateTiles],
-                                       float (&h)[2]) {
-    StepResult<Tile> result;
-    Gates x[2];
-    for (int s = 0; s < 2; ++s) {
-      result.token[s] = now_[i][s];
-      x[s] = x_[i][s];
-    }
-    fetch(step + 1, i);
-    for (int s = 0; s < 2; ++s) {
-      Gates product;
-      for (int gate = 0; gate < CellType::kGates; ++gate) {
-        product.of[gate] = sum_of_gate(sums, gate, s);
-        if constexpr (CellType::kStateBias) product.of[gate] += b_hh_.of[gate];
-      }
-      const auto unit = forward_unit<CellType, Functions>(kind_, x[s], product, UnitState<float>{h_[i][s], c_[i][s]});
-      result.saved[s] = unit.saved;
-      result.c[s] = c_[i][s] = unit.after.c;
-      result.h[s] = h[s] = unit.after.h;
-    }
-    replace(i, h);
-    return result;
-  }
-  VARLSTM_DEVICE void save(const StepResult<Tile>& result) const {
-    for (int s = 0; s < 2; ++s) {
-      if (result.token[s].row >= 0 && counts_) save(result.token[s], result.saved[s], result.c[s], result.h[s]);
-    }
-  }
-
- private:
-  // now <- the entries of `step` with their x-gates; next <- the entries of the step after.
-  VARLSTM_DEVICE void fetch(int64_t step, int i) {
-    for (int s = 0; s < 2; ++s) {
-      now_[i][s] = next_[i][s];
-      x_[i][s] = {};
-      if (now_[i][s].row < 0 || !counts_ || !gates_have_inputs_) continue;
-      const float* gates = dir_.gates + now_[i][s].row * CellType::kSaved * layer_.hidden + unit_;
-      for (int k = 0; k < CellType::kGates; ++k) x_[i][s].of[k] = gates[k * layer_.hidden];
-    }
-    look_ahead(step + 1, i);
-  }
-  VARLSTM_DEVICE void look_ahead(int64_t step, int i) {
-    for (int s = 0; s < 2; ++s) next_[i][s] = owns(i) ? schedule_.at(step, slot(i) + s) : idle_step();
-  }
-  // If a segment begins in a slot, its initial states replace those of the slot's last one; they are zeros after a
-  // reset. An idle slot gets zeros. Then h_ <- h, as it is stored in y.
-  VARLSTM_DEVICE void replace(int i, float (&h)[2]) {
-    for (int s = 0; s < 2; ++s) {
-      const SlotStep& now = now_[i][s];
-      if (now.row < 0 || !counts_ || (now.marks & kFirstToken)) {
-        h[s] = c_[i][s] = 0;
-        if (now.row >= 0 && counts_ && (now.marks & kTakesInitial)) {
-          const int64_t at = static_cast<int64_t>(now.sequence) * layer_.hidden + unit_;
-          if (dir_.h0 != nullptr) h[s] = load_scalar(dir_.h0[at]);
-          if (CellType::kHasC && dir_.c0 != nullptr) c_[i][s] = load_scalar(dir_.c0[at]);
-        }
-      }
-      if constexpr (CellType::kReadsH) h_[i][s] = load_scalar(store_scalar<Scalar>(h[s]));
-    }
-  }
-
-  VARLSTM_DEVICE void save(const SlotStep& now, const UnitValues<float, CellType::kSaved>& saved, float c,
-                           float h) const {
-    const int64_t hidden = layer_.hidden;
-    if (dir_.y != nullptr) dir_.y[now.row * layer_.ldy + unit_] = store_scalar<Scalar>(h);
-    if (layer_.save) {
-      float* gates = dir_.gates + now.row * CellType::kSaved * hidden + unit_;
-      for (int k = 0; k < CellType::kSaved; ++k) gates[k * hidden] = saved.of[k];
-      if constexpr (CellType::kHasC) dir_.c[now.row * hidden + unit_] = c;
-    }
-    if (!(now.marks & kGivesFinal)) return;
-    const int64_t at = static_cast<int64_t>(now.sequence) * hidden + unit_;
-    if (dir_.h_n != nullptr) dir_.h_n[at] = store_scalar<Scalar>(h);
-    if (CellType::kHasC && dir_.c_n != nullptr) dir_.c_n[at] = store_scalar<Scalar>(c);
-  }
-
-  const Cell kind_;
-  const Layer& layer_;
-  const Direction& dir_;
-  const TeamSchedule& schedule_;
-  const int split_;
-  const int64_t unit_;
-  const bool counts_;  // the unit is not padding
-  const bool gates_have_inputs_;
-  SlotStep now_[kTiles][2], next_[kTiles][2];
-  Gates x_[kTiles][2];
-  Gates b_hh_;          // of this unit; unused if it is part of the x-gates
-  float c_[kTiles][2];  // unused if the cell has no c
-  float h_[kTiles][2];  // the unit's own h; unused if the cell does not read it
-};
-
-// own[i] <- the sums of the i-th owned slot tile over all splits, in their order.
+// sums <- those of a slot tile over all splits, in their order.
 template <class Tile, class Exchange>
-VARLSTM_DEVICE void add_splits(ForwardShared<Tile, Exchange>& shared, int group, int split,
-                               const simt::f32x4 (&sums)[Tile::kSlotTiles][Tile::kGateTiles],
-                               simt::f32x4 (&own)[ForwardCells<Tile>::kTiles][Tile::kGateTiles]) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  if constexpr (Tile::kSplits > 1) {
+VARLSTM_DEVICE void add_splits(const ForwardShared<Tile, Exchange>& shared, int group, int slot_tile,
+                               simt::f32x4 (&sums)[Tile::kGateTiles]) {
 #pragma unroll
-    for (int n = 0; n < Tile::kSlotTiles; ++n)
-      for (int r = 0; r < Tile::kGateTiles; ++r) shared.splits.of[split][n][group][r][lane].sums = sums[n][r];
-    simt::block_sync();  // S4
+  for (int r = 0; r < Tile::kGateTiles; ++r) {
+    sums[r] = shared.splits.of[0][slot_tile][group][r][threadIdx.x % 32].sums;
 #pragma unroll
-    for (int i = 0; i < ForwardCells<Tile>::kTiles; ++i) {
-      const int n = split + i * Tile::kSplits;
-      if (n >= Tile::kSlotTiles) break;
-      for (int r = 0; r < Tile::kGateTiles; ++r) {
-        own[i][r] = shared.splits.of[0][n][group][r][lane].sums;
-        for (int other = 1; other < Tile::kSplits; ++other) {
-          const simt::f32x4 more = shared.splits.of[other][n][group][r][lane].sums;
-          for (int k = 0; k < 4; ++k) own[i][r].r[k] += more.r[k];
-        }
-      }
+    for (int other = 1; other < Tile::kSplits; ++other) {
+      const simt::f32x4 more = shared.splits.of[other][slot_tile][group][r][threadIdx.x % 32].sums;
+      for (int k = 0; k < 4; ++k) sums[r].r[k] += more.r[k];
     }
-  } else {
-    for (int n = 0; n < Tile::kSlotTiles; ++n)
-      for (int r = 0; r < Tile::kGateTiles; ++r) own[n][r] = sums[n][r];
   }
 }
+
+// Whether a warp does all of a step for one slot tile after the other. It must own them all, and read again what it has
+// of its weights in shared memory, which is little if they are in registers. Fewer sums are then in registers together.
+template <class Tile>
+constexpr bool kTileAfterTile = Tile::kSplits == 1 && Tile::ForwardWeights::kMostInRegisters;
 
 // The neighbours of a layer on its own: its x-gates are already in dir.gates, and no layer waits for its outputs.
 // LayerNeighbours of resident_layers.h is the counterpart for a layer of a stack.
 template <class Tile>
 struct NoNeighbours {
-  VARLSTM_DEVICE void ask(int64_t) {}
-  VARLSTM_DEVICE void take(int64_t, ForwardCells<Tile>&) {}
-  VARLSTM_DEVICE void give(const ForwardCells<Tile>&, int, const StepResult<Tile> (&)[ForwardCells<Tile>::kTiles]) {}
+  VARLSTM_DEVICE void ask(const Step&) {}
+  VARLSTM_DEVICE void take(const Step&, ForwardCells<Tile>&) {}
+  VARLSTM_DEVICE void give(const Step&, const ForwardCells<Tile>&,
+                           const StepResult<Tile> (&)[ForwardCells<Tile>::kTiles]) {}
 };
 
-// Runs all steps of a team, of which there must be at least one. unit0: the warp's first unit, counted in the whole
-// layer.
+// Runs all steps of a team, of which there must be at least one. Steps are counted in 32 bits: each has an entry of 16
+// bytes for every slot, so there are fewer.
 template <class Tile, class Exchange, class Neighbours>
-VARLSTM_DEVICE void forward_steps(int64_t steps, const typename Tile::ForwardWeights& weights, Exchange& exchange,
-                                  ForwardShared<Tile, Exchange>& shared, ForwardCells<Tile>& cells, int unit0,
+VARLSTM_DEVICE void forward_steps(uint32_t steps, const typename Tile::ForwardWeights& weights, Exchange& exchange,
+                                  ForwardShared<Tile, Exchange>& shared, ForwardCells<Tile>& cells,
                                   Neighbours& neighbours) {
   using Cells = ForwardCells<Tile>;
-  const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
-  const int unit = unit0 + lane_row();
+  const int warp = simt::shfl(0xffffffffu, static_cast<int>(threadIdx.x / 32), 0), group = warp % Tile::kGroups,
+            split = warp / Tile::kGroups;
 
   // The first states.
-  neighbours.ask(0);
+  neighbours.ask(Step{});
 #pragma unroll
   for (int i = 0; i < Cells::kTiles; ++i) {
     if (!cells.owns(i)) break;
-    float h[2];
-    cells.begin(i, h);
-    push_states<Tile>(exchange, 0, cells.slot(i), unit, h);
+    const StatePair<Tile> state = cells.begin(i);
+    exchange.push(Step{}, cells.slot_tile(i), state.rounded);
   }
-  exchange.publish(0);
-  neighbours.take(0, cells);
+  cells.look_ahead(1);
+  exchange.publish(Step{});
+  neighbours.take(Step{}, cells);
 
+  // Two steps at a time, so that it is known of each which buffer is its own.
 #pragma unroll 1
-  for (int64_t step = 0; step < steps; ++step) {
-    if (step + 1 < steps) neighbours.ask(step + 1);
-    const typename Tile::Value* vectors = exchange.wait(step);
-    simt::f32x4 sums[Tile::kSlotTiles][Tile::kGateTiles] = {}, own[Cells::kTiles][Tile::kGateTiles];
-    weights.product(vectors + split * Tile::kForwardDepth, Tile::kHiddenPitch, sums);
-    add_splits<Tile, Exchange>(shared, group, split, sums, own);
-    StepResult<Tile> results[Cells::kTiles];
+  for (uint32_t pair = 0; 2 * pair < steps; ++pair) {
 #pragma unroll
-    for (int i = 0; i < Cells::kTiles; ++i) {
-      if (!cells.owns(i)) break;
-      float h[2];
-      results[i] = cells.step(step, i, own[i], h);
-      if (step + 1 < steps) push_states<Tile>(exchange, step + 1, cells.slot(i), unit, h);
-    }
-    if (step + 1 < steps) exchange.publish(step + 1);  // before the saves, which no block waits for
-    neighbours.give(cells, unit, results);
+    for (int odd = 0; odd < 2; ++odd) {
+      const Step step{pair, odd};
+      if (odd == 1 && step.number() == steps) break;
+      cells.ask(step);
+      neighbours.ask(step.next());
+      const StateBuffer<Tile>& states = exchange.wait(step);
+      simt::f32x4 sums[Tile::kSlotTiles][Tile::kGateTiles] = {};
+      if constexpr (!kTileAfterTile<Tile>)
+        weights.product_by_unit(states.h[0][split * Tile::kForwardDepth], StateBuffer<Tile>::kDistance, sums);
+      if constexpr (Tile::kSplits > 1) share_sums<Tile, Exchange>(shared, group, split, sums);
+      StepResult<Tile> results[Cells::kTiles];
 #pragma unroll
-    for (int i = 0; i < Cells::kTiles; ++i) {
-      if (!cells.owns(i)) break;
-      cells.save(results[i]);
+      for (int i = 0; i < Cells::kTiles; ++i) {
+        if (!cells.owns(i)) break;
+        if constexpr (kTileAfterTile<Tile>) weights.product_by_unit(states.h[i][0], sums[i]);
+        if constexpr (Tile::kSplits > 1) add_splits<Tile, Exchange>(shared, group, cells.slot_tile(i), sums[i]);
+        if (i == 0) exchange.arm(step);
+        results[i] = cells.step(step, i, sums[i]);
+        StatePair<Tile> next = results[i].state;
+        cells.replace(step.next(), i, next);
+        exchange.push(step.next(), cells.slot_tile(i), next.rounded);
+      }
+      exchange.publish(step.next());  // before the saves, which no block waits for
+      neighbours.give(step, cells, results);
+#pragma unroll
+      for (int i = 0; i < Cells::kTiles; ++i) {
+        if (!cells.owns(i)) break;
+        cells.save(step, i, results[i]);
+      }
+      neighbours.take(step.next(), cells);
     }
-    if (step + 1 < steps) neighbours.take(step + 1, cells);
   }
+  exchange.drain(steps);
 }
 
 template <class Tile, class Exchange>
@@ -353,19 +169,23 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   const DirectionForward<typename Tile::Scalar, float>& dir = layer.direction[team.direction];
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.exchange, areas == nullptr ? nullptr : areas + team.direction * teams + team.index, team);
-  const int warp = static_cast<int>(threadIdx.x / 32), group = warp % Tile::kGroups, split = warp / Tile::kGroups;
-  const int unit0 = team.rank * Tile::kUnits + group * 8;  // the warp's first unit
+  const int warp = simt::shfl(0xffffffffu, static_cast<int>(threadIdx.x / 32), 0), group = warp % Tile::kGroups,
+            split = warp / Tile::kGroups;
+  const int unit = team.rank * Tile::kUnits + group * 8 + lane_row();  // of this thread's cells
 
   // Phase 1: load the weights.
   typename Tile::ForwardWeights weights;
   weights.load(arranged_for<Tile, ForwardPlace<Tile>>(arranged, team.direction, team.rank, warp), shared.weights[warp]);
-  exchange.begin();
+  exchange.begin(unit);
 
   // Phase 2: the steps. A team without tokens pushes nothing, because no block would wait for the push, and it could
   // arrive after a block has ended.
-  ForwardCells<Tile> cells(kind, layer, dir, team_schedule, split, unit0 + lane_row(), true);
-  NoNeighbours<Tile> alone;
-  if (team_schedule.steps() > 0) forward_steps(team_schedule.steps(), weights, exchange, shared, cells, unit0, alone);
+  const auto steps = simt::shfl(0xffffffffu, static_cast<uint32_t>(team_schedule.steps()), 0);
+  if (steps > 0) {
+    ForwardCells<Tile> cells(kind, layer, dir, team_schedule, split, unit, true);
+    NoNeighbours<Tile> alone;
+    forward_steps(steps, weights, exchange, shared, cells, alone);
+  }
   exchange.end();
 }
 

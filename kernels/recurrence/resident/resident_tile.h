@@ -90,6 +90,16 @@ VARLSTM_DEVICE SlotStep idle_step() {
   return {-1, 0, 0};
 }
 
+// A step of forward, in a loop over pairs of steps: `odd` is a constant where it is used. Steps are counted in 32 bits.
+// A team has fewer, because the schedule has 16 bytes for each of them and each slot.
+struct Step {
+  uint32_t pair = 0;
+  int odd = 0;
+
+  VARLSTM_DEVICE uint32_t number() const { return 2 * pair + static_cast<uint32_t>(odd); }
+  VARLSTM_DEVICE Step next() const { return odd == 0 ? Step{pair, 1} : Step{pair + 1, 0}; }
+};
+
 // The part of the schedule that belongs to one team.
 class TeamSchedule {
  public:
@@ -100,6 +110,9 @@ class TeamSchedule {
         steps_(schedule.steps[team.index]) {}
 
   VARLSTM_DEVICE int64_t steps() const { return steps_; }
+  // Where the entry of a slot at a step is, and how far it is to that of the next step.
+  VARLSTM_DEVICE const SlotStep* entry(int64_t step, int slot) const { return entries_ + step * slots_ + slot; }
+  VARLSTM_DEVICE int64_t distance() const { return slots_; }
   VARLSTM_DEVICE SlotStep at(int64_t step, int slot) const {
     return step >= 0 && step < steps_ ? entries_[step * slots_ + slot] : idle_step();
   }

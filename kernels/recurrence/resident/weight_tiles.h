@@ -27,6 +27,9 @@ struct alignas(16) Fragment {
 struct alignas(16) Float4 {
   float v[4];
 };
+struct alignas(8) Float2 {
+  float v[2];
+};
 
 VARLSTM_DEVICE int lane_row() {
   return static_cast<int>(threadIdx.x % 32) / 4;
@@ -48,6 +51,8 @@ class WeightTiles {
   static constexpr int kFragments = kTiles * kRowTiles;  // of a lane, one tile of the depth after the other
   static constexpr int kLanes = 32;
 
+  static constexpr bool kMostInRegisters = kRegisterTiles > kSharedTiles;
+
   // Returns one lane's fragment. weight(r, row, k) is the rounded weight of row tile r.
   template <class Weight>
   VARLSTM_DEVICE static Fragment arrange(int number, int lane, const Weight& weight) {
@@ -66,6 +71,8 @@ class WeightTiles {
   VARLSTM_DEVICE void load(const Fragment* from, void* shared) {
     const int lane = static_cast<int>(threadIdx.x % 32);
     shared_ = static_cast<Fragment*>(shared) + lane;
+    lane_ = static_cast<uint32_t>(lane);
+    simt::keep(lane_);
 #pragma unroll
     for (int number = 0; number < kFragments; ++number) {
       const int tile = number / kRowTiles, r = number % kRowTiles;
@@ -101,7 +108,59 @@ class WeightTiles {
     }
   }
 
+  // The same for vectors that stand unit by unit: those of each slot tile are [.][8 slots], and `distance` values
+  // apart. The even tiles of the depth are one chain of sums and the odd ones are another, which is added at the end.
+  template <int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void product_by_unit(const Value* vectors, int distance,
+                                      simt::f32x4 (&sums)[kSlotTiles][kRows]) const {
+    static_assert(kTiles % 2 == 0, "as many odd tiles as even ones");
+    simt::f32x4 odd[kSlotTiles][kRows] = {};
+#pragma unroll
+    for (int tile = 0; tile < kTiles; tile += 2) {
+      simt::b32x4 both[kSlotTiles];
+#pragma unroll
+      for (int n = 0; n < kSlotTiles; ++n) both[n] = load_units(vectors + n * distance, tile);
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+#pragma unroll
+        for (int r = 0; r < kRows; ++r) {
+          const simt::b32x4 a = weights(tile + half, r);
+#pragma unroll
+          for (int n = 0; n < kSlotTiles; ++n) {
+            simt::f32x4& sum = half == 0 ? sums[n][r] : odd[n][r];
+            sum = Math::multiply(a, simt::b32x2{{both[n].r[2 * half], both[n].r[2 * half + 1]}}, sum);
+          }
+        }
+      }
+    }
+#pragma unroll
+    for (int n = 0; n < kSlotTiles; ++n) {
+#pragma unroll
+      for (int r = 0; r < kRows; ++r) {
+        for (int k = 0; k < 4; ++k) sums[n][r].r[k] += odd[n][r].r[k];
+      }
+    }
+  }
+
+  // The same for one slot tile.
+  template <int kRows>
+  VARLSTM_DEVICE void product_by_unit(const Value* vectors, simt::f32x4 (&sums)[kRows]) const {
+    simt::f32x4 of_tile[1][kRows];
+    for (int r = 0; r < kRows; ++r) of_tile[0][r] = sums[r];
+    product_by_unit(vectors, 0, of_tile);
+    for (int r = 0; r < kRows; ++r) sums[r] = of_tile[0][r];
+  }
+
  private:
+  VARLSTM_DEVICE simt::b32x4 load_units(const Value* vectors, int tile) const {
+    const Value* unit = vectors + tile * Math::kTileDepth * 8;
+    if constexpr (sizeof(Value) == 2) {
+      return simt::load_matrix_x4_transposed(unit + lane_ * 8);
+    } else {
+      const Value* value = unit + lane_column() * 8 + lane_row();
+      return {{value[0], value[4 * 8], value[8 * 8], value[12 * 8]}};
+    }
+  }
   VARLSTM_DEVICE static simt::b32x4 load_vectors(const Value* vectors, int pitch, int tile) {
     const int k = tile * Math::kTileDepth;
     if constexpr (sizeof(Value) == 2) {
@@ -120,6 +179,7 @@ class WeightTiles {
 
   simt::b32x4 registers_[kRegisterTiles > 0 ? kRegisterTiles : 1][kRowTiles];
   Fragment* shared_;
+  uint32_t lane_;
 };
 
 // The version for the CUDA cores: four values of k at a time. All weights are in shared memory, in groups of four, as
@@ -131,6 +191,7 @@ class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
  public:
   static constexpr size_t kSharedBytes = sizeof(Float4) * 16 * kRowTiles * kTiles;
 
+  static constexpr bool kMostInRegisters = false;
   static constexpr int kFragments = kTiles * kRowTiles;  // of a row
   static constexpr int kLanes = 16;                      // rows
 
@@ -154,7 +215,6 @@ class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
   template <int kSlotTiles, int kRows>
   VARLSTM_DEVICE void product(const float* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
                               int first = 0) const {
-    const int g = lane_row(), q = lane_column();
 #pragma unroll 2
     for (int tile = 0; tile < kTiles; ++tile) {
       Float4 h[kSlotTiles][2];
@@ -162,28 +222,55 @@ class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
       for (int n = 0; n < kSlotTiles; ++n) {
 #pragma unroll
         for (int s = 0; s < 2; ++s)
-          h[n][s] = *reinterpret_cast<const Float4*>(vectors + (n * 8 + 2 * q + s) * pitch + tile * 4);
+          h[n][s] = *reinterpret_cast<const Float4*>(vectors + (n * 8 + 2 * lane_column() + s) * pitch + tile * 4);
       }
+      multiply(tile, first, h, sums);
+    }
+  }
+
+  // The same for vectors that stand unit by unit, as in the version above; the chain over k is that of product.
+  template <int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void product_by_unit(const float* vectors, int distance,
+                                      simt::f32x4 (&sums)[kSlotTiles][kRows]) const {
+#pragma unroll 2
+    for (int tile = 0; tile < kTiles; ++tile) {
+      Float4 h[kSlotTiles][2];
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        const Float4* row = shared_ + (tile * kRowTiles + first + r) * 16 + g;
-        const Float4 upper = row[0], lower = row[8];
+      for (int n = 0; n < kSlotTiles; ++n) {
 #pragma unroll
-        for (int n = 0; n < kSlotTiles; ++n) {
+        for (int k = 0; k < 4; ++k) {
+          const auto* slots =
+              reinterpret_cast<const Float2*>(vectors + n * distance + (tile * 4 + k) * 8 + 2 * lane_column());
+          for (int s = 0; s < 2; ++s) h[n][s].v[k] = slots->v[s];
+        }
+      }
+      multiply(tile, 0, h, sums);
+    }
+  }
+
+ private:
+  // Adds the products of a tile of the depth. h[n][s]: its four values of slot s of the thread's two.
+  template <int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void multiply(int tile, int first, const Float4 (&h)[kSlotTiles][2],
+                               simt::f32x4 (&sums)[kSlotTiles][kRows]) const {
 #pragma unroll
-          for (int k = 0; k < 4; ++k) {
+    for (int r = 0; r < kRows; ++r) {
+      const Float4* row = shared_ + (tile * kRowTiles + first + r) * 16 + lane_row();
+      const Float4 upper = row[0], lower = row[8];
 #pragma unroll
-            for (int s = 0; s < 2; ++s) {
-              sums[n][r].r[s] = simt::fma(h[n][s].v[k], upper.v[k], sums[n][r].r[s]);
-              sums[n][r].r[2 + s] = simt::fma(h[n][s].v[k], lower.v[k], sums[n][r].r[2 + s]);
-            }
+      for (int n = 0; n < kSlotTiles; ++n) {
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {
+#pragma unroll
+          for (int s = 0; s < 2; ++s) {
+            sums[n][r].r[s] = simt::fma(h[n][s].v[k], upper.v[k], sums[n][r].r[s]);
+            sums[n][r].r[2 + s] = simt::fma(h[n][s].v[k], lower.v[k], sums[n][r].r[2 + s]);
           }
         }
       }
     }
   }
 
- private:
   Float4* shared_;
 };
 

@@ -46,16 +46,50 @@ struct Handover {
   static constexpr int kWords = Tile::kHidden / kUnits;                              // words of a row
 };
 
+// The outputs of the layer below, slot after slot.
+template <class Tile>
+struct alignas(16) InputBuffer {
+  typename Tile::Value h[Tile::kSlots][Tile::kHiddenPitch];
+};
+
 template <class Tile, class Exchange>
 struct LayersShared {
   static_assert(Tile::Cell::kGates == 4 && !Tile::Cell::kStateBias, "of an LSTM: see `biases`");
   using Weights = WeightTiles<typename Tile::Math, Tile::kGateTiles, Tile::kHidden, 0>;
   ForwardShared<Tile, Exchange> forward;
-  StateBuffer<Tile> input[2];
+  InputBuffer<Tile> input[2];
   Float4 biases[2][Tile::kUnits];  // b_ih and b_hh of a unit's four gates; only the unit's warp uses them
   alignas(16) uint32_t number;     // of the team; used in its first block
   alignas(16) unsigned char weights[Tile::kForwardWarps][Weights::kSharedBytes];
 };
+
+// The values of one slot and neighbouring units, from the unit that is a multiple of their number. Of the lanes that
+// hold the same ones, one is the first.
+struct StateChunk {
+  bool first;
+  uint64_t values;
+};
+
+// Makes a chunk of the states of a thread's unit and two slots: lanes swap values until each holds neighbouring units
+// of one slot. The whole warp calls this.
+// Example with 16 bits: lanes 1, 5, 9 and 13 have units 0 to 3 of their group, each with slots 2 and 3. Afterwards
+// lanes 1 and 9 hold the four units of slot 2, and lanes 5 and 13 hold those of slot 3. With 32 bits lanes 1 and 5
+// swap: lane 1 then holds units 0 and 1 of slot 2, and lane 5 those of slot 3.
+template <class Tile>
+VARLSTM_DEVICE StateChunk chunk_of_states(typename Tile::Math::Pair states) {
+  constexpr unsigned kAll = 0xffffffffu;
+  const int g = lane_row(), odd = g & 1;
+  if constexpr (sizeof(states) == 4) {
+    const uint32_t neighbour = simt::shfl_xor(kAll, states, 4);  // of unit g ^ 1
+    const uint32_t two = odd ? neighbour >> 16 | (states & 0xffff0000u) : (states & 0xffffu) | neighbour << 16;
+    const uint32_t far = simt::shfl_xor(kAll, two, 8);  // of units (g ^ 2) and its neighbour
+    return {(g & 2) == 0, g & 2 ? pair_of_words(far, two) : pair_of_words(two, far)};
+  } else {
+    const auto low = static_cast<uint32_t>(states), high = static_cast<uint32_t>(states >> 32);
+    const uint32_t neighbour = simt::shfl_xor(kAll, odd ? low : high, 4);
+    return {true, odd ? pair_of_words(neighbour, high) : pair_of_words(low, neighbour)};
+  }
+}
 
 // The connection of a team to the same team of the layers below and above.
 template <class Tile, class Exchange>
@@ -93,20 +127,20 @@ class LayerNeighbours {
   VARLSTM_DEVICE void load(const Fragment* arranged, int warp) { weights_.load(arranged, shared_.weights[warp]); }
 
   // Starts to load the outputs of the layer below for `step`. Called for step 0, 1, 2, ... in order.
-  VARLSTM_DEVICE void ask(int64_t step) {
+  VARLSTM_DEVICE void ask(const Step& step) {
     if (below_ == nullptr) return;
     row_ = next_row_;
 #pragma unroll
     for (int k = 0; k < kCount; ++k)
       if (row_ >= 0 && counts(k)) words_[k] = simt::load_relaxed8(word(k));
-    next_row_ = schedule_.at(step + 1, slot()).row;
+    next_row_ = schedule_.at(step.number() + 1, slot()).row;
   }
 
   // Waits for the outputs that the last `ask` asked for, and computes the x-gates of `step` from them. Every thread of
   // the block calls this.
-  VARLSTM_DEVICE void take(int64_t step, Cells& cells) {
+  VARLSTM_DEVICE void take(const Step& step, Cells& cells) {
     if (below_ == nullptr) return;
-    StateBuffer<Tile>& input = shared_.input[step % 2];
+    InputBuffer<Tile>& input = shared_.input[step.odd];
 #pragma unroll
     for (int k = 0; k < kCount; ++k) {
       if (!counts(k)) continue;
@@ -126,18 +160,18 @@ class LayerNeighbours {
     weights_.product(input.h[0], Tile::kHiddenPitch, sums);
 #pragma unroll
     for (int i = 0; i < Tile::kSlotTiles; ++i)
-      cells.set_inputs(i, sums[i], shared_.biases[0][unit_of_block()], shared_.biases[1][unit_of_block()]);
+      cells.set_inputs(step, i, sums[i], shared_.biases[0][unit_of_block()], shared_.biases[1][unit_of_block()]);
   }
 
   // Passes the outputs of a step to the layer above. Whole warps call this.
-  VARLSTM_DEVICE void give(const Cells& cells, int unit, const StepResult<Tile> (&results)[Cells::kTiles]) {
+  VARLSTM_DEVICE void give(const Step& step, const Cells& cells, const StepResult<Tile> (&results)[Cells::kTiles]) {
     if (above_ == nullptr) return;
 #pragma unroll
     for (int i = 0; i < Cells::kTiles; ++i) {
-      const StateChunk chunk = chunk_of_states<Tile>(cells.slot(i), unit, results[i].h);
-      const int64_t row = (lane_row() & 1 ? results[i].token[1] : results[i].token[0]).row;  // of the chunk's slot
-      if (row < 0 || chunk.at.copy != 0) continue;
-      simt::store_relaxed8(above_ + row * Words::kWords + chunk.at.unit / Words::kUnits, handover_word(chunk.values));
+      const StateChunk chunk = chunk_of_states<Tile>(results[i].state.rounded);
+      const int64_t row = cells.row_of(step, i, results[i], lane_row() & 1);  // of the chunk's slot
+      if (row < 0 || !chunk.first) continue;
+      simt::store_relaxed8(above_ + row * Words::kWords + cells.unit() / Words::kUnits, handover_word(chunk.values));
     }
   }
 
@@ -201,20 +235,22 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kForwardThreads, 1)
   const TeamSchedule team_schedule(schedule, team);
   Exchange exchange(shared.forward.exchange, areas == nullptr ? nullptr : areas + layer * teams + team.index, team);
   const int warp = static_cast<int>(threadIdx.x / 32);
-  const int unit0 = team.rank * Tile::kUnits + warp * 8;  // the warp's first unit
+  const int unit = team.rank * Tile::kUnits + warp * 8 + lane_row();  // of this thread's cells
 
   // Phase 1: load the weights.
   typename Tile::ForwardWeights weights;
   weights.load(arranged_for<Tile, Place>(arranged, layer, team.rank, warp), shared.forward.weights[warp]);
-  LayerNeighbours<Tile, Exchange> neighbours(stack, layer, team_schedule, unit0 + lane_row(), shared);
+  LayerNeighbours<Tile, Exchange> neighbours(stack, layer, team_schedule, unit, shared);
   if (layer > 0) neighbours.load(arranged_for<Tile, Place>(arranged, stack.count + layer - 1, team.rank, warp), warp);
-  exchange.begin();
+  exchange.begin(unit);
 
   // Phase 2: the steps.
-  ForwardCells<Tile> cells(kind, stack.layers[layer], stack.layers[layer].direction[0], team_schedule, 0,
-                           unit0 + lane_row(), layer == 0);
-  if (team_schedule.steps() > 0)
-    forward_steps(team_schedule.steps(), weights, exchange, shared.forward, cells, unit0, neighbours);
+  const auto steps = static_cast<uint32_t>(team_schedule.steps());
+  if (steps > 0) {
+    ForwardCells<Tile> cells(kind, stack.layers[layer], stack.layers[layer].direction[0], team_schedule, 0, unit,
+                             layer == 0);
+    forward_steps(steps, weights, exchange, shared.forward, cells, neighbours);
+  }
   exchange.end();
 }
 
