@@ -103,7 +103,7 @@ DEFECTS = [
            [R + "*SmallTilesAreAccurate/cluster_f32"]),
     Defect("forward-idle-slots-are-usual", FC, "rare |= static_cast<uint32_t>(token.row >> 32) | token.sequence",
            "rare |= token.sequence", [R + "*SmallTilesAreAccurate/cluster_f32"]),
-    Defect("forward-x-gates-of-the-step-before", FC, "      fetch(step.next(), i);\n", "      fetch(step, i);\n",
+    Defect("forward-x-gates-of-the-step-before", FC, "++i) fetch(step.next(), i);", "++i) fetch(step, i);",
            [R + "*SmallTilesAreAccurate/cluster_f32"]),
     Defect("forward-team-without-steps-pushes", FW, "  if (steps > 0) {\n", "  {\n", [S + "*TeamsWithoutSteps*/cluster_f32"]),
     Defect("forward-directions-share-an-area", FW,
