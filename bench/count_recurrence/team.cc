@@ -73,6 +73,7 @@ class Layer {
     backward.dgates = carver.take<T>(cell.gradients() * states);
     forward_.hidden = backward_.hidden = forward_.ldy = backward_.ldy = hidden;
     forward_.directions = backward_.directions = 1;
+    backward_.in_pairs = cuda::has_pairs(backward_) ? 1 : 0;
     forward_.save = true;
     return carver.bytes();
   }

@@ -108,8 +108,21 @@ struct LayerBackward {
   int64_t directions;
   int64_t ldy;
   const T* dc_of_token;  // [N, D*H] the gradient of c of every token, or null: zeros; stepwise only
+  int32_t in_pairs;      // not 0: the units 2 k and 2 k + 1 may be accessed together (has_pairs); resident only
   DirectionBackward<T, C> direction[kMaxDirections];
 };
+
+// Whether every row of every tensor begins at a multiple of two elements. The caller's tensors may begin at any
+// element; those of the workspace and the reserve are aligned to more.
+template <class T, class C>
+bool has_pairs(const LayerBackward<T, C>& layer) {
+  bool aligned = layer.hidden % 2 == 0 && layer.ldy % 2 == 0;
+  for (int64_t d = 0; d < layer.directions; ++d) {
+    for (const T* tensor : {layer.direction[d].y, layer.direction[d].dy})
+      aligned = aligned && reinterpret_cast<uintptr_t>(tensor) % (2 * sizeof(T)) == 0;
+  }
+  return aligned;
+}
 
 // Runs all steps in reverse: one launch for each, or two if h is projected or the cell has two products. If dh0 or dc0
 // is wanted, one more launch writes them.

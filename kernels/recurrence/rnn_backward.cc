@@ -116,6 +116,7 @@ class Backward {
       VARLSTM_CUDA_TRY(mask_weights(stream_, weight_mask(layer, d), recurrence.direction[d].w_hh, workspace_.w_hh[d]));
       recurrence.direction[d].w_hh = workspace_.w_hh[d];
     }
+    recurrence.in_pairs = has_pairs(recurrence) ? 1 : 0;
     LayerOptions<C> options = layer_options<C>(shape_, layer, 0, &reserve_.header->dropout_seed);
     for (int64_t d = 0; d < shape_.directions; ++d)
       options.unclipped[d] = reserve_.unclipped_of(shape_, rows_, layer, d);

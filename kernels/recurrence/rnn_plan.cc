@@ -75,17 +75,18 @@ RecurrenceNeeds needs_of(const RecurrenceChoice& most, int64_t layers, const Dev
 // Chooses the policy: the rnn's key decides, then VARLSTM_RECURRENCE_POLICY, then the selection. If the requested
 // policy is not legal, stepwise is used. VARLSTM_PRINT_POLICY=1 prints the choice to stderr, with the reason against
 // each other policy.
-RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape) {
+RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape, const BatchBounds& bounds) {
   int32_t forced = shape.recurrence;
   if (forced == VARLSTM_RECURRENCE_AUTO) forced = policy_of_environment();
-  const RecurrenceShape of_layer = recurrence_shape(state, shape);
+  RecurrenceShape of_layer = recurrence_shape(state, shape);
+  of_layer.max_rows = bounds.max_tokens;
   const RecurrencePolicy policy = select_recurrence(of_layer, state.facts, forced);
   print_choice(of_layer, state.facts, policy, shape.layers, why_not_layers(state, shape, policy));
   return policy;
 }
 
 void choose(const State& state, const RnnShape& shape, RnnPlan* plan) {
-  const RecurrencePolicy policy = choose_recurrence(state, shape);
+  const RecurrencePolicy policy = choose_recurrence(state, shape, plan->bounds);
   plan->recurrence = static_cast<int64_t>(policy);
   if (policy == RecurrencePolicy::kStepwise) return;
   const RecurrenceShape of_layer = recurrence_shape(state, shape);

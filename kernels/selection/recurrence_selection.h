@@ -240,6 +240,7 @@ struct RecurrenceShape {
   bool cell_states = false;  // c of every token, or its gradient
   bool options = false;      // the cell has options that its kernels must know
   bool layer_norm = false;   // the cell has layer normalisation
+  int64_t max_rows = 0;      // the most tokens of a batch
 };
 
 constexpr int log2_of(int power) {
@@ -286,6 +287,7 @@ inline const char* why_not(RecurrencePolicy policy, const RecurrenceShape& shape
   if (shape.layer_norm) return "resident kernels have no layer normalisation";
   if (shape.cell_states) return "resident kernels have no output of c of every token";
   if (shape.options) return "resident kernels have no option of a cell but dropout of weights";
+  if (shape.max_rows > INT32_MAX) return "resident kernels count rows with 32 bits";
   if (!math_kind(shape.dtype, shape.tf32, &kind)) return "F64 is computed a step at a time";
   if (device.capability < 80) return "tensor cores for these types need sm_80";
   if (policy == RecurrencePolicy::kGrid && device.resident_blocks == 0) return "the device has no cooperative launches";

@@ -124,6 +124,19 @@ TEST(RecurrenceSelection, LayerNormalisationRunsStepwise) {
   });
 }
 
+TEST(RecurrenceSelection, MoreRowsThan32BitsCountRunStepwise) {
+  for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
+    RecurrenceShape large = shape;
+    large.max_rows = int64_t{INT32_MAX} + 1;
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid})
+      EXPECT_STREQ(why_not(policy, large, device.facts), "resident kernels count rows with 32 bits");
+    EXPECT_EQ(select_recurrence(large, device.facts, 0), Policy::kStepwise);
+    large.max_rows = INT32_MAX;
+    for (const Policy policy : {Policy::kCluster, Policy::kGrid})
+      EXPECT_EQ(why_not(policy, large, device.facts), why_not(policy, shape, device.facts));
+  });
+}
+
 // What a policy needs, one requirement after the other.
 TEST(RecurrenceSelection, ReasonsNameWhatIsMissing) {
   for_each_shape([](const Device& device, const Kind& kind, const RecurrenceShape& shape) {

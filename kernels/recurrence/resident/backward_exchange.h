@@ -6,7 +6,7 @@
 //   push(turn, ...)  this block's part for two neighbouring slots of a unit, to the unit's owner
 //   publish(turn)    after a thread's pushes of that turn; every thread; a barrier of the block in all three ways
 //   wait(turn)       every thread; then
-//   sum(turn, ...)   the sum of all parts of that turn for a unit of this block
+//   sums(turn, ...)  the sums of all parts of that turn for neighbouring slots of a unit of this block
 //   end()            after the last sum; every thread
 //
 // Two buffers alternate: turn uses buffer turn % 2. Parts of turn + 2 come only from blocks that have seen all parts of
@@ -16,6 +16,9 @@
 // Example: a team of 4 blocks with 64 units each. Block 0 pushes its part for unit 130 and slots 6 and 7 to the owner,
 // block 130 / 64 = 2, where it goes to parts[0][130 % 64 = 2][6 and 7]. For that unit block 2 adds parts[0] + parts[1]
 // + parts[2] + parts[3].
+//
+// Where a thread's parts go does not change from turn to turn. So their addresses are computed before the first turn
+// (PartTargets), and a push adds constants to them.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -27,10 +30,20 @@ struct alignas(8) SlotPair {
   float part[2];
 };
 
-// A unit, counted in the whole layer, and the first of two slots.
-struct PartPlace {
-  int unit;
-  int slot;
+// The owners of the units of a warp's row tiles. A warp's units are all of one block, or those of several whole blocks.
+template <class Tile>
+struct PartTargets {
+  static constexpr int kRows = Tile::kRowTiles * 16;  // units of a warp
+  static constexpr int kOwners = kRows > Tile::kUnits ? kRows / Tile::kUnits : 1;
+  static_assert(kRows % Tile::kUnits == 0 || Tile::kUnits % kRows == 0, "whole blocks, or one");
+
+  // row0: the first unit of the calling warp.
+  VARLSTM_DEVICE static int owner(int row0, int number) { return row0 / Tile::kUnits + number; }
+  // The calling thread's unit in its owner, for the first row of its first row tile.
+  VARLSTM_DEVICE static int unit(int row0) { return row0 % Tile::kUnits + lane_row(); }
+  // What row `row`, a multiple of 8, adds to the owner's number and to the unit in the owner.
+  VARLSTM_DEVICE static constexpr int more_owners(int row) { return kOwners > 1 ? row / Tile::kUnits : 0; }
+  VARLSTM_DEVICE static constexpr int more_units(int row) { return kOwners > 1 ? row % Tile::kUnits : row; }
 };
 
 // The memory, in global memory, through which a team of policy grid exchanges parts. The flags must be zeros before the
@@ -41,50 +54,73 @@ struct GridBackwardArea {
   uint32_t flags[Tile::kBlocks * 8];  // of each block, 32 bytes apart: the number of turns published
 };
 
+// sums[i] <- part[i] if it is the first, else sums[i] + part[i].
+template <int kCells>
+VARLSTM_DEVICE void add_part(const float* part, bool first, float (&sums)[kCells]) {
+  if constexpr (kCells == 1) {
+    sums[0] = first ? part[0] : sums[0] + part[0];
+  } else {
+#pragma unroll
+    for (int i = 0; i < kCells; i += 2) {
+      const SlotPair pair = *reinterpret_cast<const SlotPair*>(part + i);
+      for (int s = 0; s < 2; ++s) sums[i + s] = first ? pair.part[s] : sums[i + s] + pair.part[s];
+    }
+  }
+}
+
 // The parts of every source, in the owner's shared memory. Two more floats from unit to unit put neighbouring units of
 // a warp on different banks.
 template <class Tile>
 struct PartBuffer {
   float parts[Tile::kBlocks][Tile::kUnits][Tile::kSlots + 2];
 
-  VARLSTM_DEVICE SlotPair* place(int source, const PartPlace& at) {
-    return reinterpret_cast<SlotPair*>(&parts[source][at.unit % Tile::kUnits][at.slot]);
+  VARLSTM_DEVICE SlotPair* place(int source, int unit, int slot) {
+    return reinterpret_cast<SlotPair*>(&parts[source][unit][slot]);
   }
-  VARLSTM_DEVICE float sum(int unit, int slot) const {
-    float total = parts[0][unit][slot];
+  // sums[i] <- the sum of the parts of a unit and slot `slot` + i.
+  template <int kCells>
+  VARLSTM_DEVICE void add(int unit, int slot, float (&sums)[kCells]) const {
 #pragma unroll
-    for (int source = 1; source < Tile::kBlocks; ++source) total += parts[source][unit][slot];
-    return total;
+    for (int source = 0; source < Tile::kBlocks; ++source) add_part(parts[source][unit] + slot, source == 0, sums);
   }
 };
 
 // The exchange of a team of one block.
 template <class Tile>
 class BlockBackwardExchange {
+  using Targets = PartTargets<Tile>;
+
  public:
   using Area = GridBackwardArea<Tile>;
   struct Shared {
     alignas(16) PartBuffer<Tile> buffer[2];
   };
 
-  VARLSTM_DEVICE BlockBackwardExchange(Shared& shared, Area*, const Team&) : shared_(shared) {}
+  // row0: the first unit of the calling warp's row tiles.
+  VARLSTM_DEVICE BlockBackwardExchange(Shared& shared, Area*, const Team&, int row0)
+      : shared_(shared), unit_(Targets::unit(row0)) {}
   VARLSTM_DEVICE void begin() {}
-  VARLSTM_DEVICE void push(int64_t turn, const PartPlace& at, const SlotPair& pair) {
-    *shared_.buffer[turn % 2].place(0, at) = pair;
+  VARLSTM_DEVICE void push(unsigned turn, int row, int slot, const SlotPair& pair) {
+    *shared_.buffer[turn % 2].place(0, unit_ + Targets::more_units(row), 2 * lane_column() + slot) = pair;
   }
-  VARLSTM_DEVICE void publish(int64_t) { simt::block_sync(); }  // S1: the turn's parts are there for the block
-  VARLSTM_DEVICE void wait(int64_t) {}
-  VARLSTM_DEVICE float sum(int64_t turn, int unit, int slot) const { return shared_.buffer[turn % 2].sum(unit, slot); }
+  VARLSTM_DEVICE void publish(unsigned) { simt::block_sync(); }  // S1: the turn's parts are there for the block
+  VARLSTM_DEVICE void wait(unsigned) {}
+  template <int kCells>
+  VARLSTM_DEVICE void sums(unsigned turn, int unit, int slot, float (&sums)[kCells]) const {
+    shared_.buffer[turn % 2].add(unit, slot, sums);
+  }
   VARLSTM_DEVICE void end() {}
 
  private:
   Shared& shared_;
+  const int unit_;
 };
 
 // The exchange of a team that is a thread-block cluster. Parts are pushed to the owner's shared memory with st.async,
 // and an mbarrier counts the bytes.
 template <class Tile>
 class ClusterBackwardExchange {
+  using Targets = PartTargets<Tile>;
   static constexpr unsigned kBytes = sizeof(float) * Tile::kBlocks * Tile::kUnits * Tile::kSlots;
 
  public:
@@ -94,7 +130,15 @@ class ClusterBackwardExchange {
     uint64_t full[2];  // phase k of full[b] completes with the parts of turn 2 k + b
   };
 
-  VARLSTM_DEVICE ClusterBackwardExchange(Shared& shared, Area*, const Team& team) : shared_(shared), rank_(team.rank) {}
+  VARLSTM_DEVICE ClusterBackwardExchange(Shared& shared, Area*, const Team& team, int row0) : shared_(shared) {
+#pragma unroll
+    for (int number = 0; number < Targets::kOwners; ++number) {
+      const unsigned owner = static_cast<unsigned>(Targets::owner(row0, number));
+      full_[number] = simt::cluster_address(shared.full, owner);
+      place_[number] =
+          simt::cluster_address(shared.buffer[0].place(team.rank, Targets::unit(row0), 2 * lane_column()), owner);
+    }
+  }
   VARLSTM_DEVICE void begin() {
     if (threadIdx.x == 0) {
       for (int b = 0; b < 2; ++b) {
@@ -104,67 +148,79 @@ class ClusterBackwardExchange {
     }
     simt::cluster_sync();  // S0: every block's mbarriers are armed
   }
-  VARLSTM_DEVICE void push(int64_t turn, const PartPlace& at, const SlotPair& pair) {
-    const unsigned owner = static_cast<unsigned>(at.unit / Tile::kUnits);
+  VARLSTM_DEVICE void push(unsigned turn, int row, int slot, const SlotPair& pair) {
+    constexpr unsigned kUnitBytes = sizeof(float) * (Tile::kSlots + 2), kBufferBytes = sizeof(PartBuffer<Tile>);
     uint64_t bits;
     memcpy(&bits, &pair, sizeof bits);
-    uint64_t* to = reinterpret_cast<uint64_t*>(shared_.buffer[turn % 2].place(rank_, at));
-    simt::st_async(simt::cluster_map(to, owner), bits, simt::cluster_map(&shared_.full[turn % 2], owner));
+    const unsigned more = Targets::more_units(row) * kUnitBytes + slot * sizeof(float) + turn % 2 * kBufferBytes;
+    const int number = Targets::more_owners(row);
+    simt::st_async(place_[number] + more, bits, full_[number] + turn % 2 * unsigned{sizeof(uint64_t)});
   }
-  VARLSTM_DEVICE void publish(int64_t) {
+  VARLSTM_DEVICE void publish(unsigned) {
     simt::block_sync();
   }  // S3: no thread of the block reads the turn's dgates any more
-  VARLSTM_DEVICE void wait(int64_t turn) {
+  VARLSTM_DEVICE void wait(unsigned turn) {
     uint64_t* full = &shared_.full[turn % 2];
     // S1: the turn's parts are there.
-    simt::mbarrier_wait(full, static_cast<unsigned>(turn / 2 % 2), "a turn's parts from the cluster");
+    simt::mbarrier_wait_bytes(full, turn / 2 % 2, "a turn's parts from the cluster");
     // No block pushes for turn + 2 before this block has pushed for turn + 1.
     if (threadIdx.x == 0) simt::mbarrier_announce(full, kBytes);
   }
-  VARLSTM_DEVICE float sum(int64_t turn, int unit, int slot) const { return shared_.buffer[turn % 2].sum(unit, slot); }
-  VARLSTM_DEVICE void end() { simt::cluster_sync(); }  // S2: no block pushes to a block that has ended
+  template <int kCells>
+  VARLSTM_DEVICE void sums(unsigned turn, int unit, int slot, float (&sums)[kCells]) const {
+    shared_.buffer[turn % 2].add(unit, slot, sums);
+  }
+  VARLSTM_DEVICE void end() {
+    simt::cluster_sync();
+  }  // S2: no block pushes to a block that has ended
 
  private:
   Shared& shared_;
-  const int rank_;
+  simt::ClusterAddress place_[Targets::kOwners];  // in each owner, where this thread's first part goes in buffer 0
+  simt::ClusterAddress full_[Targets::kOwners];
 };
 
 // The exchange of a team of policy grid, which is kBlocks co-resident blocks. Parts go through L2, and a flag of each
 // block counts its turns.
 template <class Tile>
 class GridBackwardExchange {
+  using Targets = PartTargets<Tile>;
+  static constexpr int kAtOnce = 32;  // loads of a sum that are under way together
+
  public:
   using Area = GridBackwardArea<Tile>;
   struct Shared {};
 
-  VARLSTM_DEVICE GridBackwardExchange(Shared&, Area* area, const Team& team) : area_(*area), rank_(team.rank) {}
+  VARLSTM_DEVICE GridBackwardExchange(Shared&, Area* area, const Team& team, int row0)
+      : area_(*area), rank_(team.rank), owner_(Targets::owner(row0, 0)), unit_(Targets::unit(row0)) {}
   VARLSTM_DEVICE void begin() {}
-  VARLSTM_DEVICE void push(int64_t turn, const PartPlace& at, const SlotPair& pair) {
-    *reinterpret_cast<SlotPair*>(
-        &area_.parts[turn % 2][at.unit / Tile::kUnits][rank_][at.unit % Tile::kUnits][at.slot]) = pair;
+  VARLSTM_DEVICE void push(unsigned turn, int row, int slot, const SlotPair& pair) {
+    auto& parts = area_.parts[turn % 2][owner_ + Targets::more_owners(row)][rank_];
+    *reinterpret_cast<SlotPair*>(&parts[unit_ + Targets::more_units(row)][2 * lane_column() + slot]) = pair;
   }
-  VARLSTM_DEVICE void publish(int64_t turn) {
+  VARLSTM_DEVICE void publish(unsigned turn) {
     simt::block_sync();  // S1: the block's pushes of this turn are done
-    if (threadIdx.x == 0) simt::store_release(&area_.flags[rank_ * 8], static_cast<uint32_t>(turn + 1));
+    if (threadIdx.x == 0) simt::store_release(&area_.flags[rank_ * 8], turn + 1);
   }
-  VARLSTM_DEVICE void wait(int64_t turn) {
+  VARLSTM_DEVICE void wait(unsigned turn) {
     for (int block = static_cast<int>(threadIdx.x); block < Tile::kBlocks; block += Tile::kBackwardThreads) {
       simt::spin_until("a block's flag of backward",
-                       [&] { return simt::load_acquire(&area_.flags[block * 8]) >= static_cast<uint32_t>(turn + 1); });
+                       [&] { return simt::load_acquire(&area_.flags[block * 8]) >= turn + 1; });
     }
     simt::block_sync();  // S2: the turn's parts are there for every thread, in L2
   }
-  VARLSTM_DEVICE float sum(int64_t turn, int unit, int slot) const {
-    float total = 0;
-#pragma unroll 8
-    for (int source = 0; source < Tile::kBlocks; ++source) total += area_.parts[turn % 2][rank_][source][unit][slot];
-    return total;
+  template <int kCells>
+  VARLSTM_DEVICE void sums(unsigned turn, int unit, int slot, float (&sums)[kCells]) const {
+    for (int i = 0; i < kCells; ++i) sums[i] = 0;
+#pragma unroll kAtOnce
+    for (int source = 0; source < Tile::kBlocks; ++source)
+      add_part(&area_.parts[turn % 2][rank_][source][unit][slot], false, sums);
   }
   VARLSTM_DEVICE void end() {}
 
  private:
   Area& area_;
-  const int rank_;
+  const int rank_, owner_, unit_;
 };
 
 }  // namespace varlstm::cuda

@@ -50,6 +50,7 @@ struct Bf16Math {
   using Value = uint16_t;  // of the values that are exchanged and multiplied
   using Pair = uint32_t;   // two of them; the first is in the lower half
   static constexpr int kTileDepth = 16;
+  static constexpr bool kTensorCores = true;
   VARLSTM_DEVICE static Value round(float value) { return simt::to_bf16(value); }
   VARLSTM_DEVICE static Pair round_pair(float low, float high) { return simt::to_bf16x2(low, high); }
   VARLSTM_DEVICE static Value value_of(Bf16 scalar) { return scalar.bits; }
@@ -64,6 +65,7 @@ struct F16Math {
   using Value = uint16_t;
   using Pair = uint32_t;
   static constexpr int kTileDepth = 16;
+  static constexpr bool kTensorCores = true;
   VARLSTM_DEVICE static Value round(float value) { return simt::to_f16(value); }
   VARLSTM_DEVICE static Pair round_pair(float low, float high) { return simt::to_f16x2(low, high); }
   VARLSTM_DEVICE static Value value_of(F16 scalar) { return scalar.bits; }
@@ -78,6 +80,7 @@ struct Tf32Math {
   using Value = uint32_t;  // the bits of a float
   using Pair = uint64_t;
   static constexpr int kTileDepth = 8;
+  static constexpr bool kTensorCores = true;
   VARLSTM_DEVICE static Value round(float value) { return simt::to_tf32(value); }
   VARLSTM_DEVICE static Pair round_pair(float low, float high) { return pair_of_words(round(low), round(high)); }
   VARLSTM_DEVICE static Value value_of(float scalar) { return simt::to_tf32(scalar); }
@@ -92,6 +95,7 @@ struct F32Math {
   using Value = float;
   using Pair = uint64_t;
   static constexpr int kTileDepth = 4;
+  static constexpr bool kTensorCores = false;
   VARLSTM_DEVICE static Value round(float value) { return value; }
   VARLSTM_DEVICE static Pair round_pair(float low, float high) {
     uint32_t words[2];

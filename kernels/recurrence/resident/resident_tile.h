@@ -53,6 +53,17 @@ struct ResidentTile {
   static constexpr int kBackwardThreads = 32 * kBackwardWarps;
   static constexpr int kRowTiles = kHidden / 16 / kBackwardWarps;
   static constexpr int kRowTilesAtOnce = kRowTiles < 8 ? kRowTiles : 8;  // their sums are in registers together
+  static constexpr int kBackwardUnits = kUnits * kSlots >= 2 * kBackwardThreads ? 2 : 1;  // neighbours of a thread
+  // Where, in its slot's values, backward has a gate of a unit of the block: the units of a thread after those of
+  // another, of these units one gate after the other, and of a gate one unit after the other. F32Math has gate after
+  // gate, so that its chain is that of stepwise.
+  static constexpr bool kUnitsTogether = Math::kTensorCores;
+  VARLSTM_HOST_DEVICE static constexpr int state_place(int unit, int gate) {
+    return kUnitsTogether ? (unit / kBackwardUnits * Cell::kGates + gate) * kBackwardUnits + unit % kBackwardUnits
+                          : gate * kUnits + unit;
+  }
+  // A chain of products waits for each of its members, so a warp with few sums adds each in two chains.
+  static constexpr int kBackwardChains = kRowTilesAtOnce * kSlotTiles <= 2 ? 2 : 1;
   static constexpr int kBackwardTiles = kGates / Math::kTileDepth;
   using BackwardWeights =
       WeightTiles<Math, kRowTiles, kGates,
@@ -116,6 +127,9 @@ class TeamSchedule {
   VARLSTM_DEVICE SlotStep at(int64_t step, int slot) const {
     return step >= 0 && step < steps_ ? entries_[step * slots_ + slot] : idle_step();
   }
+  // The entries of `slot` and the slots after it at an existing step; those of the step before are slots() earlier.
+  VARLSTM_DEVICE const SlotStep* entries_of(int64_t step, int slot) const { return entries_ + step * slots_ + slot; }
+  VARLSTM_DEVICE int64_t slots() const { return slots_; }
 
  private:
   const SlotStep* entries_;

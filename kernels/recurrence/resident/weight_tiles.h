@@ -85,15 +85,31 @@ class WeightTiles {
     simt::warp_sync();
   }
 
+  // The place, counted from the vectors, of the first values that the calling lane loads.
+  VARLSTM_DEVICE static int place_of_lane(int pitch) {
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    return sizeof(Value) == 2 ? lane % 8 * pitch + lane / 8 * 8 : lane_row() * pitch + lane_column();
+  }
+
   // Adds the product of the row tiles first, first + 1, ... to the sums.
   template <int kSlotTiles, int kRows>
   VARLSTM_DEVICE void product(const Value* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
                               int first = 0) const {
+    product_from(vectors + place_of_lane(pitch), pitch, sums, first);
+  }
+  // The same with the vectors from the lane's place. kChains: the tiles of the depth are added in so many chains in
+  // turn, and the sums of the second chain to those of the first at the end.
+  template <int kChains = 1, int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void product_from(const Value* lane_vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
+                                   int first = 0) const {
+    static_assert(kChains == 1 || kChains == 2, "tiles are loaded in pairs");
+    simt::f32x4 second[kSlotTiles][kRows] = {};
 #pragma unroll
     for (int tile = 0; tile < kTiles; tile += 2) {
       simt::b32x4 both[kSlotTiles];  // the vectors of this tile of the depth and of the next
 #pragma unroll
-      for (int n = 0; n < kSlotTiles; ++n) both[n] = load_vectors(vectors + n * 8 * pitch, pitch, tile);
+      for (int n = 0; n < kSlotTiles; ++n)
+        both[n] = load_vectors(lane_vectors + n * 8 * pitch + tile * Math::kTileDepth);
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         if (tile + half == kTiles) break;
@@ -101,10 +117,17 @@ class WeightTiles {
         for (int r = 0; r < kRows; ++r) {
           const simt::b32x4 a = weights(tile + half, first + r);
 #pragma unroll
-          for (int n = 0; n < kSlotTiles; ++n)
-            sums[n][r] = Math::multiply(a, simt::b32x2{{both[n].r[2 * half], both[n].r[2 * half + 1]}}, sums[n][r]);
+          for (int n = 0; n < kSlotTiles; ++n) {
+            simt::f32x4& sum = kChains == 2 && half == 1 ? second[n][r] : sums[n][r];
+            sum = Math::multiply(a, simt::b32x2{{both[n].r[2 * half], both[n].r[2 * half + 1]}}, sum);
+          }
         }
       }
+    }
+    if constexpr (kChains == 2) {
+      for (int n = 0; n < kSlotTiles; ++n)
+        for (int r = 0; r < kRows; ++r)
+          for (int k = 0; k < 4; ++k) sums[n][r].r[k] += second[n][r].r[k];
     }
   }
 
@@ -161,14 +184,11 @@ class WeightTiles {
       return {{value[0], value[4 * 8], value[8 * 8], value[12 * 8]}};
     }
   }
-  VARLSTM_DEVICE static simt::b32x4 load_vectors(const Value* vectors, int pitch, int tile) {
-    const int k = tile * Math::kTileDepth;
+  VARLSTM_DEVICE static simt::b32x4 load_vectors(const Value* from) {
     if constexpr (sizeof(Value) == 2) {
-      const int lane = static_cast<int>(threadIdx.x % 32);
-      return simt::load_matrix_x4(vectors + lane % 8 * pitch + k + lane / 8 * 8);
+      return simt::load_matrix_x4(from);
     } else {
-      const Value* slot = vectors + lane_row() * pitch + k + lane_column();
-      return {{slot[0], slot[4], slot[8], slot[12]}};
+      return {{from[0], from[4], from[8], from[12]}};
     }
   }
 
@@ -212,9 +232,18 @@ class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
     simt::warp_sync();
   }
 
+  VARLSTM_DEVICE static int place_of_lane(int pitch) {
+    return 2 * lane_column() * pitch;
+  }
+
   template <int kSlotTiles, int kRows>
   VARLSTM_DEVICE void product(const float* vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
                               int first = 0) const {
+    product_from(vectors + place_of_lane(pitch), pitch, sums, first);
+  }
+  template <int kChains = 1, int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void product_from(const float* lane_vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
+                                   int first = 0) const {
 #pragma unroll 2
     for (int tile = 0; tile < kTiles; ++tile) {
       Float4 h[kSlotTiles][2];
@@ -222,7 +251,7 @@ class WeightTiles<F32Math, kRowTiles, kDepth, 0> {
       for (int n = 0; n < kSlotTiles; ++n) {
 #pragma unroll
         for (int s = 0; s < 2; ++s)
-          h[n][s] = *reinterpret_cast<const Float4*>(vectors + (n * 8 + 2 * lane_column() + s) * pitch + tile * 4);
+          h[n][s] = *reinterpret_cast<const Float4*>(lane_vectors + (n * 8 + s) * pitch + tile * 4);
       }
       multiply(tile, first, h, sums);
     }
