@@ -33,7 +33,8 @@ class Stopped(Exception):
 
 @contextlib.contextmanager
 def running(command, **streams):
-    """The program as a process group, which ends with the block. The kernel ends it with the search, even if that is killed."""
+    """The program as a process group, which ends with the block. The kernel ends it with the search, even if that is
+    killed."""
     parent = os.getpid()
 
     def die_with_parent():

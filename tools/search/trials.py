@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import shutil
+import sys
 import threading
 
 import optuna
@@ -15,6 +16,12 @@ from study import as_it_is_now, fail_lost_trials
 
 FAILURES_AT_FIRST = 3  # so many without a success end the search
 WAIT_SECONDS = 1
+
+
+def say(line):
+    """print() writes the line's end by itself, and the line of another trial may come before it."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 class Search:
@@ -114,7 +121,7 @@ class Search:
                                 callbacks=[self.show])
         except Exception as error:
             if lost:
-                print(f"trial {number}  another search took it for lost", flush=True)
+                say(f"trial {number}  another search took it for lost")
             else:
                 self.end_by(error)
         finally:
@@ -129,7 +136,7 @@ class Search:
     def show(_, trial):
         value = f"dev {trial.value:.4f}" if trial.value is not None else trial.user_attrs.get("error", "")
         options = " ".join(spaces.arguments(trial.params))
-        print(f"trial {trial.number}  {trial.state.name.lower()}  {value}  {options}", flush=True)
+        say(f"trial {trial.number}  {trial.state.name.lower()}  {value}  {options}")
 
     def run(self):
         workers = [threading.Thread(target=self.work) for _ in range(self.args.workers)]

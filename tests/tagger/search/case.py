@@ -1,6 +1,7 @@
 # What the tests of the search share: its modules, folders for one test, taggers that only pretend to train.
 # Without Optuna a test that includes this is skipped (status 77). Usage of each: TEST PROGRAM SEARCH DATA
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import os
 import pathlib
 import signal
@@ -71,6 +72,15 @@ class SearchCase(unittest.TestCase):
 
     def run_search(self, *more):
         return subprocess.run(self.command(*more), capture_output=True, text=True, check=False, timeout=300)
+
+    @contextlib.contextmanager
+    def begun_search(self, *more, **streams):
+        """A search that runs while the block does. It is not waited for if the block fails."""
+        with subprocess.Popen(self.command(*more), **{"stdout": subprocess.DEVNULL, **streams}, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def expect_error(self, text, *more):
         outcome = self.run_search(*more)

@@ -52,7 +52,8 @@ class FaultsTest(SearchCase):
             self.assertEqual(self.fault("--out", str(path)), f"--out = {path}: {text}")
         self.out.mkdir()
         (self.out / "study.db").mkdir()
-        self.assertEqual(self.fault(), f"--out = {self.out}/study.db: (sqlite3.OperationalError) unable to open database file")
+        self.assertEqual(self.fault(),
+                         f"--out = {self.out}/study.db: (sqlite3.OperationalError) unable to open database file")
         if os.geteuid() != 0:  # root may write anywhere
             self.out.chmod(0o500)
             self.assertEqual(self.fault(), f"--out = {self.out}: Permission denied")
@@ -60,9 +61,9 @@ class FaultsTest(SearchCase):
     def test_data(self):
         for argument in ("--train", "--dev"):
             self.assertEqual(self.fault(argument, "/no"), f"{argument} = /no: No such file or directory")
-            self.assertEqual(self.fault(argument, DATA), f"{argument} = {DATA}: is no plain file, which each trial could read")
-            self.assertEqual(self.fault(argument, "/dev/null"),
-                             f"{argument} = /dev/null: is no plain file, which each trial could read")
+            for path in (DATA, "/dev/null"):
+                self.assertEqual(self.fault(argument, path),
+                                 f"{argument} = {path}: is no plain file, which each trial could read")
         bad = self.folder / "bad.conllu"
         bad.write_text("1\tbad row\n", encoding="utf-8")
         self.assertEqual(self.fault("--dev", str(bad)), "the search ended: 3 trials have failed, the last one with: "

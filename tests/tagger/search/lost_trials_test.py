@@ -79,8 +79,7 @@ class LostTrialsTest(SearchCase):
 
     def test_killed_search_goes_on_in_a_journal(self):
         storage = f"journal:{self.folder}/journal"
-        with subprocess.Popen(self.command("--program", self.fake("sleep 1000"), "--storage", storage, "--workers", "2"),
-                              stdout=subprocess.DEVNULL) as process:
+        with self.begun_search("--program", self.fake("sleep 1000"), "--storage", storage, "--workers", "2") as process:
             self.wait_for(lambda: len(self.running_taggers()) == 2, "two trials run")
             process.kill()
             process.wait()

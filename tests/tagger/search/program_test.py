@@ -1,5 +1,5 @@
-# The search over hyperparameters (tools/search) as a program, on small networks: what it finds, how it goes on after it was
-# killed, how it ends. See case.py for the usage.
+# The search over hyperparameters (tools/search) as a program, on small networks: what it finds, how it goes on after it
+# was killed, how it ends. See case.py for the usage.
 # SPDX-License-Identifier: Apache-2.0
 import json
 import signal
@@ -39,8 +39,7 @@ class SearchTest(SearchCase):
 
     def test_killed_search_goes_on(self):
         self.space.write_text(SPACE.replace("epochs = 3", "epochs = 40\npatience = 0"), encoding="utf-8")
-        with subprocess.Popen(self.command("--trials", "5", "--workers", "2", "--pruner", "none"),
-                              stdout=subprocess.DEVNULL) as process:
+        with self.begun_search("--trials", "5", "--workers", "2", "--pruner", "none") as process:
             self.wait_for(lambda: (self.out / "study.db").exists(), "the study begins")
 
             def in_the_middle():
@@ -65,8 +64,8 @@ class SearchTest(SearchCase):
     def test_interrupt_ends_with_what_there_is(self):
         self.space.write_text(SPACE.replace("epochs = 3", "epochs = 8"), encoding="utf-8")
         journal = f"{self.folder}/journal"
-        with subprocess.Popen(self.command("--trials", "50", "--workers", "2", "--storage", f"journal:{journal}"),
-                              stdout=subprocess.PIPE, text=True) as process:
+        with self.begun_search("--trials", "50", "--workers", "2", "--storage", f"journal:{journal}",
+                               stdout=subprocess.PIPE) as process:
             lines = [process.stdout.readline() for _ in range(2)]
             process.send_signal(signal.SIGINT)
             rest = process.stdout.read()
@@ -80,12 +79,12 @@ class SearchTest(SearchCase):
         """The taggers are far ahead of the search, which would take minutes for all their epochs."""
         tagger = self.fake("""seq 1 100000 | sed 's/.*/{"epoch": &, "dev": 0.5}/' > $log
             sleep 1000 & echo $! > $log.child; wait""")
-        with subprocess.Popen(self.command("--program", tagger, "--workers", "2", "--pruner", "none"),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        with self.begun_search("--program", tagger, "--workers", "2", "--pruner", "none",
+                               stderr=subprocess.PIPE) as process:
             self.wait_for(lambda: len(list(self.out.glob("trials/*/log.jsonl.child"))) == 2, "both taggers have written")
             self.wait_for(lambda: all(trial.intermediate_values for trial in self.study().trials), "the search reads")
             process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=60)
         self.assertEqual((process.returncode, errors), (143, "the search was ended: --resume goes on with it\n"))
         self.assertEqual(self.states(), [State.FAIL] * 2)
         for trial in self.study().trials:
@@ -99,11 +98,10 @@ class SearchTest(SearchCase):
     def test_signal_during_the_last_training(self):
         tagger = self.fake("""echo '{"epoch": 1, "dev": 0.5}' > $log
             if [ $log = /dev/null ]; then touch $out.begun; sleep 1000; fi""")
-        with subprocess.Popen(self.command("--program", tagger, "--trials", "2"), stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL) as process:
+        with self.begun_search("--program", tagger, "--trials", "2", stderr=subprocess.DEVNULL) as process:
             self.wait_for((self.out / "model.begun").exists, "the best one is trained")
             process.send_signal(signal.SIGTERM)
-            self.assertEqual(process.wait(timeout=30), 143)
+            self.assertEqual(process.wait(timeout=60), 143)
         self.assertEqual(self.states(), [State.COMPLETE] * 2)
         self.assertEqual(self.running_taggers(), [])
 
@@ -112,9 +110,10 @@ class SearchTest(SearchCase):
             while [ -e %s/wait ]; do sleep 0.1; done
             echo '{"epoch": 2, "dev": 0.75}' >> $log""" % self.folder)
         (self.folder / "wait").touch()
-        with subprocess.Popen(self.command("--program", tagger, "--trials", "2"), stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True) as process:
-            self.wait_for(lambda: self.states() == [State.RUNNING] and self.study().trials[0].intermediate_values, "begins")
+        with self.begun_search("--program", tagger, "--trials", "2", stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT) as process:
+            self.wait_for(lambda: self.states() == [State.RUNNING] and self.study().trials[0].intermediate_values,
+                          "a trial has an epoch")
             self.study().tell(0, state=State.FAIL)
             (self.folder / "wait").unlink()
             output = process.communicate()[0]
