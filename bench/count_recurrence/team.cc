@@ -85,7 +85,7 @@ class Layer {
       const uint32_t marks = (step == 0 ? cuda::kFirstToken : 0) | (step == steps_ - 1 ? cuda::kLastToken : 0);
       for (int64_t slot = 0; slot < slots_; ++slot) {
         const int64_t at = step * slots_ + slot;
-        run_.schedule.entries[at] = {at, static_cast<uint32_t>(slot), marks};
+        run_.schedule.entries[at] = {at, marks == 0 ? 0 : static_cast<uint32_t>(slot), marks};
       }
     }
   }

@@ -175,14 +175,13 @@ VARLSTM_DEVICE void fill_tokens(const BatchPlan& plan, RowOrder order, int64_t d
     const int64_t rank = k - plan.segments.offsets[t];
     const int64_t row = row_of(plan, order, t, rank);
     const int64_t length = length_of(plan, rank);
-    const int64_t first = plan.segments.firsts[rank], last = plan.segments.lasts[rank];
-    const uint32_t sequence = static_cast<uint32_t>(first >= 0 ? first : last >= 0 ? last : 0);
     for (int64_t d = 0; d < directions; ++d) {
       const int64_t visit = d == 0 ? t : length - 1 - t;
       const int64_t from = visit == 0 ? initial_of(plan, d == 1, rank) : -1;
       const int64_t to = visit == length - 1 ? final_of(plan, d == 1, rank) : -1;
       const uint32_t marks = (visit == 0 ? kFirstToken : 0) | (visit == length - 1 ? kLastToken : 0) |
                              (from >= 0 ? kTakesInitial : 0) | (to >= 0 ? kGivesFinal : 0);
+      const uint32_t sequence = static_cast<uint32_t>(from >= 0 ? from : to >= 0 ? to : 0);
       const int64_t step = d * schedule.max_steps + scratch.starts[rank] + visit;
       schedule.entries[step * schedule.slots + scratch.slots[rank]] = {row, sequence, marks};
     }

@@ -216,6 +216,20 @@ TEST_P(ResidentRecurrence, SmallTilesAreAccurateInTurns) {
   expect_accurate(way(), make_way_case(way().precision.stored, options, hostile_lengths(slots + 3, 6), true, random));
 }
 
+// Steps in which no sequence of a team begins or ends, and no slot is idle, take the usual way through the kernels. In
+// the batches above there is hardly one.
+TEST_P(ResidentRecurrence, SmallTilesAreAccurateInTheMiddleOfAllSequences) {
+  const TileRows tiles = tiles_of(way());
+  const TwoTeams device(tiles.rows[0]);
+  const std::vector<int64_t> lengths(static_cast<size_t>(2 * tiles.rows[0].slots()), 7);
+  Random random(36);
+  for (const int variant : {1, 2}) {  // two directions; two layers
+    const RnnOptions options = options_of(way(), variant, tiles.rows[0].hidden);
+    ASSERT_EQ(options.layers + options.directions(), 3);
+    expect_accurate(way(), make_way_case(way().precision.stored, options, lengths, true, random));
+  }
+}
+
 // F32 with one split has stepwise's chain of sums, forward in every tile, backward where one block has all gates.
 TEST_P(ResidentRecurrence, SmallF32TilesGiveTheBitsOfStepwise) {
   if (way().precision.operand.significant_bits != kF32Format.significant_bits) GTEST_SKIP() << "of F32 alone";
