@@ -78,7 +78,7 @@ struct TileShape {
 // The tiles of a policy and math, with smaller H first and fewer slots first. Register tiles: at most 128 registers of
 // a thread hold weights. Large H has a second tile of 16 slots, because few of its teams are resident. A team of the
 // largest tile takes 128 of the 132 multiprocessors of an H100 or H200.
-// Example: {256, 64, 2, 1, 8, 12} is for H up to 256, in 256 / 64 = 4 blocks of 64 units; it has 2 * 8 = 16 slots, an
+// Example: {256, 64, 2, 1, 12, 12} is for H up to 256, in 256 / 64 = 4 blocks of 64 units; it has 2 * 8 = 16 slots, an
 // undivided depth, and 12 tiles of the depth in registers in both passes. resident_tile.h continues this example.
 template <RecurrencePolicy kPolicy, MathKind kMath>
 struct TileTable;

@@ -5,10 +5,10 @@
 // entry. In a warp 8 pairs of units are beside 4 slots: the parts that it adds are then on different banks, and its
 // accesses of a row fill whole sectors of 32 bytes.
 //
-// Nothing is used in the turn in which it is asked for. In turn t a thread asks for the schedule's entry of turn t + 3,
-// for c and h of the row of turn t + 2, and for the saved values and dy of the row of turn t + 1. The row of the next
-// turn is also that of the token before, unless this token is the first of its segment; so c and h of each row are
-// asked for once.
+// Nothing is used in the turn in which it is asked for, but for states from outside a sequence and their gradients,
+// which few tokens take or give. In turn t a thread asks for the schedule's entry of turn t + 3, for c and h of the
+// row of turn t + 2, and for the saved values and dy of the row of turn t + 1. The row of the next turn is also that
+// of the token before, unless this token is the first of its segment; so c and h of each row are asked for once.
 //
 // If there are more threads than cells, those that own none do the same as those that do, but give nothing to anyone.
 // An idle slot computes with the values of row 0. They go nowhere: nothing of them is stored, the product keeps slots
@@ -106,7 +106,7 @@ class BackwardCells {
     if constexpr (CellType::kHasC) c_ = {dir.c, layer.hidden, column_};
     if constexpr (CellType::kReadsH) y_ = {dir.y, layer.ldy, column_};
     dy_ = {dir.dy, layer.ldy, column_};
-    entries_ = {schedule.entries_of(0, 0), schedule.slots(), slot_};
+    entries_ = {schedule.entry(0, 0), schedule.distance(), slot_};
     dstate_place_ = slot_ * Tile::kGatesPitch + Tile::state_place(unit_, 0);
     simt::keep(dstate_place_);
     if (dir.dh_n != nullptr || dir.dc_n != nullptr) rare_ |= kGivesFinal;

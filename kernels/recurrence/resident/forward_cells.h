@@ -3,8 +3,8 @@
 //
 // All that a step needs from global memory is asked for a step ahead: before the wait for the states of step t, the
 // x-gates of step t + 1 and the schedule's entries of step t + 2, which say where the x-gates of that step are. So no
-// load is waited for in the step that asks for it. What a step leaves behind is written after its states have been
-// pushed.
+// load is waited for in the step that asks for it, but for what a rare step reads besides (below). What a step leaves
+// behind is written after its states have been pushed.
 //
 // Most steps of a warp are alike, and some are rare: a slot is idle, a unit is padding, a segment begins or ends. The
 // lanes vote on these when the entries of a step have come, so that in a usual step a warp only passes by the rare

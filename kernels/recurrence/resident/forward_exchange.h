@@ -6,7 +6,7 @@
 //                      team
 //   publish(step)      after a thread's pushes for that step; every thread
 //   wait(step)         every thread; returns the state before `step` of all units in shared memory
-//   arm(step)          after wait(step) and before the pushes for the step after it; every thread
+//   arm(step)          after wait(step) and before the pushes for the step after it; every thread that pushes
 //   drain(steps)       after the last of so many steps, which has pushed the states after it; every thread
 //   end()              every thread, if the team has steps or not
 //
@@ -16,9 +16,10 @@
 //
 // Two buffers alternate: `step` uses buffer step % 2. A buffer is written again, for step + 2, only by blocks that have
 // seen the whole state before step + 1. That state is complete only after every warp of the team has read the buffer
-// for `step`, because a lane's values for step + 1 are pushed after its warp's product of `step`, and every lane pushes
-// to every block. If kSplits > kSlotTiles, some warps push nothing. S4 of resident_forward.h then comes after their
-// product, and before the pushes of the other warps of their block. So no further barrier is needed for the reuse.
+// for `step`, because a lane's last values for step + 1 are pushed after its warp's last product of `step`, and every
+// lane pushes to every block. If kSplits > kSlotTiles, some warps push nothing. S4 of resident_forward.h then comes
+// after their product, and before the pushes of the other warps of their block. So no further barrier is needed for the
+// reuse.
 //
 // Example for the cluster: step 4 uses buffer 0 and phase 2 of full[0], whose parity is 2 % 2 = 0; step 5 uses buffer 1
 // and phase 2 of full[1]; step 6 uses buffer 0 and phase 3, with parity 1. A block pushes for step 6 when it has

@@ -20,7 +20,7 @@
 //   that push nothing have read it before any other warp of the block pushes.
 // In the chain from step to step are the wait, the product, the cells' functions and the push. All else of a step comes
 // after the push: what is saved, and what the next steps ask for. The last step is like the others: it pushes states
-// too, which no step reads, and for which the team waits before it ends.
+// too, which no step reads, and for which a cluster waits before it ends.
 // Bytes of a step and team: rows of gates G H 4 in (and S H 4 out if they are saved), c H 4 if saved, y H e, and
 // kBlocks H kSlots e of states pushed. Bound by the latency of product and exchange, not by bytes. Sums are in f32: in
 // each split a chain over the even tiles of the depth, plus one over the odd tiles (in F32Math one chain over k); then

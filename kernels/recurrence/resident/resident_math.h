@@ -51,7 +51,6 @@ struct Bf16Math {
   using Pair = uint32_t;   // two of them; the first is in the lower half
   static constexpr int kTileDepth = 16;
   static constexpr bool kTensorCores = true;
-  VARLSTM_DEVICE static Value round(float value) { return simt::to_bf16(value); }
   VARLSTM_DEVICE static Pair round_pair(float low, float high) { return simt::to_bf16x2(low, high); }
   VARLSTM_DEVICE static Value value_of(Bf16 scalar) { return scalar.bits; }
   VARLSTM_DEVICE static simt::f32x4 multiply(const simt::b32x4& a, const simt::b32x2& b, const simt::f32x4& c) {
@@ -66,7 +65,6 @@ struct F16Math {
   using Pair = uint32_t;
   static constexpr int kTileDepth = 16;
   static constexpr bool kTensorCores = true;
-  VARLSTM_DEVICE static Value round(float value) { return simt::to_f16(value); }
   VARLSTM_DEVICE static Pair round_pair(float low, float high) { return simt::to_f16x2(low, high); }
   VARLSTM_DEVICE static Value value_of(F16 scalar) { return scalar.bits; }
   VARLSTM_DEVICE static simt::f32x4 multiply(const simt::b32x4& a, const simt::b32x2& b, const simt::f32x4& c) {
@@ -96,7 +94,6 @@ struct F32Math {
   using Pair = uint64_t;
   static constexpr int kTileDepth = 4;
   static constexpr bool kTensorCores = false;
-  VARLSTM_DEVICE static Value round(float value) { return value; }
   VARLSTM_DEVICE static Pair round_pair(float low, float high) {
     uint32_t words[2];
     memcpy(&words[0], &low, sizeof low);

@@ -127,9 +127,6 @@ class TeamSchedule {
   VARLSTM_DEVICE SlotStep at(int64_t step, int slot) const {
     return step >= 0 && step < steps_ ? entries_[step * slots_ + slot] : idle_step();
   }
-  // The entries of `slot` and the slots after it at an existing step; those of the step before are slots() earlier.
-  VARLSTM_DEVICE const SlotStep* entries_of(int64_t step, int slot) const { return entries_ + step * slots_ + slot; }
-  VARLSTM_DEVICE int64_t slots() const { return slots_; }
 
  private:
   const SlotStep* entries_;
