@@ -44,7 +44,22 @@ function(varlstm_run_again name variant)
     TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT "OMP_WAIT_POLICY=passive;${ARGN}")
 endfunction()
 
-# The same for a test that includes headers of host/: it links the back end's objects, as libvarlstm does.
+# varlstm_run_on_lesser_isas(<name>): runs that program once more on each instruction set that is less than the best of
+# this machine.
+set(lesser_isas baseline)
+if(EXISTS /proc/cpuinfo)
+  file(STRINGS /proc/cpuinfo avx512_machine REGEX "[ \t]avx512f([ \t]|$)" LIMIT_COUNT 1)
+  if(avx512_machine)
+    list(APPEND lesser_isas avx2)
+  endif()
+endif()
+function(varlstm_run_on_lesser_isas name)
+  foreach(isa ${lesser_isas})
+    varlstm_run_again(${name} ${isa} VARLSTM_HOST_ISA=${isa})
+  endforeach()
+endfunction()
+
+# As varlstm_add_test, for a test that includes headers of host/: it links the back end's objects, as libvarlstm does.
 function(varlstm_add_host_test name)
   varlstm_add_test(${name} ${ARGN} $<TARGET_OBJECTS:varlstm_host>)
   set_target_properties(${name} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)  # compiled with OpenMP, unlike those headers

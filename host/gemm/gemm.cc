@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/gemm/gemm.h"
 
+#include <string.h>
+
 #include <initializer_list>
 
+#include "host/gemm/gradient_product.h"
+#include "host/simd/row_kernel.h"
 #include "host/threads/parallel.h"
 
 #ifdef VARLSTM_HAVE_CBLAS
@@ -51,6 +55,21 @@ bool fits_cblas(int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldb, int64
     if (size > INT32_MAX) return false;
   return true;
 }
+
+// OpenBLAS takes older kernels for a CPU that it does not know. Where our own have AVX-512 and it has not, ours are
+// faster from one vector of columns on.
+bool gradient_product_is_faster(int64_t columns, int64_t lanes) {
+  static const bool newer = [] {
+    for (const char* core : {"SkylakeX", "Cooperlake", "SapphireRapids"})
+      if (strcmp(openblas_get_corename(), core) == 0) return false;
+    return strcmp(row_kernels().name, "avx512") == 0;
+  }();
+  return newer && columns >= lanes;
+}
+#else
+bool gradient_product_is_faster(int64_t, int64_t) {
+  return true;
+}
 #endif
 
 }  // namespace
@@ -74,9 +93,12 @@ template <class T>
 void gemm(int64_t threads, Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int64_t k, const T* a,
           int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
   if (m == 0 || n == 0) return;
+  const bool of_gradient = trans_a == Transpose::kYes && trans_b == Transpose::kNo && beta == T(1) &&
+                           gradient_product_is_faster(n, row_kernel<T>().lanes);
   parallel_ranges(m * n * k < kThreadedWork ? 1 : threads, m, kBlockRows, [&](int64_t begin, int64_t end) {
     const T* const a_block = a + (trans_a == Transpose::kYes ? begin : begin * lda);
     T* const c_block = c + begin * ldc;
+    if (of_gradient) return gradient_product(end - begin, n, k, a_block, lda, b, ldb, c_block, ldc);
 #ifdef VARLSTM_HAVE_CBLAS
     if (k > 0 && fits_cblas(end - begin, n, k, lda, ldb, ldc)) {
       const SingleThreadedBlas single;

@@ -1,4 +1,5 @@
-// GEMM of the host back end: CBLAS for float and double if it was found at build time, else plain loops.
+// GEMM of the host back end: CBLAS for float and double if it was found at build time, else plain loops. For a^T b + c,
+// the gradient of weights, gradient_product where it is faster.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

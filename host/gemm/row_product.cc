@@ -21,15 +21,15 @@ constexpr int64_t kChunkBytes = 16 * 1024;
 // Copies rows of the tile [rows, vectors, lanes] to or from c.
 template <class T>
 void copy_tile(const RowProduct<T>& p, const PanelColumns& columns, int64_t begin, int64_t end, T* tile, bool to_c) {
-  for (int64_t row = begin; row < end; ++row)
-    for (int v = 0; v < columns.vectors; ++v, tile += columns.lanes) {
-      T* const c =
-          p.c + row * p.ldc + columns.first + (columns.grouped ? p.group_slots[v] * p.group_stride : v * columns.lanes);
-      const auto bytes = static_cast<size_t>(columns.valid(v)) * sizeof(T);
+  const auto bytes = static_cast<size_t>(columns.run()) * sizeof(T);
+  for (int64_t row = begin; row < end; ++row, tile += columns.vectors * columns.lanes)
+    for (int v = 0; v < columns.runs(); ++v) {
+      T* const c = p.c + row * p.ldc + columns.first + p.group_slots[v] * p.group_stride;
+      T* const sums = tile + v * columns.lanes;
       if (to_c)
-        memcpy(c, tile, bytes);
+        memcpy(c, sums, bytes);
       else
-        memcpy(tile, c, bytes);
+        memcpy(sums, c, bytes);
     }
 }
 
@@ -51,7 +51,8 @@ void run_panel(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panel
   alignas(64) T tile[kTileBytes / sizeof(T)];
   alignas(64) T init[kPanelVectors * kMaxVectorBytes / sizeof(T)] = {};
   if (p.accumulate) {
-    for (int64_t k = 0; k < (end - begin) * width; ++k) tile[k] = 0;
+    if (columns.runs() * columns.run() < width)  // else there is no padding
+      memset(tile, 0, static_cast<size_t>((end - begin) * width) * sizeof(T));
     copy_tile(p, columns, begin, end, tile, false);
   }
   add_biases(p, columns, init);
@@ -66,7 +67,8 @@ void run_panel(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panel
   part.ldc = width;
   part.vector_stride = kernel.lanes;
 
-  const int64_t ld = p.transposed_weight ? p.segments * p.segment : p.groups * p.columns;
+  const int64_t adjacent = p.transposed_weight ? p.segments * p.segment : p.groups * p.columns;
+  const int64_t ld = p.weight_ld != 0 ? p.weight_ld : adjacent;
   const int64_t chunk = kChunkBytes / (static_cast<int64_t>(sizeof(T)) * width);
   for (int64_t segment = 0; segment < p.segments; ++segment)
     for (int64_t k = 0; k < p.segment; k += chunk) {

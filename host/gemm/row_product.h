@@ -30,6 +30,7 @@ struct RowProduct {
   int64_t lda = 0;
   const T* weight = nullptr;       // [groups * columns, segments * segment] if transposed_weight, else transposed
   bool transposed_weight = false;  // true for the [out, in] of a linear layer
+  int64_t weight_ld = 0;           // from row to row of the weight; 0: its rows are adjacent
   const T* bias = nullptr;         // [groups * columns] or null
   const T* bias2 = nullptr;        // a second bias, which is also added to the first bias2_groups groups; or null
   int64_t bias2_groups = 4;

@@ -25,6 +25,14 @@ struct PanelColumns {
     return left < 0 ? 0 : left < lanes ? left : lanes;
   }
   int64_t column(int v) const { return first + v * vector_step; }
+
+  // The columns that are not padding, as runs of adjacent ones: one of the whole panel, or one for each group. Run v
+  // begins with vector v.
+  int runs() const { return grouped ? vectors : 1; }
+  int64_t run() const {
+    const int64_t left = columns - first, width = grouped ? lanes : vectors * lanes;
+    return left < width ? left : width;
+  }
 };
 
 // The columns of panel `panel` of a product that has `groups` groups, at most kPanelVectors, of `columns` columns.
@@ -64,14 +72,10 @@ void pack_panel(const PanelColumns& columns, const T* weight, int64_t ld, bool t
     return;
   }
   if (columns.valid(columns.vectors - 1) < columns.lanes) memset(dst, 0, static_cast<size_t>(k * step) * sizeof(T));
-  for (int v = 0; v < columns.vectors; ++v) {
-    const int64_t valid = columns.valid(v);
-    T* const out = dst + v * columns.lanes;
-    for (int64_t s = 0; s < k; ++s) {
-      const T* const row = weight + (k_begin + s) * ld + columns.column(v);
-      for (int64_t lane = 0; lane < valid; ++lane) out[s * step + lane] = row[lane];
-    }
-  }
+  const auto bytes = static_cast<size_t>(columns.run()) * sizeof(T);
+  for (int v = 0; v < columns.runs(); ++v)
+    for (int64_t s = 0; s < k; ++s)
+      memcpy(dst + s * step + v * columns.lanes, weight + (k_begin + s) * ld + columns.column(v), bytes);
 }
 
 }  // namespace varlstm::host

@@ -1,4 +1,4 @@
-// GEMM's fast face and the row product against GEMM's plain loops.
+// GEMM's fast face, the product for gradients of weights and the row product against GEMM's plain loops.
 // SPDX-License-Identifier: Apache-2.0
 #include "host/gemm/gemm.h"
 
@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "host/gemm/gradient_product.h"
 #include "host/gemm/row_product.h"
 #include "support/compare.h"
 #include "support/random.h"
@@ -64,6 +65,22 @@ TYPED_TEST(GemmTest, MayRunOnManyThreadsAtATime) {
     many.assign(m * n, -1);
     gemm<T>(2, Transpose::kNo, Transpose::kNo, m, n, k, a.data(), k, b.data(), n, 0, many.data(), n);
     ASSERT_TRUE(bitwise_equal(many, one)) << "round " << round;
+  }
+}
+
+// Blocks of columns and of tokens, one and several, whole and in part. gemm takes this product on some machines only.
+TYPED_TEST(GemmTest, GradientProductEqualsLoops) {
+  using T = TypeParam;
+  Random random(6);
+  for (int round = 0; round < 40; ++round) {
+    const int64_t m = random.integer(1, round % 4 == 0 ? 300 : 40), n = random.integer(1, 150);
+    const int64_t k = random.integer(0, round % 4 == 1 ? 600 : 60);
+    const int64_t lda = m + random.integer(0, 3), ldb = n + random.integer(0, 3), ldc = n + random.integer(0, 3);
+    const auto a = random.vector<T>((k + 1) * lda), b = random.vector<T>((k + 1) * ldb);
+    std::vector<T> expected = random.vector<T>(m * ldc), actual = expected;
+    gemm_loops<T>(Transpose::kYes, Transpose::kNo, m, n, k, a.data(), lda, b.data(), ldb, 1, expected.data(), ldc);
+    gradient_product<T>(m, n, k, a.data(), lda, b.data(), ldb, actual.data(), ldc);
+    for (size_t e = 0; e < actual.size(); ++e) ASSERT_NEAR(actual[e], expected[e], tolerance<T>(k)) << "element " << e;
   }
 }
 

@@ -19,6 +19,14 @@ DEFECTS = [
         tests=["gemm_test"],
     ),
     Defect(
+        name="gradient-product-block-of-tokens",
+        file="host/gemm/gradient_product.cc",
+        old="product.weight = b + token * ldb;",
+        new="product.weight = b;",
+        why="every block of tokens is multiplied by the first one's rows",
+        tests=["gemm_test --gtest_filter=*GradientProduct*"],
+    ),
+    Defect(
         name="conv-max-last-of-equal-maxima",
         file="host/simd/window_units.h",
         old="~(value <= largest) & (largest == largest)",
