@@ -105,9 +105,10 @@ double grad_norm(int64_t threads, int64_t count, const T* grads, void* workspace
   constexpr int64_t kBlocksPerPiece = 16;
   double* block_sums = static_cast<double*>(workspace);
   parallel_ranges(threads, norm_blocks(count), kBlocksPerPiece, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) {
-      block_sums[block] = sum_of_squares(grads, block * kNormBlock, std::min(count, (block + 1) * kNormBlock));
-    }
+    run_vectorised([&] {
+      for (int64_t block = begin; block < end; ++block)
+        block_sums[block] = sum_of_squares(grads, block * kNormBlock, std::min(count, (block + 1) * kNormBlock));
+    });
   });
   double sum = 0;
   for (int64_t block = 0; block < norm_blocks(count); ++block) sum += block_sums[block];
