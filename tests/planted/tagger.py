@@ -87,9 +87,19 @@ READERS = [
            tests=["tagger_model_test --gtest_filter=*CutAndForeignFolders"],
            why="a file of another size is read beyond the parameters' buffer"),
     Defect(name="model-parameters-not-finite", file="tools/tagger/model.cc",
-           old="    check_finite(values, parameter, tensor_path);\n", new="",
+           old="      check_finite(piece, parameter.name, first, tensors_.path());\n", new="",
            tests=["tagger_model_test --gtest_filter=*NotFinite*"],
            also=(("tools/tagger/model.cc", "void check_finite(", "[[maybe_unused]] void check_finite("),)),
+    Defect(name="model-pieces-of-a-table-begin-at-its-start", file="tools/tagger/model.cc",
+           old="tensors_.read(*tensors_.find(parameter.name), first, piece",
+           new="tensors_.read(*tensors_.find(parameter.name), 0, piece",
+           tests=["tagger_model_test --gtest_filter=*LongTablesAndLists"]),
+    Defect(name="word-list-words-behind-the-front-keep-their-numbers", file="tools/tagger/word_list.cc",
+           old="words.ends_.end());\n  make_slots();\n", new="words.ends_.end());\n",
+           tests=["tagger_parts_test --gtest_filter=*WordList*"]),
+    Defect(name="word-list-search-ends-at-the-first-slot", file="tools/tagger/word_list.cc",
+           old="(*this)[slots_[slot]] != word) slot", new="(*this)[slots_[slot]] != word && word.empty()) slot",
+           tests=["tagger_parts_test --gtest_filter=*WordList*"]),
 ]
 
 PUBLISHING = [

@@ -5,15 +5,19 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "error.h"
 #include "file.h"
+#include "tagger_model_support.h"
 #include "tagger_support.h"
 
 namespace tagger {
 namespace {
 
+using tagger_test::config_text;
+using tagger_test::parameters_of;
 using tagger_test::read_file;
 using tagger_test::TempFolder;
 using tagger_test::write_file;
@@ -39,7 +43,7 @@ std::vector<float> counting(const NetworkShape& shape) {
 
 std::string load_error(const std::string& folder) {
   try {
-    load_model(folder);
+    parameters_of(Model(folder));
   } catch (const Error& error) {
     return error.what();
   }
@@ -67,34 +71,34 @@ TEST(TaggerModel, RoundTrip) {
   const std::vector<float> parameters = counting(config.shape);
   save_model(folder / "m", config, parameters.data());
   EXPECT_EQ(folder.names(), std::vector<std::string>{"m"});
-  const Model model = load_model(folder / "m");
-  EXPECT_EQ(model.parameters, parameters);
-  EXPECT_EQ(model.config.column, Column::kXpos);
-  EXPECT_EQ(model.config.vocabulary.words(), config.vocabulary.words());
-  EXPECT_EQ(model.config.vocabulary.tags(), config.vocabulary.tags());
-  EXPECT_EQ(model.config.vocabulary.word_id("B"), Vocabulary::kFirstWord + 1);
-  EXPECT_EQ(model.config.vocabulary.word_id("b"), Vocabulary::kUnknown);
-  EXPECT_EQ(model.config.shape.embedding, 3);
-  EXPECT_EQ(model.config.shape.hidden, 2);
-  EXPECT_EQ(model.config.shape.layers, 2);
-  EXPECT_TRUE(model.config.shape.bidirectional);
-  EXPECT_EQ(model.config.epoch, 4);
-  EXPECT_EQ(model.config.dev_accuracy, 0.75);
+  const Model model(folder / "m");
+  EXPECT_EQ(parameters_of(model), parameters);
+  EXPECT_EQ(model.config().column, Column::kXpos);
+  EXPECT_EQ(model.config().vocabulary.words(), config.vocabulary.words());
+  EXPECT_EQ(model.config().vocabulary.tags(), config.vocabulary.tags());
+  EXPECT_EQ(model.config().vocabulary.word_id("B"), Vocabulary::kFirstWord + 1);
+  EXPECT_EQ(model.config().vocabulary.word_id("b"), Vocabulary::kUnknown);
+  EXPECT_EQ(model.config().shape.embedding, 3);
+  EXPECT_EQ(model.config().shape.hidden, 2);
+  EXPECT_EQ(model.config().shape.layers, 2);
+  EXPECT_TRUE(model.config().shape.bidirectional);
+  EXPECT_EQ(model.config().epoch, 4);
+  EXPECT_EQ(model.config().dev_accuracy, 0.75);
 }
 
 // A model of before there was a choice of cells has no "cell" in its config.
 TEST(TaggerModel, CellIsKept) {
   ModelConfig config = small_config();
-  const std::string lstm = write_config(config);
+  const std::string lstm = config_text(config);
   EXPECT_STREQ(parse_config(replaced(lstm, " \"cell\": \"lstm\",\n", "")).shape.cell->name, "lstm");
   for (const CellKind& cell : cell_kinds()) {
     const TempFolder folder;
     config.shape.cell = &cell;
     const std::vector<float> parameters = counting(config.shape);
     save_model(folder / "m", config, parameters.data());
-    const Model model = load_model(folder / "m");
-    EXPECT_EQ(model.config.shape.cell, &cell);
-    EXPECT_EQ(model.parameters, parameters);
+    const Model model(folder / "m");
+    EXPECT_EQ(model.config().shape.cell, &cell);
+    EXPECT_EQ(parameters_of(model), parameters);
   }
   EXPECT_EQ(config_error(replaced(lstm, "\"cell\": \"lstm\"", "\"cell\": \"gru2\"")),
             "\"cell\" = \"gru2\" is none of lstm, gru, rnn_tanh, rnn_relu, gru_reset_before");
@@ -110,7 +114,7 @@ TEST(TaggerModel, OptionsAreKept) {
   config.shape.zoneout_h = 0.25;
   config.shape.zoneout_c = 0.5;
   config.vocabulary = Vocabulary({"a", "b", "c"}, {"X"}, {1, true, {}, true});
-  const std::string text = write_config(config);
+  const std::string text = config_text(config);
   const ModelConfig read = parse_config(text);
   EXPECT_EQ(read.shape.projection, 1);
   EXPECT_TRUE(read.shape.layer_norm);
@@ -161,20 +165,20 @@ TEST(TaggerModel, CharactersAreKept) {
   const TempFolder folder;
   const std::vector<float> parameters = counting(config.shape);
   save_model(folder / "m", config, parameters.data());
-  const Model model = load_model(folder / "m");
-  EXPECT_EQ(model.parameters, parameters);
-  EXPECT_EQ(model.config.shape.char_widths, config.shape.char_widths);
-  EXPECT_EQ(model.config.shape.char_filters, 4);
-  EXPECT_EQ(model.config.shape.char_embedding, 2);
-  EXPECT_EQ(model.config.shape.input(), config.shape.embedding + 8);
+  const Model model(folder / "m");
+  EXPECT_EQ(parameters_of(model), parameters);
+  EXPECT_EQ(model.config().shape.char_widths, config.shape.char_widths);
+  EXPECT_EQ(model.config().shape.char_filters, 4);
+  EXPECT_EQ(model.config().shape.char_embedding, 2);
+  EXPECT_EQ(model.config().shape.input(), config.shape.embedding + 8);
   std::vector<int64_t> rows;
-  model.config.vocabulary.add_characters(
+  model.config().vocabulary.add_characters(
       "b\xC3\xA4"
       "a",
       &rows);
   EXPECT_EQ(rows, (std::vector<int64_t>{Vocabulary::kUnknownCharacter, 2, 1}));
 
-  const std::string text = write_config(config);
+  const std::string text = config_text(config);
   const auto error = [&](const std::string& what, const std::string& by) {
     return config_error(replaced(text, what, by));
   };
@@ -195,12 +199,12 @@ TEST(TaggerModel, ReplacesAnEarlierModelAndKeepsItOnFailure) {
   save_model(folder / "m", config, parameters.data());
   parameters[0] = 42;
   save_model(folder / "m/", config, parameters.data());
-  EXPECT_EQ(load_model(folder / "m").parameters[0], 42);
+  EXPECT_EQ(parameters_of(Model(folder / "m"))[0], 42);
   EXPECT_EQ(folder.names(), std::vector<std::string>{"m"});
   fs::create_directory_symlink(folder / "m", folder / "link");
   parameters[0] = 43;
   save_model(folder / "link", config, parameters.data());
-  EXPECT_EQ(load_model(folder / "m").parameters[0], 43);
+  EXPECT_EQ(parameters_of(Model(folder / "m"))[0], 43);
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
 }
 
@@ -226,6 +230,30 @@ TEST(TaggerModel, PlaceThatIsNoModel) {
   check_model_place(folder / "empty");
   check_model_place(folder / "new");
   EXPECT_EQ(folder.names(), (std::vector<std::string>{"empty", "file", "full"}));
+}
+
+// Tables and lists of words that are longer than a piece of what is read or written at a time.
+TEST(TaggerModel, LongTablesAndLists) {
+  const TempFolder folder;
+  ModelConfig config = small_config();
+  config.shape.embedding = 200'000;
+  std::vector<float> parameters = counting(config.shape);
+  save_model(folder / "m", config, parameters.data());
+  EXPECT_EQ(parameters_of(Model(folder / "m")), parameters);
+  parameters[parameters.size() - 2] = NAN;
+  save_model(folder / "m", config, parameters.data());
+  EXPECT_EQ(load_error(folder / "m"), (folder / "m/model.safetensors") +
+                                          " is no model that can be used: element 1199998 of tensor embedding.weight "
+                                          "is nan");
+
+  WordList words;
+  for (const int count : {0, 1, 2, 20'000}) {
+    while (words.size() < static_cast<size_t>(count)) words.add(std::to_string(words.size()) + "\xC3\xA4\"\\");
+    config.vocabulary = Vocabulary(words, {"X"});
+    const std::string text = config_text(config);
+    EXPECT_EQ(text, nlohmann::ordered_json::parse(text).dump(1) + '\n') << count;
+    EXPECT_EQ(parse_config(text).vocabulary.words(), words) << count;
+  }
 }
 
 TEST(TaggerModel, CutAndForeignFolders) {
@@ -262,7 +290,7 @@ TEST(TaggerModel, CutAndForeignFolders) {
 }
 
 TEST(TaggerModel, WrongConfigs) {
-  const std::string good = write_config(small_config());
+  const std::string good = config_text(small_config());
   EXPECT_EQ(config_error(good), "no error");
   EXPECT_EQ(config_error("[]"), "it is no JSON object");
   EXPECT_EQ(config_error("{}"), "\"format\" is missing");
@@ -274,6 +302,11 @@ TEST(TaggerModel, WrongConfigs) {
     EXPECT_EQ(config_error(replaced(good, "\"hidden\": 2", std::string("\"hidden\": ") + bad)),
               "\"hidden\" is not a whole number from 1 to 1048576");
   EXPECT_EQ(config_error(replaced(good, "\"B\"", "7")), "words[1] = 7 is no text");
+  EXPECT_EQ(config_error(replaced(good, "\"B\"", "[\"B\"]")), "words[1] = [\"B\"] is no text");
+  EXPECT_EQ(config_error(replaced(good, "\"B\"", "{\"B\": []}")), "words[1] = {\"B\":[]} is no text");
+  EXPECT_EQ(config_error(replaced(good, "\"words\": [", "\"words\": {}, \"others\": [")), "\"words\" is no list");
+  EXPECT_EQ(config_error(replaced(good, "\"words\": [", "\"words\": [], \"words\": [")),
+            "it has the key \"words\" twice");
   EXPECT_EQ(config_error(replaced(good, "\"VERB\"", "[null]")), "tags[1] = [null] is no text");
   EXPECT_EQ(config_error(replaced(good, "\"epoch\"", "\"hidden\"")), "it has the key \"hidden\" twice");
   EXPECT_EQ(config_error(good + "x"),
@@ -376,7 +409,7 @@ TEST(TaggerVocabulary, OfDocuments) {
   const Document one(row("1", "b", "Y") + row("2", "a", "X") + "\n" + row("1", "b", "X"), "f", Column::kUpos);
   const Document other(row("1", "a", "_") + row("2", "d", "Y"), "g", Column::kUpos);
   const Vocabulary vocabulary = Vocabulary::of({one, other});
-  EXPECT_EQ(vocabulary.words(), (std::vector<std::string>{"b", "a", "d"}));
+  EXPECT_EQ(vocabulary.words(), (WordList{"b", "a", "d"}));
   EXPECT_EQ(vocabulary.tags(), (std::vector<std::string>{"X", "Y"}));
   EXPECT_EQ(vocabulary.word_id("b"), 2);
   EXPECT_EQ(vocabulary.word_id("c"), Vocabulary::kUnknown);

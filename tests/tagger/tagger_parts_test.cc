@@ -1,10 +1,12 @@
-// The tagger's small parts: batches and their order, scores, UTF-8, the Reber grammar, what the progress says.
+// The tagger's small parts: batches and their order, scores, UTF-8, the Reber grammar, what the progress says, lists of
+// words.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string>
 
 #include "corpus.h"
 #include "metrics.h"
@@ -14,6 +16,7 @@
 #include "text.h"
 #include "utf8.h"
 #include "word_dropout.h"
+#include "word_list.h"
 
 namespace tagger {
 namespace {
@@ -230,6 +233,43 @@ TEST(TaggerProgress, Texts) {
   EXPECT_EQ(progress_line(state), "epoch 2/3: 500 of 1000 tokens, 100 tokens/s, 0:15 left");
   state.done = 0;
   EXPECT_EQ(progress_bar(state), "epoch 2/3 [------------------------------]      0 tokens/s  ");
+}
+
+TEST(TaggerWordList, FindsEveryWordThroughGrowth) {
+  WordList words;
+  EXPECT_FALSE(words.find("0"));
+  const auto word = [](size_t k) { return k == 7 ? std::string() : std::to_string(k) + std::string(k % 9, 'x'); };
+  for (size_t k = 0; k < 5000; ++k) {
+    EXPECT_EQ(words.find(word(k)), std::nullopt) << k;
+    EXPECT_TRUE(words.add(word(k)));
+    EXPECT_FALSE(words.add(word(k / 2)));
+    EXPECT_EQ(words.size(), k + 1);
+  }
+  for (size_t k = 0; k < 5000; ++k) {
+    EXPECT_EQ(words[k], word(k));
+    EXPECT_EQ(words.find(word(k)), k);
+  }
+}
+
+TEST(TaggerWordList, PutInFront) {
+  WordList words = {"c", "dd"};
+  words.put_in_front({});
+  EXPECT_EQ(words, (WordList{"c", "dd"}));
+  WordList front;
+  for (int k = 0; k < 1000; ++k) front.add(std::to_string(k));
+  words.put_in_front(front);
+  ASSERT_EQ(words.size(), 1002u);
+  EXPECT_EQ(words[999], "999");
+  EXPECT_EQ(words[1001], "dd");
+  EXPECT_EQ(words.find("0"), 0u);
+  EXPECT_EQ(words.find("c"), 1000u);
+  EXPECT_EQ(words.find("d"), std::nullopt);
+  EXPECT_FALSE(words.add("17"));
+  WordList none;
+  none.put_in_front(front);
+  EXPECT_EQ(none, front);
+  EXPECT_NE(none, words);
+  EXPECT_NE((WordList{"ab", "c"}), (WordList{"a", "bc"}));
 }
 
 }  // namespace

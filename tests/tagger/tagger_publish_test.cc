@@ -16,6 +16,7 @@
 
 #include "error.h"
 #include "model.h"
+#include "tagger_model_support.h"
 #include "tagger_support.h"
 
 namespace {
@@ -111,7 +112,7 @@ class TaggerPublish : public testing::Test {
     parameters[0] = first;
     save_model(place_, {Column::kUpos, shape, std::move(vocabulary), 1, 0.5}, parameters.data());
   }
-  static float first_of(const std::string& folder) { return load_model(folder).parameters[0]; }
+  static float first_of(const std::string& folder) { return tagger_test::parameters_of(Model(folder))[0]; }
   float first() const { return first_of(place_); }
 
   std::string error_of_save(float first) {

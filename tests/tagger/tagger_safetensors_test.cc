@@ -59,7 +59,7 @@ TEST(TaggerSafetensors, RoundTrip) {
     ASSERT_TRUE(found) << expected.name;
     EXPECT_EQ(found->shape, expected.shape);
     std::vector<float> values((found->end - found->begin) / sizeof(float));
-    reader.read(*found, values.data());
+    reader.read(*found, 0, values.data(), static_cast<int64_t>(values.size()));
     EXPECT_TRUE(values.empty() || !std::memcmp(values.data(), expected.pieces[0].data, values.size() * sizeof(float)));
   }
   EXPECT_EQ(reader.find("c"), nullptr);

@@ -260,7 +260,7 @@ TEST_F(TaggerVectors, FormsTakeRows) {
 
   // All rows: each token once, but for those that are words already and those that no form can be.
   found = read_pretrained(path(), vocabulary, train, dev, true);
-  EXPECT_EQ(found.other_words, (std::vector<std::string>{"Bern", "paris", "rome", "lima"}));
+  EXPECT_EQ(found.other_words, (WordList{"Bern", "paris", "rome", "lima"}));
   ASSERT_EQ(found.other_vectors.size(), 1u);
   EXPECT_EQ(found.other_vectors[0], (std::vector<float>{5, 5, 1, 1, 3, 3, 4, 4}));
   EXPECT_EQ(found.duplicates, 2);
@@ -279,13 +279,12 @@ TEST_F(TaggerVectors, WordsInLowerCaseTakeRows) {
   EXPECT_EQ(found.duplicates, 2);
   EXPECT_EQ(found.dev_words, std::vector<std::string>{"lima"});
   EXPECT_EQ(found.vectors, (std::vector<float>{1, 1, 3, 3, 0, 0, 4, 4}));
-  EXPECT_EQ(found.other_words, std::vector<std::string>{"bern"});
+  EXPECT_EQ(found.other_words, WordList{"bern"});
   EXPECT_EQ(found.train.to_text(), "75.0 % of 4 words, 75.0 % of 4 forms (75.0 % by their lower case)");
 }
 
 TEST(TaggerVocabulary, WordsInLowerCase) {
-  EXPECT_EQ(Vocabulary::in_lower_case({"The", "cat", "the", "CAT", "\xC3\x84"}),
-            (std::vector<std::string>{"the", "cat", "\xC3\xA4"}));
+  EXPECT_EQ(Vocabulary::in_lower_case({"The", "cat", "the", "CAT", "\xC3\x84"}), (WordList{"the", "cat", "\xC3\xA4"}));
   Vocabulary::Extras extras;
   extras.not_trained = 1;
   extras.lower_case_words = true;

@@ -15,9 +15,10 @@ constexpr int64_t kBatch = 64;
 
 std::vector<int64_t> predict(const Options& options, const Model& model, const Document& document) {
   const Context context = make_context(backend_of(options), options.threads);
-  const Corpus corpus(document, model.config.vocabulary);
-  Network network(context, model.config.shape, corpus.limits(kBatch), Purpose::kInfer);
-  network.parameters().load(model.parameters);
+  const Corpus corpus(document, model.config().vocabulary);
+  Network network(context, model.config().shape, corpus.limits(kBatch), Purpose::kInfer);
+  model.read_parameters(
+      [&](const std::vector<float>& values, int64_t first) { network.parameters().load(values, first); });
   return predict_corpus(&network, corpus, kBatch);
 }
 
@@ -32,10 +33,10 @@ int32_t backend_of(const Options& options) {
 }
 
 int run_eval(const Options& options) {
-  const Model model = load_model(options.model);
-  const Document document(read_all(options.input), input_name(options), model.config.column);
+  const Model model(options.model);
+  const Document document(read_all(options.input), input_name(options), model.config().column);
   document.check_tags();
-  const Scores scores = score(document, model.config.vocabulary, predict(options, model, document));
+  const Scores scores = score(document, model.config().vocabulary, predict(options, model, document));
   OutputFile out = OutputFile::standard_output();
   out.write(options.json ? scores.to_json() : scores.to_text());
   out.close();
@@ -43,10 +44,10 @@ int run_eval(const Options& options) {
 }
 
 int run_predict(const Options& options) {
-  const Model model = load_model(options.model);
-  const Document document(read_all(options.input), input_name(options), model.config.column);
+  const Model model(options.model);
+  const Document document(read_all(options.input), input_name(options), model.config().column);
   std::vector<std::string_view> tags;
-  for (int64_t tag : predict(options, model, document)) tags.push_back(model.config.vocabulary.tag(tag));
+  for (int64_t tag : predict(options, model, document)) tags.push_back(model.config().vocabulary.tag(tag));
   OutputFile out = OutputFile::standard_output();
   out.write(document.with_tags(tags));
   out.close();

@@ -19,12 +19,14 @@ constexpr size_t kMaxDepth = 16;
 // Sees each bracket, key and value before it is kept.
 class Watch {
  public:
-  Watch(std::string subject, const JsonLimits& limits) : subject_(std::move(subject)), limits_(limits) {}
+  Watch(std::string subject, const JsonLimits& limits, const JsonEntries& entries)
+      : subject_(std::move(subject)), limits_(limits), entries_(entries) {}
 
   // The outermost object has ended: whatever follows is no part of it.
   bool ended() const { return ended_; }
 
-  void see(json::parse_event_t event, const json& parsed) {
+  // Returns whether `parsed` is kept.
+  bool see(json::parse_event_t event, const json& parsed) {
     switch (event) {
       case json::parse_event_t::object_start:
       case json::parse_event_t::array_start:
@@ -36,17 +38,19 @@ class Watch {
       case json::parse_event_t::array_end:
         open_.pop_back();
         ended_ = open_.empty();
-        break;
+        return !take(parsed);
       case json::parse_event_t::key:
         if (!open_.back().keys.insert(parsed.get<std::string>()).second)
           fail("{} has the key {} twice", subject_, in_quotes(parsed.get<std::string>()));
         if (open_.back().keys.size() > limits_.object)
           fail("{} has an object of more than {} keys", subject_, limits_.object);
+        if (open_.size() == 1) takes_list_ = entries_.take && parsed == entries_.list;
         break;
       case json::parse_event_t::value:
         count_entry();
-        break;
+        return !take(parsed);
     }
+    return true;
   }
 
  private:
@@ -61,21 +65,29 @@ class Watch {
       fail("{} has a list of more than {} entries", subject_, limits_.list);
   }
 
+  // Hands the value on if it is an entry of the list.
+  bool take(const json& value) {
+    if (!takes_list_ || open_.size() != 2 || !open_.back().is_list) return false;
+    entries_.take(value);
+    return true;
+  }
+
   std::string subject_;
   JsonLimits limits_;
+  const JsonEntries& entries_;
+  bool takes_list_ = false;  // the last key of the outermost object is the list's
   bool ended_ = false;
   std::vector<Level> open_;
 };
 
 }  // namespace
 
-json parse_json_object(std::string_view text, const std::string& subject, const JsonLimits& limits) {
-  Watch watch(subject, limits);
+json parse_json_object(std::string_view text, const std::string& subject, const JsonLimits& limits,
+                       const JsonEntries& entries) {
+  Watch watch(subject, limits, entries);
   try {
-    json object = json::parse(text, [&](int, json::parse_event_t event, json& parsed) {
-      watch.see(event, parsed);
-      return true;
-    });
+    json object =
+        json::parse(text, [&](int, json::parse_event_t event, json& parsed) { return watch.see(event, parsed); });
     if (!object.is_object()) fail("{} is no JSON object", subject);
     return object;
   } catch (const json::parse_error& error) {

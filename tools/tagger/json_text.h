@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -14,8 +15,16 @@ struct JsonLimits {
   size_t object;  // keys of an object
 };
 
+// The entries of one list of the outermost object, which are handed on and not kept: as JSON values they take many
+// times their text. The list stands in the object without them.
+struct JsonEntries {
+  std::string_view list;
+  std::function<void(const nlohmann::json& entry)> take;
+};
+
 // Error unless `text` is one JSON object within the limits, without a key that stands twice and without deep nesting.
 // `subject` begins the errors: "the header".
-nlohmann::json parse_json_object(std::string_view text, const std::string& subject, const JsonLimits& limits);
+nlohmann::json parse_json_object(std::string_view text, const std::string& subject, const JsonLimits& limits,
+                                 const JsonEntries& entries = {});
 
 }  // namespace tagger

@@ -29,6 +29,9 @@ constexpr const char* kTensorFile = "model.safetensors";
 constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 30;
 // write_config has 28; others may add what they like to know.
 constexpr size_t kMaxConfigKeys = 1000;
+// What is written or read at a time.
+constexpr size_t kWriteBytes = size_t{1} << 16;
+constexpr int64_t kPieceElements = int64_t{1} << 20;
 
 std::string in_folder(const std::string& folder, const char* file) {
   return (fs::path(folder) / file).string();
@@ -47,15 +50,17 @@ int64_t size_field(const json& config, const char* name, int64_t max) {
   return value.get<int64_t>();
 }
 
+const std::string& text_entry(const json& entry, const char* list, size_t k) {
+  if (!entry.is_string()) fail("{}[{}] = {} is no text", list, k, entry.dump().substr(0, 40));
+  return entry.get_ref<const std::string&>();
+}
+
 std::vector<std::string> text_list(const json& config, const char* name) {
   const json& list = field(config, name);
   if (!list.is_array()) fail("\"{}\" is no list", name);
   std::vector<std::string> texts;
   texts.reserve(list.size());
-  for (const json& entry : list) {
-    if (!entry.is_string()) fail("{}[{}] = {} is no text", name, texts.size(), entry.dump().substr(0, 40));
-    texts.push_back(entry.get<std::string>());
-  }
+  for (const json& entry : list) texts.push_back(text_entry(entry, name, texts.size()));
   return texts;
 }
 
@@ -138,19 +143,39 @@ Vocabulary::Extras extras_field(const json& config, int64_t words) {
 }
 
 // Such a model would give the same tag to every word without a word of warning.
-void check_finite(const float* values, const Parameter& parameter, const std::string& path) {
-  const float* bad = std::find_if_not(values, values + parameter.count, [](float x) { return std::isfinite(x); });
-  if (bad != values + parameter.count)
-    fail("{} is no model that can be used: element {} of tensor {} is {}", path, bad - values, parameter.name, *bad);
+void check_finite(const std::vector<float>& values, const std::string& tensor, int64_t first, const std::string& path) {
+  const auto bad = std::find_if_not(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+  if (bad != values.end())
+    fail("{} is no model that can be used: element {} of tensor {} is {}", path, first + (bad - values.begin()), tensor,
+         *bad);
 }
 
 bool same_parameter(const Parameter& expected, const TensorEntry* found) {
   return found && found->shape == expected.shape;
 }
 
+ModelConfig read_config(const std::string& folder) {
+  std::error_code ignored;
+  if (folder.empty()) fail("the folder of the model has no name");
+  if (!fs::exists(folder, ignored)) fail("there is no model {}", folder);
+  for (const char* file : {kConfigFile, kTensorFile})
+    if (!fs::is_regular_file(in_folder(folder, file), ignored)) fail("{} is no model: it has no {}", folder, file);
+
+  const InputFile file(in_folder(folder, kConfigFile));
+  if (file.bytes() > kMaxConfigBytes)
+    fail("{} is no config of a model: it has {} bytes, more than {}", file.path(), file.bytes(), kMaxConfigBytes);
+  std::string text(file.bytes(), '\0');
+  file.read(0, text.data(), text.size());
+  try {
+    return parse_config(text);
+  } catch (const Error& error) {
+    fail("{} is no config of a model: {}", file.path(), error.what());
+  }
+}
+
 }  // namespace
 
-std::string write_config(const ModelConfig& config) {
+void write_config(const ModelConfig& config, const std::function<void(std::string_view)>& write) {
   nlohmann::ordered_json out;
   out["format"] = kFormat;
   out["version"] = kFormatVersion;
@@ -181,12 +206,30 @@ std::string write_config(const ModelConfig& config) {
   out["tries_lower_case"] = config.vocabulary.extras().tries_lower_case;
   out["lower_case_words"] = config.vocabulary.extras().lower_case_words;
   out["tags"] = config.vocabulary.tags();
-  out["words"] = config.vocabulary.words();
-  return out.dump(1) + '\n';
+  out["words"] = json::array();
+  std::string text = out.dump(1);
+  const std::string_view end = "]\n}";
+  text.resize(text.size() - end.size());
+  // The words as dump would have written them, without a tree of them all.
+  const WordList& words = config.vocabulary.words();
+  for (size_t k = 0; k < words.size(); ++k) {
+    text += (k == 0 ? "\n  " : ",\n  ") + json(words[k]).dump();
+    if (text.size() < kWriteBytes) continue;
+    write(text);
+    text.clear();
+  }
+  text += words.empty() ? "" : "\n ";
+  write(text.append(end) += '\n');
 }
 
 ModelConfig parse_config(std::string_view text) {
-  const json config = parse_json_object(text, "it", {std::numeric_limits<size_t>::max(), kMaxConfigKeys});
+  WordList words;
+  const auto take_word = [&](const json& entry) {
+    const std::string& word = text_entry(entry, "words", words.size());
+    if (!words.add(word)) fail("words[{}] = {} is words[{}] already", words.size(), in_quotes(word), *words.find(word));
+  };
+  const json config =
+      parse_json_object(text, "it", {std::numeric_limits<size_t>::max(), kMaxConfigKeys}, {"words", take_word});
   if (field(config, "format") != kFormat) fail("\"format\" is not \"{}\"", kFormat);
   if (field(config, "version") != kFormatVersion) fail("\"version\" is not {}", kFormatVersion);
   const json& column = field(config, "column");
@@ -205,7 +248,7 @@ ModelConfig parse_config(std::string_view text) {
   shape.layers = size_field(config, "layers", kMaxLayers);
   shape.bidirectional = bidirectional.get<bool>();
   read_cell_options(config, &shape);
-  std::vector<std::string> words = text_list(config, "words");
+  if (!field(config, "words").is_array()) fail("\"words\" is no list");
   Vocabulary::Extras extras = extras_field(config, static_cast<int64_t>(words.size()));
   read_characters(config, &shape, &extras);
   Vocabulary vocabulary(std::move(words), text_list(config, "tags"), extras);
@@ -220,45 +263,26 @@ ModelConfig parse_config(std::string_view text) {
   return result;
 }
 
-Model load_model(const std::string& folder) {
-  std::error_code ignored;
-  if (folder.empty()) fail("the folder of the model has no name");
-  if (!fs::exists(folder, ignored)) fail("there is no model {}", folder);
-  for (const char* file : {kConfigFile, kTensorFile})
-    if (!fs::is_regular_file(in_folder(folder, file), ignored)) fail("{} is no model: it has no {}", folder, file);
-
-  const std::string config_path = in_folder(folder, kConfigFile);
-  const InputFile config_file(config_path);
-  if (config_file.bytes() > kMaxConfigBytes)
-    fail("{} is no config of a model: it has {} bytes, more than {}", config_path, config_file.bytes(),
-         kMaxConfigBytes);
-  std::string text(config_file.bytes(), '\0');
-  config_file.read(0, text.data(), text.size());
-  Model model = [&] {
-    try {
-      return Model{parse_config(text), {}};
-    } catch (const Error& error) {
-      fail("{} is no config of a model: {}", config_path, error.what());
-    }
-  }();
-
-  const std::string tensor_path = in_folder(folder, kTensorFile);
-  const SafetensorsReader reader(tensor_path);
-  const std::vector<Parameter> parameters = parameter_list(model.config.shape);
-  if (reader.tensors().size() > parameters.size())
-    fail("{} does not fit its {}: it holds other tensors as well", tensor_path, kConfigFile);
+Model::Model(const std::string& folder) : config_(read_config(folder)), tensors_(in_folder(folder, kTensorFile)) {
+  const std::vector<Parameter> parameters = parameter_list(config_.shape);
+  if (tensors_.tensors().size() > parameters.size())
+    fail("{} does not fit its {}: it holds other tensors as well", tensors_.path(), kConfigFile);
   for (const Parameter& parameter : parameters)
-    if (!same_parameter(parameter, reader.find(parameter.name)))
-      fail("{} does not fit its {}: tensor {} is missing or of another shape", tensor_path, kConfigFile,
+    if (!same_parameter(parameter, tensors_.find(parameter.name)))
+      fail("{} does not fit its {}: tensor {} is missing or of another shape", tensors_.path(), kConfigFile,
            parameter.name);
-  // Here the file is known to hold every element.
-  model.parameters.resize(static_cast<size_t>(parameter_count(model.config.shape)));
-  for (const Parameter& parameter : parameters) {
-    float* values = model.parameters.data() + parameter.offset;
-    reader.read(*reader.find(parameter.name), values);
-    check_finite(values, parameter, tensor_path);
+}
+
+void Model::read_parameters(const std::function<void(const std::vector<float>& values, int64_t first)>& take) const {
+  std::vector<float> piece;
+  for (const Parameter& parameter : parameter_list(config_.shape)) {
+    for (int64_t first = 0; first < parameter.count; first += kPieceElements) {
+      piece.resize(static_cast<size_t>(std::min(kPieceElements, parameter.count - first)));
+      tensors_.read(*tensors_.find(parameter.name), first, piece.data(), static_cast<int64_t>(piece.size()));
+      check_finite(piece, parameter.name, first, tensors_.path());
+      take(piece, parameter.offset + first);
+    }
   }
-  return model;
 }
 
 void save_model(const std::string& folder, const ModelConfig& config, const float* parameters,
@@ -275,7 +299,7 @@ void save_model(const std::string& folder, const ModelConfig& config, const floa
   }
   write_safetensors(in_folder(pending.path(), kTensorFile), tensors);
   OutputFile config_file(in_folder(pending.path(), kConfigFile));
-  config_file.write(write_config(config));
+  write_config(config, [&](std::string_view text) { config_file.write(text); });
   config_file.close();
   pending.publish();
 }

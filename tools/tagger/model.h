@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "conllu.h"
 #include "network_shape.h"
+#include "safetensors.h"
 #include "vocabulary.h"
 
 namespace tagger {
@@ -23,18 +25,25 @@ struct ModelConfig {
   double dev_accuracy = 0;
 };
 
-std::string write_config(const ModelConfig& config);
+void write_config(const ModelConfig& config, const std::function<void(std::string_view)>& write);  // in pieces
 ModelConfig parse_config(std::string_view text);  // Error without a file's name
 
-struct Model {
-  ModelConfig config;
-  std::vector<float> parameters;  // flat, as in parameter_list
-};
+class Model {
+ public:
+  // Reads all but the parameters. Error naming the folder if it holds no model, one that is cut off, one with words or
+  // tags that CoNLL-U could not hold, or something else. All sizes are compared with the files' lengths before memory
+  // is taken for them.
+  explicit Model(const std::string& folder);
 
-// Error naming the folder if it holds no model, one that is cut off, one with words or tags that CoNLL-U could not hold
-// or with numbers that are not finite, or something else. All sizes are compared with the files' lengths before memory
-// is taken for them.
-Model load_model(const std::string& folder);
+  const ModelConfig& config() const { return config_; }
+  // Reads the parameters, flat as in parameter_list, in pieces that begin at element `first`. Error naming the file if
+  // one is not finite.
+  void read_parameters(const std::function<void(const std::vector<float>& values, int64_t first)>& take) const;
+
+ private:
+  ModelConfig config_;
+  SafetensorsReader tensors_;
+};
 
 // Puts the model at `folder` in one step, in place of an earlier model. Error otherwise: with nothing left behind if
 // the model could not be written, with the model's other place if it was written and could not be put there.

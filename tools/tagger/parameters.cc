@@ -63,8 +63,9 @@ Parameters::Parameters(const Context& context, const NetworkShape& shape, bool t
   workspace_.grow(varlstm::op_workspace<float>(context, VARLSTM_OP_GRAD_NORM, count_, 0, 0));
 }
 
-void Parameters::load(const std::vector<float>& flat) {
-  values_.upload({flat.data(), count_});
+void Parameters::load(const std::vector<float>& values, int64_t first) {
+  const int64_t count = static_cast<int64_t>(values.size());
+  varlstm::copy<float>(context_, values_.span().subspan(first, count), values, VARLSTM_COPY_TO_BACKEND);
 }
 
 void Parameters::store(std::vector<float>* flat) const {

@@ -26,8 +26,8 @@ class Parameters {
  public:
   Parameters(const Context& context, const NetworkShape& shape, bool train);
 
-  // flat: as in parameter_list.
-  void load(const std::vector<float>& flat);
+  // Values as in parameter_list; load overwrites those from element `first` on.
+  void load(const std::vector<float>& values, int64_t first = 0);
   void store(std::vector<float>* flat) const;
 
   // The recurrent network's parameters and the linear layer's begin the buffer, the embedding table ends it.

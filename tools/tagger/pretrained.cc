@@ -90,14 +90,10 @@ class Others {
       ++result_.unusable;
       return;
     }
-    if (!seen_.insert(token).second) {
+    if (!result_.other_words.add(token)) {
       ++result_.duplicates;
       return;
     }
-    add(token, values);
-  }
-  void add(const std::string& token, const float* values) {
-    result_.other_words.push_back(token);
     ++result_.other_rows;
     std::vector<std::vector<float>>& pieces = result_.other_vectors;
     const size_t features = static_cast<size_t>(result_.features);
@@ -111,7 +107,6 @@ class Others {
  private:
   static constexpr size_t kPieceElements = size_t{1} << 20;
   Pretrained& result_;
-  std::unordered_set<std::string> seen_;
 };
 
 }  // namespace
@@ -124,7 +119,7 @@ std::string Coverage::to_text() const {
 
 Pretrained read_pretrained(const std::string& path, const Vocabulary& vocabulary, const std::vector<Document>& train,
                            const Document& dev, bool keep_all) {
-  const std::vector<std::string>& train_words = vocabulary.words();
+  const WordList& train_words = vocabulary.words();
   VectorFile file(path);
   Pretrained result;
   result.path = path;
@@ -135,7 +130,7 @@ Pretrained read_pretrained(const std::string& path, const Vocabulary& vocabulary
     rows.want(form);
     rows.want(lower_case(form));
   };
-  for (const std::string& word : train_words) want(word);
+  for (size_t k = 0; k < train_words.size(); ++k) want(std::string(train_words[k]));
   for (int64_t w = 0; w < dev.words(); ++w) want(std::string(dev.form(w)));
 
   Others others(&result);
@@ -160,8 +155,11 @@ Pretrained read_pretrained(const std::string& path, const Vocabulary& vocabulary
       result.vectors.insert(result.vectors.end(), static_cast<size_t>(result.features), 0.0f);
     return word;
   };
-  std::unordered_set<std::string> known(train_words.begin(), train_words.end());
-  for (const std::string& word : train_words) take(word, find(rows, word));
+  std::unordered_set<std::string> known;
+  for (size_t k = 0; k < train_words.size(); ++k) {
+    const std::string& word = *known.emplace(train_words[k]).first;
+    take(word, find(rows, word));
+  }
   for (int64_t w = 0; w < dev.words(); ++w) {
     const std::string form = vocabulary.word_of(dev.form(w));
     const Found found = find(rows, form);
@@ -169,7 +167,7 @@ Pretrained read_pretrained(const std::string& path, const Vocabulary& vocabulary
   }
   // Tokens that a form took by its lower case are words of their own.
   for (size_t k = 0; keep_all && k < rows.seen().size(); ++k)
-    if (known.count(*rows.seen()[k]) == 0) others.add(*rows.seen()[k], rows.row(static_cast<int64_t>(k)));
+    if (known.count(*rows.seen()[k]) == 0) others.offer(*rows.seen()[k], rows.row(static_cast<int64_t>(k)));
   std::unordered_set<std::string> seen_forms;
   for (const Document& document : train) count(document, rows, &seen_forms, &result.train);
   seen_forms.clear();

@@ -13,6 +13,7 @@
 #include "conllu.h"
 #include "corpus.h"
 #include "vocabulary.h"
+#include "word_list.h"
 
 namespace tagger {
 
@@ -35,7 +36,8 @@ struct Pretrained {
 
   // What the vocabulary gets behind the forms of the training files: those of the dev file that have a vector, and then
   // the other tokens of the file, if they are kept.
-  std::vector<std::string> dev_words, other_words;
+  std::vector<std::string> dev_words;
+  WordList other_words;
   // Rows of the embedding table from Vocabulary::kFirstWord on: for the words of training [*, features] with zeros
   // where there is no vector, then for dev_words; has_vector tells which of them have one.
   std::vector<float> vectors;

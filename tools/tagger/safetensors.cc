@@ -109,8 +109,10 @@ const TensorEntry* SafetensorsReader::find(std::string_view name) const {
   return nullptr;
 }
 
-void SafetensorsReader::read(const TensorEntry& tensor, float* data) const {
-  file_.read(data_start_ + tensor.begin, data, tensor.end - tensor.begin);
+void SafetensorsReader::read(const TensorEntry& tensor, int64_t first, float* data, int64_t count) const {
+  const uint64_t bytes = sizeof(float);
+  file_.read(data_start_ + tensor.begin + static_cast<uint64_t>(first) * bytes, data,
+             static_cast<uint64_t>(count) * bytes);
 }
 
 void write_safetensors(const std::string& path, const std::vector<TensorData>& tensors) {

@@ -26,9 +26,11 @@ class SafetensorsReader {
  public:
   explicit SafetensorsReader(const std::string& path);  // reads and checks the header; Error naming the file
 
+  const std::string& path() const { return file_.path(); }
   const std::vector<TensorEntry>& tensors() const { return tensors_; }
   const TensorEntry* find(std::string_view name) const;  // or null
-  void read(const TensorEntry& tensor, float* data) const;
+  // data <- `count` elements from `first` on, which the tensor has.
+  void read(const TensorEntry& tensor, int64_t first, float* data, int64_t count) const;
 
  private:
   InputFile file_;

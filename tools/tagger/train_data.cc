@@ -3,7 +3,6 @@
 #include "train_data.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "error.h"
@@ -21,14 +20,12 @@ Document read_tagged(const std::string& path, Column column) {
 
 // The vocabulary with the words that pretrained vectors bring.
 Vocabulary with_vectors(const Vocabulary& vocabulary, Pretrained* pretrained) {
-  std::vector<std::string> words = vocabulary.words();
+  WordList first = vocabulary.words(), words = std::move(pretrained->other_words);
+  for (const std::string& word : pretrained->dev_words) first.add(word);
+  words.put_in_front(first);
   Vocabulary::Extras extras = vocabulary.extras();
   extras.tries_lower_case = true;
-  for (std::vector<std::string>* more : {&pretrained->dev_words, &pretrained->other_words}) {
-    extras.not_trained += static_cast<int64_t>(more->size());
-    std::move(more->begin(), more->end(), std::back_inserter(words));
-    more->clear();
-  }
+  extras.not_trained = static_cast<int64_t>(words.size() - vocabulary.words().size());
   return Vocabulary(std::move(words), vocabulary.tags(), extras);
 }
 

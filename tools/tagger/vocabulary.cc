@@ -3,8 +3,8 @@
 #include "vocabulary.h"
 
 #include <map>
+#include <optional>
 #include <set>
-#include <unordered_set>
 #include <utility>
 
 #include "error.h"
@@ -12,7 +12,7 @@
 
 namespace tagger {
 
-Vocabulary::Vocabulary(std::vector<std::string> words, std::vector<std::string> tags, const Extras& extras)
+Vocabulary::Vocabulary(WordList words, std::vector<std::string> tags, const Extras& extras)
     : words_(std::move(words)), tags_(std::move(tags)), extras_(extras) {
   if (tags_.empty()) fail("the list of tags is empty");
   const auto fill = [](const std::vector<std::string>& list, int64_t first, const char* name, auto fault_of,
@@ -25,7 +25,9 @@ Vocabulary::Vocabulary(std::vector<std::string> words, std::vector<std::string> 
       if (!is_new) fail("{}[{}] = {} is {}[{}] already", name, k, in_quotes(list[k]), name, entry->second - first);
     }
   };
-  fill(words_, kFirstWord, "words", form_fault, &word_index_);
+  for (size_t k = 0; k < words_.size(); ++k)
+    if (const std::string fault = form_fault(words_[k]); !fault.empty())
+      fail("words[{}] = {} {}", k, in_quotes(words_[k]), fault);
   fill(tags_, 0, "tags", tag_fault, &tag_index_);
   const auto character_fault = [](const std::string& text) {
     return form_fault(text).empty() && characters_in(text).size() == 1 ? "" : std::string("is not one character");
@@ -34,23 +36,22 @@ Vocabulary::Vocabulary(std::vector<std::string> words, std::vector<std::string> 
 }
 
 Vocabulary Vocabulary::of(const std::vector<Document>& documents) {
-  std::vector<std::string> words;
-  std::unordered_set<std::string_view> seen;
+  WordList words;
   std::set<std::string> tags;
   for (const Document& document : documents) {
     for (int64_t w = 0; w < document.words(); ++w) {
-      if (seen.insert(document.form(w)).second) words.emplace_back(document.form(w));
+      words.add(document.form(w));
       if (document.has_tag(w)) tags.emplace(document.tag(w));
     }
   }
   return Vocabulary(std::move(words), {tags.begin(), tags.end()});
 }
 
-std::vector<std::string> Vocabulary::characters_of(const std::vector<std::string>& words) {
+std::vector<std::string> Vocabulary::characters_of(const WordList& words) {
   std::map<std::string, int64_t> words_with;
-  for (const std::string& word : words) {
+  for (size_t k = 0; k < words.size(); ++k) {
     std::set<std::string> of_word;
-    for (const std::string_view character : characters_in(word)) of_word.emplace(character);
+    for (const std::string_view character : characters_in(words[k])) of_word.emplace(character);
     for (const std::string& character : of_word) ++words_with[character];
   }
   std::vector<std::string> characters;
@@ -59,11 +60,9 @@ std::vector<std::string> Vocabulary::characters_of(const std::vector<std::string
   return characters;
 }
 
-std::vector<std::string> Vocabulary::in_lower_case(const std::vector<std::string>& words) {
-  std::vector<std::string> lower;
-  std::unordered_set<std::string> seen;
-  for (const std::string& word : words)
-    if (const auto [entry, is_new] = seen.insert(lower_case(word)); is_new) lower.push_back(*entry);
+WordList Vocabulary::in_lower_case(const WordList& words) {
+  WordList lower;
+  for (size_t k = 0; k < words.size(); ++k) lower.add(lower_case(words[k]));
   return lower;
 }
 
@@ -80,14 +79,14 @@ std::string Vocabulary::word_of(std::string_view form) const {
 }
 
 int64_t Vocabulary::word_id(std::string_view form) const {
-  auto found = word_index_.find(word_of(form));
-  if (found == word_index_.end() && extras_.tries_lower_case) found = word_index_.find(lower_case(form));
-  return found == word_index_.end() ? kUnknown : found->second;
+  std::optional<size_t> found = words_.find(word_of(form));
+  if (!found && extras_.tries_lower_case) found = words_.find(lower_case(form));
+  return found ? static_cast<int64_t>(*found) + kFirstWord : kUnknown;
 }
 
 bool Vocabulary::was_trained(std::string_view form) const {
-  const auto found = word_index_.find(word_of(form));
-  return found != word_index_.end() && found->second < kFirstWord + trained_words();
+  const std::optional<size_t> found = words_.find(word_of(form));
+  return found && static_cast<int64_t>(*found) < trained_words();
 }
 
 int64_t Vocabulary::tag_id(std::string_view tag) const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "conllu.h"
+#include "word_list.h"
 
 namespace tagger {
 
@@ -30,18 +31,17 @@ class Vocabulary {
   // A word that has no tag, which neither the loss nor the accuracy counts, and a tag that training has not seen.
   static constexpr int64_t kNoTag = -1, kUnseenTag = -2;
 
-  // Error naming list, index and value if an entry is there twice or CoNLL-U could not hold it (text.h), and if there
-  // is no tag at all.
-  Vocabulary(std::vector<std::string> words, std::vector<std::string> tags)
-      : Vocabulary(std::move(words), std::move(tags), {}) {}
-  Vocabulary(std::vector<std::string> words, std::vector<std::string> tags, const Extras& extras);
+  // Error naming list, index and value if a tag or character is there twice or CoNLL-U could not hold an entry
+  // (text.h), and if there is no tag at all.
+  Vocabulary(WordList words, std::vector<std::string> tags) : Vocabulary(std::move(words), std::move(tags), {}) {}
+  Vocabulary(WordList words, std::vector<std::string> tags, const Extras& extras);
   // Every form of the documents, in the order of their first use, and every tag, sorted.
   static Vocabulary of(const std::vector<Document>& documents);
   // The characters that at least two of the words have, sorted. The others teach the network what a character that it
   // does not know is like.
-  static std::vector<std::string> characters_of(const std::vector<std::string>& words);
+  static std::vector<std::string> characters_of(const WordList& words);
   // The words in lower case, each once, in the order of their first occurrence.
-  static std::vector<std::string> in_lower_case(const std::vector<std::string>& words);
+  static WordList in_lower_case(const WordList& words);
 
   Vocabulary(Vocabulary&&) = default;
   Vocabulary& operator=(Vocabulary&&) = default;
@@ -57,7 +57,7 @@ class Vocabulary {
   void add_characters(std::string_view form, std::vector<int64_t>* rows) const;
   const std::string& tag(int64_t id) const { return tags_[static_cast<size_t>(id)]; }
 
-  const std::vector<std::string>& words() const { return words_; }
+  const WordList& words() const { return words_; }
   const std::vector<std::string>& tags() const { return tags_; }
   const Extras& extras() const { return extras_; }
   int64_t trained_words() const { return static_cast<int64_t>(words_.size()) - extras_.not_trained; }
@@ -65,8 +65,9 @@ class Vocabulary {
  private:
   // The keys are views of the lists' strings: a move keeps those in place, a copy would not and is not offered.
   using Index = std::unordered_map<std::string_view, int64_t>;
-  std::vector<std::string> words_, tags_;
-  Index word_index_, tag_index_, character_index_;
+  WordList words_;
+  std::vector<std::string> tags_;
+  Index tag_index_, character_index_;
   Extras extras_;
 };
 

@@ -12,20 +12,22 @@
 
 #include "error.h"
 #include "safetensors.h"
+#include "tagger_model_support.h"
 
 namespace {
 
 void read_config(std::string_view text) {
   const tagger::ModelConfig config = tagger::parse_config(text);
-  const tagger::ModelConfig again = tagger::parse_config(tagger::write_config(config));
+  const tagger::ModelConfig again = tagger::parse_config(tagger_test::config_text(config));
   if (again.vocabulary.words() != config.vocabulary.words() || again.vocabulary.tags() != config.vocabulary.tags() ||
       tagger::parameter_count(again.shape) != tagger::parameter_count(config.shape))
     abort();
 
-  const std::vector<std::string>&words = config.vocabulary.words(), &tags = config.vocabulary.tags();
+  const tagger::WordList& words = config.vocabulary.words();
+  const std::vector<std::string>& tags = config.vocabulary.tags();
   std::string rows;
   for (size_t k = 0; k < std::max(words.size(), tags.size()); ++k) {
-    const std::string form = k < words.size() ? words[k] : "form", tag = tags[k % tags.size()];
+    const std::string form(k < words.size() ? words[k] : "form"), tag = tags[k % tags.size()];
     rows += "1\t" + form + "\t_\t" + tag + '\t' + tag + "\t_\t_\t_\t_\t_\n\n";
   }
   const tagger::Document document(rows, "fuzz", config.column);
