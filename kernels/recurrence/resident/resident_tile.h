@@ -52,7 +52,8 @@ struct ResidentTile {
   static constexpr int kBackwardWarps = kHidden / 16 < 8 ? kHidden / 16 : 8;
   static constexpr int kBackwardThreads = 32 * kBackwardWarps;
   static constexpr int kRowTiles = kHidden / 16 / kBackwardWarps;
-  static constexpr int kRowTilesAtOnce = kRowTiles < 8 ? kRowTiles : 8;  // their sums are in registers together
+  // Their sums are in registers together: of 8, but of 4 where 16 of two slot tiles leave too few registers.
+  static constexpr int kRowTilesAtOnce = kRowTiles * kSlotTiles > 16 ? 4 : kRowTiles < 8 ? kRowTiles : 8;
   static constexpr int kBackwardUnits = kUnits * kSlots >= 2 * kBackwardThreads ? 2 : 1;  // neighbours of a thread
   // Where, in its slot's values, backward has a gate of a unit of the block: the units of a thread after those of
   // another, of these units one gate after the other, and of a gate one unit after the other. F32Math has gate after
