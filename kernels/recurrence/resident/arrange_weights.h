@@ -37,7 +37,7 @@ struct ForwardPlace {
 
 // Backward: the row tiles cover all units, warp after warp. k counts the block's gate rows as in state_place().
 // Example: in the same tile a warp has 2 row tiles. Row 5 of row tile 1 of warp 3 is unit (3 * 2 + 1) * 16 + 5 = 117, a
-// column of w. A thread has 2 units, so 8 gate rows. In block 1, k = 27 is in the fourth pair of units, row 27 % 8 = 3
+// column of w. A group has 2 units, so 8 gate rows. In block 1, k = 27 is in the fourth pair of units, row 27 % 8 = 3
 // of it: gate 3 / 2 = 1, that is f, of unit 64 + 27 / 8 * 2 + 3 % 2 = 71: row H + 71 of w.
 template <class Tile>
 struct BackwardPlace {
@@ -45,7 +45,7 @@ struct BackwardPlace {
   static constexpr int kWarps = Tile::kBackwardWarps;
 
   VARLSTM_DEVICE static int64_t row(int block, int, int, int, int k, int64_t hidden) {
-    constexpr int kWide = Tile::kBackwardUnits, kRows = kWide * Tile::Cell::kGates;
+    constexpr int kWide = Tile::kStateUnits, kRows = kWide * Tile::Cell::kGates;
     const int in_block = Tile::kUnitsTogether ? k / kRows * kWide + k % kWide : k % Tile::kUnits;
     const int gate = Tile::kUnitsTogether ? k % kRows / kWide : k / Tile::kUnits;
     const int64_t unit = block * Tile::kUnits + in_block;

@@ -66,6 +66,7 @@ class BackwardCells {
   static_assert(!kAllOwn || kCount == kThreads * kWide * kOwnSlots, "every cell has an owner");
   static_assert(kWide == 1 || (Tile::kUnits % 16 == 0 && kOwnSlots <= 2),
                 "8 pairs of units beside 4 slots or pairs of slots");
+  static_assert(kWide >= Tile::kStateUnits, "who has a group of units writes all of it");
   static_assert(kWide == 2 || kOwnSlots == 1, "a thread with several cells has pairs of units");
   // Every last token has one of these marks, and every first one. Two bits are tested in one instruction; one is not.
   static constexpr uint32_t kEnds = kLastToken | kGivesFinal, kBegins = kFirstToken | kTakesInitial;
@@ -184,25 +185,30 @@ class BackwardCells {
   // there, but for a cell with state gates.
   VARLSTM_DEVICE void write_dstate(Value* dstate, const Stored& stored) const {
     if (!kAllOwn && !owns_) return;
-    Neighbours<Value, kWide> values[kGates];
+    constexpr bool kInterleaved = Tile::kStateUnits == 2;
+    Value values[kGates][kWide];
 #pragma unroll
     for (int s = 0; s < kOwnSlots; ++s) {
       for (int gate = 0; gate < kGates; ++gate) {
         const int from = gate < kGates - CellType::kStateGates ? gate : gate + CellType::kStateGates;
-        for (int w = 0; w < kWide; ++w) values[gate].of[w] = Tile::Math::value_of(stored.of[s][from].of[w]);
+        for (int w = 0; w < kWide; ++w) values[gate][w] = Tile::Math::value_of(stored.of[s][from].of[w]);
       }
       Value* to = dstate + dstate_place_ + s * Tile::kGatesPitch;
       if constexpr (Tile::kUnitsTogether) {
         constexpr int kBytes = sizeof values, kAligned = kBytes & -kBytes;
         struct alignas(kAligned < 16 ? kAligned : 16) All {
-          Neighbours<Value, kWide> of[kGates];
+          Value of[kGates * kWide];
         };
         All all;
-        for (int gate = 0; gate < kGates; ++gate) all.of[gate] = values[gate];
+        for (int gate = 0; gate < kGates; ++gate)
+          for (int w = 0; w < kWide; ++w) all.of[kInterleaved ? gate * kWide + w : w * kGates + gate] = values[gate][w];
         *reinterpret_cast<All*>(to) = all;
       } else {
-        for (int gate = 0; gate < kGates; ++gate)
-          *reinterpret_cast<Neighbours<Value, kWide>*>(to + gate * Tile::kUnits) = values[gate];
+        for (int gate = 0; gate < kGates; ++gate) {
+          Neighbours<Value, kWide> neighbours;
+          for (int w = 0; w < kWide; ++w) neighbours.of[w] = values[gate][w];
+          *reinterpret_cast<Neighbours<Value, kWide>*>(to + gate * Tile::kUnits) = neighbours;
+        }
       }
     }
   }

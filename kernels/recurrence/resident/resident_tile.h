@@ -55,16 +55,18 @@ struct ResidentTile {
   // Their sums are in registers together: of 8, but of 4 where 16 of two slot tiles leave too few registers.
   static constexpr int kRowTilesAtOnce = kRowTiles * kSlotTiles > 16 ? 4 : kRowTiles < 8 ? kRowTiles : 8;
   static constexpr int kBackwardUnits = kUnits * kSlots >= 2 * kBackwardThreads ? 2 : 1;  // neighbours of a thread
-  // Where, in its slot's values, backward has a gate of a unit of the block: the units of a thread after those of
-  // another, of these units one gate after the other, and of a gate one unit after the other. F32Math has gate after
-  // gate, so that its chain is that of stepwise.
+  // Where, in its slot's values, backward has a gate of a unit of the block: groups of kStateUnits units after each
+  // other, in a group one gate after the other, and of a gate one unit after the other. F32Math has gate after gate, so
+  // that its chain is that of stepwise. This order, and the number of chains, are those of the sums. So they must not
+  // depend on the slots: an H that has tiles of 8 and of 16 slots has the same bits in both.
   static constexpr bool kUnitsTogether = Math::kTensorCores;
+  static constexpr int kStateUnits = 8 * kUnits >= 2 * kBackwardThreads ? 2 : 1;
   VARLSTM_HOST_DEVICE static constexpr int state_place(int unit, int gate) {
-    return kUnitsTogether ? (unit / kBackwardUnits * Cell::kGates + gate) * kBackwardUnits + unit % kBackwardUnits
+    return kUnitsTogether ? (unit / kStateUnits * Cell::kGates + gate) * kStateUnits + unit % kStateUnits
                           : gate * kUnits + unit;
   }
   // A chain of products waits for each of its members, so a warp with few sums adds each in two chains.
-  static constexpr int kBackwardChains = kRowTilesAtOnce * kSlotTiles <= 2 ? 2 : 1;
+  static constexpr int kBackwardChains = kRowTiles <= 2 ? 2 : 1;
   static constexpr int kBackwardTiles = kGates / Math::kTileDepth;
   using BackwardWeights =
       WeightTiles<Math, kRowTiles, kGates,
