@@ -102,14 +102,41 @@ class WeightTiles {
   template <int kChains = 1, int kSlotTiles, int kRows>
   VARLSTM_DEVICE void product_from(const Value* lane_vectors, int pitch, simt::f32x4 (&sums)[kSlotTiles][kRows],
                                    int first = 0) const {
+    const auto load = [&](int n, int tile) {
+      return load_vectors(lane_vectors + n * 8 * pitch + tile * Math::kTileDepth);
+    };
+    add_tiles<kChains>(load, sums, first);
+  }
+
+  // The same for vectors that stand unit by unit: those of each slot tile are [.][8 slots], and `distance` values
+  // apart. There are two chains.
+  template <int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void product_by_unit(const Value* vectors, int distance,
+                                      simt::f32x4 (&sums)[kSlotTiles][kRows]) const {
+    static_assert(kTiles % 2 == 0, "as many odd tiles as even ones");
+    add_tiles<2>([&](int n, int tile) { return load_units(vectors + n * distance, tile); }, sums, 0);
+  }
+
+  // The same for one slot tile.
+  template <int kRows>
+  VARLSTM_DEVICE void product_by_unit(const Value* vectors, simt::f32x4 (&sums)[kRows]) const {
+    simt::f32x4 of_tile[1][kRows];
+    for (int r = 0; r < kRows; ++r) of_tile[0][r] = sums[r];
+    product_by_unit(vectors, 0, of_tile);
+    for (int r = 0; r < kRows; ++r) sums[r] = of_tile[0][r];
+  }
+
+ private:
+  // Adds the products of all tiles of the depth. load(n, tile): the vectors of slot tile n for that tile and the next.
+  template <int kChains, class Load, int kSlotTiles, int kRows>
+  VARLSTM_DEVICE void add_tiles(const Load& load, simt::f32x4 (&sums)[kSlotTiles][kRows], int first) const {
     static_assert(kChains == 1 || kChains == 2, "tiles are loaded in pairs");
     simt::f32x4 second[kSlotTiles][kRows] = {};
 #pragma unroll
     for (int tile = 0; tile < kTiles; tile += 2) {
-      simt::b32x4 both[kSlotTiles];  // the vectors of this tile of the depth and of the next
+      simt::b32x4 both[kSlotTiles];
 #pragma unroll
-      for (int n = 0; n < kSlotTiles; ++n)
-        both[n] = load_vectors(lane_vectors + n * 8 * pitch + tile * Math::kTileDepth);
+      for (int n = 0; n < kSlotTiles; ++n) both[n] = load(n, tile);
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         if (tile + half == kTiles) break;
@@ -125,56 +152,16 @@ class WeightTiles {
       }
     }
     if constexpr (kChains == 2) {
-      for (int n = 0; n < kSlotTiles; ++n)
-        for (int r = 0; r < kRows; ++r)
-          for (int k = 0; k < 4; ++k) sums[n][r].r[k] += second[n][r].r[k];
-    }
-  }
-
-  // The same for vectors that stand unit by unit: those of each slot tile are [.][8 slots], and `distance` values
-  // apart. The even tiles of the depth are one chain of sums and the odd ones are another, which is added at the end.
-  template <int kSlotTiles, int kRows>
-  VARLSTM_DEVICE void product_by_unit(const Value* vectors, int distance,
-                                      simt::f32x4 (&sums)[kSlotTiles][kRows]) const {
-    static_assert(kTiles % 2 == 0, "as many odd tiles as even ones");
-    simt::f32x4 odd[kSlotTiles][kRows] = {};
 #pragma unroll
-    for (int tile = 0; tile < kTiles; tile += 2) {
-      simt::b32x4 both[kSlotTiles];
-#pragma unroll
-      for (int n = 0; n < kSlotTiles; ++n) both[n] = load_units(vectors + n * distance, tile);
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
+      for (int n = 0; n < kSlotTiles; ++n) {
 #pragma unroll
         for (int r = 0; r < kRows; ++r) {
-          const simt::b32x4 a = weights(tile + half, r);
-#pragma unroll
-          for (int n = 0; n < kSlotTiles; ++n) {
-            simt::f32x4& sum = half == 0 ? sums[n][r] : odd[n][r];
-            sum = Math::multiply(a, simt::b32x2{{both[n].r[2 * half], both[n].r[2 * half + 1]}}, sum);
-          }
+          for (int k = 0; k < 4; ++k) sums[n][r].r[k] += second[n][r].r[k];
         }
       }
     }
-#pragma unroll
-    for (int n = 0; n < kSlotTiles; ++n) {
-#pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        for (int k = 0; k < 4; ++k) sums[n][r].r[k] += odd[n][r].r[k];
-      }
-    }
   }
 
-  // The same for one slot tile.
-  template <int kRows>
-  VARLSTM_DEVICE void product_by_unit(const Value* vectors, simt::f32x4 (&sums)[kRows]) const {
-    simt::f32x4 of_tile[1][kRows];
-    for (int r = 0; r < kRows; ++r) of_tile[0][r] = sums[r];
-    product_by_unit(vectors, 0, of_tile);
-    for (int r = 0; r < kRows; ++r) sums[r] = of_tile[0][r];
-  }
-
- private:
   VARLSTM_DEVICE simt::b32x4 load_units(const Value* vectors, int tile) const {
     const Value* unit = vectors + tile * Math::kTileDepth * 8;
     if constexpr (sizeof(Value) == 2) {
