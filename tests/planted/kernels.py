@@ -3,7 +3,9 @@
 from defect import Defect
 
 FX = "kernels/recurrence/resident/forward_exchange.h"
+GF = "kernels/recurrence/resident/grid_forward_exchange.h"
 BX = "kernels/recurrence/resident/backward_exchange.h"
+GB = "kernels/recurrence/resident/grid_backward_exchange.h"
 FW = "kernels/recurrence/resident/resident_forward.h"
 FC = "kernels/recurrence/resident/forward_cells.h"
 BW = "kernels/recurrence/resident/resident_backward.h"
@@ -76,24 +78,24 @@ DEFECTS = [
            also=((FX, "    simt::cluster_sync();\n  }  // S3", "  }  // S3"),)),
     Defect("forward-cluster-counts-half-the-bytes", FX, "kBytes = sizeof(StateBuffer<Tile>);",
            "kBytes = sizeof(StateBuffer<Tile>) / 2;", [R + "*SmallTilesAreAccurate/cluster_f32"]),
-    Defect("forward-grid-flag-before-barrier", FX,
+    Defect("forward-grid-flag-before-barrier", GF,
            "    simt::block_sync();  // S1: the block's pushes for this step, and its reads of the shared buffer, are done\n"
            "    if (threadIdx.x == 0) simt::store_release(&area_.flags[rank_ * 8], step.number() + 1);",
            "    if (threadIdx.x == 0) simt::store_release(&area_.flags[rank_ * 8], step.number() + 1);\n"
            "    simt::block_sync();", [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
-    Defect("forward-grid-waits-for-the-step-before", FX,
+    Defect("forward-grid-waits-for-the-step-before", GF,
            "simt::load_acquire(&area_.flags[block * 8])", "simt::load_acquire(&area_.flags[block * 8]) + 1",
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
-    Defect("forward-grid-copies-without-barrier", FX, "    simt::block_sync();  // S3: the state is there in shared memory, too\n", "",
+    Defect("forward-grid-copies-without-barrier", GF, "    simt::block_sync();  // S3: the state is there in shared memory, too\n", "",
            [R + "*SmallTilesAreAccurate/grid_f32"]),
-    Defect("forward-grid-polls-without-barrier", FX,
+    Defect("forward-grid-polls-without-barrier", GF,
            "    simt::block_sync();  // S2: the state before this step is there for every thread, in L2\n", "",
            [S + "*GiveTheSameBits/grid_f32"]),
-    Defect("forward-grid-one-buffer", FX,
+    Defect("forward-grid-one-buffer", GF,
            "    *area_.buffer[step.odd].place(slot_tile, unit_) = states;\n",
            "    *area_.buffer[0 * step.odd].place(slot_tile, unit_) = states;\n",
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"],
-           also=((FX, "reinterpret_cast<const Fragment*>(&area_.buffer[step.odd]);",
+           also=((GF, "reinterpret_cast<const Fragment*>(&area_.buffer[step.odd]);",
                   "reinterpret_cast<const Fragment*>(&area_.buffer[0]);"),)),
     # Forward's cells.
     Defect("forward-refill-keeps-the-cell", FC,
@@ -162,15 +164,15 @@ DEFECTS = [
     Defect("backward-block-publishes-without-barrier", BX,
            "VARLSTM_DEVICE void publish(unsigned) { simt::block_sync(); }  // S1: the turn's parts are there for the block",
            "VARLSTM_DEVICE void publish(unsigned) {}", [R + "*SmallTilesAreAccurate/cluster_f32"]),
-    Defect("backward-grid-waits-for-the-turn-before", BX, "simt::load_acquire(&area_.flags[block * 8])",
+    Defect("backward-grid-waits-for-the-turn-before", GB, "simt::load_acquire(&area_.flags[block * 8])",
            "simt::load_acquire(&area_.flags[block * 8]) + 1", [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
-    Defect("backward-grid-one-buffer", BX, "auto& parts = area_.parts[turn % 2]", "auto& parts = area_.parts[turn * 0]",
+    Defect("backward-grid-one-buffer", GB, "auto& parts = area_.parts[turn % 2]", "auto& parts = area_.parts[turn * 0]",
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"],
-           also=((BX, "add_part(&area_.parts[turn % 2]", "add_part(&area_.parts[turn * 0]"),)),
-    Defect("backward-grid-polls-without-barrier", BX,
+           also=((GB, "add_part(&area_.parts[turn % 2]", "add_part(&area_.parts[turn * 0]"),)),
+    Defect("backward-grid-polls-without-barrier", GB,
            "    simt::block_sync();  // S2: the turn's parts are there for every thread, in L2\n", "",
            [S + "*GiveTheSameBits/grid_f32"]),
-    Defect("backward-grid-flag-before-barrier", BX,
+    Defect("backward-grid-flag-before-barrier", GB,
            "    simt::block_sync();  // S1: the block's pushes of this turn are done\n"
            "    if (threadIdx.x == 0) simt::store_release(&area_.flags[rank_ * 8], turn + 1);",
            "    if (threadIdx.x == 0) simt::store_release(&area_.flags[rank_ * 8], turn + 1);\n"

@@ -33,6 +33,7 @@
 #include "kernels/recurrence/resident/arrange_weights.h"
 #include "kernels/recurrence/resident/backward_cells.h"
 #include "kernels/recurrence/resident/backward_exchange.h"
+#include "kernels/recurrence/resident/grid_backward_exchange.h"
 
 namespace varlstm::cuda {
 

@@ -34,6 +34,7 @@
 #include "kernels/recurrence/resident/arrange_weights.h"
 #include "kernels/recurrence/resident/forward_cells.h"
 #include "kernels/recurrence/resident/forward_exchange.h"
+#include "kernels/recurrence/resident/grid_forward_exchange.h"
 
 namespace varlstm::cuda {
 
