@@ -3,6 +3,7 @@ states and every gradient."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import copy
 import functools
 import random
 
@@ -245,14 +246,26 @@ class Case:
         for name, value in expected.items():
             assert_close(actual[name], value, f"{name}, {self.text}")
 
+    def run_in_double(self, nudge: float = 0.0, seed: int = 0) -> dict:
+        """Theirs in double, with every parameter and input changed by a random factor from 1 - nudge to 1 + nudge."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def nudged(value: torch.Tensor) -> torch.Tensor:
+            change = 2 * torch.rand(value.shape, generator=generator, dtype=torch.float64) - 1
+            return value.detach().double() * (1 + nudge * change)
+
+        module, case = self.make_theirs(dtype=torch.float64), copy.copy(self)
+        module.load_state_dict({name: nudged(value) for name, value in self.theirs.state_dict().items()})
+        case.x, case.hx = nudged(self.x), None if self.hx is None else [nudged(state) for state in self.hx]
+        return case.run(module, torch.float64)
+
     def check_in_double(self) -> None:
-        """Whether ours differs from theirs in double by not more than twice what theirs in this dtype does, and the
-        tolerance of the tensor's largest element."""
-        theirs, actual = self.run(self.theirs), self.run(self.ours)
-        in_double = self.make_theirs(dtype=torch.float64)
-        in_double.load_state_dict(self.theirs.state_dict())
-        exact = self.run(in_double, torch.float64)
+        """Whether ours in float is as near to theirs in double as the problem allows. `spread` says by how much a
+        result moves if each parameter and input is rounded to float anew. Every operation of a recurrence rounds again,
+        so an error is several times that: up to 6 in 300 configurations, where it is not below the tolerance anyway."""
+        exact, actual = self.run_in_double(), self.run(self.ours)
+        others = [self.run_in_double(2.0 ** -24, seed) for seed in (1, 2, 3)]
         assert list(actual) == list(exact)
         for name, value in exact.items():
-            error, largest = float((theirs[name] - value).abs().max()), float(value.abs().max())
-            assert_close(actual[name], value, f"{name}, {self.text}", 2 * error + TOLERANCE[self.dtype] * largest)
+            spread = max(float((other[name] - value).abs().max()) for other in others)
+            assert_close(actual[name], value, f"{name}, {self.text}", 16 * spread)

@@ -22,7 +22,7 @@ LENGTHS = [3, 0, 5, 2]
 @pytest.mark.parametrize("first", range(0, 100, 50))
 @pytest.mark.parametrize("name", MODULES)
 def test_random_configurations(name: str, first: int) -> None:
-    """In float each step may multiply the rounding by one over a row's deviation, in both: double tells which is right."""
+    """In float each step may multiply the rounding by one over a row's deviation: double tells how much that is."""
     for seed in range(first, first + 50):
         case = Case(seed, f"LAYER_NORM_{name}", projected=name == "LSTM" and seed % 3 == 0)
         case.check() if case.dtype == torch.float64 else case.check_in_double()
