@@ -10,7 +10,7 @@
 namespace varlstm::bench {
 namespace {
 
-constexpr int64_t kSteps = 7;  // each buffer and both parities of each mbarrier more than once
+constexpr uint32_t kSteps = 7;  // each buffer and both parities of each mbarrier more than once
 constexpr int64_t kChainLength = 5;
 
 int check_all() {
@@ -21,6 +21,13 @@ int check_all() {
     printf("%-16s team=%u teams=%u units=%u: %s\n", name_of(exchange.mechanism), exchange.team, exchange.teams,
            exchange.units, failure.empty() ? "arrived" : failure.c_str());
     failures += failure.empty() ? 0 : 1;
+  }
+  for (const Piece piece : kPieces) {
+    for (const uint32_t rounds : {kSteps, kSteps + 1}) {
+      const std::string failure = run_piece(piece, rounds, 1).failure;
+      printf("%-20s %s\n", name_of(piece), failure.empty() ? "all rounds" : failure.c_str());
+      failures += failure.empty() ? 0 : 1;
+    }
   }
   const std::string failure = check_chain(kChainLength, 3);
   printf("%-16s %s\n", "kernel chain", failure.empty() ? "in turn" : failure.c_str());

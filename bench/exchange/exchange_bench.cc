@@ -1,7 +1,7 @@
 // exchange_bench: what the primitives that a resident recurrence stands on cost on this GPU.
 //   exchange_bench [--out exchange.json] [--repetitions 21] [--steps 2000]
-// A table on standard output, JSON in the file. Status 1 where data did not arrive or a call failed; what was measured
-// until then is written.
+// A table on standard output; JSON in the file, which is written anew after each figure. Status 1 where data did not
+// arrive or a call failed; what was measured until then is written.
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
 #include <string.h>
@@ -54,16 +54,29 @@ std::vector<std::pair<std::string, int64_t>> parameters(const Exchange& exchange
   return where;
 }
 
-void measure_exchanges(const Settings& settings, std::vector<Figure>* figures) {
+void write(const Settings& settings, const Report& report) {
+  if (!write_json(settings.out, report)) throw std::runtime_error(settings.out + " cannot be written");
+}
+
+void measure_pieces(const Settings& settings, Report* report) {
+  for (const Piece piece : kPieces) {
+    PieceSamples samples = run_piece(piece, static_cast<uint32_t>(settings.steps), settings.repetitions);
+    report->figures.push_back({name_of(piece), {}, "cycles", std::move(samples.cycles), samples.failure});
+    write(settings, *report);
+  }
+}
+
+void measure_exchanges(const Settings& settings, Report* report) {
   const auto resident = [](unsigned size) { return resident_clusters(size, kOneBlockShared); };
   Figure clock{"multiprocessor clock", {}, "GHz", {}, ""};
   for (const Exchange& exchange : measured_exchanges(multiprocessor_count(), resident)) {
     ExchangeSamples samples = run_exchange(exchange, settings.steps, kWarmUps, settings.repetitions);
-    figures->push_back(
+    report->figures.push_back(
         {name_of(exchange.mechanism), parameters(exchange), "ns/step", std::move(samples.ns), samples.failure});
     clock.samples.insert(clock.samples.end(), samples.ghz.begin(), samples.ghz.end());
+    write(settings, *report);
   }
-  figures->push_back(std::move(clock));
+  report->figures.push_back(std::move(clock));
 }
 
 void measure_all(const Settings& settings, Report* report) {
@@ -71,7 +84,8 @@ void measure_all(const Settings& settings, Report* report) {
   report->figures = resident_cluster_figures();
   for (Figure& figure : launch_figures(settings.repetitions)) report->figures.push_back(std::move(figure));
   report->figures.push_back(copy_figure(settings.repetitions));
-  measure_exchanges(settings, &report->figures);
+  measure_pieces(settings, report);
+  measure_exchanges(settings, report);
 }
 
 int run(const Settings& settings) {
@@ -84,10 +98,7 @@ int run(const Settings& settings) {
   for (const auto& [name, value] : report.device) printf("%-22s %s\n", name.c_str(), value.c_str());
   print_table(stdout, report.figures);
   if (!report.error.empty()) fprintf(stderr, "exchange_bench: %s\n", report.error.c_str());
-  if (!write_json(settings.out, report)) {
-    fprintf(stderr, "exchange_bench: %s cannot be written\n", settings.out.c_str());
-    return 1;
-  }
+  write(settings, report);
   return all_is_well(report) ? 0 : 1;
 }
 
@@ -100,5 +111,10 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: exchange_bench [--out FILE] [--repetitions N] [--steps N]\n");
     return 2;
   }
-  return varlstm::bench::run(settings);
+  try {
+    return varlstm::bench::run(settings);
+  } catch (const std::runtime_error& error) {
+    fprintf(stderr, "exchange_bench: %s\n", error.what());
+    return 1;
+  }
 }

@@ -56,6 +56,24 @@ ExchangeSamples run_exchange(const Exchange& exchange, int64_t steps, int warm_u
   return samples;
 }
 
+PieceSamples run_piece(Piece piece, uint32_t rounds, int repetitions) {
+  const DeviceMemory words(64 * sizeof(uint32_t));
+  const DeviceMemory result(sizeof(PieceResult));
+  PieceSamples samples;
+  for (int repetition = -1; repetition < repetitions && samples.failure.empty(); ++repetition) {
+    words.fill_zeros();
+    result.fill_zeros();
+    require(launch_piece(piece, rounds, static_cast<uint32_t*>(words.get()), static_cast<PieceResult*>(result.get()),
+                         nullptr),
+            "launch_piece");
+    PieceResult seen;
+    result.read(&seen, sizeof seen);
+    if (seen.last != rounds) samples.failure = "not every round ended";
+    if (repetition >= 0) samples.cycles.push_back(static_cast<double>(seen.cycles) / rounds);
+  }
+  return samples;
+}
+
 uint64_t expected_chain(int64_t count) {
   uint64_t word = 0;
   for (int64_t k = 0; k < count; ++k) word = 3 * word + 1;

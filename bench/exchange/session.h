@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/exchange/exchange.h"
+#include "bench/exchange/piece.h"
 
 namespace varlstm::bench {
 
@@ -37,6 +38,14 @@ struct ExchangeSamples {
 
 // `warm_ups` launches that do not count and `repetitions` that do; the data of all of them is checked.
 ExchangeSamples run_exchange(const Exchange& exchange, int64_t steps, int warm_ups, int repetitions);
+
+struct PieceSamples {
+  std::vector<double> cycles;  // a round, one for each repetition
+  std::string failure;         // empty if every round ended
+};
+
+// A warm-up that does not count, and `repetitions` that do.
+PieceSamples run_piece(Piece piece, uint32_t rounds, int repetitions);
 
 // What launch_chain makes of a word that is 0 before, and whether it does.
 uint64_t expected_chain(int64_t count);

@@ -138,6 +138,7 @@ void Report::add(const Row& row) {
   }
   std::fflush(stdout);
   results_.push_back(row_json(options_, row));
+  write({{"unfinished", true}});
 }
 
 void Report::note(const std::string& text) {
@@ -163,12 +164,15 @@ int64_t Report::finish(const Clock& clock, Ceilings* ceilings) {
       fmt::print(" {} {:.4f}", name_of(kDtypes, dtype), 1e-12 * rate);
     fmt::print(" TFLOP/s\n");
   }
-  if (!options_.json.empty()) {
-    std::ofstream file(options_.json);
-    file << ordered_json{{"about", about}, {"notes", notes_}, {"results", results_}}.dump(1) << "\n";
-    if (!file.flush()) fail("--json = {}: cannot be written", options_.json);
-  }
+  write(about);
   return failed_;
+}
+
+void Report::write(const ordered_json& about) const {
+  if (options_.json.empty()) return;
+  std::ofstream file(options_.json);
+  file << ordered_json{{"about", about}, {"notes", notes_}, {"results", results_}}.dump(1) << "\n";
+  if (!file.flush()) fail("--json = {}: cannot be written", options_.json);
 }
 
 }  // namespace varlstm::lstm_driver

@@ -1,4 +1,4 @@
-// Results as a table on standard output while they come, and as one JSON file.
+// Results as a table on standard output and as one JSON file, which is written anew with each result.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -30,11 +30,12 @@ class Report {
   void add(const Row& row);
   // A remark that is no result, such as a peer that is not here.
   void note(const std::string& text);
-  // Writes the file, if one is wanted, and returns the number of failed cases.
+  // Writes the file, if one is wanted, with what all results share, and returns the number of failed cases.
   int64_t finish(const Clock& clock, Ceilings* ceilings);
 
  private:
   void print_header();
+  void write(const nlohmann::ordered_json& about) const;
 
   const Options& options_;
   nlohmann::ordered_json results_ = nlohmann::ordered_json::array(), notes_ = nlohmann::ordered_json::array();

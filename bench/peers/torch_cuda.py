@@ -156,6 +156,14 @@ def parse_arguments():
     return options
 
 
+def write(path, report):
+    """After each problem: a run that is ended early leaves what it has measured."""
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=1)
+            file.write("\n")
+
+
 def main():
     options = parse_arguments()
     if options.threads:
@@ -179,10 +187,7 @@ def main():
                               f"{times['us_per_step']:9.3f} µs/step {1e-6 * times['tokens_per_s']:9.3f} Mtoken/s",
                               flush=True)
                         report["results"].append(row)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
-            file.write("\n")
+            write(options.json, report)
     return 0
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# tools/gpu_check.sh over a build folder of programs that only say that they ran: the order of the steps, limits, the
-# budget, what fails, and the reports.
+# tools/gpu_check.sh over a build folder of programs that only say that they ran: the order of the steps, limits, the time
+# of a part and of all, how it goes on, what fails, and the reports.
 #   sh tests/kernels/gpu_check_test.sh FOLDER       FOLDER is emptied
 # SPDX-License-Identifier: Apache-2.0
 set -eu
@@ -15,6 +15,7 @@ program() {
   printf '#!/bin/sh\n%s\n' "$2" >"$folder/$1"
   chmod +x "$folder/$1"
 }
+program tools/python3 'exit 1'  # without PyTorch
 program tools/nvidia-smi 'echo "NVIDIA \"H200\", 1.2, 3 MiB"'
 program tools/compute-sanitizer 'while [ "${1#-}" != "$1" ]; do case $1 in --tool|--error-exitcode|--launch-timeout) shift;; esac; shift; done; "$@"'
 program build/bin/first_contact_test 'echo "$@"; case $1 in *Tiles.\*) exit 3;; *OperandOrder*) sleep 20;; esac'
@@ -44,13 +45,15 @@ steps() {
 ! run all LIMIT=2 || fail "two programs fail, but the status is not 1"
 first="first.handover first.tiles first.cluster_soak first.grid_soak first.capture first.busy_device first.small_products"
 first="$first first.f32_bits first.operand_order first.after_a_failure first.memcheck first.synccheck"
+bench="bench.right bench.bf16 bench.f32 bench.tf32 bench.graph bench.operations peers.cudnn peers.cudnn_tf32 peers.torch"
 case "$(steps all)" in
-  "$first exchange.exchange_bench primitives.conformance suite.a_test suite.b_test memcheck.batch_plan_test "*" bench.lstm bench.varlstm-bench ") ;;
+  "$first primitives.conformance suite.a_test suite.b_test exchange.exchange_bench $bench memcheck.batch_plan_test "*) ;;
   *) fail "another order: $(steps all)" ;;
 esac
 grep -q '^| first | tiles | FAILED: status 3 |' "$folder/all/report.md" || fail "tiles failed unseen"
 grep -q '^| first | operand_order | FAILED: over 2 s |' "$folder/all/report.md" || fail "a limit that LIMIT lowers"
 grep -q '^2 steps failed' "$folder/all/report.md" || fail "two steps failed"
+grep -q '^| peers | torch | NOT RUN: python3 has no torch' "$folder/all/report.md" || fail "a peer that is missing"
 grep -q 'Handover' "$folder/all/first.handover.log" || fail "the filter of a subject"
 python3 - "$folder/all/report.json" <<'PYTHON' || fail "report.json"
 import json
@@ -78,10 +81,32 @@ grep -q '^| suite | a_test | FAILED: ran 0 tests |' "$folder/filter/report.md" |
 grep -q '^| suite | b_test | ok |' "$folder/filter/report.md" || fail "ten tests"
 grep -q '^1 steps failed' "$folder/filter/report.md" || fail "one step failed"
 
-program build/bin/exchange_bench 'sleep 20'
-! run budget ONLY="exchange suite" BUDGET=2 || fail "the budget's status"
-grep -q '^| exchange | exchange_bench | FAILED: over [12] s |' "$folder/budget/report.md" || fail "a step beyond the budget"
-grep -q '^2 steps were not run: the budget of 2 s was spent.' "$folder/budget/report.md" || fail "steps after the budget"
+# status OUT VAR=value...: prints the status of run.
+status() { run "$@" && echo 0 || echo $?; }
+
+program build/bin/a_test 'sleep 20'
+program build/bin/b_test 'exit 0'
+[ "$(status time ONLY="suite exchange bench.right" PART=2 BUDGET=3)" = 3 ] || fail "the status if time was spent"
+grep -q '^| suite | a_test | NOT RUN: time ended it after 2 s |' "$folder/time/report.md" || fail "the time of a part"
+grep -q '^| suite | b_test | NOT RUN: time was spent |' "$folder/time/report.md" || fail "a step after its part's time"
+grep -q '^| exchange | exchange_bench | ok |' "$folder/time/report.md" || fail "the next part has its own time"
+grep -q '^2 steps were not run for want of time' "$folder/time/report.md" || fail "steps without a result"
+
+program build/bin/a_test 'exit 0'
+program build/bin/exchange_bench 'exit 5'
+[ "$(status time ONLY="suite exchange")" = 0 ] || fail "it goes on"
+[ "$(steps time)" = "suite.a_test suite.b_test exchange.exchange_bench bench.right " ] || fail "the order of the results"
+[ "$(grep -c '| ok |' "$folder/time/report.md")" = 4 ] || fail "steps that had no result are run, and no others"
+[ "$(status time ONLY="exchange" AGAIN=exchange)" = 1 ] || fail "AGAIN runs a step once more"
+grep -q '^| exchange | exchange_bench | FAILED: status 5 |' "$folder/time/report.md" || fail "the last result counts"
+[ "$(status time COMMIT=def)" = 2 ] || fail "a folder of another commit"
+grep -q 'has the results of commit abc, and this is def' "$folder/time.txt" || fail "which commit it is"
+program build/bin/exchange_bench 'exit 0'
+
+program build/bin/b_test "python3 -c 'import json; assert json.load(open(\"$folder/early/report.json\"))[\"steps\"]'"
+sed -i 's/^python3 -c/PATH=${PATH#*:} python3 -c/' "$folder/build/bin/b_test"
+[ "$(status early ONLY=suite)" = 0 ] || fail "the report has each result as soon as it is there"
+program build/bin/b_test 'exit 0'
 
 program tools/cmake 'echo "$@"; exit 1'
 ! run trap BUILD= TRAP=9 || fail "a configuration that fails"
