@@ -21,8 +21,7 @@
 # two runs of 4 minutes. AGAIN names steps that are to be run once more.
 #
 # OUT/report.md names the commit, the GPU, the driver and what failed, OUT/report.json has the same steps; test programs
-# write OUT/STEP.NAME.json, exchange_bench exchange.json, varlstm-bench lstm.json, cudnn.json and operations.json, PyTorch
-# torch.json. A program of tests whose filter matches none has failed. Status 0 if nothing failed and all has run, 1 if
+# write OUT/STEP.NAME.json, the benchmarks a JSON file each. A program of tests whose filter matches none has failed. Status 0 if nothing failed and all has run, 1 if
 # something failed, 3 if something was not run for want of time, 2 without a GPU or if OUT has another commit's results.
 #
 #   BUILD=folder          a finished build, for a machine without a compiler; needs bin/ and lib/ of it alone
@@ -219,7 +218,7 @@ if [ -x "$build/bin/varlstm-bench" ]; then
     step bench f32 $lstm --mode=p $problems --dtype=f32 --json="$out/f32.json"
     step bench tf32 $lstm --mode=p $problems --math=tf32 --json="$out/tf32.json"
     step bench graph $lstm --mode=p $problems --dtype=bf16 --graph --json="$out/graph.json"
-    step bench operations env VARLSTM_BENCH_BACKEND=cuda "$build/bin/varlstm-bench" --benchmark_min_time=0.05s \
+    step bench operations env VARLSTM_BENCH_BACKEND=cuda "$build/bin/varlstm-bench" --benchmark_min_time=0.05 \
       --benchmark_out="$out/operations.json" --benchmark_out_format=json
     # PyTorch's package of cuDNN will do.
     cudnn=$(python3 -c 'import nvidia.cudnn; print(list(nvidia.cudnn.__path__)[0] + "/lib")' 2>/dev/null)

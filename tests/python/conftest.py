@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Iterator
 
+import numpy as np
 import pytest
 
 import varlstm
@@ -20,3 +21,8 @@ def backend() -> str:
 def context(backend: str) -> Iterator[varlstm.Context]:
     with varlstm.Context(backend) as made:
         yield made
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(7)

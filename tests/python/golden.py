@@ -1,4 +1,4 @@
-"""Reads the golden files that tests/golden/make_golden.py writes; the format stands there."""
+"""Reads the golden files that tests/golden/make_golden.py writes, which describes their format, and compares."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+TIGHT = {"rtol": 1e-12, "atol": 1e-12}  # as in golden_ops_test.cc
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "golden"
 
 
@@ -21,3 +22,8 @@ def read_golden(name: str) -> dict[str, dict[str, np.ndarray]]:
             dtype = np.float64 if kind == "real" else np.int64
             items[item] = np.array(values, dtype).reshape([int(size) for size in shape.split("x")])
     return cases
+
+
+def close(context, actual, expected, **tolerance) -> None:
+    """Whether an array of the context is `expected`, to TIGHT or to the given tolerance."""
+    np.testing.assert_allclose(context.numpy(actual), expected, **(tolerance or TIGHT))
