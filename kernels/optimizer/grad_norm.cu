@@ -4,10 +4,11 @@
 //   clip   grads *= min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_
 //
 // A block of kNormBlock threads squares and sums one chunk of kNormChunk elements (norm_chunks.h): thread i takes
-// elements i, i + kNormBlock, ... One block then adds the sums of the chunks in the same way. The order depends only on
+// elements i, i + kNormBlock, ... Each block of the second kernel then adds the sums of all chunks in the same way, so
+// that all have the norm without a launch between; it clips, and block 0 writes the norm. The order depends only on
 // count, so results are bit-identical from run to run. Barriers: core/reduce.h. Bytes moved: count e for the norm, and
-// 2 count e more if it clips. Bound by memory. A ratio that is NaN makes the gradients NaN. Mirrored by
-// host/ops/optimizer.h.
+// 2 count e more if it clips; the sums come from the caches. Bound by memory. A ratio that is NaN makes the gradients
+// NaN. Mirrored by host/ops/optimizer.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 
@@ -33,17 +34,15 @@ VARLSTM_KERNEL void __launch_bounds__(kNormBlock) square_chunk_kernel(int64_t co
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
+// norm <- that of the chunks; grads [count] are clipped by it. count: 0 if only the norm is wanted.
+template <class T>
 VARLSTM_KERNEL void __launch_bounds__(kNormBlock)
-    total_norm_kernel(int64_t chunks, const double* partial, double* norm) {
+    clip_kernel(int64_t chunks, const double* partial, double* norm, int64_t count, double max_norm, T* grads) {
   double sum = 0;
   for (int64_t k = threadIdx.x; k < chunks; k += kNormBlock) sum += partial[k];
-  sum = block_sum(sum, simt::shared_memory<double>());
-  if (threadIdx.x == 0) *norm = sqrt(sum);
-}
-
-template <class T>
-VARLSTM_KERNEL void clip_kernel(int64_t count, double max_norm, const double* norm, T* grads) {
-  const double ratio = max_norm / (*norm + 1e-6);
+  const double own_norm = sqrt(block_sum(sum, simt::shared_memory<double>()));
+  if (blockIdx.x == 0 && threadIdx.x == 0) *norm = own_norm;
+  const double ratio = max_norm / (own_norm + 1e-6);
   if (ratio >= 1) return;
   const T factor = static_cast<T>(ratio);
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
@@ -68,9 +67,9 @@ int32_t grad_norm(Stream stream, DType dtype, int64_t count, double max_norm, vo
     LaunchShape chunked = shape;
     chunked.grid = dim3(static_cast<unsigned>(norm_chunks(count)));
     VARLSTM_CUDA_TRY(launch<square_chunk_kernel<T>>(stream, "square_chunk", chunked, count, values, partial));
-    VARLSTM_CUDA_TRY(launch<total_norm_kernel>(stream, "total_norm", shape, norm_chunks(count), partial, norm));
-    if (max_norm < 0) return VARLSTM_OK;
-    return launch<clip_kernel<T>>(stream, "clip", elementwise_shape(stream, count), count, max_norm, norm, values);
+    const int64_t clipped = max_norm < 0 ? 0 : count;
+    if (clipped > 0) shape.grid = elementwise_shape(stream, clipped, kNormBlock).grid;
+    return launch<clip_kernel<T>>(stream, "clip", shape, norm_chunks(count), partial, norm, clipped, max_norm, values);
   });
 }
 

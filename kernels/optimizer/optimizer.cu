@@ -6,11 +6,16 @@
 //          m += (1 - beta1) * (g - m);  v = beta2 * v + (1 - beta2) * g * g
 //          params -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
 //
-// As in torch.optim. One thread updates each element, in a grid-stride loop, in place, without shared memory or
-// synchronisation. Bytes moved: 5 count e for SGD with momentum, 7 count e for Adam. Bound by memory. The step counter
-// is in device memory: a kernel of one thread increments it, and the corrections are computed from it in double, so
-// that a captured graph counts its steps when it is replayed. Computed in the buffer's own type, element by element:
+// As in torch.optim. One thread updates each element, in a grid-stride loop, in place. Bytes moved: 5 count e for SGD
+// with momentum, 7 count e for Adam. Bound by memory. Computed in the buffer's own type, element by element:
 // bit-identical from run to run. Mirrored by host/ops/optimizer.h.
+// The step counter of Adam is in device memory, and the corrections are computed from it in double, so that a captured
+// graph counts its steps when it is replayed. The kernel counts the step itself: each block takes a ticket from the
+// counter's high bits, in the same access by which it reads the steps before, and the block with the last ticket puts
+// the number of this step in their place.
+//   S1: after it the number of the step is in shared memory (8 bytes).
+//   S2: a block reads the counter only in the access that takes its ticket, so when the last ticket is taken no block
+//   reads the counter any more.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/optimizer/optimizer.h"
 
@@ -47,14 +52,26 @@ struct AdamFactors {
   double lr, log_beta1, log_beta2;  // 1 - beta^step = -expm1(step * log(beta))
 };
 
-VARLSTM_KERNEL void count_step_kernel(int64_t* step) {
-  ++*step;
+// One ticket. The steps before are below it, and a grid has fewer blocks than there are tickets.
+constexpr int kTicketBit = 40;
+constexpr unsigned long long kTicket = 1ULL << kTicketBit;
+
+// Returns the number of this step to every thread, and counts it. Called once by every thread of the grid.
+VARLSTM_DEVICE int64_t count_step(int64_t* step) {
+  int64_t* const number = simt::shared_memory<int64_t>();
+  if (threadIdx.x == 0) {
+    auto* const counter = reinterpret_cast<unsigned long long*>(step);
+    const unsigned long long seen = simt::atomic_add(counter, kTicket);
+    if (seen >> kTicketBit == gridDim.x - 1) simt::atomic_add(counter, 1 - gridDim.x * kTicket);  // S2
+    *number = static_cast<int64_t>(seen & (kTicket - 1)) + 1;
+  }
+  simt::block_sync();  // S1
+  return *number;
 }
 
 template <class T>
-VARLSTM_KERNEL void adam_kernel(int64_t count, AdamFactors<T> f, const int64_t* step, T* params, const T* grads, T* m,
-                                T* v) {
-  const double steps = static_cast<double>(*step);
+VARLSTM_KERNEL void adam_kernel(int64_t count, AdamFactors<T> f, int64_t* step, T* params, const T* grads, T* m, T* v) {
+  const double steps = static_cast<double>(count_step(step));
   const T rate = static_cast<T>(f.lr / -expm1(steps * f.log_beta1));
   const T root_correction = static_cast<T>(1 / sqrt(-expm1(steps * f.log_beta2)));
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
@@ -93,11 +110,10 @@ int32_t adam_step(Stream stream, const AdamArgs& args, void* params, const void*
     factors.lr = args.lr;
     factors.log_beta1 = log(args.beta1);
     factors.log_beta2 = log(args.beta2);
-    LaunchShape one;
-    VARLSTM_CUDA_TRY(launch<count_step_kernel>(stream, "count_step", one, step));
-    return launch<adam_kernel<T>>(stream, "adam", elementwise_shape(stream, args.count), args.count, factors, step,
-                                  static_cast<T*>(params), static_cast<const T*>(grads), static_cast<T*>(m),
-                                  static_cast<T*>(v));
+    LaunchShape shape = elementwise_shape(stream, args.count > 0 ? args.count : 1);  // without elements it counts, too
+    shape.shared_bytes = sizeof(int64_t);
+    return launch<adam_kernel<T>>(stream, "adam", shape, args.count, factors, step, static_cast<T*>(params),
+                                  static_cast<const T*>(grads), static_cast<T*>(m), static_cast<T*>(v));
   });
 }
 
