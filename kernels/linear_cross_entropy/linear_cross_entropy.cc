@@ -10,7 +10,7 @@
 // (gemm/gemm.h).
 // Bytes from memory: the weight, C in e, once for each chunk forward and twice backward, and the logits of a chunk if
 // the caches do not hold them. Bound by the arithmetic of the products.
-// Launches: 5 for each chunk and 2 more forward; up to 8 for each chunk and 6 more backward. Mirrored by
+// Launches: 5 for each chunk and at most 2 more forward; up to 8 for each chunk and 6 more backward. Mirrored by
 // host/ops/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"

@@ -9,21 +9,49 @@
 // Bytes from memory: rows C e read, and rows C e written if dlogits is requested, as long as the rows being worked on
 // fit in the caches (see log_softmax.cu). Bound by memory. A group of threads works on each row
 // (selection/row_group.h). Shared memory is used only by the reductions of a block, with their barriers. Rows are in
-// f32 (f64 for F64); the sum over rows is in double: loss_terms.cu. Mirrored by host/ops/masked_loss.h.
+// f32 (f64 for F64); the sum over rows is in double: loss_terms.cu. If the rows are one chunk of its sums, each block
+// weighs all rows for itself (8 bytes a row, from the caches) instead of waiting for a launch that does it once; block
+// 0 stores the totals for the launch after. Mirrored by host/ops/masked_loss.h.
+//   S1: after it the totals are in shared memory.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/rows.h"
 #include "kernels/masked_loss/loss_row.h"
+#include "kernels/masked_loss/loss_sums.h"
 #include "kernels/masked_loss/masked_loss.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
+static_assert(kLossBlock == kRowBlock, "a block that works on rows can sum over them");
+
+template <class C>
+struct CrossEntropyShared {
+  double totals[LossView<C>::kTotals];
+  double sums[kLossBlock / 32];
+  C rows[kRowBlock / 32];
+};
+
+// The view with totals in shared memory.
+template <class C>
+VARLSTM_DEVICE LossView<C> weighed_view(LossView<C> view, DeviceStatus* status, CrossEntropyShared<C>& shared) {
+  const bool stores = blockIdx.x == 0;
+  const double kept = weight_of_chunk(view, 0, stores ? status : nullptr, shared.sums);
+  store_totals(view, kept, shared.totals, shared.sums);
+  simt::block_sync();  // S1
+  if (stores && threadIdx.x < LossView<C>::kTotals) view.totals[threadIdx.x] = shared.totals[threadIdx.x];
+  view.totals = shared.totals;
+  return view;
+}
+
 template <class Group, class T>
 VARLSTM_KERNEL void __launch_bounds__(kRowBlock)
-    cross_entropy_kernel(LossView<ComputeType<T>> view, const T* logits, ComputeType<T>* out, T* dlogits) {
+    cross_entropy_kernel(LossView<ComputeType<T>> given, const T* logits, ComputeType<T>* out, T* dlogits,
+                         DeviceStatus* status) {
   using C = ComputeType<T>;
   constexpr int64_t kStep = kRowBlock / Group::kRows;
-  C* scratch = simt::shared_memory<C>();
+  auto& shared = *simt::shared_memory<CrossEntropyShared<C>>();
+  C* const scratch = shared.rows;
+  const LossView<C> view = is_one_chunk(given.rows) ? weighed_view(given, status, shared) : given;
   const C scale = view.scale();
 #pragma unroll 1
   for (int64_t base = Group::first_of_block(); base < view.rows; base += Group::step()) {
@@ -76,12 +104,14 @@ int32_t cross_entropy_forward(Stream stream, const LossArgs& args, const void* l
     using T = decltype(scalar);
     using C = ComputeType<T>;
     const LossView<C> view = loss_view<C>(args);
-    VARLSTM_CUDA_TRY(sum_weights(stream, view));
+    if (args.rows == 0 || !is_one_chunk(args.rows)) VARLSTM_CUDA_TRY(sum_weights(stream, view));
     VARLSTM_CUDA_TRY(with_row_group(args.classes, [&](auto group) {
       using Group = decltype(group);
-      return launch<cross_entropy_kernel<Group, T>>(
-          stream, "cross_entropy", row_group_shape<Group>(stream, args.rows, sizeof(C)), view,
-          static_cast<const T*>(logits), static_cast<C*>(out), static_cast<T*>(dlogits));
+      LaunchShape shape = row_group_shape<Group>(stream, args.rows, 0);
+      shape.shared_bytes = sizeof(CrossEntropyShared<C>);
+      return launch<cross_entropy_kernel<Group, T>>(stream, "cross_entropy", shape, view, static_cast<const T*>(logits),
+                                                    static_cast<C*>(out), static_cast<T*>(dlogits),
+                                                    stream.state->status);
     }));
     return sum_terms(stream, view, static_cast<C*>(out), static_cast<C*>(weight_sum));
   });
