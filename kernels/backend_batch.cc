@@ -54,22 +54,11 @@ void plan_destroy(BackendState*, BatchPlan* plan) {
   plan->reset_memory = nullptr;
 }
 
-// Copies the caller's lengths to the plan's own memory. Lengths on the host are read before the call returns.
-int32_t take_lengths(Stream stream, const BatchPlan& plan, const int64_t* lengths, int64_t count, int32_t space,
-                     int64_t* to) {
-  if (count == 0) return VARLSTM_OK;
-  if (space == VARLSTM_SPACE_HOST) return plan_upload(stream, lengths, count, plan.bounds.max_len, to);
-  return check_runtime(cudaMemcpyAsync(to, lengths, static_cast<size_t>(count) * sizeof(int64_t),
-                                       cudaMemcpyDeviceToDevice, stream.handle),
-                       "cudaMemcpyAsync");
-}
-
 int32_t set_plan(Stream stream, BatchPlan* plan, const int64_t* lengths, int64_t count, int32_t space) {
   PlanScratch scratch;
   VARLSTM_CUDA_TRY(scratch_of(*plan, &scratch));
-  VARLSTM_CUDA_TRY(take_lengths(stream, *plan, lengths, count, space, scratch.raw_lengths));
   plan->batch = count;
-  return plan_from_lengths(stream, *plan, scratch);
+  return plan_from_lengths(stream, *plan, lengths, space, scratch);
 }
 
 int32_t plan_create(BackendState* state, BatchPlan* plan) {

@@ -16,9 +16,11 @@ struct PlanScratch {
   int64_t sort_workspace_bytes;
 };
 
-// scratch.raw_lengths [plan.batch] -> every array of the plan. A length below 0 or beyond a bound is clamped, in the
-// caller's order, and raises BadValue::kLength.
-int32_t plan_from_lengths(Stream stream, const BatchPlan& plan, const PlanScratch& scratch);
+// lengths [plan.batch] -> every array of the plan. A length below 0 or beyond a bound is clamped, in the caller's
+// order, and raises BadValue::kLength. space: a varlstm_space. Lengths on the host are read before the call returns,
+// and are within the bounds.
+int32_t plan_from_lengths(Stream stream, const BatchPlan& plan, const int64_t* lengths, int32_t space,
+                          const PlanScratch& scratch);
 
 // plan.batch_sizes [max_len] (0 from T on) and plan.sorted_indices [batch] -> the other arrays of the plan.
 int32_t plan_from_batch_sizes(Stream stream, const BatchPlan& plan, const PlanScratch& scratch);

@@ -236,7 +236,7 @@ int32_t cut_segments(Stream stream, BatchPlan* plan, const ResetArgs& args, cons
                                      scratch.sort_workspace_bytes));
   LaunchShape one;
   one.block = dim3(kScanBlock);
-  one.shared_bytes = kScanBlock * sizeof(int64_t);
+  one.shared_bytes = kScanBlock / 32 * sizeof(int64_t);
   VARLSTM_CUDA_TRY(launch<segment_sizes_kernel>(stream, "segment_sizes", one, *plan, scratch));
   return launch<fill_segments_kernel>(stream, "fill_segments",
                                       elementwise_shape(stream, plan->bounds.max_tokens + plan->bounds.max_batch),

@@ -67,7 +67,7 @@ int32_t select_rows(Stream stream, const LossArgs& args, const ChunkScratch& scr
     LaunchShape shape;
     shape.grid = dim3(1);
     shape.block = dim3(kScanBlock);
-    shape.shared_bytes = kScanBlock * sizeof(int64_t);
+    shape.shared_bytes = kScanBlock / 32 * sizeof(int64_t);
     C* const each_out = args.reduction == Reduction::kNone ? static_cast<C*>(out) : nullptr;
     return launch<select_rows_kernel<C>>(stream, "select_rows", shape, chunk_view<C>(args, scratch), chunk,
                                          for_gradient, scratch.count, scratch.kept, scratch.places, each_out,

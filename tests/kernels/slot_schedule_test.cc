@@ -78,6 +78,7 @@ class DeviceSchedule {
     plan_.packed_to_ragged = carver.take<int64_t>(bounds_.max_tokens);
     plan_.ragged_to_packed = carver.take<int64_t>(bounds_.max_tokens);
     plan_.lengths_hash = carver.take<int64_t>(1);
+    lengths_ = carver.take<int64_t>(bounds_.max_batch);
     scratch_.raw_lengths = carver.take<int64_t>(bounds_.max_batch);
     scratch_.keys = carver.take<uint64_t>(bounds_.max_batch);
     scratch_.sorted_keys = carver.take<uint64_t>(bounds_.max_batch);
@@ -95,9 +96,9 @@ class DeviceSchedule {
     plan_.tokens = plan_.steps = -1;  // nobody on the host need know them
     take_sequences_as_segments(&plan_);
     if (!lengths.empty()) {
-      EXPECT_EQ(cudaMemcpyAsync(scratch_.raw_lengths, lengths.data(), lengths.size() * sizeof(int64_t),
-                                cudaMemcpyHostToDevice, stream),
-                cudaSuccess);
+      EXPECT_EQ(
+          cudaMemcpyAsync(lengths_, lengths.data(), lengths.size() * sizeof(int64_t), cudaMemcpyHostToDevice, stream),
+          cudaSuccess);
     }
     EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
   }
@@ -117,7 +118,7 @@ class DeviceSchedule {
   }
 
   int32_t enqueue(cudaStream_t stream) {
-    const int32_t status = plan_from_lengths({&state_, stream}, plan_, scratch_);
+    const int32_t status = plan_from_lengths({&state_, stream}, plan_, lengths_, VARLSTM_SPACE_BACKEND, scratch_);
     if (status != VARLSTM_OK) return status;
     if (!flags_.empty()) {
       const ResetArgs resets{Layout::kRagged, 0, flags_.data(), static_cast<int64_t>(flags_.size()),
@@ -150,6 +151,7 @@ class DeviceSchedule {
   void* base_ = nullptr;
   int64_t bytes_ = 0;
   BatchPlan plan_ = {};
+  int64_t* lengths_ = nullptr;  // as the caller gives them
   PlanScratch scratch_ = {};
   SegmentScratch segment_scratch_ = {};
   std::vector<uint8_t> flags_;

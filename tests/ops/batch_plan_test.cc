@@ -221,6 +221,26 @@ TEST(BatchPlan, OfLengthsInTheBackEndsMemory) {
   }
 }
 
+// More lengths than one block ranks, bad ones among them.
+TEST(BatchPlan, OfManyLengthsInTheBackEndsMemory) {
+  const Context context = make_context();
+  if (!only_the_device_knows()) GTEST_SKIP() << "the host refuses bad lengths";
+  Random random(6);
+  const Bounds bounds = {1000, 9, 3000};
+  const Batch batch = make_batch(context.get(), {}, bounds);
+  const Indices given = random.integers(bounds.max_batch, -2, 11);
+  const Buffer<int64_t> lengths(context.get(), given);
+  ASSERT_OK(varlstm_batch_set_lengths(batch.get(), lengths.data(), lengths.count(), VARLSTM_SPACE_BACKEND, nullptr));
+  Indices clamped = given;
+  int64_t left = bounds.max_tokens;
+  for (int64_t& length : clamped) {
+    length = std::min(std::clamp(length, int64_t{0}, bounds.max_len), left);
+    left -= length;
+  }
+  ASSERT_EQ(left, 0);
+  expect_plan_of_device_lengths(context.get(), batch.get(), bounds, naive_plan(clamped));
+}
+
 TEST(BatchPlan, ReadsHostArraysBeforeTheCallReturns) {
   const Context context = make_context();
   const Batch batch = make_batch(context.get(), {}, {4, 5, 20});
