@@ -14,17 +14,21 @@
 //   join_pieces    The partial sums of the run are added in order, then to dtable, by the threads of its first chunk.
 // In both a group of up to 32 threads takes one slab of a row, with one feature for each thread, so that the work on
 // long rows is spread as well.
-// Example: sorted ids 5 at positions 60 to 139. The run has the pieces 60 to 63 (chunk 0, partial[0][1]), 64 to 127
-// (partial[1][0]) and 128 to 139 (partial[2][0]); the group of chunk 0 joins them.
-// Bytes: rows F e of dy, 2 F e for each id that occurs, 32 for each pair and digit of the sort; workspace as carved
-// below. No shared memory, no synchronisation. Sums are in f32 (f64 for F64) and rounded once when stored:
-// bit-identical from run to run. Mirrored by host/ops/embedding.h.
+// At most kMostSearched rows are not sorted. sum_found, one kernel, gives the same bits: a warp takes one slab of a row
+// and reads all ids. It goes on if no earlier row has its id, and then adds the later rows with that id in order; the
+// number of rows with a smaller id is the position where the run would begin, and so gives its pieces. rows^2 slabs /
+// 32 reads of ids for a lane of each warp, from the caches. Not measured on a GPU. Example: sorted ids 5 at positions
+// 60 to 139. The run has the pieces 60 to 63 (chunk 0, partial[0][1]), 64 to 127 (partial[1][0]) and 128 to 139
+// (partial[2][0]); the group of chunk 0 joins them. Bytes: rows F e of dy, 2 F e for each id that occurs, 32 for each
+// pair and digit of the sort; workspace as carved below. No shared memory, no synchronisation. Sums are in f32 (f64 for
+// F64) and rounded once when stored: bit-identical from run to run. Mirrored by host/ops/embedding.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/embedding/embedding.h"
 
 #include "kernels/core/bad_value.h"
 #include "kernels/core/carve.h"
 #include "kernels/core/launch.h"
+#include "kernels/core/reduce.h"
 #include "kernels/core/rows.h"
 #include "kernels/core/scalar.h"
 #include "kernels/core/vector.h"
@@ -34,6 +38,7 @@
 namespace varlstm::cuda {
 
 constexpr int64_t kChunk = 64;
+constexpr int64_t kMostSearched = 1024;
 
 // Returns how many rows count. `tokens` points to their number, or is null if all rows count.
 VARLSTM_DEVICE int64_t counted_rows(const int64_t* tokens, int64_t rows) {
@@ -55,16 +60,25 @@ VARLSTM_KERNEL void embedding_forward_kernel(int64_t rows, int64_t vocab, int64_
   }
 }
 
-// keys[n] <- the row's id, or vocab if the row has no gradient.
-VARLSTM_KERNEL void embedding_keys_kernel(int64_t rows, int64_t vocab, int64_t padding_idx, const int64_t* tokens,
-                                          const int64_t* ids, uint64_t* keys, int64_t* identity, DeviceStatus* status) {
+// The ids of backward.
+struct EmbeddingIds {
+  int64_t rows, vocab, padding_idx;
+  const int64_t* tokens;
+  const int64_t* ids;
+
+  VARLSTM_DEVICE bool in_vocab(int64_t n) const { return ids[n] >= 0 && ids[n] < vocab; }
+  // The row's id, or vocab if the row has no gradient.
+  VARLSTM_DEVICE int64_t key(int64_t n, int64_t counted) const {
+    return n < counted && in_vocab(n) && ids[n] != padding_idx ? ids[n] : vocab;
+  }
+};
+
+VARLSTM_KERNEL void embedding_keys_kernel(EmbeddingIds rows, uint64_t* keys, int64_t* identity, DeviceStatus* status) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  const int64_t counted = counted_rows(tokens, rows);
-  for (int64_t n = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; n < rows; n += stride) {
-    const int64_t id = n < counted ? ids[n] : vocab;
-    const bool in_vocab = id >= 0 && id < vocab;
-    if (n < counted && !in_vocab) flag_bad_value(status, BadValue::kTokenId, n);
-    keys[n] = static_cast<uint64_t>(in_vocab && id != padding_idx ? id : vocab);
+  const int64_t counted = counted_rows(rows.tokens, rows.rows);
+  for (int64_t n = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; n < rows.rows; n += stride) {
+    if (n < counted && !rows.in_vocab(n)) flag_bad_value(status, BadValue::kTokenId, n);
+    keys[n] = static_cast<uint64_t>(rows.key(n, counted));
     identity[n] = n;
   }
 }
@@ -141,6 +155,55 @@ VARLSTM_KERNEL void join_pieces_kernel(SortedRows<ComputeType<T>> sorted, T* dta
   }
 }
 
+constexpr unsigned kSearchBlock = 256, kWarp = 32, kAllLanes = 0xffffffffu;
+
+// Returns the position of the first row of the run of row n in the sorted order, or -1 if n is not that row. A warp
+// calls this together.
+VARLSTM_DEVICE int64_t begin_of_run(const EmbeddingIds& rows, int64_t counted, int64_t n, int64_t key) {
+  int64_t smaller = 0;
+  int earlier = 0;
+  for (int64_t other = threadIdx.x % kWarp; other < counted; other += kWarp) {
+    const int64_t of_other = rows.key(other, counted);
+    smaller += of_other < key;
+    earlier |= of_other == key && other < n;
+  }
+  smaller = warp_sum(smaller);
+  return simt::ballot(kAllLanes, earlier) != 0 ? -1 : smaller;
+}
+
+template <class T>
+VARLSTM_KERNEL void __launch_bounds__(kSearchBlock)
+    sum_found_kernel(EmbeddingIds rows, int64_t features, const T* dy, T* dtable, DeviceStatus* status) {
+  using C = ComputeType<T>;
+  const unsigned lane = threadIdx.x % kWarp;
+  const int64_t slabs = (features + kWarp - 1) / kWarp, counted = counted_rows(rows.tokens, rows.rows);
+  const int64_t step = static_cast<int64_t>(gridDim.x) * (kSearchBlock / kWarp);
+  for (int64_t group = static_cast<int64_t>(blockIdx.x) * (kSearchBlock / kWarp) + threadIdx.x / kWarp;
+       group < counted * slabs; group += step) {
+    const int64_t n = group / slabs, f = group % slabs * kWarp + lane, key = rows.key(n, counted);
+    if (!rows.in_vocab(n) && group % slabs == 0 && lane == 0) flag_bad_value(status, BadValue::kTokenId, n);
+    if (key == rows.vocab) continue;
+    const int64_t begin = begin_of_run(rows, counted, n, key);
+    if (begin < 0) continue;
+    C total = 0, sum = 0;  // of the pieces before, and of this piece
+    int64_t position = begin, pieces = 0;
+    for (int64_t base = n / kWarp * kWarp; base < counted; base += kWarp) {
+      const unsigned found =
+          simt::ballot(kAllLanes, base + lane < counted && rows.key(base + lane, counted) == key ? 1 : 0);
+      for (unsigned k = 0; k < kWarp; ++k) {
+        if ((found >> k & 1) == 0) continue;
+        if (position % kChunk == 0 && position != begin) {
+          total = pieces++ == 0 ? sum : total + sum;
+          sum = 0;
+        }
+        if (f < features) sum += load_scalar(dy[(base + k) * features + f]);
+        ++position;
+      }
+    }
+    if (f < features) add_to(dtable + key * features + f, pieces == 0 ? sum : total + sum);
+  }
+}
+
 namespace {
 
 struct Workspace {
@@ -174,6 +237,10 @@ const int64_t* tokens_of(const EmbeddingArgs& args) {
   return args.batch == nullptr ? nullptr : args.batch->step_offsets + args.batch->bounds.max_len;
 }
 
+EmbeddingIds ids_of(const EmbeddingArgs& args, int64_t padding_idx) {
+  return {args.rows, args.vocab, padding_idx, tokens_of(args), args.ids};
+}
+
 int64_t scalar_bytes(DType dtype) {
   return dtype == DType::kF64 ? 8 : dtype == DType::kF32 ? 4 : 2;
 }
@@ -204,15 +271,32 @@ int32_t embedding_workspace(DType dtype, int64_t rows, int64_t features, int64_t
 }
 
 int32_t embedding_backward(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable,
-                           void* workspace_base) {
+                           void* workspace) {
   if (args.rows == 0 || args.features == 0) return VARLSTM_OK;
+  return args.rows <= kMostSearched ? add_found_rows(stream, args, padding_idx, dy, dtable)
+                                    : add_sorted_rows(stream, args, padding_idx, dy, dtable, workspace);
+}
+
+int32_t add_found_rows(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable) {
+  return with_scalar(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    const int64_t slabs = (args.features + kWarp - 1) / kWarp;
+    return launch<sum_found_kernel<T>>(stream, "sum_found",
+                                       elementwise_shape(stream, args.rows * slabs * kWarp, kSearchBlock),
+                                       ids_of(args, padding_idx), args.features, static_cast<const T*>(dy),
+                                       static_cast<T*>(dtable), stream.state->status);
+  });
+}
+
+int32_t add_sorted_rows(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable,
+                        void* workspace_base) {
   int64_t sort_bytes = 0;
   VARLSTM_CUDA_TRY(sort_workspace(args.rows, &sort_bytes));
   Workspace workspace;
   carve(workspace_base, args.dtype, args.rows, args.features, sort_bytes, &workspace);
   VARLSTM_CUDA_TRY(launch<embedding_keys_kernel>(stream, "embedding_keys", elementwise_shape(stream, args.rows),
-                                                 args.rows, args.vocab, padding_idx, tokens_of(args), args.ids,
-                                                 workspace.keys, workspace.identity, stream.state->status));
+                                                 ids_of(args, padding_idx), workspace.keys, workspace.identity,
+                                                 stream.state->status));
   VARLSTM_CUDA_TRY(stable_sort_pairs(stream, args.rows, args.vocab, workspace.keys, workspace.sorted_keys,
                                      workspace.identity, workspace.order, workspace.sort, workspace.sort_bytes));
   return with_scalar(args.dtype, [&](auto scalar) {

@@ -14,4 +14,9 @@ int32_t embedding_workspace(DType dtype, int64_t rows, int64_t features, int64_t
 int32_t embedding_backward(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable,
                            void* workspace);
 
+// The two ways of embedding_backward, which give the same bits: for few rows, and for any number of them.
+int32_t add_found_rows(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable);
+int32_t add_sorted_rows(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable,
+                        void* workspace);
+
 }  // namespace varlstm::cuda
