@@ -22,7 +22,7 @@ namespace varlstm::simt {
 
 template <class T>
 VARLSTM_DEVICE T* shared_memory() {
-  extern __shared__ __align__(128) unsigned char s_[];
+  extern __shared__ __align__(1024) unsigned char s_[];
   return reinterpret_cast<T*>(s_);
 }
 // Makes the compiler forget where a value of 4 or 8 bytes came from, so that it stays in a register. Otherwise what was
@@ -440,3 +440,4 @@ cudaError_t resident_clusters(const LaunchShape& shape, void (*kernel)(P...), in
 
 #include "kernels/arch/cluster_cuda.h"
 #include "kernels/arch/spin_cuda.h"
+#include "kernels/arch/wgmma_cuda.h"

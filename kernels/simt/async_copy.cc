@@ -31,9 +31,27 @@ void land(const AsyncCopy& copy) {
 }
 
 void land(const AsyncStore& store) {
-  memcpy(store.to, &store.bits, store.bytes);
+  memcpy(store.to, store.from == nullptr ? &store.bits : store.from, store.bytes);
+  release_async(store.epoch, launch_state().released[store.mbarrier]);
   complete_transaction(store.mbarrier, store.bytes, store.site);
   note_progress();
+}
+
+void start(const AsyncStore& store) {
+  if (lands_at_once()) {
+    land(store);
+  } else {
+    launch_state().stores.push_back(store);
+  }
+}
+
+// The block that owns the address and the mbarrier of an asynchronous store.
+Block* target_of(const std::string& what, const void* to, const uint64_t* mbarrier, Site site) {
+  Block* target = owner_of(to);
+  if (target == nullptr || owner_of(mbarrier) != target)
+    defect(what + " " + describe(site) + ": the address and its mbarrier must lie in one block's shared memory");
+  if (target->live == 0) defect("early exit: " + what + " " + describe(site) + " to a block that has ended");
+  return target;
 }
 
 }  // namespace
@@ -87,23 +105,19 @@ void land_copies() {
 
 void store_async(void* to, uint64_t bits, unsigned bytes, uint64_t* mbarrier, Site site) {
   Thread& me = *current_thread;
-  Block* target = owner_of(to);
   if (!aligned(to, bytes)) defect("misaligned access: " + describe(me) + " at st_async " + describe(site));
-  if (target == nullptr || owner_of(mbarrier) != target)
-    defect("st_async " + describe(site) + ": the address and its mbarrier must lie in one block's shared memory");
-  if (target->live == 0) defect("early exit: st_async " + describe(site) + " to a block that has ended");
+  Block* target = target_of("st_async", to, mbarrier, site);
   const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
   note_access(to, bytes, Access::kWrite, pc);
   require_mbarrier(mbarrier, site);
   ++counters().pushes;
   counters().pushed_bytes += bytes;
   release_into(launch_state().released[mbarrier]);
-  const AsyncStore store{to, bits, bytes, mbarrier, target, site};
-  if (lands_at_once()) {
-    land(store);
-  } else {
-    launch_state().stores.push_back(store);
-  }
+  start({to, bits, nullptr, bytes, mbarrier, target, {0, 0}, site});
+}
+
+void start_bulk_store(void* to, const void* from, unsigned bytes, uint64_t* mbarrier, const Epoch& epoch, Site site) {
+  start({to, 0, from, bytes, mbarrier, target_of("a bulk copy", to, mbarrier, site), epoch, site});
 }
 
 bool land_store() {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/simt/coordinates.h"
+#include "kernels/simt/knowledge.h"
 #include "kernels/simt/site.h"
 
 namespace varlstm::simt {
@@ -46,6 +47,9 @@ template <class T>
 void st_async(ClusterAddress to, T value, ClusterAddress mbarrier, Site site = Site::here()) {
   st_async(reinterpret_cast<T*>(to), value, reinterpret_cast<uint64_t*>(mbarrier), site);
 }
+
+// Emulator's own: the store of a bulk copy, which has been checked (bulk_copy.h).
+void start_bulk_store(void* to, const void* from, unsigned bytes, uint64_t* mbarrier, const Epoch& epoch, Site site);
 
 // Emulator's own: completes all copies of the current thread.
 void land_copies();

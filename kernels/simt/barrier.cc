@@ -9,6 +9,7 @@
 #include "kernels/simt/collective.h"
 #include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"
+#include "kernels/simt/wgmma.h"
 
 namespace varlstm::simt {
 namespace {
@@ -246,6 +247,7 @@ void leave_kernel() {
   Thread* me = current_thread;
   Block& block = *me->block;
   land_copies();
+  leave_products();
   if (stack_overflowed(*me)) defect("stack overflow: " + describe(*me));
   const bool strict = launch_state().options.strict;
   if (strict && !block.barrier.waiting.empty())
@@ -261,7 +263,7 @@ void leave_kernel() {
     for (const AsyncStore& store : launch_state().stores)
       if (store.target == &block)
         defect("early exit: the last thread of block " + std::to_string(block.number) + ", " + describe(*me) +
-               ", ends before st_async " + describe(store.site) + " has landed in its shared memory");
+               ", ends before the asynchronous store " + describe(store.site) + " has landed in its shared memory");
   --block.cluster->live;
   open_cluster(*block.cluster);
   leave_collectives();

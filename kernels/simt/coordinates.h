@@ -16,7 +16,7 @@ uint3 grid_extent() __attribute__((const));
 unsigned cluster_rank() __attribute__((const));
 
 void* shared_bytes_begin() __attribute__((const));
-// The launch's dynamic shared memory, aligned to 128 bytes.
+// The launch's dynamic shared memory, aligned to 1024 bytes, as swizzled operands of wgmma need it.
 template <class T>
 T* shared_memory() {
   return static_cast<T*>(shared_bytes_begin());

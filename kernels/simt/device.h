@@ -12,6 +12,7 @@
 #include "kernels/simt/async_copy.h"
 #include "kernels/simt/atomic.h"
 #include "kernels/simt/barrier.h"
+#include "kernels/simt/bulk_copy.h"
 #include "kernels/simt/clock.h"
 #include "kernels/simt/collective.h"
 #include "kernels/simt/convert.h"
@@ -20,6 +21,7 @@
 #include "kernels/simt/matrix.h"
 #include "kernels/simt/mbarrier.h"
 #include "kernels/simt/spin.h"
+#include "kernels/simt/wgmma.h"
 
 namespace varlstm::simt {
 

@@ -117,6 +117,7 @@ void prepare_block(Block& block, unsigned number, unsigned slot, Cluster& cluste
   block.ended_lanes.assign(warps, 0);
   block.collectives.resize(warps);
   for (auto& pending : block.collectives) pending.clear();
+  block.products.clear();
   block.named.clear();
   block.visitors.clear();
   VARLSTM_UNPOISON(block.shared, kSharedStride);
@@ -149,7 +150,8 @@ void prepare_thread(Thread& thread, Block& block, unsigned number) {
   thread.mask = ~0u;
   thread.arrived = false;
   thread.copies.clear();
-  thread.copy_group = 0;
+  thread.copy_group = thread.product_group = 0;
+  thread.sums_fenced = thread.a_fenced = false;
   memset(thread.arrivals, 0, sizeof thread.arrivals);
   memset(thread.passed, 0, sizeof thread.passed);
   thread.time = 0;

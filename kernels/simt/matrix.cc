@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/matrix.h"
 
-#include <math.h>
 #include <string.h>
-
-#include <algorithm>
 
 #include "kernels/simt/canonical.h"
 #include "kernels/simt/collective.h"
 #include "kernels/simt/convert.h"
+#include "kernels/simt/product_sum.h"
 #include "kernels/simt/race.h"
 #include "kernels/simt/thread.h"
 
@@ -31,64 +29,6 @@ const MmaInput& input_of(void* const* in, int lane) {
   return *static_cast<const MmaInput*>(in[lane]);
 }
 
-// Numbers below this exponent are subnormal in their format, and are aligned as if they had it.
-constexpr int kSmallestExponent = -126;
-constexpr int kSmallestF16Exponent = -14;
-int exponent_of(float value, int smallest) {
-  return std::max(ilogbf(value), smallest);
-}
-
-float truncated(double exact) {
-  const float nearest = static_cast<float>(exact);
-  const bool away = isfinite(nearest) && fabs(static_cast<double>(nearest)) > fabs(exact);
-  return away ? nextafterf(nearest, 0.0f) : nearest;
-}
-
-// A sum of finite numbers as tensor cores compute it, in the form that Fasi, Higham, Mikaitis and Pranesh found
-// («Numerical behavior of NVIDIA tensor cores», 2021). All addends are aligned to the largest exponent; the exponent of
-// a product is the sum of those of its factors. Addends lose all bits below a certain number of fraction bits, and are
-// then added exactly; the sum is truncated. NVIDIA does not document this. The number of bits, and that a whole product
-// is one sum, are assumptions about an H100 and were not compared with one.
-class AlignedSum {
- public:
-  void add(double addend, int exponent) {
-    if (addend == 0) return;
-    addends_[count_++] = addend;
-    largest_ = std::max(largest_, exponent);
-  }
-  float result() const {
-    double sum = 0;
-    for (int k = 0; k < count_; ++k)
-      sum += ldexp(trunc(ldexp(addends_[k], kFraction - largest_)), largest_ - kFraction);
-    return truncated(sum);
-  }
-
- private:
-  static constexpr int kFraction = 25;
-  double addends_[17];  // the products of m16n8k16, and what they are added to
-  int count_ = 0;
-  int largest_ = 4 * kSmallestExponent;
-};
-
-template <int kDepth>
-float sum_of_products(const float (&a)[kDepth], const float (&b)[kDepth][8], int column, float c, int smallest) {
-  const MmaRounding rounding = launch_state().options.rounding;
-  double exact = c;
-  float sequential = c;
-  for (int k = 0; k < kDepth; ++k) {
-    exact += static_cast<double>(a[k]) * static_cast<double>(b[k][column]);
-    sequential = fmaf(a[k], b[k][column], sequential);
-  }
-  if (rounding == MmaRounding::kSequential) return sequential;
-  if (rounding == MmaRounding::kExact || !isfinite(exact)) return static_cast<float>(exact);
-  AlignedSum sum;
-  sum.add(c, exponent_of(c, kSmallestExponent));
-  for (int k = 0; k < kDepth; ++k)
-    sum.add(static_cast<double>(a[k]) * static_cast<double>(b[k][column]),
-            exponent_of(a[k], smallest) + exponent_of(b[k][column], smallest));
-  return sum.result();
-}
-
 template <int kDepth>
 void multiply(const float (&a)[16][kDepth], const float (&b)[kDepth][8], int smallest, void* const* in,
               void* const* out) {
@@ -98,7 +38,7 @@ void multiply(const float (&a)[16][kDepth], const float (&b)[kDepth][8], int sma
       const int row = lane / 4 + i / 2 * 8;
       const int column = lane % 4 * 2 + i % 2;
       const float c = input_of(in, lane).c.r[i];
-      static_cast<f32x4*>(out[lane])->r[i] = canonical(sum_of_products<kDepth>(a[row], b, column, c, smallest));
+      static_cast<f32x4*>(out[lane])->r[i] = canonical(sum_of_products(a[row], &b[0][column], 8, kDepth, c, smallest));
     }
   }
 }
@@ -121,14 +61,6 @@ void multiply_16bit(void* const* in, void* const* out, unsigned mask) {
     for (int i = 0; i < 4; ++i) b[quad * 2 + i % 2 + i / 2 * 8][group] = kWiden(half_of(input.b.r[i / 2], i % 2));
   }
   multiply<16>(a, b, kSmallest, in, out);
-}
-
-// The hardware ignores the 13 lowest bits of a TF32 operand.
-float widen_tf32(uint32_t word) {
-  word &= ~0x1fffu;
-  float value;
-  memcpy(&value, &word, sizeof value);
-  return value;
 }
 
 void multiply_tf32(void* const* in, void* const* out, unsigned mask) {

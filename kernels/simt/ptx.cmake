@@ -21,7 +21,7 @@ function(varlstm_add_ptx folder files)
     cmake_path(GET source STEM name)
     set(ptx ${folder}/${name}.ptx)
     add_custom_command(OUTPUT ${ptx}
-      COMMAND ${VARLSTM_NVCC} -std=c++17 -arch=sm_90 -O3 -ptx -I${PROJECT_SOURCE_DIR} -I${PROJECT_SOURCE_DIR}/tests
+      COMMAND ${VARLSTM_NVCC} -std=c++17 -arch=sm_90a -O3 -ptx -I${PROJECT_SOURCE_DIR} -I${PROJECT_SOURCE_DIR}/tests
               -I${PROJECT_SOURCE_DIR}/capi/include -MD -MF ${folder}/${name}.d -MT ${ptx} -o ${ptx}
               ${source}
       DEPENDS ${source} DEPFILE ${folder}/${name}.d

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "kernels/simt/address_space.h"
@@ -26,7 +27,7 @@ constexpr uint32_t kSegments = 1u << 28;
 constexpr uint32_t kSegmentsOfLaunch = 1u << 26;  // a launch with more is no longer watched
 
 struct Segment {
-  uint32_t block;
+  uint32_t block;  // kAgents: the segment is an operation of the async proxy, and `thread` is its agent
   uint32_t cluster;
   uint32_t thread;
   uint32_t arrivals[kScopes];
@@ -49,7 +50,21 @@ Access access_of(Entry entry) {
   return static_cast<Access>(entry >> 30 & 3);
 }
 
+constexpr uint32_t kAgents = ~0u;
+
+// An agent of the async proxy: who started its latest operation, and how many it has had.
+struct Agent {
+  uint32_t block;
+  uint32_t thread;
+  uint32_t operations;
+};
+
 std::vector<Segment> segments;  // of this launch
+std::vector<Agent> agents;      // likewise
+std::unordered_map<uint64_t, uint32_t> agent_numbers;
+uint32_t async_segment = 0;  // of the operation whose access is being checked; 0: the access is a thread's own
+// By thread: its segments before this one are behind its last fence of the async proxy, for device and shared memory.
+std::unordered_map<uint64_t, uint32_t> fenced_before[2];
 uint32_t first_of_launch = 1;
 uint32_t first_of_wave = 1;  // shared memory is new in each wave
 bool watching = false;
@@ -158,7 +173,12 @@ void report_race(const void* address, Access access, uintptr_t pc, Entry earlier
   Launch& launch = launch_state();
   if (reports >= 4 || !reported.insert({static_cast<uint32_t>(pc), static_cast<uint32_t>(earlier)}).second) return;
   ++reports;
-  const Segment& before = segments[segment_of(earlier) - first_of_launch];
+  Segment before = segments[segment_of(earlier) - first_of_launch];
+  if (before.block == kAgents) {
+    const Agent& agent = agents[before.thread];
+    before.block = agent.block;
+    before.thread = agent.thread;
+  }
   launch.report += (launch.report.empty() ? "" : "\n") + std::string("race: ") + describe(*current_thread) + " " +
                    verb(access) + " " + code_at(pc) + " what block " + std::to_string(before.block) + " thread " +
                    std::to_string(before.thread) + " " + verb(access_of(earlier)) + " " + code_of_entry(earlier) +
@@ -202,9 +222,27 @@ void check_cell(Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32
   cell[room] = mine;
 }
 
+// Reports a store to the cell that the async proxy may not see.
+void require_fenced(const Entry* cell, unsigned bytes, Access access, uintptr_t pc, uint32_t oldest,
+                    const void* address) {
+  const bool in_shared = offset_in_shared(address) < kSharedBytes;
+  for (unsigned slot = 0; slot < kSlots; ++slot) {
+    const Entry entry = cell[slot];
+    if (segment_of(entry) < oldest || (bytes & bytes_of(entry)) == 0 || !stores(access_of(entry))) continue;
+    const Segment& before = segments[segment_of(entry) - first_of_launch];
+    if (before.block == kAgents) continue;
+    const auto fenced = fenced_before[in_shared].find(unit_of(kThread, before.block, before.thread));
+    if (fenced != fenced_before[in_shared].end() && segment_of(entry) < fenced->second) continue;
+    defect("no fence of the async proxy: the async proxy, for " + describe(*current_thread) + ", " + verb(access) +
+           " " + code_at(pc) + " what block " + std::to_string(before.block) + " thread " +
+           std::to_string(before.thread) + " " + verb(access_of(entry)) + " " + code_of_entry(entry) + ": " +
+           memory_at(address));
+  }
+}
+
 void check_races(Entry* shadow, size_t offset, size_t bytes, Access access, uintptr_t pc, uint32_t oldest,
                  const void* address) {
-  const uint32_t segment = segment_of_thread(*current_thread);
+  const uint32_t segment = async_segment != 0 ? async_segment : segment_of_thread(*current_thread);
   if (segment == 0) return;
   // Neighbouring cells mostly have the same history, so the result for one cell is used for the next.
   Entry before[kSlots];
@@ -213,11 +251,14 @@ void check_races(Entry* shadow, size_t offset, size_t bytes, Access access, uint
   while (at < offset + bytes) {
     Entry* cell = shadow + at / 4 * kSlots;
     const size_t end = std::min(offset + bytes, (at / 4 + 1) * 4);
+    const bool is_new = same == nullptr || !std::equal(before, before + kSlots, cell);
+    if (async_segment != 0 && is_new)
+      require_fenced(cell, 15, access, pc, oldest, static_cast<const unsigned char*>(address) + (at - offset));
     if (end - at < 4) {
       const unsigned first = at % 4, last = first + static_cast<unsigned>(end - at);
       check_cell(cell, (1u << last) - (1u << first), access, pc, oldest, segment,
                  static_cast<const unsigned char*>(address) + (at - offset));
-    } else if (same != nullptr && std::equal(before, before + kSlots, cell)) {
+    } else if (!is_new) {
       memcpy(cell, same, sizeof before);
     } else {
       memcpy(before, cell, sizeof before);
@@ -312,6 +353,45 @@ void acquire_from(const Knowledge& knowledge) {
   if (watching) current_thread->knowledge = join(current_thread->knowledge, knowledge);
 }
 
+Epoch begin_async(uint64_t name) {
+  if (!watching) return {0, 0};
+  const auto number = agent_numbers.emplace(name, static_cast<uint32_t>(agents.size())).first->second;
+  if (number == agents.size()) agents.push_back({});
+  Agent& agent = agents[number];
+  agent = {current_thread->block->number, current_thread->number, agent.operations + 1};
+  Segment segment{kAgents, kAgents, number, {}, agent.operations - 1};
+  std::fill(segment.arrivals, segment.arrivals + kScopes, ~0u);  // no barrier waits for it
+  segments.push_back(segment);
+  async_segment = 0;
+  return {epoch_key(kThread, unit_of(kThread, kAgents, number)), agent.operations};
+}
+
+// The latest operation is the latest segment of an agent, because nothing else runs between begin_async and its
+// accesses.
+void note_async_access(const void* address, size_t bytes, Access access, uintptr_t pc) {
+  if (watching) async_segment = first_of_launch + static_cast<uint32_t>(segments.size()) - 1;
+  note_access(address, bytes, access, pc);
+  async_segment = 0;
+}
+
+void fence_async_proxy(bool shared, bool device) {
+  if (!watching) return;
+  Thread& me = *current_thread;
+  me.segment = 0;
+  const uint64_t unit = unit_of(kThread, me.block->number, me.number);
+  const uint32_t next = first_of_launch + static_cast<uint32_t>(segments.size());
+  if (shared) fenced_before[1][unit] = next;
+  if (device) fenced_before[0][unit] = next;
+}
+
+void acquire_from(const Epoch& epoch) {
+  if (watching && epoch.epoch != 0) acquire_from(Epochs{epoch});
+}
+
+void release_async(const Epoch& epoch, Epochs& epochs) {
+  if (watching && epoch.epoch != 0) learn(epochs, epoch.key, epoch.epoch);
+}
+
 bool races_are_watched() {
   return watching;
 }
@@ -352,6 +432,10 @@ void begin_race_launch() {
     first_of_launch = 1;
   }
   segments.clear();
+  agents.clear();
+  agent_numbers.clear();
+  async_segment = 0;  // a defect of the launch before may have left it
+  for (auto& fenced : fenced_before) fenced.clear();
   reports = 0;
   reported.clear();
   watching = launch.options.races && address_space.shared_shadow != nullptr && address_space.arena_shadow != nullptr;

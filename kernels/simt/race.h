@@ -38,6 +38,17 @@ bool races_are_watched();
 uint32_t current_segment();
 bool happened_before(uint32_t segment, const Knowledge& more);
 
+// The operations of the async proxy (wgmma, bulk copies) access memory as agents of their own, each of which is named
+// by a number. begin_async makes the next operation of that agent, which the current thread starts, and returns what a
+// thread that has waited for it knows. note_async_access checks an access of the latest operation: it must be ordered
+// after what the current thread comes after, and it must not touch what a thread stored with ordinary stores unless
+// that thread has called fence_async_proxy since (PTX ISA, «Async proxy»). Shared and device memory have a fence each.
+Epoch begin_async(uint64_t agent);
+void note_async_access(const void* address, size_t bytes, Access access, uintptr_t pc);
+void fence_async_proxy(bool shared, bool device);
+void acquire_from(const Epoch& epoch);
+void release_async(const Epoch& epoch, Epochs& epochs);
+
 // Called if the current thread arrives at the cluster's barrier without a release: threads that wait there do not come
 // after what it has done since its last releasing arrival, except for segments that it has announced.
 void withhold_from_cluster();

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ namespace varlstm::simt {
 
 struct Block;
 struct Cluster;
+struct WarpProducts;  // of wgmma, in wgmma.cc
 
 // A copy by cp.async that has not arrived.
 struct AsyncCopy {
@@ -59,6 +61,9 @@ struct Thread : Fiber {
   Site arrival_site{"", 0};
   std::vector<AsyncCopy> copies;
   unsigned copy_group = 0;
+  unsigned product_group = 0;  // of wgmma
+  bool sums_fenced = false;    // it has called wgmma_fence since it last got sums of wgmma
+  bool a_fenced = false;       // since its last group of wgmma
 
   // For the race detector: the number of barriers arrived at and passed in each scope, and of releases so far.
   uint32_t arrivals[kScopes];
@@ -112,8 +117,9 @@ struct Block {
   Cluster* cluster;
   Barrier barrier;
   std::vector<Barrier> warp_barriers;
-  std::vector<unsigned> ended_lanes;                 // by warp
-  std::vector<std::vector<Collective>> collectives;  // by warp
+  std::vector<unsigned> ended_lanes;                    // by warp
+  std::vector<std::vector<Collective>> collectives;     // by warp
+  std::vector<std::shared_ptr<WarpProducts>> products;  // by warp, if it has started any
   std::map<unsigned, NamedBarrier> named;
   std::map<unsigned, Visit> visitors;  // by the number of the block that used this block's shared memory
 };
@@ -128,13 +134,15 @@ struct Cluster {
   std::vector<Block*> blocks;
 };
 
-// A store by st.async that has not arrived.
+// A store by st.async or a bulk copy that has not arrived.
 struct AsyncStore {
   void* to;
   uint64_t bits;
+  const void* from;  // of a bulk copy; null: bits are stored
   unsigned bytes;
   uint64_t* mbarrier;
   Block* target;
+  Epoch epoch;  // of a bulk copy
   Site site;
 };
 

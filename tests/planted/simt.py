@@ -4,6 +4,20 @@ from defect import Defect
 
 DEFECTS = [
     Defect(
+        name="async-proxy-sees-every-store",
+        file="kernels/simt/race.cc",
+        old="if (async_segment != 0 && is_new)",
+        new="if (false && async_segment != 0 && is_new)",
+        tests=["simt_detector_test --gtest_filter=Warpgroups/PlantedDefect.*"],
+    ),
+    Defect(
+        name="swizzle-of-other-bits",
+        file="kernels/simt/wgmma_operands.cc",
+        old="(address >> 7 & (words - 1))",
+        new="(address >> 8 & (words - 1))",
+        tests=["simt_conformance_test"],
+    ),
+    Defect(
         name="emulator-takes-any-value-of-a-variable",
         file="kernels/simt/runtime_call.cc",
         old="*value == 0 || is_known(variable, value)) return environment(variable);",

@@ -10,7 +10,7 @@
 namespace varlstm::test {
 
 // Every case runs as 4 blocks of 64 threads in clusters of 2, cooperatively, with kSharedBytes of shared memory, on
-// kWords words that are all 0 before.
+// kWords words that are all 0 before. A case of warpgroups has twice as many threads and as much shared memory.
 constexpr unsigned kBlocks = 4;
 constexpr unsigned kThreads = 64;
 constexpr unsigned kCluster = 2;
@@ -24,6 +24,7 @@ struct KernelCase {
   CaseKernel kernel;
   const char* report;  // a part of what is reported; null: nothing is
   bool needs_hooks;    // found, or comes to its end, only where accesses are watched
+  unsigned threads = kThreads;
 };
 
 std::vector<KernelCase> correct_kernels();
@@ -31,5 +32,8 @@ KernelCase last_block_case();  // one of them, for any number of blocks
 // Defects that a schedule has to bring to light: what is found, or what comes out, differs from the first schedule's.
 std::vector<KernelCase> weakly_ordered_kernels();
 std::vector<KernelCase> defective_kernels();
+// Those of wgmma and bulk copies.
+std::vector<KernelCase> defective_warpgroups();
+std::vector<KernelCase> correct_warpgroups();
 
 }  // namespace varlstm::test

@@ -284,13 +284,7 @@ uint32_t load_matrix_expected(unsigned word) {
   return mixed;
 }
 
-// Small whole numbers, so that every sum is exact: a[r][k] = (3 r + k) % 5 - 2, b[k][n] = (k + 2 n) % 7 - 3, c = r - n.
-VARLSTM_HOST_DEVICE float element_a(int row, int k) {
-  return static_cast<float>((3 * row + k) % 5 - 2);
-}
-VARLSTM_HOST_DEVICE float element_b(int k, int column) {
-  return static_cast<float>((k + 2 * column) % 7 - 3);
-}
+// c = r - n
 uint32_t product_expected(unsigned word, int depth) {
   const int lane = static_cast<int>(word % 32);
   uint32_t mixed = 0;
@@ -403,6 +397,11 @@ std::string compare(const ConformanceCase& subject, uint32_t* words) {
   shape.block = subject.three_dimensions ? dim3(8, 4, 2) : dim3(kThreads);
   shape.cluster = 2;
   shape.shared_bytes = 4096;
+  if (subject.warpgroup) {
+    shape.grid = dim3(kBlocks * kThreads / kWarpgroup);
+    shape.block = dim3(kWarpgroup);
+    shape.shared_bytes = kWarpgroupBytes;
+  }
   shape.cooperative = true;
   uint32_t seen[kWords];
   cudaError_t error = cudaMemsetAsync(words, 0, sizeof seen, nullptr);
@@ -427,7 +426,7 @@ std::vector<ConformanceResult> run_conformance() {
   if (error != cudaSuccess)
     return {{"device", std::string("none that can be used: cudaMalloc gives ") + cudaGetErrorName(error) + ", " +
                            cudaGetErrorString(error)}};
-  for (const auto& cases : {basic_cases(), memory_cases(), number_cases()})
+  for (const auto& cases : {basic_cases(), memory_cases(), number_cases(), warpgroup_cases()})
     for (const ConformanceCase& subject : cases)
       results.push_back({subject.name, compare(subject, static_cast<uint32_t*>(words))});
   cudaFree(words);

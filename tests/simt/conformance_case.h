@@ -12,17 +12,21 @@ namespace varlstm::test {
 
 using namespace varlstm::simt;  // NOLINT: the vocabulary is the subject here
 
-// Every case runs as kBlocks blocks of kThreads threads in clusters of 2, cooperatively, with 4096 bytes of shared
-// memory, on kWords words that are 0 before. Of those the first kBlocks * kThreads are compared.
+// A case runs as kBlocks blocks of kThreads threads in clusters of 2, cooperatively, with 4096 bytes of shared memory,
+// on kWords words that are 0 before. Of those the first kBlocks * kThreads are compared. A case of warpgroups has half
+// as many blocks of twice as many threads, with kWarpgroupBytes of shared memory.
 constexpr unsigned kThreads = 64;
 constexpr unsigned kBlocks = 4;
 constexpr unsigned kWords = 1024;
+constexpr unsigned kWarpgroup = 128;
+constexpr unsigned kWarpgroupBytes = 48 << 10;
 
 struct ConformanceCase {
   const char* name;
   void (*kernel)(uint32_t* words);
   uint32_t (*expected)(unsigned word);
   bool three_dimensions;  // grid [2, 1, 2] of blocks [8, 4, 2] in place of [4] and [64]
+  bool warpgroup = false;
 };
 
 VARLSTM_DEVICE unsigned word_of_thread() {
@@ -32,5 +36,14 @@ VARLSTM_DEVICE unsigned word_of_thread() {
 std::vector<ConformanceCase> basic_cases();
 std::vector<ConformanceCase> memory_cases();
 std::vector<ConformanceCase> number_cases();
+std::vector<ConformanceCase> warpgroup_cases();
+
+// Small whole numbers, so that every sum is exact.
+VARLSTM_HOST_DEVICE float element_a(int row, int k) {
+  return static_cast<float>((3 * row + k) % 5 - 2);
+}
+VARLSTM_HOST_DEVICE float element_b(int k, int column) {
+  return static_cast<float>((k + 2 * column) % 7 - 3);
+}
 
 }  // namespace varlstm::test

@@ -62,9 +62,9 @@ Result run_shape(const KernelCase& kernel_case, const LaunchShape& shape, const 
 Result run_case(const KernelCase& kernel_case, const Options& options) {
   LaunchShape shape;
   shape.grid = dim3(kBlocks);
-  shape.block = dim3(kThreads);
+  shape.block = dim3(kernel_case.threads);
   shape.cluster = kCluster;
-  shape.shared_bytes = kSharedBytes;
+  shape.shared_bytes = kSharedBytes * kernel_case.threads / kThreads;
   shape.cooperative = true;
   return run_shape(kernel_case, shape, options);
 }
@@ -175,6 +175,8 @@ TEST(Statistics, CountPushesAndInstructions) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Emulator, PlantedDefect, testing::ValuesIn(defective_kernels()), case_name);
+INSTANTIATE_TEST_SUITE_P(Warpgroups, PlantedDefect, testing::ValuesIn(defective_warpgroups()), case_name);
+INSTANTIATE_TEST_SUITE_P(Warpgroups, CorrectKernel, testing::ValuesIn(correct_warpgroups()), case_name);
 INSTANTIATE_TEST_SUITE_P(Emulator, WeaklyOrderedKernel, testing::ValuesIn(weakly_ordered_kernels()), case_name);
 INSTANTIATE_TEST_SUITE_P(Emulator, CorrectKernel, testing::ValuesIn(correct_kernels()), case_name);
 

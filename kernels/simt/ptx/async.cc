@@ -1,7 +1,9 @@
 // PTX's asynchronous copies and stores.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/async_copy.h"
+#include "kernels/simt/bulk_copy.h"
 #include "kernels/simt/ptx/program.h"
+#include "kernels/simt/race.h"
 
 namespace varlstm::simt::ptx {
 namespace {
@@ -29,6 +31,30 @@ void store(Frame& f, const Instruction& i) {
   store_async(address_of(f, i, 0), operand<T>(f, i, 1), sizeof(T), mbarrier, i.site);
 }
 
+// cp.async.bulk [to], [from], bytes, [mbarrier], and the mask of the blocks if it is multicast. to and mbarrier are
+// addresses of the cluster, from of device memory or of the block's shared memory.
+uint64_t* counting_mbarrier(const Frame& f, const Instruction& i) {
+  return reinterpret_cast<uint64_t*>(shared_pointer(operand<uint32_t>(f, i, 3)));
+}
+void bulk_copy_in(Frame& f, const Instruction& i) {
+  bulk_load(address_of(f, i, 0), reinterpret_cast<const void*>(operand<uint64_t>(f, i, 1)), operand<uint32_t>(f, i, 2),
+            counting_mbarrier(f, i), i.site);
+}
+void bulk_copy_to_several(Frame& f, const Instruction& i) {
+  bulk_load_multicast(address_of(f, i, 0), reinterpret_cast<const void*>(operand<uint64_t>(f, i, 1)),
+                      operand<uint32_t>(f, i, 2), counting_mbarrier(f, i), operand<uint16_t>(f, i, 4), i.site);
+}
+void bulk_copy_to_peer(Frame& f, const Instruction& i) {
+  bulk_push(reinterpret_cast<ClusterAddress>(address_of(f, i, 0)), shared_pointer(operand<uint32_t>(f, i, 1)),
+            operand<uint32_t>(f, i, 2), reinterpret_cast<ClusterAddress>(counting_mbarrier(f, i)), i.site);
+}
+
+// fence.proxy.async, of all memory or of one space
+template <bool kShared, bool kDevice>
+void fence_proxy(Frame&, const Instruction&) {
+  fence_async_proxy(kShared, kDevice);
+}
+
 }  // namespace
 
 void add_async(Handlers& h) {
@@ -38,6 +64,13 @@ void add_async(Handlers& h) {
   h["cp.async.commit_group"] = commit_group;
   h["cp.async.wait_group"] = wait_group;
   h["cp.async.wait_all"] = wait_all;
+  h["cp.async.bulk.global.mbarrier::complete_tx::bytes"] = bulk_copy_in;
+  h["cp.async.bulk.global.mbarrier::complete_tx::bytes.multicast::cluster"] = bulk_copy_to_several;
+  h["cp.async.bulk.shared::cta.mbarrier::complete_tx::bytes"] = bulk_copy_to_peer;
+  h["fence.proxy.async"] = fence_proxy<true, true>;
+  for (const char* space : {"cta", "cluster"})
+    h["fence.proxy.async.shared::" + std::string(space)] = fence_proxy<true, false>;
+  h["fence.proxy.async.global"] = fence_proxy<false, true>;
   for (const std::string name : {"st.async.", "st.async.weak."}) {
     const std::string bytes = name + "mbarrier::complete_tx::bytes.";
     h[bytes + "b32"] = h[bytes + "u32"] = h[bytes + "s32"] = h[bytes + "f32"] = store<uint32_t>;

@@ -12,7 +12,7 @@ namespace {
 constexpr uint32_t kUnused = ~0u;              // a register's slot until it is used as an operand
 constexpr uint32_t kUnusedPair = kUnused - 1;  // the same for a register of 128 bits, which takes two slots
 constexpr size_t kRoot = 0;                    // the scope of names that are not declared in the body
-constexpr uint32_t kDynamicAlignment = 128;
+constexpr uint32_t kDynamicAlignment = 1024;
 
 }  // namespace
 
@@ -244,9 +244,12 @@ void KernelParser::address(const std::string& text, Instruction* made) {
   add_slot(first || offset == 0 ? base : computed("add.s64", base, new_slot(static_cast<uint64_t>(offset))), made);
 }
 
-void KernelParser::add_slot(uint32_t number, Instruction* made) const {
-  if (made->operand_count == kMaxOperands) fail("too many operands");
-  made->operands[made->operand_count++] = number;
+void KernelParser::add_slot(uint32_t number, Instruction* made) {
+  if (made->operand_count < kMaxOperands)
+    made->operands[made->operand_count] = number;
+  else
+    made->more_operands.push_back(number);
+  ++made->operand_count;
 }
 
 // Adds an instruction before the one that uses its result, for example for !%p1.

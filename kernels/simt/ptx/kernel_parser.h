@@ -66,7 +66,7 @@ class KernelParser {
   int operands(const std::string& text, Instruction* made);
   uint32_t value(const std::string& name, int64_t offset, bool inverted);
   void address(const std::string& text, Instruction* made);
-  void add_slot(uint32_t number, Instruction* made) const;
+  static void add_slot(uint32_t number, Instruction* made);
   uint32_t computed(const char* mnemonic, uint32_t a, uint32_t b);
 
   const char* file_;

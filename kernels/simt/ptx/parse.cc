@@ -46,6 +46,7 @@ const Handlers& handlers() {
     add_mbarriers(made);
     add_memory(made);
     add_warp(made);
+    add_wgmma(made);
     return made;
   }();
   return all;

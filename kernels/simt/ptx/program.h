@@ -26,7 +26,7 @@ struct Frame {
 struct Instruction;
 using Handler = void (*)(Frame&, const Instruction&);
 
-constexpr int kMaxOperands = 14;  // those of mma.m16n8k16
+constexpr int kMaxOperands = 14;  // those of mma.m16n8k16; only wgmma has more
 constexpr size_t kEnd = ~size_t{0};
 constexpr uint32_t kSink = 0;  // the slot of the destination _
 
@@ -41,6 +41,7 @@ struct Instruction {
   Scope scope = kGrid;                   // likewise
   int destinations = 0;                  // this many of the first operands
   uint32_t operands[kMaxOperands] = {};  // slots; for an address that of its register
+  std::vector<uint32_t> more_operands;   // after the first kMaxOperands
   int operand_count = 0;
   int64_t offset = 0;  // of the first address
   int64_t target = 0;  // of a branch
@@ -60,6 +61,11 @@ template <class T>
 void set(Frame& frame, uint32_t slot, T value) {
   frame.registers[slot] = 0;
   memcpy(frame.registers + slot, &value, sizeof value);
+}
+// For instructions with more than kMaxOperands.
+inline uint32_t any_slot(const Instruction& instruction, int index) {
+  return index < kMaxOperands ? instruction.operands[index]
+                              : instruction.more_operands[static_cast<size_t>(index - kMaxOperands)];
 }
 template <class T>
 T operand(const Frame& frame, const Instruction& instruction, int index) {
@@ -111,6 +117,7 @@ void add_matrices(Handlers& handlers);
 void add_mbarriers(Handlers& handlers);
 void add_memory(Handlers& handlers);
 void add_warp(Handlers& handlers);
+void add_wgmma(Handlers& handlers);
 const Handlers& handlers();
 
 // The ordering of an access that is not weak.
