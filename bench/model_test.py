@@ -11,6 +11,7 @@ import unittest
 import counted_steps
 import floors
 import model
+import model_change
 import modelled_training
 
 CONSTANTS = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **modelled_training.CONSTANTS}
@@ -229,6 +230,22 @@ class ReportTest(unittest.TestCase):
         self.assertIn("exchanges as measured, the rest modelled", text)
         self.assertEqual({step["step"]["clk"]["exchange"] for step in steps
                           if step["step"] and step["policy"] == "cluster"}, {500})
+
+    def test_change_is_of_the_chosen_policies(self):
+        def of(selected, cluster, grid):
+            time = {"cluster": {"total": cluster}, "grid": {"total": grid}}
+            step = {"mode": "forward", "dtype": "bf16", "H": 512, "B": 16}
+            return {"training": [{"dtype": "bf16", "lens": "ewt", "H": 512, "B": 16, "policies": time,
+                                  "selected": selected}],
+                    "steps": [{**step, "policy": "cluster", "step": None},
+                              {**step, "policy": "grid", "step": {"us": grid / 100}}]}
+
+        text = model_change.report(of("cluster", 300, 250), of("grid", 200, 100))
+        self.assertIn("| bf16 | ewt | 512 | 16 | cluster 300 | grid 100 | 3.00 |", text)
+        self.assertIn("| forward | bf16 | 512 | 16 | grid 2.50 | grid 1.00 | 2.50 |", text)
+        new = of("grid", 200, 100)
+        new["training"][0]["H"] = 768
+        self.assertIn("| bf16 | ewt | 768 | 16 | — | grid 100 | — |", model_change.report(of("grid", 1, 1), new))
 
 
 if __name__ == "__main__":
