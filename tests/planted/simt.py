@@ -103,14 +103,14 @@ DEFECTS = [
     ),
     Defect(
         name="addends-of-products-are-not-cut",
-        file="kernels/simt/matrix.cc",
+        file="kernels/simt/product_sum.cc",
         old="sum += ldexp(trunc(ldexp(addends_[k], kFraction - largest_)), largest_ - kFraction);",
         new="sum += addends_[k];",
         tests=["simt_ptx_test --gtest_filter=PtxWarp.TensorCoresAlignWhatTheyAddAndCutIt"],
     ),
     Defect(
         name="products-are-aligned-to-themselves-alone",
-        file="kernels/simt/matrix.cc",
+        file="kernels/simt/product_sum.cc",
         old="  sum.add(c, exponent_of(c, kSmallestExponent));",
         new="  sum.add(c, 4 * kSmallestExponent);",
         tests=["simt_ptx_test --gtest_filter=PtxWarp.TensorCoresAlignWhatTheyAddAndCutIt"],
