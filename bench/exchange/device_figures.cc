@@ -100,6 +100,10 @@ unsigned multiprocessor_count() {
   return static_cast<unsigned>(attribute(cudaDevAttrMultiProcessorCount));
 }
 
+bool has_warpgroup_products() {
+  return attribute(cudaDevAttrComputeCapabilityMajor) == 9;
+}
+
 std::vector<std::pair<std::string, std::string>> describe_device() {
   int device = 0;
   int driver = 0;

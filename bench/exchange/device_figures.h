@@ -9,6 +9,7 @@ namespace varlstm::bench {
 // Name, driver, clock and the like of the current device.
 std::vector<std::pair<std::string, std::string>> describe_device();
 unsigned multiprocessor_count();
+bool has_warpgroup_products();  // wgmma, which only sm_90a has
 
 // Clusters of `size` blocks with that much shared memory each that run at once; 0 where the size is not supported.
 unsigned resident_clusters(unsigned size, size_t shared_bytes);

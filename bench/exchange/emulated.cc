@@ -29,6 +29,13 @@ int check_all() {
       failures += failure.empty() ? 0 : 1;
     }
   }
+  for (const unsigned columns : kProductColumns) {
+    for (const bool waited : {false, true}) {
+      const std::string failure = run_products({columns, waited}, kSteps, 1).failure;
+      printf("wgmma N=%-12u %s\n", columns, failure.empty() ? "right" : failure.c_str());
+      failures += failure.empty() ? 0 : 1;
+    }
+  }
   const std::string failure = check_chain(kChainLength, 3);
   printf("%-16s %s\n", "kernel chain", failure.empty() ? "in turn" : failure.c_str());
   return failures + (failure.empty() ? 0 : 1);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "bench/exchange/cases.h"
@@ -66,6 +67,22 @@ void measure_pieces(const Settings& settings, Report* report) {
   }
 }
 
+void measure_products(const Settings& settings, Report* report) {
+  if (!has_warpgroup_products()) return;
+  for (const bool waited : {false, true}) {
+    for (const unsigned columns : kProductColumns) {
+      PieceSamples samples = run_products(
+          {columns, waited}, static_cast<uint32_t>(std::min<int64_t>(settings.steps, 1 << 20)), settings.repetitions);
+      report->figures.push_back({waited ? "wgmma, each waited for" : "wgmma in a row",
+                                 {{"N", columns}},
+                                 "cycles",
+                                 std::move(samples.cycles),
+                                 samples.failure});
+      write(settings, *report);
+    }
+  }
+}
+
 void measure_exchanges(const Settings& settings, Report* report) {
   const auto resident = [](unsigned size) { return resident_clusters(size, kOneBlockShared); };
   Figure clock{"multiprocessor clock", {}, "GHz", {}, ""};
@@ -85,6 +102,7 @@ void measure_all(const Settings& settings, Report* report) {
   for (Figure& figure : launch_figures(settings.repetitions)) report->figures.push_back(std::move(figure));
   report->figures.push_back(copy_figure(settings.repetitions));
   measure_pieces(settings, report);
+  measure_products(settings, report);
   measure_exchanges(settings, report);
 }
 

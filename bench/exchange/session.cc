@@ -74,6 +74,21 @@ PieceSamples run_piece(Piece piece, uint32_t rounds, int repetitions) {
   return samples;
 }
 
+PieceSamples run_products(const Product& product, uint32_t count, int repetitions) {
+  constexpr float kDepth = 16;
+  const DeviceMemory result(sizeof(ProductResult));
+  PieceSamples samples;
+  for (int repetition = -1; repetition < repetitions && samples.failure.empty(); ++repetition) {
+    result.fill_zeros();
+    require(launch_products(product, count, static_cast<ProductResult*>(result.get()), nullptr), "launch_products");
+    ProductResult seen;
+    result.read(&seen, sizeof seen);
+    if (seen.sum != kDepth * static_cast<float>(count)) samples.failure = "the sums are wrong";
+    if (repetition >= 0) samples.cycles.push_back(static_cast<double>(seen.cycles) / count);
+  }
+  return samples;
+}
+
 uint64_t expected_chain(int64_t count) {
   uint64_t word = 0;
   for (int64_t k = 0; k < count; ++k) word = 3 * word + 1;

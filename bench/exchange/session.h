@@ -7,6 +7,7 @@
 
 #include "bench/exchange/exchange.h"
 #include "bench/exchange/piece.h"
+#include "bench/exchange/product.h"
 
 namespace varlstm::bench {
 
@@ -40,12 +41,13 @@ struct ExchangeSamples {
 ExchangeSamples run_exchange(const Exchange& exchange, int64_t steps, int warm_ups, int repetitions);
 
 struct PieceSamples {
-  std::vector<double> cycles;  // a round, one for each repetition
-  std::string failure;         // empty if every round ended
+  std::vector<double> cycles;  // of a round or a product, one for each repetition
+  std::string failure;         // empty if the result is right
 };
 
 // A warm-up that does not count, and `repetitions` that do.
 PieceSamples run_piece(Piece piece, uint32_t rounds, int repetitions);
+PieceSamples run_products(const Product& product, uint32_t count, int repetitions);
 
 // What launch_chain makes of a word that is 0 before, and whether it does.
 uint64_t expected_chain(int64_t count);
