@@ -31,7 +31,7 @@ int check_all() {
   }
   for (const unsigned columns : kProductColumns) {
     for (const bool waited : {false, true}) {
-      const std::string failure = run_products({columns, waited}, kSteps, 1).failure;
+      const std::string failure = run_products({columns, waited}, 3, 1).failure;
       printf("wgmma N=%-12u %s\n", columns, failure.empty() ? "right" : failure.c_str());
       failures += failure.empty() ? 0 : 1;
     }

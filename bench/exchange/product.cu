@@ -1,4 +1,5 @@
-// Products of one warpgroup, one after the other into the same sums. Every element of A and B is 1, so each product
+// Products of one warpgroup, one after the other into the same sums. ptxas makes a product wait for the one before it,
+// unless a group of them follows each other without a branch. Every element of A and B is 1, so each product
 // adds 16 to every sum, and the layout of the matrices does not matter.
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/exchange/product.h"
@@ -15,6 +16,7 @@ constexpr uint32_t kTwoOnes = 0x3f803f80;  // in bf16
 
 template <int kColumns, bool kWaited>
 VARLSTM_KERNEL void product_rounds(uint32_t count, ProductResult* result) {
+  constexpr uint32_t kTogether = kWaited ? 1 : kProductsOfGroup;
   constexpr unsigned kWords = (kRows + kColumns) * kDepth / 2;
   auto* words = shared_memory<uint32_t>();
   for (unsigned at = threadIdx.x; at < kWords; at += kThreads) words[at] = kTwoOnes;
@@ -25,16 +27,13 @@ VARLSTM_KERNEL void product_rounds(uint32_t count, ProductResult* result) {
       matrix_descriptor(words + kRows * kDepth / 2, kMatrixBytes, 2 * kMatrixBytes, MatrixSwizzle::kNone);
   float sums[kColumns / 2] = {};
   const uint64_t begin = clock_cycles();
-  wgmma_fence();
-  for (uint32_t k = 0; k < count; ++k) {
-    wgmma<MatrixType::kBf16>(sums, a, b, true);
-    if (kWaited) {
-      wgmma_commit();
-      wgmma_wait<0>();
-      wgmma_fence();
-    }
+  for (uint32_t k = 0; k < count; k += kTogether) {
+    wgmma_fence();
+#pragma unroll
+    for (uint32_t i = 0; i < kTogether; ++i) wgmma<MatrixType::kBf16>(sums, a, b, true);
+    wgmma_commit();
+    wgmma_wait<kWaited ? 0 : 1>();
   }
-  wgmma_commit();
   wgmma_wait<0>();
   const uint64_t cycles = clock_cycles() - begin;
   float sum = sums[0];

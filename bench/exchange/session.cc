@@ -74,7 +74,8 @@ PieceSamples run_piece(Piece piece, uint32_t rounds, int repetitions) {
   return samples;
 }
 
-PieceSamples run_products(const Product& product, uint32_t count, int repetitions) {
+PieceSamples run_products(const Product& product, uint32_t groups, int repetitions) {
+  const uint32_t count = groups * kProductsOfGroup;
   constexpr float kDepth = 16;
   const DeviceMemory result(sizeof(ProductResult));
   PieceSamples samples;

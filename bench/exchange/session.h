@@ -47,7 +47,7 @@ struct PieceSamples {
 
 // A warm-up that does not count, and `repetitions` that do.
 PieceSamples run_piece(Piece piece, uint32_t rounds, int repetitions);
-PieceSamples run_products(const Product& product, uint32_t count, int repetitions);
+PieceSamples run_products(const Product& product, uint32_t groups, int repetitions);
 
 // What launch_chain makes of a word that is 0 before, and whether it does.
 uint64_t expected_chain(int64_t count);
