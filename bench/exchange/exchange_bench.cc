@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <algorithm>
 #include <stdexcept>
 
 #include "bench/exchange/cases.h"
@@ -18,6 +17,7 @@ namespace varlstm::bench {
 namespace {
 
 constexpr int kWarmUps = 2;
+constexpr uint32_t kProductGroups = 100;
 
 struct Settings {
   std::string out = "exchange.json";
@@ -71,8 +71,7 @@ void measure_products(const Settings& settings, Report* report) {
   if (!has_warpgroup_products()) return;
   for (const bool waited : {false, true}) {
     for (const unsigned columns : kProductColumns) {
-      PieceSamples samples = run_products(
-          {columns, waited}, static_cast<uint32_t>(std::min<int64_t>(settings.steps, 1 << 20)), settings.repetitions);
+      PieceSamples samples = run_products({columns, waited}, kProductGroups, settings.repetitions);
       report->figures.push_back({waited ? "wgmma, each waited for" : "wgmma in a row",
                                  {{"N", columns}},
                                  "cycles",
