@@ -207,6 +207,16 @@ VARLSTM_DEVICE void cp_async16(void* to, const void* from) {
   *static_cast<uint4*>(to) = *static_cast<const uint4*>(from);
 #endif
 }
+// The same with the first `source_bytes` of the 16; the rest becomes zeros.
+VARLSTM_DEVICE void cp_async16_filled(void* to, const void* from, unsigned source_bytes) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_window(to)), "l"(from), "r"(source_bytes)
+               : "memory");
+#else
+  for (unsigned byte = 0; byte < 16; ++byte)
+    static_cast<unsigned char*>(to)[byte] = byte < source_bytes ? static_cast<const unsigned char*>(from)[byte] : 0;
+#endif
+}
 // Ends this thread's group of copies; waits until at most the kPending newest groups are still under way.
 VARLSTM_DEVICE void cp_async_commit() {
 #if __CUDA_ARCH__ >= 800

@@ -67,10 +67,12 @@ VARLSTM_DEVICE void bulk_push(ClusterAddress, const void*, unsigned, ClusterAddr
 
 #endif
 
-// The instructions of sm_90a alone.
+// The instructions of sm_90a alone. A kernel of them may leave its body out if VARLSTM_HAS_WGMMA is 0.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define VARLSTM_HAS_WGMMA 1
 #define VARLSTM_WGMMA_ASM(...) asm volatile(__VA_ARGS__)
 #else
+#define VARLSTM_HAS_WGMMA 0
 #define VARLSTM_WGMMA_ASM(...) __trap()
 #endif
 
@@ -83,6 +85,13 @@ VARLSTM_DEVICE void wgmma_commit() {
 template <int kPending>
 VARLSTM_DEVICE void wgmma_wait() {
   VARLSTM_WGMMA_ASM("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
+}
+// Without naming the sums as results of the wait, the compiler may read them before it.
+template <int kPending, int kSums>
+VARLSTM_DEVICE void wgmma_wait(float (&sums)[kSums]) {
+  wgmma_wait<kPending>();
+#pragma unroll
+  for (int i = 0; i < kSums; ++i) VARLSTM_WGMMA_ASM("" : "+f"(sums[i])::"memory");
 }
 
 // Operands of an asm statement: 4, 8, 16, ... sums from `i` on, and their names in its text.

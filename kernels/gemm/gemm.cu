@@ -18,6 +18,7 @@
 #include "kernels/gemm/blas_library.h"
 #include "kernels/gemm/gemm_operands.h"
 #include "kernels/gemm/tensor_gemm.h"
+#include "kernels/gemm/wgmma_gemm.h"
 #include "kernels/selection/gemm_selection.h"
 #include "varlstm.h"
 
@@ -107,13 +108,16 @@ int32_t gemm(Stream stream, const GemmArgs& args) {
   if (args.m == 0 || args.n == 0) return VARLSTM_OK;
   const char* const problem = blas_problem(stream.state->blas);
   const GemmContext context{stream.state->batch_invariant != 0, stream.state->math == VARLSTM_MATH_TF32,
-                            stream.state->facts.capability >= 80, *problem == 0};
+                            stream.state->facts.capability >= 80, *problem == 0, stream.state->facts.capability == 90};
   GemmPolicy forced;
   if (forced_gemm(&forced) && forced == GemmPolicy::kCublas && !context.cublas)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "VARLSTM_GEMM_POLICY = cublas, but there is no cuBLAS: %s", problem);
   const GemmPolicy policy = gemm_policy(shape_of(args), context);
   if (policy == GemmPolicy::kCublas) return blas_gemm(stream, args);
   if (policy == GemmPolicy::kTensor) return tensor_gemm(stream, args);
+  if (policy == GemmPolicy::kWgmma)
+    return wgmma_gemm(stream, args,
+                      select_tensor_tile(args.m, args.n, stream.state->multiprocessors, TensorTile::k128x256));
   return with_product_types(args.dtype, args.dtype_c, [&](auto scalar, auto scalar_c) {
     using T = decltype(scalar);
     using TC = decltype(scalar_c);

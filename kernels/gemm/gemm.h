@@ -1,10 +1,10 @@
 // Matrix products of the CUDA back end. Row-major; C [m, n] = op(A) [m, k] * op(B) [k, n] (+ bias) (+ C).
 // On our own tiles each element of C is one chain in the order of k from 0. Tensor cores, which are used for 16-bit
-// dtypes and for F32 if the context's math is TF32, chain blocks of terms instead of single terms. So an element
-// depends only on its row of op(A) and its column of op(B), whatever m and n are.
-// If the context is batch-invariant and the rows of C are tokens, only our tiles are used. Other products run in cuBLAS
-// if it was found and gemm_selection.h calls it legal: gradients of weights (transpose_a: they sum over tokens), and
-// all products of a context that is not batch-invariant. Their bits are the same from run to run.
+// dtypes and for F32 if the context's math is TF32 (by wgmma on sm_90, by mma.sync elsewhere), chain blocks of terms
+// instead of single terms. So an element depends only on its row of op(A) and its column of op(B), whatever m and n
+// are. If the context is batch-invariant and the rows of C are tokens, only our tiles are used. Other products run in
+// cuBLAS if it was found and gemm_selection.h calls it legal: gradients of weights (transpose_a: they sum over tokens),
+// and all products of a context that is not batch-invariant. Their bits are the same from run to run.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -9,6 +9,7 @@
 
 namespace varlstm::cuda {
 
+// TC is void in a kernel that learns the dtype of C when it runs.
 template <class T, class TC>
 struct GemmOperands {
   int64_t m, n, k;
@@ -74,10 +75,10 @@ VARLSTM_DEVICE void store_sum(const GemmOperands<T, TC>& p, int64_t row, int64_t
   *target = store_scalar<TC>(value);
 }
 
-// Launches one block for each tile of C.
-template <auto kKernel, class T, class TC>
+// Launches kKernel(p, more...) with one block for each tile of C.
+template <auto kKernel, class T, class TC, class... More>
 int32_t launch_tiles(Stream stream, const char* name, int rows, int columns, int threads, size_t shared_bytes,
-                     const GemmOperands<T, TC>& p) {
+                     const GemmOperands<T, TC>& p, const More&... more) {
   const int64_t tiles = ((p.m + rows - 1) / rows) * ((p.n + columns - 1) / columns);
   if (tiles > INT32_MAX)
     return fail(VARLSTM_ERROR_UNSUPPORTED, "a product of %lld x %lld is too large for one launch",
@@ -86,7 +87,7 @@ int32_t launch_tiles(Stream stream, const char* name, int rows, int columns, int
   shape.grid = dim3(static_cast<unsigned>(tiles));
   shape.block = dim3(static_cast<unsigned>(threads));
   shape.shared_bytes = shared_bytes;
-  return launch<kKernel>(stream, name, shape, p);
+  return launch<kKernel>(stream, name, shape, p, more...);
 }
 
 // Calls body(T(), TC()) with the types of A and B, and of C. body returns a status.

@@ -23,9 +23,28 @@ struct GemmTile {
 using WideTile = GemmTile<64, 64, 16, 4, 4>;  // 256 threads
 using FlatTile = GemmTile<16, 32, 32, 2, 2>;  // 128 threads: for the few rows of a step, or the few classes of a tagger
 
-// kWide and kFlat give the same bits. kTensor (our tiles on tensor cores) and kCublas each give other bits.
-enum class GemmPolicy { kWide, kFlat, kTensor, kCublas };
-constexpr GemmPolicy kGemmPolicies[] = {GemmPolicy::kWide, GemmPolicy::kFlat, GemmPolicy::kTensor, GemmPolicy::kCublas};
+// A tile of products on tensor cores, whose bits do not depend on it.
+enum class TensorTile { k64x64, k128x128, k128x256 };
+constexpr TensorTile kTensorTiles[] = {TensorTile::k64x64, TensorTile::k128x128, TensorTile::k128x256};
+constexpr int rows_of(TensorTile tile) {
+  return tile == TensorTile::k64x64 ? 64 : 128;
+}
+constexpr int columns_of(TensorTile tile) {
+  return tile == TensorTile::k64x64 ? 64 : tile == TensorTile::k128x128 ? 128 : 256;
+}
+
+// A block of a number of warpgroups, each of which computes 64 rows of the tile.
+template <int Warpgroups, int Columns>
+struct WgmmaTile {
+  static constexpr int kWarpgroups = Warpgroups, kThreads = 128 * Warpgroups;
+  static constexpr int kRows = 64 * Warpgroups, kColumns = Columns;
+};
+
+// kWide and kFlat give the same bits. kTensor (our tiles on tensor cores by mma.sync), kWgmma (the same by wgmma, on
+// sm_90a alone) and kCublas each may give other bits.
+enum class GemmPolicy { kWide, kFlat, kTensor, kWgmma, kCublas };
+constexpr GemmPolicy kGemmPolicies[] = {GemmPolicy::kWide, GemmPolicy::kFlat, GemmPolicy::kTensor, GemmPolicy::kWgmma,
+                                        GemmPolicy::kCublas};
 
 inline const char* gemm_policy_name(GemmPolicy policy) {
   switch (policy) {
@@ -35,6 +54,8 @@ inline const char* gemm_policy_name(GemmPolicy policy) {
       return "flat";
     case GemmPolicy::kTensor:
       return "tensor";
+    case GemmPolicy::kWgmma:
+      return "wgmma";
     default:
       return "cublas";
   }
@@ -56,6 +77,7 @@ struct GemmContext {
   bool tf32;          // F32 operands may be rounded to TF32
   bool tensor_cores;  // those of sm_80 and later
   bool cublas;        // cuBLAS was opened
+  bool wgmma;         // the device has it: sm_90 alone
 };
 
 // The bytes that cuBLAS gets as workspace for a product of m x n, in which it sums pieces of k: 16 for each element of
@@ -83,6 +105,8 @@ inline bool is_legal(GemmPolicy policy, const GemmShape& shape, const GemmContex
   switch (policy) {
     case GemmPolicy::kTensor:
       return context.tensor_cores && shape.dtype != DType::kF64 && (shape.dtype != DType::kF32 || context.tf32);
+    case GemmPolicy::kWgmma:
+      return context.wgmma && is_legal(GemmPolicy::kTensor, shape, context);
     case GemmPolicy::kCublas:
       return context.cublas && is_legal_for_cublas(shape);
     default:
@@ -96,8 +120,26 @@ inline bool is_legal(GemmPolicy policy, const GemmShape& shape, const GemmContex
 inline GemmPolicy select_gemm(const GemmShape& shape, const GemmContext& context) {
   const bool invariant = context.batch_invariant && shape.rows_are_tokens;
   if (!invariant && is_legal(GemmPolicy::kCublas, shape, context)) return GemmPolicy::kCublas;
-  if (is_legal(GemmPolicy::kTensor, shape, context)) return GemmPolicy::kTensor;
+  for (const GemmPolicy policy : {GemmPolicy::kWgmma, GemmPolicy::kTensor})
+    if (is_legal(policy, shape, context)) return policy;
   return shape.m <= 16 || shape.n <= 32 ? GemmPolicy::kFlat : GemmPolicy::kWide;
+}
+
+// The tile for which the blocks, in waves that fill the device, take the least time. A tile's time goes by the bytes
+// that it loads, rows + columns for each value of k: on all multiprocessors at once L2 brings less than tensor cores
+// can multiply, even for the largest tile. Not measured on a GPU.
+inline TensorTile select_tensor_tile(int64_t m, int64_t n, int multiprocessors, TensorTile largest) {
+  TensorTile best = TensorTile::k64x64;
+  double least = 0;
+  for (const TensorTile tile : kTensorTiles) {
+    if (tile > largest) break;
+    const int64_t rows = rows_of(tile), columns = columns_of(tile);
+    const int64_t tiles = (m + rows - 1) / rows * ((n + columns - 1) / columns);
+    const int64_t waves = (tiles + multiprocessors - 1) / multiprocessors;
+    const double time = static_cast<double>(waves) * static_cast<double>(rows + columns);
+    if (least == 0 || time < least) best = tile, least = time;
+  }
+  return best;
 }
 
 // Returns whether the environment names one of the policies.

@@ -25,6 +25,10 @@ inline void cp_async8(void* to, const void* from, Site site = Site::here()) {
 inline void cp_async16(void* to, const void* from, Site site = Site::here()) {
   cp_async(to, from, 16, site);
 }
+// The same with the first `source_bytes` of the 16; the rest becomes zeros.
+inline void cp_async16_filled(void* to, const void* from, unsigned source_bytes, Site site = Site::here()) {
+  cp_async_filled(to, from, 16, source_bytes, site);
+}
 // Ends this thread's group of copies; waits until at most the `pending` newest groups are still under way.
 void cp_async_commit();
 void wait_copies(unsigned pending);

@@ -42,5 +42,6 @@ inline uint64_t multiply_wide(uint32_t a, uint32_t b) {
 #define VARLSTM_KERNEL
 #define VARLSTM_DEVICE inline
 #define VARLSTM_HOST_DEVICE inline
+#define VARLSTM_HAS_WGMMA 1
 #define __launch_bounds__(...)
 #define __restrict__ __restrict

@@ -19,11 +19,15 @@ namespace varlstm::simt {
 // sums, or the registers of A, since the last one.
 void wgmma_fence();
 // Ends the group of products that were started since the last call; waits until at most the `pending` newest groups are
-// still under way.
+// still under way. Sums that are used afterwards are named in the wait; otherwise nvcc may use them before it.
 void wgmma_commit();
 void wait_products(unsigned pending, Site site);
 template <int kPending>
 void wgmma_wait(Site site = Site::here()) {
+  wait_products(kPending, site);
+}
+template <int kPending, size_t kSums>
+void wgmma_wait(float (&)[kSums], Site site = Site::here()) {
   wait_products(kPending, site);
 }
 

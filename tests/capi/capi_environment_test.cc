@@ -39,7 +39,7 @@ TEST(Environment, RefusesAnUnknownNameAndListsTheKnownOnes) {
   expect_refused("VARLSTM_HOST_ISA", "avx", "is none of: baseline avx2 avx512");
   expect_refused("VARLSTM_HOST_ISA", "avx2 avx512", "is none of: baseline avx2 avx512");
   expect_refused("VARLSTM_RECURRENCE_POLICY", "Cluster", "is none of: auto stepwise cluster grid");
-  expect_refused("VARLSTM_GEMM_POLICY", "cublas ", "is none of: flat wide tensor cublas");
+  expect_refused("VARLSTM_GEMM_POLICY", "cublas ", "is none of: flat wide tensor wgmma cublas");
   expect_refused("VARLSTM_ROW_POLICY", "lanes", "is none of: lanes8 warp block");
   expect_refused("VARLSTM_PRINT_POLICY", "yes", "is none of: 0 1");
 }

@@ -31,36 +31,52 @@ TEST(GemmPolicies, TokensRunInCublasOnlyWhereTheyMayDependOnEachOther) {
   for (const DType dtype : {DType::kF32, DType::kF64, DType::kBF16, DType::kF16}) {
     for (const bool tokens : {false, true}) {
       const GemmShape shape = shape_for(dtype, tokens);
-      EXPECT_EQ(select_gemm(shape, {false, false, true, true}), GemmPolicy::kCublas);
-      EXPECT_EQ(select_gemm(shape, {true, false, true, true}) == GemmPolicy::kCublas, !tokens);
-      EXPECT_NE(select_gemm(shape, {false, false, true, false}), GemmPolicy::kCublas);
+      EXPECT_EQ(select_gemm(shape, {false, false, true, true, true}), GemmPolicy::kCublas);
+      EXPECT_EQ(select_gemm(shape, {true, false, true, true, true}) == GemmPolicy::kCublas, !tokens);
+      EXPECT_NE(select_gemm(shape, {false, false, true, false, true}), GemmPolicy::kCublas);
     }
   }
 }
 
 TEST(GemmPolicies, TensorCoresTakeWhatTheyMayWhateverTheShape) {
-  for (const int64_t m : {1, 16, 17, 1000}) {
-    const auto select = [m](DType dtype, bool tf32, bool tensor_cores) {
-      GemmShape shape = shape_for(dtype, true);
-      shape.m = m;
-      return select_gemm(shape, {true, tf32, tensor_cores, true});
-    };
-    for (const DType dtype : {DType::kBF16, DType::kF16}) {
-      EXPECT_EQ(select(dtype, false, true), GemmPolicy::kTensor);
-      EXPECT_NE(select(dtype, true, false), GemmPolicy::kTensor);
+  for (const bool wgmma : {false, true}) {
+    const GemmPolicy of_tensor_cores = wgmma ? GemmPolicy::kWgmma : GemmPolicy::kTensor;
+    for (const int64_t m : {1, 16, 17, 1000}) {
+      const auto is_taken = [&](DType dtype, bool tf32, bool tensor_cores) {
+        GemmShape shape = shape_for(dtype, true);
+        shape.m = m;
+        return select_gemm(shape, {true, tf32, tensor_cores, true, wgmma && tensor_cores}) == of_tensor_cores;
+      };
+      for (const DType dtype : {DType::kBF16, DType::kF16}) {
+        EXPECT_TRUE(is_taken(dtype, false, true));
+        EXPECT_FALSE(is_taken(dtype, true, false));
+      }
+      EXPECT_TRUE(is_taken(DType::kF32, true, true));
+      EXPECT_FALSE(is_taken(DType::kF32, false, true));
+      EXPECT_FALSE(is_taken(DType::kF32, true, false));
+      EXPECT_FALSE(is_taken(DType::kF64, true, true));
     }
-    EXPECT_EQ(select(DType::kF32, true, true), GemmPolicy::kTensor);
-    EXPECT_NE(select(DType::kF32, false, true), GemmPolicy::kTensor);
-    EXPECT_NE(select(DType::kF32, true, false), GemmPolicy::kTensor);
-    EXPECT_NE(select(DType::kF64, true, true), GemmPolicy::kTensor);
   }
+}
+
+TEST(GemmPolicies, TilesFillTheDeviceAndGrowWithTheProduct) {
+  constexpr int kMultiprocessors = 132;
+  const auto select = [](int64_t m, int64_t n, TensorTile largest = TensorTile::k128x256) {
+    return select_tensor_tile(m, n, kMultiprocessors, largest);
+  };
+  EXPECT_EQ(select(32768, 2048), TensorTile::k128x256);
+  EXPECT_EQ(select(32768, 2048, TensorTile::k128x128), TensorTile::k128x128);
+  EXPECT_EQ(select(32768, 128), TensorTile::k128x128);
+  EXPECT_EQ(select(32768, 64), TensorTile::k64x64);
+  EXPECT_EQ(select(16, 4096), TensorTile::k64x64);
+  EXPECT_EQ(select(1, 1), TensorTile::k64x64);
 }
 
 TEST(GemmPolicies, CublasGetsNothingThatItCannotDo) {
   const auto is_refused = [](const auto& change) {
     GemmShape shape = shape_for(DType::kBF16, false);
     change(shape);
-    return !is_legal(GemmPolicy::kCublas, shape, {false, false, true, true});
+    return !is_legal(GemmPolicy::kCublas, shape, {false, false, true, true, true});
   };
   EXPECT_FALSE(is_refused([](GemmShape&) {}));
   EXPECT_FALSE(is_refused([](GemmShape& s) { s.biases = 1; }));

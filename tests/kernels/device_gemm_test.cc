@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/gemm/column_sum.h"
+#include "kernels/gemm/wgmma_gemm.h"
 #include "support/gemm_product.h"
 
 namespace varlstm::cuda {
@@ -111,6 +112,41 @@ State with_tensor_cores() {
   return state;
 }
 
+// A product by wgmma on a tile of the caller's choice.
+template <class T, class TC>
+std::vector<TC> run_on_tile(Stream stream, const Product<T, TC>& product, size_t skip, TensorTile tile) {
+  return run_on_device(product, skip, [&](const GemmArgs& args) { return wgmma_gemm(stream, args, tile); });
+}
+
+// Every tile, with several stages and edges on all sides: each gives the same bits, from aligned operands and others.
+TYPED_TEST(DeviceGemm, TilesOfWgmmaGiveTheSameBits) {
+  using T = typename TypeParam::Input;
+  using TC = typename TypeParam::Output;
+  if (sizeof(T) == 8) return;  // tensor cores have no F64 here
+  Random random(79);
+  State state = with_tensor_cores();
+  const Stream stream{&state, nullptr};
+  constexpr int64_t kStage = 128 / static_cast<int64_t>(sizeof(T));
+  for (int layouts = 0; layouts < 4; ++layouts) {
+    for (const int64_t k : {kStage - 3, 5 * kStage + 7}) {
+      Product<T, TC> product(random, 67, 136, k, -1);
+      product.rows = layouts == 1 ? k / 2 : layouts == 2 ? 50 : -1;
+      product.trans_a = layouts % 2 == 1, product.trans_b = layouts / 2 == 1;
+      product.lda = product.trans_a ? 72 : (k / 8 + 1) * 8, product.ldb = product.trans_b ? (k / 8 + 1) * 8 : 136;
+      product.ldc = 136 + layouts;
+      product.fill(random);
+      const std::vector<TC> expected = run_on_tile(stream, product, 0, TensorTile::k64x64);
+      expect_close(product, expected, std::is_same_v<T, float> ? kTf32 : 0);
+      for (const TensorTile tile : kTensorTiles)
+        for (const size_t skip : {0, 1})
+          EXPECT_EQ(std::memcmp(run_on_tile(stream, product, skip, tile).data(), expected.data(),
+                                expected.size() * sizeof(TC)),
+                    0)
+              << rows_of(tile) << " x " << columns_of(tile) << ", " << product.shape();
+    }
+  }
+}
+
 // Pitches of whole words of 16 bytes, in which rows end: what lies behind a row's end, NaN, does not count.
 TYPED_TEST(DeviceGemm, WordsAcrossAnEdgeEndThere) {
   using T = typename TypeParam::Input;
@@ -127,8 +163,10 @@ TYPED_TEST(DeviceGemm, WordsAcrossAnEdgeEndThere) {
       product.lda = words(product.trans_a ? product.m : k), product.ldb = words(product.trans_b ? k : product.n);
       product.fill(random);
       SCOPED_TRACE(product.shape());
-      const ForcedPolicy forced(GemmPolicy::kTensor);
-      expect_close(product, run_on_device(stream, product, 0), std::is_same_v<T, float> ? kTf32 : 0);
+      for (const GemmPolicy policy : {GemmPolicy::kTensor, GemmPolicy::kWgmma}) {
+        const ForcedPolicy forced(policy);
+        expect_close(product, run_on_device(stream, product, 0), std::is_same_v<T, float> ? kTf32 : 0);
+      }
     }
   }
 }
@@ -144,10 +182,13 @@ TYPED_TEST(DeviceGemm, AlignedOperandsGiveTheBitsOfOthers) {
     product.trans_a = transposes % 2 == 1, product.trans_b = transposes / 2 == 1;
     product.lda = product.trans_a ? 72 : 104, product.ldb = product.trans_b ? 104 : 136;
     product.fill(random);
-    const std::vector<TC> aligned = run_on_device(Stream{&state, nullptr}, product, 0);
-    expect_close(product, aligned, std::is_same_v<T, float> ? kTf32 : 0);
-    const std::vector<TC> others = run_on_device(Stream{&state, nullptr}, product, 1);
-    EXPECT_EQ(std::memcmp(aligned.data(), others.data(), aligned.size() * sizeof(TC)), 0) << product.shape();
+    for (const GemmPolicy policy : {GemmPolicy::kTensor, GemmPolicy::kWgmma}) {
+      const ForcedPolicy forced(policy);
+      const std::vector<TC> aligned = run_on_device(Stream{&state, nullptr}, product, 0);
+      expect_close(product, aligned, std::is_same_v<T, float> ? kTf32 : 0);
+      const std::vector<TC> others = run_on_device(Stream{&state, nullptr}, product, 1);
+      EXPECT_EQ(std::memcmp(aligned.data(), others.data(), aligned.size() * sizeof(TC)), 0) << product.shape();
+    }
   }
 }
 

@@ -96,7 +96,7 @@ VARLSTM_KERNEL void warpgroup_product_kernel(uint32_t* words) {
     if (step % 2 == 1) wgmma_commit();
   }
   wgmma_wait<1>();
-  wgmma_wait<0>();
+  wgmma_wait<0>(sums);
   uint32_t mixed = 0;
 #pragma unroll
   for (int i = 0; i < kColumns / 2; ++i) mixed = mixed * 31 + static_cast<uint32_t>(static_cast<int>(sums[i]) + 1000);
@@ -128,8 +128,10 @@ ConformanceCase product_case(const char* name) {
           , false, true};
 }
 
-// Numbers that are not exact in a sum: an element's bits must not depend on the number of columns of the instruction,
-// because a product that is cut into other tiles must give the same bits.
+// Numbers that are not exact in a sum: an element's bits must depend neither on the number of columns of the
+// instruction, because a product that is cut into other tiles must give the same bits, nor on whether a warpgroup or a
+// warp multiplies, because a layer in a stack's one launch must have the bits of a layer whose input is multiplied by
+// gemm.
 VARLSTM_DEVICE float rough(int a, int b) {
   return static_cast<float>((a * 37 + b * 101) % 255 - 127) * 0.01171875f;
 }
@@ -148,13 +150,41 @@ VARLSTM_DEVICE uint32_t bits_of_columns(unsigned char* a, unsigned char* b, int 
   for (int step = 0; step < 4; ++step)
     wgmma<MatrixType::kBf16>(sums, A::descriptor(a, 16 * step), B::descriptor(b, 16 * step), step != 0);
   wgmma_commit();
-  wgmma_wait<0>();
+  wgmma_wait<0>(sums);
   uint32_t mixed = 0;
 #pragma unroll
   for (int i = 0; i < kColumns / 2; ++i) {
     uint32_t bits;
     memcpy(&bits, &sums[i], sizeof bits);
     mixed = mixed + bits * static_cast<uint32_t>(2 * (first / 2 + i) + 1);
+  }
+  return mixed;
+}
+// The same by products of a warp.
+VARLSTM_DEVICE uint32_t bits_of_warps() {
+  const int lane = static_cast<int>(threadIdx.x % 32), row0 = static_cast<int>(threadIdx.x / 32) * 16 + lane / 4;
+  const auto two = [](float low, float high) { return to_bf16x2(low, high); };
+  uint32_t mixed = 0;
+  for (int j = 0; j < 256 / 8; ++j) {
+    f32x4 sums = {};
+    for (int k0 = 0; k0 < 64; k0 += 16) {
+      b32x4 a;
+      b32x2 b;
+      for (int i = 0; i < 4; ++i) {
+        const int row = row0 + i % 2 * 8, k = k0 + lane % 4 * 2 + i / 2 * 8;
+        a.r[i] = two(rough(row, k), rough(row, k + 1));
+      }
+      for (int i = 0; i < 2; ++i) {
+        const int column = 8 * j + lane / 4, k = k0 + lane % 4 * 2 + i * 8;
+        b.r[i] = two(rough(k, column), rough(k + 1, column));
+      }
+      sums = mma_bf16_16816(a, b, sums);
+    }
+    for (int i = 0; i < 4; ++i) {
+      uint32_t bits;
+      memcpy(&bits, &sums.r[i], sizeof bits);
+      mixed += bits * static_cast<uint32_t>(2 * (4 * j + i) + 1);
+    }
   }
   return mixed;
 }
@@ -165,10 +195,11 @@ VARLSTM_KERNEL void same_bits_kernel(uint32_t* words) {
   uint32_t middle = 0, narrow = 0;
   for (int first = 0; first < 256; first += 128) middle += bits_of_columns<128>(a, b, first);
   for (int first = 0; first < 256; first += 64) narrow += bits_of_columns<64>(a, b, first);
-  words[blockIdx.x * kWarpgroup + threadIdx.x] = (wide == middle ? 1u : 0u) | (wide == narrow ? 2u : 0u);
+  words[blockIdx.x * kWarpgroup + threadIdx.x] =
+      (wide == middle ? 1u : 0u) | (wide == narrow ? 2u : 0u) | (wide == bits_of_warps() ? 4u : 0u);
 }
 uint32_t same_bits_expected(unsigned) {
-  return 3;
+  return 7;
 }
 
 // Each block loads 512 bytes, its peer loads as many into both, and it sends what it has stored itself.
@@ -217,7 +248,8 @@ std::vector<ConformanceCase> warpgroup_cases() {
           product_case<kTf32, 64, 128, false, 128, false>("wgmma of TF32"),
           product_case<kTf32, 16, 32, false, 64, false>("wgmma of TF32, 32 and 64 bytes wide"),
           product_case<kTf32, 8, 0, false, 16, false>("wgmma of TF32 with A in registers"),
-          {"wgmma gives the same bits in other tiles", same_bits_kernel, same_bits_expected, false, true},
+          {"wgmma gives the same bits in other tiles, and those of a warp's product", same_bits_kernel,
+           same_bits_expected, false, true},
           {"bulk copies", bulk_kernel, bulk_expected, false, true}};
 }
 

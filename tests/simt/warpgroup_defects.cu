@@ -37,7 +37,7 @@ VARLSTM_KERNEL void no_proxy_fence(uint32_t* words) {
   wgmma_fence();
   operands.start();
   wgmma_commit();
-  wgmma_wait<0>();
+  wgmma_wait<0>(operands.sums);
   operands.put_out(words);
 }
 
@@ -49,7 +49,7 @@ VARLSTM_KERNEL void proxy_fence_before_the_stores(uint32_t* words) {
   wgmma_fence();
   operands.start();
   wgmma_commit();
-  wgmma_wait<0>();
+  wgmma_wait<0>(operands.sums);
   operands.put_out(words);
 }
 
@@ -60,7 +60,7 @@ VARLSTM_KERNEL void no_barrier_before_product(uint32_t* words) {
   wgmma_fence();
   operands.start();
   wgmma_commit();
-  wgmma_wait<0>();
+  wgmma_wait<0>(operands.sums);
   operands.put_out(words);
 }
 
@@ -71,7 +71,7 @@ VARLSTM_KERNEL void no_register_fence(uint32_t* words) {
   block_sync();
   operands.start();
   wgmma_commit();
-  wgmma_wait<0>();
+  wgmma_wait<0>(operands.sums);
   operands.put_out(words);
 }
 
@@ -84,7 +84,7 @@ VARLSTM_KERNEL void no_register_fence_after_a_wait(uint32_t* words) {
   for (int step = 0; step < 2; ++step) {
     operands.start();
     wgmma_commit();
-    wgmma_wait<0>();
+    wgmma_wait<0>(operands.sums);
     operands.sums[0] += 1;
   }
   operands.put_out(words);
@@ -99,7 +99,7 @@ VARLSTM_KERNEL void operands_stored_too_early(uint32_t* words) {
   operands.start();
   wgmma_commit();
   if (operands.thread == 0) operands.a[0] = 0;
-  wgmma_wait<0>();
+  wgmma_wait<0>(operands.sums);
   operands.put_out(words);
 }
 
@@ -116,7 +116,7 @@ VARLSTM_KERNEL void wait_for_the_older_group(uint32_t* words) {
   wgmma_wait<1>();
   block_sync();
   operands.store(0);
-  wgmma_wait<0>();
+  wgmma_wait<0>(operands.sums);
   operands.put_out(words);
 }
 
@@ -140,7 +140,7 @@ VARLSTM_KERNEL void a_warp_leaves_out_a_product(uint32_t* words) {
   operands.start();
   if (operands.thread < 96) operands.start();
   wgmma_commit();
-  wgmma_wait<0>();
+  wgmma_wait<0>(operands.sums);
   operands.put_out(words);
 }
 
@@ -153,7 +153,7 @@ VARLSTM_KERNEL void warps_with_other_operands(uint32_t* words) {
   wgmma_fence();
   operands.start();
   wgmma_commit();
-  wgmma_wait<0>();
+  wgmma_wait<0>(operands.sums);
   operands.put_out(words);
 }
 
@@ -276,7 +276,7 @@ VARLSTM_KERNEL void ring_of_products(uint32_t* words) {
     wgmma_fence();
     operands.start();
     wgmma_commit();
-    wgmma_wait<0>();
+    wgmma_wait<0>(operands.sums);
     if (threadIdx.x % 32 == 0) mbarrier_arrive(empty + step % 2);
   }
   operands.put_out(words);

@@ -88,9 +88,9 @@ struct Product {
   }
 };
 
-// C after the product on the device, with operands `skip` elements behind an aligned address.
-template <class T, class TC>
-std::vector<TC> run_on_device(varlstm::cuda::Stream stream, const Product<T, TC>& p, size_t skip) {
+// C after the product on the device, with operands `skip` elements behind an aligned address. `run` computes it.
+template <class T, class TC, class Run>
+std::vector<TC> run_on_device(const Product<T, TC>& p, size_t skip, const Run& run) {
   OnDevice<T> a(p.a, skip), b(p.b, skip), bias(p.bias, skip), bias2(p.bias2, skip);
   OnDevice<TC> c(p.before, skip);
   OnDevice<int64_t> rows({p.rows});
@@ -105,8 +105,12 @@ std::vector<TC> run_on_device(varlstm::cuda::Stream stream, const Product<T, TC>
   args.bias2 = p.with_bias2 ? bias2.data() : nullptr;
   args.rows = p.rows < 0 ? nullptr : rows.data();
   args.workspace = workspace.data(), args.workspace_bytes = varlstm::cuda::gemm_workspace_bytes(p.m, p.n);
-  EXPECT_EQ(varlstm::cuda::gemm(stream, args), VARLSTM_OK) << varlstm::cuda::take_failure_text();
+  EXPECT_EQ(run(args), VARLSTM_OK) << varlstm::cuda::take_failure_text();
   return c.get();
+}
+template <class T, class TC>
+std::vector<TC> run_on_device(varlstm::cuda::Stream stream, const Product<T, TC>& p, size_t skip) {
+  return run_on_device(p, skip, [&](const varlstm::cuda::GemmArgs& args) { return varlstm::cuda::gemm(stream, args); });
 }
 
 template <class T, class TC>
