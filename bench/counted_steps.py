@@ -13,9 +13,9 @@ code (kernels/recurrence/resident/bounds.csv, which static_cycles writes). A ste
     k_reduction where the depth is split, forward: a store and a load in shared memory (its barrier is counted)
     cell        four special functions forward, one after the other (a gate's and tanh(c)'s), two backward; arithmetic in
                 between is in stalls
-    parts       backward: a load of parts of dh from shared memory; the grid has them among the loads
+    parts       backward: a load of parts of dh from shared memory; with the grid, of sums of parts
     loads       rounds of loads of device memory on which their own step waits, in the machine code, a latency of L2 each;
-                less, where a step does other work meanwhile
+                less, where a step does other work meanwhile. The grid's first round is that of the exchange
     stalls      clocks for which a warp waits by the machine code before it issues its next instruction: fixed latencies
     issue       instructions of a sub-core's warps, in the machine code, one a clock
     product     of a sub-core's warps: mma_issue_clk each; on the CUDA cores (F32) fused multiply-adds, one a clock
@@ -132,8 +132,8 @@ def resident_step(constants, tile, teams):
         "fragment": constants["shared_latency_clk"],
         "k_reduction": 2 * constants["shared_latency_clk"] if tile["splits"] > 1 else 0,
         "cell": (4 if forward else 2) * constants["mufu_latency_clk"],
-        "parts": 0 if forward or tile["policy"] == "grid" else constants["shared_latency_clk"],
-        "loads": code["load_rounds"] * constants["l2_latency_clk"],
+        "parts": 0 if forward else constants["shared_latency_clk"],
+        "loads": max(0, code["load_rounds"] - (tile["policy"] == "grid")) * constants["l2_latency_clk"],
     }
     overlapped = {
         "stalls": code["stalls"],

@@ -145,9 +145,13 @@ class CountedStepsTest(unittest.TestCase):
         grid = tile(policy="grid", mode="backward", blocks=16, pushed_bytes=0)
         self.assertEqual(counted_steps.exchange_clk(CONSTANTS, grid), 263 * 2.5 + 60)
         self.assertEqual(counted_steps.exchange_clk(CONSTANTS, tile(blocks=1)), 0)
-        # Parts of dh come from shared memory, or are among the grid's loads.
-        self.assertEqual(counted_steps.resident_step(CONSTANTS, grid, 1)["clk"]["parts"], 0)
+        # Parts of dh, or sums of them, come from shared memory.
+        self.assertEqual(counted_steps.resident_step(CONSTANTS, grid, 1)["clk"]["parts"], 29)
         self.assertEqual(counted_steps.resident_step(CONSTANTS, tile(mode="backward"), 1)["clk"]["parts"], 29)
+        # The grid's first round of loads is its exchange.
+        for policy, rounds, waited in (("cluster", 2, 2), ("grid", 2, 1), ("grid", 0, 0)):
+            step = counted_steps.resident_step(CONSTANTS, tile(policy=policy, load_rounds=rounds), 1)
+            self.assertEqual(step["clk"]["loads"], waited * 263)
 
     def test_machine_code_of_a_tile(self):
         shape = {"cell": "lstm", "policy": "cluster", "math": "bf16", "H": 256, "units": 64, "slots": 8, "splits": 2}

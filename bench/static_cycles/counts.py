@@ -11,32 +11,49 @@ SINGLE = {"mma": ("HMMA", "IMMA"), "mufu": ("MUFU",), "bar": ("BAR",), "membar":
           "branches": ("BRA", "BSSY", "BSYNC", "WARPSYNC", "CALL"), "loads": ("LDG", "LD"), "stores": ("STG", "ST")}
 
 
-def _ends_of_steps(path, steps):
-    """Where results are given for the last time in a step, and where it asks for those of others; or the turn's end."""
-    waits = [k for k, i in enumerate(path) if work.is_wait(i)]
+def _uses(path, loads):
+    """Pairs (load, the first instruction that waits on it); the second counts on beyond the turn if it is in the next."""
+    count = len(path)
+    for at in loads:
+        until = next((until for until in range(at + 1, at + count + 1)
+                      if path[until % count].waits_on(path[at].write_barrier)), None)
+        if until is not None:
+            yield at, until
+
+
+def _polls(path):
+    """Those pairs of loads of what other blocks give."""
+    return list(_uses(path, [k for k, i in enumerate(path) if work.is_poll(i)]))
+
+
+def _last_gives(path, steps):
     gives = [k for k, i in enumerate(path) if work.is_give(i)]
-    last = [gives[(step + 1) * len(gives) // steps - 1] for step in range(steps)] if len(gives) >= steps else []
-    return waits + last or [-1]
+    return [gives[(step + 1) * len(gives) // steps - 1] for step in range(steps)] if len(gives) >= steps else []
+
+
+def _crosses(ends, at, until, count):
+    return any(at < end < until or at < end + count < until for end in ends)
+
+
+def polls_waited_on(path, steps):
+    """The polls that a step waits on after it has given its results for the last time, in the exchange itself. Others it
+    asks for earlier, and takes what has come meanwhile."""
+    gives = _last_gives(path, steps)
+    return [pair for pair in _polls(path) if not _crosses(gives, *pair, len(path))]
 
 
 def loads_waited_on(path, steps):
-    """Pairs (load, the first instruction that waits on it) of loads of device memory on which their own step waits. The
-    second counts on beyond the turn if it is in the next.
+    """Pairs (load, the first instruction that waits on it) of loads of device memory on which their own step waits.
 
     What is asked for before a step gives its results, and waited on after that, comes in the time that the exchange takes.
-    So does what is asked for before the wait for the others' results, and used after it. All others are waited on in their
+    So does what is asked for before the others' results have come, and used after it. All others are waited on in their
     own step.
     """
-    ends, pairs, count = _ends_of_steps(path, steps), [], len(path)
-    for at, load in enumerate(path):
-        if not work.is_plain_load(load) or load.write_barrier == NONE:
-            continue
-        for until in range(at + 1, at + count + 1):
-            if path[until % count].waits_on(load.write_barrier):
-                if not any(at < end < until or at < end + count < until for end in ends):
-                    pairs.append((at, until))
-                break
-    return pairs
+    come = [k for k, i in enumerate(path) if work.is_wait(i) and not work.is_poll(i)]
+    come += [until % len(path) for _, until in _polls(path)]
+    ends = come + _last_gives(path, steps) or [-1]
+    loads = [k for k, i in enumerate(path) if work.is_plain_load(i) and i.write_barrier != NONE]
+    return [pair for pair in _uses(path, loads) if not _crosses(ends, *pair, len(path))]
 
 
 def rounds_of(pairs):
@@ -63,7 +80,7 @@ def of_turn(turn):
 
     return {
         "instructions": step(len(turn.path)), "stalls": step(sum(stalls.values())),
-        "loads_waited": step(len(waited)), "load_rounds": step(rounds_of(waited)),
+        "loads_waited": step(len(waited)), "load_rounds": step(rounds_of(waited + polls_waited_on(turn.path, turn.steps))),
         **{name: step(sum(bases[base] for base in of)) for name, of in SINGLE.items()},
         "by_class": {name: {"instructions": step(classes[name]), "stalls": step(stalls[name])}
                      for name in work.NAMES if classes[name]},

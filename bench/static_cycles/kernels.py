@@ -76,6 +76,11 @@ def _narrowed(cubin, names, nvdisasm_text):
             for name in names}
 
 
+def _period(kernel, turn):
+    others = [path.ordinary_turn(kernel, 32 * warp) for warp in simulator.warps_of_subcore(kernel.threads) if warp > 0]
+    return simulator.period(turn, kernel.threads, others)
+
+
 def read(cubin, nvdisasm, wanted=lambda name: True, simulate=True):
     """The steps of a cubin's kernels that have a time loop."""
     done = subprocess.run([nvdisasm, "-hex", cubin], capture_output=True, text=True, check=False)
@@ -91,7 +96,7 @@ def read(cubin, nvdisasm, wanted=lambda name: True, simulate=True):
                 raise path.NoTimeLoop(f"{cubin}: {kernel.name}: {reason}") from reason
             continue
         steps.append(Step(kernel.name, tile_of(kernel.name), kernel.threads, turn.steps, turn.guessed, counts.of_turn(turn),
-                          simulator.period(turn, kernel.threads) if simulate else None))
+                          _period(kernel, turn) if simulate else None))
     narrowed = _narrowed(cubin, [step.name for step in steps], done.stdout)
     for step in steps:
         step.counted["narrowed"] = narrowed[step.name]

@@ -184,13 +184,13 @@ def steps_of(path, compared_before, compared):
     return waits if 0 < waits <= MOST_STEPS_OF_A_TURN else 1
 
 
-def ordinary_turn(kernel):
+def ordinary_turn(kernel, thread=0):
     """A turn of the kernel's time loop so late that all it carries is what earlier turns loaded."""
     blocks = loops.make_blocks(kernel)
     loop = loops.time_loop(kernel, blocks)
     if loop is None:
         raise NoTimeLoop("no loop has both a product and an exchange")
-    best, values = _most_work(kernel, blocks, loop), Values()
+    best, values = _most_work(kernel, blocks, loop), Values(thread)
     _before(kernel, blocks, loop, values)
     values.in_loop = True
     for _ in range(TURNS):

@@ -29,8 +29,16 @@ def _clear(_, i):
     return ([0, 0] if i.operands[-1] == "SRZ" else []), []
 
 
-def _special(_, i):
+def _special(values, i):
+    if i.operands[-1] == "SR_TID.X":
+        return [values.thread], []
     return ([0] if i.operands[-1].startswith(("SR_TID", "SR_LANEID")) else []), []
+
+
+def _shuffle(values, i):
+    """The warp's first lane is the thread that is followed."""
+    value, lane = _sources(i)[:2]
+    return ([values.value(value)] if ".IDX" in i.name and values.value(lane) == 0 else []), []
 
 
 def _predicates(values, i):
@@ -84,9 +92,12 @@ def _multiply_add(values, i):
 
 
 def _logic(values, i):
+    """Bits that are looked at in a word that came are those that were waited for: they differ in nothing."""
     sources = _sources(i)
     table = int(sources[3], 0)
     words = [values.value(text) for text in sources[:3]]
+    if THERE in words:
+        return [0], [False]
     if table == 0xc0 and 0 in words[:2]:
         word = 0
     elif all(isinstance(value, int) for value in words):
@@ -134,8 +145,11 @@ def signed(word):
 
 
 def _least_or_most(values, i):
-    numbers = values.numbers(i.operands[1:3])
-    least = values.predicate(i.operands[3]) if PREDICATE.match(i.operands[3]) else None
+    *words, which = i.operands[1:5] if i.base == "VIMNMX3" else i.operands[1:4]
+    if THERE in [values.value(text) for text in words]:
+        return [THERE], []
+    numbers = values.numbers(words)
+    least = values.predicate(which) if PREDICATE.match(which) else None
     if numbers is None or least is None:
         return [], []
     return [(min if least else max)(numbers, key=None if ".U32" in i.name else signed)], []
@@ -219,9 +233,9 @@ def _phase(_, i):
 
 RULES = {
     "MOV": _copy, "UMOV": _copy, "R2UR": _copy, "LDG": _load, "LD": _load, "LDC": _constant, "ULDC": _constant,
-    "CS2R": _clear, "S2R": _special, "S2UR": _special, "P2R": _predicates, "HFMA2": _halves, "IADD3": _add,
+    "CS2R": _clear, "S2R": _special, "SHFL": _shuffle, "S2UR": _special, "P2R": _predicates, "HFMA2": _halves, "IADD3": _add,
     "UIADD3": _add, "VIADD": _add, "IMAD": _multiply_add, "UIMAD": _multiply_add, "LEA": _shift_and_add,
-    "ULEA": _shift_and_add, "VIMNMX": _least_or_most, "IMNMX": _least_or_most, "LOP3": _logic, "ULOP3": _logic,
+    "ULEA": _shift_and_add, "VIMNMX": _least_or_most, "VIMNMX3": _least_or_most, "IMNMX": _least_or_most, "LOP3": _logic, "ULOP3": _logic,
     "SHF": _shift, "USHF": _shift, "SEL": _select, "USEL": _select, "ISETP": _compare, "UISETP": _compare,
     "PLOP3": _logic_of_predicates, "UPLOP3": _logic_of_predicates, "VOTE": _vote, "VOTEU": _vote, "SYNCS": _phase,
 }

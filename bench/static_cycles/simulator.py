@@ -3,8 +3,8 @@
 
 Warps of one sub-core of a multiprocessor run a turn's path in order, one instruction a clock, until the period repeats. An
 instruction is issued when the warp's stall of the one before is over, the scoreboards that it waits on are free, and its
-pipe takes it. All warps run the same path, all blocks are as fast as this one: what a step gives arrives a constant time
-after its last warp has given it.
+pipe takes it. Each warp runs its own path, or all run that of the first; all blocks are as fast as this one: what a step
+gives arrives a constant time after its last warp has given it.
 """
 import collections
 import math
@@ -42,8 +42,13 @@ def _shared_bytes(i):
 
 
 class _Warp:
-    def __init__(self):
+    def __init__(self, path, steps):
+        self.path = path
         self.at = 0  # of all its turns
+        waits = [k for k, i in enumerate(path) if work.is_wait(i)]
+        gives = [k for k, i in enumerate(path) if work.is_give(i)]
+        self.exchange_of = {k: n * steps // len(places) for places in (waits, gives) for n, k in enumerate(places)}
+        self.gives_of_step = collections.Counter(self.exchange_of[k] for k in gives)
         self.ready = 0
         self.result, self.operand = [0] * 6, [0] * 6  # when the scoreboards are free
         self.waits_for = {}  # scoreboard: exchange that must have arrived
@@ -52,17 +57,14 @@ class _Warp:
 
 
 class _Subcore:
-    def __init__(self, path, steps, warps, share, constants):
-        self.path, self.steps, self.constants = path, steps, constants
-        self.warps = [_Warp() for _ in range(warps)]
+    def __init__(self, paths, steps, share, constants):
+        self.steps, self.constants = steps, constants
+        self.warps = [_Warp(path, steps) for path in paths]
         self.free = {"mma": 0, "unit": 0, "shared": 0}
         self.arrivals = collections.defaultdict(list)  # of barrier n
         self.given = collections.defaultdict(list)  # times at which exchange n was given, by every warp
-        waits = [k for k, i in enumerate(path) if work.is_wait(i)]
-        gives = [k for k, i in enumerate(path) if work.is_give(i)]
-        self.exchange_of = {k: n * steps // len(places) for places in (waits, gives) for n, k in enumerate(places)}
-        self.gives_of_step = collections.Counter(self.exchange_of[k] for k in gives)
-        pushes = any(i.base == "STAS" for i in path)
+        self.gives_of_step = sum((warp.gives_of_step for warp in self.warps), collections.Counter())
+        pushes = any(i.base == "STAS" for path in paths for i in path)
         self.way = constants["push" if pushes else "through_l2"]
         self.share = share
 
@@ -70,12 +72,12 @@ class _Subcore:
         """When what is given in that exchange is there; infinite while a warp still has to give."""
         if exchange < 0 or not self.gives_of_step:
             return 0
-        expected = self.gives_of_step[exchange % self.steps] * len(self.warps)
+        expected = self.gives_of_step[exchange % self.steps]
         given = self.given[exchange]
         return max(given) + self.way if len(given) >= expected else math.inf
 
     def earliest(self, warp):
-        i = self.path[warp.at % len(self.path)]
+        i = warp.path[warp.at % len(warp.path)]
         time = warp.ready
         for scoreboard in range(6):
             if i.waits >> scoreboard & 1:
@@ -94,9 +96,9 @@ class _Subcore:
         self.free[pipe] = (free if free > time - 1 else time) + clocks
 
     def issue(self, warp, time):
-        constants, length = self.constants, len(self.path)
+        constants, length = self.constants, len(warp.path)
         turn, k = divmod(warp.at, length)
-        i = self.path[k]
+        i = warp.path[k]
         if k == 0:
             warp.begins.append(time)
         latency = constants["unit"] if i.base in UNIT else constants[LATENCY.get(i.base, "other")]
@@ -112,15 +114,15 @@ class _Subcore:
             if i.waits >> scoreboard & 1:
                 warp.waits_for.pop(scoreboard, None)
         if work.is_give(i):
-            self.given[turn * self.steps + self.exchange_of[k]].append(time)
+            self.given[turn * self.steps + warp.exchange_of[k]].append(time)
         if i.write_barrier < 6:
             warp.result[i.write_barrier] = max(warp.result[i.write_barrier], time + latency)
             if work.is_wait(i):
-                warp.waits_for[i.write_barrier] = turn * self.steps + self.exchange_of[k] - 1
+                warp.waits_for[i.write_barrier] = turn * self.steps + warp.exchange_of[k] - 1
         if i.read_barrier < 6:
             operands = constants["unit_issue"] if i.base in UNIT else constants["operands"]
             warp.operand[i.read_barrier] = max(warp.operand[i.read_barrier], time + operands)
-        after = self.path[(k + 1) % length]
+        after = warp.path[(k + 1) % length]
         warp.ready = time + i.stalls + (constants["jump"] if i.base == "BRA" and after.index != i.index + 1 else 0)
         if i.base == "BAR":
             self.meet(warp, time)
@@ -138,9 +140,9 @@ class _Subcore:
 
     def run(self, turns):
         clock, last = -1, None
-        end = turns * len(self.path)
         while True:
-            waiting = [(self.earliest(warp), warp is not last, k) for k, warp in enumerate(self.warps) if warp.at < end]
+            waiting = [(self.earliest(warp), warp is not last, k) for k, warp in enumerate(self.warps)
+                       if warp.at < turns * len(warp.path)]
             if not waiting:
                 return
             soonest = min(time for time, _, _ in waiting)
@@ -152,10 +154,21 @@ class _Subcore:
             self.issue(last, clock)
 
 
-def period(turn, threads, constants=None):
-    """Clocks of a step."""
-    of_block = math.ceil((threads or 128) / 32)
-    subcore = _Subcore(turn.path, turn.steps, math.ceil(of_block / SUBCORES), min(SUBCORES, of_block),
+def warps_of_subcore(threads):
+    """The numbers in their block of the warps of its first sub-core."""
+    return range(0, math.ceil((threads or 128) / 32), SUBCORES)
+
+
+def period(turn, threads, others=(), constants=None):
+    """Clocks of a step. others: the turns of the sub-core's warps after the first; without them all have its turn."""
+    def barriers(one):
+        return sum(i.base == "BAR" for i in one.path)
+
+    numbers = warps_of_subcore(threads)
+    turns = [turn, *others]
+    if len(turns) != len(numbers) or any((one.steps, barriers(one)) != (turn.steps, barriers(turn)) for one in others):
+        turns = [turn] * len(numbers)
+    subcore = _Subcore([one.path for one in turns], turn.steps, min(SUBCORES, math.ceil((threads or 128) / 32)),
                        constants or CONSTANTS)
     subcore.run(TURNS)
     begins = subcore.warps[0].begins

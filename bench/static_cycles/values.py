@@ -6,7 +6,7 @@ An ordinary step is one in the middle of all sequences, which has everything tha
     what the loop loads is 0                   a schedule entry with a row and without marks: no first token, no last
     what the parameters hold is GIVEN          pointers are not null, options are set, counts are not 0
     what is waited for is there                a barrier's phase, a flag that is large enough, a word that came
-    the thread is the first of its block       its warp arms barriers and sets flags besides what all do
+    the thread is the first of its warp        that of the block's first warp arms barriers and sets flags, too
 
 Everything else that is no constant is unknown (None): the block, sizes, what was loaded before the loop. A predicate is
 True, False or None.
@@ -18,7 +18,8 @@ from static_cycles.rules import GIVEN, MASK, RULES
 
 
 class Values:
-    def __init__(self):
+    def __init__(self, thread=0):
+        self.thread = thread  # of the block
         self.in_loop = False
         self.registers = {}
         self.predicates = {}

@@ -51,9 +51,14 @@ def is_strong(instruction):
     return instruction.base in ("LDG", "STG", "LD", "ST") and ".STRONG" in instruction.name
 
 
+def is_poll(instruction):
+    """Whether it loads what other blocks send through device memory."""
+    return is_strong(instruction) and instruction.base in ("LDG", "LD")
+
+
 def is_wait(instruction):
     """Whether it asks if what other blocks send is there."""
-    return "TRYWAIT" in instruction.name or is_strong(instruction) and instruction.base in ("LDG", "LD")
+    return "TRYWAIT" in instruction.name or is_poll(instruction)
 
 
 def is_give(instruction):

@@ -140,9 +140,12 @@ VARLSTM_DEVICE uint32_t add_release(uint32_t* address, uint32_t value) {
   return old;
 }
 
-// Words of 8 and 16 bytes, aligned to their size. Each piece of 32 bits is read and written whole, but a word is not:
-// ptxas may split it, and drops pieces that are not used. The accesses are relaxed and device-wide: a piece orders no
-// other memory, not even its neighbour. So a piece must itself contain all that its reader has to know about it.
+// Words of 4, 8 and 16 bytes, aligned to their size. Each piece of 32 bits is read and written whole, but a word is
+// not: ptxas may split it, and drops pieces that are not used. The accesses are relaxed and device-wide: a piece orders
+// no other memory, not even its neighbour. So a piece must itself contain all that its reader has to know about it.
+VARLSTM_DEVICE void store_relaxed4(uint32_t* address, uint32_t word) {
+  asm volatile("st.relaxed.gpu.b32 [%0], %1;" ::"l"(address), "r"(word) : "memory");
+}
 VARLSTM_DEVICE b32x2 load_relaxed8(const b32x2* address) {
   b32x2 word;
   asm volatile("ld.relaxed.gpu.v2.b32 {%0,%1}, [%2];" : "=r"(word.r[0]), "=r"(word.r[1]) : "l"(address) : "memory");

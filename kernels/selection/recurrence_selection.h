@@ -175,14 +175,21 @@ constexpr int64_t weight_bytes(MathKind kind, int row_tiles, int depth, int regi
 }
 constexpr int64_t forward_shared_bytes(RecurrencePolicy policy, MathKind kind, Cell cell, const TileShape& t) {
   const int64_t buffer = int64_t{t.slots()} * t.hidden * value_bytes(kind);
-  const int64_t exchange = policy == RecurrencePolicy::kGrid ? buffer : t.blocks() == 1 ? 2 * buffer : 2 * buffer + 16;
+  const bool one = t.splits > 1 || t.groups() == 1;  // policy grid needs no second buffer
+  const int64_t exchange = policy == RecurrencePolicy::kGrid ? (one ? buffer : 2 * buffer)
+                           : t.blocks() == 1                 ? 2 * buffer
+                                                             : 2 * buffer + 16;
   const int64_t of_splits = int64_t{16} * 32 * gate_tiles(cell) * t.splits * t.slot_tiles * t.groups();
   return exchange + (t.splits > 1 ? of_splits : 16) +
          t.groups() * t.splits * weight_bytes(kind, gate_tiles(cell), t.hidden / t.splits, t.forward_register_tiles);
 }
 constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, Cell cell, const TileShape& t) {
-  const int64_t buffer = int64_t{4} * t.hidden * (t.slots() + 2);
-  const int64_t exchange = policy == RecurrencePolicy::kGrid ? 16 : t.blocks() == 1 ? 2 * buffer : 2 * buffer + 16;
+  const int64_t of_block = int64_t{4} * t.units * (t.slots() + 2), buffer = of_block * t.blocks();
+  const int most_groups = 32 * t.backward_warps() / (2 * t.units);  // grid_backward_exchange.h
+  const int groups = most_groups < t.blocks() ? most_groups : t.blocks();
+  const int64_t exchange = policy == RecurrencePolicy::kGrid ? (of_block * groups + 15) / 16 * 16
+                           : t.blocks() == 1                 ? 2 * buffer
+                                                             : 2 * buffer + 16;
   const int depth = resident_gates(cell) * t.units, row_tiles = t.hidden / 16 / t.backward_warps();
   const int64_t dstate = int64_t{t.slots()} * ((depth * value_bytes(kind) + 63) / 64 * 64 + 16);
   return exchange + dstate + t.backward_warps() * weight_bytes(kind, row_tiles, depth, t.backward_register_tiles);
@@ -205,10 +212,10 @@ constexpr int64_t recurrent_weight_bytes(MathKind kind, Cell cell, const TileSha
 // The global memory through which a team of policy grid communicates: the larger of its two areas. resident_launch.h
 // asserts that the sizes agree.
 constexpr int64_t grid_forward_area_bytes(MathKind kind, const TileShape& t) {
-  return int64_t{2} * t.slots() * t.hidden * value_bytes(kind) + 32 * t.blocks();
+  return int64_t{16} * t.slots() * t.hidden * value_bytes(kind) + 32 * t.blocks();
 }
 constexpr int64_t grid_backward_area_bytes(const TileShape& t) {
-  return int64_t{2} * 4 * t.blocks() * t.hidden * t.slots() + 32 * t.blocks();
+  return int64_t{2} * 4 * t.blocks() * t.hidden * t.slots();
 }
 constexpr int64_t grid_area_bytes(MathKind kind, const TileShape& t) {
   return grid_forward_area_bytes(kind, t) > grid_backward_area_bytes(t) ? grid_forward_area_bytes(kind, t)

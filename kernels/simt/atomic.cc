@@ -89,6 +89,11 @@ void device_fence() {
   fence({Order::kAcquireRelease, kGrid}, true);
 }
 
+void store_relaxed4(uint32_t* address, uint32_t word, Site site) {
+  require_alignment(address, 4, "store_relaxed4", site);
+  store_strong(address, word, 4, {}, site, return_address(__builtin_return_address(0)));
+}
+
 b32x2 load_relaxed8(const b32x2* address, Site site) {
   require_alignment(address, 8, "load_relaxed8", site);
   b32x2 word;

@@ -78,8 +78,9 @@ uint32_t add_release(uint32_t* address, uint32_t value, Site site = Site::here()
 void block_fence();
 void device_fence();
 
-// Words of 8 and 16 bytes, aligned to their size. Each piece of 32 bits is read and written whole. Relaxed: they make
-// nothing else visible. The loads yield.
+// Words of 4, 8 and 16 bytes, aligned to their size. Each piece of 32 bits is read and written whole. Relaxed: they
+// make nothing else visible. The loads yield.
+void store_relaxed4(uint32_t* address, uint32_t word, Site site = Site::here());
 b32x2 load_relaxed8(const b32x2* address, Site site = Site::here());
 void store_relaxed8(b32x2* address, const b32x2& word, Site site = Site::here());
 b32x4 load_relaxed16(const b32x4* address, Site site = Site::here());

@@ -5,8 +5,8 @@
 //
 //   begin()          before the first push; every thread
 //   push(turn, ...)  this block's part for two neighbouring slots of a unit, to the unit's owner
-//   publish(turn)    after a thread's pushes of that turn; every thread; a barrier of the block in all three ways
-//   wait(turn)       every thread; then
+//   publish(turn)    after a thread's pushes of that turn; every thread
+//   wait(turn)       every thread; publish or wait is a barrier of the block; then
 //   sums(turn, ...)  the sums of all parts of that turn for neighbouring slots of a unit of this block
 //   end()            after the last sum; every thread
 //
@@ -66,9 +66,9 @@ VARLSTM_DEVICE void add_part(const float* part, bool first, float (&sums)[kCells
 
 // The parts of every source, in the owner's shared memory. Two more floats from unit to unit put neighbouring units of
 // a warp on different banks.
-template <class Tile>
+template <class Tile, int kSources = Tile::kBlocks>
 struct PartBuffer {
-  float parts[Tile::kBlocks][Tile::kUnits][Tile::kSlots + 2];
+  float parts[kSources][Tile::kUnits][Tile::kSlots + 2];
 
   VARLSTM_DEVICE SlotPair* place(int source, int unit, int slot) {
     return reinterpret_cast<SlotPair*>(&parts[source][unit][slot]);
@@ -77,7 +77,7 @@ struct PartBuffer {
   template <int kCells>
   VARLSTM_DEVICE void add(int unit, int slot, float (&sums)[kCells]) const {
 #pragma unroll
-    for (int source = 0; source < Tile::kBlocks; ++source) add_part(parts[source][unit] + slot, source == 0, sums);
+    for (int source = 0; source < kSources; ++source) add_part(parts[source][unit] + slot, source == 0, sums);
   }
 };
 

@@ -121,7 +121,7 @@ class ClusterForwardExchange {
   VARLSTM_DEVICE void publish(const Step&) {}
   VARLSTM_DEVICE const StateBuffer<Tile>& wait(const Step& step) {
     // S1: the state before this step is there. It came by asynchronous stores alone. Of what other blocks of the launch
-    // do otherwise, nothing is read but words that show by themselves whether they have come (handover.h).
+    // do otherwise, nothing is read but words that show by themselves whether they have come (checked_words.h).
     simt::mbarrier_wait_bytes(&shared_.full[step.odd], step.pair % 2, "a step's states from the cluster");
     return shared_.buffer[step.odd];
   }

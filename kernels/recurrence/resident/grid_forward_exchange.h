@@ -1,18 +1,44 @@
-// The exchange of forward of policy grid, in which a team is kBlocks co-resident blocks. States go through L2, and a
-// flag of each block counts its steps. forward_exchange.h has the interface.
+// The exchange of forward of policy grid, in which a team is kBlocks co-resident blocks. States go through L2, in
+// pieces of 32 bits that show by themselves whether they have come (checked_words.h). So a step has no flag and no
+// fence: the threads of a block share the words of a state among them, load them until they have come, and copy them to
+// shared memory. forward_exchange.h has the interface.
+//
+// The state before `step` is in buffer step % 16 of the area. Who pushes for step + 1 also puts «nothing yet» back into
+// its words of step - 1, so that the buffer can be used again.
+//   S1: after it the state before `step` is in shared memory, and no thread of the block loads its words any more.
+//   S2: nobody waits for a word that is cleared. A block clears the words of step - 1 when it has passed S1 of `step`,
+//       and has then seen words of each block for `step`. That block had stored them when it had passed its own S1 of
+//       step - 1, which it could do only because its loads for step - 1 had returned what it waited for. This needs no
+//       order of memory: what a load returned cannot depend on a store that depends on what the load returned.
+//   S3: a load for step + 16 does not return what was there for `step`. Both were stored by one thread, with the
+//       clearing in between, but relaxed loads could still return the older one, unless they come after the clearing.
+//       So every 8 steps a block releases the number of steps whose words its threads have cleared, as ordered before
+//       by S1, and 4 steps later it acquires the numbers of all blocks; that is before the next S1, and so before the
+//       loads of all threads after it. Nearly always the numbers have come by then.
+//   S4: of resident_forward.h. If the depth is split, it is between a step's product and the copying of the next state,
+//       so that there is one buffer in shared memory. Otherwise there are two: step + 2 is copied after S1 of step + 1,
+//       which every warp reaches after its product of `step`. A block of one warp has one buffer and S5.
+//   S5: after it the block's only warp has read the state.
+//
+// Example of S3: in step 8 thread 0 releases 9, after S1 of step 8; the words of steps 0 to 6 have been cleared before
+// it. The other blocks acquire it in step 12. After S1 of step 13 their threads load for steps 14 to 21, whose buffers
+// had steps -2 to 5 before. In step 20 they acquire 17, for steps 22 to 29.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/recurrence/checked_words.h"
 #include "kernels/recurrence/resident/forward_exchange.h"
+#include "kernels/recurrence/resident/take_words.h"
 
 namespace varlstm::cuda {
 
-// The memory, in global memory, through which a team of policy grid exchanges states. It must be zeros before the
-// launch.
+// The memory, in global memory, through which a team of policy grid exchanges states. Each byte must be kNothingYetByte
+// before the launch.
 template <class Tile>
 struct GridForwardArea {
-  StateBuffer<Tile> buffer[2];
-  uint32_t flags[Tile::kBlocks * 8];  // of each block, in a 32-byte sector of its own: the number of steps published
+  static constexpr uint32_t kBuffers = 16;
+  StateBuffer<Tile> buffer[kBuffers];
+  uint32_t cleared[Tile::kBlocks * 8];  // of each block, in a 32-byte sector of its own: the number that it released
 };
 
 template <class Tile>
@@ -20,42 +46,89 @@ class GridForwardExchange {
  public:
   using Area = GridForwardArea<Tile>;
   using Pair = typename Tile::Math::Pair;
+  static constexpr int kCopies = Tile::kSplits > 1 || Tile::kForwardWarps == 1 ? 1 : 2;
   struct Shared {
-    StateBuffer<Tile> buffer;
+    StateBuffer<Tile> buffer[kCopies];
   };
 
   VARLSTM_DEVICE GridForwardExchange(Shared& shared, Area* area, const Team& team)
       : shared_(shared), area_(*area), rank_(team.rank) {}
-  VARLSTM_DEVICE void begin(int unit) { unit_ = unit; }
+  VARLSTM_DEVICE void begin(int unit) { own_ = reinterpret_cast<uint32_t*>(area_.buffer[0].place(0, unit)); }
   VARLSTM_DEVICE void push(const Step& step, int slot_tile, Pair states) {
-    *area_.buffer[step.odd].place(slot_tile, unit_) = states;
+    store(place(next_, slot_tile), checked_word(states));
+    store(place(offset(step.number() - 2), slot_tile), nothing(states));
   }
   VARLSTM_DEVICE void publish(const Step& step) {
-    simt::block_sync();  // S1: the block's pushes for this step, and its reads of the shared buffer, are done
-    if (threadIdx.x == 0) simt::store_release(&area_.flags[rank_ * 8], step.number() + 1);
+    constexpr uint32_t kEvery = Area::kBuffers / 2, kLater = kEvery / 2;
+    if (step.number() % kLater == 1) {
+      if (step.number() % kEvery != 1)
+        wait_for_cleared(step.number() - kLater);
+      else if (threadIdx.x == 0)
+        simt::store_release(&area_.cleared[rank_ * 8], step.number());
+    }
+    if constexpr (Tile::kForwardWarps == 1) simt::block_sync();  // S5
   }
   VARLSTM_DEVICE const StateBuffer<Tile>& wait(const Step& step) {
-    for (int block = static_cast<int>(threadIdx.x); block < Tile::kBlocks; block += Tile::kForwardThreads) {
-      simt::spin_until("a block's flag of forward",
-                       [&] { return simt::load_acquire(&area_.flags[block * 8]) >= step.number() + 1; });
-    }
-    simt::block_sync();  // S2: the state before this step is there for every thread, in L2
-    constexpr int kFragments = static_cast<int>(sizeof(StateBuffer<Tile>) / sizeof(Fragment));
-    auto* to = reinterpret_cast<Fragment*>(&shared_.buffer);
-    const auto* from = reinterpret_cast<const Fragment*>(&area_.buffer[step.odd]);
-    for (int at = static_cast<int>(threadIdx.x); at < kFragments; at += Tile::kForwardThreads) to[at] = from[at];
-    simt::block_sync();  // S3: the state is there in shared memory, too
-    return shared_.buffer;
+    next_ = offset(step.number() + 1);
+    simt::keep(next_);
+    StateBuffer<Tile>& copy = shared_.buffer[kCopies == 1 ? 0 : step.odd];
+    const auto* from = reinterpret_cast<const simt::b32x4*>(&area_.buffer[step.number() % Area::kBuffers]);
+    copy_words(from, reinterpret_cast<simt::b32x4*>(&copy));
+    simt::block_sync();  // S1
+    return copy;
   }
   VARLSTM_DEVICE void arm(const Step&) {}
   VARLSTM_DEVICE void drain(uint32_t) {}
   VARLSTM_DEVICE void end() {}
 
  private:
+  static constexpr int kWords = static_cast<int>(sizeof(StateBuffer<Tile>) / sizeof(simt::b32x4));
+  static constexpr int kOfThread = (kWords + Tile::kForwardThreads - 1) / Tile::kForwardThreads;
+  static constexpr int kAtOnce = kOfThread < 8 ? kOfThread : 8;  // words of a thread that are under way together
+  static constexpr int kBatches = (kOfThread + kAtOnce - 1) / kAtOnce;
+
+  // How far the buffer of a step is from the first, in pieces; where this thread's values are in a buffer.
+  static constexpr uint32_t kBuffer = sizeof(StateBuffer<Tile>) / sizeof(uint32_t);
+  VARLSTM_DEVICE static uint32_t offset(uint32_t step) { return step % Area::kBuffers * kBuffer; }
+  VARLSTM_DEVICE uint32_t* place(uint32_t offset, int slot_tile) const {
+    return own_ + (offset + static_cast<uint32_t>(slot_tile) * (kBuffer / Tile::kSlotTiles));
+  }
+  VARLSTM_DEVICE static uint32_t nothing(uint32_t) { return kNothingYet; }
+  VARLSTM_DEVICE static simt::b32x2 nothing(uint64_t) { return {{kNothingYet, kNothingYet}}; }
+  VARLSTM_DEVICE static void store(uint32_t* to, uint32_t word) { simt::store_relaxed4(to, word); }
+  VARLSTM_DEVICE static void store(uint32_t* to, const simt::b32x2& word) {
+    simt::store_relaxed8(reinterpret_cast<simt::b32x2*>(to), word);
+  }
+
+  // Copies the words of a state when they have come. The threads beyond the last word take that word, too.
+  VARLSTM_DEVICE static void copy_words(const simt::b32x4* from, simt::b32x4* to) {
+#pragma unroll 1
+    for (int batch = 0; batch < kBatches; ++batch) {
+      const auto at = [&](int k) {
+        const int word = static_cast<int>(threadIdx.x) + (batch * kAtOnce + k) * Tile::kForwardThreads;
+        return kWords % Tile::kForwardThreads == 0 || word < kWords ? word : kWords - 1;
+      };
+      simt::b32x4 words[kAtOnce];
+      take_words(
+          "the states of a step", [&](int k) { return from + at(k); }, Written(), words);
+#pragma unroll
+      for (int k = 0; k < kAtOnce; ++k) to[at(k)] = words[k];
+    }
+  }
+
+  VARLSTM_DEVICE void wait_for_cleared(uint32_t number) const {
+    for (int block = static_cast<int>(threadIdx.x); block < Tile::kBlocks; block += Tile::kForwardThreads) {
+      simt::spin_until("the words that a block clears", [&] {
+        return static_cast<int32_t>(simt::load_acquire(&area_.cleared[block * 8])) >= static_cast<int32_t>(number);
+      });
+    }
+  }
+
   Shared& shared_;
   Area& area_;
   const int rank_;
-  int unit_;
+  uint32_t* own_;      // where this thread's values are in buffer 0, of slot tile 0
+  uint32_t next_ = 0;  // offset of the buffer that is pushed to next
 };
 
 }  // namespace varlstm::cuda

@@ -27,8 +27,8 @@ struct ResidentRun {
 };
 
 // A function that runs all steps of a layer (a LayerForward or LayerBackward) or of the layers of a StackForward. There
-// are two kernels, and the first arranges the weights. Before the second the area is set to zeros and the handover
-// memory to kNothingYet.
+// are two kernels, and the first arranges the weights. Before the second the area and the handover memory are filled
+// with kNothingYet.
 template <class Layer>
 using LaunchOf = int32_t (*)(Stream stream, const ResidentRun& run, const Layer& layer);
 

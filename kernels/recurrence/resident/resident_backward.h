@@ -14,18 +14,19 @@
 // keeps their dc and what goes straight to the step before in registers.
 //   S0 to S3: of the exchange (backward_exchange.h).
 //   S5: after it the turn's dstate are in shared memory, and no thread reads the parts of the turn before any more.
-//   dstate are written again after the exchange's publish, which is a barrier of the block. The exchange's wait alone
-//   would not be enough: a warp whose units belong to other blocks pushes nothing to its own block.
+//   dstate are written again after the exchange's publish and wait, one of which is a barrier of the block. What comes
+//   from other blocks would not be enough: a warp whose units belong to others pushes nothing to its own block.
 // The row tiles of the product are computed kRowTilesAtOnce at a time, because the sums of all would not fit in
 // registers together with the weights.
 // Bytes of a step and team: rows of gates S H 4, c H 4, y H e if the cell reads h, and dy H e in; dgates G' H e out;
 // and H kSlots kBlocks 4 of parts. Bound by latency: a turn waits for the sum, the cell, a barrier, the product and the
 // exchange. All loads of a turn are asked for in the turn before, after its push, and dgates are stored there.
 // Sums are in f32: kBackwardChains chains over the block's gates in the order of state_place(), the first two tiles of
-// the depth beginning one each; then the chains in order; then the blocks in order; then the element of dy, and at last
-// what went straight to this step. Results are bit-identical from run to run and whatever else is in the batch; another
-// kBlocks gives other bits. dgates are rounded to the dtype when they are stored, and to the math's type when they are
-// multiplied; dc and what goes straight to the step before stay in f32. Mirrored by host/rnn.
+// the depth beginning one each; then the chains in order; then the blocks in order (grid: in groups,
+// grid_backward_exchange.h); then the element of dy, and at last what went straight to this step. Results are
+// bit-identical from run to run and whatever else is in the batch; another kBlocks gives other bits. dgates are rounded
+// to the dtype when they are stored, and to the math's type when they are multiplied; dc and what goes straight to the
+// step before stay in f32. Mirrored by host/rnn.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

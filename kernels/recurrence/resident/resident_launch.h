@@ -177,7 +177,7 @@ int32_t launch_tile(Stream stream, const ResidentRun& run, const Layer& layer) {
   static_assert(selection_knows_gates<CellType>(), "gates");
   VARLSTM_CUDA_TRY((arrange_weights<Tile, typename Pass::Place>(stream, run, matrices_of(layer))));
   const int64_t teams = run.choice.teams * sets_of(layer);
-  VARLSTM_CUDA_TRY(fill(stream, run.area, 0, static_cast<size_t>(teams) * sizeof(Area)));  // the flags count from 0
+  VARLSTM_CUDA_TRY(fill(stream, run.area, kNothingYetByte, static_cast<size_t>(teams) * sizeof(Area)));
   VARLSTM_CUDA_TRY(clear_handover<Tile>(stream, layer));
   LaunchShape shape;
   shape.grid = dim3(static_cast<unsigned>(teams * Tile::kBlocks));

@@ -11,7 +11,7 @@
 // Grid: kBlocks x teams x layers; the launch is cooperative for policy grid. Block and weights as in
 // resident_forward.h; shared memory: LayersShared.
 // Handover: outputs go up through L2 in words of 8 bytes which show by themselves whether they have been written
-// (handover.h). Each word is written once, and the reader loads it again until it has been written. No flag and no
+// (checked_words.h). Each word is written once, and the reader loads it again until it has been written. No flag and no
 // fence is needed; only the store is on the critical path. The words of a row are first loaded before the wait for the
 // previous step's states, and multiplied after that step's new states have been pushed, so both overlap with the
 // exchange.
@@ -35,8 +35,8 @@
 
 #include <type_traits>
 
+#include "kernels/recurrence/checked_words.h"
 #include "kernels/recurrence/resident/resident_forward.h"
-#include "kernels/recurrence/stacked/handover.h"
 
 namespace varlstm::cuda {
 
@@ -171,7 +171,7 @@ class LayerNeighbours {
       const StateChunk chunk = chunk_of_states<Tile>(results[i].state.rounded);
       const int64_t row = cells.row_of(step, i, results[i], lane_row() & 1);  // of the chunk's slot
       if (row < 0 || !chunk.first) continue;
-      simt::store_relaxed8(above_ + row * Words::kWords + cells.unit() / Words::kUnits, handover_word(chunk.values));
+      simt::store_relaxed8(above_ + row * Words::kWords + cells.unit() / Words::kUnits, checked_word(chunk.values));
     }
   }
 

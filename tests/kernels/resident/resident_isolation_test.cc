@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "support/compare.h"
 #include "support/recurrence_way.h"
@@ -86,6 +89,23 @@ TEST_P(ResidentIsolation, NanStaysInItsSequence) {
       EXPECT_FALSE(all_finite(at.where < 3 ? states : own.gradients.dx));
     }
   }
+}
+
+// Nor does the one whose bits stand for «nothing yet» in the exchange of states: it arrives, as a NaN.
+TEST_P(ResidentIsolation, NanOfAllBitsArrives) {
+  const TileRows tiles = tiles_of(way());
+  const int index = first_team_of_blocks(tiles);
+  const TwoTeams device(tiles.rows[index]);
+  Random random(84);
+  const WayCase clean = shared_slots(way(), tiles, index, false, random);
+  WayCase soiled = clean;
+  const size_t states = static_cast<size_t>(2 * clean.problem.options.hidden);  // of the first two sequences
+  memset(soiled.problem.h0.data(), 0xff, states * sizeof(double));
+  const RnnResults actual = run_way(way(), soiled);
+  std::vector<int64_t> others(static_cast<size_t>(clean.problem.batch() - 2));
+  std::iota(others.begin(), others.end(), 2);
+  expect_same(select(clean.problem, actual, others), select(clean.problem, run_way(way(), clean), others));
+  for (const double h : select(clean.problem, actual, {0, 1}).out.h_n) EXPECT_TRUE(std::isnan(h));
 }
 
 TEST_P(ResidentIsolation, MemoryBeforeTheCallDoesNotMatter) {

@@ -17,8 +17,8 @@
 #include "support/sequence_slice.h"
 
 #if VARLSTM_EMULATED
+#include "kernels/recurrence/checked_words.h"
 #include "kernels/recurrence/rnn_layout.h"
-#include "kernels/recurrence/stacked/handover.h"
 #include "kernels/simt/launch.h"
 #endif
 
@@ -268,7 +268,7 @@ TEST_P(ResidentLayers, RunOneAfterTheOtherThroughDropout) {
 // A word is there when both of its pieces are, whatever they are; no values look like «nothing yet», and only those
 // that would are sent as others: NaN for NaN, of 32 bits and of 16.
 TEST(Handover, WordsSayWhetherTheyHaveCome) {
-  using varlstm::cuda::handover_word;
+  using varlstm::cuda::checked_word;
   using varlstm::cuda::has_come;
   constexpr uint32_t kNothing = varlstm::cuda::kNothingYet;
   for (const auto& pieces : {std::pair{kNothing, kNothing}, {kNothing, 7u}, {7u, kNothing}})
@@ -282,10 +282,22 @@ TEST(Handover, WordsSayWhetherTheyHaveCome) {
       EXPECT_TRUE((half & 0x7c00) == 0x7c00 && (half & 0x3ff) != 0) << "f16 " << half;
     }
   };
+  const auto expect_long_words_come_with_each_piece = [](const varlstm::simt::b32x2& word) {
+    using varlstm::cuda::Written;
+    varlstm::simt::b32x4 two = {{word.r[0], word.r[1], word.r[1], word.r[0]}};
+    EXPECT_TRUE(Written::come(Written::look(two)));
+    for (uint32_t& piece : two.r) {
+      const uint32_t there = piece;
+      piece = kNothing;
+      EXPECT_FALSE(Written::come(Written::look(two)));
+      piece = there;
+    }
+  };
   for (const uint32_t low : {0u, 1u, 0x7fffffffu, 0xfffffffeu, 0xffff0000u, 0x0000ffffu, kNothing}) {
     for (const uint32_t high : {0u, 0x80000000u, 0x7fff7fffu, 0xfffeffffu, kNothing}) {
-      const auto word = handover_word(static_cast<uint64_t>(high) << 32 | low);
+      const auto word = checked_word(static_cast<uint64_t>(high) << 32 | low);
       EXPECT_TRUE(has_come(word)) << low << ' ' << high;
+      expect_long_words_come_with_each_piece(word);
       if (low == kNothing)
         expect_nan(word.r[0]);
       else

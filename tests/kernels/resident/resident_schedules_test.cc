@@ -39,6 +39,16 @@ class ResidentSchedules : public ResidentWays {
     Random random(91);
     return make_way_case(way().precision.stored, options, {1, 0, 3, 1, 1, 1, 2, 1, 1, 1, 1}, true, random);
   }
+  // More steps than the grid's exchange has buffers, twice.
+  WayCase make_long_case() {
+    const TileRows tiles = tiles_of(way());
+    RnnOptions options;
+    options.cell = way().cell;
+    options.input = 3;
+    options.hidden = hidden_below(tiles, first_team_of_blocks(tiles)) + 3;
+    Random random(93);
+    return make_way_case(way().precision.stored, options, {37, 1, 20, 0, 36, 17}, true, random);
+  }
   RnnResults run_under(const WayCase& given, const Options& chosen) {
     const TileRows tiles = tiles_of(way());
     varlstm::simt::set_options(chosen);
@@ -65,6 +75,28 @@ TEST_P(ResidentSchedules, GiveTheSameBits) {
   chosen.schedule = Schedule::kLifo;
   EXPECT_TRUE(same(run_under(given, chosen), expected)) << "lifo";
   for (uint64_t seed = 1; seed <= 8; ++seed) {
+    chosen.seed = seed;
+    for (const Schedule schedule : {Schedule::kRandom, Schedule::kPct}) {
+      chosen.schedule = schedule;
+      EXPECT_TRUE(same(run_under(given, chosen), expected))
+          << (schedule == Schedule::kPct ? "pct:" : "random:") << seed;
+    }
+  }
+}
+
+// F32 has the bits of stepwise forward, whose states go through no exchange.
+TEST_P(ResidentSchedules, LongSequencesGiveTheSameBits) {
+  if (way().policy != VARLSTM_RECURRENCE_GRID) GTEST_SKIP() << "two buffers, which shorter sequences use again";
+  if (way().precision.stored.dtype == VARLSTM_DTYPE_F16) GTEST_SKIP() << "the barriers of BF16 once more";
+  const WayCase given = make_long_case();
+  Options chosen = before_;
+  chosen.schedule = Schedule::kFifo;
+  const RnnResults expected = run_under(given, chosen);
+  ASSERT_TRUE(all_finite(expected.gradients.dparams));
+  if (way().precision.stored.dtype == VARLSTM_DTYPE_F32 && way().precision.math != VARLSTM_MATH_TF32) {
+    EXPECT_EQ(expected.out.y, run_way(way().stepwise(), given).out.y);
+  }
+  for (uint64_t seed = 1; seed <= 2; ++seed) {
     chosen.seed = seed;
     for (const Schedule schedule : {Schedule::kRandom, Schedule::kPct}) {
       chosen.schedule = schedule;
