@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Iterator
 
 import pytest
 
@@ -15,6 +16,14 @@ DEVICE = "cuda"
 LENGTHS = [5, 0, 7, 2, 7, 1]
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available() or device_count("cuda") == 0,
                                 reason="needs a GPU, a torch with CUDA and a library with the CUDA back end")
+
+
+@pytest.fixture(autouse=True)
+def exact_products() -> Iterator[None]:
+    """As close to the CPU as float32 is; torch's own setting for networks is TF32."""
+    before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    yield
+    torch.backends.cudnn.allow_tf32 = before
 
 
 def leaf(tensor: torch.Tensor, device: str) -> torch.Tensor:

@@ -6,10 +6,11 @@ may not touch it, and it answers as a CUDA tensor where the operations ask.
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import types
-from typing import Callable
+from typing import Callable, Iterator
 
 import pytest
 
@@ -17,9 +18,10 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
 from varlstm import _handles, device_count  # noqa: E402
-from varlstm._declarations import CopyKind  # noqa: E402
+from varlstm._declarations import CopyKind, Key, Math  # noqa: E402
 from varlstm._library import lib  # noqa: E402
 from varlstm.torch import GRU, LSTM, RNN, _cell_op, _device, _loss_op, _packing_op, _rnn_op  # noqa: E402
+from varlstm.torch._math import Product  # noqa: E402
 
 if device_count("cuda") == 0:
     pytest.skip("the library has no CUDA device", allow_module_level=True)
@@ -44,7 +46,7 @@ class DeviceTensor(torch.Tensor):
 
 
 def context() -> int:
-    return _device._cuda_context(0).pointer
+    return _device._cuda_context(0, Math.F32).pointer
 
 
 def allocate(shape: tuple, dtype: torch.dtype, zero: bool = False) -> DeviceTensor:
@@ -84,6 +86,24 @@ def assert_close(actual: list, expected: list) -> None:
 def default_stream(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: types.SimpleNamespace(cuda_stream=0))
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+
+
+@contextlib.contextmanager
+def setting(owner, name: str, value) -> Iterator[None]:
+    """One of torch's settings: not all can be deleted, as pytest's monkeypatch would."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@pytest.fixture(autouse=True)
+def exact_products() -> Iterator[None]:
+    """As close to the host as float32 is; torch's own setting for networks is TF32."""
+    with setting(torch.backends.cudnn, "allow_tf32", False):
+        yield
 
 
 MODULES = {"LSTM": LSTM, "GRU": GRU, "RNN_TANH": RNN}
@@ -199,3 +219,59 @@ def test_losses() -> None:
                 *_loss_op._linear_cross_entropy_backward(dout, *fused, lse, -100, "mean", 0.1, True, True, True)]
 
     assert_close(run(upload), run(lambda tensor: tensor))
+
+
+# --- TF32, as torch's settings allow it
+
+def math_of(product: Product) -> Math:
+    used = _device.context_of(upload(X), product)
+    return Math(_handles.get_i64(lib.varlstm_ctx_get_i64, used.pointer, Key.MATH))
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_products_follow_torchs_settings(allowed: bool) -> None:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    with setting(cudnn, "allow_tf32", allowed), setting(matmul, "allow_tf32", not allowed):
+        assert math_of(Product.RNN) == (Math.TF32 if allowed else Math.F32)
+        assert math_of(Product.MATMUL) == (Math.F32 if allowed else Math.TF32)
+        with setting(cudnn, "enabled", False):
+            assert math_of(Product.RNN) == math_of(Product.MATMUL)
+        for dtype in (torch.float64, torch.bfloat16):
+            assert _device.context_of(upload(X.to(dtype)), Product.RNN).pointer == context()
+        assert _device.context_of(upload(X)).pointer == context()
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "rnn"), reason="this torch has no fp32_precision")
+@pytest.mark.parametrize("precisions", [("tf32", "ieee"), ("ieee", "tf32")])
+def test_products_follow_torchs_newer_settings(precisions: tuple) -> None:
+    rnn, matmul = torch.backends.cudnn.rnn, torch.backends.cuda.matmul
+    with setting(rnn, "fp32_precision", precisions[0]), setting(matmul, "fp32_precision", precisions[1]):
+        seen = math_of(Product.RNN), math_of(Product.MATMUL)
+    assert seen == tuple(Math.TF32 if precision == "tf32" else Math.F32 for precision in precisions)
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU"])
+def test_networks_round_to_tf32_where_torch_does(cell: str) -> None:
+    """Half an ulp of TF32 is 2^-11: with it the results are off by more than float32 is, and by less than some of it."""
+    chain = Chain(cell)
+    tokens = int(chain.lengths.sum())
+    exact = chain.run(lambda tensor: tensor, chain.lengths, 6, tokens)
+    with setting(torch.backends.cudnn, "allow_tf32", True):
+        rounded = [download(tensor) for tensor in chain.run(upload, chain.lengths, 6, tokens)]
+    worst = max(float((ours - reference).abs().max()) for ours, reference in zip(rounded, exact))
+    assert 2e-5 < worst < 2e-2
+
+
+def test_backward_may_have_another_math_than_forward(monkeypatch) -> None:
+    chain = Chain("LSTM")
+    tokens = int(chain.lengths.sum())
+    exact = chain.run(lambda tensor: tensor, chain.lengths, 6, tokens)
+    backward = chain.op.backward
+
+    def in_tf32(*arguments):
+        with setting(torch.backends.cudnn, "allow_tf32", True):
+            return backward(*arguments)
+
+    monkeypatch.setattr(chain.op, "backward", in_tf32)
+    for ours, reference in zip(chain.run(upload, chain.lengths, 6, tokens), exact):
+        torch.testing.assert_close(download(ours), reference, rtol=2e-2, atol=2e-2)

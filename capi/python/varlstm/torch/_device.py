@@ -8,9 +8,10 @@ from typing import Dict, List, Optional, Tuple
 
 import torch
 
-from .._declarations import Backend, Dtype, Key, Layout, Mode, Op, Reduction, Space
+from .._declarations import Backend, Dtype, Key, Layout, Math, Mode, Op, Reduction, Space
 from .._handles import Native, create, set_value
 from .._library import lib
+from ._math import Product, allows_tf32
 
 DTYPES = {torch.float32: Dtype.F32.value, torch.float64: Dtype.F64.value, torch.bfloat16: Dtype.BF16.value,
           torch.float16: Dtype.F16.value}
@@ -113,12 +114,13 @@ class _BatchPool:
 
 
 class Context(Native):
-    """The library's context of a device; lives as long as the process."""
+    """The library's context of a device with one math; lives as long as the process."""
 
     __slots__ = ("_batches", "_device", "__dict__")
 
-    def __init__(self, backend: Backend, index: int, threads: int = 0) -> None:
+    def __init__(self, backend: Backend, index: int, threads: int = 0, math: Math = Math.F32) -> None:
         super().__init__(create(lib.varlstm_ctx_create, backend, index), lib.varlstm_ctx_destroy)
+        lib.varlstm_ctx_set_i64(self.pointer, Key.MATH, math)
         if backend == Backend.HOST:
             lib.varlstm_ctx_set_i64(self.pointer, Key.THREADS, threads)
         self._device = None if backend == Backend.HOST else index
@@ -198,15 +200,16 @@ def _host_context(threads: int) -> Context:
 
 
 @functools.lru_cache(maxsize=None)
-def _cuda_context(index: int) -> Context:
-    return Context(Backend.CUDA, index)
+def _cuda_context(index: int, math: Math) -> Context:
+    return Context(Backend.CUDA, index, math=math)
 
 
-def context_of(tensor: torch.Tensor) -> Context:
-    """The context of the tensor's device. On the CPU it has as many threads as torch has now: torch.set_num_threads
-    holds from the next call on."""
+def context_of(tensor: torch.Tensor, product: Optional[Product] = None) -> Context:
+    """The context of the tensor's device, whose products, if the call has any, are as exact as torch's would be now. On
+    the CPU it has as many threads as torch has now: torch.set_num_threads holds from the next call on."""
     if tensor.is_cuda:
-        return _cuda_context(tensor.device.index)
+        rounds = product is not None and tensor.dtype == torch.float32 and allows_tf32(product)
+        return _cuda_context(tensor.device.index, Math.TF32 if rounds else Math.F32)
     if tensor.device.type != "cpu":
         raise ValueError(f"a tensor is on the device {tensor.device}, and must be on cpu or cuda")
     return _host_context(torch.get_num_threads())

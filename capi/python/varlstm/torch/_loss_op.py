@@ -13,6 +13,7 @@ from .._declarations import Op
 from .._library import lib
 from ._differentiable import differentiable, opaque
 from ._device import address, context_of, dtype_code, scratch
+from ._math import Product
 
 
 def loss_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -140,7 +141,7 @@ def _linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor],
                           class_weight: Optional[Tensor], ignore_index: int, reduction: str,
                           label_smoothing: float) -> Tuple[Tensor, Tensor]:
     """The loss, and log(sum(exp(logits))) of each row for backward."""
-    context, input, weight = context_of(input), input.contiguous(), weight.contiguous()
+    context, input, weight = context_of(input, Product.MATMUL), input.contiguous(), weight.contiguous()
     (rows, features), classes = input.shape, weight.size(0)
     code = dtype_code("input", input.dtype)
     workspace = scratch(context.op_workspace(Op.LINEAR_CROSS_ENTROPY_FORWARD, code, rows, features, classes), input)
@@ -162,7 +163,7 @@ def _linear_cross_entropy_backward(dout: Tensor, input: Tensor, weight: Tensor, 
                                    label_smoothing: float, need_dinput: bool, need_dweight: bool,
                                    need_dbias: bool) -> Tuple[Tensor, Tensor, Tensor]:
     """The gradients of input, weight and bias; a gradient that is not needed has no elements."""
-    context, dout = context_of(input), dout.contiguous()
+    context, dout = context_of(input, Product.MATMUL), dout.contiguous()
     input, weight = input.contiguous(), weight.contiguous()
     (rows, features), classes = input.shape, weight.size(0)
     code = dtype_code("input", input.dtype)

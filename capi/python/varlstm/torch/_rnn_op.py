@@ -15,6 +15,7 @@ from .._library import lib
 from ._differentiable import differentiable, opaque
 from ._device import OPTIONS, Rnn, address, context_of, rnn_sizes, scratch
 from ._flat import is_flat, join, split_gradients
+from ._math import Product
 
 
 _LAYER_NORM = OPTIONS.index(Key.LAYER_NORM)
@@ -68,7 +69,7 @@ class RnnOp:
         max_len, longest first; there may be more of them than the lengths add up to. resets [T, B], bool or uint8, are
         in the order of the sizes. Without a seed there is no dropout. options are the numbers of OPTIONS.
         """
-        context = context_of(x)
+        context = context_of(x, Product.RNN)
         x = x.contiguous()
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
                         options, resets is not None, cell_states)
@@ -107,7 +108,7 @@ class RnnOp:
                  cell_states: bool, need_dx: bool, need_dh0: bool, need_dc0: bool, need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
         """dx, dh0 and dc0, which have no elements if they are not needed, and the gradients of all params, which are an
         empty list if they are not needed."""
-        context = context_of(x)
+        context = context_of(x, Product.RNN)
         x = x.contiguous()
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
                         options, resets is not None, cell_states)

@@ -11,6 +11,7 @@ from .._library import lib
 from . import _options
 from ._device import Rnn, _query, address, compute_dtype, context_of, scratch
 from ._differentiable import is_traced
+from ._math import Product
 from ._rnn_checks import check_all_like, check_params, check_rows
 from ._rnn_op import RNN_OPS
 
@@ -87,7 +88,7 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
             raise ValueError(f"streams = {streams} is larger than table_slots = {table_slots}")
         if slots.shape != (streams,):
             raise ValueError(f"slots are of shape {tuple(slots.shape)}, and must be ({streams},): one for each row")
-        context, input = context_of(input), input.contiguous()
+        context, input = context_of(input, Product.RNN), input.contiguous()
         rnn = op._rnn(context, input, module.hidden_size, module.proj_size, module.num_layers, False, params, 0.0,
                       module._cell_options())
         flat = op._flat(rnn, params)
