@@ -32,8 +32,7 @@ function(varlstm_add_test name)
   target_link_libraries(${name} PRIVATE varlstm_test_support)
   target_precompile_headers(${name} REUSE_FROM varlstm_test_headers)
   add_test(NAME ${name} COMMAND ${name})
-  # Tests share the machine's cores with each other: a thread that waits may not spin.
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT OMP_WAIT_POLICY=passive)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${VARLSTM_TEST_TIMEOUT})
 endfunction()
 
 # varlstm_run_again(<name> <variant> <VAR=value>...): runs that program once more as <name>.<variant>, in another
@@ -41,7 +40,7 @@ endfunction()
 function(varlstm_run_again name variant)
   add_test(NAME ${name}.${variant} COMMAND ${name})
   set_tests_properties(${name}.${variant} PROPERTIES
-    TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT "OMP_WAIT_POLICY=passive;${ARGN}")
+    TIMEOUT ${VARLSTM_TEST_TIMEOUT} ENVIRONMENT "${ARGN}")
 endfunction()
 
 # varlstm_run_on_lesser_isas(<name>): runs that program once more on each instruction set that is less than the best of

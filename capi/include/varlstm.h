@@ -281,8 +281,8 @@ VARLSTM_API int32_t varlstm_ctx_create(int32_t backend, int32_t device, varlstm_
 /* Options of a context. Set them before other threads use the context. Keys:
  *   BACKEND          read only: a varlstm_backend
  *   DEVICE           read only: the index of the device
- *   THREADS          0 to 1024, default 0: how many threads a call on the host may use; 0 means as many as the machine
- *                    has. Results are bitwise equal for every value. UNSUPPORTED on CUDA.
+ *   THREADS          0 to 1024, default 0: most threads of a call on the host; 0 means OMP_NUM_THREADS where it is set,
+ *                    else the cores of the process. Results are bitwise equal for every value. UNSUPPORTED on CUDA.
  *   BATCH_INVARIANT  1 (default): a sequence's h, c, y and dx are bit-identical whatever else is in the batch.
  *                    0: on CUDA they may differ, because cuBLAS chooses its kernel by the number of rows. On the host
  *                    they are bit-identical for 0 as well.

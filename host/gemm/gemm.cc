@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/gemm/gemm.h"
 
+#include <omp.h>
 #include <string.h>
 
 #include <initializer_list>
@@ -36,8 +37,8 @@ void gemm_block(Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int6
               ldc);
 }
 
-// Outside a parallel region OpenBLAS would start threads of its own and divide the work by their number, which changes
-// the order of sums. This object limits it to one thread.
+// OpenBLAS would start threads of its own and divide the work by their number, which changes the order of sums. This
+// object limits it to one thread in the thread that calls it.
 class SingleThreadedBlas {
  public:
   SingleThreadedBlas() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }

@@ -91,7 +91,7 @@ void row_product(int64_t threads, const RowProduct<T>& p) {
   const int64_t most_rows = kTileBytes / (kPanelVectors * kernel.lanes * static_cast<int64_t>(sizeof(T)));
   const int64_t blocks = (p.rows + most_rows - 1) / most_rows;
   const int64_t work = p.rows * p.columns * p.groups * p.segment * p.segments;
-  parallel_for_neighbours(work < kThreadedWork ? 1 : threads, panels * blocks, [&](int64_t piece) {
+  parallel_for(work < kThreadedWork ? 1 : threads, panels * blocks, [&](int64_t piece) {
     const int64_t block = piece / panels;
     run_panel(kernel, p, piece % panels, p.rows * block / blocks, p.rows * (block + 1) / blocks);
   });

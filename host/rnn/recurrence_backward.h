@@ -292,23 +292,36 @@ void normalised_cell(const RecurrenceBackward<T>& p, const UnitPanels& units, co
   back_through_state(norm, p.gradients, cell.now, set.count, p.round);
 }
 
+// The panels of one member's two products: of W_hh, whose columns are features of h, and with a projection of W_hr,
+// whose columns are units.
 template <class T>
-void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
-  const SegmentSteps& segments = p.segments;
+struct BackwardPanels {
+  UnitPanels state, projection;
+
+  BackwardPanels(const RecurrenceBackward<T>& p, const Member& member)
+      : state{p.state, 1, row_kernel<T>().lanes, p.by_segment, member},
+        projection{p.hidden, 1, row_kernel<T>().lanes, p.by_segment, member} {}
+};
+
+// Packs this member's part of the weights, before the steps of any member.
+template <class T>
+void pack_backward(const RecurrenceBackward<T>& p, const Member& member) {
   const int64_t rows = kCellTraits[p.cell].gates * p.hidden;
-  // The columns of the two products: those of W_hh, which are features of h, and with a projection those of W_hr, which
-  // are units.
-  const UnitPanels panels{p.state, 1, row_kernel<T>().lanes, p.by_segment, member};
-  const UnitPanels projection{p.hidden, 1, row_kernel<T>().lanes, p.by_segment, member};
-  panels.for_packed([&](const UnitPanel& panel) {
+  const BackwardPanels<T> panels(p, member);
+  panels.state.for_packed([&](const UnitPanel& panel) {
     pack_panel(panel.columns, p.w_hh, p.state, false, 0, rows, p.panels + panel.unit * rows);
   });
   if (p.w_hr != nullptr) {
-    projection.for_packed([&](const UnitPanel& panel) {
+    panels.projection.for_packed([&](const UnitPanel& panel) {
       pack_panel(panel.columns, p.w_hr, p.hidden, false, 0, p.state, p.w_hr_panels + panel.unit * p.state);
     });
   }
-  member.sync();
+}
+
+template <class T>
+void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
+  const SegmentSteps& segments = p.segments;
+  const BackwardPanels<T> panels(p, member);
 
   for_blocks(segments, p.by_segment, member, [&](const RankBlock& block) {
     for (int64_t step = 0; step < block.steps; ++step) {
@@ -323,7 +336,7 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
         backward_cell(p, panel, carried, t, before.step);
         backward_cell(p, panel, started, t, -1);
       };
-      panels.for_used([&](const UnitPanel& panel) {
+      panels.state.for_used([&](const UnitPanel& panel) {
         backward_product(p, panel, shared, after.step);
         if (p.w_hr != nullptr)
           store_dh(p, panel, all, t);
@@ -332,26 +345,26 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
       });
       if (!p.by_segment) member.sync();
       if (kCellTraits[p.cell].second_gates > 0) {
-        panels.for_used([&](const UnitPanel& panel) { backward_second(p, panel, all, t); });
+        panels.state.for_used([&](const UnitPanel& panel) { backward_second(p, panel, all, t); });
         if (!p.by_segment) member.sync();
       }
       if (p.w_hr != nullptr) {
-        projection.for_used([&](const UnitPanel& panel) {
+        panels.projection.for_used([&](const UnitPanel& panel) {
           backward_projection(p, panel, all, t);
           if (p.norm == nullptr) cells(panel);
         });
         if (!p.by_segment) member.sync();
       }
       if (p.norm == nullptr) continue;
-      normalised_cell(p, projection, carried, t, before.step);
-      normalised_cell(p, projection, started, t, -1);
+      normalised_cell(p, panels.projection, carried, t, before.step);
+      normalised_cell(p, panels.projection, started, t, -1);
     }
   });
 
   if (!p.want_dh0) return;
   for (int64_t t = 0; t < segments.steps; ++t) {
     const RankSet started = ranks_of(step_before(segments, t).rows, segments.sizes[t], p.by_segment, member);
-    panels.for_used([&](const UnitPanel& panel) { backward_product(p, panel, started, t); });
+    panels.state.for_used([&](const UnitPanel& panel) { backward_product(p, panel, started, t); });
   }
 }
 

@@ -340,30 +340,43 @@ void store_projected(const RecurrenceForward<T>& p, const UnitPanel& panel, cons
   if (options.state != nullptr) mask_states(p, first, columns, now, set.count);
 }
 
+// The panels of one member: of the gates' products, of the second product, and of the projection.
 template <class T>
-void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
-  const SegmentSteps& segments = p.segments;
+struct ForwardPanels {
+  UnitPanels gates, second, projection;
+
+  ForwardPanels(const RecurrenceForward<T>& p, const Member& member)
+      : gates{p.hidden, first_gates(kCellTraits[p.cell]), row_kernel<T>().lanes, p.by_segment, member},
+        second{p.hidden, 1, row_kernel<T>().lanes, p.by_segment, member},
+        projection{p.state, 1, row_kernel<T>().lanes, p.by_segment, member} {}
+};
+
+// Packs this member's part of the weights, before the steps of any member.
+template <class T>
+void pack_forward(const RecurrenceForward<T>& p, const Member& member) {
   const int64_t gates = first_gates(kCellTraits[p.cell]);
-  const bool two_products = kCellTraits[p.cell].second_gates > 0;
-  const UnitPanels panels{p.hidden, gates, row_kernel<T>().lanes, p.by_segment, member};
-  const UnitPanels second{p.hidden, 1, row_kernel<T>().lanes, p.by_segment, member};
-  panels.for_packed([&](const UnitPanel& panel) {
+  const ForwardPanels<T> panels(p, member);
+  panels.gates.for_packed([&](const UnitPanel& panel) {
     pack_panel(panel.columns, p.w_hh, p.state, true, 0, p.state, p.panels + panel.unit * gates * p.state);
   });
-  if (two_products) {
-    second.for_packed([&](const UnitPanel& panel) {
+  if (kCellTraits[p.cell].second_gates > 0) {
+    panels.second.for_packed([&](const UnitPanel& panel) {
       pack_panel(panel.columns, p.w_hh + gates * p.hidden * p.state, p.state, true, 0, p.state,
                  second_panels(p) + panel.unit * p.state);
     });
   }
-  const UnitPanels projection{p.state, 1, row_kernel<T>().lanes, p.by_segment, member};
   if (p.w_hr != nullptr) {
-    projection.for_packed([&](const UnitPanel& panel) {
+    panels.projection.for_packed([&](const UnitPanel& panel) {
       pack_panel(panel.columns, p.w_hr, p.hidden, true, 0, p.hidden, p.w_hr_panels + panel.unit * p.hidden);
     });
   }
-  member.sync();
+}
 
+template <class T>
+void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
+  const SegmentSteps& segments = p.segments;
+  const bool two_products = kCellTraits[p.cell].second_gates > 0;
+  const ForwardPanels<T> panels(p, member);
   for_blocks(segments, p.by_segment, member, [&](const RankBlock& block) {
     for (int64_t step = 0; step < block.steps; ++step) {
       const int64_t t = segments.reverse ? block.steps - 1 - step : step;
@@ -372,17 +385,17 @@ void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
       const RankSet carried = ranks_of(block.begin, first_started, p.by_segment, member);
       const RankSet started = ranks_of(first_started, block.clipped(segments.sizes[t]), p.by_segment, member);
       if (p.norm != nullptr) {
-        normalised_step(p, panels, carried, t, before.step);
-        normalised_step(p, panels, started, t, -1);
+        normalised_step(p, panels.gates, carried, t, before.step);
+        normalised_step(p, panels.gates, started, t, -1);
       } else {
-        panels.for_used([&](const UnitPanel& panel) {
+        panels.gates.for_used([&](const UnitPanel& panel) {
           forward_step(p, panel, carried, t, before.step);
           forward_step(p, panel, started, t, -1);
         });
       }
       if (!p.by_segment) member.sync();
       if (two_products) {
-        second.for_used([&](const UnitPanel& panel) {
+        panels.second.for_used([&](const UnitPanel& panel) {
           forward_second(p, panel, carried, t, before.step);
           forward_second(p, panel, started, t, -1);
         });
@@ -390,7 +403,7 @@ void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
       }
       if (p.w_hr == nullptr) continue;
       const RankSet all = ranks_of(block.begin, block.clipped(segments.sizes[t]), p.by_segment, member);
-      projection.for_used([&](const UnitPanel& panel) {
+      panels.projection.for_used([&](const UnitPanel& panel) {
         forward_projection(p, panel, all, t);
         if (p.options == nullptr) return;
         store_projected(p, panel, carried, t, before.step);

@@ -84,8 +84,9 @@ class RnnBackward {
     RecurrenceBackward<T> recurrences[kMaxDirections];
     const RecurrenceSplit split = recurrence_split(threads_, shape_, plan_, sizeof(T));
     for (int64_t d = 0; d < shape_.directions; ++d) recurrences[d] = prepare(layer, d, doutput, split.by_segment);
-    run_teams(split.threads, shape_.directions,
-              [&](int64_t d, const Member& member) { recurrence_backward(recurrences[d], member); });
+    run_recurrence(
+        split, shape_.directions, [&](int64_t d, const Member& member) { pack_backward(recurrences[d], member); },
+        [&](int64_t d, const Member& member) { recurrence_backward(recurrences[d], member); });
     for (int64_t d = 0; d < shape_.directions; ++d) {
       store_initial_gradients(layer, d, recurrences[d].segments);
       if (shape_.layer_norm) finish_norm(layer, d);

@@ -97,8 +97,9 @@ class RnnForward {
       recurrences[d] = prepare(layer, d, output, split.by_segment);
       project_input(layer, d, input, recurrences[d].values);
     }
-    run_teams(split.threads, shape_.directions,
-              [&](int64_t d, const Member& member) { recurrence_forward(recurrences[d], member); });
+    run_recurrence(
+        split, shape_.directions, [&](int64_t d, const Member& member) { pack_forward(recurrences[d], member); },
+        [&](int64_t d, const Member& member) { recurrence_forward(recurrences[d], member); });
     for (int64_t d = 0; d < shape_.directions; ++d) {
       store_final_states(layer, d, output, recurrences[d]);
       if (args_.c != nullptr && layer + 1 == shape_.layers) store_cell_states(d, recurrences[d].c);

@@ -8,12 +8,15 @@
 #include "host/cells/cells.h"
 #include "host/rnn/rnn_layout.h"
 #include "host/threads/parallel.h"
+#include "host/threads/team.h"
 
 namespace varlstm::host {
 
 struct RecurrenceSplit {
   int threads;
-  bool by_segment;  // divides by segments; else by hidden units
+  bool by_segment;          // divides by segments; else by hidden units
+  int parts;                // by_segment: the parts of each direction, which do not wait for each other
+  Nanoseconds patience{0};  // not by_segment: how long a team waits for its members
 };
 
 // The largest W_hh, in bytes, that stays in one core's second-level cache. Up to this size every member may read all of
@@ -22,20 +25,53 @@ inline constexpr int64_t kCacheResidentWeights = 384 * 1024;
 // From this many multiplications per step on, a second thread pays for a barrier per step.
 inline constexpr int64_t kUnitSplitWork = 30'000;
 
+// How long a team waits for its members before the first step: a tenth of what the recurrence takes at 25
+// multiplications a nanosecond, and no less than it takes to wake a thread.
+inline Nanoseconds team_patience(int64_t work) {
+  constexpr int64_t kLeast = 5'000, kMost = 500'000;
+  const int64_t tenth = work / 250;
+  return Nanoseconds(tenth < kLeast ? kLeast : tenth > kMost ? kMost : tenth);
+}
+
 inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, const BatchPlan& batch,
                                         int64_t scalar_bytes) {
+  const int directions = static_cast<int>(shape.directions);
   const int64_t weights = (kCellTraits[shape.cell].gates * state_width(shape) + shape.projection) * shape.hidden;
   const int64_t total = weights * batch.tokens, steps = batch.segments.steps;
-  if (total < kThreadedWork || steps == 0) return {1, false};
+  if (total < kThreadedWork || steps == 0) return {1, true, 1};
   const int64_t mean_rows = (batch.tokens + steps - 1) / steps;
   // Layer normalisation needs whole rows, so that a thread beyond the segments would have nothing to do.
-  if (shape.layer_norm) return {thread_count(threads, shape.directions * batch.segments.count), true};
-  const int used = thread_count(threads, shape.directions * shape.hidden);
-  const int team = static_cast<int>((used + shape.directions - 1) / shape.directions);
-  if (team == 1) return {used, false};
-  if (weights * scalar_bytes <= kCacheResidentWeights && mean_rows >= 4 * team) return {used, true};
-  if (weights * mean_rows / team < kUnitSplitWork) return {static_cast<int>(shape.directions), false};
-  return {used, false};
+  const int used = thread_count(threads, directions * (shape.layer_norm ? batch.segments.count : shape.hidden));
+  const int team = (used + directions - 1) / directions;
+  if (team == 1 || shape.layer_norm) return {used, true, team};
+  if (weights * scalar_bytes <= kCacheResidentWeights && mean_rows >= 4 * team) return {used, true, team};
+  if (weights * mean_rows / team < kUnitSplitWork) return {directions, true, 1};
+  return {used, false, 1, team_patience(total)};
+}
+
+// Runs pack(direction, member) for every direction and member, and then steps(direction, member) for every one.
+template <class Pack, class Steps>
+void run_recurrence(const RecurrenceSplit& split, int64_t directions, const Pack& pack, const Steps& steps) {
+  if (!split.by_segment) {
+    return run_teams(split.threads, directions, split.patience, [&](int64_t d, const Member& member) {
+      pack(d, member);
+      member.sync();
+      steps(d, member);
+    });
+  }
+  const auto for_parts = [&](const auto& body) {
+    parallel_for(split.threads, directions * split.parts, [&](int64_t piece) {
+      body(piece % directions, Member{static_cast<int>(piece / directions), split.parts, nullptr});
+    });
+  };
+  if (split.parts == 1) {  // what a part packs is still in its cache
+    return for_parts([&](int64_t d, const Member& member) {
+      pack(d, member);
+      steps(d, member);
+    });
+  }
+  for_parts(pack);
+  for_parts(steps);
 }
 
 }  // namespace varlstm::host

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -90,6 +91,23 @@ TEST_P(Fork, ChildAndParentGiveTheSameBits) {
   EXPECT_EQ(status_of_child([&] { return training.step() == expected ? 0 : 1; }), 0);
   EXPECT_EQ(training.step(), expected);
   EXPECT_EQ(status_of_child([&] { return training.step() == expected ? 0 : 1; }), 0) << "forked once more";
+}
+
+int threads_of_process() {
+  int count = 0;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) count += thread.exists();
+  return count;
+}
+
+TEST_P(Fork, AndTheChildHasThreadsOfItsOwn) {
+  Training training = GetParam()();
+  training.step();
+  EXPECT_EQ(status_of_child([&] {
+              const int inherited = threads_of_process();
+              training.step();
+              return 10 * inherited + threads_of_process();
+            }),
+            10 + threads_of_process());
 }
 
 TEST_P(Fork, AndSoDoesAChildOfTheChild) {

@@ -10,8 +10,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <thread>
+#include <utility>
 
 namespace varlstm_test {
 
@@ -65,20 +68,46 @@ class OrderedAtomic {
   }
 
   T fetch_add(T more, std::memory_order order) {
+    const std::lock_guard<std::mutex> guard(OrderedWorld::instance().lock);
+    return modify(value_ + more, order);
+  }
+
+  T exchange(T value, std::memory_order order) {
+    const std::lock_guard<std::mutex> guard(OrderedWorld::instance().lock);
+    return modify(value, order);
+  }
+
+  bool compare_exchange_strong(T& expected, T value, std::memory_order success, std::memory_order failure) {
     OrderedWorld& world = OrderedWorld::instance();
     const std::lock_guard<std::mutex> guard(world.lock);
-    if (acquires(order)) join_clock(world.own(), released_);
-    ++world.own_time();
-    if (releases(order)) join_clock(released_, world.own());  // a read-modify-write carries the earlier releases on
-    const T before = value_;
-    value_ += more;
-    return before;
+    if (value_ == expected) return modify(value, success), true;
+    if (acquires(failure)) join_clock(world.own(), released_);
+    expected = value_;
+    return false;
+  }
+  bool compare_exchange_weak(T& expected, T value, std::memory_order success, std::memory_order failure) {
+    return compare_exchange_strong(expected, value, success, failure);
   }
 
  private:
+  // A read-modify-write under the lock, which carries the earlier releases on. Returns the value before it.
+  T modify(T value, std::memory_order order) {
+    OrderedWorld& world = OrderedWorld::instance();
+    if (acquires(order)) join_clock(world.own(), released_);
+    ++world.own_time();
+    if (releases(order)) join_clock(released_, world.own());
+    return std::exchange(value_, value);
+  }
+
   T value_;
   VectorClock released_{};
 };
+
+// How a thread sleeps until such an atomic changes, and how it is woken: it is not, but asks again.
+inline void sleep_while(const OrderedAtomic<uint32_t>&, uint32_t, std::chrono::nanoseconds) {
+  std::this_thread::yield();
+}
+inline void wake_sleepers(const OrderedAtomic<uint32_t>&) {}
 
 // One place in memory that is no atomic.
 class OrderedData {

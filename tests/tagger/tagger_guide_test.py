@@ -48,7 +48,7 @@ with tempfile.TemporaryDirectory() as folder:
     (place / "tools").symlink_to(SOURCE / "tools")
     script = "set -e\n" + "".join(f"{command}\necho '{MARK}'\n" for command, _ in steps)
     path = os.pathsep.join((str(pathlib.Path(sys.executable).parent), os.environ["PATH"]))
-    environment = {**os.environ, "PATH": path, "OMP_WAIT_POLICY": "passive"}
+    environment = {**os.environ, "PATH": path}
     outcome = subprocess.run(["bash", "-c", script], cwd=place, env=environment, text=True, encoding="utf-8",
                              capture_output=True, check=False)
 outputs = outcome.stdout.split(MARK + "\n")
