@@ -114,10 +114,12 @@ int32_t gemm(Stream stream, const GemmArgs& args) {
     return fail(VARLSTM_ERROR_UNSUPPORTED, "VARLSTM_GEMM_POLICY = cublas, but there is no cuBLAS: %s", problem);
   const GemmPolicy policy = gemm_policy(shape_of(args), context);
   if (policy == GemmPolicy::kCublas) return blas_gemm(stream, args);
-  if (policy == GemmPolicy::kTensor) return tensor_gemm(stream, args);
-  if (policy == GemmPolicy::kWgmma)
-    return wgmma_gemm(stream, args,
-                      select_tensor_tile(args.m, args.n, stream.state->multiprocessors, TensorTile::k128x256));
+  if (policy == GemmPolicy::kTensor || policy == GemmPolicy::kWgmma) {
+    const bool wgmma = policy == GemmPolicy::kWgmma;
+    const TensorTile largest = wgmma ? TensorTile::k128x256 : TensorTile::k128x128;
+    const TensorTile tile = select_tensor_tile(args.m, args.n, stream.state->multiprocessors, largest);
+    return wgmma ? wgmma_gemm(stream, args, tile) : tensor_gemm(stream, args, tile);
+  }
   return with_product_types(args.dtype, args.dtype_c, [&](auto scalar, auto scalar_c) {
     using T = decltype(scalar);
     using TC = decltype(scalar_c);

@@ -4,14 +4,15 @@
 // Sums are in f32. Each element of C is one chain over blocks of 16 (8 for TF32) of k from 0, whatever m, n and the
 // alignment are, so its bits depend only on its row of op(A) and its column of op(B). Incomplete blocks are filled with
 // zeros. C is stored once, rounded to its own dtype: ((sum + bias) + bias2) + C. C must not overlap A or B.
-// Bytes from memory: about (m k (n / 64) + k n (m / 64)) e; 2 m n k operations. Bound by arithmetic if k and n are some
-// hundreds, by memory if they are smaller. Grid: one block of 4 warps for each tile of 64 x 64. A warp owns 32 x 32 of
-// the tile, 32 sums in registers of each thread.
-// Shared memory: two stages. Each has a tile of A and a tile of B, 64 bytes of k deep, in the order of the matrix:
-// [line][k] if k is contiguous, otherwise [k][line]. The pitch of a row is 80 bytes for [line][k], and 144 (16 bits) or
-// 288 bytes (F32) for [k][line], so that loads of fragments have no bank conflicts. If matrix and pitch are aligned to
-// 16 bytes, words inside the matrix are copied by cp.async, and the rest element by element.
-//   S1: after it this stage's tiles are in shared memory, and no thread reads the other stage's tiles any more.
+// Bytes from L2: (m k (n / size) + k n (m / size)) e; 2 m n k operations, so 32 a byte in 16 bits for tiles of 64 x 64,
+// and 64 for tiles of 128 x 128. Grid: one block for each tile: of 4 warps that own 32 x 32 each, or of 8 warps that
+// own 64 x 32, with 32 or 64 sums in registers of each thread.
+// Shared memory: a ring of stages, 2 or 3. Each has a tile of A and a tile of B, 64 bytes of k deep, in the order of
+// the matrix: [line][k] if k is contiguous, otherwise [k][line]. The pitch of a row is 80 bytes for [line][k], and size
+// + 8 elements for [k][line], so that loads of fragments have no bank conflicts. If matrix and pitch are aligned to 16
+// bytes, words inside the matrix are copied by cp.async, and the rest element by element.
+//   S1: after it this stage's tiles are in shared memory, and no thread reads the tiles of the stage before any more,
+//       in whose place the next tiles are brought.
 // Mirrored by host/gemm/gemm.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/tensor_gemm.h"
@@ -20,8 +21,15 @@
 
 namespace varlstm::cuda {
 
-constexpr int kTile = 64, kWarpTile = 32, kTensorThreads = 128;
-constexpr int kAcrossPitch = kTile + 8;  // pitch of [k][line], in elements
+// A tile of Size x Size, of which each warp owns WarpRows x WarpColumns.
+template <int Size, int WarpRows, int WarpColumns, int Stages>
+struct MmaTile {
+  static constexpr int kSize = Size, kWarpRows = WarpRows, kWarpColumns = WarpColumns, kStages = Stages;
+  static constexpr int kWarpsAcross = Size / WarpColumns, kThreads = Size / WarpRows * kWarpsAcross * 32;
+  static constexpr int kAcrossPitch = Size + 8;  // pitch of [k][line], in elements
+};
+using SmallMmaTile = MmaTile<64, 32, 32, 2>;
+using LargeMmaTile = MmaTile<128, 64, 32, 3>;
 
 // Sizes in elements of T. `depth` values of k are loaded at a time, and `step` of them enter one product of a warp.
 template <class T>
@@ -29,18 +37,20 @@ struct Depth {
   static constexpr int kWord = 16 / sizeof(T);
   static constexpr int kDepth = 4 * kWord, kStep = kDepth / 2;
   static constexpr int kAlongPitch = kDepth + kWord;
-  static constexpr int kTileElements = kTile * kAlongPitch;  // of [line][k], which is the larger layout
-  static constexpr size_t kSharedBytes = 4 * kTileElements * sizeof(T);
-  static_assert(kDepth * kAcrossPitch <= kTileElements, "either layout fits");
 };
+
+template <class Tile, class T>
+constexpr int kTileElements = Tile::kSize* Depth<T>::kAlongPitch;  // of [line][k], which is the larger layout
+template <class Tile, class T>
+constexpr size_t kMmaSharedBytes = size_t{2} * Tile::kStages* kTileElements<Tile, T> * sizeof(T);
 
 // shared[outer][inner] <- matrix[outer0 + outer][inner0 + inner], with zeros outside outers x inners. `words`: matrix
 // and ld are aligned to 16 bytes.
-template <int Outer, int Inner, int Pitch, class T>
+template <int Threads, int Outer, int Inner, int Pitch, class T>
 VARLSTM_DEVICE void load_part(const T* matrix, int64_t ld, bool words, int64_t outer0, int64_t outers, int64_t inner0,
                               int64_t inners, T* shared) {
   constexpr int kWord = Depth<T>::kWord, kWords = Inner / kWord;
-  for (int at = static_cast<int>(threadIdx.x); at < Outer * kWords; at += kTensorThreads) {
+  for (int at = static_cast<int>(threadIdx.x); at < Outer * kWords; at += Threads) {
     const int64_t outer = outer0 + at / kWords, inner = inner0 + at % kWords * kWord;
     T* const to = shared + at / kWords * Pitch + at % kWords * kWord;
     const T* const from = matrix + outer * ld + inner;
@@ -53,55 +63,58 @@ VARLSTM_DEVICE void load_part(const T* matrix, int64_t ld, bool words, int64_t o
 }
 
 // Loads the lines from line0 on (rows of op(A) or columns of op(B)), with k from k0 on.
-template <bool AlongK, class T>
+template <class Tile, bool AlongK, class T>
 VARLSTM_DEVICE void load_tile(const T* matrix, int64_t ld, int64_t line0, int64_t lines, int64_t k0, int64_t k,
                               T* shared) {
   constexpr int kDepth = Depth<T>::kDepth;
   const bool words = (reinterpret_cast<uintptr_t>(matrix) | static_cast<uint64_t>(ld) * sizeof(T)) % 16 == 0;
   if constexpr (AlongK) {
-    load_part<kTile, kDepth, Depth<T>::kAlongPitch>(matrix, ld, words, line0, lines, k0, k, shared);
+    load_part<Tile::kThreads, Tile::kSize, kDepth, Depth<T>::kAlongPitch>(matrix, ld, words, line0, lines, k0, k,
+                                                                          shared);
   } else {
-    load_part<kDepth, kTile, kAcrossPitch>(matrix, ld, words, k0, k, line0, lines, shared);
+    static_assert(kDepth * Tile::kAcrossPitch <= kTileElements<Tile, T>, "either layout fits");
+    load_part<Tile::kThreads, kDepth, Tile::kSize, Tile::kAcrossPitch>(matrix, ld, words, k0, k, line0, lines, shared);
   }
 }
 
-template <bool AlongK, class T>
+template <class Tile, bool AlongK, class T>
 VARLSTM_DEVICE const T* element(const T* tile, int line, int k) {
-  return AlongK ? tile + line * Depth<T>::kAlongPitch + k : tile + k * kAcrossPitch + line;
+  return AlongK ? tile + line * Depth<T>::kAlongPitch + k : tile + k * Tile::kAcrossPitch + line;
 }
 
 // Loads the warp's operand of 16 lines from `line` on and one step of k from `k` on: one operand of A, or two of B of 8
 // lines each.
-template <bool AlongK, class T>
+template <class Tile, bool AlongK, class T>
 VARLSTM_DEVICE simt::b32x4 load_a(const T* tile, int line, int k) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   if constexpr (sizeof(T) == 2) {
     const int matrix = lane / 8, r = lane % 8;
     if constexpr (AlongK)
-      return simt::load_matrix_x4(element<true>(tile, line + matrix % 2 * 8 + r, k + matrix / 2 * 8));
+      return simt::load_matrix_x4(element<Tile, true>(tile, line + matrix % 2 * 8 + r, k + matrix / 2 * 8));
     else
-      return simt::load_matrix_x4_transposed(element<false>(tile, line + matrix % 2 * 8, k + matrix / 2 * 8 + r));
+      return simt::load_matrix_x4_transposed(element<Tile, false>(tile, line + matrix % 2 * 8, k + matrix / 2 * 8 + r));
   } else {
     simt::b32x4 a;
     for (int i = 0; i < 4; ++i)
-      a.r[i] = simt::to_tf32(*element<AlongK>(tile, line + lane / 4 + i % 2 * 8, k + lane % 4 + i / 2 * 4));
+      a.r[i] = simt::to_tf32(*element<Tile, AlongK>(tile, line + lane / 4 + i % 2 * 8, k + lane % 4 + i / 2 * 4));
     return a;
   }
 }
-template <bool AlongK, class T>
+template <class Tile, bool AlongK, class T>
 VARLSTM_DEVICE void load_b(const T* tile, int line, int k, simt::b32x2 (&b)[2]) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   if constexpr (sizeof(T) == 2) {
     const int matrix = lane / 8, r = lane % 8;
     simt::b32x4 both;
     if constexpr (AlongK)
-      both = simt::load_matrix_x4(element<true>(tile, line + matrix / 2 * 8 + r, k + matrix % 2 * 8));
+      both = simt::load_matrix_x4(element<Tile, true>(tile, line + matrix / 2 * 8 + r, k + matrix % 2 * 8));
     else
-      both = simt::load_matrix_x4_transposed(element<false>(tile, line + matrix / 2 * 8, k + matrix % 2 * 8 + r));
+      both = simt::load_matrix_x4_transposed(element<Tile, false>(tile, line + matrix / 2 * 8, k + matrix % 2 * 8 + r));
     for (int i = 0; i < 4; ++i) b[i / 2].r[i % 2] = both.r[i];
   } else {
     for (int i = 0; i < 4; ++i)
-      b[i / 2].r[i % 2] = simt::to_tf32(*element<AlongK>(tile, line + i / 2 * 8 + lane / 4, k + lane % 4 + i % 2 * 4));
+      b[i / 2].r[i % 2] =
+          simt::to_tf32(*element<Tile, AlongK>(tile, line + i / 2 * 8 + lane / 4, k + lane % 4 + i % 2 * 4));
   }
 }
 
@@ -120,62 +133,69 @@ VARLSTM_DEVICE simt::f32x4 multiply<float>(const simt::b32x4& a, const simt::b32
   return simt::mma_tf32_1688(a, b, c);
 }
 
-// The warp's 32 x 32 sums, in parts of 16 rows x 8 columns.
+// The warp's sums, in parts of 16 rows x 8 columns.
+template <class Tile>
 struct WarpSums {
-  simt::f32x4 at[kWarpTile / 16][kWarpTile / 8];
+  simt::f32x4 at[Tile::kWarpRows / 16][Tile::kWarpColumns / 8];
 };
 
 // sums += the product of a stage's tiles. The warp's part begins at `row` and `column`.
-template <class T, bool AAlongK, bool BAlongK>
-VARLSTM_DEVICE void multiply_tiles(const T* a_tile, const T* b_tile, int row, int column, WarpSums& sums) {
+template <class Tile, class T, bool AAlongK, bool BAlongK>
+VARLSTM_DEVICE void multiply_tiles(const T* a_tile, const T* b_tile, int row, int column, WarpSums<Tile>& sums) {
   for (int k = 0; k < Depth<T>::kDepth; k += Depth<T>::kStep) {
-    simt::b32x2 b[kWarpTile / 16][2];
-    for (int j = 0; j < kWarpTile / 16; ++j) load_b<BAlongK>(b_tile, column + 16 * j, k, b[j]);
-    for (int i = 0; i < kWarpTile / 16; ++i) {
-      const simt::b32x4 a = load_a<AAlongK>(a_tile, row + 16 * i, k);
-      for (int j = 0; j < kWarpTile / 8; ++j) sums.at[i][j] = multiply<T>(a, b[j / 2][j % 2], sums.at[i][j]);
+    simt::b32x2 b[Tile::kWarpColumns / 16][2];
+    for (int j = 0; j < Tile::kWarpColumns / 16; ++j) load_b<Tile, BAlongK>(b_tile, column + 16 * j, k, b[j]);
+    for (int i = 0; i < Tile::kWarpRows / 16; ++i) {
+      const simt::b32x4 a = load_a<Tile, AAlongK>(a_tile, row + 16 * i, k);
+      for (int j = 0; j < Tile::kWarpColumns / 8; ++j) sums.at[i][j] = multiply<T>(a, b[j / 2][j % 2], sums.at[i][j]);
     }
   }
 }
 
-// The shared memory of one stage: a tile of A, then a tile of B. The two stages alternate.
-template <class T>
+// The shared memory of one stage: a tile of A, then a tile of B.
+template <class Tile, class T>
 VARLSTM_DEVICE T* stage_of(int64_t k0) {
-  return simt::shared_memory<T>() + k0 / Depth<T>::kDepth % 2 * 2 * Depth<T>::kTileElements;
+  return simt::shared_memory<T>() + k0 / Depth<T>::kDepth % Tile::kStages * 2 * kTileElements<Tile, T>;
 }
 
-template <bool AAlongK, bool BAlongK, class T, class TC>
+// Begins to load a stage if there is one. Each call makes a group of copies, even an empty one, so that they can be
+// counted.
+template <class Tile, bool AAlongK, bool BAlongK, class T, class TC>
 VARLSTM_DEVICE void load_stage(const GemmOperands<T, TC>& p, const TileExtent& extent, int64_t k0) {
-  T* const stage = stage_of<T>(k0);
-  load_tile<AAlongK>(p.a, p.lda, extent.row0, extent.m, k0, extent.k, stage);
-  load_tile<BAlongK>(p.b, p.ldb, extent.column0, p.n, k0, extent.k, stage + Depth<T>::kTileElements);
+  if (k0 < extent.k) {
+    T* const stage = stage_of<Tile, T>(k0);
+    load_tile<Tile, AAlongK>(p.a, p.lda, extent.row0, extent.m, k0, extent.k, stage);
+    load_tile<Tile, BAlongK>(p.b, p.ldb, extent.column0, p.n, k0, extent.k, stage + kTileElements<Tile, T>);
+  }
   simt::cp_async_commit();
 }
 
-template <class T, class TC, bool AAlongK, bool BAlongK>
-VARLSTM_KERNEL void __launch_bounds__(kTensorThreads) tensor_gemm_kernel(GemmOperands<T, TC> p) {
-  constexpr int kDepth = Depth<T>::kDepth;
-  const TileExtent extent = tile_extent(p, kTile, kTile);
+template <class Tile, class T, class TC, bool AAlongK, bool BAlongK>
+VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) tensor_gemm_kernel(GemmOperands<T, TC> p) {
+  constexpr int kDepth = Depth<T>::kDepth, kAhead = Tile::kStages - 1;
+  const TileExtent extent = tile_extent(p, Tile::kSize, Tile::kSize);
   if (extent.row0 >= extent.m) return;  // the whole block
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const int row = warp / 2 * kWarpTile, column = warp % 2 * kWarpTile;
-  WarpSums sums = {};
+  const int row = warp / Tile::kWarpsAcross * Tile::kWarpRows, column = warp % Tile::kWarpsAcross * Tile::kWarpColumns;
+  WarpSums<Tile> sums = {};
 
-  if (extent.k > 0) load_stage<AAlongK, BAlongK>(p, extent, 0);
+#pragma unroll 1
+  for (int stage = 0; stage < kAhead; ++stage) load_stage<Tile, AAlongK, BAlongK>(p, extent, stage * kDepth);
 #pragma unroll 1
   for (int64_t k0 = 0; k0 < extent.k; k0 += kDepth) {
-    simt::cp_async_wait<0>();
+    simt::cp_async_wait<kAhead - 1>();
     simt::block_sync();  // S1
-    if (k0 + kDepth < extent.k) load_stage<AAlongK, BAlongK>(p, extent, k0 + kDepth);
-    const T* const stage = stage_of<T>(k0);
-    multiply_tiles<T, AAlongK, BAlongK>(stage, stage + Depth<T>::kTileElements, row, column, sums);
+    load_stage<Tile, AAlongK, BAlongK>(p, extent, k0 + kAhead * kDepth);
+    const T* const stage = stage_of<Tile, T>(k0);
+    multiply_tiles<Tile, T, AAlongK, BAlongK>(stage, stage + kTileElements<Tile, T>, row, column, sums);
   }
+  simt::cp_async_wait<0>();
 
   // Unrolled, so that the sums stay in registers.
 #pragma unroll
-  for (int i = 0; i < kWarpTile / 16; ++i) {
+  for (int i = 0; i < Tile::kWarpRows / 16; ++i) {
 #pragma unroll
-    for (int j = 0; j < kWarpTile / 8; ++j) {
+    for (int j = 0; j < Tile::kWarpColumns / 8; ++j) {
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int64_t c_row = extent.row0 + row + 16 * i + lane / 4 + e / 2 * 8;
@@ -188,31 +208,36 @@ VARLSTM_KERNEL void __launch_bounds__(kTensorThreads) tensor_gemm_kernel(GemmOpe
 
 namespace {
 
-template <auto kKernel, class T, class TC>
+template <class Tile, class T, class TC, bool AAlongK, bool BAlongK>
 int32_t run_kernel(Stream stream, const GemmArgs& args) {
-  return launch_tiles<kKernel>(stream, "tensor_gemm", kTile, kTile, kTensorThreads, Depth<T>::kSharedBytes,
-                               make_operands<T, TC>(args));
+  return launch_tiles<tensor_gemm_kernel<Tile, T, TC, AAlongK, BAlongK>>(
+      stream, "tensor_gemm", Tile::kSize, Tile::kSize, Tile::kThreads, kMmaSharedBytes<Tile, T>,
+      make_operands<T, TC>(args));
 }
 
+template <class Tile, class T, class TC, bool AAlongK>
+int32_t run_tile(Stream stream, const GemmArgs& args) {
+  return args.transpose_b ? run_kernel<Tile, T, TC, AAlongK, true>(stream, args)
+                          : run_kernel<Tile, T, TC, AAlongK, false>(stream, args);
+}
+
+// Gradients of weights, whose A is transposed, have one tile: as a rule cuBLAS computes them.
 template <class T, class TC>
-int32_t run(Stream stream, const GemmArgs& args) {
-  using Run = int32_t (*)(Stream, const GemmArgs&);
-  constexpr Run kRuns[2][2] = {{run_kernel<tensor_gemm_kernel<T, TC, false, false>, T, TC>,
-                                run_kernel<tensor_gemm_kernel<T, TC, false, true>, T, TC>},
-                               {run_kernel<tensor_gemm_kernel<T, TC, true, false>, T, TC>,
-                                run_kernel<tensor_gemm_kernel<T, TC, true, true>, T, TC>}};
-  return kRuns[!args.transpose_a][args.transpose_b](stream, args);
+int32_t run(Stream stream, const GemmArgs& args, TensorTile tile) {
+  if (args.transpose_a) return run_tile<SmallMmaTile, T, TC, false>(stream, args);
+  return tile == TensorTile::k64x64 ? run_tile<SmallMmaTile, T, TC, true>(stream, args)
+                                    : run_tile<LargeMmaTile, T, TC, true>(stream, args);
 }
 
 }  // namespace
 
-int32_t tensor_gemm(Stream stream, const GemmArgs& args) {
+int32_t tensor_gemm(Stream stream, const GemmArgs& args, TensorTile tile) {
   return with_product_types(args.dtype, args.dtype_c, [&](auto scalar, auto scalar_c) -> int32_t {
     using T = decltype(scalar);
     if constexpr (sizeof(T) == 8)
       return fail(VARLSTM_ERROR_INTERNAL, "tensor_gemm has no kernel for dtype %d", static_cast<int>(args.dtype));
     else
-      return run<T, decltype(scalar_c)>(stream, args);
+      return run<T, decltype(scalar_c)>(stream, args, tile);
   });
 }
 

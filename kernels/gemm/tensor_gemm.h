@@ -3,10 +3,11 @@
 #pragma once
 
 #include "kernels/gemm/gemm.h"
+#include "kernels/selection/gemm_selection.h"
 
 namespace varlstm::cuda {
 
-// For products that GemmPolicy::kTensor is legal for.
-int32_t tensor_gemm(Stream stream, const GemmArgs& args);
+// For products that GemmPolicy::kTensor is legal for. Every tile gives the same bits; the largest is k128x128.
+int32_t tensor_gemm(Stream stream, const GemmArgs& args, TensorTile tile);
 
 }  // namespace varlstm::cuda

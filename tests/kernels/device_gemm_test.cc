@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/gemm/column_sum.h"
+#include "kernels/gemm/tensor_gemm.h"
 #include "kernels/gemm/wgmma_gemm.h"
 #include "support/gemm_product.h"
 
@@ -112,14 +113,16 @@ State with_tensor_cores() {
   return state;
 }
 
-// A product by wgmma on a tile of the caller's choice.
+// A product by wgmma or by mma.sync on a tile of the caller's choice.
 template <class T, class TC>
-std::vector<TC> run_on_tile(Stream stream, const Product<T, TC>& product, size_t skip, TensorTile tile) {
-  return run_on_device(product, skip, [&](const GemmArgs& args) { return wgmma_gemm(stream, args, tile); });
+std::vector<TC> run_on_tile(Stream stream, const Product<T, TC>& product, size_t skip, TensorTile tile, bool wgmma) {
+  return run_on_device(product, skip, [&](const GemmArgs& args) {
+    return wgmma ? wgmma_gemm(stream, args, tile) : tensor_gemm(stream, args, tile);
+  });
 }
 
 // Every tile, with several stages and edges on all sides: each gives the same bits, from aligned operands and others.
-TYPED_TEST(DeviceGemm, TilesOfWgmmaGiveTheSameBits) {
+TYPED_TEST(DeviceGemm, TilesGiveTheSameBits) {
   using T = typename TypeParam::Input;
   using TC = typename TypeParam::Output;
   if (sizeof(T) == 8) return;  // tensor cores have no F64 here
@@ -135,14 +138,18 @@ TYPED_TEST(DeviceGemm, TilesOfWgmmaGiveTheSameBits) {
       product.lda = product.trans_a ? 72 : (k / 8 + 1) * 8, product.ldb = product.trans_b ? (k / 8 + 1) * 8 : 136;
       product.ldc = 136 + layouts;
       product.fill(random);
-      const std::vector<TC> expected = run_on_tile(stream, product, 0, TensorTile::k64x64);
-      expect_close(product, expected, std::is_same_v<T, float> ? kTf32 : 0);
-      for (const TensorTile tile : kTensorTiles)
-        for (const size_t skip : {0, 1})
-          EXPECT_EQ(std::memcmp(run_on_tile(stream, product, skip, tile).data(), expected.data(),
+      for (const bool wgmma : {false, true}) {
+        const std::vector<TC> expected = run_on_tile(stream, product, 0, TensorTile::k64x64, wgmma);
+        expect_close(product, expected, std::is_same_v<T, float> ? kTf32 : 0);
+        for (const TensorTile tile : kTensorTiles) {
+          const size_t skip = (static_cast<size_t>(layouts) + static_cast<size_t>(tile)) % 2;
+          EXPECT_EQ(std::memcmp(run_on_tile(stream, product, skip, tile, wgmma).data(), expected.data(),
                                 expected.size() * sizeof(TC)),
                     0)
-              << rows_of(tile) << " x " << columns_of(tile) << ", " << product.shape();
+              << (wgmma ? "wgmma " : "mma.sync ") << rows_of(tile) << " x " << columns_of(tile) << ", skip " << skip
+              << ", " << product.shape();
+        }
+      }
     }
   }
 }

@@ -36,6 +36,27 @@ S = "resident_schedules_test --gtest_filter="
 
 DEFECTS = [
     Defect(
+        name="gemm-multiplies-what-is-not-fenced",
+        file="kernels/gemm/wgmma_gemm.cu",
+        old="      simt::async_proxy_fence();  // P1\n",
+        new="",
+        tests=["device_gemm_test --gtest_filter=*TilesGiveTheSameBits"],
+    ),
+    Defect(
+        name="gemm-brings-a-stage-too-early",
+        file="kernels/gemm/wgmma_gemm.cu",
+        old="simt::wgmma_wait<1>();  // W1",
+        new="simt::wgmma_wait<2>();  // W1",
+        tests=["device_gemm_test --gtest_filter=*TilesGiveTheSameBits"],
+    ),
+    Defect(
+        name="gemm-of-transposed-words-in-other-places",
+        file="kernels/gemm/wgmma_tiles.h",
+        old="word = column / kWord % 8;",
+        new="word = column / kWord % 4;",
+        tests=["device_gemm_test --gtest_filter=*TilesGiveTheSameBits"],
+    ),
+    Defect(
         name="c-of-every-token-without-the-directions",
         file="kernels/recurrence/stepwise/stepwise_forward.cu",
         old="layer.c_of_token[(row * layer.directions + blockIdx.z) * hidden + unit]",
@@ -221,8 +242,8 @@ DEFECTS = [
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
     # Tensor cores.
     Defect("tensor-cores-add-some-rows-by-steps", "kernels/gemm/tensor_gemm.cu",
-           "      for (int j = 0; j < kWarpTile / 8; ++j) sums.at[i][j] = multiply<T>(a, b[j / 2][j % 2], sums.at[i][j]);",
-           "      for (int j = 0; j < kWarpTile / 8; ++j) {\n"
+           "      for (int j = 0; j < Tile::kWarpColumns / 8; ++j) sums.at[i][j] = multiply<T>(a, b[j / 2][j % 2], sums.at[i][j]);",
+           "      for (int j = 0; j < Tile::kWarpColumns / 8; ++j) {\n"
            "        simt::f32x4 more = multiply<T>(a, b[j / 2][j % 2], i == 0 ? sums.at[i][j] : simt::f32x4{});\n"
            "        for (int e = 0; e < 4 && i > 0; ++e) more.r[e] += sums.at[i][j].r[e];\n"
            "        sums.at[i][j] = more;\n"
@@ -485,8 +506,8 @@ DEFECTS = [
     Defect(
         name="tensor-gemm-stage-overwritten-while-read",
         file="kernels/gemm/tensor_gemm.cu",
-        old="return simt::shared_memory<T>() + k0 / Depth<T>::kDepth % 2 * 2 * Depth<T>::kTileElements;",
-        new="return simt::shared_memory<T>() + k0 * 0 * Depth<T>::kTileElements;",
+        old="% Tile::kStages * 2 * kTileElements<Tile, T>;",
+        new="* 0;",
         tests=["device_gemm_test --gtest_filter=*AlignedOperands*"],
     ),
     Defect(
