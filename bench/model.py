@@ -142,8 +142,8 @@ A step is the sum of exchange to loads and the longest of stalls to device, in b
 
 ## Training steps
 
-One layer, I = H, one direction, forward and backward with its GEMMs at {share:.0f} % of the peak; lengths drawn as
-`varlstm-bench --lstm` draws them (ewt, lognormal:32:0.8; seed {seed}). «steps»: of the selected policy. «floor»: the same
+One layer, I = H, one direction, forward and backward with its GEMMs: those of tokens on the library's own tiles (F32, which
+has none on tensor cores, and gradients of weights at {share:.0f} % of the peak); lengths drawn as `varlstm-bench --lstm` draws them (ewt, lognormal:32:0.8; seed {seed}). «steps»: of the selected policy. «floor»: the same
 GEMMs with the best of the ways that the floors below know, over the schedule of its own slots.
 
 {training}

@@ -192,9 +192,21 @@ class TrainingTest(unittest.TestCase):
 
     def test_gemms(self):
         tokens, hidden = 10**6, 1024
-        us = modelled_training.gemm_us(CONSTANTS, "bf16", hidden, tokens)
-        self.assertAlmostEqual(us, 4 * 8 * tokens * hidden**2 / (0.6 * 989e6))
+        us = modelled_training.gemm_us(CONSTANTS, "f32", hidden, tokens)
+        self.assertAlmostEqual(us, 4 * 8 * tokens * hidden**2 / (0.6 * 66.9e6))
         self.assertEqual(modelled_training.gemm_us(CONSTANTS, "bf16", 1, 1), 4 * CONSTANTS["kernel_gap_us"])
+
+    def test_own_gemms_are_bound_by_l2(self):
+        # 4096 x 2048: 32 x 8 tiles of 128 x 256 are two waves of 132, each of 384 elements of 2 bytes for a value of k.
+        bytes_of_step = 132 * 384 * 2
+        us = modelled_training.own_gemm_us(CONSTANTS, "bf16", 4096, 2048, 512)
+        self.assertAlmostEqual(us, 2 * 512 * bytes_of_step / 3100 / 1.755e3)
+        # A step of few rows: 64 tiles of 64 x 64 in one wave.
+        us = modelled_training.own_gemm_us(CONSTANTS, "tf32", 16, 4096, 1024)
+        self.assertAlmostEqual(us, 1024 * 132 * 128 * 4 / 3100 / 1.755e3)
+        # With twice the bytes of L2 and more the products bind.
+        us = modelled_training.own_gemm_us({**CONSTANTS, "l2_total_bytes_per_clk": 1e6}, "bf16", 4096, 2048, 512)
+        self.assertAlmostEqual(us, 2 * 512 * 132 * 2 * 128 * 256 / 989e6)
 
     def test_total_is_its_terms_and_above_the_floor(self):
         case = modelled_training.training_step(CONSTANTS, {"tiles": pair()}, "bf16", 256, 64, "ewt")

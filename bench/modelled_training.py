@@ -6,8 +6,8 @@
               counted_steps.py; stepwise: the sum over t of its step for the sequences that are still active
     weights   W_hh arranged once a pass (read and written through L2) and loaded by each block
     launches  of a pass: those that count_recurrence counts, the schedule's two, one for empty sequences
-    GEMMs     x W_ih forward; dx, dW_ih and dW_hh backward: each 8 N H H operations at gemm_share of the peak, and no less
-              than a launch
+    GEMMs     x W_ih forward and dx backward, of tokens, on the library's own tiles; dW_ih and dW_hh, by cuBLAS: each 8 N H H
+              operations, and no less than a launch
     floor     the same GEMMs, and the floors' steps over the makespan of their own slots; the best of all ways
 
 Left out: embedding, packing, biases, the loss, the optimiser, dropout, and whatever the host does.
@@ -22,7 +22,7 @@ from peers.problems import draw_lengths
 
 CONSTANTS = {
     "peak_tflops": {"bf16": 989.0, "tf32": 494.5, "f32": 66.9},  # published, dense
-    "gemm_share": 0.6,  # assumed
+    "gemm_share": 0.6,  # of the peak, for cuBLAS and for F32, which has no tensor cores: assumed
     "launches_beside": 3,  # of a pass: read from the source
 }
 LENGTHS = ("ewt", "lognormal")  # as bench/lstm_driver/lengths.h describes them
@@ -43,10 +43,31 @@ def active(lengths):
     return [sum(length > t for length in lengths) for t in range(max(lengths))]
 
 
+GEMM_TILES = ((64, 64), (128, 128), (128, 256))  # rows and columns, as kernels/selection/gemm_selection.h has them
+
+
+def own_gemm_us(constants, dtype, m, n, k):
+    """A product on the library's own tiles of tensor cores: waves of tiles, one on each multiprocessor. For each value of k
+    a tile loads rows + columns elements from L2, whose bytes all multiprocessors share, while tensor cores multiply."""
+    blocks = constants["multiprocessors"]
+
+    def waves(tile):
+        return math.ceil(math.ceil(m / tile[0]) * math.ceil(n / tile[1]) / blocks)
+
+    tile = min(GEMM_TILES, key=lambda tile: waves(tile) * sum(tile))
+    loads = sum(tile) * counted_steps.SIZES[dtype] * blocks / constants["l2_total_bytes_per_clk"]
+    products = 2 * tile[0] * tile[1] * blocks / (constants["peak_tflops"][dtype] * 1e3 / constants["clock_ghz"])
+    return waves(tile) * k * max(loads, products) / constants["clock_ghz"] / 1e3
+
+
 def gemm_us(constants, dtype, hidden, tokens):
     """The four GEMMs of a training step."""
     rate = constants["peak_tflops"][dtype] * constants["gemm_share"] * 1e6  # operations a microsecond
-    return 4 * max(8 * tokens * hidden * hidden / rate, constants["kernel_gap_us"])
+    times = [8 * tokens * hidden * hidden / rate] * 4
+    if dtype != "f32":
+        times[:2] = (own_gemm_us(constants, dtype, tokens, 4 * hidden, hidden),
+                     own_gemm_us(constants, dtype, tokens, hidden, 4 * hidden))
+    return sum(max(time, constants["kernel_gap_us"]) for time in times)
 
 
 def weights_us(constants, dtype, hidden, blocks):
