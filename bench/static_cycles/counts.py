@@ -46,12 +46,13 @@ def loads_waited_on(path, steps):
     """Pairs (load, the first instruction that waits on it) of loads of device memory on which their own step waits.
 
     What is asked for before a step gives its results, and waited on after that, comes in the time that the exchange takes.
-    So does what is asked for before the others' results have come, and used after it. All others are waited on in their
-    own step.
+    So does what is asked for before the others' results have come, and used after it; in a team of one block, that is where
+    the block meets if it does so once. All others are waited on in their own step.
     """
     come = [k for k, i in enumerate(path) if work.is_wait(i) and not work.is_poll(i)]
     come += [until % len(path) for _, until in _polls(path)]
-    ends = come + _last_gives(path, steps) or [-1]
+    meets = [k for k, i in enumerate(path) if i.base == "BAR"]
+    ends = come + _last_gives(path, steps) or (meets if len(meets) == steps else [-1])
     loads = [k for k, i in enumerate(path) if work.is_plain_load(i) and i.write_barrier != NONE]
     return [pair for pair in _uses(path, loads) if not _crosses(ends, *pair, len(path))]
 

@@ -10,6 +10,7 @@ from static_cycles.operands import PREDICATE, REGISTER, destinations, results_of
 from static_cycles.work import is_strong
 
 GIVEN, THERE = "given", "there"
+OF_FIRST_BLOCK = 512  # its threads and units have numbers below it; a size is taken to be larger
 MASK = (1 << 32) - 1
 
 
@@ -32,7 +33,7 @@ def _clear(_, i):
 def _special(values, i):
     if i.operands[-1] == "SR_TID.X":
         return [values.thread], []
-    return ([0] if i.operands[-1].startswith(("SR_TID", "SR_LANEID")) else []), []
+    return ([0] if i.operands[-1].startswith(("SR_TID", "SR_LANEID", "SR_CTAID")) else []), []
 
 
 def _shuffle(values, i):
@@ -124,7 +125,7 @@ def _shift(values, i):
         both <<= by
         return [both >> 32 & MASK if ".HI" in i.name else both & MASK], []
     if ".S32" in i.name or ".S64" in i.name:
-        return ([0] if high == 0 and ".HI" in i.name else []), []
+        return ([signed(high) >> by & MASK] if ".HI" in i.name and by < 32 else []), []
     return [(high >> by if ".HI" in i.name else both >> by) & MASK], []
 
 
@@ -174,7 +175,11 @@ def compare(how, a, b, unsigned):
             return {"EQ": False, "NE": True}.get(how)
         return {"EQ": True, "NE": False, "GE": a == THERE, "GT": a == THERE, "LE": b == THERE, "LT": b == THERE}[how]
     if GIVEN in (a, b):
-        return {"EQ": False, "NE": True}.get(how) if 0 in (a, b) else None
+        number = b if a == GIVEN else a
+        if not isinstance(number, int) or number >= OF_FIRST_BLOCK:
+            return None
+        return {"EQ": None if number else False, "NE": None if number else True, "GT": a == GIVEN, "GE": a == GIVEN, "LT": b == GIVEN,
+                "LE": b == GIVEN}[how]
     if a is None or b is None:
         return None
     if not unsigned:

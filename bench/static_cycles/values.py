@@ -6,9 +6,9 @@ An ordinary step is one in the middle of all sequences, which has everything tha
     what the loop loads is 0                   a schedule entry with a row and without marks: no first token, no last
     what the parameters hold is GIVEN          pointers are not null, options are set, counts are not 0
     what is waited for is there                a barrier's phase, a flag that is large enough, a word that came
-    the thread is the first of its warp        that of the block's first warp arms barriers and sets flags, too
+    the thread is the first of its warp        in the first block; that of its first warp arms barriers and sets flags, too
 
-Everything else that is no constant is unknown (None): the block, sizes, what was loaded before the loop. A predicate is
+Everything else that is no constant is unknown (None): sizes, what was loaded before the loop. A predicate is
 True, False or None.
 """
 import re

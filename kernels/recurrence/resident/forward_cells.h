@@ -6,10 +6,11 @@
 // load is waited for in the step that asks for it, but for what a rare step reads besides (below). What a step leaves
 // behind is written after its states have been pushed.
 //
-// Most steps of a warp are alike, and some are rare: a slot is idle, a unit is padding, a segment begins or ends. The
-// lanes vote on these when the entries of a step have come, so that in a usual step a warp only passes by the rare
-// code. Example: a warp has 8 slots. If one of them has the last token of its sequence, all lanes see that the step
-// is marked, and those of that slot write h_n and c_n.
+// Most steps of a thread are alike, and some are rare: a slot is idle, a unit is padding, a segment begins or ends. The
+// entries of a step say so when they have come, and in a usual step a thread only passes by the rare code. Loads that
+// an idle slot or a unit of padding has no use for are off by their predicates, without a branch. Example: one of the
+// eight slots has the last token of its sequence. The threads of that slot write h_n and c_n, and the other lanes of
+// their warps wait for them.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -28,27 +29,33 @@ template <class CellType>
 class GatesOfUnit {
  public:
   VARLSTM_DEVICE GatesOfUnit(float* gates, int64_t hidden, int64_t unit)
-      : rows_(gates, CellType::kSaved * hidden, unit), plane_(static_cast<uint32_t>(hidden)) {
-    simt::keep(plane_);
+      : rows_(gates, CellType::kSaved * hidden, unit),
+        bytes_(static_cast<uint32_t>(hidden * static_cast<int64_t>(sizeof(float)))) {
+    simt::keep(bytes_);
   }
   template <class Row>
   VARLSTM_DEVICE UnitValues<float, CellType::kGates> load(Row row) const {
     UnitValues<float, CellType::kGates> x;
-    const float* of_row = rows_.of(row);
-    for (int k = 0; k < CellType::kGates; ++k) x.of[k] = of_row[plane(k)];
+    float* first = rows_.of(row);
+    simt::keep_global(first);
+    for (int k = 0; k < CellType::kGates; ++k) x.of[k] = *plane(first, k);
     return x;
   }
   template <class Row>
   VARLSTM_DEVICE void store(Row row, const UnitValues<float, CellType::kSaved>& saved) const {
-    float* of_row = rows_.of(row);
-    for (int k = 0; k < CellType::kSaved; ++k) of_row[plane(k)] = saved.of[k];
+    float* first = rows_.of(row);
+    simt::keep_global(first);
+    for (int k = 0; k < CellType::kSaved; ++k) *plane(first, k) = saved.of[k];
   }
 
  private:
-  VARLSTM_DEVICE uint64_t plane(int k) const { return simt::multiply_wide(plane_, static_cast<uint32_t>(k)); }
+  VARLSTM_DEVICE float* plane(float* of_row, int k) const {
+    return reinterpret_cast<float*>(reinterpret_cast<char*>(of_row) +
+                                    simt::multiply_wide(bytes_, static_cast<uint32_t>(k)));
+  }
 
   UnitOfRows<float> rows_;
-  uint32_t plane_;
+  uint32_t bytes_;  // of a plane
 };
 
 // The states of a thread's two slots, as they are and as they are exchanged.
@@ -69,25 +76,23 @@ struct StatePair {
   }
 };
 
-// What a warp has found out about the tokens of a step. In a usual step all of its 8 slots have a token without marks
-// in a row below 2^32, and all of its 8 units count; then the word is 0. Otherwise it is about this thread's two slots.
+constexpr uint32_t kPadding = 1u << 30;  // no mark of a token
+
+// What a thread knows of the tokens of a step in its two slots: of each slot the marks, with kPadding if its unit is
+// padding, and all bits if it is idle. In a usual step both words are 0.
 struct TokenKinds {
-  uint32_t word;
+  uint32_t of[2];
 
-  VARLSTM_DEVICE static TokenKinds usual_ones() { return {0}; }
-  VARLSTM_DEVICE static TokenKinds rare_ones() { return {0x80000000u}; }
-  VARLSTM_DEVICE void add(int s, uint32_t marks) { word |= (1 | marks << 1) << 8 * s; }
-
-  VARLSTM_DEVICE bool usual() const { return word == 0; }
-  // Of a rare step: whether slot s has a token and the unit counts; the token's marks.
-  VARLSTM_DEVICE bool works(int s) const { return (word >> 8 * s & 1) != 0; }
-  VARLSTM_DEVICE bool has(int s, uint32_t mark) const { return (word >> 8 * s >> 1 & mark) != 0; }
+  VARLSTM_DEVICE bool usual() const { return (of[0] | of[1]) == 0; }
+  // Whether slot s has a token and the unit counts; whether the token has a mark.
+  VARLSTM_DEVICE bool works(int s) const { return (of[s] & kPadding) == 0; }
+  VARLSTM_DEVICE bool has(int s, uint32_t mark) const { return (of[s] & mark) != 0; }
 };
 
 // The results of a step for a thread's two cells of a slot tile, kept until they are saved.
 template <class Tile>
 struct StepResult {
-  uint32_t rows[2];  // of the tokens, if they are usual ones
+  uint32_t rows[2];  // of the tokens
   TokenKinds kinds;
   UnitValues<float, Tile::Cell::kSaved> saved[2];
   float c[2];
@@ -126,7 +131,7 @@ class ForwardCells {
         split_(split),
         unit_(unit),
         gates_have_inputs_(gates_have_inputs),
-        padding_(owns(0) && unit < layer.hidden ? 0 : 1),
+        padding_(owns(0) && unit < layer.hidden ? 0 : kPadding),
         writes_y_(dir.y != nullptr ? 1 : 0),
         saves_(layer.save ? 1 : 0),
         last_(static_cast<uint32_t>(schedule.steps() - 1)),
@@ -149,7 +154,7 @@ class ForwardCells {
   VARLSTM_DEVICE int unit() const { return static_cast<int>(unit_); }
   // Whether there is an i-th owned slot tile. A warp that has none asks for no x-gates, as if its units were padding.
   VARLSTM_DEVICE bool owns(int i) const { return Tile::kSplits == 1 || slot_tile(i) < Tile::kSlotTiles; }
-  VARLSTM_DEVICE int slot_tile(int i) const { return split_ + i * Tile::kSplits; }
+  VARLSTM_DEVICE int slot_tile(int i) const { return Tile::kSplits == 1 ? i : split_ + i * Tile::kSplits; }
   VARLSTM_DEVICE int slot(int i) const { return slot_tile(i) * 8 + 2 * lane_column(); }
 
   // Returns the states that the first segments start from, and asks for the x-gates of their first tokens.
@@ -159,6 +164,7 @@ class ForwardCells {
     state.round();
     fetch(Step{}, i);
     replace(Step{}, i, state);
+    keep_own(i, state);
     return state;
   }
 
@@ -188,10 +194,14 @@ class ForwardCells {
     }
   }
 
-  // Does one step of slot tile i. sums: the state's product.
-  VARLSTM_DEVICE StepResult<Tile> step(const Step& step, int i, const simt::f32x4 (&sums)[Tile::kGateTiles]) {
+  // Does one step of slot tile i and passes the states after it to `push`. sums: the state's product. kSaves: what the
+  // step leaves behind is written at once; otherwise the caller calls `save`.
+  template <bool kSaves, class Push>
+  VARLSTM_DEVICE StepResult<Tile> step(const Step& step, int i, const simt::f32x4 (&sums)[Tile::kGateTiles],
+                                       const Push& push) {
     StepResult<Tile> result;
     result.kinds = kinds_[step.odd][i];
+    const TokenKinds& next = kinds_[step.next().odd][i];
     for (int s = 0; s < 2; ++s) {
       result.rows[s] = rows_[step.odd][i][s];
       Gates product;
@@ -206,105 +216,98 @@ class ForwardCells {
       result.state.h[s] = unit.after.h;
     }
     result.state.round();
+    if (result.kinds.usual() && next.usual()) {
+      push(result.state);
+      keep_own(i, result.state);
+      if constexpr (kSaves) save_usual(result);
+    } else {
+      StatePair<Tile> state = result.state;
+      replace(step.next(), i, state);
+      push(state);
+      keep_own(i, state);
+      if constexpr (kSaves) save_rare(step, i, result);
+    }
     return result;
   }
 
+  VARLSTM_DEVICE void save(const Step& step, int i, const StepResult<Tile>& result) const {
+    if (result.kinds.usual())
+      save_usual(result);
+    else
+      save_rare(step, i, result);
+  }
+
+  // The row of slot s's token, or -1 if the slot is idle.
+  VARLSTM_DEVICE static int32_t row_of(const StepResult<Tile>& result, int s) {
+    return static_cast<int32_t>(s == 0 ? result.rows[0] : result.rows[1]);
+  }
+
+ private:
   // If a segment begins in a slot at a step, its initial states replace those of the slot's last one; they are zeros
-  // after a reset. An idle slot and a unit of padding get zeros. Then h_ <- h, as it is stored in y.
+  // after a reset. An idle slot and a unit of padding get zeros.
   VARLSTM_DEVICE void replace(const Step& step, int i, StatePair<Tile>& state) {
     const TokenKinds kinds = kinds_[step.odd][i];
-    if (!kinds.usual()) {
-      for (int s = 0; s < 2; ++s) {
-        if (kinds.works(s) && !kinds.has(s, kFirstToken)) continue;
-        state.h[s] = c_[i][s] = 0;
-        if (kinds.works(s) && kinds.has(s, kTakesInitial)) {
-          const int64_t at = sequence_of(step, i, s) * layer_.hidden + unit_;
-          if (dir_.h0 != nullptr) state.h[s] = load_scalar(dir_.h0[at]);
-          if (CellType::kHasC && dir_.c0 != nullptr) c_[i][s] = load_scalar(dir_.c0[at]);
-        }
+    for (int s = 0; s < 2; ++s) {
+      if (kinds.works(s) && !kinds.has(s, kFirstToken)) continue;
+      state.h[s] = c_[i][s] = 0;
+      if (kinds.works(s) && kinds.has(s, kTakesInitial)) {
+        const int64_t at = sequence_of(step, i, s) * layer_.hidden + unit_;
+        if (dir_.h0 != nullptr) state.h[s] = load_scalar(dir_.h0[at]);
+        if (CellType::kHasC && dir_.c0 != nullptr) c_[i][s] = load_scalar(dir_.c0[at]);
       }
-      state.round();
     }
+    state.round();
+  }
+
+  // The unit's own h, as it is stored in y.
+  VARLSTM_DEVICE void keep_own(int i, const StatePair<Tile>& state) {
     if constexpr (CellType::kReadsH) {
       for (int s = 0; s < 2; ++s) h_[i][s] = load_scalar(state.stored(s));
     }
   }
-
-  VARLSTM_DEVICE void save(const Step& step, int i, const StepResult<Tile>& result) const {
-    if (result.kinds.usual()) {
-      if (writes_y_ != 0) {
-        for (int s = 0; s < 2; ++s) *y_rows_.of(result.rows[s]) = result.state.stored(s);
-      }
-      if (saves_ == 0) return;
-      for (int s = 0; s < 2; ++s) {
-        gates_.store(result.rows[s], result.saved[s]);
-        if constexpr (CellType::kHasC) *c_rows_.of(result.rows[s]) = result.c[s];
-      }
-    } else {
-      for (int s = 0; s < 2; ++s)
-        if (result.kinds.works(s)) save_rare(step, i, result, s);
-    }
-  }
-
-  // The row of slot s's token, or -1 if the slot is idle.
-  VARLSTM_DEVICE int64_t row_of(const Step& step, int i, const StepResult<Tile>& result, int s) const {
-    if (!result.kinds.usual()) return entry_of(step, i, s).row;
-    return s == 0 ? result.rows[0] : result.rows[1];
-  }
-
- private:
-  // What the schedule says, read again: only in rare steps, so that it need not stay in registers.
-  VARLSTM_DEVICE SlotStep entry_of(const Step& step, int i, int s) const {
-    return slot_step(entries_.of(step.number() < last_ ? step.number() : last_)[i * Tile::kSplits * 8 + s]);
-  }
+  // The sequence of a token that begins or ends one, read again: only in rare steps, so that it need not stay in a
+  // register.
   VARLSTM_DEVICE int64_t sequence_of(const Step& step, int i, int s) const {
-    return entry_of(step, i, s).sequence;
-  }
-  VARLSTM_DEVICE static SlotStep slot_step(const Fragment& entry) {
-    SlotStep step;
-    memcpy(&step, &entry, sizeof step);
-    return step;
+    return entries_.of(step.number() < last_ ? step.number() : last_)[i * Tile::kSplits * 8 + s].words.r[2];
   }
 
-  // Looks at the entries of a step, which have come, and asks for its x-gates. The upper half of a row's number is not
-  // 0 in an idle slot, and in rows from 2^32 on.
+  // Looks at the entries of a step, which have come, and asks for its x-gates. The words of an entry are those of
+  // SlotStep; of an idle slot's row, both words are -1, and of another one's the upper word is 0 (why_not of
+  // recurrence_selection.h). All words are read: a register of a load that nothing reads would be used for something
+  // else, which then waits for the load. So the row is computed from the sequence, too, which changes nothing. As
+  // another value than its word it need not be copied either, for which ptxas would wait as well.
   VARLSTM_DEVICE void fetch(const Step& step, int i) {
-    const SlotStep tokens[2] = {slot_step(coming_[i][0]), slot_step(coming_[i][1])};
-    Gates(&x)[2] = x_[step.odd][i];
-    TokenKinds& kinds = kinds_[step.odd][i];
-    for (int s = 0; s < 2; ++s) rows_[step.odd][i][s] = static_cast<uint32_t>(tokens[s].row);
-    // A token without marks has no sequence either. All words take part: a register of a load that nothing reads would
-    // be used for something else, which then waits for the load.
-    uint32_t rare = padding_;
-    for (const SlotStep& token : tokens) rare |= static_cast<uint32_t>(token.row >> 32) | token.sequence | token.marks;
-    kinds = TokenKinds::usual_ones();
-    if (simt::all(0xffffffffu, rare == 0) != 0) {
-      if (!gates_have_inputs_) return;
-      for (int s = 0; s < 2; ++s) x[s] = gates_.load(rows_[step.odd][i][s]);
-    } else {
-      kinds = TokenKinds::rare_ones();
-      for (int s = 0; s < 2; ++s) {
-        const bool works = tokens[s].row >= 0 && padding_ == 0;
-        if (works) kinds.add(s, tokens[s].marks);
-        if (!gates_have_inputs_) continue;
-        x[s] = {};
-        if (works) x[s] = gates_.load(tokens[s].row);
-      }
+    for (int s = 0; s < 2; ++s) {
+      const uint32_t(&entry)[4] = coming_[i][s].words.r;
+      const uint32_t row = entry[0] | (entry[1] & entry[2]), nothing = entry[1] | padding_;
+      rows_[step.odd][i][s] = row;
+      kinds_[step.odd][i].of[s] = nothing | entry[3];
+      if (gates_have_inputs_ && nothing == 0) x_[step.odd][i][s] = gates_.load(row);
     }
   }
 
-  // Saves the cell of any token.
-  VARLSTM_DEVICE void save_rare(const Step& step, int i, const StepResult<Tile>& result, int s) const {
-    const SlotStep token = entry_of(step, i, s);
-    if (writes_y_ != 0) *y_rows_.of(token.row) = result.state.stored(s);
-    if (saves_ != 0) {
-      gates_.store(token.row, result.saved[s]);
-      if constexpr (CellType::kHasC) *c_rows_.of(token.row) = result.c[s];
+  VARLSTM_DEVICE void save_y(const StepResult<Tile>& result, int s) const {
+    if (writes_y_ != 0) *y_rows_.of(result.rows[s]) = result.state.stored(s);
+  }
+  VARLSTM_DEVICE void save_for_backward(const StepResult<Tile>& result, int s) const {
+    gates_.store(result.rows[s], result.saved[s]);
+    if constexpr (CellType::kHasC) *c_rows_.of(result.rows[s]) = result.c[s];
+  }
+  VARLSTM_DEVICE void save_usual(const StepResult<Tile>& result) const {
+    for (int s = 0; s < 2; ++s) save_y(result, s);
+    if (saves_ == 0) return;
+    for (int s = 0; s < 2; ++s) save_for_backward(result, s);
+  }
+  VARLSTM_DEVICE void save_rare(const Step& step, int i, const StepResult<Tile>& result) const {
+    for (int s = 0; s < 2; ++s) {
+      if (!result.kinds.works(s)) continue;
+      save_y(result, s);
+      if (saves_ != 0) save_for_backward(result, s);
+      if (!result.kinds.has(s, kGivesFinal)) continue;
+      const int64_t at = sequence_of(step, i, s) * layer_.hidden + unit_;
+      if (dir_.h_n != nullptr) dir_.h_n[at] = result.state.stored(s);
+      if (CellType::kHasC && dir_.c_n != nullptr) dir_.c_n[at] = store_scalar<Scalar>(result.c[s]);
     }
-    if (!(token.marks & kGivesFinal)) return;
-    const int64_t at = static_cast<int64_t>(token.sequence) * layer_.hidden + unit_;
-    if (dir_.h_n != nullptr) dir_.h_n[at] = result.state.stored(s);
-    if (CellType::kHasC && dir_.c_n != nullptr) dir_.c_n[at] = store_scalar<Scalar>(result.c[s]);
   }
 
   const Cell kind_;
@@ -313,9 +316,10 @@ class ForwardCells {
   const int split_;
   const int64_t unit_;
   const bool gates_have_inputs_;
-  uint32_t padding_, writes_y_, saves_;  // 0 or 1: the unit is padding; y, and what backward needs, are wanted
-  const uint32_t last_;                  // step
-  UnitOfRows<const Fragment> entries_;   // of this thread's first slot, as 16 bytes each; a row is a step
+  uint32_t padding_;                    // kPadding if the unit is, or 0
+  uint32_t writes_y_, saves_;           // 0 or 1: y, and what backward needs, are wanted
+  const uint32_t last_;                 // step
+  UnitOfRows<const Fragment> entries_;  // of this thread's first slot, as 16 bytes each; a row is a step
   GatesOfUnit<CellType> gates_;
   UnitOfRows<float> c_rows_;
   UnitOfRows<Scalar> y_rows_;
@@ -323,10 +327,10 @@ class ForwardCells {
   Fragment coming_[kTiles][2];  // the entries that were asked for last
   uint32_t rows_[2][kTiles][2];
   TokenKinds kinds_[2][kTiles];
-  Gates x_[2][kTiles][2];
-  Gates b_hh_;          // of this unit; unused if it is part of the x-gates
-  float c_[kTiles][2];  // unused if the cell has no c
-  float h_[kTiles][2];  // the unit's own h; unused if the cell does not read it
+  Gates x_[2][kTiles][2] = {};  // those of a unit of padding stay zeros, and those of an idle slot are not used
+  Gates b_hh_;                  // of this unit; unused if it is part of the x-gates
+  float c_[kTiles][2];          // unused if the cell has no c
+  float h_[kTiles][2];          // the unit's own h; unused if the cell does not read it
 };
 
 }  // namespace varlstm::cuda

@@ -4,7 +4,7 @@
 //   begin(unit)        before the first push; every thread. unit: of this thread's cells, counted in the whole layer
 //   push(step, n, p)   the states of that unit before `step`, of the thread's two slots of slot tile n, for the whole
 //                      team
-//   publish(step)      after a thread's pushes for that step; every thread
+//   publish(step)      after a thread's pushes for that step; every thread. kPublishes: it does something
 //   wait(step)         every thread; returns the state before `step` of all units in shared memory
 //   arm(step)          after wait(step) and before the pushes for the step after it; every thread that pushes
 //   drain(steps)       after the last of so many steps, which has pushed the states after it; every thread
@@ -54,6 +54,7 @@ struct GridForwardArea;  // grid_forward_exchange.h
 template <class Tile>
 class BlockForwardExchange {
  public:
+  static constexpr bool kPublishes = false;
   using Area = GridForwardArea<Tile>;
   using Pair = typename Tile::Math::Pair;
   struct Shared {
@@ -65,9 +66,11 @@ class BlockForwardExchange {
   VARLSTM_DEVICE void push(const Step& step, int slot_tile, Pair states) {
     *shared_.buffer[step.odd].place(slot_tile, unit_) = states;
   }
-  // S1: the state before this step is there for the block.
-  VARLSTM_DEVICE void publish(const Step&) { simt::block_sync(); }
-  VARLSTM_DEVICE const StateBuffer<Tile>& wait(const Step& step) { return shared_.buffer[step.odd]; }
+  VARLSTM_DEVICE void publish(const Step&) {}
+  VARLSTM_DEVICE const StateBuffer<Tile>& wait(const Step& step) {
+    simt::block_sync();  // S1: the state before this step is there for the block
+    return shared_.buffer[step.odd];
+  }
   VARLSTM_DEVICE void arm(const Step&) {}
   VARLSTM_DEVICE void drain(uint32_t) {}
   VARLSTM_DEVICE void end() {}
@@ -84,6 +87,7 @@ class ClusterForwardExchange {
   static constexpr unsigned kBytes = sizeof(StateBuffer<Tile>);
 
  public:
+  static constexpr bool kPublishes = false;
   using Area = GridForwardArea<Tile>;
   using Pair = typename Tile::Math::Pair;
   struct Shared {

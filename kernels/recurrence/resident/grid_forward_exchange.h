@@ -44,6 +44,7 @@ struct GridForwardArea {
 template <class Tile>
 class GridForwardExchange {
  public:
+  static constexpr bool kPublishes = true;
   using Area = GridForwardArea<Tile>;
   using Pair = typename Tile::Math::Pair;
   static constexpr int kCopies = Tile::kSplits > 1 || Tile::kForwardWarps == 1 ? 1 : 2;

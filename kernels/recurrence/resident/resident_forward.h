@@ -94,6 +94,7 @@ constexpr bool kTileAfterTile = Tile::kSplits == 1 && Tile::ForwardWeights::kMos
 // LayerNeighbours of resident_layers.h is the counterpart for a layer of a stack.
 template <class Tile>
 struct NoNeighbours {
+  static constexpr bool kGives = false;  // outputs to a layer that waits for them
   VARLSTM_DEVICE void ask(const Step&) {}
   VARLSTM_DEVICE void take(const Step&, ForwardCells<Tile>&) {}
   VARLSTM_DEVICE void give(const Step&, const ForwardCells<Tile>&,
@@ -107,6 +108,8 @@ VARLSTM_DEVICE void forward_steps(uint32_t steps, const typename Tile::ForwardWe
                                   ForwardShared<Tile, Exchange>& shared, ForwardCells<Tile>& cells,
                                   Neighbours& neighbours) {
   using Cells = ForwardCells<Tile>;
+  // A thread saves right after its push, unless somebody waits for what else it does then.
+  constexpr bool kSavesAtOnce = !Exchange::kPublishes && !Neighbours::kGives;
   const int warp = simt::shfl(0xffffffffu, static_cast<int>(threadIdx.x / 32), 0), group = warp % Tile::kGroups,
             split = warp / Tile::kGroups;
 
@@ -123,12 +126,14 @@ VARLSTM_DEVICE void forward_steps(uint32_t steps, const typename Tile::ForwardWe
   neighbours.take(Step{}, cells);
 
   // Two steps at a time, so that it is known of each which buffer is its own.
+  bool ends = false;
 #pragma unroll 1
-  for (uint32_t pair = 0; 2 * pair < steps; ++pair) {
+  for (uint32_t pair = 0; !ends; ++pair) {
 #pragma unroll
     for (int odd = 0; odd < 2; ++odd) {
+      if (ends) break;
       const Step step{pair, odd};
-      if (odd == 1 && step.number() == steps) break;
+      ends = step.number() + 1 == steps;
       cells.ask(step);
       neighbours.ask(step.next());
       const StateBuffer<Tile>& states = exchange.wait(step);
@@ -143,17 +148,18 @@ VARLSTM_DEVICE void forward_steps(uint32_t steps, const typename Tile::ForwardWe
         if constexpr (kTileAfterTile<Tile>) weights.product_by_unit(states.h[i][0], sums[i]);
         if constexpr (Tile::kSplits > 1) add_splits<Tile, Exchange>(shared, group, cells.slot_tile(i), sums[i]);
         if (i == 0) exchange.arm(step);
-        results[i] = cells.step(step, i, sums[i]);
-        StatePair<Tile> next = results[i].state;
-        cells.replace(step.next(), i, next);
-        exchange.push(step.next(), cells.slot_tile(i), next.rounded);
+        results[i] = cells.template step<kSavesAtOnce>(step, i, sums[i], [&](const StatePair<Tile>& next) {
+          exchange.push(step.next(), cells.slot_tile(i), next.rounded);
+        });
       }
       exchange.publish(step.next());  // before the saves, which no block waits for
       neighbours.give(step, cells, results);
+      if constexpr (!kSavesAtOnce) {
 #pragma unroll
-      for (int i = 0; i < Cells::kTiles; ++i) {
-        if (!cells.owns(i)) break;
-        cells.save(step, i, results[i]);
+        for (int i = 0; i < Cells::kTiles; ++i) {
+          if (!cells.owns(i)) break;
+          cells.save(step, i, results[i]);
+        }
       }
       neighbours.take(step.next(), cells);
     }

@@ -106,6 +106,8 @@ class LayerNeighbours {
   static constexpr int kCount = (Words::kWords + kLanes - 1) / kLanes;
 
  public:
+  static constexpr bool kGives = true;
+
   // unit: the unit of this thread's cells, counted in the whole layer.
   VARLSTM_DEVICE LayerNeighbours(const StackForward<Scalar>& stack, int64_t layer, const TeamSchedule& schedule,
                                  int64_t unit, Shared& shared)
@@ -169,7 +171,7 @@ class LayerNeighbours {
 #pragma unroll
     for (int i = 0; i < Cells::kTiles; ++i) {
       const StateChunk chunk = chunk_of_states<Tile>(results[i].state.rounded);
-      const int64_t row = cells.row_of(step, i, results[i], lane_row() & 1);  // of the chunk's slot
+      const int64_t row = Cells::row_of(results[i], lane_row() & 1);  // of the chunk's slot
       if (row < 0 || !chunk.first) continue;
       simt::store_relaxed8(above_ + row * Words::kWords + cells.unit() / Words::kUnits, checked_word(chunk.values));
     }
