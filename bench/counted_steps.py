@@ -1,6 +1,6 @@
 """A step of the library's own recurrence on a GPU, from counts of its kernels: modelled, not measured on a GPU.
 
-The tiles are those of kernels/selection/recurrence_selection.h, as counts.json lists them with their counts of a block and
+The tiles are those of kernels/selection/resident_tiles.h, as counts.json lists them with their counts of a block and
 step in the emulator, all slots busy, forward saving for backward; and with what a warp issues in a step, by nvcc's machine
 code (kernels/recurrence/resident/bounds.csv, which static_cycles writes). A step of a resident team, in clocks:
 
@@ -43,6 +43,7 @@ CONSTANTS = {
     "stepwise_blocks_of_multiprocessor": 8,  # by its 256 threads
 }
 POLICIES = ("cluster", "grid", "stepwise")
+REFERENCE_BATCH = (64, 1, 64)  # B, T, N for which select_recurrence compares policies
 DTYPES = ("bf16", "tf32", "f32")
 SIZES = {"bf16": 2, "tf32": 4, "f32": 4}
 
@@ -54,12 +55,24 @@ def resident_teams(constants, tile):
     return constants["resident_clusters"][tile["blocks"]]
 
 
+def pairs_of_tiles(tiles):
+    """(forward, backward) of every tile, in their order."""
+    names = ("policy", "math", "H", "units", "slots")
+    backward = {tuple(tile[name] for name in names): tile for tile in tiles if tile["mode"] == "backward"}
+    return [(tile, backward[tuple(tile[name] for name in names)]) for tile in tiles if tile["mode"] == "forward"]
+
+
+def modelled_steps(batch, slots):
+    """modelled_steps of recurrence_selection.h; batch: B, T and N."""
+    sequences, longest, tokens = batch
+    return max(longest, math.ceil(sequences / slots) * math.ceil(tokens / sequences), 1)
+
+
 def choose_tile(constants, counts, policy, dtype, hidden, batch):
-    """(forward's tile, backward's, teams) of a batch as choose_tile of recurrence_selection.h; None where illegal."""
-    rows = [tile for tile in counts["tiles"] if (tile["policy"], tile["math"]) == (policy, dtype) and tile["H"] >= hidden]
-    pairs = [(forward, backward) for forward in rows for backward in rows
-             if forward["mode"] == "forward" and backward["mode"] == "backward" and forward["H"] == backward["H"]
-             and forward["slots"] == backward["slots"] and forward["units"] == backward["units"]]
+    """(forward's tile, backward's, teams, modelled clocks) of a batch (B, T, N) as choose_tile of recurrence_selection.h;
+    None where illegal."""
+    pairs = [pair for pair in pairs_of_tiles(counts["tiles"])
+             if (pair[0]["policy"], pair[0]["math"]) == (policy, dtype) and pair[0]["H"] >= hidden]
     limit = constants["shared_limit_bytes"]
     chosen = None
     for forward, backward in pairs:
@@ -68,11 +81,20 @@ def choose_tile(constants, counts, policy, dtype, hidden, batch):
         teams = resident_teams(constants, forward)
         if teams < 1 or max(forward["shared_bytes"], backward["shared_bytes"]) > limit:
             continue
-        wanted = math.ceil(batch / forward["slots"])
-        chosen = (forward, backward, min(wanted, teams))
-        if wanted <= teams:
-            break
+        teams = min(math.ceil(batch[0] / forward["slots"]), teams)
+        clocks = modelled_steps(batch, teams * forward["slots"]) * sum(
+            step_clocks(constants, tile, teams) for tile in (forward, backward))
+        if chosen is None or clocks < chosen[3]:
+            chosen = (forward, backward, teams, clocks)
     return chosen
+
+
+def select_policy(constants, counts, dtype, hidden):
+    """The policy that select_recurrence of recurrence_selection.h takes for one direction."""
+    chosen = {policy: choose_tile(constants, counts, policy, dtype, hidden, REFERENCE_BATCH)
+              for policy in ("cluster", "grid")}
+    legal = [policy for policy in chosen if chosen[policy]]
+    return min(legal, key=lambda policy: chosen[policy][3]) if legal else "stepwise"
 
 
 def with_machine_code(counts, rows):
@@ -114,12 +136,15 @@ def product_clk(constants, tile):
     return tile["machine_code"]["mma"] * warps_of_subcore(tile) * constants["mma_issue_clk"]
 
 
-def device_clk(constants, tile, teams):
+def device_bytes(tile):
     counted = tile["per_step"]
     schedule = 16 * tile["slots"] * (tile["units"] - 1)  # an entry for each cell; one is enough
-    moved = counted["device_bytes_read"] + counted["device_bytes_written"] - schedule
+    return counted["device_bytes_read"] + counted["device_bytes_written"] - schedule
+
+
+def device_clk(constants, tile, teams):
     rate = min(constants["l2_block_bytes_per_clk"], constants["l2_total_bytes_per_clk"] / (tile["blocks"] * teams))
-    return moved / rate
+    return device_bytes(tile) / rate
 
 
 def resident_step(constants, tile, teams):
@@ -146,7 +171,22 @@ def resident_step(constants, tile, teams):
     }
     clk = sum(chain.values()) + max(overlapped.values())
     return {"us": clk / constants["clock_ghz"] / 1e3, "bound": max(overlapped, key=overlapped.get),
-            "clk": {**chain, **overlapped}}
+            "chain_clk": sum(chain.values()), "clk": {**chain, **overlapped}}
+
+
+def step_figures(constants, tile):
+    """What kernels/selection/step_clocks.h has of a tile: clocks of the chain, the longest of the rest but «device», and
+    the bytes of that."""
+    step = resident_step(constants, tile, 1)
+    work = max(step["clk"][name] for name in ("stalls", "issue", "product", "mufu", "shared", "transfer"))
+    return round(step["chain_clk"]), round(work), round(device_bytes(tile))
+
+
+def step_clocks(constants, tile, teams):
+    """Whole clocks of a step with so many teams, as step_clocks of recurrence_selection.h computes them."""
+    chain, work, moved = step_figures(constants, tile)
+    of_all = moved * tile["blocks"] * teams // constants["l2_total_bytes_per_clk"]
+    return chain + max(work, moved // constants["l2_block_bytes_per_clk"], of_all)
 
 
 def stepwise_step(constants, mode, dtype, hidden, batch):
@@ -172,10 +212,10 @@ def batch_step(constants, counts, policy, mode, dtype, hidden, batch):
     """The whole batch, of equal lengths, one step further: as many turns of a step as the batch has slots; or None."""
     if policy == "stepwise":
         return {**stepwise_step(constants, mode, dtype, hidden, batch), "turns": 1}
-    chosen = choose_tile(constants, counts, policy, dtype, hidden, batch)
+    chosen = choose_tile(constants, counts, policy, dtype, hidden, (batch, 1, batch))
     if chosen is None:
         return None
-    forward, backward, teams = chosen
+    forward, backward, teams, _ = chosen
     tile = forward if mode == "forward" else backward
     step = resident_step(constants, tile, teams)
     turns = math.ceil(batch / (teams * tile["slots"]))

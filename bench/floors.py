@@ -63,7 +63,7 @@ CONSTANTS = {
 }
 SIZES = {"bf16": 2, "tf32": 4}
 DEPTHS = {"bf16": 16, "tf32": 8}  # k of a product, [16, k] * [k, 8]
-HIDDEN = (128, 256, 512, 1024, 2048)
+HIDDEN = (128, 256, 384, 512, 768, 1024, 2048)
 BATCHES = (1, 16, 64, 256)
 MODES = ("forward", "backward")
 MUFU_OF_CELL = {"forward": 10, "backward": 2}  # 2^x and 1 / x for each of four gates and tanh(c), or for tanh(c) alone

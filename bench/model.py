@@ -2,13 +2,14 @@
 """Tables of step times on a GPU: modelled, not measured on a GPU.
 
     python3 bench/model.py [--exchange exchange.json] [--json floors.json]
-    python3 bench/model.py [--exchange exchange.json] --counts counts.json --out bench/results/modelled
+    python3 bench/model.py [--exchange exchange.json] --counts counts.json --out bench/results/modelled [--clocks FILE]
 
 The first prints the floors of a step (floors.py) in Markdown, and writes every term behind them as JSON. The second
 writes DIR/h200.md and DIR/h200.json (measured_exchange.* with --exchange): steps of the library's own tiles from what
 count_recurrence counted in the emulator and static_cycles in the machine code (counted_steps.py), and training steps on
 lengths that differ (modelled_training.py), beside the floors. An h200.json is also a counts.json: its counts, with the
 present table of the machine code. --exchange puts what exchange_bench measured on a GPU in the place of constants.
+--clocks writes the steps from which the library chooses policies and tiles: kernels/selection/step_clocks.h.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -19,6 +20,7 @@ import os
 import counted_steps
 import floors
 import modelled_training
+import selection_clocks
 from static_cycles import bounds
 
 NOT_MEASURED = "modelled, not measured on a GPU"
@@ -179,9 +181,12 @@ def main():
     parser.add_argument("--json", help="file for every term of every floor")
     parser.add_argument("--counts", help="counts.json of count_recurrence")
     parser.add_argument("--out", help="folder of the report; with --counts")
+    parser.add_argument("--clocks", help="header of the modelled steps; with --counts")
     arguments = parser.parse_args()
     if (arguments.counts is None) != (arguments.out is None):
         parser.error("--counts and --out come together")
+    if arguments.clocks and arguments.counts is None:
+        parser.error("--clocks needs --counts")
     constants = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **modelled_training.CONSTANTS}
     exchange = None
     if arguments.exchange:
@@ -201,8 +206,11 @@ def main():
         measured = f" --exchange {arguments.exchange}" if exchange else ""
         commands = ("cmake --preset emulated && cmake --build --preset emulated --target varlstm_ptx count_recurrence\n"
                     "VARLSTM_EMULATOR_PTX=build-emulated/ptx build-emulated/bin/count_recurrence counts.json\n"
-                    f"python3 bench/model.py --counts counts.json{measured} --out {arguments.out}")
+                    f"python3 bench/model.py --counts counts.json{measured} --out {arguments.out}" +
+                    (f" --clocks {arguments.clocks}" if arguments.clocks else ""))
         write_report(arguments.out, "measured_exchange" if exchange else "h200", constants, counts, exchange, commands)
+        if arguments.clocks:
+            selection_clocks.write(constants, counts, arguments.clocks)
         return
     cases = floors.model(constants)
     print(table_of_floors(cases, exchange))

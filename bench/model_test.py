@@ -13,6 +13,7 @@ import floors
 import model
 import model_change
 import modelled_training
+import selection_clocks
 
 CONSTANTS = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **modelled_training.CONSTANTS}
 REPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "modelled")
@@ -167,14 +168,44 @@ class CountedStepsTest(unittest.TestCase):
         measured = {**CONSTANTS, "measured_exchange_clk": {"grid": {33: 700, 132: 900}}}
         self.assertEqual(counted_steps.exchange_clk(measured, tile(policy="grid", blocks=64)), 700)
 
+    def test_clocks_of_a_step_with_teams(self):
+        # The chain: an exchange of 240, a load of 29 and four special functions of 22.
+        chain, work, moved = counted_steps.step_figures(CONSTANTS, tile())
+        self.assertEqual((chain, work, moved), (240 + 29 + 88, 1000, 16384 + 11264 - 16 * 8 * 63))
+        self.assertEqual(counted_steps.step_clocks(CONSTANTS, tile(), 1), chain + work)
+        self.assertEqual(counted_steps.step_clocks(CONSTANTS, tile(stalls=100), 1), chain + 800)  # «issue»
+        self.assertEqual(counted_steps.step_clocks(CONSTANTS, tile(stalls=100, instructions=10), 1),
+                         chain + round(2 * 32 * 4 / 0.63))  # «product»
+        self.assertEqual(counted_steps.step_clocks(CONSTANTS, tile(), 66), chain + moved * 4 * 66 // 3100)
+
+    def test_steps_of_a_batch_by_its_lengths(self):
+        self.assertEqual(counted_steps.modelled_steps((100, 154, 2000), 16), 154)
+        self.assertEqual(counted_steps.modelled_steps((100, 154, 2000), 8), 260)
+        self.assertEqual(counted_steps.modelled_steps((17, 50, 850), 16), 100)
+
+    def test_the_longest_sequence_may_need_few_slots(self):
+        counts = {"tiles": pair(blocks=16) + pair(blocks=16, slots=16, stalls=1500)}
+        for batch, slots in (((112, 1, 112), 16), ((112, 150, 2240), 8)):
+            chosen = counted_steps.choose_tile(CONSTANTS, counts, "cluster", "bf16", 256, batch)
+            self.assertEqual(chosen[0]["slots"], slots)
+
+    def test_the_policy_with_the_fewest_clocks(self):
+        few = {"stalls": 100, "instructions": 10, "mma": 0}
+        cluster, grid = pair(**few), pair(policy="grid", blocks=8, pushed_bytes=0, **few)
+        select = counted_steps.select_policy
+        self.assertEqual(select(CONSTANTS, {"tiles": cluster + grid}, "bf16", 256), "cluster")  # 240 against 718
+        self.assertEqual(select(CONSTANTS, {"tiles": pair(stalls=2000) + grid}, "bf16", 256), "grid")
+        self.assertEqual(select(CONSTANTS, {"tiles": grid}, "bf16", 256), "grid")
+        self.assertEqual(select(CONSTANTS, {"tiles": grid}, "bf16", 257), "stepwise")
+
     def test_the_fewest_slots_that_hold_the_batch(self):
         counts = {"tiles": pair(H=128, blocks=2) + pair() + pair(slots=16)}
         for batch, slots, teams in ((1, 8, 1), (256, 8, 32), (257, 16, 17), (5000, 16, 32)):
-            chosen = counted_steps.choose_tile(CONSTANTS, counts, "cluster", "bf16", 200, batch)
+            chosen = counted_steps.choose_tile(CONSTANTS, counts, "cluster", "bf16", 200, (batch, 1, batch))
             self.assertEqual((chosen[0]["H"], chosen[0]["slots"], chosen[2]), (256, slots, teams))
-        self.assertIsNone(counted_steps.choose_tile(CONSTANTS, counts, "cluster", "bf16", 512, 1))
+        self.assertIsNone(counted_steps.choose_tile(CONSTANTS, counts, "cluster", "bf16", 512, (1, 1, 1)))
         too_large = {"tiles": pair(shared_bytes=228 * 1024)}
-        self.assertIsNone(counted_steps.choose_tile(CONSTANTS, too_large, "cluster", "bf16", 256, 1))
+        self.assertIsNone(counted_steps.choose_tile(CONSTANTS, too_large, "cluster", "bf16", 256, (1, 1, 1)))
 
     def test_a_batch_beyond_the_slots_takes_turns(self):
         counts = {"tiles": pair()}
@@ -232,6 +263,25 @@ class ReportTest(unittest.TestCase):
                     again = file.read()
                 with open(os.path.join(REPORT, name), encoding="utf-8") as file:
                     self.assertEqual(again, file.read(), name)
+
+    def test_the_library_chooses_by_these_counts(self):
+        with open(os.path.join(REPORT, "h200.json"), encoding="utf-8") as file:
+            counts = json.load(file)["counts"]
+        with open(selection_clocks.FILE, encoding="utf-8") as file:
+            self.assertEqual(file.read(), selection_clocks.text_of(CONSTANTS, counts),
+                             "bench/model.py --counts bench/results/modelled/h200.json --out bench/results/modelled "
+                             "--clocks kernels/selection/step_clocks.h writes it anew")
+
+    def test_stepwise_is_behind_at_the_h_of_every_tile(self):
+        with open(os.path.join(REPORT, "h200.json"), encoding="utf-8") as file:
+            counts = json.load(file)["counts"]
+        for dtype in counted_steps.DTYPES:
+            for hidden in {tile["H"] for tile in counts["tiles"] if tile["math"] == dtype}:
+                policy = counted_steps.select_policy(CONSTANTS, counts, dtype, hidden)
+                resident, stepwise = (sum(counted_steps.batch_step(CONSTANTS, counts, way, mode, dtype, hidden,
+                                                                   counted_steps.REFERENCE_BATCH[0])["us"]
+                                          for mode in floors.MODES) for way in (policy, "stepwise"))
+                self.assertLess(resident, stepwise, (dtype, hidden))
 
     def test_report_with_measured_exchanges_says_so(self):
         exchange = exchange_file(unit=500, largest=2500, gap=700, resident=2)

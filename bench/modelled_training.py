@@ -78,10 +78,11 @@ def weights_us(constants, dtype, hidden, blocks):
 
 
 def resident_terms(constants, counts, policy, dtype, hidden, lengths):
-    chosen = counted_steps.choose_tile(constants, counts, policy, dtype, hidden, len(lengths))
+    batch = (len(lengths), max(lengths), sum(lengths))
+    chosen = counted_steps.choose_tile(constants, counts, policy, dtype, hidden, batch)
     if chosen is None:
         return None
-    *tiles, teams = chosen
+    *tiles, teams, _ = chosen
     steps = makespan(lengths, teams * tiles[0]["slots"])
     terms = {"steps": steps, "launches": 0.0, "weights": 0.0}
     for tile in tiles:
@@ -135,8 +136,7 @@ def training_step(constants, counts, dtype, hidden, batch, text):
             terms["gemms"] = gemms
             terms["total"] = sum(value for name, value in terms.items() if name != "steps")
         case["policies"][policy] = terms
-    legal = [policy for policy in counted_steps.POLICIES if case["policies"][policy]]
-    case["selected"] = legal[0]  # select_recurrence of recurrence_selection.h: the first legal one in this order
+    case["selected"] = counted_steps.select_policy(constants, counts, dtype, hidden)
     recurrence = floor_us(constants, dtype, hidden, lengths)
     case["floor"] = None if recurrence is None else recurrence + gemms
     return case

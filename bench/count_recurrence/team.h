@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "kernels/selection/recurrence_selection.h"
+#include "kernels/selection/resident_tiles.h"
 
 namespace varlstm::count_recurrence {
 

@@ -20,13 +20,14 @@ struct EnvironmentVariable {
 constexpr EnvironmentVariable kHostIsaVariable = {"VARLSTM_HOST_ISA", "baseline avx2 avx512"};
 constexpr EnvironmentVariable kLossChunkVariable = {"VARLSTM_LOSS_CHUNK", "number"};
 constexpr EnvironmentVariable kRecurrencePolicyVariable = {"VARLSTM_RECURRENCE_POLICY", "auto stepwise cluster grid"};
+constexpr EnvironmentVariable kRecurrenceSlotsVariable = {"VARLSTM_RECURRENCE_SLOTS", "number"};
 constexpr EnvironmentVariable kGemmPolicyVariable = {"VARLSTM_GEMM_POLICY", "flat wide tensor wgmma cublas"};
 constexpr EnvironmentVariable kRowPolicyVariable = {"VARLSTM_ROW_POLICY", "lanes8 warp block"};
 constexpr EnvironmentVariable kPrintPolicyVariable = {"VARLSTM_PRINT_POLICY", "0 1"};
 constexpr EnvironmentVariable kCublasLibraryVariable = {"VARLSTM_CUBLAS_LIBRARY", nullptr};
 constexpr EnvironmentVariable kEnvironmentVariables[] = {
-    kHostIsaVariable,   kLossChunkVariable,   kRecurrencePolicyVariable, kGemmPolicyVariable,
-    kRowPolicyVariable, kPrintPolicyVariable, kCublasLibraryVariable};
+    kHostIsaVariable,    kLossChunkVariable, kRecurrencePolicyVariable, kRecurrenceSlotsVariable,
+    kGemmPolicyVariable, kRowPolicyVariable, kPrintPolicyVariable,      kCublasLibraryVariable};
 
 inline bool takes_number(const EnvironmentVariable& variable) {
   return variable.values != nullptr && strcmp(variable.values, "number") == 0;

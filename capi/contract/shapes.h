@@ -139,6 +139,7 @@ struct RnnPlan {
   // CUDA only: without dropout forward runs its layers in one launch for batches of up to this many sequences.
   int64_t most_together;
   RecurrenceNeeds one_layer, all_layers;  // for one layer in a launch, and for all of them
+  int64_t team_slots;                     // CUDA only: the slots that a team is forced to have, or 0
 };
 
 struct RnnForwardArgs {

@@ -240,7 +240,9 @@ enum varlstm_math {
 /* How the recurrence of an rnn runs on CUDA; see VARLSTM_KEY_RECURRENCE. The choice depends on H, dtype, math,
  * directions and the device, never on the batch, so that a sequence gets the same bits in every batch.
  * If the requested way cannot run here, STEPWISE is used.
- * VARLSTM_PRINT_POLICY=1 in the environment prints the choice to stderr, with the reason against each other way.
+ * AUTO takes the way that should take the fewest clocks by a model, which was not compared with a GPU.
+ * VARLSTM_PRINT_POLICY=1 in the environment prints the choice to stderr, and of each way its modelled clocks or the
+ * reason against it.
  * VARLSTM_RECURRENCE_POLICY=stepwise, cluster or grid in the environment replaces AUTO.
  * Before CUDA 12.6 a conditional node of a CUDA graph cannot hold a cooperative launch, so capturing GRID there fails.
  * AUTO may choose GRID: request STEPWISE or CLUSTER, which have no cooperative launch, and check

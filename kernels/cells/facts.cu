@@ -3,7 +3,7 @@
 #include "kernels/cells/facts.h"
 
 #include "kernels/cells/cells.h"
-#include "kernels/selection/recurrence_selection.h"
+#include "kernels/selection/resident_tiles.h"
 
 namespace varlstm::cuda {
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/core/stream.h"
-#include "kernels/selection/recurrence_selection.h"
+#include "kernels/selection/resident_tiles.h"
 
 namespace varlstm::cuda {
 

@@ -9,10 +9,18 @@
 
 namespace varlstm::cuda {
 
-RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape) {
-  return {shape.cell,        shape.dtype,        state.math == VARLSTM_MATH_TF32,
-          shape.hidden,      shape.directions,   shape.projection > 0,
-          shape.cell_states, options_act(shape), shape.layer_norm};
+RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape, const RnnPlan& plan) {
+  return {shape.cell,
+          shape.dtype,
+          state.math == VARLSTM_MATH_TF32,
+          shape.hidden,
+          shape.directions,
+          shape.projection > 0,
+          shape.cell_states,
+          options_act(shape),
+          shape.layer_norm,
+          plan.bounds.max_tokens,
+          plan.team_slots};
 }
 
 LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,
@@ -23,8 +31,9 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, cons
       row_order_(shape.row_order) {
   if (policy_ == RecurrencePolicy::kStepwise) return;
   const RecurrenceNeeds& needs = layers > 1 ? plan.all_layers : plan.one_layer;
-  run_.choice = choose_tile(policy_, recurrence_shape(state, shape), extent.max_batch, state.facts, layers);
-  run_.schedule = carve_slot_schedule(extent, directions_, run_.choice.slots(), run_.choice.tile->slots(), schedule);
+  run_.choice = choose_tile(policy_, recurrence_shape(state, shape, plan), extent, state.facts, layers);
+  run_.schedule =
+      carve_slot_schedule(extent, directions_, run_.choice.slots(), run_.choice.tile->slots(), needs.slots, schedule);
   scratch_ =
       carve_slot_scratch(segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens), needs.slots, carver);
   taken_steps_ = carver.take<int64_t>(needs.slots);

@@ -5,12 +5,13 @@
 
 #include "kernels/core/carve.h"
 #include "kernels/recurrence/resident/resident.h"
+#include "kernels/selection/recurrence_selection.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
 // What the selection needs to know of a layer.
-RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape);
+RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape, const RnnPlan& plan);
 
 // Whether forward without dropout runs all layers of a batch of so many segments in one launch.
 inline bool runs_together(const RnnPlan& plan, int64_t segments) {

@@ -10,7 +10,7 @@
 #include "kernels/core/stream.h"
 #include "kernels/recurrence/layer_options.h"
 #include "kernels/recurrence/rnn_layout.h"
-#include "kernels/selection/recurrence_selection.h"
+#include "kernels/selection/resident_tiles.h"
 
 namespace varlstm::cuda {
 

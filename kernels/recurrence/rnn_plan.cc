@@ -30,72 +30,100 @@ int32_t policy_of_environment() {
 }
 
 // Returns null if the shape's layers may run in one launch, otherwise the reason against it.
-const char* why_not_layers(const State& state, const RnnShape& shape, RecurrencePolicy policy) {
+const char* why_not_layers(const State& state, const RnnShape& shape, const RnnPlan& plan, RecurrencePolicy policy) {
   if (!shape.layers_together) return "VARLSTM_KEY_LAYERS_TOGETHER is 0";
-  return why_not_together(policy, recurrence_shape(state, shape), shape.layers, state.facts);
+  return why_not_together(policy, recurrence_shape(state, shape, plan), shape.layers, state.facts);
+}
+
+long long printable(int64_t value) {
+  return value;
+}
+
+// Of a policy: the reason against it, or its tile for each number of slots with the clocks that the choice is made by.
+void print_policy(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& facts) {
+  const char* const name = recurrence_policy_name(policy);
+  if (const char* reason = why_not(policy, shape, facts)) {
+    fprintf(stderr, "varlstm:   not %s: %s\n", name, reason);
+    return;
+  }
+  if (policy == RecurrencePolicy::kStepwise) return;
+  for (const int64_t slots : {8, 16}) {
+    RecurrenceShape of_slots = shape;
+    of_slots.team_slots = slots;
+    const RecurrenceChoice choice = choose_tile(policy, of_slots, kReferenceBatch, facts);
+    if (choice.tile->slots() != slots) continue;
+    const TileStep step = step_of_tile(policy, choice.math, *choice.tile);
+    const int64_t blocks = choice.tile->blocks() * choice.teams * choice.directions;
+    fprintf(
+        stderr,
+        "varlstm:   %s, tile of H = %d: teams of %d blocks and %d slots, up to %lld; a step takes %lld modelled clocks "
+        "forward and %lld backward, a step of %lld sequences %lld\n",
+        name, choice.tile->hidden, choice.tile->blocks(), choice.tile->slots(),
+        printable(resident_teams(policy, *choice.tile, facts)), printable(step_clocks(step.forward, blocks)),
+        printable(step_clocks(step.backward, blocks)), printable(kReferenceBatch), printable(choice.clocks));
+  }
 }
 
 void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, RecurrencePolicy chosen, int64_t layers,
                   const char* why_not_together) {
   const char* wish = environment(kPrintPolicyVariable);
   if (wish == nullptr || strcmp(wish, "1") != 0) return;
-  fprintf(stderr, "varlstm: recurrence of H = %lld, dtype %d%s, D = %lld: %s\n", static_cast<long long>(shape.hidden),
-          static_cast<int>(shape.dtype), shape.tf32 ? " (TF32)" : "", static_cast<long long>(shape.directions),
+  fprintf(stderr, "varlstm: recurrence of H = %lld, dtype %d%s, D = %lld: %s\n", printable(shape.hidden),
+          static_cast<int>(shape.dtype), shape.tf32 ? " (TF32)" : "", printable(shape.directions),
           recurrence_policy_name(chosen));
-  for (const RecurrencePolicy policy : kPolicies) {
-    const char* reason = why_not(policy, shape, facts);
-    if (reason != nullptr) fprintf(stderr, "varlstm:   not %s: %s\n", recurrence_policy_name(policy), reason);
-  }
+  for (const RecurrencePolicy policy : kPolicies) print_policy(policy, shape, facts);
   if (layers < 2) return;
   if (why_not_together != nullptr)
-    fprintf(stderr, "varlstm:   %lld layers one after the other: %s\n", static_cast<long long>(layers),
-            why_not_together);
+    fprintf(stderr, "varlstm:   %lld layers one after the other: %s\n", printable(layers), why_not_together);
   else
     fprintf(stderr, "varlstm:   %lld layers in one launch forward, but for calls with dropout or a large batch\n",
-            static_cast<long long>(layers));
+            printable(layers));
 }
 
-// The largest number of slots and of bytes of area that any batch within the bounds takes. `most` is the choice for the
-// largest batch.
-RecurrenceNeeds needs_of(const RecurrenceChoice& most, int64_t layers, const DeviceFacts& facts) {
-  RecurrenceNeeds needs{most.slots(), 0};
-  if (most.policy != RecurrencePolicy::kGrid) return needs;
-  const TileRows table = tile_rows(most.policy, most.math);
+// The largest number of slots and of bytes of area that any batch of up to so many sequences takes. `any` is the choice
+// for one of these batches.
+RecurrenceNeeds needs_of(const RecurrenceChoice& any, int64_t batch, int64_t layers, const DeviceFacts& facts) {
+  RecurrenceNeeds needs{0, 0};
+  const TileRows table = tile_rows(any.policy, any.math);
   for (int k = 0; k < table.count; ++k) {
     const TileShape& tile = table.rows[k];
-    if (tile.hidden != most.tile->hidden || !has_kernels(most.cell, table, k)) continue;
-    const int64_t sets = most.directions * layers;
+    if (tile.hidden != any.tile->hidden || !has_kernels(any.cell, table, k)) continue;
+    if (layers > 1 && !stacks_layers(any.policy, any.math, tile)) continue;
+    const int64_t sets = any.directions * layers;
     const int64_t teams =
-        std::min(resident_teams(most.policy, tile, facts) / sets, (most.slots() + tile.slots() - 1) / tile.slots());
-    needs.area_bytes = std::max(needs.area_bytes, teams * sets * grid_area_bytes(most.math, tile));
+        std::min(resident_teams(any.policy, tile, facts) / sets, (batch + tile.slots() - 1) / tile.slots());
+    needs.slots = std::max(needs.slots, teams * tile.slots());
+    if (any.policy == RecurrencePolicy::kGrid)
+      needs.area_bytes = std::max(needs.area_bytes, teams * sets * grid_area_bytes(any.math, tile));
   }
   return needs;
 }
 
 // Chooses the policy: the rnn's key decides, then VARLSTM_RECURRENCE_POLICY, then the selection. If the requested
-// policy is not legal, stepwise is used. VARLSTM_PRINT_POLICY=1 prints the choice to stderr, with the reason against
-// each other policy.
-RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape, const BatchBounds& bounds) {
+// policy is not legal, stepwise is used. VARLSTM_PRINT_POLICY=1 prints the choice to stderr, and what decides it.
+RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape, const RnnPlan& plan) {
   int32_t forced = shape.recurrence;
   if (forced == VARLSTM_RECURRENCE_AUTO) forced = policy_of_environment();
-  RecurrenceShape of_layer = recurrence_shape(state, shape);
-  of_layer.max_rows = bounds.max_tokens;
+  const RecurrenceShape of_layer = recurrence_shape(state, shape, plan);
   const RecurrencePolicy policy = select_recurrence(of_layer, state.facts, forced);
-  print_choice(of_layer, state.facts, policy, shape.layers, why_not_layers(state, shape, policy));
+  print_choice(of_layer, state.facts, policy, shape.layers, why_not_layers(state, shape, plan, policy));
   return policy;
 }
 
 void choose(const State& state, const RnnShape& shape, RnnPlan* plan) {
-  const RecurrencePolicy policy = choose_recurrence(state, shape, plan->bounds);
+  const char* slots = environment(kRecurrenceSlotsVariable);
+  plan->team_slots = slots == nullptr ? 0 : positive_number(slots);
+  const RecurrencePolicy policy = choose_recurrence(state, shape, *plan);
   plan->recurrence = static_cast<int64_t>(policy);
   if (policy == RecurrencePolicy::kStepwise) return;
-  const RecurrenceShape of_layer = recurrence_shape(state, shape);
-  const int64_t batch = segment_bound(shape, plan->bounds.max_batch, plan->bounds.max_tokens);  // that slots may take
-  plan->one_layer = needs_of(choose_tile(policy, of_layer, batch, state.facts), 1, state.facts);
-  if (why_not_layers(state, shape, policy) != nullptr) return;
+  const RecurrenceShape of_layer = recurrence_shape(state, shape, *plan);
+  // At most so many segments, which slots may take.
+  const int64_t batch = std::max<int64_t>(segment_bound(shape, plan->bounds.max_batch, plan->bounds.max_tokens), 1);
+  plan->one_layer = needs_of(choose_tile(policy, of_layer, batch, state.facts), batch, 1, state.facts);
+  if (why_not_layers(state, shape, *plan, policy) != nullptr) return;
   const RecurrenceChoice together = choose_tile(policy, of_layer, batch, state.facts, shape.layers);
   plan->most_together = most_together(together, shape.layers);
-  plan->all_layers = needs_of(together, shape.layers, state.facts);
+  plan->all_layers = needs_of(together, batch, shape.layers, state.facts);
 }
 
 // The bytes that one call takes, laid out as the call does it. `batch` sequences, whose forward runs `layers` in one

@@ -46,7 +46,8 @@ TEST(Environment, RefusesAnUnknownNameAndListsTheKnownOnes) {
 
 TEST(Environment, RefusesWhatIsNoNumber) {
   for (const char* value : {"many", "0", "-1", "1.5", "1e3", " 7", "7 ", "+7", "9223372036854775808"})
-    expect_refused("VARLSTM_LOSS_CHUNK", value, "is no whole number from 1 on");
+    for (const char* name : {"VARLSTM_LOSS_CHUNK", "VARLSTM_RECURRENCE_SLOTS"})
+      expect_refused(name, value, "is no whole number from 1 on");
 }
 
 TEST(Environment, TakesEachKnownValueAndAnEmptyOne) {
@@ -59,6 +60,7 @@ TEST(Environment, TakesEachKnownValueAndAnEmptyOne) {
                                   {"VARLSTM_ROW_POLICY", "block"},
                                   {"VARLSTM_PRINT_POLICY", "0"},
                                   {"VARLSTM_LOSS_CHUNK", "64"},
+                                  {"VARLSTM_RECURRENCE_SLOTS", "16"},
                                   {"VARLSTM_RECURRENCE_POLICY", "cluster"},
                                   {"VARLSTM_LOSS_CHUNK", ""},
                                   {"VARLSTM_CUBLAS_LIBRARY", ""},

@@ -46,11 +46,11 @@ RecurrenceShape shape_of(const Kind& kind, int64_t hidden, int64_t directions, C
 // One for each number of gates. The two RNNs have the same sizes.
 constexpr Cell kCells[] = {Cell::kLstm, Cell::kGru, Cell::kRnnTanh};
 
-// The index of the first row that holds H, or -1.
-int row_of(Policy policy, MathKind math, int64_t hidden) {
+// The index of the first row that holds H and has kernels of the cell, or -1.
+int row_of(Policy policy, MathKind math, int64_t hidden, Cell cell) {
   const TileRows table = tile_rows(policy, math);
   for (int k = 0; k < table.count; ++k)
-    if (table.rows[k].hidden >= hidden) return k;
+    if (table.rows[k].hidden >= hidden && has_kernels(cell, table, k)) return k;
   return -1;
 }
 
@@ -59,7 +59,8 @@ template <class Body>
 void for_each_shape(const Body& body) {
   for (const Device& device : kDevices) {
     for (const Kind& kind : kKinds) {
-      for (const int64_t hidden : {1, 31, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513, 1024, 1025, 2048, 2049}) {
+      for (const int64_t hidden :
+           {1, 31, 32, 33, 64, 65, 128, 129, 256, 257, 384, 385, 512, 640, 768, 896, 1024, 1025, 2048, 2049}) {
         for (const int64_t directions : {1, 2}) {
           for (const Cell cell : kCells) {
             SCOPED_TRACE(std::string(device.name) + " " + kind.name + " H=" + std::to_string(hidden) +
@@ -72,14 +73,69 @@ void for_each_shape(const Body& body) {
   }
 }
 
-TEST(RecurrenceSelection, AutomaticTakesTheFirstLegalPolicy) {
-  for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
+TEST(RecurrenceSelection, AutomaticTakesTheLegalPolicyWithTheFewestClocks) {
+  int compared = 0;
+  for_each_shape([&](const Device& device, const Kind&, const RecurrenceShape& shape) {
     const bool cluster = why_not(Policy::kCluster, shape, device.facts) == nullptr;
     const bool grid = why_not(Policy::kGrid, shape, device.facts) == nullptr;
-    EXPECT_EQ(select_recurrence(shape, device.facts, 0), cluster ? Policy::kCluster
-                                                         : grid  ? Policy::kGrid
-                                                                 : Policy::kStepwise);
+    Policy expected = cluster ? Policy::kCluster : grid ? Policy::kGrid : Policy::kStepwise;
+    if (cluster && grid) {
+      ++compared;
+      const int64_t of_cluster = choose_tile(Policy::kCluster, shape, kReferenceBatch, device.facts).clocks,
+                    of_grid = choose_tile(Policy::kGrid, shape, kReferenceBatch, device.facts).clocks;
+      if (of_grid < of_cluster) expected = Policy::kGrid;
+    }
+    EXPECT_EQ(select_recurrence(shape, device.facts, 0), expected);
   });
+  EXPECT_GT(compared, 100);
+}
+
+// The policy decides bits, so nothing of a batch may decide the policy.
+TEST(RecurrenceSelection, ForcedSlotsDoNotMoveThePolicy) {
+  for_each_shape([](const Device& device, const Kind&, const RecurrenceShape& shape) {
+    RecurrenceShape forced = shape;
+    for (const int64_t slots : {8, 16, 1000}) {
+      forced.team_slots = slots;
+      EXPECT_EQ(select_recurrence(forced, device.facts, 0), select_recurrence(shape, device.facts, 0));
+    }
+  });
+}
+
+// Each row has figures of its own, and there are none of a row that is gone.
+TEST(RecurrenceSelection, EveryTileHasItsFigures) {
+  int rows = 0;
+  for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
+    for (const MathKind math : {MathKind::kBf16, MathKind::kF16, MathKind::kTf32, MathKind::kF32}) {
+      const TileRows table = tile_rows(policy, math);
+      for (int k = 0; k < table.count; ++k) {
+        SCOPED_TRACE(std::string(recurrence_policy_name(policy)) + " math " + std::to_string(static_cast<int>(math)) +
+                     " row " + std::to_string(k));
+        const TileStep step = step_of_tile(policy, math, table.rows[k]);
+        for (const StepFigures& figures : {step.forward, step.backward}) {
+          EXPECT_GT(figures.chain, 0);
+          EXPECT_LT(figures.chain, 1 << 20) << "not listed in step_clocks.h";
+          EXPECT_GT(figures.work, 0);
+          EXPECT_GT(figures.bytes, 0);
+        }
+        if (math != MathKind::kF16) ++rows;
+      }
+    }
+  }
+  EXPECT_EQ(rows, static_cast<int>(sizeof kTileSteps / sizeof kTileSteps[0]));
+}
+
+TEST(RecurrenceSelection, ClocksAreTheChainAndTheLongestOfTheRest) {
+  EXPECT_EQ(step_clocks({100, 50, 640}, 1), 150);    // 640 bytes are 10 clocks of a block
+  EXPECT_EQ(step_clocks({100, 50, 6400}, 1), 200);   // and 6400 are 100
+  EXPECT_EQ(step_clocks({100, 50, 640}, 310), 164);  // 310 blocks share 3100 bytes a clock
+}
+
+TEST(RecurrenceSelection, StepsOfABatchByItsLengths) {
+  EXPECT_EQ(modelled_steps({100, 154, 2000}, 16), 154);  // 7 sequences of 20 tokens in a slot are fewer
+  EXPECT_EQ(modelled_steps({100, 154, 2000}, 8), 260);   // 13 are not
+  EXPECT_EQ(modelled_steps({17, 50, 850}, 16), 100);     // two of one length
+  EXPECT_EQ(modelled_steps({0, 0, 0}, 8), 1);
+  EXPECT_EQ(modelled_steps({3, 0, 0}, 8), 1);  // sequences without tokens
 }
 
 TEST(RecurrenceSelection, AProjectionRunsStepwise) {
@@ -143,7 +199,7 @@ TEST(RecurrenceSelection, ReasonsNameWhatIsMissing) {
     for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
       SCOPED_TRACE(recurrence_policy_name(policy));
       const char* reason = why_not(policy, shape, device.facts);
-      const int row = row_of(policy, kind.math, shape.hidden);
+      const int row = row_of(policy, kind.math, shape.hidden, shape.cell);
       if (device.facts.capability < 80) {
         EXPECT_STREQ(reason, "tensor cores for these types need sm_80");
         continue;
@@ -178,8 +234,8 @@ TEST(RecurrenceSelection, BothPassesHaveToFit) {
       const TileRows table = tile_rows(policy, kind.math);
       for (int k = 0; k < table.count; ++k) {
         const TileShape& tile = table.rows[k];
-        if (k != row_of(policy, kind.math, tile.hidden)) continue;  // the first of an H decides
         for (const Cell cell : kCells) {
+          if (k != row_of(policy, kind.math, tile.hidden, cell)) continue;  // the first of an H decides
           const int64_t forward = forward_shared_bytes(policy, kind.math, cell, tile),
                         backward = backward_shared_bytes(policy, kind.math, cell, tile);
           backward_needs_more += backward > forward ? 1 : 0;
@@ -197,8 +253,9 @@ TEST(RecurrenceSelection, BothPassesHaveToFit) {
   EXPECT_GT(backward_needs_more, 0);
 }
 
-// The way of each shape on an H100, up to the tables' limits.
-TEST(RecurrenceSelection, H100TakesClustersThenGridThenSteps) {
+// The way of each shape on an H100, up to the tables' limits: a resident one, and clusters for 16 bits and H up to 256,
+// which fall behind the grid by no model.
+TEST(RecurrenceSelection, H100TakesResidentPoliciesThenSteps) {
   for (const Kind& kind : kKinds) {
     SCOPED_TRACE(kind.name);
     const TileRows cluster = tile_rows(Policy::kCluster, kind.math), grid = tile_rows(Policy::kGrid, kind.math);
@@ -207,10 +264,13 @@ TEST(RecurrenceSelection, H100TakesClustersThenGridThenSteps) {
     for (int64_t hidden = 1; hidden <= grid_limit + 64; hidden += hidden < 70 ? 1 : 31) {
       for (const int64_t directions : {1, 2}) {
         const Policy chosen = select_recurrence(shape_of(kind, hidden, directions), kH100.facts, 0);
-        EXPECT_EQ(chosen, hidden <= cluster_limit ? Policy::kCluster
-                          : hidden <= grid_limit  ? Policy::kGrid
-                                                  : Policy::kStepwise)
-            << "H=" << hidden << " D=" << directions;
+        EXPECT_EQ(chosen == Policy::kStepwise, hidden > grid_limit) << "H=" << hidden << " D=" << directions;
+        if (hidden > cluster_limit) {
+          EXPECT_NE(chosen, Policy::kCluster);
+        }
+        if (hidden <= 256 && value_bytes(kind.math) == 2) {
+          EXPECT_EQ(chosen, Policy::kCluster) << "H=" << hidden;
+        }
       }
     }
   }
@@ -310,7 +370,7 @@ TEST(RecurrenceSelection, OtherCellsTakeTheFirstTileOfTheirH) {
     for (const Cell cell : {Cell::kGru, Cell::kRnnTanh, Cell::kRnnRelu}) {
       const RecurrenceChoice many = choose_tile(Policy::kCluster, shape_of(kind, hidden, 1, cell), 100000, kH100.facts);
       EXPECT_EQ(many.tile->slots(), 8);
-      EXPECT_EQ(many.index, row_of(Policy::kCluster, kind.math, hidden));
+      EXPECT_EQ(many.index, row_of(Policy::kCluster, kind.math, hidden, cell));
       EXPECT_EQ(many.teams, resident_teams(Policy::kCluster, *many.tile, kH100.facts));
       EXPECT_EQ(choose_tile(Policy::kCluster, shape_of(kind, hidden, 1), 100000, kH100.facts).tile->slots(), 16);
     }
@@ -323,9 +383,9 @@ TEST(RecurrenceSelection, GridNeedsCooperativeLaunches) {
   EXPECT_STREQ(why_not(Policy::kGrid, shape_of(kKinds[2], 64, 1), facts), "the device has no cooperative launches");
 }
 
-// More sequences never take fewer slots; teams never exceed what is resident; and what decides a sum (H's padding, the
-// units of a block, the splits) is the same for every batch.
-TEST(RecurrenceSelection, TilesGrowWithTheBatchAndKeepTheirSums) {
+// The tile has the fewest clocks, of which more sequences never take fewer; teams never exceed what is resident; and
+// what decides a sum (H's padding, the units of a block, the splits) is the same for every batch.
+TEST(RecurrenceSelection, TilesHaveTheFewestClocksAndKeepTheirSums) {
   for_each_shape([](const Device& device, const Kind& kind, const RecurrenceShape& shape) {
     for (const Policy policy : {Policy::kCluster, Policy::kGrid}) {
       if (why_not(policy, shape, device.facts) != nullptr) continue;
@@ -333,9 +393,9 @@ TEST(RecurrenceSelection, TilesGrowWithTheBatchAndKeepTheirSums) {
       const RecurrenceChoice one = choose_tile(policy, shape, 1, device.facts);
       ASSERT_NE(one.tile, nullptr);
       EXPECT_EQ(one.math, kind.math);
-      EXPECT_EQ(one.index, row_of(policy, kind.math, shape.hidden));
+      EXPECT_EQ(one.index, row_of(policy, kind.math, shape.hidden, shape.cell));
       EXPECT_EQ(one.teams, 1);
-      int64_t slots = 0;
+      int64_t clocks = 0;
       for (const int64_t batch : {0, 1, 7, 8, 9, 16, 17, 64, 100, 127, 128, 129, 256, 257, 300, 1000, 5000}) {
         const RecurrenceChoice choice = choose_tile(policy, shape, batch, device.facts);
         ASSERT_NE(choice.tile, nullptr);
@@ -344,12 +404,21 @@ TEST(RecurrenceSelection, TilesGrowWithTheBatchAndKeepTheirSums) {
         EXPECT_LE(choice.teams * choice.directions, resident_teams(policy, *choice.tile, device.facts));
         EXPECT_LE(choice.teams * choice.tile->blocks() * choice.directions, device.facts.resident_blocks);
         EXPECT_EQ(choice.directions, one.directions);
-        EXPECT_GE(choice.slots(), slots) << "B=" << batch;
+        EXPECT_GE(choice.clocks, clocks) << "B=" << batch;
+        for (const int64_t slots : {8, 16}) {
+          RecurrenceShape forced = shape;
+          forced.team_slots = slots;
+          const RecurrenceChoice other = choose_tile(policy, forced, batch, device.facts);
+          EXPECT_LE(choice.clocks, other.clocks) << "B=" << batch << ", " << slots << " slots";
+          if (other.tile != choice.tile) {
+            EXPECT_EQ(other.tile->slots(), slots);
+          }
+        }
         EXPECT_LT((choice.teams - 1) * choice.tile->slots(), std::max<int64_t>(batch, 1)) << "a team without work";
         EXPECT_EQ(choice.tile->hidden, one.tile->hidden);
         EXPECT_EQ(choice.tile->units, one.tile->units);
         EXPECT_EQ(choice.tile->splits, one.tile->splits);
-        slots = choice.slots();
+        clocks = choice.clocks;
       }
     }
   });
@@ -358,6 +427,7 @@ TEST(RecurrenceSelection, TilesGrowWithTheBatchAndKeepTheirSums) {
 // H100: 132 blocks, 66 clusters of 2, 32 of 4 and 16 of 8.
 TEST(StackedLayers, ShareALaunchWhereAnH100HoldsThem) {
   const char* const fits_not = "W_ih and W_hh do not fit a multiprocessor's shared memory";
+  const char* const spills = "the kernel of stacked layers would spill registers at this H";
   const char* const divided = "warps share the depth of a product at this H";
   const char* const too_few = "the device has too few multiprocessors for all layers";
   const struct {
@@ -368,17 +438,17 @@ TEST(StackedLayers, ShareALaunchWhereAnH100HoldsThem) {
     int64_t teams;  // of each layer at most, where there is no reason
   } cases[] = {
       {Policy::kCluster, 2, 32, 4, nullptr, 33},
-      {Policy::kCluster, 2, 100, 4, nullptr, 16},
-      {Policy::kCluster, 2, 128, 8, nullptr, 8},
+      {Policy::kCluster, 2, 100, 4, nullptr, 8},
+      {Policy::kCluster, 2, 128, 8, nullptr, 4},
       {Policy::kCluster, 2, 256, 4, nullptr, 8},
       {Policy::kCluster, 2, 257, 4, divided, 0},
-      {Policy::kCluster, 1, 128, 3, nullptr, 22},
+      {Policy::kCluster, 1, 128, 3, nullptr, 10},
       {Policy::kCluster, 1, 129, 3, divided, 0},
       {Policy::kCluster, 0, 128, 2, nullptr, 16},
       {Policy::kCluster, 0, 129, 2, fits_not, 0},
       {Policy::kGrid, 0, 256, 2, nullptr, 4},
       {Policy::kGrid, 0, 256, 8, nullptr, 1},
-      {Policy::kGrid, 0, 257, 2, fits_not, 0},
+      {Policy::kGrid, 0, 257, 2, spills, 0},
       {Policy::kGrid, 4, 256, 8, nullptr, 2},
       {Policy::kCluster, 2, 64, 1, "there is one layer", 0},
       {Policy::kStepwise, 2, 64, 2, "the recurrence does not stay resident", 0},
@@ -404,7 +474,7 @@ TEST(StackedLayers, ShareALaunchWhereAnH100HoldsThem) {
   EXPECT_STREQ(why_not_together(Policy::kCluster, both, 2, kH100.facts),
                "a layer above needs both directions of the whole sequence");
   DeviceFacts facts = kH100.facts;
-  facts.active_clusters[1] = 3;
+  facts.active_clusters[2] = 3;
   EXPECT_STREQ(why_not_together(Policy::kCluster, one, 4, facts), too_few);
   EXPECT_STREQ(why_not_together(Policy::kCluster, one, 3, facts), nullptr);
   facts.resident_blocks = 0;

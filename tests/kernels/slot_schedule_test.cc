@@ -84,7 +84,7 @@ class DeviceSchedule {
     scratch_.sorted_keys = carver.take<uint64_t>(bounds_.max_batch);
     scratch_.identity = carver.take<int64_t>(bounds_.max_batch);
     scratch_.sort_workspace = carver.take<unsigned char>(scratch_.sort_workspace_bytes);
-    schedule_ = carve_slot_schedule(bounds_, slots_.directions, slots_.count, slots_.team, carver);
+    schedule_ = carve_slot_schedule(bounds_, slots_.directions, slots_.count, slots_.team, slots_.count, carver);
     slot_scratch_ = carve_slot_scratch(bounds_.max_batch + bounds_.max_tokens, slots_.count, carver);
     return carver.bytes();
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <map>
 #include <string>
@@ -45,11 +46,12 @@ inline varlstm::cuda::TileRows tiles_of(const RecurrenceWay& way) {
   return {rows.data(), static_cast<int>(rows.size())};
 }
 
-// For its lifetime, contexts that are made find an emulated device that holds that many teams of the tile at a time,
-// whichever the policy. A GPU stays as it is.
+// For its lifetime, rnns that are made have teams of as many slots as the tile, and contexts find an emulated device
+// that holds that many teams of the tile at a time, whichever the policy. A GPU stays as it is.
 class FewTeams {
  public:
   FewTeams(const varlstm::cuda::TileShape& tile, int teams) {
+    setenv("VARLSTM_RECURRENCE_SLOTS", std::to_string(tile.slots()).c_str(), 1);
 #if VARLSTM_EMULATED
     saved_ = varlstm::simt::options();
     varlstm::simt::Options few = saved_;
@@ -58,17 +60,19 @@ class FewTeams {
     few.gpcs = {};
     varlstm::simt::set_options(few);
 #else
-    (void)tile;
     (void)teams;
+#endif
+  }
+  ~FewTeams() {
+    unsetenv("VARLSTM_RECURRENCE_SLOTS");
+#if VARLSTM_EMULATED
+    varlstm::simt::set_options(saved_);
 #endif
   }
   FewTeams(const FewTeams&) = delete;
   FewTeams& operator=(const FewTeams&) = delete;
-#if VARLSTM_EMULATED
-  ~FewTeams() {
-    varlstm::simt::set_options(saved_);
-  }
 
+#if VARLSTM_EMULATED
  private:
   varlstm::simt::Options saved_;
 #endif
@@ -115,8 +119,8 @@ class ResidentWays : public ::testing::TestWithParam<RecurrenceWay> {
   const RecurrenceWay& way() const { return GetParam(); }
 };
 
-// Sequences that make a batch use tile `index` of a table on a device of two teams, or of `teams`: some slots take a
-// second one where the table has no tile of more slots.
+// The sequences of a batch that is run with tile `index` of a table on a device of two teams, or of `teams`: some slots
+// take a second one where the table has no tile of more slots.
 inline int64_t batch_of_tile(const varlstm::cuda::TileRows& tiles, int index, int64_t directions, int teams = 2) {
   const varlstm::cuda::TileShape& tile = tiles.rows[index];
   const int64_t slots = teams / directions * tile.slots();

@@ -12,7 +12,7 @@
 
 #include "kernels/arch/device.h"
 #include "kernels/recurrence/resident/resident_tile.h"
-#include "kernels/selection/recurrence_selection.h"
+#include "kernels/selection/resident_tiles.h"
 
 namespace varlstm::cuda {
 

@@ -31,20 +31,24 @@ struct alignas(8) SlotPair {
   float part[2];
 };
 
-// The owners of the units of a warp's row tiles. A warp's units are all of one block, or those of several whole blocks.
+// The owners of the units of a warp's row tiles. The units are in pieces, each of which has one owner: one piece if all
+// are of one block, a block's units each if they are those of whole blocks, otherwise 8 units each.
 template <class Tile>
 struct PartTargets {
   static constexpr int kRows = Tile::kRowTiles * 16;  // units of a warp
-  static constexpr int kOwners = kRows > Tile::kUnits ? kRows / Tile::kUnits : 1;
-  static_assert(kRows % Tile::kUnits == 0 || Tile::kUnits % kRows == 0, "whole blocks, or one");
+  static constexpr bool kOfOneBlock = Tile::kUnits % kRows == 0, kOfWholeBlocks = kRows % Tile::kUnits == 0;
+  static constexpr int kPieceRows = kOfOneBlock ? kRows : kOfWholeBlocks ? Tile::kUnits : 8;
+  static constexpr int kPieces = kRows / kPieceRows;
 
-  // row0: the first unit of the calling warp.
-  VARLSTM_DEVICE static int owner(int row0, int number) { return row0 / Tile::kUnits + number; }
-  // The calling thread's unit in its owner, for the first row of its first row tile.
-  VARLSTM_DEVICE static int unit(int row0) { return row0 % Tile::kUnits + lane_row(); }
-  // What row `row`, a multiple of 8, adds to the owner's number and to the unit in the owner.
-  VARLSTM_DEVICE static constexpr int more_owners(int row) { return kOwners > 1 ? row / Tile::kUnits : 0; }
-  VARLSTM_DEVICE static constexpr int more_units(int row) { return kOwners > 1 ? row % Tile::kUnits : row; }
+  // row0: the first unit of the calling warp. The owner of a piece, and the calling thread's unit in that owner for the
+  // first row of the piece.
+  VARLSTM_DEVICE static int owner(int row0, int piece) { return (row0 + piece * kPieceRows) / Tile::kUnits; }
+  VARLSTM_DEVICE static int unit(int row0, int piece) {
+    return (row0 + piece * kPieceRows) % Tile::kUnits + lane_row();
+  }
+  // The piece of row `row`, a multiple of 8, and what the row adds to the unit in the piece's owner.
+  VARLSTM_DEVICE static constexpr int piece_of(int row) { return row / kPieceRows; }
+  VARLSTM_DEVICE static constexpr int more_units(int row) { return row % kPieceRows; }
 };
 
 template <class Tile>
@@ -94,7 +98,7 @@ class BlockBackwardExchange {
 
   // row0: the first unit of the calling warp's row tiles.
   VARLSTM_DEVICE BlockBackwardExchange(Shared& shared, Area*, const Team&, int row0)
-      : shared_(shared), unit_(Targets::unit(row0)) {}
+      : shared_(shared), unit_(Targets::unit(row0, 0)) {}
   VARLSTM_DEVICE void begin() {}
   VARLSTM_DEVICE void push(unsigned turn, int row, int slot, const SlotPair& pair) {
     *shared_.buffer[turn % 2].place(0, unit_ + Targets::more_units(row), 2 * lane_column() + slot) = pair;
@@ -128,11 +132,11 @@ class ClusterBackwardExchange {
 
   VARLSTM_DEVICE ClusterBackwardExchange(Shared& shared, Area*, const Team& team, int row0) : shared_(shared) {
 #pragma unroll
-    for (int number = 0; number < Targets::kOwners; ++number) {
-      const unsigned owner = static_cast<unsigned>(Targets::owner(row0, number));
-      full_[number] = simt::cluster_address(shared.full, owner);
-      place_[number] =
-          simt::cluster_address(shared.buffer[0].place(team.rank, Targets::unit(row0), 2 * lane_column()), owner);
+    for (int piece = 0; piece < Targets::kPieces; ++piece) {
+      const unsigned owner = static_cast<unsigned>(Targets::owner(row0, piece));
+      full_[piece] = simt::cluster_address(shared.full, owner);
+      place_[piece] = simt::cluster_address(
+          shared.buffer[0].place(team.rank, Targets::unit(row0, piece), 2 * lane_column()), owner);
     }
   }
   VARLSTM_DEVICE void begin() {
@@ -149,8 +153,8 @@ class ClusterBackwardExchange {
     uint64_t bits;
     memcpy(&bits, &pair, sizeof bits);
     const unsigned more = Targets::more_units(row) * kUnitBytes + slot * sizeof(float) + turn % 2 * kBufferBytes;
-    const int number = Targets::more_owners(row);
-    simt::st_async(place_[number] + more, bits, full_[number] + turn % 2 * unsigned{sizeof(uint64_t)});
+    const int piece = Targets::piece_of(row);
+    simt::st_async(place_[piece] + more, bits, full_[piece] + turn % 2 * unsigned{sizeof(uint64_t)});
   }
   VARLSTM_DEVICE void publish(unsigned) {
     simt::block_sync();
@@ -172,8 +176,8 @@ class ClusterBackwardExchange {
 
  private:
   Shared& shared_;
-  simt::ClusterAddress place_[Targets::kOwners];  // in each owner, where this thread's first part goes in buffer 0
-  simt::ClusterAddress full_[Targets::kOwners];
+  simt::ClusterAddress place_[Targets::kPieces];  // where this thread's first part of a piece goes in buffer 0
+  simt::ClusterAddress full_[Targets::kPieces];
 };
 
 }  // namespace varlstm::cuda

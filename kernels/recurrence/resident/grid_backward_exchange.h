@@ -68,6 +68,7 @@ template <class Tile>
 class GridBackwardExchange {
   using Targets = PartTargets<Tile>;
   using Groups = PartGroups<Tile>;
+  static_assert(Targets::kOfOneBlock || Targets::kOfWholeBlocks, "each piece is of the block after that of the last");
 
  public:
   using Area = GridBackwardArea<Tile>;
@@ -76,10 +77,14 @@ class GridBackwardExchange {
   };
 
   VARLSTM_DEVICE GridBackwardExchange(Shared& shared, Area* area, const Team& team, int row0)
-      : shared_(shared), area_(*area), rank_(team.rank), owner_(Targets::owner(row0, 0)), unit_(Targets::unit(row0)) {}
+      : shared_(shared),
+        area_(*area),
+        rank_(team.rank),
+        owner_(Targets::owner(row0, 0)),
+        unit_(Targets::unit(row0, 0)) {}
   VARLSTM_DEVICE void begin() {}
   VARLSTM_DEVICE void push(unsigned turn, int row, int slot, const SlotPair& pair) {
-    auto& parts = area_.parts[turn % 2][owner_ + Targets::more_owners(row)][rank_];
+    auto& parts = area_.parts[turn % 2][owner_ + Targets::piece_of(row)][rank_];
     auto* to = reinterpret_cast<simt::b32x2*>(&parts[unit_ + Targets::more_units(row)][2 * lane_column() + slot]);
     simt::b32x2 word;
     memcpy(&word, &pair, sizeof word);

@@ -8,7 +8,7 @@
 #include "kernels/core/scalar_types.h"
 #include "kernels/recurrence/recurrence.h"
 #include "kernels/recurrence/schedule/slot_schedule.h"
-#include "kernels/selection/recurrence_selection.h"
+#include "kernels/selection/resident_tiles.h"
 
 namespace varlstm::cuda {
 

@@ -22,6 +22,7 @@
 #include "kernels/recurrence/resident/resident_cell.h"
 #include "kernels/recurrence/resident/weight_tiles.h"
 #include "kernels/recurrence/schedule/slot_schedule.h"
+#include "kernels/selection/resident_tiles.h"
 
 namespace varlstm::cuda {
 
@@ -49,7 +50,7 @@ struct ResidentTile {
   // Backward: a row tile is 16 units out of all units, and its depth is the gate rows of the block: kUnits of each
   // gate.
   static constexpr int kGates = Cell::kGates * kUnits;
-  static constexpr int kBackwardWarps = kHidden / 16 < 8 ? kHidden / 16 : 8;
+  static constexpr int kBackwardWarps = backward_warps(kHidden, kUnits);
   static constexpr int kBackwardThreads = 32 * kBackwardWarps;
   static constexpr int kRowTiles = kHidden / 16 / kBackwardWarps;
   // Their sums are in registers together: of 8, but of 4 where 16 of two slot tiles leave too few registers.
@@ -82,7 +83,7 @@ struct ResidentTile {
   static_assert(kGates % Math::kTileDepth == 0, "whole tiles of the depth");
   static_assert(kHidden % kUnits == 0 && kUnits % 8 == 0 && kHidden % 32 == 0, "whole tiles");
   static_assert(kRowTiles % kRowTilesAtOnce == 0, "whole passes");
-  static_assert(kUnits % 16 == 0 || kBlocks == 1 || kUnits == 8, "a row tile of backward has one or two owners");
+  static_assert(kHidden / 16 % kBackwardWarps == 0, "as many row tiles for each warp");
 };
 
 // The team of a block, and the block's rank in it. Grid: kBlocks x teams x directions along x. Example: with 4 blocks a

@@ -60,13 +60,13 @@ inline int64_t schedule_max_steps(const BatchBounds& bounds, int64_t slots) {
   return (bounds.max_tokens + slots - 1) / slots + bounds.max_len;
 }
 
-// There are at most max_tokens + slots (max_len + 1) entries in each direction. So more tokens, a larger length or more
-// slots never take fewer bytes.
+// A schedule of `slots` slots, with memory for up to `most_slots`. There are at most max_tokens + slots (max_len + 1)
+// entries in each direction. So more tokens, a larger length or more slots never take fewer bytes.
 inline SlotSchedule carve_slot_schedule(const BatchBounds& bounds, int64_t directions, int64_t slots,
-                                        int64_t team_slots, Carver& carver) {
+                                        int64_t team_slots, int64_t most_slots, Carver& carver) {
   SlotSchedule schedule = {slots, team_slots, schedule_max_steps(bounds, slots), nullptr, nullptr};
-  schedule.entries = carver.take<SlotStep>(directions * (bounds.max_tokens + slots * (bounds.max_len + 1)));
-  schedule.steps = carver.take<int64_t>(slots);
+  schedule.entries = carver.take<SlotStep>(directions * (bounds.max_tokens + most_slots * (bounds.max_len + 1)));
+  schedule.steps = carver.take<int64_t>(most_slots);
   return schedule;
 }
 

@@ -14,24 +14,9 @@ inline varlstm::cuda::DeviceFacts device_facts() {
   return facts;
 }
 
-// The smallest batch that runs with tile `index`, or 0 where none does.
-inline int64_t batch_of_chosen_tile(const RecurrenceWay& way, int64_t hidden, int64_t directions, int index,
-                                    const varlstm::cuda::DeviceFacts& facts) {
-  const varlstm::cuda::RecurrenceShape shape = shape_of(way, hidden, directions);
-  const varlstm::cuda::TileRows tiles = tiles_of(way);
-  if (varlstm::cuda::why_not(policy_of(way), shape, facts) != nullptr) return 0;
-  for (int before = -1; before < tiles.count; ++before) {
-    // One more than a tile of fewer slots takes at once.
-    int64_t batch = 1;
-    if (before >= 0) {
-      const int64_t teams = varlstm::cuda::resident_teams(policy_of(way), tiles.rows[before], facts);
-      batch = teams / std::min(teams, directions) * tiles.rows[before].slots() + 1;
-      if (teams < 1) continue;
-    }
-    const varlstm::cuda::TileShape& chosen = *varlstm::cuda::choose_tile(policy_of(way), shape, batch, facts).tile;
-    if (chosen.hidden == tiles.rows[index].hidden && chosen.slots() == tiles.rows[index].slots()) return batch;
-  }
-  return 0;
+// Whether the device runs a way's recurrence of that H.
+inline bool runs(const RecurrenceWay& way, int64_t hidden, const varlstm::cuda::DeviceFacts& facts) {
+  return varlstm::cuda::why_not(policy_of(way), shape_of(way, hidden, 1), facts) == nullptr;
 }
 
 // Null where that many sequences run through all layers in one launch; else why not.

@@ -63,12 +63,10 @@ void soak_all(int32_t policy, const std::vector<SoakSize>& sizes) {
     problem.options.input = 8;
     problem.options.hidden = size.hidden;
     problem.options.bidirectional = size.bidirectional;
-    const int64_t directions = problem.options.directions();
-    const int64_t least = batch_of_chosen_tile(way, size.hidden, directions, index, device_facts());
-    std::printf("%s, H = %lld, %d slots: B = %lld and more\n", way.name().c_str(), static_cast<long long>(size.hidden),
-                size.slots, static_cast<long long>(least));
-    ASSERT_GT(least, 0) << "no batch runs with this tile";
-    const int64_t batch = least + size.slots;  // two teams and more
+    ASSERT_TRUE(runs(way, size.hidden, device_facts())) << "the device has not this tile";
+    const int64_t batch = 2 * size.slots + 1;  // two teams and more
+    std::printf("%s, H = %lld, %d slots: B = %lld\n", way.name().c_str(), static_cast<long long>(size.hidden),
+                size.slots, static_cast<long long>(batch));
     const int kinds = static_cast<int>(size.short_steps) * 3;
     for (int64_t steps = 1; steps <= size.short_steps; ++steps) {
       for (const std::vector<int64_t>& lengths : short_batches(batch, steps)) {
