@@ -238,7 +238,7 @@ enum varlstm_math {
 };
 
 /* How the recurrence of an rnn runs on CUDA; see VARLSTM_KEY_RECURRENCE. The choice depends on H, dtype, math,
- * directions and the device, never on the batch, so that a sequence gets the same bits in every batch.
+ * directions and the device, never on the batch (if BATCH_INVARIANT is 1): a sequence has its bits in every batch.
  * If the requested way cannot run here, STEPWISE is used.
  * AUTO takes the way that should take the fewest clocks by a model, which was not compared with a GPU.
  * VARLSTM_PRINT_POLICY=1 in the environment prints the choice to stderr, and of each way its modelled clocks or the
@@ -286,8 +286,8 @@ VARLSTM_API int32_t varlstm_ctx_create(int32_t backend, int32_t device, varlstm_
  *   THREADS          0 to 1024, default 0: most threads of a call on the host; 0 means OMP_NUM_THREADS where it is set,
  *                    else the cores of the process. Results are bitwise equal for every value. UNSUPPORTED on CUDA.
  *   BATCH_INVARIANT  1 (default): a sequence's h, c, y and dx are bit-identical whatever else is in the batch.
- *                    0: on CUDA they may differ, because cuBLAS chooses its kernel by the number of rows. On the host
- *                    they are bit-identical for 0 as well.
+ *                    0: on CUDA they may differ: cuBLAS chooses its kernel by the number of rows, and AUTO may run a
+ *                    large batch STEPWISE in place of GRID. On the host they are bit-identical for 0 as well.
  *   MATH             a varlstm_math, default F32 */
 VARLSTM_API int32_t varlstm_ctx_set_i64(varlstm_ctx* ctx, int32_t key, int64_t value);
 VARLSTM_API int32_t varlstm_ctx_get_i64(const varlstm_ctx* ctx, int32_t key, int64_t* value);

@@ -35,7 +35,7 @@ struct GruResetBeforeCell {
   VARLSTM_DEVICE static UnitStep<GruResetBeforeCell, C> forward(const UnitValues<C, 3>& x, const UnitValues<C, 3>& s,
                                                                 const UnitState<C>& before, const Options& at = {}) {
     const C r = x.of[0], z = x.of[1], n = Functions::tanh(x.of[2] + s.of[2]);
-    return {{{r, z, n}}, {(C(1) - z) * at.candidate(n) + z * before.h, C(0)}};
+    return {{{r, z, n}}, {add_products<Functions>(C(1) - z, at.candidate(n), z, before.h), C(0)}};
   }
 
   // The gradient of r is not known yet.

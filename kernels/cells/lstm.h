@@ -27,7 +27,7 @@ struct LstmCell {
                                                       const UnitState<C>& before, const Options& at = {}) {
     const C i = Functions::sigmoid(x.of[0] + s.of[0]), f = Functions::sigmoid(x.of[1] + s.of[1]);
     const C g = Functions::tanh(x.of[2] + s.of[2]), o = Functions::sigmoid(x.of[3] + s.of[3]);
-    const C c = at.clip(f * before.c + i * at.candidate(g));
+    const C c = at.clip(add_products<Functions>(f, before.c, i, at.candidate(g)));
     return {{{i, f, g, o}}, {output<Functions>(o, c), c}};
   }
 
@@ -40,7 +40,7 @@ struct LstmCell {
   VARLSTM_DEVICE static UnitValues<C, 4> backward(const UnitValues<C, 4>& saved, const UnitState<C>& before,
                                                   const UnitState<C>& after, UnitState<C>* gradient,
                                                   const Options& at = {}) {
-    const C c = unclipped(saved, before, after, at);
+    const C c = unclipped<Functions>(saved, before, after, at);
     const OutputGradients<C> through = output_gradients<Functions>(saved.of[kOutputGate], at.clip(c), gradient->h);
     return backward_from_output(saved, before, c, through, gradient, at);
   }
@@ -57,10 +57,12 @@ struct LstmCell {
   }
 
   // c' before its clip.
-  template <class C, class Options>
+  template <class Functions, class C, class Options>
   VARLSTM_DEVICE static C unclipped(const UnitValues<C, 4>& saved, const UnitState<C>& before,
                                     const UnitState<C>& after, const Options& at) {
-    return at.c_after(after.c, [&] { return saved.of[1] * before.c + saved.of[0] * at.candidate(saved.of[2]); });
+    return at.c_after(after.c, [&] {
+      return add_products<Functions>(saved.of[1], before.c, saved.of[0], at.candidate(saved.of[2]));
+    });
   }
 
   // The rest of backward, with c before its clip; gradient->h is not read.

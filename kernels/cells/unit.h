@@ -68,6 +68,7 @@ constexpr int kLastGates = Cell::kSecondGates > 0 ? Cell::kSecondGates : Cell::k
 
 // The accurate functions: expf and tanhf of the toolkit have an error of at most 2 ulp.
 struct Accurate {
+  static constexpr bool kOneOrder = false;
   template <class C>
   VARLSTM_DEVICE static C sigmoid(C x) {
     return C(1) / (C(1) + exp(-x));
@@ -77,5 +78,13 @@ struct Accurate {
     return ::tanh(x);
   }
 };
+
+// Returns a * b + c * d. A compiler may fuse either product with the sum, and in another kernel the other one. Where
+// kernels must give the same bits, Functions has kOneOrder.
+template <class Functions, class C>
+VARLSTM_DEVICE C add_products(C a, C b, C c, C d) {
+  if constexpr (Functions::kOneOrder) return simt::fma(a, b, c * d);
+  return a * b + c * d;
+}
 
 }  // namespace varlstm::cuda

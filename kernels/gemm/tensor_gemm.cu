@@ -18,6 +18,7 @@
 #include "kernels/gemm/tensor_gemm.h"
 
 #include "kernels/gemm/gemm_operands.h"
+#include "kernels/gemm/tensor_fragments.h"
 
 namespace varlstm::cuda {
 
@@ -31,16 +32,10 @@ struct MmaTile {
 using SmallMmaTile = MmaTile<64, 32, 32, 2>;
 using LargeMmaTile = MmaTile<128, 64, 32, 3>;
 
-// Sizes in elements of T. `depth` values of k are loaded at a time, and `step` of them enter one product of a warp.
-template <class T>
-struct Depth {
-  static constexpr int kWord = 16 / sizeof(T);
-  static constexpr int kDepth = 4 * kWord, kStep = kDepth / 2;
-  static constexpr int kAlongPitch = kDepth + kWord;
-};
-
+template <class Tile, class T, bool AlongK>
+constexpr int kPitch = AlongK ? Fragments<T>::kAlongPitch : Tile::kAcrossPitch;
 template <class Tile, class T>
-constexpr int kTileElements = Tile::kSize* Depth<T>::kAlongPitch;  // of [line][k], which is the larger layout
+constexpr int kTileElements = Tile::kSize* Fragments<T>::kAlongPitch;  // of [line][k], which is the larger layout
 template <class Tile, class T>
 constexpr size_t kMmaSharedBytes = size_t{2} * Tile::kStages* kTileElements<Tile, T> * sizeof(T);
 
@@ -49,7 +44,7 @@ constexpr size_t kMmaSharedBytes = size_t{2} * Tile::kStages* kTileElements<Tile
 template <int Threads, int Outer, int Inner, int Pitch, class T>
 VARLSTM_DEVICE void load_part(const T* matrix, int64_t ld, bool words, int64_t outer0, int64_t outers, int64_t inner0,
                               int64_t inners, T* shared) {
-  constexpr int kWord = Depth<T>::kWord, kWords = Inner / kWord;
+  constexpr int kWord = Fragments<T>::kWord, kWords = Inner / kWord;
   for (int at = static_cast<int>(threadIdx.x); at < Outer * kWords; at += Threads) {
     const int64_t outer = outer0 + at / kWords, inner = inner0 + at % kWords * kWord;
     T* const to = shared + at / kWords * Pitch + at % kWords * kWord;
@@ -66,55 +61,14 @@ VARLSTM_DEVICE void load_part(const T* matrix, int64_t ld, bool words, int64_t o
 template <class Tile, bool AlongK, class T>
 VARLSTM_DEVICE void load_tile(const T* matrix, int64_t ld, int64_t line0, int64_t lines, int64_t k0, int64_t k,
                               T* shared) {
-  constexpr int kDepth = Depth<T>::kDepth;
+  constexpr int kDepth = Fragments<T>::kDepth;
   const bool words = (reinterpret_cast<uintptr_t>(matrix) | static_cast<uint64_t>(ld) * sizeof(T)) % 16 == 0;
   if constexpr (AlongK) {
-    load_part<Tile::kThreads, Tile::kSize, kDepth, Depth<T>::kAlongPitch>(matrix, ld, words, line0, lines, k0, k,
-                                                                          shared);
+    load_part<Tile::kThreads, Tile::kSize, kDepth, Fragments<T>::kAlongPitch>(matrix, ld, words, line0, lines, k0, k,
+                                                                              shared);
   } else {
     static_assert(kDepth * Tile::kAcrossPitch <= kTileElements<Tile, T>, "either layout fits");
     load_part<Tile::kThreads, kDepth, Tile::kSize, Tile::kAcrossPitch>(matrix, ld, words, k0, k, line0, lines, shared);
-  }
-}
-
-template <class Tile, bool AlongK, class T>
-VARLSTM_DEVICE const T* element(const T* tile, int line, int k) {
-  return AlongK ? tile + line * Depth<T>::kAlongPitch + k : tile + k * Tile::kAcrossPitch + line;
-}
-
-// Loads the warp's operand of 16 lines from `line` on and one step of k from `k` on: one operand of A, or two of B of 8
-// lines each.
-template <class Tile, bool AlongK, class T>
-VARLSTM_DEVICE simt::b32x4 load_a(const T* tile, int line, int k) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  if constexpr (sizeof(T) == 2) {
-    const int matrix = lane / 8, r = lane % 8;
-    if constexpr (AlongK)
-      return simt::load_matrix_x4(element<Tile, true>(tile, line + matrix % 2 * 8 + r, k + matrix / 2 * 8));
-    else
-      return simt::load_matrix_x4_transposed(element<Tile, false>(tile, line + matrix % 2 * 8, k + matrix / 2 * 8 + r));
-  } else {
-    simt::b32x4 a;
-    for (int i = 0; i < 4; ++i)
-      a.r[i] = simt::to_tf32(*element<Tile, AlongK>(tile, line + lane / 4 + i % 2 * 8, k + lane % 4 + i / 2 * 4));
-    return a;
-  }
-}
-template <class Tile, bool AlongK, class T>
-VARLSTM_DEVICE void load_b(const T* tile, int line, int k, simt::b32x2 (&b)[2]) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  if constexpr (sizeof(T) == 2) {
-    const int matrix = lane / 8, r = lane % 8;
-    simt::b32x4 both;
-    if constexpr (AlongK)
-      both = simt::load_matrix_x4(element<Tile, true>(tile, line + matrix / 2 * 8 + r, k + matrix % 2 * 8));
-    else
-      both = simt::load_matrix_x4_transposed(element<Tile, false>(tile, line + matrix / 2 * 8, k + matrix % 2 * 8 + r));
-    for (int i = 0; i < 4; ++i) b[i / 2].r[i % 2] = both.r[i];
-  } else {
-    for (int i = 0; i < 4; ++i)
-      b[i / 2].r[i % 2] =
-          simt::to_tf32(*element<Tile, AlongK>(tile, line + i / 2 * 8 + lane / 4, k + lane % 4 + i % 2 * 4));
   }
 }
 
@@ -142,11 +96,12 @@ struct WarpSums {
 // sums += the product of a stage's tiles. The warp's part begins at `row` and `column`.
 template <class Tile, class T, bool AAlongK, bool BAlongK>
 VARLSTM_DEVICE void multiply_tiles(const T* a_tile, const T* b_tile, int row, int column, WarpSums<Tile>& sums) {
-  for (int k = 0; k < Depth<T>::kDepth; k += Depth<T>::kStep) {
+  for (int k = 0; k < Fragments<T>::kDepth; k += Fragments<T>::kStep) {
     simt::b32x2 b[Tile::kWarpColumns / 16][2];
-    for (int j = 0; j < Tile::kWarpColumns / 16; ++j) load_b<Tile, BAlongK>(b_tile, column + 16 * j, k, b[j]);
+    for (int j = 0; j < Tile::kWarpColumns / 16; ++j)
+      load_b<BAlongK, kPitch<Tile, T, BAlongK>>(b_tile, column + 16 * j, k, b[j]);
     for (int i = 0; i < Tile::kWarpRows / 16; ++i) {
-      const simt::b32x4 a = load_a<Tile, AAlongK>(a_tile, row + 16 * i, k);
+      const simt::b32x4 a = load_a<AAlongK, kPitch<Tile, T, AAlongK>>(a_tile, row + 16 * i, k);
       for (int j = 0; j < Tile::kWarpColumns / 8; ++j) sums.at[i][j] = multiply<T>(a, b[j / 2][j % 2], sums.at[i][j]);
     }
   }
@@ -155,7 +110,7 @@ VARLSTM_DEVICE void multiply_tiles(const T* a_tile, const T* b_tile, int row, in
 // The shared memory of one stage: a tile of A, then a tile of B.
 template <class Tile, class T>
 VARLSTM_DEVICE T* stage_of(int64_t k0) {
-  return simt::shared_memory<T>() + k0 / Depth<T>::kDepth % Tile::kStages * 2 * kTileElements<Tile, T>;
+  return simt::shared_memory<T>() + k0 / Fragments<T>::kDepth % Tile::kStages * 2 * kTileElements<Tile, T>;
 }
 
 // Begins to load a stage if there is one. Each call makes a group of copies, even an empty one, so that they can be
@@ -172,7 +127,7 @@ VARLSTM_DEVICE void load_stage(const GemmOperands<T, TC>& p, const TileExtent& e
 
 template <class Tile, class T, class TC, bool AAlongK, bool BAlongK>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) tensor_gemm_kernel(GemmOperands<T, TC> p) {
-  constexpr int kDepth = Depth<T>::kDepth, kAhead = Tile::kStages - 1;
+  constexpr int kDepth = Fragments<T>::kDepth, kAhead = Tile::kStages - 1;
   const TileExtent extent = tile_extent(p, Tile::kSize, Tile::kSize);
   if (extent.row0 >= extent.m) return;  // the whole block
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;

@@ -13,6 +13,7 @@
 #include "kernels/recurrence/layer_recurrence.h"
 #include "kernels/recurrence/rnn.h"
 #include "kernels/recurrence/stepwise/step_shape.h"
+#include "kernels/selection/batch_selection.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -100,12 +101,18 @@ RecurrenceNeeds needs_of(const RecurrenceChoice& any, int64_t batch, int64_t lay
 }
 
 // Chooses the policy: the rnn's key decides, then VARLSTM_RECURRENCE_POLICY, then the selection. If the requested
-// policy is not legal, stepwise is used. VARLSTM_PRINT_POLICY=1 prints the choice to stderr, and what decides it.
+// policy is not legal, stepwise is used. A selection for a context without batch invariance depends on the largest
+// batch too. VARLSTM_PRINT_POLICY=1 prints the choice to stderr, and what decides it.
 RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape, const RnnPlan& plan) {
   int32_t forced = shape.recurrence;
   if (forced == VARLSTM_RECURRENCE_AUTO) forced = policy_of_environment();
   const RecurrenceShape of_layer = recurrence_shape(state, shape, plan);
-  const RecurrencePolicy policy = select_recurrence(of_layer, state.facts, forced);
+  RecurrencePolicy policy = select_recurrence(of_layer, state.facts, forced);
+  if (forced == VARLSTM_RECURRENCE_AUTO && state.batch_invariant == 0 && policy != RecurrencePolicy::kStepwise) {
+    const int64_t batch = segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens);
+    if (is_faster_stepwise(choose_tile(policy, of_layer, batch, state.facts), batch))
+      policy = RecurrencePolicy::kStepwise;
+  }
   print_choice(of_layer, state.facts, policy, shape.layers, why_not_layers(state, shape, plan, policy));
   return policy;
 }

@@ -28,11 +28,15 @@ TEST(NormChunks, CoverMoreThan32Bits) {
 }
 
 // All segments of a step, and all streams, are in one grid: CUDA has up to 2^31 - 1 blocks along x, and 65535 along y.
+struct SmallStep {
+  static constexpr int kRanks = 16, kUnits = 16;
+};
+
 TEST(StepShape, HoldsMoreRanksThanAGridHasBlocksAlongY) {
   for (const int64_t ranks : {int64_t{1}, int64_t{16}, int64_t{17}, int64_t{65535} * 16 + 1, int64_t{1} << 34}) {
     for (const int64_t units : {int64_t{1}, int64_t{17}, kMostUnits}) {
       SCOPED_TRACE(std::to_string(ranks) + " ranks, " + std::to_string(units) + " units");
-      const LaunchShape shape = step_shape(ranks, units, 2, 77);
+      const LaunchShape shape = step_shape<SmallStep>(ranks, units, 2, 77, 1);
       EXPECT_LE(shape.grid.x, 0x7fffffffu);
       EXPECT_LE(shape.grid.y, 65535u);
       EXPECT_EQ(static_cast<int64_t>(shape.grid.x), (ranks + 15) / 16);

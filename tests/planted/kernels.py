@@ -25,6 +25,7 @@ ST = "kernels/recurrence/stepwise/steps.h"
 SP = "kernels/recurrence/step/step.cu"
 PR = "kernels/recurrence/stepwise/projection.cu"
 PD = "kernels/recurrence/stepwise/product.h"
+TP = "kernels/recurrence/stepwise/tensor_product.h"
 SE = "kernels/recurrence/stepwise/second_product.cu"
 CO = "kernels/recurrence/stepwise/cell_options.h"
 KO = "kernels/cells/options.h"
@@ -59,15 +60,15 @@ DEFECTS = [
     Defect(
         name="c-of-every-token-without-the-directions",
         file="kernels/recurrence/stepwise/stepwise_forward.cu",
-        old="layer.c_of_token[(row * layer.directions + blockIdx.z) * hidden + unit]",
-        new="layer.c_of_token[(row + blockIdx.z) * hidden + unit]",
+        old="layer_.c_of_token[(row * layer_.directions + blockIdx.z) * hidden + unit]",
+        new="layer_.c_of_token[(row + blockIdx.z) * hidden + unit]",
         tests=["cell_states_test.cuda --gtest_filter=*MatchTheReference"],
     ),
     Defect(
         name="gradient-of-c-of-last-tokens-alone",
         file="kernels/recurrence/stepwise/stepwise_backward.cu",
-        old="    if (layer.dc_of_token != nullptr)\n",
-        new="    if (layer.dc_of_token != nullptr && ends)\n",
+        old="      if (layer_.dc_of_token != nullptr)\n",
+        new="      if (layer_.dc_of_token != nullptr && of.ends)\n",
         tests=["cell_states_test.cuda --gtest_filter=*MatchTheReference"],
     ),
     # The exchange of states.
@@ -339,13 +340,19 @@ DEFECTS = [
     # Stepwise.
     Defect("product-of-a-step-overwrites-tiles", PD, "    simt::block_sync();  // S2\n", "",
            ["step_test.cuda --gtest_filter=*StepsEqualTheSequence*"]),
-    Defect("units-of-a-step-along-x", "kernels/recurrence/stepwise/step_shape.h", "(ranks + kRows - 1) / kRows)",
-           "(units + kUnits - 1) / kUnits)", ["device_indices_test"]),
+    Defect("stages-of-a-step-overwritten-by-its-sums", TP, "    simt::block_sync();  // S2\n", "",
+           ["step_tiles_test --gtest_filter=*GiveTheSameBits/bf16"]),
+    Defect("blocks-of-a-shared-tile-end-while-others-read", TP, "    if (shares) simt::cluster_sync();  // S4\n", "",
+           ["step_tiles_test --gtest_filter=*GiveTheSameBits/bf16"]),
+    Defect("blocks-of-a-shared-tile-have-one-part", TP, "simt::cluster_rank()) : 0", "simt::cluster_rank() * 0) : 0",
+           ["step_tiles_test --gtest_filter=*GiveTheSameBits/bf16"]),
+    Defect("units-of-a-step-along-x", "kernels/recurrence/stepwise/step_shape.h", "(ranks + Tile::kRanks - 1) / Tile::kRanks * blocks)",
+           "(units + Tile::kUnits - 1) / Tile::kUnits)", ["device_indices_test"]),
     Defect("stepwise-backward-reads-rows-too-early", "kernels/recurrence/stepwise/incoming.h",
            "  simt::block_sync();  // S0\n", "",
            ["golden_lstm_test.stepwise"]),
-    Defect("stepwise-infer-takes-c-by-row", SF, "c = dir.c[(layer.save ? before : j) * hidden + unit];",
-           "c = dir.c[before * hidden + unit];", ["lstm_test.stepwise"]),
+    Defect("stepwise-infer-takes-c-by-row", SF, "c = dir_.c[(layer_.save ? before : rank0_ + r) * hidden + unit];",
+           "c = dir_.c[before * hidden + unit];", ["lstm_test.stepwise"]),
     Defect("stepwise-dc0-of-empty-sequences", SB, "store_scalar<T>(empty ? load_or_zero(dir.dc_n, at) : dir.dc[j * hidden + unit]);",
            "store_scalar<T>(dir.dc[j * hidden + unit]);", ["lstm_test.stepwise"]),
     Defect("previous-state-of-the-wrong-order", SB, "value = dir.h0[b * layer.state + unit];",
@@ -363,8 +370,8 @@ DEFECTS = [
            "if (kinds.works(s)) {",
            ["resets_test.grid"]),
     Defect("dh-n-flows-into-every-segment", "kernels/recurrence/stepwise/incoming.h",
-           "(at.ends ? of_sequence(dir.dh_n, at.final, hidden, at.unit) : incoming)",
-           "(at.ends ? of_sequence(dir.dh_n, layer.plan.segments.firsts[at.rank], hidden, at.unit) : incoming)", ["resets_test.cuda"]),
+           "of_sequence(dir.dh_n, at.final, layer.hidden, at.unit)",
+           "of_sequence(dir.dh_n, layer.plan.segments.firsts[at.rank], layer.hidden, at.unit)", ["resets_test.cuda"]),
     # Layer normalisation.
     Defect("output-of-c-as-it-is", "kernels/recurrence/layer_norm/norm_step_row.h",
            "load_scalar(params.gain_c[unit]) * row.c_hat[unit]", "load_scalar(params.gain_c[unit]) * row.c[unit]",
@@ -407,13 +414,13 @@ DEFECTS = [
            [OT + "RnnTanhOptions.MatchTheReference"]),
     Defect("mask-of-the-state-of-a-neighbour-after-resets", ST, "if (plan.cu_seqlens[middle] <= n)",
            "if (plan.cu_seqlens[middle] < n)", [OT + "RnnTanhOptions.MatchTheReference"]),
-    Defect("masked-state-is-not-rounded", CO, "load_scalar(store_scalar<T>(times_factor(h, factor)))",
-           "times_factor(h, factor)", ["lstm16_test.cuda --gtest_filter=LstmBf16.*Options*"]),
+    Defect("tensor-cores-multiply-the-state-without-its-mask", TP, "is_stored_(operand.is_stored())", "is_stored_(true)",
+           ["lstm16_test.cuda --gtest_filter=LstmBf16.*Options*"]),
     Defect("gradient-of-dw-hh-takes-h-without-its-mask", SB, "if (options.state_words > 0)", "if (options.state_words > 1ull << 60)",
            [OT + "RnnTanhOptions.MatchTheReference"]),
     Defect("gradient-of-h0-without-the-mask-of-the-state", SB,
-           "recurrent = times_factor(recurrent, DirectionOptions<C>(options, blockIdx.z).state_factor(b, layer.state, unit));",
-           "", [OT + "RnnTanhOptions.MatchTheReference"]),
+           "times_factor(recurrent, DirectionOptions<C>(options, blockIdx.z).state_factor(b, layer.state, unit));",
+           "recurrent;", [OT + "RnnTanhOptions.MatchTheReference"]),
     Defect("gradient-of-h0-without-zoneout", SB, "recurrent += empty ? C(0) : dir.dh[j * layer.state + unit];",
            "recurrent += C(0);", [OT + "RnnTanhOptions.MatchTheReference"]),
     Defect("clipped-c-gets-a-gradient", KO, "return is_clipped(c, cell_clip) ? C(0) : gradient;", "return gradient;",

@@ -52,6 +52,7 @@ foreach(policy lanes8 warp block)
   varlstm_run_ptx(masked_loss_test -*Threads*:*Differences*:*Definition*:*Exact* ${policy} VARLSTM_ROW_POLICY=${policy})
 endforeach()
 varlstm_run_ptx(lstm16_test * stepwise VARLSTM_RECURRENCE_POLICY=stepwise)
+varlstm_run_ptx(step_tiles_test *GiveTheSameBits/bf16 tiles VARLSTM_EMULATOR_RACES=0)
 # Every tile of an LSTM, in twelve parts, none of which takes a minute. Of the other cells the tiles up to H = 128, and those
 # of 256 where warps share the depth of a product; the larger ones, which have the same code in other sizes, need not run.
 foreach(part RANGE 11)
@@ -62,6 +63,9 @@ set(other_cells OtherCells*SmallTilesAreAccurate/*:OtherCells*Middle*:OtherCells
 string(APPEND other_cells :OtherCells*BitsOfStepwise/*grid_f32)  # no other entry runs stepwise of these cells in F32, backward
 varlstm_run_ptx(resident_recurrence_test ${other_cells} other_cells VARLSTM_EMULATOR_RACES=0)
 set(ptx_need_not_run "ResidentTile.*(GruCell|RnnCell).*MathELi(256|512|1024|2048)E")
+# Of the tiles of a step, the small ones in 16 bits run for every cell. The wide ones and those in TF32, and CUDA cores in
+# place of tensor cores, have the same code in other sizes and types.
+string(APPEND ptx_need_not_run "|StepTile.*(Tf32Math|MathELi64E)|CudaCoresINS_")
 varlstm_run_ptx(resident_layers_test *Wide* tiles VARLSTM_EMULATOR_RACES=0)
 
 # A program that was killed has left nothing to add up: that is its own failure, and none of the coverage.

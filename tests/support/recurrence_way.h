@@ -144,13 +144,15 @@ class WayRun {
   RnnOutputs<double> forward() {
     const Tensor h_n = empty(problem_.state_count()), c_n = empty(problem_.cell_state_count());
     const bool save = setup_.mode == VARLSTM_MODE_SAVE;
-    REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), setup_.mode, 0, params_->data(), x_->data(), of(h0_),
-                                   of(c0_), y_->data(), h_n->data(), of_c(c_n), workspace_->data(), workspace_->bytes(),
-                                   save ? reserve_->data() : nullptr, save ? reserve_->bytes() : 0, nullptr));
+    REQUIRE_OK(varlstm_rnn_forward(rnn_.get(), batch_.get(), setup_.mode, problem_.seed, params_->data(), x_->data(),
+                                   of(h0_), of(c0_), y_->data(), h_n->data(), of_c(c_n), workspace_->data(),
+                                   workspace_->bytes(), save ? reserve_->data() : nullptr, save ? reserve_->bytes() : 0,
+                                   nullptr));
     return {ragged(problem_.output_features(), y_), values(h_n), values(c_n)};
   }
 
   std::vector<unsigned char> reserve() const { return reserve_->get(); }
+  varlstm_ctx* context() const { return context_.get(); }
 
   RnnGradients<double> backward(const RnnUpstream<double>& upstream) {
     const Tensor dy = packed(problem_.output_features(), upstream.dy);

@@ -11,7 +11,7 @@
 // dsums for every token. norm_incoming has the grid, the block, the shared memory and the barriers of
 // stepwise_backward.cu, in the functions of stepwise/incoming.h. In norm_cells and norm_product_gradient a block of
 // kNormThreads threads has a row; its shared memory is a value for each warp, and its barriers are those of norm_row.h.
-//   S3 (launch order): what a launch wrote is visible to the next.
+//   S5 (launch order): what a launch wrote is visible to the next.
 // Bytes of a step: w_hh G H R e for each tile of ranks, and for an LSTM b_t H (24 C + 6 e) of states and gates. dgates
 // and dproduct are rounded to the dtype, since products read them; all else stays in C. Every sum is of one row in a
 // fixed order: bit-identical whatever else is in the batch. Mirrored by host/rnn/recurrence_backward.h.
@@ -33,28 +33,35 @@ VARLSTM_DEVICE int64_t state_place(int gate) {
   return gate < CellType::kGates - CellType::kStateGates ? gate : gate + CellType::kStateGates;
 }
 
-// kProjected: h is projected. Options: NoOptions, or LayerOptions<ComputeType<T>>, as in the next kernel.
-template <class CellType, bool kProjected, class T, class Options>
+// Tile: a StepTile. kProjected: h is projected. Options: NoOptions, or LayerOptions<ComputeType<T>>, as in the next
+// kernel.
+template <class CellType, bool kProjected, class Tile, class Options>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
-    norm_incoming_kernel(LayerBackward<T, ComputeType<T>> layer, LayerNormBackward<T, ComputeType<T>> norm,
-                         int64_t step, int64_t steps, Options options) {
-  using C = ComputeType<T>;
-  BackwardTiles<C>& tiles = *simt::shared_memory<BackwardTiles<C>>();
+    norm_incoming_kernel(LayerBackward<typename Tile::Scalar, typename Tile::Compute> layer,
+                         LayerNormBackward<typename Tile::Scalar, typename Tile::Compute> norm, int64_t step,
+                         int64_t steps, Options options, int blocks) {
+  using T = typename Tile::Scalar;
+  using C = typename Tile::Compute;
+  BackwardTiles<Tile>& tiles = *simt::shared_memory<BackwardTiles<Tile>>();
   const BatchPlan& plan = layer.plan;
   const bool reverse = blockIdx.z == 1;
   const DirectionBackward<T, C>& dir = layer.direction[blockIdx.z];
   const int64_t t = reverse ? step : steps - 1 - step;
   const int64_t width = plan.segments.sizes[t];
-  const int64_t rank0 = static_cast<int64_t>(blockIdx.x) * kRows;
+  const int64_t rank0 = static_cast<int64_t>(blockIdx.x) / blocks * Tile::kRanks;
   if (rank0 >= width) return;  // the whole block
-  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
-  const C incoming = incoming_gradient<CellType, kProjected>(tiles, layer, dir, {t, width, rank0, unit0, reverse});
-  const int64_t j = rank0 + threadIdx.x / kUnits, unit = unit0 + threadIdx.x % kUnits;
-  if (j >= width || unit >= layer.hidden) return;
-  const int64_t row = row_of(plan, layer.row_order, t, j);
-  const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
-  norm.gradients[blockIdx.z].dh[j * layer.hidden + unit] = gradient_of_h<CellType, kProjected>(
-      layer, dir, options, {row, j, unit, final_of(plan, reverse, j), ends}, incoming);
+  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * Tile::kUnits;
+  const auto finish = [&](int r, int u, const OneSum<C>& incoming) {
+    const int64_t j = rank0 + r, unit = unit0 + u;
+    if (j >= width || unit >= layer.hidden) return;
+    const int64_t row = row_of(plan, layer.row_order, t, j);
+    const bool ends = row_after(plan, layer.row_order, reverse, t, j) < 0;
+    const UnitPlace at = {row, j, unit, final_of(plan, reverse, j), ends};
+    norm.gradients[blockIdx.z].dh[j * layer.hidden + unit] = gradient_of_h<CellType, kProjected>(
+        layer, dir, options, at, ask_gradient<CellType, kProjected>(layer, dir, options, at), incoming.of[0]);
+  };
+  incoming_gradients<CellType, kProjected>(tiles, layer, dir, {t, width, rank0, unit0, reverse, blocks},
+                                           finish_alone(finish));
 }
 
 // A row of norm_cells: what its units read and write.
@@ -150,7 +157,7 @@ class NormCells {
       const UnitOptions<C> of_unit = options().at_unit(element_ + unit);
       straight = share.to_before(gradient.c);
       gradient.c = share.to_after(gradient.c);
-      const C c = CellType::unclipped(saved(unit), before, after, of_unit);
+      const C c = CellType::template unclipped<Accurate>(saved(unit), before, after, of_unit);
       store(unit, CellType::backward_from_output(saved(unit), before, c, through, &gradient, of_unit));
     } else {
       store(unit, CellType::backward_from_output(saved(unit), before, after.c, through, &gradient, NoOptions()));
@@ -164,8 +171,8 @@ class NormCells {
     before.h =
         before_ >= 0 ? load_scalar(dir_.y[before_ * layer_.ldy + unit]) : of_sequence(dir_.h0, initial_, hidden_, unit);
     if constexpr (Options::kAct)
-      store(unit,
-            backward_with_options<CellType>(options(), element_ + unit, false, saved(unit), before, {}, &gradient));
+      store(unit, backward_with_options<CellType, Accurate>(options(), element_ + unit, false, saved(unit), before, {},
+                                                            &gradient));
     else
       store(unit, CellType::template backward<Accurate>(saved(unit), before, {}, &gradient));
     dir_.dh[rank_ * hidden_ + unit] = gradient.h;
@@ -227,13 +234,18 @@ template <class CellType, bool kProjected, class T, class C, class Options>
 int32_t run_steps(Stream stream, const LayerBackward<T, C>& layer, const LayerNormBackward<T, C>& norm,
                   const Options& options) {
   const int64_t steps = launched_steps(layer.plan);
-  constexpr auto kIncoming = norm_incoming_kernel<CellType, kProjected, T, Options>;
   constexpr auto kCells = norm_cells_kernel<CellType, kProjected, T, Options>;
   for (int64_t step = 0; step < steps; ++step) {
     const int64_t ranks = launched_ranks(layer, step, steps, true);
-    const LaunchShape product = step_shape(ranks, layer.hidden, layer.directions, sizeof(BackwardTiles<C>));
     if constexpr (kProjected) VARLSTM_CUDA_TRY(projected_gradient_step(stream, layer, step, steps, options));
-    VARLSTM_CUDA_TRY(launch<kIncoming>(stream, "norm_incoming", product, layer, norm, step, steps, options));
+    VARLSTM_CUDA_TRY(
+        (with_step_tile<T, kWideUnits>(stream, ranks, layer.hidden, layer.directions, [&](auto of_step, int blocks) {
+          using Tile = decltype(of_step);
+          const LaunchShape shape =
+              step_shape<Tile>(ranks, layer.hidden, layer.directions, sizeof(BackwardTiles<Tile>), blocks);
+          return launch<norm_incoming_kernel<CellType, kProjected, Tile, Options>>(
+              stream, "norm_incoming", shape, layer, norm, step, steps, options, blocks);
+        })));
     VARLSTM_CUDA_TRY(launch<kCells>(stream, "norm_cells", norm_shape<C>(ranks, layer.directions), layer, norm, step,
                                     steps, options));
   }

@@ -6,7 +6,7 @@
 // The steps, the directions and the ranks are those of stepwise_forward.cu, and so are the grid, the block, the shared
 // memory and the barriers of norm_product, whose sums have the same chains. norm_units: a block of kNormThreads threads
 // for each rank and direction; its shared memory is a value for each warp, and its barriers are those of norm_row.h.
-//   S0: after it tiles.ranks is visible. S3 (launch order): what a launch wrote is visible to the next.
+//   S0: after it tiles.ranks is visible. S5 (launch order): what a launch wrote is visible to the next.
 // Bytes of a step, from memory or L2: w_hh G H R e for each tile of ranks, and b_t H of x_hat G C, h_hat 5 G C, saved
 // values S C and c_hat 5 C. Bound by launch latency for small batches. h is rounded to the dtype when it is stored; the
 // normalised vectors stay in C. Every sum is of one row in a fixed order: bit-identical whatever else is in the batch.
@@ -23,36 +23,41 @@
 
 namespace varlstm::cuda {
 
-template <class CellType, class C, class Options>
+template <class CellType, class Tile, class Options>
 struct NormTiles {
-  ProductTiles<C, CellType::kGates> product;
-  RanksOf<Options> ranks;
+  using Product = StepProduct<Tile, CellType::kGates, true>;
+  typename Product::Shared product;
+  RanksOf<Tile, Options> ranks;
 };
 
-// Options: NoOptions, or LayerOptions<ComputeType<T>>, as in the kernel below.
-template <class CellType, class T, class Options>
+// Tile: a StepTile. Options: NoOptions, or LayerOptions<ComputeType<T>>, as in the kernel below.
+template <class CellType, class Tile, class Options>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
-    norm_product_kernel(LayerForward<T, ComputeType<T>> layer, LayerNormForward<T, ComputeType<T>> norm, int64_t step,
-                        int64_t steps, Options options) {
-  using C = ComputeType<T>;
-  using Tiles = NormTiles<CellType, C, Options>;
+    norm_product_kernel(LayerForward<typename Tile::Scalar, typename Tile::Compute> layer,
+                        LayerNormForward<typename Tile::Scalar, typename Tile::Compute> norm, int64_t step,
+                        int64_t steps, Options options, int blocks) {
+  using C = typename Tile::Compute;
+  using Tiles = NormTiles<CellType, Tile, Options>;
+  constexpr int kGates = CellType::kGates;
   Tiles& tiles = *simt::shared_memory<Tiles>();
   const bool reverse = blockIdx.z == 1;
   const int64_t t = reverse ? steps - 1 - step : step;
   const int64_t width = layer.plan.segments.sizes[t];
-  const int64_t rank0 = static_cast<int64_t>(blockIdx.x) * kRows;
+  const int64_t rank0 = static_cast<int64_t>(blockIdx.x) / blocks * Tile::kRanks;
   if (rank0 >= width) return;  // the whole block
-  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
-  fill_ranks(tiles.ranks, layer, options, reverse, t, rank0, width);
+  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * Tile::kUnits;
+  fill_ranks<Tile>(tiles.ranks, layer, options, {t, width, rank0, unit0, reverse, blocks});
   simt::block_sync();  // S0
-  const auto value_of = [&](int rank, int64_t k) -> C { return operand_before(layer, tiles.ranks, options, rank, k); };
-  const UnitValues<C, CellType::kGates> sums = row_products<CellType::kGates, 1>(
-      tiles.product, value_of, layer.state, layer.direction[blockIdx.z].w_hh, layer.hidden, unit0);
-  const int64_t j = rank0 + threadIdx.x / kUnits, unit = unit0 + threadIdx.x % kUnits;
-  if (j >= width || unit >= layer.hidden) return;
-  const int64_t at = layer.save ? row_of(layer.plan, layer.row_order, t, j) : j;
-  C* const h_hat = norm.values[blockIdx.z].h_hat + at * CellType::kGates * layer.hidden + unit;
-  for (int gate = 0; gate < CellType::kGates; ++gate) h_hat[gate * layer.hidden] = sums.of[gate];
+  const StateOperand<Tile, Options> states = {layer, tiles.ranks, options};
+  const auto finish = [&](int r, int u, const UnitValues<C, kGates>& sums) {
+    const int64_t row = tiles.ranks.rows[r], unit = unit0 + u;
+    if (row < 0 || unit >= layer.hidden) return;
+    const int64_t at = layer.save ? row : rank0 + r;
+    C* const h_hat = norm.values[blockIdx.z].h_hat + at * kGates * layer.hidden + unit;
+    for (int gate = 0; gate < kGates; ++gate) h_hat[gate * layer.hidden] = sums.of[gate];
+  };
+  Tiles::Product::run(tiles.product, states, {layer.direction[blockIdx.z].w_hh, layer.state, layer.hidden, unit0},
+                      width - rank0, blocks, finish_alone(finish));
 }
 
 template <class CellType, class T, class Options>
@@ -101,13 +106,17 @@ template <class CellType, class T, class C, class Options>
 int32_t run_steps(Stream stream, const LayerForward<T, C>& layer, const LayerNormForward<T, C>& norm,
                   const Options& options) {
   const int64_t steps = launched_steps(layer.plan);
-  constexpr auto kProduct = norm_product_kernel<CellType, T, Options>;
   constexpr auto kCells = norm_units_kernel<CellType, T, Options>;
   for (int64_t step = 0; step < steps; ++step) {
     const int64_t ranks = launched_ranks(layer, step, steps);
-    const LaunchShape product =
-        step_shape(ranks, layer.hidden, layer.directions, sizeof(NormTiles<CellType, C, Options>));
-    VARLSTM_CUDA_TRY(launch<kProduct>(stream, "norm_product", product, layer, norm, step, steps, options));
+    VARLSTM_CUDA_TRY((with_step_tile<T, kWideGatesUnits>(
+        stream, ranks, layer.hidden, layer.directions, [&](auto of_step, int blocks) {
+          using Tile = decltype(of_step);
+          const LaunchShape shape = step_shape<Tile>(ranks, layer.hidden, layer.directions,
+                                                     sizeof(NormTiles<CellType, Tile, Options>), blocks);
+          return launch<norm_product_kernel<CellType, Tile, Options>>(stream, "norm_product", shape, layer, norm, step,
+                                                                      steps, options, blocks);
+        })));
     VARLSTM_CUDA_TRY(launch<kCells>(stream, "norm_units", norm_shape<C>(ranks, layer.directions), layer, norm, step,
                                     steps, options));
     if (layer.direction[0].w_hr != nullptr) VARLSTM_CUDA_TRY(project_step(stream, layer, step, steps, options));

@@ -3,12 +3,11 @@
 //   norm_step_product  h_hat[k, gate, u] <- sum_i h[rows[k], i] * w_hh[gate * H + u, i]
 //   norm_step_units    the step of norm_step_row.h of each stream
 //
-// norm_step_product has the grid, the block, the shared memory and the chains of sums of step_layer; the barriers are
-// in stepwise/product.h. norm_step_units: a block of kNormThreads threads for each stream; its shared memory is a value
-// for each warp, and its barriers are those of norm_row.h. A stream whose row is -1 reads no state, gets y = 0 and
-// changes nothing. The bits are those of norm_forward.cu. Options act as in step.cu: clips do, zoneout gives its
-// expectation.
-//   S3 (launch order): the product of all blocks is visible to norm_step_units.
+// norm_step_product has the grid, the block, the shared memory, the sums and the barriers of step_layer.
+// norm_step_units: a block of kNormThreads threads for each stream; its shared memory is a value for each warp, and its
+// barriers are those of norm_row.h. A stream whose row is -1 reads no state, gets y = 0 and changes nothing. The bits
+// are those of norm_forward.cu. Options act as in step.cu: clips do, zoneout gives its expectation.
+//   S5 (launch order): the product of all blocks is visible to norm_step_units.
 // Bytes: w_hh G H R e for each tile of streams, and B H (6 G + S + 7) C. Mirrored by host/rnn/rnn_step.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/core/launch.h"
@@ -20,23 +19,27 @@
 
 namespace varlstm::cuda {
 
-template <class CellType, class T>
+// Tile: a StepTile.
+template <class CellType, class Tile>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
-    norm_step_product_kernel(StepLayer<T, ComputeType<T>> layer, ComputeType<T>* h_hat) {
-  using C = ComputeType<T>;
+    norm_step_product_kernel(StepLayer<typename Tile::Scalar, typename Tile::Compute> layer,
+                             typename Tile::Compute* h_hat, int blocks) {
+  using T = typename Tile::Scalar;
   constexpr int kGates = CellType::kGates;
-  ProductTiles<C, kGates>& tiles = *simt::shared_memory<ProductTiles<C, kGates>>();
-  const int64_t stream0 = static_cast<int64_t>(blockIdx.x) * kRows;
-  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
-  const auto state_of = [&](int own, int64_t k) {
-    const int64_t row = stream0 + own < layer.streams ? layer.rows[stream0 + own] : -1;
-    return row < 0 ? C(0) : load_scalar(layer.h[row * layer.features + k]);
+  using Product = StepProduct<Tile, kGates, true>;
+  const int64_t stream0 = static_cast<int64_t>(blockIdx.x) / blocks * Tile::kRanks, ranks = layer.streams - stream0;
+  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * Tile::kUnits;
+  const auto states = row_operand<T>([&](int own) {
+    const int64_t row = own < ranks ? layer.rows[stream0 + own] : -1;
+    return row < 0 ? nullptr : layer.h + row * layer.features;
+  });
+  const auto finish = [&](int r, int u, const UnitValues<typename Tile::Compute, kGates>& sums) {
+    const int64_t stream = stream0 + r, unit = unit0 + u;
+    if (r >= ranks || unit >= layer.hidden) return;
+    for (int gate = 0; gate < kGates; ++gate) h_hat[(stream * kGates + gate) * layer.hidden + unit] = sums.of[gate];
   };
-  const UnitValues<C, kGates> sums =
-      row_products<kGates, 1>(tiles, state_of, layer.features, layer.w_hh, layer.hidden, unit0);
-  const int64_t stream = stream0 + threadIdx.x / kUnits, unit = unit0 + threadIdx.x % kUnits;
-  if (stream >= layer.streams || unit >= layer.hidden) return;
-  for (int gate = 0; gate < kGates; ++gate) h_hat[(stream * kGates + gate) * layer.hidden + unit] = sums.of[gate];
+  Product::run(*simt::shared_memory<typename Product::Shared>(), states,
+               {layer.w_hh, layer.features, layer.hidden, unit0}, ranks, blocks, finish_alone(finish));
 }
 
 // Options: NoOptions, or LayerOptions<ComputeType<T>>.
@@ -73,10 +76,15 @@ namespace {
 template <class CellType, class T, class C, class Options>
 int32_t run_step(Stream stream, const StepLayer<T, C>& step, const NormParameters<T>& params, const NormStep<C>& norm,
                  const Options& options) {
-  constexpr auto kProduct = norm_step_product_kernel<CellType, T>;
   constexpr auto kCells = norm_step_units_kernel<CellType, T, Options>;
-  const LaunchShape product = step_shape(step.streams, step.hidden, 1, sizeof(ProductTiles<C, CellType::kGates>));
-  VARLSTM_CUDA_TRY(launch<kProduct>(stream, "norm_step_product", product, step, norm.values.h_hat));
+  VARLSTM_CUDA_TRY(
+      (with_step_tile<T, kWideGatesUnits>(stream, step.streams, step.hidden, 1, [&](auto of_step, int blocks) {
+        using Tile = decltype(of_step);
+        const LaunchShape shape = step_shape<Tile>(
+            step.streams, step.hidden, 1, sizeof(typename StepProduct<Tile, CellType::kGates, true>::Shared), blocks);
+        return launch<norm_step_product_kernel<CellType, Tile>>(stream, "norm_step_product", shape, step,
+                                                                norm.values.h_hat, blocks);
+      })));
   return launch<kCells>(stream, "norm_step_units", norm_shape<C>(step.streams, 1), step, params, norm, options);
 }
 

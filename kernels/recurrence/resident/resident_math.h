@@ -36,6 +36,7 @@ VARLSTM_DEVICE float fast_tanh(float x) {
 }
 
 struct Fast {
+  static constexpr bool kOneOrder = false;
   VARLSTM_DEVICE static float sigmoid(float x) { return fast_sigmoid(x); }
   VARLSTM_DEVICE static float tanh(float x) { return fast_tanh(x); }
 };

@@ -15,9 +15,8 @@
 // check_slots: one block. owner holds anything at first, and no entry that no stream names is touched, however large
 // the table is.
 //   S1: after it every entry that a stream names is kNobody. S2: after it that is the smallest stream that names it.
-// step_layer: the grid, the block, the shared memory and the chains of sums of stepwise_forward.cu, whose bits it
-// gives.
-//   The barriers of the product are in stepwise/product.h.
+// step_layer: the grid, the block, the shared memory and the sums of stepwise_forward.cu, whose bits it gives.
+//   The barriers of the product are in stepwise/product.h and stepwise/tensor_product.h.
 //   With options of a cell (stepwise/cell_options.h) it is another kernel: clips act, zoneout gives its expectation.
 // store_states: a grid-stride loop over the L B H elements.
 // Bytes of a step, from memory or L2: for each layer w_hh G H H e for each tile of streams, and B H (G C + 3 e + 2 C);
@@ -57,37 +56,20 @@ VARLSTM_KERNEL void __launch_bounds__(kCheckThreads) check_slots_kernel(SlotChec
   }
 }
 
-// Options: NoOptions, or LayerOptions<ComputeType<T>>.
-template <class CellType, class T, class Options>
-VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
-    step_layer_kernel(StepLayer<T, ComputeType<T>> layer, Options options) {
-  using C = ComputeType<T>;
+// The step of a unit of a stream from the last product's sums.
+template <class CellType, class Functions, class T, class C, class Options>
+VARLSTM_DEVICE void finish_unit(const StepLayer<T, C>& layer, const Options& options, int64_t stream, int64_t unit,
+                                const UnitValues<C, kLastGates<CellType>>& last) {
   constexpr int kGates = CellType::kGates, kLast = kLastGates<CellType>;
-  ProductTiles<C, kLast>& tiles = *simt::shared_memory<ProductTiles<C, kLast>>();
-  const int64_t hidden = layer.hidden, features = layer.features;
-  const int64_t stream0 = static_cast<int64_t>(blockIdx.x) * kRows;
-  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
-  const int thread = static_cast<int>(threadIdx.x);
-  const int r = thread / kUnits, u = thread % kUnits;
-
-  const auto value_of = [&](int own, int64_t k) {
-    const int64_t row = stream0 + own < layer.streams ? layer.rows[stream0 + own] : -1;
-    if (CellType::kSecondGates > 0 && row >= 0) return load_scalar(layer.operand[(stream0 + own) * hidden + k]);
-    return row < 0 ? C(0) : load_scalar(layer.h[row * features + k]);
-  };
-  const T* const w_hh = layer.w_hh + (kGates - kLast) * hidden * features;
-  const UnitValues<C, kLast> last = row_products<kLast, 1>(tiles, value_of, features, w_hh, hidden, unit0);
-  UnitValues<C, kGates> sums = {};
-  for (int gate = 0; gate < kLast; ++gate) sums.of[kGates - kLast + gate] = last.of[gate];
-
-  const int64_t stream = stream0 + r, unit = unit0 + u;
-  if (stream >= layer.streams || unit >= hidden) return;
+  const int64_t hidden = layer.hidden;
   T& y = layer.y[stream * hidden + unit];
   const int64_t row = layer.rows[stream];
   if (row < 0) {
     y = store_scalar<T>(0);
     return;
   }
+  UnitValues<C, kGates> sums = {};
+  for (int gate = 0; gate < kLast; ++gate) sums.of[kGates - kLast + gate] = last.of[gate];
   const C* gates = layer.gates + stream * CellType::kSaved * hidden + unit;
   UnitValues<C, kGates> x;
   for (int gate = 0; gate < kGates; ++gate) x.of[gate] = gates[gate * hidden];
@@ -96,16 +78,40 @@ VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
       sums.of[gate] += load_scalar(layer.b_hh[gate * hidden + unit]);
   }
   UnitState<C> state = {C(0), C(0)};
-  const bool projected = features < hidden;
-  if (CellType::kReadsH || (Options::kAct && !projected)) state.h = load_scalar(layer.h[row * features + unit]);
+  const bool projected = layer.features < hidden;
+  if (CellType::kReadsH || (Options::kAct && !projected)) state.h = load_scalar(layer.h[row * layer.features + unit]);
   if constexpr (CellType::kHasC) state.c = layer.c[row * hidden + unit];
   UnitStep<CellType, C> result;
   if constexpr (Options::kAct)
-    result = forward_with_options<CellType>(DirectionOptions<C>(options, 0), 0, projected, x, sums, state);
+    result = forward_with_options<CellType, Functions>(DirectionOptions<C>(options, 0), 0, projected, x, sums, state);
   else
-    result = CellType::template forward<Accurate>(x, sums, state);
+    result = CellType::template forward<Functions>(x, sums, state);
   if constexpr (CellType::kHasC) layer.c[row * hidden + unit] = result.after.c;
   y = store_scalar<T>(result.after.h);
+}
+
+// Tile: a StepTile. Options: NoOptions, or LayerOptions<ComputeType<T>>.
+template <class CellType, class Tile, class Options>
+VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
+    step_layer_kernel(StepLayer<typename Tile::Scalar, typename Tile::Compute> layer, Options options, int blocks) {
+  using T = typename Tile::Scalar;
+  using C = typename Tile::Compute;
+  constexpr int kLast = kLastGates<CellType>;
+  using Product = StepProduct<Tile, kLast, true>;
+  const int64_t hidden = layer.hidden, features = layer.features;
+  const int64_t stream0 = static_cast<int64_t>(blockIdx.x) / blocks * Tile::kRanks, ranks = layer.streams - stream0;
+  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * Tile::kUnits;
+  const auto operand = row_operand<T>([&](int own) -> const T* {
+    const int64_t row = own < ranks ? layer.rows[stream0 + own] : -1;
+    if (row < 0) return nullptr;
+    return CellType::kSecondGates > 0 ? layer.operand + (stream0 + own) * hidden : layer.h + row * features;
+  });
+  const StepWeights<T> weights = {layer.w_hh + (CellType::kGates - kLast) * hidden * features, features, hidden, unit0};
+  const auto finish = [&](int r, int u, const UnitValues<C, kLast>& last) {
+    if (r < ranks && unit0 + u < hidden)
+      finish_unit<CellType, typename Tile::Functions>(layer, options, stream0 + r, unit0 + u, last);
+  };
+  Product::run(*simt::shared_memory<typename Product::Shared>(), operand, weights, ranks, blocks, finish_alone(finish));
 }
 
 template <class T>
@@ -132,11 +138,17 @@ template <class T, class C>
 int32_t step_layer(Stream stream, Cell cell, const StepLayer<T, C>& layer, const LayerOptions<C>& options) {
   return with_cell(cell, [&](auto of_layer) {
     using CellType = decltype(of_layer);
-    const LaunchShape shape = step_shape(layer.streams, layer.hidden, 1, sizeof(ProductTiles<C, kLastGates<CellType>>));
     if constexpr (CellType::kSecondGates > 0) VARLSTM_CUDA_TRY(first_product_streams(stream, cell, layer));
-    return options.act
-               ? launch<step_layer_kernel<CellType, T, LayerOptions<C>>>(stream, "step_layer", shape, layer, options)
-               : launch<step_layer_kernel<CellType, T, NoOptions>>(stream, "step_layer", shape, layer, NoOptions());
+    return with_step_tile<T, kWideGatesUnits>(stream, layer.streams, layer.hidden, 1, [&](auto of_step, int blocks) {
+      using Tile = decltype(of_step);
+      const LaunchShape shape =
+          step_shape<Tile>(layer.streams, layer.hidden, 1,
+                           sizeof(typename StepProduct<Tile, kLastGates<CellType>, true>::Shared), blocks);
+      return options.act ? launch<step_layer_kernel<CellType, Tile, LayerOptions<C>>>(stream, "step_layer", shape,
+                                                                                      layer, options, blocks)
+                         : launch<step_layer_kernel<CellType, Tile, NoOptions>>(stream, "step_layer", shape, layer,
+                                                                                NoOptions(), blocks);
+    });
   });
 }
 

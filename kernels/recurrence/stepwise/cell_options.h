@@ -29,7 +29,7 @@ struct Share {
   C kept;  // in [0, 1]: the part of the value before
 
   VARLSTM_DEVICE C mix(C before, C after) const {
-    return kept == C(0) ? after : kept == C(1) ? before : before * kept + after * (C(1) - kept);
+    return kept == C(0) ? after : kept == C(1) ? before : simt::fma(before, kept, after * (C(1) - kept));
   }
   // The parts of the gradient that go to the value before, and to the value after.
   VARLSTM_DEVICE C to_before(C gradient) const { return times_factor(gradient, kept); }
@@ -91,12 +91,12 @@ VARLSTM_DEVICE ComputeType<T> masked_state(ComputeType<T> h, ComputeType<T> fact
 }
 
 // The cell's step at element k of its options. If h is projected, its zoneout follows the projection.
-template <class CellType, class C>
+template <class CellType, class Functions, class C>
 VARLSTM_DEVICE UnitStep<CellType, C> forward_with_options(const DirectionOptions<C>& options, int64_t k, bool projected,
                                                           const UnitValues<C, CellType::kGates>& x,
                                                           const UnitValues<C, CellType::kGates>& sums,
                                                           const UnitState<C>& before) {
-  UnitStep<CellType, C> step = CellType::template forward<Accurate>(x, sums, before, options.at_unit(k));
+  UnitStep<CellType, C> step = CellType::template forward<Functions>(x, sums, before, options.at_unit(k));
   if constexpr (CellType::kHasC) step.after.c = options.zoneout_c(k).mix(before.c, step.after.c);
   if (!projected) step.after.h = options.zoneout_h(k).mix(before.h, step.after.h);
   return step;
@@ -104,7 +104,7 @@ VARLSTM_DEVICE UnitStep<CellType, C> forward_with_options(const DirectionOptions
 
 // The same of backward: `gradient` comes in as that of the state after zoneout, and goes out as what goes straight to
 // the state before.
-template <class CellType, class C>
+template <class CellType, class Functions, class C>
 VARLSTM_DEVICE UnitValues<C, kGradientsOf<CellType>> backward_with_options(
     const DirectionOptions<C>& options, int64_t k, bool projected, const UnitValues<C, CellType::kSaved>& saved,
     const UnitState<C>& before, const UnitState<C>& after, UnitState<C>* gradient) {
@@ -112,7 +112,7 @@ VARLSTM_DEVICE UnitValues<C, kGradientsOf<CellType>> backward_with_options(
   const Share<C> of_c = CellType::kHasC ? options.zoneout_c(k) : Share<C>{C(0)};
   const UnitState<C> straight = {of_h.to_before(gradient->h), of_c.to_before(gradient->c)};
   *gradient = {of_h.to_after(gradient->h), of_c.to_after(gradient->c)};
-  const auto gradients = CellType::template backward<Accurate>(saved, before, after, gradient, options.at_unit(k));
+  const auto gradients = CellType::template backward<Functions>(saved, before, after, gradient, options.at_unit(k));
   gradient->h += straight.h;
   gradient->c += straight.c;
   return gradients;

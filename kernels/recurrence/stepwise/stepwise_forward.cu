@@ -10,18 +10,18 @@
 // Step s visits t = s in the forward direction and t = steps - 1 - s in the backward direction, both in one launch. A
 // block whose ranks are all past sizes[t] has no work; sizes[t] is 0 from T on if only the device knows T.
 // h is read from y, at the row that the direction visited before. c_of_token, if wanted, gets c' of every row as well.
-// Grid: tiles of kRows ranks x tiles of kUnits units x directions. Block: one thread for each (rank, unit), which owns
-// the unit's sums, one for each gate, and its states. Shared memory: h as [kRows][kDepth + 1] and w_hh as
-// [kLastGates kUnits][kDepth + 1], for kDepth values of k at a time; kLastGates are all gates, but for a cell with two
-// products.
-//   S0: after it tiles.ranks and tiles.operands are visible. S1, S2: of product.h.
-//   S3 (launch order): h and c of a launch, or what it leaves in `unprojected`, are visible to the next, and so are the
+// Grid: tiles of ranks (or kSharingBlocks blocks for each) x tiles of units x directions. Block: kStepThreads threads.
+// A StepTile has the sizes and the way to multiply: product.h for the CUDA cores, with one thread for each (rank,
+// unit); tensor_product.h for tensor cores. Both say what is in shared memory. kLastGates are all gates, but for a cell
+// with two products.
+//   S0: after it tiles.ranks and tiles.operands are visible. S1 to S4: of product.h and tensor_product.h.
+//   S5 (launch order): h and c of a launch, or what it leaves in `unprojected`, are visible to the next, and so are the
 //   x-gates and the operand that second_product.cu has written before.
 // Bytes of a step, from memory or L2: w_hh G H H e for each tile of ranks, and b_t H (G C in, e + C out). Bound by
-// launch latency for small batches, by L2 for larger ones. Sums: one chain of fused multiply-adds over k from 0, in f32
-// (f64 for F64). Therefore the results of a sequence are bit-identical whatever else is in the
-// batch. h is rounded to the dtype when it is stored; c stays in C. The saved values overwrite the x-gates. Mirrored by
-// host/rnn.
+// launch latency for small batches, by L2 for larger ones. Sums are in f32 (f64 for F64), in an order that depends on k
+// alone. Therefore the results of a sequence are bit-identical whatever else is in the batch. h is rounded to the dtype
+// when it is stored; c stays in C. The saved values overwrite the x-gates. Activations are the tile's Functions:
+// accurate on the CUDA cores, those of resident_math.h on tensor cores. Mirrored by host/rnn.
 // With options of a cell (cell_options.h) it is another kernel, whose tiles also have the ranks' sequences.
 // SPDX-License-Identifier: Apache-2.0
 #include <type_traits>
@@ -40,93 +40,135 @@
 
 namespace varlstm::cuda {
 
-template <class CellType, class C, class Options>
+template <class CellType, class Tile, class Options>
 struct ForwardTiles {
-  ProductTiles<C, kLastGates<CellType>> product;
-  RanksOf<Options> ranks;
+  using Product = StepProduct<Tile, kLastGates<CellType>, true>;
+  typename Product::Shared product;
+  RanksOf<Tile, Options> ranks;
   // Of a second product: where `operand` has the rank's row, or -1.
-  std::conditional_t<(CellType::kSecondGates > 0), int64_t[kRows], char> operands;
+  std::conditional_t<(CellType::kSecondGates > 0), int64_t[Tile::kRanks], char> operands;
 };
 
-// Options: NoOptions, or LayerOptions<ComputeType<T>>.
-template <class CellType, class T, class Options>
+// The units of a tile, from the last product's sums.
+template <class CellType, class Tile, class Options>
+class ForwardUnits {
+  using T = typename Tile::Scalar;
+  using C = typename Tile::Compute;
+  using Functions = typename Tile::Functions;
+  static constexpr int kGates = CellType::kGates, kLast = kLastGates<CellType>;
+
+ public:
+  struct Asked {
+    UnitValues<C, kGates> x;
+    UnitState<C> state;
+  };
+
+  VARLSTM_DEVICE ForwardUnits(const LayerForward<T, C>& layer, const Options& options,
+                              const RanksOf<Tile, Options>& ranks, int64_t rank0, int64_t unit0)
+      : layer_(layer),
+        dir_(layer.direction[blockIdx.z]),
+        options_(options),
+        ranks_(ranks),
+        rank0_(rank0),
+        unit0_(unit0),
+        projected_(CellType::kProjects && dir_.unprojected != nullptr) {}
+
+  VARLSTM_DEVICE Asked ask(int r, int u) const {
+    Asked asked = {{}, {C(0), C(0)}};
+    const int64_t row = ranks_.rows[r], unit = unit0_ + u, hidden = layer_.hidden;
+    if (row < 0 || unit >= hidden) return asked;
+    const C* const gates = dir_.gates + row * CellType::kSaved * hidden + unit;
+    for (int gate = 0; gate < kGates; ++gate) asked.x.of[gate] = gates[gate * hidden];
+    const int64_t before = ranks_.before[r], b = ranks_.initial[r];
+    if (CellType::kReadsH || (Options::kAct && !projected_))
+      asked.state.h = state_before(dir_.y, layer_.ldy, dir_.h0, layer_.state, before, b, unit);
+    if constexpr (CellType::kHasC) {
+      if (before >= 0)
+        asked.state.c = dir_.c[(layer_.save ? before : rank0_ + r) * hidden + unit];
+      else if (dir_.c0 != nullptr && b >= 0)
+        asked.state.c = load_scalar(dir_.c0[b * hidden + unit]);
+    }
+    return asked;
+  }
+
+  VARLSTM_DEVICE void finish(int r, int u, const UnitValues<C, kLast>& last, const Asked& asked) const {
+    const int64_t row = ranks_.rows[r], unit = unit0_ + u, hidden = layer_.hidden;
+    if (row < 0 || unit >= hidden) return;
+    UnitValues<C, kGates> sums = {};
+    for (int gate = 0; gate < kLast; ++gate) sums.of[kGates - kLast + gate] = last.of[gate];
+    if constexpr (CellType::kStateBias) {
+      for (int gate = 0; gate < kGates && dir_.b_hh != nullptr; ++gate)
+        sums.of[gate] += load_scalar(dir_.b_hh[gate * hidden + unit]);
+    }
+    UnitStep<CellType, C> result;
+    if constexpr (Options::kAct)
+      result = forward_with_options<CellType, Functions>(DirectionOptions<C>(options_, blockIdx.z),
+                                                         ragged_row(layer_.plan, layer_.row_order, row) * hidden + unit,
+                                                         projected_, asked.x, sums, asked.state);
+    else
+      result = CellType::template forward<Functions>(asked.x, sums, asked.state);
+    const int64_t state_at = (layer_.save ? row : rank0_ + r) * hidden + unit;
+    if constexpr (CellType::kHasC) {
+      dir_.c[state_at] = result.after.c;
+      if (layer_.c_of_token != nullptr)
+        layer_.c_of_token[(row * layer_.directions + blockIdx.z) * hidden + unit] = store_scalar<T>(result.after.c);
+    }
+    if (projected_)
+      dir_.unprojected[state_at] = store_scalar<T>(result.after.h);
+    else
+      dir_.y[row * layer_.ldy + unit] = store_scalar<T>(result.after.h);
+    if (!layer_.save) return;
+    C* const gates = dir_.gates + row * CellType::kSaved * hidden + unit;
+    for (int k = 0; k < CellType::kSaved; ++k) gates[k * hidden] = result.saved.of[k];
+  }
+
+ private:
+  const LayerForward<T, C>& layer_;
+  const DirectionForward<T, C>& dir_;
+  const Options& options_;
+  const RanksOf<Tile, Options>& ranks_;
+  const int64_t rank0_, unit0_;
+  const bool projected_;
+};
+
+// Tile: a StepTile. Options: NoOptions, or LayerOptions<ComputeType<T>>.
+template <class CellType, class Tile, class Options>
 VARLSTM_KERNEL void __launch_bounds__(kStepThreads)
-    stepwise_forward_kernel(LayerForward<T, ComputeType<T>> layer, int64_t step, int64_t steps, Options options) {
-  using C = ComputeType<T>;
-  using Tiles = ForwardTiles<CellType, C, Options>;
-  constexpr int kGates = CellType::kGates, kLast = kLastGates<CellType>;
+    stepwise_forward_kernel(LayerForward<typename Tile::Scalar, typename Tile::Compute> layer, int64_t step,
+                            int64_t steps, Options options, int blocks) {
+  using T = typename Tile::Scalar;
+  using C = typename Tile::Compute;
+  using Tiles = ForwardTiles<CellType, Tile, Options>;
+  constexpr int kLast = kLastGates<CellType>;
   Tiles& tiles = *simt::shared_memory<Tiles>();
   const BatchPlan& plan = layer.plan;
   const bool reverse = blockIdx.z == 1;
   const DirectionForward<T, C>& dir = layer.direction[blockIdx.z];
   const int64_t t = reverse ? steps - 1 - step : step;
   const int64_t width = plan.segments.sizes[t];
-  const int64_t rank0 = static_cast<int64_t>(blockIdx.x) * kRows;
+  const int64_t rank0 = static_cast<int64_t>(blockIdx.x) / blocks * Tile::kRanks;
   if (rank0 >= width) return;  // the whole block
   const int64_t hidden = layer.hidden, features = layer.state;
-  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * kUnits;
-  const int thread = static_cast<int>(threadIdx.x);
-  const int r = thread / kUnits, u = thread % kUnits;
+  const int64_t unit0 = static_cast<int64_t>(blockIdx.y) * Tile::kUnits;
 
-  fill_ranks(tiles.ranks, layer, options, reverse, t, rank0, width);
+  fill_ranks<Tile>(tiles.ranks, layer, options, {t, width, rank0, unit0, reverse, blocks});
   if constexpr (CellType::kSecondGates > 0) {
+    const int thread = static_cast<int>(threadIdx.x);
     const int64_t own = rank0 + thread;
-    if (thread < kRows)
+    if (thread < Tile::kRanks)
       tiles.operands[thread] = own >= width ? -1 : layer.save ? row_of(plan, layer.row_order, t, own) : own;
   }
   simt::block_sync();  // S0
 
-  const auto value_of = [&](int rank, int64_t k) -> C {
-    if constexpr (CellType::kSecondGates > 0)
-      return tiles.operands[rank] < 0 ? C(0) : load_scalar(dir.operand[tiles.operands[rank] * hidden + k]);
-    else
-      return operand_before(layer, tiles.ranks, options, rank, k);
-  };
-  const T* const w_hh = dir.w_hh + (kGates - kLast) * hidden * features;
-  const UnitValues<C, kLast> last = row_products<kLast, 1>(tiles.product, value_of, features, w_hh, hidden, unit0);
-  UnitValues<C, kGates> sums = {};
-  for (int gate = 0; gate < kLast; ++gate) sums.of[kGates - kLast + gate] = last.of[gate];
-
-  const int64_t j = rank0 + r, unit = unit0 + u;
-  if (j >= width || unit >= hidden) return;
-  const int64_t row = row_of(plan, layer.row_order, t, j);
-  const int64_t before = tiles.ranks.before[r], b = tiles.ranks.initial[r];
-  C* gates = dir.gates + row * CellType::kSaved * hidden + unit;
-  UnitValues<C, kGates> x;
-  for (int gate = 0; gate < kGates; ++gate) x.of[gate] = gates[gate * hidden];
-  if constexpr (CellType::kStateBias) {
-    for (int gate = 0; gate < kGates && dir.b_hh != nullptr; ++gate)
-      sums.of[gate] += load_scalar(dir.b_hh[gate * hidden + unit]);
+  const StepWeights<T> weights = {dir.w_hh + (CellType::kGates - kLast) * hidden * features, features, hidden, unit0};
+  const ForwardUnits<CellType, Tile, Options> units(layer, options, tiles.ranks, rank0, unit0);
+  if constexpr (CellType::kSecondGates > 0) {
+    const auto row = [&](int r) { return tiles.operands[r] < 0 ? nullptr : dir.operand + tiles.operands[r] * hidden; };
+    Tiles::Product::run(tiles.product, row_operand<T>(row), weights, width - rank0, blocks, units);
+  } else {
+    const StateOperand<Tile, Options> states = {layer, tiles.ranks, options};
+    Tiles::Product::run(tiles.product, states, weights, width - rank0, blocks, units);
   }
-  UnitState<C> state = {C(0), C(0)};
-  const bool projected = CellType::kProjects && dir.unprojected != nullptr;
-  if (CellType::kReadsH || (Options::kAct && !projected))
-    state.h = state_before(dir.y, layer.ldy, dir.h0, features, before, b, unit);
-  if constexpr (CellType::kHasC) {
-    if (before >= 0) {
-      state.c = dir.c[(layer.save ? before : j) * hidden + unit];
-    } else if (dir.c0 != nullptr && b >= 0) {
-      state.c = load_scalar(dir.c0[b * hidden + unit]);
-    }
-  }
-  UnitStep<CellType, C> result;
-  if constexpr (Options::kAct)
-    result = forward_with_options<CellType>(DirectionOptions<C>(options, blockIdx.z),
-                                            ragged_row(plan, layer.row_order, row) * hidden + unit, projected, x, sums,
-                                            state);
-  else
-    result = CellType::template forward<Accurate>(x, sums, state);
-  if constexpr (CellType::kHasC) {
-    dir.c[(layer.save ? row : j) * hidden + unit] = result.after.c;
-    if (layer.c_of_token != nullptr)
-      layer.c_of_token[(row * layer.directions + blockIdx.z) * hidden + unit] = store_scalar<T>(result.after.c);
-  }
-  if (projected)
-    dir.unprojected[(layer.save ? row : j) * hidden + unit] = store_scalar<T>(result.after.h);
-  else
-    dir.y[row * layer.ldy + unit] = store_scalar<T>(result.after.h);
-  if (!layer.save) return;
-  for (int k = 0; k < CellType::kSaved; ++k) gates[k * hidden] = result.saved.of[k];
 }
 
 // h_n [B, R], c_n [B, H] <- the states after each sequence's last step. A sequence without a token gets its initial
@@ -161,15 +203,25 @@ VARLSTM_KERNEL void final_states_kernel(LayerForward<T, ComputeType<T>> layer) {
 namespace {
 
 template <class CellType, class T, class C, class Options>
+int32_t run_step(Stream stream, const LayerForward<T, C>& layer, int64_t step, int64_t steps, const Options& options) {
+  const int64_t ranks = launched_ranks(layer, step, steps);
+  return with_step_tile<T, kWideGatesUnits>(
+      stream, ranks, layer.hidden, layer.directions, [&](auto of_step, int blocks) {
+        using Tile = decltype(of_step);
+        const LaunchShape shape = step_shape<Tile>(ranks, layer.hidden, layer.directions,
+                                                   sizeof(ForwardTiles<CellType, Tile, Options>), blocks);
+        return launch<stepwise_forward_kernel<CellType, Tile, Options>>(stream, "stepwise_forward", shape, layer, step,
+                                                                        steps, options, blocks);
+      });
+}
+
+template <class CellType, class T, class C, class Options>
 int32_t run_steps(Stream stream, const LayerForward<T, C>& layer, const Options& options) {
   const int64_t steps = launched_steps(layer.plan);
-  constexpr auto kKernel = stepwise_forward_kernel<CellType, T, Options>;
   for (int64_t step = 0; step < steps; ++step) {
-    const LaunchShape shape = step_shape(launched_ranks(layer, step, steps), layer.hidden, layer.directions,
-                                         sizeof(ForwardTiles<CellType, C, Options>));
     if constexpr (CellType::kSecondGates > 0)
       VARLSTM_CUDA_TRY(first_product_step(stream, CellType::kKind, layer, step, steps, options));
-    VARLSTM_CUDA_TRY(launch<kKernel>(stream, "stepwise_forward", shape, layer, step, steps, options));
+    VARLSTM_CUDA_TRY(run_step<CellType>(stream, layer, step, steps, options));
     if (layer.direction[0].w_hr != nullptr) VARLSTM_CUDA_TRY(project_step(stream, layer, step, steps, options));
   }
   return store_final_states(stream, layer);
