@@ -26,26 +26,23 @@ code (kernels/recurrence/resident/bounds.csv, which static_cycles writes). A ste
     device      bytes that lanes read and write in device memory, counted, / what L2 gives a block; the schedule's entries,
                 which all lanes of a slot read, once a slot
 
-Stepwise has no counts: its launches, tiles and loops are read from kernels/recurrence/stepwise/stepwise_*.cu
-(see stepwise_step).
+Stepwise has no such counts: see stepwise_steps.py.
 
 SPDX-License-Identifier: Apache-2.0
 """
 import math
 
 import floors
+import stepwise_steps
 
 # Beside those of floors.py.
 CONSTANTS = {
     "shared_limit_bytes": 227 * 1024,  # published: of a block
     "mufu_latency_clk": 22,  # assumed: until a special function's result is there
-    "stepwise_tile": 16,  # ranks and units of a block of stepwise
-    "stepwise_blocks_of_multiprocessor": 8,  # by its 256 threads
 }
 POLICIES = ("cluster", "grid", "stepwise")
 REFERENCE_BATCH = (64, 1, 64)  # B, T, N for which select_recurrence compares policies
 DTYPES = ("bf16", "tf32", "f32")
-SIZES = {"bf16": 2, "tf32": 4, "f32": 4}
 
 
 def resident_teams(constants, tile):
@@ -189,29 +186,10 @@ def step_clocks(constants, tile, teams):
     return chain + max(work, moved // constants["l2_block_bytes_per_clk"], of_all)
 
 
-def stepwise_step(constants, mode, dtype, hidden, batch):
-    """One launch: blocks of 16 ranks x 16 units, 256 threads, CUDA cores whatever the dtype. Each 32 of the depth are
-    loaded (a latency of L2, two barriers, one of shared memory), then multiplied: of 4 bytes from shared memory, a thread
-    reads 5 for 4 multiply-adds forward (depth H), 2 for one backward (depth 4H). Blocks of one multiprocessor share its
-    shared memory and hide each other's loads. W_hh comes through L2 once for each 16 ranks."""
-    tile = constants["stepwise_tile"]
-    blocks = math.ceil(batch / tile) * math.ceil(hidden / tile)
-    depth, words = (hidden, 5) if mode == "forward" else (4 * hidden, 2)
-    load = constants["l2_latency_clk"] + 2 * constants["block_barrier_clk"] + constants["shared_latency_clk"]
-    multiply = 256 * 4 * words / constants["shared_bytes_per_clk"]  # of one of the depth
-    of_multiprocessor = math.ceil(blocks / constants["multiprocessors"])
-    waves = math.ceil(of_multiprocessor / constants["stepwise_blocks_of_multiprocessor"])
-    terms = {"kernel_gap": constants["kernel_gap_us"] * 1e3 * constants["clock_ghz"],
-             "alone": waves * depth * (load / 32 + multiply), "shared": of_multiprocessor * depth * multiply,
-             "weights_l2": math.ceil(batch / tile) * 4 * hidden * hidden * SIZES[dtype] / constants["l2_total_bytes_per_clk"]}
-    clk = terms["kernel_gap"] + max(terms["alone"], terms["shared"], terms["weights_l2"]) + constants["cell_clk"]
-    return {"us": clk / constants["clock_ghz"] / 1e3, "clk": terms}
-
-
 def batch_step(constants, counts, policy, mode, dtype, hidden, batch):
     """The whole batch, of equal lengths, one step further: as many turns of a step as the batch has slots; or None."""
     if policy == "stepwise":
-        return {**stepwise_step(constants, mode, dtype, hidden, batch), "turns": 1}
+        return {**stepwise_steps.stepwise_step(constants, mode, dtype, hidden, batch), "turns": 1}
     chosen = choose_tile(constants, counts, policy, dtype, hidden, (batch, 1, batch))
     if chosen is None:
         return None

@@ -21,6 +21,7 @@ import counted_steps
 import floors
 import modelled_training
 import selection_clocks
+import stepwise_steps
 from static_cycles import bounds
 
 NOT_MEASURED = "modelled, not measured on a GPU"
@@ -187,7 +188,7 @@ def main():
         parser.error("--counts and --out come together")
     if arguments.clocks and arguments.counts is None:
         parser.error("--clocks needs --counts")
-    constants = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **modelled_training.CONSTANTS}
+    constants = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **stepwise_steps.CONSTANTS, **modelled_training.CONSTANTS}
     exchange = None
     if arguments.exchange:
         with open(arguments.exchange, encoding="utf-8") as file:

@@ -18,6 +18,7 @@ import math
 
 import counted_steps
 import floors
+import stepwise_steps
 from peers.problems import draw_lengths
 
 CONSTANTS = {
@@ -55,7 +56,7 @@ def own_gemm_us(constants, dtype, m, n, k):
         return math.ceil(math.ceil(m / tile[0]) * math.ceil(n / tile[1]) / blocks)
 
     tile = min(GEMM_TILES, key=lambda tile: waves(tile) * sum(tile))
-    loads = sum(tile) * counted_steps.SIZES[dtype] * blocks / constants["l2_total_bytes_per_clk"]
+    loads = sum(tile) * stepwise_steps.SIZES[dtype] * blocks / constants["l2_total_bytes_per_clk"]
     products = 2 * tile[0] * tile[1] * blocks / (constants["peak_tflops"][dtype] * 1e3 / constants["clock_ghz"])
     return waves(tile) * k * max(loads, products) / constants["clock_ghz"] / 1e3
 
@@ -72,7 +73,7 @@ def gemm_us(constants, dtype, hidden, tokens):
 
 def weights_us(constants, dtype, hidden, blocks):
     """W_hh into the team's order and into its blocks, once."""
-    size = 4 * hidden * hidden * counted_steps.SIZES[dtype]
+    size = 4 * hidden * hidden * stepwise_steps.SIZES[dtype]
     clk = 2 * size / constants["l2_total_bytes_per_clk"] + size / blocks / constants["l2_block_bytes_per_clk"]
     return clk / constants["clock_ghz"] / 1e3
 
@@ -97,7 +98,7 @@ def stepwise_terms(constants, dtype, hidden, lengths):
     widths = active(lengths)
     terms = {"steps": len(widths), "launches": 2 * constants["launches_beside"] * constants["kernel_gap_us"]}
     for mode in floors.MODES:
-        steps = {width: counted_steps.stepwise_step(constants, mode, dtype, hidden, width) for width in set(widths)}
+        steps = {width: stepwise_steps.stepwise_step(constants, mode, dtype, hidden, width) for width in set(widths)}
         terms[mode] = sum(steps[width]["us"] for width in widths)
     return terms
 

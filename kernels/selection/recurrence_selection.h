@@ -12,7 +12,7 @@
 // The modelled clocks are steps of the schedule, times the clocks of a step forward and backward: both passes take the
 // same tile, so that they share a schedule. step_clocks.h has the figures of every tile, which bench/model.py computes
 // from counts of the kernels. They are not measured on a GPU. Stepwise has no tiles: it runs what no resident
-// policy may run, because the model has it behind at the H of every tile (bench/model_test.py).
+// policy may run, because the model has it behind at the H of every tile if B = 16 (bench/model_test.py).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
