@@ -132,7 +132,7 @@ VARLSTM_DEVICE void wgmma_wait(float (&sums)[kSums]) {
   template <MatrixType kType, bool kTransposeA = false, bool kTransposeB = false>                                      \
   VARLSTM_DEVICE void wgmma(float(&sums)[count], uint64_t a, uint64_t b, bool accumulate) {                            \
     static_assert(kType != MatrixType::kTf32 || (!kTransposeA && !kTransposeB), "TF32 is not transposed");             \
-    const uint32_t add = accumulate ? 1 : 0;                                                                           \
+    [[maybe_unused]] const uint32_t add = accumulate ? 1 : 0;                                                          \
     if constexpr (kType == MatrixType::kTf32)                                                                          \
       VARLSTM_WGMMA(count, columns, "k8.f32.tf32.tf32", n0 ", " n1, n2, "", "l"(a), "l"(b), "r"(add));                 \
     else if constexpr (kType == MatrixType::kBf16)                                                                     \
@@ -145,7 +145,7 @@ VARLSTM_DEVICE void wgmma_wait(float (&sums)[kSums]) {
   template <MatrixType kType, bool kTransposeB = false>                                                                \
   VARLSTM_DEVICE void wgmma(float(&sums)[count], const b32x4& a, uint64_t b, bool accumulate) {                        \
     static_assert(kType != MatrixType::kTf32 || !kTransposeB, "TF32 is not transposed");                               \
-    const uint32_t add = accumulate ? 1 : 0;                                                                           \
+    [[maybe_unused]] const uint32_t add = accumulate ? 1 : 0;                                                          \
     if constexpr (kType == MatrixType::kTf32)                                                                          \
       VARLSTM_WGMMA(count, columns, "k8.f32.tf32.tf32", "{" n0 "," n1 "," n2 "," n3 "}, " n4, n5, "", "r"(a.r[0]),     \
                     "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "l"(b), "r"(add));                                          \
