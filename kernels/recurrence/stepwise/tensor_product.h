@@ -17,6 +17,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <limits.h>
+
 #include "kernels/gemm/tensor_fragments.h"
 #include "kernels/recurrence/stepwise/product.h"
 
@@ -37,7 +39,8 @@ class StepProduct<Tile, kGates, kAlongK, true> {
   static constexpr int kOwnRankTiles = kRanks / 8 / kRankWarps;
   static constexpr int kAlongPitch = Fragments<T>::kAlongPitch, kWeightPitch = kAlongK ? kAlongPitch : kLines + 8;
   static constexpr int kWeightElements = kWeightPitch * (kAlongK ? kLines : kChunk);
-  static constexpr int kStages = kWide ? 4 : 3;  // 99 KB is the most that a block of sm_86 has
+  static constexpr bool kAsksFirst = !kWide && sizeof(T) == 2;  // TF32 has no registers left for it
+  static constexpr int kStages = kWide ? 4 : 3;                 // 99 KB is the most that a block of sm_86 has
   static constexpr int kStageElements = kWeightElements + kRanks * kAlongPitch;
   static constexpr int kLineWords = kChunk / kWord;
   static constexpr int kWeightWords = kSideBySide * kLines * kLineWords;
@@ -92,7 +95,7 @@ class StepProduct<Tile, kGates, kAlongK, true> {
         asked[i] = visitor.ask(at / kUnits, at % kUnits);
       }
     };
-    if constexpr (!kWide) ask(0);
+    if constexpr (kAsksFirst) ask(0);
     WarpSums sums = {}, total = {};
 #pragma unroll 1
     for (int turn = 0; turn < kStages - 1; ++turn) {
@@ -120,7 +123,7 @@ class StepProduct<Tile, kGates, kAlongK, true> {
       simt::block_sync();  // S3
 #pragma unroll 1
     for (int first = 0; first < own_units; first += kUnitsTogether) {
-      if constexpr (kWide) ask(first);
+      if constexpr (!kAsksFirst) ask(first);
 #pragma unroll
       for (int i = 0; i < kUnitsTogether && first + i < own_units; ++i) {
         const int at = first_unit + (first + i) * int{kStepThreads}, r = at / kUnits, u = at % kUnits;
@@ -163,8 +166,9 @@ class StepProduct<Tile, kGates, kAlongK, true> {
         left_[copy] = static_cast<int>(weights.depth) - k;
         const int64_t width = kAlongK ? kWord : weights.units - unit;
         width_[copy] = unit >= weights.units ? 0 : width < kWord ? static_cast<int>(width) : kWord;
-        by_word_[copy] = width_[copy] == kWord && reinterpret_cast<uintptr_t>(from_[copy]) % 16 == 0 &&
-                         (kAlongK || weights.units * sizeof(T) * kChunk % 16 == 0);
+        const bool by_word = width_[copy] == kWord && reinterpret_cast<uintptr_t>(from_[copy]) % 16 == 0 &&
+                             (kAlongK || weights.units * sizeof(T) * kChunk % 16 == 0);
+        least_[copy] = !by_word ? INT_MAX : kAlongK ? kWord : 1;
       }
     }
     // Loads a turn's words; called for one turn after the other.
@@ -174,7 +178,7 @@ class StepProduct<Tile, kGates, kAlongK, true> {
         const int at = place(copy);
         if (kWeightWords % kStepThreads != 0 && at >= kWeightWords) break;
         T* const to = stage[at / (kLines * kLineWords)] + outer_of(at) * kWeightPitch + inner_of(at);
-        if (by_word_[copy] && left_[copy] >= (kAlongK ? kWord : 1))
+        if (left_[copy] >= least_[copy])
           simt::cp_async16(to, from_[copy]);
         else if (kAlongK)
           copy_elements(to, from_[copy], left_[copy] < width_[copy] ? left_[copy] : width_[copy]);
@@ -201,7 +205,7 @@ class StepProduct<Tile, kGates, kAlongK, true> {
     const T* from_[kWeightCopies];
     int left_[kWeightCopies];   // of the depth
     int width_[kWeightCopies];  // elements of a word that are weights of the tile
-    bool by_word_[kWeightCopies];
+    int least_[kWeightCopies];  // of the depth that is left, for a copy of the whole word
   };
 
   // The word of values that a thread copies in a turn.
