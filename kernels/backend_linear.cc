@@ -24,7 +24,7 @@ int32_t forward(BackendState* state, const LinearArgs& args, const void* x, cons
 }
 
 // dx [rows, in] <- dy weight.
-int32_t input_gradient(Stream stream, const LinearArgs& args, const void* weight, const void* dy, void* dx) {
+GemmArgs input_gradient(const LinearArgs& args, const void* weight, const void* dy, void* dx) {
   GemmArgs product{};
   product.dtype = product.dtype_c = args.dtype;
   product.m = args.rows, product.n = args.in, product.k = args.out;
@@ -32,11 +32,11 @@ int32_t input_gradient(Stream stream, const LinearArgs& args, const void* weight
   product.b = weight, product.ldb = args.in;
   product.c = dx, product.ldc = args.in;
   product.workspace = args.workspace, product.workspace_bytes = args.workspace_bytes;
-  return gemm(stream, product);
+  return product;
 }
 
-// dweight [out, in] += dy^T x.
-int32_t weight_gradient(Stream stream, const LinearArgs& args, const void* x, const void* dy, void* dweight) {
+// dweight [out, in] += dy^T x; dbias [out] += the column sums of dy, unless it is null.
+GemmArgs weight_gradient(const LinearArgs& args, const void* x, const void* dy, void* dweight, void* dbias) {
   GemmArgs product{};
   product.dtype = product.dtype_c = args.dtype;
   product.m = args.out, product.n = args.in, product.k = args.rows;
@@ -44,17 +44,21 @@ int32_t weight_gradient(Stream stream, const LinearArgs& args, const void* x, co
   product.b = x, product.ldb = args.in;
   product.c = dweight, product.ldc = args.in;
   product.accumulate = true;
+  product.sums = dbias;
   product.workspace = args.workspace, product.workspace_bytes = args.workspace_bytes;
-  return gemm(stream, product);
+  return product;
 }
 
 int32_t backward(BackendState* state, const LinearArgs& args, const void* x, const void* weight, const void* dy,
                  void* dx, void* dweight, void* dbias, void* raw_stream) {
   const Stream stream = make_stream(state, raw_stream);
   if (args.rows == 0) return VARLSTM_OK;
-  if (dx != nullptr) VARLSTM_CUDA_TRY(input_gradient(stream, args, weight, dy, dx));
-  if (dweight != nullptr) VARLSTM_CUDA_TRY(weight_gradient(stream, args, x, dy, dweight));
-  if (dbias == nullptr) return VARLSTM_OK;
+  GemmArgs products[2];
+  int count = 0;
+  if (dx != nullptr) products[count++] = input_gradient(args, weight, dy, dx);
+  if (dweight != nullptr) products[count++] = weight_gradient(args, x, dy, dweight, dbias);
+  VARLSTM_CUDA_TRY(gemm_group(stream, products, count, GemmOrder::kIndependent));
+  if (dbias == nullptr || dweight != nullptr) return VARLSTM_OK;
   return add_column_sums(stream, args.dtype, args.dtype, args.rows, args.out, dy, args.out, nullptr, dbias, nullptr);
 }
 

@@ -5,6 +5,7 @@
 // depends only on m, so results are bit-identical from run to run. Bytes moved: m n e, bound by memory if n is some
 // thousands; a small n gives few blocks. Shared memory: kLanes x kColumns doubles.
 //   S1: after it every lane's sum is in shared memory.
+// A product on our tiles that has the matrix as its transposed A gives the same sums (LineSums in gemm_operands.h).
 // Mirrored by host/ops/linear.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/column_sum.h"
@@ -15,7 +16,7 @@
 
 namespace varlstm::cuda {
 
-constexpr unsigned kColumns = 32, kLanes = 8;
+constexpr unsigned kColumns = 32, kLanes = kSumLanes;
 
 template <class T, class Out>
 VARLSTM_KERNEL void __launch_bounds__(kColumns* kLanes)

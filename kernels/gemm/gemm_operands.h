@@ -4,6 +4,7 @@
 
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
+#include "kernels/gemm/column_sum.h"
 #include "kernels/gemm/gemm.h"
 #include "varlstm.h"
 
@@ -25,6 +26,10 @@ struct GemmOperands {
   const T* bias;
   const T* bias2;
   const int64_t* rows;
+  const int64_t* b_rows;
+  const T* b_initial;
+  int64_t b_initials;
+  TC* sums;
 };
 
 template <class T, class TC>
@@ -43,7 +48,44 @@ GemmOperands<T, TC> make_operands(const GemmArgs& args) {
           args.accumulate,
           static_cast<const T*>(args.bias),
           static_cast<const T*>(args.bias2),
-          args.rows};
+          args.rows,
+          args.b_rows,
+          static_cast<const T*>(args.b_initial),
+          args.b_initials,
+          static_cast<TC*>(args.sums)};
+}
+
+// The products of one launch. In a chain all have the same C, and a block computes its tile of one after the other;
+// otherwise the tiles of the first product come first.
+template <class T, class TC>
+struct GemmGroup {
+  int count;
+  bool is_chain;
+  GemmOperands<T, TC> of[kMostProducts];
+};
+
+template <class T, class TC>
+VARLSTM_HOST_DEVICE int64_t count_tiles(const GemmOperands<T, TC>& p, int rows, int columns) {
+  return ((p.m + rows - 1) / rows) * ((p.n + columns - 1) / columns);
+}
+
+// Calls run(product, tile) for the block's products, in order.
+template <class T, class TC, class Run>
+VARLSTM_DEVICE void run_products(const GemmGroup<T, TC>& group, int rows, int columns, const Run& run) {
+  int at = 0;
+  int64_t tile = static_cast<int64_t>(blockIdx.x);
+  if (!group.is_chain)
+    for (int64_t tiles; tile >= (tiles = count_tiles(group.of[at], rows, columns)); ++at) tile -= tiles;
+#pragma unroll 1
+  do {
+    run(group.of[at], tile);
+  } while (group.is_chain && ++at < group.count);
+}
+
+// The same for a kernel that runs one product in a launch.
+template <class T, class TC, class Run>
+VARLSTM_DEVICE void run_products(const GemmOperands<T, TC>& product, int, int, const Run& run) {
+  run(product, static_cast<int64_t>(blockIdx.x));
 }
 
 // The first row and column of a block's tile, and how many rows and how much of k count.
@@ -52,8 +94,8 @@ struct TileExtent {
 };
 
 template <class T, class TC>
-VARLSTM_DEVICE TileExtent tile_extent(const GemmOperands<T, TC>& p, int rows, int columns) {
-  const int64_t tiles_across = (p.n + columns - 1) / columns, tile = static_cast<int64_t>(blockIdx.x);
+VARLSTM_DEVICE TileExtent tile_extent(const GemmOperands<T, TC>& p, int rows, int columns, int64_t tile) {
+  const int64_t tiles_across = (p.n + columns - 1) / columns;
   TileExtent extent{tile / tiles_across * rows, tile % tiles_across * columns, p.m, p.k};
   if (p.rows == nullptr) return extent;
   if (p.transpose_a) {
@@ -75,19 +117,84 @@ VARLSTM_DEVICE void store_sum(const GemmOperands<T, TC>& p, int64_t row, int64_t
   *target = store_scalar<TC>(value);
 }
 
-// Launches kKernel(p, more...) with one block for each tile of C.
-template <auto kKernel, class T, class TC, class... More>
+// Row k of B, which is not transposed; null: zeros.
+template <class T, class TC>
+VARLSTM_DEVICE const T* row_of_b(const GemmOperands<T, TC>& p, int64_t k) {
+  if (p.b_rows == nullptr) return p.b + k * p.ldb;
+  const int64_t row = p.b_rows[k];
+  if (row >= 0) return row < p.k ? p.b + row * p.ldb : nullptr;
+  const int64_t initial = kInitialRow - row;
+  return initial >= 0 && initial < p.b_initials ? p.b_initial + initial * p.n : nullptr;
+}
+
+// The sums over k of the lines of a tile of op(A), in the order of column_sum.cu: lane l takes k = l, l + kSumLanes,
+// ... in double, and then the lanes are added in order. Each thread has kOwn pairs of a line and a lane.
+template <int kLines, int kThreads>
+struct LineSums {
+  static constexpr int kOwn = kLines * kSumLanes / kThreads;
+  static_assert(kOwn * kThreads == kLines * kSumLanes, "every thread has the same number");
+  double own[kOwn] = {};
+
+  VARLSTM_DEVICE static int pair(int i) { return static_cast<int>(threadIdx.x) + i * kThreads; }
+
+  // The next kDepth values of k. element(line, kk): of the tile, zero beyond k.
+  template <int kDepth, class Element>
+  VARLSTM_DEVICE void add(const Element& element) {
+    static_assert(kDepth % kSumLanes == 0, "a lane takes the same k of every tile");
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i)
+      for (int kk = pair(i) / kLines; kk < kDepth; kk += kSumLanes)
+        own[i] += static_cast<double>(element(pair(i) % kLines, kk));
+  }
+
+  // p.sums += the sums of the lines from row0 on. shared: [kLines * kSumLanes], which no thread uses any more.
+  //   S1: after it every sum is in shared memory. S2: after it no thread reads them any more.
+  template <class T, class TC>
+  VARLSTM_DEVICE void store(const GemmOperands<T, TC>& p, int64_t row0, double* shared) {
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) shared[pair(i)] = own[i];
+    simt::block_sync();  // S1
+    for (int line = static_cast<int>(threadIdx.x); line < kLines && row0 + line < p.m; line += kThreads) {
+      double sum = shared[line];
+      for (int lane = 1; lane < kSumLanes; ++lane) sum += shared[lane * kLines + line];
+      TC* const target = p.sums + row0 + line;
+      *target = store_scalar<TC>(static_cast<ComputeType<TC>>(static_cast<double>(load_scalar(*target)) + sum));
+    }
+    simt::block_sync();  // S2
+  }
+};
+
+// The products in the form of a kernel.
+template <class T, class TC>
+GemmGroup<T, TC> make_group(const GemmArgs* products, int count, GemmOrder order) {
+  GemmGroup<T, TC> group{};
+  group.count = count;
+  group.is_chain = order == GemmOrder::kChain;
+  for (int k = 0; k < count; ++k) group.of[k] = make_operands<T, TC>(products[k]);
+  return group;
+}
+
+// The blocks of a group: one for each tile of each C, or in a chain for each tile of the one C.
+template <class T, class TC>
+int64_t count_tiles(const GemmGroup<T, TC>& group, int rows, int columns) {
+  int64_t tiles = 0;
+  for (int k = 0; k < (group.is_chain ? 1 : group.count); ++k) tiles += count_tiles(group.of[k], rows, columns);
+  return tiles;
+}
+
+// Launches kKernel(products, more...), where `products` is one product or a group.
+template <auto kKernel, class Products, class... More>
 int32_t launch_tiles(Stream stream, const char* name, int rows, int columns, int threads, size_t shared_bytes,
-                     const GemmOperands<T, TC>& p, const More&... more) {
-  const int64_t tiles = ((p.m + rows - 1) / rows) * ((p.n + columns - 1) / columns);
+                     const Products& products, const More&... more) {
+  const int64_t tiles = count_tiles(products, rows, columns);
   if (tiles > INT32_MAX)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "a product of %lld x %lld is too large for one launch",
-                static_cast<long long>(p.m), static_cast<long long>(p.n));
+    return fail(VARLSTM_ERROR_UNSUPPORTED, "a product of %lld tiles of %d x %d is too large for one launch",
+                static_cast<long long>(tiles), rows, columns);
   LaunchShape shape;
   shape.grid = dim3(static_cast<unsigned>(tiles));
   shape.block = dim3(static_cast<unsigned>(threads));
   shape.shared_bytes = shared_bytes;
-  return launch<kKernel>(stream, name, shape, p, more...);
+  return launch<kKernel>(stream, name, shape, products, more...);
 }
 
 // Calls body(T(), TC()) with the types of A and B, and of C. body returns a status.

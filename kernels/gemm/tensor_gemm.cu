@@ -13,7 +13,9 @@
 // bytes, words inside the matrix are copied by cp.async, and the rest element by element.
 //   S1: after it this stage's tiles are in shared memory, and no thread reads the tiles of the stage before any more,
 //       in whose place the next tiles are brought.
-// Mirrored by host/gemm/gemm.h.
+//   S2: after it no thread reads any tile any more.
+// A launch may have several products (GemmGroup). If the sums of A are wanted, the blocks of the first columns add up
+// the tiles of A as they pass (LineSums). Mirrored by host/gemm/gemm.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/tensor_gemm.h"
 
@@ -39,36 +41,41 @@ constexpr int kTileElements = Tile::kSize* Fragments<T>::kAlongPitch;  // of [li
 template <class Tile, class T>
 constexpr size_t kMmaSharedBytes = size_t{2} * Tile::kStages* kTileElements<Tile, T> * sizeof(T);
 
-// shared[outer][inner] <- matrix[outer0 + outer][inner0 + inner], with zeros outside outers x inners. `words`: matrix
-// and ld are aligned to 16 bytes.
-template <int Threads, int Outer, int Inner, int Pitch, class T>
-VARLSTM_DEVICE void load_part(const T* matrix, int64_t ld, bool words, int64_t outer0, int64_t outers, int64_t inner0,
+// shared[outer][inner] <- row outer0 + outer of a matrix from inner0 + inner on, with zeros outside outers x inners.
+// row_of(row): where that row begins, or null for zeros. `words`: all rows begin at a multiple of 16 bytes.
+template <int Threads, int Outer, int Inner, int Pitch, class T, class RowOf>
+VARLSTM_DEVICE void load_part(const RowOf& row_of, bool words, int64_t outer0, int64_t outers, int64_t inner0,
                               int64_t inners, T* shared) {
   constexpr int kWord = Fragments<T>::kWord, kWords = Inner / kWord;
   for (int at = static_cast<int>(threadIdx.x); at < Outer * kWords; at += Threads) {
     const int64_t outer = outer0 + at / kWords, inner = inner0 + at % kWords * kWord;
     T* const to = shared + at / kWords * Pitch + at % kWords * kWord;
-    const T* const from = matrix + outer * ld + inner;
-    if (words && outer < outers && inner + kWord <= inners) {
-      simt::cp_async16(to, from);
+    const T* const row = outer < outers ? row_of(outer) : nullptr;
+    if (words && row != nullptr && inner + kWord <= inners) {
+      simt::cp_async16(to, row + inner);
     } else {
-      for (int e = 0; e < kWord; ++e) to[e] = outer < outers && inner + e < inners ? from[e] : T{};
+      for (int e = 0; e < kWord; ++e) to[e] = row != nullptr && inner + e < inners ? row[inner + e] : T{};
     }
   }
 }
 
+// Whether all rows of a matrix begin at a multiple of 16 bytes.
+template <class T>
+VARLSTM_DEVICE bool has_words(const T* matrix, int64_t ld) {
+  return (reinterpret_cast<uintptr_t>(matrix) | static_cast<uint64_t>(ld) * sizeof(T)) % 16 == 0;
+}
+
 // Loads the lines from line0 on (rows of op(A) or columns of op(B)), with k from k0 on.
-template <class Tile, bool AlongK, class T>
-VARLSTM_DEVICE void load_tile(const T* matrix, int64_t ld, int64_t line0, int64_t lines, int64_t k0, int64_t k,
+template <class Tile, bool AlongK, class T, class RowOf>
+VARLSTM_DEVICE void load_tile(const RowOf& row_of, bool words, int64_t line0, int64_t lines, int64_t k0, int64_t k,
                               T* shared) {
   constexpr int kDepth = Fragments<T>::kDepth;
-  const bool words = (reinterpret_cast<uintptr_t>(matrix) | static_cast<uint64_t>(ld) * sizeof(T)) % 16 == 0;
   if constexpr (AlongK) {
-    load_part<Tile::kThreads, Tile::kSize, kDepth, Fragments<T>::kAlongPitch>(matrix, ld, words, line0, lines, k0, k,
+    load_part<Tile::kThreads, Tile::kSize, kDepth, Fragments<T>::kAlongPitch>(row_of, words, line0, lines, k0, k,
                                                                               shared);
   } else {
     static_assert(kDepth * Tile::kAcrossPitch <= kTileElements<Tile, T>, "either layout fits");
-    load_part<Tile::kThreads, kDepth, Tile::kSize, Tile::kAcrossPitch>(matrix, ld, words, k0, k, line0, lines, shared);
+    load_part<Tile::kThreads, kDepth, Tile::kSize, Tile::kAcrossPitch>(row_of, words, k0, k, line0, lines, shared);
   }
 }
 
@@ -119,20 +126,26 @@ template <class Tile, bool AAlongK, bool BAlongK, class T, class TC>
 VARLSTM_DEVICE void load_stage(const GemmOperands<T, TC>& p, const TileExtent& extent, int64_t k0) {
   if (k0 < extent.k) {
     T* const stage = stage_of<Tile, T>(k0);
-    load_tile<Tile, AAlongK>(p.a, p.lda, extent.row0, extent.m, k0, extent.k, stage);
-    load_tile<Tile, BAlongK>(p.b, p.ldb, extent.column0, p.n, k0, extent.k, stage + kTileElements<Tile, T>);
+    const bool b_words = has_words(p.b, p.ldb) && (p.b_rows == nullptr || has_words(p.b_initial, p.n));
+    const auto row_of_a = [&](int64_t row) { return p.a + row * p.lda; };
+    const auto b_row = [&](int64_t row) { return BAlongK ? p.b + row * p.ldb : row_of_b(p, row); };
+    load_tile<Tile, AAlongK>(row_of_a, has_words(p.a, p.lda), extent.row0, extent.m, k0, extent.k, stage);
+    load_tile<Tile, BAlongK>(b_row, b_words, extent.column0, p.n, k0, extent.k, stage + kTileElements<Tile, T>);
   }
   simt::cp_async_commit();
 }
 
-template <class Tile, class T, class TC, bool AAlongK, bool BAlongK>
-VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) tensor_gemm_kernel(GemmOperands<T, TC> p) {
+template <class Tile, bool AAlongK, bool BAlongK, class T, class TC>
+VARLSTM_DEVICE void multiply_tile(const GemmOperands<T, TC>& p, int64_t tile) {
   constexpr int kDepth = Fragments<T>::kDepth, kAhead = Tile::kStages - 1;
-  const TileExtent extent = tile_extent(p, Tile::kSize, Tile::kSize);
+  const TileExtent extent = tile_extent(p, Tile::kSize, Tile::kSize, tile);
   if (extent.row0 >= extent.m) return;  // the whole block
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   const int row = warp / Tile::kWarpsAcross * Tile::kWarpRows, column = warp % Tile::kWarpsAcross * Tile::kWarpColumns;
   WarpSums<Tile> sums = {};
+  // Only products with a transposed A have sums of A.
+  LineSums<Tile::kSize, Tile::kThreads> of_a;
+  const bool sums_a = !AAlongK && p.sums != nullptr && extent.column0 == 0;
 
 #pragma unroll 1
   for (int stage = 0; stage < kAhead; ++stage) load_stage<Tile, AAlongK, BAlongK>(p, extent, stage * kDepth);
@@ -143,10 +156,15 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) tensor_gemm_kernel(GemmOpe
     load_stage<Tile, AAlongK, BAlongK>(p, extent, k0 + kAhead * kDepth);
     const T* const stage = stage_of<Tile, T>(k0);
     multiply_tiles<Tile, T, AAlongK, BAlongK>(stage, stage + kTileElements<Tile, T>, row, column, sums);
+    if (sums_a)
+      of_a.template add<kDepth>(
+          [&](int line, int kk) { return load_scalar(*element<AAlongK, kPitch<Tile, T, AAlongK>>(stage, line, kk)); });
   }
   simt::cp_async_wait<0>();
+  simt::block_sync();  // S2
+  if (sums_a) of_a.store(p, extent.row0, simt::shared_memory<double>());
 
-  // Unrolled, so that the sums stay in registers.
+    // Unrolled, so that the sums stay in registers.
 #pragma unroll
   for (int i = 0; i < Tile::kWarpRows / 16; ++i) {
 #pragma unroll
@@ -161,38 +179,45 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) tensor_gemm_kernel(GemmOpe
   }
 }
 
+template <class Tile, class T, class TC, bool AAlongK, bool BAlongK>
+VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) tensor_gemm_kernel(GemmGroup<T, TC> group) {
+  run_products(group, Tile::kSize, Tile::kSize,
+               [&](const GemmOperands<T, TC>& p, int64_t tile) { multiply_tile<Tile, AAlongK, BAlongK>(p, tile); });
+}
+
 namespace {
 
 template <class Tile, class T, class TC, bool AAlongK, bool BAlongK>
-int32_t run_kernel(Stream stream, const GemmArgs& args) {
+int32_t run_kernel(Stream stream, const GemmGroup<T, TC>& group) {
+  static_assert(kMmaSharedBytes<Tile, T> >= sizeof(double) * Tile::kSize * kSumLanes, "the sums of A fit in the ring");
   return launch_tiles<tensor_gemm_kernel<Tile, T, TC, AAlongK, BAlongK>>(
-      stream, "tensor_gemm", Tile::kSize, Tile::kSize, Tile::kThreads, kMmaSharedBytes<Tile, T>,
-      make_operands<T, TC>(args));
+      stream, "tensor_gemm", Tile::kSize, Tile::kSize, Tile::kThreads, kMmaSharedBytes<Tile, T>, group);
 }
 
 template <class Tile, class T, class TC, bool AAlongK>
-int32_t run_tile(Stream stream, const GemmArgs& args) {
-  return args.transpose_b ? run_kernel<Tile, T, TC, AAlongK, true>(stream, args)
-                          : run_kernel<Tile, T, TC, AAlongK, false>(stream, args);
+int32_t run_tile(Stream stream, const GemmGroup<T, TC>& group) {
+  return group.of[0].transpose_b ? run_kernel<Tile, T, TC, AAlongK, true>(stream, group)
+                                 : run_kernel<Tile, T, TC, AAlongK, false>(stream, group);
 }
 
 // Gradients of weights, whose A is transposed, have one tile: as a rule cuBLAS computes them.
 template <class T, class TC>
-int32_t run(Stream stream, const GemmArgs& args, TensorTile tile) {
-  if (args.transpose_a) return run_tile<SmallMmaTile, T, TC, false>(stream, args);
-  return tile == TensorTile::k64x64 ? run_tile<SmallMmaTile, T, TC, true>(stream, args)
-                                    : run_tile<LargeMmaTile, T, TC, true>(stream, args);
+int32_t run(Stream stream, const GemmGroup<T, TC>& group, TensorTile tile) {
+  if (group.of[0].transpose_a) return run_tile<SmallMmaTile, T, TC, false>(stream, group);
+  return tile == TensorTile::k64x64 ? run_tile<SmallMmaTile, T, TC, true>(stream, group)
+                                    : run_tile<LargeMmaTile, T, TC, true>(stream, group);
 }
 
 }  // namespace
 
-int32_t tensor_gemm(Stream stream, const GemmArgs& args, TensorTile tile) {
-  return with_product_types(args.dtype, args.dtype_c, [&](auto scalar, auto scalar_c) -> int32_t {
+int32_t tensor_gemm(Stream stream, const GemmArgs* products, int count, GemmOrder order, TensorTile tile) {
+  const GemmArgs& first = products[0];
+  return with_product_types(first.dtype, first.dtype_c, [&](auto scalar, auto scalar_c) -> int32_t {
     using T = decltype(scalar);
     if constexpr (sizeof(T) == 8)
-      return fail(VARLSTM_ERROR_INTERNAL, "tensor_gemm has no kernel for dtype %d", static_cast<int>(args.dtype));
+      return fail(VARLSTM_ERROR_INTERNAL, "tensor_gemm has no kernel for dtype %d", static_cast<int>(first.dtype));
     else
-      return run<T, decltype(scalar_c)>(stream, args, tile);
+      return run(stream, make_group<T, decltype(scalar_c)>(products, count, order), tile);
   });
 }
 

@@ -7,7 +7,8 @@
 
 namespace varlstm::cuda {
 
-// For products that GemmPolicy::kTensor is legal for. Every tile gives the same bits; the largest is k128x128.
-int32_t tensor_gemm(Stream stream, const GemmArgs& args, TensorTile tile);
+// For products that GemmPolicy::kTensor is legal for, with the same dtypes and transpositions. Every tile gives the
+// same bits; the largest is k128x128.
+int32_t tensor_gemm(Stream stream, const GemmArgs* products, int count, GemmOrder order, TensorTile tile);
 
 }  // namespace varlstm::cuda

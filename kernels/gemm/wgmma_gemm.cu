@@ -18,9 +18,12 @@
 //   W1: waits for its own product of stage s - 1, which is what S1 of the next step relies on
 //   copies a later stage into the slot of stage s - 2: the products of s run meanwhile.
 //   S2: after it nobody reads or fills the ring any more, and it holds the sums on their way to C.
+//   S3: after it all sums have left the ring, which the next product of a chain fills (GemmGroup).
 // Mirrored by host/gemm/gemm.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gemm/wgmma_gemm.h"
+
+#include <type_traits>
 
 #include "kernels/gemm/wgmma_tiles.h"
 
@@ -135,15 +138,14 @@ VARLSTM_DEVICE void store_sums(const GemmOperands<T, void>& p, bool narrow, cons
   }
 }
 
-// narrow: C has the dtype of A and B, otherwise it is F32.
-template <class Tile, class T, bool AAlongK, bool BAlongK>
-VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) wgmma_gemm_kernel(GemmOperands<T, void> p, bool narrow) {
 #if VARLSTM_HAS_WGMMA
+template <class Tile, bool AAlongK, bool BAlongK, class T>
+VARLSTM_DEVICE void multiply_tile(const GemmOperands<T, void>& p, bool narrow, int64_t tile) {
   using Both = Tiles<Tile, T, AAlongK, BAlongK>;
   constexpr int kStages = Both::kStages, kDepth = kStageDepthBytes / static_cast<int>(sizeof(T));
   constexpr int kStageBytes = Both::A::kBytes + Both::B::kBytes;
   constexpr bool kCopied = sizeof(T) == 2;
-  const TileExtent extent = tile_extent(p, Tile::kRows, Tile::kColumns);
+  const TileExtent extent = tile_extent(p, Tile::kRows, Tile::kColumns, tile);
   if (extent.row0 >= extent.m) return;  // the whole block
   unsigned char* const shared = simt::shared_memory<unsigned char>();
   const auto slot = [&](int stage) { return shared + stage % kStages * kStageBytes; };
@@ -195,44 +197,79 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) wgmma_gemm_kernel(GemmOper
   if constexpr (kCopied) simt::cp_async_wait<0>();
   simt::block_sync();  // S2
   store_sums<Tile>(p, narrow, extent, sums);
+  if constexpr (kCopied) simt::block_sync();  // S3
+}
+#endif
+
+// In 16 bits a launch has a group of products; the sums of the largest tile and the fetched words of TF32 leave no
+// registers for it.
+template <class T>
+using KernelProducts = std::conditional_t<sizeof(T) == 2, GemmGroup<T, void>, GemmOperands<T, void>>;
+
+// narrow: C has the dtype of A and B, otherwise it is F32.
+template <class Tile, class T, bool AAlongK, bool BAlongK>
+VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) wgmma_gemm_kernel(KernelProducts<T> products, bool narrow) {
+#if VARLSTM_HAS_WGMMA
+  run_products(products, Tile::kRows, Tile::kColumns, [&](const GemmOperands<T, void>& p, int64_t tile) {
+    multiply_tile<Tile, AAlongK, BAlongK>(p, narrow, tile);
+  });
 #else
-  (void)p, (void)narrow;
+  (void)products, (void)narrow;
 #endif
 }
 
 namespace {
 
+template <class T>
+struct Products {
+  KernelProducts<T> of;
+  bool transpose_a, transpose_b, narrow;
+};
+
 template <class Tile, class T, bool AAlongK, bool BAlongK>
-int32_t run_kernel(Stream stream, const GemmArgs& args) {
-  return launch_tiles<wgmma_gemm_kernel<Tile, T, AAlongK, BAlongK>>(
-      stream, "wgmma_gemm", Tile::kRows, Tile::kColumns, Tile::kThreads, kWgmmaSharedBytes<Tile, T>,
-      make_operands<T, void>(args), args.dtype_c != DType::kF32);
+int32_t run_kernel(Stream stream, const Products<T>& products) {
+  return launch_tiles<wgmma_gemm_kernel<Tile, T, AAlongK, BAlongK>>(stream, "wgmma_gemm", Tile::kRows, Tile::kColumns,
+                                                                    Tile::kThreads, kWgmmaSharedBytes<Tile, T>,
+                                                                    products.of, products.narrow);
 }
 
 template <class Tile, class T, bool AAlongK>
-int32_t run_tile(Stream stream, const GemmArgs& args) {
-  return args.transpose_b ? run_kernel<Tile, T, AAlongK, true>(stream, args)
-                          : run_kernel<Tile, T, AAlongK, false>(stream, args);
+int32_t run_tile(Stream stream, const Products<T>& products) {
+  return products.transpose_b ? run_kernel<Tile, T, AAlongK, true>(stream, products)
+                              : run_kernel<Tile, T, AAlongK, false>(stream, products);
 }
 
 // Gradients of weights, whose A is transposed, have one tile: as a rule cuBLAS computes them.
 template <class T>
-int32_t run(Stream stream, const GemmArgs& args, TensorTile tile) {
-  if (args.transpose_a) return run_tile<WgmmaTile<2, 128>, T, false>(stream, args);
-  if (tile == TensorTile::k64x64) return run_tile<WgmmaTile<1, 64>, T, true>(stream, args);
-  if (tile == TensorTile::k128x128) return run_tile<WgmmaTile<2, 128>, T, true>(stream, args);
-  return run_tile<WgmmaTile<2, 256>, T, true>(stream, args);
+int32_t run(Stream stream, const Products<T>& products, TensorTile tile) {
+  if (products.transpose_a) return run_tile<WgmmaTile<2, 128>, T, false>(stream, products);
+  if (tile == TensorTile::k64x64) return run_tile<WgmmaTile<1, 64>, T, true>(stream, products);
+  if (tile == TensorTile::k128x128) return run_tile<WgmmaTile<2, 128>, T, true>(stream, products);
+  return run_tile<WgmmaTile<2, 256>, T, true>(stream, products);
+}
+
+template <class T>
+int32_t run_all(Stream stream, const GemmArgs* products, int count, GemmOrder order, TensorTile tile) {
+  const bool a = products[0].transpose_a, b = products[0].transpose_b, narrow = products[0].dtype_c != DType::kF32;
+  if constexpr (sizeof(T) == 2) {
+    return run<T>(stream, {make_group<T, void>(products, count, order), a, b, narrow}, tile);
+  } else {
+    (void)order;
+    for (int k = 0; k < count; ++k)
+      VARLSTM_CUDA_TRY(run<T>(stream, {make_operands<T, void>(products[k]), a, b, narrow}, tile));
+    return VARLSTM_OK;
+  }
 }
 
 }  // namespace
 
-int32_t wgmma_gemm(Stream stream, const GemmArgs& args, TensorTile tile) {
-  return with_scalar(args.dtype, [&](auto scalar) -> int32_t {
+int32_t wgmma_gemm(Stream stream, const GemmArgs* products, int count, GemmOrder order, TensorTile tile) {
+  return with_scalar(products[0].dtype, [&](auto scalar) -> int32_t {
     using T = decltype(scalar);
     if constexpr (sizeof(T) == 8)
-      return fail(VARLSTM_ERROR_INTERNAL, "wgmma_gemm has no kernel for dtype %d", static_cast<int>(args.dtype));
+      return fail(VARLSTM_ERROR_INTERNAL, "wgmma_gemm has no kernel for dtype %d", static_cast<int>(products[0].dtype));
     else
-      return run<T>(stream, args, tile);
+      return run_all<T>(stream, products, count, order, tile);
   });
 }
 

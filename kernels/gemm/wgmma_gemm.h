@@ -7,7 +7,8 @@
 
 namespace varlstm::cuda {
 
-// For products that GemmPolicy::kWgmma is legal for. Every tile gives the same bits.
-int32_t wgmma_gemm(Stream stream, const GemmArgs& args, TensorTile tile);
+// For products that GemmPolicy::kWgmma is legal for, with the same dtypes and transpositions. Every tile gives the same
+// bits. The sums of A are left to the caller.
+int32_t wgmma_gemm(Stream stream, const GemmArgs* products, int count, GemmOrder order, TensorTile tile);
 
 }  // namespace varlstm::cuda

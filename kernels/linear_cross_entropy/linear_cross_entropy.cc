@@ -10,7 +10,7 @@
 // (gemm/gemm.h).
 // Bytes from memory: the weight, C in e, once for each chunk forward and twice backward, and the logits of a chunk if
 // the caches do not hold them. Bound by the arithmetic of the products.
-// Launches: 5 for each chunk and at most 2 more forward; up to 8 for each chunk and 6 more backward. Mirrored by
+// Launches: 5 for each chunk and at most 2 more forward; up to 7 for each chunk and 6 more backward. Mirrored by
 // host/ops/linear_cross_entropy.h.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear_cross_entropy/linear_cross_entropy.h"
@@ -105,8 +105,8 @@ class ChunkedLoss {
       VARLSTM_CUDA_TRY(select_rows(stream_, loss_, scratch_, chunk, true, nullptr, nullptr));
       VARLSTM_CUDA_TRY(make_logits(chunk));
       VARLSTM_CUDA_TRY(chunk_gradient(stream_, loss_, scratch_, chunk, lse, dout));
-      if (dweight != nullptr) VARLSTM_CUDA_TRY(add_weight_gradient(chunk, dweight_sum));
-      if (dbias != nullptr) VARLSTM_CUDA_TRY(add_bias_gradient(chunk, dbias_sum));
+      if (dweight != nullptr) VARLSTM_CUDA_TRY(add_weight_gradient(chunk, dweight_sum, dbias_sum));
+      if (dweight == nullptr && dbias != nullptr) VARLSTM_CUDA_TRY(add_bias_gradient(chunk, dbias_sum));
       if (dx != nullptr) VARLSTM_CUDA_TRY(input_gradient(chunk, dx));
     }
     return convert_sums(wide(loss_.dtype), dweight_sum, dbias_sum, loss_.dtype, dweight, dbias);
@@ -128,14 +128,15 @@ class ChunkedLoss {
     return gemm(stream_, product);
   }
 
-  // dweight [classes, in] += dlogits^T x.
-  int32_t add_weight_gradient(RowChunk chunk, void* dweight) {
+  // dweight [classes, in] += dlogits^T x; dbias [classes] += the column sums of dlogits, unless it is null.
+  int32_t add_weight_gradient(RowChunk chunk, void* dweight, void* dbias) {
     GemmArgs product{};
     product.dtype = loss_.dtype, product.dtype_c = wide(loss_.dtype);
     product.m = loss_.classes, product.n = args_.in, product.k = chunk.rows;
     product.a = scratch_.dlogits, product.lda = loss_.classes, product.transpose_a = true;
     product.b = scratch_.x, product.ldb = args_.in;
     product.c = dweight, product.ldc = args_.in;
+    product.sums = dbias;
     product.accumulate = true;
     product.rows = scratch_.count;
     return gemm(stream_, product);

@@ -46,9 +46,17 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, cons
   handover_ = carver.take<simt::b32x2>((layers - 1) * handover_rows_ * words + 1);
 }
 
-int32_t LayerRecurrence::prepare(Stream stream, const BatchPlan& plan) const {
-  if (policy_ == RecurrencePolicy::kStepwise || plan.batch == 0) return VARLSTM_OK;
-  return build_slot_schedule(stream, plan, row_order_, directions_, run_.schedule, scratch_);
+int32_t LayerRecurrence::prepare(Stream stream, const BatchPlan& plan, const HeaderToWrite& header) const {
+  if (policy_ == RecurrencePolicy::kStepwise || plan.batch == 0)
+    return header.to == nullptr ? VARLSTM_OK : write_reserve_header(stream, plan, header);
+  return build_slot_schedule(stream, plan, row_order_, directions_, run_.schedule, scratch_, header);
+}
+
+int32_t LayerRecurrence::check(Stream stream, const BatchPlan& plan, HeaderToCheck check) {
+  check.status = stream.state->status;
+  if (policy_ == RecurrencePolicy::kStepwise || plan.batch == 0) return check_reserve_header(stream, check);
+  run_.check = check;
+  return VARLSTM_OK;
 }
 
 void LayerRecurrence::add_schedule_to(uint64_t* hash) const {
@@ -87,8 +95,7 @@ void add_states(const DirectionBackward<T, float>& direction, EmptyStates<T>* st
 }  // namespace
 
 template <class Layer>
-int32_t LayerRecurrence::run(Stream stream, const Layer& layer,
-                             const LayerOptions<typename Layer::Compute>& options) const {
+int32_t LayerRecurrence::run(Stream stream, const Layer& layer, const LayerOptions<typename Layer::Compute>& options) {
   if (layer.plan.batch == 0) return VARLSTM_OK;
   if constexpr (std::is_same<typename Layer::Compute, float>::value) {
     if (policy_ != RecurrencePolicy::kStepwise) {
@@ -101,6 +108,7 @@ int32_t LayerRecurrence::run(Stream stream, const Layer& layer,
         these.directions = at_once;
         for (int64_t d = 0; d < at_once; ++d) these.direction[d] = layer.direction[first + d];
         VARLSTM_CUDA_TRY(launch_steps(stream, of_these, these));
+        run_.check.header = nullptr;  // once is enough
       }
       EmptyStates<typename Layer::Scalar> states;
       for (int64_t d = 0; d < layer.directions; ++d) add_states(layer.direction[d], &states);
@@ -126,9 +134,9 @@ template int32_t LayerRecurrence::run_together(Stream, StackForward<float>) cons
 template int32_t LayerRecurrence::run_together(Stream, StackForward<Bf16>) const;
 template int32_t LayerRecurrence::run_together(Stream, StackForward<F16>) const;
 
-#define VARLSTM_INSTANTIATE(T, C)                                                                         \
-  template int32_t LayerRecurrence::run(Stream, const LayerForward<T, C>&, const LayerOptions<C>&) const; \
-  template int32_t LayerRecurrence::run(Stream, const LayerBackward<T, C>&, const LayerOptions<C>&) const
+#define VARLSTM_INSTANTIATE(T, C)                                                                   \
+  template int32_t LayerRecurrence::run(Stream, const LayerForward<T, C>&, const LayerOptions<C>&); \
+  template int32_t LayerRecurrence::run(Stream, const LayerBackward<T, C>&, const LayerOptions<C>&)
 VARLSTM_INSTANTIATE(float, float);
 VARLSTM_INSTANTIATE(double, double);
 VARLSTM_INSTANTIATE(Bf16, float);

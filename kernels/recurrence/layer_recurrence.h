@@ -32,9 +32,18 @@ class LayerRecurrence {
   LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,
                   const BatchBounds& extent, Carver& schedule, Carver& carver);
 
-  // Builds the schedule. Called once a call, before the layers; not by a backward whose forward has kept the
-  // schedule.
-  int32_t prepare(Stream stream, const BatchPlan& plan) const;
+  // Builds the schedule, and writes the header unless header.to is null. Called once a call, before the layers; not by
+  // a backward whose forward has kept the schedule.
+  int32_t prepare(Stream stream, const BatchPlan& plan, const HeaderToWrite& header) const;
+
+  // Checks the header of a reserve (check.status is filled in): the next run() does it, if it has a kernel for it.
+  int32_t check(Stream stream, const BatchPlan& plan, HeaderToCheck check);
+
+  // Where the product with W_hh of each row of a direction finds its state, as GemmArgs::b_rows; null in the stepwise
+  // recurrence, which has no schedule.
+  const int64_t* rows_before(int64_t direction) const {
+    return run_.schedule.before == nullptr ? nullptr : run_.schedule.before + direction * run_.schedule.tokens;
+  }
 
   // For a schedule in the reserve: changes `hash` so that it is a forward's with the same slots, and returns what
   // backward has to take from there (check_reserve_header). From then on this object reads the steps that were taken.
@@ -45,7 +54,7 @@ class LayerRecurrence {
   // Runs all steps of a layer, which is a LayerForward or a LayerBackward; then forward writes h_n and c_n, and
   // backward dh0 and dc0. Options that act are there in the stepwise recurrence only.
   template <class Layer>
-  int32_t run(Stream stream, const Layer& layer, const LayerOptions<typename Layer::Compute>& options) const;
+  int32_t run(Stream stream, const Layer& layer, const LayerOptions<typename Layer::Compute>& options);
 
   // Runs all steps of a stack of layers, then writes h_n and c_n of each. The handover memory belongs to this object.
   template <class T>

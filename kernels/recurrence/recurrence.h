@@ -146,13 +146,19 @@ struct KeptSteps {
   int64_t teams;  // or 0: nothing was kept
 };
 
-// Both functions below are in rnn_params.cu.
-int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
-                             ReserveHeader* header);
-// Raises BadValue::kReserve unless a forward of that shape, those lengths and that row order wrote the header.
-// steps.to <- steps.from, or zeros if the header is not such a forward's, so that no kernel follows what is no
-// schedule.
-int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header,
-                             const KeptSteps& steps);
+// What backward checks. BadValue::kReserve is raised unless a forward of that shape, those lengths and that row order
+// wrote the header. steps.to <- steps.from, or zeros if the header is not such a forward's, so that no kernel follows
+// what is no schedule.
+struct HeaderToCheck {
+  const ReserveHeader* header;  // or null: none
+  uint64_t shape_hash;
+  const int64_t* lengths_hash;
+  KeptSteps steps;
+  DeviceStatus* status;
+};
+
+// Each in a launch of its own, for calls in which no other kernel does it. Both are in rnn_params.cu.
+int32_t write_reserve_header(Stream stream, const BatchPlan& plan, const HeaderToWrite& header);
+int32_t check_reserve_header(Stream stream, const HeaderToCheck& check);
 
 }  // namespace varlstm::cuda

@@ -42,8 +42,8 @@ class Backward {
     uint64_t hash = reserve_hash(shape_, extent_of(plan_));
     KeptSteps steps{};
     if (schedule_is_kept_) steps = recurrence_.take_kept_schedule(&hash);
-    VARLSTM_CUDA_TRY(check_reserve_header(stream_, plan_, hash, reserve_.header, steps));
-    if (!schedule_is_kept_) VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
+    VARLSTM_CUDA_TRY(recurrence_.check(stream_, plan_, {reserve_.header, hash, plan_.lengths_hash, steps}));
+    if (!schedule_is_kept_) VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_, {}));
     VARLSTM_CUDA_TRY(clear_initial_gradients());
     const T* doutput = static_cast<const T*>(args_.dy);
     for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
@@ -133,12 +133,34 @@ class Backward {
       source = workspace_.dropped;
     }
     for (int64_t d = 0; d < shape_.directions; ++d) {
-      VARLSTM_CUDA_TRY(gather_previous(stream_, recurrence, options, d, workspace_.h_prev));
-      VARLSTM_CUDA_TRY(weight_gradients(layer, d, source));
+      StatesBefore before = states_before(recurrence, d);
+      if (before.rows == nullptr) {
+        VARLSTM_CUDA_TRY(run_gradients());  // which read the h_prev of the other direction
+        VARLSTM_CUDA_TRY(gather_previous(stream_, recurrence, options, d, workspace_.h_prev));
+        before = {workspace_.h_prev, features_of_h(shape_), nullptr, nullptr};
+      }
+      VARLSTM_CUDA_TRY(weight_gradients(layer, d, source, before));
       if (shape_.layer_norm) VARLSTM_CUDA_TRY(gain_gradients(layer, d));
       if (shape_.projection > 0) VARLSTM_CUDA_TRY(projection_gradient(layer, d));
     }
-    return VARLSTM_OK;
+    return run_gradients();
+  }
+
+  // The state that each token's step started from: row n of `of`, or the row that rows[n] names, as in GemmArgs.
+  struct StatesBefore {
+    const T* of;
+    int64_t ld;
+    const int64_t* rows;
+    const T* initial;
+  };
+
+  // Those of a direction where they are, if its products can take them from there; otherwise without rows.
+  StatesBefore states_before(const LayerBackward<T, C>& layer, int64_t d) const {
+    const StatesBefore in_place{layer.direction[d].y, layer.ldy, recurrence_.rows_before(d), layer.direction[d].h0};
+    const GateGradients gradients{workspace_.dgates[d], cell_.gradients() * shape_.hidden};
+    const GemmArgs product = gradient_product(gradients, {0, cell_.gates, 0}, in_place.of, in_place.ld,
+                                              features_of_h(shape_), static_cast<T*>(args_.dparams), true);
+    return in_place.rows != nullptr && takes_rows_by_index(stream_, product) ? in_place : StatesBefore{};
   }
 
   LayerNormBackward<T, C> norm(int64_t layer) const {
@@ -200,8 +222,10 @@ class Backward {
           check_runtime(cudaMemsetAsync(dinput, 0, static_cast<size_t>(rows_.tokens * in) * sizeof(T), stream_.handle),
                         "cudaMemsetAsync"));
     }
+    GemmArgs products[kMaxDirections];
     for (int64_t d = 0; d < shape_.directions; ++d) {
-      GemmArgs product{};
+      GemmArgs& product = products[d];
+      product = {};
       product.dtype = product.dtype_c = shape_.dtype;
       product.m = rows_.tokens, product.n = in, product.k = cell_.gates * shape_.hidden;
       product.a = input_gradients(d).values, product.lda = input_gradients(d).ld;
@@ -210,9 +234,8 @@ class Backward {
       product.accumulate = d > 0;
       product.rows = counted_rows(plan_);
       product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
-      VARLSTM_CUDA_TRY(gemm(stream_, product));
     }
-    return VARLSTM_OK;
+    return gemm_group(stream_, products, static_cast<int>(shape_.directions), GemmOrder::kChain);
   }
 
   // The gates from `first` on, and where dgates has their gradients.
@@ -221,34 +244,57 @@ class Backward {
   };
 
   // dW_ih += dgates^T input, dW_hh += dgates^T h_prev (or the operand of a second product), and the biases' gradients
-  // += column sums of dgates. If the last gates have gradients of their own for the state's weights, those are products
-  // and sums of their own.
-  int32_t weight_gradients(int64_t layer, int64_t d, const T* input) {
+  // += column sums of dgates, which the same products add up. If the last gates have gradients of their own for the
+  // state's weights, those are products and sums of their own. The products run with those of the other direction.
+  int32_t weight_gradients(int64_t layer, int64_t d, const T* input, const StatesBefore& before) {
     const LayerOffsets offsets = layer_offsets(shape_, layer, d);
     const int64_t plain = cell_.gates - cell_.state_gates;  // gates with one gradient
-    const Gates all{0, cell_.gates, 0}, both{0, plain, 0}, of_input{plain, cell_.state_gates, plain},
-        of_state{plain, cell_.state_gates, cell_.gates};
-    const auto at = [&](int64_t offset) { return static_cast<T*>(args_.dparams) + offset; };
-    VARLSTM_CUDA_TRY(weight_gradient(input_gradients(d), all, input, layer_input(shape_, layer), at(offsets.w_ih)));
-    const GateGradients state{workspace_.dgates[d], cell_.gradients() * shape_.hidden};
-    const int64_t features = features_of_h(shape_), first_gates = plain - cell_.second_gates;
-    const Gates of_first{0, first_gates, 0}, of_second{first_gates, cell_.second_gates, first_gates};
-    const T* const operand =
-        reserve_.operand == nullptr ? nullptr : reserve_.operand + (layer * shape_.directions + d) * reserve_.c_size;
-    const auto state_gradient = [&](const Gates& gates, const T* factor) -> int32_t {
-      if (gates.count == 0) return VARLSTM_OK;
-      return masks_weights(shape_) ? weight_gradient(state, gates, factor, features, workspace_.dw_hh, false)
-                                   : weight_gradient(state, gates, factor, features, at(offsets.w_hh));
+    const int64_t first_gates = plain - cell_.second_gates, in = layer_input(shape_, layer);
+    const Gates all{0, cell_.gates, 0}, of_first{0, first_gates, 0},
+        of_second{first_gates, cell_.second_gates, first_gates}, of_state{plain, cell_.state_gates, cell_.gates};
+    const GateGradients gradients{workspace_.dgates[d], cell_.gradients() * shape_.hidden};
+    const int64_t features = features_of_h(shape_);
+    const bool sums = shape_.bias && !shape_.layer_norm;  // otherwise gain_gradients adds to those of the biases
+    T* const dparams = static_cast<T*>(args_.dparams);
+    const auto add = [&](GemmArgs product, T* dbias) {
+      if (sums) product.sums = dbias;
+      return add_gradient(product);
     };
-    VARLSTM_CUDA_TRY(state_gradient(of_first, workspace_.h_prev));
-    VARLSTM_CUDA_TRY(state_gradient(of_second, operand));
-    VARLSTM_CUDA_TRY(state_gradient(of_state, workspace_.h_prev));
-    if (masks_weights(shape_))
-      VARLSTM_CUDA_TRY(add_masked_gradient(stream_, weight_mask(layer, d), workspace_.dw_hh, at(offsets.w_hh)));
-    if (!shape_.bias || shape_.layer_norm) return VARLSTM_OK;  // then gain_gradients adds to those of the biases
-    VARLSTM_CUDA_TRY(bias_gradient(d, both, offsets.b_ih, offsets.b_hh));
-    VARLSTM_CUDA_TRY(bias_gradient(d, of_input, offsets.b_ih, -1));
-    return bias_gradient(d, of_state, offsets.b_hh, -1);
+    VARLSTM_CUDA_TRY(add(gradient_product(input_gradients(d), all, input, in, in, dparams + offsets.w_ih, true),
+                         dparams + offsets.b_ih));
+    const auto state_gradient = [&](const Gates& gates, const StatesBefore& factor) -> int32_t {
+      if (gates.count == 0) return VARLSTM_OK;
+      T* const dbias = dparams + offsets.b_hh + gates.first * shape_.hidden;
+      GemmArgs product =
+          gradient_product(gradients, gates, factor.of, factor.ld, features, dparams + offsets.w_hh, true);
+      if (masks_weights(shape_))
+        product = gradient_product(gradients, gates, factor.of, factor.ld, features, workspace_.dw_hh, false);
+      product.b_rows = factor.rows, product.b_initial = factor.initial;
+      product.b_initials = factor.initial == nullptr ? 0 : plan_.batch;
+      if (!masks_weights(shape_)) return add(product, dbias);
+      VARLSTM_CUDA_TRY(add_gradient(product));
+      return sums ? bias_gradient(gradients, gates, dbias) : VARLSTM_OK;
+    };
+    VARLSTM_CUDA_TRY(state_gradient(of_first, before));
+    VARLSTM_CUDA_TRY(state_gradient(of_state, before));
+    if (cell_.second_gates > 0)
+      VARLSTM_CUDA_TRY(state_gradient(of_second, {reserve_.operand + (layer * shape_.directions + d) * reserve_.c_size,
+                                                  features, nullptr, nullptr}));
+    if (!masks_weights(shape_)) return VARLSTM_OK;
+    VARLSTM_CUDA_TRY(run_gradients());
+    return add_masked_gradient(stream_, weight_mask(layer, d), workspace_.dw_hh, dparams + offsets.w_hh);
+  }
+
+  // Puts off a gradient of weights until run_gradients(), with as many others as a launch takes.
+  int32_t add_gradient(const GemmArgs& product) {
+    if (gradient_count_ == kMostProducts) VARLSTM_CUDA_TRY(run_gradients());
+    gradients_[gradient_count_++] = product;
+    return VARLSTM_OK;
+  }
+  int32_t run_gradients() {
+    const int count = gradient_count_;
+    gradient_count_ = 0;
+    return gemm_group(stream_, gradients_, count, GemmOrder::kIndependent);
   }
 
   // The gradients of the gains and biases under layer normalisation += sums over the tokens.
@@ -290,32 +336,30 @@ class Backward {
     return gemm(stream_, product);
   }
 
-  // The rows of those gates in dw, or += with `accumulate`: gradients^T factor, with factor [N, n]. dw is in the dtype
-  // or in the type that it is computed in.
+  // The rows of those gates in dw <- (with `accumulate` +=) gradients^T factor, with factor [N, n] in rows of ld
+  // elements. dw is in the dtype or in the type that it is computed in.
   template <class W>
-  int32_t weight_gradient(const GateGradients& gradients, const Gates& gates, const T* factor, int64_t n, W* dw,
-                          bool accumulate = true) {
+  GemmArgs gradient_product(const GateGradients& gradients, const Gates& gates, const T* factor, int64_t ld, int64_t n,
+                            W* dw, bool accumulate) const {
     GemmArgs product{};
     product.dtype = shape_.dtype;
     product.dtype_c = std::is_same<W, T>::value ? shape_.dtype : DType::kF32;
     product.m = gates.count * shape_.hidden, product.n = n, product.k = rows_.tokens;
     product.a = gradients.values + gates.stored_at * shape_.hidden, product.lda = gradients.ld;
     product.transpose_a = true;
-    product.b = factor, product.ldb = n;
+    product.b = factor, product.ldb = ld;
     product.c = dw + gates.first * shape_.hidden * n, product.ldc = n;
     product.accumulate = accumulate;
     product.rows = counted_rows(plan_);
     product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
-    return gemm(stream_, product);
+    return product;
   }
 
-  // The same for the bias at `offset`, and for the one at `offset2` unless that is -1: += column sums of dgates.
-  int32_t bias_gradient(int64_t d, const Gates& gates, int64_t offset, int64_t offset2) {
-    if (gates.count == 0) return VARLSTM_OK;
-    T* const dbias = static_cast<T*>(args_.dparams) + gates.first * shape_.hidden;
+  // dbias += column sums of the gradients of those gates.
+  int32_t bias_gradient(const GateGradients& gradients, const Gates& gates, T* dbias) {
     return add_column_sums(stream_, shape_.dtype, shape_.dtype, rows_.tokens, gates.count * shape_.hidden,
-                           workspace_.dgates[d] + gates.stored_at * shape_.hidden, cell_.gradients() * shape_.hidden,
-                           counted_rows(plan_), dbias + offset, offset2 < 0 ? nullptr : dbias + offset2);
+                           gradients.values + gates.stored_at * shape_.hidden, gradients.ld, counted_rows(plan_), dbias,
+                           nullptr);
   }
 
   const Stream stream_;
@@ -331,6 +375,8 @@ class Backward {
   BackwardWorkspace<T, C> workspace_;
   const NormBackwardWorkspace<T, C> norm_workspace_;
   LayerRecurrence recurrence_;
+  GemmArgs gradients_[kMostProducts];  // that run_gradients() runs
+  int gradient_count_ = 0;
 };
 
 }  // namespace

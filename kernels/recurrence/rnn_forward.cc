@@ -41,12 +41,14 @@ class Forward {
                     keeps_schedule_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
   int32_t run() {
+    HeaderToWrite header{};
     if (args_.save) {
-      uint64_t hash = reserve_hash(shape_, extent_of(plan_));
-      if (keeps_schedule_) recurrence_.add_schedule_to(&hash);
-      VARLSTM_CUDA_TRY(write_reserve_header(stream_, plan_, hash, args_.dropout_seed, reserve_.header));
+      header.to = reserve_.header;
+      header.shape_hash = reserve_hash(shape_, extent_of(plan_));
+      header.dropout_seed = args_.dropout_seed;
+      if (keeps_schedule_) recurrence_.add_schedule_to(&header.shape_hash);
     }
-    VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_));
+    VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_, header));
     VARLSTM_CUDA_TRY(clear_output());
     if (together_) return run_together();
     const T* input = static_cast<const T*>(args_.x);
@@ -92,7 +94,8 @@ class Forward {
         const Parameters of_layer = parameters(layer, 0);
         if (layer > 0) stack.inputs[layer] = {of_layer.w_ih, of_layer.b_ih, of_layer.b_hh};
       }
-      VARLSTM_CUDA_TRY(project_input(0, 0, static_cast<const T*>(args_.x), stack.layers[0].direction[0].gates));
+      VARLSTM_CUDA_TRY(
+          gemm(stream_, projection_of(0, 0, static_cast<const T*>(args_.x), stack.layers[0].direction[0].gates)));
       return recurrence_.run_together(stream_, stack);
     }
     return fail(VARLSTM_ERROR_INTERNAL, "no kernel runs layers of dtype %d together", static_cast<int>(shape_.dtype));
@@ -125,12 +128,15 @@ class Forward {
       recurrence.direction[d].w_hh = workspace_.w_hh[d];
     }
     LayerNormForward<T, C> norm{};
+    GemmArgs projections[kMaxDirections];
     for (int64_t d = 0; d < shape_.directions; ++d) {
       if (shape_.layer_norm)
         VARLSTM_CUDA_TRY(normalise_input(layer, d, input, &norm));
       else
-        VARLSTM_CUDA_TRY(project_input(layer, d, input, recurrence.direction[d].gates));
+        projections[d] = projection_of(layer, d, input, recurrence.direction[d].gates);
     }
+    if (!shape_.layer_norm)
+      VARLSTM_CUDA_TRY(gemm_group(stream_, projections, static_cast<int>(shape_.directions), GemmOrder::kIndependent));
     LayerOptions<C> options = layer_options<C>(shape_, layer, args_.dropout_seed, nullptr);
     for (int64_t d = 0; d < shape_.directions && args_.save; ++d)
       options.unclipped[d] = reserve_.unclipped_of(shape_, rows_, layer, d);
@@ -143,7 +149,7 @@ class Forward {
     norm->params[d] = norm_parameters(shape_, static_cast<const T*>(args_.params), layer, d);
     NormValues<C>& values = norm->values[d];
     values = args_.save ? norm_reserve_.of(layer * shape_.directions + d) : norm_workspace_.values[d];
-    VARLSTM_CUDA_TRY(project_input(layer, d, input, values.x_hat));
+    VARLSTM_CUDA_TRY(gemm(stream_, projection_of(layer, d, input, values.x_hat)));
     return normalise_rows<C>(
         stream_, {workspace_rows_.tokens, gate_values(shape_), counted_rows(plan_), values.x_hat, values.x_rstd});
   }
@@ -199,7 +205,7 @@ class Forward {
 
   // The first G of gates [N, S, H] <- input W_ih^T + b_ih + b_hh, in C; without b_hh if it is added to the state's
   // product. With layer normalisation gates is [N, G, H], and both biases are added later.
-  int32_t project_input(int64_t layer, int64_t d, const T* input, C* gates) {
+  GemmArgs projection_of(int64_t layer, int64_t d, const T* input, C* gates) const {
     const Parameters of_layer = parameters(layer, d);
     GemmArgs product{};
     product.dtype = shape_.dtype;
@@ -211,7 +217,7 @@ class Forward {
     if (!shape_.layer_norm) product.bias = of_layer.b_ih, product.bias2 = cell_.state_bias ? nullptr : of_layer.b_hh;
     product.rows = counted_rows(plan_);
     product.workspace = workspace_.product, product.workspace_bytes = workspace_.product_bytes;
-    return gemm(stream_, product);
+    return product;
   }
 
   const Stream stream_;
@@ -228,7 +234,7 @@ class Forward {
   const NormReserve<C> norm_reserve_;
   ForwardWorkspace<T, C> workspace_;
   const NormForwardWorkspace<C> norm_workspace_;
-  const LayerRecurrence recurrence_;
+  LayerRecurrence recurrence_;
 };
 
 }  // namespace

@@ -113,6 +113,13 @@ struct ReserveHeader {
 
 constexpr uint64_t kReserveMagic = 0x76617231'6c73746dULL;
 
+// What a forward writes there. The lengths' hash comes from the plan.
+struct HeaderToWrite {
+  ReserveHeader* to;  // or null: none
+  uint64_t shape_hash;
+  uint64_t dropout_seed;
+};
+
 // FNV-1a, one word at a time.
 inline uint64_t add_to_hash(uint64_t hash, int64_t value) {
   return (hash ^ static_cast<uint64_t>(value)) * 1099511628211ULL;

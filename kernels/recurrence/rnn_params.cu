@@ -15,25 +15,20 @@
 #include <initializer_list>
 
 #include "kernels/cells/facts.h"
-#include "kernels/core/bad_value.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/scalar.h"
 #include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/reserve_header.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
 
-VARLSTM_KERNEL void write_header_kernel(const int64_t* lengths_hash, uint64_t hash, uint64_t seed,
-                                        ReserveHeader* header) {
-  *header = {kReserveMagic, hash, *lengths_hash, seed};
+VARLSTM_KERNEL void write_header_kernel(BatchPlan plan, HeaderToWrite header) {
+  write_header(plan, header);
 }
 
-VARLSTM_KERNEL void check_header_kernel(const int64_t* lengths_hash, uint64_t hash, const ReserveHeader* header,
-                                        KeptSteps steps, DeviceStatus* status) {
-  const bool own =
-      header->magic == kReserveMagic && header->shape_hash == hash && header->lengths_hash == *lengths_hash;
-  for (int64_t team = threadIdx.x; team < steps.teams; team += blockDim.x) steps.to[team] = own ? steps.from[team] : 0;
-  if (!own && threadIdx.x == 0) flag_bad_value(status, BadValue::kReserve, 0);
+VARLSTM_KERNEL void check_header_kernel(HeaderToCheck check) {
+  check_header(check);
 }
 
 // Describes a matrix of another library: `position[k]` is where it has our gate k.
@@ -58,18 +53,14 @@ VARLSTM_KERNEL void import_kernel(ForeignMatrix matrix, const T* src, T* dst) {
   }
 }
 
-int32_t write_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, uint64_t dropout_seed,
-                             ReserveHeader* header) {
-  return launch<write_header_kernel>(stream, "write_header", LaunchShape(), plan.lengths_hash, shape_hash, dropout_seed,
-                                     header);
+int32_t write_reserve_header(Stream stream, const BatchPlan& plan, const HeaderToWrite& header) {
+  return launch<write_header_kernel>(stream, "write_header", LaunchShape(), plan, header);
 }
 
-int32_t check_reserve_header(Stream stream, const BatchPlan& plan, uint64_t shape_hash, const ReserveHeader* header,
-                             const KeptSteps& steps) {
+int32_t check_reserve_header(Stream stream, const HeaderToCheck& check) {
   LaunchShape shape;
   shape.block = dim3(128);
-  return launch<check_header_kernel>(stream, "check_header", shape, plan.lengths_hash, shape_hash, header, steps,
-                                     stream.state->status);
+  return launch<check_header_kernel>(stream, "check_header", shape, check);
 }
 
 namespace {

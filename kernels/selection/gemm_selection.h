@@ -68,6 +68,7 @@ struct GemmShape {
   int64_t longest_line;  // the largest of the three row pitches
   bool rows_are_tokens;  // C's rows are tokens: not a gradient of weights, which sums over tokens
   bool rows_on_device;   // only the device knows how many tokens there are
+  bool b_by_index;       // B's rows are named by an array
   bool accumulate;
   int biases;
   int64_t workspace_bytes;
@@ -96,8 +97,9 @@ inline bool is_legal_for_cublas(const GemmShape& shape) {
   const bool narrow_c = shape.dtype_c == DType::kBF16 || shape.dtype_c == DType::kF16;
   for (const int64_t size : {shape.m, shape.n, shape.k, shape.longest_line})
     if (size > INT32_MAX) return false;
-  return shape.k > 0 && !shape.rows_on_device && shape.workspace_bytes >= gemm_workspace_bytes(0, 0) &&
-         !(shape.accumulate && shape.biases > 0) && !(narrow_c && shape.biases > 1);
+  return shape.k > 0 && !shape.rows_on_device && !shape.b_by_index &&
+         shape.workspace_bytes >= gemm_workspace_bytes(0, 0) && !(shape.accumulate && shape.biases > 0) &&
+         !(narrow_c && shape.biases > 1);
 }
 
 // Our tiles can run every shape. Whether a product is computed in 16 bits or TF32 depends on the dtype, not on m and n.
@@ -106,7 +108,7 @@ inline bool is_legal(GemmPolicy policy, const GemmShape& shape, const GemmContex
     case GemmPolicy::kTensor:
       return context.tensor_cores && shape.dtype != DType::kF64 && (shape.dtype != DType::kF32 || context.tf32);
     case GemmPolicy::kWgmma:
-      return context.wgmma && is_legal(GemmPolicy::kTensor, shape, context);
+      return context.wgmma && !shape.b_by_index && is_legal(GemmPolicy::kTensor, shape, context);
     case GemmPolicy::kCublas:
       return context.cublas && is_legal_for_cublas(shape);
     default:
@@ -114,14 +116,24 @@ inline bool is_legal(GemmPolicy policy, const GemmShape& shape, const GemmContex
   }
 }
 
+// A gradient of weights over few tokens, of a product that fills one wave of a device at most. All those of a layer run
+// in one launch of our small tiles, with the sums of its A; in cuBLAS each would be one or two launches, and a launch
+// costs about as much as it.
+inline bool is_small_gradient(const GemmShape& shape) {
+  constexpr int64_t kFewTokens = 1024, kFewElements = int64_t{1} << 19;
+  return !shape.rows_are_tokens && shape.k <= kFewTokens && shape.n <= kFewElements &&
+         shape.m <= kFewElements / (shape.n > 0 ? shape.n : 1);
+}
+
 // cuBLAS chooses its kernel by m, so it is not used for rows whose results must not depend on the number of rows. For
 // the same reason tensor cores are used whenever they are legal, whatever m is. The rest is not measured on a GPU: a
 // tile should not be mostly padding, and small products need many blocks.
 inline GemmPolicy select_gemm(const GemmShape& shape, const GemmContext& context) {
   const bool invariant = context.batch_invariant && shape.rows_are_tokens;
-  if (!invariant && is_legal(GemmPolicy::kCublas, shape, context)) return GemmPolicy::kCublas;
-  for (const GemmPolicy policy : {GemmPolicy::kWgmma, GemmPolicy::kTensor})
-    if (is_legal(policy, shape, context)) return policy;
+  const bool small = is_small_gradient(shape);
+  if (!invariant && !small && is_legal(GemmPolicy::kCublas, shape, context)) return GemmPolicy::kCublas;
+  if (!small && is_legal(GemmPolicy::kWgmma, shape, context)) return GemmPolicy::kWgmma;
+  if (is_legal(GemmPolicy::kTensor, shape, context)) return GemmPolicy::kTensor;
   return shape.m <= 16 || shape.n <= 32 ? GemmPolicy::kFlat : GemmPolicy::kWide;
 }
 

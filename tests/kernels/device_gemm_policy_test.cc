@@ -21,7 +21,7 @@ using namespace varlstm_test;
 GemmShape shape_for(DType dtype, bool rows_are_tokens) {
   GemmShape shape{};
   shape.dtype = shape.dtype_c = dtype;
-  shape.m = 300, shape.n = 200, shape.k = 100, shape.longest_line = 300;
+  shape.m = 300, shape.n = 200, shape.k = 2000, shape.longest_line = 2000;
   shape.rows_are_tokens = rows_are_tokens;
   shape.workspace_bytes = gemm_workspace_bytes(300, 200);
   return shape;
@@ -36,6 +36,20 @@ TEST(GemmPolicies, TokensRunInCublasOnlyWhereTheyMayDependOnEachOther) {
       EXPECT_NE(select_gemm(shape, {false, false, true, false, true}), GemmPolicy::kCublas);
     }
   }
+}
+
+TEST(GemmPolicies, SmallGradientsOfWeightsRunOnOurTiles) {
+  const auto select = [](int64_t m, int64_t n, int64_t k, bool tokens) {
+    GemmShape shape = shape_for(DType::kF32, tokens);
+    shape.m = m, shape.n = n, shape.k = k;
+    return select_gemm(shape, {false, false, true, true, false});
+  };
+  EXPECT_NE(select(512, 128, 1024, false), GemmPolicy::kCublas);
+  EXPECT_EQ(select(512, 128, 1025, false), GemmPolicy::kCublas);
+  EXPECT_NE(select(1024, 512, 1024, false), GemmPolicy::kCublas);
+  EXPECT_EQ(select(1024, 513, 1024, false), GemmPolicy::kCublas);
+  EXPECT_EQ(select(1, int64_t{1} << 20, 1, false), GemmPolicy::kCublas);
+  EXPECT_EQ(select(512, 128, 100, true), GemmPolicy::kCublas);
 }
 
 TEST(GemmPolicies, TensorCoresTakeWhatTheyMayWhateverTheShape) {
@@ -84,6 +98,7 @@ TEST(GemmPolicies, CublasGetsNothingThatItCannotDo) {
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.biases = 2; }));
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.biases = 1, s.accumulate = true; }));
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.rows_on_device = true; }));
+  EXPECT_TRUE(is_refused([](GemmShape& s) { s.b_by_index = true; }));
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.workspace_bytes = 0; }));
   EXPECT_TRUE(is_refused([](GemmShape& s) { s.workspace_bytes = (16 << 10) + 256; }));
   EXPECT_FALSE(is_refused([](GemmShape& s) { s.workspace_bytes = (64 << 10) + 256; }));
@@ -139,6 +154,7 @@ TEST(GemmPolicies, ContextDecidesWhoRunsAProduct) {
   context.state().batch_invariant = 0;
   EXPECT_EQ(enqueued_by(context.stream(), product), (Names{"bias_rows", "cublasGemmEx"}));
   product.trans_a = true, product.lda = 9, product.with_bias = false;
+  product.k = product.ldb = 1025;  // tokens: no longer a small gradient
   product.fill(random);
   context.state().batch_invariant = 1;
   EXPECT_EQ(enqueued_by(context.stream(), product), Names{"cublasGemmEx"});
@@ -188,6 +204,7 @@ TEST(GemmPolicies, CallOfCublasThatFailsIsNamed) {
   args.a = args.b = a.data(), args.c = c.data(), args.transpose_a = true;
   args.workspace = workspace.data(), args.workspace_bytes = gemm_workspace_bytes(2, 2);
   const std::vector<float> before = c.get();
+  const ForcedPolicy forced(GemmPolicy::kCublas);
   simt::set_runtime_fault({1, cudaErrorUnknown, false});
   EXPECT_EQ(gemm(context.stream(), args), VARLSTM_ERROR_BACKEND);
   simt::set_runtime_fault({});

@@ -117,7 +117,8 @@ State with_tensor_cores() {
 template <class T, class TC>
 std::vector<TC> run_on_tile(Stream stream, const Product<T, TC>& product, size_t skip, TensorTile tile, bool wgmma) {
   return run_on_device(product, skip, [&](const GemmArgs& args) {
-    return wgmma ? wgmma_gemm(stream, args, tile) : tensor_gemm(stream, args, tile);
+    return wgmma ? wgmma_gemm(stream, &args, 1, GemmOrder::kIndependent, tile)
+                 : tensor_gemm(stream, &args, 1, GemmOrder::kIndependent, tile);
   });
 }
 

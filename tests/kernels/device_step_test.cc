@@ -16,7 +16,7 @@
 #include "support/tagger_step.h"
 
 #if VARLSTM_EMULATED
-#include "kernels/simt/runtime_control.h"
+#include "support/enqueued_work.h"
 #endif
 
 namespace varlstm_test {
@@ -138,16 +138,8 @@ TEST(StreamStepOnADevice, Launches) {
   StreamStep step(ctx.get());
   step.slots.set({2, 0, 4});
   step.x.set(std::vector<float>(step.x.count(), 0.5f));
-  varlstm::simt::record_enqueued_work(true);
-  step.enqueue(nullptr);
-  std::map<std::string, int64_t> count;
-  int64_t all = 0;
-  for (const varlstm::simt::EnqueuedWork& work : varlstm::simt::enqueued_work()) {
-    ++count[work.name];
-    ++all;
-  }
-  varlstm::simt::record_enqueued_work(false);
-  EXPECT_EQ(all, 2 * StreamStep::kLayers + 2);
+  std::map<std::string, int64_t> count = count_enqueued([&] { step.enqueue(nullptr); });
+  EXPECT_EQ(kernels_in(count) + others_in(count), 2 * StreamStep::kLayers + 2);
   EXPECT_EQ(count["check_slots"], 1);
   EXPECT_EQ(count["step_layer"], StreamStep::kLayers);
   EXPECT_EQ(count["store_states"], 1);
@@ -156,12 +148,7 @@ TEST(StreamStepOnADevice, Launches) {
 std::map<std::string, int64_t> launches_of_step(varlstm_ctx* ctx, int64_t max_len, int32_t recurrence) {
   TaggerStep step(ctx, {3, max_len, 3 * max_len}, recurrence);
   step.set_input({max_len, 2, max_len - 1}, 1);
-  varlstm::simt::record_enqueued_work(true);
-  step.enqueue(nullptr);
-  std::map<std::string, int64_t> count;
-  for (const varlstm::simt::EnqueuedWork& work : varlstm::simt::enqueued_work()) ++count[work.name];
-  varlstm::simt::record_enqueued_work(false);
-  return count;
+  return count_enqueued([&] { step.enqueue(nullptr); });
 }
 
 // For both directions of a layer one launch a step, or one in all where the recurrence is resident; nothing else looks

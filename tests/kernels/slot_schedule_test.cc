@@ -13,6 +13,7 @@
 #include "kernels/batch_plan/batch_plan.h"
 #include "kernels/batch_plan/segments.h"
 #include "kernels/core/device_status.h"
+#include "kernels/gemm/gemm.h"
 #include "kernels/sort/sort.h"
 #include "support/lengths.h"
 #include "support/random.h"
@@ -126,12 +127,15 @@ class DeviceSchedule {
       const int32_t cut = cut_segments({&state_, stream}, &plan_, resets, segment_scratch_);
       if (cut != VARLSTM_OK) return cut;
     }
-    return build_slot_schedule({&state_, stream}, plan_, slots_.order, slots_.directions, schedule_, slot_scratch_);
+    return build_slot_schedule({&state_, stream}, plan_, slots_.order, slots_.directions, schedule_, slot_scratch_, {});
   }
 
   const SlotSchedule& schedule() const { return schedule_; }
   std::vector<SlotStep> entries(cudaStream_t stream) const {
     return read(schedule_.entries, slots_.directions * schedule_.max_steps * slots_.count, stream);
+  }
+  Lengths before(cudaStream_t stream) const {
+    return read(schedule_.before, slots_.directions * schedule_.tokens, stream);
   }
   Lengths steps(cudaStream_t stream) const { return read(schedule_.steps, slots_.count / slots_.team, stream); }
 
@@ -212,7 +216,7 @@ bool is(const SlotStep& entry, int64_t row, int64_t sequence, uint32_t marks) {
 
 // One slot of one direction, entry by entry; `seen` counts the sequences.
 void check_slot(const Expected& expected, bool reverse, int64_t slot, int64_t steps, const SlotSchedule& schedule,
-                const SlotStep* entries, Lengths* seen) {
+                const SlotStep* entries, const int64_t* before, Lengths* seen) {
   const auto entry = [&](int64_t s) -> const SlotStep& { return entries[s * schedule.slots + slot]; };
   int64_t s = 0;
   while (s < expected.loads[slot]) {
@@ -228,6 +232,7 @@ void check_slot(const Expected& expected, bool reverse, int64_t slot, int64_t st
       // A token without marks has no sequence: that is how the resident kernels know it.
       ASSERT_TRUE(is(entry(s), expected.rows[b][reverse ? length - 1 - k : k], marks == 0 ? 0 : b, marks))
           << "slot " << slot << ", step " << s << ", row " << entry(s).row;
+      ASSERT_EQ(before[entry(s).row], k == 0 ? kInitialRow - b : entry(s - 1).row) << "row " << entry(s).row;
     }
   }
   for (; s < steps; ++s) ASSERT_TRUE(is(entry(s), -1, 0, 0)) << "slot " << slot << ", step " << s;
@@ -238,7 +243,7 @@ void check_slot(const Expected& expected, bool reverse, int64_t slot, int64_t st
 int64_t check(const Lengths& lengths, const Slots& slots, const DeviceSchedule& device, cudaStream_t stream = nullptr) {
   const Expected expected(lengths, slots);
   const std::vector<SlotStep> entries = device.entries(stream);
-  const Lengths steps = device.steps(stream);
+  const Lengths steps = device.steps(stream), before = device.before(stream);
   const SlotSchedule& schedule = device.schedule();
   for (int64_t team = 0; team < slots.count / slots.team; ++team) {
     const auto begin = expected.loads.begin() + team * slots.team;
@@ -251,7 +256,7 @@ int64_t check(const Lengths& lengths, const Slots& slots, const DeviceSchedule& 
     Lengths seen(lengths.size());
     for (int64_t p = 0; p < slots.count && !::testing::Test::HasFailure(); ++p)
       check_slot(expected, d == 1, p, steps[p / slots.team], schedule,
-                 entries.data() + d * schedule.max_steps * slots.count, &seen);
+                 entries.data() + d * schedule.max_steps * slots.count, before.data() + d * schedule.tokens, &seen);
     for (size_t b = 0; b < lengths.size(); ++b) EXPECT_EQ(seen[b], lengths[b] > 0 ? 1 : 0) << "sequence " << b;
   }
   return makespan;

@@ -88,25 +88,46 @@ struct Product {
   }
 };
 
+// The operands of a product on the device, `skip` elements behind an aligned address.
+template <class T, class TC>
+class ProductOnDevice {
+ public:
+  ProductOnDevice(const Product<T, TC>& p, size_t skip)
+      : a_(p.a, skip),
+        b_(p.b, skip),
+        bias_(p.bias, skip),
+        bias2_(p.bias2, skip),
+        c_(p.before, skip),
+        rows_({p.rows}),
+        workspace_(std::vector<char>(static_cast<size_t>(varlstm::cuda::gemm_workspace_bytes(p.m, p.n))), skip) {
+    args.dtype = kType<T>, args.dtype_c = kType<TC>;
+    args.m = p.m, args.n = p.n, args.k = p.k;
+    args.a = a_.data(), args.lda = p.lda, args.transpose_a = p.trans_a;
+    args.b = b_.data(), args.ldb = p.ldb, args.transpose_b = p.trans_b;
+    args.c = c_.data(), args.ldc = p.ldc, args.accumulate = p.accumulate;
+    args.bias = p.with_bias ? bias_.data() : nullptr;
+    args.bias2 = p.with_bias2 ? bias2_.data() : nullptr;
+    args.rows = p.rows < 0 ? nullptr : rows_.data();
+    args.workspace = workspace_.data(), args.workspace_bytes = varlstm::cuda::gemm_workspace_bytes(p.m, p.n);
+  }
+
+  std::vector<TC> c() { return c_.get(); }
+
+  varlstm::cuda::GemmArgs args{};
+
+ private:
+  OnDevice<T> a_, b_, bias_, bias2_;
+  OnDevice<TC> c_;
+  OnDevice<int64_t> rows_;
+  OnDevice<char> workspace_;
+};
+
 // C after the product on the device, with operands `skip` elements behind an aligned address. `run` computes it.
 template <class T, class TC, class Run>
 std::vector<TC> run_on_device(const Product<T, TC>& p, size_t skip, const Run& run) {
-  OnDevice<T> a(p.a, skip), b(p.b, skip), bias(p.bias, skip), bias2(p.bias2, skip);
-  OnDevice<TC> c(p.before, skip);
-  OnDevice<int64_t> rows({p.rows});
-  OnDevice<char> workspace(std::vector<char>(static_cast<size_t>(varlstm::cuda::gemm_workspace_bytes(p.m, p.n))), skip);
-  varlstm::cuda::GemmArgs args{};
-  args.dtype = kType<T>, args.dtype_c = kType<TC>;
-  args.m = p.m, args.n = p.n, args.k = p.k;
-  args.a = a.data(), args.lda = p.lda, args.transpose_a = p.trans_a;
-  args.b = b.data(), args.ldb = p.ldb, args.transpose_b = p.trans_b;
-  args.c = c.data(), args.ldc = p.ldc, args.accumulate = p.accumulate;
-  args.bias = p.with_bias ? bias.data() : nullptr;
-  args.bias2 = p.with_bias2 ? bias2.data() : nullptr;
-  args.rows = p.rows < 0 ? nullptr : rows.data();
-  args.workspace = workspace.data(), args.workspace_bytes = varlstm::cuda::gemm_workspace_bytes(p.m, p.n);
-  EXPECT_EQ(run(args), VARLSTM_OK) << varlstm::cuda::take_failure_text();
-  return c.get();
+  ProductOnDevice<T, TC> there(p, skip);
+  EXPECT_EQ(run(there.args), VARLSTM_OK) << varlstm::cuda::take_failure_text();
+  return there.c();
 }
 template <class T, class TC>
 std::vector<TC> run_on_device(varlstm::cuda::Stream stream, const Product<T, TC>& p, size_t skip) {

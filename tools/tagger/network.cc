@@ -110,12 +110,16 @@ void Network::backward(uint64_t seed, double dropout) {
   const int64_t in = shape_.features();
   const varlstm::Span<const float> values = parameters_.values();
   const varlstm::Span<float> gradient = parameters_.gradient(), d_features = rows(d_features_, in);
-  varlstm::linear_backward<float>(context_, tokens_, in, shape_.tags, dropout > 0 ? d_features_ : features_, {},
-                                  logits_, {}, linear_weight(gradient), linear_bias(gradient), workspace_);
-  varlstm::linear_backward<float>(context_, tokens_, in, shape_.tags, {}, linear_weight(values), logits_, d_features,
-                                  {}, {}, workspace_);
-  if (dropout > 0)
+  if (dropout > 0) {  // in two calls, because d_features_ holds what the layer has read
+    varlstm::linear_backward<float>(context_, tokens_, in, shape_.tags, d_features_, {}, logits_, {},
+                                    linear_weight(gradient), linear_bias(gradient), workspace_);
+    varlstm::linear_backward<float>(context_, tokens_, in, shape_.tags, {}, linear_weight(values), logits_, d_features,
+                                    {}, {}, workspace_);
     varlstm::dropout_backward<float>(context_, dropout, seed_for(seed, kFeaturesPlace), d_features, d_features);
+  } else {
+    varlstm::linear_backward<float>(context_, tokens_, in, shape_.tags, features_, linear_weight(values), logits_,
+                                    d_features, linear_weight(gradient), linear_bias(gradient), workspace_);
+  }
   rnn_.backward(plan_, {values, embedded_}, features_, {d_features}, {gradient, d_embedded_}, workspace_, reserve_);
   if (dropout > 0) {
     const varlstm::Span<float> d_embedded = rows(d_embedded_, shape_.input());

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "kernels/arch/device.h"
+#include "kernels/recurrence/reserve_header.h"
 #include "kernels/recurrence/resident/resident_tile.h"
 #include "kernels/selection/resident_tiles.h"
 
@@ -76,9 +77,11 @@ struct ArrangedWeights {
 };
 
 template <class Tile, class Place>
-VARLSTM_KERNEL void arrange_weights_kernel(GateMatrices<typename Tile::Scalar> matrices, Fragment* arranged) {
+VARLSTM_KERNEL void arrange_weights_kernel(GateMatrices<typename Tile::Scalar> matrices, Fragment* arranged,
+                                           HeaderToCheck check) {
   using Weights = typename Place::Weights;
   using Value = typename Tile::Value;
+  if (blockIdx.x == 0) check_header(check);
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   const int64_t count = ArrangedWeights<Tile, Place>::kFragments * matrices.count;
   for (int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; at < count; at += stride) {

@@ -24,6 +24,7 @@ struct ResidentRun {
   SlotSchedule schedule;
   void* weights;
   void* area;
+  HeaderToCheck check;  // by the launch that arranges the weights
 };
 
 // A function that runs all steps of a layer (a LayerForward or LayerBackward) or of the layers of a StackForward. There

@@ -147,7 +147,7 @@ int32_t arrange_weights(Stream stream, const ResidentRun& run, const GateMatrice
                 "every weight once");
   return launch<arrange_weights_kernel<Tile, Place>>(stream, "arrange_weights",
                                                      elementwise_shape(stream, kFragments * matrices.count), matrices,
-                                                     static_cast<Fragment*>(run.weights));
+                                                     static_cast<Fragment*>(run.weights), run.check);
 }
 
 // Every byte of memory [bytes] <- value. Does nothing if memory is null.

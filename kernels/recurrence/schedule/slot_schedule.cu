@@ -28,11 +28,14 @@
 //   S4: after its barriers the load of every slot is visible.
 // fill_slots_kernel (the whole device) fills one token per thread, and then the idle entries of one step per block.
 //
+// If the batch has at most as many segments as slots, rank j simply gets order j: then fill_slots_kernel alone makes
+// the schedule, in one launch. It also writes the reserve's header.
+//
 // In the example of slot_schedule.h the orders 0, 1, 2, 3 are the slots 0, 2, 1, 3. The first round offers A, B, C, D;
 // the bound is load 2, order 2, so all four are assigned. The sorted keys are then (load, order) = (2, 2), (2, 3), (3,
 // 1), (5, 0), and the second round gives E to order 2, that is slot 1, from step 2.
 //
-// Bytes: 16 B in and 12 B out for each sequence; 16 D N B out, and 16 D B for each idle entry. If there are several
+// Bytes: 16 B in and 12 B out for each sequence; 24 D N B out, and 16 D B for each idle entry. If there are several
 // rounds, their latency is the bound: a bitonic sort has log2(P)^2 / 2 stages, with block barriers only around stages
 // whose partners are 64 keys or more apart, because a warp sorts 64 keys alone. Not measured on a GPU. Shared memory:
 // 8 B for each slot, with the number of slots rounded up to a power of two, and 256 B. Only integers: exact, and the
@@ -43,6 +46,8 @@
 #include "kernels/core/launch.h"
 #include "kernels/core/reduce.h"
 #include "kernels/core/rows.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/recurrence/reserve_header.h"
 #include "kernels/recurrence/stepwise/steps.h"
 #include "varlstm.h"
 
@@ -165,9 +170,52 @@ VARLSTM_KERNEL void __launch_bounds__(kMaxAssignThreads)
   write_loads(schedule, scratch, shared);
 }
 
-// Writes the entry of each token in every direction. Token k in the order of steps and ranks has its row in `order`.
+// Where a segment goes: as assign_slots_kernel has written it.
+struct AssignedSlots {
+  SlotSchedule schedule;
+  SlotScratch scratch;
+
+  VARLSTM_DEVICE int64_t start(int64_t rank) const { return scratch.starts[rank]; }
+  VARLSTM_DEVICE uint32_t slot(int64_t rank) const { return scratch.slots[rank]; }
+  VARLSTM_DEVICE int64_t load(const BatchPlan&, uint32_t slot) const { return scratch.loads[slot]; }
+  VARLSTM_DEVICE int64_t steps(const BatchPlan&, uint32_t team) const { return schedule.steps[team]; }
+  VARLSTM_DEVICE int64_t least_load(const BatchPlan&) const { return scratch.extremes[0]; }
+  VARLSTM_DEVICE int64_t largest_load(const BatchPlan&) const { return scratch.extremes[1]; }
+  VARLSTM_DEVICE void store_steps(const BatchPlan&) const {}
+};
+
+// The same if there are as many slots as segments: rank j has order j, and starts at step 0.
+struct OwnSlots {
+  SlotSchedule schedule;
+
+  VARLSTM_DEVICE uint32_t team_slots() const { return static_cast<uint32_t>(schedule.team_slots); }
+  VARLSTM_DEVICE uint32_t teams() const { return static_cast<uint32_t>(schedule.slots) / team_slots(); }
+  // The tokens of the segment of that order, 0 if there is none.
+  VARLSTM_DEVICE int64_t tokens_of(const BatchPlan& plan, int64_t order) const {
+    const int64_t ranks = plan.bounds.max_len > 0 ? plan.segments.sizes[0] : 0;
+    return order < ranks ? length_of(plan, order) : 0;
+  }
+
+  VARLSTM_DEVICE int64_t start(int64_t) const { return 0; }
+  VARLSTM_DEVICE uint32_t slot(int64_t rank) const {
+    return slot_of(static_cast<uint64_t>(rank), teams(), team_slots());
+  }
+  VARLSTM_DEVICE int64_t load(const BatchPlan& plan, uint32_t slot) const {
+    return tokens_of(plan, static_cast<int64_t>(slot % team_slots()) * teams() + slot / team_slots());
+  }
+  VARLSTM_DEVICE int64_t steps(const BatchPlan& plan, uint32_t team) const { return tokens_of(plan, team); }
+  VARLSTM_DEVICE int64_t least_load(const BatchPlan& plan) const { return tokens_of(plan, schedule.slots - 1); }
+  VARLSTM_DEVICE int64_t largest_load(const BatchPlan& plan) const { return tokens_of(plan, 0); }
+  VARLSTM_DEVICE void store_steps(const BatchPlan& plan) const {
+    for (uint32_t team = threadIdx.x; team < teams(); team += blockDim.x) schedule.steps[team] = steps(plan, team);
+  }
+};
+
+// Writes the entry of each token in every direction, and its row in `before`. Token k in the order of steps and ranks
+// has its row in `order`.
+template <class Slots>
 VARLSTM_DEVICE void fill_tokens(const BatchPlan& plan, RowOrder order, int64_t directions, const SlotSchedule& schedule,
-                                const SlotScratch& scratch) {
+                                const Slots& slots) {
   const int64_t tokens = plan.segments.offsets[plan.bounds.max_len];
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < tokens; k += stride) {
@@ -182,37 +230,51 @@ VARLSTM_DEVICE void fill_tokens(const BatchPlan& plan, RowOrder order, int64_t d
       const uint32_t marks = (visit == 0 ? kFirstToken : 0) | (visit == length - 1 ? kLastToken : 0) |
                              (from >= 0 ? kTakesInitial : 0) | (to >= 0 ? kGivesFinal : 0);
       const uint32_t sequence = static_cast<uint32_t>(from >= 0 ? from : to >= 0 ? to : 0);
-      const int64_t step = d * schedule.max_steps + scratch.starts[rank] + visit;
-      schedule.entries[step * schedule.slots + scratch.slots[rank]] = {row, sequence, marks};
+      const int64_t step = d * schedule.max_steps + slots.start(rank) + visit;
+      schedule.entries[step * schedule.slots + slots.slot(rank)] = {row, sequence, marks};
+      const int64_t no_row = from >= 0 ? kInitialRow - from : kNoRow;
+      schedule.before[d * schedule.tokens + row] = visit == 0 ? no_row : row_before(plan, order, d == 1, t, rank);
     }
   }
 }
 
 // Writes the idle entries: those between the load of a slot and the steps of its team.
-VARLSTM_DEVICE void fill_idle(int64_t directions, const SlotSchedule& schedule, const SlotScratch& scratch) {
-  const uint32_t slots = static_cast<uint32_t>(schedule.slots), team_slots = static_cast<uint32_t>(schedule.team_slots);
-  for (int64_t step = scratch.extremes[0] + blockIdx.x; step < scratch.extremes[1]; step += gridDim.x) {
-    for (uint32_t slot = threadIdx.x; slot < slots; slot += blockDim.x) {
-      if (step < scratch.loads[slot] || step >= schedule.steps[slot / team_slots]) continue;
+template <class Slots>
+VARLSTM_DEVICE void fill_idle(const BatchPlan& plan, int64_t directions, const SlotSchedule& schedule,
+                              const Slots& slots) {
+  const uint32_t count = static_cast<uint32_t>(schedule.slots), team_slots = static_cast<uint32_t>(schedule.team_slots);
+  const int64_t end = slots.largest_load(plan);
+  for (int64_t step = slots.least_load(plan) + blockIdx.x; step < end; step += gridDim.x) {
+    for (uint32_t slot = threadIdx.x; slot < count; slot += blockDim.x) {
+      if (step < slots.load(plan, slot) || step >= slots.steps(plan, slot / team_slots)) continue;
       for (int64_t d = 0; d < directions; ++d)
         schedule.entries[(d * schedule.max_steps + step) * schedule.slots + slot] = {-1, 0, 0};
     }
   }
 }
 
+template <class Slots>
 VARLSTM_KERNEL void fill_slots_kernel(BatchPlan plan, RowOrder order, int64_t directions, SlotSchedule schedule,
-                                      SlotScratch scratch) {
-  fill_tokens(plan, order, directions, schedule, scratch);
-  fill_idle(directions, schedule, scratch);
+                                      Slots slots, HeaderToWrite header) {
+  if (blockIdx.x == 0) {
+    write_header(plan, header);
+    slots.store_steps(plan);
+  }
+  fill_tokens(plan, order, directions, schedule, slots);
+  fill_idle(plan, directions, schedule, slots);
 }
 
 int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, RowOrder order, int64_t directions,
-                            const SlotSchedule& schedule, const SlotScratch& scratch) {
+                            const SlotSchedule& schedule, const SlotScratch& scratch, const HeaderToWrite& header) {
   if (schedule.slots > kMaxSlots || plan.bounds.max_tokens >= kMaxLoad) {
     return fail(VARLSTM_ERROR_UNSUPPORTED, "slots = %lld of %lld tokens: at most %lld of %lld",
                 static_cast<long long>(schedule.slots), static_cast<long long>(plan.bounds.max_tokens),
                 static_cast<long long>(kMaxSlots), static_cast<long long>(kMaxLoad));
   }
+  const LaunchShape filling = elementwise_shape(stream, plan.bounds.max_tokens > 0 ? plan.bounds.max_tokens : 1);
+  if (plan.segments.count <= schedule.slots)
+    return launch<fill_slots_kernel<OwnSlots>>(stream, "fill_slots", filling, plan, order, directions, schedule,
+                                               OwnSlots{schedule}, header);
   int64_t padded = kWarpKeys;
   while (padded < schedule.slots) padded *= 2;
   LaunchShape shape;
@@ -220,8 +282,8 @@ int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, RowOrder order
   shape.shared_bytes = static_cast<size_t>(32 + padded) * sizeof(uint64_t);
   VARLSTM_CUDA_TRY(launch<assign_slots_kernel>(stream, "assign_slots", shape, plan, schedule, scratch,
                                                static_cast<uint32_t>(padded)));
-  return launch<fill_slots_kernel>(stream, "fill_slots", elementwise_shape(stream, plan.bounds.max_tokens), plan, order,
-                                   directions, schedule, scratch);
+  return launch<fill_slots_kernel<AssignedSlots>>(stream, "fill_slots", filling, plan, order, directions, schedule,
+                                                  AssignedSlots{schedule, scratch}, header);
 }
 
 }  // namespace varlstm::cuda

@@ -20,6 +20,7 @@
 #include "capi/contract/shapes.h"
 #include "kernels/core/carve.h"
 #include "kernels/core/stream.h"
+#include "kernels/recurrence/rnn_layout.h"
 
 namespace varlstm::cuda {
 
@@ -42,6 +43,10 @@ struct SlotSchedule {
   int64_t max_steps;   // rows of `entries`: an upper bound of the steps of every team
   SlotStep* entries;   // [D][max_steps][P]; entries after a team's last step are neither written nor read
   int64_t* steps;      // [P / team_slots]: steps of a team = the largest load of its slots, in both directions
+  // [D][tokens]: the row that the direction visits before a row, kInitialRow - b if the row starts from the initial
+  // state of sequence b, or kNoRow (gemm.h).
+  int64_t* before;
+  int64_t tokens;
 };
 
 // Memory that is needed only while the schedule is built.
@@ -64,9 +69,11 @@ inline int64_t schedule_max_steps(const BatchBounds& bounds, int64_t slots) {
 // entries in each direction. So more tokens, a larger length or more slots never take fewer bytes.
 inline SlotSchedule carve_slot_schedule(const BatchBounds& bounds, int64_t directions, int64_t slots,
                                         int64_t team_slots, int64_t most_slots, Carver& carver) {
-  SlotSchedule schedule = {slots, team_slots, schedule_max_steps(bounds, slots), nullptr, nullptr};
+  SlotSchedule schedule = {slots, team_slots, schedule_max_steps(bounds, slots), nullptr, nullptr, nullptr, 0};
   schedule.entries = carver.take<SlotStep>(directions * (bounds.max_tokens + most_slots * (bounds.max_len + 1)));
   schedule.steps = carver.take<int64_t>(most_slots);
+  schedule.before = carver.take<int64_t>(directions * bounds.max_tokens);
+  schedule.tokens = bounds.max_tokens;
   return schedule;
 }
 
@@ -80,8 +87,9 @@ inline SlotScratch carve_slot_scratch(int64_t segments, int64_t slots, Carver& c
   return scratch;
 }
 
-// Fills schedule.entries and schedule.steps. The launches depend only on the plan's bounds and the number of slots.
+// Fills the arrays of the schedule, and writes the header unless header.to is null. The launches depend only on the
+// plan's bounds, its number of segments and the number of slots.
 int32_t build_slot_schedule(Stream stream, const BatchPlan& plan, RowOrder order, int64_t directions,
-                            const SlotSchedule& schedule, const SlotScratch& scratch);
+                            const SlotSchedule& schedule, const SlotScratch& scratch, const HeaderToWrite& header);
 
 }  // namespace varlstm::cuda
