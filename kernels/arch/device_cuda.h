@@ -31,7 +31,9 @@ VARLSTM_DEVICE T* shared_memory() {
 template <class T>
 VARLSTM_DEVICE void keep(T& value) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "a register or two");
-  if constexpr (sizeof(T) == 4)
+  if constexpr (std::is_same<T, float>::value)
+    asm volatile("" : "+f"(value));
+  else if constexpr (sizeof(T) == 4)
     asm volatile("" : "+r"(value));
   else
     asm volatile("" : "+l"(value));
@@ -328,14 +330,19 @@ VARLSTM_DEVICE uint32_t to_tf32(float f) {
 VARLSTM_HOST_DEVICE uint16_t to_bf16(float f) {
   return __bfloat16_as_ushort(__float2bfloat16_rn(f));
 }
+// The bits of a pair of values. Taken apart and put together again, they would be copied.
+template <class Pair>
+VARLSTM_DEVICE uint32_t word_of(const Pair& pair) {
+  uint32_t word;
+  memcpy(&word, &pair, sizeof word);
+  return word;
+}
 // Two conversions at once: the first value is in the lower half.
 VARLSTM_DEVICE uint32_t to_bf16x2(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  return static_cast<uint32_t>(__bfloat16_as_ushort(pair.y)) << 16 | __bfloat16_as_ushort(pair.x);
+  return word_of(__floats2bfloat162_rn(low, high));
 }
 VARLSTM_DEVICE uint32_t to_f16x2(float low, float high) {
-  const __half2 pair = __floats2half2_rn(low, high);
-  return static_cast<uint32_t>(__half_as_ushort(pair.y)) << 16 | __half_as_ushort(pair.x);
+  return word_of(__floats2half2_rn(low, high));
 }
 VARLSTM_DEVICE float fast_exp(float x) {
   return __expf(x);
@@ -365,7 +372,10 @@ VARLSTM_DEVICE double fma(double a, double b, double c) {
   return __fma_rn(a, b, c);
 }
 VARLSTM_HOST_DEVICE float from_bf16(uint16_t bits) {
-  return __bfloat162float(__ushort_as_bfloat16(bits));
+  const uint32_t word = uint32_t{bits} << 16;  // a mask of a pair's word, if the value is the upper one of a pair
+  float value;
+  memcpy(&value, &word, sizeof value);
+  return value;
 }
 VARLSTM_HOST_DEVICE uint16_t to_f16(float f) {
   return __half_as_ushort(__float2half_rn(f));

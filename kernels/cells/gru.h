@@ -31,11 +31,29 @@ struct GruCell {
 
   template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitValues<C, 4> backward(const UnitValues<C, 4>& saved, const UnitState<C>& before,
-                                                  const UnitState<C>&, UnitState<C>* gradient, const Options& at = {}) {
-    const C r = saved.of[0], z = saved.of[1], n = saved.of[2], dh = gradient->h;
-    const C dn = at.candidate(dh * (C(1) - z)) * (C(1) - n * n);
-    *gradient = {dh * z, C(0)};
-    return {{dn * saved.of[3] * (r * (C(1) - r)), dh * (before.h - at.candidate(n)) * (z * (C(1) - z)), dn, dn * r}};
+                                                  const UnitState<C>& after, UnitState<C>* gradient,
+                                                  const Options& at = {}) {
+    return backward(factors<Functions>(saved, before, after, at), gradient, at);
+  }
+
+  // What dh and dn are multiplied by on their ways to the sums of the gates, to s_n and to h.
+  template <class C>
+  struct Factors {
+    C n_to_r, h_to_z, h_to_n, n_to_state, h_to_before;
+  };
+  template <class Functions, class C, class Options = NoOptions>
+  VARLSTM_DEVICE static Factors<C> factors(const UnitValues<C, 4>& saved, const UnitState<C>& before,
+                                           const UnitState<C>&, const Options& at = {}) {
+    const C r = saved.of[0], z = saved.of[1], n = saved.of[2];
+    return {saved.of[3] * (r * (C(1) - r)), (before.h - at.candidate(n)) * (z * (C(1) - z)),
+            (C(1) - z) * (C(1) - n * n), r, z};
+  }
+  template <class C, class Options = NoOptions>
+  VARLSTM_DEVICE static UnitValues<C, 4> backward(const Factors<C>& by, UnitState<C>* gradient,
+                                                  const Options& at = {}) {
+    const C dh = gradient->h, dn = at.candidate(dh * by.h_to_n);
+    *gradient = {dh * by.h_to_before, C(0)};
+    return {{dn * by.n_to_r, dh * by.h_to_z, dn, dn * by.n_to_state}};
   }
 };
 

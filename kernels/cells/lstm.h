@@ -45,6 +45,26 @@ struct LstmCell {
     return backward_from_output(saved, before, c, through, gradient, at);
   }
 
+  // What the gradients are multiplied by: that of h' on its way to c' and to the sum of o, and that of c' on its way to
+  // the sums of i, f and g and to c.
+  template <class C>
+  struct Factors {
+    C h_to_c, h_to_o, c_to_i, c_to_f, c_to_g, c_to_before;
+  };
+  template <class Functions, class C>
+  VARLSTM_DEVICE static Factors<C> factors(const UnitValues<C, 4>& saved, const UnitState<C>& before,
+                                           const UnitState<C>& after) {
+    Factors<C> by;
+    set_output_factors<Functions>(saved.of[kOutputGate], after.c, &by);
+    set_gate_factors(saved, before, NoOptions(), &by);
+    return by;
+  }
+  template <class C>
+  VARLSTM_DEVICE static UnitValues<C, 4> backward(const Factors<C>& by, UnitState<C>* gradient) {
+    const OutputGradients<C> through = {gradient->h * by.h_to_c, gradient->h * by.h_to_o};
+    return gate_gradients(by, gradient->c + through.c, through.gate, gradient, NoOptions());
+  }
+
   // What comes through h' = output(o, c) to c and to the sum of o.
   template <class C>
   struct OutputGradients {
@@ -52,8 +72,9 @@ struct LstmCell {
   };
   template <class Functions, class C>
   VARLSTM_DEVICE static OutputGradients<C> output_gradients(C o, C c, C dh) {
-    const C squashed = Functions::tanh(c);
-    return {dh * o * (C(1) - squashed * squashed), dh * squashed * (o * (C(1) - o))};
+    Factors<C> by;
+    set_output_factors<Functions>(o, c, &by);
+    return {dh * by.h_to_c, dh * by.h_to_o};
   }
 
   // c' before its clip.
@@ -70,11 +91,29 @@ struct LstmCell {
   VARLSTM_DEVICE static UnitValues<C, 4> backward_from_output(const UnitValues<C, 4>& saved, const UnitState<C>& before,
                                                               C c, const OutputGradients<C>& through,
                                                               UnitState<C>* gradient, const Options& at) {
+    Factors<C> by;
+    set_gate_factors(saved, before, at, &by);
+    return gate_gradients(by, at.clip_gradient(c, gradient->c + through.c), through.gate, gradient, at);
+  }
+
+ private:
+  template <class Functions, class C>
+  VARLSTM_DEVICE static void set_output_factors(C o, C c, Factors<C>* by) {
+    const C squashed = Functions::tanh(c);
+    by->h_to_c = o * (C(1) - squashed * squashed), by->h_to_o = squashed * (o * (C(1) - o));
+  }
+  template <class C, class Options>
+  VARLSTM_DEVICE static void set_gate_factors(const UnitValues<C, 4>& saved, const UnitState<C>& before,
+                                              const Options& at, Factors<C>* by) {
     const C i = saved.of[0], f = saved.of[1], g = saved.of[2];
-    const C dc = at.clip_gradient(c, gradient->c + through.c);
-    *gradient = {C(0), dc * f};
-    return {{dc * at.candidate(g) * (i * (C(1) - i)), dc * before.c * (f * (C(1) - f)),
-             at.candidate(dc * i) * (C(1) - g * g), through.gate}};
+    by->c_to_i = at.candidate(g) * (i * (C(1) - i)), by->c_to_f = before.c * (f * (C(1) - f));
+    by->c_to_g = i * (C(1) - g * g), by->c_to_before = f;
+  }
+  template <class C, class Options>
+  VARLSTM_DEVICE static UnitValues<C, 4> gate_gradients(const Factors<C>& by, C dc, C of_o, UnitState<C>* gradient,
+                                                        const Options& at) {
+    *gradient = {C(0), dc * by.c_to_before};
+    return {{dc * by.c_to_i, dc * by.c_to_f, at.candidate(dc * by.c_to_g), of_o}};
   }
 };
 

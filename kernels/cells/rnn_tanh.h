@@ -27,9 +27,22 @@ struct RnnTanhCell {
   }
 
   template <class Functions, class C, class Options = NoOptions>
-  VARLSTM_DEVICE static UnitValues<C, 1> backward(const UnitValues<C, 1>& saved, const UnitState<C>&,
-                                                  const UnitState<C>&, UnitState<C>* gradient, const Options& = {}) {
-    const C dz = gradient->h * (C(1) - saved.of[0] * saved.of[0]);
+  VARLSTM_DEVICE static UnitValues<C, 1> backward(const UnitValues<C, 1>& saved, const UnitState<C>& before,
+                                                  const UnitState<C>& after, UnitState<C>* gradient,
+                                                  const Options& = {}) {
+    return backward(factors<Functions>(saved, before, after), gradient);
+  }
+
+  // What dh is multiplied by.
+  template <class C>
+  using Factors = UnitValues<C, 1>;
+  template <class Functions, class C>
+  VARLSTM_DEVICE static Factors<C> factors(const UnitValues<C, 1>& saved, const UnitState<C>&, const UnitState<C>&) {
+    return {{C(1) - saved.of[0] * saved.of[0]}};
+  }
+  template <class C>
+  VARLSTM_DEVICE static UnitValues<C, 1> backward(const Factors<C>& by, UnitState<C>* gradient) {
+    const C dz = gradient->h * by.of[0];
     *gradient = {C(0), C(0)};
     return {{dz}};
   }

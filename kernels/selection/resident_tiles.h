@@ -202,7 +202,7 @@ constexpr int64_t backward_shared_bytes(RecurrencePolicy policy, MathKind kind, 
                            : t.blocks() == 1                 ? 2 * buffer
                                                              : 2 * buffer + 16;
   const int depth = resident_gates(cell) * t.units, row_tiles = t.hidden / 16 / t.backward_warps();
-  const int64_t dstate = int64_t{t.slots()} * ((depth * value_bytes(kind) + 63) / 64 * 64 + 16);
+  const int64_t dstate = int64_t{2} * t.slots() * ((depth * value_bytes(kind) + 63) / 64 * 64 + 16);
   return exchange + dstate + t.backward_warps() * weight_bytes(kind, row_tiles, depth, t.backward_register_tiles);
 }
 

@@ -36,10 +36,11 @@ struct ForwardPlace {
   }
 };
 
-// Backward: the row tiles cover all units, warp after warp. k counts the block's gate rows as in state_place().
-// Example: in the same tile a warp has 2 row tiles. Row 5 of row tile 1 of warp 3 is unit (3 * 2 + 1) * 16 + 5 = 117, a
-// column of w. A group has 2 units, so 8 gate rows. In block 1, k = 27 is in the fourth pair of units, row 27 % 8 = 3
-// of it: gate 3 / 2 = 1, that is f, of unit 64 + 27 / 8 * 2 + 3 % 2 = 71: row H + 71 of w.
+// Backward: the row tiles cover all units, warp after warp. Rows g and g + 8 of a tile are neighbouring units, so that
+// a thread has the sums of both. k counts the block's gate rows as in state_place(). Example: in the same tile a warp
+// has 2 row tiles. Row 13 of row tile 1 of warp 3 is unit (3 * 2 + 1) * 16 + 2 * 5 + 1 = 123, a column of w. A group
+// has 2 units, so 8 gate rows. In block 1, k = 27 is in the fourth pair of units, row 27 % 8 = 3 of it: gate 3 / 2 = 1,
+// that is f, of unit 64 + 27 / 8 * 2 + 3 % 2 = 71: row H + 71 of w.
 template <class Tile>
 struct BackwardPlace {
   using Weights = typename Tile::BackwardWeights;
@@ -53,7 +54,7 @@ struct BackwardPlace {
     return unit < hidden ? gate * hidden + unit : -1;
   }
   VARLSTM_DEVICE static int64_t column(int, int warp, int r, int row, int) {
-    return (warp * Tile::kRowTiles + r) * 16 + row;
+    return (warp * Tile::kRowTiles + r) * 16 + row % 8 * 2 + row / 8;
   }
 };
 

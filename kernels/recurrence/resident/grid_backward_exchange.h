@@ -20,7 +20,8 @@
 //
 // Example: 64 blocks of 16 units, 8 slots, 256 threads. The parts of one source for a block are 16 * 8 floats, which
 // are the words of 32 threads. So there are 8 groups of 8 sources: thread 37 is lane 5 of group 1, and adds the parts
-// of sources 8 to 15 for word 5, which has unit 2 and the slots 4 to 7. With 16 slots each thread has two words.
+// of sources 8 to 15 for word 5, which has the units 2 and 3 and the slots 2 and 3. With 16 slots each thread has two
+// words.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -33,7 +34,7 @@ namespace varlstm::cuda {
 // launch.
 template <class Tile>
 struct GridBackwardArea {
-  float parts[2][Tile::kBlocks][Tile::kBlocks][Tile::kUnits][Tile::kSlots];  // by owner and source
+  PartSquare parts[2][Tile::kBlocks][Tile::kBlocks][Tile::kUnits / 2][Tile::kSlots / 2];  // by owner and source
 };
 
 // How the threads of a block share the parts that it adds up.
@@ -68,12 +69,13 @@ template <class Tile>
 class GridBackwardExchange {
   using Targets = PartTargets<Tile>;
   using Groups = PartGroups<Tile>;
-  static_assert(Targets::kOfOneBlock || Targets::kOfWholeBlocks, "each piece is of the block after that of the last");
+  using Buffer = PartBuffer<Tile, Groups::kGroups>;
+  static_assert(Targets::kOfOneBlock || Targets::kOfWholeBlocks, "owners after each other");
 
  public:
   using Area = GridBackwardArea<Tile>;
   struct Shared {
-    alignas(16) PartBuffer<Tile, Groups::kGroups> sums;  // of the groups, in the place of sources
+    alignas(16) Buffer sums;  // of the groups, in the place of sources
   };
 
   VARLSTM_DEVICE GridBackwardExchange(Shared& shared, Area* area, const Team& team, int row0)
@@ -83,16 +85,21 @@ class GridBackwardExchange {
         owner_(Targets::owner(row0, 0)),
         unit_(Targets::unit(row0, 0)) {}
   VARLSTM_DEVICE void begin() {}
-  VARLSTM_DEVICE void push(unsigned turn, int row, int slot, const SlotPair& pair) {
-    auto& parts = area_.parts[turn % 2][owner_ + Targets::piece_of(row)][rank_];
-    auto* to = reinterpret_cast<simt::b32x2*>(&parts[unit_ + Targets::more_units(row)][2 * lane_column() + slot]);
-    simt::b32x2 word;
-    memcpy(&word, &pair, sizeof word);
-    for (uint32_t& piece : word.r) piece = (piece & ~1u) | turn_.mark;
-    simt::store_relaxed8(to, word);
+  VARLSTM_DEVICE void push(unsigned turn, int r, int slot, const simt::f32x4& sums) {
+    const int owner = owner_ + (Targets::kOfOneBlock ? 0 : r * 16 / Tile::kUnits);
+    const int unit = unit_ + (Targets::kOfOneBlock ? r * 16 : r * 16 % Tile::kUnits);
+    auto& parts = area_.parts[turn % 2][owner][rank_];
+    auto* to = &parts[unit / 2][lane_column() + slot / 2];
+    const auto square = PartSquare::from<Buffer::kSlotsFirst>(sums);
+    for (int half = 0; half < 2; ++half) {
+      simt::b32x2 word;
+      memcpy(&word, square.of[half], sizeof word);
+      for (uint32_t& piece : word.r) piece = (piece & ~1u) | turn_.mark;
+      simt::store_relaxed8(reinterpret_cast<simt::b32x2*>(to->of[half]), word);
+    }
   }
   VARLSTM_DEVICE void publish(unsigned) {}
-  VARLSTM_DEVICE void wait(unsigned turn) {
+  VARLSTM_DEVICE void wait(unsigned turn, unsigned) {
     constexpr int kOfSource = Tile::kUnits * Tile::kSlots / 4, kSources = Groups::kSources;
     const int group = static_cast<int>(threadIdx.x) / Groups::kLanes;
     const int lane = static_cast<int>(threadIdx.x) % Groups::kLanes;
@@ -117,10 +124,11 @@ class GridBackwardExchange {
     turn_.mark = (turn + 1) / 2 % 2;
     simt::keep(turn_.mark);
   }
-  template <int kCells>
-  VARLSTM_DEVICE void sums(unsigned, int unit, int slot, float (&sums)[kCells]) const {
+  template <int kOwnSlots, int kWide>
+  VARLSTM_DEVICE void sums(unsigned, int unit, int slot, float (&sums)[kOwnSlots][kWide]) const {
     shared_.sums.add(unit, slot, sums);
   }
+  VARLSTM_DEVICE void renew(unsigned) {}
   VARLSTM_DEVICE void end() {}
 
  private:
@@ -134,8 +142,8 @@ class GridBackwardExchange {
   }
   // Gives the block the sums of a group for the four cells of a word.
   VARLSTM_DEVICE void share(const float (&sums)[4], int group, int word) {
-    const int unit = word / (Tile::kSlots / 4), slot = word % (Tile::kSlots / 4) * 4;
-    for (int i = 0; i < 4; i += 2) *shared_.sums.place(group, unit, slot + i) = {{sums[i], sums[i + 1]}};
+    const int unit = word / (Tile::kSlots / 2) * 2, slot = word % (Tile::kSlots / 2) * 2;
+    *shared_.sums.place(group, unit, slot) = {{{sums[0], sums[1]}, {sums[2], sums[3]}}};
   }
 
   Shared& shared_;

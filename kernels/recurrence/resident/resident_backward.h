@@ -14,13 +14,15 @@
 // keeps their dc and what goes straight to the step before in registers.
 //   S0 to S3: of the exchange (backward_exchange.h).
 //   S5: after it the turn's dstate are in shared memory, and no thread reads the parts of the turn before any more.
-//   dstate are written again after the exchange's publish and wait, one of which is a barrier of the block. What comes
-//   from other blocks would not be enough: a warp whose units belong to others pushes nothing to its own block.
+//   dstate have two buffers, which turns use by turns: those of turn + 2 are written by threads that have passed S5 of
+//   turn + 1, which every warp reaches after its product of turn. The exchange's wait alone would not be enough for one
+//   buffer: a warp whose units belong to other blocks pushes nothing to its own block.
 // The row tiles of the product are computed kRowTilesAtOnce at a time, because the sums of all would not fit in
 // registers together with the weights.
 // Bytes of a step and team: rows of gates S H 4, c H 4, y H e if the cell reads h, and dy H e in; dgates G' H e out;
 // and H kSlots kBlocks 4 of parts. Bound by latency: a turn waits for the sum, the cell, a barrier, the product and the
-// exchange. All loads of a turn are asked for in the turn before, after its push, and dgates are stored there.
+// exchange. While the parts are under way, dgates are stored, the next turn is prepared, and the loads of a later one
+// are asked for.
 // Sums are in f32: kBackwardChains chains over the block's gates in the order of state_place(), the first two tiles of
 // the depth beginning one each; then the chains in order; then the blocks in order (grid: in groups,
 // grid_backward_exchange.h); then the element of dy, and at last what went straight to this step. Results are
@@ -41,22 +43,19 @@ namespace varlstm::cuda {
 template <class Tile, class Exchange>
 struct BackwardShared {
   typename Exchange::Shared exchange;
-  alignas(16) typename Tile::Value dstate[Tile::kSlots][Tile::kGatesPitch];
+  alignas(16) typename Tile::Value dstate[2][Tile::kSlots][Tile::kGatesPitch];
   alignas(16) unsigned char weights[Tile::kBackwardWarps]
                                    [Tile::BackwardWeights::kSharedBytes > 0 ? Tile::BackwardWeights::kSharedBytes : 16];
 };
 
-// Pushes the sums of row tiles of 16 units each, of which the first is row tile `first` of the warp.
+// Pushes the sums of row tiles, of which the first is row tile `first` of the warp.
 template <class Exchange, int kSlotTiles, int kRows>
 VARLSTM_DEVICE void push_parts(Exchange& exchange, unsigned turn, int first,
                                const simt::f32x4 (&sums)[kSlotTiles][kRows]) {
 #pragma unroll
   for (int n = 0; n < kSlotTiles; ++n) {
 #pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      exchange.push(turn, (first + r) * 16, n * 8, {{sums[n][r].r[0], sums[n][r].r[1]}});
-      exchange.push(turn, (first + r) * 16 + 8, n * 8, {{sums[n][r].r[2], sums[n][r].r[3]}});
-    }
+    for (int r = 0; r < kRows; ++r) exchange.push(turn, first + r, n * 8, sums[n][r]);
   }
 }
 
@@ -81,38 +80,50 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kBackwardThreads, 1)
   exchange.begin();
 
   // Phase 2: the steps in reverse. The two turns of a round use the two buffers of the exchange.
-  const auto steps = static_cast<unsigned>(team_schedule.steps());
-  if (steps > 0) {
+  if (team_schedule.steps() > 0) {
     Cells cells(kind, layer, dir, team_schedule, team.rank * Tile::kUnits);
     typename Cells::Recurrent recurrent = {};
     int place = Tile::BackwardWeights::place_of_lane(Tile::kGatesPitch);  // the same in every turn
     simt::keep(place);
-    const auto do_turn = [&](unsigned turn) {
+    const auto give = [&](unsigned turn) {
       typename Cells::Stored stored;
-      cells.turn(static_cast<int32_t>(steps - 1 - turn), recurrent, &stored);
-      cells.write_dstate(shared.dstate[0], stored);
+      cells.turn(recurrent, &stored);
+      cells.write_dstate(shared.dstate[turn % 2][0], stored);
       simt::block_sync();  // S5
 #pragma unroll
       for (int first = 0; first < Tile::kRowTiles; first += Tile::kRowTilesAtOnce) {
         simt::f32x4 sums[Tile::kSlotTiles][Tile::kRowTilesAtOnce] = {};
-        weights.template product_from<Tile::kBackwardChains>(shared.dstate[0] + place, Tile::kGatesPitch, sums, first);
+        weights.template product_from<Tile::kBackwardChains>(shared.dstate[turn % 2][0] + place, Tile::kGatesPitch,
+                                                             sums, first);
         push_parts(exchange, turn, first, sums);
       }
       exchange.publish(turn);  // before the stores, which no block waits for
-      cells.store(stored);
-      exchange.wait(turn);
-      cells.add_parts(exchange, turn, &recurrent);
+      return stored;
     };
-    // Two turns a round, because turns use two buffers by turns.
+    const auto take = [&](unsigned turn, unsigned phase) {
+      exchange.wait(turn, phase);
+      cells.add_parts(exchange, turn, &recurrent);
+      exchange.renew(turn);
+    };
+    // Two turns a round, because turns use two buffers by turns, and one branch that leaves the loop. If the number of
+    // steps is odd, the first turn has no tokens.
 #pragma unroll 1
     for (unsigned round = 0;; ++round) {
-      do_turn(2 * round);
-      if (2 * round + 1 == steps) break;
-      do_turn(2 * round + 1);
-      if (2 * round + 2 == steps) break;
+      unsigned phase = round % 2;
+      simt::keep(phase);
+      cells.go_on(give(2 * round));
+      take(2 * round, phase);
+      const auto stored = give(2 * round + 1);
+      if (cells.is_last()) {
+        // Phase 3: dh0 and dc0 of the sequences that began at step 0.
+        cells.store(stored);
+        take(2 * round + 1, phase);
+        cells.finish_last(recurrent);
+        break;
+      }
+      cells.go_on(stored);
+      take(2 * round + 1, phase);
     }
-    // Phase 3: dh0 of the sequences that began at step 0.
-    cells.finish(0, recurrent);
   }
   exchange.end();
 }

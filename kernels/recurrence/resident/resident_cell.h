@@ -15,6 +15,8 @@ namespace varlstm::cuda {
 struct RnnCell {
   static constexpr int kGates = 1, kSaved = 1, kStateGates = 0;
   static constexpr bool kHasC = false, kStateBias = false, kPassesH = false, kReadsH = false;
+  template <class C>
+  using Factors = UnitValues<C, 1>;
 };
 
 template <class CellType>
@@ -38,17 +40,29 @@ VARLSTM_DEVICE UnitStep<CellType, C> forward_unit(Cell kind, const UnitValues<C,
   }
 }
 
-// Backward of one unit of a cell of that kind.
+// What the gradients of one unit are multiplied by, which is known before them.
+template <class CellType, class C>
+using BackwardFactors = typename CellType::template Factors<C>;
+
 template <class CellType, class Functions, class C>
-VARLSTM_DEVICE UnitValues<C, kGradientsOf<CellType>> backward_unit(Cell kind,
-                                                                   const UnitValues<C, CellType::kSaved>& saved,
-                                                                   const UnitState<C>& before,
-                                                                   const UnitState<C>& after, UnitState<C>* gradient) {
+VARLSTM_DEVICE BackwardFactors<CellType, C> backward_factors(Cell kind, const UnitValues<C, CellType::kSaved>& saved,
+                                                             const UnitState<C>& before, const UnitState<C>& after) {
   if constexpr (!kIsRnn<CellType>) {
-    return CellType::template backward<Functions>(saved, before, after, gradient);
+    return CellType::template factors<Functions>(saved, before, after);
   } else {
-    return kind == Cell::kRnnRelu ? RnnReluCell::backward<Functions>(saved, before, after, gradient)
-                                  : RnnTanhCell::backward<Functions>(saved, before, after, gradient);
+    return kind == Cell::kRnnRelu ? RnnReluCell::factors<Functions>(saved, before, after)
+                                  : RnnTanhCell::factors<Functions>(saved, before, after);
+  }
+}
+
+// Backward of one unit of a cell of that kind.
+template <class CellType, class C>
+VARLSTM_DEVICE UnitValues<C, kGradientsOf<CellType>> backward_unit(Cell kind, const BackwardFactors<CellType, C>& by,
+                                                                   UnitState<C>* gradient) {
+  if constexpr (!kIsRnn<CellType>) {
+    return CellType::backward(by, gradient);
+  } else {
+    return kind == Cell::kRnnRelu ? RnnReluCell::backward(by, gradient) : RnnTanhCell::backward(by, gradient);
   }
 }
 
