@@ -143,16 +143,16 @@ def _origin(path, at, name):
                 numbers = numbers[1:] if numbers[0] == 1 else numbers[:1]
             elif numbers == [1]:
                 return None
-        added += sum(number - (1 << 32) if number >> 31 else number for number in numbers)
+        added += sum((number + (1 << 31)) % (1 << 32) - (1 << 31) for number in numbers)  # signed, of 32 bits
         name = names[0].split(".")[0]
     return name, added
 
 
-def _last_comparison(path):
-    """(its index on the path, it): the comparison that decides the turn's last branch; or None."""
-    last = path[-1]
-    wanted = last.operands[0].lstrip("!") if ".U" in last.name else last.predicate
-    for at in range(len(path) - 1, -1, -1):
+def _comparison_of(path, branch):
+    """(its index on the path, it): the comparison that decides a branch of the path; or None."""
+    jump = path[branch]
+    wanted = jump.operands[0].lstrip("!") if ".U" in jump.name else jump.predicate
+    for at in range(branch - 1, -1, -1):
         i = path[at]
         if wanted not in results_of(i)[1]:
             continue
@@ -166,9 +166,9 @@ def _last_comparison(path):
     return None
 
 
-def steps_of(path, compared_before, compared):
-    """Steps of a turn: what its last branch counts by; else the waits for other blocks; else one."""
-    found = _last_comparison(path)
+def _counted_by(path, branch, compared_before, compared):
+    """By how much a turn changes what decides a branch; or None."""
+    found = _comparison_of(path, branch)
     for k in range(2 if found else 0):
         at, comparison = found
         was, now = compared_before.get(comparison, [None] * 2)[k], compared.get(comparison, [None] * 2)[k]
@@ -180,8 +180,20 @@ def steps_of(path, compared_before, compared):
             by = turn[1] if turn and turn[0] == begin[0] else None
         if by is not None and 0 < abs(by) <= MOST_STEPS_OF_A_TURN:
             return abs(by)
+    return None
+
+
+def steps_of(path, compared_before, compared):
+    """Steps of a turn: what its last branch counts by; else the waits for other blocks; else what an earlier branch counts
+    by, which leaves the loop in its middle; else one."""
+    last = _counted_by(path, len(path) - 1, compared_before, compared)
+    if last:
+        return last
     waits = sum("TRYWAIT" in i.name for i in path)
-    return waits if 0 < waits <= MOST_STEPS_OF_A_TURN else 1
+    if 0 < waits <= MOST_STEPS_OF_A_TURN:
+        return waits
+    branches = [at for at, i in enumerate(path) if i.base == "BRA" and i.predicate]
+    return next((by for by in (_counted_by(path, at, compared_before, compared) for at in reversed(branches)) if by), 1)
 
 
 def ordinary_turn(kernel, thread=0):
