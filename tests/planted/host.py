@@ -416,8 +416,8 @@ DEFECTS = [
     Defect(
         name="norm-members-share-rows",
         file="host/rnn/rnn_tuning.h",
-        old="shape.directions * batch.segments.count), true};",
-        new="shape.directions * batch.segments.count), false};",
+        old="if (team == 1 || shape.layer_norm) return {used, true, team};",
+        new="if (shape.layer_norm) return {used, false, 1, team_patience(total)};\n  if (team == 1) return {used, true, team};",
         why="a member normalises rows of which others compute a part",
         tests=["invariance_test --gtest_filter=LayerNorm*Threads*"],
     ),
@@ -471,9 +471,9 @@ DEFECTS = [
     ),
     Defect(
         name="panel-read-before-it-is-packed",
-        file="host/rnn/recurrence_forward.h",
-        old="  }\n  member.sync();\n",
-        new="  }\n",
+        file="host/rnn/rnn_tuning.h",
+        old="      pack(d, member);\n      member.sync();\n",
+        new="      pack(d, member);\n",
         why="with teams by sequence a member reads panels that others still pack",
         tests=["invariance_test"],
     ),

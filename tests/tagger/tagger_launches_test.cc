@@ -70,8 +70,8 @@ TEST(TaggerLaunches, OfAStepWithDropoutAreFiveMore) {
   EXPECT_LE(varlstm_test::kernels_in(count), 26) << to_text(count);
 }
 
-// By assumption, not measured: a launch takes the host 2.5 us and an asynchronous copy or memset 1.5 us, the upper ends
-// of what is published for H100 and a recent driver. Time that the library spends between the calls is not in it.
+// By assumption, neither measured nor published: a launch takes the host 2.5 us, and an asynchronous copy or memset
+// 1.5 us. Time that the library spends between the calls is not in it.
 TEST(TaggerLaunches, EnqueueingTakesTheHostLittle) {
   constexpr double kLaunchUs = 2.5, kOtherUs = 1.5;
   const std::map<std::string, int64_t> count = work_of_step(default_shape(), 0);
