@@ -24,7 +24,7 @@ struct GruCell {
   template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitStep<GruCell, C> forward(const UnitValues<C, 3>& x, const UnitValues<C, 3>& s,
                                                      const UnitState<C>& before, const Options& at = {}) {
-    const C r = Functions::sigmoid(x.of[0] + s.of[0]), z = Functions::sigmoid(x.of[1] + s.of[1]);
+    const C r = Functions::sigmoid(x.of[0] + s.of[0]), z = Functions::keeping_sigmoid(x.of[1] + s.of[1]);
     const C n = Functions::tanh(x.of[2] + r * s.of[2]);
     return {{{r, z, n, s.of[2]}}, {add_products<Functions>(C(1) - z, at.candidate(n), z, before.h), C(0)}};
   }

@@ -26,7 +26,7 @@ struct GruResetBeforeCell {
   // r and z take the place of their x-gates.
   template <class Functions, class C>
   VARLSTM_DEVICE static C operand(const UnitValues<C, 2>& s, C h, UnitValues<C, 2>* x) {
-    const C r = Functions::sigmoid(x->of[0] + s.of[0]), z = Functions::sigmoid(x->of[1] + s.of[1]);
+    const C r = Functions::sigmoid(x->of[0] + s.of[0]), z = Functions::keeping_sigmoid(x->of[1] + s.of[1]);
     *x = {{r, z}};
     return r * h;
   }

@@ -25,7 +25,7 @@ struct LstmCell {
   template <class Functions, class C, class Options = NoOptions>
   VARLSTM_DEVICE static UnitStep<LstmCell, C> forward(const UnitValues<C, 4>& x, const UnitValues<C, 4>& s,
                                                       const UnitState<C>& before, const Options& at = {}) {
-    const C i = Functions::sigmoid(x.of[0] + s.of[0]), f = Functions::sigmoid(x.of[1] + s.of[1]);
+    const C i = Functions::sigmoid(x.of[0] + s.of[0]), f = Functions::keeping_sigmoid(x.of[1] + s.of[1]);
     const C g = Functions::tanh(x.of[2] + s.of[2]), o = Functions::sigmoid(x.of[3] + s.of[3]);
     const C c = at.clip(add_products<Functions>(f, before.c, i, at.candidate(g)));
     return {{{i, f, g, o}}, {output<Functions>(o, c), c}};

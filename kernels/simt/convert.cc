@@ -72,7 +72,14 @@ float fast_reciprocal(float x) {
 }
 
 float fast_tanh(float x) {
-  return canonical(tanhf(x));
+  const float exact = canonical(tanhf(x));
+  if (exact != exact) return exact;
+  constexpr uint32_t kDropped = 24 - 11;  // bits
+  const uint32_t bits = bits_of(exact), half = (1u << (kDropped - 1)) - 1;
+  const uint32_t rounded = (bits + half + (bits >> kDropped & 1)) >> kDropped << kDropped;
+  float value;
+  memcpy(&value, &rounded, sizeof value);
+  return value;
 }
 
 }  // namespace varlstm::simt

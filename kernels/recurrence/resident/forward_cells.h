@@ -112,7 +112,7 @@ template <class Tile>
 class ForwardCells {
   using Scalar = typename Tile::Scalar;
   using CellType = typename Tile::Cell;
-  using Functions = typename Tile::Math::Functions;
+  using Functions = typename Tile::Math::ForwardFunctions;
   using Layer = LayerForward<Scalar, float>;
   using Direction = DirectionForward<Scalar, float>;
   using Gates = UnitValues<float, CellType::kGates>;

@@ -1,10 +1,12 @@
-// PTX's approximate functions. The hardware's have an error of about 2^-22; these are rounded as in the host's library.
+// PTX's approximate functions. The hardware's have an error of about 2^-22; these are rounded as in the host's library,
+// and tanh as in convert.h.
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 
 #include <limits>
 
 #include "kernels/simt/canonical.h"
+#include "kernels/simt/convert.h"
 #include "kernels/simt/ptx/program.h"
 
 namespace varlstm::simt::ptx {
@@ -66,7 +68,7 @@ void add_functions(Handlers& h) {
   add<sqrtf>(h, "sqrt");
   add<reciprocal>(h, "rcp");
   add<reciprocal_root>(h, "rsqrt");
-  h["tanh.approx.f32"] = approximate<tanhf, kept>;
+  h["tanh.approx.f32"] = approximate<fast_tanh, kept>;
   h["div.approx.f32"] = h["div.full.f32"] = divide<kept>;
   h["div.approx.ftz.f32"] = h["div.full.ftz.f32"] = divide<flushed>;
   h["rcp.approx.ftz.f64"] = reciprocal_f64;
