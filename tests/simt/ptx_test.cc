@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/simt/convert.h"
 #include "kernels/simt/ptx/program.h"
 
 namespace varlstm::simt::ptx {
@@ -231,6 +232,21 @@ TEST(Ptx, FloatsRoundAndFlushAsTheInstructionSays) {
   EXPECT_EQ(as<double>(result_of("copysign.f64", -1.0, 3.0)), -3.0);
   EXPECT_EQ(result_of("cvt.s64.s32", -2), static_cast<uint64_t>(-2));
   EXPECT_EQ(result_of("cvt.u64.u32", -2), 0xfffffffeu);
+}
+
+// The error that the PTX ISA allows tanh.approx is also made here, in PTX and emulated, so that tests see it.
+TEST(Ptx, TanhHasElevenBits) {
+  double worst = 0;
+  for (int k = -400; k <= 400; ++k) {
+    if (k == 0) continue;
+    const float x = static_cast<float>(k) / 100, value = as<float>(result_of("tanh.approx.f32", x));
+    EXPECT_EQ(value, simt::fast_tanh(x)) << x;
+    worst = std::max(worst, fabs(static_cast<double>(value) / tanh(static_cast<double>(x)) - 1));
+  }
+  EXPECT_LE(worst, ldexp(1, -11));
+  EXPECT_GT(worst, ldexp(0.8, -11));
+  EXPECT_EQ(as<float>(result_of("tanh.approx.f32", 0.0f)), 0.0f);
+  EXPECT_EQ(as<float>(result_of("tanh.approx.f32", 20.0f)), 1.0f);
 }
 
 // Slots are made in the order of appearance; a result is looked up through the register that holds it.
