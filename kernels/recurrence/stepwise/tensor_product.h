@@ -39,8 +39,9 @@ class StepProduct<Tile, kGates, kAlongK, true> {
   static constexpr int kOwnRankTiles = kRanks / 8 / kRankWarps;
   static constexpr int kAlongPitch = Fragments<T>::kAlongPitch, kWeightPitch = kAlongK ? kAlongPitch : kLines + 8;
   static constexpr int kWeightElements = kWeightPitch * (kAlongK ? kLines : kChunk);
-  static constexpr bool kAsksFirst = !kWide && sizeof(T) == 2;  // TF32 has no registers left for it
-  static constexpr int kStages = kWide ? 4 : 3;                 // 99 KB is the most that a block of sm_86 has
+  // Backward, whose units need more, and TF32 have no registers left for it.
+  static constexpr bool kAsksFirst = !kWide && kAlongK && sizeof(T) == 2;
+  static constexpr int kStages = kWide ? 4 : 3;  // 99 KB is the most that a block of sm_86 has
   static constexpr int kStageElements = kWeightElements + kRanks * kAlongPitch;
   static constexpr int kLineWords = kChunk / kWord;
   static constexpr int kWeightWords = kSideBySide * kLines * kLineWords;
