@@ -54,10 +54,13 @@ class GridForwardExchange {
 
   VARLSTM_DEVICE GridForwardExchange(Shared& shared, Area* area, const Team& team)
       : shared_(shared), area_(*area), rank_(team.rank) {}
-  VARLSTM_DEVICE void begin(int unit) { own_ = reinterpret_cast<uint32_t*>(area_.buffer[0].place(0, unit)); }
+  VARLSTM_DEVICE void begin(int unit) {
+    next_ = own_ = reinterpret_cast<uint32_t*>(area_.buffer[0].place(0, unit));
+    if (kBatches == 1) simt::keep(own_);  // otherwise registers are few
+  }
   VARLSTM_DEVICE void push(const Step& step, int slot_tile, Pair states) {
-    store(place(next_, slot_tile), checked_word(states));
-    store(place(offset(step.number() - 2), slot_tile), nothing(states));
+    store(next_ + slot_tile * kTile, checked_word(states));
+    store(own_in(step.number() - 2) + slot_tile * kTile, nothing(states));
   }
   VARLSTM_DEVICE void publish(const Step& step) {
     constexpr uint32_t kEvery = Area::kBuffers / 2, kLater = kEvery / 2;
@@ -70,8 +73,8 @@ class GridForwardExchange {
     if constexpr (Tile::kForwardWarps == 1) simt::block_sync();  // S5
   }
   VARLSTM_DEVICE const StateBuffer<Tile>& wait(const Step& step) {
-    next_ = offset(step.number() + 1);
-    simt::keep(next_);
+    next_ = own_in(step.number() + 1);
+    if (kBatches == 1) simt::keep(next_);
     StateBuffer<Tile>& copy = shared_.buffer[kCopies == 1 ? 0 : step.odd];
     const auto* from = reinterpret_cast<const simt::b32x4*>(&area_.buffer[step.number() % Area::kBuffers]);
     copy_words(from, reinterpret_cast<simt::b32x4*>(&copy));
@@ -88,12 +91,9 @@ class GridForwardExchange {
   static constexpr int kAtOnce = kOfThread < 8 ? kOfThread : 8;  // words of a thread that are under way together
   static constexpr int kBatches = (kOfThread + kAtOnce - 1) / kAtOnce;
 
-  // How far the buffer of a step is from the first, in pieces; where this thread's values are in a buffer.
-  static constexpr uint32_t kBuffer = sizeof(StateBuffer<Tile>) / sizeof(uint32_t);
-  VARLSTM_DEVICE static uint32_t offset(uint32_t step) { return step % Area::kBuffers * kBuffer; }
-  VARLSTM_DEVICE uint32_t* place(uint32_t offset, int slot_tile) const {
-    return own_ + (offset + static_cast<uint32_t>(slot_tile) * (kBuffer / Tile::kSlotTiles));
-  }
+  // Pieces of a buffer and of a slot tile. Where this thread's values of slot tile 0 are in the buffer of a step.
+  static constexpr uint32_t kBuffer = sizeof(StateBuffer<Tile>) / sizeof(uint32_t), kTile = kBuffer / Tile::kSlotTiles;
+  VARLSTM_DEVICE uint32_t* own_in(uint32_t step) const { return own_ + step % Area::kBuffers * kBuffer; }
   VARLSTM_DEVICE static uint32_t nothing(uint32_t) { return kNothingYet; }
   VARLSTM_DEVICE static simt::b32x2 nothing(uint64_t) { return {{kNothingYet, kNothingYet}}; }
   VARLSTM_DEVICE static void store(uint32_t* to, uint32_t word) { simt::store_relaxed4(to, word); }
@@ -110,10 +110,15 @@ class GridForwardExchange {
         return kWords % Tile::kForwardThreads == 0 || word < kWords ? word : kWords - 1;
       };
       simt::b32x4 words[kAtOnce];
+      // Several batches are stored when they have come: that takes fewer registers.
       take_words(
-          "the states of a step", [&](int k) { return from + at(k); }, Written(), words);
+          "the states of a step", [&](int k) { return from + at(k); }, Written(), words,
+          [&](int k) {
+            if (kBatches == 1) to[at(k)] = words[k];
+          });
 #pragma unroll
-      for (int k = 0; k < kAtOnce; ++k) to[at(k)] = words[k];
+      for (int k = 0; k < kAtOnce; ++k)
+        if (kBatches > 1) to[at(k)] = words[k];
     }
   }
 
@@ -128,8 +133,8 @@ class GridForwardExchange {
   Shared& shared_;
   Area& area_;
   const int rank_;
-  uint32_t* own_;      // where this thread's values are in buffer 0, of slot tile 0
-  uint32_t next_ = 0;  // offset of the buffer that is pushed to next
+  uint32_t* own_;   // where this thread's values of slot tile 0 are in buffer 0
+  uint32_t* next_;  // and in the buffer that is pushed to next
 };
 
 }  // namespace varlstm::cuda

@@ -7,10 +7,11 @@
 namespace varlstm::cuda {
 
 // words[k] <- the word at place(k), when it has come by what it waits for. All are asked for together, and only those
-// again that have not come.
-template <int kCount, class Place, class Awaited>
+// again that have not come. give(k) is called when word k has been loaded, even if it has not come; at last with those
+// that have. So what it does need not wait for the look at the words.
+template <int kCount, class Place, class Awaited, class Give>
 VARLSTM_DEVICE void take_words(const char* what, const Place& place, const Awaited& awaited,
-                               simt::b32x4 (&words)[kCount]) {
+                               simt::b32x4 (&words)[kCount], const Give& give) {
   uint32_t looks[kCount], all;
   const auto look = [&] {
 #pragma unroll
@@ -22,11 +23,15 @@ VARLSTM_DEVICE void take_words(const char* what, const Place& place, const Await
   };
 #pragma unroll
   for (int k = 0; k < kCount; ++k) words[k] = simt::load_relaxed16(place(k));
+#pragma unroll
+  for (int k = 0; k < kCount; ++k) give(k);
   if (look()) return;
   simt::spin_until(what, [&] {
 #pragma unroll
     for (int k = 0; k < kCount; ++k)
       if (!awaited.come(looks[k])) words[k] = simt::load_relaxed16(place(k));
+#pragma unroll
+    for (int k = 0; k < kCount; ++k) give(k);
     return look();
   });
 }
