@@ -45,6 +45,7 @@ struct Fast {
   VARLSTM_DEVICE static float tanh(float x) { return fast_tanh(x); }
 };
 struct Coarse {
+  static constexpr bool kOneOrder = false;
   VARLSTM_DEVICE static float sigmoid(float x) { return simt::fma(0.5f, simt::fast_tanh(0.5f * x), 0.5f); }
   VARLSTM_DEVICE static float keeping_sigmoid(float x) { return fast_sigmoid(x); }
   VARLSTM_DEVICE static float tanh(float x) { return simt::fast_tanh(x); }
