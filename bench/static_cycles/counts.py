@@ -27,8 +27,10 @@ def _polls(path):
 
 
 def _last_gives(path, steps):
-    """The warps of a team of one block give each other results at the block's barrier."""
-    gives = [k for k, i in enumerate(path) if work.is_give(i)] or [k for k, i in enumerate(path) if i.base == "BAR"]
+    """The warps of a team of one block, which waits for no other, give each other results at the block's barrier."""
+    gives = [k for k, i in enumerate(path) if work.is_give(i)]
+    if not gives and not any(map(work.is_wait, path)):
+        gives = [k for k, i in enumerate(path) if i.base == "BAR"]
     return [gives[(step + 1) * len(gives) // steps - 1] for step in range(steps)] if len(gives) >= steps else []
 
 
