@@ -102,7 +102,7 @@ struct ClusterTiles16 {
 struct GridTiles16 {
   static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 4, 4},    {128, 32, 1, 1, 8, 8},   {256, 32, 1, 1, 16, 8},
                                          {512, 16, 1, 2, 16, 4},  {512, 16, 2, 2, 16, 4},  {1024, 16, 1, 4, 16, 4},
-                                         {1024, 16, 2, 4, 16, 4}, {2048, 16, 1, 4, 16, 2}, {2048, 16, 2, 4, 16, 1}};
+                                         {1024, 16, 2, 4, 16, 3}, {2048, 16, 1, 4, 16, 2}, {2048, 16, 2, 4, 16, 1}};
 };
 template <>
 struct TileTable<RecurrencePolicy::kCluster, MathKind::kBf16> : ClusterTiles16 {};

@@ -67,9 +67,8 @@ struct ResidentTile {
                           : gate * kUnits + unit;
   }
   // Whether a thread asks for its values a turn earlier (backward_cells.h): if it has the registers for it. With four
-  // cells and several row tiles, or with most sums, it has not.
-  static constexpr bool kBackwardAhead =
-      kUnits * kSlots <= 2 * kBackwardThreads ? kRowTiles * kSlotTiles <= 16 : kRowTiles == 1;
+  // cells and several row tiles, or with most row tiles, it has not.
+  static constexpr bool kBackwardAhead = kUnits * kSlots <= 2 * kBackwardThreads ? kRowTiles < 16 : kRowTiles == 1;
   // A chain of products waits for each of its members, so a warp with few sums adds each in two chains.
   static constexpr int kBackwardChains = kRowTiles <= 2 ? 2 : 1;
   static constexpr int kBackwardTiles = kGates / Math::kTileDepth;
