@@ -56,8 +56,9 @@ class Layer {
     const cuda::TileShape& tile = *row_.tile;
     const int64_t hidden = tile.hidden, states = slots_ * steps_ * hidden;
     cuda::Carver carver(base);
-    run_.choice = {row_.policy, row_.math, row_.cell, row_.index, &tile, 1, 1};
-    run_.schedule = {slots_, slots_, steps_, carver.take<cuda::SlotStep>(steps_ * slots_), carver.take<int64_t>(1)};
+    run_.choice = {row_.policy, row_.math, row_.cell, row_.index, &tile, 1, 1, 0};
+    run_.schedule = {slots_,  slots_, steps_, carver.take<cuda::SlotStep>(steps_ * slots_), carver.take<int64_t>(1),
+                     nullptr, 0};
     run_.weights = carver.take<char>(cuda::recurrent_weight_bytes(row_.math, row_.cell, tile));
     const bool meets_in_l2 = row_.policy == cuda::RecurrencePolicy::kGrid;
     run_.area = meets_in_l2 ? carver.take<char>(cuda::grid_area_bytes(row_.math, tile)) : nullptr;
