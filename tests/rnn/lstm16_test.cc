@@ -109,7 +109,10 @@ void In16Bits::check_roundings(const Format16& format, bool with_options) {
     // Zoneout carries on what one element was rounded the other way, and r * h or a normalisation takes it to all
     // units.
     const bool spreads = cell().cell == VARLSTM_CELL_GRU_RESET_BEFORE || cell_options().layer_norm;
-    EXPECT_GE(agreement.share(), with_options || spreads ? 0.96 : 0.98);
+    // The resident forward of an LSTM in BF16 uses tanh of the hardware (resident_math.h).
+    const bool is_coarse =
+        test_backend() == VARLSTM_BACKEND_CUDA && cell().cell == VARLSTM_CELL_LSTM && &format == &kBf16;
+    EXPECT_GE(agreement.share(), is_coarse ? 0.94 : with_options || spreads ? 0.96 : 0.98);
     EXPECT_LE(agreement.distance, 2);
   }
   EXPECT_LE(forward_without.share(), 0.95) << "the reference's roundings make no difference";

@@ -112,7 +112,8 @@ template <class Tile>
 class ForwardCells {
   using Scalar = typename Tile::Scalar;
   using CellType = typename Tile::Cell;
-  using Functions = typename Tile::Math::ForwardFunctions;
+  static constexpr bool kCoarse = Tile::Math::kCoarseForward && std::is_same_v<CellType, LstmCell>;
+  using Functions = std::conditional_t<kCoarse, Coarse, typename Tile::Math::Functions>;
   using Layer = LayerForward<Scalar, float>;
   using Direction = DirectionForward<Scalar, float>;
   using Gates = UnitValues<float, CellType::kGates>;
