@@ -65,15 +65,27 @@ inline int64_t schedule_max_steps(const BatchBounds& bounds, int64_t slots) {
   return (bounds.max_tokens + slots - 1) / slots + bounds.max_len;
 }
 
-// A schedule of `slots` slots, with memory for up to `most_slots`. There are at most max_tokens + slots (max_len + 1)
-// entries in each direction. So more tokens, a larger length or more slots never take fewer bytes.
-inline SlotSchedule carve_slot_schedule(const BatchBounds& bounds, int64_t directions, int64_t slots,
-                                        int64_t team_slots, int64_t most_slots, Carver& carver) {
+// A schedule of `slots` slots. There are at most max_tokens + slots (max_len + 1) entries in each direction. So more
+// tokens, a larger length or more slots never take fewer bytes.
+inline SlotSchedule carve_slots(const BatchBounds& bounds, int64_t directions, int64_t slots, int64_t team_slots,
+                                Carver& carver) {
   SlotSchedule schedule = {slots, team_slots, schedule_max_steps(bounds, slots), nullptr, nullptr, nullptr, 0};
-  schedule.entries = carver.take<SlotStep>(directions * (bounds.max_tokens + most_slots * (bounds.max_len + 1)));
-  schedule.steps = carver.take<int64_t>(most_slots);
+  schedule.entries = carver.take<SlotStep>(directions * (bounds.max_tokens + slots * (bounds.max_len + 1)));
+  schedule.steps = carver.take<int64_t>(slots);
   schedule.before = carver.take<int64_t>(directions * bounds.max_tokens);
   schedule.tokens = bounds.max_tokens;
+  return schedule;
+}
+
+// The same, in as many bytes as a schedule of most_slots takes. Where its arrays are does not depend on most_slots:
+// that of a backward may differ from that of the forward that filled them.
+inline SlotSchedule carve_slot_schedule(const BatchBounds& bounds, int64_t directions, int64_t slots,
+                                        int64_t team_slots, int64_t most_slots, Carver& carver) {
+  Carver own(nullptr), most(nullptr);
+  carve_slots(bounds, directions, slots, team_slots, own);
+  carve_slots(bounds, directions, most_slots, team_slots, most);
+  const SlotSchedule schedule = carve_slots(bounds, directions, slots, team_slots, carver);
+  carver.take<char>(most.bytes() - own.bytes());
   return schedule;
 }
 
