@@ -2,12 +2,12 @@
 //
 //   count_recurrence [--largest H] [FILE]
 //
-// runs every row of the selection's tables (those up to H, with --largest) forward and backward for 2 and for 3 steps
+// runs every row of the selection's tables (those up to H, with --largest) forward and backward for 2 and for 4 steps
 // and writes JSON, of an LSTM «tiles» and of the other cells that have kernels «tiles_of_other_cells»: «per_step», the
-// difference, of one block; «once», the rest, of the team: weights arranged and loaded, the first states, the last
-// gradients. Products and pushes are compared with what the tile's shape says; status 1 where they differ. Counts are
-// exact; times there are none. With VARLSTM_EMULATOR_PTX they are those of nvcc's PTX, instructions among them, which
-// alone depend on the emulator's schedule: polls count (fewest in fifo, its default).
+// mean of the difference, of one block; «once», the rest, of the team: weights arranged and loaded, the first states,
+// the last gradients. Products and pushes are compared with what the tile's shape says; status 1 where they differ.
+// Counts are exact; times there are none. With VARLSTM_EMULATOR_PTX they are those of nvcc's PTX, instructions among
+// them, which alone depend on the emulator's schedule: polls count (fewest in fifo, its default).
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,13 +85,14 @@ json describe(const TableRow& row, Pass pass) {
 }
 
 json count(const TableRow& row, Pass pass) {
-  constexpr int64_t kFewer = 2;
-  const Counts fewer = count_team(row, pass, kFewer), more = count_team(row, pass, kFewer + 1);
+  // Both even: kernels go through pairs of steps, and one that is left over counts as a pair.
+  constexpr int64_t kFewer = 2, kMore = 4;
+  const Counts fewer = count_team(row, pass, kFewer), more = count_team(row, pass, kMore);
   json entry = describe(row, pass);
   for (const auto& [name, of_fewer] : fewer) {
-    const int64_t step = more.at(name) - of_fewer;
-    entry["per_step"][name] = static_cast<double>(step) / row.tile->blocks();
-    entry["once"][name] = of_fewer - kFewer * step;
+    const int64_t steps = more.at(name) - of_fewer;
+    entry["per_step"][name] = static_cast<double>(steps) / static_cast<double>((kMore - kFewer) * row.tile->blocks());
+    entry["once"][name] = of_fewer - kFewer * steps / (kMore - kFewer);
   }
   const Expected shape = expected(row, pass);
   const json of_shape = {{"mma", shape.mma}, {"pushes", shape.pushes}, {"pushed_bytes", shape.pushed_bytes}};
