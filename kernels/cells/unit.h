@@ -28,9 +28,9 @@
 //   operand_backward  (saved values, the operand and its gradient) -> the gradient of the first gate, and what h
 //                     receives. `backward` comes before it and gives 0 for that gate
 //
-// Functions is Accurate (below) or the faster functions of resident_math.h. It has sigmoid and tanh, and keeping_sigmoid
-// for the gate by which the cell keeps its state: an error in what the gate loses, 1 minus it, adds up over the steps.
-// C is float or double.
+// Functions is Accurate (below) or the faster functions of resident_math.h. It has sigmoid and tanh, and
+// keeping_sigmoid for the gate by which the cell keeps its state: an error in what the gate loses, 1 minus it, adds up
+// over the steps. C is float or double.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -56,14 +56,14 @@ DEFECTS = [
         old='buffers.write_or_null("lse", lse, {{"rows", rows}}, scalar);',
         new='buffers.write_or_null("lse", lse, {{"rows", rows}});',
         why="an lse of 16-bit types that overlaps another buffer is let through",
-        tests=["backend_table_test --gtest_filter=*ScalarsOf16BitLossesAreFloats"],
+        tests=["backend_arguments_test --gtest_filter=*ScalarsOf16BitLossesAreFloats"],
     ),
     Defect(
         name="lse-read-as-two-bytes",
         file="capi/loss.cc",
         old='buffers.read("lse", lse, {{"rows", rows}}, scalar);',
         new='buffers.read("lse", lse, {{"rows", rows}});',
-        tests=["backend_table_test --gtest_filter=*ScalarsOf16BitLossesAreFloats"],
+        tests=["backend_arguments_test --gtest_filter=*ScalarsOf16BitLossesAreFloats"],
     ),
     Defect(
         name="permutation-keeps-old-bits",

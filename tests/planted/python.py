@@ -123,7 +123,7 @@ DEFECTS = [
         file="capi/python/varlstm/_library.py",
         old="if isinstance(value, int) and not low <= value <= high:",
         new="if False:",
-        tests=["python.operations -k dropout_between_layers_and_its_seed"],
+        tests=["python.recurrence -k dropout_between_layers_and_its_seed"],
     ),
     Defect(
         name="losses-of-autocast-in-16-bits",
@@ -212,7 +212,7 @@ DEFECTS = [
         file="capi/python/varlstm/_rnn.py",
         old="return first, first + rows * size_of(dtype)",
         new="return first, first",
-        tests=["python.operations -k of_other_cells"],
+        tests=["python.recurrence -k of_other_cells"],
     ),
     Defect(
         name="c-of-a-gru-ignored",
