@@ -291,7 +291,7 @@ struct Tiny {
   Rnn rnn = make_rnn(ctx.get(), {}, kF32);
   Buffer<float> params{ctx.get(), std::vector<float>(16, 0.5f)}, grads{ctx.get(), 16, Fill::kNan};
   Buffer<float> x{ctx.get(), std::vector<float>(1, 1.f)}, y{ctx.get(), 1, Fill::kNan};
-  int64_t workspace_bytes = 1 << 17, reserve_bytes = 1 << 16;
+  int64_t workspace_bytes = 1 << 19, reserve_bytes = 1 << 16;
   ByteBuffer workspace{ctx.get(), workspace_bytes}, reserve{ctx.get(), reserve_bytes};
 
   int32_t forward(int32_t mode, void* some_reserve, int64_t bytes) {

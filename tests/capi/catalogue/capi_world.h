@@ -51,7 +51,7 @@ class World {
   static constexpr int64_t kBatch = 3, kLen = 4, kTokens = 7;
   static constexpr int64_t kInput = 3, kHidden = 5, kLayers = 2, kDirections = 2;
   static constexpr int64_t kVocab = 9, kFeatures = 3, kClasses = 6, kOut = 6;
-  static constexpr int64_t kArenaBytes = 1 << 19;
+  static constexpr int64_t kArenaBytes = 1 << 20;
 
   World() : host_block_(static_cast<size_t>(kArenaBytes) / sizeof(Line)) {
     host.open(host_block_.data(), kArenaBytes);
