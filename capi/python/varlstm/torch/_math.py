@@ -15,7 +15,10 @@ class Product(enum.Enum):
 
 def _is_tf32(setting: Any, former: Any) -> bool:
     """fp32_precision is of torch 2.9 and later. There the former allow_tf32 cannot be read once the new one is set."""
-    precision = getattr(setting, "fp32_precision", None)
+    try:
+        precision = setting.fp32_precision
+    except (AttributeError, AssertionError):  # what an older torch raises for an unknown setting
+        precision = None
     return former.allow_tf32 if precision is None else precision == "tf32"
 
 
