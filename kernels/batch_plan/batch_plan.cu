@@ -266,8 +266,9 @@ int32_t plan_from_lengths(Stream stream, const BatchPlan& plan, const int64_t* l
     for (int64_t b = 0; b < plan.batch; ++b) arguments.lengths[b] = static_cast<int32_t>(lengths[b]);
     return plan_in_one_block(stream, plan, arguments);
   }
-  if (fits_one_block(plan)) return plan_in_one_block(stream, plan, lengths);
+  // A copy takes any pointer, while a kernel that reads one of another memory ends the context.
   VARLSTM_CUDA_TRY(take_raw_lengths(stream, plan, lengths, space, scratch.raw_lengths));
+  if (fits_one_block(plan)) return plan_in_one_block(stream, plan, static_cast<const int64_t*>(scratch.raw_lengths));
   VARLSTM_CUDA_TRY(
       launch<plan_lengths_kernel>(stream, "plan_lengths", scan_shape(), plan, scratch, stream.state->status));
   VARLSTM_CUDA_TRY(stable_sort_pairs(stream, plan.batch, plan.bounds.max_len, scratch.keys, scratch.sorted_keys,
