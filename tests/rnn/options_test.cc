@@ -215,7 +215,8 @@ CELL_TEST(Options, DropNothingWithoutASeed) {
     options.input = 5;
     options.hidden = 21;
     options.bidirectional = true;
-    options.recurrence = VARLSTM_RECURRENCE_STEPWISE;  // that of an option that acts; others have other bits in backward
+    options.recurrence =
+        VARLSTM_RECURRENCE_STEPWISE;  // that of an option that acts; others have other bits in backward
     RnnCase<float> plain = make_rnn_case<float>(options, {3, 0, 7, 2}, true, random), dropped = plain;
     if (!set_dropout(dropped.options, kind)) continue;
     const RnnUpstream<float> upstream = make_upstream(plain, random);
