@@ -25,9 +25,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import torch  # noqa: E402
 
-import torch_cpu  # noqa: E402
+import measure  # noqa: E402
 
-sys.path.insert(0, os.path.join(torch_cpu.ROOT, "capi", "python"))
+sys.path.insert(0, os.path.join(measure.ROOT, "capi", "python"))
 
 from varlstm._library import build_info  # noqa: E402
 from varlstm.torch import CharCnn, conv_max  # noqa: E402
@@ -130,7 +130,7 @@ def compare(ways):
             sys.exit(f"char_cnn_cpu.py: ours and torch differ by {error:.2e} in result {k}")
 
 
-def measure(ways, rounds, clock):
+def time_ways(ways, rounds, clock):
     least = dict.fromkeys(ways, float("inf"))
     for turn in range(rounds + 1):
         for name, way in ways.items():
@@ -151,7 +151,7 @@ def row_of(options, words, batch, threads, embedding):
     ways = {"ours": Ours(model, in_order, embedding), "torch": Torch(model, in_order, embedding),
             "torch sorted": Torch(model, batches_of(words, by_length, batch, dys), embedding)}
     compare(ways)
-    least = measure(ways, options.rounds, time.process_time if threads == 1 else time.perf_counter)
+    least = time_ways(ways, options.rounds, time.process_time if threads == 1 else time.perf_counter)
     row = {"batch": batch, "threads": threads, "embedding": embedding, "clock": "cpu" if threads == 1 else "wall",
            "ms": {name: 1e3 * seconds for name, seconds in least.items()}}
     row["ratio"], row["ratio_sorted"] = (least[name] / least["ours"] for name in ("torch", "torch sorted"))
@@ -180,9 +180,8 @@ def markdown(report):
 
 
 def main():
-    folder = os.environ.get("VARLSTM_EWT_DIR", os.path.join(torch_cpu.ROOT, "..", "shared", "data", "ud-english-ewt"))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--text", default=os.path.join(folder, "train.conllu"), help="a CoNLL-U file")
+    parser.add_argument("--text", default=os.path.join(measure.EWT, "train.conllu"), help="a CoNLL-U file")
     parser.add_argument("--words", type=int, default=100_000)
     parser.add_argument("--batch", type=int, nargs="+", default=[480, 2048], help="words in a batch")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -198,8 +197,8 @@ def main():
     rows = [row_of(options, words, batch, threads, embedding)
             for embedding in ((False, True) if options.embedding else (False,))
             for threads in options.threads for batch in options.batch]
-    report = {"machine": torch_cpu.machine()[0], "torch": torch.__version__, "varlstm": build_info(),
-              "commit": torch_cpu.commit(), "date": time.strftime("%Y-%m-%d"), "words": len(words),
+    report = {"machine": measure.machine()[0], "torch": torch.__version__, "varlstm": build_info(),
+              "commit": measure.commit(), "date": time.strftime("%Y-%m-%d"), "words": len(words),
               "characters": sum(map(len, words)), "features": options.features, "filters": options.filters,
               "width": options.width, "activation": options.activation, "rounds": options.rounds, "rows": rows}
     if options.out:

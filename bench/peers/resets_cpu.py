@@ -35,9 +35,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import torch  # noqa: E402
 from torch.nn.utils.rnn import pack_sequence  # noqa: E402
 
-import torch_cpu  # noqa: E402
+import measure  # noqa: E402
 
-sys.path.insert(0, os.path.join(torch_cpu.ROOT, "capi", "python"))
+sys.path.insert(0, os.path.join(measure.ROOT, "capi", "python"))
 
 from varlstm import torch as varlstm_torch  # noqa: E402
 from varlstm._library import build_info  # noqa: E402
@@ -81,7 +81,7 @@ class Whole:
 
     def run(self, mode):
         """The output of the call."""
-        if mode == torch_cpu.FORWARD:
+        if mode == measure.FORWARD:
             with torch.no_grad():
                 return self.call()
         for tensor in (*self.leaves, *self.module.parameters()):
@@ -95,7 +95,7 @@ class Whole:
 
     def results(self):
         """y [T, B, H], the last states, dx, the gradients of the initial states, and of the parameters."""
-        output, states = self.run(torch_cpu.BOTH)
+        output, states = self.run(measure.BOTH)
         return [output.detach(), *(state.detach() for state in as_list(states)), *(leaf.grad for leaf in self.leaves),
                 *(parameter.grad for parameter in self.module.parameters())]
 
@@ -138,7 +138,7 @@ class Pieces(Whole):
         output.data.backward(self.dy)
 
     def results(self):
-        (output, states), rollout = self.run(torch_cpu.BOTH), self.rollout
+        (output, states), rollout = self.run(measure.BOTH), self.rollout
         rows = torch.nn.utils.rnn.PackedSequence
         y, dx = torch.zeros_like(rollout.dy), torch.zeros_like(rollout.x)
         for of_rows, target in ((output.data.detach(), y), (self.packed.data.grad, dx)):
@@ -161,13 +161,13 @@ def compare(sides):
     for name in ("torch pieces", "ours"):
         for k, (theirs, other) in enumerate(zip(expected, sides[name].results())):
             error = ((theirs - other).abs().max() / theirs.abs().max()).item()
-            if not error <= torch_cpu.TOLERANCE:
+            if not error <= measure.TOLERANCE:
                 sys.exit(f"resets_cpu.py: {name} and sb3-contrib differ by {error:.2e} in result {k}")
     if torch.allclose(sides["ours without"].results()[0], expected[0]):
         sys.exit("resets_cpu.py: the resets change nothing")
 
 
-def measure(sides, mode, seconds):
+def time_ways(sides, mode, seconds):
     """Seconds of CPU of one run: {way: [measurements]}, in turns, after one round that is not counted. From the fifth
     round on a way that takes four times as long as the fastest one is left out."""
     measured = {name: [] for name in sides}
@@ -195,8 +195,8 @@ def run_cell(cell, options):
              "sb3-contrib": Steps(theirs, rollout)}
     compare(sides)
     rows = []
-    for mode in (torch_cpu.FORWARD, torch_cpu.BOTH):
-        measured = measure(sides, mode, options.seconds)
+    for mode in (measure.FORWARD, measure.BOTH):
+        measured = time_ways(sides, mode, options.seconds)
         row = {"cell": cell, "pass": mode, "pieces": len(rollout.parts), "rounds": len(measured["ours"]),
                "longest_piece": max(end - first for _, first, end in rollout.parts),
                "ms": {name: 1e3 * min(times) for name, times in measured.items()},
@@ -236,7 +236,7 @@ def main():
     parser.add_argument("--out", help="files to write, without .md and .json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    report = {"machine": torch_cpu.machine()[0], "date": time.strftime("%Y-%m-%d"), "commit": torch_cpu.commit(),
+    report = {"machine": measure.machine()[0], "date": time.strftime("%Y-%m-%d"), "commit": measure.commit(),
               "torch": torch.__version__, "varlstm": build_info(), "T": options.steps, "B": options.batch,
               "H": options.hidden, "every": options.every, "seconds": options.seconds, "load": os.getloadavg()[0],
               "rows": [row for cell in options.cells.split(",") for row in run_cell(cell, options)]}

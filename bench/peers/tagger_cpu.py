@@ -25,7 +25,7 @@ import time
 
 import torch
 
-import torch_cpu
+import measure
 from tagger_data import Corpus, Vocabulary, read_conllu
 from tagger_network import WAYS, Tagger, Training, accuracy
 from tagger_program import Failure, check_tags, parse_network, train
@@ -43,7 +43,7 @@ def first_sentence(path, folder):
     """A dev file that costs no time."""
     with open(path, encoding="utf-8") as file:
         text = file.read().split("\n\n")[0]
-    out = os.path.join(folder, "dev.conllu")
+    out = os.path.join(measure.EWT, "dev.conllu")
     with open(out, "w", encoding="utf-8") as file:
         file.write(text + "\n\n")
     return out
@@ -52,7 +52,7 @@ def first_sentence(path, folder):
 def time_ours(options, network, seed, threads):
     with tempfile.TemporaryDirectory() as folder:
         files = options.train, first_sentence(options.dev, folder)
-        log, cpu = train(options.program, files, network, os.path.join(folder, "model"), 1, seed, threads)
+        log, cpu = train(options.program, files, network, os.path.join(measure.EWT, "model"), 1, seed, threads)
     return {"wall": log[0]["seconds"], "cpu": cpu, "loss": log[0]["loss"]}
 
 
@@ -103,7 +103,7 @@ def measure_accuracy(options, data, network):
            "seeds": options.accuracy, "ours": [], "torch": []}
     for seed in options.accuracy:
         with tempfile.TemporaryDirectory() as folder:
-            log, _ = train(options.program, (options.train, options.dev), network, os.path.join(folder, "model"),
+            log, _ = train(options.program, (options.train, options.dev), network, os.path.join(measure.EWT, "model"),
                            options.epochs, seed, options.threads[0])
         row["ours"].append([line["dev"] for line in log])
         training = new_training(data, network, seed, "joined", options.epochs)
@@ -160,8 +160,8 @@ def head(report):
 
 def write(options, tokens, rows):
     version = subprocess.run([options.program, "--version"], capture_output=True, text=True, check=True).stdout
-    report = {"machine": torch_cpu.machine()[0], "torch": torch.__version__, "varlstm": version.splitlines()[-1],
-              "commit": torch_cpu.commit(), "date": time.strftime("%Y-%m-%d"), "tokens": tokens,
+    report = {"machine": measure.machine()[0], "torch": torch.__version__, "varlstm": version.splitlines()[-1],
+              "commit": measure.commit(), "date": time.strftime("%Y-%m-%d"), "tokens": tokens,
               "batches": options.batches, "real_time": os.sched_getscheduler(0) != os.SCHED_OTHER, "rows": rows}
     lines = accuracy_table(report) if options.accuracy else speed_table(report)
     print("\n" + "\n".join(lines))
@@ -174,11 +174,10 @@ def write(options, tokens, rows):
 
 
 def main():
-    folder = os.environ.get("VARLSTM_EWT_DIR", os.path.join(torch_cpu.ROOT, "..", "shared", "data", "ud-english-ewt"))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--program", default=os.path.join(torch_cpu.ROOT, "build", "bin", "varlstm-tagger"))
-    parser.add_argument("--train", default=os.path.join(folder, "train.conllu"))
-    parser.add_argument("--dev", default=os.path.join(folder, "dev.conllu"))
+    parser.add_argument("--program", default=os.path.join(measure.ROOT, "build", "bin", "varlstm-tagger"))
+    parser.add_argument("--train", default=os.path.join(measure.EWT, "train.conllu"))
+    parser.add_argument("--dev", default=os.path.join(measure.EWT, "dev.conllu"))
     parser.add_argument("--network", action="append", type=parse_network, help="NAME: options of varlstm-tagger train")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--pairs", type=int, default=3)
