@@ -1,0 +1,109 @@
+// A ring of stages in shared memory, through which matrices in global memory flow to a warpgroup that multiplies. For
+// kernel files only.
+//
+// A stage is kBytes contiguous bytes. All blocks of a cluster need the same stages, in the same order: stage n is read
+// from L2 once, by the block with rank n % kCluster, whose filler starts one bulk copy to all of them. In each block it
+// comes into slot n % kSlots of that block's ring.
+//   full[slot]    of each block: counts the bytes of the stage that comes next, which the block's filler announces.
+//   empty[slot]   of the block that fills the slot next: counts the warps of all blocks that have read what was there.
+//   R1: a stage is filled only after every warp of the cluster has released its slot, so no copy overwrites what a
+//       product still reads.
+//   R2: after wait() the warpgroup sees the stage, and what the block's filler knew when it announced it. The copies
+//   and
+//       wgmma are in the same proxy, so there is no fence.
+//   R3: a stage is announced after the stage before it in the slot has come, so in the phase that it belongs to. Its
+//       bytes may come before the announcement, but without that the phase does not end, and after it the slot is not
+//       filled again before R1.
+// Example: 6 slots and 4 blocks. Stage 8 comes into slot 2, from block 0, after 4 blocks x 4 warps have released stage
+// 2 at empty[2] of block 0. Slot 2 of block 0 is used like this for stages 8, 20, 32: every lcm(6, 4) = 12 stages.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include <numeric>
+
+#include "kernels/arch/device.h"
+
+namespace varlstm::cuda {
+
+template <int kSlots_, int kBytes_, int kCluster_>
+struct StageRing {
+  static constexpr int kSlots = kSlots_, kBytes = kBytes_, kCluster = kCluster_;
+  static constexpr unsigned kReaders = kCluster * 4;                // warps
+  static constexpr uint32_t kEvery = std::lcm(kSlots_, kCluster_);  // from a block's use of a slot to its next one
+  static_assert(kBytes % 1024 == 0, "stages begin where a swizzled layout may");
+
+  alignas(1024) unsigned char stage[kSlots][kBytes];
+  uint64_t full[kSlots];
+  uint64_t empty[kSlots];
+
+  // Called by one thread; then a barrier of the cluster must follow.
+  VARLSTM_DEVICE void begin() {
+    for (int slot = 0; slot < kSlots; ++slot) {
+      simt::mbarrier_init(&full[slot], 1);
+      simt::mbarrier_init(&empty[slot], kReaders);
+    }
+  }
+};
+
+// One thread of each block, which announces all stages, and starts the copies that are its block's.
+template <class Ring>
+class StageFiller {
+ public:
+  VARLSTM_DEVICE explicit StageFiller(Ring& ring)
+      : ring_(ring), rank_(Ring::kCluster == 1 ? 0 : simt::cluster_rank()) {}
+
+  // The next stage comes from `from`, which is aligned to 16 bytes and the same in all blocks of the cluster. What this
+  // thread has acquired must include what is there.
+  VARLSTM_DEVICE void fill(const void* from) {
+    constexpr uint32_t kSlots = Ring::kSlots, kEvery = Ring::kEvery;
+    const uint32_t n = next_++, slot = n % kSlots;
+    if (n >= kSlots) simt::mbarrier_wait_bytes(&ring_.full[slot], (n / kSlots - 1) % 2, "the stage before");
+    simt::mbarrier_announce(&ring_.full[slot], Ring::kBytes);  // R3
+    if (n % Ring::kCluster != rank_) return;
+    if (n >= kSlots)
+      simt::mbarrier_wait(&ring_.empty[slot], (n - kSlots) / kEvery % 2, "a stage to be released");  // R1
+    if constexpr (Ring::kCluster == 1)
+      simt::bulk_load(ring_.stage[slot], from, Ring::kBytes, &ring_.full[slot]);
+    else
+      simt::bulk_load_multicast(ring_.stage[slot], from, Ring::kBytes, &ring_.full[slot], (1u << Ring::kCluster) - 1);
+  }
+
+ private:
+  Ring& ring_;
+  const uint32_t rank_;
+  uint32_t next_ = 0;
+};
+
+// A warpgroup, all of whose threads call each of the members for one stage after the other.
+template <class Ring>
+class StageReader {
+ public:
+  VARLSTM_DEVICE explicit StageReader(Ring& ring) : ring_(ring) {}
+
+  // Returns the next stage when it has come.
+  VARLSTM_DEVICE const unsigned char* wait() {
+    const int slot = slot_;
+    simt::mbarrier_wait_bytes(&ring_.full[slot], parity_, "a stage");  // R2
+    if (++slot_ == Ring::kSlots) slot_ = 0, parity_ ^= 1;
+    return ring_.stage[slot];
+  }
+  // Releases the oldest stage that is not released: this warp has read it.
+  VARLSTM_DEVICE void release() {
+    if (threadIdx.x % 32 == 0) {
+      uint64_t* const empty = &ring_.empty[released_ % Ring::kSlots];
+      const uint32_t filler = (released_ + Ring::kSlots) % Ring::kCluster;
+      simt::mbarrier_arrive(Ring::kCluster == 1 ? empty : simt::cluster_map(empty, filler));
+    }
+    ++released_;
+  }
+
+ private:
+  Ring& ring_;
+  int slot_ = 0;
+  unsigned parity_ = 0;
+  uint32_t released_ = 0;
+};
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,81 @@
+// The sizes of a wide team, whose slots are the rows of wgmma, and its layout of matrices in shared and global memory.
+//
+// A set of kBlocks co-resident blocks holds one copy of W_hh in shared memory, each block the gates of kUnits units,
+// for as long as its teams have sequences. It serves kTeams teams of kSlots slots. In each block a team has a
+// warpgroup, which multiplies, a warp of one thread, which starts copies, and a ring (stage_ring.h). The teams share
+// nothing but the weights and the tensor cores: while one exchanges its states, the other multiplies. kCluster blocks
+// of a set are a cluster, which reads every state from L2 once.
+//
+// Example: WideTile<LstmCell, Bf16Math, 1024>.
+//   Set:     1024 / 16 = 64 blocks in 16 clusters; block 5 owns units 80 to 95, and has their 64 gate rows, 128 KB. Two
+//            sets take 128 multiprocessors and have 4 teams, so 256 slots.
+//   Step:    the states of a team are [64 slots, 1024], 128 KB. They come in 16 stages of 64 units, 8 KB each.
+//   Thread:  lane 9 (row 9 / 4 = 2, column 9 % 4 = 1) of warp 3 of a team has slots 48 + 2 and 48 + 10, and of each the
+//            units 2, 3, 10 and 11 of the block with all gates.
+//
+// A stage is a tile of wgmma: 64 values of k (128 bytes) of each line, swizzled to 128 bytes: the word w of 16 bytes of
+// line l is in the place of word w ^ (l % 8).
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/recurrence/resident/resident_cell.h"
+#include "kernels/recurrence/resident/resident_math.h"
+#include "kernels/recurrence/wide/stage_ring.h"
+#include "kernels/recurrence/wide/team_exchange.h"
+
+namespace varlstm::cuda {
+
+constexpr int kStageDepth = 64, kLineBytes = 128;  // values of k of a line of a stage, of 16 bits
+
+// The bytes from the beginning of a stage to value k of a line.
+VARLSTM_DEVICE constexpr int place_in_stage(int line, int k) {
+  return line * kLineBytes + ((k / 8 ^ line % 8) * 16) + k % 8 * 2;
+}
+
+// CellType: as in ResidentTile. MathType: Bf16Math or F16Math.
+template <class CellType, class MathType, int Hidden>
+struct WideTile {
+  using Cell = CellType;
+  using Math = MathType;
+  using Scalar = typename Math::Scalar;
+  static constexpr int kHidden = Hidden;  // H exactly
+  static constexpr int kUnits = 16, kBlocks = kHidden / kUnits, kCluster = 4;
+  static constexpr int kSlots = 64, kTeams = 2;
+  static constexpr int kStages = kHidden / kStageDepth;      // of a state
+  static constexpr int kStageBlocks = kStageDepth / kUnits;  // blocks whose units are in a stage
+  static constexpr int kStageBytes = kSlots * kLineBytes;
+  static constexpr int kRingSlots = kHidden > 768 ? 6 : 8;  // what shared memory has room for
+  static constexpr unsigned kReaderThreads = 128 * kTeams, kThreads = kReaderThreads + 32 * kTeams;
+  static constexpr int kColumns = Cell::kGates * kUnits;      // gates of a block
+  static constexpr int kWeightBytes = kColumns * kLineBytes;  // of a stage's k
+  static constexpr int kUnitTiles = kUnits / 8;
+  // Sums are made in the order of the stepwise recurrence (tensor_product.h): in kParts parts of the depth, each a
+  // chain of blocks of 16 from 0, which are added to 0 in order.
+  static constexpr int kParts = 4, kPartStages = kStages / kParts;
+
+  using Ring = StageRing<kRingSlots, kStageBytes, kCluster>;
+  using Area = TeamArea<kStages, kStageBytes, kStageBlocks>;  // of a team's states
+
+  static_assert(kHidden % (kParts * kStageDepth) == 0 && kBlocks % kCluster == 0, "whole stages and clusters");
+  static_assert(kWeightBytes % 1024 == 0, "weights begin where a swizzled layout may");
+};
+
+// Where a block and a warp of it work. Grid: kBlocks x sets x directions along x. Team t is in set t % sets, so that
+// few teams are in as many sets as possible.
+struct WidePlace {
+  int rank;  // of the block in its set
+  int64_t direction;
+  int64_t team;   // in its direction
+  bool reads;     // whether the warp is of the team's warpgroup; otherwise it fills the team's ring
+  int warpgroup;  // the team among those of its block
+};
+
+template <class Tile>
+VARLSTM_DEVICE WidePlace wide_place(int64_t sets) {
+  const int64_t set = static_cast<int64_t>(blockIdx.x) / Tile::kBlocks;
+  const bool reads = threadIdx.x < Tile::kReaderThreads;
+  const auto warpgroup = static_cast<int>(reads ? threadIdx.x / 128 : (threadIdx.x - Tile::kReaderThreads) / 32);
+  return {static_cast<int>(blockIdx.x % Tile::kBlocks), set / sets, set % sets + sets * warpgroup, reads, warpgroup};
+}
+
+}  // namespace varlstm::cuda
