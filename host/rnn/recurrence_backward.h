@@ -95,9 +95,9 @@ void backward_product(const RecurrenceBackward<T>& p, const UnitPanel& panel, co
   for (int64_t gate = 0; gate < first_gates(traits); ++gate) {
     product.a =
         p.norm != nullptr ? p.norm->dstate + gate * p.units : p.gradients + traits.state_slot.of[gate] * p.units;
-    product.panel = p.panels + panel.unit * traits.gates * p.hidden + gate * p.hidden * panel.units;
+    product.panel = p.panels + (panel.unit * traits.gates + gate * panel.units / panel.panels) * p.hidden;
     product.init = gate == 0 && !adds ? kZeros : nullptr;
-    kernel.product(product);
+    multiply(panel, traits.gates * p.hidden, product);
   }
   if (masks) unmask_states(p, panel, set, t);
 }
@@ -140,7 +140,6 @@ template <class T>
 void backward_projection(const RecurrenceBackward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t) {
   if (set.count == 0) return;
   static constexpr T kZeros[kPanelVectors * kUnitTile] = {};
-  const RowKernel<T>& kernel = row_kernel<T>();
   PanelProduct<T> product{};
   product.rows = set.count;
   product.k = p.state;
@@ -153,8 +152,8 @@ void backward_projection(const RecurrenceBackward<T>& p, const UnitPanel& panel,
   product.c = p.dunprojected + panel.unit;
   product.ldc = p.units;
   product.c_rows = set.ranks();
-  product.vector_stride = kernel.lanes;
-  kernel.product(product);
+  product.vector_stride = row_kernel<T>().lanes;
+  multiply(panel, p.state, product);
 }
 
 // dc of the segments of `set` and the units of the panel += the gradient of c of token t.
@@ -237,12 +236,12 @@ void backward_second(const RecurrenceBackward<T>& p, const UnitPanel& panel, con
   product.a = p.gradients + traits.state_slot.of[gate] * p.units;
   product.lda = product.ldc = traits.slots * p.units;
   product.a_rows = product.c_rows = rows_at(p.segments, set, t);
-  product.panel = p.panels + panel.unit * traits.gates * p.hidden + gate * p.hidden * panel.units;
+  product.panel = p.panels + (panel.unit * traits.gates + gate * panel.units / panel.panels) * p.hidden;
   product.vectors = panel.columns.vectors;
   product.init = kZeros;
   product.c = p.gradients + traits.operand_slot * p.units + panel.unit;
   product.vector_stride = row_kernel<T>().lanes;
-  row_kernel<T>().product(product);
+  multiply(panel, traits.gates * p.hidden, product);
 
   const bool masks = p.options != nullptr && p.options->state != nullptr;
   CellBackward<T> cell{};
@@ -336,7 +335,7 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
         backward_cell(p, panel, carried, t, before.step);
         backward_cell(p, panel, started, t, -1);
       };
-      panels.state.for_used([&](const UnitPanel& panel) {
+      panels.state.for_used(all.count, [&](const UnitPanel& panel) {
         backward_product(p, panel, shared, after.step);
         if (p.w_hr != nullptr)
           store_dh(p, panel, all, t);
@@ -345,11 +344,11 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
       });
       if (!p.by_segment) member.sync();
       if (kCellTraits[p.cell].second_gates > 0) {
-        panels.state.for_used([&](const UnitPanel& panel) { backward_second(p, panel, all, t); });
+        panels.state.for_used(all.count, [&](const UnitPanel& panel) { backward_second(p, panel, all, t); });
         if (!p.by_segment) member.sync();
       }
       if (p.w_hr != nullptr) {
-        panels.projection.for_used([&](const UnitPanel& panel) {
+        panels.projection.for_used(all.count, [&](const UnitPanel& panel) {
           backward_projection(p, panel, all, t);
           if (p.norm == nullptr) cells(panel);
         });
@@ -364,7 +363,7 @@ void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
   if (!p.want_dh0) return;
   for (int64_t t = 0; t < segments.steps; ++t) {
     const RankSet started = ranks_of(step_before(segments, t).rows, segments.sizes[t], p.by_segment, member);
-    panels.state.for_used([&](const UnitPanel& panel) { backward_product(p, panel, started, t); });
+    panels.state.for_used(started.count, [&](const UnitPanel& panel) { backward_product(p, panel, started, t); });
   }
 }
 

@@ -144,7 +144,7 @@ void forward_product(const RecurrenceForward<T>& p, const UnitPanel& panel, cons
   const CellTraits& traits = kCellTraits[p.cell];
   const PanelProduct<T> product = state_product(p, panel, set, t, states);
   if (traits.joint_gates < traits.gates) begin_state_sums(p, panel, set.count, product.c_rows);
-  if (product.a != nullptr) row_kernel<T>().product(product);
+  if (product.a != nullptr) multiply(panel, p.state, product);
 }
 
 // All that the cell reads and writes after the products.
@@ -232,7 +232,7 @@ void forward_second(const RecurrenceForward<T>& p, const UnitPanel& panel, const
   product.vectors = panel.columns.vectors;
   product.c = p.values + traits.state_slot.of[first_gates(traits)] * p.units + panel.unit;
   product.vector_stride = row_kernel<T>().lanes;
-  if (states.operand != nullptr) row_kernel<T>().product(product);
+  if (states.operand != nullptr) multiply(panel, p.state, product);
   forward_cell(p, panel, set, t, before, states);
 }
 
@@ -249,13 +249,13 @@ void normalised_step(const RecurrenceForward<T>& p, const UnitPanels& panels, co
   const StatesBefore<T> states = states_before(p, set, before);
   const RowIndex now = rows_at(p.segments, set, t), hat_rows = norm.by_token ? now : set.ranks();
   const int64_t hat_ld = kCellTraits[p.cell].gates * p.units;
-  panels.for_used([&](const UnitPanel& panel) {
+  panels.for_used(set.count, [&](const UnitPanel& panel) {
     PanelProduct<T> product = state_product(p, panel, set, t, states);
     product.init = kZeros;
     product.c = norm.h_hat + panel.unit;
     product.ldc = hat_ld;
     product.c_rows = hat_rows;
-    if (product.a != nullptr) kernel.product(product);
+    if (product.a != nullptr) multiply(panel, p.state, product);
   });
   for (int64_t r = 0; r < set.count && states.operand == nullptr; ++r)
     std::fill_n(norm.h_hat + row_at(hat_rows, r) * hat_ld, hat_ld, T(0));
@@ -286,7 +286,6 @@ template <class T>
 void forward_projection(const RecurrenceForward<T>& p, const UnitPanel& panel, const RankSet& set, int64_t t) {
   if (set.count == 0) return;
   static constexpr T kZeros[kPanelVectors * kUnitTile] = {};
-  const RowKernel<T>& kernel = row_kernel<T>();
   const RowIndex now = rows_at(p.segments, set, t);
   PanelProduct<T> product{};
   product.rows = set.count;
@@ -300,8 +299,8 @@ void forward_projection(const RecurrenceForward<T>& p, const UnitPanel& panel, c
   product.c = p.projected + panel.unit;
   product.ldc = p.state_units;
   product.c_rows = set.ranks();
-  product.vector_stride = kernel.lanes;
-  kernel.product(product);
+  product.vector_stride = row_kernel<T>().lanes;
+  multiply(panel, p.hidden, product);
   if (p.options != nullptr) return;
   const int64_t left = p.state - panel.unit, columns = left < panel.units ? left : panel.units;
   for (int64_t r = 0; r < set.count; ++r) {
@@ -384,18 +383,19 @@ void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
       const int64_t first_started = block.clipped(before.rows);
       const RankSet carried = ranks_of(block.begin, first_started, p.by_segment, member);
       const RankSet started = ranks_of(first_started, block.clipped(segments.sizes[t]), p.by_segment, member);
+      const int64_t rows = carried.count + started.count;
       if (p.norm != nullptr) {
         normalised_step(p, panels.gates, carried, t, before.step);
         normalised_step(p, panels.gates, started, t, -1);
       } else {
-        panels.gates.for_used([&](const UnitPanel& panel) {
+        panels.gates.for_used(rows, [&](const UnitPanel& panel) {
           forward_step(p, panel, carried, t, before.step);
           forward_step(p, panel, started, t, -1);
         });
       }
       if (!p.by_segment) member.sync();
       if (two_products) {
-        panels.second.for_used([&](const UnitPanel& panel) {
+        panels.second.for_used(rows, [&](const UnitPanel& panel) {
           forward_second(p, panel, carried, t, before.step);
           forward_second(p, panel, started, t, -1);
         });
@@ -403,7 +403,7 @@ void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
       }
       if (p.w_hr == nullptr) continue;
       const RankSet all = ranks_of(block.begin, block.clipped(segments.sizes[t]), p.by_segment, member);
-      panels.projection.for_used([&](const UnitPanel& panel) {
+      panels.projection.for_used(rows, [&](const UnitPanel& panel) {
         forward_projection(p, panel, all, t);
         if (p.options == nullptr) return;
         store_projected(p, panel, carried, t, before.step);

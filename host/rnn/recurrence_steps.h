@@ -121,11 +121,13 @@ void round_rows(Rounding<T> round, int64_t columns, T* data, int64_t ld, const R
 }
 
 // Hidden units whose columns of W_hh are packed together. If there are `groups` > 1 groups of columns, these are one
-// vector of units of each group, else up to kPanelVectors vectors of units.
+// vector of units of each group, else up to kPanelVectors vectors of units. For few rows it is several such panels,
+// which are adjacent and equally wide.
 struct UnitPanel {
   int64_t unit;   // the first
-  int64_t units;  // a multiple of lanes
-  PanelColumns columns;
+  int64_t units;  // a multiple of lanes; of all panels
+  int64_t panels = 1;
+  PanelColumns columns;  // of the first panel
 
   UnitPanel(int64_t hidden, int64_t groups, int64_t lanes, int64_t vector, int64_t vector_end)
       : unit(vector * lanes), columns(panel_columns(hidden, groups, lanes, 0)) {
@@ -136,6 +138,18 @@ struct UnitPanel {
   }
 };
 
+// Multiplies the rows by the panels of `panel`. `product` has everything but the number of panels. An element of the
+// product has `k` weights in a packed panel, of which product.k begin at product.panel.
+template <class T>
+void multiply(const UnitPanel& panel, int64_t k, PanelProduct<T> product) {
+  const RowKernel<T>& kernel = row_kernel<T>();
+  if (product.rows > kFewRows) return kernel.product(product);
+  product.panels = panel.panels;
+  product.panel_stride = k * product.vectors * kernel.lanes;
+  product.c_panel_stride = panel.units / panel.panels;
+  kernel.few_rows(product);
+}
+
 // The panels of one member. A share of vectors is cut into panels from its own first vector on.
 struct UnitPanels {
   int64_t hidden;
@@ -144,10 +158,20 @@ struct UnitPanels {
   bool by_segment;
   const Member& member;
 
-  // Calls body(panel) for the panels that this member computes.
+  // Calls body(panel) for the panels that this member computes in a step of `rows` rows.
   template <class Body>
-  void for_used(const Body& body) const {
-    for_share(by_segment ? Share{0, vectors()} : share_of(vectors(), member), body);
+  void for_used(int64_t rows, const Body& body) const {
+    const Share share = own_share();
+    if (rows > kFewRows) return for_share(share, body);
+    const int64_t wide = groups > 1 ? 1 : kPanelVectors, panels = (share.end - share.begin) / wide;
+    const int64_t rest = share.begin + panels * wide;
+    if (panels > 0) {
+      UnitPanel together(hidden, groups, lanes, share.begin, share.end);
+      together.panels = panels;
+      together.units *= panels;
+      body(together);
+    }
+    if (rest < share.end) body(UnitPanel(hidden, groups, lanes, rest, share.end));
   }
 
   // All units as one panel, for what reads no packed weights.
@@ -161,13 +185,14 @@ struct UnitPanels {
   template <class Body>
   void for_packed(const Body& body) const {
     int64_t index = 0;
-    for_used([&](const UnitPanel& panel) {
+    for_share(own_share(), [&](const UnitPanel& panel) {
       if (!by_segment || index++ % member.size == member.rank) body(panel);
     });
   }
 
  private:
   int64_t vectors() const { return (hidden + lanes - 1) / lanes; }
+  Share own_share() const { return by_segment ? Share{0, vectors()} : share_of(vectors(), member); }
 
   template <class Body>
   void for_share(const Share& share, const Body& body) const {

@@ -15,6 +15,9 @@ inline constexpr int kPanelVectors = 4;
 // The bytes of the widest vector of all instruction sets.
 inline constexpr int64_t kMaxVectorBytes = 64;
 
+// Up to this many rows are multiplied by several panels at a time.
+inline constexpr int64_t kFewRows = 4;
+
 // Internal buffers pad the hidden units to a multiple of this, for every instruction set.
 inline constexpr int64_t kUnitTile = 16;
 
@@ -44,6 +47,10 @@ struct PanelProduct {
   int64_t ldc;
   RowIndex c_rows = {};
   int64_t vector_stride;
+  // Read by few_rows alone: `panels` adjacent panels, which begin panel_stride apart, and their sums c_panel_stride.
+  int64_t panels = 1;
+  int64_t panel_stride = 0;
+  int64_t c_panel_stride = 0;
 };
 
 // Zoneout of a state: the state before is kept where the mask is 1. Without a mask the step gives the expectation
@@ -236,6 +243,7 @@ template <class T>
 struct RowKernel {
   int64_t lanes;  // elements of a vector
   void (*product)(const PanelProduct<T>&);
+  void (*few_rows)(const PanelProduct<T>&);  // the same for at most kFewRows rows, and for several panels
   // out[s * step + lane] <- weight[lane * ld + s] for s < k and lane < lanes; 0 for the lanes from `valid` on.
   void (*transpose)(const T* weight, int64_t ld, int64_t valid, int64_t k, T* out, int64_t step);
   void (*column_maxima)(const ColumnMaxima<T>&);

@@ -7,6 +7,7 @@
 
 #include "host/cells/cells.h"
 #include "host/simd/cell_units.h"
+#include "host/simd/few_rows.h"
 #include "host/simd/norm_rows.h"
 #include "host/simd/norm_units.h"
 #include "host/simd/option_units.h"
@@ -185,6 +186,7 @@ template <class T, int Lanes, int Accumulators>
 constexpr RowKernel<T> row_kernel_of() {
   return {Lanes,
           product<T, Lanes, Accumulators>,
+          few_rows<T, Lanes, Accumulators>,
           transpose<T, Lanes>,
           column_maxima<T, Lanes>,
           window_gradients<T, Lanes>,

@@ -68,6 +68,54 @@ TEST(RowKernelTest, ProductEqualsLoopsAndEachRowStandsAlone) {
   }
 }
 
+// Rows by a list, and rows of sums that are apart, as a recurrence has them.
+template <class T>
+void check_few_rows(const RowKernels& kernels, Random& random) {
+  const RowKernel<T>& kernel = kernel_of<T>(kernels);
+  for (int round = 0; round < 200; ++round) {
+    const int64_t rows = random.integer(1, kFewRows), k = random.integer(1, 40), panels = random.integer(1, 9);
+    const int vectors = static_cast<int>(random.integer(1, kPanelVectors));
+    const int64_t width = vectors * kernel.lanes, stride = (k + random.integer(0, 3)) * width;
+    const bool from_init = random.coin();
+    const std::vector<T> a = random.vector<T>(rows * k), weights = random.vector<T>(panels * stride);
+    const std::vector<T> init = random.vector<T>(width), before = random.vector<T>(rows * panels * width);
+    std::vector<int64_t> list;
+    for (int64_t r = 0; r < rows; ++r) list.push_back(rows - 1 - r);
+    PanelProduct<T> p{};
+    p.rows = rows;
+    p.k = k;
+    p.a = a.data();
+    p.lda = k;
+    if (random.coin()) p.a_rows.list = list.data();
+    p.panel = weights.data();
+    p.vectors = vectors;
+    p.init = from_init ? init.data() : nullptr;
+    p.ldc = panels * width;
+    if (random.coin()) p.c_rows.list = list.data();
+    p.vector_stride = kernel.lanes;
+    p.panels = panels;
+    p.panel_stride = stride;
+    p.c_panel_stride = width;
+    std::vector<T> together = before, one_by_one = before;
+    p.c = together.data();
+    kernel.few_rows(p);
+    for (int64_t q = 0; q < panels; ++q) {
+      p.panel = weights.data() + q * stride;
+      p.c = one_by_one.data() + q * width;
+      kernel.product(p);
+    }
+    ASSERT_EQ(together, one_by_one) << kernels.name << ": " << rows << " rows, " << panels << " panels of " << vectors;
+  }
+}
+
+TEST(RowKernelTest, FewRowsHaveTheBitsOfProduct) {
+  Random random(3);
+  for (const RowKernels* kernels : runnable_kernels()) {
+    check_few_rows<float>(*kernels, random);
+    check_few_rows<double>(*kernels, random);
+  }
+}
+
 template <class T>
 void check_transpose(const RowKernels& kernels, Random& random) {
   const RowKernel<T>& kernel = kernel_of<T>(kernels);
