@@ -64,6 +64,11 @@ VARLSTM_DEVICE void mbarrier_arrive(uint64_t* mbarrier) {
   asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(shared_window(mbarrier))
                : "memory");
 }
+// The same, if this thread has only read what those who wait will overwrite: they need not see what it did before,
+// which spares a fence of the whole device. CUTLASS releases the stages of a ring in the same way.
+VARLSTM_DEVICE void mbarrier_arrive_reader(uint64_t* mbarrier) {
+  asm volatile("mbarrier.arrive.release.cta.shared::cluster.b64 _, [%0];" ::"r"(shared_window(mbarrier)) : "memory");
+}
 // The same at this block's own mbarrier. It also announces `bytes` more of asynchronous stores for this phase.
 VARLSTM_DEVICE void mbarrier_arrive_expect_tx(uint64_t* mbarrier, unsigned bytes) {
   asm volatile(
@@ -166,6 +171,9 @@ VARLSTM_DEVICE void mbarrier_init(uint64_t*, unsigned) {
   __trap();
 }
 VARLSTM_DEVICE void mbarrier_arrive(uint64_t*) {
+  __trap();
+}
+VARLSTM_DEVICE void mbarrier_arrive_reader(uint64_t*) {
   __trap();
 }
 VARLSTM_DEVICE void mbarrier_arrive_expect_tx(uint64_t*, unsigned) {

@@ -17,6 +17,11 @@ void mbarrier_init(uint64_t* mbarrier, unsigned arrivals, Site site = Site::here
 // more of asynchronous stores for this phase. The mbarrier is this block's own or, for the first form, a peer's.
 void mbarrier_arrive(uint64_t* mbarrier, Site site = Site::here());
 void mbarrier_arrive_expect_tx(uint64_t* mbarrier, unsigned bytes, Site site = Site::here());
+// The first form for a thread that has only read: on a GPU others do not see what it did before. In the emulator they
+// do.
+inline void mbarrier_arrive_reader(uint64_t* mbarrier, Site site = Site::here()) {
+  mbarrier_arrive(mbarrier, site);
+}
 // The second form for this block only: on a GPU peers do not see what this thread did before. In the emulator they do.
 inline void mbarrier_announce(uint64_t* mbarrier, unsigned bytes, Site site = Site::here()) {
   mbarrier_arrive_expect_tx(mbarrier, bytes, site);

@@ -1,12 +1,13 @@
 // A ring of stages in shared memory, through which matrices in global memory flow to a warpgroup that multiplies. For
 // kernel files only.
 //
-// A stage is kBytes contiguous bytes. All blocks of a cluster need the same stages, in the same order: stage n is read
-// from L2 once, by the block with rank n % kCluster, whose filler starts one bulk copy to all of them. In each block it
-// comes into slot n % kSlots of that block's ring.
+// A stage is kBytes contiguous bytes. kSharers blocks of a cluster need the same stages, in the same order: stage n is
+// read from L2 once, by sharer n % kSharers, whose filler starts one bulk copy to all of them. In each block it comes
+// into slot n % kSlots of that block's ring. Sharers are every kStride-th block of the cluster: with 2 sharers and a
+// stride of 4 the ranks 1 and 5 are sharers 0 and 1.
 //   full[slot]    of each block: counts the bytes of the stage that comes next, which the block's filler announces.
-//   empty[slot]   of the block that fills the slot next: counts the warps of all blocks that have read what was there.
-//   R1: a stage is filled only after every warp of the cluster has released its slot, so no copy overwrites what a
+//   empty[slot]   of the block that fills the slot next: counts the warps of all sharers that have read what was there.
+//   R1: a stage is filled only after every warp of the sharers has released its slot, so no copy overwrites what a
 //       product still reads.
 //   R2: after wait() the warpgroup sees the stage, and what the block's filler knew when it announced it. The copies
 //   and
@@ -27,16 +28,26 @@
 
 namespace varlstm::cuda {
 
-template <int kSlots_, int kBytes_, int kCluster_>
+template <int kSlots_, int kBytes_, int kSharers_, int kStride_ = 1>
 struct StageRing {
-  static constexpr int kSlots = kSlots_, kBytes = kBytes_, kCluster = kCluster_;
-  static constexpr unsigned kReaders = kCluster * 4;                // warps
-  static constexpr uint32_t kEvery = std::lcm(kSlots_, kCluster_);  // from a block's use of a slot to its next one
+  static constexpr int kSlots = kSlots_, kBytes = kBytes_, kSharers = kSharers_;
+  static constexpr uint32_t kStride = kStride_;
+  static constexpr unsigned kReaders = kSharers * 4;                // warps
+  static constexpr uint32_t kEvery = std::lcm(kSlots_, kSharers_);  // from a block's use of a slot to its next one
   static_assert(kBytes % 1024 == 0, "stages begin where a swizzled layout may");
 
   alignas(1024) unsigned char stage[kSlots][kBytes];
   uint64_t full[kSlots];
   uint64_t empty[kSlots];
+
+  // Which sharer this block is, the rank of the first one, and the bits of the ranks of all.
+  VARLSTM_DEVICE static uint32_t sharer() { return kSharers == 1 ? 0 : simt::cluster_rank() / kStride; }
+  VARLSTM_DEVICE static uint32_t first_rank() { return kStride == 1 ? 0 : simt::cluster_rank() % kStride; }
+  VARLSTM_DEVICE static uint16_t ranks() {
+    uint32_t bits = 0;
+    for (uint32_t k = 0; k < kSharers; ++k) bits |= 1u << (first_rank() + k * kStride);
+    return static_cast<uint16_t>(bits);
+  }
 
   // Called by one thread; then a barrier of the cluster must follow.
   VARLSTM_DEVICE void begin() {
@@ -51,28 +62,28 @@ struct StageRing {
 template <class Ring>
 class StageFiller {
  public:
-  VARLSTM_DEVICE explicit StageFiller(Ring& ring)
-      : ring_(ring), rank_(Ring::kCluster == 1 ? 0 : simt::cluster_rank()) {}
+  VARLSTM_DEVICE explicit StageFiller(Ring& ring) : ring_(ring), sharer_(Ring::sharer()), ranks_(Ring::ranks()) {}
 
-  // The next stage comes from `from`, which is aligned to 16 bytes and the same in all blocks of the cluster. What this
-  // thread has acquired must include what is there.
+  // The next stage comes from `from`, which is aligned to 16 bytes and the same in all sharers. What this thread has
+  // acquired must include what is there.
   VARLSTM_DEVICE void fill(const void* from) {
-    constexpr uint32_t kSlots = Ring::kSlots, kEvery = Ring::kEvery;
+    constexpr uint32_t kSlots = Ring::kSlots;
     const uint32_t n = next_++, slot = n % kSlots;
     if (n >= kSlots) simt::mbarrier_wait_bytes(&ring_.full[slot], (n / kSlots - 1) % 2, "the stage before");
     simt::mbarrier_announce(&ring_.full[slot], Ring::kBytes);  // R3
-    if (n % Ring::kCluster != rank_) return;
+    if (n % Ring::kSharers != sharer_) return;
     if (n >= kSlots)
-      simt::mbarrier_wait(&ring_.empty[slot], (n - kSlots) / kEvery % 2, "a stage to be released");  // R1
-    if constexpr (Ring::kCluster == 1)
+      simt::mbarrier_wait_bytes(&ring_.empty[slot], (n - kSlots) / Ring::kEvery % 2, "a stage to be released");  // R1
+    if constexpr (Ring::kSharers == 1)
       simt::bulk_load(ring_.stage[slot], from, Ring::kBytes, &ring_.full[slot]);
     else
-      simt::bulk_load_multicast(ring_.stage[slot], from, Ring::kBytes, &ring_.full[slot], (1u << Ring::kCluster) - 1);
+      simt::bulk_load_multicast(ring_.stage[slot], from, Ring::kBytes, &ring_.full[slot], ranks_);
   }
 
  private:
   Ring& ring_;
-  const uint32_t rank_;
+  const uint32_t sharer_;
+  const uint16_t ranks_;
   uint32_t next_ = 0;
 };
 
@@ -80,7 +91,7 @@ class StageFiller {
 template <class Ring>
 class StageReader {
  public:
-  VARLSTM_DEVICE explicit StageReader(Ring& ring) : ring_(ring) {}
+  VARLSTM_DEVICE explicit StageReader(Ring& ring) : ring_(ring), first_rank_(Ring::first_rank()) {}
 
   // Returns the next stage when it has come.
   VARLSTM_DEVICE const unsigned char* wait() {
@@ -93,14 +104,16 @@ class StageReader {
   VARLSTM_DEVICE void release() {
     if (threadIdx.x % 32 == 0) {
       uint64_t* const empty = &ring_.empty[released_ % Ring::kSlots];
-      const uint32_t filler = (released_ + Ring::kSlots) % Ring::kCluster;
-      simt::mbarrier_arrive(Ring::kCluster == 1 ? empty : simt::cluster_map(empty, filler));
+      const uint32_t filler = (released_ + Ring::kSlots) % Ring::kSharers;
+      simt::mbarrier_arrive_reader(
+          Ring::kSharers == 1 ? empty : simt::cluster_map(empty, first_rank_ + filler * Ring::kStride));
     }
     ++released_;
   }
 
  private:
   Ring& ring_;
+  const uint32_t first_rank_;
   int slot_ = 0;
   unsigned parity_ = 0;
   uint32_t released_ = 0;

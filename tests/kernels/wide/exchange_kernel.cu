@@ -15,9 +15,8 @@ using namespace varlstm::cuda;
 
 using Area = TeamArea<kExchangeParts, kExchangeWords * sizeof(uint32_t), 2>;
 
-template <int kSlots, int kCluster>
+template <class Ring>
 VARLSTM_KERNEL void exchange_kernel(Area* area, uint32_t steps, uint32_t* sums) {
-  using Ring = StageRing<kSlots, Area::kPartBytes, kCluster>;
   Ring& ring = *simt::shared_memory<Ring>();
   TeamExchange<Area> exchange(area);
   const unsigned thread = threadIdx.x % 128;
@@ -53,7 +52,7 @@ VARLSTM_KERNEL void exchange_kernel(Area* area, uint32_t steps, uint32_t* sums) 
   simt::cluster_sync();  // no block ends before its peers have released its stages
 }
 
-template <int kSlots, int kCluster>
+template <class Ring>
 cudaError_t launch(uint32_t steps, uint32_t* sums) {
   Area* area = nullptr;
   cudaError_t error = cudaMalloc(reinterpret_cast<void**>(&area), sizeof(Area));
@@ -62,26 +61,28 @@ cudaError_t launch(uint32_t steps, uint32_t* sums) {
   LaunchShape shape;
   shape.grid = dim3(kExchangeBlocks);
   shape.block = dim3(160);
-  shape.cluster = kCluster;
+  shape.cluster = Ring::kSharers * Ring::kStride;
   shape.cooperative = true;
-  shape.shared_bytes = sizeof(StageRing<kSlots, Area::kPartBytes, kCluster>);
-  if (error == cudaSuccess)
-    error = simt::launch(shape, nullptr, "exchange", exchange_kernel<kSlots, kCluster>, area, steps, sums);
+  shape.shared_bytes = sizeof(Ring);
+  if (error == cudaSuccess) error = simt::launch(shape, nullptr, "exchange", exchange_kernel<Ring>, area, steps, sums);
   if (error == cudaSuccess) error = cudaStreamSynchronize(nullptr);
   cudaFree(area);
   return error;
 }
 
+template <int kSlots>
+cudaError_t launch_with_slots(const Sharing& sharing, uint32_t steps, uint32_t* sums) {
+  constexpr int kBytes = Area::kPartBytes;
+  if (sharing.sharers == 1) return launch<StageRing<kSlots, kBytes, 1>>(steps, sums);
+  if (sharing.stride == 2) return launch<StageRing<kSlots, kBytes, 2, 2>>(steps, sums);
+  return sharing.sharers == 2 ? launch<StageRing<kSlots, kBytes, 2>>(steps, sums)
+                              : launch<StageRing<kSlots, kBytes, 4>>(steps, sums);
+}
+
 }  // namespace
 
-cudaError_t launch_exchange(unsigned cluster, unsigned slots, uint32_t steps, uint32_t* sums) {
-  if (slots == 3)
-    return cluster == 1   ? launch<3, 1>(steps, sums)
-           : cluster == 2 ? launch<3, 2>(steps, sums)
-                          : launch<3, 4>(steps, sums);
-  return cluster == 1   ? launch<6, 1>(steps, sums)
-         : cluster == 2 ? launch<6, 2>(steps, sums)
-                        : launch<6, 4>(steps, sums);
+cudaError_t launch_exchange(const Sharing& sharing, unsigned slots, uint32_t steps, uint32_t* sums) {
+  return slots == 3 ? launch_with_slots<3>(sharing, steps, sums) : launch_with_slots<6>(sharing, steps, sums);
 }
 
 }  // namespace varlstm_test

@@ -13,7 +13,12 @@ namespace varlstm_test {
 // step: sum * 31 + 7 b + t + step + 1. Before the first step that is done with a sum of 0 and a step of -1.
 constexpr unsigned kExchangeBlocks = 8, kExchangeParts = 4, kExchangeWords = 256;
 
-// sums [steps][blocks][128] <- the sums of each step. cluster: 1, 2 or 4 blocks; slots: 3 or 6, of the ring.
-cudaError_t launch_exchange(unsigned cluster, unsigned slots, uint32_t steps, uint32_t* sums);
+// Which blocks of a cluster share stages: 1, 2 or 4, which are neighbours, or 2 of a cluster of 4 with a stride of 2.
+struct Sharing {
+  unsigned sharers, stride;
+};
+
+// sums [steps][blocks][128] <- the sums of each step. slots: 3 or 6, of the ring.
+cudaError_t launch_exchange(const Sharing& sharing, unsigned slots, uint32_t steps, uint32_t* sums);
 
 }  // namespace varlstm_test

@@ -33,10 +33,11 @@ TEST(WideExchange, EveryThreadSeesEveryStep) {
   const std::vector<uint32_t> wanted = expected(kSteps);
   uint32_t* sums = nullptr;
   ASSERT_EQ(cudaMalloc(reinterpret_cast<void**>(&sums), wanted.size() * sizeof *sums), cudaSuccess);
-  for (const unsigned cluster : {1u, 2u, 4u}) {
+  for (const Sharing& sharing : {Sharing{1, 1}, Sharing{2, 1}, Sharing{4, 1}, Sharing{2, 2}}) {
     for (const unsigned slots : {3u, 6u}) {
-      SCOPED_TRACE(testing::Message() << "clusters of " << cluster << " blocks, " << slots << " slots");
-      ASSERT_EQ(launch_exchange(cluster, slots, kSteps, sums), cudaSuccess);
+      SCOPED_TRACE(testing::Message() << sharing.sharers << " blocks share a stage, stride " << sharing.stride << ", "
+                                      << slots << " slots");
+      ASSERT_EQ(launch_exchange(sharing, slots, kSteps, sums), cudaSuccess);
       std::vector<uint32_t> result(wanted.size());
       ASSERT_EQ(cudaMemcpyAsync(result.data(), sums, result.size() * sizeof *sums, cudaMemcpyDeviceToHost, nullptr),
                 cudaSuccess);
