@@ -170,7 +170,7 @@ const char* describe() {
 #ifdef VARLSTM_HAVE_CBLAS
   constexpr const char* kGemm = "OpenBLAS";
 #else
-  constexpr const char* kGemm = "GEMM as plain loops";
+  constexpr const char* kGemm = "own GEMM";
 #endif
   static char text[64];
   std::snprintf(text, sizeof text, "host (%s, %s)", kGemm, host::row_kernels().name);

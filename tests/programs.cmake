@@ -62,11 +62,9 @@ endfunction()
 function(varlstm_add_host_test name)
   varlstm_add_test(${name} ${ARGN} $<TARGET_OBJECTS:varlstm_host>)
   set_target_properties(${name} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)  # compiled with OpenMP, unlike those headers
+  target_compile_options(${name} PRIVATE -fopenmp-simd)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
-  target_link_libraries(${name} PRIVATE OpenMP::OpenMP_CXX)
-  if(VARLSTM_CBLAS_LIBRARY)
-    target_link_libraries(${name} PRIVATE ${VARLSTM_CBLAS_LIBRARY})
-  endif()
+  target_link_libraries(${name} PRIVATE varlstm_blas)
 endfunction()
 
 # The same for a test of the CUDA back end that calls the CUDA runtime itself. In the emulated build it links the library's
@@ -78,8 +76,8 @@ function(varlstm_add_device_test name)
     target_include_directories(${name} PRIVATE ${VARLSTM_TESTS} ${PROJECT_SOURCE_DIR}/capi/include)
     target_compile_definitions(${name} PRIVATE VARLSTM_EMULATED=1)
     target_compile_options(${name} PRIVATE ${VARLSTM_TEST_OPTIONS})
-    target_link_libraries(${name} PRIVATE varlstm_flags GTest::gtest GTest::gtest_main OpenMP::OpenMP_CXX
-                          ${VARLSTM_CBLAS_LIBRARY} ${VARLSTM_BOOST_CONTEXT} ${CMAKE_DL_LIBS})
+    target_link_libraries(${name} PRIVATE varlstm_flags GTest::gtest GTest::gtest_main varlstm_blas
+                          ${VARLSTM_BOOST_CONTEXT} ${CMAKE_DL_LIBS})
   else()
     add_executable(${name} ${ARGN})
     target_link_libraries(${name} PRIVATE varlstm_test_support CUDA::cudart_static)

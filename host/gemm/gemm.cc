@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/gemm/gemm.h"
 
-#include <omp.h>
 #include <string.h>
 
 #include <initializer_list>
@@ -12,6 +11,7 @@
 
 #ifdef VARLSTM_HAVE_CBLAS
 #include <cblas.h>
+#include <omp.h>
 #endif
 
 namespace varlstm::host {

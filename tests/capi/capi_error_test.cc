@@ -20,7 +20,7 @@ TEST(Error, BuildInfoIsOneStaticLine) {
                               "." + std::to_string(VARLSTM_VERSION_PATCH);
   EXPECT_EQ(info.find("libvarlstm " + version), 0u) << info;
   EXPECT_NE(info.find("back ends: host ("), std::string::npos) << info;
-  EXPECT_TRUE(info.find("OpenBLAS, ") != std::string::npos || info.find("plain loops, ") != std::string::npos) << info;
+  EXPECT_TRUE(info.find("OpenBLAS, ") != std::string::npos || info.find("own GEMM, ") != std::string::npos) << info;
   EXPECT_EQ(info.find('\n'), std::string::npos) << info;
   EXPECT_EQ(varlstm_build_info(), varlstm_build_info());
 }

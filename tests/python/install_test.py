@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -42,16 +43,41 @@ def copy_source(folder: pathlib.Path) -> pathlib.Path:
     return pathlib.Path(shutil.copytree(PACKAGE.parent, folder / "python", ignore=leave_out))
 
 
+def make_tools(folder: pathlib.Path, *names: str) -> pathlib.Path:
+    """A folder of programs that write their arguments to NAME.calls."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text(f'#!/bin/sh\necho "$@" >>{folder / name}.calls\n')
+        (folder / name).chmod(0o755)
+    return folder
+
+
 def needs(*modules: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
 
 
-def test_pip_bundles_the_library(tmp_path):
+def pip(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """One call of pip, without an index."""
     needs("pip", "setuptools", "wheel")
-    result = run("-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-index", "--target",
-                 str(tmp_path / "site"), str(copy_source(tmp_path)), VARLSTM_BUILD_DIR=str(LIBRARY.parents[1]))
+    return run("-m", "pip", *arguments, "--no-deps", "--no-index", **environment)
+
+
+def build_wheel(tmp_path: pathlib.Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Builds a wheel into tmp_path by the setuptools that are there."""
+    return pip("wheel", "--no-build-isolation", "--wheel-dir", str(tmp_path), *arguments,
+               str(copy_source(tmp_path / "tree" / "capi")), **environment)
+
+
+def test_pip_bundles_the_library(tmp_path):
+    result = build_wheel(tmp_path, VARLSTM_BUILD_DIR=str(LIBRARY.parents[1]))
+    assert result.returncode == 0, result.stdout
+    (built,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(built) as wheel:  # machine code has its place in the wheel's root, which is of the platform
+        assert {name.split("/")[0] for name in wheel.namelist()} == {"varlstm", f"varlstm-{varlstm.__version__}.dist-info"}
+        assert any(name.endswith("/LICENSE") for name in wheel.namelist())
+    result = pip("install", "--target", str(tmp_path / "site"), str(built))
     assert result.returncode == 0, result.stdout
     bundled = tmp_path / "site" / "varlstm" / "lib" / "libvarlstm.so.0"
     assert bundled.read_bytes() == LIBRARY.read_bytes()
@@ -65,6 +91,7 @@ def test_pip_bundles_the_library(tmp_path):
 @pytest.mark.parametrize("preset, environment, text", [
     (False, {}, "is no checkout of libvarlstm: pip install wants capi/python inside of one"),
     (True, {"VARLSTM_CUDA": "yes"}, "VARLSTM_CUDA=yes: wanted 0 or 1"),
+    (True, {"VARLSTM_CUDA": "1", "PATH": "{tools}"}, "VARLSTM_CUDA=1: nvcc is not on PATH"),
     (True, {"PATH": ""}, "cmake not found: it builds libvarlstm"),
 ])
 def test_why_the_library_cannot_be_built(tmp_path, preset, environment, text):
@@ -72,8 +99,32 @@ def test_why_the_library_cannot_be_built(tmp_path, preset, environment, text):
     source = copy_source(tmp_path / "tree" / "capi")
     if preset:
         (tmp_path / "tree" / "CMakePresets.json").touch()
+    make_tools(tmp_path / "tools", "cmake", "ninja")
+    environment = {name: value.format(tools=tmp_path / "tools") for name, value in environment.items()}
     result = run("setup.py", "-q", "build", cwd=source, **environment)
     assert result.returncode != 0 and text in result.stdout, result.stdout
+
+
+@pytest.mark.parametrize("settings, environment, preset", [
+    ([], {}, "host"),
+    (["--config-settings", "cuda=1"], {}, "release"),
+    (["--config-settings", "cuda=0"], {"VARLSTM_CUDA": "1"}, "host"),
+    ([], {"VARLSTM_CUDA": "1"}, "release"),
+])
+def test_cuda_is_built_if_it_is_asked_for(tmp_path, settings, environment, preset):
+    """An nvcc that happens to be there changes nothing."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "CMakePresets.json").touch()
+    tools = make_tools(tmp_path / "tools", "cmake", "ninja", "nvcc")
+    result = build_wheel(tmp_path, *settings, PATH=f"{tools}:{os.environ['PATH']}", **environment)
+    assert result.returncode != 0, result.stdout  # this cmake builds nothing
+    calls = (tools / "cmake.calls").read_text().splitlines()
+    assert f"--preset {preset} " in calls[0] and "--fresh" in calls[0], calls
+
+
+def test_an_unknown_setting_is_an_error(tmp_path):
+    result = build_wheel(tmp_path, "--config-settings", "cud=1")
+    assert result.returncode != 0 and "--config-settings cud=1: the known setting is cuda=0 or cuda=1" in result.stdout
 
 
 def test_in_place_the_library_of_the_source_trees_build_folder_is_found(tmp_path):
