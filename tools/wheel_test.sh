@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs a wheel of tools/wheel.sh in bare systems without a compiler, and runs the guide's programs there, with the
-# NumPy and torch of those systems. Needs root, debootstrap and Debian's and Ubuntu's archives.
+# NumPy of those systems and with Debian's torch; Ubuntu has none, and takes that of PyPI. Needs root, debootstrap and the
+# archives of Debian, Ubuntu and PyPI.
 #   sh tools/wheel_test.sh WHEEL [SUITE...]    bookworm trixie noble by default; roots are kept in build-wheel/roots
 # SPDX-License-Identifier: Apache-2.0
 set -eu
@@ -12,11 +13,12 @@ shift
 [ $# -gt 0 ] || set -- bookworm trixie noble
 cd "$(dirname "$0")/.."
 
-# archive SUITE: its address, the parts of it that have torch, and debootstrap's script for it.
+# archive SUITE: its address, the parts that are needed, debootstrap's script for it, and the packages.
 archive() {
+  packages=python3-venv,python3-numpy,python3-pytest,ca-certificates
   case $1 in
-    noble | jammy) echo http://archive.ubuntu.com/ubuntu main,universe gutsy ;;
-    *) echo http://deb.debian.org/debian main sid ;;
+    noble | jammy) echo http://archive.ubuntu.com/ubuntu main,universe gutsy "$packages" ;;
+    *) echo http://deb.debian.org/debian main sid "$packages,python3-torch" ;;
   esac
 }
 
@@ -26,10 +28,9 @@ for suite in "$@"; do
   if ! [ -e "$root.made" ]; then
     rm -rf "$root"
     mkdir -p "$root"
-    # shellcheck disable=SC2046  # three words
+    # shellcheck disable=SC2046  # four words
     set -- $(archive "$suite")
-    debootstrap --variant=minbase --no-check-gpg --components="$2" \
-      --include=python3-venv,python3-numpy,python3-pytest,python3-torch "$suite" "$root" "$1" "$3" >"$root.log" ||
+    debootstrap --variant=minbase --no-check-gpg --components="$2" --include="$4" "$suite" "$root" "$1" "$3" >"$root.log" ||
       { tail "$root.log"; exit 1; }
     touch "$root.made"
   fi
@@ -42,10 +43,13 @@ for suite in "$@"; do
   cp capi/*.md "$root/src/capi"
   cp -r tests/python tests/golden "$root/src/tests"
   cp "$wheel" "$root/src"
+  cp /etc/resolv.conf "$root/etc"
+  cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs"
   mkdir -p "$root/proc"
   # shellcheck disable=SC2016  # the inner shell expands it
   unshare -m sh -euc 'mount -t proc proc "$0/proc"; exec chroot "$0" sh -euc "$1"' "$root" '
     python3 -m venv --system-site-packages /venv
+    /venv/bin/python -c "import torch" 2>/dev/null || /venv/bin/pip install -q torch
     /venv/bin/pip install -q --no-index --no-deps /src/*.whl
     cd /src/tests/python
     /venv/bin/python -c "import torch, numpy, varlstm; print(torch.__version__, numpy.__version__, varlstm.build_info())"
