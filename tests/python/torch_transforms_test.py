@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -137,6 +139,21 @@ def test_jit_trace_is_refused(gradients: bool) -> None:
                          lambda x: ours.linear_cross_entropy(x, torch.ones(7, 4), None, TAGS)):
             with pytest.raises(RuntimeError, match="torch.jit.trace cannot look into the library"):
                 torch.jit.trace(function, (X,), check_trace=False)
+
+
+@pytest.mark.parametrize("cell", [ours.LSTM, ours.GRU, ours.RNN])
+def test_jit_script_and_trace_of_torchs_own_module(cell) -> None:
+    """Scripting takes that module by itself, with the same parameters; tracing takes what to_torch gives."""
+    rnn = cell(4, 6, 2, batch_first=True).eval()
+    model = torch.nn.Sequential(rnn)
+    scripted = torch.jit.script(copy.deepcopy(model))
+    for compiled in (scripted, torch.jit.trace(rnn.to_torch(), (X,), check_trace=False)):
+        torch.testing.assert_close(compiled(X), rnn(X))
+    assert type(model[0]) is cell
+    scripted = torch.jit.script(model)
+    with torch.no_grad():
+        rnn.weight_hh_l0.mul_(2)
+    torch.testing.assert_close(scripted(X), rnn(X))
 
 
 @pytest.mark.skipif(not hasattr(torch.library, "custom_op"), reason="torch.library.custom_op came with torch 2.4")

@@ -15,8 +15,8 @@ _unwrap_if_dead = getattr(getattr(torch._C, "_functorch", None), "unwrap_if_dead
 def refuse_jit_trace() -> None:
     """The traced graph would treat the output of a call as a constant, or as memory that nothing writes."""
     if torch.jit.is_tracing():
-        raise RuntimeError("varlstm.torch: torch.jit.trace cannot look into the library; torch.compile and "
-                           "torch.export pass over it")
+        raise RuntimeError("varlstm.torch: torch.jit.trace cannot look into the library; trace what "
+                           "module.to_torch() gives, or take torch.export, which passes over it")
 
 
 def is_traced(tensor: torch.Tensor) -> bool:

@@ -118,6 +118,11 @@ class RnnBase(torch.nn.RNNBase):
         module = self._torch_class(self.input_size, self.hidden_size, **self._own_options(self), **self._options_of(self))
         return RnnBase._take(module, self)
 
+    def __prepare_scriptable__(self) -> torch.nn.RNNBase:
+        """What torch.jit.script compiles instead of this module, because it cannot look into the library. torch puts it
+        into the model that is compiled, too."""
+        return self.to_torch()
+
     def _take(self, source: torch.nn.RNNBase) -> torch.nn.RNNBase:
         """`self`, of torch or of this library, with the parameters and the mode of `source`."""
         for name in source._flat_weights_names:
