@@ -258,6 +258,8 @@ TEST_F(TaggerCli, WrongCommandLines) {
   expect_error(tagger("--foo"), "The following argument was not expected: --foo (see varlstm-tagger --help)");
   expect_error(tagger("eval --model m f --foo"),
                "The following argument was not expected: --foo (see varlstm-tagger eval --help)");
+  expect_error(tagger("train --trian a.conllu"),
+               "The following argument was not expected: --trian (see varlstm-tagger train --help)");
   expect_error(tagger("train"), "--train is required (see varlstm-tagger train --help)");
   const TempFolder folder;
   const auto with = [&](const std::string& more) { return tagger(train_arguments(folder / "m", more)); };

@@ -84,6 +84,9 @@ TEST(TaggerConllu, EmptyNodeBeforeTheFirstWord) {
 
 TEST(TaggerConllu, BrokenRowsNameFileAndLine) {
   const std::string head = "# c\n" + row("1", "a", "X");
+  const std::string plain = error_of("# a comment\nThe farmer walked .\n");
+  EXPECT_EQ(plain.find("a.conllu:2: there is no tab, so this is not CoNLL-U, "), 0u) << plain;
+  EXPECT_NE(plain.find("by: awk '{ for (i = 1; "), std::string::npos) << plain;
   EXPECT_EQ(error_of(head + "2\tb\tX\n"), "a.conllu:3: a row has 10 columns separated by tabs, this one has 3");
   EXPECT_EQ(error_of(head + "2 b\n"), "a.conllu:3: a row has 10 columns separated by tabs, this one has 1");
   EXPECT_EQ(error_of(head + "2\tb\t_\tX\t_\t_\t_\t_\t_\t_\t_\n"),

@@ -19,6 +19,9 @@ constexpr size_t kColumns = 10;
 constexpr const char* kColumnNames[kColumns] = {"ID",    "FORM", "LEMMA",  "UPOS", "XPOS",
                                                 "FEATS", "HEAD", "DEPREL", "DEPS", "MISC"};
 
+constexpr const char* kFromText =
+    R"(awk '{ for (i = 1; i <= NF; ++i) print i "\t" $i "\t_\t_\t_\t_\t_\t_\t_\t_"; print "" }')";
+
 // What an ID says: a word (8), a range of words that share a token (8-9), an empty node (8.1).
 struct RowId {
   enum Kind { kBroken, kWord, kRange, kEmptyNode } kind = kBroken;
@@ -100,6 +103,12 @@ void Document::add_row(std::string_view row, uint64_t line, uint64_t* last_id) {
     if (count < kColumns) columns[count] = row.substr(at, tab - at);
     at = tab + 1;
   }
+  if (count == 1 && words() == 0)
+    fail(
+        "{}:{}: there is no tab, so this is not CoNLL-U, whose rows have 10 columns separated by tabs. Text with "
+        "spaces "
+        "between the words becomes CoNLL-U by: {}",
+        name_, line, kFromText);
   if (count != kColumns) fail("{}:{}: a row has 10 columns separated by tabs, this one has {}", name_, line, count);
   for (size_t k = 0; k < kColumns; ++k)
     if (columns[k].empty()) fail("{}:{}: column {} ({}) is empty", name_, line, k + 1, kColumnNames[k]);

@@ -216,8 +216,13 @@ bool parse_command_line(int argc, char** argv, Options* options) {
       app.exit(error);
       return false;
     }
+    // What is not known comes before what is missing, because the missing option may be there, misspelt.
     const auto commands = app.get_subcommands();
-    fail("{} (see varlstm-tagger {}--help)", error.what(), commands.empty() ? "" : commands[0]->get_name() + " ");
+    const auto unknown = app.remaining(true);
+    const std::string text = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !unknown.empty()
+                                 ? "The following argument was not expected: " + unknown.front()
+                                 : error.what();
+    fail("{} (see varlstm-tagger {}--help)", text, commands.empty() ? "" : commands[0]->get_name() + " ");
   }
   if (app.get_subcommands().empty()) fail("which command? train, eval, predict or demo (see varlstm-tagger --help)");
   const std::string command = app.get_subcommands().front()->get_name();
