@@ -11,6 +11,14 @@
 int main(int argc, char** argv) {
   for (int k = 1; k < argc; ++k)
     if (std::string(argv[k]) == "--lstm") return varlstm::lstm_driver::run(argc, argv);
+  for (int k = 1; k < argc; ++k)
+    if (std::string(argv[k]) == "--help") {
+      std::puts(
+          "varlstm-bench times the operations of libvarlstm on the back end that VARLSTM_BENCH_BACKEND names, host or\n"
+          "cuda, by Google Benchmark, whose options are below.\n"
+          "varlstm-bench --lstm checks and times recurrent problems: varlstm-bench --lstm --help has its options.\n");
+      std::fflush(stdout);
+    }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   try {

@@ -15,7 +15,10 @@ import json
 import os
 import sys
 
-import matplotlib
+try:
+    import matplotlib
+except ModuleNotFoundError:
+    sys.exit("plot.py needs matplotlib: apt-get install python3-matplotlib, or pip install matplotlib")
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  the back end comes first

@@ -55,6 +55,13 @@ json checked(const std::string& arguments) {
   return report["results"];
 }
 
+TEST(BenchDriver, HelpHasBothHalves) {
+  const Outcome outcome = run_shell(kProgram + " --help");
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("varlstm-bench --lstm --help"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("--benchmark_filter"), std::string::npos) << outcome.out;
+}
+
 TEST(BenchDriver, EveryPassAndLayoutIsCorrectAndRepeats) {
   const json results = checked("--dir=fwd,bwd,train --layout=packed,ragged,batch_first,time_major l2b3i2h3d2");
   ASSERT_EQ(results.size(), 3u * 4);
