@@ -75,6 +75,10 @@ struct varlstm_rnn : varlstm::Handle {
   mutable bool has_plan = false;
   mutable int64_t plan_options = 0;
   mutable varlstm::RnnPlan plan = {};
+  // Of a prepared rnn: the parameters that it takes, and what the back end has made of them.
+  const void* prepared_params = nullptr;
+  varlstm::PreparedRnn prepared = {};
+  int64_t prepared_bytes = 0;
   // The names of all tensors that the rnn could have: [layers, 2 directions, 9 tensors, kNameBytes].
   std::unique_ptr<char[]> names;
 };

@@ -183,6 +183,10 @@ int64_t gate_rows(const RnnShape& shape) {
   return cell_facts(shape.cell).gates * shape.hidden;
 }
 
+int64_t rnn_name_bytes(int64_t layers) {
+  return layers * 2 * kTensorsPerCell * varlstm_rnn::kNameBytes;
+}
+
 int64_t param_elements(const RnnShape& shape) {
   return shape.directions * (cell_elements(shape, 0) + (shape.layers - 1) * cell_elements(shape, 1));
 }
@@ -212,7 +216,7 @@ int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, i
   VARLSTM_TRY(buffers.finish());
 
   std::unique_ptr<varlstm_rnn> made(new (std::nothrow) varlstm_rnn);
-  const size_t name_bytes = static_cast<size_t>(num_layers * 2 * kTensorsPerCell * varlstm_rnn::kNameBytes);
+  const auto name_bytes = static_cast<size_t>(rnn_name_bytes(num_layers));
   if (made) made->names.reset(new (std::nothrow) char[name_bytes]);
   if (!made || !made->names) return set_error(VARLSTM_ERROR_OUT_OF_MEMORY, "no memory for a varlstm_rnn");
   write_names(num_layers, made->names.get());

@@ -56,6 +56,7 @@ int32_t run_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, int32_t 
   VARLSTM_TRY(find_rnn_plan(rnn, batch->plan.bounds, &plan));
 
   const RnnShape& shape = rnn->shape;
+  VARLSTM_TRY(check_prepared_params(rnn, params));
   VARLSTM_TRY(check_no_c(shape, "c0", c0));
   VARLSTM_TRY(check_no_c(shape, "c_n", c_n));
   VARLSTM_TRY(check_cell_states_key(shape, "c", c));
@@ -74,6 +75,7 @@ int32_t run_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, int32_t 
   buffers.write_or_null("c", c, {rows, {"directions", shape.directions}, of_c});
   buffers.scratch("workspace", workspace, workspace_bytes, (save ? plan.save : plan.infer).workspace_bytes);
   if (save) buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes);
+  read_prepared(rnn, buffers);
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
   RnnForwardArgs args{};
@@ -94,6 +96,9 @@ int32_t run_forward(const varlstm_rnn* rnn, const varlstm_batch* batch, int32_t 
   args.workspace_bytes = workspace_bytes;
   args.reserve = reserve;
   args.reserve_bytes = reserve_bytes;
+  if (rnn->prepared_bytes > 0) {
+    return call_backend(rnn->ctx, "rnn_forward_prepared", &Backend::rnn_forward_prepared, args, rnn->prepared, stream);
+  }
   return call_backend(rnn->ctx, "rnn_forward", &Backend::rnn_forward, args, stream);
 }
 
@@ -106,6 +111,7 @@ int32_t run_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const v
   VARLSTM_TRY(find_rnn_plan(rnn, batch->plan.bounds, &plan));
 
   const RnnShape& shape = rnn->shape;
+  VARLSTM_TRY(check_prepared_params(rnn, params));
   VARLSTM_TRY(check_no_c(shape, "c0", c0));
   VARLSTM_TRY(check_no_c(shape, "dc_n", dc_n));
   VARLSTM_TRY(check_no_c(shape, "dc0", dc0));
@@ -133,6 +139,7 @@ int32_t run_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const v
   buffers.write_or_null("dparams", dparams, {elements});
   buffers.scratch("workspace", workspace, workspace_bytes, plan.save.workspace_bytes);
   buffers.scratch("reserve", reserve, reserve_bytes, plan.save.reserve_bytes, false);
+  read_prepared(rnn, buffers);
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
   RnnBackwardArgs args{};
@@ -156,7 +163,10 @@ int32_t run_backward(const varlstm_rnn* rnn, const varlstm_batch* batch, const v
   args.workspace_bytes = workspace_bytes;
   args.reserve = reserve;
   args.reserve_bytes = reserve_bytes;
-  const int32_t status = call_backend(rnn->ctx, "rnn_backward", &Backend::rnn_backward, args, stream);
+  const int32_t status = rnn->prepared_bytes > 0
+                             ? call_backend(rnn->ctx, "rnn_backward_prepared", &Backend::rnn_backward_prepared, args,
+                                            rnn->prepared, stream)
+                             : call_backend(rnn->ctx, "rnn_backward", &Backend::rnn_backward, args, stream);
   if (status == VARLSTM_ERROR_INVALID_ARGUMENT) {
     return set_error(status,
                      "reserve = %p was not written by a forward of this shape, these lengths and this order of rows",
@@ -180,6 +190,10 @@ int32_t varlstm_rnn_import(const varlstm_rnn* rnn, int32_t format, int64_t layer
                      key_name(VARLSTM_KEY_PROJ_SIZE), static_cast<long long>(shape.projection));
   }
   VARLSTM_TRY(check_import_biases(rnn, format, b_ih, b_hh));
+  if (rnn->prepared_params != nullptr) {
+    return set_error(VARLSTM_ERROR_INVALID_ARGUMENT, "rnn = %p is prepared: its parameters cannot change any more",
+                     static_cast<const void*>(rnn));
+  }
   const Dim gates{cell_facts(shape.cell).rows, gate_rows(shape)};
   BufferCheck buffers(element_size(shape.dtype));
   buffers.read("w_ih", w_ih, {gates, {"input", layer_input(shape, layer)}});

@@ -78,6 +78,7 @@ int32_t varlstm_rnn_step(const varlstm_rnn* rnn, int64_t streams, const void* pa
   VARLSTM_TRY(check_steps_forward(rnn));
   VARLSTM_TRY(check_table("streams", streams, table_slots));
   const RnnShape& shape = rnn->shape;
+  VARLSTM_TRY(check_prepared_params(rnn, params));
   VARLSTM_TRY(check_no_c(shape, "c", c));
   int64_t needed = 0;
   VARLSTM_TRY(find_step_size(rnn, streams, table_slots, &needed));
@@ -91,6 +92,7 @@ int32_t varlstm_rnn_step(const varlstm_rnn* rnn, int64_t streams, const void* pa
   if (cell_facts(shape.cell).has_c) buffers.write("c", c, {layers, table, of_c}, cell_state_size(shape.dtype));
   buffers.write("y", y, {batch, of_h});
   buffers.scratch("workspace", workspace, workspace_bytes, needed);
+  read_prepared(rnn, buffers);
   VARLSTM_TRY(buffers.finish());
   rnn->frozen.store(true);
   RnnStepArgs args{};
@@ -106,6 +108,9 @@ int32_t varlstm_rnn_step(const varlstm_rnn* rnn, int64_t streams, const void* pa
   args.workspace = workspace;
   args.workspace_bytes = workspace_bytes;
   int64_t bad_stream = -1;
-  const int32_t status = call_backend(rnn->ctx, "rnn_step", &Backend::rnn_step, args, &bad_stream, stream);
+  const int32_t status = rnn->prepared_bytes > 0
+                             ? call_backend(rnn->ctx, "rnn_step_prepared", &Backend::rnn_step_prepared, args,
+                                            rnn->prepared, &bad_stream, stream)
+                             : call_backend(rnn->ctx, "rnn_step", &Backend::rnn_step, args, &bad_stream, stream);
   return status == VARLSTM_ERROR_INVALID_ARGUMENT && bad_stream >= 0 ? bad_slot(args, bad_stream) : status;
 }

@@ -57,17 +57,36 @@ int32_t import_rnn(BackendState*, const RnnImportArgs& args, void*) {
   return with_scalar(args.shape.dtype, [&](auto scalar) { rnn_import<decltype(scalar)>(args); });
 }
 
-int32_t forward_rnn(BackendState* state, const RnnForwardArgs& args, void*) {
-  return with_scalar(args.shape.dtype,
-                     [&](auto scalar) { rnn_forward<decltype(scalar)>(host_state(state)->threads, args); });
+int32_t size_of_prepared(const BackendState*, const RnnShape& shape, bool save, int64_t* bytes) {
+  return with_scalar(shape.dtype, [&](auto scalar) { *bytes = rnn_prepared_size<decltype(scalar)>(shape, save); });
 }
 
-int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void*) {
+int32_t prepare_rnn(BackendState* state, const RnnShape& shape, const void* params, const PreparedRnn& prepared,
+                    void*) {
+  return with_scalar(shape.dtype, [&](auto scalar) {
+    rnn_prepare<decltype(scalar)>(host_state(state)->threads, shape, params, prepared);
+  });
+}
+
+int32_t forward_prepared(BackendState* state, const RnnForwardArgs& args, const PreparedRnn& prepared, void*) {
+  return with_scalar(args.shape.dtype,
+                     [&](auto scalar) { rnn_forward<decltype(scalar)>(host_state(state)->threads, args, prepared); });
+}
+
+int32_t forward_rnn(BackendState* state, const RnnForwardArgs& args, void* stream) {
+  return forward_prepared(state, args, {}, stream);
+}
+
+int32_t backward_prepared(BackendState* state, const RnnBackwardArgs& args, const PreparedRnn& prepared, void*) {
   bool own_reserve = true;
   const int32_t status = with_scalar(args.shape.dtype, [&](auto scalar) {
-    own_reserve = rnn_backward<decltype(scalar)>(host_state(state)->threads, args);
+    own_reserve = rnn_backward<decltype(scalar)>(host_state(state)->threads, args, prepared);
   });
   return own_reserve ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
+}
+
+int32_t backward_rnn(BackendState* state, const RnnBackwardArgs& args, void* stream) {
+  return backward_prepared(state, args, {}, stream);
 }
 
 int32_t size_of_step(const BackendState*, const RnnShape& shape, int64_t max_streams, int64_t table_slots,
@@ -76,11 +95,16 @@ int32_t size_of_step(const BackendState*, const RnnShape& shape, int64_t max_str
                      [&](auto scalar) { *bytes = rnn_step_size<decltype(scalar)>(shape, max_streams, table_slots); });
 }
 
-int32_t step_rnn(BackendState* state, const RnnStepArgs& args, int64_t* bad_stream, void*) {
+int32_t step_prepared(BackendState* state, const RnnStepArgs& args, const PreparedRnn& prepared, int64_t* bad_stream,
+                      void*) {
   const int32_t status = with_scalar(args.shape.dtype, [&](auto scalar) {
-    *bad_stream = rnn_step<decltype(scalar)>(host_state(state)->threads, args);
+    *bad_stream = rnn_step<decltype(scalar)>(host_state(state)->threads, args, prepared);
   });
   return *bad_stream < 0 ? status : VARLSTM_ERROR_INVALID_ARGUMENT;
+}
+
+int32_t step_rnn(BackendState* state, const RnnStepArgs& args, int64_t* bad_stream, void* stream) {
+  return step_prepared(state, args, {}, bad_stream, stream);
 }
 
 // INVALID_ARGUMENT if the bytes do not fit in int64.
@@ -309,6 +333,11 @@ void set_operations(Backend& table) {
   table.rnn_backward = backward_rnn;
   table.rnn_step_size = size_of_step;
   table.rnn_step = step_rnn;
+  table.rnn_prepared_size = size_of_prepared;
+  table.rnn_prepare = prepare_rnn;
+  table.rnn_forward_prepared = forward_prepared;
+  table.rnn_backward_prepared = backward_prepared;
+  table.rnn_step_prepared = step_prepared;
   table.op_workspace = op_workspace;
   table.embedding_forward = forward_embedding;
   table.embedding_backward = backward_embedding;

@@ -20,6 +20,8 @@ SIGNATURES = {
     "varlstm_rnn_set_i64": [ptr, i32, i64],
     "varlstm_rnn_param_count": [ptr, ptr, ptr],
     "varlstm_rnn_sizes": [ptr, i64, i64, i64, i32, ptr, ptr],
+    "varlstm_rnn_prepared_size": [ptr, i32, ptr],
+    "varlstm_rnn_prepare": [ptr, i32, ptr, ptr, i64, ptr, ptr],
     "varlstm_rnn_forward": [ptr, ptr, i32, u64] + [ptr] * 8 + [i64, ptr, i64, ptr],
     "varlstm_rnn_backward": [ptr] * 15 + [i64, ptr, i64, ptr],
 }
@@ -44,7 +46,7 @@ class Rnn:
     def __init__(self, library, cell, inputs, hidden, directions, threads):
         self.library, self.has_c = library, cell == "LSTM"
         self.hidden, self.directions = hidden, directions
-        self.ctx, self.rnn = ptr(), ptr()
+        self.ctx, self.rnn, self.prepared = ptr(), ptr(), None
         self.call("varlstm_ctx_create", HOST, 0, ctypes.byref(self.ctx))
         self.call("varlstm_ctx_set_i64", self.ctx, KEY_THREADS, threads)
         self.call("varlstm_rnn_create", self.ctx, CELLS[cell], inputs, hidden, 1, ctypes.byref(self.rnn))
@@ -57,6 +59,16 @@ class Rnn:
     def call(self, name, *arguments):
         if getattr(self.library, name)(*arguments) != 0:
             raise RuntimeError(f"{name}: {self.library.varlstm_last_error().decode()}")
+
+    def prepare(self):
+        """Forward without saving finds its weights arranged from now on: the values of params may not change any more."""
+        nbytes, self.prepared = i64(), ptr()
+        self.call("varlstm_rnn_prepared_size", self.rnn, INFER, ctypes.byref(nbytes))
+        memory = torch.empty(nbytes.value + 63, dtype=torch.uint8)
+        offset = -memory.data_ptr() % 64
+        self.weights = memory[offset:offset + nbytes.value]
+        self.call("varlstm_rnn_prepare", self.rnn, INFER, address(self.params), address(self.weights), nbytes.value, None,
+                  ctypes.byref(self.prepared))
 
     def batch(self, lengths):
         return Batch(self, lengths)
@@ -85,7 +97,8 @@ class Batch:
 
     def forward(self, x, mode=INFER):
         rnn, workspace, reserve = self.rnn, self.workspace[mode], self.reserve[mode]
-        rnn.call("varlstm_rnn_forward", rnn.rnn, self.handle, mode, 0, address(rnn.params), address(x), None, None,
+        handle = rnn.rnn if rnn.prepared is None or mode == SAVE else rnn.prepared
+        rnn.call("varlstm_rnn_forward", handle, self.handle, mode, 0, address(rnn.params), address(x), None, None,
                  address(self.y), address(self.h_n), address(self.c_n), address(workspace), workspace.numel(),
                  address(reserve), reserve.numel(), None)
 

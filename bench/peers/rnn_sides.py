@@ -100,6 +100,7 @@ class OurTorch(TorchPacked):
 
 
 class OurCAbi:
+    """Forward has its weights prepared once, as ONNX Runtime has; training does not, because its weights change."""
     trains = True
 
     def __init__(self, module, work, library):
@@ -109,6 +110,7 @@ class OurCAbi:
         for threads in measure.THREADS:
             rnn = c_abi.Rnn(library, module.mode, module.input_size, module.hidden_size, 1 + module.bidirectional, threads)
             rnn.params.copy_(flat)
+            rnn.prepare()
             self.batches[threads] = [rnn.batch(lengths) for lengths in work.lengths]
         self.set_threads(1)
 

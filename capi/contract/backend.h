@@ -9,6 +9,12 @@
 
 namespace varlstm {
 
+// What rnn_prepare has made of an rnn's parameters.
+struct PreparedRnn {
+  const void* memory = nullptr;  // null: nothing
+  bool save = false;             // for backward too
+};
+
 struct Backend {
   const char* name;
 
@@ -56,6 +62,19 @@ struct Backend {
   // Fills in the plan, whose bounds are set.
   int32_t (*rnn_plan)(const BackendState* state, const RnnShape& shape, RnnPlan* plan);
   int32_t (*rnn_import)(BackendState* state, const RnnImportArgs& args, void* stream);
+
+  // A back end that arranges no weights before a call has null in these five; capi then calls those without
+  // `prepared`. *bytes <- what `prepared` of rnn_prepare needs, which may be 0; INT64_MAX if 64 bits cannot count them.
+  int32_t (*rnn_prepared_size)(const BackendState* state, const RnnShape& shape, bool save, int64_t* bytes);
+  int32_t (*rnn_prepare)(BackendState* state, const RnnShape& shape, const void* params, const PreparedRnn& prepared,
+                         void* stream);
+  int32_t (*rnn_forward_prepared)(BackendState* state, const RnnForwardArgs& args, const PreparedRnn& prepared,
+                                  void* stream);
+  int32_t (*rnn_backward_prepared)(BackendState* state, const RnnBackwardArgs& args, const PreparedRnn& prepared,
+                                   void* stream);
+  int32_t (*rnn_step_prepared)(BackendState* state, const RnnStepArgs& args, const PreparedRnn& prepared,
+                               int64_t* bad_stream, void* stream);
+
   int32_t (*rnn_forward)(BackendState* state, const RnnForwardArgs& args, void* stream);
   // Returns INVALID_ARGUMENT if the reserve's header does not match the shape.
   int32_t (*rnn_backward)(BackendState* state, const RnnBackwardArgs& args, void* stream);

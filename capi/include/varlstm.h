@@ -502,8 +502,8 @@ enum varlstm_cell {
 VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t input_size, int64_t hidden_size,
                                        int64_t num_layers, varlstm_rnn** rnn);
 
-/* Options of an rnn. The first call of param_count, param_info, import, sizes, forward, backward, step_size or step
- * freezes them: setting one later is INVALID_ARGUMENT. Keys:
+/* Options of an rnn. The first call of another function than set, get and destroy freezes them: setting one later is
+ * INVALID_ARGUMENT. Keys:
  *   CELL             read only: a varlstm_cell
  *   INPUT_SIZE       read only: I
  *   HIDDEN_SIZE      read only: H
@@ -692,6 +692,26 @@ VARLSTM_API int32_t varlstm_rnn_step_size(const varlstm_rnn* rnn, int64_t max_st
 VARLSTM_API int32_t varlstm_rnn_step(const varlstm_rnn* rnn, int64_t streams, const void* params, const void* x,
                                      const int64_t* slots, int64_t table_slots, void* h, void* c, void* y,
                                      void* workspace, int64_t workspace_bytes, void* stream);
+
+/* Prepared weights. A call of forward, backward or step arranges the weights for the processor first, which takes
+ * longer than the rest of a call of few tokens. A prepared rnn has them arranged once, for as many calls as its caller
+ * makes with the same params. Results are bitwise those of the rnn that it was made from.
+ *
+ * *bytes <- the bytes of `prepared` that varlstm_rnn_prepare needs; 0 if nothing is arranged: on CUDA, and for BF16 and
+ * F16. With MODE_INFER forward and step are prepared, with MODE_SAVE backward too; all can be called after both. */
+VARLSTM_API int32_t varlstm_rnn_prepared_size(const varlstm_rnn* rnn, int32_t mode, int64_t* bytes);
+
+/* Creates a prepared rnn: an rnn with the options of `rnn`, for the same batches and calls, whose options are frozen.
+ *   params    the flat buffer. Calls with the prepared rnn take no other params, and varlstm_rnn_import does not take
+ *             that rnn: both are INVALID_ARGUMENT. The caller promises that the values of params stay as they are until
+ *             the rnn is destroyed. After a change of params, make another prepared rnn.
+ *   prepared  aligned to 64 bytes, at least the bytes that varlstm_rnn_prepared_size gives for this mode; NULL and 0 if
+ *             they are 0. It belongs to the prepared rnn, is only read by its calls, and must live as long.
+ * Only the new handle is allocated. `rnn` may be destroyed first. Like any rnn, a prepared one can be shared between
+ * threads, and is destroyed by varlstm_rnn_destroy.
+ * Errors: INVALID_HANDLE, INVALID_ARGUMENT, BUFFER_TOO_SMALL, OUT_OF_MEMORY, BACKEND. */
+VARLSTM_API int32_t varlstm_rnn_prepare(const varlstm_rnn* rnn, int32_t mode, const void* params, void* prepared,
+                                        int64_t prepared_bytes, void* stream, varlstm_rnn** prepared_rnn);
 
 /* NULL is allowed. */
 VARLSTM_API int32_t varlstm_rnn_destroy(varlstm_rnn* rnn);

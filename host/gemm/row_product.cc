@@ -18,6 +18,24 @@ constexpr int64_t kTileBytes = 64 * 1024;
 // A packed chunk of the panel fits in the first-level cache.
 constexpr int64_t kChunkBytes = 16 * 1024;
 
+// A piece of a product of few rows has up to this many panels.
+constexpr int64_t kFewRowsPanels = 16;
+// Products of few rows share their work from this many multiplications on: below it a thread is done before a second
+// one has begun.
+constexpr int64_t kThreadedFewRows = 1'000'000;
+
+template <class T>
+int64_t depth(const RowProduct<T>& p) {
+  return p.segments * p.segment;
+}
+
+// Where a panel of p.panels begins. Only the last one may have fewer vectors than the others.
+template <class T>
+int64_t panel_offset(const RowProduct<T>& p, int64_t panel) {
+  const int64_t vectors = p.groups > 1 ? p.groups : kPanelVectors;
+  return panel * vectors * row_kernel<T>().lanes * depth(p);
+}
+
 // Copies rows of the tile [rows, vectors, lanes] to or from c.
 template <class T>
 void copy_tile(const RowProduct<T>& p, const PanelColumns& columns, int64_t begin, int64_t end, T* tile, bool to_c) {
@@ -40,6 +58,13 @@ void add_biases(const RowProduct<T>& p, const PanelColumns& columns, T* init) {
     for (int v = 0; bias != nullptr && v < (bias == p.bias2 && columns.grouped ? p.bias2_groups : columns.vectors); ++v)
       for (int64_t lane = 0; lane < columns.valid(v); ++lane)
         init[v * columns.lanes + lane] += bias[columns.column(v) + lane];
+}
+
+// From row to row of the weight.
+template <class T>
+int64_t weight_ld(const RowProduct<T>& p) {
+  if (p.weight_ld != 0) return p.weight_ld;
+  return p.transposed_weight ? depth(p) : p.groups * p.columns;
 }
 
 // Computes one panel of columns of c for the rows [begin, end).
@@ -67,27 +92,94 @@ void run_panel(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panel
   part.ldc = width;
   part.vector_stride = kernel.lanes;
 
-  const int64_t adjacent = p.transposed_weight ? p.segments * p.segment : p.groups * p.columns;
-  const int64_t ld = p.weight_ld != 0 ? p.weight_ld : adjacent;
   const int64_t chunk = kChunkBytes / (static_cast<int64_t>(sizeof(T)) * width);
   for (int64_t segment = 0; segment < p.segments; ++segment)
     for (int64_t k = 0; k < p.segment; k += chunk) {
       part.k = k + chunk < p.segment ? chunk : p.segment - k;
       part.a = p.a + begin * p.lda + p.segment_slots[segment] * p.segment_stride + k;
-      pack_panel(columns, p.weight, ld, p.transposed_weight, segment * p.segment + k, part.k, packed);
+      const int64_t first = segment * p.segment + k;
+      if (p.panels != nullptr)
+        part.panel = p.panels + panel_offset(p, panel) + first * width;
+      else
+        pack_panel(columns, p.weight, weight_ld(p), p.transposed_weight, first, part.k, packed);
       kernel.product(part);
       part.init = nullptr;
     }
   copy_tile(p, columns, begin, end, tile, true);
 }
 
+// Computes the packed panels [begin, end) of columns of c, which are equally wide, for all rows, which are few.
+template <class T>
+void run_few_rows(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t begin, int64_t end) {
+  alignas(64) T tile[kFewRowsPanels * kFewRows * kPanelVectors * kMaxVectorBytes / sizeof(T)];
+  const PanelColumns first = panel_columns(p.columns, p.groups, kernel.lanes, begin);
+  const int64_t width = first.vectors * kernel.lanes;
+  const auto of_panel = [&](int64_t panel) { return tile + (panel - begin) * p.rows * width; };
+  memset(tile, 0, static_cast<size_t>((end - begin) * p.rows * width) * sizeof(T));
+  for (int64_t panel = begin; panel < end; ++panel) {
+    const PanelColumns columns = panel_columns(p.columns, p.groups, kernel.lanes, panel);
+    if (p.accumulate) copy_tile(p, columns, 0, p.rows, of_panel(panel), false);
+    for (int64_t row = 0; row < p.rows; ++row) add_biases(p, columns, of_panel(panel) + row * width);
+  }
+  PanelProduct<T> part;
+  part.rows = p.rows;
+  part.k = p.segment;
+  part.lda = p.lda;
+  part.vectors = first.vectors;
+  part.init = nullptr;
+  part.c = tile;
+  part.ldc = width;
+  part.vector_stride = kernel.lanes;
+  part.panels = end - begin;
+  part.panel_stride = width * depth(p);
+  part.c_panel_stride = p.rows * width;
+  for (int64_t segment = 0; segment < p.segments; ++segment) {
+    part.a = p.a + p.segment_slots[segment] * p.segment_stride;
+    part.panel = p.panels + panel_offset(p, begin) + segment * p.segment * width;
+    kernel.few_rows(part);
+  }
+  for (int64_t panel = begin; panel < end; ++panel)
+    copy_tile(p, panel_columns(p.columns, p.groups, kernel.lanes, panel), 0, p.rows, of_panel(panel), true);
+}
+
+// The panels of a product of few rows, in pieces of equally wide ones.
+template <class T>
+void few_rows_product(int64_t threads, const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panels) {
+  const bool last_is_narrow = panel_columns(p.columns, p.groups, kernel.lanes, panels - 1).vectors !=
+                              panel_columns(p.columns, p.groups, kernel.lanes, 0).vectors;
+  const int64_t wide = panels - last_is_narrow, pieces = (wide + kFewRowsPanels - 1) / kFewRowsPanels;
+  const int64_t work = p.rows * p.columns * p.groups * depth(p);
+  parallel_for(work < kThreadedFewRows ? 1 : threads, pieces + last_is_narrow, [&](int64_t piece) {
+    if (piece == pieces) return run_few_rows(kernel, p, wide, panels);
+    const int64_t begin = piece * kFewRowsPanels, end = begin + kFewRowsPanels;
+    run_few_rows(kernel, p, begin, end < wide ? end : wide);
+  });
+}
+
 }  // namespace
+
+template <class T>
+int64_t packed_elements(const RowProduct<T>& p) {
+  const int64_t lanes = row_kernel<T>().lanes;
+  return (p.columns + lanes - 1) / lanes * lanes * p.groups * depth(p);
+}
+
+template <class T>
+void pack_weight(int64_t threads, const RowProduct<T>& p, T* panels) {
+  const int64_t lanes = row_kernel<T>().lanes;
+  parallel_for(packed_elements(p) < kThreadedWork ? 1 : threads, panel_count(p.columns, p.groups, lanes),
+               [&](int64_t panel) {
+                 pack_panel(panel_columns(p.columns, p.groups, lanes, panel), p.weight, weight_ld(p),
+                            p.transposed_weight, 0, depth(p), panels + panel_offset(p, panel));
+               });
+}
 
 template <class T>
 void row_product(int64_t threads, const RowProduct<T>& p) {
   if (p.rows == 0 || p.columns == 0) return;
   const RowKernel<T>& kernel = row_kernel<T>();
   const int64_t panels = panel_count(p.columns, p.groups, kernel.lanes);
+  if (p.panels != nullptr && p.rows <= kFewRows) return few_rows_product(threads, kernel, p, panels);
   const int64_t most_rows = kTileBytes / (kPanelVectors * kernel.lanes * static_cast<int64_t>(sizeof(T)));
   const int64_t blocks = (p.rows + most_rows - 1) / most_rows;
   const int64_t work = p.rows * p.columns * p.groups * p.segment * p.segments;
@@ -99,5 +191,9 @@ void row_product(int64_t threads, const RowProduct<T>& p) {
 
 template void row_product<float>(int64_t, const RowProduct<float>&);
 template void row_product<double>(int64_t, const RowProduct<double>&);
+template void pack_weight<float>(int64_t, const RowProduct<float>&, float*);
+template void pack_weight<double>(int64_t, const RowProduct<double>&, double*);
+template int64_t packed_elements<float>(const RowProduct<float>&);
+template int64_t packed_elements<double>(const RowProduct<double>&);
 
 }  // namespace varlstm::host

@@ -31,6 +31,7 @@ struct RowProduct {
   const T* weight = nullptr;       // [groups * columns, segments * segment] if transposed_weight, else transposed
   bool transposed_weight = false;  // true for the [out, in] of a linear layer
   int64_t weight_ld = 0;           // from row to row of the weight; 0: its rows are adjacent
+  const T* panels = nullptr;       // what pack_weight has made of the weight; or null: it is packed for this product
   const T* bias = nullptr;         // [groups * columns] or null
   const T* bias2 = nullptr;        // a second bias, which is also added to the first bias2_groups groups; or null
   int64_t bias2_groups = 4;
@@ -41,6 +42,12 @@ struct RowProduct {
 
 template <class T>
 void row_product(int64_t threads, const RowProduct<T>& product);
+
+// Packs the weight of a product for any number of calls. panels has packed_elements(product).
+template <class T>
+void pack_weight(int64_t threads, const RowProduct<T>& product, T* panels);
+template <class T>
+int64_t packed_elements(const RowProduct<T>& product);
 
 // The common case: c [rows, n] <- a [rows, k] * w + bias.
 template <class T>

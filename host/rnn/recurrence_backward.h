@@ -21,17 +21,19 @@ struct RecurrenceBackward {
   SegmentSteps segments;
   Cell cell;
   bool by_segment;
-  int64_t hidden;       // H
-  int64_t units;        // Hp
-  int64_t state;        // R, the width of h
-  int64_t state_units;  // Rp
-  const T* w_hh;        // [GH, R]
-  T* panels;            // G H Rp elements
-  const T* values;      // [N, S, Hp] from forward
-  const T* h_prev;      // [N, R] hidden state before each token's step; null if the cell does not read it
-  const T* c;           // [N, Hp]; c, c_init and dc are null if the cell has no c
-  const T* c_init;      // [B, Hp], and a row of zeros before it
-  const T* dy;          // [N, ldy], of which R columns are read; or null
+  int64_t hidden;          // H
+  int64_t units;           // Hp
+  int64_t state;           // R, the width of h
+  int64_t state_units;     // Rp
+  const T* w_hh;           // [GH, R]
+  T* packed_w_hh;          // G H Rp elements: room for the panels of W_hh,
+  const T* prepared_w_hh;  // and panels that are there already; or null
+  const T* panels;         // those that are read; set by the recurrence, as w_hr_panels
+  const T* values;         // [N, S, Hp] from forward
+  const T* h_prev;         // [N, R] hidden state before each token's step; null if the cell does not read it
+  const T* c;              // [N, Hp]; c, c_init and dc are null if the cell has no c
+  const T* c_init;         // [B, Hp], and a row of zeros before it
+  const T* dy;             // [N, ldy], of which R columns are read; or null
   int64_t ldy;
   T* gradients;          // [N, S, Hp]
   T* dh;                 // [., Rp] by rank; input: gradient of the final h; output: of the initial h, if wanted
@@ -39,8 +41,10 @@ struct RecurrenceBackward {
   const T* dc_of_token;  // [N, ldc], of which H columns are read: added to dc after each token; or null
   int64_t ldc;
   bool want_dh0;
-  const T* w_hr;                        // [P, H], or null: no projection, and the rest is not used
-  T* w_hr_panels;                       // P Hp elements
+  const T* w_hr;           // [P, H], or null: no projection, and the rest is not used
+  T* packed_w_hr;          // P Hp elements
+  const T* prepared_w_hr;  // or null
+  const T* w_hr_panels;
   T* dh_of_token;                       // [N, P]
   T* dunprojected;                      // [., Hp] by rank
   Rounding<T> round;                    // rounds the gradients before they are stored; or null
@@ -302,23 +306,38 @@ struct BackwardPanels {
         projection{p.hidden, 1, row_kernel<T>().lanes, p.by_segment, member} {}
 };
 
+// What the team of `member` has to pack. W_hh is not read in a recurrence of one step that gives no dh0, unless the
+// cell has a second product.
+template <class T>
+Packing packing_of(const RecurrenceBackward<T>& p, const Member& member) {
+  const BackwardPanels<T> panels(p, member);
+  const bool reads_w_hh = p.segments.steps > 1 || p.want_dh0 || kCellTraits[p.cell].second_gates > 0;
+  return {reads_w_hh && !(p.prepared_w_hh != nullptr && panels.state.are_of_whole_matrix()),
+          p.w_hr != nullptr && !(p.prepared_w_hr != nullptr && panels.projection.are_of_whole_matrix())};
+}
+
 // Packs this member's part of the weights, before the steps of any member.
 template <class T>
-void pack_backward(const RecurrenceBackward<T>& p, const Member& member) {
+void pack_backward(const RecurrenceBackward<T>& p, const Member& member, const Packing& packing) {
   const int64_t rows = kCellTraits[p.cell].gates * p.hidden;
   const BackwardPanels<T> panels(p, member);
-  panels.state.for_packed([&](const UnitPanel& panel) {
-    pack_panel(panel.columns, p.w_hh, p.state, false, 0, rows, p.panels + panel.unit * rows);
-  });
-  if (p.w_hr != nullptr) {
+  if (packing.w_hh) {
+    panels.state.for_packed([&](const UnitPanel& panel) {
+      pack_panel(panel.columns, p.w_hh, p.state, false, 0, rows, p.packed_w_hh + panel.unit * rows);
+    });
+  }
+  if (packing.w_hr && p.w_hr != nullptr) {
     panels.projection.for_packed([&](const UnitPanel& panel) {
-      pack_panel(panel.columns, p.w_hr, p.hidden, false, 0, p.state, p.w_hr_panels + panel.unit * p.state);
+      pack_panel(panel.columns, p.w_hr, p.hidden, false, 0, p.state, p.packed_w_hr + panel.unit * p.state);
     });
   }
 }
 
 template <class T>
-void recurrence_backward(const RecurrenceBackward<T>& p, const Member& member) {
+void recurrence_backward(RecurrenceBackward<T> p, const Member& member) {
+  const Packing packing = packing_of(p, member);
+  p.panels = packing.w_hh ? p.packed_w_hh : p.prepared_w_hh;
+  p.w_hr_panels = packing.w_hr ? p.packed_w_hr : p.prepared_w_hr;
   const SegmentSteps& segments = p.segments;
   const BackwardPanels<T> panels(p, member);
 

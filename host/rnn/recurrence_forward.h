@@ -23,22 +23,26 @@ struct RecurrenceForward {
   SegmentSteps segments;
   Cell cell;
   bool by_segment;
-  int64_t hidden;       // H
-  int64_t units;        // Hp
-  int64_t state;        // R, the width of h
-  int64_t state_units;  // Rp
-  const T* w_hh;        // [GH, R]
-  const T* b_hh;        // [GH] or null
-  T* panels;            // G Hp R elements
-  T* values;            // [N, S, Hp]; input: W_ih x + b; output: what backward needs
-  const T* h_init;      // [B, Rp], and a row of zeros before it; or null for zeros
-  const T* c_init;      // [B, Hp], likewise; c_init and c are null if the cell has no c
-  T* c;                 // [N, Hp] if c_by_token, else by rank
-  bool c_by_token;      // and so is `unprojected`
-  T* y;                 // [N, ldy]; R columns are written
+  int64_t hidden;          // H
+  int64_t units;           // Hp
+  int64_t state;           // R, the width of h
+  int64_t state_units;     // Rp
+  const T* w_hh;           // [GH, R]
+  const T* b_hh;           // [GH] or null
+  T* packed_w_hh;          // G Hp R elements: room for the panels of W_hh,
+  const T* prepared_w_hh;  // and panels that are there already; or null
+  const T* panels;         // those that are read; set by the recurrence, as w_hr_panels
+  T* values;               // [N, S, Hp]; input: W_ih x + b; output: what backward needs
+  const T* h_init;         // [B, Rp], and a row of zeros before it; or null for zeros
+  const T* c_init;         // [B, Hp], likewise; c_init and c are null if the cell has no c
+  T* c;                    // [N, Hp] if c_by_token, else by rank
+  bool c_by_token;         // and so is `unprojected`
+  T* y;                    // [N, ldy]; R columns are written
   int64_t ldy;
-  const T* w_hr;                        // [P, H], or null: no projection, and the rest is not used
-  T* w_hr_panels;                       // Rp H elements
+  const T* w_hr;           // [P, H], or null: no projection, and the rest is not used
+  T* packed_w_hr;          // Rp H elements
+  const T* prepared_w_hr;  // or null
+  const T* w_hr_panels;
   T* unprojected;                       // [N, Hp] if c_by_token, else by rank
   T* projected;                         // [., Rp] by rank
   Rounding<T> round;                    // rounds h before it is stored; or null
@@ -51,8 +55,8 @@ struct RecurrenceForward {
 
 // Where the panels of W_hh of the second product begin.
 template <class T>
-T* second_panels(const RecurrenceForward<T>& p) {
-  return p.panels + first_gates(kCellTraits[p.cell]) * p.units * p.state;
+int64_t second_panels(const RecurrenceForward<T>& p) {
+  return first_gates(kCellTraits[p.cell]) * p.units * p.state;
 }
 
 // The state's sums that have a slot of their own begin as their b_hh.
@@ -228,7 +232,7 @@ void forward_second(const RecurrenceForward<T>& p, const UnitPanel& panel, const
   product.a = p.values + traits.operand_slot * p.units;
   product.lda = product.ldc = traits.slots * p.units;
   product.a_rows = product.c_rows = rows_at(p.segments, set, t);
-  product.panel = second_panels(p) + panel.unit * p.state;
+  product.panel = p.panels + second_panels(p) + panel.unit * p.state;
   product.vectors = panel.columns.vectors;
   product.c = p.values + traits.state_slot.of[first_gates(traits)] * p.units + panel.unit;
   product.vector_stride = row_kernel<T>().lanes;
@@ -350,29 +354,45 @@ struct ForwardPanels {
         projection{p.state, 1, row_kernel<T>().lanes, p.by_segment, member} {}
 };
 
+// What the team of `member` has to pack. W_hh is not read in a recurrence of one step from zeros.
+template <class T>
+Packing packing_of(const RecurrenceForward<T>& p, const Member& member) {
+  const ForwardPanels<T> panels(p, member);
+  const bool reads_w_hh = p.segments.steps > 1 || p.h_init != nullptr;
+  const bool whole = panels.gates.are_of_whole_matrix() &&
+                     (kCellTraits[p.cell].second_gates == 0 || panels.second.are_of_whole_matrix());
+  return {reads_w_hh && !(p.prepared_w_hh != nullptr && whole),
+          p.w_hr != nullptr && !(p.prepared_w_hr != nullptr && panels.projection.are_of_whole_matrix())};
+}
+
 // Packs this member's part of the weights, before the steps of any member.
 template <class T>
-void pack_forward(const RecurrenceForward<T>& p, const Member& member) {
+void pack_forward(const RecurrenceForward<T>& p, const Member& member, const Packing& packing) {
   const int64_t gates = first_gates(kCellTraits[p.cell]);
   const ForwardPanels<T> panels(p, member);
-  panels.gates.for_packed([&](const UnitPanel& panel) {
-    pack_panel(panel.columns, p.w_hh, p.state, true, 0, p.state, p.panels + panel.unit * gates * p.state);
-  });
-  if (kCellTraits[p.cell].second_gates > 0) {
-    panels.second.for_packed([&](const UnitPanel& panel) {
-      pack_panel(panel.columns, p.w_hh + gates * p.hidden * p.state, p.state, true, 0, p.state,
-                 second_panels(p) + panel.unit * p.state);
+  if (packing.w_hh) {
+    panels.gates.for_packed([&](const UnitPanel& panel) {
+      pack_panel(panel.columns, p.w_hh, p.state, true, 0, p.state, p.packed_w_hh + panel.unit * gates * p.state);
     });
   }
-  if (p.w_hr != nullptr) {
+  if (packing.w_hh && kCellTraits[p.cell].second_gates > 0) {
+    panels.second.for_packed([&](const UnitPanel& panel) {
+      pack_panel(panel.columns, p.w_hh + gates * p.hidden * p.state, p.state, true, 0, p.state,
+                 p.packed_w_hh + second_panels(p) + panel.unit * p.state);
+    });
+  }
+  if (packing.w_hr && p.w_hr != nullptr) {
     panels.projection.for_packed([&](const UnitPanel& panel) {
-      pack_panel(panel.columns, p.w_hr, p.hidden, true, 0, p.hidden, p.w_hr_panels + panel.unit * p.hidden);
+      pack_panel(panel.columns, p.w_hr, p.hidden, true, 0, p.hidden, p.packed_w_hr + panel.unit * p.hidden);
     });
   }
 }
 
 template <class T>
-void recurrence_forward(const RecurrenceForward<T>& p, const Member& member) {
+void recurrence_forward(RecurrenceForward<T> p, const Member& member) {
+  const Packing packing = packing_of(p, member);
+  p.panels = packing.w_hh ? p.packed_w_hh : p.prepared_w_hh;
+  p.w_hr_panels = packing.w_hr ? p.packed_w_hr : p.prepared_w_hr;
   const SegmentSteps& segments = p.segments;
   const bool two_products = kCellTraits[p.cell].second_gates > 0;
   const ForwardPanels<T> panels(p, member);

@@ -150,6 +150,12 @@ void multiply(const UnitPanel& panel, int64_t k, PanelProduct<T> product) {
   kernel.few_rows(product);
 }
 
+// Which of its weights a recurrence has to pack.
+struct Packing {
+  bool w_hh;
+  bool w_hr;
+};
+
 // The panels of one member. A share of vectors is cut into panels from its own first vector on.
 struct UnitPanels {
   int64_t hidden;
@@ -179,6 +185,14 @@ struct UnitPanels {
     UnitPanel row(hidden, groups, lanes, 0, vectors());
     row.units = vectors() * lanes;
     return row;
+  }
+
+  // Whether these panels, whatever the team, are panels of the whole matrix: then it may have been packed before.
+  bool are_of_whole_matrix() const {
+    if (by_segment || groups > 1) return true;
+    for (int rank = 1; rank < member.size; ++rank)
+      if (share_of(vectors(), Member{rank, member.size, nullptr}).begin % kPanelVectors != 0) return false;
+    return true;
   }
 
   // Calls body(panel) for the panels that this member packs: its own ones, or its part of those that all members use.

@@ -2,6 +2,7 @@
 #include "host/rnn/rnn.h"
 
 #include "host/rnn/layer_norm.h"
+#include "host/rnn/prepared_weights.h"
 #include "host/rnn/rnn_16bit.h"
 #include "host/rnn/rnn_backward.h"
 #include "host/rnn/rnn_forward.h"
@@ -34,13 +35,24 @@ void rnn_import(const RnnImportArgs& args) {
 }
 
 template <class T>
-void rnn_forward(int64_t threads, const RnnForwardArgs& args) {
-  RnnForward<T>(threads, args).run();
+int64_t rnn_prepared_size(const RnnShape& shape, bool save) {
+  if constexpr (kIs16Bit<T>) return 0;
+  return prepared_bytes<T>(shape, save);
 }
 
 template <class T>
-bool rnn_backward(int64_t threads, const RnnBackwardArgs& args) {
-  return RnnBackward<T>(threads, args).run();
+void rnn_prepare(int64_t threads, const RnnShape& shape, const void* params, const PreparedRnn& prepared) {
+  if constexpr (!kIs16Bit<T>) prepare_weights(threads, shape, static_cast<const T*>(params), prepared);
+}
+
+template <class T>
+void rnn_forward(int64_t threads, const RnnForwardArgs& args, const PreparedRnn& prepared) {
+  RnnForward<T>(threads, args, prepared).run();
+}
+
+template <class T>
+bool rnn_backward(int64_t threads, const RnnBackwardArgs& args, const PreparedRnn& prepared) {
+  return RnnBackward<T>(threads, args, prepared).run();
 }
 
 template <class T>
@@ -49,8 +61,8 @@ int64_t rnn_step_size(const RnnShape& shape, int64_t streams, int64_t table_slot
 }
 
 template <class T>
-int64_t rnn_step(int64_t threads, const RnnStepArgs& args) {
-  return RnnStep<T>(args).run(threads);
+int64_t rnn_step(int64_t threads, const RnnStepArgs& args, const PreparedRnn& prepared) {
+  return RnnStep<T>(args, prepared).run(threads);
 }
 
 template RnnSizes rnn_sizes<float>(const RnnShape&, const BatchBounds&, bool);
@@ -59,14 +71,16 @@ template void rnn_import<float>(const RnnImportArgs&);
 template void rnn_import<double>(const RnnImportArgs&);
 template void rnn_import<Bf16>(const RnnImportArgs&);
 template void rnn_import<F16>(const RnnImportArgs&);
-template void rnn_forward<float>(int64_t, const RnnForwardArgs&);
-template void rnn_forward<double>(int64_t, const RnnForwardArgs&);
-template bool rnn_backward<float>(int64_t, const RnnBackwardArgs&);
-template bool rnn_backward<double>(int64_t, const RnnBackwardArgs&);
+template void rnn_forward<float>(int64_t, const RnnForwardArgs&, const PreparedRnn&);
+template void rnn_forward<double>(int64_t, const RnnForwardArgs&, const PreparedRnn&);
+template bool rnn_backward<float>(int64_t, const RnnBackwardArgs&, const PreparedRnn&);
+template bool rnn_backward<double>(int64_t, const RnnBackwardArgs&, const PreparedRnn&);
 
-#define VARLSTM_INSTANTIATE(T)                                          \
-  template int64_t rnn_step_size<T>(const RnnShape&, int64_t, int64_t); \
-  template int64_t rnn_step<T>(int64_t, const RnnStepArgs&)
+#define VARLSTM_INSTANTIATE(T)                                                             \
+  template int64_t rnn_prepared_size<T>(const RnnShape&, bool);                            \
+  template void rnn_prepare<T>(int64_t, const RnnShape&, const void*, const PreparedRnn&); \
+  template int64_t rnn_step_size<T>(const RnnShape&, int64_t, int64_t);                    \
+  template int64_t rnn_step<T>(int64_t, const RnnStepArgs&, const PreparedRnn&)
 VARLSTM_INSTANTIATE(float);
 VARLSTM_INSTANTIATE(double);
 VARLSTM_INSTANTIATE(Bf16);
@@ -82,19 +96,19 @@ RnnSizes rnn_sizes<F16>(const RnnShape& shape, const BatchBounds& bounds, bool s
   return rnn_sizes_16bit(shape, bounds, save);
 }
 template <>
-void rnn_forward<Bf16>(int64_t threads, const RnnForwardArgs& args) {
+void rnn_forward<Bf16>(int64_t threads, const RnnForwardArgs& args, const PreparedRnn&) {
   rnn_forward_16bit<Bf16>(threads, args);
 }
 template <>
-void rnn_forward<F16>(int64_t threads, const RnnForwardArgs& args) {
+void rnn_forward<F16>(int64_t threads, const RnnForwardArgs& args, const PreparedRnn&) {
   rnn_forward_16bit<F16>(threads, args);
 }
 template <>
-bool rnn_backward<Bf16>(int64_t threads, const RnnBackwardArgs& args) {
+bool rnn_backward<Bf16>(int64_t threads, const RnnBackwardArgs& args, const PreparedRnn&) {
   return rnn_backward_16bit<Bf16>(threads, args);
 }
 template <>
-bool rnn_backward<F16>(int64_t threads, const RnnBackwardArgs& args) {
+bool rnn_backward<F16>(int64_t threads, const RnnBackwardArgs& args, const PreparedRnn&) {
   return rnn_backward_16bit<F16>(threads, args);
 }
 

@@ -86,7 +86,7 @@ void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
   wide.c_n = tensors.room(args.c_n, tensors.cell_states());
   wide.c = tensors.room(args.c, tensors.token_cell_states());
   wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
-  RnnForward<float>(threads, wide).run();
+  RnnForward<float>(threads, wide, PreparedRnn{}).run();
   tensors.narrow(tensors.output(), wide.y, args.y);
   tensors.narrow(tensors.states(), wide.h_n, args.h_n);
   tensors.narrow(tensors.cell_states(), wide.c_n, args.c_n);
@@ -112,7 +112,7 @@ bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args) {
   wide.dc0 = tensors.room(args.dc0, tensors.cell_states());
   wide.dparams = const_cast<float*>(tensors.widened(args.dparams, tensors.params()));
   wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
-  if (!RnnBackward<float>(threads, wide).run()) return false;
+  if (!RnnBackward<float>(threads, wide, PreparedRnn{}).run()) return false;
   tensors.narrow(tensors.input(), wide.dx, args.dx);
   tensors.narrow(tensors.states(), wide.dh0, args.dh0);
   tensors.narrow(tensors.cell_states(), wide.dc0, args.dc0);

@@ -24,9 +24,10 @@ namespace varlstm::host {
 template <class T>
 class RnnBackward {
  public:
-  RnnBackward(int64_t threads, const RnnBackwardArgs& args)
+  RnnBackward(int64_t threads, const RnnBackwardArgs& args, const PreparedRnn& prepared)
       : threads_(threads),
         args_(args),
+        prepared_(prepared),
         shape_(args.shape),
         plan_(*args.batch),
         cell_(kCellTraits[shape_.cell]),
@@ -85,7 +86,10 @@ class RnnBackward {
     const RecurrenceSplit split = recurrence_split(threads_, shape_, plan_, sizeof(T));
     for (int64_t d = 0; d < shape_.directions; ++d) recurrences[d] = prepare(layer, d, doutput, split.by_segment);
     run_recurrence(
-        split, shape_.directions, [&](int64_t d, const Member& member) { pack_backward(recurrences[d], member); },
+        split, shape_.directions,
+        [&](int64_t d, const Member& member) {
+          pack_backward(recurrences[d], member, packing_of(recurrences[d], member));
+        },
         [&](int64_t d, const Member& member) { recurrence_backward(recurrences[d], member); });
     for (int64_t d = 0; d < shape_.directions; ++d) {
       store_initial_gradients(layer, d, recurrences[d].segments);
@@ -122,6 +126,8 @@ class RnnBackward {
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
     const RecurrenceOptions<T>& options = layer_options_[d] = options_->of(layer, d, params.w_hh);
     r.w_hh = options.w_hh != nullptr ? options.w_hh : params.w_hh;
+    const PreparedWeights<T> prepared = prepared_weights<T>(shape_, prepared_, layer, d);
+    if (options.w_hh == nullptr) r.prepared_w_hh = prepared.backward_w_hh;  // else it has a mask
     if (options.act()) r.options = &options;
     if (shape_.layer_norm) {
       norms_[d] = layer_norm(shape_, params, norm_workspace_, d);
@@ -130,7 +136,7 @@ class RnnBackward {
     }
     r.dmasked = option_workspace_.dmasked[d];
     if (reserve_.unclipped != nullptr) r.unclipped = reserve_.unclipped + entry * plan_.tokens * state_;
-    r.panels = workspace_.panels[d];
+    r.packed_w_hh = workspace_.panels[d];
     if (cell_.reads_h) gather_previous(layer, d);
     r.h_prev = cell_.reads_h ? workspace_.h_prev[d] : nullptr;
     r.values = reserve_.values + entry * reserve_.values_size;
@@ -147,7 +153,8 @@ class RnnBackward {
     }
     r.want_dh0 = args_.dh0 != nullptr;
     r.w_hr = params.w_hr;
-    r.w_hr_panels = workspace_.w_hr_panels[d];
+    r.packed_w_hr = workspace_.w_hr_panels[d];
+    r.prepared_w_hr = prepared.backward_w_hr;
     r.dh_of_token = workspace_.dh_of_token[d];
     r.dunprojected = workspace_.dunprojected[d];
     r.round = round_;
@@ -189,16 +196,12 @@ class RnnBackward {
 
   // dinput [N, in] <- the sum over directions of the input's gradients times W_ih; this call adds direction d.
   void input_gradient(int64_t layer, int64_t d, T* dinput) {
-    RowProduct<T> product;
+    const T* const w_ih = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_ih;
+    RowProduct<T> product = input_gradient_product(shape_, layer, w_ih);
     product.rows = plan_.tokens;
-    product.columns = layer_input(shape_, layer);
-    product.segment = shape_.hidden;
-    product.segments = cell_.gates;
-    product.segment_slots = cell_.input_slot.of;
-    product.segment_stride = units_;
+    product.panels = prepared_weights<T>(shape_, prepared_, layer, d).backward_w_ih;
     product.a = workspace_.gradients[d];
     product.lda = cell_.slots * units_;
-    product.weight = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_ih;
     product.accumulate = d > 0;
     product.c = dinput;
     product.ldc = product.columns;
@@ -315,6 +318,7 @@ class RnnBackward {
   static constexpr int64_t kBlockRows = 256;
   const int64_t threads_;
   const RnnBackwardArgs& args_;
+  const PreparedRnn& prepared_;
   const RnnShape& shape_;
   const BatchPlan& plan_;
   const CellTraits& cell_;

@@ -8,6 +8,7 @@
 #include "host/gemm/row_product.h"
 #include "host/ops/dropout.h"
 #include "host/rnn/layer_norm.h"
+#include "host/rnn/prepared_weights.h"
 #include "host/rnn/recurrence_forward.h"
 #include "host/rnn/rnn_layout.h"
 #include "host/rnn/rnn_options.h"
@@ -51,9 +52,10 @@ inline int64_t final_row(const BatchPlan& plan, RowOrder order, const SegmentSte
 template <class T>
 class RnnForward {
  public:
-  RnnForward(int64_t threads, const RnnForwardArgs& args)
+  RnnForward(int64_t threads, const RnnForwardArgs& args, const PreparedRnn& prepared)
       : threads_(threads),
         args_(args),
+        prepared_(prepared),
         shape_(args.shape),
         plan_(*args.batch),
         cell_(kCellTraits[shape_.cell]),
@@ -98,7 +100,10 @@ class RnnForward {
       project_input(layer, d, input, recurrences[d].values);
     }
     run_recurrence(
-        split, shape_.directions, [&](int64_t d, const Member& member) { pack_forward(recurrences[d], member); },
+        split, shape_.directions,
+        [&](int64_t d, const Member& member) {
+          pack_forward(recurrences[d], member, packing_of(recurrences[d], member));
+        },
         [&](int64_t d, const Member& member) { recurrence_forward(recurrences[d], member); });
     for (int64_t d = 0; d < shape_.directions; ++d) {
       store_final_states(layer, d, output, recurrences[d]);
@@ -125,14 +130,16 @@ class RnnForward {
     r.state = state_;
     r.state_units = state_units_;
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
+    const PreparedWeights<T> prepared = prepared_weights<T>(shape_, prepared_, layer, d);
     set_options(layer, d, params.w_hh, r);
+    if (r.w_hh == params.w_hh) r.prepared_w_hh = prepared.w_hh;  // else it has a mask
     if (shape_.layer_norm) {
       LayerNorm<T>& norm = norms_[d] = layer_norm(shape_, params, norm_workspace_, d);
       if (args_.save) use_reserve(norm_reserve_, plan_.tokens, entry, norm);
       r.norm = &norm;
     }
     r.b_hh = params.b_hh;
-    r.panels = workspace_.panels[d];
+    r.packed_w_hh = workspace_.panels[d];
     r.values = args_.save ? reserve_.values + entry * reserve_.values_size : workspace_.values[d];
     r.h_init = h0 == nullptr ? nullptr : workspace_.h_init[d];
     r.c_init = workspace_.c_init[d];
@@ -142,7 +149,8 @@ class RnnForward {
     r.ldy = shape_.directions * state_;
     if (shape_.projection > 0) {
       r.w_hr = params.w_hr;
-      r.w_hr_panels = workspace_.w_hr_panels[d];
+      r.packed_w_hr = workspace_.w_hr_panels[d];
+      r.prepared_w_hr = prepared.w_hr;
       r.unprojected = args_.save ? reserve_.unprojected + entry * reserve_.c_size : workspace_.unprojected[d];
       r.projected = workspace_.projected[d];
     }
@@ -171,17 +179,11 @@ class RnnForward {
   // the product is normalised before the biases are added, and it is kept with save.
   void project_input(int64_t layer, int64_t d, const T* input, T* values) {
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
-    RowProduct<T> product;
+    RowProduct<T> product = input_product(shape_, layer, params.w_ih);
     product.rows = plan_.tokens;
-    product.columns = shape_.hidden;
-    product.groups = cell_.gates;
-    product.group_slots = cell_.input_slot.of;
-    product.group_stride = units_;
-    product.segment = layer_input(shape_, layer);
+    product.panels = prepared_weights<T>(shape_, prepared_, layer, d).w_ih;
     product.a = input;
     product.lda = product.segment;
-    product.weight = params.w_ih;
-    product.transposed_weight = true;
     product.bias = params.b_ih;
     product.bias2 = params.b_hh;
     product.bias2_groups = cell_.joint_gates;
@@ -238,6 +240,7 @@ class RnnForward {
 
   const int64_t threads_;
   const RnnForwardArgs& args_;
+  const PreparedRnn& prepared_;
   const RnnShape& shape_;
   const BatchPlan& plan_;
   const CellTraits& cell_;

@@ -77,8 +77,11 @@ class RnnStep {
   using C = ComputeType<T>;
 
  public:
-  explicit RnnStep(const RnnStepArgs& args)
-      : args_(args), carver_(args.workspace), workspace_(args.shape, args.streams, args.table_slots, carver_) {}
+  RnnStep(const RnnStepArgs& args, const PreparedRnn& prepared)
+      : args_(args),
+        prepared_(prepared),
+        carver_(args.workspace),
+        workspace_(args.shape, args.streams, args.table_slots, carver_) {}
 
   // Returns what first_bad_slot does; then nothing but the workspace has been written.
   int64_t run(int64_t threads) {
@@ -142,12 +145,13 @@ class RnnStep {
     forward.h0 = forward.h_n = workspace_.h;
     forward.c0 = forward.c_n = workspace_.c;
     forward.workspace = static_cast<char*>(args_.workspace) + carver_.bytes();
-    RnnForward<C>(threads, forward).run();
+    RnnForward<C>(threads, forward, prepared_).run();
     if constexpr (kIs16Bit<T>)
       convert(args_.streams * state_width(args_.shape), workspace_.y, static_cast<T*>(args_.y));
   }
 
   const RnnStepArgs& args_;
+  const PreparedRnn& prepared_;
   Carver carver_;
   const StepWorkspace<T> workspace_;
   int64_t sizes_[1] = {0}, offsets_[2] = {0, 0};

@@ -38,7 +38,8 @@ inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, 
   const int directions = static_cast<int>(shape.directions);
   const int64_t weights = (kCellTraits[shape.cell].gates * state_width(shape) + shape.projection) * shape.hidden;
   const int64_t total = weights * batch.tokens, steps = batch.segments.steps;
-  if (total < kThreadedWork || steps == 0) return {1, true, 1};
+  // A single step of few rows is done before a second thread has begun.
+  if (total < kThreadedWork || steps == 0 || (steps == 1 && batch.tokens <= kFewRows)) return {1, true, 1};
   const int64_t mean_rows = (batch.tokens + steps - 1) / steps;
   // Layer normalisation needs whole rows, so that a thread beyond the segments would have nothing to do.
   const int used = thread_count(threads, directions * (shape.layer_norm ? batch.segments.count : shape.hidden));

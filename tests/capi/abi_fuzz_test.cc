@@ -221,6 +221,17 @@ TEST_F(AbiFuzz, RnnForwardAndBackward) {
   });
 }
 
+TEST_F(AbiFuzz, PreparedRnns) {
+  hammer("rnn_prepare", [&] {
+    varlstm_rnn* prepared = nullptr;
+    const int32_t status =
+        varlstm_rnn_prepare(rnn(), rarely() ? code(3) : 1, data(), data(), byte_count(), nullptr, &prepared);
+    EXPECT_EQ(status == VARLSTM_OK, prepared != nullptr);
+    EXPECT_EQ(varlstm_rnn_destroy(prepared), VARLSTM_OK);
+    return status;
+  });
+}
+
 TEST_F(AbiFuzz, Steps) {
   hammer("rnn_step_size", [&] {
     int64_t workspace = 0;

@@ -37,6 +37,35 @@ def test_steps_are_a_forward(context, random, cell, dtype):
         np.testing.assert_array_equal(context.numpy(c)[:, slots], context.numpy(result.c_n))
 
 
+# --- prepared weights
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh", "rnn_relu", "gru_reset_before"])
+@pytest.mark.parametrize("dtype", ["f32", "f64", "bf16"])
+def test_prepared_weights_give_the_same_bits(context, random, cell, dtype):
+    rnn = varlstm.Rnn(context, 3, 20, 2, cell=cell, dtype=dtype)
+    params = context.array(random.uniform(-0.4, 0.4, rnn.elements), dtype)
+    batch, x = varlstm.Batch(context, LENGTHS), context.array(random.uniform(-1, 1, (sum(LENGTHS), 3)), dtype)
+    expected = rnn.forward(batch, params, x, mode="save")
+    gradients = rnn.backward(batch, params, x, expected.y, expected.reserve, dy=expected.y)
+    for mode in ("infer", "save"):
+        prepared = rnn.prepare(params, mode)
+        assert prepared.parameters == rnn.parameters and prepared.hidden_size == 20
+        result = prepared.forward(batch, params, x, mode="save")
+        np.testing.assert_array_equal(context.numpy(result.y), context.numpy(expected.y))
+        again = prepared.backward(batch, params, x, result.y, result.reserve, dy=result.y)
+        np.testing.assert_array_equal(context.numpy(again.dparams), context.numpy(gradients.dparams))
+
+
+def test_prepared_weights_are_of_their_parameters(context):
+    rnn = varlstm.Rnn(context, 3, 5)
+    params, others = context.zeros(rnn.elements), context.zeros(rnn.elements)
+    prepared = rnn.prepare(params)
+    with pytest.raises(InvalidArgumentError, match="params = 0x[0-9a-f]+ must be 0x[0-9a-f]+"):
+        prepared.forward(varlstm.Batch(context, [1]), others, context.zeros((1, 3)))
+    with pytest.raises(InvalidArgumentError, match="params: shape"):
+        rnn.prepare(context.zeros(7))
+
+
 def test_steps_that_do_not_fit(context, backend):
     rnn = varlstm.Rnn(context, 3, 5, 2)
     gru, both = varlstm.Rnn(context, 3, 5, 2, cell="gru"), varlstm.Rnn(context, 3, 5, bidirectional=True)

@@ -165,6 +165,23 @@ void fill_rnn(Backend& table) {
     fake_backend().rnn_backward = args;
     return work("rnn_backward");
   };
+  table.rnn_prepared_size = [](const BackendState*, const RnnShape&, bool, int64_t* bytes) {
+    *bytes = 192;
+    return answer("rnn_prepared_size");
+  };
+  table.rnn_prepare = [](BackendState*, const RnnShape&, const void*, const PreparedRnn&, void*) {
+    return work("rnn_prepare");
+  };
+  table.rnn_forward_prepared = [](BackendState*, const RnnForwardArgs&, const PreparedRnn&, void*) {
+    return work("rnn_forward_prepared");
+  };
+  table.rnn_backward_prepared = [](BackendState*, const RnnBackwardArgs&, const PreparedRnn&, void*) {
+    return work("rnn_backward_prepared");
+  };
+  table.rnn_step_prepared = [](BackendState*, const RnnStepArgs&, const PreparedRnn&, int64_t* bad_stream, void*) {
+    *bad_stream = -1;
+    return work("rnn_step_prepared");
+  };
   table.rnn_step_size = [](const BackendState*, const RnnShape&, int64_t, int64_t, int64_t* bytes) {
     *bytes = 640;
     return answer("rnn_step_size");

@@ -61,6 +61,16 @@ class RnnRunner {
     c0_.set(problem.c0);
   }
 
+  // From now on the calls run with weights that are prepared for `mode`.
+  void prepare(int32_t mode) {
+    int64_t bytes = 0;
+    REQUIRE_OK(varlstm_rnn_prepared_size(rnn_.get(), mode, &bytes));
+    prepared_ = std::make_unique<ByteBuffer>(context_, bytes, fill_, seed_ + 3);
+    varlstm_rnn* prepared = nullptr;
+    REQUIRE_OK(varlstm_rnn_prepare(rnn_.get(), mode, params_.data(), prepared_->data(), bytes, nullptr, &prepared));
+    rnn_.reset(prepared);
+  }
+
   RnnOutputs<T> forward(int32_t mode = VARLSTM_MODE_SAVE, uint64_t dropout_seed = 0) {
     y_.fill_nan();
     h_n_.fill_nan();
@@ -145,7 +155,7 @@ class RnnRunner {
   Rnn rnn_;
   Buffer<T> params_, x_, h0_, c0_, y_, h_n_, c_n_, c_;
   int64_t workspace_bytes_ = 0, reserve_bytes_ = 0;
-  std::unique_ptr<ByteBuffer> workspace_, reserve_;
+  std::unique_ptr<ByteBuffer> workspace_, reserve_, prepared_;
 };
 
 }  // namespace varlstm_test

@@ -57,6 +57,18 @@ class Rnn {
 
   varlstm_rnn* get() const { return rnn_.get(); }
 
+  // varlstm_rnn_prepare: an Rnn whose calls take `params` alone and find the weights arranged in `prepared`, which
+  // grows if it is too small. params may not change, and both must live as long as the Rnn. `mode` is a varlstm_mode.
+  Rnn prepare(int32_t mode, Span<const T> params, Workspace& prepared, void* stream = nullptr) const {
+    detail::need("params", params, {{"elements", param_elements()}});
+    int64_t bytes = 0;
+    check(varlstm_rnn_prepared_size(get(), mode, &bytes));
+    prepared.grow(bytes);
+    varlstm_rnn* rnn = nullptr;
+    check(varlstm_rnn_prepare(get(), mode, params.data(), prepared.data(), prepared.bytes(), stream, &rnn));
+    return Rnn(Handle(rnn, rnn_.get_deleter()));
+  }
+
   // Options; set them before any other call. The dtype is that of T.
   void set_i64(int32_t key, int64_t value) {
     if (key == VARLSTM_KEY_DTYPE && value != dtype_of<T>()) {
@@ -210,6 +222,8 @@ class Rnn {
 
  private:
   using Handle = detail::Handle<varlstm_rnn, varlstm_rnn_destroy>;
+  explicit Rnn(Handle rnn) : rnn_(std::move(rnn)) {}
+
   struct Shape {
     int64_t input, hidden, layers, directions;
     detail::Size of_h;  // the features of h: P with a projection, else H

@@ -282,6 +282,25 @@ class Rnn(Handle):
 
     # --- work
 
+    def prepare(self, params: Array, mode: Union[str, Mode] = "infer", *, stream: Any = None) -> Rnn:
+        """An Rnn whose calls find the weights of params [elements] arranged for the processor, which each call would else
+        do first: for many calls with the same params. With "infer" forward and step are prepared, with "save" backward
+        too. It takes these params alone, by their address, and their values may not change until it is closed; after a
+        change make another one. Results have the same bits. On CUDA, and for bf16 and f16, nothing is arranged."""
+        mode = member("mode", Mode, mode)
+        call = Call(self.context, stream, params=params)
+        address, nbytes = call.read("params", (self._elements,), self.dtype, _FLAT), ctypes.c_int64()
+        lib.varlstm_rnn_prepared_size(self.handle, mode, ctypes.byref(nbytes))
+        memory = Memory(self.context, nbytes.value)
+        pointer = create(lib.varlstm_rnn_prepare, self.handle, mode, address, memory.address, nbytes.value, call.stream)
+        prepared = object.__new__(Rnn)
+        prepared._cell, prepared.context = self._cell, self.context
+        Handle.__init__(prepared, Native(pointer, lib.varlstm_rnn_destroy, self.context._native))
+        self.context.adopt(prepared)
+        prepared._parameters, prepared._elements = self._parameters, self._elements
+        prepared._weights = memory, call  # which live as long
+        return prepared
+
     def sizes(self, max_batch: int, max_len: int, max_tokens: int, mode: Union[str, Mode] = "save") -> Sizes:
         """Bytes that forward in this mode needs (and, with "save", the backward after it) in these bounds."""
         workspace, reserve = ctypes.c_int64(), ctypes.c_int64()

@@ -61,6 +61,7 @@ TEST_F(Fake, FailedQueriesArePassedOn) {
   } cases[] = {{"varlstm_rnn_sizes", "rnn_plan"},
                {"varlstm_rnn_forward", "rnn_plan"},
                {"varlstm_rnn_backward", "rnn_plan"},
+               {"varlstm_rnn_prepare", "rnn_prepared_size"},
                {"varlstm_rnn_step_size", "rnn_step_size"},
                {"varlstm_rnn_step", "rnn_step_size"},
                {"varlstm_op_workspace op 3", "op_workspace"},

@@ -105,10 +105,10 @@ class Call {
     arguments_.push_back(argument);
   }
 
-  // Untyped data is float in these tests, workspace and reserve aside.
+  // Untyped data is float in these tests, workspace, reserve and prepared weights aside.
   template <class Bare>
   static int64_t pointee_alignment(const std::string& name) {
-    if (name == "workspace" || name == "reserve") return 64;
+    if (name == "workspace" || name == "reserve" || name == "prepared") return 64;
     if constexpr (std::is_void_v<Bare>) {
       return alignof(float);
     } else if constexpr (std::is_arithmetic_v<Bare> || std::is_pointer_v<Bare>) {

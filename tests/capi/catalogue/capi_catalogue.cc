@@ -164,6 +164,7 @@ static std::vector<Entry> make_catalogue() {
   add_packs(list);
   add_rnn_description(list);
   add_rnn_runs(list);
+  add_prepared_rnns(list);
   add_rnn_steps(list);
   add_operations(list);
   add_conv_max(list);
@@ -184,6 +185,8 @@ void destroy_created(Call& call) {
     EXPECT_OK(varlstm_batch_destroy(*static_cast<varlstm_batch**>(call.argument("batch").pointer)));
   } else if (call.function() == "varlstm_rnn_create") {
     EXPECT_OK(varlstm_rnn_destroy(*static_cast<varlstm_rnn**>(call.argument("rnn").pointer)));
+  } else if (call.function() == "varlstm_rnn_prepare") {
+    EXPECT_OK(varlstm_rnn_destroy(*static_cast<varlstm_rnn**>(call.argument("prepared_rnn").pointer)));
   } else if (call.function() == "varlstm_loss_create") {
     EXPECT_OK(varlstm_loss_destroy(*static_cast<varlstm_loss**>(call.argument("loss").pointer)));
   }

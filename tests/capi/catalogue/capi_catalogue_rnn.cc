@@ -179,6 +179,23 @@ void add_rnn_runs(std::vector<Entry>& list) {
                   }});
 }
 
+void add_prepared_rnns(std::vector<Entry>& list) {
+  list.push_back({"varlstm_rnn_prepared_size", [](W& w) {
+                    Call call("varlstm_rnn_prepared_size", varlstm_rnn_prepared_size, w.rnn, VARLSTM_MODE_SAVE,
+                              w.host.take<int64_t>(1));
+                    return call.bad("mode", -1).bad("mode", 2);
+                  }});
+  list.push_back({"varlstm_rnn_prepare", [](W& w) {
+                    int64_t bytes = 0;
+                    REQUIRE_OK(varlstm_rnn_prepared_size(w.rnn, VARLSTM_MODE_SAVE, &bytes));
+                    Call call("varlstm_rnn_prepare", varlstm_rnn_prepare, w.rnn, VARLSTM_MODE_SAVE,
+                              w.back.take<float>(w.param_elements()), w.back.take<char>(bytes), bytes, nullptr,
+                              w.host.take<varlstm_rnn*>(1));
+                    if (bytes == 0) call.optional({"prepared"});
+                    return call.bad("mode", -1).bad("mode", 2);
+                  }});
+}
+
 static varlstm_rnn* one_way_rnn(W& w) {
   varlstm_rnn* rnn = w.new_rnn(w.ctx);
   REQUIRE_OK(varlstm_rnn_set_i64(rnn, VARLSTM_KEY_BIDIRECTIONAL, 0));

@@ -15,6 +15,7 @@ void add_packs(std::vector<Entry>& list);
 // capi_catalogue_rnn.cc
 void add_rnn_description(std::vector<Entry>& list);
 void add_rnn_runs(std::vector<Entry>& list);
+void add_prepared_rnns(std::vector<Entry>& list);
 void add_rnn_steps(std::vector<Entry>& list);
 // capi_catalogue_ops.cc
 void add_operations(std::vector<Entry>& list);

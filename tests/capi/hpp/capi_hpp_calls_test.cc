@@ -487,6 +487,24 @@ TYPED_TEST(CapiHppCalls, Step) {
   }
 }
 
+TYPED_TEST(CapiHppCalls, PreparedRnn) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  const varlstm::Rnn<T> rnn(this->ctx_, kIn, kOut, 2, VARLSTM_CELL_GRU);
+  const Buffer params = this->random(rnn.param_elements()), x = this->random(kRows * kIn);
+  varlstm::Workspace weights(this->ctx_);
+  const varlstm::Rnn<T> prepared = rnn.prepare(VARLSTM_MODE_INFER, params, weights);
+  const auto output = [&](const varlstm::Rnn<T>& used) {
+    Buffer y(this->ctx_, kRows * kOut);
+    used.forward(this->batch_, {params, x}, {y}, this->work_);
+    return y.download();
+  };
+  EXPECT_EQ(output(prepared), output(rnn));
+  const Buffer others = this->random(rnn.param_elements());
+  Buffer y(this->ctx_, kRows * kOut);
+  EXPECT_THROW(prepared.forward(this->batch_, {others, x}, {y}, this->work_), varlstm::Error);
+}
+
 // The batch has 2, 4, 0 and 1 tokens.
 TYPED_TEST(CapiHppCalls, Resets) {
   using T = TypeParam;

@@ -434,6 +434,16 @@ extern "C" {
         workspace_bytes: i64,
         stream: *mut c_void,
     ) -> i32;
+    pub fn varlstm_rnn_prepared_size(rnn: *const varlstm_rnn, mode: i32, bytes: *mut i64) -> i32;
+    pub fn varlstm_rnn_prepare(
+        rnn: *const varlstm_rnn,
+        mode: i32,
+        params: *const c_void,
+        prepared: *mut c_void,
+        prepared_bytes: i64,
+        stream: *mut c_void,
+        prepared_rnn: *mut *mut varlstm_rnn,
+    ) -> i32;
     pub fn varlstm_rnn_destroy(rnn: *mut varlstm_rnn) -> i32;
     pub fn varlstm_op_workspace(
         ctx: *mut varlstm_ctx,
