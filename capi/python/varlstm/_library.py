@@ -152,6 +152,12 @@ def _declare(library: ctypes.CDLL) -> None:
         setattr(library, name, _check_arguments(function, parameters))
 
 
+def unchecked(name: str) -> Callable:
+    """A function of the library whose integers are not checked: ctypes passes on the low bits of those that are out of
+    range. A status other than OK is an exception all the same."""
+    return getattr(lib, name).__wrapped__
+
+
 def _text(function) -> str:
     return function().decode()
 

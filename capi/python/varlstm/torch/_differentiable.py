@@ -1,5 +1,6 @@
 """Turns functions on memory into operations that torch can differentiate, and compile if its version can."""
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 from typing import Callable
 
 import torch
@@ -26,27 +27,35 @@ def is_traced(tensor: torch.Tensor) -> bool:
     return COMPILABLE and (type(tensor) not in _PLAIN or torch.compiler.is_compiling())
 
 
+def _plain_function(name: str, forward: Callable, setup_context: Callable, backward: Callable):
+    """The autograd.Function of these functions, in the form that torch calls fastest: for the other one it looks at
+    forward's signature in each call, which takes longer than a forward of one token."""
+
+    def forward_and_setup(ctx, *inputs):
+        output = forward(*inputs)
+        setup_context(ctx, inputs, output)
+        return output
+
+    return _with_methods(name, {"forward": forward_and_setup, "backward": backward})
+
+
 def _function(name: str, forward: Callable, setup_context: Callable, backward: Callable):
-    """The autograd.Function of these functions, in the form that torch.func needs if this torch has it."""
+    """The same, in the form that torch.func needs if this torch has it."""
     if not hasattr(torch.autograd.Function, "setup_context"):
-        outputs_of = forward
+        return _plain_function(name, forward, setup_context, backward)
+    return _with_methods(name, {"forward": forward, "setup_context": setup_context, "backward": backward})
 
-        def forward(ctx, *inputs):
-            output = outputs_of(*inputs)
-            setup_context(ctx, inputs, output)
-            return output
 
-    methods = {"forward": forward, "setup_context": setup_context, "backward": backward}
+def _with_methods(name: str, methods: dict):
     return type(f"varlstm_{name}", (torch.autograd.Function,),
                 {method: staticmethod(function) for method, function in methods.items()})
 
 
-def _unwrapped(value):
-    """The tensor that `value` wraps, if its transform has ended, as for what the pullback of torch.func.vjp saved; else
-    `value` itself. A list is unwrapped element by element."""
-    if isinstance(value, list):
-        return [_unwrapped(one) for one in value]
-    return _unwrap_if_dead(value) if isinstance(value, torch.Tensor) else value
+def _unwrapped(values) -> list:
+    """Each value, or the tensor that it wraps if its transform has ended, as for what the pullback of torch.func.vjp
+    saved. A list among them is unwrapped element by element."""
+    return [_unwrap_if_dead(value) if isinstance(value, torch.Tensor) else
+            _unwrapped(value) if isinstance(value, list) else value for value in values]
 
 
 def _refuse(name: str) -> Callable:
@@ -70,7 +79,7 @@ def opaque(name: str, function: Callable, fake: Callable) -> Callable:
             return operation(*arguments)
         if _is_transformed():
             return transformable.apply(*arguments)
-        return function(*map(_unwrapped, arguments))
+        return function(*_unwrapped(arguments))
 
     return call
 
@@ -112,20 +121,27 @@ def differentiable(name: str, forward: Callable, fake: Callable, setup_context: 
         needs = ctx.needs_input_grad[1:]
         if ctx.heads is not None:
             needs = needs[:ctx.heads] + (needs[ctx.heads:],)
-        with torch.no_grad():
+        again = torch.is_grad_enabled()
+        with torch.set_grad_enabled(False) if again else contextlib.nullcontext():
             *firsts, last = backward(ctx, needs, *gradients)
         lasts = [last] if ctx.heads is None else last or [None] * len(needs[-1])
         results = (None, *firsts, *lasts)
-        return once(results, gradients + ctx.saved_tensors) if torch.is_grad_enabled() else results
+        return once(results, gradients + ctx.saved_tensors) if again else results
 
-    function = _function(name, lambda heads, *arguments: forward(*inputs_of(heads, arguments)), setup, backward_of_all)
+    def forward_of_all(heads, *arguments):
+        return forward(*inputs_of(heads, arguments))
+
+    function = _function(name, forward_of_all, setup, backward_of_all)
+    plain = _plain_function(name, forward_of_all, setup, backward_of_all)
 
     def eager(*inputs):
-        if not torch.is_grad_enabled() and not _is_transformed():
+        is_transformed = _is_transformed()
+        if not torch.is_grad_enabled() and not is_transformed:
             return forward(*inputs)
+        apply = function.apply if is_transformed else plain.apply
         if isinstance(inputs[-1], list):
-            return function.apply(len(inputs) - 1, *inputs[:-1], *inputs[-1])
-        return function.apply(None, *inputs)
+            return apply(len(inputs) - 1, *inputs[:-1], *inputs[-1])
+        return apply(None, *inputs)
 
     operation = None
     if COMPILABLE:

@@ -13,7 +13,7 @@ from . import _exchange, _options, _packing_op, _resets
 from ._device import compute_dtype
 from ._differentiable import is_traced, refuse_jit_trace
 from ._flat import flatten
-from ._rnn_checks import (check_all_like, check_like, check_params, check_rows, check_states,
+from ._rnn_checks import (check_all_like, check_like, check_features, check_params, check_states,
                           check_unbatched_states)
 from ._rnn_op import RNN_OPS
 from ._step import step
@@ -209,8 +209,8 @@ class RnnBase(torch.nn.RNNBase):
             check_unbatched_states(hx)
             hx = tuple([state.unsqueeze(1) for state in hx])
         steps = input.size(0)
-        y, states, c = self._run(input, hx, _resets.of_unbatched(resets, input), equal_lengths(1, steps), False, 1,
-                                 steps, cell_states)
+        resets = _resets.of_unbatched(resets, input)
+        y, states, c = self._run(input, hx, resets, self._equal_lengths(1, steps, resets), False, 1, steps, cell_states)
         return y, tuple([state.squeeze(1) for state in states]), c
 
     def _forward_padded(self, input: Tensor, hx: Optional[States], lengths, resets,
@@ -219,9 +219,11 @@ class RnnBase(torch.nn.RNNBase):
         resets = _resets.of_padded(resets, input, self.batch_first)
         if lengths is None:  # time-major rows are packed ones
             rows = input.transpose(0, 1) if self.batch_first else input
-            y, states, c = self._run(rows.reshape(steps * batch_size, input.size(2)), hx, resets,
-                                     equal_lengths(batch_size, steps), False, batch_size, steps, cell_states)
-            return self._padded(y, steps, batch_size), states, self._padded(c, steps, batch_size) if cell_states else None
+            y, states, c = self._run(rows, hx, resets, self._equal_lengths(batch_size, steps, resets), False, batch_size,
+                                     steps, cell_states)
+            if self.batch_first:
+                y, c = y.transpose(0, 1), c.transpose(0, 1) if cell_states else None
+            return y, states, c
         self.check_input(input, None)
         lengths = lengths_tensor(lengths, batch_size)
         if lengths.device != input.device and lengths.device.type != "cpu":
@@ -239,10 +241,10 @@ class RnnBase(torch.nn.RNNBase):
                     for rows in ((y, c) if cell_states else (y,))]
         return unpacked[0], states, unpacked[1] if cell_states else None
 
-    def _padded(self, rows: Tensor, steps: int, batch_size: int) -> Tensor:
-        """Time-major rows, which are all tokens, as an output."""
-        padded = rows.view(steps, batch_size, rows.size(1))
-        return padded.transpose(0, 1) if self.batch_first else padded
+    @staticmethod
+    def _equal_lengths(batch_size: int, steps: int, resets: Optional[Tensor]) -> Optional[Tensor]:
+        """The sizes of an operation. Of single tokens there are batches whose lengths are set, but not their resets."""
+        return None if steps == 1 and resets is None else equal_lengths(batch_size, steps)
 
     def _state_widths(self) -> Tuple[int, ...]:
         """Of h, and of c."""
@@ -253,15 +255,17 @@ class RnnBase(torch.nn.RNNBase):
 
     def _run(self, rows: Tensor, hx: Optional[States], resets: Optional[Tensor], sizes: Tensor, from_batch_sizes: bool,
              batch_size: int, max_len: int, cell_states: bool) -> Tuple[Tensor, States, Optional[Tensor]]:
-        """y [rows, D*H or D*P], the states after packed rows [rows, I], and c of every token [rows, D*H] or None."""
-        op, names = RNN_OPS[self.mode], self._flat_weights_names
-        params = [getattr(self, name) for name in names]
+        """y [rows, D*H or D*P], the states after packed rows [rows, I], and c of every token [rows, D*H] or None. The
+        rows may have two dimensions, [T, B]."""
+        op, names, own = RNN_OPS[self.mode], self._flat_weights_names, self._parameters
+        # One that is not the module's own, of weight_norm or a parametrization, is an attribute.
+        params = [own[name] if name in own else getattr(self, name) for name in names]
         check_params(names, params, op.gates, self.input_size, self._state_widths(), 1 + self.bidirectional)
         dtype = compute_dtype(rows, None if hx is None else hx[0], self._keeps_states)
         if dtype is not None:
             rows, params = rows.to(dtype), [param.to(dtype) for param in params]
             hx = hx if hx is None else [state.to(dtype) for state in hx]
-        check_rows(rows, self.input_size)
+        check_features(rows, self.input_size)
         check_all_like(names, params, rows)
         h0 = c0 = None
         if hx is not None:

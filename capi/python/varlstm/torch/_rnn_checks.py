@@ -47,8 +47,12 @@ def check_states(states: Sequence[Tensor], shapes: Sequence[Tuple[int, int, int]
 def check_rows(rows: Tensor, input_size: int) -> None:
     if rows.dim() != 2:
         raise RuntimeError(f"input must have 2 dimensions, got {rows.dim()}")
-    if rows.size(1) != input_size:
-        raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {input_size}, got {rows.size(1)}")
+    check_features(rows, input_size)
+
+
+def check_features(rows: Tensor, input_size: int) -> None:
+    if rows.size(-1) != input_size:
+        raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {input_size}, got {rows.size(-1)}")
 
 
 def check_params(names: List[str], params: List[Tensor], gates: int, input_size: int, widths: Tuple[int, ...],

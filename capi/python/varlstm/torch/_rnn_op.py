@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .._cells import CELLS
 from .._declarations import Cell, Key, Mode
-from .._library import lib
+from .._library import unchecked
 from ._differentiable import differentiable, opaque
 from ._device import OPTIONS, Rnn, address, context_of, rnn_sizes, scratch
 from ._flat import is_flat, join, split_gradients
@@ -19,6 +19,8 @@ from ._math import Product
 
 
 _LAYER_NORM = OPTIONS.index(Key.LAYER_NORM)
+# Without the checks of arguments that the caller chose: all are addresses and sizes of tensors.
+_rnn_forward, _rnn_backward = unchecked("varlstm_rnn_forward_with_c"), unchecked("varlstm_rnn_backward_with_c")
 
 
 class RnnOp:
@@ -55,10 +57,10 @@ class RnnOp:
         # weight_ih, weight_hh, perhaps weight_hr, and those of layer normalisation
         others = 2 + (proj_size > 0) + (2 + 2 * self.has_c if options[_LAYER_NORM] else 0)
         has_bias = len(params) > others * num_layers * (1 + bidirectional)
-        return context.rnn(self._code, x.dtype, x.size(1), hidden_size, proj_size, num_layers, bidirectional, has_bias,
+        return context.rnn(self._code, x.dtype, x.size(-1), hidden_size, proj_size, num_layers, bidirectional, has_bias,
                            dropout, tuple(options), resets, cell_states)
 
-    def forward(self, x: Tensor, sizes: Tensor, resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
+    def forward(self, x: Tensor, sizes: Optional[Tensor], resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
                 seed: Optional[Tensor], from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int,
                 proj_size: int, num_layers: int, bidirectional: bool, dropout: float, options: List[float],
                 cell_states: bool, save: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -66,7 +68,8 @@ class RnnOp:
         reserve that backward needs. If proj_size = P > 0, y, h0 and h_n have P in the place of H.
 
         x [rows, I] are packed rows of the batch that Context.batch makes of sizes, from_batch_sizes, batch_size and
-        max_len, longest first; there may be more of them than the lengths add up to. resets [T, B], bool or uint8, are
+        max_len, longest first; there may be more of them than the lengths add up to. The rows may have two dimensions,
+        [T, B], in x, y and c: a view less for autograd. resets [T, B], bool or uint8, are
         in the order of the sizes. Without a seed there is no dropout. options are the numbers of OPTIONS.
         """
         context = context_of(x, Product.RNN)
@@ -74,17 +77,17 @@ class RnnOp:
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
                         options, resets is not None, cell_states)
         flat = self._flat(rnn, params)
-        directions, width = 1 + bidirectional, proj_size or hidden_size
-        y = x.new_empty((x.size(0), directions * width))
-        c = x.new_empty((x.size(0), directions * hidden_size) if cell_states else 0)
+        directions, width, rows = 1 + bidirectional, proj_size or hidden_size, x.shape[:-1]
+        y = x.new_empty((*rows, directions * width))
+        c = x.new_empty((*rows, directions * hidden_size) if cell_states else 0)
         h_n = x.new_empty((directions * num_layers, batch_size, width))
         c_n = x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0)
         h0, c0 = h0 if h0 is None else h0.contiguous(), c0 if c0 is None else c0.contiguous()
         resets = resets if resets is None else resets.contiguous()
-        with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0), resets) as batch:
+        with context.batch(sizes, from_batch_sizes, batch_size, max_len, rows.numel(), resets) as batch:
             workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
             workspace, reserve = scratch(workspace_bytes, x), scratch(reserve_bytes, x)
-            lib.varlstm_rnn_forward_with_c(
+            _rnn_forward(
                 rnn.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
                 flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(),
                 c.data_ptr() if cell_states else 0, workspace.data_ptr(), workspace_bytes, reserve.data_ptr(),
@@ -95,13 +98,13 @@ class RnnOp:
                       proj_size, num_layers, bidirectional, dropout, options, cell_states, save, params):
         directions, width = 1 + bidirectional, proj_size or hidden_size
         reserve_bytes = torch.library.get_ctx().new_dynamic_size() if save else 0
-        return (x.new_empty((x.size(0), directions * width)),
+        return (x.new_empty((*x.shape[:-1], directions * width)),
                 x.new_empty((directions * num_layers, batch_size, width)),
                 x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0),
-                x.new_empty((x.size(0), directions * hidden_size) if cell_states else 0),
+                x.new_empty((*x.shape[:-1], directions * hidden_size) if cell_states else 0),
                 x.new_empty((reserve_bytes,), dtype=torch.uint8))
 
-    def backward(self, x: Tensor, sizes: Tensor, resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
+    def backward(self, x: Tensor, sizes: Optional[Tensor], resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
                  y: Tensor, reserve: Tensor, dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor],
                  dc: Optional[Tensor], from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int,
                  proj_size: int, num_layers: int, bidirectional: bool, dropout: float, options: List[float],
@@ -120,10 +123,10 @@ class RnnOp:
         dh0 = x.new_empty((*states, proj_size or hidden_size) if need_dh0 else 0)
         dc0 = x.new_empty((*states, hidden_size) if need_dc0 else 0)
         dparams = x.new_zeros(rnn.elements if need_dparams else 0)
-        with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.size(0), resets) as batch:
+        with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.shape[:-1].numel(), resets) as batch:
             workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
             workspace = scratch(workspace_bytes, x)
-            lib.varlstm_rnn_backward_with_c(
+            _rnn_backward(
                 rnn.pointer, batch.pointer, flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(),
                 address(dy), address(dh_n), address(dc_n), address(dc), dx.data_ptr(), dh0.data_ptr(), dc0.data_ptr(),
                 dparams.data_ptr(), workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(),
