@@ -1,4 +1,4 @@
-"""varlstm.torch.GRU and RNN as modules: arguments, parameters, errors, replace_rnn and to_torch."""
+"""varlstm.torch.GRU and RNN as modules: arguments, parameters, errors and to_torch."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from torch.nn.utils.rnn import pack_padded_sequence  # noqa: E402
 
 from torch_cases import MODULES  # noqa: E402
-from varlstm.torch import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, _flat, replace_lstm, replace_rnn  # noqa: E402
+from varlstm.torch import GRU, LSTM, RNN, _flat, replace_rnn  # noqa: E402
 
 NAMES = [name for name in MODULES if name != "LSTM"]
 OPTIONS = [{}, {"num_layers": 3, "bidirectional": True}, {"bias": False}, {"batch_first": True},
@@ -159,94 +159,6 @@ def test_the_second_derivative_is_refused(name: str) -> None:
 
 
 # --- there and back
-
-class Model(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.GRU(4, 6, 2, batch_first=True, dropout=0.1))
-        self.tied = self.encoder[1]
-        self.decoder = torch.nn.RNN(6, 6, nonlinearity="relu", batch_first=True)
-        self.tagger = torch.nn.LSTM(6, 6, batch_first=True)
-        self.step = torch.nn.GRUCell(6, 6)
-        cells = torch.nn.LSTMCell(6, 6), torch.nn.RNNCell(6, 6, nonlinearity="relu"), self.step
-        self.steps = torch.nn.ModuleList(cells)
-
-    def forward(self, x):
-        y = self.tagger(self.decoder(self.tied(self.encoder[0](x))[0])[0])[0][:, -1]
-        return self.steps[1](self.step(self.steps[0](y)[0]))
-
-
-def test_replace_rnn() -> None:
-    model = Model().eval()
-    parameters, x = list(model.parameters()), torch.randn(3, 5, 4)
-    expected, text = model(x), repr(model)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert replace_rnn(model) is model
-    assert [type(module) for module in (model.tied, model.decoder, model.tagger)] == [GRU, RNN, LSTM]
-    assert model.encoder[1] is model.tied and model.decoder.mode == "RNN_RELU" and not model.tied.training
-    assert all(a is b for a, b in zip(model.parameters(), parameters)) and is_flat(model.tied)
-    assert [type(module) for module in model.steps] == [LSTMCell, RNNCell, GRUCell]
-    assert model.step is model.steps[2] and model.steps[1].nonlinearity == "relu" and not model.step.training
-    assert repr(model) == text
-    torch.testing.assert_close(model(x), expected)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        replace_rnn(model)  # again: nothing is left to do
-    assert isinstance(replace_rnn(torch.nn.LSTMCell(4, 6)), LSTMCell)
-
-
-def test_replace_lstm_takes_lstms_alone() -> None:
-    model = Model()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        replace_lstm(model)
-    assert [type(module) for module in (model.tied, model.decoder, model.tagger)] == [torch.nn.GRU, torch.nn.RNN, LSTM]
-    assert type(model.steps[0]) is torch.nn.LSTMCell
-
-
-def test_what_replace_rnn_leaves() -> None:
-    class Other(torch.nn.GRU):
-        pass
-
-    class Base(torch.nn.RNNBase):
-        pass
-
-    class OtherCell(torch.nn.GRUCell):
-        pass
-
-    buffered = torch.nn.RNN(4, 6)
-    buffered.register_buffer("scale", torch.ones(1))
-    for module, reason in ((Other(4, 6), "a subclass, Other"), (Base("GRU", 4, 6), "a subclass, Base"),
-                           (torch.nn.utils.weight_norm(torch.nn.GRU(4, 6), "weight_hh_l0"), "not its own"),
-                           (buffered, "it has buffers or modules"), (torch.nn.GRU(4, 6, 2, dropout=1), "dropout = 1"),
-                           (OtherCell(4, 6), "a subclass, OtherCell"),
-                           (torch.nn.RNNCellBase(4, 6, True, 1), "a subclass, RNNCellBase"),
-                           (torch.nn.utils.weight_norm(torch.nn.GRUCell(4, 6), "weight_hh"), "not its own"),
-                           (torch.nn.RNNCell(4, 6, nonlinearity="sigmoid"), "nonlinearity = 'sigmoid'"),
-                           (torch.nn.LSTMCell(4, 6, dtype=torch.complex64), "weight_ih is of torch.complex64")):
-        with pytest.warns(UserWarning, match=f"^replace_rnn leaves in place a.1 .*{reason}"):
-            model = replace_rnn(torch.nn.ModuleDict({"a": torch.nn.Sequential(torch.nn.ReLU(), module)}))
-        assert model["a"][1] is module
-    with pytest.raises(TypeError, match="model is of NoneType, and must be a torch.nn.Module"):
-        replace_rnn(None)
-
-
-def test_one_warning_names_all_that_replace_rnn_leaves() -> None:
-    class Other(torch.nn.GRUCell):
-        pass
-
-    model = torch.nn.Sequential(torch.nn.GRU(4, 6, 2, dropout=1), Other(6, 6), torch.nn.RNNCell(6, 6),
-                                torch.nn.GRU(6, 6))
-    model[2].register_forward_hook(lambda *arguments: None)
-    with pytest.warns(UserWarning) as caught:
-        replace_rnn(model)
-    assert [str(warning.message) for warning in caught] == [
-        "replace_rnn leaves in place 0 (dropout = 1 is not supported), 1 (it is a subclass, Other); it does not move "
-        "the hooks of 2"]
-    assert caught[0].filename == __file__
-    assert [type(module) for module in model] == [torch.nn.GRU, Other, RNNCell, GRU]
-
 
 @pytest.mark.parametrize("name", MODULES)
 @pytest.mark.parametrize("options", [*OPTIONS, {"dtype": torch.float64}])

@@ -212,7 +212,8 @@ def test_replace_lstm_of_the_model_itself_and_of_what_it_leaves() -> None:
     assert isinstance(replace_lstm(torch.nn.LSTM(4, 6)), LSTM)
 
     class Other(torch.nn.LSTM):
-        pass
+        def forward(self, x):
+            return super().forward(x)[0]
 
     parametrized = torch.nn.utils.weight_norm(torch.nn.LSTM(4, 6), "weight_hh_l0")
     buffered, nested = torch.nn.LSTM(4, 6), torch.nn.LSTM(4, 6)
@@ -227,13 +228,3 @@ def test_replace_lstm_of_the_model_itself_and_of_what_it_leaves() -> None:
     for model in (None, torch.nn.LSTM):
         with pytest.raises(TypeError, match="model is of .*, and must be a torch.nn.Module"):
             replace_lstm(model)
-
-
-@pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook",
-                                      "register_full_backward_hook", "_register_state_dict_hook"])
-def test_replace_lstm_tells_of_hooks(register: str) -> None:
-    model = torch.nn.Sequential(torch.nn.LSTM(4, 6))
-    getattr(model[0], register)(lambda *arguments: None)
-    with pytest.warns(UserWarning, match="replace_lstm does not move the hooks of 0"):
-        replace_lstm(model)
-    assert isinstance(model[0], LSTM)

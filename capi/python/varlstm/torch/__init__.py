@@ -6,6 +6,7 @@ LSTMCell, GRUCell, RNNCell                       torch.nn's for one step; from_t
 CharCnn, conv_max                                word vectors from characters; the convolution with maximum
 replace_rnn                                      replaces each of these of torch.nn in a model
 replace_lstm                                     replaces every torch.nn.LSTM alone
+patch                                            the same for models that other code makes
 pack_padded_sequence, pad_packed_sequence,
 pack_sequence                                    torch.nn.utils.rnn's, for length 0 too
 cross_entropy, nll_loss, log_softmax             torch.nn.functional's
@@ -23,8 +24,8 @@ from .gru import GRU, RNN
 from .layer_norm import LayerNormGRU, LayerNormLSTM
 from .lstm import LSTM
 from .packing import pack_padded_sequence, pack_sequence, pad_packed_sequence
-from .replace import replace_lstm, replace_rnn
+from .replace import patch, replace_lstm, replace_rnn
 
 __all__ = ["CharCnn", "GRU", "GRUCell", "LSTM", "LSTMCell", "LayerNormGRU", "LayerNormLSTM", "RNN", "RNNCell", "conv_max",
            "cross_entropy", "linear_cross_entropy", "log_softmax", "nll_loss", "pack_padded_sequence", "pack_sequence",
-           "pad_packed_sequence", "replace_lstm", "replace_rnn"]
+           "pad_packed_sequence", "patch", "replace_lstm", "replace_rnn"]

@@ -1,11 +1,17 @@
 """What keeps a module of torch.nn from becoming one of this library, and one of this library from becoming torch's."""
 # SPDX-License-Identifier: Apache-2.0
 import warnings
+import weakref
 from typing import Dict, List
 
 import torch
 
 from ._device import DTYPES
+
+
+# What nn.Module keeps about its hooks beside the dictionaries whose names end in "_hooks".
+_HOOKS = ("_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs",
+          "_is_full_backward_hook")
 
 
 def _parameter_names(module: torch.nn.Module) -> List[str]:
@@ -32,6 +38,16 @@ def obstacle(module: torch.nn.Module) -> str:
 
 def has_hooks(module: torch.nn.Module) -> bool:
     return any(hooks for name, hooks in vars(module).items() if name.endswith("_hooks"))
+
+
+def move_hooks(module: torch.nn.Module, to: torch.nn.Module) -> None:
+    """Gives `to` the hooks of the module: the very dictionaries, so that the handles of hooks go on removing them."""
+    for name, value in vars(module).items():
+        if name in _HOOKS or name.endswith("_hooks"):
+            to.__dict__[name] = value
+            for hook in value.values() if isinstance(value, dict) else ():
+                if getattr(hook, "with_module", False):  # torch's own wrapper, which remembers its module
+                    hook.module = weakref.ref(to)
 
 
 def check_import(wanted: type, module) -> None:
