@@ -5,6 +5,8 @@
 
 #include <initializer_list>
 
+#include "host/gemm/ahead.h"
+#include "host/gemm/copy_run.h"
 #include "host/gemm/weight_panel.h"
 #include "host/simd/row_kernel.h"
 #include "host/threads/parallel.h"
@@ -12,9 +14,9 @@
 namespace varlstm::host {
 namespace {
 
-// The sums of one piece of work are in a tile on the stack, so that the rows of c, which are often many pages apart,
-// are accessed once.
-constexpr int64_t kTileBytes = 64 * 1024;
+// Between chunks of k the sums of one piece of work are in a tile on the stack: the rows of c, which are often many
+// pages apart, are accessed once.
+constexpr int64_t kTileBytes = 128 * 1024;
 // A packed chunk of the panel fits in the first-level cache.
 constexpr int64_t kChunkBytes = 16 * 1024;
 
@@ -36,18 +38,28 @@ int64_t panel_offset(const RowProduct<T>& p, int64_t panel) {
   return panel * vectors * row_kernel<T>().lanes * depth(p);
 }
 
+// Whether the panel's vectors are whole and evenly spaced in c, so that the kernel itself can read and write them
+// there.
+template <class T>
+bool is_whole(const RowProduct<T>& p, const PanelColumns& columns) {
+  if (columns.runs() * columns.run() < columns.vectors * columns.lanes) return false;
+  for (int v = 1; v < columns.runs(); ++v)
+    if (p.group_slots[v] != p.group_slots[0] + v) return false;
+  return true;
+}
+
 // Copies rows of the tile [rows, vectors, lanes] to or from c.
 template <class T>
 void copy_tile(const RowProduct<T>& p, const PanelColumns& columns, int64_t begin, int64_t end, T* tile, bool to_c) {
-  const auto bytes = static_cast<size_t>(columns.run()) * sizeof(T);
+  const int64_t bytes = columns.run() * static_cast<int64_t>(sizeof(T));
   for (int64_t row = begin; row < end; ++row, tile += columns.vectors * columns.lanes)
     for (int v = 0; v < columns.runs(); ++v) {
       T* const c = p.c + row * p.ldc + columns.first + p.group_slots[v] * p.group_stride;
       T* const sums = tile + v * columns.lanes;
       if (to_c)
-        memcpy(c, sums, bytes);
+        copy_run(c, sums, bytes);
       else
-        memcpy(sums, c, bytes);
+        copy_run(sums, c, bytes);
     }
 }
 
@@ -67,6 +79,31 @@ int64_t weight_ld(const RowProduct<T>& p) {
   return p.transposed_weight ? depth(p) : p.groups * p.columns;
 }
 
+// The chunk of a panel's weight that begins at k.
+template <class T>
+Ahead<T> weight_ahead(const RowProduct<T>& p, const PanelColumns& columns, int64_t k, int64_t chunk) {
+  Ahead<T> ahead;
+  const int64_t left = depth(p) - k;
+  ahead.add_weight(columns, p.weight, weight_ld(p), p.transposed_weight, k, left < chunk ? left : chunk);
+  return ahead;
+}
+
+// The product of the rows of `part`, a few at a time: between them what `ahead` has is asked for.
+template <class T>
+void multiply(const RowKernel<T>& kernel, const PanelProduct<T>& part, const Ahead<T>& ahead) {
+  constexpr int64_t kRows = 24;  // whole tiles of every instruction set
+  const int64_t parts = (part.rows + kRows - 1) / kRows;
+  for (int64_t k = 0; k < parts; ++k) {
+    PanelProduct<T> some = part;
+    some.rows = k + 1 < parts ? kRows : part.rows - k * kRows;
+    some.a += k * kRows * (part.transposed_a ? 1 : part.lda);
+    some.c += k * kRows * part.ldc;
+    if (part.before != nullptr) some.before += k * kRows * part.before_ld;
+    ahead.ask(k, parts);
+    kernel.product(some);
+  }
+}
+
 // Computes one panel of columns of c for the rows [begin, end).
 template <class T>
 void run_panel(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panel, int64_t begin, int64_t end) {
@@ -75,37 +112,55 @@ void run_panel(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panel
   alignas(64) T packed[kChunkBytes / sizeof(T)];
   alignas(64) T tile[kTileBytes / sizeof(T)];
   alignas(64) T init[kPanelVectors * kMaxVectorBytes / sizeof(T)] = {};
-  if (p.accumulate) {
+  const bool whole = is_whole(p, columns);
+  if (p.accumulate && !whole) {
     if (columns.runs() * columns.run() < width)  // else there is no padding
       memset(tile, 0, static_cast<size_t>((end - begin) * width) * sizeof(T));
     copy_tile(p, columns, begin, end, tile, false);
   }
   add_biases(p, columns, init);
 
+  T* const c = p.c + begin * p.ldc + columns.first + p.group_slots[0] * p.group_stride;
+  const int64_t c_stride = columns.grouped ? p.group_stride : kernel.lanes;
   PanelProduct<T> part;
   part.rows = end - begin;
   part.lda = p.lda;
+  part.transposed_a = p.transposed_a;
   part.panel = packed;
   part.vectors = columns.vectors;
   part.init = p.accumulate ? nullptr : init;
-  part.c = tile;
-  part.ldc = width;
-  part.vector_stride = kernel.lanes;
+  part.before = whole ? c : tile;
+  part.before_ld = whole ? p.ldc : width;
+  part.before_stride = whole ? c_stride : kernel.lanes;
 
   const int64_t chunk = kChunkBytes / (static_cast<int64_t>(sizeof(T)) * width);
   for (int64_t segment = 0; segment < p.segments; ++segment)
     for (int64_t k = 0; k < p.segment; k += chunk) {
       part.k = k + chunk < p.segment ? chunk : p.segment - k;
-      part.a = p.a + begin * p.lda + p.segment_slots[segment] * p.segment_stride + k;
-      const int64_t first = segment * p.segment + k;
-      if (p.panels != nullptr)
+      part.a = p.transposed_a ? p.a + k * p.lda + begin
+                              : p.a + begin * p.lda + p.segment_slots[segment] * p.segment_stride + k;
+      const int64_t first = segment * p.segment + k, done = first + part.k;
+      Ahead<T> ahead;
+      if (p.panels != nullptr) {
         part.panel = p.panels + panel_offset(p, panel) + first * width;
-      else
+      } else {
         pack_panel(columns, p.weight, weight_ld(p), p.transposed_weight, first, part.k, packed);
-      kernel.product(part);
+        if (done < depth(p))
+          ahead = weight_ahead(p, columns, done, chunk);
+        else if (panel + 1 < panel_count(p.columns, p.groups, kernel.lanes))  // which this thread may well compute next
+          ahead = weight_ahead(p, panel_columns(p.columns, p.groups, kernel.lanes, panel + 1), 0, chunk);
+      }
+      const bool to_c = whole && done == depth(p);
+      part.c = to_c ? c : tile;
+      part.ldc = to_c ? p.ldc : width;
+      part.vector_stride = to_c ? c_stride : kernel.lanes;
+      multiply(kernel, part, ahead);
       part.init = nullptr;
+      part.before = tile;
+      part.before_ld = width;
+      part.before_stride = kernel.lanes;
     }
-  copy_tile(p, columns, begin, end, tile, true);
+  if (!whole) copy_tile(p, columns, begin, end, tile, true);
 }
 
 // Computes the packed panels [begin, end) of columns of c, which are equally wide, for all rows, which are few.

@@ -28,6 +28,7 @@ struct RowProduct {
   int64_t segment_stride = 0;
   const T* a = nullptr;
   int64_t lda = 0;
+  bool transposed_a = false;       // a is [segment, rows] instead; there is one segment then
   const T* weight = nullptr;       // [groups * columns, segments * segment] if transposed_weight, else transposed
   bool transposed_weight = false;  // true for the [out, in] of a linear layer
   int64_t weight_ld = 0;           // from row to row of the weight; 0: its rows are adjacent

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "host/gemm/copy_run.h"
 #include "host/simd/row_kernel.h"
 
 namespace varlstm::host {
@@ -72,10 +73,10 @@ void pack_panel(const PanelColumns& columns, const T* weight, int64_t ld, bool t
     return;
   }
   if (columns.valid(columns.vectors - 1) < columns.lanes) memset(dst, 0, static_cast<size_t>(k * step) * sizeof(T));
-  const auto bytes = static_cast<size_t>(columns.run()) * sizeof(T);
+  const int64_t bytes = columns.run() * static_cast<int64_t>(sizeof(T));
   for (int v = 0; v < columns.runs(); ++v)
     for (int64_t s = 0; s < k; ++s)
-      memcpy(dst + s * step + v * columns.lanes, weight + (k_begin + s) * ld + columns.column(v), bytes);
+      copy_run(dst + s * step + v * columns.lanes, weight + (k_begin + s) * ld + columns.column(v), bytes);
 }
 
 }  // namespace varlstm::host

@@ -40,13 +40,19 @@ struct PanelProduct {
   const T* a;  // rows of k elements, lda apart
   int64_t lda;
   RowIndex a_rows = {};
-  const T* panel;  // [k, vectors, lanes]
-  int vectors;     // 1 .. kPanelVectors
-  const T* init;   // [vectors, lanes]: initial values of the sums; if null, they are read from c
-  T* c;            // element (r, v, lane) at c[row_at(c_rows, r) * ldc + v * vector_stride + lane]
+  bool transposed_a = false;  // a is [k, rows] instead, without a_rows; neither has c_rows a list then
+  const T* panel;             // [k, vectors, lanes]
+  int vectors;                // 1 .. kPanelVectors
+  const T* init;  // [vectors, lanes]: initial values of the sums; if null, they are read from before, or else from c
+  T* c;           // element (r, v, lane) at c[row_at(c_rows, r) * ldc + v * vector_stride + lane]
   int64_t ldc;
   RowIndex c_rows = {};
   int64_t vector_stride;
+  // Not read by few_rows, as transposed_a: element (r, v, lane) at before[r * before_ld + v * before_stride + lane]; or
+  // null.
+  const T* before = nullptr;
+  int64_t before_ld = 0;
+  int64_t before_stride = 0;
   // Read by few_rows alone: `panels` adjacent panels, which begin panel_stride apart, and their sums c_panel_stride.
   int64_t panels = 1;
   int64_t panel_stride = 0;

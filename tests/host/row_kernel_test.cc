@@ -27,32 +27,43 @@ void check_product(const RowKernels& kernels, Random& random) {
   for (int round = 0; round < 60; ++round) {
     const int64_t rows = random.integer(1, 40), k = random.integer(1, round % 10 == 0 ? 700 : 70);
     const int vectors = static_cast<int>(random.integer(1, kPanelVectors));
-    const int64_t lda = k + random.integer(0, 9), width = vectors * kernel.lanes, ldc = width + random.integer(0, 9);
-    const bool from_init = random.coin();
-    const std::vector<T> a = random.vector<T>(rows * lda), panel = random.vector<T>(k * width);
+    const int64_t width = vectors * kernel.lanes, ldc = width + random.integer(0, 9);
+    const bool from_init = random.coin(), from_before = random.coin(), transposed = random.coin();
+    const int64_t lda = (transposed ? rows : k) + random.integer(0, 9), next_row = transposed ? 1 : lda;
+    const std::vector<T> a = random.vector<T>((transposed ? k : rows) * lda), panel = random.vector<T>(k * width);
     const std::vector<T> init = random.vector<T>(width), before = random.vector<T>(rows * ldc);
-    std::vector<T> c = before;
+    std::vector<T> c = from_before ? random.vector<T>(rows * ldc) : before, alone = c;
+    const auto sum_before = [&](int64_t r, int64_t j) {
+      return j >= width ? c[r * ldc + j] : from_init ? init[j] : before[r * ldc + j];
+    };
     PanelProduct<T> p{};
     p.rows = rows;
     p.k = k;
     p.a = a.data();
     p.lda = lda;
+    p.transposed_a = transposed;
     p.panel = panel.data();
     p.vectors = vectors;
     p.init = from_init ? init.data() : nullptr;
     p.c = c.data();
     p.ldc = ldc;
     p.vector_stride = kernel.lanes;
+    if (from_before) {
+      p.before = before.data();
+      p.before_ld = ldc;
+      p.before_stride = kernel.lanes;
+    }
     kernel.product(p);
-    std::vector<T> alone = before;
     for (int64_t r = 0; r < rows; ++r) {
       p.rows = 1;
-      p.a = a.data() + r * lda;
+      p.a = a.data() + r * next_row;
       p.c = alone.data() + r * ldc;
+      if (from_before) p.before = before.data() + r * ldc;
       kernel.product(p);
       for (int64_t j = 0; j < ldc; ++j) {
-        double sum = j >= width || !from_init ? before[r * ldc + j] : init[j];
-        for (int64_t s = 0; s < k && j < width; ++s) sum += static_cast<double>(a[r * lda + s]) * panel[s * width + j];
+        double sum = sum_before(r, j);
+        for (int64_t s = 0; s < k && j < width; ++s)
+          sum += static_cast<double>(a[transposed ? s * lda + r : r * lda + s]) * panel[s * width + j];
         ASSERT_NEAR(c[r * ldc + j], sum, chain_tolerance<T>(k)) << kernels.name << " row " << r << " column " << j;
       }
     }
