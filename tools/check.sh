@@ -89,10 +89,12 @@ check_includes() {
   only "capi/include/varlstm\.(h|hpp)|tools/[a-z0-9_/]+\.h" $(sources tools) |
     report "tools may include varlstm.h, varlstm.hpp and tools"
   only "capi/include/varlstm\.(h|hpp)|bench/[a-z0-9_/]+\.h" \
-    $(sources bench | grep -vE '^bench/(exchange|count_recurrence)/') |
+    $(sources bench | grep -vE '^bench/(exchange|count_recurrence|host_parts)/') |
     report "bench may include varlstm.h, varlstm.hpp and bench"
   only "bench/exchange/$header|kernels/(core|arch)/$header" $(sources bench/exchange) |
     report "bench/exchange may include itself, kernels/core and kernels/arch"
+  only "bench/[a-z0-9_/]+\.h|host/(gemm|simd)/$header" $(sources bench/host_parts) |
+    report "bench/host_parts may include bench, host/gemm and host/simd"
   only "bench/count_recurrence/$header|kernels/(core|recurrence(/[a-z]+)?|selection|simt)/$header|$contract" $(sources bench/count_recurrence) |
     report "bench/count_recurrence may include itself, kernels/core, kernels/recurrence, kernels/selection, kernels/simt"
 }
