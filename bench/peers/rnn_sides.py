@@ -17,7 +17,7 @@ import measure
 
 sys.path.insert(0, measure.ROOT + "/capi/python")
 
-from varlstm.torch import replace_rnn  # noqa: E402
+from varlstm.torch import prepared_weights, replace_rnn  # noqa: E402
 
 
 class Work:

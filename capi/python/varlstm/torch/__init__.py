@@ -2,6 +2,7 @@
 
 LSTM, GRU, RNN                                   torch.nn's, over lengths too; from_torch() and to_torch()
 LayerNormLSTM, LayerNormGRU                      the same with layer normalisation, which torch.nn does not have
+prepared_weights                                 a context whose calls find their weights arranged
 LSTMCell, GRUCell, RNNCell                       torch.nn's for one step; from_torch() and to_torch()
 CharCnn, conv_max                                word vectors from characters; the convolution with maximum
 replace_rnn                                      replaces each of these of torch.nn in a model
@@ -24,8 +25,9 @@ from .gru import GRU, RNN
 from .layer_norm import LayerNormGRU, LayerNormLSTM
 from .lstm import LSTM
 from .packing import pack_padded_sequence, pack_sequence, pad_packed_sequence
+from .prepared import prepared_weights
 from .replace import patch, replace_lstm, replace_rnn
 
 __all__ = ["CharCnn", "GRU", "GRUCell", "LSTM", "LSTMCell", "LayerNormGRU", "LayerNormLSTM", "RNN", "RNNCell", "conv_max",
            "cross_entropy", "linear_cross_entropy", "log_softmax", "nll_loss", "pack_padded_sequence", "pack_sequence",
-           "pad_packed_sequence", "patch", "replace_lstm", "replace_rnn"]
+           "pad_packed_sequence", "patch", "prepared_weights", "replace_lstm", "replace_rnn"]

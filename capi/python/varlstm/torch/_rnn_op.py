@@ -16,6 +16,7 @@ from ._differentiable import differentiable, opaque
 from ._device import OPTIONS, Rnn, address, context_of, rnn_sizes, scratch
 from ._flat import is_flat, join, split_gradients
 from ._math import Product
+from .prepared import prepared
 
 
 _LAYER_NORM = OPTIONS.index(Key.LAYER_NORM)
@@ -87,8 +88,9 @@ class RnnOp:
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, rows.numel(), resets) as batch:
             workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
             workspace, reserve = scratch(workspace_bytes, x), scratch(reserve_bytes, x)
+            used = prepared(rnn, params) if not save and flat is params[0] else rnn
             _rnn_forward(
-                rnn.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
+                used.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
                 flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(),
                 c.data_ptr() if cell_states else 0, workspace.data_ptr(), workspace_bytes, reserve.data_ptr(),
                 reserve_bytes, context.stream)

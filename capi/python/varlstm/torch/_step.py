@@ -14,6 +14,7 @@ from ._differentiable import is_traced
 from ._math import Product
 from ._rnn_checks import check_all_like, check_params, check_rows
 from ._rnn_op import RNN_OPS
+from .prepared import prepared
 
 
 @functools.lru_cache(maxsize=4096)
@@ -95,7 +96,8 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
         y = input.new_empty((streams, widths[0]))
         nbytes = _workspace_bytes(rnn, streams, table_slots)
         workspace = scratch(nbytes, input)
-        lib.varlstm_rnn_step(rnn.pointer, streams, flat.data_ptr(), input.data_ptr(), slots.data_ptr(), table_slots,
+        used = prepared(rnn, params) if flat is params[0] else rnn
+        lib.varlstm_rnn_step(used.pointer, streams, flat.data_ptr(), input.data_ptr(), slots.data_ptr(), table_slots,
                              states[0].data_ptr(), address(states[1] if op.has_c else None), y.data_ptr(),
                              workspace.data_ptr(), nbytes, context.stream)
         for table in states:
