@@ -117,6 +117,7 @@ inline RowIndex rows_at(const SegmentSteps& segments, const RankSet& set, int64_
 // Rounds the first `columns` columns of `count` rows.
 template <class T>
 void round_rows(Rounding<T> round, int64_t columns, T* data, int64_t ld, const RowIndex& rows, int64_t count) {
+  if (rows.list == nullptr) return round(count, columns, data + rows.first * ld, rows.stride * ld);
   for (int64_t r = 0; r < count; ++r) round(1, columns, data + row_at(rows, r) * ld, ld);
 }
 

@@ -1,6 +1,5 @@
 // The recurrent network for the 16-bit dtypes: every tensor is converted to floats in the workspace, the network runs
-// in float and rounds its states and gate gradients wherever the kernels store them, and the results are rounded. It is
-// slow and serves as a reference.
+// in float and rounds its states and gate gradients wherever the kernels store them, and the results are rounded.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,6 +7,7 @@
 #include "host/rnn/rnn_forward.h"
 #include "host/rnn/rnn_layout.h"
 #include "host/simd/scalar16.h"
+#include "host/threads/parallel.h"
 
 namespace varlstm::host {
 
@@ -15,8 +15,9 @@ namespace varlstm::host {
 template <class T>
 class WideTensors {
  public:
-  WideTensors(const RnnShape& shape, const BatchSize& size, Carver& carver)
-      : carver_(carver),
+  WideTensors(int64_t threads, const RnnShape& shape, const BatchSize& size, Carver& carver)
+      : threads_(threads),
+        carver_(carver),
         params_(param_elements(shape)),
         input_(size.tokens * shape.input),
         output_(size.tokens * shape.directions * state_width(shape)),
@@ -37,15 +38,23 @@ class WideTensors {
   // A copy of `tensor` in float, or null.
   const float* widened(const void* tensor, int64_t count) {
     float* const wide = room(tensor, count);
-    if (wide != nullptr) convert(count, static_cast<const T*>(tensor), wide);
+    if (wide != nullptr) convert_all(count, static_cast<const T*>(tensor), wide);
     return wide;
   }
 
-  static void narrow(int64_t count, const void* wide, void* tensor) {
-    if (tensor != nullptr) convert(count, static_cast<const float*>(wide), static_cast<T*>(tensor));
+  void narrow(int64_t count, const void* wide, void* tensor) const {
+    if (tensor != nullptr) convert_all(count, static_cast<const float*>(wide), static_cast<T*>(tensor));
   }
 
  private:
+  template <class From, class To>
+  void convert_all(int64_t count, const From* src, To* dst) const {
+    constexpr int64_t kGrain = 16384;
+    parallel_ranges(count < kThreadedWork ? 1 : threads_, count, kGrain,
+                    [&](int64_t begin, int64_t end) { convert(end - begin, src + begin, dst + begin); });
+  }
+
+  const int64_t threads_;
   Carver& carver_;
   int64_t params_, input_, output_, states_, cell_states_, token_cell_states_;  // elements
 };
@@ -75,7 +84,7 @@ inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds
 template <class T>
 void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
   Carver carver(args.workspace);
-  WideTensors<T> tensors(args.shape, size_of(*args.batch), carver);
+  WideTensors<T> tensors(threads, args.shape, size_of(*args.batch), carver);
   RnnForwardArgs wide = args;
   wide.params = tensors.widened(args.params, tensors.params());
   wide.x = tensors.widened(args.x, tensors.input());
@@ -96,7 +105,7 @@ void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
 template <class T>
 bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args) {
   Carver carver(args.workspace);
-  WideTensors<T> tensors(args.shape, size_of(*args.batch), carver);
+  WideTensors<T> tensors(threads, args.shape, size_of(*args.batch), carver);
   RnnBackwardArgs wide = args;
   wide.params = tensors.widened(args.params, tensors.params());
   wide.x = tensors.widened(args.x, tensors.input());

@@ -6,6 +6,7 @@
 
 #include "capi/contract/shapes.h"
 #include "host/simd/scalar16.h"
+#include "host/simd/vector_code.h"
 
 namespace varlstm::host {
 
@@ -15,8 +16,13 @@ using Rounding = void (*)(int64_t rows, int64_t columns, T* data, int64_t ld);
 
 template <class Stored>
 void round_to(int64_t rows, int64_t columns, float* data, int64_t ld) {
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t j = 0; j < columns; ++j) data[row * ld + j] = Stored(data[row * ld + j]);
+  run_vectorised([=] {
+    for (int64_t row = 0; row < rows; ++row) {
+      float* const of_row = data + row * ld;
+#pragma omp simd
+      for (int64_t j = 0; j < columns; ++j) of_row[j] = Stored(of_row[j]);
+    }
+  });
 }
 
 // The rounding from T to the values of `dtype`; null if none is needed.

@@ -7,13 +7,15 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "host/simd/vector_code.h"
+
 namespace varlstm::host {
 
 inline uint16_t bf16_bits(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fff;
-  return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+  const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+  return static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fffu : rounded);
 }
 
 inline float bf16_value(uint16_t bits) {
@@ -23,18 +25,43 @@ inline float bf16_value(uint16_t bits) {
   return value;
 }
 
+// Both conversions of binary16 are arithmetic on integers without a branch, so that loops of them become vector code;
+// the compiler's own are calls for a CPU that may have no instruction for them.
 inline uint16_t f16_bits(float value) {
-  if (value != value) return 0x7fff;
-  const auto half = static_cast<_Float16>(value);
-  uint16_t bits;
-  memcpy(&bits, &half, sizeof bits);
-  return bits;
+  constexpr uint32_t kRebias = 112u << 23;  // exponents are 127 too large in float, 15 in binary16
+  constexpr uint32_t kSmallestNormal = 113u << 23, kOverflow = 143u << 23, kInfinity = 255u << 23;
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  const uint32_t normal = (magnitude - kRebias + 0xfffu + (magnitude >> 13 & 1)) >> 13;
+  // Neighbours of 0.5 are as far apart in float as subnormal numbers in binary16: the addition rounds.
+  float shifted;
+  memcpy(&shifted, &magnitude, sizeof shifted);
+  shifted += 0.5f;
+  uint32_t subnormal;
+  memcpy(&subnormal, &shifted, sizeof subnormal);
+  subnormal -= 126u << 23;
+  uint32_t result = magnitude < kSmallestNormal ? subnormal : normal;
+  result = magnitude >= kOverflow ? 0x7c00u : result;
+  result |= bits >> 16 & 0x8000u;
+  return static_cast<uint16_t>(magnitude > kInfinity ? 0x7fffu : result);
 }
 
 inline float f16_value(uint16_t bits) {
-  _Float16 half;
-  memcpy(&half, &bits, sizeof half);
-  return static_cast<float>(half);
+  const uint32_t magnitude = (bits & 0x7fffu) << 13, sign = (bits & 0x8000u) << 16;
+  constexpr uint32_t kRebias = 112u << 23, kSmallestNormal = 113u << 23, kLargestExponent = 31u << 23;
+  const uint32_t special = magnitude + 2 * kRebias;  // an infinity or a NaN, which becomes quiet
+  uint32_t wide =
+      magnitude >= kLargestExponent ? special | (special > 0x7f800000u ? 0x400000u : 0) : magnitude + kRebias;
+  // A subnormal number is a fraction of the smallest normal one; with that added it is normal in float.
+  uint32_t raised = magnitude + kSmallestNormal;
+  float value;
+  memcpy(&value, &raised, sizeof value);
+  value -= 0x1p-14f;
+  memcpy(&raised, &value, sizeof raised);
+  wide = (magnitude < 1u << 23 ? raised : wide) | sign;
+  memcpy(&value, &wide, sizeof value);
+  return value;
 }
 
 // bfloat16: the upper half of a float.
@@ -43,6 +70,8 @@ class Bf16 {
   Bf16() = default;
   Bf16(float value) : bits_(bf16_bits(value)) {}
   operator float() const { return bf16_value(bits_); }
+  static uint16_t bits(float value) { return bf16_bits(value); }
+  static uint16_t* bits_of(Bf16* values) { return &values->bits_; }
 
  private:
   uint16_t bits_;
@@ -54,6 +83,8 @@ class F16 {
   F16() = default;
   F16(float value) : bits_(f16_bits(value)) {}
   operator float() const { return f16_value(bits_); }
+  static uint16_t bits(float value) { return f16_bits(value); }
+  static uint16_t* bits_of(F16* values) { return &values->bits_; }
 
  private:
   uint16_t bits_;
@@ -81,7 +112,16 @@ constexpr bool kIs16Bit = sizeof(T) == 2;
 // dst [count] <- src, widened or narrowed.
 template <class From, class To>
 void convert(int64_t count, const From* src, To* dst) {
-  for (int64_t k = 0; k < count; ++k) dst[k] = static_cast<To>(static_cast<ComputeType<To>>(src[k]));
+  run_vectorised([=] {
+    if constexpr (kIs16Bit<To> && !kIs16Bit<From>) {
+      uint16_t* const bits = To::bits_of(dst);  // GCC packs no vectors into the elements of a class
+#pragma omp simd
+      for (int64_t k = 0; k < count; ++k) bits[k] = To::bits(static_cast<float>(src[k]));
+    } else {
+#pragma omp simd
+      for (int64_t k = 0; k < count; ++k) dst[k] = static_cast<To>(static_cast<ComputeType<To>>(src[k]));
+    }
+  });
 }
 
 }  // namespace varlstm::host
