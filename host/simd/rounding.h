@@ -4,7 +4,10 @@
 
 #include <stdint.h>
 
+#include <type_traits>
+
 #include "capi/contract/shapes.h"
+#include "host/simd/f16c.h"
 #include "host/simd/scalar16.h"
 #include "host/simd/vector_code.h"
 
@@ -16,11 +19,15 @@ using Rounding = void (*)(int64_t rows, int64_t columns, T* data, int64_t ld);
 
 template <class Stored>
 void round_to(int64_t rows, int64_t columns, float* data, int64_t ld) {
+  int64_t done = 0;
+  if constexpr (std::is_same_v<Stored, F16>)
+    for (int64_t row = 0; row < rows && has_f16c(); ++row) done = round_f16c(columns, data + row * ld);
+  if (done == columns) return;
   run_vectorised([=] {
     for (int64_t row = 0; row < rows; ++row) {
       float* const of_row = data + row * ld;
 #pragma omp simd
-      for (int64_t j = 0; j < columns; ++j) of_row[j] = Stored(of_row[j]);
+      for (int64_t j = done; j < columns; ++j) of_row[j] = Stored(of_row[j]);
     }
   });
 }

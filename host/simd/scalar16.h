@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <type_traits>
+
+#include "host/simd/f16c.h"
 #include "host/simd/vector_code.h"
 
 namespace varlstm::host {
@@ -72,6 +75,7 @@ class Bf16 {
   operator float() const { return bf16_value(bits_); }
   static uint16_t bits(float value) { return bf16_bits(value); }
   static uint16_t* bits_of(Bf16* values) { return &values->bits_; }
+  static const uint16_t* bits_of(const Bf16* values) { return &values->bits_; }
 
  private:
   uint16_t bits_;
@@ -85,6 +89,7 @@ class F16 {
   operator float() const { return f16_value(bits_); }
   static uint16_t bits(float value) { return f16_bits(value); }
   static uint16_t* bits_of(F16* values) { return &values->bits_; }
+  static const uint16_t* bits_of(const F16* values) { return &values->bits_; }
 
  private:
   uint16_t bits_;
@@ -112,14 +117,20 @@ constexpr bool kIs16Bit = sizeof(T) == 2;
 // dst [count] <- src, widened or narrowed.
 template <class From, class To>
 void convert(int64_t count, const From* src, To* dst) {
+  int64_t done = 0;
+  if constexpr (std::is_same_v<From, F16> && std::is_same_v<To, float>)
+    done = has_f16c() ? widen_f16c(count, From::bits_of(src), dst) : 0;
+  if constexpr (std::is_same_v<From, float> && std::is_same_v<To, F16>)
+    done = has_f16c() ? narrow_f16c(count, src, To::bits_of(dst)) : 0;
+  if (done == count) return;
   run_vectorised([=] {
     if constexpr (kIs16Bit<To> && !kIs16Bit<From>) {
       uint16_t* const bits = To::bits_of(dst);  // GCC packs no vectors into the elements of a class
 #pragma omp simd
-      for (int64_t k = 0; k < count; ++k) bits[k] = To::bits(static_cast<float>(src[k]));
+      for (int64_t k = done; k < count; ++k) bits[k] = To::bits(static_cast<float>(src[k]));
     } else {
 #pragma omp simd
-      for (int64_t k = 0; k < count; ++k) dst[k] = static_cast<To>(static_cast<ComputeType<To>>(src[k]));
+      for (int64_t k = done; k < count; ++k) dst[k] = static_cast<To>(static_cast<ComputeType<To>>(src[k]));
     }
   });
 }
