@@ -354,7 +354,7 @@ void recurrence_backward(RecurrenceBackward<T> p, const Member& member) {
         backward_cell(p, panel, carried, t, before.step);
         backward_cell(p, panel, started, t, -1);
       };
-      panels.state.for_used(all.count, [&](const UnitPanel& panel) {
+      panels.state.for_used(all.count, t, [&](const UnitPanel& panel) {
         backward_product(p, panel, shared, after.step);
         if (p.w_hr != nullptr)
           store_dh(p, panel, all, t);
@@ -363,11 +363,11 @@ void recurrence_backward(RecurrenceBackward<T> p, const Member& member) {
       });
       if (!p.by_segment) member.sync();
       if (kCellTraits[p.cell].second_gates > 0) {
-        panels.state.for_used(all.count, [&](const UnitPanel& panel) { backward_second(p, panel, all, t); });
+        panels.state.for_used(all.count, t, [&](const UnitPanel& panel) { backward_second(p, panel, all, t); });
         if (!p.by_segment) member.sync();
       }
       if (p.w_hr != nullptr) {
-        panels.projection.for_used(all.count, [&](const UnitPanel& panel) {
+        panels.projection.for_used(all.count, t, [&](const UnitPanel& panel) {
           backward_projection(p, panel, all, t);
           if (p.norm == nullptr) cells(panel);
         });
@@ -382,7 +382,7 @@ void recurrence_backward(RecurrenceBackward<T> p, const Member& member) {
   if (!p.want_dh0) return;
   for (int64_t t = 0; t < segments.steps; ++t) {
     const RankSet started = ranks_of(step_before(segments, t).rows, segments.sizes[t], p.by_segment, member);
-    panels.state.for_used(started.count, [&](const UnitPanel& panel) { backward_product(p, panel, started, t); });
+    panels.state.for_used(started.count, t, [&](const UnitPanel& panel) { backward_product(p, panel, started, t); });
   }
 }
 

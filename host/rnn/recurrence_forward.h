@@ -253,7 +253,7 @@ void normalised_step(const RecurrenceForward<T>& p, const UnitPanels& panels, co
   const StatesBefore<T> states = states_before(p, set, before);
   const RowIndex now = rows_at(p.segments, set, t), hat_rows = norm.by_token ? now : set.ranks();
   const int64_t hat_ld = kCellTraits[p.cell].gates * p.units;
-  panels.for_used(set.count, [&](const UnitPanel& panel) {
+  panels.for_used(set.count, t, [&](const UnitPanel& panel) {
     PanelProduct<T> product = state_product(p, panel, set, t, states);
     product.init = kZeros;
     product.c = norm.h_hat + panel.unit;
@@ -408,14 +408,14 @@ void recurrence_forward(RecurrenceForward<T> p, const Member& member) {
         normalised_step(p, panels.gates, carried, t, before.step);
         normalised_step(p, panels.gates, started, t, -1);
       } else {
-        panels.gates.for_used(rows, [&](const UnitPanel& panel) {
+        panels.gates.for_used(rows, t, [&](const UnitPanel& panel) {
           forward_step(p, panel, carried, t, before.step);
           forward_step(p, panel, started, t, -1);
         });
       }
       if (!p.by_segment) member.sync();
       if (two_products) {
-        panels.second.for_used(rows, [&](const UnitPanel& panel) {
+        panels.second.for_used(rows, t, [&](const UnitPanel& panel) {
           forward_second(p, panel, carried, t, before.step);
           forward_second(p, panel, started, t, -1);
         });
@@ -423,7 +423,7 @@ void recurrence_forward(RecurrenceForward<T> p, const Member& member) {
       }
       if (p.w_hr == nullptr) continue;
       const RankSet all = ranks_of(block.begin, block.clipped(segments.sizes[t]), p.by_segment, member);
-      panels.projection.for_used(rows, [&](const UnitPanel& panel) {
+      panels.projection.for_used(rows, t, [&](const UnitPanel& panel) {
         forward_projection(p, panel, all, t);
         if (p.options == nullptr) return;
         store_projected(p, panel, carried, t, before.step);

@@ -128,7 +128,8 @@ struct UnitPanel {
   int64_t unit;   // the first
   int64_t units;  // a multiple of lanes; of all panels
   int64_t panels = 1;
-  PanelColumns columns;  // of the first panel
+  bool from_last = false;  // several panels are multiplied from the last to the first
+  PanelColumns columns;    // of the first panel
 
   UnitPanel(int64_t hidden, int64_t groups, int64_t lanes, int64_t vector, int64_t vector_end)
       : unit(vector * lanes), columns(panel_columns(hidden, groups, lanes, 0)) {
@@ -146,6 +147,7 @@ void multiply(const UnitPanel& panel, int64_t k, PanelProduct<T> product) {
   const RowKernel<T>& kernel = row_kernel<T>();
   if (product.rows > kFewRows) return kernel.product(product);
   product.panels = panel.panels;
+  product.from_last = panel.from_last;
   product.panel_stride = k * product.vectors * kernel.lanes;
   product.c_panel_stride = panel.units / panel.panels;
   kernel.few_rows(product);
@@ -165,9 +167,11 @@ struct UnitPanels {
   bool by_segment;
   const Member& member;
 
-  // Calls body(panel) for the panels that this member computes in a step of `rows` rows.
+  // Calls body(panel) for the panels that this member computes in a step of `rows` rows. Every other step goes through
+  // few rows' panels from the last to the first: of weights that are larger than a cache, those that were read last are
+  // still there. No sum depends on the order of panels.
   template <class Body>
-  void for_used(int64_t rows, const Body& body) const {
+  void for_used(int64_t rows, int64_t step, const Body& body) const {
     const Share share = own_share();
     if (rows > kFewRows) return for_share(share, body);
     const int64_t wide = groups > 1 ? 1 : kPanelVectors, panels = (share.end - share.begin) / wide;
@@ -175,6 +179,7 @@ struct UnitPanels {
     if (panels > 0) {
       UnitPanel together(hidden, groups, lanes, share.begin, share.end);
       together.panels = panels;
+      together.from_last = step % 2 != 0;
       together.units *= panels;
       body(together);
     }

@@ -49,12 +49,18 @@ inline void few_rows_tile(const PanelProduct<T>& p, int64_t panel, int first) {
         store<T, Lanes>(c[r] + q * p.c_panel_stride + v * p.vector_stride, sum[r][q][v]);
 }
 
-// All panels, Panels at a time, and the remaining ones in smaller tiles.
+// The panels from `panel` on, Panels at a time, and the remaining ones in smaller tiles.
 template <class T, int Lanes, int Rows, int Vectors, int Panels>
 inline void few_rows_panels(const PanelProduct<T>& p, int64_t panel, int first) {
-  for (; panel + Panels <= p.panels; panel += Panels) few_rows_tile<T, Lanes, Rows, Vectors, Panels>(p, panel, first);
-  if constexpr (Panels > 1)
-    if (panel < p.panels) few_rows_panels<T, Lanes, Rows, Vectors, Panels / 2>(p, panel, first);
+  const int64_t tiles = (p.panels - panel) / Panels, rest = panel + tiles * Panels;
+  const auto remaining = [&] {
+    if constexpr (Panels > 1)
+      if (rest < p.panels) few_rows_panels<T, Lanes, Rows, Vectors, Panels / 2>(p, rest, first);
+  };
+  if (p.from_last) remaining();
+  for (int64_t k = 0; k < tiles; ++k)
+    few_rows_tile<T, Lanes, Rows, Vectors, Panels>(p, panel + (p.from_last ? tiles - 1 - k : k) * Panels, first);
+  if (!p.from_last) remaining();
 }
 
 template <class T, int Lanes, int Accumulators, int Rows, int Vectors>

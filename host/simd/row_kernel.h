@@ -57,6 +57,7 @@ struct PanelProduct {
   int64_t panels = 1;
   int64_t panel_stride = 0;
   int64_t c_panel_stride = 0;
+  bool from_last = false;  // the last panels first
 };
 
 // Zoneout of a state: the state before is kept where the mask is 1. Without a mask the step gives the expectation

@@ -107,6 +107,7 @@ void check_few_rows(const RowKernels& kernels, Random& random) {
     p.panels = panels;
     p.panel_stride = stride;
     p.c_panel_stride = width;
+    p.from_last = random.coin();
     std::vector<T> together = before, one_by_one = before;
     p.c = together.data();
     kernel.few_rows(p);
