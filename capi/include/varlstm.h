@@ -697,8 +697,8 @@ VARLSTM_API int32_t varlstm_rnn_step(const varlstm_rnn* rnn, int64_t streams, co
  * longer than the rest of a call of few tokens. A prepared rnn has them arranged once, for as many calls as its caller
  * makes with the same params. Results are bitwise those of the rnn that it was made from.
  *
- * *bytes <- the bytes of `prepared` that varlstm_rnn_prepare needs; 0 if nothing is arranged: on CUDA, and for BF16 and
- * F16. With MODE_INFER forward and step are prepared, with MODE_SAVE backward too; all can be called after both. */
+ * *bytes <- the bytes of `prepared` that varlstm_rnn_prepare needs; 0 if nothing is arranged, as on CUDA. With
+ * MODE_INFER forward and step are prepared, with MODE_SAVE backward too; all can be called after both. */
 VARLSTM_API int32_t varlstm_rnn_prepared_size(const varlstm_rnn* rnn, int32_t mode, int64_t* bytes);
 
 /* Creates a prepared rnn: an rnn with the options of `rnn`, for the same batches and calls, whose options are frozen.

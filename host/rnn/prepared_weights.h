@@ -11,6 +11,7 @@
 #include "host/rnn/recurrence_backward.h"
 #include "host/rnn/recurrence_forward.h"
 #include "host/rnn/rnn_layout.h"
+#include "host/simd/scalar16.h"
 
 namespace varlstm::host {
 
@@ -126,6 +127,33 @@ void prepare_weights(int64_t threads, const RnnShape& shape, const T* params, co
       backward.packed_w_hr = places.backward_w_hr;
       for_members(work, [&](const Member& member) { pack_backward(backward, member, {true, true}); });
     }
+}
+
+// Prepared params of 16 bits: the params in float, and after them what is prepared of these.
+struct PreparedFloats {
+  float* params;  // null if nothing is prepared
+  PreparedRnn prepared;
+
+  PreparedFloats(const RnnShape& shape, const PreparedRnn& of_16bit) : params(nullptr), prepared(of_16bit) {
+    if (of_16bit.memory == nullptr) return;
+    Carver carver(const_cast<void*>(of_16bit.memory));
+    params = carver.take<float>(param_elements(shape));
+    prepared.memory = static_cast<const char*>(of_16bit.memory) + carver.bytes();
+  }
+};
+
+inline int64_t prepared_bytes_16bit(const RnnShape& shape, bool save) {
+  Carver carver(nullptr);
+  carver.take<float>(param_elements(shape));
+  int64_t bytes = prepared_bytes<float>(shape, save);
+  return __builtin_add_overflow(bytes, carver.bytes(), &bytes) ? INT64_MAX : bytes;
+}
+
+template <class T>
+void prepare_16bit(int64_t threads, const RnnShape& shape, const T* params, const PreparedRnn& prepared) {
+  const PreparedFloats floats(shape, prepared);
+  convert(param_elements(shape), params, floats.params);
+  prepare_weights<float>(threads, shape, floats.params, floats.prepared);
 }
 
 }  // namespace varlstm::host

@@ -36,13 +36,18 @@ void rnn_import(const RnnImportArgs& args) {
 
 template <class T>
 int64_t rnn_prepared_size(const RnnShape& shape, bool save) {
-  if constexpr (kIs16Bit<T>) return 0;
-  return prepared_bytes<T>(shape, save);
+  if constexpr (kIs16Bit<T>)
+    return prepared_bytes_16bit(shape, save);
+  else
+    return prepared_bytes<T>(shape, save);
 }
 
 template <class T>
 void rnn_prepare(int64_t threads, const RnnShape& shape, const void* params, const PreparedRnn& prepared) {
-  if constexpr (!kIs16Bit<T>) prepare_weights(threads, shape, static_cast<const T*>(params), prepared);
+  if constexpr (kIs16Bit<T>)
+    prepare_16bit(threads, shape, static_cast<const T*>(params), prepared);
+  else
+    prepare_weights(threads, shape, static_cast<const T*>(params), prepared);
 }
 
 template <class T>
@@ -96,20 +101,20 @@ RnnSizes rnn_sizes<F16>(const RnnShape& shape, const BatchBounds& bounds, bool s
   return rnn_sizes_16bit(shape, bounds, save);
 }
 template <>
-void rnn_forward<Bf16>(int64_t threads, const RnnForwardArgs& args, const PreparedRnn&) {
-  rnn_forward_16bit<Bf16>(threads, args);
+void rnn_forward<Bf16>(int64_t threads, const RnnForwardArgs& args, const PreparedRnn& prepared) {
+  rnn_forward_16bit<Bf16>(threads, args, prepared);
 }
 template <>
-void rnn_forward<F16>(int64_t threads, const RnnForwardArgs& args, const PreparedRnn&) {
-  rnn_forward_16bit<F16>(threads, args);
+void rnn_forward<F16>(int64_t threads, const RnnForwardArgs& args, const PreparedRnn& prepared) {
+  rnn_forward_16bit<F16>(threads, args, prepared);
 }
 template <>
-bool rnn_backward<Bf16>(int64_t threads, const RnnBackwardArgs& args, const PreparedRnn&) {
-  return rnn_backward_16bit<Bf16>(threads, args);
+bool rnn_backward<Bf16>(int64_t threads, const RnnBackwardArgs& args, const PreparedRnn& prepared) {
+  return rnn_backward_16bit<Bf16>(threads, args, prepared);
 }
 template <>
-bool rnn_backward<F16>(int64_t threads, const RnnBackwardArgs& args, const PreparedRnn&) {
-  return rnn_backward_16bit<F16>(threads, args);
+bool rnn_backward<F16>(int64_t threads, const RnnBackwardArgs& args, const PreparedRnn& prepared) {
+  return rnn_backward_16bit<F16>(threads, args, prepared);
 }
 
 }  // namespace varlstm::host

@@ -16,7 +16,7 @@ RnnSizes rnn_sizes(const RnnShape& shape, const BatchBounds& bounds, bool save);
 template <class T>
 void rnn_import(const RnnImportArgs& args);
 
-// The bytes of prepared weights; 0 for 16 bits, whose weights are not prepared.
+// The bytes of prepared weights.
 template <class T>
 int64_t rnn_prepared_size(const RnnShape& shape, bool save);
 

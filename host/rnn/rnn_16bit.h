@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "host/rnn/prepared_weights.h"
 #include "host/rnn/rnn_backward.h"
 #include "host/rnn/rnn_forward.h"
 #include "host/rnn/rnn_layout.h"
@@ -82,11 +83,12 @@ inline RnnSizes rnn_sizes_16bit(const RnnShape& shape, const BatchBounds& bounds
 }
 
 template <class T>
-void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
+void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args, const PreparedRnn& prepared) {
+  const PreparedFloats floats(args.shape, prepared);
   Carver carver(args.workspace);
   WideTensors<T> tensors(threads, args.shape, size_of(*args.batch), carver);
   RnnForwardArgs wide = args;
-  wide.params = tensors.widened(args.params, tensors.params());
+  wide.params = floats.params != nullptr ? floats.params : tensors.widened(args.params, tensors.params());
   wide.x = tensors.widened(args.x, tensors.input());
   wide.h0 = tensors.widened(args.h0, tensors.states());
   wide.c0 = tensors.widened(args.c0, tensors.cell_states());
@@ -95,7 +97,7 @@ void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
   wide.c_n = tensors.room(args.c_n, tensors.cell_states());
   wide.c = tensors.room(args.c, tensors.token_cell_states());
   wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
-  RnnForward<float>(threads, wide, PreparedRnn{}).run();
+  RnnForward<float>(threads, wide, floats.prepared).run();
   tensors.narrow(tensors.output(), wide.y, args.y);
   tensors.narrow(tensors.states(), wide.h_n, args.h_n);
   tensors.narrow(tensors.cell_states(), wide.c_n, args.c_n);
@@ -103,11 +105,12 @@ void rnn_forward_16bit(int64_t threads, const RnnForwardArgs& args) {
 }
 
 template <class T>
-bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args) {
+bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args, const PreparedRnn& prepared) {
+  const PreparedFloats floats(args.shape, prepared);
   Carver carver(args.workspace);
   WideTensors<T> tensors(threads, args.shape, size_of(*args.batch), carver);
   RnnBackwardArgs wide = args;
-  wide.params = tensors.widened(args.params, tensors.params());
+  wide.params = floats.params != nullptr ? floats.params : tensors.widened(args.params, tensors.params());
   wide.x = tensors.widened(args.x, tensors.input());
   wide.h0 = tensors.widened(args.h0, tensors.states());
   wide.c0 = tensors.widened(args.c0, tensors.cell_states());
@@ -121,7 +124,7 @@ bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args) {
   wide.dc0 = tensors.room(args.dc0, tensors.cell_states());
   wide.dparams = const_cast<float*>(tensors.widened(args.dparams, tensors.params()));
   wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
-  if (!RnnBackward<float>(threads, wide, PreparedRnn{}).run()) return false;
+  if (!RnnBackward<float>(threads, wide, floats.prepared).run()) return false;
   tensors.narrow(tensors.input(), wide.dx, args.dx);
   tensors.narrow(tensors.states(), wide.dh0, args.dh0);
   tensors.narrow(tensors.cell_states(), wide.dc0, args.dc0);

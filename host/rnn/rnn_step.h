@@ -10,6 +10,7 @@
 #include "capi/contract/shapes.h"
 #include "host/carve.h"
 #include "host/cells/cells.h"
+#include "host/rnn/prepared_weights.h"
 #include "host/rnn/rnn.h"
 #include "host/rnn/rnn_forward.h"
 #include "host/simd/scalar16.h"
@@ -80,6 +81,7 @@ class RnnStep {
   RnnStep(const RnnStepArgs& args, const PreparedRnn& prepared)
       : args_(args),
         prepared_(prepared),
+        floats_(args.shape, kIs16Bit<T> ? prepared : PreparedRnn{}),
         carver_(args.workspace),
         workspace_(args.shape, args.streams, args.table_slots, carver_) {}
 
@@ -135,9 +137,10 @@ class RnnStep {
     forward.x = args_.x;
     forward.y = args_.y;
     if constexpr (kIs16Bit<T>) {
-      convert(param_elements(args_.shape), static_cast<const T*>(args_.params), workspace_.params);
+      if (floats_.params == nullptr)
+        convert(param_elements(args_.shape), static_cast<const T*>(args_.params), workspace_.params);
       convert(args_.streams * args_.shape.input, static_cast<const T*>(args_.x), workspace_.x);
-      forward.params = workspace_.params;
+      forward.params = floats_.params != nullptr ? floats_.params : workspace_.params;
       forward.x = workspace_.x;
       forward.y = workspace_.y;
     }
@@ -145,13 +148,14 @@ class RnnStep {
     forward.h0 = forward.h_n = workspace_.h;
     forward.c0 = forward.c_n = workspace_.c;
     forward.workspace = static_cast<char*>(args_.workspace) + carver_.bytes();
-    RnnForward<C>(threads, forward, prepared_).run();
+    RnnForward<C>(threads, forward, kIs16Bit<T> ? floats_.prepared : prepared_).run();
     if constexpr (kIs16Bit<T>)
       convert(args_.streams * state_width(args_.shape), workspace_.y, static_cast<T*>(args_.y));
   }
 
   const RnnStepArgs& args_;
   const PreparedRnn& prepared_;
+  const PreparedFloats floats_;
   Carver carver_;
   const StepWorkspace<T> workspace_;
   int64_t sizes_[1] = {0}, offsets_[2] = {0, 0};

@@ -5,6 +5,7 @@
 #include "support/cell_options.h"
 #include "support/cell_test.h"
 #include "support/compare.h"
+#include "support/rnn16_runner.h"
 #include "support/rnn_runner.h"
 
 namespace varlstm_test {
@@ -68,6 +69,26 @@ CELL_SCALAR_TEST(Prepared, TakesMasksOfItsWeights) {
   set_all(options, VARLSTM_RECURRENT_DROPOUT_WEIGHTS);
   for (const uint64_t seed : {0, 7})
     this->template compare<TypeParam>(options, {3, 5}, VARLSTM_MODE_SAVE, 1, true, seed);
+}
+
+TEST(PreparedRnn, HasTheBitsOfItsRnnInSixteenBits) {
+  for (const Format16& format : {kBf16, kF16}) {
+    Random random(31);
+    RnnOptions options;
+    options.input = 9;
+    options.hidden = 33;
+    options.layers = 2;
+    const RnnCase<double> problem = make_rnn_case<double>(options, {3, 0, 5, 1}, true, random);
+    const RnnUpstream<double> upstream = make_upstream(problem, random);
+    const Rnn16Results expected = run_rnn16(format, problem, upstream);
+    for (const int32_t mode : {VARLSTM_MODE_INFER, VARLSTM_MODE_SAVE}) {
+      const Rnn16Results actual = run_rnn16(format, problem, upstream, mode);
+      EXPECT_TRUE(bitwise_equal(actual.out.y, expected.out.y));
+      EXPECT_TRUE(bitwise_equal(actual.out.h_n, expected.out.h_n));
+      EXPECT_TRUE(bitwise_equal(actual.gradients.dx, expected.gradients.dx));
+      EXPECT_TRUE(bitwise_equal(actual.gradients.dparams, expected.gradients.dparams));
+    }
+  }
 }
 
 TEST(PreparedRnn, TakesItsOwnParametersAlone) {

@@ -29,7 +29,8 @@ class Stepping : public CellTest {
     return options;
   }
 
-  // B streams take T tokens at random slots of a table, in another order at each step.
+  // B streams take T tokens at random slots of a table, in another order at each step, the second half of them with
+  // prepared weights.
   template <class T>
   void compare(const StepDType<T>& dtype, const RnnOptions& options, int64_t streams, int64_t table_slots,
                int64_t steps) {
@@ -54,6 +55,7 @@ class Stepping : public CellTest {
     table.h().set(h);
     table.c().set(c);
     for (int64_t t = 0; t < steps; ++t) {
+      if (t == steps / 2) table.prepare();
       const std::vector<int64_t> order = random_.permutation(streams);
       const auto of_step = [&](const std::vector<T>& rows, int64_t of_row) {
         return std::vector<T>(rows.begin() + t * streams * of_row, rows.begin() + (t + 1) * streams * of_row);

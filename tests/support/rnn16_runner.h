@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "support/buffer.h"
@@ -17,16 +18,17 @@ struct Rnn16Results {
   RnnGradients<double> gradients;
 };
 
-// Forward and backward with every tensor rounded to 16 bits; results in double, in the caller's order.
+// Forward and backward with every tensor rounded to 16 bits; results in double, in the caller's order. With a mode in
+// prepared_for the calls run with weights that are prepared for it.
 inline Rnn16Results run_rnn16(const Format16& format, const RnnCase<double>& problem,
-                              const RnnUpstream<double>& upstream) {
+                              const RnnUpstream<double>& upstream, int32_t prepared_for = -1) {
   const Context context = make_context();
   varlstm_ctx* ctx = context.get();
   const RnnOptions& options = problem.options;
   const Bounds bounds = exact_bounds(problem.lengths);
   const int64_t outputs = problem.output_features(), rows = problem.tokens();
   const Batch batch = make_batch(ctx, problem.lengths);
-  const Rnn rnn = make_rnn(ctx, options, format.dtype);
+  Rnn rnn = make_rnn(ctx, options, format.dtype);
   if (!problem.resets.empty()) {
     REQUIRE_OK(varlstm_batch_set_resets(batch.get(), problem.resets.data(), rows, VARLSTM_LAYOUT_RAGGED, 0,
                                         VARLSTM_SPACE_HOST, nullptr));
@@ -41,6 +43,16 @@ inline Rnn16Results run_rnn16(const Format16& format, const RnnCase<double>& pro
   };
   const auto of_c = [&](auto& buffer) { return problem.has_c() ? buffer.data() : nullptr; };
   const auto params = stored(problem.params), h0 = stored(problem.h0), c0 = stored(problem.c0);
+  std::unique_ptr<ByteBuffer> prepared_weights;
+  if (prepared_for >= 0) {
+    int64_t bytes = 0;
+    REQUIRE_OK(varlstm_rnn_prepared_size(rnn.get(), prepared_for, &bytes));
+    prepared_weights = std::make_unique<ByteBuffer>(ctx, bytes);
+    varlstm_rnn* prepared = nullptr;
+    REQUIRE_OK(varlstm_rnn_prepare(rnn.get(), prepared_for, params.data(), prepared_weights->data(), bytes, nullptr,
+                                   &prepared));
+    rnn.reset(prepared);
+  }
   const auto x = in_rows(options.input, problem.x), dy = in_rows(outputs, upstream.dy);
   const auto dh_n = stored(upstream.dh_n), dc_n = stored(upstream.dc_n);
   const int64_t cell_states = options.cell_states ? options.directions() * options.hidden : 0;

@@ -111,6 +111,17 @@ class StepTable {
   Buffer<T>& h() { return h_; }
   Buffer<C>& c() { return c_; }
 
+  // From now on the steps run with prepared weights.
+  void prepare() {
+    int64_t bytes = 0;
+    REQUIRE_OK(varlstm_rnn_prepared_size(rnn_.get(), VARLSTM_MODE_INFER, &bytes));
+    prepared_ = std::make_unique<ByteBuffer>(ctx_, bytes);
+    varlstm_rnn* prepared = nullptr;
+    REQUIRE_OK(varlstm_rnn_prepare(rnn_.get(), VARLSTM_MODE_INFER, params_.data(), prepared_->data(), bytes, nullptr,
+                                   &prepared));
+    rnn_.reset(prepared);
+  }
+
   // y [B, H] of one step. `seed`: the workspace's bytes before the call; 0: what the last call left.
   std::vector<T> step(const std::vector<int64_t>& slots, const std::vector<T>& x, uint64_t seed = 0) {
     Buffer<T> y(ctx_, static_cast<int64_t>(slots.size()) * options_.state());
@@ -150,7 +161,7 @@ class StepTable {
   Buffer<T> params_, h_;
   Buffer<C> c_;
   int64_t workspace_bytes_ = 0;
-  std::unique_ptr<ByteBuffer> workspace_;
+  std::unique_ptr<ByteBuffer> workspace_, prepared_;
 };
 
 // The rows [L, B, width] of a table [L, S, width] at these slots.
