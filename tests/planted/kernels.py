@@ -723,4 +723,16 @@ DEFECTS = [
         why="sums of the other splits are read while they are written",
         tests=["resident_recurrence_test --gtest_filter=*Wid*/cluster_tf32"],
     ),
+    # Backward by wide teams.
+    Defect("wide-backward-parts-before-they-come", "kernels/recurrence/wide/wide_backward.h",
+           "    simt::mbarrier_wait_bytes(team.parts_full(), turn % 2, \"a turn's parts of the quad\");  // W1\n", "",
+           ["wide_backward_test --gtest_filter=*LstmHasTheBitsOfStepwise"]),
+    Defect("wide-backward-ends-without-barrier", "kernels/recurrence/wide/wide_backward.h",
+           "  simt::cluster_sync();  // W3\n", "", ["wide_backward_test --gtest_filter=*OtherCells*"]),
+    Defect("wide-backward-releases-what-it-reads", "kernels/recurrence/wide/quarter_product.h",
+           "      simt::wgmma_wait<1>();  // the stage before has been read\n", "",
+           ["wide_backward_test --gtest_filter=*LstmHasTheBitsOfStepwise"]),
+    Defect("wide-backward-keeps-the-last-bit", "kernels/recurrence/wide/quarter_product.h", "      bits &= ~1u;\n", "",
+           ["wide_backward_test --gtest_filter=*BitsOfTheGrid"],
+           why="The grid marks the turn of a part in its last bit."),
 ]

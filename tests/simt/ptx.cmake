@@ -70,6 +70,10 @@ string(APPEND ptx_need_not_run "|StepTile.*(Tf32Math|MathELi64E)|CudaCoresINS_")
 # What only many rows take runs in one type: the pieces of an embedding's gradient, and the chunks of a loss.
 string(APPEND ptx_need_not_run "|(sum|join)_pieces_kernelINS_(3F16|4Bf16)E|(weigh|sum)_chunk_kernelId")
 varlstm_run_ptx(resident_layers_test *Wide* tiles VARLSTM_EMULATOR_RACES=0)
+# Backward by wide teams runs for an LSTM of each type and each order of sums. Other cells and H have the same code in other
+# sizes.
+varlstm_run_ptx(wide_backward_test *LstmHas* "" VARLSTM_EMULATOR_RACES=0)
+string(APPEND ptx_need_not_run "|WideBackwardTile.*(GruCell|RnnCell|Li(768|1024)E|Li512ELb0E|F16MathELi512ELb1E)")
 
 # A program that was killed has left nothing to add up: that is its own failure, and none of the coverage.
 add_test(NAME ptx_coverage

@@ -134,6 +134,26 @@ class BackwardCells {
     mark_next();
   }
 
+  // Computes what does not depend on the parts, from what was asked for. kNow: before what comes next.
+  template <bool kNow = kAhead == 1>
+  VARLSTM_DEVICE void prepare() {
+    set_before();
+    if (is_rare_) {
+      simt::warp_sync();  // keeps the compiler from branching for each thread
+      take_initial();
+    }
+#pragma unroll
+    for (int s = 0; s < kOwnSlots; ++s) {
+#pragma unroll
+      for (int w = 0; w < kWide; ++w) {
+        prepared_[s][w] = {backward_factors<CellType, Functions>(kind_, saved_[s].unit(w), before_[s][w],
+                                                                 UnitState<float>{0, c_[s][0].get(w)}),
+                           load_scalar(dy_[s].get(w))};
+        if constexpr (kNow) keep(&prepared_[s][w]);
+      }
+    }
+  }
+
   // Adds the parts of a turn, which are there.
   template <class Exchange>
   VARLSTM_DEVICE void add_parts(const Exchange& exchange, unsigned turn, Recurrent* recurrent) const {
@@ -141,7 +161,9 @@ class BackwardCells {
     exchange.sums(turn, unit_, slot_, recurrent->of);
   }
 
-  // stored <- the gradients of the gates. recurrent: the sums of the turn before.
+  // stored <- the gradients of the gates. recurrent: the sums of the turn before. kPrepared: prepare() has been called
+  // for this turn, or a turn earlier by go_on().
+  template <bool kPrepared = kAhead == 1>
   VARLSTM_DEVICE void turn(const Recurrent& recurrent, Stored* stored) {
     UnitState<float> gradient[kOwnSlots][kWide];
     float passed[kOwnSlots][kWide];
@@ -159,7 +181,7 @@ class BackwardCells {
       finish(recurrent);
       for (int s = 0; s < kOwnSlots; ++s) take_final(s, gradient[s]);
     }
-    if constexpr (kAhead == 0) prepare();
+    if constexpr (!kPrepared) prepare();
 #pragma unroll
     for (int s = 0; s < kOwnSlots; ++s) {
       stored->row[s] = tokens_[s][0].row, stored->idle[s] = tokens_[s][0].marks | stores_nothing_;
@@ -176,6 +198,15 @@ class BackwardCells {
     }
   }
 
+  // Of those, the one of a gate that flows to the state.
+  VARLSTM_DEVICE static const Neighbours<Scalar, kWide>& flowing(const Stored& stored, int s, int gate) {
+    return stored.of[s][gate < kGates - CellType::kStateGates ? gate : gate + CellType::kStateGates];
+  }
+  // Where those of the thread's first unit and slot are among the values that the product reads.
+  VARLSTM_DEVICE int dstate_place() const {
+    return dstate_place_;
+  }
+
   // Writes those that flow to the state, rounded to the math's type, where the block's product reads them. All flow
   // there, but for a cell with state gates.
   VARLSTM_DEVICE void write_dstate(Value* dstate, const Stored& stored) const {
@@ -188,7 +219,7 @@ class BackwardCells {
     for (int s = 0; s < kOwnSlots; ++s) {
       Piece pieces[kGates][kPieces];
       for (int gate = 0; gate < kGates; ++gate) {
-        const auto& from = stored.of[s][gate < kGates - CellType::kStateGates ? gate : gate + CellType::kStateGates];
+        const auto& from = flowing(stored, s, gate);
         if constexpr (kWords) {
           pieces[gate][0] = from.word;
         } else {
@@ -322,25 +353,6 @@ class BackwardCells {
         if (w >= counted_) break;
         if constexpr (CellType::kReadsH) before_[s][w].h = scalar_or_zero(dir_.h0, place + w);
         if constexpr (CellType::kHasC) before_[s][w].c = scalar_or_zero(dir_.c0, place + w);
-      }
-    }
-  }
-
-  // Computes what does not depend on the parts, from what was asked for.
-  VARLSTM_DEVICE void prepare() {
-    set_before();
-    if (is_rare_) {
-      simt::warp_sync();  // keeps the compiler from branching for each thread
-      take_initial();
-    }
-#pragma unroll
-    for (int s = 0; s < kOwnSlots; ++s) {
-#pragma unroll
-      for (int w = 0; w < kWide; ++w) {
-        prepared_[s][w] = {backward_factors<CellType, Functions>(kind_, saved_[s].unit(w), before_[s][w],
-                                                                 UnitState<float>{0, c_[s][0].get(w)}),
-                           load_scalar(dy_[s].get(w))};
-        if constexpr (kAhead == 1) keep(&prepared_[s][w]);
       }
     }
   }

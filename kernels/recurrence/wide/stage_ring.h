@@ -39,6 +39,7 @@ struct StageRing {
   alignas(1024) unsigned char stage[kSlots][kBytes];
   uint64_t full[kSlots];
   uint64_t empty[kSlots];
+  uint64_t beside;  // an mbarrier for what a kernel exchanges beside the stages: the alignment leaves room for it here
 
   // Which sharer this block is, the rank of the first one, and the bits of the ranks of all.
   VARLSTM_DEVICE static uint32_t sharer() { return kSharers == 1 ? 0 : simt::cluster_rank() / kStride; }

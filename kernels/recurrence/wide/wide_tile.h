@@ -6,7 +6,7 @@
 // nothing but the weights and the tensor cores: while one exchanges its states, the other multiplies. kCluster blocks
 // of a set are a cluster, which reads every state from L2 once.
 //
-// Example: WideTile<LstmCell, Bf16Math, 1024>.
+// Example: WideTeamTile<LstmCell, Bf16Math, 1024>.
 //   Set:     1024 / 16 = 64 blocks in 16 clusters; block 5 owns units 80 to 95, and has their 64 gate rows, 128 KB. Two
 //            sets take 128 multiprocessors and have 4 teams, so 256 slots.
 //   Step:    the states of a team are [64 slots, 1024], 128 KB. They come in 16 stages of 64 units, 8 KB each.
@@ -34,7 +34,7 @@ VARLSTM_DEVICE constexpr int place_in_stage(int line, int k) {
 
 // CellType: as in ResidentTile. MathType: Bf16Math or F16Math.
 template <class CellType, class MathType, int Hidden>
-struct WideTile {
+struct WideTeamTile {
   using Cell = CellType;
   using Math = MathType;
   using Scalar = typename Math::Scalar;

@@ -1,0 +1,142 @@
+// Backward of a cell over one layer, resident, for teams of many slots: the same formulas, schedule and owners' work as
+// in resident/resident_backward.h, with products of warpgroups. sm_90a. Not measured on a GPU.
+//
+//   dh[slot, u] = dy[row, u] + sum over k < GH of dstate[row after, k] * w_hh[k, u]
+//
+// In each turn of a team a block multiplies its quarter of the depth of its quad's 64 units, for all slots of the team
+// (quarter_product.h). Weights [k, unit], which stay in shared memory, are A; stages of dstate [slot, k], which flow
+// through a ring (stage_ring.h), are B. The sums of all quarters of a unit, its parts, meet in the block that finishes
+// it, by st.async. There the owners of its cells (backward_cells.h) add them, and give dgates to memory, and dstate to
+// the team through global memory (team_exchange.h), in stages as the ring takes them. All blocks read what all blocks
+// wrote, those that share a stage once. If a block works for two teams, these share nothing but the weights and the
+// tensor cores: while one multiplies, the other passes on its parts and its dstate.
+// Grid: kBlocks x sets x directions; block b of a set is quarter b % 4 of quad b / 4. Team t is in set t % sets.
+//   W0: after it weights and mbarriers are ready in all blocks of the cluster, and visible to the async proxy.
+//   W1: the parts of a turn are there: parts_full counts their bytes. There is one buffer. Nobody pushes into it for
+//       the next turn before its readers are done: a push needs dstate of the next turn from all blocks (T2), and a
+//       warpgroup arrives with its share (T1) when its threads have read their parts of this turn.
+//   W2: a thread announces the bytes of the next turn after W1 of this one and before its T1, which the pushes need.
+//   W3: no block ends before its peers have pushed to it and released the stages that it fills.
+//   R1 to R3: of stage_ring.h. T1 to T3: of team_exchange.h. The values of a turn are there those of a step.
+// Bytes from L2 of a step and team: H / 64 / kSharers * G H kSlots 2. Products of a step, team and block: G H / 4 * 64
+// * kSlots, 2,048 a clock. They overlap with those of the other team; the way from the last product of a turn to the
+// first of the next one does so only if there is another team.
+// Sums are in f32, in the order that wide_backward_tile.h says, so the bits do not depend on slots and batch. dgates
+// are rounded to the dtype when they are stored, and so multiplied; dc and what goes straight to the step before stay
+// in f32. Mirrored by host/rnn.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/recurrence/recurrence.h"
+#include "kernels/recurrence/resident/backward_cells.h"
+#include "kernels/recurrence/wide/quarter_product.h"
+
+namespace varlstm::cuda {
+
+// The parts as BackwardCells adds them.
+template <class Tile>
+struct PartsOfQuarters {
+  const typename Tile::Parts& parts;
+
+  // Adding 0 turns -0 into 0, as if the quarters were added to 0 in order.
+  template <int kOwnSlots, int kWide>
+  VARLSTM_DEVICE void sums(unsigned, int unit, int slot, float (&sums)[kOwnSlots][kWide]) const {
+    parts.add(unit, slot, sums);
+    if constexpr (!Tile::kGridOrder)
+      for (int s = 0; s < kOwnSlots; ++s)
+        for (int w = 0; w < kWide; ++w) sums[s][w] += 0.0f;
+  }
+};
+
+// Starts the copies of the stages of a turn, when all blocks have written them; called by a warp.
+template <class Tile>
+VARLSTM_DEVICE void fill_ring(unsigned turn, int quarter, const TeamExchange<typename Tile::Area>& exchange,
+                              StageFiller<typename Tile::Ring>& filler) {
+  exchange.wait(turn);
+  if (threadIdx.x % 32 == 0) {
+#pragma unroll 1
+    for (int i = 0; i < Tile::kStages; ++i) filler.fill(stage_of_quarter<Tile>(exchange, turn, quarter, i));
+  }
+  simt::warp_sync();
+}
+
+// All turns of a team, by its threads.
+template <class Tile>
+VARLSTM_DEVICE void run_turns(Cell kind, const LayerBackward<typename Tile::Scalar, float>& layer,
+                              const DirectionBackward<typename Tile::Scalar, float>& dir, const TeamSchedule& schedule,
+                              WideBackwardShared<Tile>& shared, const WideBackwardTeam<Tile>& team,
+                              typename Tile::Area* area) {
+  using Cells = BackwardCells<Tile>;
+  TeamExchange<typename Tile::Area> exchange(area);
+  const QuadPlace place_of_block = quad_place<Tile>();
+  Cells cells(kind, layer, dir, schedule,
+              (place_of_block.quad * Tile::kQuarters + place_of_block.quarter) * Tile::kUnits);
+  QuarterProduct<Tile> product(team);
+  StageFiller<typename Tile::Ring> filler(team.ring);
+  typename Cells::Recurrent recurrent = {};
+  cells.template prepare<true>();
+#pragma unroll 1
+  for (unsigned turn = 0;; ++turn) {
+    typename Cells::Stored stored;
+    cells.template turn<true>(recurrent, &stored);
+    unsigned thread = threadIdx.x;
+    int place = cells.dstate_place();
+    simt::keep(thread);  // what is computed from these takes no registers from turn to turn
+    simt::keep(place);
+    const QuadPlace at = quad_place<Tile>();
+    write_values<Tile, Cells>(exchange.values(turn, at.quad), at, place, stored);
+    exchange.arrive(at.quad, 1 + thread / 128);
+    const bool last = cells.is_last();
+    if (last) {
+      cells.store(stored);
+    } else {
+      cells.go_on(stored);
+      cells.template prepare<true>();
+    }
+    thread %= Tile::kBackwardThreads;
+    if (thread < 128)
+      product.run(shared.weights, team);
+    else if (thread < 160)
+      fill_ring<Tile>(turn, quad_place<Tile>().quarter, exchange, filler);
+    simt::mbarrier_wait_bytes(team.parts_full(), turn % 2, "a turn's parts of the quad");  // W1
+    if (thread == 0) simt::mbarrier_announce(team.parts_full(), Tile::kPartBytes);         // W2
+    cells.add_parts(PartsOfQuarters<Tile>{team.parts}, turn, &recurrent);
+    if (last) break;
+  }
+  cells.finish_last(recurrent);
+}
+
+// teams, sets: of each direction.
+template <class Tile>
+VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads, 1)
+    wide_backward_kernel(Cell kind, LayerBackward<typename Tile::Scalar, float> layer, SlotSchedule schedule,
+                         int64_t teams, int64_t sets, typename Tile::Area* areas) {
+#if VARLSTM_HAS_WGMMA
+  auto& shared = *simt::shared_memory<WideBackwardShared<Tile>>();
+  const int64_t set = static_cast<int64_t>(blockIdx.x) / Tile::kBlocks;
+  const QuadPlace at = quad_place<Tile>();
+  const int of_block = static_cast<int>(threadIdx.x / Tile::kBackwardThreads);
+  const int64_t direction = set / sets, team = set % sets + sets * of_block;
+  const DirectionBackward<typename Tile::Scalar, float>& dir = layer.direction[direction];
+  if (threadIdx.x == 0) {
+    for (typename Tile::Ring& ring : shared.rings) {
+      ring.begin();
+      simt::mbarrier_init(&ring.beside, 1);
+      simt::mbarrier_announce(&ring.beside, Tile::kPartBytes);
+    }
+  }
+  load_quarter<Tile>(dir.w_hh, at, shared.weights);
+  simt::cluster_sync();  // W0
+  if (team < teams) {
+    const TeamSchedule of_team(schedule, {team, direction, 0});
+    if (of_team.steps() > 0)
+      run_turns<Tile>(kind, layer, dir, of_team, shared, {shared.rings[of_block], shared.parts[of_block]},
+                      areas + direction * teams + team);
+  }
+  simt::cluster_sync();  // W3
+#else
+  (void)kind, (void)layer, (void)schedule, (void)teams, (void)sets, (void)areas;
+#endif
+}
+
+}  // namespace varlstm::cuda

@@ -1,0 +1,87 @@
+// The sizes of a set of blocks of a wide backward (wide_backward.h), and its orders of sums.
+//
+// A set of kBlocks co-resident blocks holds one copy of W_hh in shared memory. Four blocks are a quad, which has 64
+// units as columns of W_hh: each block of it has the rows of a quarter of the depth GH, and finishes 16 of the 64
+// units. 64 values of the depth, of all slots of a team, are a stage. A cluster has kSharers quads, whose blocks of the
+// same quarter read the same stages. The order of the sums is that of another policy, so that the bits are the same:
+//   stepwise  the depth is gate after gate. A quarter is one chain over blocks of 16 of k, and the four are added to 0
+//             (stepwise/tensor_product.h). In the example of an LSTM quarter q is gate q; the 768 rows of a quarter of
+//             a GRU are in up to two gates.
+//   grid      the depth is block after block of the tiles of policy grid, which have 16 units as well, and all gates of
+//             them are a stage of an LSTM. Each is a chain of its own, rounded towards 0 to 23 bits, and they are added
+//             in eight groups of neighbours (resident/grid_backward_exchange.h), two in a quarter.
+//
+// Example: WideBackwardTile<LstmCell, Bf16Math, 1024, false>. A set has 64 blocks in 16 quads, and a cluster has two of
+// these. Block 37 is quarter 1 of quad 9: it has the rows of gate f and the columns of units 576 to 639, 128 KB, takes
+// 16 stages of 8 KB in each turn of a team, and finishes units 592 to 607. It works for two teams.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/recurrence/resident/backward_exchange.h"
+#include "kernels/recurrence/wide/wide_tile.h"
+
+namespace varlstm::cuda {
+
+// CellType: as in ResidentTile; with GridOrder an LSTM. MathType: Bf16Math or F16Math.
+template <class CellType, class MathType, int Hidden, bool GridOrder>
+struct WideBackwardTile {
+  using Cell = CellType;
+  using Math = MathType;
+  using Scalar = typename Math::Scalar;
+  using Value = typename Math::Value;
+  static constexpr bool kGridOrder = GridOrder;
+  static constexpr int kHidden = Hidden;                          // H exactly
+  static constexpr int kSlots = 64, kTeams = kGridOrder ? 1 : 2;  // twice as many parts leave room for one team
+  static constexpr int kQuarters = 4, kQuadUnits = 64, kUnits = kQuadUnits / kQuarters;
+  static constexpr int kQuads = kHidden / kQuadUnits, kBlocks = kQuads * kQuarters;
+  static constexpr int kSharers = 2, kCluster = kQuarters * kSharers;
+  static constexpr int kStageBytes = kSlots * kLineBytes;
+  static constexpr int kDepth = Cell::kGates * kHidden / kQuarters, kStages = kDepth / kStageDepth;  // of a quarter
+  static constexpr int kWeightBytes = kDepth * kLineBytes;
+  // Sums of a quarter that its block pushes, and the stages of each.
+  static constexpr int kSums = kGridOrder ? 2 : 1, kSumStages = kStages / kSums;
+
+  // What BackwardCells takes, of one team. A thread owns two units of two slots. A slot has a line in a stage.
+  static constexpr int kBackwardThreads = kUnits * kSlots / 4, kBackwardUnits = 2, kStateUnits = 2;
+  static constexpr bool kBackwardAhead = false;
+  static constexpr int kGatesPitch = kUnits;
+  VARLSTM_HOST_DEVICE static constexpr int state_place(int unit, int) { return unit; }
+
+  // Both warpgroups of a team own cells. Then the first one multiplies, and a warp of the second fills the ring.
+  static constexpr int kThreads = kTeams * kBackwardThreads, kWarpgroups = kBackwardThreads / 128;
+
+  using Parts = PartBuffer<WideBackwardTile, kQuarters * kSums>;
+  static constexpr unsigned kPartBytes = sizeof(float) * kQuarters * kSums * kUnits * kSlots;
+  // As many slots of a ring as fit beside weights, parts and mbarriers in a block, but not more than are of use.
+  static constexpr int kMostShared = 227 * 1024, kMbarrierBytes = 1024;
+  static constexpr int kRoom = (kMostShared - kWeightBytes) / kTeams - static_cast<int>(sizeof(Parts)) - kMbarrierBytes;
+  static constexpr int kRingSlots = kRoom / kStageBytes < 8 ? kRoom / kStageBytes : 8;
+  using Ring = StageRing<kRingSlots, kStageBytes, kSharers, kQuarters>;
+  // A part of the exchange has all gates of a quad's units; each warpgroup of each of its blocks writes a share.
+  using Area = TeamArea<kQuads, Cell::kGates * kStageBytes, kQuarters * kWarpgroups>;
+
+  static_assert(sizeof(Value) == 2, "wgmma transposes 16 bits alone");
+  static_assert(kHidden % (2 * kQuadUnits) == 0 && kQuads % kSharers == 0, "quarters of stepwise, whole clusters");
+  static_assert(Cell::kGates * kQuads % kQuarters == 0 && kStages % kSums == 0, "as many stages in each sum");
+  static_assert(!kGridOrder || Cell::kGates * kUnits == kStageDepth, "the gates of a block are a stage");
+  static_assert(kWarpgroups == 2 && kRingSlots >= 3, "who multiplies and who fills; stages under way");
+};
+
+template <class Tile>
+struct WideBackwardShared {
+  alignas(1024) unsigned char weights[Tile::kWeightBytes];
+  typename Tile::Ring rings[Tile::kTeams];
+  typename Tile::Parts parts[Tile::kTeams];
+};
+
+// What a team has there.
+template <class Tile>
+struct WideBackwardTeam {
+  typename Tile::Ring& ring;
+  typename Tile::Parts& parts;
+
+  // Phase t completes with the parts of turn t.
+  VARLSTM_DEVICE uint64_t* parts_full() const { return &ring.beside; }
+};
+
+}  // namespace varlstm::cuda
