@@ -22,6 +22,7 @@ import floors
 import modelled_training
 import selection_clocks
 import stepwise_steps
+import wide_steps
 from static_cycles import bounds
 
 NOT_MEASURED = "modelled, not measured on a GPU"
@@ -91,6 +92,26 @@ def table_of_bounds(cases, exchange):
     return "\n".join(lines)
 
 
+def table_of_wide_steps(cases, steps, exchange):
+    """A line for each H: a step by wide teams, and by the fastest of the other ways."""
+    def text(step):
+        return f'{step["us"]:.2f}' if step else "—"
+
+    other = {}
+    for case in steps:
+        if case["mode"] == "forward" and case["dtype"] == "bf16" and case["step"]:
+            key = case["H"], case["B"]
+            other[key] = min(other.get(key, case["step"]["us"]), case["step"]["us"])
+    by_key = {(case["H"], case["B"]): case["step"] for case in cases}
+    lines = [f"Steps of forward by wide teams in µs: {source_of(exchange)}. wide · fastest other", "",
+             "| H | " + " | ".join(f"B={batch}" for batch in floors.BATCHES) + " |",
+             "| --- |" + " --- |" * len(floors.BATCHES)]
+    for hidden in wide_steps.HIDDEN:
+        cells = " | ".join(f"{text(by_key[(hidden, batch)])} · {other[(hidden, batch)]:.2f}" for batch in floors.BATCHES)
+        lines.append(f"| {hidden} | {cells} |")
+    return "\n".join(lines)
+
+
 def table_of_training(cases, exchange):
     """A line for each case: microseconds of a training step under each policy, GEMMs alone, the floor."""
     lines = [f"Training steps in µs: {source_of(exchange)}. In bold the policy that select_recurrence takes", "",
@@ -137,6 +158,11 @@ resident teams have fewer slots than the batch, and take n steps for it. Forward
 
 {steps}
 
+Forward in 16 bits has wide teams, too (`bench/wide_steps.py`), which take the place of either of the others: they give
+its bits. The training steps below are without them.
+
+{wide}
+
 ## What a step is made of
 
 A step is the sum of exchange to loads and the longest of stalls to device, in bold.
@@ -162,16 +188,18 @@ def write_report(folder, name, constants, counts, exchange, commands):
     steps = counted_steps.model(constants, counts)
     training = modelled_training.model(constants, counts)
     floor_cases = floors.model(constants)
+    wide = wide_steps.model(constants)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, f"{name}.md"), "w", encoding="utf-8") as file:
         file.write(REPORT.format(
             device=exchange["device"].get("name", "?") if exchange else "H200", source=source_of(exchange),
             warning=WITH_EXCHANGE if exchange else WITHOUT_GPU, commands=commands,
             share=100 * constants["gemm_share"], seed=modelled_training.SEED, steps=table_of_steps(steps, exchange),
+            wide=table_of_wide_steps(wide, steps, exchange),
             bounds=table_of_bounds(steps, exchange), training=table_of_training(training, exchange),
             floors=table_of_floors(floor_cases, exchange)))
     with open(os.path.join(folder, f"{name}.json"), "w", encoding="utf-8") as file:
-        json.dump({"note": source_of(exchange), "constants": constants, "counts": counts, "steps": steps,
+        json.dump({"note": source_of(exchange), "constants": constants, "counts": counts, "steps": steps, "wide_steps": wide,
                    "training": training, "floors": floor_cases}, file, separators=(",", ":"))
         file.write("\n")
 
@@ -188,7 +216,8 @@ def main():
         parser.error("--counts and --out come together")
     if arguments.clocks and arguments.counts is None:
         parser.error("--clocks needs --counts")
-    constants = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **stepwise_steps.CONSTANTS, **modelled_training.CONSTANTS}
+    constants = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **stepwise_steps.CONSTANTS, **wide_steps.CONSTANTS,
+                 **modelled_training.CONSTANTS}
     exchange = None
     if arguments.exchange:
         with open(arguments.exchange, encoding="utf-8") as file:

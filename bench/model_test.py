@@ -15,8 +15,10 @@ import model_change
 import modelled_training
 import selection_clocks
 import stepwise_steps
+import wide_steps
 
-CONSTANTS = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **stepwise_steps.CONSTANTS, **modelled_training.CONSTANTS}
+CONSTANTS = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **stepwise_steps.CONSTANTS, **wide_steps.CONSTANTS,
+             **modelled_training.CONSTANTS}
 REPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "modelled")
 
 
@@ -49,6 +51,33 @@ def exchange_file(**medians):
     }
     figures += [dict(where[name], median=value) for name, value in medians.items()]
     return {"device": {"multiprocessors": "4"}, "figures": figures}
+
+
+class WideStepsTest(unittest.TestCase):
+    def test_work_of_a_product(self):
+        # At H = 1024 a team's product is 64 blocks of 16 of k; wgmma reads 128 KB of states and of weights each, and the
+        # copies write 128 KB: 384 KB at 128 bytes a clock.
+        terms = wide_steps.terms(CONSTANTS, 1024)
+        self.assertEqual(terms["product"], 2048)
+        self.assertEqual(terms["shared"], 3072)
+        self.assertEqual(wide_steps.step_figures(CONSTANTS, 1024)[1], 3072)
+
+    def test_teams_of_a_block_hide_each_others_chain(self):
+        chain, work, moved = wide_steps.step_figures(CONSTANTS, 1024)
+        self.assertEqual(wide_steps.teams_of_batch(CONSTANTS, 1024, 64), (1, 1))
+        self.assertEqual(wide_steps.teams_of_batch(CONSTANTS, 1024, 128), (2, 2))
+        self.assertEqual(wide_steps.teams_of_batch(CONSTANTS, 1024, 1000), (4, 2))
+        self.assertEqual(wide_steps.step_clocks(CONSTANTS, 1024, 1, 1), chain + work)
+        self.assertEqual(wide_steps.step_clocks(CONSTANTS, 1024, 4, 2), max(2 * work, 2 * (moved * 128 // 3100)))
+        self.assertEqual(wide_steps.batch_step(CONSTANTS, 1024, 257)["turns"], 2)
+
+    def test_no_large_batch_is_behind_other_ways(self):
+        with open(os.path.join(REPORT, "h200.json"), encoding="utf-8") as file:
+            counts = json.load(file)["counts"]
+        for hidden, batch in ((768, 256), (1024, 256), (1024, 1024)):
+            wide = wide_steps.batch_step(CONSTANTS, hidden, batch)["us"]
+            for way in ("grid", "stepwise"):
+                self.assertLess(wide, counted_steps.batch_step(CONSTANTS, counts, way, "forward", "bf16", hidden, batch)["us"])
 
 
 class FloorsTest(unittest.TestCase):

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import os
 
 import counted_steps
+import wide_steps
 
 FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kernels", "selection", "step_clocks.h")
 POLICIES = {"cluster": "kCluster", "grid": "kGrid"}
@@ -26,6 +27,16 @@ constexpr int64_t kL2BytesOfBlock = {of_block}, kL2BytesOfAll = {of_all};
 constexpr TileStep kTileSteps[] = {{
 """
 
+WIDE = """};
+
+// Of forward by wide teams and an H: of one team of a block.
+struct WideStep {
+  int hidden;
+  StepFigures forward;
+};
+constexpr WideStep kWideSteps[] = {
+"""
+
 
 def text_of(constants, counts):
     """The header."""
@@ -35,7 +46,9 @@ def text_of(constants, counts):
         rows.append(f'    {{RecurrencePolicy::{POLICIES[forward["policy"]]}, MathKind::{MATHS[forward["math"]]}, '
                     f'{forward["H"]}, {forward["slots"]}, {{{"}, {".join(figures)}}}}},\n')
     header = HEADER.format(of_block=constants["l2_block_bytes_per_clk"], of_all=constants["l2_total_bytes_per_clk"])
-    return header + "".join(rows) + "};\n\n}  // namespace varlstm::cuda\n"
+    wide = [f'    {{{hidden}, {{{", ".join(map(str, wide_steps.step_figures(constants, hidden)))}}}}},\n'
+            for hidden in wide_steps.HIDDEN]
+    return header + "".join(rows) + WIDE + "".join(wide) + "};\n\n}  // namespace varlstm::cuda\n"
 
 
 def write(constants, counts, path):

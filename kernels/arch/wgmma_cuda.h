@@ -98,12 +98,14 @@ VARLSTM_DEVICE void wgmma_wait(float (&sums)[kSums]) {
 #define VARLSTM_SUMS4(i) "+f"(sums[i]), "+f"(sums[i + 1]), "+f"(sums[i + 2]), "+f"(sums[i + 3])
 #define VARLSTM_SUMS8(i) VARLSTM_SUMS4(i), VARLSTM_SUMS4(i + 4)
 #define VARLSTM_SUMS16(i) VARLSTM_SUMS8(i), VARLSTM_SUMS8(i + 8)
+#define VARLSTM_SUMS24(i) VARLSTM_SUMS16(i), VARLSTM_SUMS8(i + 16)
 #define VARLSTM_SUMS32(i) VARLSTM_SUMS16(i), VARLSTM_SUMS16(i + 16)
 #define VARLSTM_SUMS64(i) VARLSTM_SUMS32(i), VARLSTM_SUMS32(i + 32)
 #define VARLSTM_SUMS128(i) VARLSTM_SUMS64(i), VARLSTM_SUMS64(i + 64)
 #define VARLSTM_NAMES4 "%0,%1,%2,%3"
 #define VARLSTM_NAMES8 VARLSTM_NAMES4 ",%4,%5,%6,%7"
 #define VARLSTM_NAMES16 VARLSTM_NAMES8 ",%8,%9,%10,%11,%12,%13,%14,%15"
+#define VARLSTM_NAMES24 VARLSTM_NAMES16 ",%16,%17,%18,%19,%20,%21,%22,%23"
 #define VARLSTM_NAMES32 VARLSTM_NAMES16 ",%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
 #define VARLSTM_NAMES64                                              \
   VARLSTM_NAMES32                                                    \
@@ -160,6 +162,7 @@ VARLSTM_DEVICE void wgmma_wait(float (&sums)[kSums]) {
 VARLSTM_WGMMA_OF(4, "8", "%4", "%5", "%6", "%7", "%8", "%9", "%10")
 VARLSTM_WGMMA_OF(8, "16", "%8", "%9", "%10", "%11", "%12", "%13", "%14")
 VARLSTM_WGMMA_OF(16, "32", "%16", "%17", "%18", "%19", "%20", "%21", "%22")
+VARLSTM_WGMMA_OF(24, "48", "%24", "%25", "%26", "%27", "%28", "%29", "%30")
 VARLSTM_WGMMA_OF(32, "64", "%32", "%33", "%34", "%35", "%36", "%37", "%38")
 VARLSTM_WGMMA_OF(64, "128", "%64", "%65", "%66", "%67", "%68", "%69", "%70")
 VARLSTM_WGMMA_OF(128, "256", "%128", "%129", "%130", "%131", "%132", "%133", "%134")
@@ -170,12 +173,14 @@ VARLSTM_WGMMA_OF(128, "256", "%128", "%129", "%130", "%131", "%132", "%133", "%1
 #undef VARLSTM_NAMES128
 #undef VARLSTM_NAMES64
 #undef VARLSTM_NAMES32
+#undef VARLSTM_NAMES24
 #undef VARLSTM_NAMES16
 #undef VARLSTM_NAMES8
 #undef VARLSTM_NAMES4
 #undef VARLSTM_SUMS128
 #undef VARLSTM_SUMS64
 #undef VARLSTM_SUMS32
+#undef VARLSTM_SUMS24
 #undef VARLSTM_SUMS16
 #undef VARLSTM_SUMS8
 #undef VARLSTM_SUMS4

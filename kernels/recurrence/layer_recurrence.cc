@@ -23,19 +23,44 @@ RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape, cons
           plan.team_slots};
 }
 
-LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,
-                                 const BatchBounds& extent, Carver& schedule, Carver& carver)
+RecurrenceNeeds wide_needs(const State& state, const RnnShape& shape, const RnnPlan& plan) {
+  const RecurrenceShape of_layer = recurrence_shape(state, shape, plan);
+  if (why_not_wide(static_cast<RecurrencePolicy>(plan.recurrence), of_layer, state.facts) != nullptr) return {0, 0};
+  const int64_t segments = segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens);
+  const WideChoice most = choose_wide(of_layer, of_one_length(segments), state.facts);
+  return {most.slots(), most.teams * most.directions * wide_area_bytes(shape.hidden)};
+}
+
+bool runs_wide(const State& state, const RnnShape& shape, const RnnPlan& plan, const BatchBounds& extent) {
+  if (wide_needs(state, shape, plan).slots == 0) return false;
+  return is_wide_faster(static_cast<RecurrencePolicy>(plan.recurrence), recurrence_shape(state, shape, plan), extent,
+                        state.facts);
+}
+
+LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, TeamKind teams,
+                                 int64_t layers, const BatchBounds& extent, Carver& schedule, Carver& carver)
     : policy_(static_cast<RecurrencePolicy>(plan.recurrence)),
       cell_(shape.cell),
       directions_(shape.directions),
-      row_order_(shape.row_order) {
+      row_order_(shape.row_order),
+      wide_(teams == TeamKind::kWide) {
+  const int64_t segments = segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens);
+  if (wide_) {
+    const RecurrenceNeeds needs = wide_needs(state, shape, plan);
+    wide_run_.choice = choose_wide(recurrence_shape(state, shape, plan), extent, state.facts);
+    wide_run_.resident = policy_ != RecurrencePolicy::kStepwise;
+    wide_run_.schedule =
+        carve_slot_schedule(extent, directions_, wide_run_.choice.slots(), kWideTeamSlots, needs.slots, schedule);
+    scratch_ = carve_slot_scratch(segments, needs.slots, carver);
+    wide_run_.area = carver.take<char>(needs.area_bytes);
+    return;
+  }
   if (policy_ == RecurrencePolicy::kStepwise) return;
   const RecurrenceNeeds& needs = layers > 1 ? plan.all_layers : plan.one_layer;
   run_.choice = choose_tile(policy_, recurrence_shape(state, shape, plan), extent, state.facts, layers);
   run_.schedule =
       carve_slot_schedule(extent, directions_, run_.choice.slots(), run_.choice.tile->slots(), needs.slots, schedule);
-  scratch_ =
-      carve_slot_scratch(segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens), needs.slots, carver);
+  scratch_ = carve_slot_scratch(segments, needs.slots, carver);
   taken_steps_ = carver.take<int64_t>(needs.slots);
   const int64_t matrices = layers > 1 ? 2 * layers - 1 : run_.choice.directions;
   run_.weights = carver.take<char>(matrices * recurrent_weight_bytes(run_.choice.math, cell_, *run_.choice.tile));
@@ -47,9 +72,9 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, cons
 }
 
 int32_t LayerRecurrence::prepare(Stream stream, const BatchPlan& plan, const HeaderToWrite& header) const {
-  if (policy_ == RecurrencePolicy::kStepwise || plan.batch == 0)
+  if (!is_scheduled() || plan.batch == 0)
     return header.to == nullptr ? VARLSTM_OK : write_reserve_header(stream, plan, header);
-  return build_slot_schedule(stream, plan, row_order_, directions_, run_.schedule, scratch_, header);
+  return build_slot_schedule(stream, plan, row_order_, directions_, schedule(), scratch_, header);
 }
 
 int32_t LayerRecurrence::check(Stream stream, const BatchPlan& plan, HeaderToCheck check) {
@@ -92,23 +117,49 @@ void add_states(const DirectionBackward<T, float>& direction, EmptyStates<T>* st
   states->add(direction.dc_n, direction.dc0);
 }
 
+// Calls launch_steps(run, directions) for `at_once` directions of the layer after the other.
+template <class Run, class Layer, class Launch>
+int32_t run_directions(const Run& run, int64_t at_once, const Layer& layer, const Launch& launch_steps) {
+  for (int64_t first = 0; first < layer.directions; first += at_once) {
+    Run of_these = run;
+    of_these.schedule.entries += first * run.schedule.max_steps * run.schedule.slots;
+    Layer these = layer;
+    these.directions = at_once;
+    for (int64_t d = 0; d < at_once; ++d) these.direction[d] = layer.direction[first + d];
+    VARLSTM_CUDA_TRY(launch_steps(of_these, these));
+  }
+  return VARLSTM_OK;
+}
+
 }  // namespace
+
+template <class Layer>
+int32_t LayerRecurrence::run_wide(Stream stream, const Layer& layer) const {
+  using T = typename Layer::Scalar;
+  if constexpr (std::is_same<Layer, LayerForward<T, float>>::value && sizeof(T) == 2) {
+    const auto launch_steps = [&](const WideRun& run, const Layer& these) {
+      return wide_forward(stream, cell_, run, these);
+    };
+    return run_directions(wide_run_, wide_run_.choice.directions, layer, launch_steps);
+  }
+  return fail(VARLSTM_ERROR_INTERNAL, "only forward in 16 bits has wide teams");
+}
 
 template <class Layer>
 int32_t LayerRecurrence::run(Stream stream, const Layer& layer, const LayerOptions<typename Layer::Compute>& options) {
   if (layer.plan.batch == 0) return VARLSTM_OK;
   if constexpr (std::is_same<typename Layer::Compute, float>::value) {
-    if (policy_ != RecurrencePolicy::kStepwise) {
-      const LaunchOf<Layer> launch_steps = resident_launcher<Layer>(run_.choice);
-      const int64_t at_once = run_.choice.directions;  // all, or one after the other
-      for (int64_t first = 0; first < layer.directions; first += at_once) {
-        ResidentRun of_these = run_;
-        of_these.schedule.entries += first * run_.schedule.max_steps * run_.schedule.slots;
-        Layer these = layer;
-        these.directions = at_once;
-        for (int64_t d = 0; d < at_once; ++d) these.direction[d] = layer.direction[first + d];
-        VARLSTM_CUDA_TRY(launch_steps(stream, of_these, these));
-        run_.check.header = nullptr;  // once is enough
+    if (is_scheduled()) {
+      if (wide_) {
+        VARLSTM_CUDA_TRY(run_wide(stream, layer));
+      } else {
+        const LaunchOf<Layer> launch_of_tile = resident_launcher<Layer>(run_.choice);
+        const auto launch_steps = [&](ResidentRun run, const Layer& these) {
+          run.check = run_.check;
+          run_.check.header = nullptr;  // once is enough
+          return launch_of_tile(stream, run, these);
+        };
+        VARLSTM_CUDA_TRY(run_directions(run_, run_.choice.directions, layer, launch_steps));
       }
       EmptyStates<typename Layer::Scalar> states;
       for (int64_t d = 0; d < layer.directions; ++d) add_states(layer.direction[d], &states);

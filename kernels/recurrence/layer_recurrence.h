@@ -5,6 +5,7 @@
 
 #include "kernels/core/carve.h"
 #include "kernels/recurrence/resident/resident.h"
+#include "kernels/recurrence/wide/wide.h"
 #include "kernels/selection/recurrence_selection.h"
 #include "varlstm.h"
 
@@ -18,18 +19,32 @@ inline bool runs_together(const RnnPlan& plan, int64_t segments) {
   return plan.most_together > 0 && segments <= plan.most_together;
 }
 
+// What forward of a layer by wide teams takes for any batch within the plan's bounds; zeros if none runs by them.
+RecurrenceNeeds wide_needs(const State& state, const RnnShape& shape, const RnnPlan& plan);
+
+// Whether forward of a layer in a launch of its own runs by wide teams. extent: scheduled_extent of the batch.
+bool runs_wide(const State& state, const RnnShape& shape, const RnnPlan& plan, const BatchBounds& extent);
+
 // Whether forward with save leaves its schedule in the reserve for backward. It does if its layers run one after the
-// other whatever the dropout; otherwise the teams of forward and backward may differ.
-inline bool schedule_is_kept(const RnnPlan& plan, int64_t segments) {
+// other whatever the dropout, and not by wide teams; otherwise the teams of forward and backward may differ. The first
+// function asks it of any batch of so many segments.
+inline bool schedule_may_be_kept(const RnnPlan& plan, int64_t segments) {
   return plan.recurrence != VARLSTM_RECURRENCE_STEPWISE && !runs_together(plan, segments);
 }
+inline bool schedule_is_kept(const State& state, const RnnShape& shape, const RnnPlan& plan,
+                             const BatchBounds& extent) {
+  return schedule_may_be_kept(plan, extent.max_batch) && !runs_wide(state, shape, plan, extent);
+}
+
+// What the layers of a call run by, besides the policy.
+enum class TeamKind { kOfPolicy, kWide };
 
 class LayerRecurrence {
  public:
   // Takes scratch, weights and area from `carver`, large enough for any batch within the plan's bounds; the handover
   // from there and the schedule from the carver `schedule`, both for a batch of this extent. With carvers over nullptr
-  // it only counts bytes. layers: the number of layers in one launch.
-  LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, int64_t layers,
+  // it only counts bytes. layers: the number of layers in one launch. Forward alone has wide teams, of one layer.
+  LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, TeamKind teams, int64_t layers,
                   const BatchBounds& extent, Carver& schedule, Carver& carver);
 
   // Builds the schedule, and writes the header unless header.to is null. Called once a call, before the layers; not by
@@ -61,11 +76,18 @@ class LayerRecurrence {
   int32_t run_together(Stream stream, StackForward<T> stack) const;
 
  private:
+  bool is_scheduled() const { return wide_ || policy_ != RecurrencePolicy::kStepwise; }
+  const SlotSchedule& schedule() const { return wide_ ? wide_run_.schedule : run_.schedule; }
+  template <class Layer>
+  int32_t run_wide(Stream stream, const Layer& layer) const;
+
   RecurrencePolicy policy_;
   Cell cell_;
   int64_t directions_;
   RowOrder row_order_;
+  const bool wide_;
   ResidentRun run_{};
+  WideRun wide_run_{};
   SlotScratch scratch_{};
   int64_t* taken_steps_ = nullptr;
   simt::b32x2* handover_ = nullptr;

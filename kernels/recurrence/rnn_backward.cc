@@ -30,12 +30,12 @@ class Backward {
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
-        schedule_is_kept_(schedule_is_kept(*args.plan, plan_.segments.count)),
+        schedule_is_kept_(schedule_is_kept(*stream.state, shape_, *args.plan, scheduled_extent(plan_))),
         reserve_(shape_, rows_, reserve_carver_),
         norm_reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, rows_, workspace_carver_),
         norm_workspace_(shape_, rows_, workspace_carver_),
-        recurrence_(*stream.state, shape_, *args.plan, 1, scheduled_extent(plan_),
+        recurrence_(*stream.state, shape_, *args.plan, TeamKind::kOfPolicy, 1, scheduled_extent(plan_),
                     schedule_is_kept_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
 
   int32_t run() {

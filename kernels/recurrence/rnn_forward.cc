@@ -32,13 +32,15 @@ class Forward {
         reserve_carver_(args.reserve),
         together_(runs_together(*args.plan, plan_.segments.count) && !drops() && !drops_weights()),
         workspace_rows_(together_ ? fewest_rows(rows_, plan_.bounds) : rows_),
-        keeps_schedule_(args.save && schedule_is_kept(*args.plan, plan_.segments.count)),
+        wide_(!together_ && runs_wide(*stream.state, shape_, *args.plan, scheduled_extent(plan_))),
+        keeps_schedule_(args.save && schedule_is_kept(*stream.state, shape_, *args.plan, scheduled_extent(plan_))),
         reserve_(shape_, rows_, reserve_carver_),
         norm_reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, workspace_rows_, args.save, together_, workspace_carver_),
         norm_workspace_(shape_, workspace_rows_, args.save, workspace_carver_),
-        recurrence_(*stream.state, shape_, *args.plan, together_ ? shape_.layers : 1, extent(),
-                    keeps_schedule_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
+        recurrence_(*stream.state, shape_, *args.plan, wide_ ? TeamKind::kWide : TeamKind::kOfPolicy,
+                    together_ ? shape_.layers : 1, extent(), keeps_schedule_ ? reserve_carver_ : workspace_carver_,
+                    workspace_carver_) {}
 
   int32_t run() {
     HeaderToWrite header{};
@@ -229,6 +231,7 @@ class Forward {
   Carver workspace_carver_, reserve_carver_;
   const bool together_;
   const RnnRows workspace_rows_;
+  const bool wide_;            // the layers run by wide teams
   const bool keeps_schedule_;  // in the reserve, for backward
   Reserve<T, C> reserve_;
   const NormReserve<C> norm_reserve_;

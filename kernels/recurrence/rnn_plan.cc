@@ -30,6 +30,11 @@ int32_t policy_of_environment() {
   return VARLSTM_RECURRENCE_AUTO;
 }
 
+// The varlstm_recurrence that the rnn's key or the environment asks for.
+int32_t forced_recurrence(const RnnShape& shape) {
+  return shape.recurrence == VARLSTM_RECURRENCE_AUTO ? policy_of_environment() : shape.recurrence;
+}
+
 // Returns null if the shape's layers may run in one launch, otherwise the reason against it.
 const char* why_not_layers(const State& state, const RnnShape& shape, const RnnPlan& plan, RecurrencePolicy policy) {
   if (!shape.layers_together) return "VARLSTM_KEY_LAYERS_TOGETHER is 0";
@@ -65,6 +70,21 @@ void print_policy(RecurrencePolicy policy, const RecurrenceShape& shape, const D
   }
 }
 
+void print_wide(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& facts) {
+  if (const char* reason = why_not_wide(policy, shape, facts)) {
+    fprintf(stderr, "varlstm:   no wide teams forward: %s\n", reason);
+    return;
+  }
+  const WideChoice most = choose_wide(shape, of_one_length(INT32_MAX), facts);
+  const int64_t blocks = shape.hidden / kWideTeamUnits;
+  fprintf(stderr,
+          "varlstm:   wide teams forward where they are faster: up to %lld of %lld blocks and %d slots; a step takes "
+          "%lld modelled clocks with one team, %lld with all\n",
+          printable(most.teams), printable(blocks), kWideTeamSlots,
+          printable(wide_step_clocks(shape.hidden, 1, blocks)),
+          printable(wide_step_clocks(shape.hidden, kWideTeamsOfBlock, blocks * most.sets * most.directions)));
+}
+
 void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, RecurrencePolicy chosen, int64_t layers,
                   const char* why_not_together) {
   const char* wish = environment(kPrintPolicyVariable);
@@ -73,6 +93,7 @@ void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, Recurr
           static_cast<int>(shape.dtype), shape.tf32 ? " (TF32)" : "", printable(shape.directions),
           recurrence_policy_name(chosen));
   for (const RecurrencePolicy policy : kPolicies) print_policy(policy, shape, facts);
+  print_wide(chosen, shape, facts);
   if (layers < 2) return;
   if (why_not_together != nullptr)
     fprintf(stderr, "varlstm:   %lld layers one after the other: %s\n", printable(layers), why_not_together);
@@ -104,8 +125,7 @@ RecurrenceNeeds needs_of(const RecurrenceChoice& any, int64_t batch, int64_t lay
 // policy is not legal, stepwise is used. A selection for a context without batch invariance depends on the largest
 // batch too. VARLSTM_PRINT_POLICY=1 prints the choice to stderr, and what decides it.
 RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape, const RnnPlan& plan) {
-  int32_t forced = shape.recurrence;
-  if (forced == VARLSTM_RECURRENCE_AUTO) forced = policy_of_environment();
+  const int32_t forced = forced_recurrence(shape);
   const RecurrenceShape of_layer = recurrence_shape(state, shape, plan);
   RecurrencePolicy policy = select_recurrence(of_layer, state.facts, forced);
   if (forced == VARLSTM_RECURRENCE_AUTO && state.batch_invariant == 0 && policy != RecurrencePolicy::kStepwise) {
@@ -122,6 +142,9 @@ void choose(const State& state, const RnnShape& shape, RnnPlan* plan) {
   plan->team_slots = slots == nullptr ? 0 : positive_number(slots);
   const RecurrencePolicy policy = choose_recurrence(state, shape, *plan);
   plan->recurrence = static_cast<int64_t>(policy);
+  // Who asks for a launch for each step gets no team, unless he also asks for a team's slots.
+  const bool wants_steps = forced_recurrence(shape) == VARLSTM_RECURRENCE_STEPWISE;
+  if (wants_steps && plan->team_slots == 0) plan->team_slots = kNoTeams;
   if (policy == RecurrencePolicy::kStepwise) return;
   const RecurrenceShape of_layer = recurrence_shape(state, shape, *plan);
   // At most so many segments, which slots may take.
@@ -142,15 +165,15 @@ struct Bytes {
   const RnnShape& shape;
   const RnnPlan& plan;
 
-  RnnSizes forward(const RnnRows& rows, bool save, int64_t layers) const {
+  RnnSizes forward(const RnnRows& rows, bool save, int64_t layers, TeamKind teams = TeamKind::kOfPolicy) const {
     Carver workspace(nullptr), reserve(nullptr);
     const BatchBounds extent{rows.segments, plan.bounds.max_len, rows.tokens};
     const ForwardWorkspace<T, C> tensors(shape, rows, save, layers > 1, workspace);
     const NormForwardWorkspace<C> norm(shape, rows, save, workspace);
     const Reserve<T, C> saved(shape, rows, reserve);
     const NormReserve<C> norm_saved(shape, rows, reserve);
-    const bool kept = save && schedule_is_kept(plan, rows.segments);
-    const LayerRecurrence recurrence(state, shape, plan, layers, extent, kept ? reserve : workspace, workspace);
+    const bool kept = save && teams == TeamKind::kOfPolicy && schedule_may_be_kept(plan, rows.segments);
+    const LayerRecurrence recurrence(state, shape, plan, teams, layers, extent, kept ? reserve : workspace, workspace);
     return {workspace.bytes(), save ? reserve.bytes() : 0};
   }
   // An upper bound: the schedule is counted in the workspace, also if forward has kept it.
@@ -159,7 +182,7 @@ struct Bytes {
     const BatchBounds extent{rows.segments, plan.bounds.max_len, rows.tokens};
     const BackwardWorkspace<T, C> tensors(shape, rows, workspace);
     const NormBackwardWorkspace<T, C> norm(shape, rows, workspace);
-    const LayerRecurrence recurrence(state, shape, plan, 1, extent, workspace, workspace);
+    const LayerRecurrence recurrence(state, shape, plan, TeamKind::kOfPolicy, 1, extent, workspace, workspace);
     return workspace.bytes();
   }
 };
@@ -175,6 +198,11 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
   };
   RnnSizes infer = bytes.forward(most, false, 1), save = bytes.forward(most, true, 1);
   keep_larger({bytes.backward(most), 0}, &save);
+  // Some batches run forward by wide teams.
+  if (wide_needs(state, shape, *plan).slots > 0) {
+    keep_larger(bytes.forward(most, false, 1, TeamKind::kWide), &infer);
+    keep_larger(bytes.forward(most, true, 1, TeamKind::kWide), &save);
+  }
   // The largest batch whose layers run in one launch.
   const RnnRows together = fewest_rows({std::min(bounds.max_batch, plan->most_together), bounds.max_tokens,
                                         std::min(most.segments, plan->most_together)},

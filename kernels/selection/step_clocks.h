@@ -59,4 +59,16 @@ constexpr TileStep kTileSteps[] = {
     {RecurrencePolicy::kGrid, MathKind::kF32, 1024, 16, {4840, 29898, 71424}, {1142, 5562, 136960}},
 };
 
+// Of forward by wide teams and an H: of one team of a block.
+struct WideStep {
+  int hidden;
+  StepFigures forward;
+};
+constexpr WideStep kWideSteps[] = {
+    {256, {2026, 768, 47104}},
+    {512, {2026, 1536, 55296}},
+    {768, {2026, 2304, 63488}},
+    {1024, {2026, 3072, 71680}},
+};
+
 }  // namespace varlstm::cuda

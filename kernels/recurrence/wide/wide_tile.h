@@ -2,7 +2,7 @@
 //
 // A set of kBlocks co-resident blocks holds one copy of W_hh in shared memory, each block the gates of kUnits units,
 // for as long as its teams have sequences. It serves kTeams teams of kSlots slots. In each block a team has a
-// warpgroup, which multiplies, a warp of one thread, which starts copies, and a ring (stage_ring.h). The teams share
+// warpgroup, which multiplies, a warp, the filler, which starts copies, and a ring (stage_ring.h). The teams share
 // nothing but the weights and the tensor cores: while one exchanges its states, the other multiplies. kCluster blocks
 // of a set are a cluster, which reads every state from L2 once.
 //
@@ -13,13 +13,23 @@
 //   Thread:  lane 9 (row 9 / 4 = 2, column 9 % 4 = 1) of warp 3 of a team has slots 48 + 2 and 48 + 10, and of each the
 //            units 2, 3, 10 and 11 of the block with all gates.
 //
+// A team's sums are made in the order of another policy of the recurrence, so that its results have the same bits. They
+// are made in parts of the depth, which are added in order:
+//   stepwise  four parts of a quarter of the depth, each one chain of blocks of 16 from 0; they are added to 0
+//             (tensor_product.h)
+//   resident  the splits of the resident tiles for this H, each a chain over the even blocks of 16 and one over the odd
+//             ones (weight_tiles.h); if H is padded there, a split of zeros follows
+//
 // A stage is a tile of wgmma: 64 values of k (128 bytes) of each line, swizzled to 128 bytes: the word w of 16 bytes of
 // line l is in the place of word w ^ (l % 8).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/recurrence/resident/resident_cell.h"
 #include "kernels/recurrence/resident/resident_math.h"
+#include "kernels/recurrence/stepwise/step_tile.h"
 #include "kernels/recurrence/wide/stage_ring.h"
 #include "kernels/recurrence/wide/team_exchange.h"
 
@@ -32,8 +42,14 @@ VARLSTM_DEVICE constexpr int place_in_stage(int line, int k) {
   return line * kLineBytes + ((k / 8 ^ line % 8) * 16) + k % 8 * 2;
 }
 
-// CellType: as in ResidentTile. MathType: Bf16Math or F16Math.
-template <class CellType, class MathType, int Hidden>
+// The functions of forward in resident tiles (forward_cells.h).
+template <class CellType, class Math>
+using ResidentFunctions =
+    std::conditional_t<Math::kCoarseForward && std::is_same_v<CellType, LstmCell>, Coarse, typename Math::Functions>;
+
+// CellType: as in ResidentTile. MathType: Bf16Math or F16Math. SplitDepth: of the resident tiles whose order
+// of sums it is, and whether these pad H; 0: the order is that of stepwise.
+template <class CellType, class MathType, int Hidden, int SplitDepth = 0, bool Padded = false>
 struct WideTeamTile {
   using Cell = CellType;
   using Math = MathType;
@@ -44,19 +60,27 @@ struct WideTeamTile {
   static constexpr int kStages = kHidden / kStageDepth;      // of a state
   static constexpr int kStageBlocks = kStageDepth / kUnits;  // blocks whose units are in a stage
   static constexpr int kStageBytes = kSlots * kLineBytes;
-  static constexpr int kRingSlots = kHidden > 768 ? 6 : 8;  // what shared memory has room for
+  static constexpr int kRingSlots = 6;  // what shared memory has room for at H = 1024
   static constexpr unsigned kReaderThreads = 128 * kTeams, kThreads = kReaderThreads + 32 * kTeams;
   static constexpr int kColumns = Cell::kGates * kUnits;      // gates of a block
   static constexpr int kWeightBytes = kColumns * kLineBytes;  // of a stage's k
   static constexpr int kUnitTiles = kUnits / 8;
-  // Sums are made in the order of the stepwise recurrence (tensor_product.h): in kParts parts of the depth, each a
-  // chain of blocks of 16 from 0, which are added to 0 in order.
-  static constexpr int kParts = 4, kPartStages = kStages / kParts;
+
+  static constexpr bool kResident = SplitDepth > 0;
+  static constexpr int kPartStages = kResident ? SplitDepth / kStageDepth : kStages / 4, kParts = kStages / kPartStages;
+  static constexpr int kChains = kResident ? 2 : 1;
+  static constexpr bool kAddsZeros = !kResident || Padded;  // zeros as a part, whichever comes first
+  // Whether the x-gates of a thread's second slot are asked for after the product: two chains of the sums of four gates
+  // leave no registers for them.
+  static constexpr bool kAsksLate = kChains == 2 && Cell::kGates == 4;
+  using Functions = std::conditional_t<kResident, ResidentFunctions<Cell, Math>, StepFunctions>;
 
   using Ring = StageRing<kRingSlots, kStageBytes, kCluster>;
   using Area = TeamArea<kStages, kStageBytes, kStageBlocks>;  // of a team's states
 
-  static_assert(kHidden % (kParts * kStageDepth) == 0 && kBlocks % kCluster == 0, "whole stages and clusters");
+  static_assert(kPartStages * kParts == kStages && SplitDepth % kStageDepth == 0 && kHidden % kStageDepth == 0 &&
+                    kBlocks % kCluster == 0,
+                "whole stages and clusters");
   static_assert(kWeightBytes % 1024 == 0, "weights begin where a swizzled layout may");
 };
 
