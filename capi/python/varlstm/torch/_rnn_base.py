@@ -196,7 +196,10 @@ class RnnBase(torch.nn.RNNBase):
         if hx is not None:
             check_states(hx, self._state_shapes(batch[2]))
             hx = permuted(hx, input.sorted_indices)
-        y, states, c = self._run(input.data, hx, _resets.of_packed(resets, input, batch[2]), *batch, cell_states)
+        flags = _resets.of_packed(resets, input, batch[2])
+        if flags is None and batch[1] and batch[3] == 1:
+            batch = (None, False, *batch[2:])  # single tokens: see _equal_lengths
+        y, states, c = self._run(input.data, hx, flags, *batch, cell_states)
         order = (input.batch_sizes, input.sorted_indices, input.unsorted_indices)
         return (PackedSequence(y, *order), permuted(states, input.unsorted_indices),
                 PackedSequence(c, *order) if cell_states else None)

@@ -46,16 +46,21 @@ def check_lengths(lengths: List[int], max_len: int) -> None:
             raise ValueError(f"lengths[{b}] = {length} is not in 0 ... {max_len}, the steps of the input")
 
 
+_FEW_STEPS = 64  # a list of so many is made and added up sooner than torch adds up a tensor
+
+
 def batch_of(sequence: PackedSequence) -> Tuple[Tensor, bool, int, int]:
     """(sizes, from_batch_sizes, B, T) for the operations, with the sequences in the order of the rows."""
     batch_sizes, indices = sequence.batch_sizes, sequence.sorted_indices
     if batch_sizes.dtype != torch.int64 or batch_sizes.dim() != 1:
         raise ValueError(f"batch_sizes are of {batch_sizes.dtype} and shape {tuple(batch_sizes.shape)}, and must be of "
                          "torch.int64 and one dimension")
-    steps, rows = batch_sizes.numel(), int(batch_sizes.sum())
+    steps = batch_sizes.numel()
+    few = batch_sizes.tolist() if steps <= _FEW_STEPS else None
+    rows = int(batch_sizes.sum()) if few is None else sum(few)
     if rows != sequence.data.size(0):
         raise ValueError(f"batch_sizes add up to {rows}, and must to {sequence.data.size(0)}: the rows of data")
-    first = int(batch_sizes[0]) if steps else 0
+    first = 0 if steps == 0 else few[0] if few is not None else int(batch_sizes[0])
     batch_size = first if indices is None else indices.numel()
     if batch_size < first:
         raise ValueError(f"sorted_indices has {batch_size} entries, and must have {first} at least: batch_sizes[0]")
