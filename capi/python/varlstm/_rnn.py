@@ -286,7 +286,7 @@ class Rnn(Handle):
         """An Rnn whose calls find the weights of params [elements] arranged for the processor, which each call would else
         do first: for many calls with the same params. With "infer" forward and step are prepared, with "save" backward
         too. It takes these params alone, by their address, and their values may not change until it is closed; after a
-        change make another one. Results have the same bits. On CUDA, and for bf16 and f16, nothing is arranged."""
+        change make another one. Results have the same bits. On CUDA nothing is arranged."""
         mode = member("mode", Mode, mode)
         call = Call(self.context, stream, params=params)
         address, nbytes = call.read("params", (self._elements,), self.dtype, _FLAT), ctypes.c_int64()
