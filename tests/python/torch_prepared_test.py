@@ -87,7 +87,7 @@ def test_steps(arranged):
 def test_where_it_changes_nothing(arranged):
     with torch.inference_mode():
         of_inference = module_of("GRU")
-    module, apart, x = module_of("GRU"), module_of("GRU"), torch.randn(2, 2, 7)
+    module, apart, x = module_of("LSTM"), module_of("GRU"), torch.randn(2, 2, 7)
     apart.weight_hh_l0.data = apart.weight_hh_l0.clone()
     with torch.no_grad(), varlstm.torch.prepared_weights(), varlstm.torch.prepared_weights():
         of_inference(x)

@@ -54,8 +54,9 @@ def prepared_weights() -> Iterator[None]:
     Results have the same bits. Changes of the parameters that autograd sees are seen here too: an optimiser's step,
     load_state_dict, and any other change in place arrange the weights anew. What is written to `param.data`, or by NumPy
     over the parameter's memory, is not seen before the context is left, as with the weights that torch.autocast keeps.
-    It needs as much memory again as the weights, until it is left. It is of one thread. On a GPU, under torch.autocast and torch.compile, and for parameters that are not one after the other in memory, it changes
-    nothing. Contexts may be nested: the inner one has no effect.
+    It needs as much memory again as the weights, until it is left. It is of one thread. On a GPU, under torch.compile,
+    where torch.autocast converts the parameters, and if they are not one after the other in memory, it changes nothing.
+    Contexts may be nested: the inner one has no effect.
     """
     if _kept.entries is not None:
         yield
