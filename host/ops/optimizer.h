@@ -25,13 +25,21 @@ namespace varlstm::host {
 constexpr int64_t kStepGrain = 16384;  // elements of one piece of work
 constexpr int64_t kNormBlock = 4096;   // elements of one partial sum
 
-// Runs body(k) for each element k of [0, count) in vector code, on up to `threads` threads.
-template <class Body>
-void for_each_element(int64_t threads, int64_t count, const Body& body) {
+// Runs body(k) for each element k of [0, count) in vector code, on up to `threads` threads. It reads and writes
+// elements k of `arrays` alone. They are asked for a page ahead, where hardware prefetches nothing.
+template <class Body, class... T>
+void for_each_element(int64_t threads, int64_t count, const Body& body, const T*... arrays) {
+  constexpr int64_t kRun = 128, kAhead = 1024, kLine = 16;  // elements
   parallel_ranges(threads, count, kStepGrain, [&](int64_t begin, int64_t end) {
     run_vectorised([&] {
+      int64_t run = begin;
+      for (; run + kRun <= end; run += kRun) {
+        for (int64_t k = run + kAhead; k < run + kAhead + kRun; k += kLine) (__builtin_prefetch(arrays + k), ...);
 #pragma omp simd
-      for (int64_t k = begin; k < end; ++k) body(k);
+        for (int64_t k = run; k < run + kRun; ++k) body(k);
+      }
+#pragma omp simd
+      for (int64_t k = run; k < end; ++k) body(k);
     });
   });
 }
@@ -66,15 +74,18 @@ void adam_step(int64_t threads, const AdamArgs& args, T* params, const T* grads,
   const T root_correction = static_cast<T>(1 / std::sqrt(1 - std::pow(args.beta2, steps)));
   const T shrink = static_cast<T>(args.decoupled ? 1 - args.lr * args.weight_decay : 1);
   const T decay = static_cast<T>(args.decoupled ? 0 : args.weight_decay);
-  for_each_element(threads, args.count, [=](int64_t k) {
-    const T p = params[k] * shrink;
-    const T g = grads[k] + decay * p;
-    const T first = m[k] + one_minus_beta1 * (g - m[k]);
-    const T second = beta2 * v[k] + one_minus_beta2 * (g * g);
-    m[k] = first;
-    v[k] = second;
-    params[k] = p - rate * (first / (std::sqrt(second) * root_correction + eps));
-  });
+  for_each_element(
+      threads, args.count,
+      [=](int64_t k) {
+        const T p = params[k] * shrink;
+        const T g = grads[k] + decay * p;
+        const T first = m[k] + one_minus_beta1 * (g - m[k]);
+        const T second = beta2 * v[k] + one_minus_beta2 * (g * g);
+        m[k] = first;
+        v[k] = second;
+        params[k] = p - rate * (first / (std::sqrt(second) * root_correction + eps));
+      },
+      params, grads, m, v);
 }
 
 inline int64_t norm_blocks(int64_t count) {
@@ -84,10 +95,11 @@ inline int64_t norm_blocks(int64_t count) {
 // The sum of squares over [begin, end), in kLanes interleaved chains of additions.
 template <class T>
 double sum_of_squares(const T* values, int64_t begin, int64_t end) {
-  constexpr int64_t kLanes = 8;
+  constexpr int64_t kLanes = 32, kAhead = 1024;
   double lanes[kLanes] = {};
   const int64_t whole = begin + (end - begin) / kLanes * kLanes;
   for (int64_t k = begin; k < whole; k += kLanes) {
+    for (int64_t j = 0; j < kLanes; j += 16) __builtin_prefetch(values + k + kAhead + j);
     for (int64_t j = 0; j < kLanes; ++j) {
       const double value = values[k + j];
       lanes[j] += value * value;
