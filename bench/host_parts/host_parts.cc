@@ -2,7 +2,8 @@
 // OpenBLAS's product of large square matrices in the same run. A round is one pass and three such products; of each the
 // fastest of all rounds counts, so that other programs matter little.
 //   host_parts [--threads 1] [--lens fixed:32] [--cell lstm] [--dir fwd] [--rounds 40] [--square 512] b16h256 ...
-// VARLSTM_HOST_ISA and OPENBLAS_CORETYPE choose the instruction sets of the two sides.
+// VARLSTM_HOST_ISA and OPENBLAS_CORETYPE choose the instruction sets of the two sides. More than one thread needs
+// OMP_WAIT_POLICY=passive: otherwise OpenBLAS's threads go on spinning, and ours get no core.
 // SPDX-License-Identifier: Apache-2.0
 #include <cblas.h>
 #include <omp.h>
