@@ -24,7 +24,8 @@ template <class Tile>
 int32_t launch_wide_backward(Stream stream, Cell cell, const WideBackwardRun& run,
                              const LayerBackward<typename Tile::Scalar, float>& layer) {
   using Area = typename Tile::Area;
-  static_assert(Tile::kSlots == kWideBackwardSlots && Tile::kCluster == kWideBackwardCluster &&
+  static_assert(Tile::kSlots == kWideBackwardSlots &&
+                    Tile::kCluster == wide_backward_cluster(Tile::kHidden, Tile::kGridOrder) &&
                     Tile::kBlocks == wide_backward_blocks(Tile::kHidden) &&
                     Tile::kTeams == wide_backward_teams_of_block(Tile::kGridOrder) &&
                     sizeof(Area) == wide_backward_area_bytes(cell_of_kernel<typename Tile::Cell>(), Tile::kHidden),

@@ -11,8 +11,7 @@ struct LstmCell;
 struct GruCell;
 struct RnnCell;
 
-constexpr int64_t kWideBackwardSlots = 64;   // of a team
-constexpr int64_t kWideBackwardCluster = 8;  // blocks
+constexpr int64_t kWideBackwardSlots = 64;  // of a team
 constexpr int kWideBackwardHidden[] = {256, 512, 768, 1024};
 
 // Whether backward of a layer in 16 bits has wide teams with the sums of policy grid (grid_order) or of stepwise.
@@ -24,8 +23,12 @@ constexpr bool has_wide_backward(Cell cell, int64_t hidden, bool grid_order) {
   return false;
 }
 
+// Blocks of a set, and of a cluster.
 constexpr int64_t wide_backward_blocks(int64_t hidden) {
   return hidden / 16;
+}
+constexpr int64_t wide_backward_cluster(int64_t hidden, bool grid_order) {
+  return grid_order && hidden > 768 ? 4 : 8;
 }
 constexpr int64_t wide_backward_teams_of_block(bool grid_order) {
   return grid_order ? 1 : 2;

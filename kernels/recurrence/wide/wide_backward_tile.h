@@ -11,9 +11,9 @@
 //             them are a stage of an LSTM. Each is a chain of its own, rounded towards 0 to 23 bits, and they are added
 //             in eight groups of neighbours (resident/grid_backward_exchange.h), two in a quarter.
 //
-// Example: WideBackwardTile<LstmCell, Bf16Math, 1024, false>. A set has 64 blocks in 16 quads, and a cluster has two of
-// these. Block 37 is quarter 1 of quad 9: it has the rows of gate f and the columns of units 576 to 639, 128 KB, takes
-// 16 stages of 8 KB in each turn of a team, and finishes units 592 to 607. It works for two teams.
+// Example: WideBackwardTile<LstmCell, Bf16Math, 768, false>. A set has 48 blocks in 12 quads, and a cluster has two of
+// these. Block 37 is quarter 1 of quad 9: it has the rows of gate f and the columns of units 576 to 639, 96 KB, takes
+// 12 stages of 8 KB in each turn of a team, and finishes units 592 to 607. It works for two teams.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -34,7 +34,9 @@ struct WideBackwardTile {
   static constexpr int kSlots = 64, kTeams = kGridOrder ? 1 : 2;  // twice as many parts leave room for one team
   static constexpr int kQuarters = 4, kQuadUnits = 64, kUnits = kQuadUnits / kQuarters;
   static constexpr int kQuads = kHidden / kQuadUnits, kBlocks = kQuads * kQuarters;
-  static constexpr int kSharers = 2, kCluster = kQuarters * kSharers;
+  // Two quads in a cluster halve what is read from L2. But an H100 has room for 15 clusters of 8 blocks, which is one
+  // set of 64 blocks, and for 32 of 4, which are two sets; a block with one team does not read as fast as L2 gives.
+  static constexpr int kSharers = kGridOrder && kHidden > 768 ? 1 : 2, kCluster = kQuarters * kSharers;
   static constexpr int kStageBytes = kSlots * kLineBytes;
   static constexpr int kDepth = Cell::kGates * kHidden / kQuarters, kStages = kDepth / kStageDepth;  // of a quarter
   static constexpr int kWeightBytes = kDepth * kLineBytes;
