@@ -6,6 +6,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <initializer_list>
+
 #include "kernels/arch/fragments.h"
 #include "kernels/core/stream.h"
 #include "kernels/recurrence/layer_options.h"
