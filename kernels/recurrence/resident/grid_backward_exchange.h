@@ -112,7 +112,7 @@ class GridBackwardExchange {
         const int k = (first + i) / kSources, source = (first + i) % kSources;
         return from + source * kOfSource + k * Groups::kLanes;
       };
-      take_words("the parts of a turn", place, turn_, words, [](int) {});
+      take_words("the parts of a turn", place, turn_, words, [](int, const simt::b32x4&) {});
 #pragma unroll
       for (int i = 0; i < Groups::kAtOnce; ++i) {
         const int k = (first + i) / kSources, source = (first + i) % kSources;

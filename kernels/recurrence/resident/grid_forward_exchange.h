@@ -113,8 +113,8 @@ class GridForwardExchange {
       // Several batches are stored when they have come: that takes fewer registers.
       take_words(
           "the states of a step", [&](int k) { return from + at(k); }, Written(), words,
-          [&](int k) {
-            if (kBatches == 1) to[at(k)] = words[k];
+          [&](int k, const simt::b32x4& word) {
+            if (kBatches == 1) to[at(k)] = word;
           });
 #pragma unroll
       for (int k = 0; k < kAtOnce; ++k)

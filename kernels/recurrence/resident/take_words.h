@@ -7,8 +7,8 @@
 namespace varlstm::cuda {
 
 // words[k] <- the word at place(k), when it has come by what it waits for. All are asked for together, and only those
-// again that have not come. give(k) is called when word k has been loaded, even if it has not come; at last with those
-// that have. So what it does need not wait for the look at the words.
+// again that have not come. give(k, word) is called when word k has been loaded, even if it has not come; at last with
+// those that have. So what it does need not wait for the look at the words.
 template <int kCount, class Place, class Awaited, class Give>
 VARLSTM_DEVICE void take_words(const char* what, const Place& place, const Awaited& awaited,
                                simt::b32x4 (&words)[kCount], const Give& give) {
@@ -24,14 +24,14 @@ VARLSTM_DEVICE void take_words(const char* what, const Place& place, const Await
 #pragma unroll
   for (int k = 0; k < kCount; ++k) words[k] = simt::load_relaxed16(place(k));
 #pragma unroll
-  for (int k = 0; k < kCount; ++k) give(k);
+  for (int k = 0; k < kCount; ++k) give(k, words[k]);
   if (look()) return;
   simt::spin_until(what, [&] {
 #pragma unroll
     for (int k = 0; k < kCount; ++k)
       if (!awaited.come(looks[k])) words[k] = simt::load_relaxed16(place(k));
 #pragma unroll
-    for (int k = 0; k < kCount; ++k) give(k);
+    for (int k = 0; k < kCount; ++k) give(k, words[k]);
     return look();
   });
 }
