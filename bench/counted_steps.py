@@ -24,7 +24,8 @@ code (kernels/recurrence/resident/bounds.csv, which static_cycles writes). A ste
                 read one address count each, so for F32 (4 lanes share a weight, 8 a state) this is an upper bound
     transfer    cluster: bytes pushed to or from other blocks, counted: floors.transfer_clk
     device      bytes that lanes read and write in device memory, counted, / what L2 gives a block; the schedule's entries,
-                which all lanes of a slot read, once a slot
+                which many threads of a slot read, once a slot; and with the grid the exchange's, by the tile's shape,
+                because the emulator does not count the accesses that poll
 
 Stepwise has no such counts: see stepwise_steps.py.
 
@@ -133,10 +134,28 @@ def product_clk(constants, tile):
     return tile["machine_code"]["mma"] * warps_of_subcore(tile) * constants["mma_issue_clk"]
 
 
+def entries_read(tile):
+    """Entries of the schedule that the threads of a block read in a step. Forward, each those of two slots of a slot tile,
+    whether its warp owns it or not; backward, each its own, which two units share where there are enough cells."""
+    if tile["mode"] == "forward":
+        return 2 * tile["threads"] * math.ceil(tile["slots"] / 8 / tile["splits"])
+    return max(tile["threads"], tile["units"] * tile["slots"] // 2)
+
+
+def exchanged_bytes(tile):
+    """What a block of the grid loads and stores in device memory to exchange. Forward it loads the states of all units, and
+    stores its own and «nothing yet»; backward it loads and stores a part for each source and owner."""
+    if tile["policy"] != "grid":
+        return 0
+    if tile["mode"] == "forward":
+        return (2 if tile["math"] == "bf16" else 4) * tile["slots"] * (tile["H"] + 2 * tile["units"])
+    return 2 * 4 * tile["slots"] * tile["H"]
+
+
 def device_bytes(tile):
     counted = tile["per_step"]
-    schedule = 16 * tile["slots"] * (tile["units"] - 1)  # an entry for each cell; one is enough
-    return counted["device_bytes_read"] + counted["device_bytes_written"] - schedule
+    schedule = 16 * (entries_read(tile) - tile["slots"])  # one entry a slot is enough
+    return counted["device_bytes_read"] + counted["device_bytes_written"] - schedule + exchanged_bytes(tile)
 
 
 def device_clk(constants, tile, teams):

@@ -208,6 +208,18 @@ class CountedStepsTest(unittest.TestCase):
                          chain + round(2 * 32 * 4 / 0.63))  # «product»
         self.assertEqual(counted_steps.step_clocks(CONSTANTS, tile(), 66), chain + moved * 4 * 66 // 3100)
 
+    def test_bytes_of_a_step(self):
+        # 27,648 are counted. 256 threads read two entries each forward, and one backward; 8 are enough.
+        self.assertEqual(counted_steps.device_bytes(tile()), 27648 - 16 * 504)
+        self.assertEqual(counted_steps.device_bytes(tile(mode="backward")), 27648 - 16 * 248)
+        # Four warps share the depth of each product: 32 blocks of 8 units. And the grid's exchange.
+        grid = {"policy": "grid", "units": 8, "blocks": 32}
+        self.assertEqual(counted_steps.device_bytes(tile(splits=4, **grid)), 27648 - 16 * 504 + 2 * 8 * (256 + 16))
+        self.assertEqual(counted_steps.device_bytes(tile(splits=4, slots=16, math="tf32", **grid)),
+                         27648 - 16 * 496 + 4 * 16 * (256 + 16))
+        self.assertEqual(counted_steps.device_bytes(tile(mode="backward", slots=16, **grid)),
+                         27648 - 16 * 240 + 2 * 4 * 16 * 256)
+
     def test_steps_of_a_batch_by_its_lengths(self):
         self.assertEqual(counted_steps.modelled_steps((100, 154, 2000), 16), 154)
         self.assertEqual(counted_steps.modelled_steps((100, 154, 2000), 8), 260)

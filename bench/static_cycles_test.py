@@ -162,6 +162,17 @@ class PathTest(unittest.TestCase):
                                        before=("S2R R40, SR_TID.X",)))
         self.assertEqual(texts(turn).count("VIADD R5, R5, 0x100"), 4)
 
+    def test_a_quotient_by_a_constant(self):
+        # The rank of a block in a team of 48: 100 % 48 is 4. The quotient is the upper half of a product of 64 bits.
+        for quotient in (("IMAD.WIDE.U32 R2, R40, -0x55555555, RZ",), ("IMAD.HI.U32 R3, R40, -0x55555555, RZ",),
+                         ("MOV R4, -0x1", "MOV R5, RZ", "IMAD.WIDE.U32 R2, R40, -0x55555555, R4"),
+                         ("IMAD.WIDE R2, R40, -0x55555556, RZ", "IADD3 R3, R3, R40, RZ")):
+            before = ("S2R R40, SR_TID.X", *quotient, "SHF.R.U32.HI R3, RZ, 0x5, R3", "IMAD R6, R3, -0x30, R40")
+            turn = path.ordinary_turn(loop("ISETP.NE.AND P1, PT, R6, 0x4, PT", "@P1 BRA `(.L_x_1)", "MUFU.EX2 R1, R1",
+                                           ".L_x_1:", before=before), thread=100)
+            self.assertIn("MUFU.EX2 R1, R1", texts(turn))
+            self.assertEqual(turn.guessed, 0)
+
     def test_a_wait_succeeds(self):
         turn = path.ordinary_turn(loop(".L_x_1:", "LD.E.STRONG.GPU R20, desc[UR6][R40.64]",
                                        "ISETP.GE.U32.AND P1, PT, R20, R3, PT", "@!P1 BRA `(.L_x_1)"))

@@ -4,6 +4,7 @@
 A rule takes the values and an instruction and returns what it writes: ([a value for each register], [one for each
 predicate]); those that are missing are unknown.
 """
+import re
 import struct
 
 from static_cycles.operands import PREDICATE, REGISTER, destinations, results_of
@@ -79,17 +80,30 @@ def _add(values, i):
     return [total & MASK], [total > MASK]
 
 
+def _upper(text):
+    """The register that holds the upper half of a pair whose lower half is this operand; a constant has none."""
+    match = re.match(r"(U?R)(\d+)", text)
+    return f"{match[1]}{int(match[2]) + 1}" if match else "RZ"
+
+
 def _multiply_add(values, i):
+    """The quotient by a constant is the upper half of a product of 64 bits."""
     if i.name.startswith("IMAD.MOV"):
         return _copy(values, i)
-    if ".X" in i.name or ".HI" in i.name:
+    if ".X" in i.name:
         return [], []
     sources = [text for text in _sources(i) if not PREDICATE.match(text)]
-    numbers = values.numbers(sources)
-    if numbers is None or len(numbers) != 3:
+    wide = ".WIDE" in i.name or ".HI" in i.name
+    numbers = values.numbers(sources + ([_upper(sources[2])] if wide else []))
+    if numbers is None:
         return [], []
-    total = numbers[0] * numbers[1] + numbers[2]
-    return ([] if ".WIDE" in i.name else [total & MASK]), []
+    a, b, low, *high = numbers
+    if not wide:
+        return [a * b + low & MASK], []
+    product = a * b if ".U32" in i.name else signed(a) * signed(b)
+    total = product + (high[0] << 32 | low)
+    halves = [total & MASK, total >> 32 & MASK]
+    return (halves if ".WIDE" in i.name else halves[1:]), []
 
 
 def _logic(values, i):

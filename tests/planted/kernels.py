@@ -186,8 +186,8 @@ DEFECTS = [
            [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
     Defect("layers-hand-over-idle-slots", LA, "if (row < 0 || !chunk.first) continue;",
            "if (!chunk.first) continue;", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
-    Defect("layers-ask-for-the-same-row-twice", LA, "    next_row_ = schedule_.at(step.number() + 1, slot()).row;",
-           "    next_row_ = schedule_.at(step.number(), slot()).row;", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
+    Defect("layers-ask-for-the-same-row-twice", LA, "const uint32_t next = step.number() + 1;",
+           "const uint32_t next = step.number();", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
     Defect("layers-take-the-row-of-the-other-slot", LA, "Cells::row_of(results[i], lane_row() & 1);",
            "Cells::row_of(results[i], lane_row() >> 1 & 1);", [L + "*GiveTheBitsOfOneAfterTheOther/cluster_f32"]),
     # The exchange of gradients, and backward's cells.

@@ -95,8 +95,11 @@ class BackwardCells {
   VARLSTM_DEVICE BackwardCells(Cell kind, const Layer& layer, const Direction& dir, const TeamSchedule& schedule,
                                int unit0)
       : kind_(kind), dir_(dir), hidden_(static_cast<int32_t>(layer.hidden)) {
-    simt::keep(hidden_);
     const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
+    // H comes from a lane, because ptxas would load an argument again in every turn. More slots leave no register for
+    // it.
+    if constexpr (Tile::kSlots == 8) hidden_ = simt::shfl(0xffffffffu, lane == 0 ? hidden_ : 0, 0);
+    simt::keep(hidden_);
     unit_ = (warp % kWarpsOfSlots * kUnitGroups + lane % kUnitGroups) * kWide;
     slot_ = (warp / kWarpsOfSlots * kSlotGroups + lane / kUnitGroups) * kOwnSlots % Tile::kSlots;
     owns_ = kAllOwn || thread < kCount;

@@ -37,6 +37,7 @@
 
 #include "kernels/recurrence/checked_words.h"
 #include "kernels/recurrence/resident/resident_forward.h"
+#include "kernels/recurrence/resident/unit_of_rows.h"
 
 namespace varlstm::cuda {
 
@@ -111,12 +112,13 @@ class LayerNeighbours {
   // unit: the unit of this thread's cells, counted in the whole layer.
   VARLSTM_DEVICE LayerNeighbours(const StackForward<Scalar>& stack, int64_t layer, const TeamSchedule& schedule,
                                  int64_t unit, Shared& shared)
-      : schedule_(schedule),
+      : last_(static_cast<uint32_t>(schedule.steps() - 1)),
+        entries_(schedule.entry(0, slot()), schedule.distance(), 0),
         below_(layer > 0 ? stack.handover + (layer - 1) * stack.rows * Words::kWords : nullptr),
         above_(layer + 1 < stack.count ? stack.handover + layer * stack.rows * Words::kWords : nullptr),
         shared_(shared) {
     if (below_ == nullptr) return;
-    next_row_ = schedule_.at(0, slot()).row;
+    next_row_ = schedule.at(0, slot()).row;
     // Each lane loads one gate of its unit.
     const StackedInput<Scalar>& input = stack.inputs[layer];
     const int64_t hidden = stack.layers[layer].hidden, gate = lane_column() * hidden + unit;
@@ -128,14 +130,16 @@ class LayerNeighbours {
   // Loads W_ih.
   VARLSTM_DEVICE void load(const Fragment* arranged, int warp) { weights_.load(arranged, shared_.weights[warp]); }
 
-  // Starts to load the outputs of the layer below for `step`. Called for step 0, 1, 2, ... in order.
+  // Starts to load the outputs of the layer below for `step`. Called for step 0, 1, 2, ... in order, and once more
+  // after the last step, whose outputs then stand for those that are not there and are not used.
   VARLSTM_DEVICE void ask(const Step& step) {
     if (below_ == nullptr) return;
     row_ = next_row_;
 #pragma unroll
     for (int k = 0; k < kCount; ++k)
       if (row_ >= 0 && counts(k)) words_[k] = simt::load_relaxed8(word(k));
-    next_row_ = schedule_.at(step.number() + 1, slot()).row;
+    const uint32_t next = step.number() + 1;
+    next_row_ = entries_.of(next < last_ ? next : last_)->row;
   }
 
   // Waits for the outputs that the last `ask` asked for, and computes the x-gates of `step` from them. Every thread of
@@ -194,7 +198,8 @@ class LayerNeighbours {
     return static_cast<int>(threadIdx.x / 32) * 8 + lane_row();
   }
 
-  const TeamSchedule& schedule_;
+  const uint32_t last_;                 // the team's last step
+  UnitOfRows<const SlotStep> entries_;  // of this thread's slot; a row is a step
   const simt::b32x2* const below_;
   simt::b32x2* const above_;
   Shared& shared_;
