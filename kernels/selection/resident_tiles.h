@@ -85,7 +85,7 @@ struct TileShape {
 // and by what is resident. In 16 bits 4 blocks at H = 128 take 1,674 clocks and 2 take 1,860. At H = 256 8 take 1,948
 // and 4 take 2,218, but only 15 clusters of 8 are resident, which 120 sequences fill. A tile for 384 of 16 blocks takes
 // 2,286, and the one for 512 takes 2,769, but has one of 16 slots, which is faster from 57 sequences of one length on.
-// In TF32, where 384 takes 3,428 and 512 takes 4,580, it is not. Above H = 512 the weights of a cluster would be in
+// In TF32, where 384 takes 3,146 and 512 takes 4,309, it is not. Above H = 512 the weights of a cluster would be in
 // shared memory for the most part, and reading them takes longer than the exchange of a grid.
 //
 // Example: {256, 64, 2, 1, 12, 12} is for H up to 256, in 256 / 64 = 4 blocks of 64 units; it has 2 * 8 = 16
@@ -101,8 +101,11 @@ struct ClusterTiles16 {
 };
 struct GridTiles16 {
   static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 4, 4},    {128, 32, 1, 1, 8, 8},   {256, 32, 1, 1, 16, 8},
-                                         {512, 16, 1, 2, 16, 4},  {512, 16, 2, 2, 16, 4},  {1024, 16, 1, 4, 16, 4},
-                                         {1024, 16, 2, 4, 16, 3}, {2048, 16, 1, 4, 16, 2}, {2048, 16, 2, 4, 16, 1}};
+                                         {384, 16, 1, 2, 12, 4},  {384, 16, 2, 2, 12, 4},  {512, 16, 1, 2, 16, 4},
+                                         {512, 16, 2, 2, 16, 4},  {640, 16, 1, 4, 10, 4},  {640, 16, 2, 4, 10, 4},
+                                         {768, 16, 1, 4, 12, 4},  {768, 16, 2, 4, 12, 4},  {896, 16, 1, 4, 14, 4},
+                                         {896, 16, 2, 4, 14, 4},  {1024, 16, 1, 4, 16, 4}, {1024, 16, 2, 4, 16, 3},
+                                         {2048, 16, 1, 4, 16, 2}, {2048, 16, 2, 4, 16, 1}};
 };
 template <>
 struct TileTable<RecurrencePolicy::kCluster, MathKind::kBf16> : ClusterTiles16 {};
@@ -121,10 +124,13 @@ struct TileTable<RecurrencePolicy::kCluster, MathKind::kTf32> {
 template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kTf32> {
   static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 8, 8},   {128, 16, 1, 1, 16, 8}, {256, 16, 1, 2, 16, 8},
-                                         {512, 16, 1, 4, 16, 8}, {512, 16, 2, 4, 16, 8}, {1024, 8, 1, 8, 16, 4},
-                                         {1024, 8, 2, 8, 16, 4}};
+                                         {384, 16, 1, 4, 12, 8}, {384, 16, 2, 4, 12, 8}, {512, 16, 1, 4, 16, 8},
+                                         {512, 16, 2, 4, 16, 8}, {640, 16, 1, 4, 16, 6}, {640, 16, 2, 4, 16, 6},
+                                         {768, 16, 1, 4, 16, 5}, {768, 16, 2, 4, 16, 4}, {896, 16, 1, 4, 16, 4},
+                                         {896, 16, 2, 4, 14, 2}, {1024, 8, 1, 8, 16, 4}, {1024, 8, 2, 8, 16, 4}};
 };
-// F32 has its weights in shared memory only, and one split: its chain is that of stepwise, bit for bit.
+// F32 has its weights in shared memory only, and one split: its chain is that of stepwise, bit for bit. From H = 640 on
+// there is no room for 16 units and 16 slots, from 768 on none for 16 units.
 template <>
 struct TileTable<RecurrencePolicy::kCluster, MathKind::kF32> {
   static constexpr TileShape kTiles[] = {
@@ -132,9 +138,10 @@ struct TileTable<RecurrencePolicy::kCluster, MathKind::kF32> {
 };
 template <>
 struct TileTable<RecurrencePolicy::kGrid, MathKind::kF32> {
-  static constexpr TileShape kTiles[] = {{64, 16, 1, 1, 0, 0},  {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0},
-                                         {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0}, {1024, 8, 1, 1, 0, 0},
-                                         {1024, 8, 2, 1, 0, 0}};
+  static constexpr TileShape kTiles[] = {
+      {64, 16, 1, 1, 0, 0},  {128, 16, 1, 1, 0, 0}, {256, 16, 1, 1, 0, 0}, {384, 16, 1, 1, 0, 0}, {384, 16, 2, 1, 0, 0},
+      {512, 16, 1, 1, 0, 0}, {512, 16, 2, 1, 0, 0}, {640, 16, 1, 1, 0, 0}, {768, 8, 1, 1, 0, 0},  {768, 8, 2, 1, 0, 0},
+      {896, 8, 1, 1, 0, 0},  {896, 8, 2, 1, 0, 0},  {1024, 8, 1, 1, 0, 0}, {1024, 8, 2, 1, 0, 0}};
 };
 
 // The rows of a table, without the types of the table.

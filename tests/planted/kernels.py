@@ -143,6 +143,8 @@ DEFECTS = [
            [S + "*GiveTheSameBits/grid_f32"]),
     Defect("forward-grid-one-buffer", GF, "return own_ + step % Area::kBuffers * kBuffer; }", "return own_ + step * 0; }",
            [R + "*SmallTilesAreAccurate/grid_f32", S + "*GiveTheSameBits/grid_f32"]),
+    Defect("forward-grid-takes-words-beyond-a-state", GF, "return kAllCount || word < kWords ? word : kWords - 1;",
+           "return word;", [R + "*WidestTilesAreAccurate/grid_bf16"]),
     Defect("grid-looks-at-three-pieces", HO, "return both(both(word.r[0], word.r[1]), both(word.r[2], word.r[3]));",
            "return both(both(word.r[0], word.r[1]), word.r[2]);", [L + "Handover.*"],
            why="The last piece of a word is taken before it has come."),

@@ -88,8 +88,9 @@ class GridForwardExchange {
  private:
   static constexpr int kWords = static_cast<int>(sizeof(StateBuffer<Tile>) / sizeof(simt::b32x4));
   static constexpr int kOfThread = (kWords + Tile::kForwardThreads - 1) / Tile::kForwardThreads;
-  static constexpr int kAtOnce = kOfThread < 8 ? kOfThread : 8;  // words of a thread that are under way together
-  static constexpr int kBatches = (kOfThread + kAtOnce - 1) / kAtOnce;
+  // A thread's words are under way together in batches of one size, of up to 8. Example: of 10 words 5 are, twice.
+  static constexpr int kBatches = (kOfThread + 7) / 8, kAtOnce = (kOfThread + kBatches - 1) / kBatches;
+  static constexpr bool kAllCount = kBatches * kAtOnce * Tile::kForwardThreads == kWords;
 
   // Pieces of a buffer and of a slot tile. Where this thread's values of slot tile 0 are in the buffer of a step.
   static constexpr uint32_t kBuffer = sizeof(StateBuffer<Tile>) / sizeof(uint32_t), kTile = kBuffer / Tile::kSlotTiles;
@@ -107,7 +108,7 @@ class GridForwardExchange {
     for (int batch = 0; batch < kBatches; ++batch) {
       const auto at = [&](int k) {
         const int word = static_cast<int>(threadIdx.x) + (batch * kAtOnce + k) * Tile::kForwardThreads;
-        return kWords % Tile::kForwardThreads == 0 || word < kWords ? word : kWords - 1;
+        return kAllCount || word < kWords ? word : kWords - 1;
       };
       simt::b32x4 words[kAtOnce];
       // Several batches are stored when they have come: that takes fewer registers.
