@@ -350,8 +350,8 @@ enum varlstm_dtype {
 };
 /* BF16 and F16 are storage formats: sums, gates and the cell state are computed in float, and what is stored is rounded
  * to the nearest value, ties to even. h and the gradients of the gates are rounded when each step stores them; with a
- * projection o * tanh(c') and the gradient of h as well. On the host these dtypes are a slow reference of that
- * rounding. In training, keep the parameters in F32 and make a rounded copy of them with varlstm_convert. */
+ * projection o * tanh(c') and the gradient of h as well. The host computes on copies in float, which are in
+ * the workspace. In training, keep the parameters in F32 and make a rounded copy of them with varlstm_convert. */
 
 /* ------------------------------------------------------------------------------------------------------------------
  * BATCH: the plan of one mini-batch, made from its lengths. Create one batch from upper bounds and set the lengths of
