@@ -74,8 +74,9 @@ class Bf16 {
   Bf16(float value) : bits_(bf16_bits(value)) {}
   operator float() const { return bf16_value(bits_); }
   static uint16_t bits(float value) { return bf16_bits(value); }
-  static uint16_t* bits_of(Bf16* values) { return &values->bits_; }
-  static const uint16_t* bits_of(const Bf16* values) { return &values->bits_; }
+  // An object and its first member have one address. `values` may be null.
+  static uint16_t* bits_of(Bf16* values) { return reinterpret_cast<uint16_t*>(values); }
+  static const uint16_t* bits_of(const Bf16* values) { return reinterpret_cast<const uint16_t*>(values); }
 
  private:
   uint16_t bits_;
@@ -88,8 +89,9 @@ class F16 {
   F16(float value) : bits_(f16_bits(value)) {}
   operator float() const { return f16_value(bits_); }
   static uint16_t bits(float value) { return f16_bits(value); }
-  static uint16_t* bits_of(F16* values) { return &values->bits_; }
-  static const uint16_t* bits_of(const F16* values) { return &values->bits_; }
+  // As for Bf16.
+  static uint16_t* bits_of(F16* values) { return reinterpret_cast<uint16_t*>(values); }
+  static const uint16_t* bits_of(const F16* values) { return reinterpret_cast<const uint16_t*>(values); }
 
  private:
   uint16_t bits_;
