@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/buffer.h"
+#include "support/compare.h"
 #include "support/packed_order.h"
 #include "support/rnn_case.h"
 #include "support/scalar16.h"
@@ -109,6 +110,16 @@ struct RnnResults {
   RnnOutputs<double> out;
   RnnGradients<double> gradients;  // empty for INFER
 };
+
+// Expects the same bits in all that belongs to sequences: everything but the gradients of the parameters.
+inline void expect_same_of_sequences(const RnnResults& actual, const RnnResults& expected) {
+  EXPECT_TRUE(bitwise_equal(actual.out.y, expected.out.y));
+  EXPECT_TRUE(bitwise_equal(actual.out.h_n, expected.out.h_n));
+  EXPECT_TRUE(bitwise_equal(actual.out.c_n, expected.out.c_n));
+  EXPECT_TRUE(bitwise_equal(actual.gradients.dx, expected.gradients.dx));
+  EXPECT_TRUE(bitwise_equal(actual.gradients.dh0, expected.gradients.dh0));
+  EXPECT_TRUE(bitwise_equal(actual.gradients.dc0, expected.gradients.dc0));
+}
 
 // Bounds of the batch, and what workspace and reserve hold before each call.
 struct RunSetup {

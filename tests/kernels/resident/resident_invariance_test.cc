@@ -16,22 +16,13 @@ namespace {
 using varlstm::cuda::TileRows;
 using ResidentInvariance = ResidentWays;
 
-void expect_same(const RnnResults& actual, const RnnResults& expected) {
-  EXPECT_TRUE(bitwise_equal(actual.out.y, expected.out.y));
-  EXPECT_TRUE(bitwise_equal(actual.out.h_n, expected.out.h_n));
-  EXPECT_TRUE(bitwise_equal(actual.out.c_n, expected.out.c_n));
-  EXPECT_TRUE(bitwise_equal(actual.gradients.dx, expected.gradients.dx));
-  EXPECT_TRUE(bitwise_equal(actual.gradients.dh0, expected.gradients.dh0));
-  EXPECT_TRUE(bitwise_equal(actual.gradients.dc0, expected.gradients.dc0));
-}
-
 // The sequences `order` in a batch of their own against the same of the whole batch.
 void expect_same_in(const RecurrenceWay& way, const WayCase& given, const RnnResults& whole,
                     const std::vector<int64_t>& order) {
   SCOPED_TRACE(to_string(order));
   const WayCase part = {select(given.problem, order), select(given.problem, given.upstream, order)};
-  expect_same(run_way(way, part),
-              {select(given.problem, whole.out, order), select(given.problem, whole.gradients, order)});
+  expect_same_of_sequences(run_way(way, part),
+                           {select(given.problem, whole.out, order), select(given.problem, whole.gradients, order)});
 }
 
 RnnOptions options_of(const RecurrenceWay& way, int64_t hidden, bool bidirectional) {
@@ -78,7 +69,7 @@ TEST_P(ResidentInvariance, TeamsDoNotMoveABit) {
   const RnnResults many = run_way(way(), given);
   const TwoTeams device(tiles.rows[index]);
   const RnnResults two = run_way(way(), given);
-  expect_same(two, many);
+  expect_same_of_sequences(two, many);
   EXPECT_TRUE(bitwise_equal(two.gradients.dparams, many.gradients.dparams));
 }
 

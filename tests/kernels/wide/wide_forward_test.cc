@@ -11,7 +11,6 @@
 #include <string>
 
 #include "kernels/selection/wide_selection.h"
-#include "support/compare.h"
 #include "support/recurrence_way.h"
 #include "support/resident_tiles.h"
 #include "support/sequence_slice.h"
@@ -95,15 +94,6 @@ void expect_same_saved(const RecurrenceWay& way, const WayCase& given) {
   EXPECT_TRUE(saved_by(way, given, varlstm::cuda::kWideTeamSlots) == saved_by(way, given, 8));
 }
 
-void expect_same(const RnnResults& actual, const RnnResults& expected) {
-  EXPECT_TRUE(bitwise_equal(actual.out.y, expected.out.y));
-  EXPECT_TRUE(bitwise_equal(actual.out.h_n, expected.out.h_n));
-  EXPECT_TRUE(bitwise_equal(actual.out.c_n, expected.out.c_n));
-  EXPECT_TRUE(bitwise_equal(actual.gradients.dx, expected.gradients.dx));
-  EXPECT_TRUE(bitwise_equal(actual.gradients.dh0, expected.gradients.dh0));
-  EXPECT_TRUE(bitwise_equal(actual.gradients.dc0, expected.gradients.dc0));
-}
-
 RnnOptions options_of(const RecurrenceWay& way, int64_t hidden, bool bidirectional) {
   RnnOptions options;
   options.cell = way.cell;
@@ -129,7 +119,7 @@ class WideForward : public ::testing::TestWithParam<RecurrenceWay> {
 // idle slots, a slot's last step before the team's.
 TEST_P(WideForward, FewSequencesHaveTheBitsOfThePolicy) {
   const WayCase given = make_case(256, false, {2, 0, 4, 1});
-  expect_same(run_wide(way(), given, 1), run_own(way(), given));
+  expect_same_of_sequences(run_wide(way(), given, 1), run_own(way(), given));
   expect_same_saved(way(), given);
 }
 
@@ -140,21 +130,21 @@ class WideTeams : public WideForward {};
 TEST_P(WideForward, HasTheBitsOfThePolicy) {
   const WayCase given = make_case(256, way().cell != VARLSTM_CELL_LSTM, hostile_lengths(137, 5));
   SCOPED_TRACE(describe(given.problem));
-  expect_same(run_wide(way(), given, 1), run_own(way(), given));
+  expect_same_of_sequences(run_wide(way(), given, 1), run_own(way(), given));
 }
 
 // One sequence, one team, two sets of one team each, two of two; without states and without a reserve.
 TEST_P(WideTeams, TeamsAndBatchMatesDoNotMoveABit) {
   const WayCase given = make_case(256, false, hostile_lengths(139, 4), false);
   const RnnResults whole = run_wide(way(), given, 2, VARLSTM_MODE_INFER);
-  expect_same(run_own(way(), given, VARLSTM_MODE_INFER), whole);
+  expect_same_of_sequences(run_own(way(), given, VARLSTM_MODE_INFER), whole);
   for (const int64_t count : {1, 70}) {
     std::vector<int64_t> order(static_cast<size_t>(count));
     std::iota(order.begin(), order.end(), 139 / 2 - count / 2);
     const WayCase part = {select(given.problem, order), {}};
     RnnResults of_part;
     of_part.out = select(given.problem, whole.out, order);
-    expect_same(run_wide(way(), part, 2, VARLSTM_MODE_INFER), of_part);
+    expect_same_of_sequences(run_wide(way(), part, 2, VARLSTM_MODE_INFER), of_part);
   }
 }
 
@@ -171,7 +161,7 @@ TEST_P(WideTeams, NanStaysInItsSequence) {
   RnnResults a, e;
   a.out = select(clean.problem, actual.out, others);
   e.out = select(clean.problem, expected.out, others);
-  expect_same(a, e);
+  expect_same_of_sequences(a, e);
   for (const double h : select(clean.problem, actual.out, {poisoned}).h_n) EXPECT_TRUE(std::isnan(h));
 }
 
@@ -209,7 +199,7 @@ TEST_P(WideHidden, HasTheBitsOfThePolicy) {
     SCOPED_TRACE(way.name());
     Random random(static_cast<uint64_t>(hidden));
     const WayCase given = make_way_case(kBf16, options_of(way, hidden, false), {2, 1, 0, 3, 1}, true, random);
-    expect_same(run_wide(way, given, 1, VARLSTM_MODE_INFER), run_own(way, given, VARLSTM_MODE_INFER));
+    expect_same_of_sequences(run_wide(way, given, 1, VARLSTM_MODE_INFER), run_own(way, given, VARLSTM_MODE_INFER));
     expect_same_saved(way, given);
   }
 }
@@ -221,7 +211,7 @@ TEST(WideDefault, RunsWhereItIsFaster) {
   Random random(5);
   const std::vector<int64_t> lengths(64, 1);
   const WayCase given = make_way_case(kBf16, options_of(way, 1024, false), lengths, true, random);
-  expect_same(run_wide(way, given, 1, VARLSTM_MODE_INFER, 0), run_own(way, given, VARLSTM_MODE_INFER));
+  expect_same_of_sequences(run_wide(way, given, 1, VARLSTM_MODE_INFER, 0), run_own(way, given, VARLSTM_MODE_INFER));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WideHidden, ::testing::ValuesIn(varlstm::cuda::kWideTeamHidden));
