@@ -1,0 +1,92 @@
+// Wide teams: what they may run, in how many sets, and when they run in the place of a tile.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "kernels/selection/wide_selection.h"
+#include "tests/kernels/selection/devices.h"
+
+namespace varlstm::cuda {
+namespace {
+
+// H100: 132 blocks, 66 clusters of 2, 32 of 4 and 16 of 8.
+TEST(WideTeams, WhatTheyMayRun) {
+  const RecurrenceShape shape = shape_of(kKinds[2], 1024, 1);
+  EXPECT_EQ(why_not_wide(Policy::kGrid, shape, kH100.facts), nullptr);
+  EXPECT_EQ(why_not_wide(Policy::kStepwise, shape, kH100.facts), nullptr);
+  for (const Device& device : {kA100, kA10, kT4, kRtx5090})
+    EXPECT_NE(why_not_wide(Policy::kStepwise, shape, device.facts), nullptr) << device.name;
+  for (const Kind& kind : {kKinds[0], kKinds[1]})
+    EXPECT_NE(why_not_wide(Policy::kGrid, shape_of(kind, 1024, 1), kH100.facts), nullptr) << kind.name;
+  for (const int64_t hidden : {1, 255, 257, 384, 1000, 1023, 2048})
+    EXPECT_NE(why_not_wide(Policy::kGrid, shape_of(kKinds[2], hidden, 1), kH100.facts), nullptr) << hidden;
+  for (const int64_t hidden : {256, 512, 768, 1024})
+    EXPECT_EQ(why_not_wide(Policy::kGrid, shape_of(kKinds[4], hidden, 2), kH100.facts), nullptr) << hidden;
+  RecurrenceShape with = shape;
+  with.options = true;
+  EXPECT_NE(why_not_wide(Policy::kStepwise, with, kH100.facts), nullptr);
+  EXPECT_NE(why_not_wide(Policy::kStepwise, shape_of(kKinds[2], 1024, 1, Cell::kGruResetBefore), kH100.facts), nullptr);
+  DeviceFacts small = kH100.facts;
+  small.active_clusters[2] = 15;  // 60 blocks of the 64
+  EXPECT_NE(why_not_wide(Policy::kGrid, shape, small), nullptr);
+}
+
+// A set of H = 1024 is 64 blocks with 2 teams of 64 slots, and an H100 holds two.
+TEST(WideTeams, AreInAsManySetsAsPossible) {
+  struct {
+    int64_t hidden, directions, batch, teams, sets, at_once;
+  } const kCases[] = {{1024, 1, 1, 1, 1, 1},    {1024, 1, 65, 2, 2, 1},   {1024, 1, 129, 3, 2, 1},
+                      {1024, 1, 1000, 4, 2, 1}, {1024, 2, 1000, 2, 1, 2}, {768, 1, 1000, 4, 2, 1},
+                      {512, 1, 1000, 8, 4, 1},  {256, 2, 1000, 8, 4, 2}};
+  for (const auto& c : kCases) {
+    SCOPED_TRACE(testing::Message() << "H = " << c.hidden << ", B = " << c.batch);
+    const WideChoice choice =
+        choose_wide(shape_of(kKinds[2], c.hidden, c.directions), of_one_length(c.batch), kH100.facts);
+    EXPECT_EQ(choice.teams, c.teams);
+    EXPECT_EQ(choice.sets, c.sets);
+    EXPECT_EQ(choice.directions, c.at_once);
+  }
+  DeviceFacts one_set = kH100.facts;
+  one_set.active_clusters[2] = 31;
+  const WideChoice in_turn = choose_wide(shape_of(kKinds[2], 1024, 2), of_one_length(1000), one_set);
+  EXPECT_EQ(in_turn.directions, 1);
+  EXPECT_EQ(in_turn.teams, 2);
+}
+
+// Large batches of a large H, and no small ones; the slots that are forced decide before that.
+TEST(WideTeams, TakeWhatTheyAreFasterFor) {
+  RecurrenceShape shape = shape_of(kKinds[2], 1024, 1);
+  const auto faster = [&](Policy policy, int64_t batch) {
+    return is_wide_faster(policy, shape, of_one_length(batch), kH100.facts);
+  };
+  EXPECT_FALSE(faster(Policy::kGrid, 16));
+  EXPECT_TRUE(faster(Policy::kGrid, 256));
+  EXPECT_TRUE(faster(Policy::kGrid, 1000));
+  EXPECT_TRUE(faster(Policy::kStepwise, 1));
+  shape.hidden = 256;
+  EXPECT_FALSE(faster(Policy::kCluster, 256));
+  EXPECT_TRUE(faster(Policy::kCluster, 2000));
+  shape.team_slots = 64;
+  EXPECT_TRUE(faster(Policy::kCluster, 1));
+  for (const int64_t slots : {int64_t{8}, int64_t{16}, kNoTeams}) {
+    shape.team_slots = slots;
+    EXPECT_FALSE(faster(Policy::kCluster, 2000)) << slots;
+  }
+}
+
+// Their sums are those of the tiles in whose place they run: in splits of the same depth, of the same H.
+TEST(WideTeams, HaveTheOrderOfTheTiles) {
+  for (const MathKind math : {MathKind::kBf16, MathKind::kF16}) {
+    for (const int hidden : kWideTeamHidden)
+      EXPECT_TRUE(has_wide_order(tile_rows(Policy::kGrid, math), hidden)) << hidden;
+    for (const int hidden : {256, 512})
+      EXPECT_TRUE(has_wide_order(tile_rows(Policy::kCluster, math), hidden)) << hidden;
+  }
+  ASSERT_EQ(wide_order(1024).depth, 256);
+  constexpr TileShape kOtherSplits[] = {{1024, 16, 1, 2, 16, 4}}, kPadding[] = {{2048, 16, 1, 8, 16, 4}};
+  EXPECT_FALSE(has_wide_order({kOtherSplits, 1}, 1024));
+  EXPECT_FALSE(has_wide_order({kPadding, 1}, 1024));
+  EXPECT_FALSE(has_wide_order({kPadding, 1}, 4096));
+}
+
+}  // namespace
+}  // namespace varlstm::cuda
