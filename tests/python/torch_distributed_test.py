@@ -11,7 +11,7 @@ if not torch.distributed.is_available() or not torch.distributed.is_gloo_availab
 
 try:
     from torch.distributed.fsdp import fully_shard
-except ImportError:
+except (ImportError, ValueError):  # of torch 1.13 under Python 3.11
     fully_shard = None
 
 from varlstm.torch import LSTM  # noqa: E402
