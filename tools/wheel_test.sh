@@ -53,6 +53,7 @@ for suite in "$@"; do
     /venv/bin/pip install -q --no-index --no-deps /src/*.whl
     cd /src/tests/python
     /venv/bin/python -c "import torch, numpy, varlstm; print(torch.__version__, numpy.__version__, varlstm.build_info())"
-    VARLSTM_TEST_BACKEND=host /venv/bin/python -m pytest -q -p no:cacheprovider guide_test.py golden_test.py
+    VARLSTM_TEST_BACKEND=host /venv/bin/python -m pytest -q -p no:cacheprovider guide_test.py golden_test.py \
+      torch_behaviours_test.py
   '
 done
