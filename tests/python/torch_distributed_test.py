@@ -1,5 +1,5 @@
-"""DistributedDataParallel and fully_shard (FSDP2) over two processes of gloo: of torch.nn.LSTM and of this library's the same
-losses, gradients and parameters."""
+"""DistributedDataParallel and fully_shard (FSDP2) over two processes of gloo: of torch.nn.LSTM and of this library's the
+same losses, gradients and parameters."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
