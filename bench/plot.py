@@ -149,8 +149,10 @@ def main():
     parser.add_argument("--out", default=".", help="folder for the figures")
     parser.add_argument("--cache", choices=("warm", "cold"), default="warm")
     parser.add_argument("--cell", default="lstm", help="as varlstm-bench's")
-    parser.add_argument("files", nargs="+", help="JSON of varlstm-bench --lstm or of bench/peers/torch_cuda.py")
+    parser.add_argument("files", nargs="*", help="JSON of varlstm-bench --lstm or of bench/peers/torch_cuda.py")
     options = parser.parse_args()
+    if not options.files:  # seen after options that are not known, one of which may be a misspelt one
+        parser.error("no file is given")
     rows, machines = load(options.files, options.cache, options.cell)
     if not rows:
         sys.exit("plot.py: the files hold no time of a problem with one layer, one direction and I = H")

@@ -40,6 +40,7 @@
 #   BUILD=build-cuda BUDGET=420 sh tools/gpu_check.sh OUT
 # SPDX-License-Identifier: Apache-2.0
 set -u
+case ${1:-} in -*) echo "usage: gpu_check.sh [OUT], not: $*" >&2; exit 2 ;; esac
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$root/gpu_check}
 limit=${LIMIT:-120} part_limit=${PART:-240} budget=${BUDGET:-0}

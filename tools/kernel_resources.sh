@@ -8,6 +8,7 @@
 # them once more; OUT then keeps the machine code, which tools/sass_check.py looks at.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
+case ${1:-} in -*) echo "usage: kernel_resources.sh [OUT [BUILD]], not: $*" >&2; exit 2 ;; esac
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$root/build/kernel_resources}
 build=${2:-$root/build-emulated}

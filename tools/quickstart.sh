@@ -3,6 +3,7 @@
 # As root it installs the Debian packages it needs; otherwise it says which are missing and ends with status 2.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
+[ $# -eq 0 ] || { echo "usage: quickstart.sh, without arguments, not: $*" >&2; exit 2; }
 cd "$(dirname "$0")/.."
 . tools/packages.sh
 # shellcheck disable=SC2086  # one word a package

@@ -147,9 +147,11 @@ def check(path, cubin, nvdisasm):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--arch", default="sm_90a")
-    parser.add_argument("folder", help="of cubins")
-    parser.add_argument("ptx", nargs="+")
+    parser.add_argument("folder", nargs="?", help="of cubins")
+    parser.add_argument("ptx", nargs="*", help="files, or folders of them")
     options = parser.parse_args()
+    if not options.ptx:  # seen after options that are not known, one of which may be a misspelt one
+        parser.error("a folder of cubins and a PTX file are wanted")
     ptxas, nvdisasm = find("ptxas"), find("nvdisasm")
     if not ptxas or not nvdisasm:
         print(f"sass_check.py: no {'nvdisasm' if ptxas else 'ptxas'} here, the machine code was not looked at")

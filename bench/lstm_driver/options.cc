@@ -129,10 +129,15 @@ bool parse_command_line(int argc, char** argv, Options* options) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::Success))
-      fail("{} (see varlstm-bench --lstm --help)", error.what());
-    app.exit(error);
-    return false;
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+      app.exit(error);
+      return false;
+    }
+    // What is not known comes before what is missing, because the missing option may be there, misspelt.
+    const auto unknown = app.remaining();
+    const std::string text =
+        unknown.empty() ? error.what() : "The following argument was not expected: " + unknown.front();
+    fail("{} (see varlstm-bench --lstm --help)", text);
   }
   resolve(raw, options);
   check_values(*options);

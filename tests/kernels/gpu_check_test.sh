@@ -42,6 +42,10 @@ steps() {
   sed -n 's/^| \([a-z]*\) | \([^ ]*\) | .*/\1.\2/p' "$folder/$1/report.md" | grep -v '^step' | tr '\n' ' '
 }
 
+! sh "$check" --no-such >"$folder/usage.txt" 2>&1 && grep -q "^usage: gpu_check.sh" "$folder/usage.txt" || {
+  echo "gpu_check_test.sh: an unknown option is taken for a folder" >&2
+  exit 1
+}
 ! run all LIMIT=2 || fail "two programs fail, but the status is not 1"
 first="first.handover first.tiles first.cluster_soak first.grid_soak first.capture first.busy_device first.small_products"
 first="$first first.f32_bits first.operand_order first.after_a_failure first.memcheck first.synccheck"

@@ -260,6 +260,10 @@ TEST_F(TaggerCli, WrongCommandLines) {
                "The following argument was not expected: --foo (see varlstm-tagger eval --help)");
   expect_error(tagger("train --trian a.conllu"),
                "The following argument was not expected: --trian (see varlstm-tagger train --help)");
+  expect_error(tagger("train --trian a.conllu --cell tree"),
+               "The following argument was not expected: --trian (see varlstm-tagger train --help)");
+  expect_error(tagger("train --trian --dev"),
+               "The following argument was not expected: --trian (see varlstm-tagger train --help)");
   expect_error(tagger("train"), "--train is required (see varlstm-tagger train --help)");
   const TempFolder folder;
   const auto with = [&](const std::string& more) { return tagger(train_arguments(folder / "m", more)); };

@@ -24,9 +24,10 @@ def parse(words):
             raise SearchError(f"the argument {shown(word)} {text_fault(word)}")
     parser = Parser(prog="search.py", description="Search for good options of varlstm-tagger train.",
                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--train", required=True, nargs="+", help="CoNLL-U files to learn from")
-    parser.add_argument("--dev", required=True, help="CoNLL-U file whose accuracy is to be as high as possible")
-    parser.add_argument("--out", required=True, type=pathlib.Path, help="folder for the study, the plots and the model")
+    parser.add_argument("--train", nargs="+", help="CoNLL-U files to learn from", default=argparse.SUPPRESS)
+    parser.add_argument("--dev", help="CoNLL-U file whose accuracy is to be as high as possible", default=argparse.SUPPRESS)
+    parser.add_argument("--out", type=pathlib.Path, help="folder for the study, the plots and the model",
+                        default=argparse.SUPPRESS)
     parser.add_argument("--space", type=pathlib.Path, default=HERE / "space.toml", help="TOML or JSON file, see space.py")
     parser.add_argument("--trials", type=int, default=20, help="trials of the study, with those of an earlier run")
     parser.add_argument("--workers", type=int, default=1, help="trials at once, which share the cores")
@@ -41,6 +42,10 @@ def parse(words):
     parser.add_argument("--program", default=shutil.which("varlstm-tagger") or HERE.parents[1] / "build/bin/varlstm-tagger",
                         help="the tagger")
     args = parser.parse_args(words)
+    # Not by required=True, which would be seen before options that are not known: the missing one may be there, misspelt.
+    missing = [f"--{name}" for name in ("train", "dev", "out") if not hasattr(args, name)]
+    if missing:
+        parser.error("the following arguments are required: " + ", ".join(missing))
     for name, (least, most) in BOUNDS.items():
         value = getattr(args, name)
         if not least <= value <= most:

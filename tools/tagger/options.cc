@@ -216,12 +216,11 @@ bool parse_command_line(int argc, char** argv, Options* options) {
       app.exit(error);
       return false;
     }
-    // What is not known comes before what is missing, because the missing option may be there, misspelt.
+    // What is not known comes before what is missing or wrong, because the missing option may be there, misspelt.
     const auto commands = app.get_subcommands();
     const auto unknown = app.remaining(true);
-    const std::string text = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !unknown.empty()
-                                 ? "The following argument was not expected: " + unknown.front()
-                                 : error.what();
+    const std::string text =
+        unknown.empty() ? error.what() : "The following argument was not expected: " + unknown.front();
     fail("{} (see varlstm-tagger {}--help)", text, commands.empty() ? "" : commands[0]->get_name() + " ");
   }
   if (app.get_subcommands().empty()) fail("which command? train, eval, predict or demo (see varlstm-tagger --help)");

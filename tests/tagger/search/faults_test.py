@@ -38,6 +38,14 @@ class FaultsTest(SearchCase):
             with self.subTest(words=words):
                 self.assertTrue(self.fault(*words).startswith(text), self.fault(*words))
 
+    def test_unknown_comes_before_missing(self):
+        for words, text in [(["--no-such"], "unrecognized arguments: --no-such (--help lists the options)"),
+                            (["--dev", "x"],
+                             "the following arguments are required: --train, --out (--help lists the options)")]:
+            with self.assertRaises(SearchError) as caught:
+                search.main(words)
+            self.assertEqual(str(caught.exception), text)
+
     def test_characters(self):
         for argument in ("--train", "--dev", "--out", "--program", "--space", "--storage"):
             self.assertEqual(self.fault(argument, "a\0b"), "the argument a\\x00b has a NUL character")
