@@ -6,7 +6,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-
 #include "kernels/arch/fragments.h"
 #include "kernels/core/stream.h"
 #include "kernels/recurrence/layer_options.h"
@@ -120,8 +119,7 @@ bool has_pairs(const LayerBackward<T, C>& layer) {
   bool aligned = layer.hidden % 2 == 0 && layer.ldy % 2 == 0;
   for (int64_t d = 0; d < layer.directions; ++d) {
     const T* const tensors[] = {layer.direction[d].y, layer.direction[d].dy};
-    for (const T* tensor : tensors)
-      aligned = aligned && reinterpret_cast<uintptr_t>(tensor) % (2 * sizeof(T)) == 0;
+    for (const T* tensor : tensors) aligned = aligned && reinterpret_cast<uintptr_t>(tensor) % (2 * sizeof(T)) == 0;
   }
   return aligned;
 }
