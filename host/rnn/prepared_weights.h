@@ -95,7 +95,7 @@ template <class T>
 void prepare_weights(int64_t threads, const RnnShape& shape, const T* params, const PreparedRnn& prepared) {
   const auto for_members = [&](int64_t work, const auto& pack) {
     const int members = work < kThreadedWork ? 1 : thread_count(threads, shape.hidden);
-    parallel_for(members, members, [&](int64_t rank) { pack(Member{static_cast<int>(rank), members, nullptr}); });
+    parallel_for(members, members, [&](int64_t rank) { pack(member_of_part(rank, members)); });
   };
   for (int64_t layer = 0; layer < shape.layers; ++layer)
     for (int64_t d = 0; d < shape.directions; ++d) {

@@ -334,8 +334,7 @@ void pack_backward(const RecurrenceBackward<T>& p, const Member& member, const P
 }
 
 template <class T>
-void recurrence_backward(RecurrenceBackward<T> p, const Member& member) {
-  const Packing packing = packing_of(p, member);
+void recurrence_backward(RecurrenceBackward<T> p, const Packing& packing, Member member) {
   p.panels = packing.w_hh ? p.packed_w_hh : p.prepared_w_hh;
   p.w_hr_panels = packing.w_hr ? p.packed_w_hr : p.prepared_w_hr;
   const SegmentSteps& segments = p.segments;

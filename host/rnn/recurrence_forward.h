@@ -389,8 +389,7 @@ void pack_forward(const RecurrenceForward<T>& p, const Member& member, const Pac
 }
 
 template <class T>
-void recurrence_forward(RecurrenceForward<T> p, const Member& member) {
-  const Packing packing = packing_of(p, member);
+void recurrence_forward(RecurrenceForward<T> p, const Packing& packing, Member member) {
   p.panels = packing.w_hh ? p.packed_w_hh : p.prepared_w_hh;
   p.w_hr_panels = packing.w_hr ? p.packed_w_hr : p.prepared_w_hr;
   const SegmentSteps& segments = p.segments;

@@ -157,9 +157,12 @@ void multiply(const UnitPanel& panel, int64_t k, PanelProduct<T> product) {
 struct Packing {
   bool w_hh;
   bool w_hr;
+
+  bool any() const { return w_hh || w_hr; }
 };
 
-// The panels of one member. A share of vectors is cut into panels from its own first vector on.
+// The panels of one member. The share of vectors of each part of the work is cut into panels from its own first vector
+// on.
 struct UnitPanels {
   int64_t hidden;
   int64_t groups;
@@ -172,18 +175,19 @@ struct UnitPanels {
   // still there. No sum depends on the order of panels.
   template <class Body>
   void for_used(int64_t rows, int64_t step, const Body& body) const {
-    const Share share = own_share();
-    if (rows > kFewRows) return for_share(share, body);
-    const int64_t wide = groups > 1 ? 1 : kPanelVectors, panels = (share.end - share.begin) / wide;
-    const int64_t rest = share.begin + panels * wide;
-    if (panels > 0) {
-      UnitPanel together(hidden, groups, lanes, share.begin, share.end);
-      together.panels = panels;
-      together.from_last = step % 2 != 0;
-      together.units *= panels;
-      body(together);
-    }
-    if (rest < share.end) body(UnitPanel(hidden, groups, lanes, rest, share.end));
+    for_own_shares([&](const Share& share) {
+      if (rows > kFewRows) return for_share(share, body);
+      const int64_t wide = groups > 1 ? 1 : kPanelVectors, panels = (share.end - share.begin) / wide;
+      const int64_t rest = share.begin + panels * wide;
+      if (panels > 0) {
+        UnitPanel together(hidden, groups, lanes, share.begin, share.end);
+        together.panels = panels;
+        together.from_last = step % 2 != 0;
+        together.units *= panels;
+        body(together);
+      }
+      if (rest < share.end) body(UnitPanel(hidden, groups, lanes, rest, share.end));
+    });
   }
 
   // All units as one panel, for what reads no packed weights.
@@ -193,11 +197,11 @@ struct UnitPanels {
     return row;
   }
 
-  // Whether these panels, whatever the team, are panels of the whole matrix: then it may have been packed before.
+  // Whether the panels of all parts are panels of the whole matrix: then it may have been packed before.
   bool are_of_whole_matrix() const {
     if (by_segment || groups > 1) return true;
-    for (int rank = 1; rank < member.size; ++rank)
-      if (share_of(vectors(), Member{rank, member.size, nullptr}).begin % kPanelVectors != 0) return false;
+    for (int part = 1; part < member.parts; ++part)
+      if (share_of_part(part).begin % kPanelVectors != 0) return false;
     return true;
   }
 
@@ -205,14 +209,27 @@ struct UnitPanels {
   template <class Body>
   void for_packed(const Body& body) const {
     int64_t index = 0;
-    for_share(own_share(), [&](const UnitPanel& panel) {
-      if (!by_segment || index++ % member.size == member.rank) body(panel);
+    for_own_shares([&](const Share& share) {
+      for_share(share, [&](const UnitPanel& panel) {
+        if (!by_segment || index++ % member.size == member.rank) body(panel);
+      });
     });
   }
 
  private:
   int64_t vectors() const { return (hidden + lanes - 1) / lanes; }
-  Share own_share() const { return by_segment ? Share{0, vectors()} : share_of(vectors(), member); }
+  Share share_of_part(int64_t part) const { return share_of(vectors(), part, member.parts); }
+
+  // Calls body(share) for the shares of the member's own parts: one for all of them, if that makes the same panels.
+  template <class Body>
+  void for_own_shares(const Body& body) const {
+    if (by_segment) return body(Share{0, vectors()});
+    const Share own = member.own_parts();
+    if (own.begin == own.end) return;
+    if (own.end - own.begin == 1 || are_of_whole_matrix())
+      return body(Share{share_of_part(own.begin).begin, share_of_part(own.end - 1).end});
+    for (int64_t part = own.begin; part < own.end; ++part) body(share_of_part(part));
+  }
 
   template <class Body>
   void for_share(const Share& share, const Body& body) const {

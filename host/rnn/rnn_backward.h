@@ -85,12 +85,11 @@ class RnnBackward {
     RecurrenceBackward<T> recurrences[kMaxDirections];
     const RecurrenceSplit split = recurrence_split(threads_, shape_, plan_, sizeof(T));
     for (int64_t d = 0; d < shape_.directions; ++d) recurrences[d] = prepare(layer, d, doutput, split.by_segment);
+    const Packing packing = packing_of(recurrences[0], member_of_part(0, split.parts));  // of both directions
     run_recurrence(
-        split, shape_.directions,
-        [&](int64_t d, const Member& member) {
-          pack_backward(recurrences[d], member, packing_of(recurrences[d], member));
-        },
-        [&](int64_t d, const Member& member) { recurrence_backward(recurrences[d], member); });
+        split, shape_.directions, packing.any(),
+        [&](int64_t d, const Member& member) { pack_backward(recurrences[d], member, packing); },
+        [&](int64_t d, const Member& member) { recurrence_backward(recurrences[d], packing, member); });
     for (int64_t d = 0; d < shape_.directions; ++d) {
       store_initial_gradients(layer, d, recurrences[d].segments);
       if (shape_.layer_norm) finish_norm(layer, d);

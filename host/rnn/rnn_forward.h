@@ -99,12 +99,11 @@ class RnnForward {
       recurrences[d] = prepare(layer, d, output, split.by_segment);
       project_input(layer, d, input, recurrences[d].values);
     }
+    const Packing packing = packing_of(recurrences[0], member_of_part(0, split.parts));  // of both directions
     run_recurrence(
-        split, shape_.directions,
-        [&](int64_t d, const Member& member) {
-          pack_forward(recurrences[d], member, packing_of(recurrences[d], member));
-        },
-        [&](int64_t d, const Member& member) { recurrence_forward(recurrences[d], member); });
+        split, shape_.directions, packing.any(),
+        [&](int64_t d, const Member& member) { pack_forward(recurrences[d], member, packing); },
+        [&](int64_t d, const Member& member) { recurrence_forward(recurrences[d], packing, member); });
     for (int64_t d = 0; d < shape_.directions; ++d) {
       store_final_states(layer, d, output, recurrences[d]);
       if (args_.c != nullptr && layer + 1 == shape_.layers) store_cell_states(d, recurrences[d].c);

@@ -14,9 +14,8 @@ namespace varlstm::host {
 
 struct RecurrenceSplit {
   int threads;
-  bool by_segment;          // divides by segments; else by hidden units
-  int parts;                // by_segment: the parts of each direction, which do not wait for each other
-  Nanoseconds patience{0};  // not by_segment: how long a team waits for its members
+  bool by_segment;  // divides by segments; else by hidden units
+  int parts;        // of each direction; if by_segment they do not wait for each other
 };
 
 // The largest W_hh, in bytes, that stays in one core's second-level cache. Up to this size every member may read all of
@@ -24,14 +23,6 @@ struct RecurrenceSplit {
 inline constexpr int64_t kCacheResidentWeights = 384 * 1024;
 // From this many multiplications per step on, a second thread pays for a barrier per step.
 inline constexpr int64_t kUnitSplitWork = 30'000;
-
-// How long a team waits for its members before the first step: a tenth of what the recurrence takes at 25
-// multiplications a nanosecond, and no less than it takes to wake a thread.
-inline Nanoseconds team_patience(int64_t work) {
-  constexpr int64_t kLeast = 5'000, kMost = 500'000;
-  const int64_t tenth = work / 250;
-  return Nanoseconds(tenth < kLeast ? kLeast : tenth > kMost ? kMost : tenth);
-}
 
 inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, const BatchPlan& batch,
                                         int64_t scalar_bytes) {
@@ -47,32 +38,27 @@ inline RecurrenceSplit recurrence_split(int64_t threads, const RnnShape& shape, 
   if (team == 1 || shape.layer_norm) return {used, true, team};
   if (weights * scalar_bytes <= kCacheResidentWeights && mean_rows >= 4 * team) return {used, true, team};
   if (weights * mean_rows / team < kUnitSplitWork) return {directions, true, 1};
-  return {used, false, 1, team_patience(total)};
+  return {used, false, team};
 }
 
-// Runs pack(direction, member) for every direction and member, and then steps(direction, member) for every one.
+// Runs pack(direction, member) for every direction and part, if the recurrence packs anything, and then
+// steps(direction, member) for every member.
 template <class Pack, class Steps>
-void run_recurrence(const RecurrenceSplit& split, int64_t directions, const Pack& pack, const Steps& steps) {
-  if (!split.by_segment) {
-    return run_teams(split.threads, directions, split.patience, [&](int64_t d, const Member& member) {
-      pack(d, member);
-      member.sync();
-      steps(d, member);
-    });
-  }
+void run_recurrence(const RecurrenceSplit& split, int64_t directions, bool packs, const Pack& pack,
+                    const Steps& steps) {
   const auto for_parts = [&](const auto& body) {
-    parallel_for(split.threads, directions * split.parts, [&](int64_t piece) {
-      body(piece % directions, Member{static_cast<int>(piece / directions), split.parts, nullptr});
-    });
+    parallel_for(split.threads, directions * split.parts,
+                 [&](int64_t piece) { body(piece % directions, member_of_part(piece / directions, split.parts)); });
   };
-  if (split.parts == 1) {  // what a part packs is still in its cache
+  if (split.by_segment && split.parts == 1) {  // what a part packs is still in its cache
     return for_parts([&](int64_t d, const Member& member) {
       pack(d, member);
       steps(d, member);
     });
   }
-  for_parts(pack);
-  for_parts(steps);
+  if (packs) for_parts(pack);
+  if (split.by_segment) return for_parts(steps);
+  run_teams(split.threads, directions, split.parts, steps);
 }
 
 }  // namespace varlstm::host

@@ -6,7 +6,6 @@
 #include <linux/futex.h>
 #include <stdint.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,16 +19,10 @@ using Nanoseconds = std::chrono::nanoseconds;
 // of a training step. With 1.5 us training on a quiet machine was 8 % slower, and a step's barrier up to three times as
 // slow (bench/NOTES.md).
 inline constexpr Nanoseconds kSpin{50'000};
-inline constexpr Nanoseconds kForever = Nanoseconds::max();
 
 // Sleeps until wake_sleepers, if the word still is `value`. It may also return for no reason.
-inline void sleep_while(const std::atomic<uint32_t>& word, uint32_t value, Nanoseconds most) {
-  timespec timeout{};
-  if (most != kForever) {
-    timeout.tv_sec = most.count() / 1'000'000'000;
-    timeout.tv_nsec = most.count() % 1'000'000'000;
-  }
-  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, most == kForever ? nullptr : &timeout, nullptr, 0);
+inline void sleep_while(const std::atomic<uint32_t>& word, uint32_t value) {
+  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
 }
 
 inline void wake_sleepers(const std::atomic<uint32_t>& word) {
@@ -45,14 +38,13 @@ inline void pause_spinning() {
 // The time that a wait has taken so far. The clock is first read after a few rounds, because most waits are shorter.
 class WaitClock {
  public:
-  // One round of a spin; false if it has taken `most`.
-  bool spins(Nanoseconds most) {
+  // One round of a spin; false if it has taken kSpin.
+  bool spins() {
     pause_spinning();
     if (++rounds_ % kRounds != 0) return true;
     if (rounds_ == kRounds) begin_ = std::chrono::steady_clock::now();
-    return waited() < most;
+    return std::chrono::steady_clock::now() - begin_ < kSpin;
   }
-  Nanoseconds waited() const { return std::chrono::steady_clock::now() - begin_; }
 
  private:
   static constexpr unsigned kRounds = 8;
@@ -88,17 +80,15 @@ class BasicWaitWord {
   // Adds to the value, without waking anybody, and returns the sum.
   uint32_t add(uint32_t more) { return (word_.fetch_add(more << 1, std::memory_order_acq_rel) >> 1) + more; }
 
-  // Waits until the value is not `value`, for about `most` at the longest, and returns it.
-  uint32_t wait_while(uint32_t value, Nanoseconds most = kForever) {
+  // Waits until the value is not `value`, and returns it.
+  uint32_t wait_while(uint32_t value) {
     uint32_t word = word_.load(std::memory_order_acquire);
     for (WaitClock clock; word >> 1 == value; word = word_.load(std::memory_order_acquire)) {
-      if (clock.spins(most < kSpin ? most : kSpin)) continue;
-      const Nanoseconds left = most == kForever ? most : most - clock.waited();
-      if (left <= Nanoseconds(0)) break;
+      if (clock.spins()) continue;
       if (!(word & kSleeper) &&
           !word_.compare_exchange_strong(word, word | kSleeper, std::memory_order_relaxed, std::memory_order_relaxed))
         continue;
-      sleep_while(word_, word | kSleeper, left);
+      sleep_while(word_, word | kSleeper);
     }
     return word >> 1;
   }

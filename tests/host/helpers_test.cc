@@ -190,7 +190,7 @@ TEST(Helpers, ThatNeverComeAreNotWaitedFor) {
 TEST(Teams, RunWithThoseThatAreThere) {
   const TakenHelpers taken;
   int directions = 0;
-  run_teams(2, 2, seconds(60), [&](int64_t, const Member& member) {
+  run_teams(2, 2, 1, [&](int64_t, Member member) {
     EXPECT_EQ(member.size, 1);
     member.sync();
     ++directions;
@@ -198,23 +198,67 @@ TEST(Teams, RunWithThoseThatAreThere) {
   EXPECT_EQ(directions, 2);
 }
 
+// Every part of every step is done by one member, after all parts of the step before.
 TEST(Teams, OfManyMeetInEachStep) {
-  constexpr int kThreads = 5, kSteps = 50;
+  constexpr int kThreads = 5, kParts = 7, kSteps = 400;
   for (const int64_t directions : {1, 2}) {
-    std::atomic<int> steps[2] = {{0}, {0}}, early{0}, members[2] = {{0}, {0}};
-    int sizes[2] = {0, 0};
-    run_teams(kThreads, directions, seconds(60), [&](int64_t d, const Member& member) {
-      ++members[d];
-      if (member.rank == 0) sizes[d] = member.size;
+    std::atomic<int> parts[2] = {{0}, {0}}, early{0};
+    run_teams(kThreads, directions, kParts, [&](int64_t d, Member member) {
       for (int step = 0; step < kSteps; ++step) {
-        early += steps[d] < step * member.size;
-        ++steps[d];
+        early += parts[d] < step * kParts;
+        const Share own = member.own_parts();
+        parts[d] += static_cast<int>(own.end - own.begin);
         member.sync();
       }
     });
     EXPECT_EQ(early.load(), 0);
-    for (int64_t d = 0; d < directions; ++d) EXPECT_EQ(members[d].load(), sizes[d]) << "direction " << d;
-    EXPECT_EQ(sizes[0] + sizes[1], kThreads) << "a member did not come in a minute";
+    for (int64_t d = 0; d < directions; ++d) EXPECT_EQ(parts[d].load(), kSteps * kParts) << "direction " << d;
+  }
+}
+
+TEST(Teams, BeginWithoutThoseThatAreLate) {
+  constexpr int kSteps = 10, kAlone = 4;
+  Team team(2);
+  Member member = team.join();
+  std::vector<int> sizes;
+  int64_t parts_of_late = 0, first_of_late = 0;
+  std::atomic<bool> begins{false};
+  std::thread late;
+  const auto start = [&] {
+    late = std::thread([&] {
+      begins = true;
+      Member other = team.join();
+      first_of_late = other.first;
+      for (int step = 0; step < kSteps; ++step) {
+        const Share own = other.own_parts();
+        parts_of_late += own.end - own.begin;
+        other.sync();
+      }
+    });
+    EXPECT_TRUE(comes([&] { return begins.load(); }));
+    std::this_thread::sleep_for(milliseconds(20));
+  };
+  for (int step = 0; step < kSteps; ++step) {
+    if (step == kAlone) start();
+    sizes.push_back(member.size);
+    member.sync();
+  }
+  team.finish();
+  late.join();
+  EXPECT_EQ(std::vector<int>(sizes.begin(), sizes.begin() + kAlone), std::vector<int>(kAlone, 1));
+  EXPECT_EQ(sizes.back(), 2) << "nobody came in 20 ms";
+  EXPECT_EQ(parts_of_late, kSteps - first_of_late);
+  EXPECT_EQ(sizes[static_cast<size_t>(first_of_late)], 2);
+  EXPECT_EQ(sizes[static_cast<size_t>(first_of_late) - 1], 1);
+}
+
+TEST(Teams, TakeNobodyInAfterTheirWork) {
+  Team done(2), full(1);
+  for (Team* team : {&done, &full}) {
+    Member member = team->join();
+    member.sync();
+    if (team == &done) team->finish();
+    EXPECT_EQ(team->join().size, 0);
   }
 }
 
@@ -223,13 +267,22 @@ constexpr auto kStall = milliseconds(400);
 constexpr double kMostOfAWait = 0.01;  // seconds, of which a thread that spins gets more on a machine of load 40
 
 TEST(Waiting, AtABarrierLeavesTheCore) {
-  TeamBarrier barrier;
+  Team team(2);
+  Member first = team.join();
+  std::atomic<bool> joined{false};
   std::thread late([&] {
+    Member second = team.join();
+    second.step = second.first;
+    joined = true;
     std::this_thread::sleep_for(kStall);
-    barrier.wait(2);
+    second.sync();
   });
+  EXPECT_TRUE(comes([&] {
+    if (first.size == 1) first.sync();
+    return joined.load();
+  }));
   const double before = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
-  barrier.wait(2);
+  first.sync();
   EXPECT_LT(cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - before, kMostOfAWait);
   late.join();
 }
@@ -266,7 +319,7 @@ int alone() {
     return 77;
   int64_t sum = 0;  // by one thread, so without a lock
   for (int round = 0; round < 2; ++round) parallel_for(4, 100, [&](int64_t k) { sum += k; });
-  run_teams(4, 1, Nanoseconds(1000), [&](int64_t, const Member& member) { sum += member.size; });
+  run_teams(4, 1, 4, [&](int64_t, const Member& member) { sum += member.size; });
   return sum == 2 * 4950 + 1 ? 0 : 1;
 }
 

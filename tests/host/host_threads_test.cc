@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -23,25 +24,36 @@ using varlstm_test::OrderedWorld;
 
 constexpr int64_t kTwoTo32 = int64_t{1} << 32;
 
-// Members that write before the barrier and read each other's behind it, round after round.
+// Members that write their parts in a step and read all parts in the next one, step after step. All but the first join
+// it while it runs.
 int64_t unordered_accesses(int members) {
   OrderedWorld& world = OrderedWorld::instance();
   world.clocks = {};
   world.unordered = 0;
-  BasicTeamBarrier<OrderedAtomic> barrier;
+  BasicTeam<OrderedAtomic> team(members);
+  std::atomic<int> came{0}, last_size{0};
   std::vector<OrderedData> data(static_cast<size_t>(members));
   std::vector<std::thread> threads;
-  for (int member = 0; member < members; ++member)
-    threads.emplace_back([&, member] {
-      OrderedWorld::self = member;
-      for (int round = 0; round < 100; ++round) {
-        data[static_cast<size_t>(member)].write();
-        barrier.wait(members);
-        for (OrderedData& other : data) other.read();
-        barrier.wait(members);
+  for (int thread = 0; thread < members; ++thread)
+    threads.emplace_back([&, thread] {
+      OrderedWorld::self = thread;
+      ++came;
+      BasicMember<OrderedAtomic> member = team.join();
+      for (int round = 0; round < 200; ++round) {
+        while (came < members) std::this_thread::yield();
+        const Share own = member.own_parts();
+        for (int64_t part = own.begin; part < own.end; ++part) data[static_cast<size_t>(part)].write();
+        member.sync();
+        for (size_t part = 0; part < data.size() && own.begin < own.end; ++part) data[part].read();
+        member.sync();
+      }
+      if (member.rank == 0 && member.size > 0) {
+        last_size = member.size;
+        team.finish();
       }
     });
   for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(last_size.load(), 1) << "nobody joined";
   return world.unordered.load();
 }
 

@@ -173,6 +173,22 @@ DEFECTS = [
         tests=["host_threads_test --gtest_filter=TeamBarrier.*"],
     ),
     Defect(
+        name="late-member-has-parts-of-steps-before",
+        file="host/threads/team.h",
+        old="return step < first ? Share{0, 0} : share_of",
+        new="return share_of",
+        why="a member that joins later does again what others have done",
+        tests=["helpers_test --gtest_filter=Teams.*"],
+    ),
+    Defect(
+        name="member-joins-within-a-step",
+        file="host/threads/team.h",
+        old="if (next > members) first_ = step;",
+        new="if (next > members) first_ = step - 1;",
+        why="a part of a step is done twice, and the members count different steps",
+        tests=["helpers_test --gtest_filter=Teams.*"],
+    ),
+    Defect(
         name="barrier-wakes-nobody",
         file="host/threads/wait_word.h",
         old="if (word_.exchange(value << 1, std::memory_order_acq_rel) & kSleeper) wake_sleepers(word_);",
@@ -183,7 +199,7 @@ DEFECTS = [
     Defect(
         name="wait-without-an-end-of-its-spin",
         file="host/threads/wait_word.h",
-        old="return waited() < most;",
+        old="return std::chrono::steady_clock::now() - begin_ < kSpin;",
         new="return true;",
         why="a thread that waits for one without a core keeps it from getting one",
         tests=["helpers_test --gtest_filter=Waiting.*"],
@@ -425,7 +441,7 @@ DEFECTS = [
         name="norm-members-share-rows",
         file="host/rnn/rnn_tuning.h",
         old="if (team == 1 || shape.layer_norm) return {used, true, team};",
-        new="if (shape.layer_norm) return {used, false, 1, team_patience(total)};\n  if (team == 1) return {used, true, team};",
+        new="if (shape.layer_norm) return {used, false, team};\n  if (team == 1) return {used, true, team};",
         why="a member normalises rows of which others compute a part",
         tests=["invariance_test --gtest_filter=LayerNorm*Threads*"],
     ),
@@ -480,9 +496,9 @@ DEFECTS = [
     Defect(
         name="panel-read-before-it-is-packed",
         file="host/rnn/rnn_tuning.h",
-        old="      pack(d, member);\n      member.sync();\n",
-        new="      pack(d, member);\n",
-        why="with teams by sequence a member reads panels that others still pack",
+        old="  if (packs) for_parts(pack);\n  if (split.by_segment) return for_parts(steps);\n",
+        new="  if (packs && split.by_segment) for_parts(pack);\n  if (split.by_segment) return for_parts(steps);\n",
+        why="a team by units reads panels that nobody has packed",
         tests=["invariance_test"],
     ),
     Defect(

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -104,7 +103,7 @@ class OrderedAtomic {
 };
 
 // How a thread sleeps until such an atomic changes, and how it is woken: it is not, but asks again.
-inline void sleep_while(const OrderedAtomic<uint32_t>&, uint32_t, std::chrono::nanoseconds) {
+inline void sleep_while(const OrderedAtomic<uint32_t>&, uint32_t) {
   std::this_thread::yield();
 }
 inline void wake_sleepers(const OrderedAtomic<uint32_t>&) {}
