@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch")
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence  # noqa: E402
 
 from varlstm.torch import LSTM, cross_entropy, linear_cross_entropy, log_softmax, nll_loss  # noqa: E402
-from varlstm.torch import pack_padded_sequence as pack_with_zeros  # noqa: E402
 
 X = torch.randn(5, 3, 4)  # T, B, I
 STATE = torch.randn(1, 3, 6)
@@ -151,19 +150,6 @@ def test_bad_losses_of_some() -> None:
         log_softmax([1.0], 0)
     with torch.no_grad():  # where nobody could miss its gradient
         assert cross_entropy(LOGITS, TARGET, torch.ones(5, requires_grad=True)).isfinite()
-
-
-def test_the_second_derivative_is_refused() -> None:
-    x = X.clone().requires_grad_()
-    target = torch.randint(0, 4, (5, 3))
-    for name, loss in (("lstm", LSTM(4, 6)(x)[0].sum()), ("pack", pack_with_zeros(x, [5, 3, 0]).data.square().sum()),
-                       ("log_softmax", log_softmax(x, 2).sum()),
-                       ("cross_entropy", cross_entropy(x[0], target[0])),
-                       ("linear_cross_entropy", linear_cross_entropy(x, torch.ones(4, 4), None, target))):
-        gradient, = torch.autograd.grad(loss, x, create_graph=True)
-        assert gradient.isfinite().all()
-        with pytest.raises(RuntimeError, match=f"the gradient of {name} cannot be differentiated again"):
-            (loss + gradient.square().sum()).backward()
 
 
 def test_a_graph_is_freed_by_backward() -> None:

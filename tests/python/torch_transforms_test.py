@@ -117,10 +117,59 @@ def test_what_torch_func_cannot_do_is_an_error(way: str) -> None:
 
     with pytest.raises(RuntimeError, match="varlstm.torch: .* cannot be differentiated again"):
         func.grad(slope)(X)
-    with pytest.raises(RuntimeError, match="vmap"):
-        func.vmap(lambda x: loss(params, x))(torch.stack([X, X]))
-    with pytest.raises(NotImplementedError, match="jvp"):
+    with pytest.raises(NotImplementedError, match=r"varlstm.torch: \w+ has no forward mode \(jvp, jacfwd\)"):
         func.jvp(lambda x: loss(params, x), (X,), (X,))
+    with pytest.raises(ValueError, match=r"varlstm.torch: torch.vmap of \w+ over 0 elements"):
+        func.vmap(lambda x: loss(params, x))(torch.zeros(0, *X.shape))
+
+
+@needs_func
+@pytest.mark.parametrize("way", ["packed", "padded", "fused", "nll"])
+def test_vmap_runs_one_call_after_the_other(way: str) -> None:
+    """Over inputs, with gradients of each and of their sum; and gradients of the parameters for each sample alone."""
+    model, inputs = Model(), torch.randn(4, *X.shape)
+    loss, params = loss_of(model, way)
+    torch.testing.assert_close(func.vmap(lambda x: loss(params, x))(inputs), torch.stack([model(x, way) for x in inputs]))
+    leaf = inputs.clone().requires_grad_()
+    each = [torch.autograd.grad(model(x, way), [x, *model.parameters()]) for x in leaf]
+    torch.testing.assert_close(func.grad(lambda xs: func.vmap(lambda x: loss(params, x))(xs).sum())(inputs),
+                               torch.stack([gradients[0] for gradients in each]))
+    dparams, dx = func.vmap(func.grad(loss, argnums=(0, 1)), in_dims=(None, 0))(params, inputs)
+    for actual, *expected in zip([dx, *dparams.values()], *each):
+        torch.testing.assert_close(actual, torch.stack(expected), rtol=1e-5, atol=1e-6)
+
+
+@needs_func
+@pytest.mark.parametrize("cell", [ours.LSTM, ours.GRU, ours.RNN])
+def test_vmap_over_weights_lengths_and_states(cell) -> None:
+    networks, x = [cell(4, 6, 2, batch_first=True) for _ in range(3)], X
+    params, _ = func.stack_module_state(networks)
+    lengths = torch.tensor([[5, 0, 3], [1, 2, 3], [0, 0, 4]])
+    h_0 = torch.randn(2, 3, 3, 6)  # vmap runs over its second dimension
+
+    def call(network, params, lengths, h_0):
+        hx = (h_0, h_0) if cell is ours.LSTM else h_0
+        return func.functional_call(network, params, (x, hx, lengths))[0]
+
+    actual = func.vmap(lambda *arguments: call(networks[0], *arguments), (0, 0, 1))(params, lengths, h_0)
+    expected = [call(network, dict(network.named_parameters()), lengths[k], h_0[:, k])
+                for k, network in enumerate(networks)]
+    torch.testing.assert_close(actual, torch.stack(expected))
+    with pytest.raises(ValueError, match=r"lengths\[1\] = 6 is not in 0 ... 5"):
+        func.vmap(lambda lengths: networks[0](x, None, lengths)[0])(torch.tensor([[5, 6, 3]]))
+    with pytest.raises(IndexError, match=r"target\[1\] = 9 is not in 0 ... 3"):
+        func.vmap(lambda target: ours.cross_entropy(x[0], target))(torch.tensor([[1, 9, 0, 0, 0]]))
+
+
+@needs_func
+def test_jacobians_and_hessians() -> None:
+    lstm = ours.LSTM(4, 6, batch_first=True).double()
+    x, logits, target = X.double(), torch.randn(4, 5, dtype=torch.float64), torch.tensor([0, 4, -100, 2])
+    actual = func.jacrev(lambda x: lstm(x, lengths=LENGTHS)[0][:, 1])(x)
+    expected = torch.autograd.functional.jacobian(lambda x: lstm(x, lengths=LENGTHS)[0][:, 1], x)
+    torch.testing.assert_close(actual, expected)
+    torch.testing.assert_close(func.jacrev(func.grad(lambda x: ours.cross_entropy(x, target)))(logits),
+                               func.hessian(lambda x: torch.nn.functional.cross_entropy(x, target))(logits))
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")

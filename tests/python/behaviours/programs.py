@@ -7,7 +7,7 @@ import io
 
 import torch
 
-from .table import Kind, assert_close, differs, refused, results, same
+from .table import Kind, assert_close, differs, refused, results, same, tensors_of
 
 X = torch.randn(5, 3, 4)
 
@@ -39,7 +39,28 @@ def export(kind: Kind) -> None:
     assert_close(torch.export.export(ours, (X,)).module()(X + 1), ours(X + 1))
 
 
-@same("torch.compile", since=(2, 7), kinds=("GRU",))
+@same("a call on the device meta", since=(2, 4))
+def meta(kind: Kind) -> None:
+    theirs, ours = kind.pair(num_layers=2, device="meta")
+    for x in (X.to("meta"), X[:, 0].to("meta")):
+        expected, actual = tensors_of(theirs(x)), tensors_of(ours(x))
+        assert [(t.shape, t.dtype, t.device) for t in actual] == [(t.shape, t.dtype, t.device) for t in expected]
+    ours(X.to("meta"))[0].sum().backward()
+    assert ours.weight_hh_l0.grad.is_meta
+
+
+@same("FakeTensorMode", since=(2, 4))
+def fake_tensors(kind: Kind) -> None:
+    from torch._subclasses import FakeTensorMode
+    with FakeTensorMode():
+        theirs, ours = kind.theirs(4, 6, 2), kind.ours(4, 6, 2)
+        x = torch.zeros(5, 3, 4)
+        assert [t.shape for t in tensors_of(ours(x))] == [t.shape for t in tensors_of(theirs(x))]
+        ours(x)[0].sum().backward()
+        assert ours.weight_hh_l0.grad.shape == ours.weight_hh_l0.shape
+
+
+@same("torch.compile", since=(2, 4), kinds=("GRU",))
 def compile_(kind: Kind) -> None:
     torch._dynamo.reset()
     theirs, ours = kind.pair()

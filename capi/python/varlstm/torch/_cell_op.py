@@ -12,7 +12,7 @@ from torch import Tensor
 from .._cells import CELLS
 from .._declarations import Cell
 from ._device import NO_OPTIONS
-from ._differentiable import differentiable, opaque
+from ._differentiable import adjoint, differentiable, is_differentiated, refuse_again
 from ._rnn_op import RNN_OPS, RnnOp
 
 
@@ -28,14 +28,14 @@ class CellOp:
         self._sequence: RnnOp = RNN_OPS[cell.name]
         self.gates, self.has_c = CELLS[cell]
         name = f"{cell.name.lower()}_cell"
-        self._adjoint = opaque(f"{name}_backward", self.backward, self._backward_fake)
+        self._adjoint = adjoint(f"{name}_backward", self.backward, self._backward_fake,
+                                *refuse_again(name, "what module.to_torch() gives"))
         self._operation = differentiable(name, self.forward, self._forward_fake, self._setup_context,
                                          self._autograd_backward)
 
     def run(self, x: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], params: List[Tensor]) -> Tuple[Tensor, Tensor]:
         """h and c of `forward`. What backward needs is saved if anything requires gradients."""
-        save = torch.is_grad_enabled() and any(
-            tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
+        save = is_differentiated(x, h0, c0, *params)
         return self._operation(x, h0, c0, save, params)[:2]
 
     def forward(self, x: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], save: bool,
@@ -46,7 +46,8 @@ class CellOp:
 
     def _forward_fake(self, x, h0, c0, save, params):
         h = x.new_empty((x.size(0), params[1].size(1)))
-        reserve_bytes = torch.library.get_ctx().new_dynamic_size() if save else 0
+        from_batch_sizes, *shape = _shape(x, params)
+        reserve_bytes = self._sequence._reserve_bytes(x, None, None, *shape, params) if save else 0
         c = torch.empty_like(h) if self.has_c else x.new_empty(0)
         return h, c, x.new_empty((reserve_bytes,), dtype=torch.uint8)
 
@@ -75,7 +76,7 @@ class CellOp:
     def _autograd_backward(self, ctx, needs, dh, dc, _):
         x, h0, c0, h, reserve, *params = ctx.saved_tensors
         need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[1], needs[2], any(needs[-1])
-        dx, dh0, dc0, dparams = self._adjoint(x, h0, c0, h, reserve, dh, dc if self.has_c else None, need_dx, need_dh0,
+        dx, dh0, dc0, *dparams = self._adjoint(x, h0, c0, h, reserve, dh, dc if self.has_c else None, need_dx, need_dh0,
                                               need_dc0, need_dparams, params)
         return (dx if need_dx else None, dh0 if need_dh0 else None, dc0 if need_dc0 else None, None, dparams or None)
 

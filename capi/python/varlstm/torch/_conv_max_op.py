@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .._library import lib
 from ._device import address, context_of, dtype_code, scratch
-from ._differentiable import differentiable, opaque
+from ._differentiable import adjoint, differentiable, refuse_again
 
 
 def _sizes(input: Tensor, weight: Tensor, offsets: Tensor) -> Tuple[int, int, int, int, int]:
@@ -69,7 +69,8 @@ def _conv_max_backward_fake(dy, input, weight, offsets, y, argmax, activation, n
             input.new_empty(weight.size(0) if need_dbias else 0))
 
 
-_conv_max_adjoint = opaque("conv_max_backward", _conv_max_backward, _conv_max_backward_fake)
+_conv_max_adjoint = adjoint("conv_max_backward", _conv_max_backward, _conv_max_backward_fake,
+                            *refuse_again("conv_max", "torch.nn.functional.conv1d and a maximum"))
 
 
 def _conv_max_setup(ctx, inputs, output):

@@ -145,8 +145,7 @@ class Context(Native):
         if sizes is None:
             return self._batch_of_single_tokens(batch_size, stream)
         on_device = sizes.is_cuda
-        bounds = (batch_size, max_len, rows) if on_device else _rounded(batch_size, max_len, rows)
-        batch = self._batches.take(bounds + (stream,))
+        batch = self._batches.take(self.bounds(sizes, batch_size, max_len, rows) + (stream,))
         if from_batch_sizes:
             lib.varlstm_batch_from_batch_sizes(batch.pointer, sizes.data_ptr(), sizes.numel(), None, stream)
         else:
@@ -156,6 +155,13 @@ class Context(Native):
             lib.varlstm_batch_set_resets(batch.pointer, resets.data_ptr(), resets.numel(), Layout.TIME_MAJOR,
                                          resets.size(0), Space.BACKEND if resets.is_cuda else Space.HOST, stream)
         return batch
+
+    @staticmethod
+    def bounds(sizes: Optional[torch.Tensor], batch_size: int, max_len: int, rows: int) -> Bounds:
+        """Those of the batch that `batch` gives."""
+        if sizes is None or sizes.is_cuda:
+            return batch_size, max_len, rows
+        return _rounded(batch_size, max_len, rows)
 
     def _batch_of_single_tokens(self, batch_size: int, stream: int) -> Batch:
         """Its lengths are set once, when it is made. While a stream captures a graph they are set for the graph, in a
@@ -210,7 +216,7 @@ def context_of(tensor: torch.Tensor, product: Optional[Product] = None) -> Conte
     if tensor.is_cuda:
         rounds = product is not None and tensor.dtype == torch.float32 and allows_tf32(product)
         return _cuda_context(tensor.device.index, Math.TF32 if rounds else Math.F32)
-    if tensor.device.type != "cpu":
+    if tensor.device.type not in ("cpu", "meta"):  # on meta there is nothing but sizes
         raise ValueError(f"a tensor is on the device {tensor.device}, and must be on cpu or cuda")
     return _host_context(torch.get_num_threads())
 

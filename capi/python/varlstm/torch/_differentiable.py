@@ -1,16 +1,17 @@
 """Turns functions on memory into operations that torch can differentiate, and compile if its version can."""
 # SPDX-License-Identifier: Apache-2.0
-import contextlib
-from typing import Callable
+from typing import Callable, Tuple
 
 import torch
+from torch.autograd import forward_ad
 
 # torch.library.custom_op makes an operation opaque to torch.compile. It exists from torch 2.4 on.
 COMPILABLE = hasattr(torch.library, "custom_op")
 _PLAIN = (torch.Tensor, torch.nn.Parameter)  # a fake or functional tensor is of another class
-# torch.func.grad and similar transforms, from torch 2.0 on, pass tensors without memory that wrap others.
+# torch.func.grad, vmap and similar transforms, from torch 2.0 on, pass tensors without memory that wrap others.
+_functorch = getattr(torch._C, "_functorch", None)
 _is_transformed = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
-_unwrap_if_dead = getattr(getattr(torch._C, "_functorch", None), "unwrap_if_dead", lambda tensor: tensor)
+_unwrap_if_dead = getattr(_functorch, "unwrap_if_dead", lambda tensor: tensor)
 
 
 def refuse_jit_trace() -> None:
@@ -21,10 +22,38 @@ def refuse_jit_trace() -> None:
 
 
 def is_traced(tensor: torch.Tensor) -> bool:
-    """Whether torch compiles or traces this call, so that memory may not be read. Eager calls do not use custom_op,
-    because its dispatch costs about 0.1 ms."""
+    """Whether torch compiles or traces this call, or the tensor is on the device meta: there is no memory to read. Eager
+    calls do not use custom_op, because its dispatch costs about 0.1 ms."""
     refuse_jit_trace()
-    return COMPILABLE and (type(tensor) not in _PLAIN or torch.compiler.is_compiling())
+    return COMPILABLE and (type(tensor) not in _PLAIN or tensor.is_meta or torch.compiler.is_compiling())
+
+
+def is_vmapped(tensor: torch.Tensor) -> bool:
+    """Whether torch.vmap runs over the tensor, so that its values differ from call to call."""
+    return _is_transformed() and _functorch.is_batchedtensor(tensor)
+
+
+def values_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor; where transforms of torch.func wrap it, the one below, over whose calls vmap runs: so that values can
+    be checked."""
+    while _is_transformed() and _functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = _functorch.get_unwrapped(tensor)
+    return tensor
+
+
+def list_of(tensor: torch.Tensor) -> list:
+    """values_of as a list, which torch 2.6 cannot make inside a transform."""
+    if not _is_transformed():
+        return tensor.tolist()
+    tensor = values_of(tensor)
+    with torch._C._DisableFuncTorch():
+        return tensor.tolist()
+
+
+def is_differentiated(*tensors) -> bool:
+    """Whether a call must save what backward needs. Inside a transform nobody can tell by the tensors."""
+    return torch.is_grad_enabled() and (_is_transformed() or any(
+        tensor is not None and tensor.requires_grad for tensor in tensors))
 
 
 def _plain_function(name: str, forward: Callable, setup_context: Callable, backward: Callable):
@@ -43,12 +72,29 @@ def _function(name: str, forward: Callable, setup_context: Callable, backward: C
     """The same, in the form that torch.func needs if this torch has it."""
     if not hasattr(torch.autograd.Function, "setup_context"):
         return _plain_function(name, forward, setup_context, backward)
-    return _with_methods(name, {"forward": forward, "setup_context": setup_context, "backward": backward})
+
+    def vmap(info, in_dims, *inputs):
+        """One call after the other, each of which has a reserve of its own."""
+        if info.batch_size == 0:
+            raise ValueError(f"varlstm.torch: torch.vmap of {name} over 0 elements")
+        calls = [function.apply(*[input.select(dim, k) if isinstance(dim, int) else input
+                                  for input, dim in zip(inputs, in_dims)])
+                 for k in range(info.batch_size)]
+        if isinstance(calls[0], torch.Tensor):
+            return torch.stack(calls), 0
+        return tuple(map(torch.stack, zip(*calls))), (0,) * len(calls[0])
+
+    function = _with_methods(name, {"forward": forward, "setup_context": setup_context, "backward": backward,
+                                    "vmap": vmap})
+    return function
 
 
 def _with_methods(name: str, methods: dict):
+    def jvp(ctx, *tangents):
+        raise NotImplementedError(f"varlstm.torch: {name} has no forward mode (jvp, jacfwd); take torch.func.vjp or jacrev")
+
     return type(f"varlstm_{name}", (torch.autograd.Function,),
-                {method: staticmethod(function) for method, function in methods.items()})
+                {method: staticmethod(function) for method, function in dict(methods, jvp=jvp).items()})
 
 
 def _unwrapped(values) -> list:
@@ -58,57 +104,24 @@ def _unwrapped(values) -> list:
             _unwrapped(value) if isinstance(value, list) else value for value in values]
 
 
-def _refuse(name: str) -> Callable:
-    def backward(ctx, *unused):
-        raise RuntimeError(f"varlstm.torch: {name} cannot be differentiated again")
-
-    return backward
-
-
-def opaque(name: str, function: Callable, fake: Callable) -> Callable:
-    """`function`, as an operation that torch.compile leaves alone. `fake` makes its outputs' shapes from its arguments,
-    of which the first is a tensor."""
-    operation = None
-    if COMPILABLE:
-        operation = torch.library.custom_op(f"varlstm::{name}", function, mutates_args=())
-        operation.register_fake(fake)
-    transformable = _function(name, function, lambda ctx, inputs, output: None, _refuse(name))
-
-    def call(*arguments):
-        if is_traced(arguments[0]):
-            return operation(*arguments)
-        if _is_transformed():
-            return transformable.apply(*arguments)
-        return function(*_unwrapped(arguments))
-
-    return call
-
-
-def _once(name: str) -> Callable:
-    """Passes gradients on, so that an attempt to differentiate them by `sources` is an error and not a zero."""
-    function = _function(f"{name}_gradient", lambda count, *tensors: tensors[:count], lambda ctx, inputs, output: None,
-                         _refuse(f"the gradient of {name}"))
-
-    def mark(gradients: tuple, sources: tuple) -> tuple:
-        tensors = [gradient for gradient in gradients if gradient is not None]
-        if not tensors:
-            return gradients
-        marked = iter(function.apply(len(tensors), *tensors, *sources))
-        return tuple(gradient if gradient is None else next(marked) for gradient in gradients)
-
-    return mark
+def _flat(values: tuple) -> tuple:
+    """Whose last value may be a list of tensors: those become values of their own."""
+    return (*values[:-1], *values[-1]) if isinstance(values, tuple) and isinstance(values[-1], list) else values
 
 
 def differentiable(name: str, forward: Callable, fake: Callable, setup_context: Callable,
                    backward: Callable) -> Callable:
     """`forward` with a gradient: `setup_context(ctx, inputs, output)` keeps what `backward(ctx, needs, *gradients)`
-    reads.
+    reads. `fake` makes the outputs' shapes from the inputs, of which the first is a tensor.
 
     `needs` tells of each input whether its gradient is wanted. The last input may be a list of tensors; then the last
-    of `needs` and of the gradients are lists as well.
+    of `needs` and of the gradients are lists as well. So may the last output; then what setup_context and backward are
+    given ends with its tensors one by one.
     """
-    once = _once(name)
+    return _differentiable(name, forward, fake, setup_context, backward, True)
 
+
+def _differentiable(name, forward, fake, setup_context, backward, compiled_gradient) -> Callable:
     # The function is called with a list's tensors as arguments of their own, after the count of the inputs before it.
     def inputs_of(heads, arguments: tuple) -> tuple:
         return arguments if heads is None else arguments[:heads] + (list(arguments[heads:]),)
@@ -121,22 +134,19 @@ def differentiable(name: str, forward: Callable, fake: Callable, setup_context: 
         needs = ctx.needs_input_grad[1:]
         if ctx.heads is not None:
             needs = needs[:ctx.heads] + (needs[ctx.heads:],)
-        again = torch.is_grad_enabled()
-        with torch.set_grad_enabled(False) if again else contextlib.nullcontext():
-            *firsts, last = backward(ctx, needs, *gradients)
+        *firsts, last = backward(ctx, needs, *gradients)
         lasts = [last] if ctx.heads is None else last or [None] * len(needs[-1])
-        results = (None, *firsts, *lasts)
-        return once(results, gradients + ctx.saved_tensors) if again else results
+        return (None, *firsts, *lasts)
 
     def forward_of_all(heads, *arguments):
-        return forward(*inputs_of(heads, arguments))
+        return _flat(forward(*inputs_of(heads, arguments)))
 
     function = _function(name, forward_of_all, setup, backward_of_all)
     plain = _plain_function(name, forward_of_all, setup, backward_of_all)
 
     def eager(*inputs):
         is_transformed = _is_transformed()
-        if not torch.is_grad_enabled() and not is_transformed:
+        if not (is_transformed or torch.is_grad_enabled() or forward_ad._current_level >= 0):
             return forward(*inputs)
         apply = function.apply if is_transformed else plain.apply
         if isinstance(inputs[-1], list):
@@ -147,10 +157,31 @@ def differentiable(name: str, forward: Callable, fake: Callable, setup_context: 
     if COMPILABLE:
         operation = torch.library.custom_op(f"varlstm::{name}", forward, mutates_args=())
         operation.register_fake(fake)
-        operation.register_autograd(lambda ctx, *gradients: backward(ctx, ctx.needs_input_grad, *gradients),
-                                    setup_context=setup_context)
+        if compiled_gradient:
+            operation.register_autograd(lambda ctx, *gradients: backward(ctx, ctx.needs_input_grad, *gradients),
+                                        setup_context=setup_context)
 
     def call(*inputs):
         return operation(*inputs) if is_traced(inputs[0]) else eager(*inputs)
 
     return call
+
+
+def adjoint(name: str, forward: Callable, fake: Callable, setup_context: Callable, backward: Callable) -> Callable:
+    """The gradient of another operation, as an operation whose own gradient is of second order. torch.compile has no
+    such gradients. It returns a tuple without a list at its end: that list's tensors are values of their own."""
+    call = _differentiable(name, forward, fake, setup_context, backward, False)
+
+    def unwrapped(*inputs):
+        result = call(*inputs) if is_traced(inputs[0]) else call(*_unwrapped(inputs))
+        return _flat(result)
+
+    return unwrapped
+
+
+def refuse_again(name: str, instead: str) -> Tuple[Callable, Callable]:
+    """setup_context and backward of the adjoint of `name` that has no derivative: an error in place of a zero."""
+    def backward(ctx, *unused):
+        raise RuntimeError(f"varlstm.torch: the gradient of {name} cannot be differentiated again; take {instead}")
+
+    return lambda ctx, inputs, output: None, backward

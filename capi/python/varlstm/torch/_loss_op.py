@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .._declarations import Op
 from .._library import lib
-from ._differentiable import differentiable, opaque
+from ._differentiable import adjoint, differentiable, refuse_again
 from ._device import address, context_of, dtype_code, scratch
 from ._math import Product
 
@@ -42,8 +42,16 @@ def _log_softmax_backward(doutput: Tensor, output: Tensor) -> Tensor:
     return dinput
 
 
-_log_softmax_adjoint = opaque("log_softmax_backward", _log_softmax_backward,
-                              lambda doutput, output: torch.empty_like(output))
+def _log_softmax_adjoint_autograd(ctx, needs, ddinput):
+    """dinput = doutput - p * sum(doutput), with p = exp(output) and the sum over the classes."""
+    doutput, output = ctx.saved_tensors
+    weighted = ddinput * output.exp()
+    return ddinput - weighted.sum(1, keepdim=True), -weighted * doutput.sum(1, keepdim=True)
+
+
+_log_softmax_adjoint = adjoint("log_softmax_backward", _log_softmax_backward,
+                               lambda doutput, output: torch.empty_like(output),
+                               lambda ctx, inputs, output: ctx.save_for_backward(*inputs), _log_softmax_adjoint_autograd)
 log_softmax = differentiable(
     "log_softmax", _log_softmax, lambda input: input.new_empty(input.shape),
     lambda ctx, inputs, output: ctx.save_for_backward(output),
@@ -83,10 +91,17 @@ def _nll_loss_setup(ctx, inputs, output):
     ctx.save_for_backward(target, class_weight)
 
 
-_nll_loss_adjoint = opaque(
+def _nll_loss_adjoint_setup(ctx, inputs, output):
+    _, target, class_weight, *ctx.options, _, _ = inputs
+    ctx.save_for_backward(target, class_weight)
+
+
+_nll_loss_adjoint = adjoint(
     "nll_loss_backward", _nll_loss_backward,
     lambda dout, target, class_weight, ignore_index, reduction, classes, dtype: dout.new_empty(
-        (target.size(0), classes), dtype=dtype))
+        (target.size(0), classes), dtype=dtype),
+    _nll_loss_adjoint_setup,  # the loss is linear in its input, so that the adjoint of the adjoint is the loss
+    lambda ctx, needs, ddlog_probs: (nll_loss(ddlog_probs, *ctx.saved_tensors, *ctx.options),) + (None,) * 6)
 nll_loss = differentiable(
     "nll_loss", _nll_loss,
     lambda log_probs, target, class_weight, ignore_index, reduction: _loss_like(log_probs, log_probs.size(0),
@@ -117,18 +132,38 @@ def _cross_entropy_fake(logits, target, class_weight, ignore_index, reduction, l
 
 
 def _cross_entropy_setup(ctx, inputs, output):
+    _, target, class_weight, *ctx.options, _ = inputs
     ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(output[1])
-    ctx.save_for_backward(*output)  # the loss, only so that the gradient is known to depend on the input
+    ctx.save_for_backward(output[1], target, class_weight)
 
 
-def _cross_entropy_autograd(ctx, needs, dout, _):
-    if dout is None:
-        return (None,) * 7
-    # Not in place: a graph that is retained comes here again.
-    _, dlogits = ctx.saved_tensors
-    scale = dout.unsqueeze(-1) if dout.dim() else dout
-    return ((dlogits * scale).to(dlogits.dtype),) + (None,) * 6
+def _cross_entropy_autograd(ctx, needs, dout, ddlogits):
+    dlogits, target, class_weight = ctx.saved_tensors
+    result = None
+    if dout is not None:  # not in place: a graph that is retained comes here again
+        result = (dlogits * (dout.unsqueeze(-1) if dout.dim() else dout)).to(dlogits.dtype)
+    if ddlogits is not None:  # where the gradient is differentiated again
+        again = _cross_entropy_again(ddlogits, dlogits, target, class_weight, *ctx.options)
+        result = again if result is None else result + again
+    return (result,) + (None,) * 6
+
+
+def _cross_entropy_again(ddlogits: Tensor, dlogits: Tensor, target: Tensor, class_weight: Optional[Tensor],
+                         ignore_index: int, reduction: str, label_smoothing: float) -> Tensor:
+    """The derivative of dlogits = (a * p - b) / total, which has p = softmax(logits), along ddlogits. In a row a is
+    (1 - s) * w[target] + s * mean(w), and b has (1 - s) * w[target] at the target and s * w / C at each class, where s is
+    label_smoothing. a is 0 in rows that are ignored; total is the sum of w[target] in a mean, and else 1."""
+    classes, dtype = dlogits.size(1), loss_dtype(dlogits.dtype)
+    weight = class_weight if class_weight is not None else dlogits.new_ones(classes, dtype=dtype)
+    at_target = (torch.arange(classes, device=target.device) == target.unsqueeze(1)) & (target != ignore_index).unsqueeze(1)
+    counts = at_target.any(1, keepdim=True).to(dtype)
+    of_target = (at_target * weight).sum(1, keepdim=True)
+    total = of_target.sum() if reduction == "mean" else 1.0
+    a = (1 - label_smoothing) * of_target + label_smoothing * weight.mean() * counts
+    b = (1 - label_smoothing) * of_target * at_target + label_smoothing / classes * weight * counts
+    p = (dlogits.to(dtype) * total + b) / torch.where(a > 0, a, torch.ones_like(a))
+    weighted = p * ddlogits.to(dtype)
+    return (a / total * (weighted - p * weighted.sum(1, keepdim=True))).to(dlogits.dtype)
 
 
 cross_entropy = differentiable("cross_entropy", _cross_entropy, _cross_entropy_fake, _cross_entropy_setup,
@@ -186,8 +221,9 @@ def _linear_cross_entropy_backward_fake(dout, input, weight, bias, target, class
             input.new_empty(weight.size(0) if need_dbias else 0))
 
 
-_linear_cross_entropy_adjoint = opaque("linear_cross_entropy_backward", _linear_cross_entropy_backward,
-                                       _linear_cross_entropy_backward_fake)
+_linear_cross_entropy_adjoint = adjoint("linear_cross_entropy_backward", _linear_cross_entropy_backward,
+                                        _linear_cross_entropy_backward_fake,
+                                        *refuse_again("linear_cross_entropy", "cross_entropy of torch's linear"))
 
 
 def _linear_cross_entropy_setup(ctx, inputs, output):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._declarations import Dtype, Layout
 from .._library import lib
-from ._differentiable import differentiable, opaque
+from ._differentiable import adjoint, differentiable
 from ._device import DTYPES, context_of
 
 _DTYPES = {**DTYPES, torch.int64: Dtype.I64.value}
@@ -91,9 +91,7 @@ def _pack_backward_fake(dpacked, sizes, from_batch_sizes, batch_size, max_len, l
     return dpacked.new_empty(shape + dpacked.shape[1:])
 
 
-_pack_adjoint = opaque("pack_backward", _pack_backward, _pack_backward_fake)
-_unpack_adjoint = opaque("unpack_backward", _unpack_backward, _packed_fake)
-
+# Each adjoint's own adjoint is the operation again, up to the padding's value.
 
 def _pack_setup(ctx, inputs, output):
     src, sizes, *batch, layout, _ = inputs
@@ -103,6 +101,16 @@ def _pack_setup(ctx, inputs, output):
 
 def _pack_autograd(ctx, needs, dpacked):
     return (_pack_adjoint(dpacked, *ctx.saved_tensors, *ctx.plan),) + (None,) * 6
+
+
+def _pack_adjoint_setup(ctx, inputs, output):
+    dpacked, sizes, *batch, layout, _ = inputs
+    ctx.plan = (*batch, layout, dpacked.size(0))
+    ctx.save_for_backward(sizes)
+
+
+def _pack_adjoint_autograd(ctx, needs, ddsrc):
+    return (pack(ddsrc, *ctx.saved_tensors, *ctx.plan),) + (None,) * 6
 
 
 def _unpack_setup(ctx, inputs, output):
@@ -115,5 +123,12 @@ def _unpack_autograd(ctx, needs, dpadded):
     return (_unpack_adjoint(dpadded, *ctx.saved_tensors, *ctx.plan),) + (None,) * 7
 
 
+def _unpack_adjoint_autograd(ctx, needs, ddpacked):
+    return (unpack(ddpacked, *ctx.saved_tensors, *ctx.plan, 0.0),) + (None,) * 6
+
+
 pack = differentiable("pack", _pack, _packed_fake, _pack_setup, _pack_autograd)
 unpack = differentiable("unpack", _unpack, _unpack_fake, _unpack_setup, _unpack_autograd)
+_pack_adjoint = adjoint("pack_backward", _pack_backward, _pack_backward_fake, _pack_adjoint_setup,
+                        _pack_adjoint_autograd)
+_unpack_adjoint = adjoint("unpack_backward", _unpack_backward, _packed_fake, _pack_setup, _unpack_adjoint_autograd)

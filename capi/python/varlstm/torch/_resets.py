@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _options
-from ._differentiable import is_traced
+from ._differentiable import is_traced, values_of
 
 Resets = Union[Tensor, PackedSequence]
 
@@ -22,10 +22,11 @@ def _checked(resets: Tensor, shape: Tuple[int, ...], words: str, rows: Tensor) -
     if resets.device != rows.device:
         raise ValueError(f"input is on {rows.device}, resets on {resets.device}: they must be on one device")
     if resets.dtype == torch.uint8 and resets.device.type == "cpu" and not (is_traced(rows) or is_traced(resets)):
-        bad = (resets > 1).nonzero()
+        values = values_of(resets)
+        bad = (values > 1).nonzero()
         if bad.numel():
             place = bad[0].tolist()
-            raise ValueError(f"resets{place} = {int(resets[tuple(place)])} is neither 0 nor 1")
+            raise ValueError(f"resets{place} = {int(values[tuple(place)])} is neither 0 nor 1")
     return resets
 
 

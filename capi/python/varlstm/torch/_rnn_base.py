@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .._declarations import RecurrentDropout
 from . import _exchange, _options, _packing_op, _resets
 from ._device import compute_dtype
-from ._differentiable import is_traced, refuse_jit_trace
+from ._differentiable import is_traced, is_vmapped, list_of, refuse_jit_trace
 from ._flat import flatten
 from ._rnn_checks import (check_all_like, check_like, check_features, check_params, check_states,
                           check_unbatched_states)
@@ -227,16 +227,18 @@ class RnnBase(torch.nn.RNNBase):
             if self.batch_first:
                 y, c = y.transpose(0, 1), c.transpose(0, 1) if cell_states else None
             return y, states, c
-        self.check_input(input, None)
+        check_features(input, self.input_size)
         lengths = lengths_tensor(lengths, batch_size)
         if lengths.device != input.device and lengths.device.type != "cpu":
             raise ValueError(f"lengths are on {lengths.device}, and must be on the CPU or the input's {input.device}")
-        if lengths.is_cuda or is_traced(input):  # nobody waits for the lengths: room for the most that they can be
-            max_len, rows = steps, batch_size * steps
-        else:
-            values = lengths.tolist()
+        known = not (lengths.is_cuda or is_traced(input))  # if not, nobody waits for them
+        if known:
+            values = list_of(lengths)
             check_lengths(values, steps)
+        if known and not is_vmapped(lengths):
             max_len, rows = max(values, default=0), sum(values)
+        else:  # room for the most that they can be
+            max_len, rows = steps, batch_size * steps
         layout = _packing_op.BATCH_FIRST if self.batch_first else _packing_op.TIME_MAJOR
         packed = _packing_op.pack(input, lengths, False, batch_size, max_len, layout, rows)
         y, states, c = self._run(packed, hx, resets, lengths, False, batch_size, max_len, cell_states)

@@ -12,7 +12,7 @@ from torch import Tensor
 from .._cells import CELLS
 from .._declarations import Cell, Key, Mode
 from .._library import unchecked
-from ._differentiable import differentiable, opaque
+from ._differentiable import adjoint, differentiable, is_differentiated, refuse_again
 from ._device import OPTIONS, Rnn, address, context_of, rnn_sizes, scratch
 from ._flat import is_flat, join, split_gradients
 from ._math import Product
@@ -31,7 +31,8 @@ class RnnOp:
         self._cell, self._code = cell, int(cell)  # an enum is slow to hash
         self.gates, self.has_c = CELLS[cell]
         name = cell.name.lower()
-        self._adjoint = opaque(f"{name}_backward", self.backward, self._backward_fake)
+        self._adjoint = adjoint(f"{name}_backward", self.backward, self._backward_fake,
+                                *refuse_again(name, "what module.to_torch() gives"))
         self._operation = differentiable(name, self.forward, self._forward_fake, self._setup_context,
                                          self._autograd_backward)
 
@@ -39,8 +40,7 @@ class RnnOp:
             num_layers, bidirectional, dropout, options, cell_states, params) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         """y, h_n, c_n and c of `forward`. What backward needs is saved if anything requires gradients, in training and in
         evaluation mode."""
-        save = torch.is_grad_enabled() and any(
-            tensor is not None and tensor.requires_grad for tensor in (x, h0, c0, *params))
+        save = is_differentiated(x, h0, c0, *params)
         return self._operation(x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
                                proj_size, num_layers, bidirectional, dropout, options, cell_states, save, params)[:4]
 
@@ -99,12 +99,24 @@ class RnnOp:
     def _forward_fake(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
                       proj_size, num_layers, bidirectional, dropout, options, cell_states, save, params):
         directions, width = 1 + bidirectional, proj_size or hidden_size
-        reserve_bytes = torch.library.get_ctx().new_dynamic_size() if save else 0
+        reserve_bytes = self._reserve_bytes(x, sizes, resets, batch_size, max_len, hidden_size, proj_size, num_layers,
+                                            bidirectional, dropout, options, cell_states, params) if save else 0
         return (x.new_empty((*x.shape[:-1], directions * width)),
                 x.new_empty((directions * num_layers, batch_size, width)),
                 x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0),
                 x.new_empty((*x.shape[:-1], directions * hidden_size) if cell_states else 0),
                 x.new_empty((reserve_bytes,), dtype=torch.uint8))
+
+    def _reserve_bytes(self, x, sizes, resets, batch_size, max_len, hidden_size, proj_size, num_layers, bidirectional,
+                       dropout, options, cell_states, params) -> int:
+        """Of a forward that a trace passes over: the library knows it by the sizes, where the trace knows those."""
+        bounds = batch_size, max_len, x.shape[:-1].numel()
+        if not all(isinstance(size, int) for size in (*bounds, x.size(-1))):
+            return torch.library.get_ctx().new_dynamic_size()
+        context = context_of(x, Product.RNN)
+        rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout, options,
+                        resets is not None, cell_states)
+        return rnn_sizes(rnn, context.bounds(sizes, *bounds), True)[1]
 
     def backward(self, x: Tensor, sizes: Optional[Tensor], resets: Optional[Tensor], h0: Optional[Tensor], c0: Optional[Tensor],
                  y: Tensor, reserve: Tensor, dy: Optional[Tensor], dh_n: Optional[Tensor], dc_n: Optional[Tensor],
@@ -156,7 +168,7 @@ class RnnOp:
     def _autograd_backward(self, ctx, needs, dy, dh_n, dc_n, dc, _):
         x, sizes, resets, h0, c0, y, reserve, *params = ctx.saved_tensors
         need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[3], needs[4], any(needs[-1])
-        dx, dh0, dc0, dparams = self._adjoint(x, sizes, resets, h0, c0, y, reserve, dy, dh_n,
+        dx, dh0, dc0, *dparams = self._adjoint(x, sizes, resets, h0, c0, y, reserve, dy, dh_n,
                                               dc_n if self.has_c else None, dc if ctx.shape[-1] else None, *ctx.shape,
                                               need_dx, need_dh0, need_dc0, need_dparams, params)
         return (dx if need_dx else None, None, None, dh0 if need_dh0 else None, dc0 if need_dc0 else None,

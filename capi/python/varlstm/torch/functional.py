@@ -10,7 +10,7 @@ from torch.nn import _reduction
 
 from . import _loss_op, _options
 from ._device import autocast_dtype
-from ._differentiable import is_traced
+from ._differentiable import is_differentiated, is_traced, values_of
 
 
 def log_softmax(input: Tensor, dim: Optional[int] = None, _stacklevel: int = 3,
@@ -56,7 +56,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Optional[Tensor] = None
     reduction = _check_reduction(size_average, reduce, reduction)
     ignore_index = _options.int64("ignore_index", ignore_index)
     rows, labels = _rows_and_labels(input, target, ignore_index)
-    save = torch.is_grad_enabled() and rows.requires_grad
+    save = is_differentiated(rows)
     out, _ = _loss_op.cross_entropy(rows, labels, _class_weight("weight", weight, rows), ignore_index, reduction,
                                     _options.share("label_smoothing", label_smoothing), save)
     return _shaped(out, input, target, reduction)
@@ -131,10 +131,11 @@ def _labels(target: Tensor, input: Tensor, classes: int, ignore_index: int) -> T
         raise ValueError(f"target is on {target.device}, input on {input.device}: they must be on one device")
     labels = target.reshape(-1)
     if labels.numel() and labels.device.type == "cpu" and not is_traced(input):
-        bad = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
+        values = values_of(labels).reshape(-1)
+        bad = ((values < 0) | (values >= classes)) & (values != ignore_index)
         if bad.any():
             index = int(bad.int().argmax())
-            raise IndexError(f"target[{index}] = {int(labels[index])} is not in 0 ... {classes - 1}, nor is it "
+            raise IndexError(f"target[{index}] = {int(values[index])} is not in 0 ... {classes - 1}, nor is it "
                              f"ignore_index = {ignore_index}")
     return labels.contiguous()
 

@@ -9,13 +9,14 @@ their number. What is in varlstm.torch takes such a PackedSequence; torch's own 
 from __future__ import annotations
 
 import operator
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, invert_permutation
 
 from . import _options, _packing_op
+from ._differentiable import list_of
 
 Lengths = Union[Tensor, Sequence[int]]
 
@@ -40,9 +41,12 @@ def equal_lengths(batch_size: int, steps: int) -> Tensor:
     return torch.full((batch_size,), steps, dtype=torch.int64, device="cpu")
 
 
-def check_lengths(lengths: List[int], max_len: int) -> None:
+def check_lengths(lengths: list, max_len: int) -> None:
+    """`lengths` are integers, or lists of those of each call of torch.vmap."""
     for b, length in enumerate(lengths):
-        if not 0 <= length <= max_len:
+        if isinstance(length, list):
+            check_lengths(length, max_len)
+        elif not 0 <= length <= max_len:
             raise ValueError(f"lengths[{b}] = {length} is not in 0 ... {max_len}, the steps of the input")
 
 
@@ -56,7 +60,7 @@ def batch_of(sequence: PackedSequence) -> Tuple[Tensor, bool, int, int]:
         raise ValueError(f"batch_sizes are of {batch_sizes.dtype} and shape {tuple(batch_sizes.shape)}, and must be of "
                          "torch.int64 and one dimension")
     steps = batch_sizes.numel()
-    few = batch_sizes.tolist() if steps <= _FEW_STEPS else None
+    few = list_of(batch_sizes) if steps <= _FEW_STEPS else None
     rows = int(batch_sizes.sum()) if few is None else sum(few)
     if rows != sequence.data.size(0):
         raise ValueError(f"batch_sizes add up to {rows}, and must to {sequence.data.size(0)}: the rows of data")
@@ -79,7 +83,7 @@ def sorted_lengths(batch_sizes: Tensor, batch_size: int) -> Tensor:
 def _packed(src: Tensor, lengths: Tensor, layout: int, max_len: int, enforce_sorted: bool) -> PackedSequence:
     """`lengths`: int64 [B]; they are copied from a GPU to the CPU, because a PackedSequence has its sizes there."""
     lengths = lengths.cpu()
-    values = lengths.tolist()
+    values = list_of(lengths)
     check_lengths(values, max_len)
     if enforce_sorted and any(a < b for a, b in zip(values, values[1:])):
         raise RuntimeError("lengths must be sorted in decreasing order when enforce_sorted is True; pass "
