@@ -20,6 +20,7 @@ import os
 import counted_steps
 import floors
 import modelled_training
+import page
 import selection_clocks
 import stepwise_steps
 import wide_steps
@@ -239,6 +240,8 @@ def main():
                     f"python3 bench/model.py --counts counts.json{measured} --out {arguments.out}" +
                     (f" --clocks {arguments.clocks}" if arguments.clocks else ""))
         write_report(arguments.out, "measured_exchange" if exchange else "h200", constants, counts, exchange, commands)
+        if os.path.realpath(arguments.out) == os.path.realpath(os.path.join(page.RESULTS, "modelled")):
+            page.write()
         if arguments.clocks:
             selection_clocks.write(constants, counts, arguments.clocks)
         return
