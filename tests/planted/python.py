@@ -45,8 +45,8 @@ DEFECTS = [
     Defect(
         name="c0-alone-saves-nothing",
         file=f"{TORCH}/_rnn_op.py",
-        old="for tensor in (x, h0, c0, *params))",
-        new="for tensor in (x, h0, *params))",
+        old="is_differentiated(x, h0, c0, *params)",
+        new="is_differentiated(x, h0, *params)",
         tests=["python.torch_lstm -k whatever_alone_needs_a_gradient"],
     ),
     Defect(
@@ -156,10 +156,31 @@ DEFECTS = [
         tests=["python.torch_cell -k different_sizes"],
     ),
     Defect(
+        name="hessian-without-its-rank-one-part",
+        file=f"{TORCH}/_loss_op.py",
+        old="(weighted - p * weighted.sum(1, keepdim=True))",
+        new="weighted",
+        tests=["python.torch_second_derivatives -k cross_entropy"],
+    ),
+    Defect(
+        name="vmap-repeats-its-first-call",
+        file=f"{TORCH}/_differentiable.py",
+        old="input.select(dim, k)",
+        new="input.select(dim, 0)",
+        tests=["python.torch_transforms -k vmap"],
+    ),
+    Defect(
+        name="adjoint-of-unpack-pads",
+        file=f"{TORCH}/_packing_op.py",
+        old="*ctx.plan, 0.0),)",
+        new="*ctx.plan, 1.0),)",
+        tests=["python.torch_second_derivatives -k packing"],
+    ),
+    Defect(
         name="state-of-a-cell-saves-nothing",
         file=f"{TORCH}/_cell_op.py",
-        old="for tensor in (x, h0, c0, *params))",
-        new="for tensor in (x, *params))",
+        old="is_differentiated(x, h0, c0, *params)",
+        new="is_differentiated(x, *params)",
         tests=["python.torch_cell -k whatever_alone_needs_a_gradient"],
     ),
     Defect(

@@ -78,8 +78,8 @@ BAD_OPTIONS = [
       for name in ("input_size", "hidden_size", "num_layers") for value in (4.0, "4", None, True)),
     *(({name: value}, TypeError, f"{name} = {value!r} is of {type(value).__name__}, and must be True or False")
       for name in ("bias", "batch_first", "bidirectional") for value in ("False", 2, 0.5, [])),
-    *(({"dropout": value}, ValueError, f"dropout = {value} is not supported, and must be at least 0 and smaller than 1")
-      for value in (1, 1.0, -0.1, 2, float("nan"))),
+    *(({"dropout": value}, ValueError, f"dropout = {value} is not supported, and must be at least 0 and at most 1")
+      for value in (1.5, -0.1, 2, float("nan"))),
     *(({"dropout": value}, TypeError, f"dropout = {value!r} is of {type(value).__name__}, and must be a number")
       for value in (True, "0.1", None, 1j)),
     *(({"proj_size": value}, ValueError, f"proj_size has to be smaller than hidden_size, and proj_size = {value}, "

@@ -137,7 +137,7 @@ def test_bad_calls(name: str, case: str) -> None:
     ({"nonlinearity": False}, ValueError, "nonlinearity = False is not supported"),
     ({"hidden_size": 0}, ValueError, "hidden_size = 0 is not supported, and must be at least 1"),
     ({"num_layers": 2.0}, TypeError, "num_layers = 2.0 is of float, and must be an integer"),
-    ({"dropout": 1}, ValueError, "dropout = 1 is not supported"),
+    ({"dropout": 2}, ValueError, "dropout = 2 is not supported, and must be at least 0 and at most 1"),
     ({"dtype": torch.int64}, TypeError, "dtype = torch.int64 is not supported"),
     ({"proj_size": 2}, TypeError, "proj_size"),
 ])

@@ -121,7 +121,7 @@ def unknown(kind: Kind) -> None:
     kind.ours(4, 6, layers=2)
 
 
-@refused("dropout beyond 1", ValueError, "dropout = 1.5 is not supported")
+@refused("dropout beyond 1", ValueError, "dropout = 1.5 is not supported, and must be at least 0 and at most 1")
 def dropout_beyond(kind: Kind) -> None:
     kind.ours(4, 6, 2, dropout=1.5)
 

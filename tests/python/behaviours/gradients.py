@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.checkpoint import checkpoint
 
 from .table import Kind, assert_agree, assert_close, assert_same_error, differs, refused, results, same
@@ -184,6 +185,14 @@ def dropout(kind: Kind) -> None:
         assert torch.equal(module(x)[0], first) and not torch.equal(module(x)[0], first)
         shares.append(float((first - module.eval()(x)[0]).abs().mean()))
     assert abs(shares[1] - shares[0]) < 0.15 * shares[0], shares
+
+
+@same("dropout = 1: nothing goes from a layer to the next")
+def whole_dropout(kind: Kind) -> None:
+    theirs, ours = kind.pair(**DEEP, dropout=1.0)
+    assert_agree(theirs, ours, X, kind.states(4, 3, 6))
+    assert_agree(theirs, ours, pack_padded_sequence(X, [5, 3, 1]))
+    assert_agree(theirs.eval(), ours.eval(), X)
 
 
 @differs("the masks of dropout", "others than torch's from the same seed, one mask for any number of threads")

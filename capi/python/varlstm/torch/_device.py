@@ -145,7 +145,8 @@ class Context(Native):
         if sizes is None:
             return self._batch_of_single_tokens(batch_size, stream)
         on_device = sizes.is_cuda
-        batch = self._batches.take(self.bounds(sizes, batch_size, max_len, rows) + (stream,))
+        bounds = self.bounds(sizes, batch_size, max_len, rows)
+        batch = self._batches.take(bounds + (stream,))
         if from_batch_sizes:
             lib.varlstm_batch_from_batch_sizes(batch.pointer, sizes.data_ptr(), sizes.numel(), None, stream)
         else:

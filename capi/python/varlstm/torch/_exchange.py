@@ -22,8 +22,6 @@ def _parameter_names(module: torch.nn.Module) -> List[str]:
 
 def obstacle(module: torch.nn.Module) -> str:
     """Why a module of one of torch.nn's own classes cannot become this library's; empty if it can."""
-    if getattr(module, "dropout", 0) == 1:
-        return "dropout = 1 is not supported"
     if getattr(module, "nonlinearity", "tanh") not in ("tanh", "relu"):
         return f"nonlinearity = {module.nonlinearity!r} is not supported"
     if list(module._parameters) != _parameter_names(module):

@@ -29,12 +29,13 @@ def flag(name: str, value) -> bool:
     return bool(value)
 
 
-def probability(name: str, value) -> float:
-    """At least 0 and smaller than 1, which would leave nothing to the layers above."""
+def probability(name: str, value, or_one: bool = False) -> float:
+    """At least 0 and smaller than 1, which would leave nothing, or 1 if that is allowed."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise TypeError(f"{name} = {value!r} is of {type(value).__name__}, and must be a number")
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} = {value} is not supported, and must be at least 0 and smaller than 1")
+    if not (0 <= value < 1 or (or_one and value == 1)):
+        raise ValueError(f"{name} = {value} is not supported, and must be at least 0 and " +
+                         ("at most 1" if or_one else "smaller than 1"))
     return float(value)
 
 

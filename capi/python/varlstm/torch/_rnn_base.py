@@ -44,7 +44,7 @@ class RnnBase(torch.nn.RNNBase):
         super().__init__(
             mode, _options.size("input_size", input_size), hidden_size, _options.size("num_layers", num_layers),
             _options.flag("bias", bias),
-            _options.flag("batch_first", batch_first), _options.probability("dropout", dropout),
+            _options.flag("batch_first", batch_first), _options.probability("dropout", dropout, or_one=True),
             _options.flag("bidirectional", bidirectional), _options.projection(proj_size, hidden_size), device=device,
             dtype=dtype)
         _options.dropout_kind(recurrent_dropout_kind, mode in ("LSTM", "GRU"))
@@ -284,7 +284,9 @@ class RnnBase(torch.nn.RNNBase):
         draws = self.recurrent_dropout > 0 or self.zoneout_h > 0 or self.zoneout_c > 0
         if self.training and (draws or (self.dropout > 0 and self.num_layers > 1)):
             seed = torch.randint(1, 2**63 - 1, (), device="cpu")
-        y, h_n, c_n, c = op.run(rows, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len,
-                                self.hidden_size, self.proj_size, self.num_layers, self.bidirectional, self.dropout,
-                                self._cell_options(), cell_states, params)
+        dropped = self.dropout == 1  # in evaluation mode as well as any other
+        run = op.run_dropped if dropped and self.training and self.num_layers > 1 else op.run
+        y, h_n, c_n, c = run(rows, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len,
+                             self.hidden_size, self.proj_size, self.num_layers, self.bidirectional,
+                             0.0 if dropped else self.dropout, self._cell_options(), cell_states, params)
         return y, (h_n, c_n) if op.has_c else (h_n,), c if cell_states else None

@@ -44,6 +44,21 @@ class RnnOp:
         return self._operation(x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
                                proj_size, num_layers, bidirectional, dropout, options, cell_states, save, params)[:4]
 
+    def run_dropped(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size,
+                    num_layers, bidirectional, dropout, options, cell_states, params) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`run` with a dropout of 1, which the library does not take: one layer after the other, of which those above the
+        first read zeros."""
+        directions, count, states = 1 + bidirectional, len(params) // num_layers, []
+        for layer in range(num_layers):
+            first = layer * directions
+            h, c = (state if state is None else state[first:first + directions] for state in (h0, c0))
+            y, h_n, c_n, cells = self.run(
+                x, sizes, resets, h, c, seed if seed is None else seed + layer, from_batch_sizes, batch_size, max_len,
+                hidden_size, proj_size, 1, bidirectional, 0.0, options, cell_states, params[layer * count:][:count])
+            states.append((h_n, c_n))
+            x = y * 0.0  # as torch: NaN stays, and gradients are zeros
+        return (y, *map(torch.cat, zip(*states)), cells)
+
     def _flat(self, rnn: Rnn, params: List[Tensor]) -> Tensor:
         """A tensor at whose address all parameters begin, one after the other. It is the first parameter if they are
         placed so, as a module places them; else it is a copy of their current values."""

@@ -91,7 +91,7 @@ def replace_rnn(model: torch.nn.Module) -> torch.nn.Module:
     The Parameter objects stay the same, so that optimisers made before go on; hooks and attributes that a program has set
     go over to the new module. A module that is used in several places is swapped for one. A subclass is swapped too if it
     computes what its base does: it may have a constructor, reset_parameters, extra_repr and __repr__ of its own. A module
-    that cannot be swapped (dropout = 1, another subclass, parameters that are not its own, buffers, modules, a dtype or
+    that cannot be swapped (another subclass, parameters that are not its own, buffers, modules, a dtype or
     nonlinearity that is not supported) stays, and one warning names the path of each and why. Another warning tells of a
     model in which there is nothing to swap. A model that is itself such a module is returned as the new one. to_torch() of
     a new module is the way back.
