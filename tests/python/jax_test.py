@@ -176,6 +176,27 @@ def test_gradients_of_a_scan(cell: str, given: str) -> None:
     assert all(bool(jnp.any(gradient)) for gradient in jax.tree.leaves(actual[1][:2]))
 
 
+@pytest.mark.parametrize("with_lengths", [False, True])
+def test_gradients_that_are_not_wanted(with_lengths: bool) -> None:
+    """Of x alone, of the parameters alone, and of a result alone: the bits of those of all together."""
+    rnn, params, x, states, lengths = example("lstm", jnp.float64)
+    lengths = lengths if with_lengths else None
+
+    def loss(params, x, states, weights):
+        y, (h_n, c_n) = rnn(params, x, states, lengths=lengths)
+        return sum(weight * one.sum() for weight, one in zip(weights, (y, h_n, c_n)) if weight is not None)
+
+    whole = jax.grad(loss, argnums=(0, 1, 2))(params, x, states, (1.0, 1.0, 1.0))
+    for place in range(3):
+        alone = jax.grad(loss, argnums=place)(params, x, states, (1.0, 1.0, 1.0))
+        jax.tree.map(np.testing.assert_array_equal, alone, whole[place])
+        weights = [None, None, None]
+        weights[place] = 1.0
+        only = jax.grad(loss, argnums=(0, 1, 2))(params, x, states, weights)
+        zeros = jax.grad(loss, argnums=(0, 1, 2))(params, x, states, [weight or jnp.float64(0) for weight in weights])
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-13, atol=1e-15), only, zeros)
+
+
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-5), ("bfloat16", 0.06), ("float16", 0.01)])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_narrower_types(cell: str, dtype: str, tolerance: float) -> None:

@@ -96,6 +96,11 @@ def _elements(buffer: Buffer, kind: type) -> ctypes.Array:
     return (kind * buffer.shape[0]).from_address(buffer.address) if buffer.shape[0] else (kind * 0)()
 
 
+def _given(buffer: Buffer) -> Optional[int]:
+    """The address of an array; None of one without elements, which stands for one that is not there or not wanted."""
+    return None if 0 in buffer.shape else buffer.address
+
+
 class _Call:
     """The network and the batch of a call, and what it passes to the library's functions."""
 
@@ -121,14 +126,10 @@ class _Call:
         nbytes = sizes(self.network, self.batch_size, self.steps, mode).workspace_bytes
         return self.rnn.context.workspace(nbytes, 0), nbytes
 
-    def state(self, buffer: Buffer, is_there: bool = True) -> Optional[int]:
-        """The address of an array [L*D, B, H or P]; None if the network or the call has none."""
-        return buffer.address if is_there and len(buffer.shape) == 3 else None
-
 
 def forward(attribute: bytes, operands: list, results: list) -> None:
-    """x, params, h0, c0, lengths, resets, seed -> y, h_n, c_n, packed x, packed y, reserve. What the network or the call
-    does not have is an array [0]. Without a reserve nothing is saved."""
+    """x, params, h0, c0, lengths, resets, seed -> y, h_n, c_n, packed x, packed y, reserve. Without a reserve nothing is
+    saved."""
     x, params, h0, c0, lengths, resets, seed = operands
     y, h_n, c_n, rows_x, rows_y, reserve = results
     call = _Call(attribute, lengths, resets, x.shape)
@@ -139,8 +140,8 @@ def forward(attribute: bytes, operands: list, results: list) -> None:
         rows_x, rows_y = x, y
     low, high = _elements(seed, ctypes.c_uint32)
     _forward(call.rnn.handle, call.batch.handle, mode, high << 32 | low, params.address, rows_x.address,
-             call.state(h0), call.state(c0), rows_y.address, call.state(h_n), call.state(c_n), *call.workspace(mode),
-             reserve.address if mode == Mode.SAVE else None, reserve.shape[0], None)
+             _given(h0), _given(c0), rows_y.address, _given(h_n), _given(c_n), *call.workspace(mode), _given(reserve),
+             reserve.shape[0], None)
     if network.has_lengths:
         call.copy(_unpack, network.width, rows_y, y, 0.0)
 
@@ -157,10 +158,10 @@ def backward(attribute: bytes, operands: list, results: list) -> None:
     else:
         rows_dx, rows_dy = dx, dy
     ctypes.memset(dparams.address, 0, dparams.shape[0] * size_of(Dtype(network.dtype)))  # the library adds to it
-    _backward(call.rnn.handle, call.batch.handle, params.address, x.address, call.state(h0), call.state(c0), y.address,
-              rows_dy.address, call.state(dh_n), call.state(dc_n), rows_dx.address, call.state(dh0), call.state(dc0),
-              dparams.address, *call.workspace(Mode.SAVE), reserve.address, reserve.shape[0], None)
-    if network.has_lengths:
+    _backward(call.rnn.handle, call.batch.handle, params.address, x.address, _given(h0), _given(c0), y.address,
+              rows_dy.address, _given(dh_n), _given(dc_n), _given(rows_dx), _given(dh0), _given(dc0), dparams.address,
+              *call.workspace(Mode.SAVE), reserve.address, reserve.shape[0], None)
+    if network.has_lengths and _given(dx):
         call.copy(_pack_backward, network.input_size, rows_dx, dx)
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Dict, Optional, Tuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_derivatives import SymbolicZero, custom_vjp_primal_tree_values
 
 from .._cells import CELLS
 from .._declarations import Cell, Dtype, Mode
@@ -65,26 +66,31 @@ def _run(network: Network, x, params, h0, c0, lengths, resets, seed):
     return tuple(_forward(network, False, x, params, h0, c0, lengths, resets, seed)[:3])
 
 
-def _run_and_save(network: Network, x, params, h0, c0, lengths, resets, seed):
+def _run_and_save(network: Network, *inputs):
+    x, params, h0, c0, lengths, resets, seed = custom_vjp_primal_tree_values(inputs)
     y, h_n, c_n, rows_x, rows_y, reserve = _forward(network, True, x, params, h0, c0, lengths, resets, seed)
     if not network.has_lengths:
         rows_x, rows_y = x, y
-    return (y, h_n, c_n), (rows_x, rows_y, params, h0, c0, lengths, resets, reserve)
+    needs_dx = () if inputs[0].perturbed else None  # a tree without arrays, which is known while backward is traced
+    return (y, h_n, c_n), (rows_x, rows_y, params, h0, c0, lengths, resets, reserve, needs_dx)
 
 
 def _run_backward(network: Network, saved: tuple, gradients: tuple) -> tuple:
-    x, y, params, h0, c0, lengths, resets, reserve = saved
-    dy, dh_n, dc_n = gradients
-    shapes = [(*dy.shape[:2], network.input_size), params.shape]
+    x, y, params, h0, c0, lengths, resets, reserve, needs_dx = saved
+    dy, dh_n, dc_n = (None if isinstance(one, SymbolicZero) else one for one in gradients)
+    dy = jnp.zeros(gradients[0].shape, gradients[0].dtype) if dy is None else dy
+    shapes = [(0,) if needs_dx is None else (*dy.shape[:2], network.input_size), params.shape]
     shapes += [(0,) if state is None else state.shape for state in (h0, c0)]
-    shapes += [x.shape, y.shape] if network.has_lengths else [(0,), (0,)]
+    packed_dx = x.shape if needs_dx is not None and network.has_lengths else (0,)
+    shapes += [packed_dx, y.shape if network.has_lengths else (0,)]
     dx, dparams, dh0, dc0, *_ = _call_backward(
         network, _results(dy.dtype, *shapes), x, y, params, _operand(h0, dy.dtype), _operand(c0, dy.dtype),
-        _operand(lengths, jnp.int32), _operand(resets, jnp.bool_), reserve, dy, dh_n, dc_n)
-    return (dx, dparams, None if h0 is None else dh0, None if c0 is None else dc0, None, None, None)
+        _operand(lengths, jnp.int32), _operand(resets, jnp.bool_), reserve, dy,
+        _operand(dh_n, dy.dtype), _operand(dc_n, dy.dtype))
+    return (None if needs_dx is None else dx, dparams, None if h0 is None else dh0, None if c0 is None else dc0, None, None, None)
 
 
-_run.defvjp(_run_and_save, _run_backward)
+_run.defvjp(_run_and_save, _run_backward, symbolic_zeros=True)
 
 
 def _expect(name: str, array: Any, shape: tuple, dtype: Any) -> jax.Array:
