@@ -21,7 +21,7 @@ import jax.numpy as jnp  # noqa: E402
 
 import varlstm  # noqa: E402
 from golden import read_golden  # noqa: E402
-from varlstm.jax import GRU, LSTM, RNN, _xla  # noqa: E402
+from varlstm.jax import GRU, LSTM, RNN, _xla, from_flax  # noqa: E402
 
 KINDS = {"lstm": LSTM, "gru": GRU, "rnn_tanh": RNN, "rnn_relu": functools.partial(RNN, nonlinearity="relu")}
 CASES = {f"{file}_{name}": (cell, case) for file, cell in {
@@ -224,6 +224,33 @@ def test_parameters_are_torchs() -> None:
     expected = module(torch.from_numpy(x))
     for actual, wanted in zip(gru(params, x), expected):
         np.testing.assert_allclose(actual, wanted.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell, bidirectional", [("LSTMCell", False), ("OptimizedLSTMCell", True), ("GRUCell", True),
+                                                 ("SimpleCell", False)])
+def test_flaxs_cells(cell: str, bidirectional: bool) -> None:
+    linen = pytest.importorskip("flax.linen")
+    x, lengths = jax.random.normal(jax.random.key(0), (4, 5, 3), jnp.float32), jnp.array([3, 1, 5, 2])
+    expected, cells = x, []
+    for layer in range(2):
+        outputs = []
+        for reverse in (False, True)[:1 + bidirectional]:
+            rnn = linen.RNN(getattr(linen, cell)(6), reverse=reverse, keep_order=reverse)
+            variables = rnn.init(jax.random.key(2 * layer + reverse), expected, seq_lengths=lengths)
+            cells.append(variables["params"]["cell"])
+            outputs.append(rnn.apply(variables, expected, seq_lengths=lengths))
+        expected = jnp.concatenate(outputs, 2)
+    kind = {"GRUCell": GRU, "SimpleCell": RNN}.get(cell, LSTM)
+    network = kind(3, 6, 2, batch_first=True, bidirectional=bidirectional)
+    y, _ = network(from_flax(*cells, bidirectional=bidirectional), x, lengths=lengths)
+    inside = np.arange(5) < np.asarray(lengths)[:, None]
+    np.testing.assert_allclose(y[inside], expected[inside], rtol=1e-5, atol=1e-6)
+
+
+def test_from_flax_refuses_what_it_does_not_know() -> None:
+    for cell, given in (({"ii": 0}, "ii"), ([1], "list")):
+        with pytest.raises(varlstm.InvalidArgumentError, match=rf"^cells\[0\]: {given}, wanted the parameters of flax"):
+            from_flax(cell)
 
 
 def test_vmap_runs_the_calls_one_after_the_other() -> None:

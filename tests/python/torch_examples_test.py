@@ -30,17 +30,22 @@ def test_recurrent_ppo_learns_the_parameters_that_sb3_contribs_policy_learns() -
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-3, atol=1e-4, msg=lambda text: f"{name}: {text}")
 
 
-def test_flairs_tagger_has_the_losses_that_it_has_with_torchs_lstm() -> None:
+def test_flairs_tagger_has_the_losses_that_it_has_with_torchs_lstm(tmp_path: pathlib.Path) -> None:
     pytest.importorskip("flair")
     import flair_tagger
 
     def run():
         _, losses, tagger = flair_tagger.run(flair_tagger.read_sentences(), epochs=3, hidden=16)
-        return losses, {type(module) for module in tagger.modules() if isinstance(module, torch.nn.RNNBase)}
+        return losses, rnns(tagger), tagger
 
-    losses, kinds = run()
+    def rnns(tagger):
+        return {type(module) for module in tagger.modules() if isinstance(module, torch.nn.RNNBase)}
+
+    losses, kinds, tagger = run()
+    tagger.save(tmp_path / "tagger.pt")
     with patch():
-        our_losses, our_kinds = run()
+        our_losses, our_kinds, _ = run()
+        assert rnns(flair_tagger.SequenceTagger.load(tmp_path / "tagger.pt")) == {LSTM}
     assert kinds == {torch.nn.LSTM} and our_kinds == {LSTM}
     assert len(losses) == 3 and losses[2] < losses[0]
     assert our_losses == pytest.approx(losses, rel=1e-3)

@@ -13,8 +13,11 @@
         return jnp.square(y).sum()
 
     gradients = jax.grad(loss)(params, x, lengths)
+
+from_flax takes over the parameters of flax.linen's cells.
 """
 # SPDX-License-Identifier: Apache-2.0
+from ._flax import from_flax
 from ._rnn import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN"]
+__all__ = ["GRU", "LSTM", "RNN", "from_flax"]

@@ -87,7 +87,8 @@ def _run_backward(network: Network, saved: tuple, gradients: tuple) -> tuple:
         network, _results(dy.dtype, *shapes), x, y, params, _operand(h0, dy.dtype), _operand(c0, dy.dtype),
         _operand(lengths, jnp.int32), _operand(resets, jnp.bool_), reserve, dy,
         _operand(dh_n, dy.dtype), _operand(dc_n, dy.dtype))
-    return (None if needs_dx is None else dx, dparams, None if h0 is None else dh0, None if c0 is None else dc0, None, None, None)
+    return (None if needs_dx is None else dx, dparams, None if h0 is None else dh0, None if c0 is None else dc0,
+            None, None, None)
 
 
 _run.defvjp(_run_and_save, _run_backward, symbolic_zeros=True)
@@ -201,12 +202,13 @@ class LSTM(_Rnn):
     x        [T, B, I], or [B, T, I] with batch_first: float32, float64, bfloat16 or float16, as all other arrays
     hx       (h_0, c_0), each [L*D, B, H]; zeros if absent
     lengths  [B] integers in 0 ... T: the input after a sequence's end is not read, the output is 0 there, and h_n and c_n
-             are those of its last token. They are data, no constants: other lengths compile nothing anew. One that is out of
-             range is an error when the call runs
+             are those of its last token. They are data, no constants: other lengths compile nothing anew. One that is out
+             of range is an error when the call runs
     resets   bool [T, B], or [B, T]: where one is True, the state before that token is zero, as at the end of an episode
     key      of jax.random: with it there is dropout between layers, without it there is none
 
-    Gradients flow to params, x and hx, by reverse mode, once. vmap runs the calls one after the other. Calls run on the CPU.
+    Gradients flow to params, x and hx, by reverse mode, once. vmap runs the calls one after the other. Calls run on the
+    CPU.
     """
 
     proj_size: int = 0
