@@ -94,40 +94,47 @@ def table_of_bounds(cases, exchange):
 
 
 def table_of_wide_steps(cases, steps, exchange):
-    """A line for each H: a step by wide teams, and by the fastest of the other ways."""
+    """A line for each way and H: a step by wide teams, and by the fastest of the other ways of that pass."""
     def text(step):
         return f'{step["us"]:.2f}' if step else "—"
 
     other = {}
     for case in steps:
-        if case["mode"] == "forward" and case["dtype"] == "bf16" and case["step"]:
-            key = case["H"], case["B"]
+        if case["dtype"] == "bf16" and case["step"]:
+            key = case["mode"], case["H"], case["B"]
             other[key] = min(other.get(key, case["step"]["us"]), case["step"]["us"])
-    by_key = {(case["H"], case["B"]): case["step"] for case in cases}
-    lines = [f"Steps of forward by wide teams in µs: {source_of(exchange)}. wide · fastest other", "",
-             "| H | " + " | ".join(f"B={batch}" for batch in floors.BATCHES) + " |",
-             "| --- |" + " --- |" * len(floors.BATCHES)]
-    for hidden in wide_steps.HIDDEN:
-        cells = " | ".join(f"{text(by_key[(hidden, batch)])} · {other[(hidden, batch)]:.2f}" for batch in floors.BATCHES)
-        lines.append(f"| {hidden} | {cells} |")
+    by_key = {(case["way"], case["H"], case["B"]): case["step"] for case in cases}
+    lines = [f"Steps by wide teams in µs: {source_of(exchange)}. wide · fastest other", "",
+             "| pass | order of | H | " + " | ".join(f"B={batch}" for batch in floors.BATCHES) + " |",
+             "| --- | --- | --- |" + " --- |" * len(floors.BATCHES)]
+    orders = {"forward": "any policy", "backward": "stepwise", "backward_of_grid": "grid"}
+    for way in wide_steps.WAYS:
+        mode = way.split("_")[0]
+        for hidden in wide_steps.HIDDEN:
+            if wide_steps.has(way, hidden):
+                cells = " | ".join(f"{text(by_key[(way, hidden, batch)])} · {other[(mode, hidden, batch)]:.2f}"
+                                   for batch in floors.BATCHES)
+                lines.append(f"| {mode} | {orders[way]} | {hidden} | {cells} |")
     return "\n".join(lines)
 
 
 def table_of_training(cases, exchange):
-    """A line for each case: microseconds of a training step under each policy, GEMMs alone, the floor."""
-    lines = [f"Training steps in µs: {source_of(exchange)}. In bold the policy that select_recurrence takes", "",
-             "| dtype | lengths | H | B | tokens | longest | steps | cluster | grid | stepwise | GEMMs | floor |",
-             "| --- | --- | --- | --- |" + " ---: |" * 8]
+    """A line for each case: microseconds of a training step under each policy, GEMMs alone, cuDNN's way, the floor."""
+    marks = {(): "", ("forward",): " F", ("backward",): " B", ("forward", "backward"): " FB"}
+    lines = [f"Training steps in µs: {source_of(exchange)}. In bold the policy that select_recurrence takes; F, B: forward, "
+             "backward by wide teams", "",
+             "| dtype | lengths | H | B | tokens | longest | steps | cluster | grid | stepwise | GEMMs | GEMM + pointwise | floor |",
+             "| --- | --- | --- | --- |" + " ---: |" * 9]
     for case in cases:
         texts = {}
         for policy, terms in case["policies"].items():
-            total = f'{terms["total"]:.0f}' if terms else "—"
+            total = f'{terms["total"]:.0f}{marks[tuple(terms["wide"])]}' if terms else "—"
             texts[policy] = f"**{total}**" if policy == case["selected"] else total
         selected = case["policies"][case["selected"]]
-        floor = f'{case["floor"]:.0f}' if case["floor"] else "—"
+        cudnn_way, floor = (f"{time:.0f}" if time else "—" for time in (case["gemm_and_pointwise"], case["floor"]))
         lines.append(f'| {case["dtype"]} | {case["lens"]} | {case["H"]} | {case["B"]} | {case["tokens"]} | {case["T"]} | '
                      f'{selected["steps"]} | {texts["cluster"]} | {texts["grid"]} | {texts["stepwise"]} | '
-                     f'{selected["gemms"]:.0f} | {floor} |')
+                     f'{selected["gemms"]:.0f} | {cudnn_way} | {floor} |')
     return "\n".join(lines)
 
 
@@ -159,8 +166,8 @@ resident teams have fewer slots than the batch, and take n steps for it. Forward
 
 {steps}
 
-Forward in 16 bits has wide teams, too (`bench/wide_steps.py`), which take the place of either of the others: they give
-its bits. The training steps below are without them.
+In 16 bits there are wide teams, too (`bench/wide_steps.py`), which take the place of a policy's own way if they are faster
+by the modelled clocks, and give its bits: forward those of any policy, backward those of stepwise, or of the grid.
 
 {wide}
 

@@ -56,28 +56,55 @@ def exchange_file(**medians):
 class WideStepsTest(unittest.TestCase):
     def test_work_of_a_product(self):
         # At H = 1024 a team's product is 64 blocks of 16 of k; wgmma reads 128 KB of states and of weights each, and the
-        # copies write 128 KB: 384 KB at 128 bytes a clock.
-        terms = wide_steps.terms(CONSTANTS, 1024)
-        self.assertEqual(terms["product"], 2048)
-        self.assertEqual(terms["shared"], 3072)
-        self.assertEqual(wide_steps.step_figures(CONSTANTS, 1024)[1], 3072)
+        # copies write 128 KB: 384 KB at 128 bytes a clock. Backward it is a quarter of 4,096 gates: as many.
+        for way in wide_steps.WAYS:
+            terms = wide_steps.terms(CONSTANTS, way, 1024)
+            self.assertEqual(terms["product"], 2048)
+            self.assertEqual(terms["shared"], 3072)
+            self.assertEqual(wide_steps.step_figures(CONSTANTS, way, 1024)[1], 3072)
+        # A block pushes three quarters of its 64 x 64 sums in f32.
+        self.assertEqual(wide_steps.terms(CONSTANTS, "backward", 1024)["parts"], 3 * 4096 / 14)
+        self.assertEqual(wide_steps.terms(CONSTANTS, "backward_of_grid", 1024)["parts"], 2 * 3 * 4096 / 14)
+
+    def test_bytes_of_a_step(self):
+        # 128 KB of states come once for 4 blocks; of a quarter of dstate, 128 KB, once for 2 blocks of a cluster of 8.
+        for way, sharers in (("forward", 4), ("backward", 2), ("backward_of_grid", 1)):
+            copied, moved = wide_steps.step_figures(CONSTANTS, way, 1024)[2:]
+            self.assertEqual(copied, 131072 // sharers)
+            self.assertEqual(moved, copied + 64 * 16 * 38)
 
     def test_teams_of_a_block_hide_each_others_chain(self):
-        chain, work, moved = wide_steps.step_figures(CONSTANTS, 1024)
-        self.assertEqual(wide_steps.teams_of_batch(CONSTANTS, 1024, 64), (1, 1))
-        self.assertEqual(wide_steps.teams_of_batch(CONSTANTS, 1024, 128), (2, 2))
-        self.assertEqual(wide_steps.teams_of_batch(CONSTANTS, 1024, 1000), (4, 2))
-        self.assertEqual(wide_steps.step_clocks(CONSTANTS, 1024, 1, 1), chain + work)
-        self.assertEqual(wide_steps.step_clocks(CONSTANTS, 1024, 4, 2), max(2 * work, 2 * (moved * 128 // 3100)))
-        self.assertEqual(wide_steps.batch_step(CONSTANTS, 1024, 257)["turns"], 2)
+        chain, work, _, moved = wide_steps.step_figures(CONSTANTS, "forward", 1024)
+        self.assertEqual(wide_steps.step_clocks(CONSTANTS, "forward", 1024, 1, 1), chain + work)
+        self.assertEqual(wide_steps.step_clocks(CONSTANTS, "forward", 1024, 4, 2), max(2 * work, 2 * (moved * 128 // 3100)))
+
+    def test_copies_lengthen_the_chain(self):
+        chain, work, copied, _ = wide_steps.step_figures(CONSTANTS, "backward_of_grid", 1024)
+        self.assertEqual(wide_steps.step_clocks(CONSTANTS, "backward_of_grid", 1024, 1, 1), chain + work)
+        self.assertEqual(wide_steps.step_clocks(CONSTANTS, "backward_of_grid", 1024, 2, 2), chain + copied * 128 // 3100)
+
+    def test_teams_of_a_batch(self):
+        def teams(way, hidden, batch):
+            return wide_steps.choose_teams(CONSTANTS, way, hidden, batch)[:2]
+
+        for batch, expected in ((64, (1, 1)), (128, (2, 2)), (1000, (4, 2))):
+            self.assertEqual(teams("forward", 1024, (batch, 1, batch)), expected)
+        self.assertEqual(teams("backward", 1024, (256, 1, 256)), (2, 1))  # 15 clusters of 8 blocks are one set of 64
+        self.assertEqual(teams("backward_of_grid", 1024, (256, 1, 256)), (2, 2))
+        self.assertEqual(teams("backward_of_grid", 1024, (256, 250, 256 * 40)), (1, 1))
+        self.assertIsNone(wide_steps.choose_teams(CONSTANTS, "backward_of_grid", 256, (256, 1, 256)))
+        self.assertIsNone(wide_steps.choose_teams(CONSTANTS, "forward", 384, (256, 1, 256)))
+        self.assertEqual(wide_steps.batch_step(CONSTANTS, "forward", 1024, 257)["turns"], 2)
 
     def test_no_large_batch_is_behind_other_ways(self):
         with open(os.path.join(REPORT, "h200.json"), encoding="utf-8") as file:
             counts = json.load(file)["counts"]
         for hidden, batch in ((768, 256), (1024, 256), (1024, 1024)):
-            wide = wide_steps.batch_step(CONSTANTS, hidden, batch)["us"]
-            for way in ("grid", "stepwise"):
-                self.assertLess(wide, counted_steps.batch_step(CONSTANTS, counts, way, "forward", "bf16", hidden, batch)["us"])
+            for way in wide_steps.WAYS:
+                wide = wide_steps.batch_step(CONSTANTS, way, hidden, batch)["us"]
+                for other in ("grid", "stepwise"):
+                    step = counted_steps.batch_step(CONSTANTS, counts, other, way.split("_")[0], "bf16", hidden, batch)
+                    self.assertLess(wide, step["us"])
 
 
 class FloorsTest(unittest.TestCase):
@@ -289,6 +316,18 @@ class TrainingTest(unittest.TestCase):
             names = {"launches", "weights", "forward", "backward", "gemms"} & set(terms)
             self.assertAlmostEqual(terms["total"], sum(terms[name] for name in names))
             self.assertGreater(terms["total"], case["floor"])
+
+
+    def test_wide_teams_run_where_they_are_faster(self):
+        with open(os.path.join(REPORT, "h200.json"), encoding="utf-8") as file:
+            training = json.load(file)["training"]
+        wide = {(case["lens"], case["H"], case["B"]): case["policies"]["grid"]["wide"]
+                for case in training if case["dtype"] == "bf16"}
+        self.assertEqual(wide["ewt", 1024, 16], [])
+        self.assertIn("backward", wide["ewt", 1024, 256])
+        for case in training:  # cuDNN's way, at every H but that whose tile takes the whole device
+            if case["dtype"] == "bf16" and case["H"] < 2048:
+                self.assertLess(case["policies"][case["selected"]]["total"], case["gemm_and_pointwise"], case)
 
 
 class StepwiseTest(unittest.TestCase):

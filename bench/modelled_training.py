@@ -3,12 +3,16 @@
     total = launches + weights + forward's steps + backward's steps + GEMMs
 
     steps     the schedule's makespan, by the greedy of kernels/recurrence/schedule/slot_schedule.cu, times a step of
-              counted_steps.py; stepwise: the sum over t of its step for the sequences that are still active
+              counted_steps.py; stepwise: the sum over t of its step for the sequences that are still active. In 16 bits a
+              pass of any policy runs by wide teams (wide_steps.py) where is_wide_faster of wide_selection.h says so
     weights   W_hh arranged once a pass (read and written through L2) and loaded by each block
-    launches  of a pass: those that count_recurrence counts, the schedule's two, one for empty sequences
+    launches  of a pass: those that count_recurrence counts, the schedule's two, one for empty sequences; by wide teams
+              one, and backward one more, which checks the reserve
     GEMMs     x W_ih forward and dx backward, of tokens, on the library's own tiles; dW_ih and dW_hh, by cuBLAS: each 8 N H H
               operations, and no less than a launch
     floor     the same GEMMs, and the floors' steps over the makespan of their own slots; the best of all ways
+    gemm_and_pointwise  the same GEMMs, and two kernels for each step of the sequences that are still active (floors.py):
+              cuDNN's way for lengths that differ
 
 Left out: embedding, packing, biases, the loss, the optimiser, dropout, and whatever the host does.
 SPDX-License-Identifier: Apache-2.0
@@ -19,6 +23,7 @@ import math
 import counted_steps
 import floors
 import stepwise_steps
+import wide_steps
 from peers.problems import draw_lengths
 
 CONSTANTS = {
@@ -78,15 +83,37 @@ def weights_us(constants, dtype, hidden, blocks):
     return clk / constants["clock_ghz"] / 1e3
 
 
+def wide_terms(constants, policy, mode, hidden, lengths):
+    """Microseconds of (steps, launches, weights) of a pass by wide teams, and their modelled clocks as is_wide_faster of
+    wide_selection.h counts them; None where the policy has none."""
+    way, batch = wide_steps.way_of(policy, mode), (len(lengths), max(lengths), sum(lengths))
+    chosen = wide_steps.choose_teams(constants, way, hidden, batch) if way else None
+    if chosen is None:
+        return None
+    teams, _, step, clocks = chosen
+    return {"steps": makespan(lengths, teams * wide_steps.SLOTS) * step / constants["clock_ghz"] / 1e3,
+            "launches": (1 + (mode == "backward") + constants["launches_beside"]) * constants["kernel_gap_us"],
+            "weights": weights_us(constants, "bf16", hidden, hidden // wide_steps.UNITS), "clocks": clocks}
+
+
 def resident_terms(constants, counts, policy, dtype, hidden, lengths):
     batch = (len(lengths), max(lengths), sum(lengths))
     chosen = counted_steps.choose_tile(constants, counts, policy, dtype, hidden, batch)
     if chosen is None:
         return None
     *tiles, teams, _ = chosen
-    steps = makespan(lengths, teams * tiles[0]["slots"])
-    terms = {"steps": steps, "launches": 0.0, "weights": 0.0}
+    slots = teams * tiles[0]["slots"]
+    steps = makespan(lengths, slots)
+    terms = {"steps": steps, "launches": 0.0, "weights": 0.0, "wide": []}
     for tile in tiles:
+        wide = wide_terms(constants, policy, tile["mode"], hidden, lengths) if dtype == "bf16" else None
+        if wide and wide["clocks"] < (counted_steps.modelled_steps(batch, slots)
+                                      * counted_steps.step_clocks(constants, tile, teams)):
+            terms["wide"].append(tile["mode"])
+            terms["launches"] += wide["launches"]
+            terms["weights"] += wide["weights"]
+            terms[tile["mode"]] = wide["steps"]
+            continue
         launches = tile["once"]["launches"] + constants["launches_beside"]
         terms["launches"] += launches * constants["kernel_gap_us"]
         terms["weights"] += weights_us(constants, dtype, hidden, tile["blocks"])
@@ -95,12 +122,22 @@ def resident_terms(constants, counts, policy, dtype, hidden, lengths):
 
 
 def stepwise_terms(constants, dtype, hidden, lengths):
+    """A launch for each step, as who asks for stepwise gets it: without wide teams."""
     widths = active(lengths)
-    terms = {"steps": len(widths), "launches": 2 * constants["launches_beside"] * constants["kernel_gap_us"]}
+    terms = {"steps": len(widths), "launches": 2 * constants["launches_beside"] * constants["kernel_gap_us"], "wide": []}
     for mode in floors.MODES:
         steps = {width: stepwise_steps.stepwise_step(constants, mode, dtype, hidden, width) for width in set(widths)}
         terms[mode] = sum(steps[width]["us"] for width in widths)
     return terms
+
+
+def cudnn_way_us(constants, dtype, hidden, lengths):
+    """Recurrence alone, forward and backward, as a GEMM and a pointwise kernel for each step; None where the floors have no
+    such dtype."""
+    if dtype not in floors.SIZES:
+        return None
+    return sum(floors.stepwise_step(constants, mode, dtype, hidden, width)["us"]
+               for mode in floors.MODES for width in active(lengths))
 
 
 def floor_us(constants, dtype, hidden, lengths):
@@ -109,8 +146,7 @@ def floor_us(constants, dtype, hidden, lengths):
     if dtype not in floors.SIZES:
         return None
     widths = active(lengths)
-    best = sum(floors.stepwise_step(constants, mode, dtype, hidden, width)["us"]
-               for mode in floors.MODES for width in widths)
+    best = cudnn_way_us(constants, dtype, hidden, lengths)
     spans = {}
     for policy in ("cluster", "grid", "grid_barrier"):
         for members, teams in floors.teams_of(constants, policy):
@@ -135,11 +171,13 @@ def training_step(constants, counts, dtype, hidden, batch, text):
                  else resident_terms(constants, counts, policy, dtype, hidden, lengths))
         if terms is not None:
             terms["gemms"] = gemms
-            terms["total"] = sum(value for name, value in terms.items() if name != "steps")
+            terms["total"] = sum(value for name, value in terms.items() if name not in ("steps", "wide"))
         case["policies"][policy] = terms
     case["selected"] = counted_steps.select_policy(constants, counts, dtype, hidden)
     recurrence = floor_us(constants, dtype, hidden, lengths)
     case["floor"] = None if recurrence is None else recurrence + gemms
+    cudnn_way = cudnn_way_us(constants, dtype, hidden, lengths)
+    case["gemm_and_pointwise"] = None if cudnn_way is None else cudnn_way + gemms
     return case
 
 

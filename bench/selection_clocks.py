@@ -29,13 +29,23 @@ constexpr TileStep kTileSteps[] = {{
 
 WIDE = """};
 
-// Of forward by wide teams and an H: of one team of a block.
+// Of wide teams and an H, of one team of a block. Only the bytes that its copies bring for a product, `copied`, lengthen
+// its chain; all share what L2 gives. Backward is in the order of stepwise, and of policy grid if it has one.
+struct WideFigures {
+  int32_t chain, work, copied, bytes;
+};
 struct WideStep {
   int hidden;
-  StepFigures forward;
+  WideFigures forward, backward, backward_of_grid;
 };
 constexpr WideStep kWideSteps[] = {
 """
+
+
+def wide_row(constants, hidden):
+    figures = (wide_steps.step_figures(constants, way, hidden) if wide_steps.has(way, hidden) else ()
+               for way in wide_steps.WAYS)
+    return f'    {{{hidden}, {", ".join("{" + ", ".join(map(str, of)) + "}" for of in figures)}}},\n'
 
 
 def text_of(constants, counts):
@@ -46,8 +56,7 @@ def text_of(constants, counts):
         rows.append(f'    {{RecurrencePolicy::{POLICIES[forward["policy"]]}, MathKind::{MATHS[forward["math"]]}, '
                     f'{forward["H"]}, {forward["slots"]}, {{{"}, {".join(figures)}}}}},\n')
     header = HEADER.format(of_block=constants["l2_block_bytes_per_clk"], of_all=constants["l2_total_bytes_per_clk"])
-    wide = [f'    {{{hidden}, {{{", ".join(map(str, wide_steps.step_figures(constants, hidden)))}}}}},\n'
-            for hidden in wide_steps.HIDDEN]
+    wide = [wide_row(constants, hidden) for hidden in wide_steps.HIDDEN]
     return header + "".join(rows) + WIDE + "".join(wide) + "};\n\n}  // namespace varlstm::cuda\n"
 
 

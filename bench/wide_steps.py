@@ -1,78 +1,140 @@
-"""A step of forward by wide teams of 64 slots on a GPU (kernels/recurrence/wide/), 16 bits, an LSTM: modelled, not measured on
-a GPU. In clocks, with n teams in each block:
+"""A step by wide teams of 64 slots on a GPU (kernels/recurrence/wide/), 16 bits, an LSTM: modelled, not measured on a GPU. In
+clocks, with n teams in each block, and with what L2 gives bytes in: bytes / l2_block_bytes_per_clk, or those of all blocks /
+l2_total_bytes_per_clk if that is longer:
 
-    step = max(chain + work, n work, n bytes / l2_block_bytes_per_clk, n bytes blocks / l2_total_bytes_per_clk)
+    step = max(chain + max(work, copied in L2), n max(work, bytes in L2))
 
     chain    from one product of a team to the next: the exchange of the grid's policy, a barrier, a latency of L2 and a
-             stage's bytes until the first copy has come, the instructions of the cells, and four special functions one after
-             the other. While one team is there, the other multiplies
+             stage's bytes until the first copy has come, the instructions of the cells, and special functions one after the
+             other, four forward and two backward. Backward also passes the parts of a quad on: a latency of distributed
+             shared memory and the bytes of the last sum. While one team is there, the other multiplies
     work     of a product: the longest of
-               product  64 slots x 64 gates: 32 clocks for each 16 of k, the rate of the tensor cores
+               product  64 x 64 sums: 32 clocks for each 16 of k, the rate of the tensor cores
                shared   what wgmma reads of both operands, and what the copies write, / shared_bytes_per_clk
                issue    instructions of a warp, one for each sub-core: of each stage, and of each part of the depth
-    bytes    that a block moves for a team: its share of the states, which come once a cluster, and 38 bytes of gates, states
-             and outputs for each unit and slot, if forward saves
+               parts    backward: what a block pushes of its sums to the others of its quad / dsmem_bytes_per_clk
+    copied   bytes that the copies of a block bring to it and its cluster: of a step's operand, its share
+    bytes    these, and of each unit and slot 38: forward x-gates, saved values, c, h and y if it saves for backward;
+             backward saved values, c, dy, dgates and dstate
+
+A way is «forward», or backward in one of its orders of sums, «backward» (that of stepwise) and «backward_of_grid».
 
 SPDX-License-Identifier: Apache-2.0
 """
 import math
 
+import counted_steps
 import floors
 
 # Beside those of floors.py.
 CONSTANTS = {
     "wgmma_clk": 32,  # published: 64 x 64 x 16 in 16 bits
     # Counted: instructions of a warp in nvcc 13.0's machine code for sm_90a.
-    "wide_stage_instructions": 82, "wide_part_instructions": 32, "wide_cell_instructions": 800,
+    "wide_stage_instructions": {"forward": 82, "backward": 94, "backward_of_grid": 150},
+    "wide_part_instructions": 32, "wide_cell_instructions": {"forward": 800, "backward": 900, "backward_of_grid": 900},
 }
 HIDDEN = (256, 512, 768, 1024)
-SLOTS, TEAMS, UNITS, CLUSTER, GATES, STAGE = 64, 2, 16, 4, 64, 64
+WAYS = ("forward", "backward", "backward_of_grid")
+SLOTS, UNITS, GATES, STAGE, QUARTERS = 64, 16, 64, 64, 4
 BYTES_OF_CELL = 38
 
 
-def terms(constants, hidden):
+def has(way, hidden):
+    """Whether there is such a kernel, as has_wide_teams and has_wide_grid_order of wide_selection.h."""
+    return hidden in HIDDEN and (way != "backward_of_grid" or hidden >= 512)
+
+
+def way_of(policy, mode):
+    """The way of a pass in the place of a policy; None where there is none."""
+    if mode == "forward":
+        return mode
+    return {"stepwise": "backward", "grid": "backward_of_grid"}.get(policy)
+
+
+def sizes(way, hidden):
+    """(blocks of a cluster, teams of a block, blocks that share a copy), as wide_sizes of wide_selection.h."""
+    if way == "forward":
+        return 4, 2, 4
+    cluster = 4 if way == "backward_of_grid" and hidden > 768 else 8
+    return cluster, 1 if way == "backward_of_grid" else 2, cluster // QUARTERS
+
+
+def stages_of(way, hidden):
+    """Stages of 64 of k that a block multiplies: backward a quarter of the gates."""
+    return hidden // STAGE if way == "forward" else 4 * hidden // QUARTERS // STAGE
+
+
+def part_bytes(constants):
+    """What a block pushes of one sum of 64 slots x 64 units to the other blocks of its quad."""
+    return SLOTS * 64 * 4 * (QUARTERS - 1) // QUARTERS
+
+
+def terms(constants, way, hidden):
     """What of a team's product overlaps, by name."""
-    shared = (SLOTS + GATES) * hidden * 2 + SLOTS * hidden * 2
-    stages = hidden // STAGE
-    return {"product": hidden // 16 * constants["wgmma_clk"], "shared": shared / constants["shared_bytes_per_clk"],
-            "issue": stages * constants["wide_stage_instructions"] + 4 * constants["wide_part_instructions"]}
+    stages = stages_of(way, hidden)
+    stage = {"product": STAGE // 16 * constants["wgmma_clk"],
+             "shared": (SLOTS + GATES + SLOTS) * STAGE * 2 / constants["shared_bytes_per_clk"],
+             "issue": constants["wide_stage_instructions"][way]}
+    result = {name: stages * clocks for name, clocks in stage.items()}
+    if way == "forward":
+        result["issue"] += 4 * constants["wide_part_instructions"]
+    else:
+        sums = 2 if way == "backward_of_grid" else 1
+        result["parts"] = sums * part_bytes(constants) / constants["dsmem_bytes_per_clk"]
+    return result
 
 
-def step_figures(constants, hidden):
-    """(chain, work, bytes), as kernels/selection/step_clocks.h has them."""
+def step_figures(constants, way, hidden):
+    """(chain, work, copied, bytes), as kernels/selection/step_clocks.h has them."""
     chain = (floors.exchange_clk(constants, "grid", hidden // UNITS) + constants["block_barrier_clk"]
              + constants["l2_latency_clk"] + SLOTS * STAGE * 2 / constants["l2_block_bytes_per_clk"]
-             + constants["wide_cell_instructions"] + 4 * constants["mufu_latency_clk"])
-    moved = SLOTS * hidden * 2 // CLUSTER + SLOTS * UNITS * BYTES_OF_CELL
-    return round(chain), round(max(terms(constants, hidden).values())), moved
+             + constants["wide_cell_instructions"][way]
+             + (4 if way == "forward" else 2) * constants["mufu_latency_clk"])
+    if way != "forward":
+        chain += constants["dsmem_latency_clk"] + part_bytes(constants) / constants["dsmem_bytes_per_clk"]
+    copied = stages_of(way, hidden) * SLOTS * STAGE * 2 // sizes(way, hidden)[2]
+    return (round(chain), round(max(terms(constants, way, hidden).values())), copied,
+            copied + SLOTS * UNITS * BYTES_OF_CELL)
 
 
-def teams_of_batch(constants, hidden, batch):
-    """(teams, sets) of one direction, as choose_wide of wide_selection.h."""
-    blocks = min(constants["resident_clusters"][CLUSTER] * CLUSTER, constants["multiprocessors"])
-    most = blocks // (hidden // UNITS)
-    teams = min(math.ceil(batch / SLOTS), TEAMS * most)
-    return teams, min(teams, most)
-
-
-def step_clocks(constants, hidden, teams, sets):
+def step_clocks(constants, way, hidden, teams, sets):
     """As wide_step_clocks of wide_selection.h."""
-    chain, work, moved = step_figures(constants, hidden)
-    of_block, blocks = math.ceil(teams / sets), hidden // UNITS * sets
-    return max(chain + work, *(of_block * clocks for clocks in (
-        work, moved // constants["l2_block_bytes_per_clk"], moved * blocks // constants["l2_total_bytes_per_clk"])))
+    chain, work, copied, moved = step_figures(constants, way, hidden)
+    blocks = hidden // UNITS * sets
+
+    def with_bytes(count):
+        return max(work, count // constants["l2_block_bytes_per_clk"], count * blocks // constants["l2_total_bytes_per_clk"])
+    return max(chain + with_bytes(copied), math.ceil(teams / sets) * with_bytes(moved))
 
 
-def batch_step(constants, hidden, batch):
-    """The whole batch, of equal lengths, one step further; None if the device holds no set."""
-    teams, sets = teams_of_batch(constants, hidden, batch)
-    if teams == 0:
+def choose_teams(constants, way, hidden, batch):
+    """(teams, sets, clocks of a step, modelled clocks) of a batch (B, T, N) of one direction, as choose_wide of
+    wide_selection.h; None if there is no such kernel, or the device holds no set."""
+    if not has(way, hidden):
         return None
-    turns = math.ceil(batch / (teams * SLOTS))
-    clocks = step_clocks(constants, hidden, teams, sets)
-    return {"us": turns * clocks / constants["clock_ghz"] / 1e3, "turns": turns, "teams": teams, "sets": sets}
+    cluster, teams_of_block, _ = sizes(way, hidden)
+    blocks = min(constants["resident_clusters"][cluster] * cluster, constants["multiprocessors"])
+    most_sets = blocks // (hidden // UNITS)
+    chosen = None
+    for teams in range(1, min(math.ceil(batch[0] / SLOTS), teams_of_block * most_sets) + 1):
+        sets = min(teams, most_sets)
+        step = step_clocks(constants, way, hidden, teams, sets)
+        clocks = counted_steps.modelled_steps(batch, teams * SLOTS) * step
+        if chosen is None or clocks < chosen[3]:
+            chosen = (teams, sets, step, clocks)
+    return chosen
+
+
+def batch_step(constants, way, hidden, batch):
+    """The whole batch, of equal lengths, one step further; None where choose_teams has none."""
+    chosen = choose_teams(constants, way, hidden, (batch, 1, batch))
+    if chosen is None:
+        return None
+    teams, sets, _, clocks = chosen
+    return {"us": clocks / constants["clock_ghz"] / 1e3, "turns": math.ceil(batch / (teams * SLOTS)), "teams": teams,
+            "sets": sets}
 
 
 def model(constants):
-    return [{"H": hidden, "B": batch, "step": batch_step(constants, hidden, batch)}
-            for hidden in HIDDEN for batch in floors.BATCHES]
+    return [{"way": way, "H": hidden, "B": batch, "step": batch_step(constants, way, hidden, batch)}
+            for way in WAYS for hidden in HIDDEN for batch in floors.BATCHES]

@@ -23,18 +23,21 @@ RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape, cons
           plan.team_slots};
 }
 
-RecurrenceNeeds wide_needs(const State& state, const RnnShape& shape, const RnnPlan& plan) {
+RecurrenceNeeds wide_needs(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan) {
   const RecurrenceShape of_layer = recurrence_shape(state, shape, plan);
-  if (why_not_wide(static_cast<RecurrencePolicy>(plan.recurrence), of_layer, state.facts) != nullptr) return {0, 0};
+  const auto policy = static_cast<RecurrencePolicy>(plan.recurrence);
+  if (why_not_wide(pass, policy, of_layer, state.facts) != nullptr) return {0, 0};
   const int64_t segments = segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens);
-  const WideChoice most = choose_wide(of_layer, of_one_length(segments), state.facts);
-  return {most.slots(), most.teams * most.directions * wide_area_bytes(shape.hidden)};
+  const WideSizes sizes = wide_sizes(pass, policy != RecurrencePolicy::kStepwise, shape.cell, shape.hidden);
+  const int64_t teams = most_wide_teams(sizes, of_layer, segments, state.facts);
+  return {teams * kWideTeamSlots, teams * shape.directions * sizes.area_bytes};
 }
 
-bool runs_wide(const State& state, const RnnShape& shape, const RnnPlan& plan, const BatchBounds& extent) {
-  if (wide_needs(state, shape, plan).slots == 0) return false;
-  return is_wide_faster(static_cast<RecurrencePolicy>(plan.recurrence), recurrence_shape(state, shape, plan), extent,
-                        state.facts);
+bool runs_wide(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan,
+               const BatchBounds& extent) {
+  if (wide_needs(pass, state, shape, plan).slots == 0) return false;
+  return is_wide_faster(pass, static_cast<RecurrencePolicy>(plan.recurrence), recurrence_shape(state, shape, plan),
+                        extent, state.facts);
 }
 
 LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, TeamKind teams,
@@ -43,11 +46,12 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, cons
       cell_(shape.cell),
       directions_(shape.directions),
       row_order_(shape.row_order),
-      wide_(teams == TeamKind::kWide) {
+      wide_(teams != TeamKind::kOfPolicy) {
   const int64_t segments = segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens);
   if (wide_) {
-    const RecurrenceNeeds needs = wide_needs(state, shape, plan);
-    wide_run_.choice = choose_wide(recurrence_shape(state, shape, plan), extent, state.facts);
+    const WidePass pass = teams == TeamKind::kWideForward ? WidePass::kForward : WidePass::kBackward;
+    const RecurrenceNeeds needs = wide_needs(pass, state, shape, plan);
+    wide_run_.choice = choose_wide(pass, policy_, recurrence_shape(state, shape, plan), extent, state.facts);
     wide_run_.resident = policy_ != RecurrencePolicy::kStepwise;
     wide_run_.schedule =
         carve_slot_schedule(extent, directions_, wide_run_.choice.slots(), kWideTeamSlots, needs.slots, schedule);
@@ -79,7 +83,7 @@ int32_t LayerRecurrence::prepare(Stream stream, const BatchPlan& plan, const Hea
 
 int32_t LayerRecurrence::check(Stream stream, const BatchPlan& plan, HeaderToCheck check) {
   check.status = stream.state->status;
-  if (policy_ == RecurrencePolicy::kStepwise || plan.batch == 0) return check_reserve_header(stream, check);
+  if (wide_ || policy_ == RecurrencePolicy::kStepwise || plan.batch == 0) return check_reserve_header(stream, check);
   run_.check = check;
   return VARLSTM_OK;
 }
@@ -104,6 +108,15 @@ int32_t run_steps(Stream stream, Cell cell, const LayerForward<T, C>& layer, con
 template <class T, class C>
 int32_t run_steps(Stream stream, Cell cell, const LayerBackward<T, C>& layer, const LayerOptions<C>& options) {
   return stepwise_backward(stream, cell, layer, options);
+}
+
+template <class T>
+int32_t run_wide_teams(Stream stream, Cell cell, const WideRun& run, const LayerForward<T, float>& layer) {
+  return wide_forward(stream, cell, run, layer);
+}
+template <class T>
+int32_t run_wide_teams(Stream stream, Cell cell, const WideRun& run, const LayerBackward<T, float>& layer) {
+  return wide_backward(stream, cell, run, layer);
 }
 
 template <class T>
@@ -135,14 +148,13 @@ int32_t run_directions(const Run& run, int64_t at_once, const Layer& layer, cons
 
 template <class Layer>
 int32_t LayerRecurrence::run_wide(Stream stream, const Layer& layer) const {
-  using T = typename Layer::Scalar;
-  if constexpr (std::is_same<Layer, LayerForward<T, float>>::value && sizeof(T) == 2) {
+  if constexpr (sizeof(typename Layer::Scalar) == 2) {
     const auto launch_steps = [&](const WideRun& run, const Layer& these) {
-      return wide_forward(stream, cell_, run, these);
+      return run_wide_teams(stream, cell_, run, these);
     };
     return run_directions(wide_run_, wide_run_.choice.directions, layer, launch_steps);
   }
-  return fail(VARLSTM_ERROR_INTERNAL, "only forward in 16 bits has wide teams");
+  return fail(VARLSTM_ERROR_INTERNAL, "wide teams multiply 16 bits");
 }
 
 template <class Layer>

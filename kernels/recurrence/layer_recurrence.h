@@ -19,31 +19,33 @@ inline bool runs_together(const RnnPlan& plan, int64_t segments) {
   return plan.most_together > 0 && segments <= plan.most_together;
 }
 
-// What forward of a layer by wide teams takes for any batch within the plan's bounds; zeros if none runs by them.
-RecurrenceNeeds wide_needs(const State& state, const RnnShape& shape, const RnnPlan& plan);
+// What a pass of a layer by wide teams takes for any batch within the plan's bounds; zeros if none runs by them.
+RecurrenceNeeds wide_needs(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan);
 
-// Whether forward of a layer in a launch of its own runs by wide teams. extent: scheduled_extent of the batch.
-bool runs_wide(const State& state, const RnnShape& shape, const RnnPlan& plan, const BatchBounds& extent);
+// Whether a pass of a layer in a launch of its own runs by wide teams. extent: scheduled_extent of the batch.
+bool runs_wide(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan,
+               const BatchBounds& extent);
 
 // Whether forward with save leaves its schedule in the reserve for backward. It does if its layers run one after the
-// other whatever the dropout, and not by wide teams; otherwise the teams of forward and backward may differ. The first
-// function asks it of any batch of so many segments.
+// other whatever the dropout, and neither pass runs by wide teams; otherwise the teams of forward and backward may
+// differ. The first function asks it of any batch of so many segments.
 inline bool schedule_may_be_kept(const RnnPlan& plan, int64_t segments) {
   return plan.recurrence != VARLSTM_RECURRENCE_STEPWISE && !runs_together(plan, segments);
 }
 inline bool schedule_is_kept(const State& state, const RnnShape& shape, const RnnPlan& plan,
                              const BatchBounds& extent) {
-  return schedule_may_be_kept(plan, extent.max_batch) && !runs_wide(state, shape, plan, extent);
+  return schedule_may_be_kept(plan, extent.max_batch) && !runs_wide(WidePass::kForward, state, shape, plan, extent) &&
+         !runs_wide(WidePass::kBackward, state, shape, plan, extent);
 }
 
 // What the layers of a call run by, besides the policy.
-enum class TeamKind { kOfPolicy, kWide };
+enum class TeamKind { kOfPolicy, kWideForward, kWideBackward };
 
 class LayerRecurrence {
  public:
   // Takes scratch, weights and area from `carver`, large enough for any batch within the plan's bounds; the handover
   // from there and the schedule from the carver `schedule`, both for a batch of this extent. With carvers over nullptr
-  // it only counts bytes. layers: the number of layers in one launch. Forward alone has wide teams, of one layer.
+  // it only counts bytes. layers: the number of layers in one launch. Wide teams run one layer.
   LayerRecurrence(const State& state, const RnnShape& shape, const RnnPlan& plan, TeamKind teams, int64_t layers,
                   const BatchBounds& extent, Carver& schedule, Carver& carver);
 
@@ -57,7 +59,7 @@ class LayerRecurrence {
   // Where the product with W_hh of each row of a direction finds its state, as GemmArgs::b_rows; null in the stepwise
   // recurrence, which has no schedule.
   const int64_t* rows_before(int64_t direction) const {
-    return run_.schedule.before == nullptr ? nullptr : run_.schedule.before + direction * run_.schedule.tokens;
+    return schedule().before == nullptr ? nullptr : schedule().before + direction * schedule().tokens;
   }
 
   // For a schedule in the reserve: changes `hash` so that it is a forward's with the same slots, and returns what

@@ -30,13 +30,15 @@ class Backward {
         rows_(rows_of(plan_)),
         workspace_carver_(args.workspace),
         reserve_carver_(const_cast<void*>(args.reserve)),  // only read from
+        wide_(runs_wide(WidePass::kBackward, *stream.state, shape_, *args.plan, scheduled_extent(plan_))),
         schedule_is_kept_(schedule_is_kept(*stream.state, shape_, *args.plan, scheduled_extent(plan_))),
         reserve_(shape_, rows_, reserve_carver_),
         norm_reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, rows_, workspace_carver_),
         norm_workspace_(shape_, rows_, workspace_carver_),
-        recurrence_(*stream.state, shape_, *args.plan, TeamKind::kOfPolicy, 1, scheduled_extent(plan_),
-                    schedule_is_kept_ ? reserve_carver_ : workspace_carver_, workspace_carver_) {}
+        recurrence_(*stream.state, shape_, *args.plan, wide_ ? TeamKind::kWideBackward : TeamKind::kOfPolicy, 1,
+                    scheduled_extent(plan_), schedule_is_kept_ ? reserve_carver_ : workspace_carver_,
+                    workspace_carver_) {}
 
   int32_t run() {
     uint64_t hash = reserve_hash(shape_, extent_of(plan_));
@@ -369,6 +371,7 @@ class Backward {
   const BatchPlan& plan_;
   const RnnRows rows_;
   Carver workspace_carver_, reserve_carver_;
+  const bool wide_;              // the layers run by wide teams
   const bool schedule_is_kept_;  // in the reserve, by forward
   Reserve<T, C> reserve_;
   const NormReserve<C> norm_reserve_;

@@ -32,13 +32,13 @@ class Forward {
         reserve_carver_(args.reserve),
         together_(runs_together(*args.plan, plan_.segments.count) && !drops() && !drops_weights()),
         workspace_rows_(together_ ? fewest_rows(rows_, plan_.bounds) : rows_),
-        wide_(!together_ && runs_wide(*stream.state, shape_, *args.plan, scheduled_extent(plan_))),
+        wide_(!together_ && runs_wide(WidePass::kForward, *stream.state, shape_, *args.plan, scheduled_extent(plan_))),
         keeps_schedule_(args.save && schedule_is_kept(*stream.state, shape_, *args.plan, scheduled_extent(plan_))),
         reserve_(shape_, rows_, reserve_carver_),
         norm_reserve_(shape_, rows_, reserve_carver_),
         workspace_(shape_, workspace_rows_, args.save, together_, workspace_carver_),
         norm_workspace_(shape_, workspace_rows_, args.save, workspace_carver_),
-        recurrence_(*stream.state, shape_, *args.plan, wide_ ? TeamKind::kWide : TeamKind::kOfPolicy,
+        recurrence_(*stream.state, shape_, *args.plan, wide_ ? TeamKind::kWideForward : TeamKind::kOfPolicy,
                     together_ ? shape_.layers : 1, extent(), keeps_schedule_ ? reserve_carver_ : workspace_carver_,
                     workspace_carver_) {}
 

@@ -70,19 +70,24 @@ void print_policy(RecurrencePolicy policy, const RecurrenceShape& shape, const D
   }
 }
 
-void print_wide(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& facts) {
-  if (const char* reason = why_not_wide(policy, shape, facts)) {
-    fprintf(stderr, "varlstm:   no wide teams forward: %s\n", reason);
+void print_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& facts) {
+  const char* const name = pass == WidePass::kForward ? "forward" : "backward";
+  if (const char* reason = why_not_wide(pass, policy, shape, facts)) {
+    fprintf(stderr, "varlstm:   no wide teams %s: %s\n", name, reason);
     return;
   }
-  const WideChoice most = choose_wide(shape, of_one_length(INT32_MAX), facts);
-  const int64_t blocks = shape.hidden / kWideTeamUnits;
+  const bool resident = policy != RecurrencePolicy::kStepwise;
+  const WideSizes sizes = wide_sizes(pass, resident, shape.cell, shape.hidden);
+  RecurrenceShape all_teams = shape;
+  all_teams.team_slots = kWideTeamSlots;
+  const WideChoice most = choose_wide(pass, policy, all_teams, of_one_length(INT32_MAX), facts);
+  const WideFigures step = wide_figures(pass, resident, shape.hidden);
   fprintf(stderr,
-          "varlstm:   wide teams forward where they are faster: up to %lld of %lld blocks and %d slots; a step takes "
+          "varlstm:   wide teams %s where they are faster: up to %lld of %lld blocks and %d slots; a step takes "
           "%lld modelled clocks with one team, %lld with all\n",
-          printable(most.teams), printable(blocks), kWideTeamSlots,
-          printable(wide_step_clocks(shape.hidden, 1, blocks)),
-          printable(wide_step_clocks(shape.hidden, kWideTeamsOfBlock, blocks * most.sets * most.directions)));
+          name, printable(most.teams), printable(sizes.blocks), kWideTeamSlots,
+          printable(wide_step_clocks(step, 1, sizes.blocks)),
+          printable(wide_step_clocks(step, sizes.teams_of_block, sizes.blocks * most.sets * most.directions)));
 }
 
 void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, RecurrencePolicy chosen, int64_t layers,
@@ -93,7 +98,8 @@ void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, Recurr
           static_cast<int>(shape.dtype), shape.tf32 ? " (TF32)" : "", printable(shape.directions),
           recurrence_policy_name(chosen));
   for (const RecurrencePolicy policy : kPolicies) print_policy(policy, shape, facts);
-  print_wide(chosen, shape, facts);
+  print_wide(WidePass::kForward, chosen, shape, facts);
+  print_wide(WidePass::kBackward, chosen, shape, facts);
   if (layers < 2) return;
   if (why_not_together != nullptr)
     fprintf(stderr, "varlstm:   %lld layers one after the other: %s\n", printable(layers), why_not_together);
@@ -177,12 +183,12 @@ struct Bytes {
     return {workspace.bytes(), save ? reserve.bytes() : 0};
   }
   // An upper bound: the schedule is counted in the workspace, also if forward has kept it.
-  int64_t backward(const RnnRows& rows) const {
+  int64_t backward(const RnnRows& rows, TeamKind teams = TeamKind::kOfPolicy) const {
     Carver workspace(nullptr);
     const BatchBounds extent{rows.segments, plan.bounds.max_len, rows.tokens};
     const BackwardWorkspace<T, C> tensors(shape, rows, workspace);
     const NormBackwardWorkspace<T, C> norm(shape, rows, workspace);
-    const LayerRecurrence recurrence(state, shape, plan, TeamKind::kOfPolicy, 1, extent, workspace, workspace);
+    const LayerRecurrence recurrence(state, shape, plan, teams, 1, extent, workspace, workspace);
     return workspace.bytes();
   }
 };
@@ -198,11 +204,13 @@ void add_sizes(const State& state, const RnnShape& shape, RnnPlan* plan) {
   };
   RnnSizes infer = bytes.forward(most, false, 1), save = bytes.forward(most, true, 1);
   keep_larger({bytes.backward(most), 0}, &save);
-  // Some batches run forward by wide teams.
-  if (wide_needs(state, shape, *plan).slots > 0) {
-    keep_larger(bytes.forward(most, false, 1, TeamKind::kWide), &infer);
-    keep_larger(bytes.forward(most, true, 1, TeamKind::kWide), &save);
+  // Some batches run by wide teams.
+  if (wide_needs(WidePass::kForward, state, shape, *plan).slots > 0) {
+    keep_larger(bytes.forward(most, false, 1, TeamKind::kWideForward), &infer);
+    keep_larger(bytes.forward(most, true, 1, TeamKind::kWideForward), &save);
   }
+  if (wide_needs(WidePass::kBackward, state, shape, *plan).slots > 0)
+    keep_larger({bytes.backward(most, TeamKind::kWideBackward), 0}, &save);
   // The largest batch whose layers run in one launch.
   const RnnRows together = fewest_rows({std::min(bounds.max_batch, plan->most_together), bounds.max_tokens,
                                         std::min(most.segments, plan->most_together)},

@@ -82,16 +82,20 @@ constexpr TileStep kTileSteps[] = {
     {RecurrencePolicy::kGrid, MathKind::kF32, 1024, 16, {4840, 29898, 71936}, {1142, 5562, 139008}},
 };
 
-// Of forward by wide teams and an H: of one team of a block.
+// Of wide teams and an H, of one team of a block. Only the bytes that its copies bring for a product, `copied`,
+// lengthen its chain; all share what L2 gives. Backward is in the order of stepwise, and of policy grid if it has one.
+struct WideFigures {
+  int32_t chain, work, copied, bytes;
+};
 struct WideStep {
   int hidden;
-  StepFigures forward;
+  WideFigures forward, backward, backward_of_grid;
 };
 constexpr WideStep kWideSteps[] = {
-    {256, {2026, 768, 47104}},
-    {512, {2026, 1536, 55296}},
-    {768, {2026, 2304, 63488}},
-    {1024, {2026, 3072, 71680}},
+    {256, {2026, 768, 8192, 47104}, {3140, 878, 16384, 55296}, {}},
+    {512, {2026, 1536, 16384, 55296}, {3140, 1536, 32768, 71680}, {3140, 1755, 32768, 71680}},
+    {768, {2026, 2304, 24576, 63488}, {3140, 2304, 49152, 88064}, {3140, 2304, 49152, 88064}},
+    {1024, {2026, 3072, 32768, 71680}, {3140, 3072, 65536, 104448}, {3140, 3072, 131072, 169984}},
 };
 
 }  // namespace varlstm::cuda

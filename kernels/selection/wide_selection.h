@@ -1,5 +1,6 @@
-// Chooses whether forward of a layer runs by wide teams of 64 slots (recurrence/wide), whose results have the bits of
-// the layer's policy. So the choice may depend on the batch. All functions are pure. Not measured on a GPU.
+// Chooses whether a pass of a layer runs by wide teams of 64 slots (recurrence/wide), whose results have the bits of
+// the layer's policy. So the choice may depend on the batch, and on the pass. All functions are pure. Not measured on a
+// GPU.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -9,8 +10,9 @@
 
 namespace varlstm::cuda {
 
-// The sizes of a set of blocks and of its teams, as in WideTeamTile; wide_forward.cu asserts that they agree.
-constexpr int kWideTeamSlots = 64, kWideTeamsOfBlock = 2, kWideTeamUnits = 16, kWideTeamCluster = 4;
+enum class WidePass { kForward, kBackward };
+
+constexpr int kWideTeamSlots = 64, kWideTeamUnits = 16;  // of a team; of a block
 
 // A number of slots to force that no team has.
 constexpr int64_t kNoTeams = -1;
@@ -24,13 +26,36 @@ constexpr bool has_wide_teams(int64_t hidden) {
   return false;
 }
 
-constexpr int64_t wide_shared_bytes(Cell cell, int64_t hidden) {
-  const int64_t stage = 64 * 128, ring = 6 * stage + 1024;
-  return hidden * 2 * resident_gates(cell) * kWideTeamUnits + kWideTeamsOfBlock * ring;
+// The sizes of a set of blocks and of its teams, as in WideTeamTile and WideBackwardTile; the launchers assert that
+// they agree.
+struct WideSizes {
+  int64_t blocks, cluster;  // of a set; blocks of a cluster
+  int64_t teams_of_block;
+  int64_t shared_bytes;  // of a block
+  int64_t area_bytes;    // of a team, in global memory
+};
+// resident: the order of sums is that of the resident tiles, otherwise that of stepwise.
+constexpr WideSizes wide_sizes(WidePass pass, bool resident, Cell cell, int64_t hidden) {
+  const int64_t blocks = hidden / kWideTeamUnits, gates = resident_gates(cell), state = kWideTeamSlots * hidden * 2;
+  if (pass == WidePass::kBackward)
+    return {blocks, resident && hidden > 768 ? 4 : 8, resident ? 1 : 2, 227 * 1024, 2 * gates * state + 128};
+  const int64_t ring = 6 * 64 * 128 + 1024;
+  return {blocks, 4, 2, hidden * 2 * gates * kWideTeamUnits + 2 * ring, 2 * state + 128};
 }
-// The global memory of a team's states.
-constexpr int64_t wide_area_bytes(int64_t hidden) {
-  return 2 * kWideTeamSlots * hidden * 2 + 128;
+
+// The blocks of such sets that are resident together.
+inline int64_t resident_wide_blocks(const WideSizes& sizes, const DeviceFacts& device) {
+  const int64_t in_clusters = device.active_clusters[log2_of(static_cast<int>(sizes.cluster))] * sizes.cluster;
+  return in_clusters < device.resident_blocks ? in_clusters : device.resident_blocks;
+}
+
+// The most teams of each direction that so many sequences fill and the device holds.
+inline int64_t most_wide_teams(const WideSizes& sizes, const RecurrenceShape& shape, int64_t sequences,
+                               const DeviceFacts& device) {
+  const int64_t resident = resident_wide_blocks(sizes, device) / sizes.blocks;
+  const int64_t held = sizes.teams_of_block * (resident < shape.directions ? resident : resident / shape.directions);
+  const int64_t filled = sequences > 0 ? (sequences + kWideTeamSlots - 1) / kWideTeamSlots : 1;
+  return filled < held ? filled : held;
 }
 
 // The order of the sums of a resident tile, as far as it depends on the tile.
@@ -53,8 +78,15 @@ constexpr bool has_wide_order(const TileRows& table, int64_t hidden) {
   return own.depth > 0 && own.depth == wide.depth && own.padded == wide.padded;
 }
 
-// Returns null if forward of a layer by that policy may run by wide teams, otherwise the reason against it.
-inline const char* why_not_wide(RecurrencePolicy policy, const RecurrenceShape& shape, const DeviceFacts& device) {
+// Whether backward by wide teams has the order of a resident tile, of policy grid alone: the gates of a block of an
+// LSTM are a stage there, and the parts of its blocks are added in eight groups of neighbours (WideBackwardTile).
+constexpr bool has_wide_grid_order(Cell cell, int64_t hidden) {
+  return cell == Cell::kLstm && has_wide_teams(hidden) && hidden >= 512;
+}
+
+// Returns null if that pass of a layer by that policy may run by wide teams, otherwise the reason against it.
+inline const char* why_not_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
+                                const DeviceFacts& device) {
   if (has_two_products(shape.cell) || resident_gates(shape.cell) == 0) return "the cell has no kernels of wide teams";
   if (shape.projects || shape.layer_norm || shape.cell_states || shape.options)
     return "wide teams have neither a projection nor options";
@@ -62,71 +94,85 @@ inline const char* why_not_wide(RecurrencePolicy policy, const RecurrenceShape& 
   if (shape.dtype != DType::kBF16 && shape.dtype != DType::kF16) return "wide teams multiply 16 bits";
   if (!has_wide_teams(shape.hidden)) return "wide teams have an H of 256, 512, 768 or 1024";
   if (device.capability != 90) return "products of a warpgroup need sm_90a";
-  if (wide_shared_bytes(shape.cell, shape.hidden) > device.shared_bytes)
-    return "the weights do not fit a multiprocessor's shared memory";
-  const int64_t blocks = shape.hidden / kWideTeamUnits;
-  if (device.resident_blocks < blocks || device.active_clusters[log2_of(kWideTeamCluster)] * kWideTeamCluster < blocks)
+  const bool resident = policy != RecurrencePolicy::kStepwise;
+  const WideSizes sizes = wide_sizes(pass, resident, shape.cell, shape.hidden);
+  if (sizes.shared_bytes > device.shared_bytes) return "the weights do not fit a multiprocessor's shared memory";
+  if (resident_wide_blocks(sizes, device) < sizes.blocks)
     return "the device has too few multiprocessors for a team's blocks";
+  if (!resident) return nullptr;
   MathKind kind;
   math_kind(shape.dtype, shape.tf32, &kind);
-  if (policy != RecurrencePolicy::kStepwise && !has_wide_order(tile_rows(policy, kind), shape.hidden))
-    return "the policy's tile for this H adds in another order";
-  return nullptr;
+  const bool has_order = pass == WidePass::kForward
+                             ? has_wide_order(tile_rows(policy, kind), shape.hidden)
+                             : policy == RecurrencePolicy::kGrid && has_wide_grid_order(shape.cell, shape.hidden);
+  return has_order ? nullptr : "the policy's tile for this H adds in another order";
 }
 
-// The teams that forward of a batch runs with.
+// What is modelled of one team of a block. An H that is not listed yet is the last to be chosen.
+inline WideFigures wide_figures(WidePass pass, bool resident, int64_t hidden) {
+  for (const WideStep& of : kWideSteps) {
+    if (of.hidden != hidden) continue;
+    return pass == WidePass::kForward ? of.forward : resident ? of.backward_of_grid : of.backward;
+  }
+  return {1 << 24, 0, 0, 0};
+}
+
+// Returns the modelled clocks of a step of so many teams in each of so many blocks.
+inline int64_t wide_step_clocks(const WideFigures& step, int64_t teams_of_block, int64_t blocks) {
+  const auto no_less_than_bytes = [&](int64_t clocks, int64_t bytes) {
+    for (const int64_t device : {bytes / kL2BytesOfBlock, bytes * blocks / kL2BytesOfAll})
+      if (device > clocks) clocks = device;
+    return clocks;
+  };
+  const int64_t alone = step.chain + no_less_than_bytes(step.work, step.copied);
+  const int64_t all = teams_of_block * no_less_than_bytes(step.work, step.bytes);
+  return alone > all ? alone : all;
+}
+
+// The teams that a pass of a batch runs with.
 struct WideChoice {
   int64_t teams;       // of each direction; 0: there are none
   int64_t sets;        // of each direction, which have the teams in turn
   int64_t directions;  // that run at once
+  int64_t clocks;      // modelled, of the whole batch
 
   int64_t slots() const { return teams * kWideTeamSlots; }
 };
 
-// The choice for a batch of a layer that may run by wide teams.
-inline WideChoice choose_wide(const RecurrenceShape& shape, const BatchBounds& batch, const DeviceFacts& device) {
-  const int64_t blocks = shape.hidden / kWideTeamUnits, by_clusters = device.active_clusters[log2_of(kWideTeamCluster)];
-  const int64_t most_blocks =
-      by_clusters * kWideTeamCluster < device.resident_blocks ? by_clusters * kWideTeamCluster : device.resident_blocks;
-  const int64_t resident = most_blocks / blocks;
-  WideChoice choice{};
-  choice.directions = resident < shape.directions ? 1 : shape.directions;
-  const int64_t most_sets = resident / choice.directions;
-  const int64_t wanted = batch.max_batch > 0 ? (batch.max_batch + kWideTeamSlots - 1) / kWideTeamSlots : 1;
-  choice.teams = wanted < kWideTeamsOfBlock * most_sets ? wanted : kWideTeamsOfBlock * most_sets;
-  choice.sets = choice.teams < most_sets ? choice.teams : most_sets;
+// Chooses among the numbers of teams that the batch fills and the device holds the one with the fewest modelled clocks,
+// or the largest if wide teams are forced. The layer's pass may run by wide teams.
+// Example: 256 sequences of 40 tokens in the mean and 250 at most take 250 steps of one team or of two, and a step of
+// two takes longer, because they share what L2 gives.
+inline WideChoice choose_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
+                              const BatchBounds& batch, const DeviceFacts& device) {
+  const bool of_tiles = policy != RecurrencePolicy::kStepwise;
+  const WideSizes sizes = wide_sizes(pass, of_tiles, shape.cell, shape.hidden);
+  const WideFigures step = wide_figures(pass, of_tiles, shape.hidden);
+  const int64_t resident = resident_wide_blocks(sizes, device) / sizes.blocks;
+  const int64_t directions = resident < shape.directions ? 1 : shape.directions, most_sets = resident / directions;
+  const int64_t most = most_wide_teams(sizes, shape, batch.max_batch, device);
+  WideChoice choice{0, 0, directions, 0};
+  for (int64_t teams = shape.team_slots == kWideTeamSlots ? most : 1; teams <= most; ++teams) {
+    const int64_t sets = teams < most_sets ? teams : most_sets;
+    const int64_t clocks = modelled_steps(batch, teams * kWideTeamSlots) * (shape.directions / directions) *
+                           wide_step_clocks(step, (teams + sets - 1) / sets, sizes.blocks * sets * directions);
+    if (choice.teams == 0 || clocks < choice.clocks) choice = {teams, sets, directions, clocks};
+  }
   return choice;
 }
 
-// Returns the modelled clocks of a step of so many teams in each of so many blocks.
-inline int64_t wide_step_clocks(int64_t hidden, int64_t teams_of_block, int64_t blocks) {
-  for (const WideStep& of : kWideSteps) {
-    if (of.hidden != hidden) continue;
-    int64_t clocks = of.forward.chain + of.forward.work;
-    for (const int64_t all :
-         {int64_t{of.forward.work}, of.forward.bytes / kL2BytesOfBlock, of.forward.bytes * blocks / kL2BytesOfAll})
-      if (teams_of_block * all > clocks) clocks = teams_of_block * all;
-    return clocks;
-  }
-  return int64_t{1} << 24;
-}
-
-// Whether forward of a batch by that policy, which may run by wide teams, should: if they are forced, or have fewer
+// Whether a pass of a batch by that policy, which may run by wide teams, should: if they are forced, or have fewer
 // modelled clocks than the policy's own tiles, or than a launch for each step, which takes longer for any batch.
-inline bool is_wide_faster(RecurrencePolicy policy, const RecurrenceShape& shape, const BatchBounds& batch,
-                           const DeviceFacts& device) {
+inline bool is_wide_faster(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
+                           const BatchBounds& batch, const DeviceFacts& device) {
   if (shape.team_slots != 0) return shape.team_slots == kWideTeamSlots;
   if (policy == RecurrencePolicy::kStepwise) return true;
-  const WideChoice wide = choose_wide(shape, batch, device);
   const RecurrenceChoice own = choose_tile(policy, shape, batch, device);
-  const TileStep step = step_of_tile(policy, own.math, *own.tile);
-  const auto rounds = [&](int64_t directions) { return shape.directions / directions; };
-  const int64_t own_clocks = modelled_steps(batch, own.slots()) * rounds(own.directions) *
-                             step_clocks(step.forward, own.tile->blocks() * own.teams * own.directions);
-  const int64_t wide_clocks = modelled_steps(batch, wide.slots()) * rounds(wide.directions) *
-                              wide_step_clocks(shape.hidden, (wide.teams + wide.sets - 1) / wide.sets,
-                                               shape.hidden / kWideTeamUnits * wide.sets * wide.directions);
-  return wide_clocks < own_clocks;
+  const TileStep of_tile = step_of_tile(policy, own.math, *own.tile);
+  const StepFigures& step = pass == WidePass::kForward ? of_tile.forward : of_tile.backward;
+  const int64_t own_clocks = modelled_steps(batch, own.slots()) * (shape.directions / own.directions) *
+                             step_clocks(step, own.tile->blocks() * own.teams * own.directions);
+  return choose_wide(pass, policy, shape, batch, device).clocks < own_clocks;
 }
 
 }  // namespace varlstm::cuda

@@ -67,15 +67,14 @@ set(ptx_need_not_run "ResidentTile.*(GruCell|RnnCell).*MathELi(256|384|512|640|7
 # Of the tiles of a step, the small ones in 16 bits run for every cell. The wide ones and those in TF32, and CUDA cores in
 # place of tensor cores, have the same code in other sizes and types.
 string(APPEND ptx_need_not_run "|StepTile.*(Tf32Math|MathELi64E)|CudaCoresINS_")
-# Wide teams run at the smallest H, those of F16 for an LSTM.
+# Both passes by wide teams run at the smallest H, those of F16 for an LSTM.
 varlstm_run_ptx(wide_forward_test *FewSequences* few VARLSTM_EMULATOR_RACES=0)
 string(APPEND ptx_need_not_run "|WideTeamTile.*(MathELi(512|768|1024)E|(GruCell|RnnCell).*F16Math)")
 # What only many rows take runs in one type: the pieces of an embedding's gradient, and the chunks of a loss.
 string(APPEND ptx_need_not_run "|(sum|join)_pieces_kernelINS_(3F16|4Bf16)E|(weigh|sum)_chunk_kernelId")
 varlstm_run_ptx(resident_layers_test *Wide* tiles VARLSTM_EMULATOR_RACES=0)
-# Backward by wide teams runs for an LSTM of each type and each order of sums. Other cells and H have the same code in other
-# sizes.
-varlstm_run_ptx(wide_backward_test *LstmHas* "" VARLSTM_EMULATOR_RACES=0)
+# In the grid's order backward by wide teams runs at one H. Other cells and H have the same code in other sizes.
+varlstm_run_ptx(wide_backward_test *LstmHasTheBitsOfTheGrid "" VARLSTM_EMULATOR_RACES=0)
 string(APPEND ptx_need_not_run "|WideBackwardTile.*(GruCell|RnnCell|Li(768|1024)E|Li512ELb0E|F16MathELi512ELb1E)")
 
 # A program that was killed has left nothing to add up: that is its own failure, and none of the coverage.

@@ -140,6 +140,10 @@ class WayRun {
       : format_(way.precision.stored), problem_(given.problem), setup_(setup), context_(make_context(way)) {
     rnn_ = make_rnn(context_.get(), problem_.options, way);
     batch_ = make_batch(context_.get(), problem_.lengths, setup.bounds);
+    if (!problem_.resets.empty()) {
+      REQUIRE_OK(varlstm_batch_set_resets(batch_.get(), problem_.resets.data(), problem_.tokens(),
+                                          VARLSTM_LAYOUT_RAGGED, 0, VARLSTM_SPACE_HOST, nullptr));
+    }
     int64_t workspace_bytes = 0, reserve_bytes = 0;
     REQUIRE_OK(varlstm_rnn_sizes(rnn_.get(), setup.bounds.max_batch, setup.bounds.max_len, setup.bounds.max_tokens,
                                  setup.mode, &workspace_bytes, &reserve_bytes));

@@ -1,4 +1,4 @@
-// The launcher of forward by wide teams.
+// The launchers of both passes by wide teams.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,19 +8,22 @@
 
 namespace varlstm::cuda {
 
-// What forward takes besides the layer: the schedule of `choice.slots()` slots, and an area of wide_area_bytes for each
-// of `choice.teams` teams of `choice.directions` directions.
+// What a pass takes besides the layer: the schedule of `choice.slots()` slots, and an area of wide_sizes().area_bytes
+// for each of `choice.teams` teams of `choice.directions` directions.
 struct WideRun {
   WideChoice choice;
-  bool resident;  // the order of sums: that of the resident tiles, otherwise that of stepwise
+  bool resident;  // the order of sums: that of the resident tiles, in backward of policy grid; otherwise of stepwise
   SlotSchedule schedule;
   void* area;
 };
 
-// Runs all steps of a layer of choice.directions directions, whose cell and H have wide teams. A kernel, after the area
-// is filled with zeros. Instantiated for each cell and math in wide_<cell>_<math>.cu (made by CMake from wide.cu.in).
+// Each runs all steps of a layer of choice.directions directions for which why_not_wide() says nothing: a kernel, after
+// the area is filled with zeros. Instantiated for each cell and math in files that CMake makes: wide_<cell>_<math>.cu
+// from wide.cu.in, and wide_backward_<math>.cu from wide_backward.cu.in.
 template <class CellType, class T>
 int32_t wide_forward_of(Stream stream, Cell cell, const WideRun& run, const LayerForward<T, float>& layer);
+template <class CellType, class T>
+int32_t wide_backward_of(Stream stream, Cell cell, const WideRun& run, const LayerBackward<T, float>& layer);
 
 struct LstmCell;
 struct GruCell;
@@ -31,6 +34,12 @@ int32_t wide_forward(Stream stream, Cell cell, const WideRun& run, const LayerFo
   if (cell == Cell::kLstm) return wide_forward_of<LstmCell>(stream, cell, run, layer);
   if (cell == Cell::kGru) return wide_forward_of<GruCell>(stream, cell, run, layer);
   return wide_forward_of<RnnCell>(stream, cell, run, layer);
+}
+template <class T>
+int32_t wide_backward(Stream stream, Cell cell, const WideRun& run, const LayerBackward<T, float>& layer) {
+  if (cell == Cell::kLstm) return wide_backward_of<LstmCell>(stream, cell, run, layer);
+  if (cell == Cell::kGru) return wide_backward_of<GruCell>(stream, cell, run, layer);
+  return wide_backward_of<RnnCell>(stream, cell, run, layer);
 }
 
 }  // namespace varlstm::cuda

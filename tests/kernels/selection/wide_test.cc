@@ -11,23 +11,50 @@ namespace {
 // H100: 132 blocks, 66 clusters of 2, 32 of 4 and 16 of 8.
 TEST(WideTeams, WhatTheyMayRun) {
   const RecurrenceShape shape = shape_of(kKinds[2], 1024, 1);
-  EXPECT_EQ(why_not_wide(Policy::kGrid, shape, kH100.facts), nullptr);
-  EXPECT_EQ(why_not_wide(Policy::kStepwise, shape, kH100.facts), nullptr);
+  EXPECT_EQ(why_not_wide(WidePass::kForward, Policy::kGrid, shape, kH100.facts), nullptr);
+  EXPECT_EQ(why_not_wide(WidePass::kForward, Policy::kStepwise, shape, kH100.facts), nullptr);
   for (const Device& device : {kA100, kA10, kT4, kRtx5090})
-    EXPECT_NE(why_not_wide(Policy::kStepwise, shape, device.facts), nullptr) << device.name;
+    EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kStepwise, shape, device.facts), nullptr) << device.name;
   for (const Kind& kind : {kKinds[0], kKinds[1]})
-    EXPECT_NE(why_not_wide(Policy::kGrid, shape_of(kind, 1024, 1), kH100.facts), nullptr) << kind.name;
+    EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kGrid, shape_of(kind, 1024, 1), kH100.facts), nullptr)
+        << kind.name;
   for (const int64_t hidden : {1, 255, 257, 384, 1000, 1023, 2048})
-    EXPECT_NE(why_not_wide(Policy::kGrid, shape_of(kKinds[2], hidden, 1), kH100.facts), nullptr) << hidden;
+    EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kGrid, shape_of(kKinds[2], hidden, 1), kH100.facts), nullptr)
+        << hidden;
   for (const int64_t hidden : {256, 512, 768, 1024})
-    EXPECT_EQ(why_not_wide(Policy::kGrid, shape_of(kKinds[4], hidden, 2), kH100.facts), nullptr) << hidden;
+    EXPECT_EQ(why_not_wide(WidePass::kForward, Policy::kGrid, shape_of(kKinds[4], hidden, 2), kH100.facts), nullptr)
+        << hidden;
   RecurrenceShape with = shape;
   with.options = true;
-  EXPECT_NE(why_not_wide(Policy::kStepwise, with, kH100.facts), nullptr);
-  EXPECT_NE(why_not_wide(Policy::kStepwise, shape_of(kKinds[2], 1024, 1, Cell::kGruResetBefore), kH100.facts), nullptr);
+  EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kStepwise, with, kH100.facts), nullptr);
+  EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kStepwise, shape_of(kKinds[2], 1024, 1, Cell::kGruResetBefore),
+                         kH100.facts),
+            nullptr);
   DeviceFacts small = kH100.facts;
   small.active_clusters[2] = 15;  // 60 blocks of the 64
-  EXPECT_NE(why_not_wide(Policy::kGrid, shape, small), nullptr);
+  EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kGrid, shape, small), nullptr);
+}
+
+// Backward has the order of stepwise in every cell, and that of policy grid in an LSTM; clusters of 8 blocks, or of 4.
+TEST(WideTeams, WhatTheyMayRunBackward) {
+  const auto why_not_back = [](Policy policy, const RecurrenceShape& shape, const DeviceFacts& facts = kH100.facts) {
+    return why_not_wide(WidePass::kBackward, policy, shape, facts);
+  };
+  for (const int64_t hidden : {256, 512, 768, 1024}) {
+    for (const Cell cell : {Cell::kLstm, Cell::kGru, Cell::kRnnTanh, Cell::kRnnRelu}) {
+      const RecurrenceShape shape = shape_of(kKinds[2], hidden, 1, cell);
+      EXPECT_EQ(why_not_back(Policy::kStepwise, shape), nullptr) << hidden;
+      EXPECT_EQ(why_not_back(Policy::kGrid, shape) == nullptr, cell == Cell::kLstm && hidden > 256) << hidden;
+      EXPECT_NE(why_not_back(Policy::kCluster, shape), nullptr) << hidden;
+    }
+  }
+  const RecurrenceShape shape = shape_of(kKinds[4], 1024, 1);
+  DeviceFacts small = kH100.facts;
+  small.active_clusters[3] = 7;  // 56 blocks of the 64
+  EXPECT_NE(why_not_back(Policy::kStepwise, shape, small), nullptr);
+  EXPECT_EQ(why_not_back(Policy::kGrid, shape, small), nullptr);
+  small.shared_bytes -= 1;
+  EXPECT_NE(why_not_back(Policy::kGrid, shape, small), nullptr);
 }
 
 // A set of H = 1024 is 64 blocks with 2 teams of 64 slots, and an H100 holds two.
@@ -40,23 +67,58 @@ TEST(WideTeams, AreInAsManySetsAsPossible) {
   for (const auto& c : kCases) {
     SCOPED_TRACE(testing::Message() << "H = " << c.hidden << ", B = " << c.batch);
     const WideChoice choice =
-        choose_wide(shape_of(kKinds[2], c.hidden, c.directions), of_one_length(c.batch), kH100.facts);
+        choose_wide(WidePass::kForward, Policy::kGrid, shape_of(kKinds[2], c.hidden, c.directions),
+                    of_one_length(c.batch), kH100.facts);
     EXPECT_EQ(choice.teams, c.teams);
     EXPECT_EQ(choice.sets, c.sets);
     EXPECT_EQ(choice.directions, c.at_once);
   }
   DeviceFacts one_set = kH100.facts;
   one_set.active_clusters[2] = 31;
-  const WideChoice in_turn = choose_wide(shape_of(kKinds[2], 1024, 2), of_one_length(1000), one_set);
+  const WideChoice in_turn =
+      choose_wide(WidePass::kForward, Policy::kGrid, shape_of(kKinds[2], 1024, 2), of_one_length(1000), one_set);
   EXPECT_EQ(in_turn.directions, 1);
   EXPECT_EQ(in_turn.teams, 2);
+}
+
+// Backward at H = 1024: one set of clusters of 8 blocks with 2 teams, or two of clusters of 4 with one team each.
+TEST(WideTeams, AreInOtherSetsBackward) {
+  struct {
+    Policy policy;
+    int64_t hidden, batch, teams, sets;
+  } const kCases[] = {{Policy::kStepwise, 1024, 1000, 2, 1}, {Policy::kGrid, 1024, 1000, 2, 2},
+                      {Policy::kStepwise, 768, 1000, 4, 2},  {Policy::kGrid, 768, 1000, 2, 2},
+                      {Policy::kStepwise, 512, 70, 2, 2},    {Policy::kGrid, 512, 1000, 3, 3}};
+  DeviceFacts facts = kH100.facts;
+  facts.active_clusters[3] = 15;
+  for (const auto& c : kCases) {
+    SCOPED_TRACE(testing::Message() << "H = " << c.hidden << ", B = " << c.batch);
+    const WideChoice choice =
+        choose_wide(WidePass::kBackward, c.policy, shape_of(kKinds[2], c.hidden, 1), of_one_length(c.batch), facts);
+    EXPECT_EQ(choice.teams, c.teams);
+    EXPECT_EQ(choice.sets, c.sets);
+  }
+}
+
+// A long sequence, which decides the number of steps, leaves a second team without a gain; whoever forces teams gets
+// all.
+TEST(WideTeams, AreFewerIfOneSequenceIsLong) {
+  RecurrenceShape shape = shape_of(kKinds[2], 1024, 1);
+  const auto teams = [&](const BatchBounds& batch) {
+    return choose_wide(WidePass::kBackward, Policy::kGrid, shape, batch, kH100.facts).teams;
+  };
+  EXPECT_EQ(teams({256, 250, 256 * 40}), 1);
+  EXPECT_EQ(teams({256, 40, 256 * 40}), 2);
+  shape.team_slots = 64;
+  EXPECT_EQ(teams({256, 250, 256 * 40}), 2);
+  EXPECT_EQ(teams({64, 250, 64 * 40}), 1);
 }
 
 // Large batches of a large H, and no small ones; the slots that are forced decide before that.
 TEST(WideTeams, TakeWhatTheyAreFasterFor) {
   RecurrenceShape shape = shape_of(kKinds[2], 1024, 1);
   const auto faster = [&](Policy policy, int64_t batch) {
-    return is_wide_faster(policy, shape, of_one_length(batch), kH100.facts);
+    return is_wide_faster(WidePass::kForward, policy, shape, of_one_length(batch), kH100.facts);
   };
   EXPECT_FALSE(faster(Policy::kGrid, 16));
   EXPECT_TRUE(faster(Policy::kGrid, 256));
@@ -73,6 +135,22 @@ TEST(WideTeams, TakeWhatTheyAreFasterFor) {
   }
 }
 
+TEST(WideTeams, TakeWhatTheyAreFasterForBackward) {
+  const auto faster = [&](Policy policy, int64_t hidden, int64_t batch, int64_t slots = 0) {
+    RecurrenceShape shape = shape_of(kKinds[2], hidden, 1);
+    shape.team_slots = slots;
+    return is_wide_faster(WidePass::kBackward, policy, shape, of_one_length(batch), kH100.facts);
+  };
+  for (const int64_t hidden : {512, 768, 1024}) {
+    EXPECT_FALSE(faster(Policy::kGrid, hidden, 16)) << hidden;
+    EXPECT_TRUE(faster(Policy::kGrid, hidden, 256)) << hidden;
+    EXPECT_TRUE(faster(Policy::kStepwise, hidden, 1)) << hidden;
+    EXPECT_TRUE(faster(Policy::kGrid, hidden, 1, 64)) << hidden;
+    EXPECT_FALSE(faster(Policy::kGrid, hidden, 256, 16)) << hidden;
+    EXPECT_FALSE(faster(Policy::kStepwise, hidden, 256, kNoTeams)) << hidden;
+  }
+}
+
 // Their sums are those of the tiles in whose place they run: in splits of the same depth, of the same H.
 TEST(WideTeams, HaveTheOrderOfTheTiles) {
   for (const MathKind math : {MathKind::kBf16, MathKind::kF16}) {
@@ -86,6 +164,15 @@ TEST(WideTeams, HaveTheOrderOfTheTiles) {
   EXPECT_FALSE(has_wide_order({kOtherSplits, 1}, 1024));
   EXPECT_FALSE(has_wide_order({kPadding, 1}, 1024));
   EXPECT_FALSE(has_wide_order({kPadding, 1}, 4096));
+  // Backward adds the parts of blocks of 16 units, in eight groups of neighbours.
+  for (const MathKind math : {MathKind::kBf16, MathKind::kF16}) {
+    const TileRows table = tile_rows(Policy::kGrid, math);
+    for (const int hidden : kWideTeamHidden) {
+      const TileShape& tile = table.rows[first_row(Cell::kLstm, table, hidden)];
+      const bool as_tile = tile.hidden == hidden && tile.units == kWideTeamUnits && tile.blocks() % 8 == 0;
+      EXPECT_EQ(has_wide_grid_order(Cell::kLstm, hidden), as_tile) << hidden;
+    }
+  }
 }
 
 }  // namespace

@@ -2,8 +2,6 @@
 // sums it takes, stepwise or policy grid, whatever the number of teams and sets. The tests of the library show that
 // these are right.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/recurrence/wide/wide_backward_run.h"
-
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -12,6 +10,7 @@
 
 #include "capi/handle.h"
 #include "kernels/recurrence/resident/resident.h"
+#include "kernels/recurrence/wide/wide.h"
 #include "support/context.h"
 #include "support/on_device.h"
 
@@ -178,11 +177,12 @@ std::vector<uint16_t> run_grid(Given<T>& given, const Problem& p) {
 
 template <class T>
 std::vector<uint16_t> run_wide(Given<T>& given, const Problem& p, bool grid_order, int64_t teams, int64_t sets) {
-  const Schedule schedule(given, p, teams * kWideBackwardSlots, kWideBackwardSlots);
-  OnDevice<char> area(
-      std::vector<char>(static_cast<size_t>(p.directions * teams * wide_backward_area_bytes(p.cell, p.hidden))));
+  const Schedule schedule(given, p, teams * kWideTeamSlots, kWideTeamSlots);
+  const WideSizes sizes = wide_sizes(WidePass::kBackward, grid_order, p.cell, p.hidden);
+  OnDevice<char> area(std::vector<char>(static_cast<size_t>(p.directions * teams * sizes.area_bytes)));
   return given.gradients([&](const LayerBackward<T, float>& layer) {
-    return wide_backward(given.stream(), p.cell, {teams, sets, grid_order, schedule.of, area.data()}, layer);
+    const WideRun run = {{teams, sets, p.directions, 0}, grid_order, schedule.of, area.data()};
+    return wide_backward(given.stream(), p.cell, run, layer);
   });
 }
 
@@ -232,6 +232,12 @@ TEST_F(WideBackward, LstmHasTheBitsOfTheGrid) {
   EXPECT_EQ(differences(run_wide(given, p, true, 1, 1), run_grid(given, p)), 0u);
 }
 
+TEST_F(WideBackward, WiderHasTheBitsOfTheGrid) {
+  const Problem p = {Cell::kLstm, 768, 1, {2, 1}};
+  Given<F16> given(p, random_);
+  EXPECT_EQ(differences(run_wide(given, p, true, 1, 1), run_grid(given, p)), 0u);
+}
+
 // The largest H, in both orders.
 TEST_F(WideBackward, WidestHasTheBitsOfBoth) {
   const Problem p = {Cell::kLstm, 1024, 1, {2, 1, 2}};
@@ -244,7 +250,7 @@ TEST_F(WideBackward, NamesTheHiddenThatHasNoTeams) {
   const Problem p = {Cell::kLstm, 128, 1, {1}};
   Given<Bf16> given(p, random_);
   given.gradients([&](const LayerBackward<Bf16, float>& layer) {
-    EXPECT_EQ(wide_backward(given.stream(), p.cell, {1, 1, false, {}, nullptr}, layer), VARLSTM_ERROR_INTERNAL);
+    EXPECT_EQ(wide_backward(given.stream(), p.cell, {{1, 1, 1, 0}, false, {}, nullptr}, layer), VARLSTM_ERROR_INTERNAL);
     EXPECT_NE(std::string(take_failure_text()).find("H = 128"), std::string::npos);
     return VARLSTM_OK;
   });

@@ -1,0 +1,124 @@
+// Runs of a layer by wide teams, and by what has the same bits.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kernels/selection/wide_selection.h"
+#include "support/recurrence_way.h"
+
+#if VARLSTM_EMULATED
+#include "kernels/simt/options.h"
+#include "support/enqueued_work.h"
+#endif
+
+namespace varlstm_test {
+
+// For its lifetime, rnns that are made have teams of so many slots (0: whatever the library chooses), and contexts find
+// an emulated device that holds so many sets of wide teams of H. A GPU stays as it is.
+class Device {
+ public:
+  Device(int64_t slots, int64_t hidden, int64_t sets) {
+    if (slots > 0) setenv("VARLSTM_RECURRENCE_SLOTS", std::to_string(slots).c_str(), 1);
+#if VARLSTM_EMULATED
+    saved_ = varlstm::simt::options();
+    varlstm::simt::Options few = saved_;
+    few.resident_blocks = static_cast<unsigned>(sets * hidden / varlstm::cuda::kWideTeamUnits);
+    if (varlstm::cuda::wide_order(hidden).padded) few.resident_blocks = 64;  // of the policy's own tile, of 1024
+    few.multiprocessors = few.resident_blocks / 4;                           // as many clusters of 4, too
+    few.gpcs = {};
+    varlstm::simt::set_options(few);
+#else
+    (void)hidden, (void)sets;
+#endif
+  }
+  ~Device() {
+    unsetenv("VARLSTM_RECURRENCE_SLOTS");
+#if VARLSTM_EMULATED
+    varlstm::simt::set_options(saved_);
+#endif
+  }
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+#if VARLSTM_EMULATED
+ private:
+  varlstm::simt::Options saved_;
+#endif
+};
+
+// Whether backward of that way has wide teams, too.
+inline bool has_wide_backward(const RecurrenceWay& way, int64_t hidden) {
+  return way.policy == VARLSTM_RECURRENCE_STEPWISE ||
+         (way.policy == VARLSTM_RECURRENCE_GRID &&
+          varlstm::cuda::has_wide_grid_order(static_cast<varlstm::Cell>(way.cell), hidden));
+}
+
+// What a run does. After kForward there are values for backward, but no gradients.
+enum class Passes { kInfer, kForward, kBoth };
+
+// saved: what forward leaves in the reserve for backward, in f32. It shows a sum that is rounded in another place,
+// which y in 16 bits hides.
+struct LayerRun {
+  RnnResults results;
+  std::vector<unsigned char> saved;
+};
+
+inline LayerRun run_layer(const RecurrenceWay& way, const WayCase& given, Passes passes) {
+  constexpr int64_t kHeader = 256;  // bytes at the begin of the reserve
+  WayRun<uint16_t> run(way, given,
+                       RunSetup(given.problem, passes == Passes::kInfer ? VARLSTM_MODE_INFER : VARLSTM_MODE_SAVE));
+  LayerRun layer;
+  layer.results.out = run.forward();
+  if (passes == Passes::kInfer) return layer;
+  const int64_t saved = way.cell == VARLSTM_CELL_LSTM ? 4 + 1 : way.cell == VARLSTM_CELL_GRU ? 4 : 1;
+  const std::vector<unsigned char> reserve = run.reserve();
+  const int64_t values = given.problem.tokens() * saved * given.problem.options.hidden;
+  layer.saved.assign(reserve.begin() + kHeader, reserve.begin() + kHeader + values * 4);
+  if (passes == Passes::kBoth) layer.results.gradients = run.backward(given.upstream);
+  return layer;
+}
+
+// By wide teams; slots: as Device takes them.
+inline LayerRun run_wide(const RecurrenceWay& way, const WayCase& given, int64_t sets, Passes passes = Passes::kBoth,
+                         int64_t slots = varlstm::cuda::kWideTeamSlots) {
+  const Device device(slots, given.problem.options.hidden, sets);
+  LayerRun layer;
+  const auto run = [&] { layer = run_layer(way, given, passes); };
+#if VARLSTM_EMULATED
+  const std::map<std::string, int64_t> count = count_enqueued(run);
+  const bool backward = passes == Passes::kBoth && has_wide_backward(way, given.problem.options.hidden);
+  EXPECT_EQ(count.count("wide_forward"), 1u) << "wide teams have not run";
+  EXPECT_EQ(count.count("wide_backward"), backward ? 1u : 0u);
+#else
+  run();
+#endif
+  return layer;
+}
+
+// By the policy's own tiles of 8 slots, or a launch for each step.
+inline LayerRun run_own(const RecurrenceWay& way, const WayCase& given, Passes passes = Passes::kBoth) {
+  const Device device(8, given.problem.options.hidden, 1);
+  return run_layer(way, given, passes);
+}
+
+inline void expect_same(const LayerRun& actual, const LayerRun& expected) {
+  expect_same_of_sequences(actual.results, expected.results);
+  EXPECT_TRUE(actual.saved == expected.saved) << "what forward saves differs";
+}
+
+inline RnnOptions wide_options(const RecurrenceWay& way, int64_t hidden, bool bidirectional) {
+  RnnOptions options;
+  options.cell = way.cell;
+  options.input = 5;
+  options.hidden = hidden;
+  options.bidirectional = bidirectional;
+  return options;
+}
+
+}  // namespace varlstm_test
