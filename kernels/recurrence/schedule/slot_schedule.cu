@@ -231,7 +231,7 @@ VARLSTM_DEVICE void fill_tokens(const BatchPlan& plan, RowOrder order, int64_t d
                              (from >= 0 ? kTakesInitial : 0) | (to >= 0 ? kGivesFinal : 0);
       const uint32_t sequence = static_cast<uint32_t>(from >= 0 ? from : to >= 0 ? to : 0);
       const int64_t step = d * schedule.max_steps + slots.start(rank) + visit;
-      schedule.entries[step * schedule.slots + slots.slot(rank)] = {row, sequence, marks};
+      schedule.entries[step * schedule.slots + slots.slot(rank)] = SlotStep{row, sequence, marks};
       const int64_t no_row = from >= 0 ? kInitialRow - from : kNoRow;
       schedule.before[d * schedule.tokens + row] = visit == 0 ? no_row : row_before(plan, order, d == 1, t, rank);
     }
