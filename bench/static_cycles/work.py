@@ -20,7 +20,7 @@ CLASS_OF = {base: name for name, bases in CLASSES.items() for base in bases}
 NAMES = [*CLASSES, "integer"]
 
 # What a step is for. A branch whose outcome is not known goes where there is more of it (path.py).
-_WORK = {"HMMA", "IMMA", "MUFU", "SHFL", "BAR", "STAS", "SYNCS", "LDG", "LD", "STG", "ST", "RED", "ATOMG", "LDS", "STS",
+_WORK = {"HMMA", "IMMA", "HGMMA", "MUFU", "SHFL", "BAR", "STAS", "SYNCS", "LDG", "LD", "STG", "ST", "RED", "ATOMG", "LDS", "STS",
          "LDSM", "LDL", "STL"}
 
 
@@ -36,8 +36,11 @@ def is_work(instruction):
 
 
 def has_product(code):
-    """Products of matrices, or on CUDA cores: multiply-adds of what was read from shared memory."""
+    """Products of matrices, or on CUDA cores: multiply-adds of what was read from shared memory. A loop with products of
+    warpgroups also loads device memory: without that it is one over the stages of a step (kernels/recurrence/wide/)."""
     bases = [i.base for i in code]
+    if "HGMMA" in bases:
+        return any(map(is_plain_load, code))
     return "HMMA" in bases or "FFMA" in bases and "LDS" in bases
 
 

@@ -91,14 +91,15 @@ class QuarterProduct {
 
   // Multiplies the stages of a turn and pushes the sums.
   VARLSTM_DEVICE void run(unsigned char* weights, const WideBackwardTeam<Tile>& team) {
-    const uint64_t rows = simt::matrix_descriptor(weights, 8 * kLineBytes, 8 * kLineBytes, simt::MatrixSwizzle::k128);
+    uint64_t rows = simt::matrix_descriptor(weights, 8 * kLineBytes, 8 * kLineBytes, simt::MatrixSwizzle::k128);
 #pragma unroll 1
     for (unsigned k = 0; k < Tile::kSums; ++k) {
       Sums sums = {};
       if constexpr (Tile::kGridOrder)
-        add_chains(rows, k * Tile::kSumStages, sums);
+        add_chains(rows, sums);
       else
-        add_chain(rows, k * Tile::kSumStages, sums);
+        add_chain(rows, sums);
+      rows = simt::advance_descriptor(rows, Tile::kSumStages * kStageDepth * kLineBytes);
       push(team, quad_place<Tile>(), static_cast<int>(k), sums);
     }
   }
@@ -120,11 +121,11 @@ class QuarterProduct {
     simt::wgmma_commit();
   }
 
-  // One chain over kSumStages stages from `first` on.
-  VARLSTM_DEVICE void add_chain(uint64_t rows, unsigned first, Sums& sums) {
+  // One chain over kSumStages stages.
+  VARLSTM_DEVICE void add_chain(uint64_t rows, Sums& sums) {
 #pragma unroll 1
     for (unsigned i = 0; i < Tile::kSumStages; ++i) {
-      start(rows, first + i, sums, true);
+      start(rows, i, sums, true);
       if (i == 0) continue;
       simt::wgmma_wait<1>();  // the stage before has been read
       reader_.release();
@@ -133,25 +134,29 @@ class QuarterProduct {
     reader_.release();
   }
 
-  // The sum of a chain for each of the stages, two of which are under way together.
-  VARLSTM_DEVICE void add_chains(uint64_t rows, unsigned first, Sums& sums) {
+  // The sum of a chain for each of the stages, two of which are under way together. Without a branch: in a loop ptxas
+  // would wait for each product before it starts the next one.
+  VARLSTM_DEVICE void add_chains(uint64_t rows, Sums& sums) {
     static_assert(Tile::kSumStages % 2 == 0, "pairs");
     Sums even, odd;
-    start(rows, first, even, false);
-#pragma unroll 1
+    start(rows, 0, even, false);
+#pragma unroll
     for (unsigned i = 0; i < Tile::kSumStages; i += 2) {
-      start(rows, first + i + 1, odd, false);
-      simt::wgmma_wait<1>(even);
-      reader_.release();
-      add(even, i == 0, sums);
-      if (i + 2 < Tile::kSumStages) start(rows, first + i + 2, even, false);
-      if (i + 2 < Tile::kSumStages)
-        simt::wgmma_wait<1>(odd);
-      else
-        simt::wgmma_wait<0>(odd);
-      reader_.release();
-      add(odd, false, sums);
+      start(rows, i + 1, odd, false);
+      take<1>(even, i == 0, sums);
+      if (i + 2 == Tile::kSumStages) break;
+      start(rows, i + 2, even, false);
+      take<1>(odd, false, sums);
     }
+    take<0>(odd, false, sums);
+  }
+
+  // Waits for a stage's parts, releases it and adds them; kUnderWay: stages that go on meanwhile.
+  template <int kUnderWay>
+  VARLSTM_DEVICE void take(Sums& parts, bool first, Sums& sums) {
+    simt::wgmma_wait<kUnderWay>(parts);
+    reader_.release();
+    add(parts, first, sums);
   }
 
   // Adds parts as policy grid passes them on: without their last bit.
