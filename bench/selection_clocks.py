@@ -29,8 +29,8 @@ constexpr TileStep kTileSteps[] = {{
 
 WIDE = """};
 
-// Of wide teams and an H, of one team of a block. Only the bytes that its copies bring for a product, `copied`, lengthen
-// its chain; all share what L2 gives. Backward is in the order of stepwise, and of policy grid if it has one.
+// Of wide teams and an H, of one team of a block. Only the bytes that its copies bring for a product, `copied`,
+// lengthen its chain; all share what L2 gives. Backward is in the order of stepwise, and of policy grid if it has one.
 struct WideFigures {
   int32_t chain, work, copied, bytes;
 };

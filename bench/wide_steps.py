@@ -5,13 +5,14 @@ l2_total_bytes_per_clk if that is longer:
     step = max(chain + max(work, copied in L2), n max(work, bytes in L2))
 
     chain    from one product of a team to the next: the exchange of the grid's policy, a barrier, a latency of L2 and a
-             stage's bytes until the first copy has come, the instructions of the cells, and special functions one after the
-             other, four forward and two backward. Backward also passes the parts of a quad on: a latency of distributed
-             shared memory and the bytes of the last sum. While one team is there, the other multiplies
+             stage's bytes until the first copy has come, the clocks for which a warp waits by the machine code outside of
+             its stages, and special functions one after the other, four forward and two backward. Backward also passes
+             the parts of a quad on: a latency of distributed shared memory and the bytes of the last sum. And what a warp
+             waits for in its stages beyond their work. While one team is there, the other multiplies
     work     of a product: the longest of
                product  64 x 64 sums: 32 clocks for each 16 of k, the rate of the tensor cores
                shared   what wgmma reads of both operands, and what the copies write, / shared_bytes_per_clk
-               issue    instructions of a warp, one for each sub-core: of each stage, and of each part of the depth
+               issue    instructions of a warp in its stages, one warp for each sub-core
                parts    backward: what a block pushes of its sums to the others of its quad / dsmem_bytes_per_clk
     copied   bytes that the copies of a block bring to it and its cluster: of a step's operand, its share
     bytes    these, and of each unit and slot 38: forward x-gates, saved values, c, h and y if it saves for backward;
@@ -29,9 +30,11 @@ import floors
 # Beside those of floors.py.
 CONSTANTS = {
     "wgmma_clk": 32,  # published: 64 x 64 x 16 in 16 bits
-    # Counted: instructions of a warp in nvcc 13.0's machine code for sm_90a.
-    "wide_stage_instructions": {"forward": 82, "backward": 94, "backward_of_grid": 150},
-    "wide_part_instructions": 32, "wide_cell_instructions": {"forward": 800, "backward": 900, "backward_of_grid": 900},
+    # Counted by bench/static_cycles: of a warp that multiplies, instructions and clocks for which it waits in a stage, and
+    # waits in the rest of a step.
+    "wide_stage_instructions": {"forward": 96, "backward": 94, "backward_of_grid": 94},
+    "wide_stage_stalls": {"forward": 200, "backward": 245, "backward_of_grid": 113},
+    "wide_cell_stalls": {"forward": 1404, "backward": 1049, "backward_of_grid": 2027},
 }
 HIDDEN = (256, 512, 768, 1024)
 WAYS = ("forward", "backward", "backward_of_grid")
@@ -64,7 +67,7 @@ def stages_of(way, hidden):
     return hidden // STAGE if way == "forward" else 4 * hidden // QUARTERS // STAGE
 
 
-def part_bytes(constants):
+def part_bytes():
     """What a block pushes of one sum of 64 slots x 64 units to the other blocks of its quad."""
     return SLOTS * 64 * 4 * (QUARTERS - 1) // QUARTERS
 
@@ -76,25 +79,23 @@ def terms(constants, way, hidden):
              "shared": (SLOTS + GATES + SLOTS) * STAGE * 2 / constants["shared_bytes_per_clk"],
              "issue": constants["wide_stage_instructions"][way]}
     result = {name: stages * clocks for name, clocks in stage.items()}
-    if way == "forward":
-        result["issue"] += 4 * constants["wide_part_instructions"]
-    else:
+    if way != "forward":
         sums = 2 if way == "backward_of_grid" else 1
-        result["parts"] = sums * part_bytes(constants) / constants["dsmem_bytes_per_clk"]
+        result["parts"] = sums * part_bytes() / constants["dsmem_bytes_per_clk"]
     return result
 
 
 def step_figures(constants, way, hidden):
     """(chain, work, copied, bytes), as kernels/selection/step_clocks.h has them."""
+    work = max(terms(constants, way, hidden).values())
     chain = (floors.exchange_clk(constants, "grid", hidden // UNITS) + constants["block_barrier_clk"]
              + constants["l2_latency_clk"] + SLOTS * STAGE * 2 / constants["l2_block_bytes_per_clk"]
-             + constants["wide_cell_instructions"][way]
-             + (4 if way == "forward" else 2) * constants["mufu_latency_clk"])
+             + constants["wide_cell_stalls"][way] + (4 if way == "forward" else 2) * constants["mufu_latency_clk"]
+             + max(0, stages_of(way, hidden) * constants["wide_stage_stalls"][way] - work))
     if way != "forward":
-        chain += constants["dsmem_latency_clk"] + part_bytes(constants) / constants["dsmem_bytes_per_clk"]
+        chain += constants["dsmem_latency_clk"] + part_bytes() / constants["dsmem_bytes_per_clk"]
     copied = stages_of(way, hidden) * SLOTS * STAGE * 2 // sizes(way, hidden)[2]
-    return (round(chain), round(max(terms(constants, way, hidden).values())), copied,
-            copied + SLOTS * UNITS * BYTES_OF_CELL)
+    return round(chain), round(work), copied, copied + SLOTS * UNITS * BYTES_OF_CELL
 
 
 def step_clocks(constants, way, hidden, teams, sets):
