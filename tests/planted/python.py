@@ -150,8 +150,8 @@ DEFECTS = [
     Defect(
         name="lengths-of-single-tokens-for-any-batch",
         file=f"{TORCH}/_device.py",
-        old="(batch_size, 1, batch_size, stream, \"single tokens\")",
-        new="(256, 1, 256, stream, \"single tokens\")",
+        old="self._single_tokens(batch_size, stream)",
+        new="self._single_tokens(1, stream)",
         why="a cell's batch has the lengths of the first call, whatever its size",
         tests=["python.torch_cell -k different_sizes"],
     ),

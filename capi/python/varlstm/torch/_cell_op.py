@@ -40,7 +40,7 @@ class CellOp:
 
     def forward(self, x: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], save: bool,
                 params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
-        """h and c [B, H] after x [B, I], and, with `save`, the reserve that backward needs."""
+        """h and c [B, H] after x [B, I], and, with `save`, the reserve that backward needs; None for what there is not."""
         y, _, c_n, _, reserve = self._sequence.forward(x, None, None, h0, c0, None, *_shape(x, params), save, params)
         return y, c_n[0] if self.has_c else c_n, reserve
 
@@ -54,8 +54,8 @@ class CellOp:
     def backward(self, x: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], h: Tensor, reserve: Tensor,
                  dh: Optional[Tensor], dc: Optional[Tensor], need_dx: bool, need_dh0: bool, need_dc0: bool,
                  need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
-        """dx, dh0 and dc0, which have no elements if they are not needed, and the gradients of all params, which are an
-        empty list if they are not needed."""
+        """dx, dh0 and dc0, None if they are not needed, and the gradients of all params, which are an empty list if they
+        are not needed."""
         dx, dh0, dc0, dparams = self._sequence.backward(
             x, None, None, h0, c0, h, reserve, dh, None, dc, None, *_shape(x, params), need_dx, need_dh0, need_dc0,
             need_dparams, params)
@@ -70,7 +70,7 @@ class CellOp:
         x, h0, c0, _, params = inputs
         h, c, reserve = output
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*((reserve,) if self.has_c else (c, reserve)))
+        ctx.mark_non_differentiable(*[tensor for tensor in (None if self.has_c else c, reserve) if tensor is not None])
         ctx.save_for_backward(x, h0, c0, h, reserve, *params)
 
     def _autograd_backward(self, ctx, needs, dh, dc, _):

@@ -70,12 +70,13 @@ class Loss(Native):
 
 
 class Batch(Native):
-    """A batch's plan. Setting lengths changes it, so one call has it at a time: `with context.batch(...) as batch`."""
+    """A batch's plan. Setting lengths changes it, so one call has it at a time: `with context.batch(...) as batch`. One
+    without a pool keeps its lengths, and any calls may have it."""
 
-    __slots__ = ("bounds", "is_set", "_pool", "_key")
+    __slots__ = ("bounds", "_pool", "_key")
 
-    def __init__(self, context: "Context", pool: "_BatchPool", key: tuple) -> None:
-        self.bounds, self.is_set, self._pool, self._key = key[:3], False, pool, key
+    def __init__(self, context: "Context", pool: Optional["_BatchPool"], key: tuple) -> None:
+        self.bounds, self._pool, self._key = key[:3], pool, key
         super().__init__(create(lib.varlstm_batch_create, context.pointer, *self.bounds), lib.varlstm_batch_destroy,
                          context)
 
@@ -83,7 +84,8 @@ class Batch(Native):
         return self
 
     def __exit__(self, *unused) -> None:
-        self._pool.give(self._key, self)
+        if self._pool is not None:
+            self._pool.give(self._key, self)
 
 
 class _BatchPool:
@@ -127,6 +129,7 @@ class Context(Native):
         self._batches = _BatchPool(self)
         self.rnn = functools.lru_cache(maxsize=256)(functools.partial(Rnn, self))
         self.loss = functools.lru_cache(maxsize=256)(functools.partial(Loss, self))
+        self._single_tokens = functools.lru_cache(maxsize=_MAX_IDLE_BATCHES)(self._batch_of_single_tokens)
         self.op_workspace = functools.lru_cache(maxsize=4096)(self._op_workspace)
 
     @property
@@ -142,8 +145,11 @@ class Context(Native):
         Every length is at most max_len, and their sum at most rows.
         """
         stream = self.stream
+        if sizes is None and self._device is not None and torch.cuda.is_current_stream_capturing():
+            # A graph sets its lengths itself: nothing is computed yet, so that a call outside it would not find them.
+            sizes = torch.ones(batch_size, dtype=torch.int64, device="cpu")
         if sizes is None:
-            return self._batch_of_single_tokens(batch_size, stream)
+            return self._single_tokens(batch_size, stream)
         on_device = sizes.is_cuda
         bounds = self.bounds(sizes, batch_size, max_len, rows)
         batch = self._batches.take(bounds + (stream,))
@@ -165,15 +171,10 @@ class Context(Native):
         return _rounded(batch_size, max_len, rows)
 
     def _batch_of_single_tokens(self, batch_size: int, stream: int) -> Batch:
-        """Its lengths are set once, when it is made. While a stream captures a graph they are set for the graph, in a
-        batch of other calls: nothing is computed yet, so that a call outside the graph would not find them."""
-        if self._device is not None and torch.cuda.is_current_stream_capturing():
-            return self.batch(torch.ones(batch_size, dtype=torch.int64, device="cpu"), False, batch_size, 1, batch_size)
-        batch = self._batches.take((batch_size, 1, batch_size, stream, "single tokens"))
-        if not batch.is_set:
-            lengths = torch.ones(batch_size, dtype=torch.int64, device="cpu")
-            lib.varlstm_batch_set_lengths(batch.pointer, lengths.data_ptr(), batch_size, Space.HOST, stream)
-            batch.is_set = True
+        """Its lengths are set once, when it is made, for the calls of one stream."""
+        batch = Batch(self, None, (batch_size, 1, batch_size))
+        lengths = torch.ones(batch_size, dtype=torch.int64, device="cpu")
+        lib.varlstm_batch_set_lengths(batch.pointer, lengths.data_ptr(), batch_size, Space.HOST, stream)
         return batch
 
     def _op_workspace(self, op: Op, dtype: int, rows: int, a: int, b: int) -> int:
@@ -254,6 +255,22 @@ def compute_dtype(rows: torch.Tensor, state: Optional[torch.Tensor], keeps_state
 def scratch(count: int, like: torch.Tensor) -> torch.Tensor:
     """`count` bytes on the device of `like`."""
     return like.new_empty(count, dtype=torch.uint8)
+
+
+_KEPT_BYTES = 1 << 16  # of each thread
+_kept = threading.local()
+
+
+def workspace(count: int, like: torch.Tensor) -> torch.Tensor:
+    """At least `count` bytes on the device of `like`, for one call of the library: on the CPU a small call has the memory
+    of the one before it in the same thread."""
+    if count > _KEPT_BYTES or like.is_cuda:
+        return scratch(count, like)
+    try:
+        return _kept.memory
+    except AttributeError:
+        _kept.memory = torch.empty(_KEPT_BYTES, dtype=torch.uint8, device="cpu")
+        return _kept.memory
 
 
 def address(tensor) -> int:

@@ -1,5 +1,6 @@
 """Turns functions on memory into operations that torch can differentiate, and compile if its version can."""
 # SPDX-License-Identifier: Apache-2.0
+import functools
 from typing import Callable, Tuple
 
 import torch
@@ -52,26 +53,18 @@ def list_of(tensor: torch.Tensor) -> list:
 
 def is_differentiated(*tensors) -> bool:
     """Whether a call must save what backward needs. Inside a transform nobody can tell by the tensors."""
-    return torch.is_grad_enabled() and (_is_transformed() or any(
-        tensor is not None and tensor.requires_grad for tensor in tensors))
-
-
-def _plain_function(name: str, forward: Callable, setup_context: Callable, backward: Callable):
-    """The autograd.Function of these functions, in the form that torch calls fastest: for the other one it looks at
-    forward's signature in each call, which takes longer than a forward of one token."""
-
-    def forward_and_setup(ctx, *inputs):
-        output = forward(*inputs)
-        setup_context(ctx, inputs, output)
-        return output
-
-    return _with_methods(name, {"forward": forward_and_setup, "backward": backward})
+    if not torch.is_grad_enabled():
+        return False
+    for tensor in tensors:  # a generator would take three times as long
+        if tensor is not None and tensor.requires_grad:
+            return True
+    return _is_transformed()
 
 
 def _function(name: str, forward: Callable, setup_context: Callable, backward: Callable):
-    """The same, in the form that torch.func needs if this torch has it."""
+    """The autograd.Function of these functions, in the form that torch.func needs; None if this torch has none."""
     if not hasattr(torch.autograd.Function, "setup_context"):
-        return _plain_function(name, forward, setup_context, backward)
+        return None
 
     def vmap(info, in_dims, *inputs):
         """One call after the other, each of which has a reserve of its own."""
@@ -97,11 +90,35 @@ def _with_methods(name: str, methods: dict):
                 {method: staticmethod(function) for method, function in dict(methods, jvp=jvp).items()})
 
 
+_was_transformed = False  # whether a transform has ever been active: only then there are tensors to unwrap
+
+
+def _sees_transform() -> bool:
+    global _was_transformed  # pylint: disable=global-statement
+    transformed = _is_transformed()
+    _was_transformed = _was_transformed or transformed
+    return transformed
+
+
 def _unwrapped(values) -> list:
     """Each value, or the tensor that it wraps if its transform has ended, as for what the pullback of torch.func.vjp
     saved. A list among them is unwrapped element by element."""
     return [_unwrap_if_dead(value) if isinstance(value, torch.Tensor) else
             _unwrapped(value) if isinstance(value, list) else value for value in values]
+
+
+def _tensors_only(function: Callable) -> Callable:
+    """`function`, whose first argument is a tensor, with tensors without elements in the place of outputs that are None:
+    what torch compiles or transforms has tensors alone."""
+
+    @functools.wraps(function)
+    def call(first, *others):
+        outputs = function(first, *others)
+        if not isinstance(outputs, tuple):
+            return outputs
+        return tuple([first.new_empty(0) if output is None else output for output in outputs])
+
+    return call
 
 
 def _flat(values: tuple) -> tuple:
@@ -116,7 +133,7 @@ def differentiable(name: str, forward: Callable, fake: Callable, setup_context: 
 
     `needs` tells of each input whether its gradient is wanted. The last input may be a list of tensors; then the last
     of `needs` and of the gradients are lists as well. So may the last output; then what setup_context and backward are
-    given ends with its tensors one by one.
+    given ends with its tensors one by one. Outputs of `forward` that are None may be tensors without elements.
     """
     return _differentiable(name, forward, fake, setup_context, backward, True)
 
@@ -138,14 +155,24 @@ def _differentiable(name, forward, fake, setup_context, backward, compiled_gradi
         lasts = [last] if ctx.heads is None else last or [None] * len(needs[-1])
         return (None, *firsts, *lasts)
 
-    def forward_of_all(heads, *arguments):
-        return _flat(forward(*inputs_of(heads, arguments)))
+    whole = _tensors_only(forward)
 
+    def forward_of_all(heads, *arguments):
+        return _flat(whole(*inputs_of(heads, arguments)))
+
+    def forward_and_setup(ctx, heads, *arguments):
+        ctx.heads, inputs = heads, inputs_of(heads, arguments)
+        output = _flat(forward(*inputs))
+        setup_context(ctx, inputs, output)
+        return output
+
+    # The second form is the one that torch calls faster: for the first it looks at forward's signature in each call, which
+    # takes longer than a forward of one token.
     function = _function(name, forward_of_all, setup, backward_of_all)
-    plain = _plain_function(name, forward_of_all, setup, backward_of_all)
+    plain = _with_methods(name, {"forward": forward_and_setup, "backward": backward_of_all})
 
     def eager(*inputs):
-        is_transformed = _is_transformed()
+        is_transformed = _sees_transform()
         if not (is_transformed or torch.is_grad_enabled() or forward_ad._current_level >= 0):
             return forward(*inputs)
         apply = function.apply if is_transformed else plain.apply
@@ -155,7 +182,7 @@ def _differentiable(name, forward, fake, setup_context, backward, compiled_gradi
 
     operation = None
     if COMPILABLE:
-        operation = torch.library.custom_op(f"varlstm::{name}", forward, mutates_args=())
+        operation = torch.library.custom_op(f"varlstm::{name}", whole, mutates_args=())
         operation.register_fake(fake)
         if compiled_gradient:
             operation.register_autograd(lambda ctx, *gradients: backward(ctx, ctx.needs_input_grad, *gradients),
@@ -173,8 +200,9 @@ def adjoint(name: str, forward: Callable, fake: Callable, setup_context: Callabl
     call = _differentiable(name, forward, fake, setup_context, backward, False)
 
     def unwrapped(*inputs):
-        result = call(*inputs) if is_traced(inputs[0]) else call(*_unwrapped(inputs))
-        return _flat(result)
+        if _was_transformed and not is_traced(inputs[0]):
+            inputs = _unwrapped(inputs)
+        return _flat(call(*inputs))
 
     return unwrapped
 

@@ -1,6 +1,7 @@
 """What a call of varlstm.torch's LSTM, GRU and RNN is given, checked by name: input, states, and the parameters as they
 are now."""
 # SPDX-License-Identifier: Apache-2.0
+import functools
 from typing import List, Sequence, Tuple
 
 from torch import Tensor
@@ -55,20 +56,27 @@ def check_features(rows: Tensor, input_size: int) -> None:
         raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {input_size}, got {rows.size(-1)}")
 
 
-def check_params(names: List[str], params: List[Tensor], gates: int, input_size: int, widths: Tuple[int, ...],
-                 directions: int) -> None:
-    """Whether each parameter has its own shape: as many elements in others would be read as if they had it. widths: the
-    number of features of h, and of units."""
+@functools.lru_cache(maxsize=256)
+def _shapes(names: Tuple[str, ...], gates: int, input_size: int, widths: Tuple[int, int],
+            directions: int) -> List[Tuple[int, ...]]:
+    """Of the parameters of these names."""
     of_h, hidden_size = widths
     rows = gates * hidden_size
     first = (rows, input_size)
     others = {"weight_ih": (rows, directions * of_h), "weight_hh": (rows, of_h), "bias_ih": (rows,),
               "bias_hh": (rows,), "weight_hr": (of_h, hidden_size), "norm_ih": (rows,), "norm_hh": (rows,),
               "norm_c": (hidden_size,), "norm_c_bias": (hidden_size,)}
-    for name, param in zip(names, params):
+    return [first if name[:12] == "weight_ih_l0" else others[name[:name.rindex("_l")]] for name in names]
+
+
+def check_params(names: List[str], params: List[Tensor], gates: int, input_size: int, widths: Tuple[int, ...],
+                 directions: int) -> None:
+    """Whether each parameter has its own shape: as many elements in others would be read as if they had it. widths: the
+    number of features of h, and of units."""
+    shapes = _shapes(tuple(names), gates, input_size, widths, directions)
+    for name, param, expected in zip(names, params, shapes):
         if not isinstance(param, Tensor):
             _options.tensor(name, param)
-        expected = first if name[:12] == "weight_ih_l0" else others[name[:name.rindex("_l")]]
         if param.shape != expected:
             raise ValueError(f"{name} is of shape {tuple(param.shape)}, and must be {expected}")
 

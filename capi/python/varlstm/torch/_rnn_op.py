@@ -13,7 +13,7 @@ from .._cells import CELLS
 from .._declarations import Cell, Key, Mode
 from .._library import unchecked
 from ._differentiable import adjoint, differentiable, is_differentiated, refuse_again
-from ._device import OPTIONS, Rnn, address, context_of, rnn_sizes, scratch
+from ._device import OPTIONS, Rnn, address, context_of, rnn_sizes, scratch, workspace
 from ._flat import is_flat, join, split_gradients
 from ._math import Product
 from .prepared import prepared
@@ -81,7 +81,7 @@ class RnnOp:
                 proj_size: int, num_layers: int, bidirectional: bool, dropout: float, options: List[float],
                 cell_states: bool, save: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """y [rows, D*H], h_n and c_n [L*D, B, H], with `cell_states` c of every token [rows, D*H], and with `save` the
-        reserve that backward needs. If proj_size = P > 0, y, h0 and h_n have P in the place of H.
+        reserve that backward needs; None for what there is not. If proj_size = P > 0, y, h0 and h_n have P in the place of H.
 
         x [rows, I] are packed rows of the batch that Context.batch makes of sizes, from_batch_sizes, batch_size and
         max_len, longest first; there may be more of them than the lengths add up to. The rows may have two dimensions,
@@ -95,20 +95,19 @@ class RnnOp:
         flat = self._flat(rnn, params)
         directions, width, rows = 1 + bidirectional, proj_size or hidden_size, x.shape[:-1]
         y = x.new_empty((*rows, directions * width))
-        c = x.new_empty((*rows, directions * hidden_size) if cell_states else 0)
+        c = x.new_empty((*rows, directions * hidden_size)) if cell_states else None
         h_n = x.new_empty((directions * num_layers, batch_size, width))
-        c_n = x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0)
+        c_n = x.new_empty((directions * num_layers, batch_size, hidden_size)) if self.has_c else None
         h0, c0 = h0 if h0 is None else h0.contiguous(), c0 if c0 is None else c0.contiguous()
         resets = resets if resets is None else resets.contiguous()
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, rows.numel(), resets) as batch:
             workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
-            workspace, reserve = scratch(workspace_bytes, x), scratch(reserve_bytes, x)
+            work, reserve = workspace(workspace_bytes, x), scratch(reserve_bytes, x) if save else None
             used = prepared(rnn, params) if not save and flat is params[0] else rnn
             _rnn_forward(
                 used.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
-                flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(),
-                c.data_ptr() if cell_states else 0, workspace.data_ptr(), workspace_bytes, reserve.data_ptr(),
-                reserve_bytes, context.stream)
+                flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), address(c_n),
+                address(c), work.data_ptr(), workspace_bytes, address(reserve), reserve_bytes, context.stream)
         return y, h_n, c_n, c, reserve
 
     def _forward_fake(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
@@ -138,8 +137,8 @@ class RnnOp:
                  dc: Optional[Tensor], from_batch_sizes: bool, batch_size: int, max_len: int, hidden_size: int,
                  proj_size: int, num_layers: int, bidirectional: bool, dropout: float, options: List[float],
                  cell_states: bool, need_dx: bool, need_dh0: bool, need_dc0: bool, need_dparams: bool, params: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor, List[Tensor]]:
-        """dx, dh0 and dc0, which have no elements if they are not needed, and the gradients of all params, which are an
-        empty list if they are not needed."""
+        """dx, dh0 and dc0, None if they are not needed, and the gradients of all params, which are an empty list if they
+        are not needed."""
         context = context_of(x, Product.RNN)
         x = x.contiguous()
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
@@ -148,18 +147,17 @@ class RnnOp:
         dy, dh_n, dc_n, dc, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, dc, h0, c0)]
         resets = resets if resets is None else resets.contiguous()
         states = (num_layers * (1 + bidirectional), batch_size)
-        dx = x.new_empty(x.shape if need_dx else 0)
-        dh0 = x.new_empty((*states, proj_size or hidden_size) if need_dh0 else 0)
-        dc0 = x.new_empty((*states, hidden_size) if need_dc0 else 0)
-        dparams = x.new_zeros(rnn.elements if need_dparams else 0)
+        dx = x.new_empty(x.shape) if need_dx else None
+        dh0 = x.new_empty((*states, proj_size or hidden_size)) if need_dh0 else None
+        dc0 = x.new_empty((*states, hidden_size)) if need_dc0 else None
+        dparams = x.new_zeros(rnn.elements) if need_dparams else None
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.shape[:-1].numel(), resets) as batch:
             workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
-            workspace = scratch(workspace_bytes, x)
+            work = workspace(workspace_bytes, x)
             _rnn_backward(
                 rnn.pointer, batch.pointer, flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(),
-                address(dy), address(dh_n), address(dc_n), address(dc), dx.data_ptr(), dh0.data_ptr(), dc0.data_ptr(),
-                dparams.data_ptr(), workspace.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(),
-                context.stream)
+                address(dy), address(dh_n), address(dc_n), address(dc), address(dx), address(dh0), address(dc0),
+                address(dparams), work.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(), context.stream)
         return dx, dh0, dc0, split_gradients(dparams, params) if need_dparams else []
 
     def _backward_fake(self, x, sizes, resets, h0, c0, y, reserve, dy, dh_n, dc_n, dc, from_batch_sizes, batch_size,
@@ -176,8 +174,8 @@ class RnnOp:
         y, _, c_n, c, reserve = output
         ctx.shape = shape  # from_batch_sizes to cell_states
         ctx.set_materialize_grads(False)
-        without_gradient = ([] if self.has_c else [c_n]) + ([] if shape[-1] else [c]) + [reserve]
-        ctx.mark_non_differentiable(*without_gradient)
+        without_gradient = (None if self.has_c else c_n, None if shape[-1] else c, reserve)
+        ctx.mark_non_differentiable(*[tensor for tensor in without_gradient if tensor is not None])
         ctx.save_for_backward(x, sizes, resets, h0, c0, y, reserve, *params)
 
     def _autograd_backward(self, ctx, needs, dy, dh_n, dc_n, dc, _):
