@@ -100,12 +100,12 @@ def layers():
 
 
 def tagger():
-    lines = ["## The tagger on a CPU", "", "Tokens a second in training, against the same network in PyTorch, by the clock.", ""]
+    lines = ["## The tagger on a CPU", "", "Tokens a second, against the same network in PyTorch, by the clock.", ""]
     for path in files_of("tagger"):
         report = read(path)
         rate = [row["wall"]["tokens_per_s"] for row in report["rows"]]
-        lines += table(("network", "threads", "ours", "torch, the better", "times"),
-                       [(row["network"], row["threads"], f"{some['ours']:,.0f}", f"{max(some['padded'], some['joined']):,.0f}",
+        lines += table(("network, pass", "threads", "ours", "torch, the better", "times"),
+                       [(f"{row['network']}, {row.get('pass', 'train')}", row["threads"], f"{some['ours']:,.0f}", f"{max(some['padded'], some['joined']):,.0f}",
                          f"{min(row['wall']['padded'], row['wall']['joined']):.2f}") for row, some in zip(report["rows"], rate)])
         lines += about("tagger", path, report)
     lines += ["Accuracy on the dev file, the best epoch of each seed, mean:", ""]

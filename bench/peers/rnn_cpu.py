@@ -4,12 +4,14 @@ packed and over padded input, and ONNX Runtime with sequence_lens.
 
     pip install torch onnx onnxruntime numpy          # the newest ones
     python3 bench/peers/rnn_cpu.py                    # after sh tools/quickstart.sh
+    python3 bench/peers/rnn_cpu.py --conllu FILE --directions 2 --steps 256
 
 All see the same batches, weights and incoming gradients, and outputs and gradients are compared before anything is timed.
 In every cell (cell, directions, H, lengths, pass) the sides take turns, each with 1 and with 2 threads; what counts is each
 side's fastest measurement at its better number of threads: other work on the machine only ever adds time. Packing and
-padding are not timed. Forward has its weights prepared once, here as in ONNX Runtime; training has not. Rates are tokens a second. Lengths are B sentences of English text, or B = 1 and T tokens. `ratio` is the
-faster of our two ways over the fastest peer, `in torch` varlstm.torch over PyTorch's faster way.
+padding are not timed. A side begins when no thread of the one before it spins any more. Forward has its weights prepared
+once, here as in ONNX Runtime; training has not. Rates are tokens a second. Lengths are B sentences of English text, or B = 1
+and T tokens. `ratio` is the faster of our two ways over the fastest peer, `in torch` varlstm.torch over PyTorch's faster way.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -121,11 +123,14 @@ def parse_arguments():
     parser.add_argument("--directions", type=numbers, default=[1, 2])
     parser.add_argument("--hidden", type=numbers, default=[128, 256, 512], help="H and I")
     parser.add_argument("--batch", type=numbers, default=[1, 16, 64], help="B, of sentences")
+    parser.add_argument("--conllu", help="file with the sentences (default: UD English EWT's, or lengths like theirs)")
     parser.add_argument("--steps", type=numbers, default=[1, 16, 256], help="T, of one sequence")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each pass of each cell, at least three rounds")
     parser.add_argument("--out", default=os.path.join(measure.ROOT, "bench", "results", "cpu"),
                         help="folder; '' writes nothing")
     options = parser.parse_args()
+    if options.conllu and not os.path.exists(options.conllu):
+        parser.error(f"--conllu: {options.conllu} is missing")
     options.cells = options.cells.split(",")
     for cell in options.cells:
         if cell not in c_abi.CELLS:
@@ -146,7 +151,7 @@ def onnxruntime_version():
 def main():
     options = parse_arguments()
     library, rate = c_abi.load(measure.LIBRARY), measure.SgemmRate()
-    lengths, source = measure.ewt_lengths()
+    lengths, source = measure.sentence_lengths(options.conllu)
     name, slug = measure.machine()
     report = {"machine": name, "date": time.strftime("%Y-%m-%d"), "commit": measure.commit(), "torch": torch.__version__,
               "onnxruntime": onnxruntime_version(), "varlstm": library.varlstm_build_info().decode(), "lengths": source,

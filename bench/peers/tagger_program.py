@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import tempfile
+import time
 
 import torch
 
@@ -64,6 +65,20 @@ def train(program, files, network, model, epochs, seed=1, threads=1, more=()):
         raise Failure(errors[-1] if errors else f"{shlex.join(command)} ended with status {process.returncode}")
     with open(log, encoding="utf-8") as file:
         return [json.loads(line) for line in file], usage.ru_utime + usage.ru_stime - before
+
+
+def evaluate(program, model, path, threads):
+    """Seconds that `varlstm-tagger eval` of a file takes."""
+    start = time.perf_counter()
+    with subprocess.Popen([program, "eval", "--json", "--model", model, "--threads", str(threads), path],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.read()
+        errors = process.stderr.read().splitlines()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise Failure(errors[-1] if errors else f"{program} eval ended with status {process.returncode}")
+    return {"wall": time.perf_counter() - start, "cpu": usage.ru_utime + usage.ru_stime}
 
 
 def load(folder):

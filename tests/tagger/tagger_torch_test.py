@@ -2,7 +2,9 @@
 # and the same losses from step to step. Without torch the test is skipped (status 77).
 # Usage: tagger_torch_test.py PROGRAM PEERS DATA
 # SPDX-License-Identifier: Apache-2.0
+import filecmp
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,6 +67,20 @@ class TorchTest(unittest.TestCase):
         self.assertEqual((outcome.returncode, outcome.stderr),
                          (1, f"tagger_cpu.py: {self.model} has \"cell\" = gru, and the network in PyTorch is for lstm "
                              "alone\n"))
+
+    def test_speed(self):
+        """Training and eval are timed, and the files stay as they are."""
+        with tempfile.TemporaryDirectory() as folder:
+            for path in FILES:
+                shutil.copy(path, folder)
+            command = [sys.executable, f"{PEERS}/tagger_cpu.py", "--program", PROGRAM, "--pairs", "1", "--batches", "1"]
+            outcome = subprocess.run(command, capture_output=True, text=True, check=False,
+                                     env={**os.environ, "VARLSTM_EWT_DIR": folder})
+            self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
+            for name in ("train", "eval"):
+                self.assertIn(f"\n| defaults | {name} | 1 | 1 |", outcome.stdout)
+            for path in FILES:
+                self.assertTrue(filecmp.cmp(path, os.path.join(folder, os.path.basename(path)), shallow=False), path)
 
     def test_losses(self):
         for network in NETWORKS:
