@@ -420,6 +420,15 @@ impl<T: Scalar> Rnn<T> {
         Ok(Parameter { name, offset: offset as usize, rows: rows as usize, cols: cols as usize })
     }
 
+    /// The network of another handle.
+    ///
+    /// # Safety
+    /// The handle has the options of this network and no other owner.
+    pub(crate) unsafe fn with_handle(&self, handle: *mut sys::varlstm_rnn) -> Self {
+        let handle = NonNull::new(handle).expect("an rnn that was created");
+        Rnn { handle, context: self.context.clone(), ..*self }
+    }
+
     pub(crate) fn handle(&self) -> *const sys::varlstm_rnn {
         self.handle.as_ptr()
     }

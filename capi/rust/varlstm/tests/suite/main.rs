@@ -9,6 +9,7 @@ mod lstm;
 mod operations;
 mod ownership;
 mod packing;
+mod prepared;
 mod resets;
 mod steps;
 mod support;
