@@ -61,7 +61,10 @@ int32_t varlstm_ctx_create(int32_t backend, int32_t device, varlstm_ctx** ctx) {
   if (table == nullptr) return set_error(VARLSTM_ERROR_UNSUPPORTED, "this build of libvarlstm has no CUDA back end");
   int32_t devices = 0;
   VARLSTM_TRY(varlstm_device_count(backend, &devices));
-  if (devices == 0) return set_error(VARLSTM_ERROR_UNSUPPORTED, "backend = %d finds no device here", backend);
+  if (devices == 0) {
+    return set_error(VARLSTM_ERROR_UNSUPPORTED,
+                     "backend = %d finds no device here: there is no GPU, or no driver that fits this build", backend);
+  }
   VARLSTM_TRY(check_between("device", device, 0, devices - 1));
 
   std::unique_ptr<varlstm_ctx> made(new (std::nothrow) varlstm_ctx);

@@ -123,7 +123,8 @@ TEST_F(Fake, DevicesAreCountedBeforeOneIsOpened) {
   fail_next("device_count", VARLSTM_ERROR_BACKEND);
   EXPECT_STATUS(VARLSTM_ERROR_BACKEND, varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 0, &ctx));
   fake_backend().devices = 0;
-  EXPECT_ERROR(VARLSTM_ERROR_UNSUPPORTED, "finds no device", varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 0, &ctx));
+  EXPECT_ERROR(VARLSTM_ERROR_UNSUPPORTED, "backend = 1 finds no device here: there is no GPU, or no driver",
+               varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 0, &ctx));
   fake_backend().devices = 3;
   EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "device = 3 is not in 0 ... 2",
                varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 3, &ctx));
