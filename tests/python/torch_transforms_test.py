@@ -176,18 +176,77 @@ def test_jacobians_and_hessians() -> None:
 @pytest.mark.parametrize("gradients", [False, True])
 def test_jit_trace_is_refused(gradients: bool) -> None:
     """Its graph would have the memory that a call wrote to, and not the call."""
-    lstm, state = ours.LSTM(4, 6), torch.zeros(1, 5, 6)
     packed = ours.pack_padded_sequence(X, [5, 5, 5], True)
     with torch.set_grad_enabled(gradients):
-        for function in (lambda x: lstm(x)[0], lambda x: lstm(x, (state, state))[0], lambda x: lstm(x[0])[0],
-                         lambda x: lstm(x, lengths=[3, 2, 1, 0, 0])[0],
-                         lambda x: lstm(PackedSequence(x.flatten(0, 1), packed.batch_sizes))[0].data,
-                         lambda x: ours.pack_padded_sequence(x, [3, 2, 1, 1, 1]).data,
+        for function in (lambda x: ours.pack_padded_sequence(x, [3, 2, 1, 1, 1]).data, lambda x: ours.GRUCell(4, 6)(x[0]),
                          lambda x: ours.pad_packed_sequence(PackedSequence(x.flatten(0, 1), packed.batch_sizes))[0],
                          lambda x: ours.log_softmax(x, 2), lambda x: ours.cross_entropy(x[0], TAGS[0, :5] % 4),
                          lambda x: ours.linear_cross_entropy(x, torch.ones(7, 4), None, TAGS)):
             with pytest.raises(RuntimeError, match="torch.jit.trace cannot look into the library"):
                 torch.jit.trace(function, (X,), check_trace=False)
+        for options, error in (({"lengths": [5, 0, 3]}, "lengths cannot be in a program of torch.jit.trace or torch.onnx"),
+                               ({"resets": torch.zeros(3, 5, dtype=torch.bool)}, "resets cannot be in a program"),
+                               ({"cell_states": True}, "cell_states cannot be in a program")):
+            with pytest.raises(ValueError, match=error):
+                torch.jit.trace(lambda x: ours.LSTM(4, 6, batch_first=True)(x, **options)[0], (X,), check_trace=False)
+        for module, error in ((ours.LSTM(4, 6, zoneout_h=0.5), "torch.nn.LSTM has no zoneout_h = 0.5"),
+                              (ours.GRU(4, 6, reset_after=False), "none with reset_after=False"),
+                              (ours.LayerNormGRU(4, 6), "torch.nn has no GRU with layer normalisation")):
+            with pytest.raises(ValueError, match=error):
+                torch.jit.trace(module, (X,), check_trace=False)
+
+
+class Around(torch.nn.Module):
+    """A call of a network with one tensor in and one out."""
+
+    def __init__(self, network, way: str) -> None:
+        super().__init__()
+        self.network, self.way = network, way
+
+    def forward(self, x):
+        if self.way == "packed":
+            sequence = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor([2, 5, 3]), True, enforce_sorted=False)
+            output, states = self.network(sequence, self.states(3))
+            output = output.data
+        elif self.way == "unbatched":
+            output, states = self.network(x[0], self.states(None))
+        else:
+            output, states = self.network(x, self.states(3) if self.way == "states" else None)
+        return output.sum(0) + (states[0] if isinstance(states, tuple) else states).sum()
+
+    def states(self, batch):
+        state = torch.full((4, 6) if batch is None else (4, batch, 6), 0.25)
+        state = state if batch is None else state * torch.arange(3.0).view(3, 1)
+        return (state, state) if self.network.mode == "LSTM" else state
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("way", ["padded", "states", "packed", "unbatched"])
+@pytest.mark.parametrize("make", [ours.LSTM, ours.GRU, ours.RNN])
+def test_jit_trace_takes_torchs_own_operation(make, way: str) -> None:
+    """With the very parameters of the module."""
+    model = Around(make(4, 6, 2, bidirectional=True, batch_first=True), way)
+    traced = torch.jit.trace(model, (X,), check_trace=False)
+    with torch.no_grad():
+        model.network.weight_hh_l1.mul_(2)
+    assert [name for name, _ in traced.named_parameters()] == [name for name, _ in model.named_parameters()]
+    torch.testing.assert_close(traced(-X), model(-X))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.parametrize("make", [ours.LSTM, ours.GRU, ours.RNN])
+def test_onnx_export(make, dynamo: bool, tmp_path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if dynamo:
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("torch.onnx._internal.exporter._flags", reason="this torch does not tell that it exports")
+    model = Around(make(4, 6, 2, bidirectional=True, batch_first=True), "padded").eval()
+    path = str(tmp_path / "model.onnx")
+    torch.onnx.export(model, (X,), path, **({"dynamo": dynamo} if hasattr(torch, "export") else {}))
+    session = onnxruntime.InferenceSession(path)
+    actual = session.run(None, {session.get_inputs()[0].name: X.numpy()})[0]
+    torch.testing.assert_close(torch.from_numpy(actual), model(X).detach(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("cell", [ours.LSTM, ours.GRU, ours.RNN])

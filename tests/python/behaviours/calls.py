@@ -270,3 +270,24 @@ def threads(kind: Kind) -> None:
         assert_agree(theirs, ours, X)
     finally:
         torch.set_num_threads(before)
+
+
+@same("an input of a subclass of torch.Tensor, and a Parameter")
+def subclass_of_tensor(kind: Kind) -> None:
+    class Named(torch.Tensor):
+        pass
+
+    theirs, ours = kind.pair()
+    for x in (X.as_subclass(Named), torch.nn.Parameter(X)):
+        assert type(ours(x)[0]) is type(theirs(x)[0])
+        assert_close(ours(x), theirs(x))
+
+
+@refused("a nested tensor", ValueError, "input is a nested tensor, and must be a PackedSequence", since=(2, 0))
+def nested(kind: Kind) -> None:
+    kind.ours(4, 6)(torch.nested.nested_tensor([torch.randn(3, 4), torch.randn(2, 4)]))
+
+
+@refused("a sparse input", ValueError, "input is of the layout torch.sparse_coo, and must be of torch.strided")
+def sparse(kind: Kind) -> None:
+    kind.ours(4, 6)(X.to_sparse())

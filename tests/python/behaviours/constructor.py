@@ -6,6 +6,8 @@ import warnings
 
 import torch
 
+from varlstm import torch as varlstm_torch
+
 from .table import Kind, assert_agree, assert_same_error, differs, refused, same
 
 OPTIONS = {"num_layers": 2, "bias": False, "batch_first": True, "dropout": 0.25, "bidirectional": True}
@@ -219,6 +221,13 @@ def is_base(kind: Kind) -> None:
 def is_instance(kind: Kind) -> None:
     ours = kind.ours(4, 6)
     assert not isinstance(ours, kind.theirs) and isinstance(ours.to_torch(), kind.theirs)
+    with varlstm_torch.patch():  # where the question is asked of the patched name
+        assert isinstance(ours, getattr(torch.nn, kind.name))
+
+
+@refused("proj_size of a network that has none", TypeError, "unexpected keyword argument 'proj_size'", kinds=("GRU", "RNN"))
+def projection_of_another(kind: Kind) -> None:
+    kind.ours(4, 6, proj_size=2)
 
 
 @same("a subclass with a constructor of its own")

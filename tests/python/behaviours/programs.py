@@ -1,10 +1,13 @@
-"""What turns modules into programs, and what wraps or converts a model."""
+"""What turns modules into programs, and what wraps or converts a model. Larger cases are in tests of their own:
+checkpoints of other packages, DistributedDataParallel, fully_shard, AOTInductor, torch.compile, forked processes."""
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import copy
 import io
+import os
 
+import pytest
 import torch
 
 from .table import Kind, assert_close, differs, refused, results, same, tensors_of
@@ -12,15 +15,26 @@ from .table import Kind, assert_close, differs, refused, results, same, tensors_
 X = torch.randn(5, 3, 4)
 
 
-@refused("torch.jit.trace", RuntimeError, "trace what module.to_torch() gives")
+@same("torch.jit.trace, by torch's own operation")
 def trace(kind: Kind) -> None:
-    torch.jit.trace(kind.ours(4, 6), (X,), check_trace=False)
+    theirs, ours = kind.pair(num_layers=2)
+    traced = torch.jit.trace(ours.eval(), (X,), check_trace=False)
+    assert_close(traced(-X), theirs(-X))
 
 
-@same("torch.jit.trace of what to_torch gives")
-def trace_torchs(kind: Kind) -> None:
-    ours = kind.ours(4, 6).eval()
-    assert_close(torch.jit.trace(ours.to_torch(), (X,), check_trace=False)(X), ours(X))
+@refused("torch.jit.trace of what torch's module does not have", ValueError, "lengths cannot be in a program of torch.jit.trace")
+def trace_lengths(kind: Kind) -> None:
+    ours = kind.ours(4, 6)
+    torch.jit.trace(lambda x: ours(x, lengths=[5, 0, 3])[0], (X,), check_trace=False)
+
+
+@same("torch.onnx.export of both forms, by torch's own operation (python.torch_transforms runs the results)", since=(2, 4),
+      kinds=("GRU",))
+def onnx(kind: Kind) -> None:
+    pytest.importorskip("onnx")  # which torch imports
+    file, ours = io.BytesIO(), kind.ours(4, 6).eval()
+    torch.onnx.export(ours, (X,), file, dynamo=False)
+    assert b"GRU" in file.getvalue()
 
 
 @same("torch.jit.script, which takes to_torch by itself")
@@ -31,6 +45,22 @@ def script(kind: Kind) -> None:
     torch.jit.save(scripted, file)
     file.seek(0)
     assert_close(torch.jit.load(file)(X), ours(X))
+
+
+@refused("torch.fx.symbolic_trace", TypeError, "is_leaf_module of its Tracer must be True for this module")
+def fx(kind: Kind) -> None:
+    torch.fx.symbolic_trace(torch.nn.Sequential(kind.ours(4, 6)))
+
+
+@same("torch.fx with the network as a leaf")
+def fx_leaf(kind: Kind) -> None:
+    class Tracer(torch.fx.Tracer):
+        def is_leaf_module(self, module, name) -> bool:
+            return isinstance(module, torch.nn.RNNBase) or super().is_leaf_module(module, name)
+
+    theirs, ours = kind.pair()
+    model = torch.nn.Sequential(ours)
+    assert_close(torch.fx.GraphModule(model, Tracer().trace(model))(X), theirs(X))
 
 
 @same("torch.export", since=(2, 4))
@@ -92,3 +122,41 @@ def replicate(kind: Kind) -> None:
             setattr(replica, name, parameter * 1)
         found.append(replica(X))
     assert_close(found[1], found[0])
+
+
+@same("a child of os.fork computes", kinds=("LSTM",))
+def fork(kind: Kind) -> None:
+    theirs, ours = kind.pair()
+    expected = theirs(X)[0].detach()
+    assert_close(ours(X)[0], expected)
+    child = os.fork()
+    if child == 0:
+        with torch.no_grad():
+            os._exit(0 if torch.allclose(ours(X)[0], expected, atol=1e-5) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@same("modes of torch: __torch_function__ and __torch_dispatch__", since=(2, 0))
+def modes(kind: Kind) -> None:
+    from torch.overrides import TorchFunctionMode
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Functions(TorchFunctionMode):
+        def __torch_function__(self, function, types, arguments=(), named=None):
+            return function(*arguments, **(named or {}))
+
+    class Dispatch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), named=None):
+            return function(*arguments, **(named or {}))
+
+    theirs, ours = kind.pair()
+    for mode in (Functions(), Dispatch()):
+        with mode:
+            assert_close(results(ours, X), results(theirs, X))
+
+
+@same("torch.profiler names the operation")
+def profiler(kind: Kind) -> None:
+    with torch.autograd.profiler.profile() as profile:
+        kind.ours(4, 6)(X)
+    assert any(event.key.startswith("varlstm_") for event in profile.key_averages())

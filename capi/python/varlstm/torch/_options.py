@@ -80,6 +80,9 @@ def dtype(value) -> None:
 
 def tensor(name: str, value) -> None:
     if not isinstance(value, torch.Tensor):
+        if type(value).__module__ == "torch.fx.proxy":
+            raise TypeError("torch.fx.symbolic_trace cannot look into the library: is_leaf_module of its Tracer must be True "
+                            "for this module; torch.export needs nothing")
         raise TypeError(f"{name} is of {type(value).__name__}, and must be a tensor")
 
 
@@ -100,3 +103,10 @@ def share(name: str, value) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"{name} = {value} is not in [0, 1]")
     return float(value)
+
+
+def dense(name: str, value: torch.Tensor) -> None:
+    if value.is_nested:
+        raise ValueError(f"{name} is a nested tensor, and must be a PackedSequence, or a padded tensor with lengths")
+    if value.layout != torch.strided:
+        raise ValueError(f"{name} is of the layout {value.layout}, and must be of torch.strided")

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from .._declarations import RecurrentDropout
-from . import _exchange, _options, _packing_op, _resets
+from . import _exchange, _options, _packing_op, _resets, _torchs_op
 from ._device import compute_dtype
 from ._differentiable import is_traced, is_vmapped, list_of, refuse_jit_trace
 from ._flat import flatten
@@ -113,10 +113,14 @@ class RnnBase(torch.nn.RNNBase):
     def to_torch(self) -> torch.nn.RNNBase:
         """The module of torch.nn with these options and these very Parameter objects: training one trains the other.
         copy.deepcopy of it has parameters of its own. torch has no clips, no zoneout and no dropout in the recurrence."""
-        names = ("recurrent_dropout", "zoneout_h", "zoneout_c", "cell_clip", "projection_clip")
-        _exchange.check_export(self._torch_class, {name: getattr(self, name) for name in names})
+        self._check_export()
         module = self._torch_class(self.input_size, self.hidden_size, **self._own_options(self), **self._options_of(self))
         return RnnBase._take(module, self)
+
+    def _check_export(self) -> None:
+        """Whether torch's class computes what this module does."""
+        names = ("recurrent_dropout", "zoneout_h", "zoneout_c", "cell_clip", "projection_clip")
+        _exchange.check_export(self._torch_class, {name: getattr(self, name) for name in names})
 
     def __prepare_scriptable__(self) -> torch.nn.RNNBase:
         """What torch.jit.script compiles instead of this module, because it cannot look into the library. torch puts it
@@ -154,12 +158,14 @@ class RnnBase(torch.nn.RNNBase):
     def _forward(self, input: Union[Tensor, PackedSequence], hx: Any, lengths: Optional[Lengths],
                  resets: Optional[_resets.Resets], cell_states: bool) -> tuple:
         """The output, the states, and c of every token in the output's form, or None."""
-        refuse_jit_trace()
+        if _torchs_op.is_exported(input):
+            return _torchs_op.forward(self, input, hx, lengths=lengths, resets=resets, cell_states=cell_states)
         states = None if hx is None else self._states_of(hx)
         if isinstance(input, PackedSequence):
             output, states, c = self._forward_packed(input, states, lengths, resets, cell_states)
         else:
             _options.tensor("input", input)
+            _options.dense("input", input)
             if input.dim() not in (2, 3):
                 raise ValueError(f"input has {input.dim()} dimensions, and must have 2 or 3")
             if input.dim() == 2:

@@ -59,10 +59,10 @@ class GRU(_OneState):
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
 
-    def to_torch(self) -> torch.nn.GRU:
+    def _check_export(self) -> None:
         if not self.reset_after:
             raise ValueError("torch.nn.GRU resets after the product: there is none with reset_after=False")
-        return super().to_torch()
+        super()._check_export()
 
 
 class RNN(_OneState):

@@ -51,7 +51,7 @@ class _LayerNorm:
     def from_torch(cls, module: torch.nn.RNNBase) -> torch.nn.RNNBase:
         raise ValueError(f"torch.nn has no module with layer normalisation to make a {cls.__name__} from")
 
-    def to_torch(self) -> torch.nn.RNNBase:
+    def _check_export(self) -> None:
         raise ValueError(f"torch.nn has no {self.mode} with layer normalisation, which {type(self).__name__} is")
 
 
