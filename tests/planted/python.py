@@ -142,7 +142,7 @@ DEFECTS = [
     Defect(
         name="no-c-taken-for-a-gradient",
         file=f"{TORCH}/_rnn_op.py",
-        old="c_n = x.new_empty((directions * num_layers, batch_size, hidden_size) if self.has_c else 0)",
+        old="c_n = x.new_empty((directions * num_layers, batch_size, hidden_size)) if self.has_c else None",
         new="c_n = x.new_empty((directions * num_layers, batch_size, hidden_size))",
         why="the library refuses a c_n of a cell without c",
         tests=["python.torch_gru -k equals_torch"],

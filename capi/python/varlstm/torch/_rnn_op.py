@@ -57,7 +57,7 @@ class RnnOp:
                 hidden_size, proj_size, 1, bidirectional, 0.0, options, cell_states, params[layer * count:][:count])
             states.append((h_n, c_n))
             x = y * 0.0  # as torch: NaN stays, and gradients are zeros
-        return (y, *map(torch.cat, zip(*states)), cells)
+        return (y, *[each[0] if each[0] is None else torch.cat(each) for each in zip(*states)], cells)
 
     def _flat(self, rnn: Rnn, params: List[Tensor]) -> Tensor:
         """A tensor at whose address all parameters begin, one after the other. It is the first parameter if they are
