@@ -205,6 +205,7 @@ TEST(Teams, OfManyMeetInEachStep) {
     std::atomic<int> parts[2] = {{0}, {0}}, early{0};
     run_teams(kThreads, directions, kParts, [&](int64_t d, Member member) {
       for (int step = 0; step < kSteps; ++step) {
+        if (step == 0 && member.rank == 0) std::this_thread::sleep_for(milliseconds(5));  // in which others come
         early += parts[d] < step * kParts;
         const Share own = member.own_parts();
         parts[d] += static_cast<int>(own.end - own.begin);
