@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # is_ubuntu SUITE
-is_ubuntu() { case $1 in noble | jammy) true ;; *) false ;; esac; }
+is_ubuntu() { case $1 in noble | jammy | bionic) true ;; *) false ;; esac; }
 
 # need_bare_roots SCRIPT: ends the script with status 2 if this machine cannot make such systems.
 need_bare_roots() {
@@ -37,9 +37,9 @@ expect_no_compiler() {
 
 # in_root ROOT COMMANDS: runs them there by sh, with the network and /proc.
 in_root() {
+  mkdir -p "$1/proc" "$1/etc/ssl/certs"
   cp /etc/resolv.conf "$1/etc"
   cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs"
-  mkdir -p "$1/proc"
   # shellcheck disable=SC2016  # the inner shell expands it
   unshare -m sh -euc 'mount -t proc proc "$0/proc"; exec chroot "$0" sh -euc "$1"' "$1" "$2"
 }

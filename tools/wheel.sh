@@ -26,15 +26,17 @@ fi
 rm -rf "$folder"
 mkdir -p "$folder"
 # libgcc: what converts 16-bit floats came with GCC 12, so it is linked in. The three other libraries have since become a
-# part of libc, and an older glibc needs them by name.
-libraries="-lgcc -Wl,--no-as-needed -l:libpthread.so.0 -l:libdl.so.2 -l:librt.so.1"
+# part of libc, and an older glibc wants them by name.
+glibc=$folder/glibc archive=""
+libraries="-lgcc -Wl,--no-as-needed $glibc/libpthread.so.0 $glibc/libdl.so.2 $glibc/librt.so.1"
 old="-DCMAKE_CXX_FLAGS='-include $root/cmake/glibc_2_28.h' -DCMAKE_CXX_STANDARD_LIBRARIES='$libraries'"
 if [ "$cuda" = 1 ]; then
   toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
-  sh tools/old_glibc.sh "$toolkit/lib64/libcudart_static.a" "$folder/libcudart_static.a"
+  archive=$toolkit/lib64/libcudart_static.a
   old="$old -DCMAKE_CUDA_FLAGS='-Xcompiler=-include,$root/cmake/glibc_2_28.h'"
-  old="$old -DCUDA_cudart_static_LIBRARY=$folder/libcudart_static.a"
+  old="$old -DCUDA_cudart_static_LIBRARY=$glibc/libcudart_static.a"
 fi
+sh tools/old_glibc.sh "$glibc" ${archive:+"$archive"}
 CMAKE_ARGS="-DVARLSTM_OPENBLAS=OFF $old ${CMAKE_ARGS:-}" \
   VARLSTM_CUDA=$cuda "$python" -m pip wheel -q --no-deps --wheel-dir "$folder/built" ./capi/python
 PATH=$root/build-wheel/venv/bin:$PATH "$python" -m auditwheel repair \
