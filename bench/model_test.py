@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import unittest
+from unittest import mock
 
 import counted_steps
 import floors
@@ -79,11 +80,18 @@ class WideStepsTest(unittest.TestCase):
         self.assertEqual(wide_steps.step_clocks(CONSTANTS, "forward", 1024, 4, 2), max(2 * work, 2 * (moved * 128 // 3100)))
 
     def test_waits_of_a_stage_lengthen_the_chain(self):
-        work = wide_steps.step_figures(CONSTANTS, "backward", 1024)[1]
-        stalls = {**CONSTANTS, "wide_stage_stalls": {"backward": work / 16 + 10}}
-        none = {**CONSTANTS, "wide_stage_stalls": {"backward": 0}}
-        self.assertEqual(wide_steps.step_figures(stalls, "backward", 1024)[0],
-                         wide_steps.step_figures(none, "backward", 1024)[0] + 160)
+        def chain_with(stalls):
+            with mock.patch.object(wide_steps, "machine_code", lambda way: (94, stalls, 1000)):
+                return wide_steps.step_figures(CONSTANTS, "backward", 1024)[0]
+
+        self.assertEqual(chain_with(3072 / 16 + 10) - chain_with(0), 160)
+        self.assertEqual(chain_with(3072 / 16), chain_with(0))
+
+    def test_machine_code_of_a_stage(self):
+        for way in wide_steps.WAYS:
+            instructions, stalls, rest = wide_steps.machine_code(way)
+            self.assertGreater(stalls, instructions)
+            self.assertGreater(rest, 0)
 
     def test_copies_lengthen_the_chain(self):
         chain, work, copied, _ = wide_steps.step_figures(CONSTANTS, "backward_of_grid", 1024)

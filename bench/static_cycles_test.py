@@ -98,6 +98,12 @@ class LoopsTest(unittest.TestCase):
             "@P2 BRA `(.L_x_2)", "BAR.SYNC 0x0", "@P1 BRA `(.L_x_1)", "@P0 BRA `(.L_x_0)", "EXIT")
         self.assertEqual(head, 1)
 
+    def test_a_loop_over_stages_is_no_step(self):
+        head, _ = self.head_of(
+            ".L_x_0:", "LDG.E R1, [R2.64]", ".L_x_1:", "SYNCS.PHASECHK.TRANS64.TRYWAIT P1, [UR5], R7",
+            "HGMMA.64x64x16.F32.BF16 R24, gdesc[UR8], R24, gsb0", "@P2 BRA `(.L_x_1)", "@P0 BRA `(.L_x_0)", "EXIT")
+        self.assertEqual(head, 0)
+
     def test_no_time_loop(self):
         self.assertIsNone(self.head_of(".L_x_0:", "HMMA.16816.F32.BF16 R8, R12, R16, R8", "@P0 BRA `(.L_x_0)", "EXIT"))
         self.assertIsNone(self.head_of("BAR.SYNC 0x0", "EXIT"))
@@ -330,6 +336,18 @@ class TableTest(unittest.TestCase):
         grid = self.NAME.replace("22ClusterForward", "20GridBackward").replace("forward_kernel", "backward_kernel")
         self.assertEqual((kernels.tile_of(grid)["policy"], kernels.tile_of(grid)["pass"]), ("grid", "backward"))
         self.assertIsNone(kernels.tile_of(self.NAME.replace("resident_forward", "arrange_weights")))
+
+    def test_the_tile_of_a_wide_team(self):
+        def tile(text):
+            found = kernels.tile_of("_ZN7varlstm4cuda" + text)
+            return found and [found[name] for name in ("pass", "cell", "policy", "math", "H", "units", "slots", "splits")]
+
+        forward = "19wide_forward_kernelINS0_12WideTeamTileINS0_7GruCellENS0_8Bf16MathELi1024ELi{}ELb0EEEEEvNS_4CellE"
+        self.assertEqual(tile(forward.format(256)), ["forward", "gru", "wide", "bf16", 1024, 16, 64, 4])
+        self.assertEqual(tile(forward.format(0)), ["forward", "gru", "wide_stepwise", "bf16", 1024, 16, 64, 4])
+        backward = "20wide_backward_kernelINS0_16WideBackwardTileINS0_8LstmCellENS0_7F16MathELi512ELb{}EEEEEvNS_4CellE"
+        self.assertEqual(tile(backward.format(1)), ["backward", "lstm", "wide", "f16", 512, 16, 64, 8])
+        self.assertEqual(tile(backward.format(0)), ["backward", "lstm", "wide_stepwise", "f16", 512, 16, 64, 4])
 
     def test_written_and_read_again(self):
         with tempfile.TemporaryDirectory() as folder:

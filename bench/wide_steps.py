@@ -18,23 +18,22 @@ l2_total_bytes_per_clk if that is longer:
     bytes    these, and of each unit and slot 38: forward x-gates, saved values, c, h and y if it saves for backward;
              backward saved values, c, dy, dgates and dstate
 
-A way is «forward», or backward in one of its orders of sums, «backward» (that of stepwise) and «backward_of_grid».
+A way is «forward» (in the order of the tiles), or backward in one of its orders of sums, «backward» (that of stepwise) and
+«backward_of_grid». Instructions and waits are those of the warp of the block's first thread, which multiplies, in nvcc's
+machine code (bounds.csv, which static_cycles writes): what a step of H = 1024 has more than one of 512 is that of 8 stages.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import functools
 import math
 
 import counted_steps
 import floors
+from static_cycles import bounds
 
 # Beside those of floors.py.
 CONSTANTS = {
     "wgmma_clk": 32,  # published: 64 x 64 x 16 in 16 bits
-    # Counted by bench/static_cycles: of a warp that multiplies, instructions and clocks for which it waits in a stage, and
-    # waits in the rest of a step.
-    "wide_stage_instructions": {"forward": 96, "backward": 94, "backward_of_grid": 94},
-    "wide_stage_stalls": {"forward": 200, "backward": 245, "backward_of_grid": 113},
-    "wide_cell_stalls": {"forward": 1404, "backward": 1049, "backward_of_grid": 2027},
 }
 HIDDEN = (256, 512, 768, 1024)
 WAYS = ("forward", "backward", "backward_of_grid")
@@ -72,12 +71,23 @@ def part_bytes():
     return SLOTS * 64 * 4 * (QUARTERS - 1) // QUARTERS
 
 
+@functools.cache
+def machine_code(way):
+    """(instructions of a stage, clocks that a warp waits in it, clocks that it waits in the rest of a step)."""
+    policy = "wide_stepwise" if way == "backward" else "wide"
+    rows = {row["H"]: row for row in bounds.numbers()
+            if (row["pass"], row["cell"], row["policy"], row["math"]) == (way.split("_")[0], "lstm", policy, "bf16")}
+    stages = stages_of(way, 1024) - stages_of(way, 512)
+    of_stage = {name: (rows[1024][name] - rows[512][name]) / stages for name in ("instructions", "stalls")}
+    return of_stage["instructions"], of_stage["stalls"], rows[512]["stalls"] - stages_of(way, 512) * of_stage["stalls"]
+
+
 def terms(constants, way, hidden):
     """What of a team's product overlaps, by name."""
     stages = stages_of(way, hidden)
     stage = {"product": STAGE // 16 * constants["wgmma_clk"],
              "shared": (SLOTS + GATES + SLOTS) * STAGE * 2 / constants["shared_bytes_per_clk"],
-             "issue": constants["wide_stage_instructions"][way]}
+             "issue": machine_code(way)[0]}
     result = {name: stages * clocks for name, clocks in stage.items()}
     if way != "forward":
         sums = 2 if way == "backward_of_grid" else 1
@@ -88,10 +98,11 @@ def terms(constants, way, hidden):
 def step_figures(constants, way, hidden):
     """(chain, work, copied, bytes), as kernels/selection/step_clocks.h has them."""
     work = max(terms(constants, way, hidden).values())
+    _, stage_stalls, stalls = machine_code(way)
     chain = (floors.exchange_clk(constants, "grid", hidden // UNITS) + constants["block_barrier_clk"]
              + constants["l2_latency_clk"] + SLOTS * STAGE * 2 / constants["l2_block_bytes_per_clk"]
-             + constants["wide_cell_stalls"][way] + (4 if way == "forward" else 2) * constants["mufu_latency_clk"]
-             + max(0, stages_of(way, hidden) * constants["wide_stage_stalls"][way] - work))
+             + stalls + (4 if way == "forward" else 2) * constants["mufu_latency_clk"]
+             + max(0, stages_of(way, hidden) * stage_stalls - work))
     if way != "forward":
         chain += constants["dsmem_latency_clk"] + part_bytes() / constants["dsmem_bytes_per_clk"]
     copied = stages_of(way, hidden) * SLOTS * STAGE * 2 // sizes(way, hidden)[2]

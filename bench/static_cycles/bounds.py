@@ -13,8 +13,8 @@ from static_cycles.kernels import KEY, ROOT
 FILE = os.path.join(ROOT, "kernels", "recurrence", "resident", "bounds.csv")
 COUNTS = ("instructions", "stalls", "loads_waited", "load_rounds", "mma", "mufu", "bar", "membar", "cctl", "shfl", "f2f",
           "ldc", "local", "branches", "loads", "stores", "narrowed")
-ORDER = {"cluster": 0, "grid": 1, "lstm": 0, "gru": 1, "rnn": 2, "bf16": 0, "f16": 1, "tf32": 2, "f32": 3, "forward": 0,
-         "backward": 1, "layers": 2}
+ORDER = {"cluster": 0, "grid": 1, "wide": 2, "wide_stepwise": 3, "lstm": 0, "gru": 1, "rnn": 2, "bf16": 0, "f16": 1, "tf32": 2,
+         "f32": 3, "forward": 0, "backward": 1, "layers": 2}
 
 
 def text_of(value):

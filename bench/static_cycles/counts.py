@@ -6,7 +6,7 @@ from static_cycles import work
 from static_cycles.sass import NONE
 
 # Instructions that are counted by themselves, by their base or the begin of their name.
-SINGLE = {"mma": ("HMMA", "IMMA"), "mufu": ("MUFU",), "bar": ("BAR",), "membar": ("MEMBAR",), "cctl": ("CCTL",),
+SINGLE = {"mma": ("HMMA", "IMMA", "HGMMA"), "mufu": ("MUFU",), "bar": ("BAR",), "membar": ("MEMBAR",), "cctl": ("CCTL",),
           "shfl": ("SHFL",), "f2f": ("F2F",), "ldc": ("LDC", "ULDC"), "local": ("LDL", "STL"),
           "branches": ("BRA", "BSSY", "BSYNC", "WARPSYNC", "CALL"), "loads": ("LDG", "LD"), "stores": ("STG", "ST")}
 

@@ -44,7 +44,15 @@ class File:
 
 
 def tile_of(name):
-    """The tile of a mangled name, or None. One block alone is the smallest team of the policy cluster."""
+    """The tile of a mangled name, or None. One block alone is the smallest team of the policy cluster. Wide teams have the
+    policy «wide», or «wide_stepwise» if the order of their sums is that of stepwise; splits are the sums of a unit."""
+    wide = WIDE.search(name)
+    if wide:
+        which, cell, math, hidden, depth, in_order = wide.groups()
+        of_tiles = int(depth) > 0 if which == "forward" else in_order == "1"
+        splits = 4 if not of_tiles else int(hidden) // int(depth) if which == "forward" else 8
+        values = (which, cell.lower(), "wide" if of_tiles else "wide_stepwise", math.lower(), int(hidden), 16, 64, splits, "0")
+        return dict(zip(KEY, values))
     match = RESIDENT.search(name)
     if not match:
         return None

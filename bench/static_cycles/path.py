@@ -72,7 +72,7 @@ def _way_on(kernel, blocks, loop, best, k, values):
     falls, jumps = inside
     if last.base == "WARPSYNC" or ".DIV" in last.name:
         return falls, False
-    if ".U" in last.name:
+    if ".U" in last.name and ".ANY" not in last.name:  # that one jumps if the predicate of any lane is true
         known = values.predicate(last.operands[0])
     else:
         known = values.guard(last)
