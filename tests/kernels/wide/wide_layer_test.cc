@@ -2,6 +2,9 @@
 // of the policy in whose place they run, whatever the caller gives, and if resets make more segments than sequences.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <string>
 
 #include "support/way_accuracy.h"
 #include "support/wide_run.h"
@@ -52,6 +55,32 @@ TEST_P(WideLayer, NeedsNoStatesAndNotEveryGradient) {
   given.upstream.dy.clear();
   expect_same(run_wide(way(), given, 1), run_own(way(), given));
 }
+
+#if VARLSTM_EMULATED
+// What VARLSTM_PRINT_POLICY says of the wide teams of an LSTM that takes this policy.
+std::string printed(int32_t policy, int64_t hidden) {
+  const RecurrenceWay way = {policy, kPrecisions[2]};
+  const Device device(varlstm::cuda::kWideTeamSlots, hidden, 1);
+  setenv("VARLSTM_PRINT_POLICY", "1", 1);
+  ::testing::internal::CaptureStderr();
+  const Context context = make_context(way);
+  make_rnn(context.get(), wide_options(way, hidden, false), way);
+  unsetenv("VARLSTM_PRINT_POLICY");
+  return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(WidePolicy, IsPrintedForEachPass) {
+  if (test_backend() == VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the host has one way alone";
+  const auto expect_has = [](const std::string& text, const char* part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  const std::string of_grid = printed(VARLSTM_RECURRENCE_GRID, 512);
+  expect_has(of_grid, "wide teams forward where they are faster: up to 2 of 32 blocks and 64 slots");
+  expect_has(of_grid, "wide teams backward where they are faster: up to 1 of 32 blocks and 64 slots");
+  expect_has(printed(VARLSTM_RECURRENCE_CLUSTER, 256),
+             "no wide teams backward: the policy's tile for this H adds in another order");
+}
+#endif
 
 constexpr int32_t kStepwise = VARLSTM_RECURRENCE_STEPWISE;
 INSTANTIATE_TEST_SUITE_P(Ways, WideLayer,
