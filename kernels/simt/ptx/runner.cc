@@ -10,12 +10,14 @@
 
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <sstream>
 
 #include "kernels/simt/coordinates.h"
 #include "kernels/simt/kernel_name.h"
 #include "kernels/simt/memory.h"
 #include "kernels/simt/ptx/program.h"
+#include "kernels/simt/ptx/statements.h"
 #include "kernels/simt/thread.h"
 
 namespace varlstm::simt::ptx {
@@ -24,25 +26,46 @@ namespace {
 constexpr const char* kOurKernels = "_ZN7varlstm";  // other kernels in its files are CUB's
 
 struct Kernel {
-  Program program;
-  std::vector<unsigned char> reached;  // by instruction
+  std::string file;
+  Program program;                          // empty until the file is parsed
+  std::vector<unsigned char> reached = {};  // by instruction
 };
 
 using Kernels = std::map<std::string, Kernel>;
+Kernels& kernels();
 
-void add_file(const std::string& path, Kernels* kernels) {
+std::string text_of(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
-  for (Program& program : parse(path, text.str(), kOurKernels)) {
-    const std::string name = program.name;
-    const size_t size = program.instructions.size();
-    (*kernels)[name] = {std::move(program), std::vector<unsigned char>(size)};
+  return text.str();
+}
+
+// Adds the kernels of a file by their names alone.
+void add_file(const std::string& path, Kernels* kernels) {
+  const std::string text = text_of(path), entry = ".entry ";
+  for (size_t at = text.find(entry); at != std::string::npos; at = text.find(entry, at)) {
+    at += entry.size();
+    size_t end = at;
+    while (end < text.size() && is_word(text[end])) ++end;
+    const std::string name = text.substr(at, end - at);
+    if (starts_with(name, kOurKernels)) (*kernels)[name].file = path;
   }
 }
 
-Kernels& kernels();
+// Parses a kernel's file when its first kernel is launched: all files of the folder would take seconds.
+void parse_file_of(const Kernel& kernel) {
+  static std::mutex mutex;  // threads launch at the same time
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!kernel.program.instructions.empty()) return;
+  for (Program& program : parse(kernel.file, text_of(kernel.file), kOurKernels)) {
+    Kernel& one = kernels().at(program.name);
+    one.reached.resize(program.instructions.size());
+    one.program = std::move(program);
+  }
+}
 
-// Writes the ranges of instructions that were reached: 0-17 19-19.
+// Writes for each kernel how many instructions it has, 0 if its file was not parsed, and the ranges that were reached:
+// 0-17 19-19.
 void write_coverage() {
   const char* path = getenv("VARLSTM_EMULATOR_PTX_COVERAGE");
   const int file = path == nullptr ? -1 : open(path, O_WRONLY | O_APPEND | O_CREAT, 0666);
@@ -102,6 +125,7 @@ GridWords make_grid_words(int device) {
 std::function<void()> run_ptx(const KernelCall& call) {
   const std::string name = kernel_name(call.kernel);
   const auto found = kernels().find(name);
+  if (found != kernels().end()) parse_file_of(found->second);
   if (found == kernels().end() || found->second.program.parameters != call.argument_count) {
     fprintf(stderr, "the PTX has no kernel %s (%s) of %u parameters\n", name.c_str(), call.name, call.argument_count);
     abort();
