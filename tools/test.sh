@@ -18,7 +18,7 @@ cd "$(dirname "$0")/.."
 need_packages $BUILD_PACKAGES $TEST_PACKAGES
 
 # What --quick passes over: programs that run once more in another way, and those that take many seconds.
-again='wide|widest|widest_device|late|grid|stepwise|block|warp|lanes8|cublas|lifo|random3|pct2|baseline|avx2'
+again='wide|widest[0-9a-z_]*|late|grid|stepwise|block|warp|lanes8|cublas|lifo|random3|pct2|baseline|avx2'
 on_cuda='lstm_gradient|lstm_reference|chain|invariance|isolation|linear|linear_cross_entropy|masked_loss'
 on_cuda="$on_cuda|abi_fuzz|capi_arguments|capi_threads|tagger_network"
 whole='runtime_fault|resident_recurrence|resident_schedules|resident_isolation|resident_layers|schedules|device_step'

@@ -12,6 +12,7 @@
 #include "support/dtype.h"
 #include "support/gradcheck.h"
 #include "support/random.h"
+#include "support/thread_counts.h"
 
 namespace varlstm_test {
 namespace {
@@ -112,7 +113,7 @@ TYPED_TEST(Dropout, WorksInPlaceAndForAnyNumberOfThreads) {
   Random random(62);
   const std::vector<T> x = random.vector<T>(100003);
   const std::vector<T> expected = run_dropout(make_context(1).get(), 0.3, 77, x);
-  for (const int64_t threads : {1, 2, 3, 7}) {
+  for (const int64_t threads : other_thread_counts()) {
     const Context context = make_context(threads);
     Buffer<T> data(context.get(), x);
     ASSERT_OK(

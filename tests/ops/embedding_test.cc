@@ -15,6 +15,7 @@
 #include "support/lengths.h"
 #include "support/op_workspace.h"
 #include "support/random.h"
+#include "support/thread_counts.h"
 
 namespace varlstm_test {
 namespace {
@@ -183,7 +184,7 @@ TYPED_TEST(Embedding, IsTheSameForAnyNumberOfThreads) {
     const std::vector<T> expected = run_backward(one.get(), c, dy, table);
     EXPECT_TRUE(same_sums(expected, c, dy, table));
     const std::vector<T> y = run_forward(one.get(), c, table);
-    for (const int64_t threads : {1, 2, 3, 7}) {
+    for (const int64_t threads : other_thread_counts()) {
       const Context context = make_context(threads);
       EXPECT_TRUE(bitwise_equal(run_backward(context.get(), c, dy, table), expected)) << threads << " threads";
       EXPECT_TRUE(bitwise_equal(run_forward(context.get(), c, table), y)) << threads << " threads";

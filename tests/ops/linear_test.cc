@@ -12,6 +12,7 @@
 #include "support/gradcheck.h"
 #include "support/op_workspace.h"
 #include "support/random.h"
+#include "support/thread_counts.h"
 
 namespace varlstm_test {
 namespace {
@@ -173,7 +174,7 @@ TYPED_TEST(Linear, IsTheSameForAnyNumberOfThreadsAndAnyWorkspace) {
   const Context one = make_context(1);
   const std::vector<T> y = run_forward(one.get(), c);
   const LinearGradients<T> gradients = run_backward(one.get(), c, T(1));
-  for (const int64_t threads : {2, 3, 7}) {
+  for (const int64_t threads : other_thread_counts()) {
     SCOPED_TRACE(threads);
     const Context context = make_context(threads);
     EXPECT_TRUE(bitwise_equal(run_forward(context.get(), c, Fill::kRandomBytes), y));

@@ -13,6 +13,7 @@
 #include "support/dtype.h"
 #include "support/gradcheck.h"
 #include "support/random.h"
+#include "support/thread_counts.h"
 
 namespace varlstm_test {
 namespace {
@@ -132,7 +133,7 @@ TYPED_TEST(LogSoftmax, IsTheSameForAnyNumberOfThreads) {
   const Context one = make_context(1);
   const std::vector<T> y = run_forward(one.get(), classes, x);
   const std::vector<T> dx = run_backward(one.get(), classes, y, dy);
-  for (const int64_t threads : {2, 3, 7}) {
+  for (const int64_t threads : other_thread_counts()) {
     const Context context = make_context(threads);
     EXPECT_TRUE(bitwise_equal(run_forward(context.get(), classes, x), y)) << threads << " threads";
     EXPECT_TRUE(bitwise_equal(run_backward(context.get(), classes, y, dy), dx)) << threads << " threads";

@@ -11,6 +11,7 @@
 #include "support/gradcheck.h"
 #include "support/lengths.h"
 #include "support/loss_case.h"
+#include "support/thread_counts.h"
 
 namespace varlstm_test {
 namespace {
@@ -189,9 +190,8 @@ TYPED_TEST(MaskedLoss, WorksInPlaceAndWithoutGradient) {
 TYPED_TEST(MaskedLoss, IsTheSameForAnyNumberOfThreads) {
   using T = TypeParam;
   Random random(53);
-  const bool host = test_backend() == VARLSTM_BACKEND_HOST;
   const int rounds = emulated() ? 3 : 12;
-  const std::vector<int64_t> others = host ? std::vector<int64_t>{2, 3, 7} : std::vector<int64_t>{1};
+  const std::vector<int64_t> others = other_thread_counts();
   for (int round = 0; round < rounds; ++round) {
     LossCase c = random_loss_case(random, 3001);
     c.classes = 23;

@@ -12,6 +12,7 @@
 #include "support/dtype.h"
 #include "support/op_workspace.h"
 #include "support/random.h"
+#include "support/thread_counts.h"
 
 namespace varlstm_test {
 namespace {
@@ -188,7 +189,7 @@ TYPED_TEST(Optimizer, StepsAreTheSameForAnyNumberOfThreads) {
   const AdamState<T> by_adam = run_adam(one.get(), adam, params, gradients);
   std::vector<T> clipped = gradients[0];
   const double norm = run_norm(one.get(), 1.0, clipped);
-  for (const int64_t threads : {2, 3, 7}) {
+  for (const int64_t threads : other_thread_counts()) {
     SCOPED_TRACE(threads);
     const Context context = make_context(threads);
     EXPECT_TRUE(bitwise_equal(run_sgd(context.get(), sgd, params, gradients), by_sgd));

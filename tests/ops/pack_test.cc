@@ -14,6 +14,7 @@
 #include "support/gradcheck.h"
 #include "support/lengths.h"
 #include "support/random.h"
+#include "support/thread_counts.h"
 
 namespace varlstm_test {
 namespace {
@@ -120,7 +121,7 @@ TYPED_TEST(PackTyped, IsTheSameForAnyNumberOfThreads) {
     c.padded_len = 61;
     c.features = 129;
     const std::vector<T> packed = random.vector<T>(c.tokens() * c.features, -1e6, 1e6);
-    for (const int64_t threads : {1, 2, 3, 7}) {
+    for (const int64_t threads : other_thread_counts()) {
       const Context context = make_context(threads);
       EXPECT_TRUE(bitwise_equal(run_pack(context.get(), c, spread(c, packed, T(-99))), packed));
       EXPECT_TRUE(bitwise_equal(run_unpack(context.get(), c, 3, packed), spread(c, packed, T(3))));
