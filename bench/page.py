@@ -199,7 +199,8 @@ def run(comparisons):
         command = COMPARISONS[comparison][1].format(prefix=measure.machine()[1])
         print(f"$ python3 {command}", flush=True)
         if subprocess.run([sys.executable, *command.split()], cwd=os.path.dirname(HERE), check=False).returncode != 0:
-            sys.exit(f"page.py: {comparison} failed; the page is as it was")
+            sys.exit(f"page.py: {comparison} ended with an error, so the page was not written. What it has measured all the "
+                     "same is in bench/results/cpu; without --run the page takes it")
 
 
 def main():
