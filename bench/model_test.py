@@ -313,15 +313,20 @@ class TrainingTest(unittest.TestCase):
         self.assertEqual(modelled_training.gemm_us(CONSTANTS, "bf16", 1, 1), 4 * CONSTANTS["kernel_gap_us"])
 
     def test_own_gemms_are_bound_by_l2(self):
-        # 4096 x 2048: 32 x 8 tiles of 128 x 256 are two waves of 132, each of 384 elements of 2 bytes for a value of k.
-        bytes_of_step = 132 * 384 * 2
-        us = modelled_training.own_gemm_us(CONSTANTS, "bf16", 4096, 2048, 512)
+        # 4096 x 2048: 16 x 8 tiles of 256 x 256 are 256 blocks in two waves of 132, each of 256 elements of 2 bytes for a
+        # value of k. In TF32 as many of 128 x 256 have 384 of 4 if B is not transposed.
+        bytes_of_step = 132 * 256 * 2
+        us = modelled_training.own_gemm_us(CONSTANTS, "bf16", 4096, 2048, 512, False)
         self.assertAlmostEqual(us, 2 * 512 * bytes_of_step / 3100 / 1.755e3)
+        us = modelled_training.own_gemm_us(CONSTANTS, "tf32", 4096, 2048, 512, False)
+        self.assertAlmostEqual(us, 2 * 512 * 132 * 384 * 4 / 3100 / 1.755e3)
+        us = modelled_training.own_gemm_us(CONSTANTS, "tf32", 4096, 2048, 512, True)
+        self.assertAlmostEqual(us, 2 * 512 * 132 * 256 * 4 / 3100 / 1.755e3)
         # A step of few rows: 64 tiles of 64 x 64 in one wave.
-        us = modelled_training.own_gemm_us(CONSTANTS, "tf32", 16, 4096, 1024)
+        us = modelled_training.own_gemm_us(CONSTANTS, "tf32", 16, 4096, 1024, True)
         self.assertAlmostEqual(us, 1024 * 132 * 128 * 4 / 3100 / 1.755e3)
         # With twice the bytes of L2 and more the products bind.
-        us = modelled_training.own_gemm_us({**CONSTANTS, "l2_total_bytes_per_clk": 1e6}, "bf16", 4096, 2048, 512)
+        us = modelled_training.own_gemm_us({**CONSTANTS, "l2_total_bytes_per_clk": 1e6}, "bf16", 4096, 2048, 512, False)
         self.assertAlmostEqual(us, 2 * 512 * 132 * 2 * 128 * 256 / 989e6)
 
     def test_total_is_its_terms_and_above_the_floor(self):

@@ -49,20 +49,29 @@ def active(lengths):
     return [sum(length > t for length in lengths) for t in range(max(lengths))]
 
 
-GEMM_TILES = ((64, 64), (128, 128), (128, 256))  # rows and columns, as kernels/selection/gemm_selection.h has them
+# Rows, columns, and the blocks of a cluster that share the tile, as kernels/selection/gemm_selection.h has them. Tiles of
+# two blocks have no TF32 whose B is not transposed.
+GEMM_TILES = ((64, 64, 1), (128, 128, 1), (128, 256, 1), (256, 256, 2))
 
 
-def own_gemm_us(constants, dtype, m, n, k):
-    """A product on the library's own tiles of tensor cores: waves of tiles, one on each multiprocessor. For each value of k
-    a tile loads rows + columns elements from L2, whose bytes all multiprocessors share, while tensor cores multiply."""
-    blocks = constants["multiprocessors"]
+def own_gemm_us(constants, dtype, m, n, k, transpose_b):
+    """A product on the library's own tiles of tensor cores: waves of blocks, one on each multiprocessor. For each value of k
+    a block loads its part of rows + columns elements from L2, whose bytes all multiprocessors share, while tensor cores
+    multiply."""
+    multiprocessors = constants["multiprocessors"]
 
     def waves(tile):
-        return math.ceil(math.ceil(m / tile[0]) * math.ceil(n / tile[1]) / blocks)
+        rows, columns, blocks = tile
+        return math.ceil(math.ceil(m / rows) * math.ceil(n / columns) * blocks / multiprocessors)
 
-    tile = min(GEMM_TILES, key=lambda tile: waves(tile) * sum(tile))
-    loads = sum(tile) * stepwise_steps.SIZES[dtype] * blocks / constants["l2_total_bytes_per_clk"]
-    products = 2 * tile[0] * tile[1] * blocks / (constants["peak_tflops"][dtype] * 1e3 / constants["clock_ghz"])
+    def elements(tile):
+        return (tile[0] + tile[1]) / tile[2]
+
+    legal = [tile for tile in GEMM_TILES if tile[2] == 1 or transpose_b or stepwise_steps.SIZES[dtype] == 2]
+    tile = min(legal, key=lambda tile: waves(tile) * elements(tile))
+    loads = elements(tile) * stepwise_steps.SIZES[dtype] * multiprocessors / constants["l2_total_bytes_per_clk"]
+    operations = 2 * tile[0] * tile[1] / tile[2] * multiprocessors
+    products = operations / (constants["peak_tflops"][dtype] * 1e3 / constants["clock_ghz"])
     return waves(tile) * k * max(loads, products) / constants["clock_ghz"] / 1e3
 
 
@@ -71,8 +80,8 @@ def gemm_us(constants, dtype, hidden, tokens):
     rate = constants["peak_tflops"][dtype] * constants["gemm_share"] * 1e6  # operations a microsecond
     times = [8 * tokens * hidden * hidden / rate] * 4
     if dtype != "f32":
-        times[:2] = (own_gemm_us(constants, dtype, tokens, 4 * hidden, hidden),
-                     own_gemm_us(constants, dtype, tokens, hidden, 4 * hidden))
+        times[:2] = (own_gemm_us(constants, dtype, tokens, 4 * hidden, hidden, True),
+                     own_gemm_us(constants, dtype, tokens, hidden, 4 * hidden, False))
     return sum(max(time, constants["kernel_gap_us"]) for time in times)
 
 

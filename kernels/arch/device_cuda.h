@@ -463,4 +463,5 @@ cudaError_t resident_clusters(const LaunchShape& shape, void (*kernel)(P...), in
 
 #include "kernels/arch/cluster_cuda.h"
 #include "kernels/arch/spin_cuda.h"
+#include "kernels/arch/tensor_copy_cuda.h"
 #include "kernels/arch/wgmma_cuda.h"

@@ -5,38 +5,7 @@
 #include "kernels/core/status.h"
 #include "varlstm.h"
 
-#if !defined(VARLSTM_EMULATED)
-#include <dlfcn.h>
-#endif
-
 namespace varlstm::cuda {
-namespace {
-
-struct Driver {
-  CUresult (*get_current)(CUcontext*) = nullptr;
-  CUresult (*set_current)(CUcontext) = nullptr;
-
-#if defined(VARLSTM_EMULATED)
-  Driver() : get_current(cuCtxGetCurrent), set_current(cuCtxSetCurrent) {}
-#else
-  // cudaGetDriverEntryPoint() is not used, because a call of the runtime may make a context. The runtime opens the same
-  // library.
-  Driver() {
-    void* const library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) return;
-    get_current = reinterpret_cast<decltype(get_current)>(dlsym(library, "cuCtxGetCurrent"));
-    set_current = reinterpret_cast<decltype(set_current)>(dlsym(library, "cuCtxSetCurrent"));
-  }
-#endif
-};
-
-const Driver& driver() {
-  static const Driver functions;
-  return functions;
-}
-
-}  // namespace
-
 int32_t enter_device(int32_t device, void** previous) {
   if (driver().get_current == nullptr || driver().set_current == nullptr)
     return fail(VARLSTM_ERROR_BACKEND, "libcuda.so.1 with cuCtxGetCurrent and cuCtxSetCurrent is not found");

@@ -21,6 +21,7 @@
 #include "kernels/gemm/gemm_operands.h"
 #include "kernels/gemm/tensor_gemm.h"
 #include "kernels/gemm/wgmma_gemm.h"
+#include "kernels/gemm/wgmma_pair.h"
 #include "kernels/selection/gemm_selection.h"
 #include "varlstm.h"
 
@@ -92,7 +93,7 @@ VARLSTM_DEVICE void multiply_tile(const GemmOperands<T, TC>& p, int64_t tile) {
 
 template <class Tile, class T, class TC>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) gemm_kernel(GemmGroup<T, TC> group) {
-  run_products(group, Tile::kRows, Tile::kColumns,
+  run_products(group, Tile::kRows, Tile::kColumns, static_cast<int64_t>(blockIdx.x),
                [&](const GemmOperands<T, TC>& p, int64_t tile) { multiply_tile<Tile>(p, tile); });
 }
 
@@ -147,12 +148,20 @@ bool have_one_kernel(const GemmArgs& args, GemmPolicy policy, const GemmArgs& ot
   return policy == other_policy && args.transpose_a == other.transpose_a && args.transpose_b == other.transpose_b;
 }
 
+// The largest tile that can run them all.
+TensorTile largest_tile(const GemmArgs* products, int count, bool wgmma) {
+  if (!wgmma) return TensorTile::k128x128;
+  for (int k = 0; k < count; ++k)
+    if (!takes_pairs(products[k])) return TensorTile::k128x256;
+  return TensorTile::k256x256;
+}
+
 // Runs products that have one kernel. policy: of the product with the largest tiles.
 int32_t run_group(Stream stream, const GemmArgs* products, int count, GemmOrder order, GemmPolicy policy) {
   if (policy == GemmPolicy::kTensor || policy == GemmPolicy::kWgmma) {
     const bool wgmma = policy == GemmPolicy::kWgmma;
     const TensorTile tile = select_tensor_tile(products[0].m, products[0].n, stream.state->multiprocessors,
-                                               wgmma ? TensorTile::k128x256 : TensorTile::k128x128);
+                                               largest_tile(products, count, wgmma));
     if (!wgmma) return tensor_gemm(stream, products, count, order, tile);
     VARLSTM_CUDA_TRY(wgmma_gemm(stream, products, count, order, tile));
     for (int k = 0; k < count; ++k) VARLSTM_CUDA_TRY(add_sums(stream, products[k]));

@@ -69,11 +69,10 @@ VARLSTM_HOST_DEVICE int64_t count_tiles(const GemmOperands<T, TC>& p, int rows, 
   return ((p.m + rows - 1) / rows) * ((p.n + columns - 1) / columns);
 }
 
-// Calls run(product, tile) for the block's products, in order.
+// Calls run(product, tile) for the products of a tile of the group, in order.
 template <class T, class TC, class Run>
-VARLSTM_DEVICE void run_products(const GemmGroup<T, TC>& group, int rows, int columns, const Run& run) {
+VARLSTM_DEVICE void run_products(const GemmGroup<T, TC>& group, int rows, int columns, int64_t tile, const Run& run) {
   int at = 0;
-  int64_t tile = static_cast<int64_t>(blockIdx.x);
   if (!group.is_chain)
     for (int64_t tiles; tile >= (tiles = count_tiles(group.of[at], rows, columns)); ++at) tile -= tiles;
 #pragma unroll 1
@@ -84,8 +83,8 @@ VARLSTM_DEVICE void run_products(const GemmGroup<T, TC>& group, int rows, int co
 
 // The same for a kernel that runs one product in a launch.
 template <class T, class TC, class Run>
-VARLSTM_DEVICE void run_products(const GemmOperands<T, TC>& product, int, int, const Run& run) {
-  run(product, static_cast<int64_t>(blockIdx.x));
+VARLSTM_DEVICE void run_products(const GemmOperands<T, TC>& product, int, int, int64_t tile, const Run& run) {
+  run(product, tile);
 }
 
 // The first row and column of a block's tile, and how many rows and how much of k count.
@@ -182,14 +181,18 @@ int64_t count_tiles(const GemmGroup<T, TC>& group, int rows, int columns) {
   return tiles;
 }
 
+inline int32_t check_blocks(int64_t blocks, int rows, int columns) {
+  if (blocks <= INT32_MAX) return VARLSTM_OK;
+  return fail(VARLSTM_ERROR_UNSUPPORTED, "a product of %lld blocks for tiles of %d x %d is too large for one launch",
+              static_cast<long long>(blocks), rows, columns);
+}
+
 // Launches kKernel(products, more...), where `products` is one product or a group.
 template <auto kKernel, class Products, class... More>
 int32_t launch_tiles(Stream stream, const char* name, int rows, int columns, int threads, size_t shared_bytes,
                      const Products& products, const More&... more) {
   const int64_t tiles = count_tiles(products, rows, columns);
-  if (tiles > INT32_MAX)
-    return fail(VARLSTM_ERROR_UNSUPPORTED, "a product of %lld tiles of %d x %d is too large for one launch",
-                static_cast<long long>(tiles), rows, columns);
+  VARLSTM_CUDA_TRY(check_blocks(tiles, rows, columns));
   LaunchShape shape;
   shape.grid = dim3(static_cast<unsigned>(tiles));
   shape.block = dim3(static_cast<unsigned>(threads));

@@ -181,7 +181,7 @@ VARLSTM_DEVICE void multiply_tile(const GemmOperands<T, TC>& p, int64_t tile) {
 
 template <class Tile, class T, class TC, bool AAlongK, bool BAlongK>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) tensor_gemm_kernel(GemmGroup<T, TC> group) {
-  run_products(group, Tile::kSize, Tile::kSize,
+  run_products(group, Tile::kSize, Tile::kSize, static_cast<int64_t>(blockIdx.x),
                [&](const GemmOperands<T, TC>& p, int64_t tile) { multiply_tile<Tile, AAlongK, BAlongK>(p, tile); });
 }
 

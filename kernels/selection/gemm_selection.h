@@ -24,13 +24,18 @@ using WideTile = GemmTile<64, 64, 16, 4, 4>;  // 256 threads
 using FlatTile = GemmTile<16, 32, 32, 2, 2>;  // 128 threads: for the few rows of a step, or the few classes of a tagger
 
 // A tile of products on tensor cores, whose bits do not depend on it.
-enum class TensorTile { k64x64, k128x128, k128x256 };
-constexpr TensorTile kTensorTiles[] = {TensorTile::k64x64, TensorTile::k128x128, TensorTile::k128x256};
+enum class TensorTile { k64x64, k128x128, k128x256, k256x256 };
+constexpr TensorTile kTensorTiles[] = {TensorTile::k64x64, TensorTile::k128x128, TensorTile::k128x256,
+                                       TensorTile::k256x256};
 constexpr int rows_of(TensorTile tile) {
-  return tile == TensorTile::k64x64 ? 64 : 128;
+  return tile == TensorTile::k64x64 ? 64 : tile == TensorTile::k256x256 ? 256 : 128;
 }
 constexpr int columns_of(TensorTile tile) {
   return tile == TensorTile::k64x64 ? 64 : tile == TensorTile::k128x128 ? 128 : 256;
+}
+// The blocks of a cluster that share the tile.
+constexpr int blocks_of(TensorTile tile) {
+  return tile == TensorTile::k256x256 ? 2 : 1;
 }
 
 // A block of a number of warpgroups, each of which computes 64 rows of the tile.
@@ -137,18 +142,18 @@ inline GemmPolicy select_gemm(const GemmShape& shape, const GemmContext& context
   return shape.m <= 16 || shape.n <= 32 ? GemmPolicy::kFlat : GemmPolicy::kWide;
 }
 
-// The tile for which the blocks, in waves that fill the device, take the least time. A tile's time goes by the bytes
-// that it loads, rows + columns for each value of k: on all multiprocessors at once L2 brings less than tensor cores
-// can multiply, even for the largest tile. Not measured on a GPU.
+// The tile for which the blocks, in waves that fill the device, take the least time. A block's time goes by the bytes
+// that it loads, its part of rows + columns for each value of k: on all multiprocessors at once L2 brings less than
+// tensor cores can multiply, even for the largest tile. Not measured on a GPU.
 inline TensorTile select_tensor_tile(int64_t m, int64_t n, int multiprocessors, TensorTile largest) {
   TensorTile best = TensorTile::k64x64;
   double least = 0;
   for (const TensorTile tile : kTensorTiles) {
     if (tile > largest) break;
     const int64_t rows = rows_of(tile), columns = columns_of(tile);
-    const int64_t tiles = (m + rows - 1) / rows * ((n + columns - 1) / columns);
-    const int64_t waves = (tiles + multiprocessors - 1) / multiprocessors;
-    const double time = static_cast<double>(waves) * static_cast<double>(rows + columns);
+    const int64_t blocks = (m + rows - 1) / rows * ((n + columns - 1) / columns) * blocks_of(tile);
+    const int64_t waves = (blocks + multiprocessors - 1) / multiprocessors;
+    const double time = static_cast<double>(waves) * static_cast<double>(rows + columns) / blocks_of(tile);
     if (least == 0 || time < least) best = tile, least = time;
   }
   return best;

@@ -10,11 +10,6 @@
 namespace varlstm::simt {
 namespace {
 
-// An agent of the race detector for the copies that one mbarrier counts; those of wgmma have smaller numbers.
-uint64_t agent_of(const uint64_t* mbarrier) {
-  return uint64_t{1} << 40 | offset_in_shared(mbarrier);
-}
-
 void copy(void* to, const void* from, unsigned bytes, uint64_t* mbarrier, Site site, uintptr_t pc) {
   Thread& me = *current_thread;
   if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from) | bytes) % 16 != 0)
@@ -22,7 +17,7 @@ void copy(void* to, const void* from, unsigned bytes, uint64_t* mbarrier, Site s
            ": addresses and bytes must be multiples of 16");
   require_mbarrier(mbarrier, site);
   if (bytes == 0) return;
-  const Epoch epoch = begin_async(agent_of(mbarrier));
+  const Epoch epoch = begin_async(agent_of_bulk_copies(mbarrier));
   note_async_access(from, bytes, Access::kRead, pc);
   note_async_access(to, bytes, Access::kWrite, pc);
   ++counters().pushes;
@@ -31,6 +26,10 @@ void copy(void* to, const void* from, unsigned bytes, uint64_t* mbarrier, Site s
 }
 
 }  // namespace
+
+uint64_t agent_of_bulk_copies(const uint64_t* mbarrier) {
+  return uint64_t{1} << 40 | offset_in_shared(mbarrier);
+}
 
 void bulk_load(void* to, const void* from, unsigned bytes, uint64_t* mbarrier, Site site) {
   copy(to, from, bytes, mbarrier, site, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));

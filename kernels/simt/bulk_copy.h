@@ -24,4 +24,8 @@ void bulk_load_multicast(void* to, const void* from, unsigned bytes, uint64_t* m
 // Copies from this block's shared memory to that of a block of the cluster, where the mbarrier is as well.
 void bulk_push(ClusterAddress to, const void* from, unsigned bytes, ClusterAddress mbarrier, Site site = Site::here());
 
+// Emulator's own: the agent of the race detector for the copies that one mbarrier counts. Those of wgmma have smaller
+// numbers.
+uint64_t agent_of_bulk_copies(const uint64_t* mbarrier);
+
 }  // namespace varlstm::simt

@@ -29,3 +29,27 @@ CUresult cuCtxSynchronize();
 
 // *active <- whether any code has used the device's primary context; *flags <- 0.
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active);
+
+// A tensor in device memory as tensor copies see it (tensor_copy.h). The driver's is aligned to 64 bytes.
+typedef uint32_t cuuint32_t;
+typedef uint64_t cuuint64_t;
+struct CUtensorMap {
+  cuuint64_t opaque[16];
+};
+enum CUtensorMapDataType {
+  CU_TENSOR_MAP_DATA_TYPE_UINT32 = 2,
+  CU_TENSOR_MAP_DATA_TYPE_FLOAT16 = 6,
+  CU_TENSOR_MAP_DATA_TYPE_FLOAT32 = 7,
+  CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = 9
+};
+enum CUtensorMapInterleave { CU_TENSOR_MAP_INTERLEAVE_NONE = 0 };
+enum CUtensorMapSwizzle { CU_TENSOR_MAP_SWIZZLE_NONE = 0, CU_TENSOR_MAP_SWIZZLE_128B = 3 };
+enum CUtensorMapL2promotion { CU_TENSOR_MAP_L2_PROMOTION_NONE = 0, CU_TENSOR_MAP_L2_PROMOTION_L2_128B = 2 };
+enum CUtensorMapFloatOOBfill { CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = 0 };
+
+// Here the rank is 2, and every element counts (strides of 1). What the driver documents to be wrong is an error, so
+// that the emulator refuses what a GPU would.
+CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuuint32_t rank, void* address,
+                                const cuuint64_t* extents, const cuuint64_t* pitches, const cuuint32_t* box,
+                                const cuuint32_t* strides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+                                CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill);

@@ -21,6 +21,7 @@
 #include "kernels/simt/matrix.h"
 #include "kernels/simt/mbarrier.h"
 #include "kernels/simt/spin.h"
+#include "kernels/simt/tensor_copy.h"
 #include "kernels/simt/wgmma.h"
 
 namespace varlstm::simt {
@@ -44,4 +45,5 @@ inline uint64_t multiply_wide(uint32_t a, uint32_t b) {
 #define VARLSTM_HOST_DEVICE inline
 #define VARLSTM_HAS_WGMMA 1
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __restrict__ __restrict

@@ -79,6 +79,8 @@ TEST(GemmPolicies, TilesFillTheDeviceAndGrowWithTheProduct) {
     return select_tensor_tile(m, n, kMultiprocessors, largest);
   };
   EXPECT_EQ(select(32768, 2048), TensorTile::k128x256);
+  EXPECT_EQ(select(32768, 2048, TensorTile::k256x256), TensorTile::k256x256);
+  EXPECT_EQ(select(128, 32768, TensorTile::k256x256), TensorTile::k128x256);
   EXPECT_EQ(select(32768, 2048, TensorTile::k128x128), TensorTile::k128x128);
   EXPECT_EQ(select(32768, 128), TensorTile::k128x128);
   EXPECT_EQ(select(32768, 64), TensorTile::k64x64);

@@ -122,7 +122,7 @@ std::vector<TC> run_on_tile(Stream stream, const Product<T, TC>& product, size_t
   });
 }
 
-// Every tile, with several stages and edges on all sides: each gives the same bits, from aligned operands and others.
+// Every tile of one block, with several stages and edges on all sides: each gives the same bits, from aligned operands and others.
 TYPED_TEST(DeviceGemm, TilesGiveTheSameBits) {
   using T = typename TypeParam::Input;
   using TC = typename TypeParam::Output;
@@ -143,6 +143,7 @@ TYPED_TEST(DeviceGemm, TilesGiveTheSameBits) {
         const std::vector<TC> expected = run_on_tile(stream, product, 0, TensorTile::k64x64, wgmma);
         expect_close(product, expected, std::is_same_v<T, float> ? kTf32 : 0);
         for (const TensorTile tile : kTensorTiles) {
+          if (blocks_of(tile) > 1) continue;  // device_gemm_pair_test
           const size_t skip = (static_cast<size_t>(layouts) + static_cast<size_t>(tile)) % 2;
           EXPECT_EQ(std::memcmp(run_on_tile(stream, product, skip, tile, wgmma).data(), expected.data(),
                                 expected.size() * sizeof(TC)),

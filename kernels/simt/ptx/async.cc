@@ -4,6 +4,7 @@
 #include "kernels/simt/bulk_copy.h"
 #include "kernels/simt/ptx/program.h"
 #include "kernels/simt/race.h"
+#include "kernels/simt/tensor_copy.h"
 
 namespace varlstm::simt::ptx {
 namespace {
@@ -49,6 +50,19 @@ void bulk_copy_to_peer(Frame& f, const Instruction& i) {
             operand<uint32_t>(f, i, 2), reinterpret_cast<ClusterAddress>(counting_mbarrier(f, i)), i.site);
 }
 
+// cp.async.bulk.tensor [to], [map, {x, y}], [mbarrier], and the mask of the blocks if it is multicast
+void tensor_copy_in(Frame& f, const Instruction& i) {
+  auto* mbarrier = reinterpret_cast<uint64_t*>(shared_pointer(operand<uint32_t>(f, i, 4)));
+  tensor_load(address_of(f, i, 0), reinterpret_cast<const CUtensorMap*>(operand<uint64_t>(f, i, 1)),
+              operand<int32_t>(f, i, 2), operand<int32_t>(f, i, 3), mbarrier, i.site);
+}
+void tensor_copy_to_several(Frame& f, const Instruction& i) {
+  auto* mbarrier = reinterpret_cast<uint64_t*>(shared_pointer(operand<uint32_t>(f, i, 4)));
+  tensor_load_multicast(address_of(f, i, 0), reinterpret_cast<const CUtensorMap*>(operand<uint64_t>(f, i, 1)),
+                        operand<int32_t>(f, i, 2), operand<int32_t>(f, i, 3), mbarrier, operand<uint16_t>(f, i, 5),
+                        i.site);
+}
+
 // fence.proxy.async, of all memory or of one space
 template <bool kShared, bool kDevice>
 void fence_proxy(Frame&, const Instruction&) {
@@ -67,6 +81,9 @@ void add_async(Handlers& h) {
   h["cp.async.bulk.global.mbarrier::complete_tx::bytes"] = bulk_copy_in;
   h["cp.async.bulk.global.mbarrier::complete_tx::bytes.multicast::cluster"] = bulk_copy_to_several;
   h["cp.async.bulk.shared::cta.mbarrier::complete_tx::bytes"] = bulk_copy_to_peer;
+  const std::string tensor = "cp.async.bulk.tensor.2d.global.mbarrier::complete_tx::bytes";
+  h[tensor] = tensor_copy_in;
+  h[tensor + ".multicast::cluster"] = tensor_copy_to_several;
   h["fence.proxy.async"] = fence_proxy<true, true>;
   for (const char* space : {"cta", "cluster"})
     h["fence.proxy.async.shared::" + std::string(space)] = fence_proxy<true, false>;

@@ -234,7 +234,13 @@ bool KernelParser::bind_symbol(const std::string& name, uint32_t made) {
 }
 
 // [%rd1+-8]; only the first address of an instruction has a place for its offset.
+// base, base+8, or for a tensor copy base, {x, y}: the coordinates are operands of their own.
 void KernelParser::address(const std::string& text, Instruction* made) {
+  if (const size_t comma = text.find(','); comma != std::string::npos) {
+    address(text.substr(0, comma), made);
+    operands(text.substr(comma + 1), made);
+    return;
+  }
   const size_t plus = text.find('+');
   const int64_t offset = plus == std::string::npos ? 0 : strtoll(text.c_str() + plus + 1, nullptr, 0);
   const uint32_t base = slot(trimmed(text.substr(0, plus)));
