@@ -6,9 +6,9 @@
 
 namespace varlstm::cuda {
 
-// Whether wgmma_pair() can run the product: BF16 or F16, or F32 with B transposed (wgmma reads TF32 along k alone); A not
-// transposed, every row counted by the host, A and B with addresses and pitches that are multiples of 16 bytes, and a
-// driver that makes tensor maps.
+// Whether wgmma_pair() can run the product: BF16 or F16, or F32 with B transposed (wgmma reads TF32 along k alone); A
+// not transposed, every row counted by the host, A and B with addresses and pitches that are multiples of 16 bytes, and
+// a driver that makes tensor maps.
 bool takes_pairs(const GemmArgs& args);
 
 // For products that takes_pairs() accepts, with the same dtypes and transpositions of B. The bits are those of

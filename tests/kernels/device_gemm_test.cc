@@ -122,7 +122,8 @@ std::vector<TC> run_on_tile(Stream stream, const Product<T, TC>& product, size_t
   });
 }
 
-// Every tile of one block, with several stages and edges on all sides: each gives the same bits, from aligned operands and others.
+// Every tile of one block, with several stages and edges on all sides: each gives the same bits, from aligned operands
+// and others.
 TYPED_TEST(DeviceGemm, TilesGiveTheSameBits) {
   using T = typename TypeParam::Input;
   using TC = typename TypeParam::Output;

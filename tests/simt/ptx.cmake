@@ -32,7 +32,8 @@ endfunction()
 
 foreach(program batch_plan_test pack_test embedding_test log_softmax_test dropout_test optimizer_test rnn_import_test
                 golden_ops_test copy_columns_test scalar16_test lstm16_test device_gemm_test device_gemm_group_test
-                device_gemm_policy_test device_upload_test device_lengths_test embedding_ways_test slot_schedule_test)
+                device_gemm_pair_test device_gemm_policy_test device_upload_test device_lengths_test embedding_ways_test
+                slot_schedule_test)
   varlstm_run_ptx(${program} *)
 endforeach()
 # Without what takes long: shapes for many threads of the host, and central differences.
