@@ -4,7 +4,7 @@
 #   libpthread.so.0, libdl.so.2, librt.so.1    Since glibc 2.34 their functions are in libc. These stand-ins make the linker
 #                                              write down that each is looked for where it was; they are not for running.
 #   copies of the archives                     which ask for the older version of each function that has had a newer one
-#                                              since 2.28. For our own files cmake/glibc_2_28.h does the same.
+#                                              since 2.28. For our own files tools/cmake/glibc_2_28.h does the same.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
 [ $# -gt 0 ] || { echo "usage: old_glibc.sh FOLDER [ARCHIVE...]" >&2; exit 2; }

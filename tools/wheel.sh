@@ -29,11 +29,11 @@ mkdir -p "$folder"
 # part of libc, and an older glibc wants them by name.
 glibc=$folder/glibc archive=""
 libraries="-lgcc -Wl,--no-as-needed $glibc/libpthread.so.0 $glibc/libdl.so.2 $glibc/librt.so.1"
-old="-DCMAKE_CXX_FLAGS='-include $root/cmake/glibc_2_28.h' -DCMAKE_CXX_STANDARD_LIBRARIES='$libraries'"
+old="-DCMAKE_CXX_FLAGS='-include $root/tools/cmake/glibc_2_28.h' -DCMAKE_CXX_STANDARD_LIBRARIES='$libraries'"
 if [ "$cuda" = 1 ]; then
   toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
   archive=$toolkit/lib64/libcudart_static.a
-  old="$old -DCMAKE_CUDA_FLAGS='-Xcompiler=-include,$root/cmake/glibc_2_28.h'"
+  old="$old -DCMAKE_CUDA_FLAGS='-Xcompiler=-include,$root/tools/cmake/glibc_2_28.h'"
   old="$old -DCUDA_cudart_static_LIBRARY=$glibc/libcudart_static.a"
 fi
 sh tools/old_glibc.sh "$glibc" ${archive:+"$archive"}

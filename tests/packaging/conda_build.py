@@ -25,7 +25,7 @@ def main():
         # A copy, because rattler-build writes the recipe that it builds into the recipe's folder.
         archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
         subprocess.run(["tar", "x", "-C", folder], input=archive, check=True)
-        recipe = pathlib.Path(folder) / "packaging" / "conda" / "recipe.yaml"
+        recipe = pathlib.Path(folder) / "tools" / "packaging" / "conda" / "recipe.yaml"
         text, found = re.subn(r"  build:\n(    - .*\n)+(?=  run_exports)", "", recipe.read_text(encoding="utf-8"))
         if found != 1:
             sys.exit("conda_build.py: the recipe has no list of what the build requires")

@@ -1,4 +1,4 @@
-"""The files of packaging/ against the project: versions, options, what the packages hold.
+"""The files of tools/packaging/ against the project: versions, options, what the packages hold.
     packaging_test.py CMAKE BUILD      a configured build, and its cmake
 With py-rattler-build (PyPI) installed, conda's recipe is rendered, too. Neither it nor vcpkg's port is built here.
 """
@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PACKAGING = ROOT / "packaging"
+PACKAGING = ROOT / "tools" / "packaging"
 CMAKE, BUILD = sys.argv[1:3]
 PROJECT = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
 VERSION = re.search(r"project\(varlstm VERSION (\S+)", PROJECT).group(1)
@@ -53,6 +53,13 @@ class PackagingTest(unittest.TestCase):
         self.assertEqual(re.match(r"libvarlstm \((.+?)-1\)", text_of("deb", "changelog")).group(1), VERSION)
         self.assertIn(f'"libvarlstm {VERSION}"', text_of("deb", "varlstm-tagger.1"))
         self.assertIn(f"\n  version: {VERSION}\n", text_of("conda", "recipe.yaml"))
+
+    def test_sources(self):
+        """The port and the recipe are of this checkout."""
+        port = re.search(r"CURRENT_PORT_DIR}/([./]+)", text_of("vcpkg", "varlstm", "portfile.cmake")).group(1)
+        self.assertEqual((PACKAGING / "vcpkg" / "varlstm" / port).resolve(), ROOT)
+        recipe = re.search(r"^source:\n  path: (\S+)", text_of("conda", "recipe.yaml"), re.MULTILINE).group(1)
+        self.assertEqual((PACKAGING / "conda" / recipe).resolve(), ROOT)
 
     def test_vcpkg(self):
         port = json.loads(text_of("vcpkg", "varlstm", "vcpkg.json"))

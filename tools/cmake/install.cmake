@@ -20,7 +20,7 @@ if(TARGET varlstm-bench)
 endif()
 
 install(EXPORT varlstm-targets NAMESPACE varlstm:: DESTINATION ${package_dir} COMPONENT dev)
-configure_package_config_file(cmake/varlstm-config.cmake.in ${PROJECT_BINARY_DIR}/cmake/varlstm-config.cmake
+configure_package_config_file(tools/cmake/varlstm-config.cmake.in ${PROJECT_BINARY_DIR}/cmake/varlstm-config.cmake
                               INSTALL_DESTINATION ${package_dir})
 # Version 0.x may change between minor versions (varlstm.h, VERSION AND ERRORS).
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/cmake/varlstm-config-version.cmake
@@ -30,5 +30,5 @@ install(FILES ${PROJECT_BINARY_DIR}/cmake/varlstm-config.cmake ${PROJECT_BINARY_
 
 # The way from the .pc file's folder up to the prefix.
 file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-configure_file(cmake/varlstm.pc.in ${PROJECT_BINARY_DIR}/cmake/varlstm.pc @ONLY)
+configure_file(tools/cmake/varlstm.pc.in ${PROJECT_BINARY_DIR}/cmake/varlstm.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/cmake/varlstm.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)

@@ -1,6 +1,6 @@
-# A port of this checkout, without programs: vcpkg install varlstm --overlay-ports=packaging/vcpkg
+# A port of this checkout, without programs: vcpkg install varlstm --overlay-ports=tools/packaging/vcpkg
 # SPDX-License-Identifier: Apache-2.0
-get_filename_component(SOURCE_PATH "${CURRENT_PORT_DIR}/../../.." ABSOLUTE)
+get_filename_component(SOURCE_PATH "${CURRENT_PORT_DIR}/../../../.." ABSOLUTE)
 vcpkg_check_linkage(ONLY_DYNAMIC_LIBRARY)
 vcpkg_check_features(OUT_FEATURE_OPTIONS feature_options FEATURES cuda VARLSTM_CUDA)
 vcpkg_cmake_configure(
