@@ -72,6 +72,46 @@ def test_changes_in_place_are_seen(arranged):
         check()
 
 
+def fused_optimisers():
+    """By name, those of this torch whose fused form computes on the CPU."""
+    found = []
+    for name in ("SGD", "Adam", "AdamW", "Adagrad"):
+        param = torch.nn.Parameter(torch.ones(2))
+        param.grad = torch.ones(2)
+        try:
+            getattr(torch.optim, name)([param], lr=0.5, fused=True).step()
+        except (TypeError, RuntimeError):
+            continue
+        found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("name", fused_optimisers())
+def test_a_fused_optimisers_step_is_seen(name):
+    module, x = module_of("LSTM"), torch.randn(4, 2, 7)
+    optimiser = getattr(torch.optim, name)(module.parameters(), lr=0.5, fused=True)
+    with varlstm.torch.prepared_weights():
+        for _ in range(2):
+            with torch.no_grad():
+                before = module(x)[0]
+            module(x)[0].sum().backward()
+            optimiser.step()
+            with torch.no_grad():
+                after = module(x)[0]
+            assert torch.equal(after, module(x)[0].detach()) and not torch.equal(after, before)
+
+
+def test_parameters_that_move_away_and_back(arranged):
+    module, x = module_of("LSTM"), torch.randn(4, 2, 7)
+    with torch.no_grad(), varlstm.torch.prepared_weights():
+        before = module(x)[0]
+        module.half()
+        module.float()
+        after = module(x)[0]
+    assert len(arranged) == 2
+    assert torch.equal(after, module(x)[0].detach()) and not torch.equal(after, before)
+
+
 def test_steps(arranged):
     module, slots = module_of("LSTM"), torch.tensor([2, 0])
     x, tables = torch.randn(2, 7), [(torch.zeros(1, 3, 20), torch.zeros(1, 3, 20)) for _ in range(2)]

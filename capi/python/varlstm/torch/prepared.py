@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import threading
 from typing import Dict, Iterator, List, Optional, Tuple
 
 import torch
 from torch import Tensor
+from torch.optim import optimizer
 
 from .._declarations import Mode
 from .._handles import Native, create
@@ -24,7 +26,9 @@ class _Prepared(Native):
     __slots__ = ("state", "_params", "_memory")
 
     def __init__(self, rnn: Rnn, nbytes: int, params: List[Tensor]) -> None:
-        self.state, self._params, self._memory = _state(params), list(params), scratch(nbytes, params[0])
+        self.state, self._memory = _state(params), scratch(nbytes, params[0])
+        # A Parameter may move to other memory, as in module.half(): its old memory is kept too.
+        self._params = params + [param.detach() for param in params]
         super().__init__(create(lib.varlstm_rnn_prepare, rnn.pointer, Mode.INFER, params[0].data_ptr(),
                                 self._memory.data_ptr(), nbytes, 0), lib.varlstm_rnn_destroy, rnn)
 
@@ -34,11 +38,25 @@ class _Kept(threading.local):
 
 
 _kept = _Kept()
+_last_step: Optional[object] = None  # another object after each optimiser's step
 
 
-def _state(params: List[Tensor]) -> Tuple[int, ...]:
+def _mark_step(*unused) -> None:
+    global _last_step  # pylint: disable=global-statement
+    _last_step = object()
+
+
+@functools.lru_cache(maxsize=None)
+def _watch_optimisers() -> None:
+    """Once a process. An optimiser that is fused writes to parameters without a new version of them."""
+    register = getattr(optimizer, "register_optimizer_step_post_hook", None)
+    if register is not None:  # before torch 2.0 none is fused on the CPU
+        register(_mark_step)
+
+
+def _state(params: List[Tensor]) -> tuple:
     """What differs after the parameters have been moved or, but by .data, changed."""
-    return (params[0].data_ptr(), *[param._version for param in params])
+    return (params[0].data_ptr(), _last_step, *[param._version for param in params])
 
 
 @contextlib.contextmanager
@@ -61,6 +79,7 @@ def prepared_weights() -> Iterator[None]:
     if _kept.entries is not None:
         yield
         return
+    _watch_optimisers()
     _kept.entries = {}
     try:
         yield
