@@ -70,7 +70,7 @@ class LSTM(RnnBase):
                          zoneout_h, zoneout_c)
 
     def forward(self, input: Union[Tensor, PackedSequence], hx: Optional[States] = None,
-                lengths: Optional[Lengths] = None, resets: Optional[_resets.Resets] = None, *,
+                lengths: Optional[Lengths] = None, resets: Optional[_resets.Resets] = None,
                 cell_states: bool = False) -> tuple:
         cell_states = _options.flag("cell_states", cell_states)
         results = self._forward(input, hx, lengths, resets, cell_states)
