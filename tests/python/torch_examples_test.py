@@ -51,6 +51,18 @@ def test_flairs_tagger_has_the_losses_that_it_has_with_torchs_lstm(tmp_path: pat
     assert our_losses == pytest.approx(losses, rel=1e-3)
 
 
+def test_flairs_tagger_refuses_less_than_one_epoch(monkeypatch, capsys) -> None:
+    pytest.importorskip("flair")
+    import flair_tagger
+
+    for epochs in ("0", "-1"):
+        monkeypatch.setattr(sys, "argv", ["flair_tagger.py", "--epochs", epochs])
+        with pytest.raises(SystemExit) as stopped:
+            flair_tagger.main()
+        assert stopped.value.code == 2
+        assert f"--epochs {epochs}: must be at least 1" in capsys.readouterr().err
+
+
 def test_resemblyzers_pretrained_encoder() -> None:
     resemblyzer = pytest.importorskip("resemblyzer")
     encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)  # whose weights the package has

@@ -79,6 +79,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--epochs", type=int, default=10)
     options = parser.parse_args()
+    if options.epochs < 1:
+        parser.error(f"--epochs {options.epochs}: must be at least 1")
     with patch():
         seconds, losses, _ = run(read_sentences(), options.epochs, hidden=64)
     for epoch, loss in enumerate(losses):
