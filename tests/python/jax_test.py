@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import pathlib
@@ -9,6 +10,7 @@ import runpy
 import shutil
 import subprocess
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -217,6 +219,15 @@ def test_narrower_types(cell: str, dtype: str, tolerance: float) -> None:
                                    atol=tolerance * float(jnp.abs(other).max()))
 
 
+def test_parameters_are_any_mapping() -> None:
+    rnn, params, x, _, _ = example("gru", jnp.float64)
+    np.testing.assert_array_equal(rnn(types.MappingProxyType(params), x)[0], rnn(params, x)[0])
+    core = pytest.importorskip("flax.core")
+    frozen = core.freeze(params)
+    gradients = jax.jit(jax.grad(lambda params: rnn(params, x)[0].sum()))(frozen)
+    assert isinstance(gradients, core.FrozenDict) and set(gradients) == set(params)
+
+
 def test_parameters_are_torchs() -> None:
     torch = pytest.importorskip("torch")
     module = torch.nn.GRU(3, 6, num_layers=2, bidirectional=True).double()
@@ -312,6 +323,27 @@ def test_dropout_is_of_the_key_and_its_gradient_is_of_its_mask() -> None:
     key, direction, epsilon = jax.random.key(0), jnp.cos(jnp.arange(x.size)).reshape(x.shape), 1e-6
     slope = (loss(x + epsilon * direction, key) - loss(x - epsilon * direction, key)) / (2 * epsilon)
     np.testing.assert_allclose((jax.grad(loss)(x, key) * direction).sum(), slope, rtol=1e-6)
+
+
+def test_a_dropout_of_one() -> None:
+    """The layers above the first read zeros; without a key there is no dropout."""
+    rnn, params, x, states, lengths = example("lstm", jnp.float64)
+    dropping = dataclasses.replace(rnn, dropout=1.0)
+
+    def run(rnn, params, x, **options):
+        y, last = rnn(params, x, states, lengths=lengths, **options)
+        return y, *last
+
+    def expected(params, x):
+        without = {name: part * 0 if name.startswith("weight_ih_l1") else part for name, part in params.items()}
+        return run(rnn, without, x)
+
+    results, pullback = jax.vjp(lambda *given: run(dropping, *given, key=jax.random.key(0)), params, x)
+    wanted, wanted_pullback = jax.vjp(expected, params, x)
+    assert_close = functools.partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-14)
+    jax.tree.map(assert_close, results, wanted)
+    jax.tree.map(assert_close, pullback(results), wanted_pullback(results))
+    jax.tree.map(np.testing.assert_array_equal, run(dropping, params, x), run(rnn, params, x))
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 3), (5, 0, 3)])

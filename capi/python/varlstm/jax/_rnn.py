@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any, ClassVar, Dict, Optional, Tuple
+from typing import Any, ClassVar, Dict, Mapping, Optional, Tuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from .._dtypes import by_name
 from .._library import InvalidArgumentError
 from ._handlers import BACKWARD, FORWARD, Network, rnn_of, sizes
 
-Params = Dict[str, jax.Array]
+Params = Mapping[str, jax.Array]
 _DTYPES = (Dtype.F32, Dtype.F64, Dtype.BF16, Dtype.F16)
 
 
@@ -124,14 +124,15 @@ class _Rnn:
 
     def _network(self, dtype: Dtype, **given: bool) -> Network:
         flags = {"has_lengths": False, "has_resets": False, "has_states": False, **given}
+        dropout = 0.0 if self.dropout == 1 else self.dropout  # _dropped has that of 1, which the library does not take
         return Network(int(self._cell), self.input_size, self.hidden_size, self.num_layers, self.bias, self.batch_first,
-                       self.dropout, self.bidirectional, self.proj_size, int(dtype), **flags)
+                       dropout, self.bidirectional, self.proj_size, int(dtype), **flags)
 
     def shapes(self) -> Dict[str, Tuple[int, ...]]:
         """The shape of each parameter by its name, in the order of the library."""
         return {parameter.name: parameter.shape for parameter in rnn_of(self._network(Dtype.F32)).parameters}
 
-    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> Params:
+    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> Dict[str, jax.Array]:
         """New parameters, uniform in ±1/sqrt(H) as torch.nn's."""
         bound, shapes = 1 / math.sqrt(self.hidden_size), self.shapes()
         return {name: jax.random.uniform(one, shape, dtype, -bound, bound)
@@ -140,7 +141,7 @@ class _Rnn:
     def _flat(self, params: Params, dtype: Any) -> jax.Array:
         """All parameters as the library takes them, in one array."""
         shapes = self.shapes()
-        if not isinstance(params, dict):
+        if not isinstance(params, Mapping):
             raise InvalidArgumentError(f"params: {type(params).__name__}, wanted a dict of {', '.join(shapes)}")
         for name in (*shapes, *params):
             if (name in shapes) != (name in params):
@@ -159,6 +160,17 @@ class _Rnn:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             raise InvalidArgumentError(f"hx: {type(hx).__name__}, wanted two arrays, h_0 and c_0")
         return _expect("hx[0]", hx[0], h_shape, dtype), _expect("hx[1]", hx[1], c_shape, dtype)
+
+    def _dropped(self, params: Params, x: jax.Array, hx: Any, **given: Any) -> tuple:
+        """The call with a dropout of 1: one layer after the other, of which those above the first read zeros."""
+        directions, states = 1 + self.bidirectional, []
+        for layer in range(self.num_layers):
+            one = dataclasses.replace(self, input_size=x.shape[2], num_layers=1, dropout=0.0)
+            own = {name: params[name.replace("_l0", f"_l{layer}")] for name in one.shapes()}
+            y, last = one(own, x, jax.tree.map(lambda state: state[layer * directions:][:directions], hx), **given)
+            states.append(last)
+            x = y * 0  # as torch: NaN stays, and gradients are zeros
+        return y, jax.tree.map(lambda *layers: jnp.concatenate(layers), *states)
 
     def __call__(self, params: Params, x: jax.Array, hx: Any = None, *, lengths: Any = None, resets: Any = None,
                  key: Optional[jax.Array] = None) -> tuple:
@@ -182,11 +194,14 @@ class _Rnn:
             if resets.shape != x.shape[:2] or resets.dtype != jnp.bool_:
                 raise InvalidArgumentError(f"resets: {resets.dtype}{list(resets.shape)}, "
                                            f"wanted bool{list(x.shape[:2])}")
+        flat = self._flat(params, x.dtype)
+        if self.dropout == 1 and self.num_layers > 1 and key is not None:
+            return self._dropped(params, x, hx, lengths=lengths, resets=resets)
         network = self._network(code, has_lengths=lengths is not None, has_resets=resets is not None,
                                 has_states=h0 is not None)
         # The seed 0 is no dropout; a drawn one is 0 once in 2**63.
         seed = np.zeros(2, np.uint32) if key is None else jax.random.bits(key, (2,), jnp.uint32)
-        y, h_n, c_n = _run(network, x, self._flat(params, x.dtype), h0, c0, lengths, resets, seed)
+        y, h_n, c_n = _run(network, x, flat, h0, c0, lengths, resets, seed)
         return y, (h_n, c_n) if CELLS[self._cell].has_c else h_n
 
 
@@ -196,7 +211,7 @@ class LSTM(_Rnn):
 
     lstm = LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
                 proj_size=0)
-    params = lstm.init(key)                    a dict with the names, shapes and order of gates of torch.nn.LSTM
+    params = lstm.init(key)                    a dict, or any mapping, with the names, shapes and order of gates of torch.nn.LSTM
     y, (h_n, c_n) = lstm(params, x)
 
     x        [T, B, I], or [B, T, I] with batch_first: float32, float64, bfloat16 or float16, as all other arrays
