@@ -424,13 +424,24 @@ def test_bad_arguments(change: dict, text: str) -> None:
 
 
 @pytest.mark.parametrize("lengths, text", [([5, 4, 6, 2], r"lengths\[2\] = 6 is larger than max_len = 5"),
-                                           ([5, -4, 3, 2], r"lengths\[1\] = -4")])
+                                           ([5, -4, 3, 2], r"lengths\[1\] = -4"),
+                                           ([2**32 + 3, 4, 3, 2], r"lengths\[0\] = 2147483647 is larger"),
+                                           ([5, 4, 3, -2**32 + 2], r"lengths\[3\] = -2147483648")])
 def test_lengths_out_of_range(lengths: list, text: str) -> None:
     lstm = LSTM(3, 6)
     run = jax.jit(lambda lengths: lstm(lstm.init(jax.random.key(0)), X, lengths=lengths))
     with pytest.raises(Exception, match=text):  # jax's own, of another class in each version
         jax.block_until_ready(run(jnp.array(lengths)))
     assert jax.block_until_ready(run(jnp.array(LENGTHS)))[0].shape == (5, 4, 6)  # the next call is as before
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint32", "uint64"])
+def test_lengths_of_any_integers(dtype: str) -> None:
+    gru, x = GRU(3, 6), np.ones((300, 4, 3), np.float32)
+    params, lengths = gru.init(jax.random.key(0)), np.array([127, 0, 3, 2])
+    expected = gru(params, x, lengths=lengths)[1]
+    for given in (lengths.astype(dtype), jnp.array(lengths, dtype)):
+        np.testing.assert_array_equal(gru(params, x, lengths=given)[1], expected)
 
 
 def test_the_example_learns() -> None:

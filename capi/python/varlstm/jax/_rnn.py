@@ -184,11 +184,13 @@ class _Rnn:
         batch_size = x.shape[0 if self.batch_first else 1]
         h0, c0 = self._states(hx, batch_size, x.dtype)
         if lengths is not None:
-            lengths = jnp.asarray(lengths)
+            lengths = lengths if isinstance(lengths, np.ndarray) else jnp.asarray(lengths)
             if lengths.shape != (batch_size,) or not jnp.issubdtype(lengths.dtype, jnp.integer):
                 raise InvalidArgumentError(f"lengths: {lengths.dtype}{list(lengths.shape)}, "
                                            f"wanted integers [{batch_size}]")
-            lengths = lengths.astype(jnp.int32)
+            # One that int32 cannot hold stays out of range.
+            own, narrow = jnp.iinfo(lengths.dtype), jnp.iinfo(jnp.int32)
+            lengths = jnp.asarray(lengths.clip(max(own.min, narrow.min), min(own.max, narrow.max)), jnp.int32)
         if resets is not None:
             resets = jnp.asarray(resets)
             if resets.shape != x.shape[:2] or resets.dtype != jnp.bool_:
@@ -211,7 +213,7 @@ class LSTM(_Rnn):
 
     lstm = LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
                 proj_size=0)
-    params = lstm.init(key)                    a dict, or any mapping, with the names, shapes and order of gates of torch.nn.LSTM
+    params = lstm.init(key)                    a mapping with the names, shapes and order of gates of torch.nn.LSTM
     y, (h_n, c_n) = lstm(params, x)
 
     x        [T, B, I], or [B, T, I] with batch_first: float32, float64, bfloat16 or float16, as all other arrays
