@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .._library import lib
-from ._device import address, context_of, dtype_code, scratch
+from ._device import address, context_of, dense, dtype_code, scratch
 from ._differentiable import adjoint, differentiable, refuse_again
 
 
@@ -28,9 +28,8 @@ def _workspaces(pointer, code: int, sizes: Tuple[int, int, int, int, int]) -> Tu
 def _conv_max(input: Tensor, weight: Tensor, bias: Optional[Tensor], offsets: Tensor,
               activation: int) -> Tuple[Tensor, Tensor]:
     """y and the rows of the maxima, [words, filters] each."""
-    context, input, weight = context_of(input), input.contiguous(), weight.contiguous()
-    offsets = offsets.contiguous()
-    bias = bias if bias is None else bias.contiguous()
+    context, input, weight = context_of(input), dense(input), dense(weight)
+    offsets, bias = dense(offsets), dense(bias)
     sizes, code = _sizes(input, weight, offsets), dtype_code("input", input.dtype)
     shape = (sizes[0], sizes[3])
     y, argmax = input.new_empty(shape), offsets.new_empty(shape)
@@ -50,8 +49,8 @@ def _conv_max_backward(dy: Tensor, input: Tensor, weight: Tensor, offsets: Tenso
                        activation: int, need_dinput: bool, need_dweight: bool,
                        need_dbias: bool) -> Tuple[Tensor, Tensor, Tensor]:
     """The gradients of input, weight and bias; a gradient that is not needed has no elements."""
-    context, dy, input, weight = context_of(input), dy.contiguous(), input.contiguous(), weight.contiguous()
-    offsets = offsets.contiguous()
+    context, dy, input, weight = context_of(input), dense(dy), dense(input), dense(weight)
+    offsets = dense(offsets)
     sizes, code = _sizes(input, weight, offsets), dtype_code("input", input.dtype)
     dinput = input.new_empty(input.shape if need_dinput else 0)
     dweight = input.new_zeros(weight.shape if need_dweight else 0)

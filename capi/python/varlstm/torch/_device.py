@@ -273,5 +273,11 @@ def workspace(count: int, like: torch.Tensor) -> torch.Tensor:
         return _kept.memory
 
 
+def dense(tensor: Optional[torch.Tensor]) -> Optional[torch.Tensor]:
+    """The tensor with its values in memory one after the other, as the library reads them: neither strided nor one of
+    those views of torch, as z.conj().imag, whose memory has the other sign."""
+    return tensor if tensor is None else tensor.resolve_neg().contiguous()
+
+
 def address(tensor) -> int:
     return 0 if tensor is None else tensor.data_ptr()

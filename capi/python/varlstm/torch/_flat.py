@@ -38,10 +38,10 @@ def join(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def is_flat(tensors: Sequence[Tensor]) -> bool:
-    """Whether the tensors are one after the other in memory, without gaps."""
+    """Whether the values of the tensors are one after the other in memory, without gaps."""
     end = tensors[0].data_ptr()
     for tensor in tensors:
-        if tensor.data_ptr() != end or not tensor.is_contiguous():
+        if tensor.data_ptr() != end or not tensor.is_contiguous() or tensor.is_neg():
             return False
         end += tensor.numel() * tensor.element_size()
     return True

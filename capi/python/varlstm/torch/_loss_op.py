@@ -12,7 +12,7 @@ from torch import Tensor
 from .._declarations import Op
 from .._library import lib
 from ._differentiable import adjoint, differentiable, refuse_again
-from ._device import address, context_of, dtype_code, scratch
+from ._device import address, context_of, dense, dtype_code, scratch
 from ._math import Product
 
 
@@ -27,7 +27,7 @@ def _loss_like(like: Tensor, rows: int, reduction: str) -> Tensor:
 # log_softmax
 
 def _log_softmax(input: Tensor) -> Tensor:
-    context, input = context_of(input), input.contiguous()
+    context, input = context_of(input), dense(input)
     output = torch.empty_like(input)
     lib.varlstm_log_softmax_forward(context.pointer, dtype_code("input", input.dtype), input.size(0), input.size(1),
                                     input.data_ptr(), output.data_ptr(), context.stream)
@@ -35,7 +35,7 @@ def _log_softmax(input: Tensor) -> Tensor:
 
 
 def _log_softmax_backward(doutput: Tensor, output: Tensor) -> Tensor:
-    context, doutput = context_of(output), doutput.contiguous()
+    context, doutput = context_of(output), dense(doutput)
     dinput = torch.empty_like(output)
     lib.varlstm_log_softmax_backward(context.pointer, dtype_code("input", output.dtype), output.size(0), output.size(1),
                                      output.data_ptr(), doutput.data_ptr(), dinput.data_ptr(), context.stream)
@@ -62,7 +62,7 @@ log_softmax = differentiable(
 
 def _nll_loss(log_probs: Tensor, target: Tensor, class_weight: Optional[Tensor], ignore_index: int,
               reduction: str) -> Tensor:
-    context, log_probs = context_of(log_probs), log_probs.contiguous()
+    context, log_probs = context_of(log_probs), dense(log_probs)
     rows, classes = log_probs.shape
     code = dtype_code("input", log_probs.dtype)
     workspace = scratch(context.op_workspace(Op.NLL, code, rows, classes, 0), log_probs)
@@ -75,7 +75,7 @@ def _nll_loss(log_probs: Tensor, target: Tensor, class_weight: Optional[Tensor],
 
 def _nll_loss_backward(dout: Tensor, target: Tensor, class_weight: Optional[Tensor], ignore_index: int, reduction: str,
                        classes: int, dtype: torch.dtype) -> Tensor:
-    context, dout, rows = context_of(dout), dout.contiguous(), target.size(0)
+    context, dout, rows = context_of(dout), dense(dout), target.size(0)
     code = dtype_code("input", dtype)
     workspace = scratch(context.op_workspace(Op.NLL, code, rows, classes, 0), dout)
     dlog_probs = dout.new_empty((rows, classes), dtype=dtype)
@@ -114,7 +114,7 @@ nll_loss = differentiable(
 
 def _cross_entropy(logits: Tensor, target: Tensor, class_weight: Optional[Tensor], ignore_index: int, reduction: str,
                    label_smoothing: float, save: bool) -> Tuple[Tensor, Tensor]:
-    context, logits = context_of(logits), logits.contiguous()
+    context, logits = context_of(logits), dense(logits)
     rows, classes = logits.shape
     code = dtype_code("input", logits.dtype)
     workspace = scratch(context.op_workspace(Op.CROSS_ENTROPY, code, rows, classes, 0), logits)
@@ -176,12 +176,11 @@ def _linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor],
                           class_weight: Optional[Tensor], ignore_index: int, reduction: str,
                           label_smoothing: float) -> Tuple[Tensor, Tensor]:
     """The loss, and log(sum(exp(logits))) of each row for backward."""
-    context, input, weight = context_of(input, Product.MATMUL), input.contiguous(), weight.contiguous()
+    context, input, weight, bias = context_of(input, Product.MATMUL), dense(input), dense(weight), dense(bias)
     (rows, features), classes = input.shape, weight.size(0)
     code = dtype_code("input", input.dtype)
     workspace = scratch(context.op_workspace(Op.LINEAR_CROSS_ENTROPY_FORWARD, code, rows, features, classes), input)
     out, lse = _loss_like(input, rows, reduction), _loss_like(input, rows, "none")
-    bias = bias if bias is None else bias.contiguous()
     lib.varlstm_linear_cross_entropy_forward(
         context.loss(classes, ignore_index, reduction, label_smoothing).pointer, None, code, rows, features,
         input.data_ptr(), weight.data_ptr(), address(bias), target.data_ptr(), address(class_weight), out.data_ptr(),
@@ -198,15 +197,14 @@ def _linear_cross_entropy_backward(dout: Tensor, input: Tensor, weight: Tensor, 
                                    label_smoothing: float, need_dinput: bool, need_dweight: bool,
                                    need_dbias: bool) -> Tuple[Tensor, Tensor, Tensor]:
     """The gradients of input, weight and bias; a gradient that is not needed has no elements."""
-    context, dout = context_of(input, Product.MATMUL), dout.contiguous()
-    input, weight = input.contiguous(), weight.contiguous()
+    context, dout = context_of(input, Product.MATMUL), dense(dout)
+    input, weight, bias = dense(input), dense(weight), dense(bias)
     (rows, features), classes = input.shape, weight.size(0)
     code = dtype_code("input", input.dtype)
     workspace = scratch(context.op_workspace(Op.LINEAR_CROSS_ENTROPY_BACKWARD, code, rows, features, classes), input)
     dinput = input.new_empty(input.shape if need_dinput else 0)
     dweight = input.new_zeros(weight.shape if need_dweight else 0)
     dbias = input.new_zeros(classes if need_dbias else 0)
-    bias = bias if bias is None else bias.contiguous()
     lib.varlstm_linear_cross_entropy_backward(
         context.loss(classes, ignore_index, reduction, label_smoothing).pointer, None, code, rows, features,
         input.data_ptr(), weight.data_ptr(), address(bias), target.data_ptr(), address(class_weight), lse.data_ptr(),

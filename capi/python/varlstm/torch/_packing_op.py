@@ -11,7 +11,7 @@ from torch import Tensor
 from .._declarations import Dtype, Layout
 from .._library import lib
 from ._differentiable import adjoint, differentiable
-from ._device import DTYPES, context_of
+from ._device import DTYPES, context_of, dense
 
 _DTYPES = {**DTYPES, torch.int64: Dtype.I64.value}
 BATCH_FIRST, TIME_MAJOR, RAGGED = Layout.BATCH_FIRST.value, Layout.TIME_MAJOR.value, Layout.RAGGED.value
@@ -32,7 +32,7 @@ def _packed_from(function, name: str, src: Tensor, sizes: Tensor, from_batch_siz
                  layout: int, rows: int) -> Tensor:
     """Packed rows [rows, *] by varlstm_pack or varlstm_unpack_backward from `src` in `layout`."""
     lead, padded_len = (1, 0) if layout == RAGGED else (2, src.size(1 if layout == BATCH_FIRST else 0))
-    context, src = context_of(src), src.contiguous()
+    context, src = context_of(src), dense(src)
     code = _dtype_code(name, src)
     packed = src.new_empty((rows, *src.shape[lead:]))
     with context.batch(sizes, from_batch_sizes, batch_size, max_len, rows) as batch:
@@ -60,7 +60,7 @@ def _packed_fake(src, sizes, from_batch_sizes, batch_size, max_len, layout, rows
 def _unpack(packed: Tensor, sizes: Tensor, from_batch_sizes: bool, batch_size: int, max_len: int, layout: int,
             padded_len: int, padding_value: float) -> Tensor:
     """[B, padded_len, *] or [padded_len, B, *] of packed rows, with padding_value at the padding."""
-    context, packed = context_of(packed), packed.contiguous()
+    context, packed = context_of(packed), dense(packed)
     code = _dtype_code("sequence.data", packed)
     padded = packed.new_empty(_padded_shape(layout, batch_size, padded_len) + packed.shape[1:])
     with context.batch(sizes, from_batch_sizes, batch_size, max_len, packed.size(0)) as batch:
@@ -76,7 +76,7 @@ def _unpack_fake(packed, sizes, from_batch_sizes, batch_size, max_len, layout, p
 def _pack_backward(dpacked: Tensor, sizes: Tensor, from_batch_sizes: bool, batch_size: int, max_len: int, layout: int,
                    padded_len: int) -> Tensor:
     """The gradient of src; padded_len is the number of rows if src is ragged."""
-    context, dpacked = context_of(dpacked), dpacked.contiguous()
+    context, dpacked = context_of(dpacked), dense(dpacked)
     code, features = _dtype_code("grad", dpacked), dpacked.shape[1:]
     dsrc = dpacked.new_empty(((padded_len,) if layout == RAGGED else _padded_shape(layout, batch_size, padded_len)) +
                              features)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _options
+from ._device import dense
 from ._differentiable import is_traced, values_of
 
 Resets = Union[Tensor, PackedSequence]
@@ -34,12 +35,11 @@ def of_padded(resets: Optional[Resets], input: Tensor, batch_first: bool) -> Opt
     if resets is None:
         return None
     flags = _checked(resets, tuple(input.shape[:2]), f"[{'B, T' if batch_first else 'T, B'}] of the input", input)
-    return (flags.t() if batch_first else flags).contiguous()
+    return dense(flags.t() if batch_first else flags)
 
 
 def of_unbatched(resets: Optional[Resets], input: Tensor) -> Optional[Tensor]:
-    return None if resets is None else _checked(resets, (input.size(0),), "[T] of the input",
-                                                    input).contiguous().unsqueeze(1)
+    return None if resets is None else dense(_checked(resets, (input.size(0),), "[T] of the input", input)).unsqueeze(1)
 
 
 def of_packed(resets: Optional[Resets], input: PackedSequence, batch_size: int) -> Optional[Tensor]:
@@ -54,7 +54,7 @@ def of_packed(resets: Optional[Resets], input: PackedSequence, batch_size: int) 
     flags = _checked(resets, (input.data.size(0),), "a flag for each row of the input's data", input.data)
     steps, sizes = input.batch_sizes.numel(), input.batch_sizes
     if flags.numel() == steps * batch_size:
-        return flags.contiguous().view(steps, batch_size)
+        return dense(flags).view(steps, batch_size)
     active = torch.arange(batch_size, device="cpu") < sizes.unsqueeze(1)
     return flags.new_zeros((steps, batch_size)).masked_scatter_(active.to(flags.device), flags)
 

@@ -13,7 +13,7 @@ from .._cells import CELLS
 from .._declarations import Cell, Key, Mode
 from .._library import unchecked
 from ._differentiable import adjoint, differentiable, is_differentiated, refuse_again
-from ._device import OPTIONS, Rnn, address, context_of, rnn_sizes, scratch, workspace
+from ._device import OPTIONS, Rnn, address, context_of, dense, rnn_sizes, scratch, workspace
 from ._flat import is_flat, join, split_gradients
 from ._math import Product
 from .prepared import prepared
@@ -89,7 +89,7 @@ class RnnOp:
         in the order of the sizes. Without a seed there is no dropout. options are the numbers of OPTIONS.
         """
         context = context_of(x, Product.RNN)
-        x = x.contiguous()
+        x = dense(x)
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
                         options, resets is not None, cell_states)
         flat = self._flat(rnn, params)
@@ -98,8 +98,7 @@ class RnnOp:
         c = x.new_empty((*rows, directions * hidden_size)) if cell_states else None
         h_n = x.new_empty((directions * num_layers, batch_size, width))
         c_n = x.new_empty((directions * num_layers, batch_size, hidden_size)) if self.has_c else None
-        h0, c0 = h0 if h0 is None else h0.contiguous(), c0 if c0 is None else c0.contiguous()
-        resets = resets if resets is None else resets.contiguous()
+        h0, c0, resets = dense(h0), dense(c0), dense(resets)
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, rows.numel(), resets) as batch:
             workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
             work, reserve = workspace(workspace_bytes, x), scratch(reserve_bytes, x) if save else None
@@ -140,12 +139,11 @@ class RnnOp:
         """dx, dh0 and dc0, None if they are not needed, and the gradients of all params, which are an empty list if they
         are not needed."""
         context = context_of(x, Product.RNN)
-        x = x.contiguous()
+        x = dense(x)
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
                         options, resets is not None, cell_states)
         flat = self._flat(rnn, params)
-        dy, dh_n, dc_n, dc, h0, c0 = [t if t is None else t.contiguous() for t in (dy, dh_n, dc_n, dc, h0, c0)]
-        resets = resets if resets is None else resets.contiguous()
+        dy, dh_n, dc_n, dc, h0, c0, resets = map(dense, (dy, dh_n, dc_n, dc, h0, c0, resets))
         states = (num_layers * (1 + bidirectional), batch_size)
         dx = x.new_empty(x.shape) if need_dx else None
         dh0 = x.new_empty((*states, proj_size or hidden_size)) if need_dh0 else None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .._library import lib
 from . import _options
-from ._device import Rnn, _query, address, compute_dtype, context_of, scratch
+from ._device import Rnn, _query, address, compute_dtype, context_of, dense, scratch
 from ._differentiable import is_traced
 from ._math import Product
 from ._rnn_checks import check_all_like, check_params, check_rows
@@ -32,6 +32,8 @@ def _check_table(name: str, table: Tensor, dtype: torch.dtype, input: Tensor, la
         raise ValueError(f"input is on {input.device}, {name} on {table.device}: they must be on one device")
     if not table.is_contiguous():
         raise ValueError(f"{name} is not contiguous, and a step writes to it")
+    if table.is_neg():
+        raise ValueError(f"{name} is a view whose memory has the other sign, and a step writes to it: pass a clone")
     if table.requires_grad:
         raise ValueError(f"{name} requires a gradient, and a step has none")
 
@@ -48,7 +50,7 @@ def _slots_of(slots, input: Tensor) -> Tensor:
         raise TypeError(f"slots are of {slots.dtype}, and must be of torch.int64")
     if slots.device != input.device:
         raise ValueError(f"input is on {input.device}, slots on {slots.device}: they must be on one device")
-    return slots.contiguous()
+    return dense(slots)
 
 
 def _mark_written(table: Tensor) -> None:
@@ -89,7 +91,7 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
             raise ValueError(f"streams = {streams} is larger than table_slots = {table_slots}")
         if slots.shape != (streams,):
             raise ValueError(f"slots are of shape {tuple(slots.shape)}, and must be ({streams},): one for each row")
-        context, input = context_of(input, Product.RNN), input.contiguous()
+        context, input = context_of(input, Product.RNN), dense(input)
         rnn = op._rnn(context, input, module.hidden_size, module.proj_size, module.num_layers, False, params, 0.0,
                       module._cell_options())
         flat = op._flat(rnn, params)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import _reduction
 
 from . import _loss_op, _options
-from ._device import autocast_dtype
+from ._device import autocast_dtype, dense
 from ._differentiable import is_differentiated, is_traced, values_of
 
 
@@ -137,7 +137,7 @@ def _labels(target: Tensor, input: Tensor, classes: int, ignore_index: int) -> T
             index = int(bad.int().argmax())
             raise IndexError(f"target[{index}] = {int(values[index])} is not in 0 ... {classes - 1}, nor is it "
                              f"ignore_index = {ignore_index}")
-    return labels.contiguous()
+    return dense(labels)
 
 
 def _class_weight(name: str, weight: Optional[Tensor], rows: Tensor) -> Optional[Tensor]:
@@ -150,7 +150,7 @@ def _class_weight(name: str, weight: Optional[Tensor], rows: Tensor) -> Optional
         raise ValueError(f"{name} is on {weight.device}, input on {rows.device}: they must be on one device")
     if weight.requires_grad and torch.is_grad_enabled():
         raise RuntimeError(f"{name} requires a gradient, and gets none: pass {name}.detach()")
-    return weight.detach().to(_loss_op.loss_dtype(rows.dtype)).contiguous()
+    return dense(weight.detach().to(_loss_op.loss_dtype(rows.dtype)))
 
 
 def _result_dtype(input: Tensor) -> torch.dtype:

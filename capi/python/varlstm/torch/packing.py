@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, invert_permutation
 
 from . import _options, _packing_op
+from ._device import dense
 from ._differentiable import list_of
 
 Lengths = Union[Tensor, Sequence[int]]
@@ -34,7 +35,7 @@ def lengths_tensor(lengths: Lengths, batch_size: int) -> Tensor:
         raise TypeError(f"lengths are of {lengths.dtype}, and must be integers")
     if tuple(lengths.shape) != (batch_size,):
         raise ValueError(f"lengths are of shape {tuple(lengths.shape)}, and must be ({batch_size},): the batch's size")
-    return lengths.to(torch.int64).contiguous()
+    return dense(lengths.to(torch.int64))
 
 
 def equal_lengths(batch_size: int, steps: int) -> Tensor:
@@ -69,7 +70,7 @@ def batch_of(sequence: PackedSequence) -> Tuple[Tensor, bool, int, int]:
     if batch_size < first:
         raise ValueError(f"sorted_indices has {batch_size} entries, and must have {first} at least: batch_sizes[0]")
     if batch_size == first:
-        return batch_sizes.contiguous(), True, batch_size, steps
+        return dense(batch_sizes), True, batch_size, steps
     return sorted_lengths(batch_sizes, batch_size), False, batch_size, steps
 
 
