@@ -15,8 +15,9 @@ import types
 import numpy as np
 import pytest
 
-# Most of the time goes to compiling small programs.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+# Most of the time goes to compiling small programs. Two devices are for shard_map.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+                      "--xla_force_host_platform_device_count=2")
 jax = pytest.importorskip("jax")
 if not hasattr(jax, "ffi"):
     pytest.skip("this jax has no jax.ffi", allow_module_level=True)
@@ -292,6 +293,27 @@ def test_under_checkpoint_and_in_a_scan() -> None:
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-13, atol=1e-15), again, plain)
     alone = [jax.grad(lambda p: jnp.square(rnn(p, x, lengths=lengths)[0]).sum())(params) for x in xs]
     jax.tree.map(lambda a, b, c: np.testing.assert_allclose(a, b + c, rtol=1e-12, atol=1e-14), plain, *alone)
+
+
+@pytest.mark.skipif(not hasattr(jax, "shard_map") or len(jax.devices()) < 2, reason="no jax.shard_map, or one device")
+@pytest.mark.parametrize("check_vma", [True, False])
+@pytest.mark.parametrize("with_lengths", [True, False])
+def test_under_shard_map(check_vma: bool, with_lengths: bool) -> None:
+    """The parameters are on both devices, of the sequences each has a half: the gradient is the sum over the devices."""
+    rnn, params, x, states, lengths = example("lstm", jnp.float64)
+    lengths, spec = lengths if with_lengths else None, jax.sharding.PartitionSpec
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("b",))
+
+    def run(params, x, states, lengths):
+        y, last = rnn(params, x, states, lengths=lengths)
+        return y, *last
+
+    of_b = spec(None, "b")
+    sharded = jax.shard_map(run, mesh=mesh, in_specs=(spec(), of_b, of_b, spec("b") if with_lengths else None),
+                            out_specs=of_b, check_vma=check_vma)
+    whole, halves = (jax.jit(jax.grad(lambda *given: weighed(f(*given, lengths)), (0, 1, 2)))(params, x, states)
+                     for f in (run, sharded))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-12), halves, whole)
 
 
 def test_other_lengths_compile_nothing_anew() -> None:

@@ -22,12 +22,36 @@ Params = Mapping[str, jax.Array]
 _DTYPES = (Dtype.F32, Dtype.F64, Dtype.BF16, Dtype.F16)
 
 
+# Makes an array vary over axes of jax.shard_map; None in a jax that does not tell varying arrays from others.
+_vary = (functools.partial(jax.lax.pcast, to="varying") if hasattr(jax.lax, "pcast") else
+         getattr(jax.lax, "pvary", None))
+
+
+def _axes_of(array: Any) -> frozenset:
+    """The axes of jax.shard_map that the array varies over."""
+    kind = jax.typeof(array)
+    return kind.mat.varying if hasattr(kind, "mat") else kind.vma
+
+
+def _varying(arrays: tuple, like: tuple) -> tuple:
+    """The arrays, of which an absent one is None, varying over each axis that one of `like` varies over. jax wants it of a
+    call's operands and asks it of the results, as it cannot look into the call. The gradient of what did not vary before
+    is then the sum over the axis."""
+    if _vary is None:
+        return arrays
+    axes = frozenset().union(*(_axes_of(array) for array in like if array is not None))
+    return tuple(array if array is None or axes <= _axes_of(array) else _vary(array, tuple(axes - _axes_of(array)))
+                 for array in arrays)
+
+
 def _once(target: str):
     """ffi_call of this target, whose derivative is refused in one line."""
 
     @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
     def call(network, results, *operands):
-        return jax.ffi.ffi_call(target, results, vmap_method="sequential")(*operands, network=network.encoded())
+        operands = _varying(operands, operands)
+        given = jax.ffi.ffi_call(target, results, vmap_method="sequential")(*operands, network=network.encoded())
+        return _varying(tuple(given), operands)
 
     @call.defjvp
     def refuse(network, results, primals, tangents):
@@ -203,7 +227,8 @@ class _Rnn:
                                 has_states=h0 is not None)
         # The seed 0 is no dropout; a drawn one is 0 once in 2**63.
         seed = np.zeros(2, np.uint32) if key is None else jax.random.bits(key, (2,), jnp.uint32)
-        y, h_n, c_n = _run(network, x, flat, h0, c0, lengths, resets, seed)
+        inputs = x, flat, h0, c0, lengths, resets, seed
+        y, h_n, c_n = _run(network, *_varying(inputs, inputs))
         return y, (h_n, c_n) if CELLS[self._cell].has_c else h_n
 
 
