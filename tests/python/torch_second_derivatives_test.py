@@ -37,6 +37,16 @@ def test_cross_entropy(reduction: str, weight, smoothing: float) -> None:
         third(lambda x: torch.nn.functional.cross_entropy(x, TARGET, **options), LOGITS))
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("target, weight", [(-100, None), (-100, WEIGHT), (1, WEIGHT)])
+def test_cross_entropy_of_targets_that_are_all_ignored_or_of_weight_0(target: int, weight, smoothing: float) -> None:
+    x, targets = LOGITS.detach().requires_grad_(), torch.full((4,), target)
+    loss = ours.cross_entropy(x, targets, weight, label_smoothing=smoothing)
+    gradient, = torch.autograd.grad(loss, x, create_graph=True)
+    second, = torch.autograd.grad(gradient.square().sum() + gradient.sum(), x)
+    assert loss.isnan() and not gradient.any() and not second.any()
+
+
 def test_cross_entropy_in_sixteen_bits() -> None:
     def gradient_norm(loss: Callable, x: torch.Tensor) -> torch.Tensor:
         x = x.detach().requires_grad_()

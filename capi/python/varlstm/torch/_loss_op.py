@@ -152,18 +152,20 @@ def _cross_entropy_again(ddlogits: Tensor, dlogits: Tensor, target: Tensor, clas
                          ignore_index: int, reduction: str, label_smoothing: float) -> Tensor:
     """The derivative of dlogits = (a * p - b) / total, which has p = softmax(logits), along ddlogits. In a row a is
     (1 - s) * w[target] + s * mean(w), and b has (1 - s) * w[target] at the target and s * w / C at each class, where s is
-    label_smoothing. a is 0 in rows that are ignored; total is the sum of w[target] in a mean, and else 1."""
+    label_smoothing. a is 0 in rows that are ignored; total is the sum of w[target] in a mean, and else 1, as where it
+    is 0 and so is dlogits."""
     classes, dtype = dlogits.size(1), loss_dtype(dlogits.dtype)
     weight = class_weight if class_weight is not None else dlogits.new_ones(classes, dtype=dtype)
     at_target = (torch.arange(classes, device=target.device) == target.unsqueeze(1)) & (target != ignore_index).unsqueeze(1)
     counts = at_target.any(1, keepdim=True).to(dtype)
     of_target = (at_target * weight).sum(1, keepdim=True)
-    total = of_target.sum() if reduction == "mean" else 1.0
+    total = of_target.sum() if reduction == "mean" else of_target.new_ones(())
+    total, defined = torch.where(total == 0, torch.ones_like(total), total), total != 0
     a = (1 - label_smoothing) * of_target + label_smoothing * weight.mean() * counts
     b = (1 - label_smoothing) * of_target * at_target + label_smoothing / classes * weight * counts
     p = (dlogits.to(dtype) * total + b) / torch.where(a > 0, a, torch.ones_like(a))
     weighted = p * ddlogits.to(dtype)
-    return (a / total * (weighted - p * weighted.sum(1, keepdim=True))).to(dlogits.dtype)
+    return (defined * a / total * (weighted - p * weighted.sum(1, keepdim=True))).to(dlogits.dtype)
 
 
 cross_entropy = differentiable("cross_entropy", _cross_entropy, _cross_entropy_fake, _cross_entropy_setup,

@@ -47,7 +47,8 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Optional[Tensor] = None
 
     Log-softmax and loss in one pass, which makes the gradient as well. Targets that are probabilities are left to
     torch. A target outside [0, C) that is not ignored is an IndexError on the CPU; on a GPU it counts as ignored, and
-    VARLSTM_DEVICE_STATUS_LABEL is raised.
+    VARLSTM_DEVICE_STATUS_LABEL is raised. Where a mean is NaN because all targets are ignored or of weight 0, the gradient
+    is 0; torch's is NaN if they are of weight 0.
     """
     _options.tensor("target", target)
     if target.is_floating_point():
