@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import threading
 import warnings
 
 import pytest
@@ -184,3 +185,22 @@ def test_patch() -> None:
     assert type(ours) is type(replaced[0]) is LSTM and type(back) is torchs_lstm
     ours.load_state_dict(theirs.state_dict())
     torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_patches_of_threads_that_leave_in_another_order() -> None:
+    torchs, entered, left = torch.nn.LSTM, threading.Event(), threading.Event()
+
+    def second() -> None:
+        with patch():
+            entered.set()
+            left.wait(10)
+            seen.append(torch.nn.LSTM)
+
+    seen, thread = [], threading.Thread(target=second)
+    with patch(), patch():
+        thread.start()
+        assert entered.wait(10)
+    assert torch.nn.LSTM is LSTM, "the other thread is still inside"
+    left.set()
+    thread.join()
+    assert seen == [LSTM] and torch.nn.LSTM is torchs is torch.nn.modules.LSTM

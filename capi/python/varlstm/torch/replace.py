@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from typing import Iterator, Optional, Tuple
 
@@ -104,22 +105,45 @@ def replace_lstm(model: torch.nn.Module) -> torch.nn.Module:
     return _replace(model, (_TORCH_LSTM,), "replace_lstm")
 
 
+class _Patches:
+    """The contexts of patch() that some thread is in: the last one that is left restores what the first one found."""
+
+    def __init__(self) -> None:
+        self._lock, self._entered, self._before = threading.Lock(), 0, []
+
+    def enter(self) -> None:
+        with self._lock:
+            self._entered += 1
+            if self._entered > 1:
+                return
+            for place in (torch.nn, torch.nn.modules):
+                for kind, ours in _KINDS.items():
+                    self._before.append((place, kind.__name__, getattr(place, kind.__name__)))
+                    setattr(place, kind.__name__, ours)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._entered -= 1
+            if self._entered == 0:
+                for place, name, value in self._before:
+                    setattr(place, name, value)
+                self._before = []
+
+
+_patches = _Patches()
+
+
 @contextlib.contextmanager
 def patch() -> Iterator[None]:
     """Inside of `with patch():` the names LSTM, GRU, RNN and those of their cells in torch.nn are varlstm.torch's, so that a
     model that other code makes there has this library's modules.
 
-    It holds for the whole process, and not for code that has imported a name before («from torch.nn import LSTM»), for
-    classes that have been derived from one, or for a file of a whole model, which torch.save(model) wrote: replace_rnn is
-    for those.
+    It holds for the whole process, until the last thread leaves it, and not for code that has imported a name before
+    («from torch.nn import LSTM»), for classes that have been derived from one, or for a file of a whole model, which
+    torch.save(model) wrote: replace_rnn is for those.
     """
-    places = (torch.nn, torch.nn.modules)
-    before = [(place, kind.__name__, getattr(place, kind.__name__)) for place in places for kind in _KINDS]
+    _patches.enter()
     try:
-        for place in places:
-            for kind, ours in _KINDS.items():
-                setattr(place, kind.__name__, ours)
         yield
     finally:
-        for place, name, value in before:
-            setattr(place, name, value)
+        _patches.leave()
