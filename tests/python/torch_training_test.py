@@ -179,3 +179,17 @@ def test_memory_does_not_grow() -> None:
         step(k)
     # The reserves of these steps add up to 80 MiB.
     assert resident() - before < 16 << 20
+
+
+def test_what_is_saved_may_come_back_in_other_memory() -> None:
+    """torch's saved_tensors_hooks: here at an address that is aligned to nothing but elements."""
+    def moved(tensor):
+        memory = torch.empty(tensor.numel() + 1, dtype=tensor.dtype)[1:].view(tensor.shape)
+        return memory.copy_(tensor)
+
+    lstm, x = ours.LSTM(4, 6), torch.randn(5, 3, 4)
+    expected = torch.autograd.grad(lstm(x)[0].sum(), lstm.parameters())
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.detach(), moved):
+        loss = lstm(x)[0].sum()
+    for actual, right in zip(torch.autograd.grad(loss, lstm.parameters()), expected):
+        assert torch.equal(actual, right)

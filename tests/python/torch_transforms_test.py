@@ -271,3 +271,12 @@ def test_export(cell) -> None:
     program = torch.export.export(rnn, (X, None, LENGTHS))
     other = (torch.randn(3, 5, 4), None, torch.tensor([1, 2, 3]))
     torch.testing.assert_close(program.module()(*other), rnn(*other))
+
+
+@pytest.mark.skipif(not hasattr(torch.library, "custom_op"), reason="torch.library.custom_op came with torch 2.4")
+def test_export_of_any_batch_with_gradients() -> None:
+    rnn, batch = ours.LSTM(4, 6, batch_first=True), torch.export.Dim("batch", min=2, max=64)
+    program = torch.export.export(rnn, (X,), dynamic_shapes={"input": {0: batch}})
+    for size in (2, 3, 7):
+        x = torch.randn(size, 5, 4)
+        torch.testing.assert_close(program.module()(x), rnn(x))

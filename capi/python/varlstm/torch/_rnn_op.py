@@ -4,6 +4,7 @@ Annotations stand unquoted here: torch reads the operations' schemas from them. 
 cell has no c, c0 and dc_n are None, and c_n and dc0 have no elements. c of every token has none if it is not wanted.
 """
 # SPDX-License-Identifier: Apache-2.0
+import math
 from typing import List, Optional, Tuple
 
 import torch
@@ -22,6 +23,7 @@ from .prepared import prepared
 _LAYER_NORM = OPTIONS.index(Key.LAYER_NORM)
 # Without the checks of arguments that the caller chose: all are addresses and sizes of tensors.
 _rnn_forward, _rnn_backward = unchecked("varlstm_rnn_forward_with_c"), unchecked("varlstm_rnn_backward_with_c")
+_RESERVE_ALIGNMENT = 64
 
 
 class RnnOp:
@@ -123,7 +125,7 @@ class RnnOp:
     def _reserve_bytes(self, x, sizes, resets, batch_size, max_len, hidden_size, proj_size, num_layers, bidirectional,
                        dropout, options, cell_states, params) -> int:
         """Of a forward that a trace passes over: the library knows it by the sizes, where the trace knows those."""
-        bounds = batch_size, max_len, x.shape[:-1].numel()
+        bounds = batch_size, max_len, math.prod(x.shape[:-1])  # numel() makes constants of dynamic sizes
         if not all(isinstance(size, int) for size in (*bounds, x.size(-1))):
             return torch.library.get_ctx().new_dynamic_size()
         context = context_of(x, Product.RNN)
@@ -152,6 +154,8 @@ class RnnOp:
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.shape[:-1].numel(), resets) as batch:
             workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
             work = workspace(workspace_bytes, x)
+            if reserve.data_ptr() % _RESERVE_ALIGNMENT:  # torch's saved_tensors_hooks have moved it
+                reserve = reserve.clone()
             _rnn_backward(
                 rnn.pointer, batch.pointer, flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(),
                 address(dy), address(dh_n), address(dc_n), address(dc), address(dx), address(dh0), address(dc0),
