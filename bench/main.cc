@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
       std::fflush(stdout);
     }
   benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   try {
     benchmark::RunSpecifiedBenchmarks();
   } catch (const varlstm::Error& error) {  // a benchmark of a failing call has no meaning

@@ -4,6 +4,7 @@
 # status 1 if there is one.
 # SPDX-License-Identifier: Apache-2.0
 set -u
+[ $# -eq 0 ] || { echo "check.sh takes no argument: $1" >&2; exit 2; }
 cd "$(dirname "$0")/.." || exit 2
 for tool in clang-format cc c++; do
   command -v $tool >/dev/null || { echo "check.sh needs $tool"; exit 2; }

@@ -5,6 +5,7 @@
 #   sh tools/deb_test.sh [SUITE...]    bookworm trixie noble by default; roots are kept in build-deb/roots
 # SPDX-License-Identifier: Apache-2.0
 set -eu
+case "${1-}" in -*) echo "deb_test.sh has no options: $1" >&2; exit 2 ;; esac
 [ $# -gt 0 ] || set -- bookworm trixie noble
 cd "$(dirname "$0")/.."
 . tools/bare_root.sh

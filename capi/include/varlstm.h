@@ -244,9 +244,9 @@ enum varlstm_math {
  * VARLSTM_PRINT_POLICY=1 in the environment prints the choice to stderr, and of each way its modelled clocks or the
  * reason against it.
  * VARLSTM_RECURRENCE_POLICY=stepwise, cluster or grid in the environment replaces AUTO.
- * Before CUDA 12.6 a conditional node of a CUDA graph cannot hold a cooperative launch, so capturing GRID there fails.
- * AUTO may choose GRID: request STEPWISE or CLUSTER, which have no cooperative launch, and check
- * VARLSTM_KEY_RECURRENCE_USED. */
+ * Before CUDA 12.6 a conditional node of a CUDA graph cannot hold a cooperative launch, so capturing one there fails.
+ * GRID has cooperative launches. AUTO may have them whatever VARLSTM_KEY_RECURRENCE_USED says: large batches in 16 bits
+ * may run by teams of 64 sequences with the bits of the way that it names. A requested STEPWISE or CLUSTER has none. */
 enum varlstm_recurrence {
   VARLSTM_RECURRENCE_AUTO = 0,
   VARLSTM_RECURRENCE_STEPWISE = 1, /* one launch per step */

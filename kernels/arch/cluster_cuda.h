@@ -65,7 +65,9 @@ VARLSTM_DEVICE void mbarrier_arrive(uint64_t* mbarrier) {
                : "memory");
 }
 // The same, if this thread has only read what those who wait will overwrite: they need not see what it did before,
-// which spares a fence of the whole device. CUTLASS releases the stages of a ring in the same way.
+// which spares a fence of the whole device. CUTLASS releases the stages of a ring in the same way. It may also have
+// stored there, if those who wait overwrite it by the async proxy, and its stores are behind a fence of that proxy and
+// a barrier of the block.
 VARLSTM_DEVICE void mbarrier_arrive_reader(uint64_t* mbarrier) {
   asm volatile("mbarrier.arrive.release.cta.shared::cluster.b64 _, [%0];" ::"r"(shared_window(mbarrier)) : "memory");
 }

@@ -23,6 +23,7 @@
 #include "kernels/gemm/wgmma_gemm.h"
 #include "kernels/gemm/wgmma_pair.h"
 #include "kernels/selection/gemm_selection.h"
+#include "kernels/selection/wgmma_code.h"
 #include "varlstm.h"
 
 namespace varlstm::cuda {
@@ -125,7 +126,7 @@ GemmShape shape_of(const GemmArgs& args) {
 GemmPolicy policy_of(Stream stream, const GemmArgs& args) {
   const GemmContext context{stream.state->batch_invariant != 0, stream.state->math == VARLSTM_MATH_TF32,
                             stream.state->facts.capability >= 80, *blas_problem(stream.state->blas) == 0,
-                            stream.state->facts.capability == 90};
+                            runs_wgmma(stream.state->facts.capability)};
   return gemm_policy(shape_of(args), context);
 }
 

@@ -126,6 +126,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads) wgmma_gemm_kernel(KernelPr
       [&](const GemmOperands<T, void>& p, int64_t tile) { multiply_tile<Tile, AAlongK, BAlongK>(p, narrow, tile); });
 #else
   (void)products, (void)narrow;
+  __trap();  // runs_wgmma() is false where there is no code for sm_90a
 #endif
 }
 

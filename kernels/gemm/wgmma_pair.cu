@@ -15,9 +15,8 @@
 //   P2: the peer's half may come before this block's filler has announced the stage. The phase does not end without the
 //       announcement, and the phase before it has ended, because this block's warps have waited for it before P1.
 //   P3: copies and wgmma are in the same proxy, so there is no fence between them. The host makes the tensor maps.
-//   R1: in TF32 the warpgroups round the stage in its place, each thread some of its words, and fence them, so that
-//   wgmma
-//       sees them after this barrier. The products of the stage before run meanwhile.
+//   R1: in TF32 the warpgroups round the stage in its place, each thread some of its words. They fence them, and
+//       wgmma sees them after this barrier. The products of the stage before run meanwhile.
 //   P4: the sums, which are stored by the generic proxy, are behind a fence before the next copies overwrite them.
 //   S1: after it no warp of the block reads the ring any more, and it holds the sums on their way to C. The stages of
 //       the next product of a chain are not copied before S2.
@@ -180,6 +179,7 @@ VARLSTM_KERNEL void __launch_bounds__(kPairThreads)
       });
 #else
   (void)products, (void)maps, (void)narrow;
+  __trap();  // runs_wgmma() is false where there is no code for sm_90a
 #endif
 }
 

@@ -146,11 +146,13 @@ RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape, co
 void choose(const State& state, const RnnShape& shape, RnnPlan* plan) {
   const char* slots = environment(kRecurrenceSlotsVariable);
   plan->team_slots = slots == nullptr ? 0 : positive_number(slots);
+  // Who asks for steps or clusters asks for launches that are not cooperative, and gets no wide team, unless he also
+  // asks for a team's slots.
+  const int32_t forced = forced_recurrence(shape);
+  const bool is_cooperative = forced == VARLSTM_RECURRENCE_AUTO || forced == VARLSTM_RECURRENCE_GRID;
+  if (!is_cooperative && plan->team_slots == 0) plan->team_slots = kNoTeams;
   const RecurrencePolicy policy = choose_recurrence(state, shape, *plan);
   plan->recurrence = static_cast<int64_t>(policy);
-  // Who asks for a launch for each step gets no team, unless he also asks for a team's slots.
-  const bool wants_steps = forced_recurrence(shape) == VARLSTM_RECURRENCE_STEPWISE;
-  if (wants_steps && plan->team_slots == 0) plan->team_slots = kNoTeams;
   if (policy == RecurrencePolicy::kStepwise) return;
   const RecurrenceShape of_layer = recurrence_shape(state, shape, *plan);
   // At most so many segments, which slots may take.

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "kernels/selection/recurrence_selection.h"
+#include "kernels/selection/wgmma_code.h"
 
 namespace varlstm::cuda {
 
@@ -14,7 +15,7 @@ enum class WidePass { kForward, kBackward };
 
 constexpr int kWideTeamSlots = 64, kWideTeamUnits = 16;  // of a team; of a block
 
-// A number of slots to force that no team has.
+// A number of slots to force that no team has: launches must not be cooperative.
 constexpr int64_t kNoTeams = -1;
 
 // The H that have wide teams.
@@ -87,13 +88,14 @@ constexpr bool has_wide_grid_order(Cell cell, int64_t hidden) {
 // Returns null if that pass of a layer by that policy may run by wide teams, otherwise the reason against it.
 inline const char* why_not_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
                                 const DeviceFacts& device) {
+  if (shape.team_slots == kNoTeams) return "a requested stepwise or cluster has no cooperative launch";
   if (has_two_products(shape.cell) || resident_gates(shape.cell) == 0) return "the cell has no kernels of wide teams";
   if (shape.projects || shape.layer_norm || shape.cell_states || shape.options)
     return "wide teams have neither a projection nor options";
   if (shape.max_rows > INT32_MAX) return "resident kernels count rows with 32 bits";
   if (shape.dtype != DType::kBF16 && shape.dtype != DType::kF16) return "wide teams multiply 16 bits";
   if (!has_wide_teams(shape.hidden)) return "wide teams have an H of 256, 512, 768 or 1024";
-  if (device.capability != 90) return "products of a warpgroup need sm_90a";
+  if (!runs_wgmma(device.capability)) return "products of a warpgroup need sm_90a";
   const bool resident = policy != RecurrencePolicy::kStepwise;
   const WideSizes sizes = wide_sizes(pass, resident, shape.cell, shape.hidden);
   if (sizes.shared_bytes > device.shared_bytes) return "the weights do not fit a multiprocessor's shared memory";

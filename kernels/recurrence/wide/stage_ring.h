@@ -9,9 +9,8 @@
 //   empty[slot]   of the block that fills the slot next: counts the warps of all sharers that have read what was there.
 //   R1: a stage is filled only after every warp of the sharers has released its slot, so no copy overwrites what a
 //       product still reads.
-//   R2: after wait() the warpgroup sees the stage, and what the block's filler knew when it announced it. The copies
-//   and
-//       wgmma are in the same proxy, so there is no fence.
+//   R2: after wait() the warpgroup sees the stage, and what the block's filler knew when it announced it. The
+//       copies and wgmma are in the same proxy, so there is no fence.
 //   R3: a stage is announced after the stage before it in the slot has come, so in the phase that it belongs to. Its
 //       bytes may come before the announcement, but without that the phase does not end, and after it the slot is not
 //       filled again before R1.

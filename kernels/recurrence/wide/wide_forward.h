@@ -174,6 +174,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads, 1)
   simt::cluster_sync();  // W2
 #else
   (void)kind, (void)layer, (void)schedule, (void)teams, (void)sets, (void)areas;
+  __trap();  // runs_wgmma() is false where there is no code for sm_90a
 #endif
 }
 

@@ -77,8 +77,11 @@ TEST(WidePolicy, IsPrintedForEachPass) {
   const std::string of_grid = printed(VARLSTM_RECURRENCE_GRID, 512);
   expect_has(of_grid, "wide teams forward where they are faster: up to 2 of 32 blocks and 64 slots");
   expect_has(of_grid, "wide teams backward where they are faster: up to 1 of 32 blocks and 64 slots");
-  expect_has(printed(VARLSTM_RECURRENCE_CLUSTER, 256),
-             "no wide teams backward: the policy's tile for this H adds in another order");
+  for (const int32_t policy : {VARLSTM_RECURRENCE_STEPWISE, VARLSTM_RECURRENCE_CLUSTER}) {
+    const std::string text = printed(policy, 512);
+    expect_has(text, "no wide teams forward: a requested stepwise or cluster has no cooperative launch");
+    expect_has(text, "no wide teams backward: a requested stepwise or cluster has no cooperative launch");
+  }
 }
 #endif
 
