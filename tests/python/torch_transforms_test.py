@@ -274,6 +274,22 @@ def test_export(cell) -> None:
 
 
 @pytest.mark.skipif(not hasattr(torch.library, "custom_op"), reason="torch.library.custom_op came with torch 2.4")
+def test_make_fx_of_real_tensors() -> None:
+    make_fx = pytest.importorskip("torch.fx.experimental.proxy_tensor").make_fx
+    rnn = ours.LSTM(4, 6, batch_first=True)
+
+    def gradient(x):
+        return torch.autograd.grad(ours.cross_entropy(rnn(x)[0].flatten(0, 1), torch.arange(15) % 6), x)[0]
+
+    for function, x in ((lambda x: rnn(x)[0], X), (gradient, X.clone().requires_grad_())):
+        graph = make_fx(function)(x)
+        other = (x + 1).detach().requires_grad_(x.requires_grad)
+        torch.testing.assert_close(graph(other), function(other))
+    with torch.no_grad():
+        torch.testing.assert_close(make_fx(lambda x: rnn(x)[0])(X)(X + 1), rnn(X + 1)[0])
+
+
+@pytest.mark.skipif(not hasattr(torch.library, "custom_op"), reason="torch.library.custom_op came with torch 2.4")
 def test_export_of_any_batch_with_gradients() -> None:
     rnn, batch = ours.LSTM(4, 6, batch_first=True), torch.export.Dim("batch", min=2, max=64)
     program = torch.export.export(rnn, (X,), dynamic_shapes={"input": {0: batch}})

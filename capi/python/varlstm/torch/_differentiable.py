@@ -26,7 +26,9 @@ def is_traced(tensor: torch.Tensor) -> bool:
     """Whether torch compiles or traces this call, or the tensor is on the device meta: there is no memory to read. Eager
     calls do not use custom_op, because its dispatch costs about 0.1 ms."""
     refuse_jit_trace()
-    return COMPILABLE and (type(tensor) not in _PLAIN or tensor.is_meta or torch.compiler.is_compiling())
+    return COMPILABLE and (type(tensor) not in _PLAIN or tensor.is_meta or torch.compiler.is_compiling() or
+                           # make_fx, whose tensors may be plain
+                           torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None)
 
 
 def is_vmapped(tensor: torch.Tensor) -> bool:
