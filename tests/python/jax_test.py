@@ -9,6 +9,7 @@ import pathlib
 import runpy
 import shutil
 import subprocess
+import sys
 import threading
 import types
 
@@ -399,6 +400,29 @@ def test_several_threads() -> None:
     for thread in threads:
         thread.join()
     assert not failures
+
+
+INTERRUPTED = """
+import signal
+import jax
+import numpy as np
+from varlstm.jax import _xla
+
+_xla.register("interrupted", lambda *given: signal.raise_signal(signal.SIGINT))
+call = jax.jit(lambda x: jax.ffi.ffi_call("interrupted", jax.ShapeDtypeStruct(x.shape, x.dtype))(x, network=np.zeros(1)))
+for _ in range(3):
+    try:
+        jax.block_until_ready(call(np.zeros(2, np.float32)))
+    except KeyboardInterrupt:
+        print("KeyboardInterrupt")
+"""
+
+
+def test_an_interrupt_in_a_call_is_a_keyboard_interrupt() -> None:
+    """In a process of its own, which an interrupt that comes late ends."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], env={**os.environ, "JAX_PLATFORMS": "cpu"}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (0, 3 * "KeyboardInterrupt\n"), done.stderr
 
 
 def test_what_cannot_be_differentiated() -> None:

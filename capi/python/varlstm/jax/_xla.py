@@ -5,6 +5,7 @@ nothing is compiled for a version of jax. XLA calls a handler in a thread of its
 lock for it, and gives it back while the library computes.
 """
 # SPDX-License-Identifier: Apache-2.0
+import _thread
 import ctypes
 from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_void_p
 from typing import Callable, NamedTuple, Tuple
@@ -80,6 +81,13 @@ def _tell_version(frame: _CallFrame) -> None:
     metadata.traits = 0
 
 
+class _Interrupt:
+    """Interrupts the main thread once the function that holds it has returned: in the function, the KeyboardInterrupt
+    would be raised at once, and lost."""
+
+    __del__ = _thread.interrupt_main
+
+
 _registered = []  # what XLA calls, alive as long as the process
 
 
@@ -96,6 +104,9 @@ def register(name: str, function: Callable[[bytes, list, list], None]) -> None:
             elif frame.stage == _EXECUTE:
                 attribute = frame.attrs.attrs[0].contents
                 function(ctypes.string_at(attribute.data, 8 * attribute.size), _buffers(frame.args), _buffers(frame.rets))
+        except KeyboardInterrupt as error:
+            held = _Interrupt()  # noqa: F841 (the call fails, and its caller gets the interrupt)
+            return _error(frame.api.contents, error)
         except BaseException as error:  # nothing above this frame can take an exception
             return _error(frame.api.contents, error)
         return None
