@@ -49,6 +49,30 @@ def loss_of(model: Model, way: str):
 
 
 @needs_func
+def test_a_module_made_inside_a_transform() -> None:
+    def loss(cell, x):
+        torch.manual_seed(0)
+        return cell(4, 6, 2, batch_first=True)(x)[0].square().sum()
+
+    for theirs, own in ((torch.nn.LSTM, ours.LSTM), (torch.nn.GRU, ours.GRU)):
+        torch.testing.assert_close(func.grad(lambda x: loss(own, x))(X), func.grad(lambda x: loss(theirs, x))(X))
+    cell = func.grad(lambda x: ours.LSTMCell(4, 6)(x)[0].sum())(X[0])
+    assert cell.shape == X[0].shape and cell.any()
+
+
+@needs_func
+def test_gradients_batched_in_torchs_old_way_are_refused() -> None:
+    x = X.clone().requires_grad_()
+    y = ours.LSTM(4, 6, batch_first=True)(x)[0]
+    if not hasattr(torch._C._functorch, "is_legacy_batchedtensor"):
+        pytest.skip("this torch cannot tell them")
+    with pytest.raises(RuntimeError, match="lstm_backward takes no gradients of is_grads_batched=True"):
+        torch.autograd.grad(y, x, torch.randn(2, *y.shape), is_grads_batched=True)
+    y, pullback = func.vjp(lambda x: ours.LSTM(4, 6, batch_first=True)(x)[0], X)  # the way that the error names
+    assert torch.vmap(pullback)(torch.randn(2, *y.shape))[0].shape == (2, *X.shape)
+
+
+@needs_func
 @pytest.mark.parametrize("way", ["packed", "padded", "fused", "nll"])
 def test_func_grad_gives_autograds_gradients(way: str) -> None:
     model, x = Model(), X.clone().requires_grad_()

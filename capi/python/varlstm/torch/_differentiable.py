@@ -12,6 +12,7 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter)  # a fake or functional tensor is of
 # torch.func.grad, vmap and similar transforms, from torch 2.0 on, pass tensors without memory that wrap others.
 _functorch = getattr(torch._C, "_functorch", None)
 _is_transformed = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
+_is_legacy_batched = getattr(_functorch, "is_legacy_batchedtensor", lambda tensor: False)
 _unwrap_if_dead = getattr(_functorch, "unwrap_if_dead", lambda tensor: tensor)
 
 
@@ -36,10 +37,15 @@ def is_vmapped(tensor: torch.Tensor) -> bool:
     return _is_transformed() and _functorch.is_batchedtensor(tensor)
 
 
+def is_wrapped(tensor: torch.Tensor) -> bool:
+    """Whether the tensor has no memory of its own, because a transform of torch.func wraps another."""
+    return _is_transformed() and _functorch.is_functorch_wrapped_tensor(tensor)
+
+
 def values_of(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor; where transforms of torch.func wrap it, the one below, over whose calls vmap runs: so that values can
     be checked."""
-    while _is_transformed() and _functorch.is_functorch_wrapped_tensor(tensor):
+    while is_wrapped(tensor):
         tensor = _functorch.get_unwrapped(tensor)
     return tensor
 
@@ -204,7 +210,13 @@ def adjoint(name: str, forward: Callable, fake: Callable, setup_context: Callabl
     def unwrapped(*inputs):
         if _was_transformed and not is_traced(inputs[0]):
             inputs = _unwrapped(inputs)
-        return _flat(call(*inputs))
+        try:
+            return _flat(call(*inputs))
+        except RuntimeError:
+            if any(isinstance(value, torch.Tensor) and _is_legacy_batched(value) for value in inputs):
+                raise RuntimeError(f"varlstm.torch: {name} takes no gradients of is_grads_batched=True or vectorize=True; take "
+                                   "torch.vmap over what torch.func.vjp gives, or torch.func.jacrev") from None
+            raise
 
     return unwrapped
 

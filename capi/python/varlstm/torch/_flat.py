@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack, to_dlpack
 
+from ._differentiable import is_wrapped
+
 
 def _pieces(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
     pieces = flat.split_with_sizes([one.numel() for one in like])
@@ -55,9 +57,9 @@ def owns_its_storage(tensor: Tensor) -> bool:
 
 def flatten(params: Sequence[Optional[Tensor]]) -> None:
     """Places a module's parameters one after the other in memory, if they are not there yet and nothing forbids it:
-    a parameter that is absent or a tensor of another kind, other dtypes and devices, memory that other processes or
+    a parameter that is absent, a tensor of another kind or one without memory of its own, other dtypes and devices, memory that other processes or
     other parameters share."""
-    if any(type(param) is not torch.nn.Parameter for param in params):
+    if any(type(param) is not torch.nn.Parameter or is_wrapped(param) for param in params):
         return
     if len({(param.dtype, param.device) for param in params}) > 1 or params[0].device.type not in ("cpu", "cuda"):
         return
