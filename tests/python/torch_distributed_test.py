@@ -63,6 +63,7 @@ def work(rank: int, folder: str) -> None:
     x = torch.randn(5, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(7))[:, 2 * rank:2 * rank + 2]
     results = {f"{way} {name}": train(wrap(Model(kind)), x) for way, wrap in WAYS.items() for name, kind in KINDS.items()}
     torch.save(results, f"{folder}/{rank}.pt")
+    torch.distributed.barrier()  # as in capi/python/examples/tagger_ddp.py
     torch.distributed.destroy_process_group()
 
 

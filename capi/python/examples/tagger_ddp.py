@@ -105,6 +105,8 @@ def train(rank: int, processes: int, steps: int, lr: float, dtype: torch.dtype, 
             optimizer.step()
             if rank == 0 and (step % 20 == 0 or step == steps - 1):
                 print(f"step {step:4}: loss {mean:.4f}", flush=True)
+        if processes > 1:
+            dist.barrier()  # until then gloo's threads may hold gradients, and torch 1.13 could wait for them forever
     return model
 
 
