@@ -49,6 +49,17 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def finish(process):
+    """What a run of the program, which may still print, has used in the end."""
+    process.stdout.read()
+    errors = process.stderr.read().splitlines()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise Failure(errors[-1] if errors else f"{shlex.join(process.args)} ended with status {process.returncode}")
+    return usage
+
+
 def train(program, files, network, model, epochs, seed=1, threads=1, more=()):
     """Trains a model. The lines of the log, and seconds of CPU from the time at which the files were read to the end."""
     log = f"{model}.log"
@@ -57,12 +68,7 @@ def train(program, files, network, model, epochs, seed=1, threads=1, more=()):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
         before = cpu_seconds(process.pid)
-        process.stdout.read()
-        errors = process.stderr.read().splitlines()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise Failure(errors[-1] if errors else f"{shlex.join(command)} ended with status {process.returncode}")
+        usage = finish(process)
     with open(log, encoding="utf-8") as file:
         return [json.loads(line) for line in file], usage.ru_utime + usage.ru_stime - before
 
@@ -72,12 +78,7 @@ def evaluate(program, model, path, threads):
     start = time.perf_counter()
     with subprocess.Popen([program, "eval", "--json", "--model", model, "--threads", str(threads), path],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        process.stdout.read()
-        errors = process.stderr.read().splitlines()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise Failure(errors[-1] if errors else f"{program} eval ended with status {process.returncode}")
+        usage = finish(process)
     return {"wall": time.perf_counter() - start, "cpu": usage.ru_utime + usage.ru_stime}
 
 

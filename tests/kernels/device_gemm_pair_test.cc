@@ -18,12 +18,6 @@ namespace {
 
 using namespace varlstm_test;
 
-template <class TInput, class TOutput>
-struct Types {
-  using Input = TInput;
-  using Output = TOutput;
-};
-
 template <class T>
 class DeviceGemmPair : public ::testing::Test {
  protected:
@@ -78,8 +72,8 @@ class DeviceGemmPair : public ::testing::Test {
   State state_;
   Random random_{91};
 };
-using Combinations =
-    ::testing::Types<Types<Bf16, Bf16>, Types<F16, F16>, Types<Bf16, float>, Types<F16, float>, Types<float, float>>;
+using Combinations = ::testing::Types<ProductTypes<Bf16, Bf16>, ProductTypes<F16, F16>, ProductTypes<Bf16, float>,
+                                      ProductTypes<F16, float>, ProductTypes<float, float>>;
 TYPED_TEST_SUITE(DeviceGemmPair, Combinations);
 
 // Rows for both blocks and for one alone; columns of both halves and of one; more stages than slots of the ring, one

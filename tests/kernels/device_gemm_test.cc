@@ -18,16 +18,11 @@ namespace {
 
 using namespace varlstm_test;
 
-template <class TInput, class TOutput>
-struct Types {
-  using Input = TInput;
-  using Output = TOutput;
-};
-
 template <class T>
 class DeviceGemm : public ::testing::Test {};
-using Combinations = ::testing::Types<Types<float, float>, Types<double, double>, Types<Bf16, Bf16>, Types<F16, F16>,
-                                      Types<Bf16, float>, Types<F16, float>>;
+using Combinations =
+    ::testing::Types<ProductTypes<float, float>, ProductTypes<double, double>, ProductTypes<Bf16, Bf16>,
+                     ProductTypes<F16, F16>, ProductTypes<Bf16, float>, ProductTypes<F16, float>>;
 TYPED_TEST_SUITE(DeviceGemm, Combinations);
 
 // Half an ulp of TF32.

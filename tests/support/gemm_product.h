@@ -19,6 +19,13 @@
 
 namespace varlstm_test {
 
+// What a typed test of products runs with: the types of A and B, and of C.
+template <class TInput, class TOutput>
+struct ProductTypes {
+  using Input = TInput;
+  using Output = TOutput;
+};
+
 // A product, its operands with pitches of their own, what is in C before it, and the result in three ways.
 template <class T, class TC>
 struct Product {

@@ -74,6 +74,16 @@ inline std::vector<RecurrenceWay> few_ways_of_other_cells() {
           {VARLSTM_RECURRENCE_GRID, bf16, VARLSTM_CELL_RNN_TANH}};
 }
 
+// One layer of that way's cell, with an input of 5 features.
+inline RnnOptions options_of(const RecurrenceWay& way, int64_t hidden, bool bidirectional) {
+  RnnOptions options;
+  options.cell = way.cell;
+  options.input = 5;
+  options.hidden = hidden;
+  options.bidirectional = bidirectional;
+  return options;
+}
+
 inline Context make_context(const RecurrenceWay& way) {
   Context context = make_context();
   REQUIRE_OK(varlstm_ctx_set_i64(context.get(), VARLSTM_KEY_MATH, way.precision.math));

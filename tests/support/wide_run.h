@@ -112,13 +112,4 @@ inline void expect_same(const LayerRun& actual, const LayerRun& expected) {
   EXPECT_TRUE(actual.saved == expected.saved) << "what forward saves differs";
 }
 
-inline RnnOptions wide_options(const RecurrenceWay& way, int64_t hidden, bool bidirectional) {
-  RnnOptions options;
-  options.cell = way.cell;
-  options.input = 5;
-  options.hidden = hidden;
-  options.bidirectional = bidirectional;
-  return options;
-}
-
 }  // namespace varlstm_test

@@ -25,15 +25,6 @@ void expect_same_in(const RecurrenceWay& way, const WayCase& given, const RnnRes
                            {select(given.problem, whole.out, order), select(given.problem, whole.gradients, order)});
 }
 
-RnnOptions options_of(const RecurrenceWay& way, int64_t hidden, bool bidirectional) {
-  RnnOptions options;
-  options.cell = way.cell;
-  options.input = 5;
-  options.hidden = hidden;
-  options.bidirectional = bidirectional;
-  return options;
-}
-
 // The first `count` of 0, 1, ...
 std::vector<int64_t> first(int64_t count) {
   std::vector<int64_t> order(static_cast<size_t>(count));

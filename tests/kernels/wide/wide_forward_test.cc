@@ -26,7 +26,7 @@ class WideForward : public ::testing::TestWithParam<RecurrenceWay> {
   const RecurrenceWay& way() const { return GetParam(); }
   WayCase make_case(int64_t hidden, bool both, const std::vector<int64_t>& lengths, bool states = true) const {
     Random random(static_cast<uint64_t>(hidden + way().cell));
-    return make_way_case(way().precision.stored, wide_options(way(), hidden, both), lengths, states, random);
+    return make_way_case(way().precision.stored, options_of(way(), hidden, both), lengths, states, random);
   }
 };
 
@@ -112,7 +112,7 @@ TEST_P(WideHidden, HasTheBitsOfThePolicy) {
     const RecurrenceWay way = {policy, kPrecisions[2]};
     SCOPED_TRACE(way.name());
     Random random(static_cast<uint64_t>(hidden));
-    const WayCase given = make_way_case(kBf16, wide_options(way, hidden, false), {2, 1, 0, 3, 1}, true, random);
+    const WayCase given = make_way_case(kBf16, options_of(way, hidden, false), {2, 1, 0, 3, 1}, true, random);
     expect_same(run_wide(way, given, 1, Passes::kForward), run_own(way, given, Passes::kForward));
   }
 }
@@ -123,7 +123,7 @@ TEST(WideDefault, RunsWhereItIsFaster) {
   const RecurrenceWay way = {VARLSTM_RECURRENCE_GRID, kPrecisions[2]};
   Random random(5);
   const std::vector<int64_t> lengths(64, 1);
-  const WayCase given = make_way_case(kBf16, wide_options(way, 512, false), lengths, true, random);
+  const WayCase given = make_way_case(kBf16, options_of(way, 512, false), lengths, true, random);
   expect_same(run_wide(way, given, 1, Passes::kBoth, 0), run_own(way, given));
 }
 

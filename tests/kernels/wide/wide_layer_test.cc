@@ -27,7 +27,7 @@ class WideLayer : public ::testing::TestWithParam<Case> {
   }
   const RecurrenceWay& way() const { return GetParam().way; }
   WayCase make_case(bool states) {
-    WayCase made = make_way_case(way().precision.stored, wide_options(way(), GetParam().hidden, false), {2, 0, 1, 3},
+    WayCase made = make_way_case(way().precision.stored, options_of(way(), GetParam().hidden, false), {2, 0, 1, 3},
                                  states, random_);
     add_resets(made.problem, 0.5, random_);
     return made;
@@ -64,7 +64,7 @@ std::string printed(int32_t policy, int64_t hidden) {
   setenv("VARLSTM_PRINT_POLICY", "1", 1);
   ::testing::internal::CaptureStderr();
   const Context context = make_context(way);
-  make_rnn(context.get(), wide_options(way, hidden, false), way);
+  make_rnn(context.get(), options_of(way, hidden, false), way);
   unsetenv("VARLSTM_PRINT_POLICY");
   return ::testing::internal::GetCapturedStderr();
 }
