@@ -14,6 +14,7 @@ try:
 except (ImportError, ValueError):  # of torch 1.13 under Python 3.11
     fully_shard = None
 
+from processes import run_two  # noqa: E402
 from varlstm.torch import LSTM  # noqa: E402
 
 KINDS = {"torch": torch.nn.LSTM, "varlstm": LSTM}
@@ -67,10 +68,9 @@ def work(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-def test_as_torchs(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    torch.multiprocessing.spawn(work, (str(tmp_path),), nprocs=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+def test_as_torchs(tmp_path) -> None:
+    folder = run_two(work, tmp_path)
+    first, second = (torch.load(folder / f"{rank}.pt") for rank in range(2))
     for way in WAYS:
         for results in (first, second):
             torch.testing.assert_close(results[f"{way} varlstm"], results[f"{way} torch"], rtol=1e-10, atol=1e-12)
