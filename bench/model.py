@@ -23,6 +23,7 @@ import modelled_training
 import page
 import selection_clocks
 import stepwise_steps
+import streamed_steps
 import wide_steps
 from static_cycles import bounds
 
@@ -118,6 +119,26 @@ def table_of_wide_steps(cases, steps, exchange):
     return "\n".join(lines)
 
 
+def table_of_streamed_steps(cases, constants, exchange):
+    """A line for each pass and H: a step by teams that stream their weights, a launch for each step, and the floors' two."""
+    lines = [f"Steps in µs: {source_of(exchange)}. streamed (turns) · a launch for each step · GEMM and pointwise kernel", "",
+             "| pass | H | " + " | ".join(f"B={batch}" for batch in floors.BATCHES) + " |",
+             "| --- | --- |" + " --- |" * len(floors.BATCHES)]
+    by_key = {(case["mode"], case["H"], case["B"]): case["step"] for case in cases}
+
+    def cell(mode, hidden, batch):
+        step = by_key[mode, hidden, batch]
+        turns = f' ({step["turns"]}×)' if step and step["turns"] > 1 else ""
+        own = f'{step["us"]:.2f}' if step else "—"
+        others = (of.stepwise_step(constants, mode, "tf32", hidden, batch)["us"] for of in (stepwise_steps, floors))
+        return f"{own}{turns} · " + " · ".join(f"{us:.2f}" for us in others)
+
+    for mode in floors.MODES:
+        for hidden in streamed_steps.HIDDEN:
+            lines.append(f"| {mode} | {hidden} | " + " | ".join(cell(mode, hidden, batch) for batch in floors.BATCHES) + " |")
+    return "\n".join(lines)
+
+
 def table_of_training(cases, exchange):
     """A line for each case: microseconds of a training step under each policy, GEMMs alone, cuDNN's way, the floor."""
     marks = {(): "", ("forward",): " F", ("backward",): " B", ("forward", "backward"): " FB"}
@@ -171,6 +192,12 @@ by the modelled clocks, and give its bits: forward those of any policy, backward
 
 {wide}
 
+In TF32 an LSTM has wide teams that stream their weights (`bench/streamed_steps.py`), which take the place of stepwise, and
+give its bits, if the library chose it and they are faster by the modelled clocks. Their bytes include those of the cells,
+which the model of a launch for each step leaves out.
+
+{streamed}
+
 ## What a step is made of
 
 A step is the sum of exchange to loads and the longest of stalls to device, in bold.
@@ -196,7 +223,7 @@ def write_report(folder, name, constants, counts, exchange, commands):
     steps = counted_steps.model(constants, counts)
     training = modelled_training.model(constants, counts)
     floor_cases = floors.model(constants)
-    wide = wide_steps.model(constants)
+    wide, streamed = wide_steps.model(constants), streamed_steps.model(constants)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, f"{name}.md"), "w", encoding="utf-8") as file:
         file.write(REPORT.format(
@@ -204,10 +231,12 @@ def write_report(folder, name, constants, counts, exchange, commands):
             warning=WITH_EXCHANGE if exchange else WITHOUT_GPU, commands=commands,
             share=100 * constants["gemm_share"], seed=modelled_training.SEED, steps=table_of_steps(steps, exchange),
             wide=table_of_wide_steps(wide, steps, exchange),
+            streamed=table_of_streamed_steps(streamed, constants, exchange),
             bounds=table_of_bounds(steps, exchange), training=table_of_training(training, exchange),
             floors=table_of_floors(floor_cases, exchange)))
     with open(os.path.join(folder, f"{name}.json"), "w", encoding="utf-8") as file:
         json.dump({"note": source_of(exchange), "constants": constants, "counts": counts, "steps": steps, "wide_steps": wide,
+                   "streamed_steps": streamed,
                    "training": training, "floors": floor_cases}, file, separators=(",", ":"))
         file.write("\n")
 

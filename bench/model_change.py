@@ -29,6 +29,10 @@ def steps(report):
         key = (row.get("way", "forward").split("_")[0], "bf16", row["H"], row["B"])
         if row["step"] is not None and row["step"]["us"] < best[key][1]:
             best[key] = ("wide", row["step"]["us"])
+    for row in report.get("streamed_steps", ()):
+        key = (row["mode"], "tf32", row["H"], row["B"])
+        if row["step"] and key in best and best[key][0] == "stepwise" and row["step"]["us"] < best[key][1]:
+            best[key] = ("streamed", row["step"]["us"])
     return best
 
 

@@ -16,6 +16,7 @@ import model_change
 import modelled_training
 import selection_clocks
 import stepwise_steps
+import streamed_steps
 import wide_steps
 
 CONSTANTS = {**floors.CONSTANTS, **counted_steps.CONSTANTS, **stepwise_steps.CONSTANTS, **wide_steps.CONSTANTS,
@@ -121,6 +122,50 @@ class WideStepsTest(unittest.TestCase):
                 for other in ("grid", "stepwise"):
                     step = counted_steps.batch_step(CONSTANTS, counts, other, way.split("_")[0], "bf16", hidden, batch)
                     self.assertLess(wide, step["us"])
+
+
+class StreamedStepsTest(unittest.TestCase):
+    def test_bytes_of_a_step(self):
+        # At H = 2048 a block has 512 KB of weights in 64 stages and keeps a quarter; a slot has 8 KB of values, which four
+        # blocks share forward.
+        for mode, ahead, sharers, cell in (("forward", 6, 4, 44), ("backward", 5, 1, 56)):
+            figures = streamed_steps.step_figures(CONSTANTS, mode, 2048)
+            self.assertEqual(figures[3:], (384 * 1024, ahead * 8192, 8192 // sharers, 8192 // sharers + 16 * cell))
+
+    def test_work_of_a_product(self):
+        terms = streamed_steps.terms(CONSTANTS, "forward", 2048)
+        self.assertEqual(terms["product"], 64 * 4 * 32)
+        self.assertEqual(terms["shared"], (64 * 3 + 48) * 64)
+        self.assertGreater(terms["issue"], 0)
+
+    def test_a_step_is_what_l2_gives_or_its_chain(self):
+        chain, _, work, weights, ahead, copied, moved = streamed_steps.step_figures(CONSTANTS, "forward", 2048)
+        self.assertEqual(streamed_steps.step_clocks(CONSTANTS, "forward", 2048, 64, 1), (weights + 64 * moved) * 128 // 3100)
+        self.assertEqual(streamed_steps.step_clocks(CONSTANTS, "forward", 2048, 16, 1),
+                         chain + max(work, (weights - ahead + 16 * copied) * 128 // 3100))
+
+    def test_slots_of_a_batch(self):
+        def slots(batch):
+            return streamed_steps.choose_teams(CONSTANTS, "backward", 2048, batch)[:2]
+
+        self.assertEqual(slots((64, 150, 1200)), (1, 8))  # as in tests/kernels/selection/wide_test.cc
+        self.assertEqual(slots((64, 150, 3200)), (1, 24))
+        self.assertEqual(slots((64, 50, 3200)), (1, 64))
+        self.assertIsNone(streamed_steps.choose_teams(CONSTANTS, "forward", 1024, (64, 1, 64)))
+
+    def test_where_they_are_faster(self):
+        self.assertTrue(streamed_steps.is_faster(CONSTANTS, "backward", 2048, (64, 1, 64)))
+        self.assertFalse(streamed_steps.is_faster(CONSTANTS, "backward", 2048, (256, 1, 256)))
+
+    def test_no_lengths_that_differ_are_behind_a_product_and_a_pointwise_kernel(self):
+        with open(os.path.join(REPORT, "h200.json"), encoding="utf-8") as file:
+            training = json.load(file)["training"]
+        cases = [case for case in training if case["dtype"] == "tf32" and case["H"] == 2048]
+        self.assertEqual(len(cases), 6)
+        for case in cases:
+            terms = case["policies"][case["selected"]]
+            self.assertEqual(terms["wide"], ["forward", "backward"])
+            self.assertLess(terms["total"], case["gemm_and_pointwise"])
 
 
 class FloorsTest(unittest.TestCase):

@@ -4,7 +4,8 @@
 
     steps     the schedule's makespan, by the greedy of kernels/recurrence/schedule/slot_schedule.cu, times a step of
               counted_steps.py; stepwise: the sum over t of its step for the sequences that are still active. In 16 bits a
-              pass of any policy runs by wide teams (wide_steps.py) where is_wide_faster of wide_selection.h says so
+              pass of any policy runs by wide teams (wide_steps.py) where is_wide_faster of wide_selection.h says so, and in
+              TF32 one of stepwise (streamed_steps.py), if it is what the library selects by itself
     weights   W_hh arranged once a pass (read and written through L2) and loaded by each block
     launches  of a pass: those that count_recurrence counts, the schedule's two, one for empty sequences; by wide teams
               one, and backward one more, which checks the reserve
@@ -23,6 +24,7 @@ import math
 import counted_steps
 import floors
 import stepwise_steps
+import streamed_steps
 import wide_steps
 from peers.problems import draw_lengths
 
@@ -130,11 +132,30 @@ def resident_terms(constants, counts, policy, dtype, hidden, lengths):
     return terms
 
 
-def stepwise_terms(constants, dtype, hidden, lengths):
-    """A launch for each step, as who asks for stepwise gets it: without wide teams."""
+def streamed_terms(constants, mode, hidden, lengths):
+    """Microseconds of a pass by wide teams that stream their weights; its launches include the one that arranges these."""
+    batch = (len(lengths), max(lengths), sum(lengths))
+    teams, slots, step, _ = streamed_steps.choose_teams(constants, mode, hidden, batch)
+    return {"steps": makespan(lengths, teams * slots) * step / constants["clock_ghz"] / 1e3,
+            "launches": (2 + (mode == "backward") + constants["launches_beside"]) * constants["kernel_gap_us"],
+            "weights": weights_us(constants, "tf32", hidden, hidden // wide_steps.UNITS)}
+
+
+def stepwise_terms(constants, dtype, hidden, lengths, selected):
+    """A launch for each step, as who asks for stepwise gets it; in a pass of the library's own choice, `selected`, wide teams
+    that stream their weights, where they are faster."""
     widths = active(lengths)
-    terms = {"steps": len(widths), "launches": 2 * constants["launches_beside"] * constants["kernel_gap_us"], "wide": []}
+    terms = {"steps": len(widths), "launches": 0.0, "weights": 0.0, "wide": []}
     for mode in floors.MODES:
+        if selected and dtype == "tf32" and streamed_steps.is_faster(constants, mode, hidden,
+                                                                      (len(lengths), max(lengths), sum(lengths))):
+            terms["wide"].append(mode)
+            of_pass = streamed_terms(constants, mode, hidden, lengths)
+            terms["launches"] += of_pass["launches"]
+            terms["weights"] += of_pass["weights"]
+            terms[mode] = of_pass["steps"]
+            continue
+        terms["launches"] += constants["launches_beside"] * constants["kernel_gap_us"]
         steps = {width: stepwise_steps.stepwise_step(constants, mode, dtype, hidden, width) for width in set(widths)}
         terms[mode] = sum(steps[width]["us"] for width in widths)
     return terms
@@ -174,15 +195,14 @@ def training_step(constants, counts, dtype, hidden, batch, text):
     lengths = draw_lengths(text, batch, SEED)
     gemms = gemm_us(constants, dtype, hidden, sum(lengths))
     case = {"dtype": dtype, "H": hidden, "B": batch, "lens": text, "tokens": sum(lengths), "T": max(lengths),
-            "policies": {}}
+            "policies": {}, "selected": counted_steps.select_policy(constants, counts, dtype, hidden)}
     for policy in counted_steps.POLICIES:
-        terms = (stepwise_terms(constants, dtype, hidden, lengths) if policy == "stepwise"
+        terms = (stepwise_terms(constants, dtype, hidden, lengths, case["selected"] == policy) if policy == "stepwise"
                  else resident_terms(constants, counts, policy, dtype, hidden, lengths))
         if terms is not None:
             terms["gemms"] = gemms
             terms["total"] = sum(value for name, value in terms.items() if name not in ("steps", "wide"))
         case["policies"][policy] = terms
-    case["selected"] = counted_steps.select_policy(constants, counts, dtype, hidden)
     recurrence = floor_us(constants, dtype, hidden, lengths)
     case["floor"] = None if recurrence is None else recurrence + gemms
     cudnn_way = cudnn_way_us(constants, dtype, hidden, lengths)

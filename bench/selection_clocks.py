@@ -5,6 +5,8 @@ SPDX-License-Identifier: Apache-2.0
 import os
 
 import counted_steps
+import floors
+import streamed_steps
 import wide_steps
 
 FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kernels", "selection", "step_clocks.h")
@@ -42,6 +44,42 @@ constexpr WideStep kWideSteps[] = {
 """
 
 
+STREAMED = """};
+
+// Of wide teams whose weights are streamed, and an H. In each step a block copies `weights` bytes, of which the ring
+// holds `ahead` before the step's values are there. A slot adds to the chain, `copied` bytes of values, and `bytes`
+// with those of its cells.
+struct StreamedFigures {
+  int32_t chain, chain_of_slot, work, weights, ahead, copied, bytes;
+};
+struct StreamedStep {
+  int hidden;
+  StreamedFigures forward, backward;
+};
+constexpr StreamedStep kStreamedSteps[] = {
+"""
+
+STEPWISE = """};
+
+// Of a launch for each step in TF32, and an H: of one sequence, what each further one adds to it, and of each sequence
+// of a wide batch.
+struct StepwiseFigures {
+  int32_t step, more, rank;
+};
+struct StepwiseStep {
+  int hidden;
+  StepwiseFigures forward, backward;
+};
+constexpr StepwiseStep kStepwiseSteps[] = {
+"""
+
+
+def rows_of(figures, constants):
+    """A row for each H whose weights are streamed, of figures(constants, mode, H)."""
+    return "".join(f'    {{{hidden}, ' + ", ".join("{" + ", ".join(map(str, figures(constants, mode, hidden))) + "}"
+                                                   for mode in floors.MODES) + "},\n" for hidden in streamed_steps.HIDDEN)
+
+
 def wide_row(constants, hidden):
     figures = (wide_steps.step_figures(constants, way, hidden) if wide_steps.has(way, hidden) else ()
                for way in wide_steps.WAYS)
@@ -57,7 +95,10 @@ def text_of(constants, counts):
                     f'{forward["H"]}, {forward["slots"]}, {{{"}, {".join(figures)}}}}},\n')
     header = HEADER.format(of_block=constants["l2_block_bytes_per_clk"], of_all=constants["l2_total_bytes_per_clk"])
     wide = [wide_row(constants, hidden) for hidden in wide_steps.HIDDEN]
-    return header + "".join(rows) + WIDE + "".join(wide) + "};\n\n}  // namespace varlstm::cuda\n"
+    streamed = rows_of(streamed_steps.step_figures, constants)
+    stepwise = rows_of(streamed_steps.stepwise_figures, constants)
+    return (header + "".join(rows) + WIDE + "".join(wide) + STREAMED + streamed + STEPWISE + stepwise
+            + "};\n\n}  // namespace varlstm::cuda\n")
 
 
 def write(constants, counts, path):

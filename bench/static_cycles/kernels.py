@@ -16,7 +16,7 @@ from static_cycles import counts, path, sass, simulator  # noqa: E402  # pylint:
 RESIDENT = re.compile(r"(forward|backward|layers)_kernelI\w*?ResidentTileI\w*?\d([A-Z]\w*?)CellE"
                       r"\w*?\d(Bf16|F16|Tf32|F32)MathE((?:Li\d+E)+)E.*?(Block|Cluster|Grid)\w*?Exchange")
 WIDE = re.compile(r"wide_(forward|backward)_kernelI\w*?Wide(?:Team|Backward)TileI\w*?\d([A-Z]\w*?)CellE"
-                  r"\w*?\d(Bf16|F16)MathELi(\d+)E(?:Li(\d+)E)?Lb([01])E")
+                  r"\w*?\d(Bf16|F16|Tf32)MathELi(\d+)E(?:Li(\d+)E)?Lb([01])E")
 KEY = ("pass", "cell", "policy", "math", "H", "units", "slots", "splits", "register_tiles")
 
 

@@ -23,14 +23,15 @@ RecurrenceShape recurrence_shape(const State& state, const RnnShape& shape, cons
           plan.team_slots};
 }
 
-RecurrenceNeeds wide_needs(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan) {
+WideNeeds wide_needs(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan) {
   const RecurrenceShape of_layer = recurrence_shape(state, shape, plan);
   const auto policy = static_cast<RecurrencePolicy>(plan.recurrence);
-  if (why_not_wide(pass, policy, of_layer, state.facts) != nullptr) return {0, 0};
+  if (why_not_wide(pass, policy, of_layer, state.facts) != nullptr) return {};
   const int64_t segments = segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens);
-  const WideSizes sizes = wide_sizes(pass, policy != RecurrencePolicy::kStepwise, shape.cell, shape.hidden);
+  const WideSizes sizes = wide_sizes(pass, policy, of_layer);
   const int64_t teams = most_wide_teams(sizes, of_layer, segments, state.facts);
-  return {teams * kWideTeamSlots, teams * shape.directions * sizes.area_bytes};
+  const int64_t at_once = choose_wide(pass, policy, of_layer, plan.bounds, state.facts).directions;
+  return {teams * kWideTeamSlots, teams * shape.directions * sizes.area_bytes, at_once * sizes.weight_bytes};
 }
 
 bool runs_wide(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan,
@@ -50,13 +51,14 @@ LayerRecurrence::LayerRecurrence(const State& state, const RnnShape& shape, cons
   const int64_t segments = segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens);
   if (wide_) {
     const WidePass pass = teams == TeamKind::kWideForward ? WidePass::kForward : WidePass::kBackward;
-    const RecurrenceNeeds needs = wide_needs(pass, state, shape, plan);
+    const WideNeeds needs = wide_needs(pass, state, shape, plan);
     wide_run_.choice = choose_wide(pass, policy_, recurrence_shape(state, shape, plan), extent, state.facts);
     wide_run_.resident = policy_ != RecurrencePolicy::kStepwise;
-    wide_run_.schedule =
-        carve_slot_schedule(extent, directions_, wide_run_.choice.slots(), kWideTeamSlots, needs.slots, schedule);
+    wide_run_.schedule = carve_slot_schedule(extent, directions_, wide_run_.choice.slots(), wide_run_.choice.team_slots,
+                                             needs.slots, schedule);
     scratch_ = carve_slot_scratch(segments, needs.slots, carver);
     wide_run_.area = carver.take<char>(needs.area_bytes);
+    if (needs.weight_bytes > 0) wide_run_.weights = carver.take<unsigned char>(needs.weight_bytes);
     return;
   }
   if (policy_ == RecurrencePolicy::kStepwise) return;
@@ -148,13 +150,13 @@ int32_t run_directions(const Run& run, int64_t at_once, const Layer& layer, cons
 
 template <class Layer>
 int32_t LayerRecurrence::run_wide(Stream stream, const Layer& layer) const {
-  if constexpr (sizeof(typename Layer::Scalar) == 2) {
+  if constexpr (std::is_same<typename Layer::Compute, float>::value) {
     const auto launch_steps = [&](const WideRun& run, const Layer& these) {
       return run_wide_teams(stream, cell_, run, these);
     };
     return run_directions(wide_run_, wide_run_.choice.directions, layer, launch_steps);
   }
-  return fail(VARLSTM_ERROR_INTERNAL, "wide teams multiply 16 bits");
+  return fail(VARLSTM_ERROR_INTERNAL, "wide teams multiply 16 bits or TF32");
 }
 
 template <class Layer>

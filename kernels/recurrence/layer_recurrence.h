@@ -20,7 +20,10 @@ inline bool runs_together(const RnnPlan& plan, int64_t segments) {
 }
 
 // What a pass of a layer by wide teams takes for any batch within the plan's bounds; zeros if none runs by them.
-RecurrenceNeeds wide_needs(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan);
+struct WideNeeds {
+  int64_t slots, area_bytes, weight_bytes;
+};
+WideNeeds wide_needs(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan);
 
 // Whether a pass of a layer in a launch of its own runs by wide teams. extent: scheduled_extent of the batch.
 bool runs_wide(WidePass pass, const State& state, const RnnShape& shape, const RnnPlan& plan,

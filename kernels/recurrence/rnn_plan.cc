@@ -76,18 +76,20 @@ void print_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& s
     fprintf(stderr, "varlstm:   no wide teams %s: %s\n", name, reason);
     return;
   }
-  const bool resident = policy != RecurrencePolicy::kStepwise;
-  const WideSizes sizes = wide_sizes(pass, resident, shape.cell, shape.hidden);
+  const WideSizes sizes = wide_sizes(pass, policy, shape);
   RecurrenceShape all_teams = shape;
   all_teams.team_slots = kWideTeamSlots;
   const WideChoice most = choose_wide(pass, policy, all_teams, of_one_length(INT32_MAX), facts);
-  const WideFigures step = wide_figures(pass, resident, shape.hidden);
+  const auto clocks = [&](int64_t teams_of_block, int64_t blocks) {
+    if (is_streamed(shape)) return streamed_step_clocks(streamed_figures(pass, shape.hidden), kWideTeamSlots, blocks);
+    const bool resident = policy != RecurrencePolicy::kStepwise;
+    return wide_step_clocks(wide_figures(pass, resident, shape.hidden), teams_of_block, blocks);
+  };
   fprintf(stderr,
           "varlstm:   wide teams %s where they are faster: up to %lld of %lld blocks and %d slots; a step takes "
           "%lld modelled clocks with one team, %lld with all\n",
-          name, printable(most.teams), printable(sizes.blocks), kWideTeamSlots,
-          printable(wide_step_clocks(step, 1, sizes.blocks)),
-          printable(wide_step_clocks(step, sizes.teams_of_block, sizes.blocks * most.sets * most.directions)));
+          name, printable(most.teams), printable(sizes.blocks), kWideTeamSlots, printable(clocks(1, sizes.blocks)),
+          printable(clocks(sizes.teams_of_block, sizes.blocks * most.sets * most.directions)));
 }
 
 void print_choice(const RecurrenceShape& shape, const DeviceFacts& facts, RecurrencePolicy chosen, int64_t layers,

@@ -92,10 +92,39 @@ struct WideStep {
   WideFigures forward, backward, backward_of_grid;
 };
 constexpr WideStep kWideSteps[] = {
-    {256, {2663, 768, 8192, 47104}, {3392, 878, 16384, 55296}, {}},
-    {512, {2696, 1536, 16384, 55296}, {3713, 1536, 32768, 71680}, {4269, 1755, 32768, 71680}},
-    {768, {2728, 2304, 24576, 63488}, {3925, 2304, 49152, 88064}, {4269, 2304, 49152, 88064}},
-    {1024, {2760, 3072, 32768, 71680}, {4137, 3072, 65536, 104448}, {4269, 3072, 131072, 169984}},
+    {256, {2607, 768, 8192, 47104}, {3364, 878, 16384, 55296}, {}},
+    {512, {2640, 1536, 16384, 55296}, {3700, 1536, 32768, 71680}, {4383, 1755, 32768, 71680}},
+    {768, {2672, 2304, 24576, 63488}, {3926, 2304, 49152, 88064}, {4383, 2304, 49152, 88064}},
+    {1024, {2704, 3072, 32768, 71680}, {4152, 3072, 65536, 104448}, {4383, 3072, 131072, 169984}},
+};
+
+// Of wide teams whose weights are streamed, and an H. In each step a block copies `weights` bytes, of which the ring
+// holds `ahead` before the step's values are there. A slot adds to the chain, `copied` bytes of values, and `bytes`
+// with those of its cells.
+struct StreamedFigures {
+  int32_t chain, chain_of_slot, work, weights, ahead, copied, bytes;
+};
+struct StreamedStep {
+  int hidden;
+  StreamedFigures forward, backward;
+};
+constexpr StreamedStep kStreamedSteps[] = {
+    {256, {3109, 0, 1792, 32768, 49152, 256, 960}, {2557, 14, 1920, 49152, 40960, 1024, 1920}},
+    {2048, {3109, 0, 15360, 393216, 49152, 2048, 2752}, {2557, 14, 15360, 393216, 40960, 8192, 9088}},
+};
+
+// Of a launch for each step in TF32, and an H: of one sequence, what each further one adds to it, and of each sequence
+// of a wide batch.
+struct StepwiseFigures {
+  int32_t step, more, rank;
+};
+struct StepwiseStep {
+  int hidden;
+  StepwiseFigures forward, backward;
+};
+constexpr StepwiseStep kStepwiseSteps[] = {
+    {256, {4648, 0, 29}, {7652, 0, 64}},
+    {2048, {24563, 238, 519}, {39684, 410, 536}},
 };
 
 }  // namespace varlstm::cuda

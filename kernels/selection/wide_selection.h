@@ -18,13 +18,18 @@ constexpr int kWideTeamSlots = 64, kWideTeamUnits = 16;  // of a team; of a bloc
 // A number of slots to force that no team has: launches must not be cooperative.
 constexpr int64_t kNoTeams = -1;
 
-// The H that have wide teams.
+// The H that have wide teams: in 16 bits, and in TF32, whose weights are streamed in every step. Policy stepwise is the
+// only one in TF32 for an H of 2048; tests see more of the smaller one in the same time.
 constexpr int kWideTeamHidden[] = {256, 512, 768, 1024};
+constexpr int kStreamedHidden[] = {256, 2048};
 
 constexpr bool has_wide_teams(int64_t hidden) {
   for (const int wide : kWideTeamHidden)
     if (wide == hidden) return true;
   return false;
+}
+constexpr bool has_streamed_teams(int64_t hidden) {
+  return hidden == kStreamedHidden[0] || hidden == kStreamedHidden[1];
 }
 
 // The sizes of a set of blocks and of its teams, as in WideTeamTile and WideBackwardTile; the launchers assert that
@@ -34,14 +39,22 @@ struct WideSizes {
   int64_t teams_of_block;
   int64_t shared_bytes;  // of a block
   int64_t area_bytes;    // of a team, in global memory
+  int64_t weight_bytes;  // likewise, of a direction: weights that are streamed
 };
-// resident: the order of sums is that of the resident tiles, otherwise that of stepwise.
-constexpr WideSizes wide_sizes(WidePass pass, bool resident, Cell cell, int64_t hidden) {
+// resident: the order of sums is that of the resident tiles, otherwise that of stepwise. streamed: in TF32.
+constexpr WideSizes wide_sizes(WidePass pass, bool resident, Cell cell, int64_t hidden, bool streamed = false) {
+  if (streamed) {
+    const bool back = pass == WidePass::kBackward;
+    const int64_t gates = resident_gates(cell), state = kWideTeamSlots * hidden * 4;
+    const int64_t counters = (hidden / (back ? 64 : 32) * 4 + 127) / 128 * 128;
+    return {hidden / kWideTeamUnits,    4, 1, 227 * 1024, 2 * (back ? gates : 1) * state + counters,
+            gates * hidden * hidden * 4};
+  }
   const int64_t blocks = hidden / kWideTeamUnits, gates = resident_gates(cell), state = kWideTeamSlots * hidden * 2;
   if (pass == WidePass::kBackward)
-    return {blocks, resident && hidden > 768 ? 4 : 8, resident ? 1 : 2, 227 * 1024, 2 * gates * state + 128};
+    return {blocks, resident && hidden > 768 ? 4 : 8, resident ? 1 : 2, 227 * 1024, 2 * gates * state + 128, 0};
   const int64_t ring = 6 * 64 * 128 + 1024;
-  return {blocks, 4, 2, hidden * 2 * gates * kWideTeamUnits + 2 * ring, 2 * state + 128};
+  return {blocks, 4, 2, hidden * 2 * gates * kWideTeamUnits + 2 * ring, 2 * state + 128, 0};
 }
 
 // The blocks of such sets that are resident together.
@@ -85,6 +98,14 @@ constexpr bool has_wide_grid_order(Cell cell, int64_t hidden) {
   return cell == Cell::kLstm && has_wide_teams(hidden) && hidden >= 512;
 }
 
+// Whether wide teams of the layer stream their weights.
+inline bool is_streamed(const RecurrenceShape& shape) {
+  return shape.dtype == DType::kF32 && shape.tf32;
+}
+inline WideSizes wide_sizes(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape) {
+  return wide_sizes(pass, policy != RecurrencePolicy::kStepwise, shape.cell, shape.hidden, is_streamed(shape));
+}
+
 // Returns null if that pass of a layer by that policy may run by wide teams, otherwise the reason against it.
 inline const char* why_not_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
                                 const DeviceFacts& device) {
@@ -93,11 +114,17 @@ inline const char* why_not_wide(WidePass pass, RecurrencePolicy policy, const Re
   if (shape.projects || shape.layer_norm || shape.cell_states || shape.options)
     return "wide teams have neither a projection nor options";
   if (shape.max_rows > INT32_MAX) return "resident kernels count rows with 32 bits";
-  if (shape.dtype != DType::kBF16 && shape.dtype != DType::kF16) return "wide teams multiply 16 bits";
-  if (!has_wide_teams(shape.hidden)) return "wide teams have an H of 256, 512, 768 or 1024";
+  if (is_streamed(shape)) {
+    if (shape.cell != Cell::kLstm) return "wide teams of TF32 have an LSTM alone";
+    if (policy != RecurrencePolicy::kStepwise) return "wide teams of TF32 add in the order of stepwise";
+    if (!has_streamed_teams(shape.hidden)) return "wide teams of TF32 have an H of 256 or 2048";
+  } else {
+    if (shape.dtype != DType::kBF16 && shape.dtype != DType::kF16) return "wide teams multiply 16 bits or TF32";
+    if (!has_wide_teams(shape.hidden)) return "wide teams have an H of 256, 512, 768 or 1024";
+  }
   if (!runs_wgmma(device.capability)) return "products of a warpgroup need sm_90a";
   const bool resident = policy != RecurrencePolicy::kStepwise;
-  const WideSizes sizes = wide_sizes(pass, resident, shape.cell, shape.hidden);
+  const WideSizes sizes = wide_sizes(pass, policy, shape);
   if (sizes.shared_bytes > device.shared_bytes) return "the weights do not fit a multiprocessor's shared memory";
   if (resident_wide_blocks(sizes, device) < sizes.blocks)
     return "the device has too few multiprocessors for a team's blocks";
@@ -119,27 +146,66 @@ inline WideFigures wide_figures(WidePass pass, bool resident, int64_t hidden) {
   return {1 << 24, 0, 0, 0};
 }
 
+// Returns the clocks, or those in which L2 gives each of so many blocks that many bytes, if these are more.
+inline int64_t no_less_than_bytes(int64_t clocks, int64_t bytes, int64_t blocks) {
+  for (const int64_t device : {bytes / kL2BytesOfBlock, bytes * blocks / kL2BytesOfAll})
+    if (device > clocks) clocks = device;
+  return clocks;
+}
+
 // Returns the modelled clocks of a step of so many teams in each of so many blocks.
 inline int64_t wide_step_clocks(const WideFigures& step, int64_t teams_of_block, int64_t blocks) {
-  const auto no_less_than_bytes = [&](int64_t clocks, int64_t bytes) {
-    for (const int64_t device : {bytes / kL2BytesOfBlock, bytes * blocks / kL2BytesOfAll})
-      if (device > clocks) clocks = device;
-    return clocks;
-  };
-  const int64_t alone = step.chain + no_less_than_bytes(step.work, step.copied);
-  const int64_t all = teams_of_block * no_less_than_bytes(step.work, step.bytes);
+  const int64_t alone = step.chain + no_less_than_bytes(step.work, step.copied, blocks);
+  const int64_t all = teams_of_block * no_less_than_bytes(step.work, step.bytes, blocks);
   return alone > all ? alone : all;
+}
+
+// The same where weights are streamed: what the ring does not hold ahead comes with the values of the step.
+inline int64_t streamed_step_clocks(const StreamedFigures& step, int64_t slots, int64_t blocks) {
+  const int64_t behind = step.weights > step.ahead ? step.weights - step.ahead : 0;
+  const int64_t alone =
+      step.chain + step.chain_of_slot * slots + no_less_than_bytes(step.work, behind + step.copied * slots, blocks);
+  return no_less_than_bytes(alone, step.weights + step.bytes * slots, blocks);
+}
+inline StreamedFigures streamed_figures(WidePass pass, int64_t hidden) {
+  for (const StreamedStep& of : kStreamedSteps)
+    if (of.hidden == hidden) return pass == WidePass::kForward ? of.forward : of.backward;
+  return {1 << 24, 0, 0, 0, 0, 0, 0};
 }
 
 // The teams that a pass of a batch runs with.
 struct WideChoice {
-  int64_t teams;       // of each direction; 0: there are none
-  int64_t sets;        // of each direction, which have the teams in turn
-  int64_t directions;  // that run at once
-  int64_t clocks;      // modelled, of the whole batch
+  int64_t teams;                        // of each direction; 0: there are none
+  int64_t sets;                         // of each direction, which have the teams in turn
+  int64_t directions;                   // that run at once
+  int64_t clocks;                       // modelled, of the whole batch
+  int64_t team_slots = kWideTeamSlots;  // fewer only if the weights are streamed
 
-  int64_t slots() const { return teams * kWideTeamSlots; }
+  int64_t slots() const { return teams * team_slots; }
 };
+
+// The same of teams that stream their weights, one in each set: the number of slots is chosen, too, because the values
+// of a step take the longer the more slots there are. If wide teams are forced, it is the least that takes the batch at
+// once.
+inline WideChoice choose_streamed(WidePass pass, const RecurrenceShape& shape, const BatchBounds& batch,
+                                  const DeviceFacts& device) {
+  const WideSizes sizes = wide_sizes(pass, RecurrencePolicy::kStepwise, shape);
+  const StreamedFigures step = streamed_figures(pass, shape.hidden);
+  const int64_t resident = resident_wide_blocks(sizes, device) / sizes.blocks;
+  const int64_t directions = resident < shape.directions ? 1 : shape.directions;
+  const int64_t most = most_wide_teams(sizes, shape, batch.max_batch, device);
+  const bool forced = shape.team_slots == kWideTeamSlots;
+  WideChoice choice{0, 0, directions, 0};
+  for (int64_t teams = forced ? most : 1; teams <= most; ++teams) {
+    for (int64_t slots = 8; slots <= kWideTeamSlots; slots += 8) {
+      if (forced && slots < kWideTeamSlots && teams * slots < batch.max_batch) continue;
+      const int64_t clocks = modelled_steps(batch, teams * slots) * (shape.directions / directions) *
+                             streamed_step_clocks(step, slots, sizes.blocks * teams * directions);
+      if (choice.teams == 0 || (!forced && clocks < choice.clocks)) choice = {teams, teams, directions, clocks, slots};
+    }
+  }
+  return choice;
+}
 
 // Chooses among the numbers of teams that the batch fills and the device holds the one with the fewest modelled clocks,
 // or the largest if wide teams are forced. The layer's pass may run by wide teams.
@@ -147,8 +213,9 @@ struct WideChoice {
 // two takes longer, because they share what L2 gives.
 inline WideChoice choose_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
                               const BatchBounds& batch, const DeviceFacts& device) {
+  if (is_streamed(shape)) return choose_streamed(pass, shape, batch, device);
   const bool of_tiles = policy != RecurrencePolicy::kStepwise;
-  const WideSizes sizes = wide_sizes(pass, of_tiles, shape.cell, shape.hidden);
+  const WideSizes sizes = wide_sizes(pass, policy, shape);
   const WideFigures step = wide_figures(pass, of_tiles, shape.hidden);
   const int64_t resident = resident_wide_blocks(sizes, device) / sizes.blocks;
   const int64_t directions = resident < shape.directions ? 1 : shape.directions, most_sets = resident / directions;
@@ -164,10 +231,21 @@ inline WideChoice choose_wide(WidePass pass, RecurrencePolicy policy, const Recu
 }
 
 // Whether a pass of a batch by that policy, which may run by wide teams, should: if they are forced, or have fewer
-// modelled clocks than the policy's own tiles, or than a launch for each step, which takes longer for any batch.
+// modelled clocks than the policy's own tiles, or than a launch for each step, which in 16 bits takes longer for any
+// batch.
 inline bool is_wide_faster(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
                            const BatchBounds& batch, const DeviceFacts& device) {
   if (shape.team_slots != 0) return shape.team_slots == kWideTeamSlots;
+  if (is_streamed(shape)) {
+    for (const StepwiseStep& of : kStepwiseSteps) {
+      if (of.hidden != shape.hidden) continue;
+      const StepwiseFigures& step = pass == WidePass::kForward ? of.forward : of.backward;
+      const int64_t few = batch.max_len * step.step + (batch.max_tokens - batch.max_len) * step.more;
+      const int64_t many = batch.max_tokens * step.rank;
+      return choose_streamed(pass, shape, batch, device).clocks < shape.directions * (few > many ? few : many);
+    }
+    return false;
+  }
   if (policy == RecurrencePolicy::kStepwise) return true;
   const RecurrenceChoice own = choose_tile(policy, shape, batch, device);
   const TileStep of_tile = step_of_tile(policy, own.math, *own.tile);

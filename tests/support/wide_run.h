@@ -69,10 +69,11 @@ struct LayerRun {
   std::vector<unsigned char> saved;
 };
 
-inline LayerRun run_layer(const RecurrenceWay& way, const WayCase& given, Passes passes) {
+template <class Stored>
+LayerRun run_layer_of(const RecurrenceWay& way, const WayCase& given, Passes passes) {
   constexpr int64_t kHeader = 256;  // bytes at the begin of the reserve
-  WayRun<uint16_t> run(way, given,
-                       RunSetup(given.problem, passes == Passes::kInfer ? VARLSTM_MODE_INFER : VARLSTM_MODE_SAVE));
+  WayRun<Stored> run(way, given,
+                     RunSetup(given.problem, passes == Passes::kInfer ? VARLSTM_MODE_INFER : VARLSTM_MODE_SAVE));
   LayerRun layer;
   layer.results.out = run.forward();
   if (passes == Passes::kInfer) return layer;
@@ -82,6 +83,11 @@ inline LayerRun run_layer(const RecurrenceWay& way, const WayCase& given, Passes
   layer.saved.assign(reserve.begin() + kHeader, reserve.begin() + kHeader + values * 4);
   if (passes == Passes::kBoth) layer.results.gradients = run.backward(given.upstream);
   return layer;
+}
+
+inline LayerRun run_layer(const RecurrenceWay& way, const WayCase& given, Passes passes) {
+  return way.precision.stored.dtype == VARLSTM_DTYPE_F32 ? run_layer_of<float>(way, given, passes)
+                                                         : run_layer_of<uint16_t>(way, given, passes);
 }
 
 // By wide teams; slots: as Device takes them.

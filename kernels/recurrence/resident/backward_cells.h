@@ -116,14 +116,16 @@ class BackwardCells {
     if constexpr (CellType::kHasC) c_of_rows_ = {dir.c, layer.hidden, column_};
     if constexpr (CellType::kReadsH) y_of_rows_ = {dir.y, layer.ldy, column_};
     dy_of_rows_ = {dir.dy, layer.ldy, column_};
-    entries_ = {schedule.entry(0, 0), schedule.distance(), slot_};
+    if constexpr (Tile::kFewerSlots) is_slot_ = slot_ < schedule.team_slots();
+    const int place = is_slot_ ? slot_ : 0;
+    entries_ = {schedule.entry(0, 0), schedule.distance(), place};
     dstate_place_ = slot_ * Tile::kGatesPitch + Tile::state_place(unit_, 0);
     simt::keep(dstate_place_);
     if (dir.dh_n != nullptr || dir.dc_n != nullptr) rare_ |= kGivesFinal;
     if (dir.h0 != nullptr || dir.c0 != nullptr) rare_ |= kTakesInitial;
     if (dir.dh0 != nullptr || dir.dc0 != nullptr) began_ |= kTakesInitial;
     const auto steps = static_cast<int32_t>(schedule.steps()), first = (steps - 1) | 1;
-    for (int s = 0; s < kOwnSlots; ++s) coming_[s] = schedule.at(first, slot_ + s);
+    for (int s = 0; s < kOwnSlots; ++s) coming_[s] = schedule.at(first, place + s);
     step_ = first + kTokens;
     for (int k = 0; k < kTokens; ++k) {
       rotate();
@@ -329,6 +331,7 @@ class BackwardCells {
         c_[s][k] = c_[s][k + 1];
         y_[s][k] = y_[s][k + 1];
       }
+      if (Tile::kFewerSlots && !is_slot_) coming_[s] = idle_step();
       auto row = static_cast<int32_t>(coming_[s].row);
       simt::keep(row);  // here, and not before the parts are pushed: it may be waited for
       tokens_[s][kTokens - 1] = {static_cast<uint32_t>(row > 0 ? row : 0),
@@ -423,13 +426,13 @@ class BackwardCells {
   const Cell kind_;
   const Direction& dir_;
   int32_t hidden_;
-  int unit_, slot_;  // the first, in the block
-  bool owns_;
-  int32_t column_;             // the first unit, in the layer; of padding, one of the last units
-  int counted_;                // units that are not padding; 0 if the thread owns none
-  uint32_t stores_nothing_;    // kIdle if there are none
-  int second_;                 // from the first unit to the second that is loaded
-  int32_t has_dy_, together_;  // whether there is a dy; whether neighbouring units are loaded and stored together
+  int unit_, slot_;             // the first, in the block
+  bool owns_, is_slot_ = true;  // is_slot_: the team has the thread's slots
+  int32_t column_;              // the first unit, in the layer; of padding, one of the last units
+  int counted_;                 // units that are not padding; 0 if the thread owns none
+  uint32_t stores_nothing_;     // kIdle if there are none
+  int second_;                  // from the first unit to the second that is loaded
+  int32_t has_dy_, together_;   // whether there is a dy; whether neighbouring units are loaded and stored together
   typename SavedGates<CellType, kWide>::Rows gates_;
   UnitOfRows<const float> c_of_rows_;
   UnitOfRows<const Scalar> y_of_rows_, dy_of_rows_;

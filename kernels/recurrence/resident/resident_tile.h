@@ -68,6 +68,7 @@ struct ResidentTile {
   }
   // Whether a thread asks for its values a turn earlier (backward_cells.h): if it has the registers for it. With four
   // cells and several row tiles, or with most row tiles, it has not.
+  static constexpr bool kFewerSlots = false;  // of a team, than kSlots
   static constexpr bool kBackwardAhead = kUnits * kSlots <= 2 * kBackwardThreads ? kRowTiles < 16 : kRowTiles == 1;
   // A chain of products waits for each of its members, so a warp with few sums adds each in two chains.
   static constexpr int kBackwardChains = kRowTiles <= 2 ? 2 : 1;
@@ -125,19 +126,21 @@ class TeamSchedule {
       : entries_(schedule.entries + team.direction * schedule.max_steps * schedule.slots +
                  team.index * schedule.team_slots),
         slots_(schedule.slots),
+        team_slots_(schedule.team_slots),
         steps_(schedule.steps[team.index]) {}
 
   VARLSTM_DEVICE int64_t steps() const { return steps_; }
   // Where the entry of a slot at a step is, and how far it is to that of the next step.
   VARLSTM_DEVICE const SlotStep* entry(int64_t step, int slot) const { return entries_ + step * slots_ + slot; }
   VARLSTM_DEVICE int64_t distance() const { return slots_; }
+  VARLSTM_DEVICE int64_t team_slots() const { return team_slots_; }
   VARLSTM_DEVICE SlotStep at(int64_t step, int slot) const {
     return step >= 0 && step < steps_ ? entries_[step * slots_ + slot] : idle_step();
   }
 
  private:
   const SlotStep* entries_;
-  int64_t slots_, steps_;
+  int64_t slots_, team_slots_, steps_;
 };
 
 }  // namespace varlstm::cuda

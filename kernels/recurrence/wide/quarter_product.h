@@ -6,6 +6,7 @@
 
 #include <type_traits>
 
+#include "kernels/recurrence/wide/weight_stream.h"
 #include "kernels/recurrence/wide/wide_backward_tile.h"
 
 namespace varlstm::cuda {
@@ -28,20 +29,39 @@ VARLSTM_DEVICE QuadPlace quad_place() {
 template <class Tile>
 VARLSTM_DEVICE int row_of_depth(int k) {
   if constexpr (!Tile::kGridOrder) return k;
-  const int unit = k / kStageDepth * Tile::kUnits + k % kStageDepth / Tile::Cell::kGates;
+  const int unit = k / Tile::kDepthOfStage * Tile::kUnits + k % Tile::kDepthOfStage / Tile::Cell::kGates;
   return k % Tile::Cell::kGates * Tile::kHidden + unit;
 }
 
-// weights <- the block's rows and columns of w_hh as wgmma reads them, transposed: a line of 64 units for each k. The
-// units 2 g and 2 g + 1 of each 16 are columns g and g + 8, because a thread gets the sums of such a pair (PartSquare).
+// The units 2 g and 2 g + 1 of each 16 of a quad are columns g and g + 8 of the weights, because a thread gets the sums
+// of such a pair (PartSquare).
+VARLSTM_DEVICE constexpr int column_of_unit(int u) {
+  return u / 16 * 16 + u % 16 / 2 + u % 2 * 8;
+}
+VARLSTM_DEVICE constexpr int unit_of_column(int column) {
+  return column / 16 * 16 + column % 8 * 2 + column % 16 / 8;
+}
+
+// Streamed weights: a line is a column.
+template <class Tile>
+struct BackwardStagePlace {
+  static constexpr bool kAlongK = false;
+  VARLSTM_DEVICE static int64_t at(int block, int line, int k) {
+    const int quad = block / Tile::kQuarters, quarter = block % Tile::kQuarters;
+    const int64_t row = row_of_depth<Tile>(quarter * Tile::kDepth + k);
+    return row * Tile::kHidden + quad * Tile::kQuadUnits + unit_of_column(line);
+  }
+};
+
+// weights <- the block's rows and columns of w_hh as wgmma reads them, transposed: a line of 64 units for each k.
 template <class Tile>
 VARLSTM_DEVICE void load_quarter(const typename Tile::Scalar* w_hh, const QuadPlace& at, unsigned char* weights) {
   using Scalar = typename Tile::Scalar;
 #pragma unroll 8
   for (int i = static_cast<int>(threadIdx.x); i < Tile::kDepth * Tile::kQuadUnits; i += Tile::kThreads) {
-    const int k = i / Tile::kQuadUnits, u = i % Tile::kQuadUnits, column = u / 16 * 16 + u % 16 / 2 + u % 2 * 8;
+    const int k = i / Tile::kQuadUnits, u = i % Tile::kQuadUnits;
     const int64_t row = row_of_depth<Tile>(at.quarter * Tile::kDepth + k);
-    *reinterpret_cast<Scalar*>(weights + place_in_stage(k, column)) =
+    *reinterpret_cast<Scalar*>(weights + place_in_stage<Scalar>(k, column_of_unit(u))) =
         w_hh[row * Tile::kHidden + at.quad * Tile::kQuadUnits + u];
   }
   simt::async_proxy_fence();
@@ -52,8 +72,11 @@ template <class Tile>
 VARLSTM_DEVICE const unsigned char* stage_of_quarter(const TeamExchange<typename Tile::Area>& exchange, unsigned turn,
                                                      int quarter, int i) {
   const int stage = quarter * Tile::kStages + i;
-  return Tile::kGridOrder ? exchange.values(turn, stage / Tile::kQuarters) + stage % Tile::kQuarters * Tile::kStageBytes
-                          : exchange.values(turn, stage % Tile::kQuads) + stage / Tile::kQuads * Tile::kStageBytes;
+  if (Tile::kGridOrder)
+    return exchange.values(turn, stage / Tile::kQuarters) + stage % Tile::kQuarters * Tile::kStageBytes;
+  const int of_gates = stage / Tile::kQuadStages, gate = of_gates / Tile::kQuads;
+  return exchange.values(turn, of_gates % Tile::kQuads) +
+         (gate * Tile::kQuadStages + stage % Tile::kQuadStages) * Tile::kStageBytes;
 }
 
 // Writes dstate of a thread's two units of two slots to the values of their quad. place: of BackwardCells.
@@ -72,11 +95,19 @@ VARLSTM_DEVICE void write_values(unsigned char* values, const QuadPlace& at, int
       for (int gate = 0; gate < kGates; ++gate)
         for (int w = 0; w < 2; ++w) units.of[w][gate] = Cells::flowing(stored, s, gate).get(w);
       unsigned char* const stage = values + at.quarter * Tile::kStageBytes;
-      *reinterpret_cast<Units*>(stage + place_in_stage(slot + s, unit * kGates)) = units;
+      *reinterpret_cast<Units*>(stage + place_in_stage<Scalar>(slot + s, unit * kGates)) = units;
     } else {
-      const int to = place_in_stage(slot + s, at.quarter * Tile::kUnits + unit);
-      for (int gate = 0; gate < kGates; ++gate)
-        Cells::flowing(stored, s, gate).store(reinterpret_cast<Scalar*>(values + gate * Tile::kStageBytes + to));
+      const int k = at.quarter * Tile::kUnits + unit;  // among the quad's units
+      const int to =
+          k / Tile::kDepthOfStage * Tile::kStageBytes + place_in_stage<Scalar>(slot + s, k % Tile::kDepthOfStage);
+      for (int gate = 0; gate < kGates; ++gate) {
+        const auto& of_gate = Cells::flowing(stored, s, gate);
+        unsigned char* const place = values + gate * Tile::kQuadStages * Tile::kStageBytes + to;
+        if constexpr (sizeof(Scalar) == 2)
+          of_gate.store(reinterpret_cast<Scalar*>(place));
+        else
+          *reinterpret_cast<uint64_t*>(place) = Tile::Math::round_pair(of_gate.get(0), of_gate.get(1));
+      }
     }
   }
 }
@@ -87,11 +118,12 @@ class QuarterProduct {
   using Sums = float[Tile::kSlots / 2];
 
  public:
-  VARLSTM_DEVICE explicit QuarterProduct(const WideBackwardTeam<Tile>& team) : reader_(team.ring) {}
+  VARLSTM_DEVICE QuarterProduct(WideBackwardShared<Tile>& shared, const WideBackwardTeam<Tile>& team)
+      : reader_(team.ring), weights_(weights_of(shared)) {}
 
   // Multiplies the stages of a turn and pushes the sums.
   VARLSTM_DEVICE void run(unsigned char* weights, const WideBackwardTeam<Tile>& team) {
-    uint64_t rows = simt::matrix_descriptor(weights, 8 * kLineBytes, 8 * kLineBytes, simt::MatrixSwizzle::k128);
+    uint64_t rows = descriptor(weights);
 #pragma unroll 1
     for (unsigned k = 0; k < Tile::kSums; ++k) {
       Sums sums = {};
@@ -99,39 +131,64 @@ class QuarterProduct {
         add_chains(rows, sums);
       else
         add_chain(rows, sums);
-      rows = simt::advance_descriptor(rows, Tile::kSumStages * kStageDepth * kLineBytes);
+      rows = simt::advance_descriptor(rows, Tile::kSumStages * kKeptStageBytes);
       push(team, quad_place<Tile>(), static_cast<int>(k), sums);
     }
   }
 
  private:
-  // Starts the products of a stage, 16 values of k each.
-  VARLSTM_DEVICE void start(uint64_t rows, unsigned stage, Sums& sums, bool accumulate) {
-    constexpr auto kType =
-        std::is_same<typename Tile::Scalar, Bf16>::value ? simt::MatrixType::kBf16 : simt::MatrixType::kF16;
-    const uint64_t weights = simt::advance_descriptor(rows, stage * kStageDepth * kLineBytes);
-    const uint64_t values =
-        simt::matrix_descriptor(reader_.wait(), 8 * kLineBytes, 8 * kLineBytes, simt::MatrixSwizzle::k128);
+  static constexpr unsigned kKeptStageBytes = Tile::kDepthOfStage * kLineBytes;  // of weights that are transposed
+
+  VARLSTM_DEVICE static uint64_t descriptor(const unsigned char* matrix) {
+    return simt::matrix_descriptor(matrix, 8 * kLineBytes, 8 * kLineBytes, simt::MatrixSwizzle::k128);
+  }
+  struct NoStream {};
+  using Weights = std::conditional_t<Tile::kStreamed, StreamedWeights<Tile>, NoStream>;
+  VARLSTM_DEVICE static Weights weights_of(WideBackwardShared<Tile>& shared) {
+    if constexpr (Tile::kStreamed)
+      return {shared.weights, shared.weight_ring};
+    else
+      return {};
+  }
+
+  // Starts the products of a stage, 32 bytes of k each. rows: weights that are all in shared memory.
+  // first: a multiple of kEvery.
+  VARLSTM_DEVICE void start(uint64_t rows, unsigned first, unsigned stage, Sums& sums, bool accumulate) {
+    constexpr bool kTransposed = !Tile::kStreamed;
+    constexpr unsigned kStep = 32 / sizeof(typename Tile::Value), kLine = kTransposed ? kStep * kLineBytes : 32;
+    uint64_t weights = 0;
+    if constexpr (Tile::kStreamed)
+      weights = descriptor(weights_.wait(static_cast<int>(first), static_cast<int>(stage)));
+    else
+      weights = simt::advance_descriptor(rows, (first + stage) * kKeptStageBytes);
+    const uint64_t values = descriptor(reader_.wait());
     simt::wgmma_fence();
 #pragma unroll
-    for (unsigned k = 0; k < kStageDepth; k += 16)
-      simt::wgmma<kType, true, false>(sums, simt::advance_descriptor(weights, k * kLineBytes),
-                                      simt::advance_descriptor(values, k * sizeof(typename Tile::Value)),
-                                      accumulate || k > 0);
+    for (unsigned step = 0; step < kLineBytes / 32; ++step)
+      simt::wgmma<kMatrixOf<typename Tile::Math>, kTransposed, false>(
+          sums, simt::advance_descriptor(weights, step * kLine), simt::advance_descriptor(values, step * 32),
+          accumulate || step > 0);
     simt::wgmma_commit();
+  }
+  VARLSTM_DEVICE void release(unsigned stage) {
+    reader_.release();
+    if constexpr (Tile::kStreamed) weights_.release(static_cast<int>(stage));
   }
 
   // One chain over kSumStages stages.
   VARLSTM_DEVICE void add_chain(uint64_t rows, Sums& sums) {
 #pragma unroll 1
-    for (unsigned i = 0; i < Tile::kSumStages; ++i) {
-      start(rows, i, sums, true);
-      if (i == 0) continue;
-      simt::wgmma_wait<1>();  // the stage before has been read
-      reader_.release();
+    for (unsigned first = 0; first < Tile::kSumStages; first += Tile::kEvery) {
+#pragma unroll
+      for (unsigned i = 0; i < Tile::kEvery; ++i) {
+        start(rows, first, i, sums, true);
+        if (first == 0 && i == 0) continue;
+        simt::wgmma_wait<1>();  // the stage before has been read
+        release(i + Tile::kEvery - 1);
+      }
     }
     simt::wgmma_wait<0>(sums);
-    reader_.release();
+    release(Tile::kEvery - 1);
   }
 
   // The sum of a chain for each of the stages, two of which are under way together. Without a branch: in a loop ptxas
@@ -139,13 +196,13 @@ class QuarterProduct {
   VARLSTM_DEVICE void add_chains(uint64_t rows, Sums& sums) {
     static_assert(Tile::kSumStages % 2 == 0, "pairs");
     Sums even, odd;
-    start(rows, 0, even, false);
+    start(rows, 0, 0, even, false);
 #pragma unroll
     for (unsigned i = 0; i < Tile::kSumStages; i += 2) {
-      start(rows, i + 1, odd, false);
+      start(rows, 0, i + 1, odd, false);
       take<1>(even, i == 0, sums);
       if (i + 2 == Tile::kSumStages) break;
-      start(rows, i + 2, even, false);
+      start(rows, 0, i + 2, even, false);
       take<1>(odd, false, sums);
     }
     take<0>(odd, false, sums);
@@ -155,7 +212,7 @@ class QuarterProduct {
   template <int kUnderWay>
   VARLSTM_DEVICE void take(Sums& parts, bool first, Sums& sums) {
     simt::wgmma_wait<kUnderWay>(parts);
-    reader_.release();
+    release(0);
     add(parts, first, sums);
   }
 
@@ -183,6 +240,7 @@ class QuarterProduct {
         simt::cluster_address(team.parts.place(source, 2 * (lane / 4), 2 * (lane % 4)), owner);
 #pragma unroll
     for (unsigned n = 0; n < Tile::kSlots / 8; ++n) {
+      if (Tile::kStreamed && n * 8 >= static_cast<unsigned>(team.slots)) break;
       const auto square = PartSquare::from<true>({{sums[4 * n], sums[4 * n + 1], sums[4 * n + 2], sums[4 * n + 3]}});
       for (unsigned half = 0; half < 2; ++half) {
         uint64_t bits;
@@ -193,6 +251,7 @@ class QuarterProduct {
   }
 
   StageReader<typename Tile::Ring> reader_;
+  Weights weights_;
 };
 
 }  // namespace varlstm::cuda

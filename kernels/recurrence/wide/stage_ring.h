@@ -64,20 +64,20 @@ class StageFiller {
  public:
   VARLSTM_DEVICE explicit StageFiller(Ring& ring) : ring_(ring), sharer_(Ring::sharer()), ranks_(Ring::ranks()) {}
 
-  // The next stage comes from `from`, which is aligned to 16 bytes and the same in all sharers. What this thread has
-  // acquired must include what is there.
-  VARLSTM_DEVICE void fill(const void* from) {
+  // The next stage comes from `from`, which is aligned to 16 bytes and the same in all sharers: its first `bytes`. What
+  // this thread has acquired must include what is there.
+  VARLSTM_DEVICE void fill(const void* from, unsigned bytes = Ring::kBytes) {
     constexpr uint32_t kSlots = Ring::kSlots;
     const uint32_t n = next_++, slot = n % kSlots;
     if (n >= kSlots) simt::mbarrier_wait_bytes(&ring_.full[slot], (n / kSlots - 1) % 2, "the stage before");
-    simt::mbarrier_announce(&ring_.full[slot], Ring::kBytes);  // R3
+    simt::mbarrier_announce(&ring_.full[slot], bytes);  // R3
     if (n % Ring::kSharers != sharer_) return;
     if (n >= kSlots)
       simt::mbarrier_wait_bytes(&ring_.empty[slot], (n - kSlots) / Ring::kEvery % 2, "a stage to be released");  // R1
     if constexpr (Ring::kSharers == 1)
-      simt::bulk_load(ring_.stage[slot], from, Ring::kBytes, &ring_.full[slot]);
+      simt::bulk_load(ring_.stage[slot], from, bytes, &ring_.full[slot]);
     else
-      simt::bulk_load_multicast(ring_.stage[slot], from, Ring::kBytes, &ring_.full[slot], ranks_);
+      simt::bulk_load_multicast(ring_.stage[slot], from, bytes, &ring_.full[slot], ranks_);
   }
 
  private:
@@ -102,13 +102,17 @@ class StageReader {
   }
   // Releases the oldest stage that is not released: this warp has read it.
   VARLSTM_DEVICE void release() {
-    if (threadIdx.x % 32 == 0) {
-      uint64_t* const empty = &ring_.empty[released_ % Ring::kSlots];
-      const uint32_t filler = (released_ + Ring::kSlots) % Ring::kSharers;
-      simt::mbarrier_arrive_reader(
-          Ring::kSharers == 1 ? empty : simt::cluster_map(empty, first_rank_ + filler * Ring::kStride));
+    if constexpr (Ring::kSharers == 1) {
+      if (threadIdx.x % 32 == 0) simt::mbarrier_arrive_reader(&ring_.empty[released_]);
+      if (++released_ == Ring::kSlots) released_ = 0;
+    } else {
+      if (threadIdx.x % 32 == 0) {
+        uint64_t* const empty = &ring_.empty[released_ % Ring::kSlots];
+        const uint32_t filler = (released_ + Ring::kSlots) % Ring::kSharers;
+        simt::mbarrier_arrive_reader(simt::cluster_map(empty, first_rank_ + filler * Ring::kStride));
+      }
+      ++released_;
     }
-    ++released_;
   }
 
  private:
@@ -116,7 +120,7 @@ class StageReader {
   const uint32_t first_rank_;
   int slot_ = 0;
   unsigned parity_ = 0;
-  uint32_t released_ = 0;
+  uint32_t released_ = 0;  // stages; if the block has the ring alone, the slot of the next one
 };
 
 }  // namespace varlstm::cuda

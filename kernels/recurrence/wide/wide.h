@@ -15,11 +15,13 @@ struct WideRun {
   bool resident;  // the order of sums: that of the resident tiles, in backward of policy grid; otherwise of stepwise
   SlotSchedule schedule;
   void* area;
+  unsigned char* weights = nullptr;  // wide_sizes().weight_bytes for each of those directions
 };
 
-// Each runs all steps of a layer of choice.directions directions for which why_not_wide() says nothing: a kernel, after
-// the area is filled with zeros. Instantiated for each cell and math in files that CMake makes: wide_<cell>_<math>.cu
-// from wide.cu.in, and wide_backward_<math>.cu from wide_backward.cu.in.
+// T is float for TF32, which has an LSTM alone. Each runs all steps of a layer of choice.directions directions for
+// which why_not_wide() says nothing: a kernel, after the area is filled with zeros. Instantiated for each cell and math
+// in files that CMake makes: wide_<cell>_<math>.cu from wide.cu.in, and wide_backward_<math>.cu from
+// wide_backward.cu.in.
 template <class CellType, class T>
 int32_t wide_forward_of(Stream stream, Cell cell, const WideRun& run, const LayerForward<T, float>& layer);
 template <class CellType, class T>
@@ -31,15 +33,19 @@ struct RnnCell;
 
 template <class T>
 int32_t wide_forward(Stream stream, Cell cell, const WideRun& run, const LayerForward<T, float>& layer) {
-  if (cell == Cell::kLstm) return wide_forward_of<LstmCell>(stream, cell, run, layer);
-  if (cell == Cell::kGru) return wide_forward_of<GruCell>(stream, cell, run, layer);
-  return wide_forward_of<RnnCell>(stream, cell, run, layer);
+  if constexpr (sizeof(T) == 2) {
+    if (cell == Cell::kGru) return wide_forward_of<GruCell>(stream, cell, run, layer);
+    if (cell != Cell::kLstm) return wide_forward_of<RnnCell>(stream, cell, run, layer);
+  }
+  return wide_forward_of<LstmCell>(stream, cell, run, layer);
 }
 template <class T>
 int32_t wide_backward(Stream stream, Cell cell, const WideRun& run, const LayerBackward<T, float>& layer) {
-  if (cell == Cell::kLstm) return wide_backward_of<LstmCell>(stream, cell, run, layer);
-  if (cell == Cell::kGru) return wide_backward_of<GruCell>(stream, cell, run, layer);
-  return wide_backward_of<RnnCell>(stream, cell, run, layer);
+  if constexpr (sizeof(T) == 2) {
+    if (cell == Cell::kGru) return wide_backward_of<GruCell>(stream, cell, run, layer);
+    if (cell != Cell::kLstm) return wide_backward_of<RnnCell>(stream, cell, run, layer);
+  }
+  return wide_backward_of<LstmCell>(stream, cell, run, layer);
 }
 
 }  // namespace varlstm::cuda

@@ -51,28 +51,74 @@ struct PartsOfQuarters {
 // Starts the copies of the stages of a turn, when all blocks have written them; called by a warp.
 template <class Tile>
 VARLSTM_DEVICE void fill_ring(unsigned turn, int quarter, const TeamExchange<typename Tile::Area>& exchange,
-                              StageFiller<typename Tile::Ring>& filler) {
+                              StageFiller<typename Tile::Ring>& filler, int slots) {
+  const unsigned bytes = Tile::kStreamed ? static_cast<unsigned>(slots) * kLineBytes : Tile::kStageBytes;
   exchange.wait(turn);
   if (threadIdx.x % 32 == 0) {
 #pragma unroll 1
-    for (int i = 0; i < Tile::kStages; ++i) filler.fill(stage_of_quarter<Tile>(exchange, turn, quarter, i));
+    for (int i = 0; i < Tile::kStages; ++i) filler.fill(stage_of_quarter<Tile>(exchange, turn, quarter, i), bytes);
   }
   simt::warp_sync();
 }
+
+// The bytes of the parts of a turn that come to a block.
+template <class Tile>
+VARLSTM_DEVICE unsigned part_bytes(int slots) {
+  return Tile::kSlotPartBytes * static_cast<unsigned>(Tile::kStreamed ? slots : Tile::kSlots);
+}
+
+// The warp that streams the weights. It is as far ahead as the ring allows when a turn ends, because then it takes part
+// in what all warps do: in a turn it starts as many copies as the product releases, of which the last ones are for the
+// next turn, and none after the last turn.
+template <class Tile, bool = Tile::kStreamed>
+class StreamOfWeights {
+ public:
+  VARLSTM_DEVICE StreamOfWeights(WideBackwardShared<Tile>&, const unsigned char*) {}
+  VARLSTM_DEVICE void fill(int64_t, bool) {}
+};
+template <class Tile>
+class StreamOfWeights<Tile, true> {
+  static constexpr int64_t kOfTurn = Tile::kStages - Tile::kKeptStages;
+
+ public:
+  VARLSTM_DEVICE StreamOfWeights(WideBackwardShared<Tile>& shared, const unsigned char* stages)
+      : filler_(shared.weight_ring), stages_(stages) {}
+
+  // What `turns` turns need, and the ring holds beyond them if no turn is the last one.
+  VARLSTM_DEVICE void fill(int64_t turns, bool last) {
+    const int64_t end = turns * kOfTurn + (last ? 0 : int64_t{Tile::kRingSlots});
+    if (threadIdx.x % 32 == 0) {
+#pragma unroll 1
+      for (; filled_ < end; ++filled_) {
+        filler_.fill(stages_ + int64_t{stage_} * kStreamedStageBytes);
+        if (++stage_ % Tile::kEvery == 0) ++stage_;
+        if (stage_ > Tile::kStages) stage_ = 1;
+      }
+    }
+    simt::warp_sync();
+  }
+
+ private:
+  StageFiller<typename Tile::WeightRing> filler_;
+  const unsigned char* const stages_;
+  int64_t filled_ = 0;
+  int stage_ = 1;  // the next one: the first of each kEvery is kept
+};
 
 // All turns of a team, by its threads.
 template <class Tile>
 VARLSTM_DEVICE void run_turns(Cell kind, const LayerBackward<typename Tile::Scalar, float>& layer,
                               const DirectionBackward<typename Tile::Scalar, float>& dir, const TeamSchedule& schedule,
                               WideBackwardShared<Tile>& shared, const WideBackwardTeam<Tile>& team,
-                              typename Tile::Area* area) {
+                              typename Tile::Area* area, [[maybe_unused]] const unsigned char* stages) {
   using Cells = BackwardCells<Tile>;
   TeamExchange<typename Tile::Area> exchange(area);
   const QuadPlace place_of_block = quad_place<Tile>();
   Cells cells(kind, layer, dir, schedule,
               (place_of_block.quad * Tile::kQuarters + place_of_block.quarter) * Tile::kUnits);
-  QuarterProduct<Tile> product(team);
+  QuarterProduct<Tile> product(shared, team);
   StageFiller<typename Tile::Ring> filler(team.ring);
+  [[maybe_unused]] StreamOfWeights<Tile> stream(shared, stages);
   typename Cells::Recurrent recurrent = {};
   cells.template prepare<true>();
 #pragma unroll 1
@@ -97,20 +143,22 @@ VARLSTM_DEVICE void run_turns(Cell kind, const LayerBackward<typename Tile::Scal
     if (thread < 128)
       product.run(shared.weights, team);
     else if (thread < 160)
-      fill_ring<Tile>(turn, quad_place<Tile>().quarter, exchange, filler);
-    simt::mbarrier_wait_bytes(team.parts_full(), turn % 2, "a turn's parts of the quad");  // W1
-    if (thread == 0) simt::mbarrier_announce(team.parts_full(), Tile::kPartBytes);         // W2
+      fill_ring<Tile>(turn, quad_place<Tile>().quarter, exchange, filler, team.slots);
+    else if (Tile::kStreamed && thread < 192)
+      stream.fill(static_cast<int64_t>(turn) + 1, last);
+    simt::mbarrier_wait_bytes(team.parts_full(), turn % 2, "a turn's parts of the quad");       // W1
+    if (thread == 0) simt::mbarrier_announce(team.parts_full(), part_bytes<Tile>(team.slots));  // W2
     cells.add_parts(PartsOfQuarters<Tile>{team.parts}, turn, &recurrent);
     if (last) break;
   }
   cells.finish_last(recurrent);
 }
 
-// teams, sets: of each direction.
+// teams, sets: of each direction. arranged: the weights, if they are streamed.
 template <class Tile>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads, 1)
     wide_backward_kernel(Cell kind, LayerBackward<typename Tile::Scalar, float> layer, SlotSchedule schedule,
-                         int64_t teams, int64_t sets, typename Tile::Area* areas) {
+                         int64_t teams, int64_t sets, typename Tile::Area* areas, const unsigned char* arranged) {
 #if VARLSTM_HAS_WGMMA
   auto& shared = *simt::shared_memory<WideBackwardShared<Tile>>();
   const int64_t set = static_cast<int64_t>(blockIdx.x) / Tile::kBlocks;
@@ -118,24 +166,32 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads, 1)
   const int of_block = static_cast<int>(threadIdx.x / Tile::kBackwardThreads);
   const int64_t direction = set / sets, team = set % sets + sets * of_block;
   const DirectionBackward<typename Tile::Scalar, float>& dir = layer.direction[direction];
+  const int slots = Tile::kStreamed ? static_cast<int>(schedule.team_slots) : Tile::kSlots;
   if (threadIdx.x == 0) {
     for (typename Tile::Ring& ring : shared.rings) {
       ring.begin();
       simt::mbarrier_init(&ring.beside, 1);
-      simt::mbarrier_announce(&ring.beside, Tile::kPartBytes);
+      simt::mbarrier_announce(&ring.beside, part_bytes<Tile>(slots));
     }
+    if constexpr (Tile::kStreamed) shared.weight_ring.begin();
   }
-  load_quarter<Tile>(dir.w_hh, at, shared.weights);
+  const unsigned char* const stages = stages_of_block<Tile>(arranged, direction, blockIdx.x % Tile::kBlocks);
+  if constexpr (Tile::kStreamed) {
+    load_kept<Tile>(stages, shared.weights);
+    simt::async_proxy_fence();
+  } else {
+    load_quarter<Tile>(dir.w_hh, at, shared.weights);
+  }
   simt::cluster_sync();  // W0
   if (team < teams) {
     const TeamSchedule of_team(schedule, {team, direction, 0});
     if (of_team.steps() > 0)
-      run_turns<Tile>(kind, layer, dir, of_team, shared, {shared.rings[of_block], shared.parts[of_block]},
-                      areas + direction * teams + team);
+      run_turns<Tile>(kind, layer, dir, of_team, shared, {shared.rings[of_block], shared.parts[of_block], slots},
+                      areas + direction * teams + team, stages);
   }
   simt::cluster_sync();  // W3
 #else
-  (void)kind, (void)layer, (void)schedule, (void)teams, (void)sets, (void)areas;
+  (void)kind, (void)layer, (void)schedule, (void)teams, (void)sets, (void)areas, (void)arranged;
   __trap();  // runs_wgmma() is false where there is no code for sm_90a
 #endif
 }

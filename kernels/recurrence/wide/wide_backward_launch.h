@@ -14,17 +14,19 @@ int32_t launch_wide_backward(Stream stream, Cell cell, const WideRun& run,
   using Shared = WideBackwardShared<Tile>;
   constexpr Cell kCell = cell_of_kernel<typename Tile::Cell>();
   static_assert(selection_knows<Tile, Shared>(WidePass::kBackward, Tile::kGridOrder, kCell));
+  if constexpr (Tile::kStreamed)
+    VARLSTM_CUDA_TRY((arrange_stages<Tile, BackwardStagePlace<Tile>>(stream, layer, run.weights)));
   return launch_teams<wide_backward_kernel<Tile>, Tile, Shared>(stream, "wide_backward", cell, run, layer);
 }
 
 template <class CellType, class Math>
 int32_t launch_wide_backward_of(Stream stream, Cell cell, const WideRun& run,
                                 const LayerBackward<typename Math::Scalar, float>& layer) {
-  return with_wide_hidden(layer.hidden, [&](auto hidden) -> int32_t {
+  return with_wide_hidden<Math>(layer.hidden, [&](auto hidden) -> int32_t {
     constexpr int kHidden = decltype(hidden)::value;
     if (!run.resident)
       return launch_wide_backward<WideBackwardTile<CellType, Math, kHidden, false>>(stream, cell, run, layer);
-    if constexpr (has_wide_grid_order(cell_of_kernel<CellType>(), kHidden))
+    if constexpr (sizeof(typename Math::Value) == 2 && has_wide_grid_order(cell_of_kernel<CellType>(), kHidden))
       return launch_wide_backward<WideBackwardTile<CellType, Math, kHidden, true>>(stream, cell, run, layer);
     return fail(VARLSTM_ERROR_INTERNAL, "backward of cell %d has no wide teams for H = %d with the sums of policy grid",
                 static_cast<int>(cell), kHidden);

@@ -2,8 +2,9 @@
 //
 // A set of kBlocks co-resident blocks holds one copy of W_hh in shared memory. Four blocks are a quad, which has 64
 // units as columns of W_hh: each block of it has the rows of a quarter of the depth GH, and finishes 16 of the 64
-// units. 64 values of the depth, of all slots of a team, are a stage. A cluster has kSharers quads, whose blocks of the
-// same quarter read the same stages. The order of the sums is that of another policy, so that the bits are the same:
+// units. 64 values of the depth (32 in TF32), of all slots of a team, are a stage. A cluster has kSharers quads, whose
+// blocks of the same quarter read the same stages. The order of the sums is that of another policy, so that the bits
+// are the same:
 //   stepwise  the depth is gate after gate. A quarter is one chain over blocks of 16 of k, and the four are added to 0
 //             (stepwise/tensor_product.h). In the example of an LSTM quarter q is gate q; the 768 rows of a quarter of
 //             a GRU are in up to two gates.
@@ -22,30 +23,34 @@
 
 namespace varlstm::cuda {
 
-// CellType: as in ResidentTile; with GridOrder an LSTM. MathType: Bf16Math or F16Math.
+// CellType: as in ResidentTile; with GridOrder an LSTM. MathType: Bf16Math, F16Math or Tf32Math, whose weights are
+// streamed (weight_stream.h).
 template <class CellType, class MathType, int Hidden, bool GridOrder>
 struct WideBackwardTile {
   using Cell = CellType;
   using Math = MathType;
   using Scalar = typename Math::Scalar;
   using Value = typename Math::Value;
-  static constexpr bool kGridOrder = GridOrder;
-  static constexpr int kHidden = Hidden;                          // H exactly
-  static constexpr int kSlots = 64, kTeams = kGridOrder ? 1 : 2;  // twice as many parts leave room for one team
+  static constexpr bool kGridOrder = GridOrder, kStreamed = sizeof(Value) == 4;
+  static constexpr int kHidden = Hidden;  // H exactly
+  // Twice as many parts, or a ring for the weights, leave room for one team.
+  static constexpr int kSlots = 64, kTeams = kGridOrder || kStreamed ? 1 : 2;
   static constexpr int kQuarters = 4, kQuadUnits = 64, kUnits = kQuadUnits / kQuarters;
   static constexpr int kQuads = kHidden / kQuadUnits, kBlocks = kQuads * kQuarters;
   // Two quads in a cluster halve what is read from L2. But an H100 has room for 15 clusters of 8 blocks, which is one
   // set of 64 blocks, and for 32 of 4, which are two sets; a block with one team does not read as fast as L2 gives.
-  static constexpr int kSharers = kGridOrder && kHidden > 768 ? 1 : 2, kCluster = kQuarters * kSharers;
-  static constexpr int kStageBytes = kSlots * kLineBytes;
-  static constexpr int kDepth = Cell::kGates * kHidden / kQuarters, kStages = kDepth / kStageDepth;  // of a quarter
-  static constexpr int kWeightBytes = kDepth * kLineBytes;
+  static constexpr int kSharers = kStreamed || (kGridOrder && kHidden > 768) ? 1 : 2, kCluster = kQuarters * kSharers;
+  static constexpr int kStageBytes = kSlots * kLineBytes, kDepthOfStage = kStageDepth<Value>;
+  static constexpr int kQuadStages = kQuadUnits / kDepthOfStage;  // of a gate of a quad's units
+  static constexpr int kDepth = Cell::kGates * kHidden / kQuarters, kStages = kDepth / kDepthOfStage;  // of a quarter
+  static constexpr int kEvery = kept_every(kStreamed, kStages), kKeptStages = kStages / kEvery;
+  static constexpr int kWeightBytes = kKeptStages * kQuadUnits * kLineBytes;
   // Sums of a quarter that its block pushes, and the stages of each.
   static constexpr int kSums = kGridOrder ? 2 : 1, kSumStages = kStages / kSums;
 
   // What BackwardCells takes, of one team. A thread owns two units of two slots. A slot has a line in a stage.
   static constexpr int kBackwardThreads = kUnits * kSlots / 4, kBackwardUnits = 2, kStateUnits = 2;
-  static constexpr bool kBackwardAhead = false;
+  static constexpr bool kBackwardAhead = false, kFewerSlots = kStreamed;
   static constexpr int kGatesPitch = kUnits;
   VARLSTM_HOST_DEVICE static constexpr int state_place(int unit, int) { return unit; }
 
@@ -53,26 +58,36 @@ struct WideBackwardTile {
   static constexpr int kThreads = kTeams * kBackwardThreads, kWarpgroups = kBackwardThreads / 128;
 
   using Parts = PartBuffer<WideBackwardTile, kQuarters * kSums>;
-  static constexpr unsigned kPartBytes = sizeof(float) * kQuarters * kSums * kUnits * kSlots;
+  static constexpr unsigned kSlotPartBytes = sizeof(float) * kQuarters * kSums * kUnits;  // of all parts
   // As many slots of a ring as fit beside weights, parts and mbarriers in a block, but not more than are of use.
   static constexpr int kMostShared = 227 * 1024, kMbarrierBytes = 1024;
-  static constexpr int kRoom = (kMostShared - kWeightBytes) / kTeams - static_cast<int>(sizeof(Parts)) - kMbarrierBytes;
+  static constexpr int kRings = kTeams + (kStreamed ? 1 : 0);
+  static constexpr int kRoom =
+      (kMostShared - kWeightBytes - kTeams * static_cast<int>(sizeof(Parts))) / kRings - kMbarrierBytes;
   static constexpr int kRingSlots = kRoom / kStageBytes < 8 ? kRoom / kStageBytes : 8;
   using Ring = StageRing<kRingSlots, kStageBytes, kSharers, kQuarters>;
+  using WeightRing = StageRing<kRingSlots, kQuadUnits * kLineBytes, 1>;
   // A part of the exchange has all gates of a quad's units; each warpgroup of each of its blocks writes a share.
-  using Area = TeamArea<kQuads, Cell::kGates * kStageBytes, kQuarters * kWarpgroups>;
+  using Area = TeamArea<kQuads, Cell::kGates * kQuadStages * kStageBytes, kQuarters * kWarpgroups>;
 
-  static_assert(sizeof(Value) == 2, "wgmma transposes 16 bits alone");
+  static_assert(!kStreamed || (!kGridOrder && kStages % kEvery == 0), "weights along k, and whole chains");
   static_assert(kHidden % (2 * kQuadUnits) == 0 && kQuads % kSharers == 0, "quarters of stepwise, whole clusters");
   static_assert(Cell::kGates * kQuads % kQuarters == 0 && kStages % kSums == 0, "as many stages in each sum");
-  static_assert(!kGridOrder || Cell::kGates * kUnits == kStageDepth, "the gates of a block are a stage");
+  static_assert(!kGridOrder || Cell::kGates * kUnits == kDepthOfStage, "the gates of a block are a stage");
   static_assert(kWarpgroups == 2 && kRingSlots >= 3, "who multiplies and who fills; stages under way");
 };
 
-template <class Tile>
+template <class Tile, bool = Tile::kStreamed>
 struct WideBackwardShared {
   alignas(1024) unsigned char weights[Tile::kWeightBytes];
   typename Tile::Ring rings[Tile::kTeams];
+  typename Tile::Parts parts[Tile::kTeams];
+};
+template <class Tile>
+struct WideBackwardShared<Tile, true> {
+  alignas(1024) unsigned char weights[Tile::kWeightBytes];
+  typename Tile::Ring rings[Tile::kTeams];
+  typename Tile::WeightRing weight_ring;
   typename Tile::Parts parts[Tile::kTeams];
 };
 
@@ -81,6 +96,7 @@ template <class Tile>
 struct WideBackwardTeam {
   typename Tile::Ring& ring;
   typename Tile::Parts& parts;
+  int slots;  // of the team
 
   // Phase t completes with the parts of turn t.
   VARLSTM_DEVICE uint64_t* parts_full() const { return &ring.beside; }

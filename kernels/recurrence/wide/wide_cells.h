@@ -23,6 +23,7 @@ template <class Tile>
 class WideCells {
   using CellType = typename Tile::Cell;
   using Scalar = typename Tile::Scalar;
+  using Word = typename Tile::Math::Pair;  // two states as they are multiplied
   using Layer = LayerForward<Scalar, float>;
   using Direction = DirectionForward<Scalar, float>;
   static constexpr int kGates = CellType::kGates, kPairs = Tile::kUnitTiles;
@@ -51,6 +52,7 @@ class WideCells {
         entries_(schedule.entry(0, slot_)),
         distance_(static_cast<uint32_t>(schedule.distance())),
         steps_(static_cast<uint32_t>(schedule.steps())),
+        slots_(Tile::kStreamed ? static_cast<int>(schedule.team_slots()) : Tile::kSlots),
         unit_(first_unit + 2 * lane_column()),
         pairs_of_y_(reinterpret_cast<uintptr_t>(dir.y) % (2 * sizeof(Scalar)) == 0 && layer.ldy % 2 == 0) {}
 
@@ -121,17 +123,22 @@ class WideCells {
     return entries_ + uint64_t{step} * distance_ + 8 * s;
   }
   VARLSTM_DEVICE Token token_at(uint32_t step, int s) const {
-    const SlotStep entry = step < steps_ ? *entry_at(step, s) : idle_step();
+    const bool has_entry = step < steps_ && (!Tile::kStreamed || slot(s) < slots_);
+    const SlotStep entry = has_entry ? *entry_at(step, s) : idle_step();
     return {static_cast<int32_t>(entry.row), entry.marks};
   }
   VARLSTM_DEVICE int64_t sequence_at(uint32_t step, int s) const {
     return entry_at(step, s)->sequence;
   }
-  VARLSTM_DEVICE static uint32_t rounded(const FloatPair& h) {
+  VARLSTM_DEVICE static Word rounded(const FloatPair& h) {
     return Tile::Math::round_pair(h.of[0], h.of[1]);
   }
-  VARLSTM_DEVICE static Scalar stored(uint32_t word, int e) {
-    return {static_cast<uint16_t>(word >> 16 * e)};
+  // A state as it is stored, which in 16 bits is as it is multiplied.
+  VARLSTM_DEVICE static Scalar stored(const FloatPair& h, Word word, int e) {
+    if constexpr (sizeof(Scalar) == 2)
+      return {static_cast<uint16_t>(word >> 16 * e)};
+    else
+      return h.of[e];
   }
 
   // Where a segment begins at `step`, the next one, its initial states take the place of the slot's states; where the
@@ -142,10 +149,10 @@ class WideCells {
     for (int s = 0; s < 2; ++s) {
       if (next_[s].row < 0 || next_[s].has(kFirstToken)) begin_segment(step, s);
       for (int p = 0; p < kPairs; ++p) {
-        const uint32_t word = rounded(states_[s][p].h);
+        const Word word = rounded(states_[s][p].h);
         push(s, p, word);
         if constexpr (CellType::kReadsH)  // as it is stored in y
-          for (int e = 0; e < 2; ++e) states_[s][p].h.of[e] = load_scalar(stored(word, e));
+          for (int e = 0; e < 2; ++e) states_[s][p].h.of[e] = load_scalar(stored(states_[s][p].h, word, e));
       }
     }
   }
@@ -167,8 +174,8 @@ class WideCells {
     const int64_t row = now_[s].row;
 #pragma unroll
     for (int p = 0; p < kPairs; ++p) {
-      const uint32_t word = rounded(after[p].h);
-      if (dir_.y != nullptr) store_pair(dir_.y + row * layer_.ldy + unit(p), word);
+      const Word word = rounded(after[p].h);
+      if (dir_.y != nullptr) store_pair(dir_.y + row * layer_.ldy + unit(p), after[p].h, word);
       if (layer_.save) {
         for (int k = 0; k < CellType::kSaved; ++k) *gate_at(s, p, k) = saved[p][k];
         if constexpr (CellType::kHasC)
@@ -177,17 +184,20 @@ class WideCells {
       if (!now_[s].has(kGivesFinal)) continue;
       const int64_t at = sequence_at(step, s) * layer_.hidden + unit(p);
       for (int e = 0; e < 2; ++e) {
-        if (dir_.h_n != nullptr) dir_.h_n[at + e] = stored(word, e);
+        if (dir_.h_n != nullptr) dir_.h_n[at + e] = stored(after[p].h, word, e);
         if (CellType::kHasC && dir_.c_n != nullptr) dir_.c_n[at + e] = store_scalar<Scalar>(after[p].c.of[e]);
       }
     }
   }
-  VARLSTM_DEVICE void store_pair(Scalar* to, uint32_t word) const {
+  VARLSTM_DEVICE void store_pair(Scalar* to, const FloatPair& h, Word word) const {
     if (pairs_of_y_) {
-      *reinterpret_cast<uint32_t*>(to) = word;
+      if constexpr (sizeof(Scalar) == 2)
+        *reinterpret_cast<Word*>(to) = word;
+      else
+        *reinterpret_cast<FloatPair*>(to) = h;
     } else {
-      to[0] = stored(word, 0);
-      to[1] = stored(word, 1);
+      to[0] = stored(h, word, 0);
+      to[1] = stored(h, word, 1);
     }
   }
 
@@ -197,6 +207,7 @@ class WideCells {
   const int slot_;
   const SlotStep* const entries_;    // of this thread's first slot
   const uint32_t distance_, steps_;  // from step to step; of the team
+  const int slots_;                  // of the team
   const int64_t unit_;
   const bool pairs_of_y_;  // two neighbours of y may be written together
 

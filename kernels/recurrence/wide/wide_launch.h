@@ -14,18 +14,22 @@ int32_t launch_wide(Stream stream, Cell cell, const WideRun& run,
   using Shared = WideForwardShared<Tile>;
   constexpr Cell kCell = cell_of_kernel<typename Tile::Cell>();
   static_assert(selection_knows<Tile, Shared>(WidePass::kForward, Tile::kResident, kCell));
+  if constexpr (Tile::kStreamed)
+    VARLSTM_CUDA_TRY((arrange_stages<Tile, ForwardStagePlace<Tile>>(stream, layer, run.weights)));
   return launch_teams<wide_forward_kernel<Tile>, Tile, Shared>(stream, "wide_forward", cell, run, layer);
 }
 
 template <class CellType, class Math>
 int32_t launch_wide_of(Stream stream, Cell cell, const WideRun& run,
                        const LayerForward<typename Math::Scalar, float>& layer) {
-  return with_wide_hidden(layer.hidden, [&](auto hidden) -> int32_t {
+  return with_wide_hidden<Math>(layer.hidden, [&](auto hidden) -> int32_t {
     constexpr int kHidden = decltype(hidden)::value;
-    constexpr SplitOrder kOrder = wide_order(kHidden);
-    using Resident = WideTeamTile<CellType, Math, kHidden, kOrder.depth, kOrder.padded>;
-    return run.resident ? launch_wide<Resident>(stream, cell, run, layer)
-                        : launch_wide<WideTeamTile<CellType, Math, kHidden>>(stream, cell, run, layer);
+    if constexpr (sizeof(typename Math::Value) == 2) {
+      constexpr SplitOrder kOrder = wide_order(kHidden);
+      using Resident = WideTeamTile<CellType, Math, kHidden, kOrder.depth, kOrder.padded>;
+      if (run.resident) return launch_wide<Resident>(stream, cell, run, layer);
+    }
+    return launch_wide<WideTeamTile<CellType, Math, kHidden>>(stream, cell, run, layer);
   });
 }
 

@@ -20,8 +20,12 @@
 //   resident  the splits of the resident tiles for this H, each a chain over the even blocks of 16 and one over the odd
 //             ones (weight_tiles.h); if H is padded there, a split of zeros follows
 //
-// A stage is a tile of wgmma: 64 values of k (128 bytes) of each line, swizzled to 128 bytes: the word w of 16 bytes of
-// line l is in the place of word w ^ (l % 8).
+// A stage is a tile of wgmma: 128 bytes of k of each line, 64 values or 32 of TF32, swizzled to 128 bytes: the word w
+// of 16 bytes of line l is in the place of word w ^ (l % 8).
+//
+// The weights of TF32 do not fit into a block at H = 2048, so they are streamed (weight_stream.h): of each part of the
+// depth one stage in kEvery stays in shared memory, and the others flow through a ring of their own in every step. Then
+// a block has one team, which may have fewer slots, a multiple of 8: what is copied of a step's values depends on it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -35,11 +39,30 @@
 
 namespace varlstm::cuda {
 
-constexpr int kStageDepth = 64, kLineBytes = 128;  // values of k of a line of a stage, of 16 bits
+constexpr int kLineBytes = 128;  // of a line of a stage
+
+// The values of k in a line of a stage.
+template <class Value>
+constexpr int kStageDepth = kLineBytes / static_cast<int>(sizeof(Value));
 
 // The bytes from the beginning of a stage to value k of a line.
+template <class Value>
 VARLSTM_DEVICE constexpr int place_in_stage(int line, int k) {
-  return line * kLineBytes + ((k / 8 ^ line % 8) * 16) + k % 8 * 2;
+  constexpr int kSize = sizeof(Value), kWord = 16 / kSize;
+  return line * kLineBytes + ((k / kWord ^ line % 8) * 16) + k % kWord * kSize;
+}
+
+// The matrices of wgmma with sums in f32.
+template <class Math>
+constexpr simt::MatrixType kMatrixOf = simt::MatrixType::kTf32;
+template <>
+constexpr simt::MatrixType kMatrixOf<Bf16Math> = simt::MatrixType::kBf16;
+template <>
+constexpr simt::MatrixType kMatrixOf<F16Math> = simt::MatrixType::kF16;
+
+// How many stages of weights there are for one that stays in shared memory: of a chain over so many stages.
+constexpr int kept_every(bool streamed, int stages) {
+  return !streamed ? 1 : stages < 4 ? stages : 4;
 }
 
 // The functions of forward in resident tiles (forward_cells.h).
@@ -47,27 +70,33 @@ template <class CellType, class Math>
 using ResidentFunctions =
     std::conditional_t<Math::kCoarseForward && std::is_same_v<CellType, LstmCell>, Coarse, typename Math::Functions>;
 
-// CellType: as in ResidentTile. MathType: Bf16Math or F16Math. SplitDepth: of the resident tiles whose order
+// CellType: as in ResidentTile. MathType: Bf16Math, F16Math or Tf32Math. SplitDepth: of the resident tiles whose order
 // of sums it is, and whether these pad H; 0: the order is that of stepwise.
 template <class CellType, class MathType, int Hidden, int SplitDepth = 0, bool Padded = false>
 struct WideTeamTile {
   using Cell = CellType;
   using Math = MathType;
   using Scalar = typename Math::Scalar;
+  using Value = typename Math::Value;
+  static constexpr bool kStreamed = sizeof(Value) == 4;
   static constexpr int kHidden = Hidden;  // H exactly
   static constexpr int kUnits = 16, kBlocks = kHidden / kUnits, kCluster = 4;
-  static constexpr int kSlots = 64, kTeams = 2;
-  static constexpr int kStages = kHidden / kStageDepth;      // of a state
-  static constexpr int kStageBlocks = kStageDepth / kUnits;  // blocks whose units are in a stage
+  static constexpr int kSlots = 64, kTeams = kStreamed ? 1 : 2;
+  static constexpr int kDepthOfStage = kStageDepth<Value>;
+  static constexpr int kStages = kHidden / kDepthOfStage;      // of a state
+  static constexpr int kStageBlocks = kDepthOfStage / kUnits;  // blocks whose units are in a stage
   static constexpr int kStageBytes = kSlots * kLineBytes;
-  static constexpr int kRingSlots = 6;  // what shared memory has room for at H = 1024
-  static constexpr unsigned kReaderThreads = 128 * kTeams, kThreads = kReaderThreads + 32 * kTeams;
+  static constexpr int kRingSlots = 6;                           // what shared memory has room for at H = 1024
+  static constexpr int kFillers = kTeams + (kStreamed ? 1 : 0);  // warps
+  static constexpr unsigned kReaderThreads = 128 * kTeams, kThreads = kReaderThreads + 32 * kFillers;
   static constexpr int kColumns = Cell::kGates * kUnits;      // gates of a block
   static constexpr int kWeightBytes = kColumns * kLineBytes;  // of a stage's k
   static constexpr int kUnitTiles = kUnits / 8;
 
   static constexpr bool kResident = SplitDepth > 0;
-  static constexpr int kPartStages = kResident ? SplitDepth / kStageDepth : kStages / 4, kParts = kStages / kPartStages;
+  static constexpr int kPartStages = kResident ? SplitDepth / kDepthOfStage : kStages / 4;
+  static constexpr int kParts = kStages / kPartStages;
+  static constexpr int kEvery = kept_every(kStreamed, kPartStages), kKeptStages = kStages / kEvery;
   static constexpr int kChains = kResident ? 2 : 1;
   static constexpr bool kAddsZeros = !kResident || Padded;  // zeros as a part, whichever comes first
   // Whether the x-gates of a thread's second slot are asked for after the product: two chains of the sums of four gates
@@ -76,10 +105,11 @@ struct WideTeamTile {
   using Functions = std::conditional_t<kResident, ResidentFunctions<Cell, Math>, StepFunctions>;
 
   using Ring = StageRing<kRingSlots, kStageBytes, kCluster>;
+  using WeightRing = StageRing<6, kWeightBytes, 1>;
   using Area = TeamArea<kStages, kStageBytes, kStageBlocks>;  // of a team's states
 
-  static_assert(kPartStages * kParts == kStages && SplitDepth % kStageDepth == 0 && kHidden % kStageDepth == 0 &&
-                    kBlocks % kCluster == 0,
+  static_assert(kPartStages * kParts == kStages && SplitDepth % kDepthOfStage == 0 && kHidden % kDepthOfStage == 0 &&
+                    kBlocks % kCluster == 0 && kPartStages % kEvery == 0,
                 "whole stages and clusters");
   static_assert(kWeightBytes % 1024 == 0, "weights begin where a swizzled layout may");
 };
@@ -90,16 +120,23 @@ struct WidePlace {
   int rank;  // of the block in its set
   int64_t direction;
   int64_t team;   // in its direction
-  bool reads;     // whether the warp is of the team's warpgroup; otherwise it fills the team's ring
+  bool reads;     // whether the warp is of the team's warpgroup; otherwise it fills a ring
   int warpgroup;  // the team among those of its block
+  bool weights;   // whether the ring is that of the weights
 };
 
 template <class Tile>
 VARLSTM_DEVICE WidePlace wide_place(int64_t sets) {
   const int64_t set = static_cast<int64_t>(blockIdx.x) / Tile::kBlocks;
   const bool reads = threadIdx.x < Tile::kReaderThreads;
-  const auto warpgroup = static_cast<int>(reads ? threadIdx.x / 128 : (threadIdx.x - Tile::kReaderThreads) / 32);
-  return {static_cast<int>(blockIdx.x % Tile::kBlocks), set / sets, set % sets + sets * warpgroup, reads, warpgroup};
+  const auto part = static_cast<int>(reads ? threadIdx.x / 128 : (threadIdx.x - Tile::kReaderThreads) / 32);
+  const int warpgroup = part % Tile::kTeams;
+  return {static_cast<int>(blockIdx.x % Tile::kBlocks),
+          set / sets,
+          set % sets + sets * warpgroup,
+          reads,
+          warpgroup,
+          part >= Tile::kTeams};
 }
 
 }  // namespace varlstm::cuda

@@ -151,6 +151,55 @@ TEST(WideTeams, TakeWhatTheyAreFasterForBackward) {
   }
 }
 
+// In TF32 they stream their weights: an LSTM, in the order of stepwise.
+TEST(StreamedTeams, WhatTheyMayRun) {
+  const RecurrenceShape shape = shape_of(kKinds[1], 2048, 2);
+  for (const WidePass pass : {WidePass::kForward, WidePass::kBackward}) {
+    EXPECT_EQ(why_not_wide(pass, Policy::kStepwise, shape, kH100.facts), nullptr);
+    EXPECT_NE(why_not_wide(pass, Policy::kGrid, shape, kH100.facts), nullptr);
+    EXPECT_NE(why_not_wide(pass, Policy::kStepwise, shape_of(kKinds[0], 2048, 1), kH100.facts), nullptr);
+    for (const int64_t hidden : {255, 512, 1024, 2047, 4096})
+      EXPECT_NE(why_not_wide(pass, Policy::kStepwise, shape_of(kKinds[1], hidden, 1), kH100.facts), nullptr) << hidden;
+    for (const Cell cell : {Cell::kGru, Cell::kGruResetBefore, Cell::kRnnTanh})
+      EXPECT_NE(why_not_wide(pass, Policy::kStepwise, shape_of(kKinds[1], 2048, 1, cell), kH100.facts), nullptr);
+    DeviceFacts small = kH100.facts;
+    small.active_clusters[2] = 31;  // 124 blocks of the 128
+    EXPECT_NE(why_not_wide(pass, Policy::kStepwise, shape, small), nullptr);
+  }
+}
+
+// Slots beyond what the longest sequence leaves idle cost values of each step, and so does every further turn.
+TEST(StreamedTeams, HaveAsManySlotsAsPay) {
+  RecurrenceShape shape = shape_of(kKinds[1], 2048, 2);
+  const auto choose = [&](const BatchBounds& batch) {
+    return choose_wide(WidePass::kBackward, Policy::kStepwise, shape, batch, kH100.facts);
+  };
+  EXPECT_EQ(choose({64, 150, 1200}).team_slots, 8);
+  EXPECT_EQ(choose({64, 150, 64 * 50}).team_slots, 24);
+  EXPECT_EQ(choose({64, 50, 64 * 50}).team_slots, 64);
+  EXPECT_EQ(choose({64, 50, 64 * 50}).slots(), 64);
+  EXPECT_EQ(choose({64, 50, 64 * 50}).directions, 1);
+  shape.team_slots = 64;  // forced: those that take the batch at once
+  EXPECT_EQ(choose({3, 50, 3}).team_slots, 8);
+  EXPECT_EQ(choose({17, 50, 17}).team_slots, 24);
+  EXPECT_EQ(choose({1000, 50, 1000}).team_slots, 64);
+}
+
+// A launch for each step is faster backward for wide batches of one length alone.
+TEST(StreamedTeams, TakeWhatTheyAreFasterFor) {
+  const auto faster = [](WidePass pass, const BatchBounds& batch, int64_t slots = 0) {
+    RecurrenceShape shape = shape_of(kKinds[1], 2048, 1);
+    shape.team_slots = slots;
+    return is_wide_faster(pass, Policy::kStepwise, shape, batch, kH100.facts);
+  };
+  for (const int64_t batch : {1, 16, 64, 256}) EXPECT_TRUE(faster(WidePass::kForward, of_one_length(batch))) << batch;
+  for (const int64_t batch : {1, 16, 64}) EXPECT_TRUE(faster(WidePass::kBackward, of_one_length(batch))) << batch;
+  EXPECT_FALSE(faster(WidePass::kBackward, of_one_length(256)));
+  EXPECT_TRUE(faster(WidePass::kBackward, {256, 258, 11720}));
+  EXPECT_TRUE(faster(WidePass::kBackward, of_one_length(256), 64));
+  for (const int64_t slots : {int64_t{8}, kNoTeams}) EXPECT_FALSE(faster(WidePass::kForward, of_one_length(1), slots));
+}
+
 // Their sums are those of the tiles in whose place they run: in splits of the same depth, of the same H.
 TEST(WideTeams, HaveTheOrderOfTheTiles) {
   for (const MathKind math : {MathKind::kBf16, MathKind::kF16}) {

@@ -1,6 +1,6 @@
-// Forward by wide teams gives the bits of the policy whose order of sums it has, in every cell, 16-bit type and H, with
-// any number of teams; and so does backward after it, by wide teams if they have the policy's order. That the policies
-// themselves are right, other tests show.
+// Forward by wide teams gives the bits of the policy whose order of sums it has, in every cell, 16-bit type and H, and
+// in TF32, with any number of teams; and so does backward after it, by wide teams if they have the policy's order. That
+// the policies themselves are right, other tests show.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -82,9 +82,12 @@ TEST_P(WideTeams, NanStaysInItsSequence) {
 std::vector<RecurrenceWay> ways_of(int32_t policy, std::vector<int32_t> cells) {
   std::vector<RecurrenceWay> ways;
   for (const int32_t cell : cells)
-    for (const Precision& precision : kPrecisions)
-      if (precision.stored.dtype != VARLSTM_DTYPE_F32 && (cell == VARLSTM_CELL_LSTM || precision.name[0] == 'b'))
+    for (const Precision& precision : kPrecisions) {
+      const bool tf32 = precision.math == VARLSTM_MATH_TF32;
+      const bool has_teams = tf32 ? policy == VARLSTM_RECURRENCE_STEPWISE : precision.stored.dtype != VARLSTM_DTYPE_F32;
+      if (has_teams && (cell == VARLSTM_CELL_LSTM || precision.name[0] == 'b'))
         ways.push_back({policy, precision, cell});
+    }
   return ways;
 }
 constexpr int32_t kLstm = VARLSTM_CELL_LSTM, kGru = VARLSTM_CELL_GRU, kTanh = VARLSTM_CELL_RNN_TANH,
@@ -94,7 +97,8 @@ INSTANTIATE_TEST_SUITE_P(Stepwise, WideForward,
 INSTANTIATE_TEST_SUITE_P(Cluster, WideForward,
                          ::testing::ValuesIn(ways_of(VARLSTM_RECURRENCE_CLUSTER, {kLstm, kGru, kRelu})), way_label);
 INSTANTIATE_TEST_SUITE_P(Ways, WideTeams,
-                         ::testing::Values(RecurrenceWay{VARLSTM_RECURRENCE_STEPWISE, kPrecisions[2]},
+                         ::testing::Values(RecurrenceWay{VARLSTM_RECURRENCE_STEPWISE, kPrecisions[1]},
+                                           RecurrenceWay{VARLSTM_RECURRENCE_STEPWISE, kPrecisions[2]},
                                            RecurrenceWay{VARLSTM_RECURRENCE_CLUSTER, kPrecisions[2]}),
                          way_label);
 
@@ -115,6 +119,15 @@ TEST_P(WideHidden, HasTheBitsOfThePolicy) {
     const WayCase given = make_way_case(kBf16, options_of(way, hidden, false), {2, 1, 0, 3, 1}, true, random);
     expect_same(run_wide(way, given, 1, Passes::kForward), run_own(way, given, Passes::kForward));
   }
+}
+
+// The H for which TF32 has them: both passes, two slots' worth of a team of 8.
+TEST(WideStreamed, WidestHasTheBitsOfStepwise) {
+  if (test_backend() == VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the host has one way alone";
+  const RecurrenceWay way = {VARLSTM_RECURRENCE_STEPWISE, kPrecisions[1]};
+  Random random(7);
+  const WayCase given = make_way_case(way.precision.stored, options_of(way, 2048, false), {2, 1}, true, random);
+  expect_same(run_wide(way, given, 1), run_own(way, given));
 }
 
 // Nobody forces them: by the model both passes are faster than four turns of a team of 16 slots.

@@ -87,7 +87,8 @@ TEST(WidePolicy, IsPrintedForEachPass) {
 
 constexpr int32_t kStepwise = VARLSTM_RECURRENCE_STEPWISE;
 INSTANTIATE_TEST_SUITE_P(Ways, WideLayer,
-                         ::testing::Values(Case{{kStepwise, kPrecisions[2]}, 256},
+                         ::testing::Values(Case{{kStepwise, kPrecisions[1]}, 256},
+                                           Case{{kStepwise, kPrecisions[2]}, 256},
                                            Case{{kStepwise, kPrecisions[3], VARLSTM_CELL_GRU}, 256},
                                            Case{{VARLSTM_RECURRENCE_GRID, kPrecisions[2]}, 512}),
                          [](const auto& of) { return of.param.way.name(); });
