@@ -17,8 +17,8 @@ namespace {
 // Between chunks of k the sums of one piece of work are in a tile on the stack: the rows of c, which are often many
 // pages apart, are accessed once.
 constexpr int64_t kTileBytes = 128 * 1024;
-// A packed chunk of the panel fits in the first-level cache.
-constexpr int64_t kChunkBytes = 16 * 1024;
+// A packed chunk of the panel stays in the second-level cache, beside the tile. row_kernel_impl.h has the same size.
+constexpr int64_t kChunkBytes = 64 * 1024;
 
 // A piece of a product of few rows has up to this many panels.
 constexpr int64_t kFewRowsPanels = 16;

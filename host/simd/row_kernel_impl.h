@@ -137,12 +137,13 @@ inline void product_rows(const PanelProduct<T>& p, int64_t row, int64_t k_begin,
   }
 }
 
-// `Accumulators` registers hold sums. A chunk of the panel stays in the first-level cache while all rows are multiplied
-// by it. The sums are stored between chunks, which does not change them. A tile of listed rows has at most 8 rows,
-// whose addresses fit in the registers.
+// `Accumulators` registers hold sums. A chunk of the panel stays in the second-level cache while all rows are
+// multiplied by it, which it feeds fast enough; in smaller chunks, for the first-level cache, the sums would be stored
+// and loaded so often that it costs more. Storing them between chunks does not change them. A tile of listed rows has
+// at most 8 rows, whose addresses fit in the registers.
 template <class T, int Lanes, int Accumulators, Rows kRows>
 void product_chunks(const PanelProduct<T>& p) {
-  constexpr int64_t kChunkBytes = 16 * 1024;
+  constexpr int64_t kChunkBytes = 64 * 1024;
   constexpr bool kListed = kRows == Rows::kListed;
   const int64_t chunk = kChunkBytes / (static_cast<int64_t>(sizeof(T)) * Lanes * p.vectors);
   const int64_t step = p.rows <= Accumulators / p.vectors ? p.k : chunk;
