@@ -139,7 +139,8 @@ def test_bad_calls(name: str, case: str) -> None:
     ({"num_layers": 2.0}, TypeError, "num_layers = 2.0 is of float, and must be an integer"),
     ({"dropout": 2}, ValueError, "dropout = 2 is not supported, and must be at least 0 and at most 1"),
     ({"dtype": torch.int64}, TypeError, "dtype = torch.int64 is not supported"),
-    ({"proj_size": 2}, TypeError, "proj_size"),
+    *(({"proj_size": value}, ValueError, f"proj_size argument is only supported for LSTM, not RNN or GRU, and proj_size = {value}")
+      for value in (2, 0)),
 ])
 @pytest.mark.parametrize("module", [GRU, RNN])
 def test_bad_options(module, options: dict, error, text: str) -> None:

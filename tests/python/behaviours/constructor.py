@@ -225,7 +225,8 @@ def is_instance(kind: Kind) -> None:
         assert isinstance(ours, getattr(torch.nn, kind.name))
 
 
-@refused("proj_size of a network that has none", TypeError, "unexpected keyword argument 'proj_size'", kinds=("GRU", "RNN"))
+@refused("proj_size of a network that has none", ValueError, "proj_size argument is only supported for LSTM",
+         kinds=("GRU", "RNN"))
 def projection_of_another(kind: Kind) -> None:
     kind.ours(4, 6, proj_size=2)
 

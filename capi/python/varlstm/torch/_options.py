@@ -73,6 +73,12 @@ def projection(proj_size, hidden_size) -> int:
     return number
 
 
+def no_projection(proj_size) -> None:
+    """Of a network other than an LSTM. As torch says it, which takes no value at all."""
+    if proj_size is not None:
+        raise ValueError(f"proj_size argument is only supported for LSTM, not RNN or GRU, and proj_size = {proj_size}")
+
+
 def dtype(value) -> None:
     if value is not None and value not in DTYPES:
         raise TypeError(f"dtype = {value} is not supported, and must be one of " + ", ".join(map(str, DTYPES)))

@@ -43,7 +43,8 @@ class GRU(_OneState):
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device=None,
                  dtype=None, *, recurrent_dropout: float = 0.0, recurrent_dropout_kind: str = "weights",
-                 zoneout_h: float = 0.0, reset_after: bool = True) -> None:
+                 zoneout_h: float = 0.0, reset_after: bool = True, proj_size=None) -> None:
+        _options.no_projection(proj_size)
         reset_after = _options.flag("reset_after", reset_after)
         super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
                          dtype, recurrent_dropout=recurrent_dropout, recurrent_dropout_kind=recurrent_dropout_kind,
@@ -80,7 +81,8 @@ class RNN(_OneState):
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh",
                  bias: bool = True, batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
                  device=None, dtype=None, *, recurrent_dropout: float = 0.0,
-                 recurrent_dropout_kind: str = "weights", zoneout_h: float = 0.0) -> None:
+                 recurrent_dropout_kind: str = "weights", zoneout_h: float = 0.0, proj_size=None) -> None:
+        _options.no_projection(proj_size)
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity = {nonlinearity!r} is not supported, and must be 'tanh' or 'relu'")
         super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, bias, batch_first, dropout,
