@@ -2,15 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import functools
+import operator
 import os
 import pathlib
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 
 import numpy as np
@@ -423,6 +427,31 @@ def test_an_interrupt_in_a_call_is_a_keyboard_interrupt() -> None:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], env={**os.environ, "JAX_PLATFORMS": "cpu"}, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert (done.returncode, done.stdout) == (0, 3 * "KeyboardInterrupt\n"), done.stderr
+
+
+@pytest.mark.skipif(not hasattr(operator, "call"), reason="Python before 3.11 cannot call a handler between two instructions")
+def test_an_interrupt_that_waits_when_a_call_comes_in() -> None:
+    """The signal is raised and the handler called by functions in C, as when the signal comes while XLA computes."""
+    texts, ran, results = [], [], []
+
+    @ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.POINTER(_xla._ErrorArgs))
+    def create_error(arguments):
+        texts.append(arguments.contents.message)
+        return 4711
+
+    _xla.register("waiting", lambda *given: ran.append(given))
+    handler = _xla._registered[-1]
+    api, attribute = _xla._Api(), _xla._Array()
+    api.XLA_FFI_Error_Create = ctypes.cast(create_error, ctypes.c_void_p)
+    frame = _xla._CallFrame(api=ctypes.pointer(api), stage=_xla._EXECUTE)
+    frame.attrs.attrs = ctypes.pointer(ctypes.pointer(attribute))
+    calls = [functools.partial(getattr(ctypes.CDLL(None), "raise"), int(signal.SIGINT)),
+             functools.partial(handler, ctypes.pointer(frame))]
+    with pytest.raises(KeyboardInterrupt):
+        results.extend(map(operator.call, calls))
+        time.sleep(1)  # where the interrupt comes again
+    assert (results, ran, texts) == ([0, 4711], [], [b"KeyboardInterrupt()"])
+    assert handler(ctypes.pointer(frame)) is None and len(ran) == 1
 
 
 def test_what_cannot_be_differentiated() -> None:

@@ -14,6 +14,7 @@ import jax
 
 from .._declarations import Status
 from .._library import Error
+from ._from_entry import caught_from_entry
 
 _MAJOR, _FIRST_MINOR = 0, 1  # of the FFI's version
 _METADATA, _EXECUTE = 1, 3  # XLA_FFI_Extension_Metadata, XLA_FFI_ExecutionStage_EXECUTE
@@ -95,9 +96,10 @@ def register(name: str, function: Callable[[bytes, list, list], None]) -> None:
     """Makes `function(attribute, operands, results)` what XLA calls on the CPU for ffi_call(name, ...), which has one
     attribute, an array."""
 
+    @caught_from_entry
     def handle(pointer):
-        frame = pointer.contents
         try:
+            frame = pointer.contents
             if frame.extension_start and ctypes.cast(frame.extension_start,
                                                      POINTER(_Extension)).contents.type == _METADATA:
                 _tell_version(frame)
@@ -106,9 +108,9 @@ def register(name: str, function: Callable[[bytes, list, list], None]) -> None:
                 function(ctypes.string_at(attribute.data, 8 * attribute.size), _buffers(frame.args), _buffers(frame.rets))
         except KeyboardInterrupt as error:
             held = _Interrupt()  # noqa: F841 (the call fails, and its caller gets the interrupt)
-            return _error(frame.api.contents, error)
+            return _error(pointer.contents.api.contents, error)
         except BaseException as error:  # nothing above this frame can take an exception
-            return _error(frame.api.contents, error)
+            return _error(pointer.contents.api.contents, error)
         return None
 
     handler = _Handler(handle)
