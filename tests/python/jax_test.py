@@ -266,6 +266,26 @@ def test_flaxs_cells(cell: str, bidirectional: bool) -> None:
     np.testing.assert_allclose(y[inside], expected[inside], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("cell, bidirectional", [("LSTMCell", False), ("OptimizedLSTMCell", True), ("GRUCell", True),
+                                                 ("SimpleCell", False)])
+def test_flax_nnxs_cells(cell: str, bidirectional: bool) -> None:
+    nnx = pytest.importorskip("flax.nnx")
+    x, lengths, rngs = jax.random.normal(jax.random.key(0), (4, 5, 3), jnp.float32), jnp.array([3, 1, 5, 2]), nnx.Rngs(1)
+    expected, cells = x, []
+    for _ in range(2):
+        outputs = []
+        for reverse in (False, True)[:1 + bidirectional]:
+            one = getattr(nnx, cell)(expected.shape[2], 6, rngs=rngs, bias_init=nnx.initializers.normal())
+            cells.append(nnx.state(one, nnx.Param))
+            outputs.append(nnx.RNN(one, reverse=reverse, keep_order=reverse, rngs=rngs)(expected, seq_lengths=lengths))
+        expected = jnp.concatenate(outputs, 2)
+    kind = {"GRUCell": GRU, "SimpleCell": RNN}.get(cell, LSTM)
+    network = kind(3, 6, 2, batch_first=True, bidirectional=bidirectional)
+    y, _ = network(from_flax(*cells, bidirectional=bidirectional), x, lengths=lengths)
+    inside = np.arange(5) < np.asarray(lengths)[:, None]
+    np.testing.assert_allclose(y[inside], expected[inside], rtol=1e-5, atol=1e-6)
+
+
 def test_from_flax_refuses_what_it_does_not_know() -> None:
     for cell, given in (({"ii": 0}, "ii"), ([1], "list")):
         with pytest.raises(varlstm.InvalidArgumentError, match=rf"^cells\[0\]: {given}, wanted the parameters of flax"):
