@@ -53,6 +53,8 @@ class BuildPackage(build_py):
     """The modules, and the library beside them."""
 
     def run(self) -> None:
+        # An earlier build may have left modules that are no longer in the package.
+        shutil.rmtree(pathlib.Path(self.build_lib) / "varlstm", ignore_errors=True)
         super().run()
         ready = os.environ.get("VARLSTM_BUILD_DIR")
         folder = pathlib.Path(ready or self.get_finalized_command("build").build_temp).resolve()

@@ -88,6 +88,19 @@ def test_pip_bundles_the_library(tmp_path):
     assert installed == {path.name for path in PACKAGE.iterdir()} - {"__pycache__", "lib"}
 
 
+def test_a_build_has_no_module_of_an_earlier_one(tmp_path):
+    needs("setuptools", "wheel")
+    source = copy_source(tmp_path / "capi")
+    module = source / "varlstm" / "earlier.py"
+    module.touch()
+    for _ in range(2):
+        result = run("setup.py", "-q", "build", cwd=source, VARLSTM_BUILD_DIR=str(LIBRARY.parents[1]))
+        assert result.returncode == 0, result.stdout
+        module.unlink(missing_ok=True)
+    (package,) = (source / "build").glob("lib*/varlstm")
+    assert not (package / "earlier.py").exists() and (package / "lib" / "libvarlstm.so.0").exists()
+
+
 @pytest.mark.parametrize("preset, environment, text", [
     (False, {}, "is no checkout of libvarlstm: pip install wants capi/python inside of one"),
     (True, {"VARLSTM_CUDA": "yes"}, "VARLSTM_CUDA=yes: wanted 0 or 1"),
