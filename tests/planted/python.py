@@ -27,27 +27,11 @@ DEFECTS = [
         tests=["python.torch_negative_views"],
     ),
     Defect(
-        name="prepared-weights-of-a-fused-optimisers-last-step",
-        file=f"{TORCH}/prepared.py",
-        old="(params[0].data_ptr(), _last_step, *[",
-        new="(params[0].data_ptr(), *[",
-        why="a fused optimiser gives its parameters no new version",
-        tests=["python.torch_prepared -k fused_optimisers"],
-    ),
-    Defect(
         name="prepared-weights-see-the-first-version-alone",
         file=f"{TORCH}/prepared.py",
         old="*[param._version for param in params]",
         new="params[0]._version",
         tests=["python.torch_prepared -k changes_in_place"],
-    ),
-    Defect(
-        name="prepared-weights-keep-no-memory",
-        file=f"{TORCH}/prepared.py",
-        old="params + [param.detach() for param in params]",
-        new="params",
-        why="parameters that moved away and back may have the address of what was arranged",
-        tests=["python.torch_prepared -k move_away_and_back"],
     ),
     Defect(
         name="prepared-weights-arranged-by-each-call",
