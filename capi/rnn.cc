@@ -70,7 +70,7 @@ void write_names(int64_t layers, char* names) {
 
 bool is_i64_key(int32_t key) {
   if (key == VARLSTM_KEY_RECURRENT_DROPOUT_KIND) return true;
-  if (key == VARLSTM_KEY_LAYER_NORM || key == VARLSTM_KEY_CELL_STATES) return true;
+  if (key >= VARLSTM_KEY_LAYER_NORM && key <= VARLSTM_KEY_ADD_DPARAMS) return true;
   if (key >= VARLSTM_KEY_ROWS && key <= VARLSTM_KEY_RESETS) return true;
   return key >= VARLSTM_KEY_CELL && key <= VARLSTM_KEY_RECURRENCE_USED && key != VARLSTM_KEY_DROPOUT;
 }
@@ -292,6 +292,11 @@ int32_t varlstm_rnn_set_i64(varlstm_rnn* rnn, int32_t key, int64_t value) {
       VARLSTM_TRY(check_not_frozen(rnn, key));
       rnn->shape.cell_states = value == 1;
       return VARLSTM_OK;
+    case VARLSTM_KEY_ADD_DPARAMS:
+      VARLSTM_TRY(check_flag("value", value));
+      VARLSTM_TRY(check_not_frozen(rnn, key));
+      rnn->shape.add_dparams = value == 1;
+      return VARLSTM_OK;
     default:
       return bad_key(varlstm_rnn::kTypeName, "an int64", key);
   }
@@ -356,6 +361,9 @@ int32_t varlstm_rnn_get_i64(const varlstm_rnn* rnn, int32_t key, int64_t* value)
       break;
     case VARLSTM_KEY_CELL_STATES:
       *value = shape.cell_states ? 1 : 0;
+      break;
+    case VARLSTM_KEY_ADD_DPARAMS:
+      *value = shape.add_dparams ? 1 : 0;
       break;
     case VARLSTM_KEY_RECURRENT_DROPOUT_KIND:
       *value = static_cast<int64_t>(shape.options.recurrent_dropout_kind);

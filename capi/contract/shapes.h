@@ -116,6 +116,7 @@ struct RnnShape {
   bool resets = false;          // batches may have resets
   bool layer_norm = false;      // VARLSTM_KEY_LAYER_NORM
   bool cell_states = false;     // calls give c of every token, or take its gradient
+  bool add_dparams = true;      // VARLSTM_KEY_ADD_DPARAMS
   CellOptions options = {};
 };
 
@@ -178,7 +179,7 @@ struct RnnBackwardArgs {
   void* dx;          // or null: not wanted
   void* dh0;         // or null
   void* dc0;         // or null
-  void* dparams;     // or null; added to
+  void* dparams;     // or null; added to, or only written without shape.add_dparams
   void* workspace;
   int64_t workspace_bytes;
   const void* reserve;

@@ -221,6 +221,7 @@ enum varlstm_key {
   VARLSTM_KEY_ZONEOUT_C = 49,
   VARLSTM_KEY_LAYER_NORM = 50,
   VARLSTM_KEY_CELL_STATES = 51,
+  VARLSTM_KEY_ADD_DPARAMS = 52,
   /* Keys of a loss: see varlstm_loss_set_i64. */
   VARLSTM_KEY_CLASSES = 30,
   VARLSTM_KEY_IGNORE_INDEX = 31,
@@ -527,6 +528,8 @@ VARLSTM_API int32_t varlstm_rnn_create(varlstm_ctx* ctx, int32_t cell, int64_t i
  *                    on CUDA
  *   CELL_STATES      0 (default) or 1, LSTM only: whether varlstm_rnn_forward_with_c and varlstm_rnn_backward_with_c
  *                    take c of every token and its gradient, for which workspaces are larger. 1 is stepwise on CUDA
+ *   ADD_DPARAMS      1 (default): backward adds to dparams. 0: it writes them and does not read what was there. The
+ *                    values are those of adding to zeros, and there may be a -0 where that has a 0
  * Options of the cell. f64, and 0 (default) is no such option:
  *   CELL_CLIP        x > 0, LSTM only: c' = min(max(f * c + i * g, -x), x). No gradient flows where it is clipped.
  *                    Here and below x is rounded to F64 if dtype is F64, else to F32: 1e-50 in F32 makes every c' 0
@@ -643,7 +646,7 @@ VARLSTM_API int32_t varlstm_rnn_forward_with_c(const varlstm_rnn* rnn, const var
  *   dh_n, dc_n    as h0 and c0, or NULL for zeros
  *   dx            [N, I], rows in the order of x; or NULL if not wanted
  *   dh0, dc0      as h0 and c0, or NULL if not wanted
- *   dparams       the flat buffer, added to; or NULL if not wanted
+ *   dparams       the flat buffer, added to, or only written with VARLSTM_KEY_ADD_DPARAMS 0; or NULL if not wanted
  * If the reserve was not written by a forward of this shape, these lengths and this order of rows, the host returns
  * INVALID_ARGUMENT. On CUDA only the device can tell; it raises VARLSTM_DEVICE_STATUS_RESERVE, also if the options or
  * bounds differ so that the reserve is laid out in another way. */

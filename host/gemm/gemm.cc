@@ -94,12 +94,12 @@ template <class T>
 void gemm(int64_t threads, Transpose trans_a, Transpose trans_b, int64_t m, int64_t n, int64_t k, const T* a,
           int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
   if (m == 0 || n == 0) return;
-  const bool of_gradient = trans_a == Transpose::kYes && trans_b == Transpose::kNo && beta == T(1) &&
+  const bool of_gradient = trans_a == Transpose::kYes && trans_b == Transpose::kNo && k > 0 &&
                            gradient_product_is_faster(n, row_kernel<T>().lanes);
   parallel_ranges(m * n * k < kThreadedWork ? 1 : threads, m, kBlockRows, [&](int64_t begin, int64_t end) {
     const T* const a_block = a + (trans_a == Transpose::kYes ? begin : begin * lda);
     T* const c_block = c + begin * ldc;
-    if (of_gradient) return gradient_product(end - begin, n, k, a_block, lda, b, ldb, c_block, ldc);
+    if (of_gradient) return gradient_product(end - begin, n, k, a_block, lda, b, ldb, beta != T(0), c_block, ldc);
 #ifdef VARLSTM_HAVE_CBLAS
     if (k > 0 && fits_cblas(end - begin, n, k, lda, ldb, ldc)) {
       const SingleThreadedBlas single;

@@ -1,5 +1,5 @@
-// GEMM of the host back end: CBLAS for float and double if it was found at build time, else plain loops. For a^T b + c,
-// the gradient of weights, gradient_product where it is faster or there is no CBLAS.
+// GEMM of the host back end: CBLAS for float and double if it was found at build time, else plain loops. For a^T b, the
+// gradient of weights, gradient_product where it is faster or there is no CBLAS.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -6,9 +6,8 @@
 namespace varlstm::host {
 
 template <class T>
-void gradient_product(int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb, T* c,
-                      int64_t ldc) {
-  if (k == 0) return;
+void gradient_product(int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb,
+                      bool accumulate, T* c, int64_t ldc) {
   RowProduct<T> product;
   product.rows = m;
   product.columns = n;
@@ -18,15 +17,15 @@ void gradient_product(int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, 
   product.transposed_a = true;
   product.weight = b;
   product.weight_ld = ldb;
-  product.accumulate = true;
+  product.accumulate = accumulate;
   product.c = c;
   product.ldc = ldc;
   row_product(1, product);
 }
 
-template void gradient_product<float>(int64_t, int64_t, int64_t, const float*, int64_t, const float*, int64_t, float*,
-                                      int64_t);
-template void gradient_product<double>(int64_t, int64_t, int64_t, const double*, int64_t, const double*, int64_t,
+template void gradient_product<float>(int64_t, int64_t, int64_t, const float*, int64_t, const float*, int64_t, bool,
+                                      float*, int64_t);
+template void gradient_product<double>(int64_t, int64_t, int64_t, const double*, int64_t, const double*, int64_t, bool,
                                        double*, int64_t);
 
 }  // namespace varlstm::host

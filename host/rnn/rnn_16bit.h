@@ -122,7 +122,8 @@ bool rnn_backward_16bit(int64_t threads, const RnnBackwardArgs& args, const Prep
   wide.dx = tensors.room(args.dx, tensors.input());
   wide.dh0 = tensors.room(args.dh0, tensors.states());
   wide.dc0 = tensors.room(args.dc0, tensors.cell_states());
-  wide.dparams = const_cast<float*>(tensors.widened(args.dparams, tensors.params()));
+  wide.dparams = args.shape.add_dparams ? const_cast<float*>(tensors.widened(args.dparams, tensors.params()))
+                                        : tensors.room(args.dparams, tensors.params());
   wide.workspace = static_cast<char*>(args.workspace) + carver.bytes();
   if (!RnnBackward<float>(threads, wide, floats.prepared).run()) return false;
   tensors.narrow(tensors.input(), wide.dx, args.dx);

@@ -49,6 +49,11 @@ class RnnBackward {
       return false;
     const RnnOptions<T> options(threads_, shape_, plan_, reserve_.header->dropout_seed, option_workspace_);
     options_ = &options;
+    writes_ = args_.dparams != nullptr && !shape_.add_dparams;
+    if (writes_ && (shape_.layer_norm || options.drops(RecurrentDropout::kWeights))) {  // which only add
+      std::fill_n(static_cast<T*>(args_.dparams), param_elements(shape_), T(0));
+      writes_ = false;
+    }
     const T* doutput = static_cast<const T*>(args_.dy);
     for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
       T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
@@ -208,9 +213,12 @@ class RnnBackward {
     if (round_ != nullptr) round_(plan_.tokens, product.columns, dinput, product.ldc);
   }
 
+  // What becomes of the dparams that are there.
+  T beta() const { return T(writes_ ? 0 : 1); }
+
   // dW_ih += gradients^T input, dW_hh += gradients^T h_prev (or the operand of a second product), db += column sums of
-  // the gradients. There is a piece of work for each direction, gate, matrix and block of rows; each element is summed
-  // by one piece only.
+  // the gradients; or = for +=, if dparams are written. There is a piece of work for each direction, gate, matrix and
+  // block of rows; each element is summed by one piece only.
   void weight_gradients(int64_t layer, const T* input) {
     const bool masked = options_->drops(RecurrentDropout::kWeights);
     for (int64_t d = 0; d < shape_.directions; ++d) {
@@ -239,7 +247,7 @@ class RnnBackward {
       const Factor factor = matrix == 0 ? Factor{input, columns} : state_factor(layer, d, gate);
       T* const dw_hh = masked ? option_workspace_.dw_hh[d] : dparams.w_hh;
       gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, matrix == 0 ? of_input : of_state,
-              (matrix == 1 && shape_.layer_norm ? cell_.gates : cell_.slots) * units_, factor.rows, factor.ld, 1,
+              (matrix == 1 && shape_.layer_norm ? cell_.gates : cell_.slots) * units_, factor.rows, factor.ld, beta(),
               (matrix == 0 ? dparams.w_ih : dw_hh) + first * columns, columns);
     });
     for (int64_t d = 0; d < shape_.directions && masked; ++d)
@@ -258,11 +266,11 @@ class RnnBackward {
     return {values + cell_.operand_slot * units_, cell_.slots * units_};
   }
 
-  // dW_hr += dh_of_token^T unprojected.
+  // dW_hr += dh_of_token^T unprojected; or = for +=.
   void projection_gradient(int64_t layer, int64_t d) {
     const T* const unprojected = reserve_.unprojected + (layer * shape_.directions + d) * reserve_.c_size;
     gemm<T>(threads_, Transpose::kYes, Transpose::kNo, state_, shape_.hidden, plan_.tokens, workspace_.dh_of_token[d],
-            state_, unprojected, units_, 1, layer_params(shape_, static_cast<T*>(args_.dparams), layer, d).w_hr,
+            state_, unprojected, units_, beta(), layer_params(shape_, static_cast<T*>(args_.dparams), layer, d).w_hr,
             shape_.hidden);
   }
 
@@ -298,13 +306,17 @@ class RnnBackward {
     if (round_ != nullptr) round_(plan_.tokens, state_, workspace_.h_prev[d], state_);
   }
 
-  // db_ih and db_hh += the column sums of their gradients over the tokens, for at most kBlockRows columns.
+  // db_ih and db_hh += the column sums of their gradients over the tokens, or = for +=, for at most kBlockRows columns.
   void bias_gradient(const T* of_input, const T* of_state, int64_t columns, T* db_ih, T* db_hh) {
     T sums[kBlockRows];
     column_sums(of_input, columns, sums);
-    for (int64_t j = 0; j < columns; ++j) db_ih[j] += sums[j];
+    store_sums(columns, sums, db_ih);
     if (of_state != of_input) column_sums(of_state, columns, sums);
-    for (int64_t j = 0; j < columns; ++j) db_hh[j] += sums[j];
+    store_sums(columns, sums, db_hh);
+  }
+
+  void store_sums(int64_t columns, const T* sums, T* db) const {
+    for (int64_t j = 0; j < columns; ++j) db[j] = writes_ ? sums[j] : db[j] + sums[j];
   }
 
   void column_sums(const T* gradients, int64_t columns, T* sums) {
@@ -334,6 +346,7 @@ class RnnBackward {
   Reserve<T> reserve_;
   NormReserve<T> norm_reserve_;
   const RnnOptions<T>* options_ = nullptr;  // of this call
+  bool writes_ = false;                     // dparams, in place of adding to them
   RecurrenceOptions<T> layer_options_[kMaxDirections];
   LayerNorm<T> norms_[kMaxDirections];
 };

@@ -47,6 +47,7 @@ class Backward {
     VARLSTM_CUDA_TRY(recurrence_.check(stream_, plan_, {reserve_.header, hash, plan_.lengths_hash, steps}));
     if (!schedule_is_kept_) VARLSTM_CUDA_TRY(recurrence_.prepare(stream_, plan_, {}));
     VARLSTM_CUDA_TRY(clear_initial_gradients());
+    if (!shape_.add_dparams) VARLSTM_CUDA_TRY(clear(args_.dparams, param_elements()));
     const T* doutput = static_cast<const T*>(args_.dy);
     for (int64_t layer = shape_.layers - 1; layer >= 0; --layer) {
       T* const dinput = layer == 0 ? static_cast<T*>(args_.dx) : workspace_.dlayer[(layer - 1) % 2];
@@ -59,19 +60,21 @@ class Backward {
 
  private:
   int64_t width() const { return shape_.directions * features_of_h(shape_); }
+  // Where one layer more would begin.
+  int64_t param_elements() const { return layer_offsets(shape_, shape_.layers, 0).w_ih; }
 
   // No segment starts from the initial state of a sequence with a reset at its first token, so that its gradient is 0.
   int32_t clear_initial_gradients() {
     if (plan_.segments.lengths == nullptr) return VARLSTM_OK;
     const int64_t states = shape_.layers * shape_.directions * plan_.batch;
-    const auto clear = [&](void* gradient, int64_t width) -> int32_t {
-      if (gradient == nullptr || states == 0) return VARLSTM_OK;
-      return check_runtime(
-          cudaMemsetAsync(gradient, 0, static_cast<size_t>(states * width) * sizeof(T), stream_.handle),
-          "cudaMemsetAsync");
-    };
-    VARLSTM_CUDA_TRY(clear(args_.dh0, features_of_h(shape_)));
-    return clear(args_.dc0, shape_.hidden);
+    VARLSTM_CUDA_TRY(clear(args_.dh0, states * features_of_h(shape_)));
+    return clear(args_.dc0, states * shape_.hidden);
+  }
+
+  int32_t clear(void* gradient, int64_t elements) {
+    if (gradient == nullptr || elements == 0) return VARLSTM_OK;
+    return check_runtime(cudaMemsetAsync(gradient, 0, static_cast<size_t>(elements) * sizeof(T), stream_.handle),
+                         "cudaMemsetAsync");
   }
 
   // out <- in with the dropout mask that forward used after `layer`. This is a copy if forward ran without dropout; it

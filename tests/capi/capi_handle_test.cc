@@ -123,7 +123,8 @@ TEST(Handle, ForeignKeysAreNamed) {
               NAMED(VARLSTM_KEY_ZONEOUT_H),
               NAMED(VARLSTM_KEY_ZONEOUT_C),
               NAMED(VARLSTM_KEY_LAYER_NORM),
-              NAMED(VARLSTM_KEY_CELL_STATES)};
+              NAMED(VARLSTM_KEY_CELL_STATES),
+              NAMED(VARLSTM_KEY_ADD_DPARAMS)};
 #undef NAMED
   for (const auto& one : keys) {
     int64_t value = 0;

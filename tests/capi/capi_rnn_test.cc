@@ -124,7 +124,8 @@ TEST(RnnDescription, KeepsItsOptions) {
       {VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_RECURRENT_DROPOUT_WEIGHTS, VARLSTM_RECURRENT_DROPOUT_CANDIDATE},
       {VARLSTM_KEY_LAYER_NORM, 0, 1},
       {VARLSTM_KEY_RESETS, 0, 1},
-      {VARLSTM_KEY_CELL_STATES, 0, 1}};
+      {VARLSTM_KEY_CELL_STATES, 0, 1},
+      {VARLSTM_KEY_ADD_DPARAMS, 1, 0}};
   for (const auto& option : options) {
     EXPECT_EQ(get(option.key), option.initial) << option.key;
     ASSERT_OK(varlstm_rnn_set_i64(rnn.get(), option.key, option.changed));
@@ -335,9 +336,10 @@ TEST(RnnOptions, FreezeAtTheFirstUse) {
     Tiny tiny;
     ASSERT_OK(varlstm_rnn_set_i64(tiny.rnn.get(), VARLSTM_KEY_BIAS, 1));
     ASSERT_OK(use.second(tiny));
-    for (const int32_t key : {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS,
-                              VARLSTM_KEY_LAYERS_TOGETHER, VARLSTM_KEY_PROJ_SIZE, VARLSTM_KEY_RESETS,
-                              VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_KEY_LAYER_NORM, VARLSTM_KEY_CELL_STATES}) {
+    for (const int32_t key :
+         {VARLSTM_KEY_DTYPE, VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS, VARLSTM_KEY_LAYERS_TOGETHER,
+          VARLSTM_KEY_PROJ_SIZE, VARLSTM_KEY_RESETS, VARLSTM_KEY_RECURRENT_DROPOUT_KIND, VARLSTM_KEY_LAYER_NORM,
+          VARLSTM_KEY_CELL_STATES, VARLSTM_KEY_ADD_DPARAMS}) {
       EXPECT_ERROR(VARLSTM_ERROR_INVALID_ARGUMENT, "key = " + std::to_string(key) + " ",
                    varlstm_rnn_set_i64(tiny.rnn.get(), key, 0));
     }

@@ -74,12 +74,13 @@ TYPED_TEST(GemmTest, GradientProductEqualsLoops) {
   Random random(6);
   for (int round = 0; round < 40; ++round) {
     const int64_t m = random.integer(1, round % 4 == 0 ? 300 : 40), n = random.integer(1, 150);
-    const int64_t k = random.integer(0, round % 4 == 1 ? 600 : 60);
+    const int64_t k = random.integer(1, round % 4 == 1 ? 600 : 60);
+    const T beta = T(round % 3 == 0 ? 0 : 1);
     const int64_t lda = m + random.integer(0, 3), ldb = n + random.integer(0, 3), ldc = n + random.integer(0, 3);
     const auto a = random.vector<T>((k + 1) * lda), b = random.vector<T>((k + 1) * ldb);
     std::vector<T> expected = random.vector<T>(m * ldc), actual = expected;
-    gemm_loops<T>(Transpose::kYes, Transpose::kNo, m, n, k, a.data(), lda, b.data(), ldb, 1, expected.data(), ldc);
-    gradient_product<T>(m, n, k, a.data(), lda, b.data(), ldb, actual.data(), ldc);
+    gemm_loops<T>(Transpose::kYes, Transpose::kNo, m, n, k, a.data(), lda, b.data(), ldb, beta, expected.data(), ldc);
+    gradient_product<T>(m, n, k, a.data(), lda, b.data(), ldb, beta == 1, actual.data(), ldc);
     for (size_t e = 0; e < actual.size(); ++e) ASSERT_NEAR(actual[e], expected[e], tolerance<T>(k)) << "element " << e;
   }
 }

@@ -67,7 +67,7 @@ def test_parameters(name: str) -> None:
     assert module.weight_ih_l0.std() > 0 and ours(3, 4, dtype=torch.float64).norm_hh_l0.dtype == torch.float64
     for one in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module)), module.double()):
         params = list(one.parameters())
-        assert _flat.is_flat(params) and all(map(_flat.owns_its_storage, params))
+        assert _flat.flat_elements(params) and all(map(_flat.owns_its_storage, params))
         assert one.all_weights == [[getattr(one, key) for key in keys] for keys in one._all_weights]
         assert sum(map(len, one.all_weights)) == len(params)
 

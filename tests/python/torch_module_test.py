@@ -22,7 +22,7 @@ OPTIONS = [{}, {"num_layers": 3, "bidirectional": True}, {"bias": False}, {"batc
 def is_flat(lstm: LSTM) -> bool:
     """Whether a call reads the parameters where they lie; each has a storage of its own nevertheless."""
     params = list(lstm.parameters())
-    return _flat.is_flat(params) and all(map(_flat.owns_its_storage, params))
+    return _flat.flat_elements(params) > 0 and all(map(_flat.owns_its_storage, params))
 
 
 def pair(**options) -> tuple:

@@ -15,7 +15,7 @@ from varlstm.torch import (GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, _flat, pa
 
 def is_flat(module) -> bool:
     params = list(module.parameters())
-    return _flat.is_flat(params) and all(map(_flat.owns_its_storage, params))
+    return _flat.flat_elements(params) > 0 and all(map(_flat.owns_its_storage, params))
 
 
 class Model(torch.nn.Module):

@@ -101,6 +101,7 @@ struct RnnOptions {
   double zoneout_h = 0, zoneout_c = 0;
   bool layer_norm = false;
   bool cell_states = false;  // c of every token
+  bool add_dparams = true;   // else backward writes them
 
   int64_t directions() const { return bidirectional ? 2 : 1; }
   // P, or 0: any value that H allows, depending on the sizes; one unit cannot be projected to fewer.
@@ -123,6 +124,7 @@ inline Rnn make_rnn(varlstm_ctx* context, const RnnOptions& options, int32_t dty
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_RESETS, options.resets ? 1 : 0));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_LAYER_NORM, options.layer_norm ? 1 : 0));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_CELL_STATES, options.cell_states ? 1 : 0));
+  REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_ADD_DPARAMS, options.add_dparams ? 1 : 0));
   REQUIRE_OK(varlstm_rnn_set_i64(handle, VARLSTM_KEY_RECURRENT_DROPOUT_KIND, options.recurrent_dropout_kind));
   REQUIRE_OK(varlstm_rnn_set_f64(handle, VARLSTM_KEY_RECURRENT_DROPOUT, options.recurrent_dropout));
   REQUIRE_OK(varlstm_rnn_set_f64(handle, VARLSTM_KEY_CELL_CLIP, options.cell_clip));

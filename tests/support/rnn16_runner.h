@@ -60,7 +60,7 @@ inline Rnn16Results run_rnn16(const Format16& format, const RnnCase<double>& pro
   Buffer<uint16_t> c(ctx, rows * cell_states);
   Buffer<uint16_t> y(ctx, rows * outputs), h_n(ctx, problem.state_count()), c_n(ctx, problem.cell_state_count());
   Buffer<uint16_t> dx(ctx, rows * options.input), dh0(ctx, problem.state_count()), dc0(ctx, problem.cell_state_count());
-  Buffer<uint16_t> dparams(ctx, std::vector<uint16_t>(problem.params.size(), 0));
+  Buffer<uint16_t> dparams(ctx, std::vector<uint16_t>(problem.params.size(), options.add_dparams ? 0 : 0xffff));
   REQUIRE_OK(varlstm_rnn_forward_with_c(rnn.get(), batch.get(), VARLSTM_MODE_SAVE, problem.seed, params.data(),
                                         x.data(), h0.data(), of_c(c0), y.data(), h_n.data(), of_c(c_n),
                                         cell_states > 0 ? c.data() : nullptr, workspace.data(), workspace_bytes,

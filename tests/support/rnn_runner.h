@@ -92,14 +92,15 @@ class RnnRunner {
             from_rows(token_cell_states(), c_.get())};
   }
 
-  // Backward of the last forward that saved. dparams starts from `dparams_before`, zeros where it is empty. The
-  // workspace is filled afresh: backward may not live on what forward left there.
+  // Backward of the last forward that saved. dparams starts from `dparams_before`, zeros where it is empty, and from
+  // NaN if it is only written. The workspace is filled afresh: backward may not live on what forward left there.
   RnnGradients<T> backward(const RnnUpstream<T>& upstream, const std::vector<T>& dparams_before = {}) {
     const Buffer<T> dy(context_, to_rows(options_.directions() * options_.state(), upstream.dy));
     const Buffer<T> dh_n(context_, upstream.dh_n), dc_n(context_, upstream.dc_n);
     const Buffer<T> dc(context_, to_rows(token_cell_states(), upstream.dc));
     Buffer<T> dx(context_, x_.count()), dh0(context_, h_n_.count()), dc0(context_, c_n_.count());
     Buffer<T> dparams(context_, dparams_before.empty() ? std::vector<T>(params_.count(), T(0)) : dparams_before);
+    if (!options_.add_dparams) dparams.fill_nan();
     workspace_->fill(fill_, seed_ + 2);
     const std::vector<unsigned char> reserve_before = reserve_->get();
     const T* const dy_or_null = upstream.dy.empty() ? nullptr : dy.data();

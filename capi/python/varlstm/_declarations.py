@@ -67,6 +67,7 @@ class Key(enum.IntEnum):
     ZONEOUT_C = 49
     LAYER_NORM = 50
     CELL_STATES = 51
+    ADD_DPARAMS = 52
     CLASSES = 30
     IGNORE_INDEX = 31
     REDUCTION = 32

@@ -20,8 +20,9 @@ void add_rnn_description(std::vector<Entry>& list) {
                     call.bad("key", VARLSTM_KEY_HIDDEN_SIZE).bad("key", VARLSTM_KEY_NUM_LAYERS).bad("key", 99);
                     return bad_dtype(call, "value").bad("value", (int64_t{1} << 32) + VARLSTM_DTYPE_F64);
                   }});
-  for (const int32_t key : {VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS, VARLSTM_KEY_LAYERS_TOGETHER,
-                            VARLSTM_KEY_RESETS, VARLSTM_KEY_LAYER_NORM, VARLSTM_KEY_CELL_STATES}) {
+  for (const int32_t key :
+       {VARLSTM_KEY_BIDIRECTIONAL, VARLSTM_KEY_BIAS, VARLSTM_KEY_ROWS, VARLSTM_KEY_LAYERS_TOGETHER, VARLSTM_KEY_RESETS,
+        VARLSTM_KEY_LAYER_NORM, VARLSTM_KEY_CELL_STATES, VARLSTM_KEY_ADD_DPARAMS}) {
     list.push_back({"varlstm_rnn_set_i64 key " + std::to_string(key), [key](W& w) {
                       Call call("varlstm_rnn_set_i64", varlstm_rnn_set_i64, w.rnn, key, 1);
                       return call.bad("key", VARLSTM_KEY_CLASSES).bad("value", -1).bad("value", 2).bad("value", kHuge);
@@ -60,7 +61,7 @@ void add_rnn_description(std::vector<Entry>& list) {
       {"varlstm_rnn_get_i64", [](W& w) {
          Call call("varlstm_rnn_get_i64", varlstm_rnn_get_i64, w.rnn, VARLSTM_KEY_HIDDEN_SIZE, w.host.take<int64_t>(1));
          call.bad("key", VARLSTM_KEY_ROWS - 1).bad("key", VARLSTM_KEY_RESETS + 1).bad("key", VARLSTM_KEY_CLASSES);
-         call.bad("key", VARLSTM_KEY_CELL_STATES + 1);
+         call.bad("key", VARLSTM_KEY_ADD_DPARAMS + 1);
          return call.bad("key", 19).bad("key", VARLSTM_KEY_DROPOUT).bad("key", VARLSTM_KEY_BATCH);
        }});
   list.push_back({"varlstm_rnn_get_f64", [](W& w) {

@@ -45,7 +45,7 @@ class Rnn(Native):
                          lib.varlstm_rnn_destroy, context)
         for key, value in ((Key.DTYPE, dtype_code("input", dtype)), (Key.BIDIRECTIONAL, bidirectional),
                            (Key.BIAS, bias), (Key.PROJ_SIZE, proj_size), (Key.RESETS, resets),
-                           (Key.CELL_STATES, cell_states)):
+                           (Key.CELL_STATES, cell_states), (Key.ADD_DPARAMS, False)):
             set_value(lib.varlstm_rnn_set_i64, self.pointer, key, int(value))
         set_value(lib.varlstm_rnn_set_f64, self.pointer, Key.DROPOUT, dropout)
         for key, value in zip(OPTIONS, options):
@@ -215,12 +215,12 @@ def _cuda_context(index: int, math: Math) -> Context:
 def context_of(tensor: torch.Tensor, product: Optional[Product] = None) -> Context:
     """The context of the tensor's device, whose products, if the call has any, are as exact as torch's would be now. On
     the CPU it has as many threads as torch has now: torch.set_num_threads holds from the next call on."""
-    if tensor.is_cuda:
-        rounds = product is not None and tensor.dtype == torch.float32 and allows_tf32(product)
-        return _cuda_context(tensor.device.index, Math.TF32 if rounds else Math.F32)
-    if tensor.device.type not in ("cpu", "meta"):  # on meta there is nothing but sizes
+    if tensor.is_cpu or tensor.is_meta:  # on meta there is nothing but sizes
+        return _host_context(torch.get_num_threads())
+    if not tensor.is_cuda:
         raise ValueError(f"a tensor is on the device {tensor.device}, and must be on cpu or cuda")
-    return _host_context(torch.get_num_threads())
+    rounds = product is not None and tensor.dtype == torch.float32 and allows_tf32(product)
+    return _cuda_context(tensor.device.index, Math.TF32 if rounds else Math.F32)
 
 
 def dtype_code(name: str, dtype: torch.dtype) -> int:
@@ -230,12 +230,15 @@ def dtype_code(name: str, dtype: torch.dtype) -> int:
     return code
 
 
+_HAS_AUTOCAST_OF_DEVICE = hasattr(torch, "get_autocast_dtype")  # from torch 2.4 on
+
+
 def autocast_dtype(tensor: torch.Tensor) -> Optional[torch.dtype]:
     """The dtype that torch.autocast wants on the tensor's device; None without it, and for float64, which it leaves."""
-    device = tensor.device.type
-    if tensor.dtype == torch.float64 or device not in ("cpu", "cuda"):
+    device = "cpu" if tensor.is_cpu else "cuda" if tensor.is_cuda else None
+    if device is None or tensor.dtype == torch.float64:
         return None
-    if hasattr(torch, "get_autocast_dtype"):  # from torch 2.4 on
+    if _HAS_AUTOCAST_OF_DEVICE:
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
     if device == "cuda":
         return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
@@ -247,7 +250,7 @@ def compute_dtype(rows: torch.Tensor, state: Optional[torch.Tensor], keeps_state
     those with `keeps_states`, multiply in autocast's dtype alone and have the states, zeros of the input's dtype if there
     are none, in their own: if that is wider, so are their results, and here all of it is."""
     dtype = autocast_dtype(rows)
-    if dtype is None or not keeps_states or rows.device.type != "cpu":
+    if dtype is None or not keeps_states or not rows.is_cpu:
         return dtype
     return torch.promote_types(dtype, (rows if state is None else state).dtype)
 

@@ -1,7 +1,7 @@
 """Turns functions on memory into operations that torch can differentiate, and compile if its version can."""
 # SPDX-License-Identifier: Apache-2.0
 import functools
-from typing import Callable, Tuple
+from typing import Callable, Optional, Tuple
 
 import torch
 from torch.autograd import forward_ad
@@ -146,6 +146,49 @@ def differentiable(name: str, forward: Callable, fake: Callable, setup_context: 
     return _differentiable(name, forward, fake, setup_context, backward, True)
 
 
+def _plain(name: str, forward: Callable, setup_context: Callable, backward: Callable) -> Callable:
+    """The function of `forward` for calls outside transforms, where time counts: torch calls a function faster without
+    a setup_context of its own, for which it looks at forward's signature in each call, and with fewer arguments. So the
+    arguments are all inputs in one tuple, and once more each of those that can be tensors."""
+    kinds = [kind for argument, kind in forward.__annotations__.items() if argument != "return"]
+    places = [place for place, kind in enumerate(kinds) if kind in (torch.Tensor, Optional[torch.Tensor])]
+
+    def forward_and_setup(ctx, inputs, *tensors):
+        if _was_transformed:  # torch has unwrapped the arguments
+            inputs = list(inputs)
+            for place, tensor in zip(places, tensors):
+                inputs[place] = tensor
+            if isinstance(inputs[-1], list):
+                inputs[-1] = list(tensors[len(places):])
+        ctx.inputs = len(inputs)
+        output = _flat(forward(*inputs))
+        setup_context(ctx, inputs, output)
+        return output
+
+    def backward_of_tensors(ctx, *gradients):
+        _, *needs = ctx.needs_input_grad
+        needs_of_all = [False] * ctx.inputs
+        for place, need in zip(places, needs):
+            needs_of_all[place] = need
+        needs_of_list = needs[len(places):]
+        if needs_of_list:
+            needs_of_all[-1] = needs_of_list
+        results = backward(ctx, needs_of_all, *gradients)
+        of_list = (results[-1] or [None] * len(needs_of_list)) if needs_of_list else ()
+        return (None, *[results[place] for place in places], *of_list)
+
+    function = _with_methods(name, {"forward": forward_and_setup, "backward": backward_of_tensors})
+
+    without_transforms = super(torch.autograd.Function, function).apply  # which has no look at every argument first
+
+    def apply(inputs: tuple):
+        call = function.apply if _was_transformed else without_transforms
+        tensors = [inputs[place] for place in places]
+        return call(inputs, *tensors, *inputs[-1]) if isinstance(inputs[-1], list) else call(inputs, *tensors)
+
+    return apply
+
+
 def _differentiable(name, forward, fake, setup_context, backward, compiled_gradient) -> Callable:
     # The function is called with a list's tensors as arguments of their own, after the count of the inputs before it.
     def inputs_of(heads, arguments: tuple) -> tuple:
@@ -168,25 +211,18 @@ def _differentiable(name, forward, fake, setup_context, backward, compiled_gradi
     def forward_of_all(heads, *arguments):
         return _flat(whole(*inputs_of(heads, arguments)))
 
-    def forward_and_setup(ctx, heads, *arguments):
-        ctx.heads, inputs = heads, inputs_of(heads, arguments)
-        output = _flat(forward(*inputs))
-        setup_context(ctx, inputs, output)
-        return output
-
-    # The second form is the one that torch calls faster: for the first it looks at forward's signature in each call, which
-    # takes longer than a forward of one token.
     function = _function(name, forward_of_all, setup, backward_of_all)
-    plain = _with_methods(name, {"forward": forward_and_setup, "backward": backward_of_all})
+    plain = _plain(name, forward, setup_context, backward)
 
     def eager(*inputs):
         is_transformed = _sees_transform()
         if not (is_transformed or torch.is_grad_enabled() or forward_ad._current_level >= 0):
             return forward(*inputs)
-        apply = function.apply if is_transformed else plain.apply
+        if not is_transformed:
+            return plain(inputs)
         if isinstance(inputs[-1], list):
-            return apply(len(inputs) - 1, *inputs[:-1], *inputs[-1])
-        return apply(None, *inputs)
+            return function.apply(len(inputs) - 1, *inputs[:-1], *inputs[-1])
+        return function.apply(None, *inputs)
 
     operation = None
     if COMPILABLE:

@@ -7,24 +7,47 @@ alive together. An optimiser's step, load_state_dict or «param.data.add_()» wr
 copy that could be out of date.
 """
 # SPDX-License-Identifier: Apache-2.0
-from typing import List, Optional, Sequence
+import functools
+import math
+from typing import List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
-from torch.utils.dlpack import from_dlpack, to_dlpack
+from torch._C import _from_dlpack, _to_dlpack  # those of torch.utils.dlpack, whose Python takes as long as they do
 
 from ._differentiable import is_wrapped
 
 
+class Placed(list):
+    """Parameters that are_placed has found one after the other in memory, for the call that begins. They have so many
+    values together."""
+
+    __slots__ = ("elements",)
+
+    def __init__(self, params: Sequence[Tensor], elements: int) -> None:
+        super().__init__(params)
+        self.elements = elements
+
+
+@functools.lru_cache(maxsize=256)
+def _places(shapes: Tuple[torch.Size, ...]) -> List[Tuple[torch.Size, List[int], int]]:
+    """Shape, strides and offset of each of these tensors, one after the other in memory."""
+    places, offset = [], 0
+    for shape in shapes:
+        strides = [math.prod(shape[k + 1:]) for k in range(len(shape))]
+        places.append((shape, strides, offset))
+        offset += shape.numel()
+    return places
+
+
 def _pieces(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
-    pieces = flat.split_with_sizes([one.numel() for one in like])
-    return [piece.view_as(one) for piece, one in zip(pieces, like)]
+    return [flat.as_strided(*place) for place in _places(tuple([one.shape for one in like]))]
 
 
 def split(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
     """Tensors of the shapes of `like` over the memory of `flat`, which has as many elements as they together. A tensor
     that comes back from DLPack has a storage of its own over the memory that it was made from."""
-    return [from_dlpack(to_dlpack(piece)) for piece in _pieces(flat, like)]
+    return [_from_dlpack(_to_dlpack(piece)) for piece in _pieces(flat, like)]
 
 
 def split_gradients(flat: Tensor, like: Sequence[Tensor]) -> List[Tensor]:
@@ -39,14 +62,14 @@ def join(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
-def is_flat(tensors: Sequence[Tensor]) -> bool:
-    """Whether the values of the tensors are one after the other in memory, without gaps."""
-    end = tensors[0].data_ptr()
+def flat_elements(tensors: Sequence[Tensor]) -> int:
+    """How many values the tensors have if these are one after the other in memory, without gaps; else 0."""
+    first, size, count = tensors[0].data_ptr(), tensors[0].element_size(), 0
     for tensor in tensors:
-        if tensor.data_ptr() != end or not tensor.is_contiguous() or tensor.is_neg():
-            return False
-        end += tensor.numel() * tensor.element_size()
-    return True
+        if tensor.data_ptr() != first + count * size or not tensor.is_contiguous() or tensor.is_neg():
+            return 0
+        count += tensor.numel()
+    return count
 
 
 def owns_its_storage(tensor: Tensor) -> bool:
@@ -67,7 +90,7 @@ def flatten(params: Sequence[Optional[Tensor]]) -> None:
         return
     if len({param.data_ptr() for param in params}) < len(params):
         return
-    if is_flat(params) and all(map(owns_its_storage, params)):
+    if flat_elements(params) and all(map(owns_its_storage, params)):
         return
     with torch.no_grad():
         for param, piece in zip(params, split(join(params), params)):

@@ -12,9 +12,9 @@ from .._declarations import RecurrentDropout
 from . import _exchange, _options, _packing_op, _resets, _torchs_op
 from ._device import compute_dtype
 from ._differentiable import is_traced, is_vmapped, list_of, refuse_jit_trace
-from ._flat import flatten
-from ._rnn_checks import (check_all_like, check_like, check_features, check_params, check_states,
-                          check_unbatched_states)
+from ._flat import Placed, flatten
+from ._rnn_checks import (are_placed, check_all_like, check_like, check_features, check_params, check_states,
+                          check_unbatched_states, layout)
 from ._rnn_op import RNN_OPS
 from ._step import step
 from .packing import Lengths, batch_of, check_lengths, equal_lengths, lengths_tensor
@@ -271,13 +271,18 @@ class RnnBase(torch.nn.RNNBase):
         op, names, own = RNN_OPS[self.mode], self._flat_weights_names, self._parameters
         # One that is not the module's own, of weight_norm or a parametrization, is an attribute.
         params = [own[name] if name in own else getattr(self, name) for name in names]
-        check_params(names, params, op.gates, self.input_size, self._state_widths(), 1 + self.bidirectional)
+        expected = layout(tuple(names), op.gates, self.input_size, self._state_widths(), 1 + self.bidirectional)
         dtype = compute_dtype(rows, None if hx is None else hx[0], self._keeps_states)
         if dtype is not None:
+            check_params(names, params, expected)
             rows, params = rows.to(dtype), [param.to(dtype) for param in params]
             hx = hx if hx is None else [state.to(dtype) for state in hx]
         check_features(rows, self.input_size)
-        check_all_like(names, params, rows)
+        if not is_traced(rows) and are_placed(params, expected, rows):
+            params = Placed(params, expected.elements)
+        else:
+            check_params(names, params, expected)
+            check_all_like(names, params, rows)
         h0 = c0 = None
         if hx is not None:
             check_states(hx, self._state_shapes(batch_size))

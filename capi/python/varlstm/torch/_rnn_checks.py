@@ -2,8 +2,11 @@
 are now."""
 # SPDX-License-Identifier: Apache-2.0
 import functools
-from typing import List, Sequence, Tuple
+import itertools
+import math
+from typing import List, NamedTuple, Sequence, Tuple
 
+import torch
 from torch import Tensor
 
 from . import _options
@@ -56,29 +59,52 @@ def check_features(rows: Tensor, input_size: int) -> None:
         raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {input_size}, got {rows.size(-1)}")
 
 
+class Layout(NamedTuple):
+    """Of a network's parameters."""
+
+    shapes: List[torch.Size]
+    offsets: List[int]  # of each from the first, in elements, if they are one after the other
+    elements: int       # of all together
+
+
 @functools.lru_cache(maxsize=256)
-def _shapes(names: Tuple[str, ...], gates: int, input_size: int, widths: Tuple[int, int],
-            directions: int) -> List[Tuple[int, ...]]:
-    """Of the parameters of these names."""
+def layout(names: Tuple[str, ...], gates: int, input_size: int, widths: Tuple[int, int], directions: int) -> Layout:
+    """That of the parameters of these names. widths: the number of features of h, and of units."""
     of_h, hidden_size = widths
     rows = gates * hidden_size
     first = (rows, input_size)
     others = {"weight_ih": (rows, directions * of_h), "weight_hh": (rows, of_h), "bias_ih": (rows,),
               "bias_hh": (rows,), "weight_hr": (of_h, hidden_size), "norm_ih": (rows,), "norm_hh": (rows,),
               "norm_c": (hidden_size,), "norm_c_bias": (hidden_size,)}
-    return [first if name[:12] == "weight_ih_l0" else others[name[:name.rindex("_l")]] for name in names]
+    shapes = [first if name[:12] == "weight_ih_l0" else others[name[:name.rindex("_l")]] for name in names]
+    *offsets, elements = itertools.accumulate(map(math.prod, shapes), initial=0)
+    return Layout(list(map(torch.Size, shapes)), offsets, elements)
 
 
-def check_params(names: List[str], params: List[Tensor], gates: int, input_size: int, widths: Tuple[int, ...],
-                 directions: int) -> None:
-    """Whether each parameter has its own shape: as many elements in others would be read as if they had it. widths: the
-    number of features of h, and of units."""
-    shapes = _shapes(tuple(names), gates, input_size, widths, directions)
-    for name, param, expected in zip(names, params, shapes):
+def are_placed(params: List[Tensor], expected: Layout, rows: Tensor) -> bool:
+    """Whether the parameters are as the library reads them, without a check of one by one: of these shapes, of the dtype
+    and on the device of the rows, and their values one after the other in memory. A small call takes no longer than
+    these checks."""
+    try:
+        first, dtype, size = params[0].data_ptr(), rows.dtype, rows.element_size()
+        if params[0].device != rows.device:
+            return False
+        for param, shape, offset in zip(params, expected.shapes, expected.offsets):
+            if (param.data_ptr() != first + offset * size or param.dtype != dtype or param.shape != shape or
+                    not param.is_contiguous() or param.is_neg()):
+                return False
+    except (AttributeError, RuntimeError):  # no tensor, or one without memory
+        return False
+    return first != 0
+
+
+def check_params(names: List[str], params: List[Tensor], expected: Layout) -> None:
+    """Whether each parameter has its own shape: as many elements in others would be read as if they had it."""
+    for name, param, shape in zip(names, params, expected.shapes):
         if not isinstance(param, Tensor):
             _options.tensor(name, param)
-        if param.shape != expected:
-            raise ValueError(f"{name} is of shape {tuple(param.shape)}, and must be {expected}")
+        if param.shape != shape:
+            raise ValueError(f"{name} is of shape {tuple(param.shape)}, and must be {tuple(shape)}")
 
 
 def check_like(name: str, tensor: Tensor, rows: Tensor) -> None:

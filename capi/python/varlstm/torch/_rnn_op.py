@@ -15,7 +15,7 @@ from .._declarations import Cell, Key, Mode
 from .._library import unchecked
 from ._differentiable import adjoint, differentiable, is_differentiated, refuse_again
 from ._device import OPTIONS, Rnn, address, context_of, dense, rnn_sizes, scratch, workspace
-from ._flat import is_flat, join, split_gradients
+from ._flat import Placed, flat_elements, join, split_gradients
 from ._math import Product
 from .prepared import prepared
 
@@ -64,10 +64,12 @@ class RnnOp:
     def _flat(self, rnn: Rnn, params: List[Tensor]) -> Tensor:
         """A tensor at whose address all parameters begin, one after the other. It is the first parameter if they are
         placed so, as a module places them; else it is a copy of their current values."""
+        if (params.elements if type(params) is Placed else flat_elements(params)) == rnn.elements:
+            return params[0]
         count = sum(map(Tensor.numel, params))
         if count != rnn.elements:
             raise ValueError(f"the parameters have {count} elements, this {self._cell.name} has {rnn.elements}")
-        return params[0] if is_flat(params) else join(params)
+        return join(params)
 
     def _rnn(self, context, x: Tensor, hidden_size: int, proj_size: int, num_layers: int, bidirectional: bool,
              params: List[Tensor], dropout: float, options: List[float], resets: bool = False,
@@ -150,7 +152,7 @@ class RnnOp:
         dx = x.new_empty(x.shape) if need_dx else None
         dh0 = x.new_empty((*states, proj_size or hidden_size)) if need_dh0 else None
         dc0 = x.new_empty((*states, hidden_size)) if need_dc0 else None
-        dparams = x.new_zeros(rnn.elements) if need_dparams else None
+        dparams = x.new_empty(rnn.elements) if need_dparams else None  # only written: Key.ADD_DPARAMS
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.shape[:-1].numel(), resets) as batch:
             workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
             work = workspace(workspace_bytes, x)

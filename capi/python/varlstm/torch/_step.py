@@ -12,7 +12,7 @@ from . import _options
 from ._device import Rnn, _query, address, compute_dtype, context_of, dense, scratch
 from ._differentiable import is_traced
 from ._math import Product
-from ._rnn_checks import check_all_like, check_params, check_rows
+from ._rnn_checks import check_all_like, check_params, check_rows, layout
 from ._rnn_op import RNN_OPS
 from .prepared import prepared
 
@@ -71,7 +71,8 @@ def step(module, input: Tensor, states: Sequence[Tensor], names: Tuple[str, ...]
         raise ValueError("bidirectional = True: a network that steps has one direction")
     op, param_names = RNN_OPS[module.mode], module._flat_weights_names
     params: List[Tensor] = [getattr(module, name) for name in param_names]
-    check_params(param_names, params, op.gates, module.input_size, module._state_widths(), 1)
+    check_params(param_names, params,
+                 layout(tuple(param_names), op.gates, module.input_size, module._state_widths(), 1))
     with torch.no_grad():
         dtype = compute_dtype(input, states[0], module._keeps_states)
         if dtype is not None:
