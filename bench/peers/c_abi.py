@@ -8,12 +8,11 @@ import torch
 
 INFER, SAVE, HOST = 0, 1, 0
 CELLS = {"LSTM": 0, "GRU": 1}
-KEY_THREADS, KEY_BIDIRECTIONAL = 3, 25
+KEY_THREADS, KEY_BIDIRECTIONAL, KEY_ADD_DPARAMS = 3, 25, 52
 i32, i64, u64, ptr = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint64, ctypes.c_void_p
 SIGNATURES = {
     "varlstm_ctx_create": [i32, i32, ptr],
     "varlstm_ctx_set_i64": [ptr, i32, i64],
-    "varlstm_zero": [ptr, ptr, i64, ptr],
     "varlstm_batch_create": [ptr, i64, i64, i64, ptr],
     "varlstm_batch_set_lengths": [ptr, ptr, i64, i32, ptr],
     "varlstm_rnn_create": [ptr, i32, i64, i64, i64, ptr],
@@ -51,6 +50,7 @@ class Rnn:
         self.call("varlstm_ctx_set_i64", self.ctx, KEY_THREADS, threads)
         self.call("varlstm_rnn_create", self.ctx, CELLS[cell], inputs, hidden, 1, ctypes.byref(self.rnn))
         self.call("varlstm_rnn_set_i64", self.rnn, KEY_BIDIRECTIONAL, directions - 1)
+        self.call("varlstm_rnn_set_i64", self.rnn, KEY_ADD_DPARAMS, 0)
         elements = i64()
         self.call("varlstm_rnn_param_count", self.rnn, None, ctypes.byref(elements))
         self.params = torch.zeros(elements.value)
@@ -103,12 +103,11 @@ class Batch:
                  address(reserve), reserve.numel(), None)
 
     def forward_backward(self, x, dy):
-        """Every gradient: dx of this batch, and dparams of the layer, which starts from zero."""
+        """Every gradient: dx of this batch, and dparams of the layer, which is written."""
         rnn, workspace, reserve = self.rnn, self.workspace[SAVE], self.reserve[SAVE]
         if self.dx is None:
             self.dx = torch.empty_like(x)
         self.forward(x, SAVE)
-        rnn.call("varlstm_zero", rnn.ctx, address(rnn.dparams), 4 * rnn.dparams.numel(), None)
         rnn.call("varlstm_rnn_backward", rnn.rnn, self.handle, address(rnn.params), address(x), None, None,
                  address(self.y), address(dy), None, None, address(self.dx), None, None, address(rnn.dparams),
                  address(workspace), workspace.numel(), address(reserve), reserve.numel(), None)
