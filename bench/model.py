@@ -120,22 +120,25 @@ def table_of_wide_steps(cases, steps, exchange):
 
 
 def table_of_streamed_steps(cases, constants, exchange):
-    """A line for each pass and H: a step by teams that stream their weights, a launch for each step, and the floors' two."""
+    """A line for each pass, dtype and H: a step by teams that stream their weights, a launch for each step, and the floors'
+    two."""
     lines = [f"Steps in µs: {source_of(exchange)}. streamed (turns) · a launch for each step · GEMM and pointwise kernel", "",
-             "| pass | H | " + " | ".join(f"B={batch}" for batch in floors.BATCHES) + " |",
-             "| --- | --- |" + " --- |" * len(floors.BATCHES)]
-    by_key = {(case["mode"], case["H"], case["B"]): case["step"] for case in cases}
+             "| pass | dtype | H | " + " | ".join(f"B={batch}" for batch in floors.BATCHES) + " |",
+             "| --- | --- | --- |" + " --- |" * len(floors.BATCHES)]
+    by_key = {(case["mode"], case["dtype"], case["H"], case["B"]): case["step"] for case in cases}
 
-    def cell(mode, hidden, batch):
-        step = by_key[mode, hidden, batch]
+    def cell(mode, dtype, hidden, batch):
+        step = by_key[mode, dtype, hidden, batch]
         turns = f' ({step["turns"]}×)' if step and step["turns"] > 1 else ""
         own = f'{step["us"]:.2f}' if step else "—"
-        others = (of.stepwise_step(constants, mode, "tf32", hidden, batch)["us"] for of in (stepwise_steps, floors))
+        others = (of.stepwise_step(constants, mode, dtype, hidden, batch)["us"] for of in (stepwise_steps, floors))
         return f"{own}{turns} · " + " · ".join(f"{us:.2f}" for us in others)
 
     for mode in floors.MODES:
-        for hidden in streamed_steps.HIDDEN:
-            lines.append(f"| {mode} | {hidden} | " + " | ".join(cell(mode, hidden, batch) for batch in floors.BATCHES) + " |")
+        for dtype, all_hidden in streamed_steps.HIDDEN.items():
+            for hidden in all_hidden:
+                cells = " | ".join(cell(mode, dtype, hidden, batch) for batch in floors.BATCHES)
+                lines.append(f"| {mode} | {dtype} | {hidden} | {cells} |")
     return "\n".join(lines)
 
 
@@ -192,9 +195,9 @@ by the modelled clocks, and give its bits: forward those of any policy, backward
 
 {wide}
 
-In TF32 an LSTM has wide teams that stream their weights (`bench/streamed_steps.py`), which take the place of stepwise, and
-give its bits, if the library chose it and they are faster by the modelled clocks. Their bytes include those of the cells,
-which the model of a launch for each step leaves out.
+An LSTM has wide teams that stream their weights (`bench/streamed_steps.py`), too: in TF32 in the place of stepwise, if the
+library chose it, and at H = 2048 in 16 bits of the grid, with their bits, if they are faster by the modelled clocks. Their bytes
+include those of the cells, which the model of a launch for each step leaves out.
 
 {streamed}
 

@@ -30,8 +30,9 @@ def steps(report):
         if row["step"] is not None and row["step"]["us"] < best[key][1]:
             best[key] = ("wide", row["step"]["us"])
     for row in report.get("streamed_steps", ()):
-        key = (row["mode"], "tf32", row["H"], row["B"])
-        if row["step"] and key in best and best[key][0] == "stepwise" and row["step"]["us"] < best[key][1]:
+        key = (row["mode"], row["dtype"], row["H"], row["B"])
+        policy = {"tf32": "stepwise", "bf16": "grid"}[row["dtype"]]
+        if row["step"] and key in best and best[key][0] == policy and row["step"]["us"] < best[key][1]:
             best[key] = ("streamed", row["step"]["us"])
     return best
 

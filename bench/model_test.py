@@ -129,29 +129,33 @@ class StreamedStepsTest(unittest.TestCase):
         # At H = 2048 a block has 512 KB of weights in 64 stages and keeps a quarter; a slot has 8 KB of values, which four
         # blocks share forward.
         for mode, ahead, sharers, cell in (("forward", 6, 4, 44), ("backward", 5, 1, 56)):
-            figures = streamed_steps.step_figures(CONSTANTS, mode, 2048)
+            figures = streamed_steps.step_figures(CONSTANTS, "tf32", mode, 2048)
             self.assertEqual(figures[3:], (384 * 1024, ahead * 8192, 8192 // sharers, 8192 // sharers + 16 * cell))
+        # In 16 bits it keeps half of 256 KB.
+        self.assertEqual(streamed_steps.step_figures(CONSTANTS, "bf16", "backward", 2048)[3:],
+                         (128 * 1024, 3 * 8192, 4096, 4096 + 16 * 38))
 
     def test_work_of_a_product(self):
-        terms = streamed_steps.terms(CONSTANTS, "forward", 2048)
+        terms = streamed_steps.terms(CONSTANTS, "tf32", "forward", 2048)
         self.assertEqual(terms["product"], 64 * 4 * 32)
+        self.assertEqual(streamed_steps.terms(CONSTANTS, "bf16", "backward", 2048)["shared"], (32 * 3 + 16) * 64)
         self.assertEqual(terms["shared"], (64 * 3 + 48) * 64)
         self.assertGreater(terms["issue"], 0)
 
     def test_a_step_is_what_l2_gives_or_its_chain(self):
-        chain, _, work, weights, ahead, copied, moved = streamed_steps.step_figures(CONSTANTS, "forward", 2048)
-        self.assertEqual(streamed_steps.step_clocks(CONSTANTS, "forward", 2048, 64, 1), (weights + 64 * moved) * 128 // 3100)
-        self.assertEqual(streamed_steps.step_clocks(CONSTANTS, "forward", 2048, 16, 1),
+        chain, _, work, weights, ahead, copied, moved = streamed_steps.step_figures(CONSTANTS, "tf32", "forward", 2048)
+        self.assertEqual(streamed_steps.step_clocks(CONSTANTS, "tf32", "forward", 2048, 64, 1), (weights + 64 * moved) * 128 // 3100)
+        self.assertEqual(streamed_steps.step_clocks(CONSTANTS, "tf32", "forward", 2048, 16, 1),
                          chain + max(work, (weights - ahead + 16 * copied) * 128 // 3100))
 
     def test_slots_of_a_batch(self):
         def slots(batch):
-            return streamed_steps.choose_teams(CONSTANTS, "backward", 2048, batch)[:2]
+            return streamed_steps.choose_teams(CONSTANTS, "tf32", "backward", 2048, batch)[:2]
 
         self.assertEqual(slots((64, 150, 1200)), (1, 8))  # as in tests/kernels/selection/wide_test.cc
         self.assertEqual(slots((64, 150, 3200)), (1, 24))
         self.assertEqual(slots((64, 50, 3200)), (1, 64))
-        self.assertIsNone(streamed_steps.choose_teams(CONSTANTS, "forward", 1024, (64, 1, 64)))
+        self.assertIsNone(streamed_steps.choose_teams(CONSTANTS, "tf32", "forward", 1024, (64, 1, 64)))
 
     def test_where_they_are_faster(self):
         self.assertTrue(streamed_steps.is_faster(CONSTANTS, "backward", 2048, (64, 1, 64)))
@@ -160,11 +164,14 @@ class StreamedStepsTest(unittest.TestCase):
     def test_no_lengths_that_differ_are_behind_a_product_and_a_pointwise_kernel(self):
         with open(os.path.join(REPORT, "h200.json"), encoding="utf-8") as file:
             training = json.load(file)["training"]
-        cases = [case for case in training if case["dtype"] == "tf32" and case["H"] == 2048]
-        self.assertEqual(len(cases), 6)
+        cases = [case for case in training if case["dtype"] in ("bf16", "tf32") and case["H"] == 2048]
+        self.assertEqual(len(cases), 12)
         for case in cases:
             terms = case["policies"][case["selected"]]
-            self.assertEqual(terms["wide"], ["forward", "backward"])
+            if case["dtype"] == "tf32":
+                self.assertEqual(terms["wide"], ["forward", "backward"])
+            elif case["B"] == 256:
+                self.assertIn("backward", terms["wide"])
             self.assertLess(terms["total"], case["gemm_and_pointwise"])
 
 

@@ -4,8 +4,8 @@
 
     steps     the schedule's makespan, by the greedy of kernels/recurrence/schedule/slot_schedule.cu, times a step of
               counted_steps.py; stepwise: the sum over t of its step for the sequences that are still active. In 16 bits a
-              pass of any policy runs by wide teams (wide_steps.py) where is_wide_faster of wide_selection.h says so, and in
-              TF32 one of stepwise (streamed_steps.py), if it is what the library selects by itself
+              pass of any policy runs by wide teams (wide_steps.py; streamed_steps.py at H = 2048) where is_wide_faster of
+              wide_selection.h says so, and in TF32 one of stepwise, if it is what the library selects by itself
     weights   W_hh arranged once a pass (read and written through L2) and loaded by each block
     launches  of a pass: those that count_recurrence counts, the schedule's two, one for empty sequences; by wide teams
               one, and backward one more, which checks the reserve
@@ -97,6 +97,8 @@ def weights_us(constants, dtype, hidden, blocks):
 def wide_terms(constants, policy, mode, hidden, lengths):
     """Microseconds of (steps, launches, weights) of a pass by wide teams, and their modelled clocks as is_wide_faster of
     wide_selection.h counts them; None where the policy has none."""
+    if hidden in streamed_steps.HIDDEN["bf16"] and policy == streamed_steps.policy_of("bf16"):
+        return streamed_terms(constants, "bf16", mode, hidden, lengths)
     way, batch = wide_steps.way_of(policy, mode), (len(lengths), max(lengths), sum(lengths))
     chosen = wide_steps.choose_teams(constants, way, hidden, batch) if way else None
     if chosen is None:
@@ -132,13 +134,13 @@ def resident_terms(constants, counts, policy, dtype, hidden, lengths):
     return terms
 
 
-def streamed_terms(constants, mode, hidden, lengths):
-    """Microseconds of a pass by wide teams that stream their weights; its launches include the one that arranges these."""
+def streamed_terms(constants, dtype, mode, hidden, lengths):
+    """The same by wide teams that stream their weights; the launches include the one that arranges these."""
     batch = (len(lengths), max(lengths), sum(lengths))
-    teams, slots, step, _ = streamed_steps.choose_teams(constants, mode, hidden, batch)
+    teams, slots, step, clocks = streamed_steps.choose_teams(constants, dtype, mode, hidden, batch)
     return {"steps": makespan(lengths, teams * slots) * step / constants["clock_ghz"] / 1e3,
             "launches": (2 + (mode == "backward") + constants["launches_beside"]) * constants["kernel_gap_us"],
-            "weights": weights_us(constants, "tf32", hidden, hidden // wide_steps.UNITS)}
+            "weights": weights_us(constants, dtype, hidden, hidden // wide_steps.UNITS), "clocks": clocks}
 
 
 def stepwise_terms(constants, dtype, hidden, lengths, selected):
@@ -150,7 +152,7 @@ def stepwise_terms(constants, dtype, hidden, lengths, selected):
         if selected and dtype == "tf32" and streamed_steps.is_faster(constants, mode, hidden,
                                                                       (len(lengths), max(lengths), sum(lengths))):
             terms["wide"].append(mode)
-            of_pass = streamed_terms(constants, mode, hidden, lengths)
+            of_pass = streamed_terms(constants, dtype, mode, hidden, lengths)
             terms["launches"] += of_pass["launches"]
             terms["weights"] += of_pass["weights"]
             terms[mode] = of_pass["steps"]

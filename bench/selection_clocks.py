@@ -54,6 +54,7 @@ struct StreamedFigures {
 };
 struct StreamedStep {
   int hidden;
+  bool narrow;  // 16 bits, otherwise TF32
   StreamedFigures forward, backward;
 };
 constexpr StreamedStep kStreamedSteps[] = {
@@ -74,10 +75,9 @@ constexpr StepwiseStep kStepwiseSteps[] = {
 """
 
 
-def rows_of(figures, constants):
-    """A row for each H whose weights are streamed, of figures(constants, mode, H)."""
-    return "".join(f'    {{{hidden}, ' + ", ".join("{" + ", ".join(map(str, figures(constants, mode, hidden))) + "}"
-                                                   for mode in floors.MODES) + "},\n" for hidden in streamed_steps.HIDDEN)
+def of_passes(figures):
+    """The end of a row: figures(mode) of both passes."""
+    return ", ".join("{" + ", ".join(map(str, figures(mode))) + "}" for mode in floors.MODES) + "},\n"
 
 
 def wide_row(constants, hidden):
@@ -95,8 +95,13 @@ def text_of(constants, counts):
                     f'{forward["H"]}, {forward["slots"]}, {{{"}, {".join(figures)}}}}},\n')
     header = HEADER.format(of_block=constants["l2_block_bytes_per_clk"], of_all=constants["l2_total_bytes_per_clk"])
     wide = [wide_row(constants, hidden) for hidden in wide_steps.HIDDEN]
-    streamed = rows_of(streamed_steps.step_figures, constants)
-    stepwise = rows_of(streamed_steps.stepwise_figures, constants)
+    streamed = "".join(f'    {{{hidden}, {"true" if dtype == "bf16" else "false"}, '
+                       + of_passes(lambda mode, dtype=dtype, hidden=hidden:
+                                   streamed_steps.step_figures(constants, dtype, mode, hidden))
+                       for dtype, all_hidden in streamed_steps.HIDDEN.items() for hidden in all_hidden)
+    stepwise = "".join(f"    {{{hidden}, " + of_passes(
+        lambda mode, hidden=hidden: streamed_steps.stepwise_figures(constants, mode, hidden))
+                       for hidden in streamed_steps.HIDDEN["tf32"])
     return (header + "".join(rows) + WIDE + "".join(wide) + STREAMED + streamed + STEPWISE + stepwise
             + "};\n\n}  // namespace varlstm::cuda\n")
 

@@ -18,10 +18,10 @@ constexpr int kWideTeamSlots = 64, kWideTeamUnits = 16;  // of a team; of a bloc
 // A number of slots to force that no team has: launches must not be cooperative.
 constexpr int64_t kNoTeams = -1;
 
-// The H that have wide teams: in 16 bits, and in TF32, whose weights are streamed in every step. Policy stepwise is the
-// only one in TF32 for an H of 2048; tests see more of the smaller one in the same time.
+// The H that have wide teams: in 16 bits, and those whose weights are streamed in every step, in TF32 and in 16 bits.
+// In TF32 policy stepwise is the only one for an H of 2048; tests see more of the smaller one in the same time.
 constexpr int kWideTeamHidden[] = {256, 512, 768, 1024};
-constexpr int kStreamedHidden[] = {256, 2048};
+constexpr int kStreamedHidden[] = {256, 2048}, kStreamedHidden16 = 2048;
 
 constexpr bool has_wide_teams(int64_t hidden) {
   for (const int wide : kWideTeamHidden)
@@ -41,14 +41,15 @@ struct WideSizes {
   int64_t area_bytes;    // of a team, in global memory
   int64_t weight_bytes;  // likewise, of a direction: weights that are streamed
 };
-// resident: the order of sums is that of the resident tiles, otherwise that of stepwise. streamed: in TF32.
-constexpr WideSizes wide_sizes(WidePass pass, bool resident, Cell cell, int64_t hidden, bool streamed = false) {
-  if (streamed) {
+// resident: the order of sums is that of the resident tiles, otherwise that of stepwise. streamed: the bytes of a value
+// whose weights are streamed, or 0.
+constexpr WideSizes wide_sizes(WidePass pass, bool resident, Cell cell, int64_t hidden, int64_t streamed = 0) {
+  if (streamed > 0) {
     const bool back = pass == WidePass::kBackward;
-    const int64_t gates = resident_gates(cell), state = kWideTeamSlots * hidden * 4;
-    const int64_t counters = (hidden / (back ? 64 : 32) * 4 + 127) / 128 * 128;
-    return {hidden / kWideTeamUnits,    4, 1, 227 * 1024, 2 * (back ? gates : 1) * state + counters,
-            gates * hidden * hidden * 4};
+    const int64_t gates = resident_gates(cell), state = kWideTeamSlots * hidden * streamed;
+    const int64_t counters = (hidden / (back ? 64 : 128 / streamed) * 4 + 127) / 128 * 128;
+    return {hidden / kWideTeamUnits,           4, 1, 227 * 1024, 2 * (back ? gates : 1) * state + counters,
+            gates * hidden * hidden * streamed};
   }
   const int64_t blocks = hidden / kWideTeamUnits, gates = resident_gates(cell), state = kWideTeamSlots * hidden * 2;
   if (pass == WidePass::kBackward)
@@ -100,10 +101,13 @@ constexpr bool has_wide_grid_order(Cell cell, int64_t hidden) {
 
 // Whether wide teams of the layer stream their weights.
 inline bool is_streamed(const RecurrenceShape& shape) {
-  return shape.dtype == DType::kF32 && shape.tf32;
+  return shape.dtype == DType::kF32 ? shape.tf32 : shape.hidden > 1024;
 }
 inline WideSizes wide_sizes(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape) {
-  return wide_sizes(pass, policy != RecurrencePolicy::kStepwise, shape.cell, shape.hidden, is_streamed(shape));
+  return wide_sizes(pass, policy != RecurrencePolicy::kStepwise, shape.cell, shape.hidden,
+                    !is_streamed(shape)          ? 0
+                    : shape.dtype == DType::kF32 ? 4
+                                                 : 2);
 }
 
 // Returns null if that pass of a layer by that policy may run by wide teams, otherwise the reason against it.
@@ -114,13 +118,16 @@ inline const char* why_not_wide(WidePass pass, RecurrencePolicy policy, const Re
   if (shape.projects || shape.layer_norm || shape.cell_states || shape.options)
     return "wide teams have neither a projection nor options";
   if (shape.max_rows > INT32_MAX) return "resident kernels count rows with 32 bits";
-  if (is_streamed(shape)) {
-    if (shape.cell != Cell::kLstm) return "wide teams of TF32 have an LSTM alone";
-    if (policy != RecurrencePolicy::kStepwise) return "wide teams of TF32 add in the order of stepwise";
-    if (!has_streamed_teams(shape.hidden)) return "wide teams of TF32 have an H of 256 or 2048";
-  } else {
-    if (shape.dtype != DType::kBF16 && shape.dtype != DType::kF16) return "wide teams multiply 16 bits or TF32";
-    if (!has_wide_teams(shape.hidden)) return "wide teams have an H of 256, 512, 768 or 1024";
+  const bool is_narrow = shape.dtype == DType::kBF16 || shape.dtype == DType::kF16, streamed = is_streamed(shape);
+  if (!is_narrow && !streamed) return "wide teams multiply 16 bits or TF32";
+  if (streamed) {
+    if (shape.cell != Cell::kLstm) return "wide teams that stream their weights have an LSTM alone";
+    if (policy != (is_narrow ? RecurrencePolicy::kGrid : RecurrencePolicy::kStepwise))
+      return "wide teams add in the order of grid at H = 2048, and of stepwise in TF32";
+    if (is_narrow && shape.hidden != kStreamedHidden16) return "wide teams have an H of 256, 512, 768, 1024 or 2048";
+    if (!is_narrow && !has_streamed_teams(shape.hidden)) return "wide teams of TF32 have an H of 256 or 2048";
+  } else if (!has_wide_teams(shape.hidden)) {
+    return "wide teams have an H of 256, 512, 768, 1024 or 2048";
   }
   if (!runs_wgmma(device.capability)) return "products of a warpgroup need sm_90a";
   const bool resident = policy != RecurrencePolicy::kStepwise;
@@ -128,7 +135,7 @@ inline const char* why_not_wide(WidePass pass, RecurrencePolicy policy, const Re
   if (sizes.shared_bytes > device.shared_bytes) return "the weights do not fit a multiprocessor's shared memory";
   if (resident_wide_blocks(sizes, device) < sizes.blocks)
     return "the device has too few multiprocessors for a team's blocks";
-  if (!resident) return nullptr;
+  if (!resident || streamed) return nullptr;
   MathKind kind;
   math_kind(shape.dtype, shape.tf32, &kind);
   const bool has_order = pass == WidePass::kForward
@@ -167,9 +174,10 @@ inline int64_t streamed_step_clocks(const StreamedFigures& step, int64_t slots, 
       step.chain + step.chain_of_slot * slots + no_less_than_bytes(step.work, behind + step.copied * slots, blocks);
   return no_less_than_bytes(alone, step.weights + step.bytes * slots, blocks);
 }
-inline StreamedFigures streamed_figures(WidePass pass, int64_t hidden) {
+inline StreamedFigures streamed_figures(WidePass pass, const RecurrenceShape& shape) {
   for (const StreamedStep& of : kStreamedSteps)
-    if (of.hidden == hidden) return pass == WidePass::kForward ? of.forward : of.backward;
+    if (of.hidden == shape.hidden && of.narrow == (shape.dtype != DType::kF32))
+      return pass == WidePass::kForward ? of.forward : of.backward;
   return {1 << 24, 0, 0, 0, 0, 0, 0};
 }
 
@@ -187,10 +195,10 @@ struct WideChoice {
 // The same of teams that stream their weights, one in each set: the number of slots is chosen, too, because the values
 // of a step take the longer the more slots there are. If wide teams are forced, it is the least that takes the batch at
 // once.
-inline WideChoice choose_streamed(WidePass pass, const RecurrenceShape& shape, const BatchBounds& batch,
-                                  const DeviceFacts& device) {
-  const WideSizes sizes = wide_sizes(pass, RecurrencePolicy::kStepwise, shape);
-  const StreamedFigures step = streamed_figures(pass, shape.hidden);
+inline WideChoice choose_streamed(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
+                                  const BatchBounds& batch, const DeviceFacts& device) {
+  const WideSizes sizes = wide_sizes(pass, policy, shape);
+  const StreamedFigures step = streamed_figures(pass, shape);
   const int64_t resident = resident_wide_blocks(sizes, device) / sizes.blocks;
   const int64_t directions = resident < shape.directions ? 1 : shape.directions;
   const int64_t most = most_wide_teams(sizes, shape, batch.max_batch, device);
@@ -213,7 +221,7 @@ inline WideChoice choose_streamed(WidePass pass, const RecurrenceShape& shape, c
 // two takes longer, because they share what L2 gives.
 inline WideChoice choose_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
                               const BatchBounds& batch, const DeviceFacts& device) {
-  if (is_streamed(shape)) return choose_streamed(pass, shape, batch, device);
+  if (is_streamed(shape)) return choose_streamed(pass, policy, shape, batch, device);
   const bool of_tiles = policy != RecurrencePolicy::kStepwise;
   const WideSizes sizes = wide_sizes(pass, policy, shape);
   const WideFigures step = wide_figures(pass, of_tiles, shape.hidden);
@@ -236,13 +244,13 @@ inline WideChoice choose_wide(WidePass pass, RecurrencePolicy policy, const Recu
 inline bool is_wide_faster(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
                            const BatchBounds& batch, const DeviceFacts& device) {
   if (shape.team_slots != 0) return shape.team_slots == kWideTeamSlots;
-  if (is_streamed(shape)) {
+  if (is_streamed(shape) && policy == RecurrencePolicy::kStepwise) {
     for (const StepwiseStep& of : kStepwiseSteps) {
       if (of.hidden != shape.hidden) continue;
       const StepwiseFigures& step = pass == WidePass::kForward ? of.forward : of.backward;
       const int64_t few = batch.max_len * step.step + (batch.max_tokens - batch.max_len) * step.more;
       const int64_t many = batch.max_tokens * step.rank;
-      return choose_streamed(pass, shape, batch, device).clocks < shape.directions * (few > many ? few : many);
+      return choose_streamed(pass, policy, shape, batch, device).clocks < shape.directions * (few > many ? few : many);
     }
     return false;
   }

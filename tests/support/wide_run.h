@@ -56,7 +56,8 @@ class Device {
 inline bool has_wide_backward(const RecurrenceWay& way, int64_t hidden) {
   return way.policy == VARLSTM_RECURRENCE_STEPWISE ||
          (way.policy == VARLSTM_RECURRENCE_GRID &&
-          varlstm::cuda::has_wide_grid_order(static_cast<varlstm::Cell>(way.cell), hidden));
+          (hidden == varlstm::cuda::kStreamedHidden16 ||
+           varlstm::cuda::has_wide_grid_order(static_cast<varlstm::Cell>(way.cell), hidden)));
 }
 
 // What a run does. After kForward there are values for backward, but no gradients.

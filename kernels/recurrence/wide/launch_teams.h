@@ -31,7 +31,8 @@ int32_t launch_teams(Stream stream, const char* name, Cell cell, const WideRun& 
 // Whether wide_selection.h knows a tile's sizes.
 template <class Tile, class Shared>
 constexpr bool selection_knows(WidePass pass, bool resident, Cell cell) {
-  const WideSizes sizes = wide_sizes(pass, resident, cell, Tile::kHidden, Tile::kStreamed);
+  const WideSizes sizes =
+      wide_sizes(pass, resident, cell, Tile::kHidden, Tile::kStreamed ? sizeof(typename Tile::Value) : 0);
   return Tile::kSlots == kWideTeamSlots && Tile::kUnits == kWideTeamUnits && Tile::kBlocks == sizes.blocks &&
          Tile::kCluster == sizes.cluster && Tile::kTeams == sizes.teams_of_block &&
          sizeof(Shared) <= sizes.shared_bytes && sizeof(typename Tile::Area) == sizes.area_bytes &&

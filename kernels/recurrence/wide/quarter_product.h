@@ -118,19 +118,22 @@ class QuarterProduct {
   using Sums = float[Tile::kSlots / 2];
 
  public:
-  VARLSTM_DEVICE QuarterProduct(WideBackwardShared<Tile>& shared, const WideBackwardTeam<Tile>& team)
-      : reader_(team.ring), weights_(weights_of(shared)) {}
+  VARLSTM_DEVICE explicit QuarterProduct(const WideBackwardTeam<Tile>& team) : reader_(team.ring) {}
 
   // Multiplies the stages of a turn and pushes the sums.
-  VARLSTM_DEVICE void run(unsigned char* weights, const WideBackwardTeam<Tile>& team) {
-    uint64_t rows = descriptor(weights);
+  VARLSTM_DEVICE void run(WideBackwardShared<Tile>& shared, const WideBackwardTeam<Tile>& team, unsigned turn) {
+    uint64_t rows = descriptor(shared.weights);
+    Weights weights = weights_of(shared, turn);
 #pragma unroll 1
     for (unsigned k = 0; k < Tile::kSums; ++k) {
       Sums sums = {};
-      if constexpr (Tile::kGridOrder)
-        add_chains(rows, sums);
+      const unsigned first = Tile::kStreamed ? k * Tile::kSumStages : 0;
+      if constexpr (Tile::kGridOrder && Tile::kStreamed)
+        add_chains_in_turn(first, weights, sums);
+      else if constexpr (Tile::kGridOrder)
+        add_chains(rows, weights, sums);
       else
-        add_chain(rows, sums);
+        add_chain(rows, first, weights, sums);
       rows = simt::advance_descriptor(rows, Tile::kSumStages * kKeptStageBytes);
       push(team, quad_place<Tile>(), static_cast<int>(k), sums);
     }
@@ -144,21 +147,22 @@ class QuarterProduct {
   }
   struct NoStream {};
   using Weights = std::conditional_t<Tile::kStreamed, StreamedWeights<Tile>, NoStream>;
-  VARLSTM_DEVICE static Weights weights_of(WideBackwardShared<Tile>& shared) {
+  VARLSTM_DEVICE static Weights weights_of(WideBackwardShared<Tile>& shared, unsigned turn) {
     if constexpr (Tile::kStreamed)
-      return {shared.weights, shared.weight_ring};
+      return {shared.weights, shared.weight_ring, turn * (Tile::kStages - Tile::kKeptStages)};
     else
       return {};
   }
 
   // Starts the products of a stage, 32 bytes of k each. rows: weights that are all in shared memory.
   // first: a multiple of kEvery.
-  VARLSTM_DEVICE void start(uint64_t rows, unsigned first, unsigned stage, Sums& sums, bool accumulate) {
+  VARLSTM_DEVICE void start(uint64_t rows, unsigned first, unsigned stage, [[maybe_unused]] Weights& streamed,
+                            Sums& sums, bool accumulate) {
     constexpr bool kTransposed = !Tile::kStreamed;
     constexpr unsigned kStep = 32 / sizeof(typename Tile::Value), kLine = kTransposed ? kStep * kLineBytes : 32;
     uint64_t weights = 0;
     if constexpr (Tile::kStreamed)
-      weights = descriptor(weights_.wait(static_cast<int>(first), static_cast<int>(stage)));
+      weights = descriptor(streamed.wait(static_cast<int>(first), static_cast<int>(stage)));
     else
       weights = simt::advance_descriptor(rows, (first + stage) * kKeptStageBytes);
     const uint64_t values = descriptor(reader_.wait());
@@ -170,50 +174,68 @@ class QuarterProduct {
           accumulate || step > 0);
     simt::wgmma_commit();
   }
-  VARLSTM_DEVICE void release(unsigned stage) {
+  VARLSTM_DEVICE void release(unsigned stage, [[maybe_unused]] Weights& weights) {
     reader_.release();
-    if constexpr (Tile::kStreamed) weights_.release(static_cast<int>(stage));
+    if constexpr (Tile::kStreamed) weights.release(static_cast<int>(stage));
   }
 
-  // One chain over kSumStages stages.
-  VARLSTM_DEVICE void add_chain(uint64_t rows, Sums& sums) {
+  // One chain over kSumStages stages. first: the number of the first stage, of weights that are streamed.
+  VARLSTM_DEVICE void add_chain(uint64_t rows, unsigned first, Weights& weights, Sums& sums) {
 #pragma unroll 1
-    for (unsigned first = 0; first < Tile::kSumStages; first += Tile::kEvery) {
+    for (unsigned begin = 0; begin < Tile::kSumStages; begin += Tile::kEvery) {
 #pragma unroll
       for (unsigned i = 0; i < Tile::kEvery; ++i) {
-        start(rows, first, i, sums, true);
-        if (first == 0 && i == 0) continue;
+        start(rows, first + begin, i, weights, sums, true);
+        if (begin == 0 && i == 0) continue;
         simt::wgmma_wait<1>();  // the stage before has been read
-        release(i + Tile::kEvery - 1);
+        release(i + Tile::kEvery - 1, weights);
       }
     }
     simt::wgmma_wait<0>(sums);
-    release(Tile::kEvery - 1);
+    release(Tile::kEvery - 1, weights);
   }
 
   // The sum of a chain for each of the stages, two of which are under way together. Without a branch: in a loop ptxas
   // would wait for each product before it starts the next one.
-  VARLSTM_DEVICE void add_chains(uint64_t rows, Sums& sums) {
+  VARLSTM_DEVICE void add_chains(uint64_t rows, Weights& weights, Sums& sums) {
     static_assert(Tile::kSumStages % 2 == 0, "pairs");
     Sums even, odd;
-    start(rows, 0, 0, even, false);
+    start(rows, 0, 0, weights, even, false);
 #pragma unroll
     for (unsigned i = 0; i < Tile::kSumStages; i += 2) {
-      start(rows, 0, i + 1, odd, false);
-      take<1>(even, i == 0, sums);
+      start(rows, 0, i + 1, weights, odd, false);
+      take<1>(even, i, weights, sums);
       if (i + 2 == Tile::kSumStages) break;
-      start(rows, 0, i + 2, even, false);
-      take<1>(odd, false, sums);
+      start(rows, 0, i + 2, weights, even, false);
+      take<1>(odd, i + 1, weights, sums);
     }
-    take<0>(odd, false, sums);
+    take<0>(odd, Tile::kSumStages - 1, weights, sums);
   }
 
-  // Waits for a stage's parts, releases it and adds them; kUnderWay: stages that go on meanwhile.
+  // The same for weights that are streamed, one stage after the other: two sets of parts leave no registers for where
+  // the weights are, which then spill.
+  VARLSTM_DEVICE void add_chains_in_turn(unsigned first, Weights& weights, Sums& sums) {
+    Sums parts;
+#pragma unroll
+    for (float& sum : sums) sum = -0.0f;  // which changes no part that is added to it
+#pragma unroll 1
+    for (unsigned begin = 0; begin < Tile::kSumStages; begin += Tile::kEvery) {
+#pragma unroll
+      for (unsigned i = 0; i < Tile::kEvery; ++i) {
+        start(0, first + begin, i, weights, parts, false);
+        simt::wgmma_wait<0>(parts);
+        release(i, weights);
+        add(parts, false, sums);
+      }
+    }
+  }
+
+  // Waits for the parts of a stage of the sum, releases it and adds them; kUnderWay: stages that go on meanwhile.
   template <int kUnderWay>
-  VARLSTM_DEVICE void take(Sums& parts, bool first, Sums& sums) {
+  VARLSTM_DEVICE void take(Sums& parts, unsigned stage, Weights& weights, Sums& sums) {
     simt::wgmma_wait<kUnderWay>(parts);
-    release(0);
-    add(parts, first, sums);
+    release(stage, weights);
+    add(parts, stage == 0, sums);
   }
 
   // Adds parts as policy grid passes them on: without their last bit.
@@ -251,7 +273,6 @@ class QuarterProduct {
   }
 
   StageReader<typename Tile::Ring> reader_;
-  Weights weights_;
 };
 
 }  // namespace varlstm::cuda

@@ -62,7 +62,9 @@ struct StageRing {
 template <class Ring>
 class StageFiller {
  public:
-  VARLSTM_DEVICE explicit StageFiller(Ring& ring) : ring_(ring), sharer_(Ring::sharer()), ranks_(Ring::ranks()) {}
+  // next: the number of the first stage that it fills.
+  VARLSTM_DEVICE explicit StageFiller(Ring& ring, uint32_t next = 0)
+      : ring_(ring), sharer_(Ring::sharer()), ranks_(Ring::ranks()), next_(next) {}
 
   // The next stage comes from `from`, which is aligned to 16 bytes and the same in all sharers: its first `bytes`. What
   // this thread has acquired must include what is there.
@@ -84,14 +86,20 @@ class StageFiller {
   Ring& ring_;
   const uint32_t sharer_;
   const uint16_t ranks_;
-  uint32_t next_ = 0;
+  uint32_t next_;
 };
 
 // A warpgroup, all of whose threads call each of the members for one stage after the other.
 template <class Ring>
 class StageReader {
  public:
-  VARLSTM_DEVICE explicit StageReader(Ring& ring) : ring_(ring), first_rank_(Ring::first_rank()) {}
+  // next: the number of the first stage that it reads; those before are released.
+  VARLSTM_DEVICE explicit StageReader(Ring& ring, uint32_t next = 0)
+      : ring_(ring),
+        first_rank_(Ring::first_rank()),
+        slot_(static_cast<int>(next % Ring::kSlots)),
+        parity_(next / Ring::kSlots % 2),
+        released_(Ring::kSharers == 1 ? next % Ring::kSlots : next) {}
 
   // Returns the next stage when it has come.
   VARLSTM_DEVICE const unsigned char* wait() {
@@ -118,9 +126,9 @@ class StageReader {
  private:
   Ring& ring_;
   const uint32_t first_rank_;
-  int slot_ = 0;
-  unsigned parity_ = 0;
-  uint32_t released_ = 0;  // stages; if the block has the ring alone, the slot of the next one
+  int slot_;
+  unsigned parity_;
+  uint32_t released_;  // stages; if the block has the ring alone, the slot of the next one
 };
 
 }  // namespace varlstm::cuda

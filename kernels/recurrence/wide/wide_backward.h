@@ -67,58 +67,39 @@ VARLSTM_DEVICE unsigned part_bytes(int slots) {
   return Tile::kSlotPartBytes * static_cast<unsigned>(Tile::kStreamed ? slots : Tile::kSlots);
 }
 
-// The warp that streams the weights. It is as far ahead as the ring allows when a turn ends, because then it takes part
-// in what all warps do: in a turn it starts as many copies as the product releases, of which the last ones are for the
-// next turn, and none after the last turn.
-template <class Tile, bool = Tile::kStreamed>
-class StreamOfWeights {
- public:
-  VARLSTM_DEVICE StreamOfWeights(WideBackwardShared<Tile>&, const unsigned char*) {}
-  VARLSTM_DEVICE void fill(int64_t, bool) {}
-};
+// Called by the warp that streams the weights. It is as far ahead as the ring allows when a turn ends, because then it
+// takes part in what all warps do: in a turn it starts as many copies as the product releases, of which the last ones
+// are for the next turn, and none after the last turn. Nothing of it is kept from turn to turn.
 template <class Tile>
-class StreamOfWeights<Tile, true> {
-  static constexpr int64_t kOfTurn = Tile::kStages - Tile::kKeptStages;
-
- public:
-  VARLSTM_DEVICE StreamOfWeights(WideBackwardShared<Tile>& shared, const unsigned char* stages)
-      : filler_(shared.weight_ring), stages_(stages) {}
-
-  // What `turns` turns need, and the ring holds beyond them if no turn is the last one.
-  VARLSTM_DEVICE void fill(int64_t turns, bool last) {
-    const int64_t end = turns * kOfTurn + (last ? 0 : int64_t{Tile::kRingSlots});
-    if (threadIdx.x % 32 == 0) {
+VARLSTM_DEVICE void stream_weights(unsigned turn, bool last, const unsigned char* stages,
+                                   WideBackwardShared<Tile>& shared) {
+  constexpr uint32_t kOfTurn = Tile::kStages - Tile::kKeptStages, kAhead = Tile::kRingSlots, kPeriod = Tile::kEvery - 1;
+  if (threadIdx.x % 32 == 0) {
+    uint32_t next = turn * kOfTurn + (turn > 0 ? kAhead : 0);
+    const uint32_t end = (turn + 1) * kOfTurn + (last ? 0 : kAhead);
+    StageFiller<typename Tile::WeightRing> filler(shared.weight_ring, next);
 #pragma unroll 1
-      for (; filled_ < end; ++filled_) {
-        filler_.fill(stages_ + int64_t{stage_} * kStreamedStageBytes);
-        if (++stage_ % Tile::kEvery == 0) ++stage_;
-        if (stage_ > Tile::kStages) stage_ = 1;
-      }
+    for (; next < end; ++next) {
+      const uint32_t streamed = next % kOfTurn, stage = streamed / kPeriod * Tile::kEvery + streamed % kPeriod + 1;
+      filler.fill(stages + uint64_t{stage} * kStreamedStageBytes);
     }
-    simt::warp_sync();
   }
-
- private:
-  StageFiller<typename Tile::WeightRing> filler_;
-  const unsigned char* const stages_;
-  int64_t filled_ = 0;
-  int stage_ = 1;  // the next one: the first of each kEvery is kept
-};
+  simt::warp_sync();
+}
 
 // All turns of a team, by its threads.
 template <class Tile>
 VARLSTM_DEVICE void run_turns(Cell kind, const LayerBackward<typename Tile::Scalar, float>& layer,
                               const DirectionBackward<typename Tile::Scalar, float>& dir, const TeamSchedule& schedule,
                               WideBackwardShared<Tile>& shared, const WideBackwardTeam<Tile>& team,
-                              typename Tile::Area* area, [[maybe_unused]] const unsigned char* stages) {
+                              typename Tile::Area* area, [[maybe_unused]] const unsigned char* arranged) {
   using Cells = BackwardCells<Tile>;
   TeamExchange<typename Tile::Area> exchange(area);
   const QuadPlace place_of_block = quad_place<Tile>();
   Cells cells(kind, layer, dir, schedule,
               (place_of_block.quad * Tile::kQuarters + place_of_block.quarter) * Tile::kUnits);
-  QuarterProduct<Tile> product(shared, team);
+  QuarterProduct<Tile> product(team);
   StageFiller<typename Tile::Ring> filler(team.ring);
-  [[maybe_unused]] StreamOfWeights<Tile> stream(shared, stages);
   typename Cells::Recurrent recurrent = {};
   cells.template prepare<true>();
 #pragma unroll 1
@@ -141,11 +122,16 @@ VARLSTM_DEVICE void run_turns(Cell kind, const LayerBackward<typename Tile::Scal
     }
     thread %= Tile::kBackwardThreads;
     if (thread < 128)
-      product.run(shared.weights, team);
+      product.run(shared, team, turn);
     else if (thread < 160)
       fill_ring<Tile>(turn, quad_place<Tile>().quarter, exchange, filler, team.slots);
-    else if (Tile::kStreamed && thread < 192)
-      stream.fill(static_cast<int64_t>(turn) + 1, last);
+    else if constexpr (Tile::kStreamed)
+      if (thread < 192) {
+        unsigned block = blockIdx.x;
+        simt::keep(block);
+        const auto* const stages = stages_of_block<Tile>(arranged, &dir - layer.direction, block % Tile::kBlocks);
+        stream_weights<Tile>(turn, last, stages, shared);
+      }
     simt::mbarrier_wait_bytes(team.parts_full(), turn % 2, "a turn's parts of the quad");       // W1
     if (thread == 0) simt::mbarrier_announce(team.parts_full(), part_bytes<Tile>(team.slots));  // W2
     cells.add_parts(PartsOfQuarters<Tile>{team.parts}, turn, &recurrent);
@@ -187,7 +173,7 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads, 1)
     const TeamSchedule of_team(schedule, {team, direction, 0});
     if (of_team.steps() > 0)
       run_turns<Tile>(kind, layer, dir, of_team, shared, {shared.rings[of_block], shared.parts[of_block], slots},
-                      areas + direction * teams + team, stages);
+                      areas + direction * teams + team, arranged);
   }
   simt::cluster_sync();  // W3
 #else

@@ -22,6 +22,10 @@ int32_t launch_wide_backward(Stream stream, Cell cell, const WideRun& run,
 template <class CellType, class Math>
 int32_t launch_wide_backward_of(Stream stream, Cell cell, const WideRun& run,
                                 const LayerBackward<typename Math::Scalar, float>& layer) {
+  if constexpr (std::is_same_v<CellType, LstmCell> && sizeof(typename Math::Value) == 2) {
+    using Tile = WideBackwardTile<CellType, Math, kStreamedHidden16, true>;
+    if (layer.hidden == kStreamedHidden16) return launch_wide_backward<Tile>(stream, cell, run, layer);
+  }
   return with_wide_hidden<Math>(layer.hidden, [&](auto hidden) -> int32_t {
     constexpr int kHidden = decltype(hidden)::value;
     if (!run.resident)

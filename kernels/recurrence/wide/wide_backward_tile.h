@@ -23,15 +23,14 @@
 
 namespace varlstm::cuda {
 
-// CellType: as in ResidentTile; with GridOrder an LSTM. MathType: Bf16Math, F16Math or Tf32Math, whose weights are
-// streamed (weight_stream.h).
+// CellType: as in ResidentTile; with GridOrder an LSTM. MathType: Bf16Math, F16Math or Tf32Math.
 template <class CellType, class MathType, int Hidden, bool GridOrder>
 struct WideBackwardTile {
   using Cell = CellType;
   using Math = MathType;
   using Scalar = typename Math::Scalar;
   using Value = typename Math::Value;
-  static constexpr bool kGridOrder = GridOrder, kStreamed = sizeof(Value) == 4;
+  static constexpr bool kGridOrder = GridOrder, kStreamed = is_streamed_tile<Value>(Hidden);
   static constexpr int kHidden = Hidden;  // H exactly
   // Twice as many parts, or a ring for the weights, leave room for one team.
   static constexpr int kSlots = 64, kTeams = kGridOrder || kStreamed ? 1 : 2;
@@ -43,7 +42,7 @@ struct WideBackwardTile {
   static constexpr int kStageBytes = kSlots * kLineBytes, kDepthOfStage = kStageDepth<Value>;
   static constexpr int kQuadStages = kQuadUnits / kDepthOfStage;  // of a gate of a quad's units
   static constexpr int kDepth = Cell::kGates * kHidden / kQuarters, kStages = kDepth / kDepthOfStage;  // of a quarter
-  static constexpr int kEvery = kept_every(kStreamed, kStages), kKeptStages = kStages / kEvery;
+  static constexpr int kEvery = kept_every<Value>(kHidden, kStages), kKeptStages = kStages / kEvery;
   static constexpr int kWeightBytes = kKeptStages * kQuadUnits * kLineBytes;
   // Sums of a quarter that its block pushes, and the stages of each.
   static constexpr int kSums = kGridOrder ? 2 : 1, kSumStages = kStages / kSums;
@@ -70,7 +69,8 @@ struct WideBackwardTile {
   // A part of the exchange has all gates of a quad's units; each warpgroup of each of its blocks writes a share.
   using Area = TeamArea<kQuads, Cell::kGates * kQuadStages * kStageBytes, kQuarters * kWarpgroups>;
 
-  static_assert(!kStreamed || (!kGridOrder && kStages % kEvery == 0), "weights along k, and whole chains");
+  static_assert(sizeof(Value) == 2 || !kGridOrder, "the gates of a block of policy grid are a stage in 16 bits");
+  static_assert(kSumStages % kEvery == 0, "which stages are kept is known of each sum");
   static_assert(kHidden % (2 * kQuadUnits) == 0 && kQuads % kSharers == 0, "quarters of stepwise, whole clusters");
   static_assert(Cell::kGates * kQuads % kQuarters == 0 && kStages % kSums == 0, "as many stages in each sum");
   static_assert(!kGridOrder || Cell::kGates * kUnits == kDepthOfStage, "the gates of a block are a stage");

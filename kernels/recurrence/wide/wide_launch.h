@@ -22,6 +22,11 @@ int32_t launch_wide(Stream stream, Cell cell, const WideRun& run,
 template <class CellType, class Math>
 int32_t launch_wide_of(Stream stream, Cell cell, const WideRun& run,
                        const LayerForward<typename Math::Scalar, float>& layer) {
+  if constexpr (std::is_same_v<CellType, LstmCell> && sizeof(typename Math::Value) == 2) {
+    constexpr SplitOrder kOrder = wide_order(kStreamedHidden16);
+    using Tile = WideTeamTile<CellType, Math, kStreamedHidden16, kOrder.depth, kOrder.padded>;
+    if (layer.hidden == kStreamedHidden16) return launch_wide<Tile>(stream, cell, run, layer);
+  }
   return with_wide_hidden<Math>(layer.hidden, [&](auto hidden) -> int32_t {
     constexpr int kHidden = decltype(hidden)::value;
     if constexpr (sizeof(typename Math::Value) == 2) {

@@ -23,9 +23,10 @@
 // A stage is a tile of wgmma: 128 bytes of k of each line, 64 values or 32 of TF32, swizzled to 128 bytes: the word w
 // of 16 bytes of line l is in the place of word w ^ (l % 8).
 //
-// The weights of TF32 do not fit into a block at H = 2048, so they are streamed (weight_stream.h): of each part of the
-// depth one stage in kEvery stays in shared memory, and the others flow through a ring of their own in every step. Then
-// a block has one team, which may have fewer slots, a multiple of 8: what is copied of a step's values depends on it.
+// At H = 2048 the weights do not fit into a block. They are streamed (weight_stream.h), as are all of TF32: of each
+// part of the depth one stage in kEvery stays in shared memory, and the others flow through a ring of their own in
+// every step. Then a block has one team, which may have fewer slots, a multiple of 8: what is copied of a step's values
+// depends on it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -60,9 +61,17 @@ constexpr simt::MatrixType kMatrixOf<Bf16Math> = simt::MatrixType::kBf16;
 template <>
 constexpr simt::MatrixType kMatrixOf<F16Math> = simt::MatrixType::kF16;
 
-// How many stages of weights there are for one that stays in shared memory: of a chain over so many stages.
-constexpr int kept_every(bool streamed, int stages) {
-  return !streamed ? 1 : stages < 4 ? stages : 4;
+template <class Value>
+constexpr bool is_streamed_tile(int hidden) {
+  return sizeof(Value) == 4 || hidden > 1024;
+}
+// How many stages of weights there are for one that stays in shared memory: of a chain over so many stages. At H = 2048
+// 128 KB stay.
+template <class Value>
+constexpr int kept_every(int hidden, int stages) {
+  if (!is_streamed_tile<Value>(hidden)) return 1;
+  constexpr int kMost = sizeof(Value);
+  return stages < kMost ? stages : kMost;
 }
 
 // The functions of forward in resident tiles (forward_cells.h).
@@ -78,7 +87,7 @@ struct WideTeamTile {
   using Math = MathType;
   using Scalar = typename Math::Scalar;
   using Value = typename Math::Value;
-  static constexpr bool kStreamed = sizeof(Value) == 4;
+  static constexpr bool kStreamed = is_streamed_tile<Value>(Hidden);
   static constexpr int kHidden = Hidden;  // H exactly
   static constexpr int kUnits = 16, kBlocks = kHidden / kUnits, kCluster = 4;
   static constexpr int kSlots = 64, kTeams = kStreamed ? 1 : 2;
@@ -96,7 +105,7 @@ struct WideTeamTile {
   static constexpr bool kResident = SplitDepth > 0;
   static constexpr int kPartStages = kResident ? SplitDepth / kDepthOfStage : kStages / 4;
   static constexpr int kParts = kStages / kPartStages;
-  static constexpr int kEvery = kept_every(kStreamed, kPartStages), kKeptStages = kStages / kEvery;
+  static constexpr int kEvery = kept_every<Value>(kHidden, kPartStages), kKeptStages = kStages / kEvery;
   static constexpr int kChains = kResident ? 2 : 1;
   static constexpr bool kAddsZeros = !kResident || Padded;  // zeros as a part, whichever comes first
   // Whether the x-gates of a thread's second slot are asked for after the product: two chains of the sums of four gates

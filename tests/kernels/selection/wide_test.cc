@@ -18,7 +18,7 @@ TEST(WideTeams, WhatTheyMayRun) {
   for (const Kind& kind : {kKinds[0], kKinds[1]})
     EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kGrid, shape_of(kind, 1024, 1), kH100.facts), nullptr)
         << kind.name;
-  for (const int64_t hidden : {1, 255, 257, 384, 1000, 1023, 2048})
+  for (const int64_t hidden : {1, 255, 257, 384, 1000, 1023, 2047, 4096})
     EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kGrid, shape_of(kKinds[2], hidden, 1), kH100.facts), nullptr)
         << hidden;
   for (const int64_t hidden : {256, 512, 768, 1024})
@@ -160,8 +160,14 @@ TEST(StreamedTeams, WhatTheyMayRun) {
     EXPECT_NE(why_not_wide(pass, Policy::kStepwise, shape_of(kKinds[0], 2048, 1), kH100.facts), nullptr);
     for (const int64_t hidden : {255, 512, 1024, 2047, 4096})
       EXPECT_NE(why_not_wide(pass, Policy::kStepwise, shape_of(kKinds[1], hidden, 1), kH100.facts), nullptr) << hidden;
-    for (const Cell cell : {Cell::kGru, Cell::kGruResetBefore, Cell::kRnnTanh})
+    for (const Cell cell : {Cell::kGru, Cell::kGruResetBefore, Cell::kRnnTanh}) {
       EXPECT_NE(why_not_wide(pass, Policy::kStepwise, shape_of(kKinds[1], 2048, 1, cell), kH100.facts), nullptr);
+      EXPECT_NE(why_not_wide(pass, Policy::kGrid, shape_of(kKinds[2], 2048, 1, cell), kH100.facts), nullptr);
+    }
+    // In 16 bits in the order of the grid, whose tile for H = 2048 has the splits and blocks that they add.
+    EXPECT_EQ(why_not_wide(pass, Policy::kGrid, shape_of(kKinds[2], 2048, 1), kH100.facts), nullptr);
+    EXPECT_EQ(why_not_wide(pass, Policy::kGrid, shape_of(kKinds[4], 2048, 1), kH100.facts), nullptr);
+    EXPECT_NE(why_not_wide(pass, Policy::kStepwise, shape_of(kKinds[2], 2048, 1), kH100.facts), nullptr);
     DeviceFacts small = kH100.facts;
     small.active_clusters[2] = 31;  // 124 blocks of the 128
     EXPECT_NE(why_not_wide(pass, Policy::kStepwise, shape, small), nullptr);
@@ -198,6 +204,19 @@ TEST(StreamedTeams, TakeWhatTheyAreFasterFor) {
   EXPECT_TRUE(faster(WidePass::kBackward, {256, 258, 11720}));
   EXPECT_TRUE(faster(WidePass::kBackward, of_one_length(256), 64));
   for (const int64_t slots : {int64_t{8}, kNoTeams}) EXPECT_FALSE(faster(WidePass::kForward, of_one_length(1), slots));
+}
+
+// Many turns of the grid's few slots take longer than a turn of 64; few do not.
+TEST(StreamedTeams, TakeWhatTheyAreFasterForIn16Bits) {
+  for (const WidePass pass : {WidePass::kForward, WidePass::kBackward}) {
+    const auto faster = [&](const BatchBounds& batch) {
+      return is_wide_faster(pass, Policy::kGrid, shape_of(kKinds[2], 2048, 1), batch, kH100.facts);
+    };
+    EXPECT_FALSE(faster(of_one_length(1)));
+    EXPECT_FALSE(faster(of_one_length(16)));
+    EXPECT_TRUE(faster(of_one_length(64)));
+    EXPECT_TRUE(faster({256, 258, 11720}));
+  }
 }
 
 // Their sums are those of the tiles in whose place they run: in splits of the same depth, of the same H.

@@ -121,14 +121,21 @@ TEST_P(WideHidden, HasTheBitsOfThePolicy) {
   }
 }
 
-// The H for which TF32 has them: both passes, two slots' worth of a team of 8.
-TEST(WideStreamed, WidestHasTheBitsOfStepwise) {
+// The H for which weights are streamed: both passes, a team of 8 slots.
+class WideStreamed : public ::testing::TestWithParam<RecurrenceWay> {};
+
+TEST_P(WideStreamed, WidestHasTheBitsOfThePolicy) {
   if (test_backend() == VARLSTM_BACKEND_HOST) GTEST_SKIP() << "the host has one way alone";
-  const RecurrenceWay way = {VARLSTM_RECURRENCE_STEPWISE, kPrecisions[1]};
   Random random(7);
-  const WayCase given = make_way_case(way.precision.stored, options_of(way, 2048, false), {2, 1}, true, random);
-  expect_same(run_wide(way, given, 1), run_own(way, given));
+  const WayCase given =
+      make_way_case(GetParam().precision.stored, options_of(GetParam(), 2048, false), {2, 1}, true, random);
+  expect_same(run_wide(GetParam(), given, 1), run_own(GetParam(), given));
 }
+
+INSTANTIATE_TEST_SUITE_P(Ways, WideStreamed,
+                         ::testing::Values(RecurrenceWay{VARLSTM_RECURRENCE_STEPWISE, kPrecisions[1]},
+                                           RecurrenceWay{VARLSTM_RECURRENCE_GRID, kPrecisions[2]}),
+                         way_label);
 
 // Nobody forces them: by the model both passes are faster than four turns of a team of 16 slots.
 TEST(WideDefault, RunsWhereItIsFaster) {
