@@ -37,8 +37,9 @@ def test_torchs_arguments_in_torchs_order() -> None:
            "device=None, dtype=None, *, recurrent_dropout: float = 0.0, recurrent_dropout_kind: str = weights, " \
            "zoneout_h: float = 0.0"
     first = "(self, input_size: int, hidden_size: int, num_layers: int = 1, "
-    assert str(inspect.signature(GRU.__init__)).replace("'", "") == first + rest + ", reset_after: bool = True) -> None"
-    own = first + "nonlinearity: str = tanh, " + rest + ") -> None"
+    assert str(inspect.signature(GRU.__init__)).replace("'", "") == first + rest + \
+        ", reset_after: bool = True, proj_size=None) -> None"
+    own = first + "nonlinearity: str = tanh, " + rest + ", proj_size=None) -> None"
     assert str(inspect.signature(RNN.__init__)).replace("'", "") == own
     arguments = (4, 6, 2, False, True, 0.25, True)
     for count in range(2, len(arguments) + 1):

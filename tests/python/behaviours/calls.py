@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence, unpack_sequence
 
-from .table import Kind, assert_agree, assert_close, assert_same_error, differs, error_of, refused, same, tensors_of
+from .table import TORCH, Kind, assert_agree, assert_close, assert_same_error, differs, error_of, refused, same, tensors_of
 
 DEEP = {"num_layers": 2, "bidirectional": True}
 X = torch.randn(5, 3, 4)
@@ -203,7 +204,11 @@ def wrong_dimensions_of_states(kind: Kind) -> None:
 def wrong_features(kind: Kind) -> None:
     theirs, ours = kind.pair()
     for x in (torch.randn(5, 3, 3), torch.randn(5, 3)):
-        assert_same_error(lambda: theirs(x), lambda: ours(x))
+        if kind.name == "LSTM" and TORCH == (2, 1):  # oneDNN's LSTM of this torch takes any features
+            with pytest.raises(RuntimeError, match="input.size"):
+                ours(x)
+        else:
+            assert_same_error(lambda: theirs(x), lambda: ours(x))
 
 
 @refused("an input of one dimension or four", ValueError, "input has 4 dimensions, and must have 2 or 3")

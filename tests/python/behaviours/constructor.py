@@ -32,7 +32,7 @@ def positional(kind: Kind) -> None:
         assert_same_module(kind.theirs(*arguments[:count]), kind.ours(*arguments[:count]))
 
 
-@same("nonlinearity as the fourth argument", since=(2, 1), kinds=("RNN",))
+@same("nonlinearity as the fourth argument", since=(2, 2), kinds=("RNN",))
 def positional_nonlinearity(kind: Kind) -> None:
     arguments = (4, 6, 2, "relu", False, True, 0.25, True)
     for count in range(4, len(arguments) + 1):

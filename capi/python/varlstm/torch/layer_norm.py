@@ -93,8 +93,8 @@ class LayerNormGRU(_LayerNorm, GRU):
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device=None,
                  dtype=None, *, recurrent_dropout: float = 0.0, recurrent_dropout_kind: str = "weights",
-                 zoneout_h: float = 0.0) -> None:
+                 zoneout_h: float = 0.0, proj_size=None) -> None:
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype,
                          recurrent_dropout=recurrent_dropout, recurrent_dropout_kind=recurrent_dropout_kind,
-                         zoneout_h=zoneout_h)
+                         zoneout_h=zoneout_h, proj_size=proj_size)
         self._add_norms(device, dtype)
