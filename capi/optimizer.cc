@@ -1,19 +1,35 @@
 // Optimiser steps and gradient norms over one flat buffer.
 // SPDX-License-Identifier: Apache-2.0
+#include "capi/optimizer.h"
 #include "capi/op_workspace.h"
 
 using namespace varlstm;
+
+namespace varlstm {
+
+int32_t check_master_dtype(int32_t dtype) {
+  VARLSTM_TRY(check_dtype("dtype", dtype));
+  if (dtype != VARLSTM_DTYPE_BF16 && dtype != VARLSTM_DTYPE_F16) return VARLSTM_OK;
+  return set_error(VARLSTM_ERROR_UNSUPPORTED,
+                   "dtype = %d (%s): parameters are kept in F32 or F64; varlstm_convert rounds a copy", dtype,
+                   dtype == VARLSTM_DTYPE_BF16 ? "VARLSTM_DTYPE_BF16" : "VARLSTM_DTYPE_F16");
+}
+
+int32_t check_adam(double beta1, double beta2, double eps, double weight_decay, int32_t decoupled) {
+  VARLSTM_TRY(check_probability("beta1", beta1));
+  VARLSTM_TRY(check_probability("beta2", beta2));
+  VARLSTM_TRY(check_finite_non_negative("eps", eps));
+  VARLSTM_TRY(check_finite_non_negative("weight_decay", weight_decay));
+  return check_flag("decoupled", decoupled);
+}
+
+}  // namespace varlstm
 
 namespace {
 
 int32_t check_flat(const varlstm_ctx* ctx, int32_t dtype, int64_t count, const void* stream) {
   VARLSTM_TRY(check_usable("ctx", ctx, stream));
-  VARLSTM_TRY(check_dtype("dtype", dtype));
-  if (dtype == VARLSTM_DTYPE_BF16 || dtype == VARLSTM_DTYPE_F16) {
-    return set_error(VARLSTM_ERROR_UNSUPPORTED,
-                     "dtype = %d (%s): parameters are kept in F32 or F64; varlstm_convert rounds a copy", dtype,
-                     dtype == VARLSTM_DTYPE_BF16 ? "VARLSTM_DTYPE_BF16" : "VARLSTM_DTYPE_F16");
-  }
+  VARLSTM_TRY(check_master_dtype(dtype));
   VARLSTM_TRY(check_at_least("count", count, 0));
   return check_bytes("grads", {{"count", count}}, 8, nullptr);
 }
@@ -64,11 +80,7 @@ int32_t varlstm_adam_step(varlstm_ctx* ctx, int32_t dtype, int64_t count, double
                           void* v, int64_t* step, void* stream) {
   VARLSTM_TRY(check_flat(ctx, dtype, count, stream));
   VARLSTM_TRY(check_finite_non_negative("lr", lr));
-  VARLSTM_TRY(check_probability("beta1", beta1));
-  VARLSTM_TRY(check_probability("beta2", beta2));
-  VARLSTM_TRY(check_finite_non_negative("eps", eps));
-  VARLSTM_TRY(check_finite_non_negative("weight_decay", weight_decay));
-  VARLSTM_TRY(check_flag("decoupled", decoupled));
+  VARLSTM_TRY(check_adam(beta1, beta2, eps, weight_decay, decoupled));
   const AdamArgs args{static_cast<DType>(dtype), count, lr, beta1, beta2, eps, weight_decay, decoupled == 1};
   BufferCheck buffers(element_size(args.dtype));
   buffers.write("params", params, {{"count", count}});

@@ -4,6 +4,7 @@
 #include "host/backend_ops.h"
 
 #include "host/backend_dtype.h"
+#include "host/ops/adam_rows.h"
 #include "host/ops/conv_max.h"
 #include "host/ops/conv_max_backward.h"
 #include "host/ops/dropout.h"
@@ -322,6 +323,40 @@ int32_t norm_and_clip(BackendState* state, DType dtype, int64_t count, double ma
   });
 }
 
+int32_t backward_embedding_rows(BackendState* state, const EmbeddingArgs& args, int64_t padding_idx, const void* dy,
+                                int64_t* row_ids, void* drows, void* workspace, int64_t, void*) {
+  return with_scalar(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    host_state(state)->flag_if_any(VARLSTM_DEVICE_STATUS_TOKEN_ID, first_bad_id(args));
+    embedding_backward_rows(host_state(state)->threads, args, padding_idx, as<T>(dy), row_ids, as<T>(drows), workspace);
+  });
+}
+
+int32_t step_sgd_rows(BackendState* state, const SgdRowsArgs& args, const void* drows, void*) {
+  return with_float(args.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    sgd_rows_step(host_state(state)->threads, args, as<T>(drows));
+  });
+}
+
+int32_t step_adam_rows(BackendState* state, const AdamRowsArgs& args, const void* drows, int64_t* bad_row, void*) {
+  *bad_row = first_bad_last_step(args, *args.step + 1);
+  if (*bad_row >= 0) return VARLSTM_ERROR_INVALID_ARGUMENT;
+  return with_float(args.adam.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    adam_rows_step(host_state(state)->threads, args, as<T>(drows));
+  });
+}
+
+int32_t catch_up_adam_rows(BackendState* state, const AdamRowsArgs& args, int64_t* bad_row, void*) {
+  *bad_row = first_bad_last_step(args, *args.step);
+  if (*bad_row >= 0) return VARLSTM_ERROR_INVALID_ARGUMENT;
+  return with_float(args.adam.dtype, [&](auto scalar) {
+    using T = decltype(scalar);
+    adam_rows_catch_up<T>(host_state(state)->threads, args);
+  });
+}
+
 }  // namespace
 
 void set_operations(Backend& table) {
@@ -360,6 +395,10 @@ void set_operations(Backend& table) {
   table.sgd_step = step_sgd;
   table.adam_step = step_adam;
   table.grad_norm = norm_and_clip;
+  table.embedding_backward_rows = backward_embedding_rows;
+  table.sgd_rows_step = step_sgd_rows;
+  table.adam_rows_step = step_adam_rows;
+  table.adam_rows_catch_up = catch_up_adam_rows;
 }
 
 }  // namespace varlstm::host

@@ -6,7 +6,7 @@
 
 namespace varlstm::host {
 
-// Fills the table's entries from pack to grad_norm.
+// Fills the table's entries from pack to adam_rows_catch_up.
 void set_operations(Backend& table);
 
 }  // namespace varlstm::host

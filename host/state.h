@@ -39,7 +39,7 @@ struct State : BackendState {
   }
 
  private:
-  static constexpr int kBits = 7;  // bit k is 1 << k; the host does not raise RESERVE, SLOT and OFFSET
+  static constexpr int kBits = 7;  // bit k is 1 << k; the host raises neither RESERVE, SLOT, OFFSET nor LAST_STEP
   std::mutex status_mutex_;
   int64_t first_bad_index_[kBits] = {-1, -1, -1, -1, -1, -1, -1};  // -1 if the bit is not raised
 };

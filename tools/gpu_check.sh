@@ -237,7 +237,7 @@ fi
 # Small cases are enough here: the tools slow a program down by a factor of ten and more.
 for tool in memcheck racecheck synccheck initcheck; do
   for program in batch_plan_test pack_test embedding_test linear_test log_softmax_test masked_loss_test dropout_test \
-    optimizer_test golden_lstm_test golden_ops_test tutorial_test; do
+    optimizer_test rows_test golden_lstm_test golden_ops_test tutorial_test; do
     if [ -n "$have_sanitizer" ]; then
       step $tool "$program" compute-sanitizer --tool $tool --error-exitcode 9 --launch-timeout 60 "$build/bin/$program"
     else

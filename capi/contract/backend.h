@@ -142,6 +142,18 @@ struct Backend {
   // If max_norm < 0, only the norm is computed; else grads are clipped.
   int32_t (*grad_norm)(BackendState* state, DType dtype, int64_t count, double max_norm, void* grads, double* norm,
                        void* workspace, int64_t workspace_bytes, void* stream);
+
+  // row_ids [rows] <- each row's id where the row is the first of its id's rows that have a gradient, else -1; drows
+  // [rows, features] <- the id's gradient there, else 0. The workspace is that of embedding_backward.
+  int32_t (*embedding_backward_rows)(BackendState* state, const EmbeddingArgs& args, int64_t padding_idx,
+                                     const void* dy, int64_t* row_ids, void* drows, void* workspace,
+                                     int64_t workspace_bytes, void* stream);
+  int32_t (*sgd_rows_step)(BackendState* state, const SgdRowsArgs& args, const void* drows, void* stream);
+  // If the host sees a last step that is after the step or more than history_steps before it, the calls return
+  // INVALID_ARGUMENT, *bad_row <- that row of the table, and they write nothing; vocab if the step itself is negative.
+  int32_t (*adam_rows_step)(BackendState* state, const AdamRowsArgs& args, const void* drows, int64_t* bad_row,
+                            void* stream);
+  int32_t (*adam_rows_catch_up)(BackendState* state, const AdamRowsArgs& args, int64_t* bad_row, void* stream);
 };
 
 // The host's table; it is never null.

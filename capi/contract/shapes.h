@@ -341,4 +341,31 @@ struct AdamArgs {
   bool decoupled;
 };
 
+struct SgdRowsArgs {
+  DType dtype;
+  int64_t rows;
+  int64_t vocab;
+  int64_t features;
+  double lr;
+  const int64_t* row_ids;  // [rows]; an id outside [0, vocab) is no row
+  void* table;             // [vocab, features]
+};
+
+struct AdamRowsArgs {
+  AdamArgs adam;  // its count is not used
+  int64_t rows;
+  int64_t vocab;
+  int64_t features;
+  const int64_t* ids;   // [rows], or null: row n is n; an id outside [0, vocab) is no row
+  void* table;          // [vocab, features]
+  void* m;              // [vocab, features]
+  void* v;              // [vocab, features]
+  int64_t* last_steps;  // [vocab]
+  void* history;        // [history_steps, kAdamFactors]; that of step t, from 1 on, at (t - 1) % history_steps
+  int64_t history_steps;
+  int64_t* step;  // [1]
+};
+
+constexpr int64_t kAdamFactors = 3;  // of a step: the rate, the correction of the root of v, the shrinking of the table
+
 }  // namespace varlstm

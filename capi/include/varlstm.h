@@ -304,8 +304,10 @@ enum varlstm_device_status_bit {
   VARLSTM_DEVICE_STATUS_SLOT = 16,    /* CUDA: a stream's slot is outside [0, S) or belongs to an earlier stream of the
                                          call: the stream's y is 0 and no state is changed for it */
   VARLSTM_DEVICE_STATUS_RESET = 32,   /* a reset is neither 0 nor 1: it counts as 1 */
-  VARLSTM_DEVICE_STATUS_OFFSET = 64   /* CUDA: the offsets of a word of varlstm_conv_max_* decrease or are outside
+  VARLSTM_DEVICE_STATUS_OFFSET = 64,  /* CUDA: the offsets of a word of varlstm_conv_max_* decrease or are outside
                                          [0, rows]: the word has no rows */
+  VARLSTM_DEVICE_STATUS_LAST_STEP = 128 /* CUDA: the last step of a row of varlstm_adam_rows_* is more than
+                                           history_steps ago, below 0 or yet to come: steps of the row are lost */
 };
 
 /* Waits for `stream`, then reads the status word. `bits` is 0 or a sum of varlstm_device_status_bit. `first_index` is
@@ -981,6 +983,60 @@ VARLSTM_API int32_t varlstm_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t c
  * 0 and the others NaN. */
 VARLSTM_API int32_t varlstm_clip_grad_norm(varlstm_ctx* ctx, int32_t dtype, int64_t count, double max_norm, void* grads,
                                            double* norm, void* workspace, int64_t workspace_bytes, void* stream);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * ROWS OF A TABLE: an embedding table of which a step touches few rows. Its gradient is kept as those rows alone, and
+ * no call reads or writes the rest of the table. The result has the bits of the steps above over the whole table.
+ *
+ *   before forward  varlstm_adam_rows_catch_up of the batch's ids: Adam moves rows without a gradient too
+ *   backward        varlstm_embedding_backward_rows, then varlstm_clip_grad_norm over the other gradients and drows
+ *                   together, if they are in one buffer
+ *   step            varlstm_adam_rows_step, or varlstm_sgd_rows_step, which needs no catching up
+ *   before the parameters are read (an evaluation, the end), and after history_steps steps at the latest
+ *                   varlstm_adam_rows_catch_up of all rows
+ *
+ * Sizes: rows that a call gets, vocab rows of the table with `features` elements each.
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* What varlstm_embedding_backward adds to the table's gradient, as rows: at the first of an id's rows, row_ids [rows]
+ * <- the id and drows [rows, features] <- its gradient; at all other rows, and if the id has no gradient, -1 and 0. The
+ * rest is as in varlstm_embedding_backward, whose workspace it needs. */
+VARLSTM_API int32_t varlstm_embedding_backward_rows(varlstm_ctx* ctx, const varlstm_batch* batch, int32_t dtype,
+                                                    int64_t rows, int64_t vocab, int64_t features, int64_t padding_idx,
+                                                    const int64_t* ids, const void* dy, int64_t* row_ids, void* drows,
+                                                    void* workspace, int64_t workspace_bytes, void* stream);
+
+/* table [vocab, features] -= lr * drows [rows, features] at the rows row_ids [rows], which are distinct; one outside
+ * [0, vocab) is skipped. That is varlstm_sgd_step without momentum and weight decay. dtype is F32 or F64. */
+VARLSTM_API int32_t varlstm_sgd_rows_step(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t vocab,
+                                          int64_t features, double lr, const int64_t* row_ids, const void* drows,
+                                          void* table, void* stream);
+
+/* A step of varlstm_adam_step in which only the rows row_ids [rows] have a gradient, drows [rows, features]. row_ids
+ * are distinct; one outside [0, vocab) is skipped. Only these rows are moved. The others wait until they are caught up
+ * or have a gradient again.
+ *   table, m, v  [vocab, features]
+ *   last_steps   [vocab]: the number of each row's last step
+ *   history      [history_steps, 3] of the dtype: what the last steps had for factors; history_steps is at least 1
+ *   step         [1]: the number of steps so far; each call increments it
+ * All six are in the back end's memory; m, v, last_steps and step are zero before the first step. betas, eps,
+ * weight_decay and decoupled are the same in all calls for one table, lr may differ. If a row's last step is more than
+ * history_steps before this one, the host returns INVALID_ARGUMENT and writes nothing; on CUDA the row's oldest steps
+ * are lost, which raises VARLSTM_DEVICE_STATUS_LAST_STEP. dtype is F32 or F64. */
+VARLSTM_API int32_t varlstm_adam_rows_step(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t vocab,
+                                           int64_t features, double lr, double beta1, double beta2, double eps,
+                                           double weight_decay, int32_t decoupled, const int64_t* row_ids,
+                                           const void* drows, void* table, void* m, void* v, int64_t* last_steps,
+                                           void* history, int64_t history_steps, int64_t* step, void* stream);
+
+/* Does the steps for which the rows ids [rows] have waited. An id may occur more than once; one outside [0, vocab) is
+ * skipped. NULL means every row of the table, and `rows` is then of no effect. The other arguments are those of
+ * varlstm_adam_rows_step. */
+VARLSTM_API int32_t varlstm_adam_rows_catch_up(varlstm_ctx* ctx, int32_t dtype, int64_t rows, int64_t vocab,
+                                               int64_t features, double beta1, double beta2, double eps,
+                                               double weight_decay, int32_t decoupled, const int64_t* ids, void* table,
+                                               void* m, void* v, int64_t* last_steps, const void* history,
+                                               int64_t history_steps, const int64_t* step, void* stream);
 
 #ifdef __cplusplus
 }

@@ -62,29 +62,50 @@ void sgd_step(int64_t threads, const SgdArgs& args, T* params, const T* grads, T
   });
 }
 
+// What Adam computes with: the same at every step, and that of one step (kAdamFactors).
+template <class T>
+struct AdamConstants {
+  T one_minus_beta1, beta2, one_minus_beta2, eps, decay;
+};
+template <class T>
+struct AdamFactors {
+  T rate, root_correction, shrink;
+};
+
+template <class T>
+AdamConstants<T> adam_constants(const AdamArgs& args) {
+  return {static_cast<T>(1 - args.beta1), static_cast<T>(args.beta2), static_cast<T>(1 - args.beta2),
+          static_cast<T>(args.eps), static_cast<T>(args.decoupled ? 0 : args.weight_decay)};
+}
+
+// Those of step number `step`, from 1 on.
+template <class T>
+AdamFactors<T> adam_factors(const AdamArgs& args, int64_t step) {
+  const double steps = static_cast<double>(step);
+  return {static_cast<T>(args.lr / (1 - std::pow(args.beta1, steps))),
+          static_cast<T>(1 / std::sqrt(1 - std::pow(args.beta2, steps))),
+          static_cast<T>(args.decoupled ? 1 - args.lr * args.weight_decay : 1)};
+}
+
+// A step of one element, whose gradient is `grad`.
+template <class T>
+void adam_element(const AdamConstants<T>& c, const AdamFactors<T>& f, T grad, T& param, T& m, T& v) {
+  const T p = param * f.shrink;
+  const T g = grad + c.decay * p;
+  const T first = m + c.one_minus_beta1 * (g - m);
+  const T second = c.beta2 * v + c.one_minus_beta2 * (g * g);
+  m = first;
+  v = second;
+  param = p - f.rate * (first / (std::sqrt(second) * f.root_correction + c.eps));
+}
+
 // Increments *step.
 template <class T>
 void adam_step(int64_t threads, const AdamArgs& args, T* params, const T* grads, T* m, T* v, int64_t* step) {
-  const double steps = static_cast<double>(++*step);
-  const T one_minus_beta1 = static_cast<T>(1 - args.beta1);
-  const T beta2 = static_cast<T>(args.beta2);
-  const T one_minus_beta2 = static_cast<T>(1 - args.beta2);
-  const T eps = static_cast<T>(args.eps);
-  const T rate = static_cast<T>(args.lr / (1 - std::pow(args.beta1, steps)));
-  const T root_correction = static_cast<T>(1 / std::sqrt(1 - std::pow(args.beta2, steps)));
-  const T shrink = static_cast<T>(args.decoupled ? 1 - args.lr * args.weight_decay : 1);
-  const T decay = static_cast<T>(args.decoupled ? 0 : args.weight_decay);
+  const AdamConstants<T> constants = adam_constants<T>(args);
+  const AdamFactors<T> factors = adam_factors<T>(args, ++*step);
   for_each_element(
-      threads, args.count,
-      [=](int64_t k) {
-        const T p = params[k] * shrink;
-        const T g = grads[k] + decay * p;
-        const T first = m[k] + one_minus_beta1 * (g - m[k]);
-        const T second = beta2 * v[k] + one_minus_beta2 * (g * g);
-        m[k] = first;
-        v[k] = second;
-        params[k] = p - rate * (first / (std::sqrt(second) * root_correction + eps));
-      },
+      threads, args.count, [=](int64_t k) { adam_element(constants, factors, grads[k], params[k], m[k], v[k]); },
       params, grads, m, v);
 }
 

@@ -9,7 +9,16 @@
 
 namespace varlstm {
 
-enum class BadValue { kLength = 0, kTokenId = 1, kLabel = 2, kReserve = 3, kSlot = 4, kReset = 5, kOffset = 6 };
+enum class BadValue {
+  kLength = 0,
+  kTokenId = 1,
+  kLabel = 2,
+  kReserve = 3,
+  kSlot = 4,
+  kReset = 5,
+  kOffset = 6,
+  kLastStep = 7
+};
 
 // Records that the value at `index` is bad.
 VARLSTM_DEVICE void flag_bad_value(DeviceStatus* status, BadValue what, int64_t index) {

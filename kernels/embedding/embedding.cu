@@ -2,6 +2,8 @@
 //
 //   forward   y[n] <- table[ids[n]]                        y [rows, F], table [V, F], ids [rows]
 //   backward  dtable[v] += sum of dy[n] over ids[n] = v    in a fixed order, without atomics
+//   rows      the same sums without the table: drows[n] <- that of ids[n], row_ids[n] <- ids[n] where n is the first of
+//             its id's rows, else 0 and -1
 //
 // Rows beyond the batch's tokens, and ids outside [0, V), give zeros and no gradient; such ids raise
 // BadValue::kTokenId. padding_idx gives no gradient. Forward moves 2 rows F e bytes (e bytes for each element) and is
@@ -90,7 +92,12 @@ struct SortedRows {
   const uint64_t* keys;  // [rows] sorted
   const int64_t* order;  // [rows] the rows of the pairs
   C* partial;            // [chunks, 2, F]
+  bool as_rows;          // a run's sum goes to its first row
 
+  // Where the run's sum goes that begins at `begin`.
+  VARLSTM_DEVICE int64_t target(int64_t begin) const {
+    return as_rows ? order[begin] : static_cast<int64_t>(keys[begin]);
+  }
   VARLSTM_DEVICE int64_t slabs() const { return (features + blockDim.x - 1) / blockDim.x; }
   // The thread's feature in this slab of a row. There is none if the result is `features` or more.
   VARLSTM_DEVICE int64_t feature(int64_t slab) const { return slab * blockDim.x + threadIdx.x; }
@@ -121,7 +128,7 @@ VARLSTM_KERNEL void sum_pieces_kernel(SortedRows<ComputeType<T>> sorted, const T
     C sum = 0;
     for (int64_t k = begin; k < end; ++k) sum += load_scalar(dy[sorted.order[k] * sorted.features + f]);
     if (first && sorted.ends_run(end)) {
-      add_to(dtable + static_cast<int64_t>(key) * sorted.features + f, sum);
+      add_to(dtable + sorted.target(begin) * sorted.features + f, sum);
     } else {
       sorted.partial[(begin / kChunk * 2 + (begin % kChunk == 0 ? 0 : 1)) * sorted.features + f] = sum;
     }
@@ -151,7 +158,17 @@ VARLSTM_KERNEL void join_pieces_kernel(SortedRows<ComputeType<T>> sorted, T* dta
     C sum = partial[(chunk * 2 + (begin % kChunk == 0 ? 0 : 1)) * sorted.features];
 #pragma unroll 8
     for (int64_t next = chunk + 1; next <= last; ++next) sum += partial[next * 2 * sorted.features];
-    add_to(dtable + static_cast<int64_t>(key) * sorted.features + f, sum);
+    add_to(dtable + sorted.target(begin) * sorted.features + f, sum);
+  }
+}
+
+// row_ids [rows] <- the id of each run at its first row, else -1.
+VARLSTM_KERNEL void first_rows_kernel(int64_t rows, int64_t vocab, const uint64_t* keys, const int64_t* order,
+                                      int64_t* row_ids) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < rows; k += stride) {
+    const bool first = keys[k] != static_cast<uint64_t>(vocab) && (k == 0 || keys[k] != keys[k - 1]);
+    row_ids[order[k]] = first ? static_cast<int64_t>(keys[k]) : -1;
   }
 }
 
@@ -171,23 +188,24 @@ VARLSTM_DEVICE int64_t begin_of_run(const EmbeddingIds& rows, int64_t counted, i
   return simt::ballot(kAllLanes, earlier) != 0 ? -1 : smaller;
 }
 
+// row_ids: null if the sums are added to a table, otherwise `sums` are rows.
 template <class T>
-VARLSTM_KERNEL void __launch_bounds__(kSearchBlock)
-    sum_found_kernel(EmbeddingIds rows, int64_t features, const T* dy, T* dtable, DeviceStatus* status) {
+VARLSTM_KERNEL void __launch_bounds__(kSearchBlock) sum_found_kernel(EmbeddingIds rows, int64_t features, const T* dy,
+                                                                     T* sums, int64_t* row_ids, DeviceStatus* status) {
   using C = ComputeType<T>;
   const unsigned lane = threadIdx.x % kWarp;
   const int64_t slabs = (features + kWarp - 1) / kWarp, counted = counted_rows(rows.tokens, rows.rows);
   const int64_t step = static_cast<int64_t>(gridDim.x) * (kSearchBlock / kWarp);
   for (int64_t group = static_cast<int64_t>(blockIdx.x) * (kSearchBlock / kWarp) + threadIdx.x / kWarp;
-       group < counted * slabs; group += step) {
+       group < (row_ids == nullptr ? counted : rows.rows) * slabs; group += step) {
     const int64_t n = group / slabs, f = group % slabs * kWarp + lane, key = rows.key(n, counted);
-    if (!rows.in_vocab(n) && group % slabs == 0 && lane == 0) flag_bad_value(status, BadValue::kTokenId, n);
-    if (key == rows.vocab) continue;
-    const int64_t begin = begin_of_run(rows, counted, n, key);
-    if (begin < 0) continue;
+    const bool speaks = group % slabs == 0 && lane == 0;
+    if (n < counted && !rows.in_vocab(n) && speaks) flag_bad_value(status, BadValue::kTokenId, n);
+    const int64_t begin = key == rows.vocab ? -1 : begin_of_run(rows, counted, n, key);
+    if (row_ids != nullptr && speaks) row_ids[n] = begin < 0 ? -1 : key;
     C total = 0, sum = 0;  // of the pieces before, and of this piece
     int64_t position = begin, pieces = 0;
-    for (int64_t base = n / kWarp * kWarp; base < counted; base += kWarp) {
+    for (int64_t base = n / kWarp * kWarp; begin >= 0 && base < counted; base += kWarp) {
       const unsigned found =
           simt::ballot(kAllLanes, base + lane < counted && rows.key(base + lane, counted) == key ? 1 : 0);
       for (unsigned k = 0; k < kWarp; ++k) {
@@ -200,7 +218,13 @@ VARLSTM_KERNEL void __launch_bounds__(kSearchBlock)
         ++position;
       }
     }
-    if (f < features) add_to(dtable + key * features + f, pieces == 0 ? sum : total + sum);
+    if (f >= features) continue;
+    const C of_run = pieces == 0 ? sum : total + sum;
+    if (row_ids != nullptr) {
+      sums[n * features + f] = store_scalar<T>(C(0) + of_run);  // as if added to a table of zeros
+    } else if (begin >= 0) {
+      add_to(sums + key * features + f, of_run);
+    }
   }
 }
 
@@ -277,19 +301,24 @@ int32_t embedding_backward(Stream stream, const EmbeddingArgs& args, int64_t pad
                                     : add_sorted_rows(stream, args, padding_idx, dy, dtable, workspace);
 }
 
-int32_t add_found_rows(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable) {
+namespace {
+
+// row_ids: as in sum_found_kernel.
+int32_t sum_found(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* sums,
+                  int64_t* row_ids) {
   return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     const int64_t slabs = (args.features + kWarp - 1) / kWarp;
     return launch<sum_found_kernel<T>>(stream, "sum_found",
                                        elementwise_shape(stream, args.rows * slabs * kWarp, kSearchBlock),
                                        ids_of(args, padding_idx), args.features, static_cast<const T*>(dy),
-                                       static_cast<T*>(dtable), stream.state->status);
+                                       static_cast<T*>(sums), row_ids, stream.state->status);
   });
 }
 
-int32_t add_sorted_rows(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable,
-                        void* workspace_base) {
+// row_ids: as in sum_found_kernel. Rows must be zero before.
+int32_t sum_sorted(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* sums,
+                   int64_t* row_ids, void* workspace_base) {
   int64_t sort_bytes = 0;
   VARLSTM_CUDA_TRY(sort_workspace(args.rows, &sort_bytes));
   Workspace workspace;
@@ -299,20 +328,44 @@ int32_t add_sorted_rows(Stream stream, const EmbeddingArgs& args, int64_t paddin
                                                  stream.state->status));
   VARLSTM_CUDA_TRY(stable_sort_pairs(stream, args.rows, args.vocab, workspace.keys, workspace.sorted_keys,
                                      workspace.identity, workspace.order, workspace.sort, workspace.sort_bytes));
+  if (row_ids != nullptr)
+    VARLSTM_CUDA_TRY(launch<first_rows_kernel>(stream, "first_rows", elementwise_shape(stream, args.rows), args.rows,
+                                               args.vocab, workspace.sorted_keys, workspace.order, row_ids));
   return with_scalar(args.dtype, [&](auto scalar) {
     using T = decltype(scalar);
     using C = ComputeType<T>;
-    const SortedRows<C> sorted{args.rows,       args.vocab,
-                               args.features,   workspace.sorted_keys,
-                               workspace.order, static_cast<C*>(workspace.partial)};
+    const SortedRows<C> sorted{args.rows,         args.vocab,
+                               args.features,     workspace.sorted_keys,
+                               workspace.order,   static_cast<C*>(workspace.partial),
+                               row_ids != nullptr};
     const unsigned threads = threads_per_row(args.features);
     const int64_t slabs = (args.features + threads - 1) / threads;
     VARLSTM_CUDA_TRY(launch<sum_pieces_kernel<T>>(stream, "sum_pieces", row_shape(stream, args.rows * slabs, threads),
-                                                  sorted, static_cast<const T*>(dy), static_cast<T*>(dtable)));
+                                                  sorted, static_cast<const T*>(dy), static_cast<T*>(sums)));
     const int64_t borders = chunks_of(args.rows) - 1;
     return launch<join_pieces_kernel<T>>(stream, "join_pieces", row_shape(stream, borders * slabs, threads), sorted,
-                                         static_cast<T*>(dtable));
+                                         static_cast<T*>(sums));
   });
+}
+
+}  // namespace
+
+int32_t add_found_rows(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable) {
+  return sum_found(stream, args, padding_idx, dy, dtable, nullptr);
+}
+
+int32_t add_sorted_rows(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy, void* dtable,
+                        void* workspace) {
+  return sum_sorted(stream, args, padding_idx, dy, dtable, nullptr, workspace);
+}
+
+int32_t embedding_backward_rows(Stream stream, const EmbeddingArgs& args, int64_t padding_idx, const void* dy,
+                                int64_t* row_ids, void* drows, void* workspace) {
+  if (args.rows == 0) return VARLSTM_OK;
+  if (args.rows <= kMostSearched) return sum_found(stream, args, padding_idx, dy, drows, row_ids);
+  const size_t bytes = static_cast<size_t>(args.rows * args.features * scalar_bytes(args.dtype));
+  VARLSTM_CUDA_TRY(check_runtime(cudaMemsetAsync(drows, 0, bytes, stream.handle), "cudaMemsetAsync"));
+  return sum_sorted(stream, args, padding_idx, dy, drows, row_ids, workspace);
 }
 
 }  // namespace varlstm::cuda

@@ -1,4 +1,5 @@
-// Optimiser steps and the gradients' norm on the device, for F32 and F64 only. See optimizer.cu and grad_norm.cu.
+// Optimiser steps and the gradients' norm on the device, for F32 and F64 only. See optimizer.cu, adam_rows.cu and
+// grad_norm.cu.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,6 +12,11 @@ namespace varlstm::cuda {
 int32_t sgd_step(Stream stream, const SgdArgs& args, void* params, const void* grads, void* velocity);
 int32_t adam_step(Stream stream, const AdamArgs& args, void* params, const void* grads, void* m, void* v,
                   int64_t* step);
+
+// The same for the rows of a table that have a gradient.
+int32_t sgd_rows_step(Stream stream, const SgdRowsArgs& args, const void* drows);
+int32_t adam_rows_step(Stream stream, const AdamRowsArgs& args, const void* drows);
+int32_t adam_rows_catch_up(Stream stream, const AdamRowsArgs& args);
 
 // *bytes <- workspace of grad_norm.
 int32_t grad_norm_workspace(int64_t count, int64_t* bytes);

@@ -335,6 +335,32 @@ TEST_F(AbiFuzz, Losses) {
   });
 }
 
+TEST_F(AbiFuzz, Rows) {
+  const auto maybe_batch = [&]() -> varlstm_batch* { return random_.coin() ? nullptr : batch(); };
+  hammer("embedding_backward_rows", [&] {
+    return varlstm_embedding_backward_rows(ctx(), maybe_batch(), dtype(), size(), size(), size(), size(),
+                                           data<int64_t>(), data(), data<int64_t>(), data(), data(), byte_count(),
+                                           nullptr);
+  });
+  const Buffer<int64_t> distinct(context_.get(), {4, 0, -1, 3, 1});  // which the call asks of its caller
+  hammer("sgd_rows_step", [&] {
+    return varlstm_sgd_rows_step(ctx(), dtype(), size(), size(), size(), real(), rarely() ? nullptr : distinct.data(),
+                                 data(), data(), nullptr);
+  });
+  // With so many arguments a call would hardly ever have all of them right.
+  const auto beta = [&] { return rarely() ? real() : 0.9; };
+  hammer("adam_rows_step", [&] {
+    return varlstm_adam_rows_step(ctx(), dtype(), size(), size(), size(), real(), beta(), beta(), real(), real(),
+                                  code(1), data<int64_t>(), data(), data(), data(), data(), data<int64_t>(), data(),
+                                  size(), data<int64_t>(), nullptr);
+  });
+  hammer("adam_rows_catch_up", [&] {
+    return varlstm_adam_rows_catch_up(ctx(), dtype(), size(), size(), size(), beta(), beta(), real(), real(), code(1),
+                                      data<int64_t>(), data(), data(), data(), data<int64_t>(), data(), size(),
+                                      data<int64_t>(), nullptr);
+  });
+}
+
 TEST_F(AbiFuzz, Optimizers) {
   hammer("sgd_step", [&] {
     return varlstm_sgd_step(ctx(), dtype(), size(), real(), real(), real(), code(1), data(), data(), data(), nullptr);

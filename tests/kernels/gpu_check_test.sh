@@ -20,7 +20,7 @@ program tools/nvidia-smi 'echo "NVIDIA \"H200\", 1.2, 3 MiB"'
 program tools/compute-sanitizer 'while [ "${1#-}" != "$1" ]; do case $1 in --tool|--error-exitcode|--launch-timeout) shift;; esac; shift; done; "$@"'
 program build/bin/first_contact_test 'echo "$@"; case $1 in *Tiles.\*) exit 3;; *OperandOrder*) sleep 20;; esac'
 for name in simt_conformance exchange_bench varlstm-bench a_test b_test batch_plan_test pack_test embedding_test \
-  linear_test log_softmax_test masked_loss_test dropout_test optimizer_test golden_lstm_test golden_ops_test \
+  linear_test log_softmax_test masked_loss_test dropout_test optimizer_test rows_test golden_lstm_test golden_ops_test \
   tutorial_test; do
   program "build/bin/$name" 'exit 0'
 done

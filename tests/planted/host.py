@@ -421,6 +421,14 @@ DEFECTS = [
         tests=["optimizer_test"],
     ),
     Defect(
+        name="rows-settled-too-early",
+        file="host/ops/adam_rows.h",
+        old="(p - 8 * move == p)",
+        new="(p - move / 64 == p)",
+        why="a row that waits stands still while Adam would move it",
+        tests=["rows_test --gtest_filter=*WaitForLong"],
+    ),
+    Defect(
         name="norm-variance-doubled",
         file="host/simd/norm_rows.h",
         old="const T rstd = 1 / square_root(variance + static_cast<T>(kNormEpsilon));",

@@ -753,11 +753,19 @@ DEFECTS = [
     ),
     Defect(
         name="adam-counts-the-step-at-the-first-ticket",
-        file="kernels/optimizer/optimizer.cu",
+        file="kernels/optimizer/adam.h",
         old="if (seen >> kTicketBit == gridDim.x - 1) simt::atomic_add",
         new="if (seen >> kTicketBit == 0) simt::atomic_add",
         why="blocks that read the counter later see the next step, with borrowed tickets",
         tests=["optimizer_test.cuda --gtest_filter=*Adam*"],
+    ),
+    Defect(
+        name="adam-rows-history-one-off",
+        file="kernels/optimizer/adam_rows.cu",
+        old="int64_t slot = last % rows.history_steps;",
+        new="int64_t slot = (last + 1) % rows.history_steps;",
+        why="a row that waited takes the factors of the next step",
+        tests=["rows_test.cuda --gtest_filter=*AdamHasTheBits*"],
     ),
     Defect(
         name="cross-entropy-reads-totals-early",

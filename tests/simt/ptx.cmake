@@ -30,7 +30,7 @@ function(varlstm_run_ptx program filter)
   set(ptx_programs ${programs} PARENT_SCOPE)
 endfunction()
 
-foreach(program batch_plan_test pack_test embedding_test log_softmax_test dropout_test optimizer_test rnn_import_test
+foreach(program batch_plan_test pack_test embedding_test log_softmax_test dropout_test optimizer_test rows_test rnn_import_test
                 golden_ops_test copy_columns_test scalar16_test lstm16_test device_gemm_test device_gemm_group_test
                 device_gemm_pair_test device_gemm_policy_test device_upload_test device_lengths_test embedding_ways_test
                 slot_schedule_test)

@@ -284,6 +284,24 @@ void fill_losses(Backend& table) {
     fake_backend().max_norm = max_norm;
     return work("grad_norm");
   };
+  table.embedding_backward_rows = [](BackendState*, const EmbeddingArgs& args, int64_t padding_idx, const void*,
+                                     int64_t*, void*, void*, int64_t, void*) {
+    fake_backend().embedding = args;
+    fake_backend().padding_idx = padding_idx;
+    return work("embedding_backward_rows");
+  };
+  table.sgd_rows_step = [](BackendState*, const SgdRowsArgs& args, const void*, void*) {
+    fake_backend().sgd_rows = args;
+    return work("sgd_rows_step");
+  };
+  table.adam_rows_step = [](BackendState*, const AdamRowsArgs& args, const void*, int64_t*, void*) {
+    fake_backend().adam_rows = args;
+    return work("adam_rows_step");
+  };
+  table.adam_rows_catch_up = [](BackendState*, const AdamRowsArgs& args, int64_t*, void*) {
+    fake_backend().adam_rows = args;
+    return work("adam_rows_catch_up");
+  };
 }
 
 Backend make_table() {

@@ -41,6 +41,8 @@ struct FakeBackend {
   std::optional<varlstm::LinearLossArgs> linear_loss;
   std::optional<varlstm::SgdArgs> sgd;
   std::optional<varlstm::AdamArgs> adam;
+  std::optional<varlstm::SgdRowsArgs> sgd_rows;
+  std::optional<varlstm::AdamRowsArgs> adam_rows;
   double max_norm = 0;
   double pad_value = 0;
   int64_t padding_idx = 0;

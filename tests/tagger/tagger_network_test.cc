@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "predictor.h"
+#include "support/compare.h"
 #include "support/context.h"
 #include "tagger_network_support.h"
 #include "trainer.h"
@@ -274,6 +275,35 @@ TEST(TaggerNetwork, NoLossIsLostInALongEpoch) {
     expected += static_cast<double>(tokens) * bias.loss(tag);
   }
   EXPECT_NEAR(bias.network()->take_loss(), expected, 1e-5 * expected);
+}
+
+// A row of the table that waits for its word has the bits of one that is moved at every step. There are more steps than
+// a row may wait for, but where they are emulated.
+TEST(TaggerNetwork, TheTableIsThatOfDenseSteps) {
+  const NetworkShape shape = small_shape(1, false);
+  const Context context = make_context(varlstm_test::test_backend(), 1);
+  const int64_t steps = varlstm_test::test_backend() == VARLSTM_BACKEND_HOST ? 1100 : 20;
+  const BatchLimits limits = {2, 2, 4};
+  Network waits(context, shape, limits, Purpose::kTrain), moves(context, shape, limits, Purpose::kTrain);
+  Random random(6);
+  const std::vector<float> initial = initial_parameters(shape, &random);
+  waits.parameters().load(initial);
+  moves.parameters().load(initial);
+  TrainOptions options;
+  options.optimizer.clip = 0.5;
+  std::vector<float> dense, rows;
+  for (int64_t step = 0; step < steps; ++step) {
+    Batch batch = batch_of({2, 1}, step % 3);
+    for (int64_t& word : batch.words)  // the last word in the first steps alone
+      word += static_cast<int64_t>(random.below(static_cast<uint64_t>(step < 3 ? shape.words - 2 : shape.words - 3)));
+    options.optimizer.lr = 0.01 / static_cast<double>(1 + step % 17);
+    waits.train(batch, options, &random);
+    moves.train(batch, options, &random);
+    moves.parameters().store(&dense);
+  }
+  waits.parameters().store(&rows);
+  EXPECT_TRUE(varlstm_test::bitwise_equal(rows, dense));
+  EXPECT_NE(rows, initial);
 }
 
 TEST(TaggerTrainer, AnEpochsLossIsTheMeanOfItsTokens) {

@@ -23,7 +23,7 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
       shape_(shape),
       limits_(limits),
       inner_dropout_(dropout),
-      parameters_(context, shape, purpose == Purpose::kTrain),
+      parameters_(context, shape, purpose == Purpose::kTrain ? limits.tokens : 0),
       rnn_(context, shape.input(), shape.hidden, shape.layers, shape.cell->cell),
       loss_(context, shape.tags),
       plan_(context, limits.batch, limits.length, limits.tokens),

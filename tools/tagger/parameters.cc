@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string>
 
+#include "vocabulary.h"
+
 namespace tagger {
 namespace {
 
@@ -48,19 +50,24 @@ std::vector<float> initial_parameters(const NetworkShape& shape, Random* random)
   return flat;
 }
 
-Parameters::Parameters(const Context& context, const NetworkShape& shape, bool train)
+Parameters::Parameters(const Context& context, const NetworkShape& shape, int64_t trained_words)
     : context_(context),
       count_(parameter_count(shape)),
       table_offset_(dense_parameter_count(shape)),
+      words_(shape.words),
+      features_(shape.embedding),
       values_(Buffer<float>::zeros(context, count_)),
       workspace_(context) {
-  if (!train) return;
-  gradient_ = Buffer<float>::zeros(context, count_);
+  if (trained_words == 0) return;
+  gradient_ = Buffer<float>::zeros(context, table_offset_ + trained_words * features_);
+  row_ids_ = Buffer<int64_t>::zeros(context, trained_words);
   m_ = Buffer<float>::zeros(context, count_);
   v_ = Buffer<float>::zeros(context, count_);
-  step_ = Buffer<int64_t>::zeros(context, 1);
+  last_steps_ = Buffer<int64_t>::zeros(context, words_);
+  history_ = Buffer<float>::zeros(context, kHistorySteps * 3);
+  steps_ = Buffer<int64_t>::zeros(context, 2);
   norm_ = Buffer<double>(context, 1);
-  workspace_.grow(varlstm::op_workspace<float>(context, VARLSTM_OP_GRAD_NORM, count_, 0, 0));
+  workspace_.grow(varlstm::op_workspace<float>(context, VARLSTM_OP_GRAD_NORM, gradient_.size(), 0, 0));
 }
 
 void Parameters::load(const std::vector<float>& values, int64_t first) {
@@ -68,17 +75,60 @@ void Parameters::load(const std::vector<float>& values, int64_t first) {
   varlstm::copy<float>(context_, values_.span().subspan(first, count), values, VARLSTM_COPY_TO_BACKEND);
 }
 
-void Parameters::store(std::vector<float>* flat) const {
+void Parameters::store(std::vector<float>* flat) {
+  catch_up();
   flat->resize(static_cast<size_t>(count_));
   values_.download(*flat);
 }
 
+varlstm::AdamTable<float> Parameters::adam_table() {
+  const int64_t size = words_ * features_;
+  return {features_,
+          values_.span().subspan(table_offset_, size),
+          m_.span().subspan(table_offset_, size),
+          v_.span().subspan(table_offset_, size),
+          last_steps_,
+          history_,
+          steps_.span().subspan(1, 1)};
+}
+
+varlstm::Span<const float> Parameters::table_of(varlstm::Span<const int64_t> words) {
+  if (waited_ > 0) varlstm::adam_rows_catch_up<float>(context_, {0.0}, words, adam_table());
+  return values().subspan(table_offset_, words_ * features_);
+}
+
+void Parameters::catch_up() {
+  if (waited_ > 0) varlstm::adam_rows_catch_up<float>(context_, {0.0}, {}, adam_table());
+  waited_ = 0;
+}
+
+void Parameters::zero_gradient() {
+  varlstm::zero<float>(context_, gradient());
+  rows_ = 0;
+}
+
+void Parameters::table_backward(varlstm::Span<const int64_t> words, varlstm::Span<const float> d_rows,
+                                Workspace* workspace) {
+  rows_ = words.size();
+  varlstm::embedding_backward_rows<float>(context_, nullptr, words_, features_, Vocabulary::kPadding, words, d_rows,
+                                          row_ids_, gradient_.span().subspan(table_offset_, rows_ * features_),
+                                          *workspace);
+}
+
 void Parameters::step(const OptimizerOptions& options) {
-  if (options.clip > 0) varlstm::clip_grad_norm<float>(context_, options.clip, gradient_, norm_, workspace_);
-  if (options.kind == OptimizerOptions::kSgd)
-    varlstm::sgd_step<float>(context_, {options.lr}, values_, gradient_);
-  else
-    varlstm::adam_step<float>(context_, {options.lr}, values_, gradient_, m_, v_, step_);
+  const varlstm::Span<float> all = gradient_.span().subspan(0, table_offset_ + rows_ * features_);
+  const varlstm::Span<float> dense = values_.span().subspan(0, table_offset_);
+  const varlstm::Span<const float> rows = all.subspan(table_offset_, rows_ * features_);
+  const varlstm::Span<const int64_t> row_ids = row_ids_.span().subspan(0, rows_);
+  if (options.clip > 0) varlstm::clip_grad_norm<float>(context_, options.clip, all, norm_, workspace_);
+  if (options.kind == OptimizerOptions::kSgd) {
+    varlstm::sgd_step<float>(context_, {options.lr}, dense, gradient());
+    varlstm::sgd_rows_step<float>(context_, options.lr, words_, features_, row_ids, rows, adam_table().table);
+    return;
+  }
+  varlstm::adam_step<float>(context_, {options.lr}, dense, gradient(), m_, v_, steps_);
+  varlstm::adam_rows_step<float>(context_, {options.lr}, row_ids, rows, adam_table());
+  if (++waited_ == kHistorySteps) catch_up();
 }
 
 }  // namespace tagger

@@ -1,5 +1,6 @@
-// The network's parameters in the back end's memory, one flat buffer in the order of parameter_list, with their
-// gradients and the optimiser's state in buffers of the same layout.
+// The network's parameters in the back end's memory, one flat buffer in the order of parameter_list, with the
+// optimiser's state in buffers of the same layout. Of the embedding table's gradient there are the rows alone that a
+// batch touches.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -24,27 +25,43 @@ std::vector<float> initial_parameters(const NetworkShape& shape, Random* random)
 
 class Parameters {
  public:
-  Parameters(const Context& context, const NetworkShape& shape, bool train);
+  // trained_words: the most words of a batch that is trained on; 0 if none is.
+  Parameters(const Context& context, const NetworkShape& shape, int64_t trained_words);
 
   // Values as in parameter_list; load overwrites those from element `first` on.
   void load(const std::vector<float>& values, int64_t first = 0);
-  void store(std::vector<float>* flat) const;
+  void store(std::vector<float>* flat);
 
   // The recurrent network's parameters and the linear layer's begin the buffer, the embedding table ends it.
   varlstm::Span<const float> values() const { return values_; }
-  varlstm::Span<const float> table() const { return values().subspan(table_offset_, count_ - table_offset_); }
-  varlstm::Span<float> gradient() { return gradient_; }
-  varlstm::Span<float> table_gradient() { return gradient().subspan(table_offset_, count_ - table_offset_); }
+  // The embedding table, of which the rows of `words` are up to date.
+  varlstm::Span<const float> table_of(varlstm::Span<const int64_t> words);
+  // Does the steps for which rows of the table have waited: Adam moves a row without a gradient, too.
+  void catch_up();
 
-  void zero_gradient() { gradient_.zero(); }
+  // Of all but the embedding table.
+  varlstm::Span<float> gradient() { return gradient_.span().subspan(0, table_offset_); }
+  void zero_gradient();
+  // Makes the embedding table's gradient, that of the rows of `words` alone. d_rows [words, features]: of these rows.
+  void table_backward(varlstm::Span<const int64_t> words, varlstm::Span<const float> d_rows, Workspace* workspace);
   // Clips the gradient and moves the values: torch.optim.Adam with its usual betas and epsilon, or plain SGD.
   void step(const OptimizerOptions& options);
 
  private:
+  static constexpr int64_t kHistorySteps = 1024;  // for which a row may wait
+
+  varlstm::AdamTable<float> adam_table();
+
   Context context_;
-  int64_t count_, table_offset_;
-  Buffer<float> values_, gradient_, m_, v_;
-  Buffer<int64_t> step_;
+  int64_t count_, table_offset_, words_, features_;
+  int64_t rows_ = 0;              // of the table's gradient
+  int64_t waited_ = 0;            // steps since all rows were caught up
+  Buffer<float> values_, m_, v_;  // [count_]
+  Buffer<float> gradient_;        // of all but the table, then [rows_, features_]
+  Buffer<int64_t> row_ids_;       // [rows_]
+  Buffer<int64_t> last_steps_;    // [words_]
+  Buffer<float> history_;
+  Buffer<int64_t> steps_;  // of all but the table, of the table
   Buffer<double> norm_;
   Workspace workspace_;
 };

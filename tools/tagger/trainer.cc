@@ -70,6 +70,7 @@ TrainingResult train_network(Network* network, const Corpus& train, const Corpus
       progress.update(tokens);
     }
     EpochReport report;
+    network->parameters().catch_up();
     const double loss = network->take_loss();  // once an epoch: it waits for the back end
     report.epoch = epoch;
     report.seconds = seconds_since(start);

@@ -64,8 +64,9 @@ void WordInput::set_batch(const Batch& batch, const varlstm::Batch& plan, bool t
 
 void WordInput::forward(const varlstm::Batch& plan, Parameters& parameters, varlstm::Span<float> out,
                         Workspace* workspace) {
-  varlstm::embedding_forward<float>(context_, nullptr, tokens_, shape_.words, shape_.embedding, parameters.table(),
-                                    words_, has_characters() ? word_rows_.span() : out);
+  varlstm::embedding_forward<float>(context_, nullptr, tokens_, shape_.words, shape_.embedding,
+                                    parameters.table_of(words_.span().subspan(0, tokens_)), words_,
+                                    has_characters() ? word_rows_.span() : out);
   if (!has_characters()) return;
   varlstm::copy_columns<float>(context_, tokens_, shape_.embedding, word_rows_, shape_.embedding, joined_,
                                shape_.input());
@@ -94,10 +95,9 @@ void WordInput::backward(const varlstm::Batch& plan, Parameters& parameters, var
                                  shape_.embedding);
     backward_characters(parameters, workspace);
   }
-  varlstm::embedding_backward<float>(context_, nullptr, tokens_, shape_.words, shape_.embedding, Vocabulary::kPadding,
-                                     frozen_words_.empty() ? words_ : learned_words_,
-                                     has_characters() ? word_rows_.span() : d_out, parameters.table_gradient(),
-                                     *workspace);
+  const Buffer<int64_t>& learned = frozen_words_.empty() ? words_ : learned_words_;
+  parameters.table_backward(learned.span().subspan(0, tokens_), has_characters() ? word_rows_.span() : d_out,
+                            workspace);
 }
 
 void WordInput::backward_characters(Parameters& parameters, Workspace* workspace) {

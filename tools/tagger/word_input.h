@@ -25,7 +25,8 @@ class WordInput {
   void set_batch(const Batch& batch, const varlstm::Batch& plan, bool train);
   // out [N, shape.input()] packed <- the words of the batch.
   void forward(const varlstm::Batch& plan, Parameters& parameters, varlstm::Span<float> out, Workspace* workspace);
-  // Adds to the gradients of the embedding tables and of the convolutions. d_out: of out.
+  // Makes the gradient of the words' table, and adds to those of the characters' and of the convolutions. d_out: of
+  // out.
   void backward(const varlstm::Batch& plan, Parameters& parameters, varlstm::Span<const float> d_out,
                 Workspace* workspace);
 

@@ -106,6 +106,7 @@ class DeviceStatusBit(enum.IntEnum):
     SLOT = 16
     RESET = 32
     OFFSET = 64
+    LAST_STEP = 128
 
 
 class CopyKind(enum.IntEnum):
@@ -339,4 +340,17 @@ FUNCTIONS = {
         "workspace": POINTER, "workspace_bytes": INT64, "stream": POINTER}),
     "varlstm_clip_grad_norm": (INT32, {"ctx": POINTER, "dtype": INT32, "count": INT64, "max_norm": DOUBLE,
         "grads": POINTER, "norm": POINTER, "workspace": POINTER, "workspace_bytes": INT64, "stream": POINTER}),
+    "varlstm_embedding_backward_rows": (INT32, {"ctx": POINTER, "batch": POINTER, "dtype": INT32, "rows": INT64,
+        "vocab": INT64, "features": INT64, "padding_idx": INT64, "ids": POINTER, "dy": POINTER, "row_ids": POINTER,
+        "drows": POINTER, "workspace": POINTER, "workspace_bytes": INT64, "stream": POINTER}),
+    "varlstm_sgd_rows_step": (INT32, {"ctx": POINTER, "dtype": INT32, "rows": INT64, "vocab": INT64,
+        "features": INT64, "lr": DOUBLE, "row_ids": POINTER, "drows": POINTER, "table": POINTER, "stream": POINTER}),
+    "varlstm_adam_rows_step": (INT32, {"ctx": POINTER, "dtype": INT32, "rows": INT64, "vocab": INT64,
+        "features": INT64, "lr": DOUBLE, "beta1": DOUBLE, "beta2": DOUBLE, "eps": DOUBLE, "weight_decay": DOUBLE,
+        "decoupled": INT32, "row_ids": POINTER, "drows": POINTER, "table": POINTER, "m": POINTER, "v": POINTER,
+        "last_steps": POINTER, "history": POINTER, "history_steps": INT64, "step": POINTER, "stream": POINTER}),
+    "varlstm_adam_rows_catch_up": (INT32, {"ctx": POINTER, "dtype": INT32, "rows": INT64, "vocab": INT64,
+        "features": INT64, "beta1": DOUBLE, "beta2": DOUBLE, "eps": DOUBLE, "weight_decay": DOUBLE,
+        "decoupled": INT32, "ids": POINTER, "table": POINTER, "m": POINTER, "v": POINTER, "last_steps": POINTER,
+        "history": POINTER, "history_steps": INT64, "step": POINTER, "stream": POINTER}),
 }

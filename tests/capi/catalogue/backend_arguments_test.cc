@@ -376,6 +376,25 @@ TEST_F(Fake, OperationsPassTheirNumbers) {
   EXPECT_EQ(adam.eps, 1e-8);
   EXPECT_EQ(adam.weight_decay, 0.01);
   EXPECT_TRUE(adam.decoupled);
+  ASSERT_OK(make("varlstm_sgd_rows_step", world).run());
+  EXPECT_EQ(fake_backend().sgd_rows->lr, 0.1);
+  EXPECT_EQ(fake_backend().sgd_rows->vocab, World::kVocab);
+  EXPECT_EQ(fake_backend().sgd_rows->features, World::kFeatures);
+  for (const char* name : {"varlstm_adam_rows_step", "varlstm_adam_rows_catch_up"}) {
+    ASSERT_OK(make(name, world).run());
+    const AdamRowsArgs& rows = fake_backend().adam_rows.value();
+    EXPECT_EQ(rows.rows, World::kTokens);
+    EXPECT_EQ(rows.vocab, World::kVocab);
+    EXPECT_EQ(rows.features, World::kFeatures);
+    EXPECT_EQ(rows.history_steps, 2);
+    EXPECT_EQ(rows.adam.beta1, 0.9);
+    EXPECT_EQ(rows.adam.beta2, 0.999);
+    EXPECT_EQ(rows.adam.eps, 1e-8);
+    EXPECT_EQ(rows.adam.weight_decay, 0.01);
+    EXPECT_TRUE(rows.adam.decoupled);
+  }
+  ASSERT_OK(make("varlstm_adam_rows_step", world).run());
+  EXPECT_EQ(fake_backend().adam_rows->adam.lr, 0.1);
   ASSERT_OK(make("varlstm_grad_norm", world).run());
   EXPECT_LT(fake_backend().max_norm, 0.0);
   Call clip = make("varlstm_clip_grad_norm", world);

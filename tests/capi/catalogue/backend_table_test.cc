@@ -66,6 +66,7 @@ TEST_F(Fake, FailedQueriesArePassedOn) {
                {"varlstm_rnn_step", "rnn_step_size"},
                {"varlstm_op_workspace op 3", "op_workspace"},
                {"varlstm_embedding_backward", "op_workspace"},
+               {"varlstm_embedding_backward_rows", "op_workspace"},
                {"varlstm_linear_forward", "op_workspace"},
                {"varlstm_linear_backward", "op_workspace"},
                {"varlstm_conv_max_size", "conv_max_size"},

@@ -170,6 +170,7 @@ static std::vector<Entry> make_catalogue() {
   add_conv_max(list);
   add_losses(list);
   add_optimizers(list);
+  add_rows(list);
   return list;
 }
 

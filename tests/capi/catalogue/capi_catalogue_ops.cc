@@ -151,14 +151,6 @@ void add_conv_max(std::vector<Entry>& list) {
        }});
 }
 
-static Call& bad_rates(Call& call, std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    const std::string named = std::string(name) + " = ";
-    call.bad_real(name, -0.5, named + "-0.5").bad_real(name, kNan, named + "nan").bad_real(name, kInf, named + "inf");
-  }
-  return call;
-}
-
 void add_optimizers(std::vector<Entry>& list) {
   constexpr int64_t kCount = 13;
   list.push_back({"varlstm_sgd_step", [](W& w) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits>
+#include <string>
 
 #include "capi_catalogue.h"
 
@@ -21,6 +22,8 @@ void add_rnn_steps(std::vector<Entry>& list);
 void add_operations(std::vector<Entry>& list);
 void add_conv_max(std::vector<Entry>& list);
 void add_optimizers(std::vector<Entry>& list);
+// capi_catalogue_rows.cc
+void add_rows(std::vector<Entry>& list);
 // capi_catalogue_loss.cc
 void add_losses(std::vector<Entry>& list);
 
@@ -44,6 +47,15 @@ inline Call& bad_master_dtype(Call& call) {
 
 inline Call& bad_sizes(Call& call, std::initializer_list<const char*> names, int64_t smallest) {
   for (const char* name : names) call.bad(name, smallest - 1).bad(name, -kHuge).bad(name, kHuge);
+  return call;
+}
+
+// What must be finite and not negative.
+inline Call& bad_rates(Call& call, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    const std::string named = std::string(name) + " = ";
+    call.bad_real(name, -0.5, named + "-0.5").bad_real(name, kNan, named + "nan").bad_real(name, kInf, named + "inf");
+  }
   return call;
 }
 

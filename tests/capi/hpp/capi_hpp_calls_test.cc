@@ -329,6 +329,60 @@ TYPED_TEST(CapiHppCalls, Optimizer) {
       });
 }
 
+TYPED_TEST(CapiHppCalls, RowsOfATable) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  constexpr int64_t kTable = kVocab * kIn;
+  const varlstm::Buffer<int64_t> ids(this->ctx_, std::vector<int64_t>{3, 1, 3, 0});
+  const int64_t rows = ids.size();
+  const Buffer dy = this->random(rows * kIn);
+  varlstm_ctx* ctx = this->ctx_.get();
+  auto& work = this->work_;
+  varlstm::Buffer<int64_t> row_ids(this->ctx_, rows);
+  this->template expect_same<T>(
+      rows * kIn,
+      [&](Buffer& drows) {
+        varlstm::embedding_backward_rows<T>(this->ctx_, nullptr, kVocab, kIn, 1, ids, dy, row_ids, drows, work);
+        EXPECT_EQ(row_ids.download(), (std::vector<int64_t>{3, -1, -1, 0}));
+      },
+      [&](T* drows) {
+        return varlstm_embedding_backward_rows(ctx, nullptr, this->kType, rows, kVocab, kIn, 1, ids.data(), dy.data(),
+                                               row_ids.data(), drows, work.data(), work.bytes(), nullptr);
+      });
+  this->template expect_same<T>(
+      kTable, [&](Buffer& p) { varlstm::sgd_rows_step<T>(this->ctx_, 0.3, kVocab, kIn, row_ids, dy, p); },
+      [&](T* p) {
+        return varlstm_sgd_rows_step(ctx, this->kType, rows, kVocab, kIn, 0.3, row_ids.data(), dy.data(), p, nullptr);
+      });
+  // Two steps, the second without rows, and a catching up: of one row, then of all.
+  Buffer m = Buffer::zeros(this->ctx_, kTable), v = Buffer::zeros(this->ctx_, kTable), history(this->ctx_, 4 * 3);
+  varlstm::Buffer<int64_t> last = varlstm::Buffer<int64_t>::zeros(this->ctx_, kVocab);
+  varlstm::Buffer<int64_t> step = varlstm::Buffer<int64_t>::zeros(this->ctx_, 1);
+  const varlstm::Adam adam{0.1, 0.8, 0.95, 1e-6, 0.01, true};
+  this->template expect_same<T>(
+      kTable,
+      [&](Buffer& p) {
+        const varlstm::AdamTable<T> table{kIn, p, m, v, last, history, step};
+        varlstm::adam_rows_step<T>(this->ctx_, adam, row_ids, dy, table);
+        varlstm::adam_rows_step<T>(this->ctx_, adam, {}, {}, table);
+        varlstm::adam_rows_catch_up<T>(this->ctx_, adam, row_ids.span().subspan(0, 1), table);
+        EXPECT_EQ(last.download(), (std::vector<int64_t>{1, 0, 0, 2, 0, 0}));
+        varlstm::adam_rows_catch_up<T>(this->ctx_, adam, {}, table);
+        EXPECT_EQ(last.download(), std::vector<int64_t>(kVocab, 2));
+        m.zero(), v.zero(), last.zero(), step.zero();
+      },
+      [&](T* p) {
+        for (const int64_t count : {rows, int64_t{0}}) {
+          const int32_t status = varlstm_adam_rows_step(ctx, this->kType, count, kVocab, kIn, 0.1, 0.8, 0.95, 1e-6,
+                                                        0.01, 1, row_ids.data(), dy.data(), p, m.data(), v.data(),
+                                                        last.data(), history.data(), 4, step.data(), nullptr);
+          if (status != VARLSTM_OK) return status;
+        }
+        return varlstm_adam_rows_catch_up(ctx, this->kType, 0, kVocab, kIn, 0.8, 0.95, 1e-6, 0.01, 1, nullptr, p,
+                                          m.data(), v.data(), last.data(), history.data(), 4, step.data(), nullptr);
+      });
+}
+
 TYPED_TEST(CapiHppCalls, ImportParams) {
   using T = TypeParam;
   using Buffer = varlstm::Buffer<T>;

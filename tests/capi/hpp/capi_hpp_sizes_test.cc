@@ -402,5 +402,26 @@ TEST_F(CapiHppSizes, Optimizer) {
       1, [&](Spans& s) { varlstm::clip_grad_norm<float>(ctx_, 1.0, clipped, s.doubles("norm", 1), work_); });
 }
 
+TEST_F(CapiHppSizes, RowsOfATable) {
+  constexpr int64_t kTable = kVocab * kIn;
+  const varlstm::Buffer<int64_t> ids = varlstm::Buffer<int64_t>::zeros(ctx_, kRows);
+  expect_each_refused(3, [&](Spans& s) {
+    varlstm::embedding_backward_rows<float>(ctx_, &batch_, kVocab, kIn, -1, ids, s("dy", kRows * kIn),
+                                            s.ints("row_ids", kRows), s("drows", kRows * kIn), work_);
+  });
+  expect_each_refused(2, [&](Spans& s) {
+    varlstm::sgd_rows_step<float>(ctx_, 0.1, kVocab, kIn, ids, s("drows", kRows * kIn), s("table", kTable));
+  });
+  varlstm::Buffer<float> history = varlstm::Buffer<float>::zeros(ctx_, 12);
+  varlstm::Buffer<int64_t> last_steps = varlstm::Buffer<int64_t>::zeros(ctx_, kVocab);  // 1 of row 0 after the step
+  const auto table = [&](Spans& s) -> varlstm::AdamTable<float> {
+    return {kIn, s("table", kTable), s("m", kTable), s("v", kTable), last_steps, history, s.ints("step", 1)};
+  };
+  expect_each_refused(
+      5, [&](Spans& s) { varlstm::adam_rows_step<float>(ctx_, {0.1}, ids, s("drows", kRows * kIn), table(s)); });
+  last_steps.zero();
+  expect_each_refused(4, [&](Spans& s) { varlstm::adam_rows_catch_up<float>(ctx_, {0.1}, ids, table(s)); });
+}
+
 }  // namespace
 }  // namespace varlstm_test

@@ -111,6 +111,7 @@ pub const VARLSTM_DEVICE_STATUS_RESERVE: i32 = 8;
 pub const VARLSTM_DEVICE_STATUS_SLOT: i32 = 16;
 pub const VARLSTM_DEVICE_STATUS_RESET: i32 = 32;
 pub const VARLSTM_DEVICE_STATUS_OFFSET: i32 = 64;
+pub const VARLSTM_DEVICE_STATUS_LAST_STEP: i32 = 128;
 
 // enum varlstm_copy_kind
 pub const VARLSTM_COPY_TO_BACKEND: i32 = 0;
@@ -768,6 +769,78 @@ extern "C" {
         norm: *mut f64,
         workspace: *mut c_void,
         workspace_bytes: i64,
+        stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_embedding_backward_rows(
+        ctx: *mut varlstm_ctx,
+        batch: *const varlstm_batch,
+        dtype: i32,
+        rows: i64,
+        vocab: i64,
+        features: i64,
+        padding_idx: i64,
+        ids: *const i64,
+        dy: *const c_void,
+        row_ids: *mut i64,
+        drows: *mut c_void,
+        workspace: *mut c_void,
+        workspace_bytes: i64,
+        stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_sgd_rows_step(
+        ctx: *mut varlstm_ctx,
+        dtype: i32,
+        rows: i64,
+        vocab: i64,
+        features: i64,
+        lr: f64,
+        row_ids: *const i64,
+        drows: *const c_void,
+        table: *mut c_void,
+        stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_adam_rows_step(
+        ctx: *mut varlstm_ctx,
+        dtype: i32,
+        rows: i64,
+        vocab: i64,
+        features: i64,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+        weight_decay: f64,
+        decoupled: i32,
+        row_ids: *const i64,
+        drows: *const c_void,
+        table: *mut c_void,
+        m: *mut c_void,
+        v: *mut c_void,
+        last_steps: *mut i64,
+        history: *mut c_void,
+        history_steps: i64,
+        step: *mut i64,
+        stream: *mut c_void,
+    ) -> i32;
+    pub fn varlstm_adam_rows_catch_up(
+        ctx: *mut varlstm_ctx,
+        dtype: i32,
+        rows: i64,
+        vocab: i64,
+        features: i64,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+        weight_decay: f64,
+        decoupled: i32,
+        ids: *const i64,
+        table: *mut c_void,
+        m: *mut c_void,
+        v: *mut c_void,
+        last_steps: *mut i64,
+        history: *const c_void,
+        history_steps: i64,
+        step: *const i64,
         stream: *mut c_void,
     ) -> i32;
 }

@@ -107,6 +107,11 @@ impl DeviceStatus {
         self.has(sys::VARLSTM_DEVICE_STATUS_OFFSET)
     }
 
+    /// CUDA: a row of `varlstm_adam_rows_step` or `varlstm_adam_rows_catch_up` waited for too long, and lost steps.
+    pub fn bad_last_step(self) -> bool {
+        self.has(sys::VARLSTM_DEVICE_STATUS_LAST_STEP)
+    }
+
     /// The smallest bad index seen for the first of these that is set.
     pub fn first_index(self) -> Option<usize> {
         usize::try_from(self.first_index).ok()
