@@ -349,15 +349,24 @@ TEST_F(AbiFuzz, Rows) {
   });
   // With so many arguments a call would hardly ever have all of them right.
   const auto beta = [&] { return rarely() ? real() : 0.9; };
+  Buffer<int64_t> own_last_steps(context_.get(), 5), own_step(context_.get(), 1);
+  const auto last_steps = [&] {
+    own_last_steps.set({2, 0, 1, 2, 2});
+    return rarely() ? data<int64_t>() : own_last_steps.data();
+  };
+  const auto step = [&] {
+    own_step.set({2});
+    return rarely() ? data<int64_t>() : own_step.data();
+  };
   hammer("adam_rows_step", [&] {
     return varlstm_adam_rows_step(ctx(), dtype(), size(), size(), size(), real(), beta(), beta(), real(), real(),
-                                  code(1), data<int64_t>(), data(), data(), data(), data(), data<int64_t>(), data(),
-                                  size(), data<int64_t>(), nullptr);
+                                  code(1), data<int64_t>(), data(), data(), data(), data(), last_steps(), data(),
+                                  size(), step(), nullptr);
   });
   hammer("adam_rows_catch_up", [&] {
     return varlstm_adam_rows_catch_up(ctx(), dtype(), size(), size(), size(), beta(), beta(), real(), real(), code(1),
-                                      data<int64_t>(), data(), data(), data(), data<int64_t>(), data(), size(),
-                                      data<int64_t>(), nullptr);
+                                      data<int64_t>(), data(), data(), data(), last_steps(), data(), size(), step(),
+                                      nullptr);
   });
 }
 
