@@ -52,5 +52,5 @@
 #include "varlstm/loss.hpp"
 #include "varlstm/operations.hpp"
 #include "varlstm/optimizer.hpp"
-#include "varlstm/rows.hpp"
 #include "varlstm/rnn.hpp"
+#include "varlstm/rows.hpp"

@@ -75,7 +75,6 @@ bool is_settled(const AdamConstants<T>& c, const AdamFactors<T>& f, const AdamRo
   constexpr T kLarge = std::numeric_limits<T>::max();
   const T small = std::sqrt(std::sqrt(std::numeric_limits<T>::min()));
   int moving = 0;
-#pragma omp simd reduction(| : moving)
   for (int64_t k = 0; k < row.features; ++k) {
     const T p = row.params[k], m = row.m[k], v = row.v[k];
     const T move = f.rate * (m / (std::sqrt(v) * f.root_correction + c.eps));
