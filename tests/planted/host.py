@@ -556,6 +556,13 @@ DEFECTS = [
         tests=["lstm_reference_test --gtest_filter=Gru*"],
     ),
     Defect(
+        name="written-gradients-are-added",
+        file="host/rnn/rnn_backward.h",
+        old="T(writes_ ? 0 : 1)",
+        new="T(1)",
+        tests=["written_gradients_test"],
+    ),
+    Defect(
         name="gru-direct-gradient-overwritten",
         file="host/rnn/recurrence_backward.h",
         old="gate == 0 && !adds ?",

@@ -96,7 +96,7 @@ DEFECTS = [
     Defect(
         name="parameters-as-views-of-one-storage",
         file=f"{TORCH}/_flat.py",
-        old="[from_dlpack(to_dlpack(piece)) for",
+        old="[_from_dlpack(_to_dlpack(piece)) for",
         new="[piece for",
         why="safetensors' and accelerate's checkpoints lose them",
         tests=["python.torch_storage -k storage_of_its_own"],
@@ -104,8 +104,15 @@ DEFECTS = [
     Defect(
         name="separate-parameters-taken-for-flat",
         file=f"{TORCH}/_flat.py",
-        old="        if tensor.data_ptr() != end or not tensor.is_contiguous() or tensor.is_neg():",
+        old="        if tensor.data_ptr() != first + count * size or not tensor.is_contiguous() or tensor.is_neg():",
         new="        if not tensor.is_contiguous() or tensor.is_neg():",
+        tests=["python.torch_storage -k as_they_are"],
+    ),
+    Defect(
+        name="separate-parameters-taken-for-placed",
+        file=f"{TORCH}/_rnn_checks.py",
+        old="            if (param.data_ptr() != first + offset * size or param.dtype",
+        new="            if (param.dtype",
         tests=["python.torch_storage -k as_they_are"],
     ),
     Defect(
@@ -126,8 +133,8 @@ DEFECTS = [
     Defect(
         name="parameters-of-other-shapes",
         file=f"{TORCH}/_rnn_checks.py",
-        old="        if param.shape != expected:",
-        new="        if param.dim() != len(expected):",
+        old="        if param.shape != shape:",
+        new="        if param.dim() != len(shape):",
         why="as many elements in another shape are read as if they had the right one",
         tests=["python.torch_module -k other_shapes"],
     ),
