@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 if not hasattr(torch.library, "custom_op"):
     pytest.skip(f"torch {torch.__version__} has no torch.library.custom_op: it came with 2.4", allow_module_level=True)
 
-if [int(part) for part in torch.__version__.split(".")[:2]] < [2, 7]:  # torch asks for it where shapes are dynamic
+if [int(part) for part in torch.__version__.split(".")[:2]] < [2, 8]:  # torch asks for it where shapes are dynamic
     torch._dynamo.config.capture_dynamic_output_shape_ops = True
 
 from varlstm import torch as ours  # noqa: E402
