@@ -791,7 +791,7 @@ DEFECTS = [
     ),
     # Backward by wide teams.
     Defect("wide-backward-parts-before-they-come", "kernels/recurrence/wide/wide_backward.h",
-           "    simt::mbarrier_wait_bytes(team.parts_full(), turn % 2, \"a turn's parts of the quad\");  // W1\n", "",
+           "    simt::mbarrier_wait_bytes(team.parts_full(), turn % 2, \"a turn's parts of the quad\");       // W1\n", "",
            ["wide_backward_test --gtest_filter=*LstmHasTheBitsOfStepwise"]),
     Defect("wide-backward-ends-without-barrier", "kernels/recurrence/wide/wide_backward.h",
            "  simt::cluster_sync();  // W3\n", "", ["wide_backward_test --gtest_filter=*OtherCells*"]),
