@@ -363,6 +363,8 @@ DEFECTS = [
     Defect("output-behind-the-tokens-is-not-cleared", RF,
            "    VARLSTM_CUDA_TRY(clear_output());\n", "",
            ["device_lengths_test.cuda --gtest_filter=Lstm*f32*"]),
+    Defect("written-gradients-are-added-to-what-was-there", RB, "if (!shape_.add_dparams)", "if (false)",
+           ["written_gradients_test.cuda"]),
     Defect("dx-behind-the-tokens-is-not-cleared", RB, "if (layer == 0 && plan_.tokens < 0 && rows_.tokens > 0) {",
            "if (layer > 0 && plan_.tokens < 0 && rows_.tokens > 0) {", ["device_lengths_test.cuda --gtest_filter=Lstm*f32*"]),
     Defect("weight-gradients-read-behind-the-tokens", RB,
