@@ -314,6 +314,28 @@ TEST(TaggerNetwork, TheTableIsThatOfDenseSteps) {
   EXPECT_NE(rows, initial);
 }
 
+// The steps for which rows have waited are not done to the values that are loaded after them.
+TEST(TaggerNetwork, LoadedValuesAreThoseThatAreStored) {
+  const NetworkShape shape = small_shape(1, false);
+  const Context context = make_context(VARLSTM_BACKEND_HOST, 1);
+  const BatchLimits limits = {2, 2, 4};
+  ASSERT_TRUE(steps_over_rows(context, shape.words, shape.embedding, limits.tokens));
+  Network network(context, shape, limits, Purpose::kTrain);
+  Random random(6);
+  const std::vector<float> initial = initial_parameters(shape, &random);
+  network.parameters().load(initial);
+  TrainOptions options;
+  for (int64_t step = 0; step < 2; ++step) {
+    Batch batch = batch_of({2, 1}, 0);
+    for (int64_t& word : batch.words) word = Vocabulary::kFirstWord + step;
+    network.train(batch, options, &random);
+  }
+  network.parameters().load(initial);
+  std::vector<float> stored;
+  network.parameters().store(&stored);
+  EXPECT_TRUE(varlstm_test::bitwise_equal(stored, initial));
+}
+
 TEST(TaggerTrainer, AnEpochsLossIsTheMeanOfItsTokens) {
   Corpus corpus;
   double expected = 0;

@@ -83,6 +83,7 @@ Parameters::Parameters(const Context& context, const NetworkShape& shape, int64_
 }
 
 void Parameters::load(const std::vector<float>& values, int64_t first) {
+  catch_up();  // no earlier step moves the loaded values
   const int64_t count = static_cast<int64_t>(values.size());
   varlstm::copy<float>(context_, values_.span().subspan(first, count), values, VARLSTM_COPY_TO_BACKEND);
 }
