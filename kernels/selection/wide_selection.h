@@ -99,9 +99,12 @@ constexpr bool has_wide_grid_order(Cell cell, int64_t hidden) {
   return cell == Cell::kLstm && has_wide_teams(hidden) && hidden >= 512;
 }
 
+inline bool has_16_bits(const RecurrenceShape& shape) {
+  return shape.dtype == DType::kBF16 || shape.dtype == DType::kF16;
+}
 // Whether wide teams of the layer stream their weights.
 inline bool is_streamed(const RecurrenceShape& shape) {
-  return shape.dtype == DType::kF32 ? shape.tf32 : shape.hidden > 1024;
+  return has_16_bits(shape) ? shape.hidden > 1024 : shape.dtype == DType::kF32 && shape.tf32;
 }
 inline WideSizes wide_sizes(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape) {
   return wide_sizes(pass, policy != RecurrencePolicy::kStepwise, shape.cell, shape.hidden,
@@ -118,7 +121,7 @@ inline const char* why_not_wide(WidePass pass, RecurrencePolicy policy, const Re
   if (shape.projects || shape.layer_norm || shape.cell_states || shape.options)
     return "wide teams have neither a projection nor options";
   if (shape.max_rows > INT32_MAX) return "resident kernels count rows with 32 bits";
-  const bool is_narrow = shape.dtype == DType::kBF16 || shape.dtype == DType::kF16, streamed = is_streamed(shape);
+  const bool is_narrow = has_16_bits(shape), streamed = is_streamed(shape);
   if (!is_narrow && !streamed) return "wide teams multiply 16 bits or TF32";
   if (streamed) {
     if (shape.cell != Cell::kLstm) return "wide teams that stream their weights have an LSTM alone";

@@ -66,9 +66,9 @@ struct ResidentTile {
     return kUnitsTogether ? (unit / kStateUnits * Cell::kGates + gate) * kStateUnits + unit % kStateUnits
                           : gate * kUnits + unit;
   }
+  static constexpr bool kFewerSlots = false;  // a team has kSlots slots in every batch
   // Whether a thread asks for its values a turn earlier (backward_cells.h): if it has the registers for it. With four
   // cells and several row tiles, or with most row tiles, it has not.
-  static constexpr bool kFewerSlots = false;  // of a team, than kSlots
   static constexpr bool kBackwardAhead = kUnits * kSlots <= 2 * kBackwardThreads ? kRowTiles < 16 : kRowTiles == 1;
   // A chain of products waits for each of its members, so a warp with few sums adds each in two chains.
   static constexpr int kBackwardChains = kRowTiles <= 2 ? 2 : 1;

@@ -191,11 +191,13 @@ VARLSTM_DEVICE void fill_stages(const TeamSchedule& schedule, typename Tile::Are
 template <class Tile>
 VARLSTM_DEVICE void fill_weights(const TeamSchedule& schedule, const unsigned char* stages,
                                  typename Tile::WeightRing& ring) {
-  if (threadIdx.x % 32 != 0) return;
-  StageFiller<typename Tile::WeightRing> filler(ring);
-  const auto steps = static_cast<uint32_t>(schedule.steps());
+  if (threadIdx.x % 32 == 0) {
+    StageFiller<typename Tile::WeightRing> filler(ring);
+    const auto steps = static_cast<uint32_t>(schedule.steps());
 #pragma unroll 1
-  for (uint32_t step = 0; step < steps; ++step) stream_stages<Tile>(stages, filler);
+    for (uint32_t step = 0; step < steps; ++step) stream_stages<Tile>(stages, filler);
+  }
+  simt::warp_sync();  // the barrier of the cluster takes whole warps
 }
 
 #endif

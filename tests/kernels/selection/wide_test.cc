@@ -174,6 +174,15 @@ TEST(StreamedTeams, WhatTheyMayRun) {
   }
 }
 
+// No H has them in 64 bits, not even one whose weights are streamed in other types.
+TEST(StreamedTeams, HaveNo64Bits) {
+  const Kind kind = {"f64", DType::kF64, false, MathKind::kF32};
+  for (const int64_t hidden : {256, 1024, 2048})
+    for (const WidePass pass : {WidePass::kForward, WidePass::kBackward})
+      for (const Policy policy : {Policy::kStepwise, Policy::kGrid})
+        EXPECT_NE(why_not_wide(pass, policy, shape_of(kind, hidden, 1), kH100.facts), nullptr) << hidden;
+}
+
 // Slots beyond what the longest sequence leaves idle cost values of each step, and so does every further turn.
 TEST(StreamedTeams, HaveAsManySlotsAsPay) {
   RecurrenceShape shape = shape_of(kKinds[1], 2048, 2);
