@@ -1,6 +1,6 @@
-"""A step by wide teams that stream their weights on a GPU (kernels/recurrence/wide/weight_stream.h), an LSTM in TF32, or in 16
-bits at H = 2048: modelled, not measured on a GPU. A block has one team of up to 64 slots. With bytes / l2_block_bytes_per_clk, or those of all blocks /
-l2_total_bytes_per_clk if that is longer, in clocks:
+"""A step by wide teams that stream their weights on a GPU (kernels/recurrence/wide/weight_stream.h), an LSTM in TF32, or
+in 16 bits at H = 2048: modelled, not measured on a GPU. A block has one team of up to 64 slots. With bytes /
+l2_block_bytes_per_clk, or those of all blocks / l2_total_bytes_per_clk if that is longer, in clocks:
 
     step = max(chain + max(work, copies behind in L2), all bytes in L2)
 

@@ -40,6 +40,9 @@ AdamConstants<T> adam_constants(const AdamArgs& args) {
   return adam;
 }
 
+// A product and the sum that it goes into are written as one operation here: otherwise the compiler joins some of them,
+// not the same ones in every kernel, so that two kernels of Adam would give different bits.
+
 // What one step has for factors (kAdamFactors).
 template <class T>
 struct AdamFactors {
@@ -49,19 +52,19 @@ struct AdamFactors {
 template <class T>
 VARLSTM_DEVICE AdamFactors<T> factors_of(const AdamConstants<T>& adam, int64_t step) {
   const double steps = static_cast<double>(step);
-  return {static_cast<T>(adam.lr / -expm1(steps * adam.log_beta1)),
-          static_cast<T>(1 / sqrt(-expm1(steps * adam.log_beta2))), adam.shrink};
+  const double log1 = simt::fma(steps, adam.log_beta1, 0.0), log2 = simt::fma(steps, adam.log_beta2, 0.0);
+  return {static_cast<T>(adam.lr / -expm1(log1)), static_cast<T>(1 / sqrt(-expm1(log2))), adam.shrink};
 }
 
 template <class T>
 VARLSTM_DEVICE void adam_element(const AdamConstants<T>& adam, const AdamFactors<T>& f, T grad, T& param, T& m, T& v) {
   const T p = param * f.shrink;
-  const T g = grad + adam.decay * p;
-  const T first = m + adam.one_minus_beta1 * (g - m);
-  const T second = adam.beta2 * v + adam.one_minus_beta2 * (g * g);
+  const T g = simt::fma(adam.decay, p, grad);
+  const T first = simt::fma(adam.one_minus_beta1, g - m, m);
+  const T second = simt::fma(adam.beta2, v, adam.one_minus_beta2 * (g * g));
   m = first;
   v = second;
-  param = p - f.rate * (first / (sqrt(second) * f.root_correction + adam.eps));
+  param = simt::fma(-f.rate, first / simt::fma(static_cast<T>(sqrt(second)), f.root_correction, adam.eps), p);
 }
 
 // One ticket. The steps before are below it, and a grid has fewer blocks than there are tickets.

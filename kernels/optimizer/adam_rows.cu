@@ -9,7 +9,7 @@
 // does all its steps in registers. Their factors are in history [history_steps, 3]: those of step t at (t - 1) modulo
 // history_steps; adam_rows writes those of its own step, which no row reads there. An id outside [0, V) is skipped. A
 // last step that is not one of the last history_steps raises BadValue::kLastStep, and the row begins with the oldest
-// step that is known.
+// step that is known; one that is yet to come raises it, too, and the row does no step.
 // A warp takes a row, each lane every 32nd feature. Lane 0 exchanges the row's last step for the new one in one access,
 // so that of a row that is listed twice one warp has the work, and the other finds that nothing is left to do. Element
 // by element: bit-identical from run to run, and to adam_step over the whole table. Bytes moved: 7 rows F e, or 6 for
@@ -124,7 +124,9 @@ VARLSTM_KERNEL void sgd_rows_kernel(int64_t rows, int64_t vocab, int64_t feature
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < rows * features; k += stride) {
     const int64_t id = row_ids[k / features];
-    if (id >= 0 && id < vocab) table[id * features + k % features] -= lr * drows[k];
+    if (id < 0 || id >= vocab) continue;
+    T& param = table[id * features + k % features];
+    param = simt::fma(-lr, drows[k], param);  // one operation, as in sgd
   }
 }
 

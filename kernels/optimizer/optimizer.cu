@@ -28,14 +28,14 @@ template <class T>
 VARLSTM_KERNEL void sgd_kernel(int64_t count, SgdFactors<T> f, T* params, const T* grads, T* velocity) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t k = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; k < count; k += stride) {
-    const T g = grads[k] + f.decay * params[k];
+    const T g = simt::fma(f.decay, params[k], grads[k]);
     T direction = g;
     if (velocity != nullptr) {
-      const T speed = f.momentum * velocity[k] + g;
+      const T speed = simt::fma(f.momentum, velocity[k], g);
       velocity[k] = speed;
-      direction = f.nesterov ? g + f.momentum * speed : speed;
+      direction = f.nesterov ? simt::fma(f.momentum, speed, g) : speed;
     }
-    params[k] -= f.lr * direction;
+    params[k] = simt::fma(-f.lr, direction, params[k]);  // one operation, as in sgd_rows
   }
 }
 

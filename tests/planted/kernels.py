@@ -720,7 +720,7 @@ DEFECTS = [
     Defect(
         name="nesterov-by-the-old-velocity",
         file="kernels/optimizer/optimizer.cu",
-        old="f.nesterov ? g + f.momentum * speed : speed",
+        old="f.nesterov ? simt::fma(f.momentum, speed, g) : speed",
         new="f.nesterov ? speed : speed",
         tests=["optimizer_test.cuda --gtest_filter=*SgdFollowsItsFormula"],
     ),
