@@ -6,6 +6,9 @@ endif()
 set(ptx_folder ${PROJECT_BINARY_DIR}/ptx)
 add_test(NAME ptx_names
   COMMAND sh ${PROJECT_SOURCE_DIR}/tools/ptx_names.sh ${ptx_folder} $<TARGET_FILE:varlstm>)
+# The steps of a table's rows give the bits of those of the whole table, in other kernels.
+add_test(NAME ptx_sums
+  COMMAND sh ${PROJECT_SOURCE_DIR}/tools/ptx_sums.sh ${ptx_folder}/optimizer.ptx ${ptx_folder}/adam_rows.ptx)
 
 # What the tests below reached is added up when all of them are done.
 set(ptx_coverage ${PROJECT_BINARY_DIR}/ptx_coverage.txt)

@@ -20,8 +20,8 @@ struct WideRun {
 
 // T is float for TF32, which has an LSTM alone. Each runs all steps of a layer of choice.directions directions for
 // which why_not_wide() says nothing: a kernel, after the area is filled with zeros. Instantiated for each cell and math
-// in files that CMake makes: wide_<cell>_<math>.cu from wide.cu.in, and wide_backward_<math>.cu from
-// wide_backward.cu.in.
+// in files that CMake makes: wide_<cell>_<math>.cu from wide.cu.in, wide_backward_<math>.cu from wide_backward.cu.in,
+// and both passes of TF32 from streamed.cu.in.
 template <class CellType, class T>
 int32_t wide_forward_of(Stream stream, Cell cell, const WideRun& run, const LayerForward<T, float>& layer);
 template <class CellType, class T>
