@@ -45,7 +45,7 @@ void add_adam_buffers(const AdamRowsArgs& args, bool is_step, BufferCheck* buffe
 int32_t explain(int32_t status, const AdamRowsArgs& args, int64_t bad_row) {
   const auto ll = [](int64_t value) { return static_cast<long long>(value); };
   if (status != VARLSTM_ERROR_INVALID_ARGUMENT || bad_row < 0) return status;
-  if (bad_row == args.vocab) return set_error(status, "step[0] = %lld is negative", ll(*args.step));
+  if (bad_row == args.vocab) return set_error(status, "step[0] = %lld is not in 0 ... 2^63 - 2", ll(*args.step));
   const int64_t last = args.last_steps[bad_row];
   if (last < 0 || last > *args.step)
     return set_error(status, "last_steps[%lld] = %lld is not in 0 ... step[0] = %lld", ll(bad_row), ll(last),

@@ -340,7 +340,7 @@ int32_t step_sgd_rows(BackendState* state, const SgdRowsArgs& args, const void* 
 }
 
 int32_t step_adam_rows(BackendState* state, const AdamRowsArgs& args, const void* drows, int64_t* bad_row, void*) {
-  *bad_row = first_bad_last_step(args, *args.step + 1);
+  *bad_row = first_bad_last_step(args, 1);
   if (*bad_row >= 0) return VARLSTM_ERROR_INVALID_ARGUMENT;
   return with_float(args.adam.dtype, [&](auto scalar) {
     using T = decltype(scalar);
@@ -349,7 +349,7 @@ int32_t step_adam_rows(BackendState* state, const AdamRowsArgs& args, const void
 }
 
 int32_t catch_up_adam_rows(BackendState* state, const AdamRowsArgs& args, int64_t* bad_row, void*) {
-  *bad_row = first_bad_last_step(args, *args.step);
+  *bad_row = first_bad_last_step(args, 0);
   if (*bad_row >= 0) return VARLSTM_ERROR_INVALID_ARGUMENT;
   return with_float(args.adam.dtype, [&](auto scalar) {
     using T = decltype(scalar);

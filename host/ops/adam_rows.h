@@ -122,14 +122,15 @@ void catch_up_row(const AdamArgs& args, const AdamConstants<T>& constants, const
   }
 }
 
-// The first listed row of the table that cannot be caught up to `step`, or -1; vocab if the step is negative.
-inline int64_t first_bad_last_step(const AdamRowsArgs& args, int64_t step) {
-  if (*args.step < 0) return args.vocab;
+// The first listed row of the table that cannot be caught up to `more` steps after *args.step, or -1; vocab if no step
+// can follow *args.step.
+inline int64_t first_bad_last_step(const AdamRowsArgs& args, int64_t more) {
+  if (*args.step < 0 || *args.step == std::numeric_limits<int64_t>::max()) return args.vocab;
   for (int64_t n = 0; n < args.rows; ++n) {
     const int64_t id = args.ids == nullptr ? n : args.ids[n];
     if (id < 0 || id >= args.vocab) continue;
     const int64_t last = args.last_steps[id];
-    if (last < 0 || last > *args.step || step - last > args.history_steps) return id;
+    if (last < 0 || last > *args.step || *args.step - last > args.history_steps - more) return id;
   }
   return -1;
 }

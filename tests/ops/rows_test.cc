@@ -459,10 +459,11 @@ TYPED_TEST(Rows, ALastStepThatIsTooOldOrYetToCome) {
     }
   }
   TouchedRows<T> rows(context.get(), sizes, {}, before, 4);
-  rows.step.set({-3});
-  if (test_backend() == VARLSTM_BACKEND_HOST) {
+  if (test_backend() != VARLSTM_BACKEND_HOST) return;
+  for (const int64_t step : {int64_t{-3}, std::numeric_limits<int64_t>::max()}) {
+    rows.step.set({step});
     EXPECT_EQ(rows.catch_up(), VARLSTM_ERROR_INVALID_ARGUMENT);
-    EXPECT_EQ(std::string(varlstm_last_error()), "step[0] = -3 is negative");
+    EXPECT_EQ(std::string(varlstm_last_error()), "step[0] = " + std::to_string(step) + " is not in 0 ... 2^63 - 2");
   }
 }
 
