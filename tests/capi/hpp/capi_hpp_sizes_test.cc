@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <numeric>
 #include <set>
 #if __cplusplus >= 202002L
 #include <span>
+#include <vector>
 #endif
 
 #include "support/context.h"
@@ -404,7 +406,10 @@ TEST_F(CapiHppSizes, Optimizer) {
 
 TEST_F(CapiHppSizes, RowsOfATable) {
   constexpr int64_t kTable = kVocab * kIn;
-  const varlstm::Buffer<int64_t> ids = varlstm::Buffer<int64_t>::zeros(ctx_, kRows);
+  std::vector<int64_t> distinct(kRows);
+  std::iota(distinct.begin(), distinct.end(), 0);
+  varlstm::Buffer<int64_t> ids(ctx_, kRows);
+  ids.upload(distinct);
   expect_each_refused(3, [&](Spans& s) {
     varlstm::embedding_backward_rows<float>(ctx_, &batch_, kVocab, kIn, -1, ids, s("dy", kRows * kIn),
                                             s.ints("row_ids", kRows), s("drows", kRows * kIn), work_);
@@ -413,7 +418,7 @@ TEST_F(CapiHppSizes, RowsOfATable) {
     varlstm::sgd_rows_step<float>(ctx_, 0.1, kVocab, kIn, ids, s("drows", kRows * kIn), s("table", kTable));
   });
   varlstm::Buffer<float> history = varlstm::Buffer<float>::zeros(ctx_, 12);
-  varlstm::Buffer<int64_t> last_steps = varlstm::Buffer<int64_t>::zeros(ctx_, kVocab);  // 1 of row 0 after the step
+  varlstm::Buffer<int64_t> last_steps = varlstm::Buffer<int64_t>::zeros(ctx_, kVocab);  // 1 of a row after its step
   const auto table = [&](Spans& s) -> varlstm::AdamTable<float> {
     return {kIn, s("table", kTable), s("m", kTable), s("v", kTable), last_steps, history, s.ints("step", 1)};
   };

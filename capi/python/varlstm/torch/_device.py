@@ -215,12 +215,12 @@ def _cuda_context(index: int, math: Math) -> Context:
 def context_of(tensor: torch.Tensor, product: Optional[Product] = None) -> Context:
     """The context of the tensor's device, whose products, if the call has any, are as exact as torch's would be now. On
     the CPU it has as many threads as torch has now: torch.set_num_threads holds from the next call on."""
-    if tensor.is_cpu or tensor.is_meta:  # on meta there is nothing but sizes
-        return _host_context(torch.get_num_threads())
-    if not tensor.is_cuda:
+    if tensor.is_cuda:
+        rounds = product is not None and tensor.dtype == torch.float32 and allows_tf32(product)
+        return _cuda_context(tensor.device.index, Math.TF32 if rounds else Math.F32)
+    if not tensor.is_cpu and not tensor.is_meta:  # on meta there is nothing but sizes
         raise ValueError(f"a tensor is on the device {tensor.device}, and must be on cpu or cuda")
-    rounds = product is not None and tensor.dtype == torch.float32 and allows_tf32(product)
-    return _cuda_context(tensor.device.index, Math.TF32 if rounds else Math.F32)
+    return _host_context(torch.get_num_threads())
 
 
 def dtype_code(name: str, dtype: torch.dtype) -> int:
@@ -235,7 +235,7 @@ _HAS_AUTOCAST_OF_DEVICE = hasattr(torch, "get_autocast_dtype")  # from torch 2.4
 
 def autocast_dtype(tensor: torch.Tensor) -> Optional[torch.dtype]:
     """The dtype that torch.autocast wants on the tensor's device; None without it, and for float64, which it leaves."""
-    device = "cpu" if tensor.is_cpu else "cuda" if tensor.is_cuda else None
+    device = "cuda" if tensor.is_cuda else "cpu" if tensor.is_cpu else None
     if device is None or tensor.dtype == torch.float64:
         return None
     if _HAS_AUTOCAST_OF_DEVICE:
@@ -250,7 +250,7 @@ def compute_dtype(rows: torch.Tensor, state: Optional[torch.Tensor], keeps_state
     those with `keeps_states`, multiply in autocast's dtype alone and have the states, zeros of the input's dtype if there
     are none, in their own: if that is wider, so are their results, and here all of it is."""
     dtype = autocast_dtype(rows)
-    if dtype is None or not keeps_states or not rows.is_cpu:
+    if dtype is None or not keeps_states or rows.is_cuda:
         return dtype
     return torch.promote_types(dtype, (rows if state is None else state).dtype)
 
