@@ -73,11 +73,11 @@ VARLSTM_DEVICE void catch_up_element(const TableRows<T>& rows, const AdamConstan
   }
 }
 
+// Does steps up to `step` for every listed row, the last of them with the factors and the row's gradient if there are
+// gradients.
 template <class T>
-VARLSTM_KERNEL void adam_rows_kernel(TableRows<T> rows, AdamConstants<T> adam, int64_t* counter, const T* drows) {
-  const int64_t step = count_step(counter);
-  const AdamFactors<T> factors = factors_of(adam, step);
-  if (blockIdx.x == 0 && threadIdx.x == 0) rows.history[(step - 1) % rows.history_steps] = factors;
+VARLSTM_DEVICE void move_rows(const TableRows<T>& rows, const AdamConstants<T>& adam, int64_t step,
+                              const AdamFactors<T>& factors, const T* drows) {
   const int64_t warps = static_cast<int64_t>(gridDim.x) * (blockDim.x / kWarp);
   for (int64_t n = static_cast<int64_t>(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp; n < rows.rows;
        n += warps) {
@@ -88,8 +88,8 @@ VARLSTM_KERNEL void adam_rows_kernel(TableRows<T> rows, AdamConstants<T> adam, i
     for (int64_t f = threadIdx.x % kWarp; f < rows.features; f += kWarp) {
       const int64_t k = id * rows.features + f;
       T param = rows.table[k], m = rows.m[k], v = rows.v[k];
-      catch_up_element(rows, adam, last, step - 1, param, m, v);
-      adam_element(adam, factors, drows[n * rows.features + f], param, m, v);
+      catch_up_element(rows, adam, last, drows == nullptr ? step : step - 1, param, m, v);
+      if (drows != nullptr) adam_element(adam, factors, drows[n * rows.features + f], param, m, v);
       rows.table[k] = param;
       rows.m[k] = m;
       rows.v[k] = v;
@@ -98,24 +98,16 @@ VARLSTM_KERNEL void adam_rows_kernel(TableRows<T> rows, AdamConstants<T> adam, i
 }
 
 template <class T>
+VARLSTM_KERNEL void adam_rows_kernel(TableRows<T> rows, AdamConstants<T> adam, int64_t* counter, const T* drows) {
+  const int64_t step = count_step(counter);
+  const AdamFactors<T> factors = factors_of(adam, step);
+  if (blockIdx.x == 0 && threadIdx.x == 0) rows.history[(step - 1) % rows.history_steps] = factors;
+  move_rows(rows, adam, step, factors, drows);
+}
+
+template <class T>
 VARLSTM_KERNEL void catch_up_kernel(TableRows<T> rows, AdamConstants<T> adam, const int64_t* counter) {
-  const int64_t step = *counter;
-  const int64_t warps = static_cast<int64_t>(gridDim.x) * (blockDim.x / kWarp);
-  for (int64_t n = static_cast<int64_t>(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp; n < rows.rows;
-       n += warps) {
-    const int64_t id = rows.id(n);
-    if (id < 0) continue;
-    const int64_t last = exchange_last_step(rows, id, step);
-    if (last == step) continue;
-    for (int64_t f = threadIdx.x % kWarp; f < rows.features; f += kWarp) {
-      const int64_t k = id * rows.features + f;
-      T param = rows.table[k], m = rows.m[k], v = rows.v[k];
-      catch_up_element(rows, adam, last, step, param, m, v);
-      rows.table[k] = param;
-      rows.m[k] = m;
-      rows.v[k] = v;
-    }
-  }
+  move_rows<T>(rows, adam, *counter, {}, nullptr);
 }
 
 template <class T>
