@@ -36,5 +36,7 @@ from ._operations import (LinearGradients, convert, copy_columns, dropout_backwa
 from ._optimizers import adam_step, clip_grad_norm, grad_norm, sgd_step
 from ._packing import pack, pack_backward, unpack, unpack_backward
 from ._rnn import ForwardResult, ForwardResultWithC, Gradients, Parameter, Rnn, Sizes
+from ._rows import (AdamTable, RowGradients, adam_rows_catch_up, adam_rows_step, embedding_backward_rows,
+                    sgd_rows_step)
 
 __version__ = version()
