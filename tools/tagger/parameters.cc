@@ -111,7 +111,7 @@ varlstm::Span<const float> Parameters::table_of(varlstm::Span<const int64_t> wor
 }
 
 void Parameters::catch_up() {
-  if (waited_ > 0) varlstm::adam_rows_catch_up<float>(context_, {0.0}, {}, adam_table());
+  if (waited_ > 0) varlstm::adam_rows_catch_up_all<float>(context_, {0.0}, adam_table());
   waited_ = 0;
 }
 

@@ -68,16 +68,35 @@ void adam_rows_step(const Context& ctx, const Adam& adam, Span<const int64_t> ro
                                table.step.data(), stream));
 }
 
-// adam.lr has no effect. The number of rows is that of ids; {} means every row of the table, though none in
-// adam_rows_step.
+namespace detail {
+
+template <class T>
+void catch_up(const Context& ctx, const Adam& adam, int64_t rows, const int64_t* ids, const AdamTable<T>& t,
+              void* stream) {
+  need_adam_table(t);
+  check(varlstm_adam_rows_catch_up(ctx.get(), dtype_of<T>(), rows, t.last_steps.size(), t.features, adam.beta1,
+                                   adam.beta2, adam.eps, adam.weight_decay, adam.decoupled ? 1 : 0, ids, t.table.data(),
+                                   t.m.data(), t.v.data(), t.last_steps.data(), t.history.data(), t.history.size() / 3,
+                                   t.step.data(), stream));
+}
+
+}  // namespace detail
+
+// The number of rows is that of ids; without any, no row is moved. adam.lr has no effect.
 template <class T>
 void adam_rows_catch_up(const Context& ctx, const Adam& adam, Span<const int64_t> ids, const AdamTable<T>& table,
                         void* stream = nullptr) {
-  detail::need_adam_table(table);
-  check(varlstm_adam_rows_catch_up(
-      ctx.get(), dtype_of<T>(), ids.size(), table.last_steps.size(), table.features, adam.beta1, adam.beta2, adam.eps,
-      adam.weight_decay, adam.decoupled ? 1 : 0, ids.data(), table.table.data(), table.m.data(), table.v.data(),
-      table.last_steps.data(), table.history.data(), table.history.size() / 3, table.step.data(), stream));
+  if (ids.empty()) {  // NULL would mean every row
+    detail::need_adam_table(table);
+    return;
+  }
+  detail::catch_up(ctx, adam, ids.size(), ids.data(), table, stream);
+}
+
+// Every row of the table.
+template <class T>
+void adam_rows_catch_up_all(const Context& ctx, const Adam& adam, const AdamTable<T>& table, void* stream = nullptr) {
+  detail::catch_up(ctx, adam, 0, nullptr, table, stream);
 }
 
 }  // namespace varlstm

@@ -368,6 +368,9 @@ TYPED_TEST(CapiHppCalls, RowsOfATable) {
         varlstm::adam_rows_catch_up<T>(this->ctx_, adam, row_ids.span().subspan(0, 1), table);
         EXPECT_EQ(last.download(), (std::vector<int64_t>{1, 0, 0, 2, 0, 0}));
         varlstm::adam_rows_catch_up<T>(this->ctx_, adam, {}, table);
+        varlstm::adam_rows_catch_up<T>(this->ctx_, adam, std::vector<int64_t>(), table);
+        EXPECT_EQ(last.download(), (std::vector<int64_t>{1, 0, 0, 2, 0, 0})) << "no ids are not every id";
+        varlstm::adam_rows_catch_up_all<T>(this->ctx_, adam, table);
         EXPECT_EQ(last.download(), std::vector<int64_t>(kVocab, 2));
         m.zero(), v.zero(), last.zero(), step.zero();
       },

@@ -426,6 +426,8 @@ TEST_F(CapiHppSizes, RowsOfATable) {
       5, [&](Spans& s) { varlstm::adam_rows_step<float>(ctx_, {0.1}, ids, s("drows", kRows * kIn), table(s)); });
   last_steps.zero();
   expect_each_refused(4, [&](Spans& s) { varlstm::adam_rows_catch_up<float>(ctx_, {0.1}, ids, table(s)); });
+  expect_each_refused(4, [&](Spans& s) { varlstm::adam_rows_catch_up<float>(ctx_, {0.1}, {}, table(s)); });
+  expect_each_refused(4, [&](Spans& s) { varlstm::adam_rows_catch_up_all<float>(ctx_, {0.1}, table(s)); });
 }
 
 }  // namespace
