@@ -66,6 +66,29 @@ def test_prepared_weights_are_of_their_parameters(context):
         rnn.prepare(context.zeros(7))
 
 
+# --- gradients of the parameters
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_gradients_of_parameters_are_added_or_written(context, random, dtype):
+    batch, x = varlstm.Batch(context, LENGTHS), context.array(random.uniform(-1, 1, (sum(LENGTHS), 3)), dtype)
+    params, found = None, {}
+    for add in (True, False):
+        rnn = varlstm.Rnn(context, 3, 5, dtype=dtype, add_dparams=add)
+        assert rnn.add_dparams is add
+        params = context.array(random.uniform(-0.4, 0.4, rnn.elements), dtype) if params is None else params
+        result = rnn.forward(batch, params, x, mode="save")
+        made = rnn.backward(batch, params, x, result.y, result.reserve, dy=result.y).dparams
+        given = context.array(np.full(rnn.elements, 1.0 if add else np.nan), dtype)
+        rnn.backward(batch, params, x, result.y, result.reserve, dy=result.y, dparams=given)
+        found[add] = context.numpy(made), context.numpy(given)
+    assert np.abs(found[True][0]).max() > 0.01
+    np.testing.assert_allclose(found[True][1], found[True][0] + 1, rtol=1e-5 if dtype == "f32" else 1e-13)
+    np.testing.assert_array_equal(found[False][0], found[True][0])
+    np.testing.assert_array_equal(found[False][1], found[True][0])
+
+
+# --- steps that do not fit
+
 def test_steps_that_do_not_fit(context, backend):
     rnn = varlstm.Rnn(context, 3, 5, 2)
     gru, both = varlstm.Rnn(context, 3, 5, 2, cell="gru"), varlstm.Rnn(context, 3, 5, bidirectional=True)

@@ -8,7 +8,8 @@ namespace varlstm {
 
 // What forward reads, what it writes, and their gradients. The shapes are those of varlstm_rnn_forward and
 // varlstm_rnn_backward. Only params, x and y are required. c0, c_n and their gradients stay empty if the cell has no c.
-// c and dc, of every token of the last layer [N, D*H], need VARLSTM_KEY_CELL_STATES.
+// c and dc, of every token of the last layer [N, D*H], need VARLSTM_KEY_CELL_STATES. dparams is added to, or only
+// written with VARLSTM_KEY_ADD_DPARAMS 0.
 template <class T>
 struct RnnInput {
   Span<const T> params = {}, x = {}, h0 = {}, c0 = {};

@@ -79,6 +79,7 @@ class Rnn(Handle):
     zoneout_h, zoneout_c
                    probability in [0, 1) with which an element of the state keeps its value before the step
     layer_norm     whether an LSTM or a GRU is layer-normalised; stepwise on CUDA
+    add_dparams    whether backward adds to dparams; if not, it writes them, whatever was there
 
     One Rnn may be used by several threads at once.
     """
@@ -89,7 +90,8 @@ class Rnn(Handle):
                  rows: Union[str, Rows] = "packed", resets: bool = False, proj_size: int = 0,
                  cell_clip: float = 0.0, projection_clip: float = 0.0, recurrent_dropout: float = 0.0,
                  recurrent_dropout_kind: Union[str, RecurrentDropout] = "weights", zoneout_h: float = 0.0,
-                 zoneout_c: float = 0.0, cell_states: bool = False, layer_norm: bool = False):
+                 zoneout_c: float = 0.0, cell_states: bool = False, layer_norm: bool = False,
+                 add_dparams: bool = True):
         expect_context(context)
         self._cell = member("cell", Cell, cell)
         pointer = create(lib.varlstm_rnn_create, context.handle, self._cell, input_size, hidden_size, num_layers)
@@ -100,6 +102,7 @@ class Rnn(Handle):
                            (Key.RECURRENCE, member("recurrence", Recurrence, recurrence)),
                            (Key.ROWS, member("rows", Rows, rows)), (Key.RESETS, resets), (Key.PROJ_SIZE, proj_size),
                            (Key.CELL_STATES, cell_states), (Key.LAYER_NORM, layer_norm),
+                           (Key.ADD_DPARAMS, add_dparams),
                            (Key.RECURRENT_DROPOUT_KIND,
                             member("recurrent_dropout_kind", RecurrentDropout, recurrent_dropout_kind))):
             set_value(lib.varlstm_rnn_set_i64, pointer, key, value)
@@ -205,6 +208,10 @@ class Rnn(Handle):
     @property
     def cell_states(self) -> bool:
         return bool(self._get(Key.CELL_STATES))
+
+    @property
+    def add_dparams(self) -> bool:
+        return bool(self._get(Key.ADD_DPARAMS))
 
     # --- parameters
 
@@ -425,7 +432,8 @@ class Rnn(Handle):
         dy [N, D*R]; dh_n [L*D, B, R], dc_n [L*D, B, H]; dc [N, D*H], of c of every token, with cell_states=True: incoming
         gradients, None for zeros
         dx [N, I]; dh0, dc0 as dh_n and dc_n: arrays to write to, None to make them, False if not wanted
-        dparams [elements]: likewise, but gradients are added to its contents; if it is created here, it starts as zeros
+        dparams [elements]: likewise, but gradients are added to its contents, unless the Rnn has add_dparams=False; if it
+        is created here, it starts as zeros
         If the cell has no c, c0, dc_n, dc and dc0 must be None, and the result's dc0 is None.
         """
         refuse_c(self._cell, c0=c0, dc_n=dc_n, dc=dc, dc0=dc0)
@@ -449,7 +457,7 @@ class Rnn(Handle):
         dc_address = call.read_or_null("dc", self._of_units(batch), dtype, _ROWS_OF_UNITS)
         outputs = (call.write("dx", rows_in, dtype, "N rows of the batch by I"),
                    call.write("dh0", of_h, dtype, h_words), call.write("dc0", of_c, dtype, _STATES),
-                   call.write("dparams", (self._elements,), dtype, _FLAT, zero=True),
+                   call.write("dparams", (self._elements,), dtype, _FLAT, zero=self.add_dparams),
                    self.context.workspace(nbytes, call.stream), nbytes, reserve.address, reserve.nbytes, call.stream)
         if dc_address is None:
             lib.varlstm_rnn_backward(*inputs, *outputs)

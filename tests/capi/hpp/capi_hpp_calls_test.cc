@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "support/context.h"
 #include "support/random.h"
 #include "varlstm.hpp"
@@ -516,6 +518,28 @@ TYPED_TEST(CapiHppCalls, Rnn) {
                                            d + dc0, d, work.data(), work.bytes(), c_reserve.data(), c_reserve.bytes(),
                                            nullptr);
       });
+}
+
+// With VARLSTM_KEY_ADD_DPARAMS 0 what was in dparams has no effect, and with 1 it is added to.
+TYPED_TEST(CapiHppCalls, RnnThatWritesItsGradients) {
+  using T = TypeParam;
+  using Buffer = varlstm::Buffer<T>;
+  const Buffer x = this->random(kRows * kIn), dy = this->random(kRows * kOut);
+  varlstm::Rnn<T> adds(this->ctx_, kIn, kOut), writes(this->ctx_, kIn, kOut);
+  writes.set_i64(VARLSTM_KEY_ADD_DPARAMS, 0);
+  const Buffer params = this->random(adds.param_elements());
+  const auto gradient = [&](const varlstm::Rnn<T>& rnn, T before) {
+    Buffer y(this->ctx_, kRows * kOut);
+    Buffer dparams(this->ctx_, std::vector<T>(static_cast<size_t>(params.size()), before));
+    varlstm::Workspace reserve(this->ctx_);
+    rnn.forward_save(this->batch_, {params, x}, {y}, this->work_, reserve);
+    rnn.backward(this->batch_, {params, x}, y, {dy}, {dparams}, this->work_, reserve);
+    return dparams.download();
+  };
+  const std::vector<T> expected = gradient(adds, 0);
+  EXPECT_NE(expected, std::vector<T>(expected.size(), 0));
+  EXPECT_EQ(gradient(writes, std::numeric_limits<T>::quiet_NaN()), expected);
+  EXPECT_NE(gradient(adds, 1), expected);
 }
 
 // Three streams at slots of a table of five; the states before are those of the buffer.

@@ -103,6 +103,7 @@ pub struct RnnBuilder<T: Scalar> {
     zoneout_c: f64,
     cell_states: bool,
     layer_norm: bool,
+    add_dparams: bool,
     dtype: PhantomData<T>,
 }
 
@@ -208,6 +209,13 @@ impl<T: Scalar> RnnBuilder<T> {
         self
     }
 
+    /// Whether backward adds to [`dparams`](crate::RnnBackward::dparams): true by default. If not, it writes them,
+    /// whatever was there.
+    pub fn add_dparams(mut self, add_dparams: bool) -> Self {
+        self.add_dparams = add_dparams;
+        self
+    }
+
     /// Creates the network. Errors: a size that is not positive, an option's value.
     pub fn build(self) -> Result<Rnn<T>> {
         let mut handle = ptr::null_mut();
@@ -251,6 +259,7 @@ impl<T: Scalar> RnnBuilder<T> {
             (sys::VARLSTM_KEY_RESETS, i32::from(self.resets)),
             (sys::VARLSTM_KEY_CELL_STATES, i32::from(self.cell_states)),
             (sys::VARLSTM_KEY_LAYER_NORM, i32::from(self.layer_norm)),
+            (sys::VARLSTM_KEY_ADD_DPARAMS, i32::from(self.add_dparams)),
             (sys::VARLSTM_KEY_RECURRENT_DROPOUT_KIND, self.recurrent_dropout_kind.code()),
         ] {
             // SAFETY: the handle is alive, and nobody else has it yet.
@@ -326,6 +335,7 @@ impl<T: Scalar> Rnn<T> {
             zoneout_c: 0.0,
             cell_states: false,
             layer_norm: false,
+            add_dparams: true,
             dtype: PhantomData,
         }
     }

@@ -85,7 +85,8 @@ pub struct RnnBackward<'a, T: Scalar> {
     pub dh0: Option<ViewMut<'a, T>>,
     /// `[L*D, B, H]`, written.
     pub dc0: Option<ViewMut<'a, T>>,
-    /// The flat buffer of all gradients, added to.
+    /// The flat buffer of all gradients, added to; only written with
+    /// [`add_dparams(false)`](crate::RnnBuilder::add_dparams).
     pub dparams: Option<ViewMut<'a, T>>,
 }
 

@@ -236,6 +236,33 @@ fn c_of_every_token() {
     assert_error(gru, Status::InvalidArgument, &["value = 1", "VARLSTM_KEY_CELL_STATES"]);
 }
 
+/// Gradients of the parameters are added to what is there, or written over it.
+#[test]
+fn gradients_of_parameters_are_added_or_written() {
+    let context = context();
+    let batch = Batch::from_lengths(&context, &[2, 1]).unwrap();
+    let run = |add_dparams, start: f64| {
+        let rnn = Rnn::<f64>::builder(&context, 2, 3).add_dparams(add_dparams).build().unwrap();
+        let count = rnn.param_elements();
+        let params: Vec<f64> = (0..count).map(|k| (k % 7) as f64 * 0.25 - 0.5).collect();
+        let (params, x) = (upload(&context, &params), upload(&context, &[0.5, -1.0, 2.0, 0.25, 1.5, -0.75]));
+        let (mut y, dy) = (unwritten::<f64>(&context, 9), upload(&context, &[1.0; 9]));
+        let mut dparams = upload(&context, &vec![start; count]);
+        let (mut reserve, mut workspace) = (Reserve::new(&context), Workspace::new(&context));
+        rnn.forward_save(&batch, RnnForward::new(&params, &x, &mut y), &mut reserve, &mut workspace).unwrap();
+        let backward =
+            RnnBackward { dy: Some(dy.view()), dparams: Some(dparams.view_mut()), ..RnnBackward::new(&params, &x, &y) };
+        rnn.backward(&batch, backward, &reserve, &mut workspace).unwrap();
+        dparams.to_vec().unwrap()
+    };
+    let expected = run(true, 0.0);
+    assert!(expected.iter().any(|&value| value != 0.0));
+    assert_eq!(run(false, f64::NAN), expected);
+    for (added, written) in run(true, 1.0).iter().zip(&expected) {
+        assert!((added - 1.0 - written).abs() < 1e-13);
+    }
+}
+
 /// PyTorch's names, in the order of the flat buffer.
 #[test]
 fn parameters_have_pytorchs_names() {
