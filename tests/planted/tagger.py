@@ -152,7 +152,7 @@ TRAINING = [
            new="if (static_cast<int64_t>(pending_tokens_.size()) > kPendingLosses) collect_losses();",
            tests=["tagger_network_test --gtest_filter=*NoLossIsLost*"]),
     Defect(name="network-gradient-of-the-last-step-kept", file=NETWORK,
-           old="  parameters_.zero_gradient();\n", new="",
+           old="  parameters_.zero_gradient(writes_gradient_ ? linear_offset_ : 0);\n", new="",
            tests=["tagger_network_test"]),
     Defect(name="network-ids-of-the-last-batch", file=NETWORK,
            old="  pack_ids(batch.tags, &targets_);\n", new="  if (loss_sum_ == 0) pack_ids(batch.tags, &targets_);\n",

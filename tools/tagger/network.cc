@@ -32,6 +32,9 @@ Network::Network(const Context& context, const NetworkShape& shape, const BatchL
       reserve_(context) {
   const bool train = purpose == Purpose::kTrain;
   rnn_.set_i64(VARLSTM_KEY_BIDIRECTIONAL, shape.bidirectional ? 1 : 0);
+  // A step has one backward. On CUDA its gradient would be cleared apart from the others', which is a launch more.
+  writes_gradient_ = context.get_i64(VARLSTM_KEY_BACKEND) == VARLSTM_BACKEND_HOST;
+  rnn_.set_i64(VARLSTM_KEY_ADD_DPARAMS, writes_gradient_ ? 0 : 1);
   if (shape.projection > 0) rnn_.set_i64(VARLSTM_KEY_PROJ_SIZE, shape.projection);
   if (shape.layer_norm) rnn_.set_i64(VARLSTM_KEY_LAYER_NORM, 1);
   if (dropout.recurrent > 0) rnn_.set_i64(VARLSTM_KEY_RECURRENT_DROPOUT_KIND, dropout.recurrent_kind);
@@ -137,7 +140,7 @@ void Network::train(const Batch& batch, const TrainOptions& options, Random* ran
   pending_tokens_.push_back(tagged);
 
   const uint64_t seed = options.dropout > 0 || has_masks() ? random->bits() : 0;
-  parameters_.zero_gradient();
+  parameters_.zero_gradient(writes_gradient_ ? linear_offset_ : 0);
   words_.set_batch(batch, plan_, true);
   pack_ids(batch.tags, &targets_);
   forward(Purpose::kTrain, seed, options.dropout);

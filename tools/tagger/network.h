@@ -87,6 +87,7 @@ class Network {
   varlstm::Rnn<float> rnn_;
   varlstm::Loss<float> loss_;
   varlstm::Batch plan_;
+  bool writes_gradient_ = false;  // backward writes that of the recurrent network, instead of adding to it
   int64_t linear_offset_ = 0;
   int64_t tokens_ = 0;  // of the batch at hand
 

@@ -115,8 +115,8 @@ void Parameters::catch_up() {
   waited_ = 0;
 }
 
-void Parameters::zero_gradient() {
-  varlstm::zero<float>(context_, over_rows_ ? gradient() : gradient_.span());
+void Parameters::zero_gradient(int64_t first) {
+  varlstm::zero<float>(context_, gradient_.span().subspan(first, (over_rows_ ? table_offset_ : count_) - first));
   rows_ = 0;
 }
 

@@ -45,7 +45,8 @@ class Parameters {
 
   // Of all but the embedding table.
   varlstm::Span<float> gradient() { return gradient_.span().subspan(0, table_offset_); }
-  void zero_gradient();
+  // Of all from element `first` on.
+  void zero_gradient(int64_t first);
   // Makes the embedding table's gradient, after zero_gradient: that of the rows of `words`. d_rows [words, features]:
   // of these rows.
   void table_backward(varlstm::Span<const int64_t> words, varlstm::Span<const float> d_rows, Workspace* workspace);
