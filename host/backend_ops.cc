@@ -291,11 +291,14 @@ int32_t convert_elements(BackendState*, DType from, DType to, int64_t count, con
   });
 }
 
-int32_t copy_some_columns(BackendState*, const ColumnCopy& copy, void*) {
+int32_t copy_some_columns(BackendState* state, const ColumnCopy& copy, void*) {
   return with_element(copy.dtype, [&](auto scalar) {
     using T = decltype(scalar);
-    for (int64_t row = 0; row < copy.rows; ++row)
-      std::copy_n(as<T>(copy.src) + row * copy.ld_src, copy.columns, as<T>(copy.dst) + row * copy.ld_dst);
+    parallel_ranges(
+        host_state(state)->threads, copy.rows, rows_per_copy(copy.columns), [&](int64_t begin, int64_t end) {
+          for (int64_t row = begin; row < end; ++row)
+            std::copy_n(as<T>(copy.src) + row * copy.ld_src, copy.columns, as<T>(copy.dst) + row * copy.ld_dst);
+        });
   });
 }
 

@@ -17,8 +17,9 @@
 namespace varlstm::host {
 namespace {
 
-// The number of rows of c that one piece of work computes.
+// The number of rows of c that one piece of work computes, and if there are few rows, of columns.
 constexpr int64_t kBlockRows = 256;
+constexpr int64_t kNarrow = 32, kBlockColumns = 128;
 
 #ifdef VARLSTM_HAVE_CBLAS
 CBLAS_TRANSPOSE cblas_transpose(Transpose t) {
@@ -96,18 +97,24 @@ void gemm(int64_t threads, Transpose trans_a, Transpose trans_b, int64_t m, int6
   if (m == 0 || n == 0) return;
   const bool of_gradient = trans_a == Transpose::kYes && trans_b == Transpose::kNo && k > 0 &&
                            gradient_product_is_faster(n, row_kernel<T>().lanes);
-  parallel_ranges(m * n * k < kThreadedWork ? 1 : threads, m, kBlockRows, [&](int64_t begin, int64_t end) {
-    const T* const a_block = a + (trans_a == Transpose::kYes ? begin : begin * lda);
-    T* const c_block = c + begin * ldc;
-    if (of_gradient) return gradient_product(end - begin, n, k, a_block, lda, b, ldb, beta != T(0), c_block, ldc);
+  const auto block = [&](int64_t row, int64_t rows, int64_t column, int64_t columns) {
+    const T* const a_block = a + (trans_a == Transpose::kYes ? row : row * lda);
+    const T* const b_block = b + (trans_b == Transpose::kYes ? column * ldb : column);
+    T* const c_block = c + row * ldc + column;
+    if (of_gradient) return gradient_product(rows, columns, k, a_block, lda, b_block, ldb, beta != T(0), c_block, ldc);
 #ifdef VARLSTM_HAVE_CBLAS
-    if (k > 0 && fits_cblas(end - begin, n, k, lda, ldb, ldc)) {
+    if (k > 0 && fits_cblas(rows, columns, k, lda, ldb, ldc)) {
       const SingleThreadedBlas single;
-      return gemm_block(trans_a, trans_b, end - begin, n, k, a_block, lda, b, ldb, beta, c_block, ldc);
+      return gemm_block(trans_a, trans_b, rows, columns, k, a_block, lda, b_block, ldb, beta, c_block, ldc);
     }
 #endif
-    gemm_loops(trans_a, trans_b, end - begin, n, k, a_block, lda, b, ldb, beta, c_block, ldc);
-  });
+    gemm_loops(trans_a, trans_b, rows, columns, k, a_block, lda, b_block, ldb, beta, c_block, ldc);
+  };
+  const int64_t used = m * n * k < kThreadedWork ? 1 : threads;
+  if (m <= kNarrow)
+    parallel_ranges(used, n, kBlockColumns, [&](int64_t begin, int64_t end) { block(0, m, begin, end - begin); });
+  else
+    parallel_ranges(used, m, kBlockRows, [&](int64_t begin, int64_t end) { block(begin, end - begin, 0, n); });
 }
 
 template void gemm<float>(int64_t, Transpose, Transpose, int64_t, int64_t, int64_t, const float*, int64_t, const float*,

@@ -6,7 +6,7 @@ DEFECTS = [
     Defect(
         name="gemm-block-offset-transposed",
         file="host/gemm/gemm.cc",
-        old="a + (trans_a == Transpose::kYes ? begin : begin * lda)",
+        old="a + (trans_a == Transpose::kYes ? row : row * lda)",
         new="a + begin * lda",
         why="a block of a transposed a begins at a column, not at a row",
         tests=["gemm_test"],
