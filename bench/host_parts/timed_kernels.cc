@@ -18,6 +18,9 @@ extern "C" const varlstm::host::RowKernels& __wrap__ZN7varlstm4host11row_kernels
 #define VARLSTM_ROW_PRODUCT(prefix) prefix##_ZN7varlstm4host11row_productIfEEvlRKNS0_10RowProductIT_EE
 extern "C" void VARLSTM_ROW_PRODUCT(__real_)(int64_t, const varlstm::host::RowProduct<float>&);
 extern "C" void VARLSTM_ROW_PRODUCT(__wrap_)(int64_t, const varlstm::host::RowProduct<float>&);
+#define VARLSTM_RUN_PIECE(prefix) prefix##_ZNK7varlstm4host16RowProductPiecesIfE3runEl
+extern "C" void VARLSTM_RUN_PIECE(__real_)(const varlstm::host::RowProductPieces<float>*, int64_t);
+extern "C" void VARLSTM_RUN_PIECE(__wrap_)(const varlstm::host::RowProductPieces<float>*, int64_t);
 extern "C" decltype(cblas_sgemm) __real_cblas_sgemm, __wrap_cblas_sgemm;
 
 namespace varlstm::host_parts {
@@ -174,5 +177,11 @@ void __wrap_cblas_sgemm(OPENBLAS_CONST enum CBLAS_ORDER order, OPENBLAS_CONST en
 void VARLSTM_ROW_PRODUCT(__wrap_)(int64_t threads, const varlstm::host::RowProduct<float>& product) {
   ++varlstm::host_parts::row_products;
   VARLSTM_ROW_PRODUCT(__real_)(threads, product);
+  --varlstm::host_parts::row_products;
+}
+
+void VARLSTM_RUN_PIECE(__wrap_)(const varlstm::host::RowProductPieces<float>* pieces, int64_t piece) {
+  ++varlstm::host_parts::row_products;
+  VARLSTM_RUN_PIECE(__real_)(pieces, piece);
   --varlstm::host_parts::row_products;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <initializer_list>
 
 #include "host/gemm/ahead.h"
@@ -25,6 +26,11 @@ constexpr int64_t kFewRowsPanels = 16;
 // Products of few rows share their work from this many multiplications on: below it a thread is done before a second
 // one has begun.
 constexpr int64_t kThreadedFewRows = 1'000'000;
+
+// Each of several threads gets about as many pieces, so that they are done at the same time, if blocks do not get fewer
+// rows than these: each block packs its panel.
+constexpr int64_t kPiecesOfThread = 4;
+constexpr int64_t kLeastBlockRows = 128;
 
 template <class T>
 int64_t depth(const RowProduct<T>& p) {
@@ -197,18 +203,12 @@ void run_few_rows(const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t be
     copy_tile(p, panel_columns(p.columns, p.groups, kernel.lanes, panel), 0, p.rows, of_panel(panel), true);
 }
 
-// The panels of a product of few rows, in pieces of equally wide ones.
+// How many of the panels are as wide as the first one: all, or all but the last.
 template <class T>
-void few_rows_product(int64_t threads, const RowKernel<T>& kernel, const RowProduct<T>& p, int64_t panels) {
-  const bool last_is_narrow = panel_columns(p.columns, p.groups, kernel.lanes, panels - 1).vectors !=
-                              panel_columns(p.columns, p.groups, kernel.lanes, 0).vectors;
-  const int64_t wide = panels - last_is_narrow, pieces = (wide + kFewRowsPanels - 1) / kFewRowsPanels;
-  const int64_t work = p.rows * p.columns * p.groups * depth(p);
-  parallel_for(work < kThreadedFewRows ? 1 : threads, pieces + last_is_narrow, [&](int64_t piece) {
-    if (piece == pieces) return run_few_rows(kernel, p, wide, panels);
-    const int64_t begin = piece * kFewRowsPanels, end = begin + kFewRowsPanels;
-    run_few_rows(kernel, p, begin, end < wide ? end : wide);
-  });
+int64_t wide_panels(const RowProduct<T>& p, int64_t panels) {
+  const int64_t lanes = row_kernel<T>().lanes;
+  return panels - (panel_columns(p.columns, p.groups, lanes, panels - 1).vectors !=
+                   panel_columns(p.columns, p.groups, lanes, 0).vectors);
 }
 
 }  // namespace
@@ -230,20 +230,49 @@ void pack_weight(int64_t threads, const RowProduct<T>& p, T* panels) {
 }
 
 template <class T>
-void row_product(int64_t threads, const RowProduct<T>& p) {
+RowProductPieces<T>::RowProductPieces(int64_t threads, const RowProduct<T>& p) : product_(p) {
   if (p.rows == 0 || p.columns == 0) return;
-  const RowKernel<T>& kernel = row_kernel<T>();
-  const int64_t panels = panel_count(p.columns, p.groups, kernel.lanes);
-  if (p.panels != nullptr && p.rows <= kFewRows) return few_rows_product(threads, kernel, p, panels);
-  const int64_t most_rows = kTileBytes / (kPanelVectors * kernel.lanes * static_cast<int64_t>(sizeof(T)));
-  const int64_t blocks = (p.rows + most_rows - 1) / most_rows;
-  const int64_t work = p.rows * p.columns * p.groups * p.segment * p.segments;
-  parallel_for(work < kThreadedWork ? 1 : threads, panels * blocks, [&](int64_t piece) {
-    const int64_t block = piece / panels;
-    run_panel(kernel, p, piece % panels, p.rows * block / blocks, p.rows * (block + 1) / blocks);
-  });
+  const int64_t lanes = row_kernel<T>().lanes;
+  panels_ = panel_count(p.columns, p.groups, lanes);
+  few_rows_ = p.panels != nullptr && p.rows <= kFewRows;
+  if (few_rows_) {  // a piece has several equally wide panels
+    const int64_t wide = wide_panels(p, panels_);
+    count_ = (wide + kFewRowsPanels - 1) / kFewRowsPanels + (panels_ - wide);
+    return;
+  }
+  const int64_t most_rows = kTileBytes / (kPanelVectors * lanes * static_cast<int64_t>(sizeof(T)));
+  const int64_t least = (p.rows + most_rows - 1) / most_rows, most = p.rows / kLeastBlockRows;
+  const int64_t wanted = threads > 1 ? (kPiecesOfThread * threads + panels_ - 1) / panels_ : 1;
+  blocks_ = std::max(least, std::min(wanted, most));
+  count_ = panels_ * blocks_;
 }
 
+template <class T>
+int64_t RowProductPieces<T>::work() const {
+  if (count_ == 0) return 0;
+  const int64_t work = product_.rows * product_.columns * product_.groups * depth(product_);
+  return few_rows_ && work < kThreadedFewRows ? 0 : work;
+}
+
+template <class T>
+void RowProductPieces<T>::run(int64_t piece) const {
+  const RowKernel<T>& kernel = row_kernel<T>();
+  if (few_rows_) {
+    const int64_t wide = wide_panels(product_, panels_), begin = piece * kFewRowsPanels, end = begin + kFewRowsPanels;
+    return run_few_rows(kernel, product_, std::min(begin, wide), begin < wide ? std::min(end, wide) : panels_);
+  }
+  const int64_t block = piece / panels_;
+  run_panel(kernel, product_, piece % panels_, product_.rows * block / blocks_, product_.rows * (block + 1) / blocks_);
+}
+
+template <class T>
+void row_product(int64_t threads, const RowProduct<T>& p) {
+  const RowProductPieces<T> pieces(threads, p);
+  parallel_for(pieces.work() < kThreadedWork ? 1 : threads, pieces.count(), [&](int64_t piece) { pieces.run(piece); });
+}
+
+template class RowProductPieces<float>;
+template class RowProductPieces<double>;
 template void row_product<float>(int64_t, const RowProduct<float>&);
 template void row_product<double>(int64_t, const RowProduct<double>&);
 template void pack_weight<float>(int64_t, const RowProduct<float>&, float*);

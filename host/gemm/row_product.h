@@ -44,6 +44,26 @@ struct RowProduct {
 template <class T>
 void row_product(int64_t threads, const RowProduct<T>& product);
 
+// A product as pieces of work, so that one job can have those of several products. A piece is a panel of columns of c
+// for a block of its rows. How many blocks there are depends on `threads`; no result does.
+template <class T>
+class RowProductPieces {
+ public:
+  RowProductPieces() = default;  // none
+  RowProductPieces(int64_t threads, const RowProduct<T>& product);
+
+  int64_t count() const { return count_; }
+  // How many multiplications all pieces have; 0 for a product of few rows that one thread is done with before a second
+  // one has begun.
+  int64_t work() const;
+  void run(int64_t piece) const;
+
+ private:
+  RowProduct<T> product_;
+  bool few_rows_ = false;
+  int64_t panels_ = 0, blocks_ = 0, count_ = 0;
+};
+
 // Packs the weight of a product for any number of calls. panels has packed_elements(product).
 template <class T>
 void pack_weight(int64_t threads, const RowProduct<T>& product, T* panels);

@@ -98,10 +98,19 @@ class RnnBackward {
     for (int64_t d = 0; d < shape_.directions; ++d) {
       store_initial_gradients(layer, d, recurrences[d].segments);
       if (shape_.layer_norm) finish_norm(layer, d);
-      if (dinput != nullptr) input_gradient(layer, d, dinput);
+    }
+    RowProductPieces<T> of_dinput[kMaxDirections];
+    if (dinput != nullptr) input_gradients(layer, dinput, of_dinput);
+    gradients_of_layer(layer, of_dinput);
+    if (of_dinput[1].count() > 0) {
+      const T* const of_second = workspace_.dinput;
+      const int64_t count = plan_.tokens * layer_input(shape_, layer);
+      parallel_ranges(count < kThreadedElements ? 1 : threads_, count, kThreadedElements,
+                      [&](int64_t begin, int64_t end) {
+                        for (int64_t k = begin; k < end; ++k) dinput[k] += of_second[k];
+                      });
     }
     if (args_.dparams == nullptr) return;
-    weight_gradients(layer, layer_source(layer));
     for (int64_t d = 0; d < shape_.directions && shape_.projection > 0; ++d) projection_gradient(layer, d);
   }
 
@@ -141,7 +150,7 @@ class RnnBackward {
     r.dmasked = option_workspace_.dmasked[d];
     if (reserve_.unclipped != nullptr) r.unclipped = reserve_.unclipped + entry * plan_.tokens * state_;
     r.packed_w_hh = workspace_.panels[d];
-    if (cell_.reads_h) gather_previous(layer, d);
+    if (cell_.reads_h) gather_previous(layer, d, d + 1);
     r.h_prev = cell_.reads_h ? workspace_.h_prev[d] : nullptr;
     r.values = reserve_.values + entry * reserve_.values_size;
     if (cell_.has_c) r.c = reserve_.c + entry * reserve_.c_size;
@@ -198,61 +207,92 @@ class RnnBackward {
                     [&](int64_t begin, int64_t end) { back_through_input(norms_[d], begin, end, gradients, round_); });
   }
 
-  // dinput [N, in] <- the sum over directions of the input's gradients times W_ih; this call adds direction d.
-  void input_gradient(int64_t layer, int64_t d, T* dinput) {
-    const T* const w_ih = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_ih;
-    RowProduct<T> product = input_gradient_product(shape_, layer, w_ih);
-    product.rows = plan_.tokens;
-    product.panels = prepared_weights<T>(shape_, prepared_, layer, d).backward_w_ih;
-    product.a = workspace_.gradients[d];
-    product.lda = cell_.slots * units_;
-    product.accumulate = d > 0;
-    product.c = dinput;
-    product.ldc = product.columns;
-    row_product(threads_, product);
-    if (round_ != nullptr) round_(plan_.tokens, product.columns, dinput, product.ldc);
+  // dinput [N, in] <- the first direction's gradients of the sums times W_ih, and workspace_.dinput <- the second
+  // one's, as pieces that are still to be run. Each is read and written by the thread that has the direction, as a
+  // rule; the sum of both is the smallest part to move between caches. Where sums are rounded between directions all is
+  // done here, and there are no pieces.
+  void input_gradients(int64_t layer, T* dinput, RowProductPieces<T>* pieces) {
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      const T* const w_ih = layer_params(shape_, static_cast<const T*>(args_.params), layer, d).w_ih;
+      RowProduct<T> product = input_gradient_product(shape_, layer, w_ih);
+      product.rows = plan_.tokens;
+      product.panels = prepared_weights<T>(shape_, prepared_, layer, d).backward_w_ih;
+      product.a = workspace_.gradients[d];
+      product.lda = cell_.slots * units_;
+      product.ldc = product.columns;
+      product.c = d == 0 || round_ != nullptr ? dinput : workspace_.dinput;
+      if (round_ == nullptr) {
+        pieces[d] = {threads_, product};
+        continue;
+      }
+      product.accumulate = d > 0;
+      row_product(threads_, product);
+      round_(plan_.tokens, product.columns, dinput, product.ldc);
+    }
   }
 
   // What becomes of the dparams that are there.
   T beta() const { return T(writes_ ? 0 : 1); }
 
-  // dW_ih += gradients^T input, dW_hh += gradients^T h_prev (or the operand of a second product), db += column sums of
-  // the gradients; or = for +=, if dparams are written. There is a piece of work for each direction, gate, matrix and
-  // block of rows; each element is summed by one piece only.
-  void weight_gradients(int64_t layer, const T* input) {
-    const bool masked = options_->drops(RecurrentDropout::kWeights);
-    for (int64_t d = 0; d < shape_.directions; ++d) {
-      if (!cell_.reads_h) gather_previous(layer, d);
-      if (layer_options_[d].state != nullptr) mask_previous(d);
-      if (masked) std::fill_n(option_workspace_.dw_hh[d], options_->weights(), T(0));
-    }
-    const int64_t blocks = (shape_.hidden + kBlockRows - 1) / kBlockRows;
-    const int64_t work = plan_.tokens * shape_.hidden * (layer_input(shape_, layer) + state_);
-    parallel_for(work < kThreadedWork ? 1 : threads_, shape_.directions * cell_.gates * 3 * blocks, [&](int64_t piece) {
-      const int64_t block = piece % blocks, matrix = piece / blocks % 3;
-      const int64_t gate = piece / (3 * blocks) % cell_.gates, d = piece / (3 * blocks * cell_.gates);
-      const int64_t row = block * kBlockRows;
-      const int64_t rows = row + kBlockRows < shape_.hidden ? kBlockRows : shape_.hidden - row;
-      const LayerParams<T> dparams = layer_params(shape_, static_cast<T*>(args_.dparams), layer, d);
-      const T* const of_input = workspace_.gradients[d] + cell_.input_slot.of[gate] * units_ + row;
-      const T* const of_state = shape_.layer_norm ? norms_[d].dstate + gate * units_ + row
-                                                  : workspace_.gradients[d] + cell_.state_slot.of[gate] * units_ + row;
-      const int64_t first = gate * shape_.hidden + row;
-      if (matrix == 2) {
-        if (shape_.bias && !shape_.layer_norm)  // else finish_norm has added it
-          bias_gradient(of_input, of_state, rows, dparams.b_ih + first, dparams.b_hh + first);
-        return;
-      }
-      const int64_t columns = matrix == 0 ? layer_input(shape_, layer) : state_;
-      const Factor factor = matrix == 0 ? Factor{input, columns} : state_factor(layer, d, gate);
-      T* const dw_hh = masked ? option_workspace_.dw_hh[d] : dparams.w_hh;
-      gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, matrix == 0 ? of_input : of_state,
-              (matrix == 1 && shape_.layer_norm ? cell_.gates : cell_.slots) * units_, factor.rows, factor.ld, beta(),
-              (matrix == 0 ? dparams.w_ih : dw_hh) + first * columns, columns);
+  // Runs `of_dinput` and adds to dparams, if they are wanted, as one job. A direction's pieces are adjacent, and those
+  // of the second one in reverse, so that two threads, which claim from both ends, begin with the direction that they
+  // have in their caches, and end with the smaller pieces.
+  void gradients_of_layer(int64_t layer, const RowProductPieces<T>* of_dinput) {
+    const bool wants_weights = args_.dparams != nullptr;
+    const T* const input = wants_weights ? layer_source(layer) : nullptr;
+    if (wants_weights) prepare_weight_gradients(layer);
+    const int64_t weights = wants_weights ? weight_pieces() : 0, of_direction = weights + of_dinput[0].count();
+    const int64_t work = of_dinput[0].work() +
+                         (wants_weights ? plan_.tokens * shape_.hidden * (layer_input(shape_, layer) + state_) : 0);
+    parallel_for(work < kThreadedWork ? 1 : threads_, shape_.directions * of_direction, [&](int64_t piece) {
+      const int64_t d = piece / of_direction, rest = piece % of_direction;
+      const int64_t own = d == 0 ? rest : of_direction - 1 - rest;
+      if (own < weights)
+        weight_gradient(layer, d, input, own);
+      else
+        of_dinput[d].run(own - weights);
     });
-    for (int64_t d = 0; d < shape_.directions && masked; ++d)
+    for (int64_t d = 0; d < shape_.directions && wants_weights && options_->drops(RecurrentDropout::kWeights); ++d)
       options_->add_weight_gradient(d, option_workspace_.dw_hh[d],
                                     layer_params(shape_, static_cast<T*>(args_.dparams), layer, d).w_hh);
+  }
+
+  void prepare_weight_gradients(int64_t layer) {
+    if (!cell_.reads_h) gather_previous(layer, 0, shape_.directions);
+    for (int64_t d = 0; d < shape_.directions; ++d) {
+      if (layer_options_[d].state != nullptr) mask_previous(d);
+      if (options_->drops(RecurrentDropout::kWeights))
+        std::fill_n(option_workspace_.dw_hh[d], options_->weights(), T(0));
+    }
+  }
+
+  // The gradients of one direction's weights have a piece for each gate, matrix and block of rows.
+  int64_t weight_pieces() const { return cell_.gates * 3 * weight_blocks(); }
+  int64_t weight_blocks() const { return (shape_.hidden + kBlockRows - 1) / kBlockRows; }
+
+  // dW_ih += gradients^T input, dW_hh += gradients^T h_prev (or the operand of a second product), db += column sums of
+  // the gradients; or = for +=, if dparams are written. Each element is summed by one piece only.
+  void weight_gradient(int64_t layer, int64_t d, const T* input, int64_t piece) {
+    const bool masked = options_->drops(RecurrentDropout::kWeights);
+    const int64_t block = piece % weight_blocks(), matrix = piece / weight_blocks() % 3;
+    const int64_t gate = piece / (3 * weight_blocks()), row = block * kBlockRows;
+    const int64_t rows = row + kBlockRows < shape_.hidden ? kBlockRows : shape_.hidden - row;
+    const LayerParams<T> dparams = layer_params(shape_, static_cast<T*>(args_.dparams), layer, d);
+    const T* const of_input = workspace_.gradients[d] + cell_.input_slot.of[gate] * units_ + row;
+    const T* const of_state = shape_.layer_norm ? norms_[d].dstate + gate * units_ + row
+                                                : workspace_.gradients[d] + cell_.state_slot.of[gate] * units_ + row;
+    const int64_t first = gate * shape_.hidden + row;
+    if (matrix == 2) {
+      if (shape_.bias && !shape_.layer_norm)  // else finish_norm has added it
+        bias_gradient(of_input, of_state, rows, dparams.b_ih + first, dparams.b_hh + first);
+      return;
+    }
+    const int64_t columns = matrix == 0 ? layer_input(shape_, layer) : state_;
+    const Factor factor = matrix == 0 ? Factor{input, columns} : state_factor(layer, d, gate);
+    T* const dw_hh = masked ? option_workspace_.dw_hh[d] : dparams.w_hh;
+    gemm<T>(1, Transpose::kYes, Transpose::kNo, rows, columns, plan_.tokens, matrix == 0 ? of_input : of_state,
+            (matrix == 1 && shape_.layer_norm ? cell_.gates : cell_.slots) * units_, factor.rows, factor.ld, beta(),
+            (matrix == 0 ? dparams.w_ih : dw_hh) + first * columns, columns);
   }
 
   struct Factor {
@@ -274,26 +314,29 @@ class RnnBackward {
             shape_.hidden);
   }
 
-  // h_prev [N, R] <- the hidden state before each token's step.
-  void gather_previous(int64_t layer, int64_t d) {
+  // h_prev [N, R] of the directions [first, end) <- the hidden state before each token's step.
+  void gather_previous(int64_t layer, int64_t first, int64_t end) {
+    constexpr int64_t kSteps = 4;  // of one piece
+    const int64_t pieces = (plan_.segments.steps + kSteps - 1) / kSteps;
+    const int64_t threads = plan_.tokens * state_ * (end - first) < kThreadedElements ? 1 : threads_;
+    parallel_for(threads, pieces * (end - first), [&](int64_t piece) {
+      const int64_t d = first + piece / pieces, step = piece % pieces * kSteps;
+      for (int64_t t = step; t < step + kSteps && t < plan_.segments.steps; ++t) gather_previous_of_step(layer, d, t);
+    });
+  }
+
+  void gather_previous_of_step(int64_t layer, int64_t d, int64_t t) {
     const SegmentSteps segments = segment_steps(plan_, shape_.row_order, d == 1);
     const T* const output = layer_output(layer) + d * state_;
     const T* const h0 =
         args_.h0 == nullptr ? nullptr : static_cast<const T*>(args_.h0) + first_sequence(layer, d) * state_;
-    const auto initial = [&](int64_t j) {
-      return h0 == nullptr || segments.initial[j] < 0 ? nullptr : h0 + segments.initial[j] * state_;
-    };
-    const int64_t threads = plan_.tokens * state_ < kThreadedWork ? 1 : threads_;
-    parallel_ranges(threads, segments.steps, 4, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        const StepNeighbour before = step_before(segments, t);
-        for (int64_t j = 0; j < segments.sizes[t]; ++j) {
-          T* const dst = workspace_.h_prev[d] + row_of(segments, t, j) * state_;
-          const T* const src = j < before.rows ? output + row_of(segments, before.step, j) * width_ : initial(j);
-          for (int64_t u = 0; u < state_; ++u) dst[u] = src == nullptr ? T(0) : src[u];
-        }
-      }
-    });
+    const StepNeighbour before = step_before(segments, t);
+    for (int64_t j = 0; j < segments.sizes[t]; ++j) {
+      T* const dst = workspace_.h_prev[d] + row_of(segments, t, j) * state_;
+      const T* src = h0 == nullptr || segments.initial[j] < 0 ? nullptr : h0 + segments.initial[j] * state_;
+      if (j < before.rows) src = output + row_of(segments, before.step, j) * width_;
+      for (int64_t u = 0; u < state_; ++u) dst[u] = src == nullptr ? T(0) : src[u];
+    }
   }
 
   // h_prev <- as the product with W_hh read it, under the mask of the state.
@@ -327,6 +370,7 @@ class RnnBackward {
   }
 
   static constexpr int64_t kBlockRows = 256;
+  static constexpr int64_t kThreadedElements = 1 << 14;  // from so many on two threads copy or add
   const int64_t threads_;
   const RnnBackwardArgs& args_;
   const PreparedRnn& prepared_;

@@ -95,10 +95,8 @@ class RnnForward {
   void run_layer(int64_t layer, const T* input, T* output) {
     RecurrenceForward<T> recurrences[kMaxDirections];
     const RecurrenceSplit split = recurrence_split(threads_, shape_, plan_, sizeof(T));
-    for (int64_t d = 0; d < shape_.directions; ++d) {
-      recurrences[d] = prepare(layer, d, output, split.by_segment);
-      project_input(layer, d, input, recurrences[d].values);
-    }
+    for (int64_t d = 0; d < shape_.directions; ++d) recurrences[d] = prepare(layer, d, output, split.by_segment);
+    project_input(layer, input, recurrences);
     const Packing packing = packing_of(recurrences[0], member_of_part(0, split.parts));  // of both directions
     run_recurrence(
         split, shape_.directions, packing.any(),
@@ -174,31 +172,42 @@ class RnnForward {
     r.masked_init = init;
   }
 
-  // values [N, S, Hp] <- input W_ih^T + b_ih + b_hh, without b_hh where a gate has two slots. With layer normalisation
-  // the product is normalised before the biases are added, and it is kept with save.
-  void project_input(int64_t layer, int64_t d, const T* input, T* values) {
+  // values [N, S, Hp] of each direction <- input W_ih^T + b_ih + b_hh, without b_hh where a gate has two slots. With
+  // layer normalisation the product is normalised before the biases are added, and it is kept with save. A direction's
+  // pieces are adjacent, so that mostly the thread computes them that goes on with that direction.
+  void project_input(int64_t layer, const T* input, const RecurrenceForward<T>* recurrences) {
+    RowProductPieces<T> products[kMaxDirections];
+    for (int64_t d = 0; d < shape_.directions; ++d)
+      products[d] = {threads_, product_of_input(layer, d, input, recurrences[d].values)};
+    const int64_t of_first = products[0].count(), work = products[0].work() * shape_.directions;
+    parallel_for(work < kThreadedWork ? 1 : threads_, of_first * shape_.directions,
+                 [&](int64_t piece) { products[piece / of_first].run(piece % of_first); });
+    for (int64_t d = 0; d < shape_.directions && shape_.layer_norm; ++d)
+      parallel_ranges(
+          plan_.tokens * shape_.hidden < kThreadedWork ? 1 : threads_, plan_.tokens, 64,
+          [&](int64_t begin, int64_t end) { normalise_input(norms_[d], begin, end, recurrences[d].values); });
+  }
+
+  RowProduct<T> product_of_input(int64_t layer, int64_t d, const T* input, T* values) {
     const LayerParams<const T> params = layer_params(shape_, static_cast<const T*>(args_.params), layer, d);
     RowProduct<T> product = input_product(shape_, layer, params.w_ih);
     product.rows = plan_.tokens;
     product.panels = prepared_weights<T>(shape_, prepared_, layer, d).w_ih;
     product.a = input;
     product.lda = product.segment;
+    product.c = values;
+    product.ldc = cell_.slots * units_;
+    if (shape_.layer_norm) {
+      if (norms_[d].x_hat == nullptr) return product;
+      product.group_slots = kInOrder;
+      product.c = norms_[d].x_hat;
+      product.ldc = cell_.gates * units_;
+      return product;
+    }
     product.bias = params.b_ih;
     product.bias2 = params.b_hh;
     product.bias2_groups = cell_.joint_gates;
-    product.c = values;
-    product.ldc = cell_.slots * units_;
-    if (!shape_.layer_norm) return row_product(threads_, product);
-    const LayerNorm<T>& norm = norms_[d];
-    product.bias = product.bias2 = nullptr;
-    if (norm.x_hat != nullptr) {
-      product.group_slots = kInOrder;
-      product.c = norm.x_hat;
-      product.ldc = cell_.gates * units_;
-    }
-    row_product(threads_, product);
-    parallel_ranges(plan_.tokens * shape_.hidden < kThreadedWork ? 1 : threads_, plan_.tokens, 64,
-                    [&](int64_t begin, int64_t end) { normalise_input(norm, begin, end, values); });
+    return product;
   }
 
   void store_final_states(int64_t layer, int64_t d, const T* output, const RecurrenceForward<T>& r) {

@@ -223,6 +223,7 @@ struct BackwardWorkspace {
   T* dunprojected[kMaxDirections];  // [., Hp] by rank: of the current step
   T* dlayer[2];                     // [N, D*R] gradients of the outputs of the layers below the last, alternating
   T* dropped;                       // [N, D*R]
+  T* dinput;                        // [N, in] the second direction's part of the gradient of a layer's input
 
   BackwardWorkspace(const RnnShape& shape, const BatchSize& size, Carver& carver) {
     const CellTraits& cell = kCellTraits[shape.cell];
@@ -242,6 +243,8 @@ struct BackwardWorkspace {
     }
     for (int k = 0; k < 2; ++k) dlayer[k] = shape.layers - 1 <= k ? nullptr : carver.take<T>(size.tokens, width);
     dropped = shape.layers > 1 && shape.dropout > 0 ? carver.take<T>(size.tokens, width) : nullptr;
+    const int64_t widest = shape.layers > 1 && width > shape.input ? width : shape.input;
+    dinput = shape.directions > 1 ? carver.take<T>(size.tokens, widest) : nullptr;
   }
 };
 
