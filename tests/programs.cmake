@@ -23,12 +23,15 @@ target_compile_options(varlstm_test_support INTERFACE ${VARLSTM_TEST_OPTIONS})
 file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/common_headers.cc CONTENT "// Only its precompiled headers are used.\n")
 add_library(varlstm_test_headers OBJECT ${CMAKE_CURRENT_BINARY_DIR}/common_headers.cc)
 target_link_libraries(varlstm_test_headers PRIVATE varlstm_test_support)
+set_target_properties(varlstm_test_headers PROPERTIES VARLSTM_ONLY_TESTS ON)
 target_precompile_headers(varlstm_test_headers PRIVATE
   <gtest/gtest.h> <algorithm> <cmath> <cstdint> <cstring> <functional> <limits> <memory> <random> <string> <tuple> <vector>)
 
-# varlstm_add_test(<name> <source>...): a program of that name, run by ctest under that name.
+# varlstm_add_test(<name> <source>...): a program of that name, run by ctest under that name. A test that compiles code of
+# the library, from its headers, sets VARLSTM_ONLY_TESTS to OFF.
 function(varlstm_add_test name)
   add_executable(${name} ${ARGN})
+  set_target_properties(${name} PROPERTIES VARLSTM_ONLY_TESTS ON)
   target_link_libraries(${name} PRIVATE varlstm_test_support)
   target_precompile_headers(${name} REUSE_FROM varlstm_test_headers)
   add_test(NAME ${name} COMMAND ${name})
@@ -61,7 +64,8 @@ endfunction()
 # As varlstm_add_test, for a test that includes headers of host/: it links the back end's objects, as libvarlstm does.
 function(varlstm_add_host_test name)
   varlstm_add_test(${name} ${ARGN} $<TARGET_OBJECTS:varlstm_host>)
-  set_target_properties(${name} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)  # compiled with OpenMP, unlike those headers
+  set_target_properties(${name} PROPERTIES VARLSTM_ONLY_TESTS OFF
+                        DISABLE_PRECOMPILE_HEADERS ON)  # compiled with OpenMP, unlike those headers
   target_compile_options(${name} PRIVATE -fopenmp-simd)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE varlstm_blas)
