@@ -2,6 +2,7 @@
 """What a defect's test says, and the command of ctest behind it."""
 import collections
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -27,7 +28,8 @@ def split(test):
 
 
 def entries_of(folder):
-    """{name: Entry} of all that ctest runs in a build folder. A program that is not built has no command."""
+    """{name: Entry} of all that ctest runs in a build folder. A program that is not built has no command. Where an entry
+    runs several files of tests in Python, each is an entry of its own here: python.<name> of <name>_test.py."""
     listing = subprocess.run(["ctest", "--test-dir", folder, "--show-only=json-v1"], capture_output=True, text=True,
                              check=False)
     if listing.returncode != 0:
@@ -36,8 +38,12 @@ def entries_of(folder):
     for test in json.loads(listing.stdout)["tests"]:
         properties = {entry["name"]: entry["value"] for entry in test.get("properties", [])}
         environment = dict(line.split("=", 1) for line in properties.get("ENVIRONMENT", []))
-        entries[test["name"]] = Entry(test.get("command", []), environment,
-                                      properties.get("WORKING_DIRECTORY", folder))
+        command, place = test.get("command", []), properties.get("WORKING_DIRECTORY", folder)
+        entries[test["name"]] = Entry(command, environment, place)
+        files = [word for word in command if word.endswith("_test.py")]
+        for file in files if len(files) > 1 else []:
+            alone = [word for word in command if word == file or word not in files]
+            entries["python." + os.path.basename(file).removesuffix("_test.py")] = Entry(alone, environment, place)
     return entries
 
 
