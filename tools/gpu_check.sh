@@ -8,7 +8,7 @@
 #
 #   first       the first tests on a GPU (tests/kernels/first_contact): ten subjects, a line and a time limit each; then
 #               compute-sanitizer's memcheck and synccheck over small ones
-#   primitives  every emulated primitive but tensor copies against the hardware
+#   primitives  every emulated primitive against the hardware
 #   suite       the test programs on the CUDA back end
 #   exchange    exchange_bench: clusters that are resident at a time, what the exchanges between blocks are made of
 #   bench       varlstm-bench: whether recurrent problems are right, then their times, then single operations

@@ -17,7 +17,7 @@ namespace varlstm::simt {
 namespace {
 
 constexpr uint64_t kMagic = 0x70616d726f736e74;
-constexpr unsigned kWord = 16;
+constexpr unsigned kWord = 16, kSwizzledRow = 128;
 alignas(kWord) constexpr unsigned char kZeros[kWord] = {};
 
 // What the emulator keeps in a CUtensorMap.
@@ -29,20 +29,23 @@ struct Matrix {
 };
 static_assert(sizeof(Matrix) <= sizeof(CUtensorMap));
 
-// A word of the box, of which the first `inside` bytes are in the matrix.
-void copy_word(unsigned char* to, const unsigned char* from, unsigned inside, uint64_t* mbarrier, const Epoch& epoch,
-               Site site, uintptr_t pc) {
-  if (inside != 0) {
-    note_async_access(from, inside, Access::kRead, pc);
-    start_bulk_store(to, from, inside, mbarrier, epoch, site);
+// A word of the box, of which the bytes [begin, end) are in the matrix.
+void copy_word(unsigned char* to, const unsigned char* from, unsigned begin, unsigned end, uint64_t* mbarrier,
+               const Epoch& epoch, Site site, uintptr_t pc) {
+  if (begin != end) {
+    note_async_access(from + begin, end - begin, Access::kRead, pc);
+    start_bulk_store(to + begin, from + begin, end - begin, mbarrier, epoch, site);
   }
-  if (inside != kWord) start_bulk_store(to + inside, kZeros, kWord - inside, mbarrier, epoch, site);
+  if (begin != 0) start_bulk_store(to, kZeros, begin, mbarrier, epoch, site);
+  if (end != kWord) start_bulk_store(to + end, kZeros, kWord - end, mbarrier, epoch, site);
   note_async_access(to, kWord, Access::kWrite, pc);
 }
 
 void copy_box(void* to, const Matrix& matrix, int x, int y, uint64_t* mbarrier, Site site, uintptr_t pc) {
   if (matrix.magic != kMagic)
     defect("tensor_load " + describe(site) + ": its map was not made by cuTensorMapEncodeTiled");
+  if (matrix.swizzles && matrix.box_columns * matrix.element != kSwizzledRow)
+    defect("tensor_load " + describe(site) + ": a swizzled box with rows of fewer than 128 bytes is not emulated");
   if (offset_in_shared(to) % (matrix.swizzles ? 1024 : 128) != 0)
     defect("misaligned access: " + describe(*current_thread) + " at tensor_load " + describe(site));
   require_mbarrier(mbarrier, site);
@@ -54,10 +57,12 @@ void copy_box(void* to, const Matrix& matrix, int x, int y, uint64_t* mbarrier, 
     const int64_t row = int64_t{y} + r;
     for (unsigned w = 0; w < words; ++w) {
       const int64_t byte = int64_t{x} * matrix.element + int64_t{w} * kWord;
-      const int64_t left = row < 0 || row >= matrix.rows || byte < 0 ? 0 : matrix.columns * matrix.element - byte;
+      const int64_t left = row < 0 || row >= matrix.rows ? 0 : matrix.columns * matrix.element - byte;
+      const auto end = static_cast<unsigned>(std::clamp<int64_t>(left, 0, kWord));
+      const auto begin = static_cast<unsigned>(std::clamp<int64_t>(-byte, 0, end));
       const unsigned place = r * words + (matrix.swizzles ? w ^ r % 8 : w);
       copy_word(static_cast<unsigned char*>(to) + size_t{place} * kWord, matrix.address + row * matrix.pitch + byte,
-                static_cast<unsigned>(std::clamp<int64_t>(left, 0, kWord)), mbarrier, epoch, site, pc);
+                begin, end, mbarrier, epoch, site, pc);
     }
   }
 }

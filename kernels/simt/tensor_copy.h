@@ -13,8 +13,8 @@
 namespace varlstm::simt {
 
 // Copies the box whose first element is column x of row y to this block's shared memory: its rows one after the other,
-// each at most 128 bytes if the map swizzles, and then the word w of 16 bytes of row r is the word w ^ (r % 8). What
-// lies outside the matrix is 0. `to` is a multiple of 128, and of 1024 if the map swizzles. The mbarrier, which is in
+// each of 128 bytes if the map swizzles, and then the word w of 16 bytes of row r is the word w ^ (r % 8). What lies
+// outside the matrix is 0. `to` is a multiple of 128, and of 1024 if the map swizzles. The mbarrier, which is in
 // this block, counts the bytes of the whole box.
 void tensor_load(void* to, const CUtensorMap* map, int x, int y, uint64_t* mbarrier, Site site = Site::here());
 

@@ -411,7 +411,13 @@ std::string compare(const ConformanceCase& subject, uint32_t* words) {
   shape.cooperative = true;
   uint32_t seen[kWords];
   cudaError_t error = cudaMemsetAsync(words, 0, sizeof seen, nullptr);
-  if (error == cudaSuccess) error = launch(shape, nullptr, subject.name, subject.kernel, words);
+  if (error == cudaSuccess && subject.mapped == nullptr)
+    error = launch(shape, nullptr, subject.name, subject.kernel, words);
+  if (error == cudaSuccess && subject.mapped != nullptr) {
+    TensorMaps maps = {};
+    if (make_tensor_maps(words + 512, &maps) != CUDA_SUCCESS) return "no tensor maps can be made";
+    error = launch(shape, nullptr, subject.name, subject.mapped, words, maps);
+  }
   if (error == cudaSuccess) error = cudaMemcpyAsync(seen, words, sizeof seen, cudaMemcpyDeviceToHost, nullptr);
   if (error == cudaSuccess) error = cudaStreamSynchronize(nullptr);
   if (error != cudaSuccess) return cudaGetErrorName(error);
@@ -432,7 +438,7 @@ std::vector<ConformanceResult> run_conformance() {
   if (error != cudaSuccess)
     return {{"device", std::string("none that can be used: cudaMalloc gives ") + cudaGetErrorName(error) + ", " +
                            cudaGetErrorString(error)}};
-  for (const auto& cases : {basic_cases(), memory_cases(), number_cases(), warpgroup_cases()})
+  for (const auto& cases : {basic_cases(), memory_cases(), number_cases(), warpgroup_cases(), tensor_cases()})
     for (const ConformanceCase& subject : cases)
       results.push_back({subject.name, compare(subject, static_cast<uint32_t*>(words))});
   cudaFree(words);

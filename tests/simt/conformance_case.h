@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "kernels/arch/device.h"
+#include "tests/simt/tensor_maps.h"
 
 namespace varlstm::test {
 
@@ -14,7 +14,8 @@ using namespace varlstm::simt;  // NOLINT: the vocabulary is the subject here
 
 // A case runs as kBlocks blocks of kThreads threads in clusters of 2, cooperatively, with 4096 bytes of shared memory,
 // on kWords words that are 0 before. Of those the first kBlocks * kThreads are compared. A case of warpgroups has half
-// as many blocks of twice as many threads, with kWarpgroupBytes of shared memory.
+// as many blocks of twice as many threads, with kWarpgroupBytes of shared memory. A mapped kernel is in the place of
+// `kernel`: it gets maps of the matrix in words[512..].
 constexpr unsigned kThreads = 64;
 constexpr unsigned kBlocks = 4;
 constexpr unsigned kWords = 1024;
@@ -27,6 +28,7 @@ struct ConformanceCase {
   uint32_t (*expected)(unsigned word);
   bool three_dimensions;  // grid [2, 1, 2] of blocks [8, 4, 2] in place of [4] and [64]
   bool warpgroup = false;
+  void (*mapped)(uint32_t* words, TensorMaps maps) = nullptr;
 };
 
 VARLSTM_DEVICE unsigned word_of_thread() {
@@ -37,6 +39,7 @@ std::vector<ConformanceCase> basic_cases();
 std::vector<ConformanceCase> memory_cases();
 std::vector<ConformanceCase> number_cases();
 std::vector<ConformanceCase> warpgroup_cases();
+std::vector<ConformanceCase> tensor_cases();
 
 // Small whole numbers, so that every sum is exact.
 VARLSTM_HOST_DEVICE float element_a(int row, int k) {
