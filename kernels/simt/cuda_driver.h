@@ -30,11 +30,16 @@ CUresult cuCtxSynchronize();
 // *active <- whether any code has used the device's primary context; *flags <- 0.
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active);
 
-// A tensor in device memory as tensor copies see it (tensor_copy.h). The driver's is aligned to 64 bytes.
+// A tensor in device memory as tensor copies see it (tensor_copy.h). Unlike the driver's, a copy knows where it is and
+// whether a thread of a kernel made it, so that a copy from a map that is no argument of the kernel is found.
 typedef uint32_t cuuint32_t;
 typedef uint64_t cuuint64_t;
-struct CUtensorMap {
+struct alignas(64) CUtensorMap {
   cuuint64_t opaque[16];
+
+  CUtensorMap() = default;
+  CUtensorMap(const CUtensorMap& other);
+  CUtensorMap& operator=(const CUtensorMap& other);
 };
 enum CUtensorMapDataType {
   CU_TENSOR_MAP_DATA_TYPE_UINT32 = 2,

@@ -23,6 +23,8 @@ alignas(kWord) constexpr unsigned char kZeros[kWord] = {};
 // What the emulator keeps in a CUtensorMap.
 struct Matrix {
   uint64_t magic;
+  const CUtensorMap* place;  // of the map
+  uint64_t thread_copies;    // how many copies a kernel's thread has made from the host's map to this one
   const unsigned char* address;
   int64_t columns, rows, pitch;  // pitch in bytes
   unsigned element, box_columns, box_rows, swizzles;
@@ -41,11 +43,54 @@ void copy_word(unsigned char* to, const unsigned char* from, unsigned begin, uns
   note_async_access(to, kWord, Access::kWrite, pc);
 }
 
-void copy_box(void* to, const Matrix& matrix, int x, int y, uint64_t* mbarrier, Site site, uintptr_t pc) {
-  if (matrix.magic != kMagic)
-    defect("tensor_load " + describe(site) + ": its map was not made by cuTensorMapEncodeTiled");
+Matrix matrix_of(const CUtensorMap* map) {
+  Matrix matrix;
+  memcpy(&matrix, map, sizeof matrix);
+  return matrix;
+}
+void keep_in(CUtensorMap* map, const Matrix& matrix) {
+  memcpy(map->opaque, &matrix, sizeof matrix);
+}
+
+void copy_map(CUtensorMap* to, const CUtensorMap& from) {
+  memmove(to->opaque, from.opaque, sizeof from.opaque);
+  Matrix matrix = matrix_of(to);
+  if (matrix.magic != kMagic) return;
+  matrix.place = to;
+  matrix.thread_copies = current_thread == nullptr ? 0 : matrix.thread_copies + 1;
+  keep_in(to, matrix);
+}
+
+// Where a map is that is no argument of the kernel; null if it is one, or was never made. An argument in PTX is where
+// the launch keeps it. In C++ it is the thread's own copy of that, the first one.
+const char* wrong_place(const CUtensorMap* map) {
+  if (offset_in_arena(map) < kArenaBytes) return "in device memory, where it needs a fence.proxy.tensormap";
+  if (offset_in_shared(map) < kSharedBytes) return "in shared memory";
+  if (in_fiber_stack(map)) {
+    const Matrix matrix = matrix_of(map);
+    const bool is_argument = matrix.place == map && matrix.thread_copies == 1;
+    return is_argument || matrix.magic != kMagic ? nullptr : "in local memory";
+  }
+  const auto* const arguments = static_cast<const unsigned char*>(launch_state().arguments);
+  const auto offset = static_cast<size_t>(reinterpret_cast<const unsigned char*>(map) - arguments);
+  return offset < launch_state().argument_bytes ? nullptr : "in memory of the host";
+}
+
+Matrix require_map(const CUtensorMap* map, Site site) {
+  const auto refuse = [&](const std::string& what) {
+    defect("wrong tensor map: " + describe(*current_thread) + " at tensor_load " + describe(site) + ": " + what);
+  };
+  if (const char* const place = wrong_place(map); place != nullptr)
+    refuse(std::string("a tensor map ") + place + ", not a const __grid_constant__ argument of the kernel");
+  if (reinterpret_cast<uintptr_t>(map) % alignof(CUtensorMap) != 0) refuse("a tensor map not aligned to 64 bytes");
+  const Matrix matrix = matrix_of(map);
+  if (matrix.magic != kMagic) refuse("a tensor map that cuTensorMapEncodeTiled has not made");
   if (matrix.swizzles && matrix.box_columns * matrix.element != kSwizzledRow)
-    defect("tensor_load " + describe(site) + ": a swizzled box with rows of fewer than 128 bytes is not emulated");
+    refuse("a swizzled box with rows of fewer than 128 bytes is not emulated");
+  return matrix;
+}
+
+void copy_box(void* to, const Matrix& matrix, int x, int y, uint64_t* mbarrier, Site site, uintptr_t pc) {
   if (offset_in_shared(to) % (matrix.swizzles ? 1024 : 128) != 0)
     defect("misaligned access: " + describe(*current_thread) + " at tensor_load " + describe(site));
   require_mbarrier(mbarrier, site);
@@ -67,30 +112,33 @@ void copy_box(void* to, const Matrix& matrix, int x, int y, uint64_t* mbarrier, 
   }
 }
 
-Matrix matrix_of(const CUtensorMap* map) {
-  Matrix matrix;
-  memcpy(&matrix, map, sizeof matrix);
-  return matrix;
-}
-
 }  // namespace
 
 void tensor_load(void* to, const CUtensorMap* map, int x, int y, uint64_t* mbarrier, Site site) {
-  copy_box(to, matrix_of(map), x, y, mbarrier, site, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
+  copy_box(to, require_map(map, site), x, y, mbarrier, site, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
 }
 
 void tensor_load_multicast(void* to, const CUtensorMap* map, int x, int y, uint64_t* mbarrier, uint16_t blocks,
                            Site site) {
   const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  const Matrix matrix = require_map(map, site);
   for (unsigned rank = 0; rank < 16; ++rank)
     if ((blocks >> rank & 1) != 0)
-      copy_box(map_to_peer(to, rank, site), matrix_of(map), x, y,
-               static_cast<uint64_t*>(map_to_peer(mbarrier, rank, site)), site, pc);
+      copy_box(map_to_peer(to, rank, site), matrix, x, y, static_cast<uint64_t*>(map_to_peer(mbarrier, rank, site)),
+               site, pc);
 }
 
 }  // namespace varlstm::simt
 
 using namespace varlstm::simt;
+
+CUtensorMap::CUtensorMap(const CUtensorMap& other) {
+  copy_map(this, other);
+}
+CUtensorMap& CUtensorMap::operator=(const CUtensorMap& other) {
+  copy_map(this, other);
+  return *this;
+}
 
 CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuuint32_t rank, void* address,
                                 const cuuint64_t* extents, const cuuint64_t* pitches, const cuuint32_t* box,
@@ -107,6 +155,8 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
                      (!swizzles || box[0] * element <= 128) && strides[0] == 1 && strides[1] == 1;
   if (!legal) return CUDA_ERROR_INVALID_VALUE;
   const Matrix matrix{kMagic,
+                      map,
+                      0,
                       static_cast<const unsigned char*>(address),
                       static_cast<int64_t>(extents[0]),
                       static_cast<int64_t>(extents[1]),
@@ -116,6 +166,6 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
                       box[1],
                       swizzles ? 1u : 0u};
   *map = {};
-  memcpy(map, &matrix, sizeof matrix);
+  keep_in(map, matrix);
   return CUDA_SUCCESS;
 }

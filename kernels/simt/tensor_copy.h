@@ -1,7 +1,8 @@
 // Bulk copies of a box of a matrix: cp.async.bulk.tensor of the PTX ISA (section «Data Movement and Conversion
 // Instructions: Tensor copy»). The matrix and the extents of the box are in a tensor map, which the host makes by
-// cuTensorMapEncodeTiled and passes as an argument of the kernel (__grid_constant__). They belong to the async proxy,
-// as bulk copies of one dimension do (bulk_copy.h).
+// cuTensorMapEncodeTiled and passes as an argument of the kernel (const __grid_constant__): a map anywhere else is a
+// defect. That it has __grid_constant__ only nvcc's PTX shows, which otherwise takes a copy in local memory. The copies
+// belong to the async proxy, as bulk copies of one dimension do (bulk_copy.h).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "simt/tensor_maps.h"
+
 namespace varlstm::test {
 
 // Every case runs as 4 blocks of 64 threads in clusters of 2, cooperatively, with kSharedBytes of shared memory, on
@@ -18,6 +20,7 @@ constexpr size_t kSharedBytes = 4096;
 constexpr unsigned kWords = 4 * kBlocks * kThreads;
 
 using CaseKernel = void (*)(uint32_t* words);
+using MappedKernel = void (*)(uint32_t* words, TensorMaps maps);
 
 struct KernelCase {
   const char* name;
@@ -25,6 +28,7 @@ struct KernelCase {
   const char* report;  // a part of what is reported; null: nothing is
   bool needs_hooks;    // found, or comes to its end, only where accesses are watched
   unsigned threads = kThreads;
+  MappedKernel mapped = nullptr;  // in the place of `kernel`: it gets maps of the matrix in words[512..]
 };
 
 std::vector<KernelCase> correct_kernels();
@@ -35,5 +39,6 @@ std::vector<KernelCase> defective_kernels();
 // Those of wgmma and bulk copies.
 std::vector<KernelCase> defective_warpgroups();
 std::vector<KernelCase> correct_warpgroups();
+std::vector<KernelCase> defective_tensor_copies();
 
 }  // namespace varlstm::test

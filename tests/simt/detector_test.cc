@@ -51,7 +51,13 @@ Result run_shape(const KernelCase& kernel_case, const LaunchShape& shape, const 
   auto* words = static_cast<uint32_t*>(simt::device_allocate(kWords * sizeof(uint32_t)));
   memset(words, 0, kWords * sizeof(uint32_t));
   Result result;
-  result.error = simt::launch(shape, nullptr, kernel_case.name, kernel_case.kernel, words);
+  if (kernel_case.mapped == nullptr) {
+    result.error = simt::launch(shape, nullptr, kernel_case.name, kernel_case.kernel, words);
+  } else {
+    TensorMaps maps = {};
+    EXPECT_EQ(make_tensor_maps(words + 512, &maps), CUDA_SUCCESS);
+    result.error = simt::launch(shape, nullptr, kernel_case.name, kernel_case.mapped, words, maps);
+  }
   result.words.assign(words, words + kWords);
   simt::device_free(words);
   if (result.error != cudaSuccess) result.report = simt::last_report();
@@ -176,6 +182,7 @@ TEST(Statistics, CountPushesAndInstructions) {
 
 INSTANTIATE_TEST_SUITE_P(Emulator, PlantedDefect, testing::ValuesIn(defective_kernels()), case_name);
 INSTANTIATE_TEST_SUITE_P(Warpgroups, PlantedDefect, testing::ValuesIn(defective_warpgroups()), case_name);
+INSTANTIATE_TEST_SUITE_P(TensorCopies, PlantedDefect, testing::ValuesIn(defective_tensor_copies()), case_name);
 INSTANTIATE_TEST_SUITE_P(Warpgroups, CorrectKernel, testing::ValuesIn(correct_warpgroups()), case_name);
 INSTANTIATE_TEST_SUITE_P(Emulator, WeaklyOrderedKernel, testing::ValuesIn(weakly_ordered_kernels()), case_name);
 INSTANTIATE_TEST_SUITE_P(Emulator, CorrectKernel, testing::ValuesIn(correct_kernels()), case_name);

@@ -20,10 +20,12 @@ struct MappedBox {
   VARLSTM_HOST_DEVICE constexpr unsigned bytes() const { return rows * columns * element; }
 };
 constexpr unsigned kMatrixRows = 13, kMatrixRowBytes = 104, kMatrixPitch = 128;
-constexpr MappedBox kHalves = {2, 16, 64, true}, kFloats = {4, 8, 32, true}, kPlain = {2, 16, 8, false};
+constexpr MappedBox kHalves = {2, 16, 64, true}, kFloats = {4, 8, 32, true}, kPlain = {2, 16, 8, false},
+                    kNarrow = {2, 16, 32, true};
 
 struct TensorMaps {
   CUtensorMap halves, floats, plain;
+  CUtensorMap narrow, unmade;  // for defects alone
 };
 
 // The matrix is in `memory`, aligned to 16 bytes.
@@ -38,9 +40,9 @@ inline CUresult make_tensor_map(CUtensorMap* map, void* memory, const MappedBox&
       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 }
 inline CUresult make_tensor_maps(void* memory, TensorMaps* maps) {
-  const CUresult results[] = {make_tensor_map(&maps->halves, memory, kHalves),
-                              make_tensor_map(&maps->floats, memory, kFloats),
-                              make_tensor_map(&maps->plain, memory, kPlain)};
+  const CUresult results[] = {
+      make_tensor_map(&maps->halves, memory, kHalves), make_tensor_map(&maps->floats, memory, kFloats),
+      make_tensor_map(&maps->plain, memory, kPlain), make_tensor_map(&maps->narrow, memory, kNarrow)};
   for (const CUresult result : results)
     if (result != CUDA_SUCCESS) return result;
   return CUDA_SUCCESS;
