@@ -32,6 +32,12 @@ CO = "kernels/recurrence/stepwise/cell_options.h"
 KO = "kernels/cells/options.h"
 OT = "options_test.cuda --gtest_filter="
 HO = "kernels/recurrence/checked_words.h"
+SR = "kernels/recurrence/wide/stage_ring.h"
+WT = "kernels/recurrence/wide/weight_stream.h"
+WF = "kernels/recurrence/wide/wide_forward.h"
+WB = "kernels/recurrence/wide/wide_backward.h"
+WS = "wide_streamed_test --gtest_filter="
+FIRST_VALUES = "Nobody reaches another block's mbarriers before every block has arrived with the values of the first step."
 R = "resident_recurrence_test --gtest_filter="
 L = "resident_layers_test --gtest_filter="
 S = "resident_schedules_test --gtest_filter="
@@ -804,4 +810,54 @@ DEFECTS = [
     Defect("wide-backward-keeps-the-last-bit", "kernels/recurrence/wide/quarter_product.h", "      bits &= ~1u;\n", "",
            ["wide_backward_test --gtest_filter=*BitsOfTheGrid"],
            why="The grid marks the turn of a part in its last bit."),
+    # Weights that are streamed.
+    Defect("stream-fills-a-slot-that-is-read", SR,
+           "    if (n >= kSlots)\n"
+           "      simt::mbarrier_wait_bytes(&ring_.empty[slot], (n - kSlots) / Ring::kEvery % 2, \"a stage to be released\");  // R1\n",
+           "", [WS + "*Forward*"]),
+    Defect("stream-waits-for-another-release", SR, "(n - kSlots) / Ring::kEvery % 2,", "n / Ring::kEvery % 2,",
+           [WS + "*Forward*"]),
+    Defect("stream-announces-before-the-stage-before", SR,
+           "    if (n >= kSlots) simt::mbarrier_wait_bytes(&ring_.full[slot], (n / kSlots - 1) % 2, \"the stage before\");\n",
+           "", ["wide_streamed_test.lifo"],
+           why="A stage is announced in the phase of the one before, which then does not end with its bytes."),
+    Defect("stream-reader-stays-in-its-phase", SR, "slot_ = 0, parity_ ^= 1;", "slot_ = 0;", [WS + "*Forward*"]),
+    Defect("stream-reader-begins-in-the-first-phase", SR, "parity_(next / Ring::kSlots % 2)", "parity_(0)",
+           [WS + "*Backward*"]),
+    Defect("stream-releases-from-the-first-slot", SR, "released_(Ring::kSharers == 1 ? next % Ring::kSlots : next)",
+           "released_(Ring::kSharers == 1 ? 0 : next)", [WS + "*Backward*"]),
+    Defect("stream-forward-stages-in-another-order", WT, "filler.fill(stages + int64_t{stage} * kStreamedStageBytes);",
+           "filler.fill(stages + int64_t{stage ^ 2} * kStreamedStageBytes);", [WS + "*Forward*"]),
+    Defect("stream-backward-stages-in-another-order", WB, "streamed = next % kOfTurn, stage",
+           "streamed = next % kOfTurn ^ 1, stage", [WS + "*Backward*"]),
+    Defect("stream-keeps-other-stages", WT, "int64_t{at / kWords * Tile::kEvery} * kWords", "int64_t{at / kWords} * kWords",
+           [WS + "*Forward*"]),
+    Defect("stream-arranges-without-swizzle", WT, "to + place_in_stage<Value>(line, word * kWord)",
+           "to + line * kLineBytes + word * 16", [WS + "*Forward*"]),
+    Defect("stream-arranges-lines-as-units", "kernels/recurrence/wide/quarter_product.h",
+           "quad * Tile::kQuadUnits + unit_of_column(line);", "quad * Tile::kQuadUnits + line;", [WS + "*Backward*"]),
+    Defect("stream-forward-kept-weights-are-not-fenced", WF, "  simt::async_proxy_fence();\n  simt::cluster_sync();  // W1\n",
+           "  simt::cluster_sync();  // W1\n", [WS + "*Forward*"]),
+    Defect("stream-backward-kept-weights-are-not-fenced", WB,
+           "    load_kept<Tile>(stages, shared.weights);\n    simt::async_proxy_fence();\n",
+           "    load_kept<Tile>(stages, shared.weights);\n", [WS + "*Backward*"]),
+    Defect("stream-forward-begins-without-cluster-barrier", WF, "simt::cluster_sync();  // W1", "simt::block_sync();",
+           [WS + "*Forward*"], no_defect=FIRST_VALUES),
+    Defect("stream-forward-ends-without-cluster-barrier", WF, "  simt::cluster_sync();  // W2\n", "", [WS + "*Forward*"]),
+    Defect("stream-backward-begins-without-cluster-barrier", WB, "simt::cluster_sync();  // W0", "simt::block_sync();",
+           [WS + "*Backward*"], no_defect=FIRST_VALUES),
+    Defect("stream-backward-ends-without-cluster-barrier", WB, "  simt::cluster_sync();  // W3\n", "", [WS + "*Backward*"]),
+    Defect("stream-forward-releases-while-it-is-multiplied", WF,
+           "    for (int chain = 0; chain < kChains; ++chain) simt::wgmma_wait<0>(sums[chain]);\n"
+           "    reader.release();\n    weights.release(Tile::kPartStages - 1);\n",
+           "    weights.release(Tile::kPartStages - 1);\n"
+           "    for (int chain = 0; chain < kChains; ++chain) simt::wgmma_wait<0>(sums[chain]);\n    reader.release();\n",
+           [WS + "*Forward*"]),
+    Defect("stream-backward-releases-while-it-is-multiplied", "kernels/recurrence/wide/quarter_product.h",
+           "        simt::wgmma_wait<0>(parts);\n        release(i, weights);\n",
+           "        release(i, weights);\n        simt::wgmma_wait<0>(parts);\n", [WS + "*Backward*"]),
+    Defect("stream-is-never-ahead-of-a-turn", WB, "next = turn * kOfTurn + (turn > 0 ? kAhead : 0);",
+           "next = turn * kOfTurn;", [WS + "*Backward*"]),
+    Defect("stream-announces-all-slots-of-a-part", WB, "Tile::kStreamed ? slots : Tile::kSlots);", "Tile::kSlots);",
+           [WS + "*Backward*"], why="A team of fewer slots gets fewer bytes."),
 ]

@@ -203,4 +203,47 @@ DEFECTS = [
         new="",
         tests=["simt_ptx_test --gtest_filter=PtxAsync.AnInitialisedMbarrierNeedsARelease"],
     ),
+    # Tensor copies and their maps.
+    Defect(
+        name="tensor-copy-loses-a-word-across-the-left-edge",
+        file="kernels/simt/tensor_copy.cc",
+        old="std::clamp<int64_t>(-byte, 0, end)",
+        new="byte < 0 ? end : 0",
+        tests=["simt_conformance_test"],
+    ),
+    Defect(
+        name="tensor-copy-swizzles-four-rows",
+        file="kernels/simt/tensor_copy.cc",
+        old="w ^ r % 8 : w",
+        new="w ^ r % 4 : w",
+        tests=["simt_conformance_test"],
+    ),
+    Defect(
+        name="tensor-copy-counts-no-bytes-outside",
+        file="kernels/simt/tensor_copy.cc",
+        old="  if (end != kWord) start_bulk_store(to + end, kZeros, kWord - end, mbarrier, epoch, site);\n",
+        new="  if (end != kWord) memset(to + end, 0, kWord - end);\n",
+        tests=["simt_conformance_test"],
+    ),
+    Defect(
+        name="tensor-copy-to-every-block-of-two",
+        file="kernels/simt/tensor_copy.cc",
+        old="    if ((blocks >> rank & 1) != 0)\n",
+        new="    if ((blocks >> rank & 1) != 0 || rank < 2)\n",
+        tests=["simt_conformance_test"],
+    ),
+    Defect(
+        name="tensor-map-anywhere",
+        file="kernels/simt/tensor_copy.cc",
+        old="place != nullptr)\n    refuse(",
+        new="place != nullptr && false)\n    refuse(",
+        tests=["simt_detector_test --gtest_filter=TensorCopies/*"],
+    ),
+    Defect(
+        name="tensor-map-aligned-to-16-bytes",
+        file="kernels/simt/tensor_copy.cc",
+        old="% alignof(CUtensorMap) != 0",
+        new="% 16 != 0",
+        tests=["simt_detector_test --gtest_filter=TensorCopies/*"],
+    ),
 ]
