@@ -103,6 +103,12 @@ def test_a_state_that_does_not_fit_names_the_array(context, change, text):
         varlstm.adam_rows_catch_up(context, state)
 
 
+@pytest.mark.parametrize("history_steps", [0, -1, 2.5, None])
+def test_a_state_has_room_for_a_step(context, history_steps):
+    with pytest.raises(InvalidArgumentError, match=f"history_steps: {history_steps}, wanted a whole number from 1 on"):
+        AdamTable.create(context, context.array(np.ones((VOCAB, FEATURES))), history_steps)
+
+
 def test_a_state_that_is_no_adam_table(context):
     with pytest.raises(InvalidArgumentError, match="state: 3 is not an AdamTable"):
         varlstm.adam_rows_catch_up(context, 3)

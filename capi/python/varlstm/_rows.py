@@ -9,6 +9,7 @@ without ids catches up every row.
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import numbers
 from typing import Any, NamedTuple, Optional
 
 from ._batch import Batch
@@ -37,6 +38,8 @@ class AdamTable(NamedTuple):
     @classmethod
     def create(cls, context: Context, table: Array, history_steps: int, *, stream: Any = None) -> AdamTable:
         """The state of a table that has not been moved yet. A row may wait for at most history_steps steps."""
+        if not isinstance(history_steps, numbers.Integral) or history_steps < 1:
+            raise InvalidArgumentError(f"history_steps: {history_steps}, wanted a whole number from 1 on")
         call = Call(context, stream, table=table)
         (vocab, features), dtype = call.shape("table", 2, "vocab by features"), call.dtype("table")
         moments = (context.zeros((vocab, features), dtype, stream=call.stream) for _ in range(2))
