@@ -54,6 +54,18 @@ class PackagingTest(unittest.TestCase):
         self.assertIn(f'"libvarlstm {VERSION}"', text_of("deb", "varlstm-tagger.1"))
         self.assertIn(f"\n  version: {VERSION}\n", text_of("conda", "recipe.yaml"))
 
+    def test_gpus_of_the_release(self):
+        """The wheel for CUDA runs on every GPU from 7.5 on: by code of its major version, or by PTX that is not newer."""
+        presets = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))["configurePresets"]
+        (release,) = [preset for preset in presets if preset["name"] == "release"]
+        code, ptx = [], []
+        for number, suffix in re.findall(r"(\d+)a?(-\w+)?", release["cacheVariables"]["CMAKE_CUDA_ARCHITECTURES"]):
+            code += [int(number)] if suffix != "-virtual" else []
+            ptx += [int(number)] if suffix != "-real" else []
+        for gpu in (75, 80, 86, 87, 89, 90, 100, 103, 110, 120, 121, 130):
+            self.assertTrue(any(built // 10 == gpu // 10 and built <= gpu for built in code) or
+                            any(built <= gpu for built in ptx), gpu)
+
     def test_sources(self):
         """The port and the recipe are of this checkout."""
         port = re.search(r"CURRENT_PORT_DIR}/([./]+)", text_of("vcpkg", "varlstm", "portfile.cmake")).group(1)
