@@ -17,7 +17,11 @@ import subprocess
 
 from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
-from wheel.bdist_wheel import bdist_wheel
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70.1
+    from wheel.bdist_wheel import bdist_wheel
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parents[1]
@@ -80,4 +84,5 @@ class PlatformWheel(bdist_wheel):
 
 
 setup(version=f"{VERSION.VERSION_MAJOR}.{VERSION.VERSION_MINOR}.{VERSION.VERSION_PATCH}" + (f"+{LABEL}" if LABEL else ""),
-      distclass=PlatformDistribution, cmdclass={"build_py": BuildPackage, "bdist_wheel": PlatformWheel})
+      license="Apache-2.0", distclass=PlatformDistribution,
+      cmdclass={"build_py": BuildPackage, "bdist_wheel": PlatformWheel})

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import pathlib
@@ -58,9 +59,16 @@ def needs(*modules: str) -> None:
             pytest.skip(f"{module} is not installed")
 
 
+def needs_setuptools() -> None:
+    needs("setuptools")
+    if int(importlib.metadata.version("setuptools").split(".")[0]) < 71:  # which makes wheels by itself
+        needs("wheel")
+
+
 def pip(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """One call of pip, without an index."""
-    needs("pip", "setuptools", "wheel")
+    needs("pip")
+    needs_setuptools()
     return run("-m", "pip", *arguments, "--no-deps", "--no-index", **environment)
 
 
@@ -71,12 +79,13 @@ def build_wheel(tmp_path: pathlib.Path, *arguments: str, **environment: str) -> 
 
 
 def test_pip_bundles_the_library(tmp_path):
-    result = build_wheel(tmp_path, VARLSTM_BUILD_DIR=str(LIBRARY.parents[1]))
-    assert result.returncode == 0, result.stdout
+    result = build_wheel(tmp_path, "--verbose", VARLSTM_BUILD_DIR=str(LIBRARY.parents[1]))
+    assert result.returncode == 0 and "SetuptoolsDeprecationWarning" not in result.stdout, result.stdout
     (built,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(built) as wheel:  # machine code has its place in the wheel's root, which is of the platform
         assert {name.split("/")[0] for name in wheel.namelist()} == {"varlstm", f"varlstm-{varlstm.__version__}.dist-info"}
         assert any(name.endswith("/LICENSE") for name in wheel.namelist())
+        assert b"\nLicense: Apache-2.0\n" in wheel.read(f"varlstm-{varlstm.__version__}.dist-info/METADATA")
     result = pip("install", "--target", str(tmp_path / "site"), str(built))
     assert result.returncode == 0, result.stdout
     bundled = tmp_path / "site" / "varlstm" / "lib" / "libvarlstm.so.0"
@@ -89,7 +98,7 @@ def test_pip_bundles_the_library(tmp_path):
 
 
 def test_a_build_has_no_module_of_an_earlier_one(tmp_path):
-    needs("setuptools", "wheel")
+    needs_setuptools()
     source = copy_source(tmp_path / "capi")
     module = source / "varlstm" / "earlier.py"
     module.touch()
@@ -108,7 +117,7 @@ def test_a_build_has_no_module_of_an_earlier_one(tmp_path):
     (True, {"PATH": ""}, "cmake not found: it builds libvarlstm"),
 ])
 def test_why_the_library_cannot_be_built(tmp_path, preset, environment, text):
-    needs("setuptools", "wheel")
+    needs_setuptools()
     source = copy_source(tmp_path / "tree" / "capi")
     if preset:
         (tmp_path / "tree" / "CMakePresets.json").touch()
