@@ -125,10 +125,10 @@ def test_threads_do_not_disturb_each_other() -> None:
 
 def test_a_batch_stays_with_the_stream_that_used_it(monkeypatch) -> None:
     """On a GPU kernels of one stream may still read a batch when a call of another stream wants one of its bounds."""
-    stream, set_lengths = [0], lib.varlstm_batch_set_lengths
+    stream, set_lengths = [0], _device._set_lengths
     monkeypatch.setattr(_device.Context, "stream", property(lambda context: stream[0]))
     # The host's back end has no streams, and takes none.
-    monkeypatch.setattr(lib, "varlstm_batch_set_lengths", lambda *arguments: set_lengths(*arguments[:-1], None))
+    monkeypatch.setattr(_device, "_set_lengths", lambda *arguments: set_lengths(*arguments[:-1], None))
     context, lengths = _device.Context(_device.Backend.HOST, 0, 1), torch.tensor([5, 3])
 
     def batch_on(number: int):

@@ -31,7 +31,7 @@ class CellOp:
         self._adjoint = adjoint(f"{name}_backward", self.backward, self._backward_fake,
                                 *refuse_again(name, "what module.to_torch() gives"))
         self._operation = differentiable(name, self.forward, self._forward_fake, self._setup_context,
-                                         self._autograd_backward)
+                                         self._autograd_backward, kept=1)
 
     def run(self, x: Tensor, h0: Optional[Tensor], c0: Optional[Tensor], params: List[Tensor]) -> Tuple[Tensor, Tensor]:
         """h and c of `forward`. What backward needs is saved if anything requires gradients."""
@@ -68,17 +68,16 @@ class CellOp:
 
     def _setup_context(self, ctx, inputs, output):
         x, h0, c0, _, params = inputs
-        h, c, reserve = output
+        h, _, reserve = output
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*[tensor for tensor in (None if self.has_c else c, reserve) if tensor is not None])
         ctx.save_for_backward(x, h0, c0, h, reserve, *params)
 
-    def _autograd_backward(self, ctx, needs, dh, dc, _):
+    def _autograd_backward(self, ctx, needs, dh, dc, *unused):
         x, h0, c0, h, reserve, *params = ctx.saved_tensors
         need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[1], needs[2], any(needs[-1])
         dx, dh0, dc0, *dparams = self._adjoint(x, h0, c0, h, reserve, dh, dc if self.has_c else None, need_dx, need_dh0,
                                               need_dc0, need_dparams, params)
-        return (dx if need_dx else None, dh0 if need_dh0 else None, dc0 if need_dc0 else None, None, dparams or None)
+        return dx if need_dx else None, dh0 if need_dh0 else None, dc0 if need_dc0 else None, dparams or None
 
 
 CELL_OPS = {cell.name: CellOp(cell) for cell in CELLS}

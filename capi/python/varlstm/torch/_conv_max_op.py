@@ -75,15 +75,14 @@ _conv_max_adjoint = adjoint("conv_max_backward", _conv_max_backward, _conv_max_b
 def _conv_max_setup(ctx, inputs, output):
     input, weight, _, offsets, ctx.activation = inputs
     ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(output[1])
     ctx.save_for_backward(input, weight, offsets, *output)
 
 
-def _conv_max_autograd(ctx, needs, dy, _):
+def _conv_max_autograd(ctx, needs, dy, *unused):
     if dy is None:
-        return (None,) * 5
+        return (None,) * 4
     gradients = _conv_max_adjoint(dy, *ctx.saved_tensors, ctx.activation, *needs[:3])
-    return tuple(gradient if need else None for gradient, need in zip(gradients, needs)) + (None,) * 2
+    return tuple(gradient if need else None for gradient, need in zip(gradients, needs[:3])) + (None,)
 
 
-conv_max = differentiable("conv_max", _conv_max, _conv_max_fake, _conv_max_setup, _conv_max_autograd)
+conv_max = differentiable("conv_max", _conv_max, _conv_max_fake, _conv_max_setup, _conv_max_autograd, kept=1)

@@ -10,8 +10,12 @@ import torch
 
 from .._declarations import Backend, Dtype, Key, Layout, Math, Mode, Op, Reduction, Space
 from .._handles import Native, create, set_value
-from .._library import lib
+from .._library import lib, unchecked
 from ._math import Product, allows_tf32
+
+# Without the checks of arguments that the caller chose: all are addresses and sizes of tensors.
+_from_batch_sizes, _set_lengths = unchecked("varlstm_batch_from_batch_sizes"), unchecked("varlstm_batch_set_lengths")
+_HOST, _BACKEND = int(Space.HOST), int(Space.BACKEND)  # an enum's names take longer to look up
 
 DTYPES = {torch.float32: Dtype.F32.value, torch.float64: Dtype.F64.value, torch.bfloat16: Dtype.BF16.value,
           torch.float16: Dtype.F16.value}
@@ -154,13 +158,12 @@ class Context(Native):
         bounds = self.bounds(sizes, batch_size, max_len, rows)
         batch = self._batches.take(bounds + (stream,))
         if from_batch_sizes:
-            lib.varlstm_batch_from_batch_sizes(batch.pointer, sizes.data_ptr(), sizes.numel(), None, stream)
+            _from_batch_sizes(batch.pointer, sizes.data_ptr(), sizes.numel(), None, stream)
         else:
-            lib.varlstm_batch_set_lengths(batch.pointer, sizes.data_ptr(), sizes.numel(),
-                                          Space.BACKEND if on_device else Space.HOST, stream)
+            _set_lengths(batch.pointer, sizes.data_ptr(), sizes.numel(), _BACKEND if on_device else _HOST, stream)
         if resets is not None and resets.numel():
             lib.varlstm_batch_set_resets(batch.pointer, resets.data_ptr(), resets.numel(), Layout.TIME_MAJOR,
-                                         resets.size(0), Space.BACKEND if resets.is_cuda else Space.HOST, stream)
+                                         resets.size(0), _BACKEND if resets.is_cuda else _HOST, stream)
         return batch
 
     @staticmethod
@@ -174,7 +177,7 @@ class Context(Native):
         """Its lengths are set once, when it is made, for the calls of one stream."""
         batch = Batch(self, None, (batch_size, 1, batch_size))
         lengths = torch.ones(batch_size, dtype=torch.int64, device="cpu")
-        lib.varlstm_batch_set_lengths(batch.pointer, lengths.data_ptr(), batch_size, Space.HOST, stream)
+        _set_lengths(batch.pointer, lengths.data_ptr(), batch_size, _HOST, stream)
         return batch
 
     def _op_workspace(self, op: Op, dtype: int, rows: int, a: int, b: int) -> int:
@@ -231,10 +234,14 @@ def dtype_code(name: str, dtype: torch.dtype) -> int:
 
 
 _HAS_AUTOCAST_OF_DEVICE = hasattr(torch, "get_autocast_dtype")  # from torch 2.4 on
+# Of any device: one look in place of four, where this torch has it.
+_may_autocast = getattr(torch._C, "_is_any_autocast_enabled", lambda: True)
 
 
 def autocast_dtype(tensor: torch.Tensor) -> Optional[torch.dtype]:
     """The dtype that torch.autocast wants on the tensor's device; None without it, and for float64, which it leaves."""
+    if not _may_autocast():
+        return None
     device = "cuda" if tensor.is_cuda else "cpu" if tensor.is_cpu else None
     if device is None or tensor.dtype == torch.float64:
         return None
@@ -280,6 +287,10 @@ def dense(tensor: Optional[torch.Tensor]) -> Optional[torch.Tensor]:
     """The tensor with its values in memory one after the other, as the library reads them: neither strided nor one of
     those views of torch, as z.conj().imag, whose memory has the other sign."""
     return tensor if tensor is None else tensor.resolve_neg().contiguous()
+
+
+def addresses(*tensors: Optional[torch.Tensor]) -> List[int]:
+    return [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
 
 
 def address(tensor) -> int:

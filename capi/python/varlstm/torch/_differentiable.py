@@ -1,7 +1,7 @@
 """Turns functions on memory into operations that torch can differentiate, and compile if its version can."""
 # SPDX-License-Identifier: Apache-2.0
 import functools
-from typing import Callable, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch.autograd import forward_ad
@@ -30,6 +30,12 @@ def is_traced(tensor: torch.Tensor) -> bool:
     return COMPILABLE and (type(tensor) not in _PLAIN or tensor.is_meta or torch.compiler.is_compiling() or
                            # make_fx, whose tensors may be plain
                            torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None)
+
+
+class Eager(list):
+    """Tensors of a call of which is_traced has said that it is not traced."""
+
+    __slots__ = ()
 
 
 def is_vmapped(tensor: torch.Tensor) -> bool:
@@ -101,11 +107,9 @@ def _with_methods(name: str, methods: dict):
 _was_transformed = False  # whether a transform has ever been active: only then there are tensors to unwrap
 
 
-def _sees_transform() -> bool:
+def _note_transform() -> None:
     global _was_transformed  # pylint: disable=global-statement
-    transformed = _is_transformed()
-    _was_transformed = _was_transformed or transformed
-    return transformed
+    _was_transformed = True
 
 
 def _unwrapped(values) -> list:
@@ -134,48 +138,67 @@ def _flat(values: tuple) -> tuple:
     return (*values[:-1], *values[-1]) if isinstance(values, tuple) and isinstance(values[-1], list) else values
 
 
-def differentiable(name: str, forward: Callable, fake: Callable, setup_context: Callable,
-                   backward: Callable) -> Callable:
+def differentiable(name: str, forward: Callable, fake: Callable, setup_context: Callable, backward: Callable,
+                   kept: int = 0) -> Callable:
     """`forward` with a gradient: `setup_context(ctx, inputs, output)` keeps what `backward(ctx, needs, *gradients)`
     reads. `fake` makes the outputs' shapes from the inputs, of which the first is a tensor.
 
-    `needs` tells of each input whether its gradient is wanted. The last input may be a list of tensors; then the last
-    of `needs` and of the gradients are lists as well. So may the last output; then what setup_context and backward are
-    given ends with its tensors one by one. Outputs of `forward` that are None may be tensors without elements.
+    Tensors come first among the inputs, and the last input may be a list of tensors. `needs` tells of each tensor whether
+    its gradient is wanted, and of the list's in a list; what `backward` returns has the same form. The last output may be
+    a list of tensors, too; then what setup_context and backward are given ends with its tensors one by one. Outputs of
+    `forward` that are None may be tensors without elements. The last `kept` outputs are for backward alone: they have no
+    gradient, and a call may return without them.
     """
-    return _differentiable(name, forward, fake, setup_context, backward, True)
+    return _differentiable(name, forward, fake, setup_context, backward, kept, True)
 
 
-def _plain(name: str, forward: Callable, setup_context: Callable, backward: Callable) -> Callable:
+class _Inputs(NamedTuple):
+    """Those of an operation."""
+
+    tensors: int  # which come first
+    others: int
+    has_list: bool  # of tensors, at the end
+
+    @classmethod
+    def of(cls, function: Callable) -> "_Inputs":
+        kinds = [kind for argument, kind in function.__annotations__.items() if argument != "return"]
+        is_tensor = [kind in (torch.Tensor, Optional[torch.Tensor]) for kind in kinds]
+        tensors, has_list = sum(is_tensor), kinds[-1] == List[torch.Tensor]
+        assert all(is_tensor[:tensors])
+        return cls(tensors, len(kinds) - tensors - has_list, has_list)
+
+    def needs(self, of_all) -> tuple:
+        """Those of the tensors, and the list's, from one of each input."""
+        return (*of_all[:self.tensors], *of_all[self.tensors + self.others:])
+
+    def gradients(self, results) -> tuple:
+        """One of each input, from those of the tensors, and the list's."""
+        return (*results[:self.tensors], *[None] * self.others, *results[self.tensors:])
+
+
+def _plain(name: str, forward: Callable, setup_context: Callable, backward: Callable, kept: int) -> Callable:
     """The function of `forward` for calls outside transforms, where time counts: torch calls a function faster without
-    a setup_context of its own, for which it looks at forward's signature in each call, and with fewer arguments. So the
-    arguments are all inputs in one tuple, and once more each of those that can be tensors."""
-    kinds = [kind for argument, kind in forward.__annotations__.items() if argument != "return"]
-    places = [place for place, kind in enumerate(kinds) if kind in (torch.Tensor, Optional[torch.Tensor])]
+    a setup_context of its own, for which it looks at forward's signature in each call, and with fewer arguments and outputs.
+    So the arguments are all inputs in one tuple, and once more each of those that can be tensors, and what is kept for
+    backward is no output."""
+    count, _, has_list = _Inputs.of(forward)
+    returned = slice(None, -kept)
 
     def forward_and_setup(ctx, inputs, *tensors):
         if _was_transformed:  # torch has unwrapped the arguments
-            inputs = list(inputs)
-            for place, tensor in zip(places, tensors):
-                inputs[place] = tensor
-            if isinstance(inputs[-1], list):
-                inputs[-1] = list(tensors[len(places):])
-        ctx.inputs = len(inputs)
+            inputs = ((*tensors[:count], *inputs[count:-1], list(tensors[count:])) if has_list else
+                      (*tensors, *inputs[count:]))
         output = _flat(forward(*inputs))
         setup_context(ctx, inputs, output)
-        return output
+        return output[returned] if kept else output
 
     def backward_of_tensors(ctx, *gradients):
-        _, *needs = ctx.needs_input_grad
-        needs_of_all = [False] * ctx.inputs
-        for place, need in zip(places, needs):
-            needs_of_all[place] = need
-        needs_of_list = needs[len(places):]
-        if needs_of_list:
-            needs_of_all[-1] = needs_of_list
-        results = backward(ctx, needs_of_all, *gradients)
-        of_list = (results[-1] or [None] * len(needs_of_list)) if needs_of_list else ()
-        return (None, *[results[place] for place in places], *of_list)
+        needs = ctx.needs_input_grad
+        if not has_list:
+            return (None, *backward(ctx, needs[1:], *gradients))
+        of_list = needs[1 + count:]
+        *results, last = backward(ctx, (*needs[1:1 + count], of_list), *gradients)
+        return (None, *results, *(last or [None] * len(of_list)))
 
     function = _with_methods(name, {"forward": forward_and_setup, "backward": backward_of_tensors})
 
@@ -183,57 +206,57 @@ def _plain(name: str, forward: Callable, setup_context: Callable, backward: Call
 
     def apply(inputs: tuple):
         call = function.apply if _was_transformed else without_transforms
-        tensors = [inputs[place] for place in places]
-        return call(inputs, *tensors, *inputs[-1]) if isinstance(inputs[-1], list) else call(inputs, *tensors)
+        return call(inputs, *inputs[:count], *inputs[-1]) if has_list else call(inputs, *inputs[:count])
 
     return apply
 
 
-def _differentiable(name, forward, fake, setup_context, backward, compiled_gradient) -> Callable:
-    # The function is called with a list's tensors as arguments of their own, after the count of the inputs before it.
-    def inputs_of(heads, arguments: tuple) -> tuple:
-        return arguments if heads is None else arguments[:heads] + (list(arguments[heads:]),)
+def _differentiable(name, forward, fake, setup_context, backward, kept, compiled_gradient) -> Callable:
+    kinds = _Inputs.of(forward)
+    heads = kinds.tensors + kinds.others
 
+    def setup_and_mark(ctx, inputs, output):
+        setup_context(ctx, inputs, output)
+        if kept:
+            ctx.mark_non_differentiable(*output[-kept:])
+
+    # The function is called with a list's tensors as arguments of their own.
     def setup(ctx, arguments, output):
-        ctx.heads, *arguments = arguments
-        setup_context(ctx, inputs_of(ctx.heads, tuple(arguments)), output)
+        inputs = (*arguments[:heads], list(arguments[heads:])) if kinds.has_list else arguments
+        setup_and_mark(ctx, inputs, output)
 
     def backward_of_all(ctx, *gradients):
-        needs = ctx.needs_input_grad[1:]
-        if ctx.heads is not None:
-            needs = needs[:ctx.heads] + (needs[ctx.heads:],)
-        *firsts, last = backward(ctx, needs, *gradients)
-        lasts = [last] if ctx.heads is None else last or [None] * len(needs[-1])
-        return (None, *firsts, *lasts)
+        needs = ctx.needs_input_grad
+        if not kinds.has_list:
+            return kinds.gradients(backward(ctx, kinds.needs(needs), *gradients))
+        *firsts, last = backward(ctx, kinds.needs((*needs[:heads], needs[heads:])), *gradients)
+        return (*kinds.gradients(firsts), *(last or [None] * len(needs[heads:])))
 
     whole = _tensors_only(forward)
 
-    def forward_of_all(heads, *arguments):
-        return _flat(whole(*inputs_of(heads, arguments)))
+    def forward_of_all(*arguments):
+        return _flat(whole(*arguments[:heads], list(arguments[heads:])) if kinds.has_list else whole(*arguments))
 
     function = _function(name, forward_of_all, setup, backward_of_all)
-    plain = _plain(name, forward, setup_context, backward)
-
-    def eager(*inputs):
-        is_transformed = _sees_transform()
-        if not (is_transformed or torch.is_grad_enabled() or forward_ad._current_level >= 0):
-            return forward(*inputs)
-        if not is_transformed:
-            return plain(inputs)
-        if isinstance(inputs[-1], list):
-            return function.apply(len(inputs) - 1, *inputs[:-1], *inputs[-1])
-        return function.apply(None, *inputs)
-
+    plain = _plain(name, forward, setup_context, backward, kept)
     operation = None
     if COMPILABLE:
         operation = torch.library.custom_op(f"varlstm::{name}", whole, mutates_args=())
         operation.register_fake(fake)
         if compiled_gradient:
-            operation.register_autograd(lambda ctx, *gradients: backward(ctx, ctx.needs_input_grad, *gradients),
-                                        setup_context=setup_context)
+            operation.register_autograd(
+                lambda ctx, *gradients: kinds.gradients(backward(ctx, kinds.needs(ctx.needs_input_grad), *gradients)),
+                setup_context=setup_and_mark)
 
     def call(*inputs):
-        return operation(*inputs) if is_traced(inputs[0]) else eager(*inputs)
+        if not isinstance(inputs[-1], Eager) and is_traced(inputs[0]):
+            return operation(*inputs)
+        if _is_transformed():
+            _note_transform()
+            return function.apply(*inputs[:-1], *inputs[-1]) if kinds.has_list else function.apply(*inputs)
+        if torch.is_grad_enabled() or forward_ad._current_level >= 0:
+            return plain(inputs)
+        return forward(*inputs)
 
     return call
 
@@ -241,7 +264,7 @@ def _differentiable(name, forward, fake, setup_context, backward, compiled_gradi
 def adjoint(name: str, forward: Callable, fake: Callable, setup_context: Callable, backward: Callable) -> Callable:
     """The gradient of another operation, as an operation whose own gradient is of second order. torch.compile has no
     such gradients. It returns a tuple without a list at its end: that list's tensors are values of their own."""
-    call = _differentiable(name, forward, fake, setup_context, backward, False)
+    call = _differentiable(name, forward, fake, setup_context, backward, 0, False)
 
     def unwrapped(*inputs):
         if _was_transformed and not is_traced(inputs[0]):

@@ -15,18 +15,14 @@ import torch
 from torch import Tensor
 from torch._C import _from_dlpack, _to_dlpack  # those of torch.utils.dlpack, whose Python takes as long as they do
 
-from ._differentiable import is_wrapped
+from ._differentiable import Eager, is_wrapped
 
 
-class Placed(list):
-    """Parameters that are_placed has found one after the other in memory, for the call that begins. They have so many
-    values together."""
+class Placed(Eager):
+    """Parameters that are_placed has found one after the other in memory, for the call that begins, which nothing traces.
+    They have so many values together."""
 
     __slots__ = ("elements",)
-
-    def __init__(self, params: Sequence[Tensor], elements: int) -> None:
-        super().__init__(params)
-        self.elements = elements
 
 
 @functools.lru_cache(maxsize=256)

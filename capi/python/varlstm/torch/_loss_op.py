@@ -101,13 +101,13 @@ _nll_loss_adjoint = adjoint(
     lambda dout, target, class_weight, ignore_index, reduction, classes, dtype: dout.new_empty(
         (target.size(0), classes), dtype=dtype),
     _nll_loss_adjoint_setup,  # the loss is linear in its input, so that the adjoint of the adjoint is the loss
-    lambda ctx, needs, ddlog_probs: (nll_loss(ddlog_probs, *ctx.saved_tensors, *ctx.options),) + (None,) * 6)
+    lambda ctx, needs, ddlog_probs: (nll_loss(ddlog_probs, *ctx.saved_tensors, *ctx.options), None, None))
 nll_loss = differentiable(
     "nll_loss", _nll_loss,
     lambda log_probs, target, class_weight, ignore_index, reduction: _loss_like(log_probs, log_probs.size(0),
                                                                                 reduction),
     _nll_loss_setup,
-    lambda ctx, needs, dout: (_nll_loss_adjoint(dout, *ctx.saved_tensors, *ctx.options),) + (None,) * 4)
+    lambda ctx, needs, dout: (_nll_loss_adjoint(dout, *ctx.saved_tensors, *ctx.options), None, None))
 
 
 # cross_entropy: forward computes the gradient for an incoming gradient of 1, if it is wanted
@@ -145,7 +145,7 @@ def _cross_entropy_autograd(ctx, needs, dout, ddlogits):
     if ddlogits is not None:  # where the gradient is differentiated again
         again = _cross_entropy_again(ddlogits, dlogits, target, class_weight, *ctx.options)
         result = again if result is None else result + again
-    return (result,) + (None,) * 6
+    return result, None, None
 
 
 def _cross_entropy_again(ddlogits: Tensor, dlogits: Tensor, target: Tensor, class_weight: Optional[Tensor],
@@ -230,16 +230,15 @@ def _linear_cross_entropy_setup(ctx, inputs, output):
     *tensors, ignore_index, reduction, label_smoothing = inputs
     ctx.options = (ignore_index, reduction, label_smoothing)
     ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(output[1])
     ctx.save_for_backward(*tensors, output[1])
 
 
-def _linear_cross_entropy_autograd(ctx, needs, dout, _):
+def _linear_cross_entropy_autograd(ctx, needs, dout, *unused):
     if dout is None:
-        return (None,) * 8
+        return (None,) * 5
     gradients = _linear_cross_entropy_adjoint(dout, *ctx.saved_tensors, *ctx.options, *needs[:3])
-    return tuple(gradient if need else None for gradient, need in zip(gradients, needs)) + (None,) * 5
+    return tuple(gradient if need else None for gradient, need in zip(gradients, needs)) + (None,) * 2
 
 
 linear_cross_entropy = differentiable("linear_cross_entropy", _linear_cross_entropy, _linear_cross_entropy_fake,
-                                      _linear_cross_entropy_setup, _linear_cross_entropy_autograd)
+                                      _linear_cross_entropy_setup, _linear_cross_entropy_autograd, kept=1)

@@ -100,7 +100,7 @@ def _pack_setup(ctx, inputs, output):
 
 
 def _pack_autograd(ctx, needs, dpacked):
-    return (_pack_adjoint(dpacked, *ctx.saved_tensors, *ctx.plan),) + (None,) * 6
+    return _pack_adjoint(dpacked, *ctx.saved_tensors, *ctx.plan), None
 
 
 def _pack_adjoint_setup(ctx, inputs, output):
@@ -110,7 +110,7 @@ def _pack_adjoint_setup(ctx, inputs, output):
 
 
 def _pack_adjoint_autograd(ctx, needs, ddsrc):
-    return (pack(ddsrc, *ctx.saved_tensors, *ctx.plan),) + (None,) * 6
+    return pack(ddsrc, *ctx.saved_tensors, *ctx.plan), None
 
 
 def _unpack_setup(ctx, inputs, output):
@@ -120,11 +120,11 @@ def _unpack_setup(ctx, inputs, output):
 
 
 def _unpack_autograd(ctx, needs, dpadded):
-    return (_unpack_adjoint(dpadded, *ctx.saved_tensors, *ctx.plan),) + (None,) * 7
+    return _unpack_adjoint(dpadded, *ctx.saved_tensors, *ctx.plan), None
 
 
 def _unpack_adjoint_autograd(ctx, needs, ddpacked):
-    return (unpack(ddpacked, *ctx.saved_tensors, *ctx.plan, 0.0),) + (None,) * 6
+    return unpack(ddpacked, *ctx.saved_tensors, *ctx.plan, 0.0), None
 
 
 pack = differentiable("pack", _pack, _packed_fake, _pack_setup, _pack_autograd)

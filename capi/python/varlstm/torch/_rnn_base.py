@@ -207,8 +207,9 @@ class RnnBase(torch.nn.RNNBase):
             batch = (None, False, *batch[2:])  # single tokens: see _equal_lengths
         y, states, c = self._run(input.data, hx, flags, *batch, cell_states)
         order = (input.batch_sizes, input.sorted_indices, input.unsorted_indices)
-        return (PackedSequence(y, *order), permuted(states, input.unsorted_indices),
-                PackedSequence(c, *order) if cell_states else None)
+        # _make: without the checks of an order that is the input's
+        return (PackedSequence._make((y, *order)), permuted(states, input.unsorted_indices),
+                PackedSequence._make((c, *order)) if cell_states else None)
 
     def _forward_unbatched(self, input: Tensor, hx: Optional[States], lengths, resets,
                            cell_states) -> Tuple[Tensor, States, Optional[Tensor]]:
@@ -279,7 +280,8 @@ class RnnBase(torch.nn.RNNBase):
             hx = hx if hx is None else [state.to(dtype) for state in hx]
         check_features(rows, self.input_size)
         if not is_traced(rows) and are_placed(params, expected, rows):
-            params = Placed(params, expected.elements)
+            params = Placed(params)
+            params.elements = expected.elements
         else:
             check_params(names, params, expected)
             check_all_like(names, params, rows)

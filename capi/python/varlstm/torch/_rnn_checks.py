@@ -90,7 +90,7 @@ def are_placed(params: List[Tensor], expected: Layout, rows: Tensor) -> bool:
         if params[0].device != rows.device:
             return False
         for param, shape, offset in zip(params, expected.shapes, expected.offsets):
-            if (param.data_ptr() != first + offset * size or param.dtype != dtype or param.shape != shape or
+            if (param.data_ptr() != first + offset * size or param.dtype is not dtype or param.shape != shape or
                     not param.is_contiguous() or param.is_neg()):
                 return False
     except (AttributeError, RuntimeError):  # no tensor, or one without memory

@@ -14,7 +14,7 @@ from .._cells import CELLS
 from .._declarations import Cell, Key, Mode
 from .._library import unchecked
 from ._differentiable import adjoint, differentiable, is_differentiated, refuse_again
-from ._device import OPTIONS, Rnn, address, context_of, dense, rnn_sizes, scratch, workspace
+from ._device import OPTIONS, Rnn, address, addresses, context_of, dense, rnn_sizes, scratch, workspace
 from ._flat import Placed, flat_elements, join, split_gradients
 from ._math import Product
 from .prepared import prepared
@@ -23,6 +23,7 @@ from .prepared import prepared
 _LAYER_NORM = OPTIONS.index(Key.LAYER_NORM)
 # Without the checks of arguments that the caller chose: all are addresses and sizes of tensors.
 _rnn_forward, _rnn_backward = unchecked("varlstm_rnn_forward_with_c"), unchecked("varlstm_rnn_backward_with_c")
+_SAVE, _INFER = int(Mode.SAVE), int(Mode.INFER)
 _RESERVE_ALIGNMENT = 64
 
 
@@ -36,7 +37,7 @@ class RnnOp:
         self._adjoint = adjoint(f"{name}_backward", self.backward, self._backward_fake,
                                 *refuse_again(name, "what module.to_torch() gives"))
         self._operation = differentiable(name, self.forward, self._forward_fake, self._setup_context,
-                                         self._autograd_backward)
+                                         self._autograd_backward, kept=1)
 
     def run(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size, proj_size,
             num_layers, bidirectional, dropout, options, cell_states, params) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -98,19 +99,20 @@ class RnnOp:
                         options, resets is not None, cell_states)
         flat = self._flat(rnn, params)
         directions, width, rows = 1 + bidirectional, proj_size or hidden_size, x.shape[:-1]
-        y = x.new_empty((*rows, directions * width))
-        c = x.new_empty((*rows, directions * hidden_size)) if cell_states else None
-        h_n = x.new_empty((directions * num_layers, batch_size, width))
-        c_n = x.new_empty((directions * num_layers, batch_size, hidden_size)) if self.has_c else None
+        # Sizes one by one are read sooner than in a tuple.
+        y = x.new_empty(*rows, directions * width)
+        c = x.new_empty(*rows, directions * hidden_size) if cell_states else None
+        h_n = x.new_empty(directions * num_layers, batch_size, width)
+        c_n = x.new_empty(directions * num_layers, batch_size, hidden_size) if self.has_c else None
         h0, c0, resets = dense(h0), dense(c0), dense(resets)
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, rows.numel(), resets) as batch:
             workspace_bytes, reserve_bytes = rnn_sizes(rnn, batch.bounds, save)
             work, reserve = workspace(workspace_bytes, x), scratch(reserve_bytes, x) if save else None
             used = prepared(rnn, params) if not save and flat is params[0] else rnn
             _rnn_forward(
-                used.pointer, batch.pointer, Mode.SAVE if save else Mode.INFER, 0 if seed is None else int(seed),
-                flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(), h_n.data_ptr(), address(c_n),
-                address(c), work.data_ptr(), workspace_bytes, address(reserve), reserve_bytes, context.stream)
+                used.pointer, batch.pointer, _SAVE if save else _INFER, 0 if seed is None else int(seed),
+                *addresses(flat, x, h0, c0, y, h_n, c_n, c), work.data_ptr(), workspace_bytes, address(reserve),
+                reserve_bytes, context.stream)
         return y, h_n, c_n, c, reserve
 
     def _forward_fake(self, x, sizes, resets, h0, c0, seed, from_batch_sizes, batch_size, max_len, hidden_size,
@@ -147,11 +149,12 @@ class RnnOp:
         rnn = self._rnn(context, x, hidden_size, proj_size, num_layers, bidirectional, params, dropout,
                         options, resets is not None, cell_states)
         flat = self._flat(rnn, params)
-        dy, dh_n, dc_n, dc, h0, c0, resets = map(dense, (dy, dh_n, dc_n, dc, h0, c0, resets))
+        dy, dh_n, dc_n, dc, h0, c0, resets = [tensor if tensor is None else dense(tensor)
+                                              for tensor in (dy, dh_n, dc_n, dc, h0, c0, resets)]
         states = (num_layers * (1 + bidirectional), batch_size)
-        dx = x.new_empty(x.shape) if need_dx else None
-        dh0 = x.new_empty((*states, proj_size or hidden_size)) if need_dh0 else None
-        dc0 = x.new_empty((*states, hidden_size)) if need_dc0 else None
+        dx = torch.empty_like(x) if need_dx else None
+        dh0 = x.new_empty(*states, proj_size or hidden_size) if need_dh0 else None
+        dc0 = x.new_empty(*states, hidden_size) if need_dc0 else None
         dparams = x.new_empty(rnn.elements) if need_dparams else None  # only written: Key.ADD_DPARAMS
         with context.batch(sizes, from_batch_sizes, batch_size, max_len, x.shape[:-1].numel(), resets) as batch:
             workspace_bytes, _ = rnn_sizes(rnn, batch.bounds, True)
@@ -159,9 +162,9 @@ class RnnOp:
             if reserve.data_ptr() % _RESERVE_ALIGNMENT:  # torch's saved_tensors_hooks have moved it
                 reserve = reserve.clone()
             _rnn_backward(
-                rnn.pointer, batch.pointer, flat.data_ptr(), x.data_ptr(), address(h0), address(c0), y.data_ptr(),
-                address(dy), address(dh_n), address(dc_n), address(dc), address(dx), address(dh0), address(dc0),
-                address(dparams), work.data_ptr(), workspace_bytes, reserve.data_ptr(), reserve.numel(), context.stream)
+                rnn.pointer, batch.pointer,
+                *addresses(flat, x, h0, c0, y, dy, dh_n, dc_n, dc, dx, dh0, dc0, dparams, work), workspace_bytes,
+                reserve.data_ptr(), reserve.numel(), context.stream)
         return dx, dh0, dc0, split_gradients(dparams, params) if need_dparams else []
 
     def _backward_fake(self, x, sizes, resets, h0, c0, y, reserve, dy, dh_n, dc_n, dc, from_batch_sizes, batch_size,
@@ -175,21 +178,19 @@ class RnnOp:
 
     def _setup_context(self, ctx, inputs, output):
         x, sizes, resets, h0, c0, _, *shape, _, params = inputs
-        y, _, c_n, c, reserve = output
         ctx.shape = shape  # from_batch_sizes to cell_states
         ctx.set_materialize_grads(False)
-        without_gradient = (None if self.has_c else c_n, None if shape[-1] else c, reserve)
-        ctx.mark_non_differentiable(*[tensor for tensor in without_gradient if tensor is not None])
-        ctx.save_for_backward(x, sizes, resets, h0, c0, y, reserve, *params)
+        ctx.save_for_backward(x, sizes, resets, h0, c0, output[0], output[4], *params)
 
-    def _autograd_backward(self, ctx, needs, dy, dh_n, dc_n, dc, _):
+    def _autograd_backward(self, ctx, needs, dy, dh_n, dc_n, dc, *unused):
         x, sizes, resets, h0, c0, y, reserve, *params = ctx.saved_tensors
-        need_dx, need_dh0, need_dc0, need_dparams = needs[0], needs[3], needs[4], any(needs[-1])
+        need_dx, _, _, need_dh0, need_dc0, _, of_params = needs
+        need_dparams = any(of_params)
         dx, dh0, dc0, *dparams = self._adjoint(x, sizes, resets, h0, c0, y, reserve, dy, dh_n,
                                               dc_n if self.has_c else None, dc if ctx.shape[-1] else None, *ctx.shape,
                                               need_dx, need_dh0, need_dc0, need_dparams, params)
-        return (dx if need_dx else None, None, None, dh0 if need_dh0 else None, dc0 if need_dc0 else None,
-                *[None] * (1 + len(ctx.shape) + 1), dparams or None)
+        return (dx if need_dx else None, None, None, dh0 if need_dh0 else None, dc0 if need_dc0 else None, None,
+                dparams or None)
 
 
 RNN_OPS = {cell.name: RnnOp(cell) for cell in CELLS}

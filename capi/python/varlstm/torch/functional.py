@@ -93,9 +93,9 @@ def linear_cross_entropy(input: Tensor, weight: Tensor, bias: Optional[Tensor], 
                          "input's without its last")
     labels = _labels(target, input, weight.size(0), ignore_index)
     smoothing = _options.share("label_smoothing", label_smoothing)
-    out, _ = _loss_op.linear_cross_entropy(input.reshape(-1, input.size(-1)), weight, bias, labels,
-                                           _class_weight("class_weight", class_weight, weight.t()), ignore_index,
-                                           reduction, smoothing)
+    out = _loss_op.linear_cross_entropy(input.reshape(-1, input.size(-1)), weight, bias, labels,
+                                        _class_weight("class_weight", class_weight, weight.t()), ignore_index,
+                                        reduction, smoothing)[0]
     return (out.view(target.shape) if reduction == "none" else out).to(result_dtype)
 
 

@@ -72,7 +72,8 @@ class LSTM(RnnBase):
     def forward(self, input: Union[Tensor, PackedSequence], hx: Optional[States] = None,
                 lengths: Optional[Lengths] = None, resets: Optional[_resets.Resets] = None,
                 cell_states: bool = False) -> tuple:
-        cell_states = _options.flag("cell_states", cell_states)
+        if cell_states is not False:
+            cell_states = _options.flag("cell_states", cell_states)
         results = self._forward(input, hx, lengths, resets, cell_states)
         return results if cell_states else results[:2]
 
