@@ -138,8 +138,7 @@ RecurrencePolicy choose_recurrence(const State& state, const RnnShape& shape, co
   RecurrencePolicy policy = select_recurrence(of_layer, state.facts, forced);
   if (forced == VARLSTM_RECURRENCE_AUTO && state.batch_invariant == 0 && policy != RecurrencePolicy::kStepwise) {
     const int64_t batch = segment_bound(shape, plan.bounds.max_batch, plan.bounds.max_tokens);
-    if (is_faster_stepwise(choose_tile(policy, of_layer, batch, state.facts), batch))
-      policy = RecurrencePolicy::kStepwise;
+    if (is_faster_stepwise(policy, of_layer, batch, state.facts)) policy = RecurrencePolicy::kStepwise;
   }
   print_choice(of_layer, state.facts, policy, shape.layers, why_not_layers(state, shape, plan, policy));
   return policy;

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "kernels/selection/wide_selection.h"
+#include "kernels/selection/batch_selection.h"
 #include "tests/kernels/selection/devices.h"
 
 namespace varlstm::cuda {
@@ -226,6 +226,23 @@ TEST(StreamedTeams, TakeWhatTheyAreFasterForIn16Bits) {
     EXPECT_TRUE(faster(of_one_length(64)));
     EXPECT_TRUE(faster({256, 258, 11720}));
   }
+}
+
+// A context without batch invariance runs many turns of the grid stepwise, but not where wide teams stream weights in
+// its place: stepwise has none there.
+TEST(StreamedTeams, KeepABatchFromStepwise) {
+  const auto stepwise = [](int64_t hidden, int64_t batch, const DeviceFacts& facts) {
+    return is_faster_stepwise(Policy::kGrid, shape_of(kKinds[2], hidden, 1), batch, facts);
+  };
+  DeviceFacts without = kH100.facts;
+  without.active_clusters[2] = 0;
+  for (const int64_t batch : {64, 256}) {
+    EXPECT_FALSE(stepwise(2048, batch, kH100.facts)) << batch;
+    EXPECT_TRUE(stepwise(2048, batch, without)) << batch;
+  }
+  EXPECT_FALSE(stepwise(2048, 48, without));
+  EXPECT_TRUE(stepwise(1024, 256, kH100.facts));
+  EXPECT_FALSE(stepwise(1024, 48, kH100.facts));
 }
 
 // Their sums are those of the tiles in whose place they run: in splits of the same depth, of the same H.
