@@ -39,7 +39,7 @@ class DeviceTensor(torch.Tensor):
         if function not in FACTORIES:
             return super().__torch_function__(function, types, arguments, keywords)
         like, *shape = arguments
-        shape = shape[0] if shape else tuple(like.shape)
+        shape = tuple(like.shape) if not shape else shape if len(shape) > 1 else shape[0]  # (2, 3) or 2, 3
         made = allocate((shape,) if isinstance(shape, int) else tuple(shape), keywords.get("dtype", like.dtype),
                         FACTORIES[function])
         return copy_to(made, like, CopyKind.WITHIN_BACKEND) if function is Tensor.clone else made
