@@ -8,15 +8,15 @@ DEFECTS = [
     Defect(
         name="dc-n-not-contiguous",
         file=f"{TORCH}/_rnn_op.py",
-        old="dy, dh_n, dc_n, dc, h0, c0, resets = map(dense, (dy, dh_n, dc_n, dc, h0, c0, resets))",
-        new="dy, dh_n, dc, h0, c0, resets = map(dense, (dy, dh_n, dc, h0, c0, resets))",
+        old="c0, resets = [tensor if tensor is None else dense(tensor)",
+        new="c0, resets = [tensor if tensor is None or tensor is dc_n else dense(tensor)",
         tests=["python.torch_lstm -k gradients_of_the_results_need_not_be_contiguous"],
     ),
     Defect(
         name="dh-n-not-contiguous",
         file=f"{TORCH}/_rnn_op.py",
-        old="dy, dh_n, dc_n, dc, h0, c0, resets = map(dense, (dy, dh_n, dc_n, dc, h0, c0, resets))",
-        new="dy, dc_n, dc, h0, c0, resets = map(dense, (dy, dc_n, dc, h0, c0, resets))",
+        old="c0, resets = [tensor if tensor is None else dense(tensor)",
+        new="c0, resets = [tensor if tensor is None or tensor is dh_n else dense(tensor)",
         tests=["python.torch_lstm -k gradients_of_the_results_need_not_be_contiguous"],
     ),
     Defect(
@@ -170,8 +170,8 @@ DEFECTS = [
     Defect(
         name="no-c-taken-for-a-gradient",
         file=f"{TORCH}/_rnn_op.py",
-        old="c_n = x.new_empty((directions * num_layers, batch_size, hidden_size)) if self.has_c else None",
-        new="c_n = x.new_empty((directions * num_layers, batch_size, hidden_size))",
+        old="c_n = x.new_empty(directions * num_layers, batch_size, hidden_size) if self.has_c else None",
+        new="c_n = x.new_empty(directions * num_layers, batch_size, hidden_size)",
         why="the library refuses a c_n of a cell without c",
         tests=["python.torch_gru -k equals_torch"],
     ),
@@ -200,8 +200,8 @@ DEFECTS = [
     Defect(
         name="adjoint-of-unpack-pads",
         file=f"{TORCH}/_packing_op.py",
-        old="*ctx.plan, 0.0),)",
-        new="*ctx.plan, 1.0),)",
+        old="*ctx.plan, 0.0), None",
+        new="*ctx.plan, 1.0), None",
         tests=["python.torch_second_derivatives -k packing"],
     ),
     Defect(
