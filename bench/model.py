@@ -101,21 +101,21 @@ def table_of_wide_steps(cases, steps, exchange):
 
     other = {}
     for case in steps:
-        if case["dtype"] == "bf16" and case["step"]:
-            key = case["mode"], case["H"], case["B"]
+        if case["step"]:
+            key = case["mode"], case["dtype"], case["H"], case["B"]
             other[key] = min(other.get(key, case["step"]["us"]), case["step"]["us"])
     by_key = {(case["way"], case["H"], case["B"]): case["step"] for case in cases}
     lines = [f"Steps by wide teams in µs: {source_of(exchange)}. wide · fastest other", "",
-             "| pass | order of | H | " + " | ".join(f"B={batch}" for batch in floors.BATCHES) + " |",
-             "| --- | --- | --- |" + " --- |" * len(floors.BATCHES)]
-    orders = {"forward": "any policy", "backward": "stepwise", "backward_of_grid": "grid"}
+             "| pass | dtype | order of | H | " + " | ".join(f"B={batch}" for batch in floors.BATCHES) + " |",
+             "| --- | --- | --- | --- |" + " --- |" * len(floors.BATCHES)]
+    orders = {"forward": "any policy", "backward": "stepwise", "backward_of_grid": "grid", wide_steps.TF32: "the tiles"}
     for way in wide_steps.WAYS:
-        mode = way.split("_")[0]
+        mode, dtype = way.split("_")[0], wide_steps.dtype_of(way)
         for hidden in wide_steps.HIDDEN:
             if wide_steps.has(way, hidden):
-                cells = " | ".join(f"{text(by_key[(way, hidden, batch)])} · {other[(mode, hidden, batch)]:.2f}"
+                cells = " | ".join(f"{text(by_key[(way, hidden, batch)])} · {other[(mode, dtype, hidden, batch)]:.2f}"
                                    for batch in floors.BATCHES)
-                lines.append(f"| {mode} | {orders[way]} | {hidden} | {cells} |")
+                lines.append(f"| {mode} | {dtype} | {orders[way]} | {hidden} | {cells} |")
     return "\n".join(lines)
 
 
@@ -136,7 +136,7 @@ def table_of_streamed_steps(cases, constants, exchange):
 
     for mode in floors.MODES:
         for dtype, all_hidden in streamed_steps.HIDDEN.items():
-            for hidden in all_hidden:
+            for hidden in (hidden for hidden in all_hidden if streamed_steps.has(dtype, mode, hidden)):
                 cells = " | ".join(cell(mode, dtype, hidden, batch) for batch in floors.BATCHES)
                 lines.append(f"| {mode} | {dtype} | {hidden} | {cells} |")
     return "\n".join(lines)
@@ -190,14 +190,15 @@ resident teams have fewer slots than the batch, and take n steps for it. Forward
 
 {steps}
 
-In 16 bits there are wide teams, too (`bench/wide_steps.py`), which take the place of a policy's own way if they are faster
-by the modelled clocks, and give its bits: forward those of any policy, backward those of stepwise, or of the grid.
+There are wide teams, too (`bench/wide_steps.py`), which take the place of a policy's own way if they are faster by the modelled
+clocks, and give its bits: in 16 bits forward those of any policy, backward those of stepwise, or of the grid; in TF32 forward
+those of the tiles.
 
 {wide}
 
 An LSTM has wide teams that stream their weights (`bench/streamed_steps.py`), too: in TF32 in the place of stepwise, if the
-library chose it, and at H = 2048 in 16 bits of the grid, with their bits, if they are faster by the modelled clocks. Their bytes
-include those of the cells, which the model of a launch for each step leaves out.
+library chose it, and of the grid backward in TF32 at H = 1024 and both passes in 16 bits at H = 2048, with their bits, if they
+are faster by the modelled clocks. Their bytes include those of the cells, which the model of a launch for each step leaves out.
 
 {streamed}
 

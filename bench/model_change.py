@@ -26,12 +26,13 @@ def steps(report):
         if row["step"] is not None and (key not in best or row["step"]["us"] < best[key][1]):
             best[key] = (row["policy"], row["step"]["us"])
     for row in report.get("wide_steps", ()):
-        key = (row.get("way", "forward").split("_")[0], "bf16", row["H"], row["B"])
+        way = row.get("way", "forward")
+        key = (way.split("_")[0], "tf32" if way.endswith("tf32") else "bf16", row["H"], row["B"])
         if row["step"] is not None and row["step"]["us"] < best[key][1]:
             best[key] = ("wide", row["step"]["us"])
     for row in report.get("streamed_steps", ()):
         key = (row["mode"], row["dtype"], row["H"], row["B"])
-        policy = {"tf32": "stepwise", "bf16": "grid"}[row["dtype"]]
+        policy = "grid" if row["dtype"] == "bf16" or row["H"] == 1024 else "stepwise"
         if row["step"] and key in best and best[key][0] == policy and row["step"]["us"] < best[key][1]:
             best[key] = ("streamed", row["step"]["us"])
     return best

@@ -5,7 +5,8 @@
     steps     the schedule's makespan, by the greedy of kernels/recurrence/schedule/slot_schedule.cu, times a step of
               counted_steps.py; stepwise: the sum over t of its step for the sequences that are still active. In 16 bits a
               pass of any policy runs by wide teams (wide_steps.py; streamed_steps.py at H = 2048) where is_wide_faster of
-              wide_selection.h says so, and in TF32 one of stepwise, if it is what the library selects by itself
+              wide_selection.h says so, in TF32 one of the tiles of H = 256 and 1024, and one of stepwise, if it is what the
+              library selects by itself
     weights   W_hh arranged once a pass (read and written through L2) and loaded by each block
     launches  of a pass: those that count_recurrence counts, the schedule's two, one for empty sequences; by wide teams
               one, and backward one more, which checks the reserve
@@ -94,19 +95,21 @@ def weights_us(constants, dtype, hidden, blocks):
     return clk / constants["clock_ghz"] / 1e3
 
 
-def wide_terms(constants, policy, mode, hidden, lengths):
+def wide_terms(constants, policy, mode, dtype, hidden, lengths):
     """Microseconds of (steps, launches, weights) of a pass by wide teams, and their modelled clocks as is_wide_faster of
     wide_selection.h counts them; None where the policy has none."""
-    if hidden in streamed_steps.HIDDEN["bf16"] and policy == streamed_steps.policy_of("bf16"):
-        return streamed_terms(constants, "bf16", mode, hidden, lengths)
-    way, batch = wide_steps.way_of(policy, mode), (len(lengths), max(lengths), sum(lengths))
+    if dtype not in streamed_steps.OF_GRID:
+        return None
+    if policy == "grid" and hidden in streamed_steps.OF_GRID[dtype] and streamed_steps.has(dtype, mode, hidden):
+        return streamed_terms(constants, dtype, mode, hidden, lengths)
+    way, batch = wide_steps.way_of(policy, mode, dtype), (len(lengths), max(lengths), sum(lengths))
     chosen = wide_steps.choose_teams(constants, way, hidden, batch) if way else None
     if chosen is None:
         return None
     teams, _, step, clocks = chosen
     return {"steps": makespan(lengths, teams * wide_steps.SLOTS) * step / constants["clock_ghz"] / 1e3,
             "launches": (1 + (mode == "backward") + constants["launches_beside"]) * constants["kernel_gap_us"],
-            "weights": weights_us(constants, "bf16", hidden, hidden // wide_steps.UNITS), "clocks": clocks}
+            "weights": weights_us(constants, dtype, hidden, hidden // wide_steps.units_of(way)), "clocks": clocks}
 
 
 def resident_terms(constants, counts, policy, dtype, hidden, lengths):
@@ -119,7 +122,7 @@ def resident_terms(constants, counts, policy, dtype, hidden, lengths):
     steps = makespan(lengths, slots)
     terms = {"steps": steps, "launches": 0.0, "weights": 0.0, "wide": []}
     for tile in tiles:
-        wide = wide_terms(constants, policy, tile["mode"], hidden, lengths) if dtype == "bf16" else None
+        wide = wide_terms(constants, policy, tile["mode"], dtype, hidden, lengths)
         if wide and wide["clocks"] < (counted_steps.modelled_steps(batch, slots)
                                       * counted_steps.step_clocks(constants, tile, teams)):
             terms["wide"].append(tile["mode"])

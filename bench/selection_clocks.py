@@ -38,6 +38,7 @@ struct WideFigures {
 };
 struct WideStep {
   int hidden;
+  bool narrow;  // 16 bits, otherwise TF32
   WideFigures forward, backward, backward_of_grid;
 };
 constexpr WideStep kWideSteps[] = {
@@ -80,10 +81,12 @@ def of_passes(figures):
     return ", ".join("{" + ", ".join(map(str, figures(mode))) + "}" for mode in floors.MODES) + "},\n"
 
 
-def wide_row(constants, hidden):
-    figures = (wide_steps.step_figures(constants, way, hidden) if wide_steps.has(way, hidden) else ()
-               for way in wide_steps.WAYS)
-    return f'    {{{hidden}, {", ".join("{" + ", ".join(map(str, of)) + "}" for of in figures)}}},\n'
+def wide_row(constants, dtype, hidden):
+    ways = wide_steps.WAYS[:3] if dtype == "bf16" else (wide_steps.TF32, None, None)
+    figures = (wide_steps.step_figures(constants, way, hidden) if way and wide_steps.has(way, hidden) else ()
+               for way in ways)
+    return (f'    {{{hidden}, {"true" if dtype == "bf16" else "false"}, '
+            f'{", ".join("{" + ", ".join(map(str, of)) + "}" for of in figures)}}},\n')
 
 
 def text_of(constants, counts):
@@ -94,14 +97,16 @@ def text_of(constants, counts):
         rows.append(f'    {{RecurrencePolicy::{POLICIES[forward["policy"]]}, MathKind::{MATHS[forward["math"]]}, '
                     f'{forward["H"]}, {forward["slots"]}, {{{"}, {".join(figures)}}}}},\n')
     header = HEADER.format(of_block=constants["l2_block_bytes_per_clk"], of_all=constants["l2_total_bytes_per_clk"])
-    wide = [wide_row(constants, hidden) for hidden in wide_steps.HIDDEN]
+    wide = [wide_row(constants, dtype, hidden) for dtype, all_hidden in
+            (("bf16", wide_steps.HIDDEN), ("tf32", wide_steps.HIDDEN_OF_TF32)) for hidden in all_hidden]
     streamed = "".join(f'    {{{hidden}, {"true" if dtype == "bf16" else "false"}, '
                        + of_passes(lambda mode, dtype=dtype, hidden=hidden:
-                                   streamed_steps.step_figures(constants, dtype, mode, hidden))
+                                   streamed_steps.step_figures(constants, dtype, mode, hidden)
+                                   if streamed_steps.has(dtype, mode, hidden) else ())
                        for dtype, all_hidden in streamed_steps.HIDDEN.items() for hidden in all_hidden)
     stepwise = "".join(f"    {{{hidden}, " + of_passes(
         lambda mode, hidden=hidden: streamed_steps.stepwise_figures(constants, mode, hidden))
-                       for hidden in streamed_steps.HIDDEN["tf32"])
+                       for hidden in streamed_steps.OF_STEPWISE["tf32"])
     return (header + "".join(rows) + WIDE + "".join(wide) + STREAMED + streamed + STEPWISE + stepwise
             + "};\n\n}  // namespace varlstm::cuda\n")
 

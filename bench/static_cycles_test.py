@@ -104,6 +104,20 @@ class LoopsTest(unittest.TestCase):
             "HGMMA.64x64x16.F32.BF16 R24, gdesc[UR8], R24, gsb0", "@P2 BRA `(.L_x_1)", "@P0 BRA `(.L_x_0)", "EXIT")
         self.assertEqual(head, 0)
 
+    def test_a_warpgroup_that_only_multiplies(self):
+        stage = ("SYNCS.PHASECHK.TRANS64.TRYWAIT P1, [UR5], R7", "HGMMA.64x64x8.F32.TF32 R24, gdesc[UR8], R24, gsb0")
+        text = code("ISETP.GE.AND P2, PT, R0, 0x100, PT", "@P2 BRA `(.L_x_1)",
+                    ".L_x_0:", "LDG.E R1, [R2.64] | s2 b0", "FFMA R1, R3, R4, R1 | s4 w0", "LDS R5, [R6] | s2 b1",
+                    "BAR.SYNC.DEFER_BLOCKING 0x1, 0x80 | s5", "@P0 BRA `(.L_x_0) | s5", "EXIT",
+                    ".L_x_1:", "MOV R9, RZ | s3", ".L_x_2:", *stage, "@P3 BRA `(.L_x_2) | s5", "STAS.64 [R8.64], R4 | s4",
+                    "@P0 BRA `(.L_x_1) | s5", "EXIT")
+        text += ('\n\t.section\t.nv.info.step,"",@"SHT_CUDA_INFO"\n//----- nvinfo : EIATTR_MAX_THREADS\n'
+                 " /*00b8*/ .word 0x00000180")
+        turn = path.ordinary_turn(sass.parse(text).kernels[0])
+        bases = [i.base for i in turn.path]
+        self.assertEqual(bases, ["LDG", "FFMA", "LDS", "BAR", "BRA", "MOV", "SYNCS", "HGMMA", "BRA", "STAS", "BRA"])
+        self.assertEqual(turn.steps, 1)
+
     def test_no_time_loop(self):
         self.assertIsNone(self.head_of(".L_x_0:", "HMMA.16816.F32.BF16 R8, R12, R16, R8", "@P0 BRA `(.L_x_0)", "EXIT"))
         self.assertIsNone(self.head_of("BAR.SYNC 0x0", "EXIT"))
@@ -348,6 +362,11 @@ class TableTest(unittest.TestCase):
         backward = "20wide_backward_kernelINS0_16WideBackwardTileINS0_8LstmCellENS0_7F16MathELi512ELb{}EEEEEvNS_4CellE"
         self.assertEqual(tile(backward.format(1)), ["backward", "lstm", "wide", "f16", 512, 16, 64, 8])
         self.assertEqual(tile(backward.format(0)), ["backward", "lstm", "wide_stepwise", "f16", 512, 16, 64, 4])
+        in_tf32 = "19wide_forward_kernelINS0_12WideTeamTileINS0_8LstmCellENS0_8Tf32MathELi1024ELi{}ELb0EEEEEvNS_4CellE"
+        self.assertEqual(tile(in_tf32.format(128)), ["forward", "lstm", "wide", "tf32", 1024, 8, 64, 8])
+        self.assertEqual(tile(in_tf32.format(0)), ["forward", "lstm", "wide_stepwise", "tf32", 1024, 16, 64, 4])
+        back_in_tf32 = backward.replace("7F16Math", "8Tf32Math").replace("512", "1024")
+        self.assertEqual(tile(back_in_tf32.format(1)), ["backward", "lstm", "wide", "tf32", 1024, 16, 64, 16])
 
     def test_written_and_read_again(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -50,8 +50,11 @@ def tile_of(name):
     if wide:
         which, cell, math, hidden, depth, in_order = wide.groups()
         of_tiles = int(depth) > 0 if which == "forward" else in_order == "1"
-        splits = 4 if not of_tiles else int(hidden) // int(depth) if which == "forward" else 8
-        values = (which, cell.lower(), "wide" if of_tiles else "wide_stepwise", math.lower(), int(hidden), 16, 64, splits, "0")
+        in_tf32 = of_tiles and math == "Tf32"  # the tiles have blocks of 8 units, and so twice as many groups of parts
+        splits = 4 if not of_tiles else int(hidden) // int(depth) if which == "forward" else 16 if in_tf32 else 8
+        units = 8 if in_tf32 and which == "forward" else 16
+        values = (which, cell.lower(), "wide" if of_tiles else "wide_stepwise", math.lower(), int(hidden), units, 64, splits,
+                  "0")
         return dict(zip(KEY, values))
     match = RESIDENT.search(name)
     if not match:

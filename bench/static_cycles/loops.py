@@ -110,11 +110,25 @@ def find_loops(blocks):
     return list(loops.values())
 
 
+def _loops_with_code(kernel, blocks):
+    return [(loop, [i for k in loop.blocks for i in kernel.instructions[blocks[k].first:blocks[k].last + 1]])
+            for loop in find_loops(blocks)]
+
+
 def time_loop(kernel, blocks):
     """The innermost loop that has both a product and an exchange between threads; None if there is none."""
-    fitting = []
-    for loop in find_loops(blocks):
-        code = [i for k in loop.blocks for i in kernel.instructions[blocks[k].first:blocks[k].last + 1]]
-        if work.has_product(code) and work.has_exchange(code):
-            fitting.append((len(code), loop))
+    fitting = [(len(code), loop) for loop, code in _loops_with_code(kernel, blocks)
+               if work.has_product(code) and work.has_exchange(code)]
     return min(fitting, key=lambda pair: pair[0])[1] if fitting else None
+
+
+def loops_of_both(kernel, blocks):
+    """Where a warpgroup of its own multiplies: (the innermost loop of the threads that own cells, which meet and load device
+    memory, the outermost one of those that multiply); None if there are none."""
+    loops = _loops_with_code(kernel, blocks)
+    products = [(len(code), loop) for loop, code in loops if work.has_warpgroup_product(code)]
+    cells = [(len(code), loop) for loop, code in loops if not work.has_warpgroup_product(code)
+             and any(i.base == "BAR" for i in code) and any(map(work.is_plain_load, code))]
+    if not products or not cells:
+        return None
+    return min(cells, key=lambda pair: pair[0])[1], max(products, key=lambda pair: pair[0])[1]

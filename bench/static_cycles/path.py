@@ -197,11 +197,20 @@ def steps_of(path, compared_before, compared):
 
 
 def ordinary_turn(kernel, thread=0):
-    """A turn of the kernel's time loop so late that all it carries is what earlier turns loaded."""
+    """A turn of the kernel's time loop so late that all it carries is what earlier turns loaded. Where the last warpgroup of
+    a block only multiplies, a turn of its loop follows one of the thread's: a step takes both, one after the other."""
     blocks = loops.make_blocks(kernel)
-    loop = loops.time_loop(kernel, blocks)
-    if loop is None:
-        raise NoTimeLoop("no loop has both a product and an exchange")
+    both = loops.loops_of_both(kernel, blocks)
+    if both is None:
+        loop = loops.time_loop(kernel, blocks)
+        if loop is None:
+            raise NoTimeLoop("no loop has both a product and an exchange")
+        return _turn_of(kernel, blocks, loop, thread)
+    cells, products = (_turn_of(kernel, blocks, of, at) for of, at in zip(both, (thread, kernel.threads - 128)))
+    return Turn(cells.path + products.path, 1, cells.guessed + products.guessed)
+
+
+def _turn_of(kernel, blocks, loop, thread):
     best, values = _most_work(kernel, blocks, loop), Values(thread)
     _before(kernel, blocks, loop, values)
     values.in_loop = True

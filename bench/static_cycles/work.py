@@ -37,11 +37,16 @@ def is_work(instruction):
 
 def has_product(code):
     """Products of matrices, or on CUDA cores: multiply-adds of what was read from shared memory. A loop with products of
-    warpgroups also loads device memory: without that it is one over the stages of a step (kernels/recurrence/wide/)."""
+    warpgroups also loads device memory: without that it is one over the stages of a step (kernels/recurrence/wide/), or that
+    of a warpgroup which only multiplies."""
     bases = [i.base for i in code]
-    if "HGMMA" in bases:
+    if has_warpgroup_product(code):
         return any(map(is_plain_load, code))
     return "HMMA" in bases or "FFMA" in bases and "LDS" in bases
+
+
+def has_warpgroup_product(code):
+    return any(i.base == "HGMMA" for i in code)
 
 
 def has_exchange(code):

@@ -81,9 +81,8 @@ void print_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& s
   all_teams.team_slots = kWideTeamSlots;
   const WideChoice most = choose_wide(pass, policy, all_teams, of_one_length(INT32_MAX), facts);
   const auto clocks = [&](int64_t teams_of_block, int64_t blocks) {
-    if (is_streamed(shape)) return streamed_step_clocks(streamed_figures(pass, shape), kWideTeamSlots, blocks);
-    const bool resident = policy != RecurrencePolicy::kStepwise;
-    return wide_step_clocks(wide_figures(pass, resident, shape.hidden), teams_of_block, blocks);
+    if (sizes.weight_bytes > 0) return streamed_step_clocks(streamed_figures(pass, shape), kWideTeamSlots, blocks);
+    return wide_step_clocks(wide_figures(pass, policy, shape), teams_of_block, blocks);
   };
   fprintf(stderr,
           "varlstm:   wide teams %s where they are faster: up to %lld of %lld blocks and %d slots; a step takes "

@@ -19,7 +19,9 @@ namespace varlstm::cuda {
 inline bool is_faster_stepwise(RecurrencePolicy policy, const RecurrenceShape& shape, int64_t batch,
                                const DeviceFacts& device) {
   constexpr int64_t kTurns = 4;
-  if (is_streamed(shape) && why_not_wide(WidePass::kBackward, policy, shape, device) == nullptr) return false;
+  if (why_not_wide(WidePass::kBackward, policy, shape, device) == nullptr &&
+      is_streamed(WidePass::kBackward, policy, shape))
+    return false;
   const RecurrenceChoice choice = choose_tile(policy, shape, batch, device);
   return choice.policy == RecurrencePolicy::kGrid && choice.math != MathKind::kF32 &&
          batch > (kTurns - 1) * choice.slots();

@@ -13,15 +13,17 @@ namespace varlstm::cuda {
 
 enum class WidePass { kForward, kBackward };
 
-constexpr int kWideTeamSlots = 64, kWideTeamUnits = 16;  // of a team; of a block
+constexpr int kWideTeamSlots = 64;
 
 // A number of slots to force that no team has: launches must not be cooperative.
 constexpr int64_t kNoTeams = -1;
 
-// The H that have wide teams: in 16 bits, and those whose weights are streamed in every step, in TF32 and in 16 bits.
-// In TF32 policy stepwise is the only one for an H of 2048; tests see more of the smaller one in the same time.
+// The H that have wide teams: in 16 bits, and those whose weights are streamed in every step, in TF32 in the order of
+// stepwise, the only one for an H of 2048, and in 16 bits. In TF32 also those in the order of resident tiles, of which
+// backward has one. Tests see more of the smaller ones in the same time.
 constexpr int kWideTeamHidden[] = {256, 512, 768, 1024};
 constexpr int kStreamedHidden[] = {256, 2048}, kStreamedHidden16 = 2048;
+constexpr int kTilesHiddenTf32[] = {256, 1024}, kGridHiddenTf32 = 1024;
 
 constexpr bool has_wide_teams(int64_t hidden) {
   for (const int wide : kWideTeamHidden)
@@ -30,6 +32,15 @@ constexpr bool has_wide_teams(int64_t hidden) {
 }
 constexpr bool has_streamed_teams(int64_t hidden) {
   return hidden == kStreamedHidden[0] || hidden == kStreamedHidden[1];
+}
+
+// Whether a block streams its weights in every step, because they do not fit, and how many units it has. resident: the
+// order of sums is that of the resident tiles, otherwise that of stepwise. bytes: of a value.
+constexpr bool streams_weights(WidePass pass, bool resident, int64_t hidden, int64_t bytes) {
+  return bytes == 4 ? pass == WidePass::kBackward || !resident : hidden > 1024;
+}
+constexpr int wide_units(WidePass pass, bool resident, int64_t bytes) {
+  return bytes == 4 && pass == WidePass::kForward && resident ? 8 : 16;
 }
 
 // The sizes of a set of blocks and of its teams, as in WideTeamTile and WideBackwardTile; the launchers assert that
@@ -41,21 +52,15 @@ struct WideSizes {
   int64_t area_bytes;    // of a team, in global memory
   int64_t weight_bytes;  // likewise, of a direction: weights that are streamed
 };
-// resident: the order of sums is that of the resident tiles, otherwise that of stepwise. streamed: the bytes of a value
-// whose weights are streamed, or 0.
-constexpr WideSizes wide_sizes(WidePass pass, bool resident, Cell cell, int64_t hidden, int64_t streamed = 0) {
-  if (streamed > 0) {
-    const bool back = pass == WidePass::kBackward;
-    const int64_t gates = resident_gates(cell), state = kWideTeamSlots * hidden * streamed;
-    const int64_t counters = (hidden / (back ? 64 : 128 / streamed) * 4 + 127) / 128 * 128;
-    return {hidden / kWideTeamUnits,           4, 1, 227 * 1024, 2 * (back ? gates : 1) * state + counters,
-            gates * hidden * hidden * streamed};
-  }
-  const int64_t blocks = hidden / kWideTeamUnits, gates = resident_gates(cell), state = kWideTeamSlots * hidden * 2;
-  if (pass == WidePass::kBackward)
-    return {blocks, resident && hidden > 768 ? 4 : 8, resident ? 1 : 2, 227 * 1024, 2 * gates * state + 128, 0};
-  const int64_t ring = 6 * 64 * 128 + 1024;
-  return {blocks, 4, 2, hidden * 2 * gates * kWideTeamUnits + 2 * ring, 2 * state + 128, 0};
+constexpr WideSizes wide_sizes(WidePass pass, bool resident, Cell cell, int64_t hidden, int64_t bytes = 2) {
+  const bool back = pass == WidePass::kBackward;
+  const int64_t units = wide_units(pass, resident, bytes), blocks = hidden / units, gates = resident_gates(cell);
+  const int64_t counters = (hidden / (back ? 64 : 128 / bytes) * 4 + 127) / 128 * 128;
+  const int64_t area = 2 * (back ? gates : 1) * kWideTeamSlots * hidden * bytes + counters, ring = 6 * 64 * 128 + 1024;
+  if (streams_weights(pass, resident, hidden, bytes))
+    return {blocks, back && resident && bytes == 4 ? 8 : 4, 1, 227 * 1024, area, gates * hidden * hidden * bytes};
+  if (back) return {blocks, resident && hidden > 768 ? 4 : 8, resident ? 1 : 2, 227 * 1024, area, 0};
+  return {blocks, 4, 2, hidden * bytes * gates * units + 2 * ring, area, 0};
 }
 
 // The blocks of such sets that are resident together.
@@ -84,33 +89,69 @@ constexpr SplitOrder split_order(const TileRows& table, int64_t hidden) {
       return {table.rows[k].hidden / table.rows[k].splits, table.rows[k].hidden > hidden};
   return {0, false};
 }
-// The one that wide teams for H have in place of resident tiles.
-constexpr SplitOrder wide_order(int64_t hidden) {
-  return split_order(rows_of_table<RecurrencePolicy::kGrid, MathKind::kBf16>(), hidden);
+constexpr TileRows rows_of_grid(bool tf32) {
+  return tf32 ? rows_of_table<RecurrencePolicy::kGrid, MathKind::kTf32>()
+              : rows_of_table<RecurrencePolicy::kGrid, MathKind::kBf16>();
 }
-constexpr bool has_wide_order(const TileRows& table, int64_t hidden) {
-  const SplitOrder own = split_order(table, hidden), wide = wide_order(hidden);
+// The one that wide teams for H have in place of resident tiles, in 16 bits or in TF32.
+constexpr SplitOrder wide_order(int64_t hidden, bool tf32 = false) {
+  return split_order(rows_of_grid(tf32), hidden);
+}
+constexpr bool has_wide_order(const TileRows& table, int64_t hidden, bool tf32 = false) {
+  const SplitOrder own = split_order(table, hidden), wide = wide_order(hidden, tf32);
   return own.depth > 0 && own.depth == wide.depth && own.padded == wide.padded;
 }
 
+// The first tile of policy grid for exactly that H, or null.
+constexpr const TileShape* grid_tile(int64_t hidden, bool tf32) {
+  const TileRows table = rows_of_grid(tf32);
+  for (int k = 0; k < table.count; ++k)
+    if (table.rows[k].hidden == hidden) return &table.rows[k];
+  return nullptr;
+}
+
 // Whether backward by wide teams has the order of a resident tile, of policy grid alone: the gates of a block of an
-// LSTM are a stage there, and the parts of its blocks are added in eight groups of neighbours (WideBackwardTile).
-constexpr bool has_wide_grid_order(Cell cell, int64_t hidden) {
-  return cell == Cell::kLstm && has_wide_teams(hidden) && hidden >= 512;
+// LSTM are a stage there, and the parts of its blocks are added in groups of neighbours (WideBackwardTile).
+constexpr bool has_wide_grid_order(Cell cell, int64_t hidden, bool tf32 = false) {
+  return cell == Cell::kLstm && (tf32 ? hidden == kGridHiddenTf32 : has_wide_teams(hidden) && hidden >= 512);
 }
 
 inline bool has_16_bits(const RecurrenceShape& shape) {
   return shape.dtype == DType::kBF16 || shape.dtype == DType::kF16;
 }
-// Whether wide teams of the layer stream their weights.
-inline bool is_streamed(const RecurrenceShape& shape) {
-  return has_16_bits(shape) ? shape.hidden > 1024 : shape.dtype == DType::kF32 && shape.tf32;
+inline bool has_tf32(const RecurrenceShape& shape) {
+  return shape.dtype == DType::kF32 && shape.tf32;
+}
+// Whether wide teams of a layer in 16 bits or TF32 stream their weights.
+inline bool is_streamed(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape) {
+  return streams_weights(pass, policy != RecurrencePolicy::kStepwise, shape.hidden, has_16_bits(shape) ? 2 : 4);
 }
 inline WideSizes wide_sizes(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape) {
-  return wide_sizes(pass, policy != RecurrencePolicy::kStepwise, shape.cell, shape.hidden,
-                    !is_streamed(shape)          ? 0
-                    : shape.dtype == DType::kF32 ? 4
-                                                 : 2);
+  return wide_sizes(pass, policy != RecurrencePolicy::kStepwise, shape.cell, shape.hidden, has_16_bits(shape) ? 2 : 4);
+}
+
+// Returns null if wide teams have the policy's order of sums at that H, otherwise the reason against it.
+inline const char* why_not_wide_order(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape) {
+  const bool tf32 = has_tf32(shape);
+  if (policy == RecurrencePolicy::kStepwise) {
+    if (tf32 ? has_streamed_teams(shape.hidden) : has_wide_teams(shape.hidden)) return nullptr;
+    return tf32 ? "wide teams of TF32 have an H of 256 or 2048 in the order of stepwise"
+                : "wide teams have an H of 256, 512, 768 or 1024 in the order of stepwise";
+  }
+  if (tf32) {
+    if (shape.hidden != kTilesHiddenTf32[0] && shape.hidden != kTilesHiddenTf32[1])
+      return "wide teams of TF32 have an H of 256 or 1024 in the order of the tiles";
+  } else if (!has_wide_teams(shape.hidden) && shape.hidden != kStreamedHidden16) {
+    return "wide teams have an H of 256, 512, 768, 1024 or 2048";
+  }
+  MathKind kind;
+  math_kind(shape.dtype, shape.tf32, &kind);
+  const bool has_order =
+      pass == WidePass::kForward
+          ? has_wide_order(tile_rows(policy, kind), shape.hidden, tf32)
+          : policy == RecurrencePolicy::kGrid && (has_wide_grid_order(shape.cell, shape.hidden, tf32) ||
+                                                  (!tf32 && shape.hidden == kStreamedHidden16));
+  return has_order ? nullptr : "the policy's tile for this H adds in another order";
 }
 
 // Returns null if that pass of a layer by that policy may run by wide teams, otherwise the reason against it.
@@ -121,37 +162,25 @@ inline const char* why_not_wide(WidePass pass, RecurrencePolicy policy, const Re
   if (shape.projects || shape.layer_norm || shape.cell_states || shape.options)
     return "wide teams have neither a projection nor options";
   if (shape.max_rows > INT32_MAX) return "resident kernels count rows with 32 bits";
-  const bool is_narrow = has_16_bits(shape), streamed = is_streamed(shape);
-  if (!is_narrow && !streamed) return "wide teams multiply 16 bits or TF32";
-  if (streamed) {
-    if (shape.cell != Cell::kLstm) return "wide teams that stream their weights have an LSTM alone";
-    if (policy != (is_narrow ? RecurrencePolicy::kGrid : RecurrencePolicy::kStepwise))
-      return "wide teams add in the order of grid at H = 2048, and of stepwise in TF32";
-    if (is_narrow && shape.hidden != kStreamedHidden16) return "wide teams have an H of 256, 512, 768, 1024 or 2048";
-    if (!is_narrow && !has_streamed_teams(shape.hidden)) return "wide teams of TF32 have an H of 256 or 2048";
-  } else if (!has_wide_teams(shape.hidden)) {
-    return "wide teams have an H of 256, 512, 768, 1024 or 2048";
-  }
+  if (!has_16_bits(shape) && !has_tf32(shape)) return "wide teams multiply 16 bits or TF32";
+  if (shape.cell != Cell::kLstm && (has_tf32(shape) || is_streamed(pass, policy, shape)))
+    return "wide teams of TF32, and those that stream their weights, have an LSTM alone";
+  if (const char* reason = why_not_wide_order(pass, policy, shape)) return reason;
   if (!runs_wgmma(device.capability)) return "products of a warpgroup need sm_90a";
-  const bool resident = policy != RecurrencePolicy::kStepwise;
   const WideSizes sizes = wide_sizes(pass, policy, shape);
   if (sizes.shared_bytes > device.shared_bytes) return "the weights do not fit a multiprocessor's shared memory";
   if (resident_wide_blocks(sizes, device) < sizes.blocks)
     return "the device has too few multiprocessors for a team's blocks";
-  if (!resident || streamed) return nullptr;
-  MathKind kind;
-  math_kind(shape.dtype, shape.tf32, &kind);
-  const bool has_order = pass == WidePass::kForward
-                             ? has_wide_order(tile_rows(policy, kind), shape.hidden)
-                             : policy == RecurrencePolicy::kGrid && has_wide_grid_order(shape.cell, shape.hidden);
-  return has_order ? nullptr : "the policy's tile for this H adds in another order";
+  return nullptr;
 }
 
 // What is modelled of one team of a block. An H that is not listed yet is the last to be chosen.
-inline WideFigures wide_figures(WidePass pass, bool resident, int64_t hidden) {
+inline WideFigures wide_figures(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape) {
   for (const WideStep& of : kWideSteps) {
-    if (of.hidden != hidden) continue;
-    return pass == WidePass::kForward ? of.forward : resident ? of.backward_of_grid : of.backward;
+    if (of.hidden != shape.hidden || of.narrow != has_16_bits(shape)) continue;
+    return pass == WidePass::kForward              ? of.forward
+           : policy != RecurrencePolicy::kStepwise ? of.backward_of_grid
+                                                   : of.backward;
   }
   return {1 << 24, 0, 0, 0};
 }
@@ -224,10 +253,9 @@ inline WideChoice choose_streamed(WidePass pass, RecurrencePolicy policy, const 
 // two takes longer, because they share what L2 gives.
 inline WideChoice choose_wide(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
                               const BatchBounds& batch, const DeviceFacts& device) {
-  if (is_streamed(shape)) return choose_streamed(pass, policy, shape, batch, device);
-  const bool of_tiles = policy != RecurrencePolicy::kStepwise;
+  if (is_streamed(pass, policy, shape)) return choose_streamed(pass, policy, shape, batch, device);
   const WideSizes sizes = wide_sizes(pass, policy, shape);
-  const WideFigures step = wide_figures(pass, of_tiles, shape.hidden);
+  const WideFigures step = wide_figures(pass, policy, shape);
   const int64_t resident = resident_wide_blocks(sizes, device) / sizes.blocks;
   const int64_t directions = resident < shape.directions ? 1 : shape.directions, most_sets = resident / directions;
   const int64_t most = most_wide_teams(sizes, shape, batch.max_batch, device);
@@ -247,7 +275,7 @@ inline WideChoice choose_wide(WidePass pass, RecurrencePolicy policy, const Recu
 inline bool is_wide_faster(WidePass pass, RecurrencePolicy policy, const RecurrenceShape& shape,
                            const BatchBounds& batch, const DeviceFacts& device) {
   if (shape.team_slots != 0) return shape.team_slots == kWideTeamSlots;
-  if (is_streamed(shape) && policy == RecurrencePolicy::kStepwise) {
+  if (policy == RecurrencePolicy::kStepwise && has_tf32(shape)) {
     for (const StepwiseStep& of : kStepwiseSteps) {
       if (of.hidden != shape.hidden) continue;
       const StepwiseFigures& step = pass == WidePass::kForward ? of.forward : of.backward;

@@ -20,21 +20,21 @@
 namespace varlstm_test {
 
 // For its lifetime, rnns that are made have teams of so many slots (0: whatever the library chooses), and contexts find
-// an emulated device that holds so many sets of wide teams of H. A GPU stays as it is.
+// an emulated device that holds so many sets of wide teams of H, whose blocks have that many units. A GPU stays as it is.
 class Device {
  public:
-  Device(int64_t slots, int64_t hidden, int64_t sets) {
+  Device(int64_t slots, int64_t hidden, int64_t sets, int64_t units = 16) {
     if (slots > 0) setenv("VARLSTM_RECURRENCE_SLOTS", std::to_string(slots).c_str(), 1);
 #if VARLSTM_EMULATED
     saved_ = varlstm::simt::options();
     varlstm::simt::Options few = saved_;
-    few.resident_blocks = static_cast<unsigned>(sets * hidden / varlstm::cuda::kWideTeamUnits);
+    few.resident_blocks = static_cast<unsigned>(sets * hidden / units);
     if (varlstm::cuda::wide_order(hidden).padded) few.resident_blocks = 64;  // of the policy's own tile, of 1024
     few.multiprocessors = few.resident_blocks / 4;                           // as many clusters of 4, too
     few.gpcs = {};
     varlstm::simt::set_options(few);
 #else
-    (void)hidden, (void)sets;
+    (void)hidden, (void)sets, (void)units;
 #endif
   }
   ~Device() {
@@ -52,12 +52,21 @@ class Device {
 #endif
 };
 
+inline bool has_tf32(const RecurrenceWay& way) {
+  return way.precision.math == VARLSTM_MATH_TF32;
+}
+// The least units that a block of wide teams of that way has.
+inline int64_t units_of(const RecurrenceWay& way) {
+  const bool resident = way.policy != VARLSTM_RECURRENCE_STEPWISE;
+  return varlstm::cuda::wide_units(varlstm::cuda::WidePass::kForward, resident, has_tf32(way) ? 4 : 2);
+}
+
 // Whether backward of that way has wide teams, too.
 inline bool has_wide_backward(const RecurrenceWay& way, int64_t hidden) {
   return way.policy == VARLSTM_RECURRENCE_STEPWISE ||
          (way.policy == VARLSTM_RECURRENCE_GRID &&
           (hidden == varlstm::cuda::kStreamedHidden16 ||
-           varlstm::cuda::has_wide_grid_order(static_cast<varlstm::Cell>(way.cell), hidden)));
+           varlstm::cuda::has_wide_grid_order(static_cast<varlstm::Cell>(way.cell), hidden, has_tf32(way))));
 }
 
 // What a run does. After kForward there are values for backward, but no gradients.
@@ -94,7 +103,7 @@ inline LayerRun run_layer(const RecurrenceWay& way, const WayCase& given, Passes
 // By wide teams; slots: as Device takes them.
 inline LayerRun run_wide(const RecurrenceWay& way, const WayCase& given, int64_t sets, Passes passes = Passes::kBoth,
                          int64_t slots = varlstm::cuda::kWideTeamSlots) {
-  const Device device(slots, given.problem.options.hidden, sets);
+  const Device device(slots, given.problem.options.hidden, sets, units_of(way));
   LayerRun layer;
   const auto run = [&] { layer = run_layer(way, given, passes); };
 #if VARLSTM_EMULATED
@@ -110,7 +119,7 @@ inline LayerRun run_wide(const RecurrenceWay& way, const WayCase& given, int64_t
 
 // By the policy's own tiles of 8 slots, or a launch for each step.
 inline LayerRun run_own(const RecurrenceWay& way, const WayCase& given, Passes passes = Passes::kBoth) {
-  const Device device(8, given.problem.options.hidden, 1);
+  const Device device(8, given.problem.options.hidden, 1, units_of(way));
   return run_layer(way, given, passes);
 }
 

@@ -31,11 +31,9 @@ int32_t launch_teams(Stream stream, const char* name, Cell cell, const WideRun& 
 // Whether wide_selection.h knows a tile's sizes.
 template <class Tile, class Shared>
 constexpr bool selection_knows(WidePass pass, bool resident, Cell cell) {
-  const WideSizes sizes =
-      wide_sizes(pass, resident, cell, Tile::kHidden, Tile::kStreamed ? sizeof(typename Tile::Value) : 0);
-  return Tile::kSlots == kWideTeamSlots && Tile::kUnits == kWideTeamUnits && Tile::kBlocks == sizes.blocks &&
-         Tile::kCluster == sizes.cluster && Tile::kTeams == sizes.teams_of_block &&
-         sizeof(Shared) <= sizes.shared_bytes && sizeof(typename Tile::Area) == sizes.area_bytes &&
+  const WideSizes sizes = wide_sizes(pass, resident, cell, Tile::kHidden, sizeof(typename Tile::Value));
+  return Tile::kSlots == kWideTeamSlots && Tile::kBlocks == sizes.blocks && Tile::kCluster == sizes.cluster &&
+         Tile::kTeams == sizes.teams_of_block && sizeof(Shared) <= sizes.shared_bytes && sizeof(typename Tile::Area) == sizes.area_bytes &&
          (Tile::kStreamed ? int64_t{Tile::kBlocks} * Tile::kStages * kStreamedStageBytes : 0) == sizes.weight_bytes;
 }
 
@@ -58,7 +56,7 @@ int32_t with_hidden_of_16_bits(int64_t hidden, const Launch& launch) {
   return fail(VARLSTM_ERROR_INTERNAL, "there are no wide teams for H = %lld", static_cast<long long>(hidden));
 }
 
-// Calls launch(H) with the layer's H as a constant.
+// Calls launch(H) with the layer's H as a constant. In TF32: those in the order of stepwise.
 template <class Math, class Launch>
 int32_t with_wide_hidden(int64_t hidden, const Launch& launch) {
   if constexpr (sizeof(typename Math::Value) == 4) {

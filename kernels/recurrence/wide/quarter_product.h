@@ -29,7 +29,7 @@ VARLSTM_DEVICE QuadPlace quad_place() {
 template <class Tile>
 VARLSTM_DEVICE int row_of_depth(int k) {
   if constexpr (!Tile::kGridOrder) return k;
-  const int unit = k / Tile::kDepthOfStage * Tile::kUnits + k % Tile::kDepthOfStage / Tile::Cell::kGates;
+  const int unit = k / Tile::kDepthOfStage * Tile::kGridUnits + k % Tile::kDepthOfStage / Tile::Cell::kGates;
   return k % Tile::Cell::kGates * Tile::kHidden + unit;
 }
 
@@ -72,8 +72,10 @@ template <class Tile>
 VARLSTM_DEVICE const unsigned char* stage_of_quarter(const TeamExchange<typename Tile::Area>& exchange, unsigned turn,
                                                      int quarter, int i) {
   const int stage = quarter * Tile::kStages + i;
-  if (Tile::kGridOrder)
-    return exchange.values(turn, stage / Tile::kQuarters) + stage % Tile::kQuarters * Tile::kStageBytes;
+  if (Tile::kGridOrder) {
+    constexpr int kOfQuad = Tile::Cell::kGates * Tile::kQuadStages;
+    return exchange.values(turn, stage / kOfQuad) + stage % kOfQuad * Tile::kStageBytes;
+  }
   const int of_gates = stage / Tile::kQuadStages, gate = of_gates / Tile::kQuads;
   return exchange.values(turn, of_gates % Tile::kQuads) +
          (gate * Tile::kQuadStages + stage % Tile::kQuadStages) * Tile::kStageBytes;
@@ -89,13 +91,22 @@ VARLSTM_DEVICE void write_values(unsigned char* values, const QuadPlace& at, int
 #pragma unroll
   for (int s = 0; s < 2; ++s) {
     if constexpr (Tile::kGridOrder) {
-      struct alignas(16) Units {
-        Scalar of[2][kGates];
-      } units;
+      using Value = typename Tile::Value;
+      constexpr int kWord = 16 / sizeof(Value), kWords = 2 * kGates / kWord;
+      struct alignas(16) Word {
+        Value of[kWord];
+      } words[kWords];  // of both units
       for (int gate = 0; gate < kGates; ++gate)
-        for (int w = 0; w < 2; ++w) units.of[w][gate] = Cells::flowing(stored, s, gate).get(w);
-      unsigned char* const stage = values + at.quarter * Tile::kStageBytes;
-      *reinterpret_cast<Units*>(stage + place_in_stage<Scalar>(slot + s, unit * kGates)) = units;
+        for (int w = 0; w < 2; ++w) {
+          const int k = w * kGates + gate;
+          words[k / kWord].of[k % kWord] = Tile::Math::value_of(Cells::flowing(stored, s, gate).get(w));
+        }
+      const int first = at.quarter * Tile::kUnits + unit;  // among the quad's units
+      unsigned char* const stage = values + first / Tile::kGridUnits * Tile::kStageBytes;
+      for (int word = 0; word < kWords; ++word) {
+        const int k = first % Tile::kGridUnits * kGates + word * kWord;
+        *reinterpret_cast<Word*>(stage + place_in_stage<Value>(slot + s, k)) = words[word];
+      }
     } else {
       const int k = at.quarter * Tile::kUnits + unit;  // among the quad's units
       const int to =
@@ -112,9 +123,51 @@ VARLSTM_DEVICE void write_values(unsigned char* values, const QuadPlace& at, int
   }
 }
 
+VARLSTM_DEVICE uint64_t lines_descriptor(const unsigned char* matrix) {
+  return simt::matrix_descriptor(matrix, 8 * kLineBytes, 8 * kLineBytes, simt::MatrixSwizzle::k128);
+}
+
+// Adds parts as policy grid passes them on: without their last bit. first: there is no sum yet.
+template <size_t kSums>
+VARLSTM_DEVICE void add_parts_of_grid(const float (&parts)[kSums], bool first, float (&sums)[kSums]) {
+#pragma unroll
+  for (size_t i = 0; i < kSums; ++i) {
+    uint32_t bits;
+    memcpy(&bits, &parts[i], sizeof bits);
+    bits &= ~1u;
+    float part;
+    memcpy(&part, &bits, sizeof part);
+    sums[i] = first ? part : sums[i] + part;
+  }
+}
+
+// Pushes sum k of this quarter to the owners of its units.
+template <class Tile>
+VARLSTM_DEVICE void push_sums(const WideBackwardTeam<Tile>& team, const QuadPlace& at, int k,
+                              const float (&sums)[Tile::kSlots / 2]) {
+  unsigned thread = threadIdx.x;
+  simt::keep(thread);  // what is computed from it takes no registers during the product
+  const int lane = static_cast<int>(thread % 32), source = at.quarter * Tile::kSums + k;
+  const unsigned owner = at.first_rank + thread / 32 % 4;
+  const simt::ClusterAddress full = simt::cluster_address(team.parts_full(), owner);
+  const simt::ClusterAddress place =
+      simt::cluster_address(team.parts.place(source, 2 * (lane / 4), 2 * (lane % 4)), owner);
+#pragma unroll
+  for (unsigned n = 0; n < Tile::kSlots / 8; ++n) {
+    if (Tile::kStreamed && n * 8 >= static_cast<unsigned>(team.slots)) break;
+    const auto square = PartSquare::from<true>({{sums[4 * n], sums[4 * n + 1], sums[4 * n + 2], sums[4 * n + 3]}});
+    for (unsigned half = 0; half < 2; ++half) {
+      uint64_t bits;
+      memcpy(&bits, square.of[half], sizeof bits);
+      simt::st_async(place + n * 4 * unsigned{sizeof square} + half * unsigned{sizeof bits}, bits, full);
+    }
+  }
+}
+
 // The warpgroup of a team that multiplies. Its warp w has the sums of the 16 units that block w of the quad finishes.
 template <class Tile>
 class QuarterProduct {
+  static_assert(!Tile::kMultiplier, "quarter_multiplier.h");
   using Sums = float[Tile::kSlots / 2];
 
  public:
@@ -122,29 +175,23 @@ class QuarterProduct {
 
   // Multiplies the stages of a turn and pushes the sums.
   VARLSTM_DEVICE void run(WideBackwardShared<Tile>& shared, const WideBackwardTeam<Tile>& team, unsigned turn) {
-    uint64_t rows = descriptor(shared.weights);
+    uint64_t rows = lines_descriptor(shared.weights);
     Weights weights = weights_of(shared, turn);
 #pragma unroll 1
     for (unsigned k = 0; k < Tile::kSums; ++k) {
       Sums sums = {};
-      const unsigned first = Tile::kStreamed ? k * Tile::kSumStages : 0;
-      if constexpr (Tile::kGridOrder && Tile::kStreamed)
-        add_chains_in_turn(first, weights, sums);
-      else if constexpr (Tile::kGridOrder)
+      if constexpr (Tile::kGridOrder)
         add_chains(rows, weights, sums);
       else
-        add_chain(rows, first, weights, sums);
+        add_chain(rows, weights, sums);
       rows = simt::advance_descriptor(rows, Tile::kSumStages * kKeptStageBytes);
-      push(team, quad_place<Tile>(), static_cast<int>(k), sums);
+      push_sums<Tile>(team, quad_place<Tile>(), static_cast<int>(k), sums);
     }
   }
 
  private:
   static constexpr unsigned kKeptStageBytes = Tile::kDepthOfStage * kLineBytes;  // of weights that are transposed
 
-  VARLSTM_DEVICE static uint64_t descriptor(const unsigned char* matrix) {
-    return simt::matrix_descriptor(matrix, 8 * kLineBytes, 8 * kLineBytes, simt::MatrixSwizzle::k128);
-  }
   struct NoStream {};
   using Weights = std::conditional_t<Tile::kStreamed, StreamedWeights<Tile>, NoStream>;
   VARLSTM_DEVICE static Weights weights_of(WideBackwardShared<Tile>& shared, unsigned turn) {
@@ -162,10 +209,10 @@ class QuarterProduct {
     constexpr unsigned kStep = 32 / sizeof(typename Tile::Value), kLine = kTransposed ? kStep * kLineBytes : 32;
     uint64_t weights = 0;
     if constexpr (Tile::kStreamed)
-      weights = descriptor(streamed.wait(static_cast<int>(first), static_cast<int>(stage)));
+      weights = lines_descriptor(streamed.wait(static_cast<int>(first), static_cast<int>(stage)));
     else
       weights = simt::advance_descriptor(rows, (first + stage) * kKeptStageBytes);
-    const uint64_t values = descriptor(reader_.wait());
+    const uint64_t values = lines_descriptor(reader_.wait());
     simt::wgmma_fence();
 #pragma unroll
     for (unsigned step = 0; step < kLineBytes / 32; ++step)
@@ -179,13 +226,13 @@ class QuarterProduct {
     if constexpr (Tile::kStreamed) weights.release(static_cast<int>(stage));
   }
 
-  // One chain over kSumStages stages. first: the number of the first stage, of weights that are streamed.
-  VARLSTM_DEVICE void add_chain(uint64_t rows, unsigned first, Weights& weights, Sums& sums) {
+  // One chain over all stages.
+  VARLSTM_DEVICE void add_chain(uint64_t rows, Weights& weights, Sums& sums) {
 #pragma unroll 1
     for (unsigned begin = 0; begin < Tile::kSumStages; begin += Tile::kEvery) {
 #pragma unroll
       for (unsigned i = 0; i < Tile::kEvery; ++i) {
-        start(rows, first + begin, i, weights, sums, true);
+        start(rows, begin, i, weights, sums, true);
         if (begin == 0 && i == 0) continue;
         simt::wgmma_wait<1>();  // the stage before has been read
         release(i + Tile::kEvery - 1, weights);
@@ -212,64 +259,12 @@ class QuarterProduct {
     take<0>(odd, Tile::kSumStages - 1, weights, sums);
   }
 
-  // The same for weights that are streamed, one stage after the other: two sets of parts leave no registers for where
-  // the weights are, which then spill.
-  VARLSTM_DEVICE void add_chains_in_turn(unsigned first, Weights& weights, Sums& sums) {
-    Sums parts;
-#pragma unroll
-    for (float& sum : sums) sum = -0.0f;  // which changes no part that is added to it
-#pragma unroll 1
-    for (unsigned begin = 0; begin < Tile::kSumStages; begin += Tile::kEvery) {
-#pragma unroll
-      for (unsigned i = 0; i < Tile::kEvery; ++i) {
-        start(0, first + begin, i, weights, parts, false);
-        simt::wgmma_wait<0>(parts);
-        release(i, weights);
-        add(parts, false, sums);
-      }
-    }
-  }
-
   // Waits for the parts of a stage of the sum, releases it and adds them; kUnderWay: stages that go on meanwhile.
   template <int kUnderWay>
   VARLSTM_DEVICE void take(Sums& parts, unsigned stage, Weights& weights, Sums& sums) {
     simt::wgmma_wait<kUnderWay>(parts);
     release(stage, weights);
-    add(parts, stage == 0, sums);
-  }
-
-  // Adds parts as policy grid passes them on: without their last bit.
-  VARLSTM_DEVICE static void add(const Sums& parts, bool first, Sums& sums) {
-#pragma unroll
-    for (int i = 0; i < Tile::kSlots / 2; ++i) {
-      uint32_t bits;
-      memcpy(&bits, &parts[i], sizeof bits);
-      bits &= ~1u;
-      float part;
-      memcpy(&part, &bits, sizeof part);
-      sums[i] = first ? part : sums[i] + part;
-    }
-  }
-
-  // Pushes sum k of this quarter to the owners of its units.
-  VARLSTM_DEVICE void push(const WideBackwardTeam<Tile>& team, const QuadPlace& at, int k, const Sums& sums) const {
-    unsigned thread = threadIdx.x;
-    simt::keep(thread);  // what is computed from it takes no registers during the product
-    const int lane = static_cast<int>(thread % 32), source = at.quarter * Tile::kSums + k;
-    const unsigned owner = at.first_rank + thread / 32 % 4;
-    const simt::ClusterAddress full = simt::cluster_address(team.parts_full(), owner);
-    const simt::ClusterAddress place =
-        simt::cluster_address(team.parts.place(source, 2 * (lane / 4), 2 * (lane % 4)), owner);
-#pragma unroll
-    for (unsigned n = 0; n < Tile::kSlots / 8; ++n) {
-      if (Tile::kStreamed && n * 8 >= static_cast<unsigned>(team.slots)) break;
-      const auto square = PartSquare::from<true>({{sums[4 * n], sums[4 * n + 1], sums[4 * n + 2], sums[4 * n + 3]}});
-      for (unsigned half = 0; half < 2; ++half) {
-        uint64_t bits;
-        memcpy(&bits, square.of[half], sizeof bits);
-        simt::st_async(place + n * 4 * unsigned{sizeof square} + half * unsigned{sizeof bits}, bits, full);
-      }
-    }
+    add_parts_of_grid(parts, stage == 0, sums);
   }
 
   StageReader<typename Tile::Ring> reader_;

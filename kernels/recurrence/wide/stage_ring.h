@@ -49,6 +49,20 @@ struct StageRing {
     return static_cast<uint16_t>(bits);
   }
 
+  // Of a warpgroup that knows where a stage comes: waits for it; releases it, after which sharer `next` fills its slot. A
+  // slot is filled by the same sharer each time, or by each in turn.
+  VARLSTM_DEVICE const unsigned char* wait(unsigned slot, unsigned phase, const char* what) {
+    simt::mbarrier_wait_bytes(&full[slot], phase, what);  // R2
+    return stage[slot];
+  }
+  VARLSTM_DEVICE void release(unsigned slot, uint32_t first_rank, uint32_t next) {
+    if (threadIdx.x % 32 != 0) return;
+    if constexpr (kSharers == 1)
+      simt::mbarrier_arrive_reader(&empty[slot]);
+    else
+      simt::mbarrier_arrive_reader(simt::cluster_map(empty, first_rank + next * kStride) + slot);
+  }
+
   // Called by one thread; then a barrier of the cluster must follow.
   VARLSTM_DEVICE void begin() {
     for (int slot = 0; slot < kSlots; ++slot) {
@@ -97,28 +111,24 @@ class StageReader {
   VARLSTM_DEVICE explicit StageReader(Ring& ring, uint32_t next = 0)
       : ring_(ring),
         first_rank_(Ring::first_rank()),
-        slot_(static_cast<int>(next % Ring::kSlots)),
+        slot_(next % Ring::kSlots),
         parity_(next / Ring::kSlots % 2),
         released_(Ring::kSharers == 1 ? next % Ring::kSlots : next) {}
 
   // Returns the next stage when it has come.
   VARLSTM_DEVICE const unsigned char* wait() {
-    const int slot = slot_;
-    simt::mbarrier_wait_bytes(&ring_.full[slot], parity_, "a stage");  // R2
+    const unsigned slot = slot_;
+    const unsigned char* const stage = ring_.wait(slot, parity_, "a stage");
     if (++slot_ == Ring::kSlots) slot_ = 0, parity_ ^= 1;
-    return ring_.stage[slot];
+    return stage;
   }
   // Releases the oldest stage that is not released: this warp has read it.
   VARLSTM_DEVICE void release() {
     if constexpr (Ring::kSharers == 1) {
-      if (threadIdx.x % 32 == 0) simt::mbarrier_arrive_reader(&ring_.empty[released_]);
+      ring_.release(released_, first_rank_, 0);
       if (++released_ == Ring::kSlots) released_ = 0;
     } else {
-      if (threadIdx.x % 32 == 0) {
-        uint64_t* const empty = &ring_.empty[released_ % Ring::kSlots];
-        const uint32_t filler = (released_ + Ring::kSlots) % Ring::kSharers;
-        simt::mbarrier_arrive_reader(simt::cluster_map(empty, first_rank_ + filler * Ring::kStride));
-      }
+      ring_.release(released_ % Ring::kSlots, first_rank_, (released_ + Ring::kSlots) % Ring::kSharers);
       ++released_;
     }
   }
@@ -126,7 +136,7 @@ class StageReader {
  private:
   Ring& ring_;
   const uint32_t first_rank_;
-  int slot_;
+  uint32_t slot_;
   unsigned parity_;
   uint32_t released_;  // stages; if the block has the ring alone, the slot of the next one
 };

@@ -1,5 +1,5 @@
-// The weights of a block of a wide team in TF32, or of an H above 1024, of which shared memory holds a part: the others
-// are streamed in every step. For kernel files only.
+// The weights of a block of a wide team of which shared memory holds a part: the others are streamed in every step. For
+// kernel files only.
 //
 // A launch before arranges W_hh in the order in which blocks use it, in the math's type (arrange_stages_kernel):
 //

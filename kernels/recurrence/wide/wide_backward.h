@@ -9,7 +9,8 @@
 // it, by st.async. There the owners of its cells (backward_cells.h) add them, and give dgates to memory, and dstate to
 // the team through global memory (team_exchange.h), in stages as the ring takes them. All blocks read what all blocks
 // wrote, those that share a stage once. If a block works for two teams, these share nothing but the weights and the
-// tensor cores: while one multiplies, the other passes on its parts and its dstate.
+// tensor cores: while one multiplies, the other passes on its parts and its dstate. The first warpgroup of a team
+// multiplies and owns cells, or a third one only multiplies (quarter_multiplier.h).
 // Grid: kBlocks x sets x directions; block b of a set is quarter b % 4 of quad b / 4. Team t is in set t % sets.
 //   W0: after it weights and mbarriers are ready in all blocks of the cluster, and visible to the async proxy.
 //   W1: the parts of a turn are there: parts_full counts their bytes. There is one buffer. Nobody pushes into it for
@@ -29,7 +30,7 @@
 
 #include "kernels/recurrence/recurrence.h"
 #include "kernels/recurrence/resident/backward_cells.h"
-#include "kernels/recurrence/wide/quarter_product.h"
+#include "kernels/recurrence/wide/quarter_multiplier.h"
 
 namespace varlstm::cuda {
 
@@ -73,7 +74,7 @@ VARLSTM_DEVICE unsigned part_bytes(int slots) {
 template <class Tile>
 VARLSTM_DEVICE void stream_weights(unsigned turn, bool last, const unsigned char* stages,
                                    WideBackwardShared<Tile>& shared) {
-  constexpr uint32_t kOfTurn = Tile::kStages - Tile::kKeptStages, kAhead = Tile::kRingSlots, kPeriod = Tile::kEvery - 1;
+  constexpr uint32_t kOfTurn = Tile::kStages - Tile::kKeptStages, kAhead = Tile::kWeightSlots, kPeriod = Tile::kEvery - 1;
   if (threadIdx.x % 32 == 0) {
     uint32_t next = turn * kOfTurn + (turn > 0 ? kAhead : 0);
     const uint32_t end = (turn + 1) * kOfTurn + (last ? 0 : kAhead);
@@ -87,7 +88,15 @@ VARLSTM_DEVICE void stream_weights(unsigned turn, bool last, const unsigned char
   simt::warp_sync();
 }
 
-// All turns of a team, by its threads.
+// The product of threads that only own cells.
+struct NoProduct {
+  template <class Team>
+  VARLSTM_DEVICE explicit NoProduct(const Team&) {}
+  template <class Shared, class Team>
+  VARLSTM_DEVICE void run(Shared&, const Team&, unsigned) {}
+};
+
+// All turns of a team, by the threads that own cells.
 template <class Tile>
 VARLSTM_DEVICE void run_turns(Cell kind, const LayerBackward<typename Tile::Scalar, float>& layer,
                               const DirectionBackward<typename Tile::Scalar, float>& dir, const TeamSchedule& schedule,
@@ -98,7 +107,7 @@ VARLSTM_DEVICE void run_turns(Cell kind, const LayerBackward<typename Tile::Scal
   const QuadPlace place_of_block = quad_place<Tile>();
   Cells cells(kind, layer, dir, schedule,
               (place_of_block.quad * Tile::kQuarters + place_of_block.quarter) * Tile::kUnits);
-  QuarterProduct<Tile> product(team);
+  std::conditional_t<Tile::kMultiplier, NoProduct, QuarterProduct<Tile>> product(team);
   StageFiller<typename Tile::Ring> filler(team.ring);
   typename Cells::Recurrent recurrent = {};
   cells.template prepare<true>();
@@ -140,6 +149,16 @@ VARLSTM_DEVICE void run_turns(Cell kind, const LayerBackward<typename Tile::Scal
   cells.finish_last(recurrent);
 }
 
+// The same by a warpgroup that only multiplies.
+template <class Tile>
+VARLSTM_DEVICE void multiply_turns(const TeamSchedule& schedule, WideBackwardShared<Tile>& shared,
+                                   const WideBackwardTeam<Tile>& team) {
+  QuarterMultiplier<Tile> product(shared, team);
+  const auto steps = static_cast<unsigned>(schedule.steps());
+#pragma unroll 1
+  for (unsigned turns = steps + steps % 2; turns > 0; --turns) product.run_turn();  // as many as BackwardCells has
+}
+
 // teams, sets: of each direction. arranged: the weights, if they are streamed.
 template <class Tile>
 VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads, 1)
@@ -149,7 +168,8 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads, 1)
   auto& shared = *simt::shared_memory<WideBackwardShared<Tile>>();
   const int64_t set = static_cast<int64_t>(blockIdx.x) / Tile::kBlocks;
   const QuadPlace at = quad_place<Tile>();
-  const int of_block = static_cast<int>(threadIdx.x / Tile::kBackwardThreads);
+  const bool multiplies = Tile::kMultiplier && threadIdx.x >= Tile::kBackwardThreads;
+  const int of_block = Tile::kMultiplier ? 0 : static_cast<int>(threadIdx.x / Tile::kBackwardThreads);
   const int64_t direction = set / sets, team = set % sets + sets * of_block;
   const DirectionBackward<typename Tile::Scalar, float>& dir = layer.direction[direction];
   const int slots = Tile::kStreamed ? static_cast<int>(schedule.team_slots) : Tile::kSlots;
@@ -171,9 +191,14 @@ VARLSTM_KERNEL void __launch_bounds__(Tile::kThreads, 1)
   simt::cluster_sync();  // W0
   if (team < teams) {
     const TeamSchedule of_team(schedule, {team, direction, 0});
-    if (of_team.steps() > 0)
-      run_turns<Tile>(kind, layer, dir, of_team, shared, {shared.rings[of_block], shared.parts[of_block], slots},
-                      areas + direction * teams + team, arranged);
+    const WideBackwardTeam<Tile> in_block = {shared.rings[of_block], shared.parts[of_block], slots};
+    if (of_team.steps() == 0) {
+      // nothing to do
+    } else if (multiplies) {
+      if constexpr (Tile::kMultiplier) multiply_turns<Tile>(of_team, shared, in_block);
+    } else {
+      run_turns<Tile>(kind, layer, dir, of_team, shared, in_block, areas + direction * teams + team, arranged);
+    }
   }
   simt::cluster_sync();  // W3
 #else

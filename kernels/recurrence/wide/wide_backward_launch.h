@@ -26,6 +26,10 @@ int32_t launch_wide_backward_of(Stream stream, Cell cell, const WideRun& run,
     using Tile = WideBackwardTile<CellType, Math, kStreamedHidden16, true>;
     if (layer.hidden == kStreamedHidden16) return launch_wide_backward<Tile>(stream, cell, run, layer);
   }
+  if constexpr (sizeof(typename Math::Value) == 4) {
+    using Tile = WideBackwardTile<CellType, Math, kGridHiddenTf32, true>;
+    if (run.resident && layer.hidden == kGridHiddenTf32) return launch_wide_backward<Tile>(stream, cell, run, layer);
+  }
   return with_wide_hidden<Math>(layer.hidden, [&](auto hidden) -> int32_t {
     constexpr int kHidden = decltype(hidden)::value;
     if (!run.resident)

@@ -13,8 +13,7 @@
 //   T1 to T3, R1 to R3: of the exchange and the ring.
 // A warpgroup releases a stage when its product is done, one stage later than it starts it. The last step is like the
 // others: it passes states on, which no step reads.
-// In TF32, and at H = 2048, the weights are streamed (weight_stream.h), and a team has schedule.team_slots slots: the
-// rows of a product that are no slot's have sums that nobody reads. Bytes of a step: each block reads a state of kSlots
+// Where the weights are streamed (weight_stream.h) a team has schedule.team_slots slots: the rows of a product that are no slot's have sums that nobody reads. Bytes of a step: each block reads a state of kSlots
 // H 2 for each team; from L2 it comes once a cluster. Bound by shared memory: of a team's step wgmma reads (kSlots + G
 // kUnits) H 2 and the copies write kSlots H 2. So two teams of an LSTM at H = 1024 take 6,144 clocks at 128 bytes a
 // clock, in which each hides its exchange and its cells behind the other's product. In global memory as
@@ -61,18 +60,25 @@ struct ForwardStagePlace {
 template <class Tile>
 VARLSTM_DEVICE void load_wide_weights(unsigned char (&weights)[Tile::kStages][Tile::kWeightBytes],
                                       const typename Tile::Scalar* w_hh, int rank) {
-  constexpr int kWord = 8, kLineWords = Tile::kHidden / kWord;
+  using Value = typename Tile::Value;
+  constexpr int kWord = 16 / sizeof(Value), kLineWords = Tile::kHidden / kWord;
   const bool aligned = reinterpret_cast<uintptr_t>(w_hh) % 16 == 0;
   for (int at = static_cast<int>(threadIdx.x); at < Tile::kColumns * kLineWords; at += Tile::kThreads) {
     const int line = at / kLineWords, k = at % kLineWords * kWord;
     const typename Tile::Scalar* from = w_hh + row_of_line<Tile>(rank, line) * Tile::kHidden + k;
     unsigned char* const to =
-        weights[k / Tile::kDepthOfStage] + place_in_stage<typename Tile::Value>(line, k % Tile::kDepthOfStage);
+        weights[k / Tile::kDepthOfStage] + place_in_stage<Value>(line, k % Tile::kDepthOfStage);
     simt::b32x4 word;
     if (aligned)
       word = *reinterpret_cast<const simt::b32x4*>(from);
     else
       memcpy(&word, from, sizeof word);
+    if constexpr (sizeof(Value) == 4)
+      for (uint32_t& value : word.r) {
+        float scalar;
+        memcpy(&scalar, &value, sizeof scalar);
+        value = Tile::Math::value_of(scalar);
+      }
     *reinterpret_cast<simt::b32x4*>(to) = word;
   }
 }

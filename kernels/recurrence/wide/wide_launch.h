@@ -27,6 +27,13 @@ int32_t launch_wide_of(Stream stream, Cell cell, const WideRun& run,
     using Tile = WideTeamTile<CellType, Math, kStreamedHidden16, kOrder.depth, kOrder.padded>;
     if (layer.hidden == kStreamedHidden16) return launch_wide<Tile>(stream, cell, run, layer);
   }
+  if constexpr (sizeof(typename Math::Value) == 4) {
+    static_assert(kTilesHiddenTf32[0] == 256 && kTilesHiddenTf32[1] == 1024 && sizeof kTilesHiddenTf32 == 2 * sizeof(int));
+    using Small = WideTeamTile<CellType, Math, 256, wide_order(256, true).depth>;
+    using Large = WideTeamTile<CellType, Math, 1024, wide_order(1024, true).depth>;
+    if (run.resident && layer.hidden == 256) return launch_wide<Small>(stream, cell, run, layer);
+    if (run.resident && layer.hidden == 1024) return launch_wide<Large>(stream, cell, run, layer);
+  }
   return with_wide_hidden<Math>(layer.hidden, [&](auto hidden) -> int32_t {
     constexpr int kHidden = decltype(hidden)::value;
     if constexpr (sizeof(typename Math::Value) == 2) {

@@ -23,10 +23,10 @@
 // A stage is a tile of wgmma: 128 bytes of k of each line, 64 values or 32 of TF32, swizzled to 128 bytes: the word w
 // of 16 bytes of line l is in the place of word w ^ (l % 8).
 //
-// At H = 2048 the weights do not fit into a block. They are streamed (weight_stream.h), as are all of TF32: of each
-// part of the depth one stage in kEvery stays in shared memory, and the others flow through a ring of their own in
-// every step. Then a block has one team, which may have fewer slots, a multiple of 8: what is copied of a step's values
-// depends on it.
+// At H = 2048 the weights do not fit into a block. They are streamed (weight_stream.h), as are those of TF32 in the order
+// of stepwise: of each part of the depth one stage in kEvery stays in shared memory, and the others flow through a ring
+// of their own in every step. Then a block has one team, which may have fewer slots, a multiple of 8: what is copied of
+// a step's values depends on it. In TF32 in the order of resident tiles a block has 8 units, whose weights fit.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -37,6 +37,7 @@
 #include "kernels/recurrence/stepwise/step_tile.h"
 #include "kernels/recurrence/wide/stage_ring.h"
 #include "kernels/recurrence/wide/team_exchange.h"
+#include "kernels/selection/wide_selection.h"
 
 namespace varlstm::cuda {
 
@@ -61,15 +62,10 @@ constexpr simt::MatrixType kMatrixOf<Bf16Math> = simt::MatrixType::kBf16;
 template <>
 constexpr simt::MatrixType kMatrixOf<F16Math> = simt::MatrixType::kF16;
 
+// How many stages of weights that are streamed there are for one that stays in shared memory: of a chain over so many
+// stages. At H = 2048 128 KB stay.
 template <class Value>
-constexpr bool is_streamed_tile(int hidden) {
-  return sizeof(Value) == 4 || hidden > 1024;
-}
-// How many stages of weights there are for one that stays in shared memory: of a chain over so many stages. At H = 2048
-// 128 KB stay.
-template <class Value>
-constexpr int kept_every(int hidden, int stages) {
-  if (!is_streamed_tile<Value>(hidden)) return 1;
+constexpr int kept_every(int stages) {
   constexpr int kMost = sizeof(Value);
   return stages < kMost ? stages : kMost;
 }
@@ -87,9 +83,11 @@ struct WideTeamTile {
   using Math = MathType;
   using Scalar = typename Math::Scalar;
   using Value = typename Math::Value;
-  static constexpr bool kStreamed = is_streamed_tile<Value>(Hidden);
+  static constexpr bool kResident = SplitDepth > 0;
+  static constexpr bool kStreamed = streams_weights(WidePass::kForward, kResident, Hidden, sizeof(Value));
   static constexpr int kHidden = Hidden;  // H exactly
-  static constexpr int kUnits = 16, kBlocks = kHidden / kUnits, kCluster = 4;
+  static constexpr int kUnits = wide_units(WidePass::kForward, kResident, sizeof(Value));
+  static constexpr int kBlocks = kHidden / kUnits, kCluster = 4;
   static constexpr int kSlots = 64, kTeams = kStreamed ? 1 : 2;
   static constexpr int kDepthOfStage = kStageDepth<Value>;
   static constexpr int kStages = kHidden / kDepthOfStage;      // of a state
@@ -102,15 +100,14 @@ struct WideTeamTile {
   static constexpr int kWeightBytes = kColumns * kLineBytes;  // of a stage's k
   static constexpr int kUnitTiles = kUnits / 8;
 
-  static constexpr bool kResident = SplitDepth > 0;
   static constexpr int kPartStages = kResident ? SplitDepth / kDepthOfStage : kStages / 4;
   static constexpr int kParts = kStages / kPartStages;
-  static constexpr int kEvery = kept_every<Value>(kHidden, kPartStages), kKeptStages = kStages / kEvery;
+  static constexpr int kEvery = kStreamed ? kept_every<Value>(kPartStages) : 1, kKeptStages = kStages / kEvery;
   static constexpr int kChains = kResident ? 2 : 1;
   static constexpr bool kAddsZeros = !kResident || Padded;  // zeros as a part, whichever comes first
   // Whether the x-gates of a thread's second slot are asked for after the product: two chains of the sums of four gates
   // leave no registers for them.
-  static constexpr bool kAsksLate = kChains == 2 && Cell::kGates == 4;
+  static constexpr bool kAsksLate = kChains == 2 && Cell::kGates * kUnitTiles == 8;
   using Functions = std::conditional_t<kResident, ResidentFunctions<Cell, Math>, StepFunctions>;
 
   using Ring = StageRing<kRingSlots, kStageBytes, kCluster>;

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "kernels/selection/batch_selection.h"
 #include "tests/kernels/selection/devices.h"
 
@@ -15,9 +17,7 @@ TEST(WideTeams, WhatTheyMayRun) {
   EXPECT_EQ(why_not_wide(WidePass::kForward, Policy::kStepwise, shape, kH100.facts), nullptr);
   for (const Device& device : {kA100, kA10, kT4, kRtx5090})
     EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kStepwise, shape, device.facts), nullptr) << device.name;
-  for (const Kind& kind : {kKinds[0], kKinds[1]})
-    EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kGrid, shape_of(kind, 1024, 1), kH100.facts), nullptr)
-        << kind.name;
+  EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kGrid, shape_of(kKinds[0], 1024, 1), kH100.facts), nullptr);
   for (const int64_t hidden : {1, 255, 257, 384, 1000, 1023, 2047, 4096})
     EXPECT_NE(why_not_wide(WidePass::kForward, Policy::kGrid, shape_of(kKinds[2], hidden, 1), kH100.facts), nullptr)
         << hidden;
@@ -174,6 +174,61 @@ TEST(StreamedTeams, WhatTheyMayRun) {
   }
 }
 
+// In TF32 in the order of the tiles: forward with 128 blocks of 8 units, backward of the grid in clusters of 8 blocks.
+TEST(WideTeams, WhatTheyMayRunInTf32) {
+  const auto why_not_pass = [](WidePass pass, Policy policy, int64_t hidden, Cell cell = Cell::kLstm) {
+    return why_not_wide(pass, policy, shape_of(kKinds[1], hidden, 1, cell), kH100.facts);
+  };
+  for (const int64_t hidden : {256, 1024}) {
+    EXPECT_EQ(why_not_pass(WidePass::kForward, Policy::kGrid, hidden), nullptr) << hidden;
+    EXPECT_NE(why_not_pass(WidePass::kForward, Policy::kGrid, hidden, Cell::kGru), nullptr) << hidden;
+  }
+  EXPECT_EQ(why_not_pass(WidePass::kForward, Policy::kCluster, 256), nullptr);  // whose splits have as much depth
+  EXPECT_EQ(why_not_pass(WidePass::kBackward, Policy::kGrid, 1024), nullptr);
+  EXPECT_NE(why_not_pass(WidePass::kBackward, Policy::kGrid, 256), nullptr);
+  EXPECT_NE(why_not_pass(WidePass::kBackward, Policy::kStepwise, 1024), nullptr);
+  for (const int64_t hidden : {512, 768, 2048})
+    for (const WidePass pass : {WidePass::kForward, WidePass::kBackward})
+      EXPECT_NE(why_not_pass(pass, Policy::kGrid, hidden), nullptr) << hidden;
+  const RecurrenceShape shape = shape_of(kKinds[1], 1024, 1);
+  const WideSizes forward = wide_sizes(WidePass::kForward, Policy::kGrid, shape);
+  EXPECT_EQ(forward.blocks, 128);
+  EXPECT_EQ(forward.weight_bytes, 0);
+  const WideSizes backward = wide_sizes(WidePass::kBackward, Policy::kGrid, shape);
+  EXPECT_EQ(backward.blocks, 64);
+  EXPECT_EQ(backward.cluster, 8);
+  EXPECT_EQ(backward.weight_bytes, 4 * 1024 * 1024 * 4);
+}
+
+// Many sequences, and those whose lengths differ; few run in the tiles of the grid.
+TEST(WideTeams, TakeWhatTheyAreFasterForInTf32) {
+  for (const WidePass pass : {WidePass::kForward, WidePass::kBackward}) {
+    const auto faster = [&](const BatchBounds& batch) {
+      return is_wide_faster(pass, Policy::kGrid, shape_of(kKinds[1], 1024, 1), batch, kH100.facts);
+    };
+    EXPECT_FALSE(faster(of_one_length(1)));
+    EXPECT_FALSE(faster(of_one_length(16)));
+    EXPECT_TRUE(faster(of_one_length(64)));
+    EXPECT_TRUE(faster({256, 258, 11720}));
+    EXPECT_TRUE(faster({256, 154, 4659}));
+  }
+}
+
+// A context without batch invariance runs many turns of the grid stepwise, but not where wide teams stream weights.
+TEST(StreamedTeams, KeepABatchFromStepwise) {
+  const auto stepwise = [](const Kind& kind, int64_t hidden, const DeviceFacts& facts) {
+    return is_faster_stepwise(Policy::kGrid, shape_of(kind, hidden, 1), 256, facts);
+  };
+  DeviceFacts without = kH100.facts;
+  without.active_clusters[2] = without.active_clusters[3] = 0;
+  for (const auto& [kind, hidden] : {std::pair{kKinds[1], 1024}, std::pair{kKinds[2], 2048}}) {
+    EXPECT_FALSE(stepwise(kind, hidden, kH100.facts)) << hidden;
+    EXPECT_TRUE(stepwise(kind, hidden, without)) << hidden;
+  }
+  EXPECT_TRUE(stepwise(kKinds[2], 1024, kH100.facts));  // stepwise has wide teams, too
+  EXPECT_FALSE(is_faster_stepwise(Policy::kGrid, shape_of(kKinds[2], 1024, 1), 48, kH100.facts));
+}
+
 // No H has them in 64 bits, not even one whose weights are streamed in other types.
 TEST(StreamedTeams, HaveNo64Bits) {
   const Kind kind = {"f64", DType::kF64, false, MathKind::kF32};
@@ -253,6 +308,10 @@ TEST(WideTeams, HaveTheOrderOfTheTiles) {
     for (const int hidden : {256, 512})
       EXPECT_TRUE(has_wide_order(tile_rows(Policy::kCluster, math), hidden)) << hidden;
   }
+  for (const int hidden : kTilesHiddenTf32) {
+    EXPECT_TRUE(has_wide_order(tile_rows(Policy::kGrid, MathKind::kTf32), hidden, true)) << hidden;
+    EXPECT_FALSE(wide_order(hidden, true).padded) << hidden;
+  }
   ASSERT_EQ(wide_order(1024).depth, 256);
   constexpr TileShape kOtherSplits[] = {{1024, 16, 1, 2, 16, 4}}, kPadding[] = {{2048, 16, 1, 8, 16, 4}};
   EXPECT_FALSE(has_wide_order({kOtherSplits, 1}, 1024));
@@ -263,7 +322,7 @@ TEST(WideTeams, HaveTheOrderOfTheTiles) {
     const TileRows table = tile_rows(Policy::kGrid, math);
     for (const int hidden : kWideTeamHidden) {
       const TileShape& tile = table.rows[first_row(Cell::kLstm, table, hidden)];
-      const bool as_tile = tile.hidden == hidden && tile.units == kWideTeamUnits && tile.blocks() % 8 == 0;
+      const bool as_tile = tile.hidden == hidden && tile.units == 16 && tile.blocks() % 8 == 0;
       EXPECT_EQ(has_wide_grid_order(Cell::kLstm, hidden), as_tile) << hidden;
     }
   }
