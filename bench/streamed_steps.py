@@ -172,6 +172,8 @@ def is_faster(constants, mode, hidden, batch):
     if hidden not in OF_STEPWISE["tf32"]:
         return False
     chosen = choose_teams(constants, "tf32", mode, hidden, batch)
+    if chosen is None:
+        return False
     step, more, rank = stepwise_figures(constants, mode, hidden)
     return chosen[3] < max(batch[1] * step + (batch[2] - batch[1]) * more, batch[2] * rank)
 

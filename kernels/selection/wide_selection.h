@@ -146,11 +146,10 @@ inline const char* why_not_wide_order(WidePass pass, RecurrencePolicy policy, co
   }
   MathKind kind;
   math_kind(shape.dtype, shape.tf32, &kind);
-  const bool has_order =
-      pass == WidePass::kForward
-          ? has_wide_order(tile_rows(policy, kind), shape.hidden, tf32)
-          : policy == RecurrencePolicy::kGrid && (has_wide_grid_order(shape.cell, shape.hidden, tf32) ||
-                                                  (!tf32 && shape.hidden == kStreamedHidden16));
+  const bool has_order = pass == WidePass::kForward ? has_wide_order(tile_rows(policy, kind), shape.hidden, tf32)
+                                                    : policy == RecurrencePolicy::kGrid &&
+                                                          (has_wide_grid_order(shape.cell, shape.hidden, tf32) ||
+                                                           (!tf32 && shape.hidden == kStreamedHidden16));
   return has_order ? nullptr : "the policy's tile for this H adds in another order";
 }
 

@@ -20,7 +20,8 @@
 namespace varlstm_test {
 
 // For its lifetime, rnns that are made have teams of so many slots (0: whatever the library chooses), and contexts find
-// an emulated device that holds so many sets of wide teams of H, whose blocks have that many units. A GPU stays as it is.
+// an emulated device that holds so many sets of wide teams of H, whose blocks have that many units. A GPU stays as it
+// is.
 class Device {
  public:
   Device(int64_t slots, int64_t hidden, int64_t sets, int64_t units = 16) {

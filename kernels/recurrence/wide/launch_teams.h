@@ -33,7 +33,8 @@ template <class Tile, class Shared>
 constexpr bool selection_knows(WidePass pass, bool resident, Cell cell) {
   const WideSizes sizes = wide_sizes(pass, resident, cell, Tile::kHidden, sizeof(typename Tile::Value));
   return Tile::kSlots == kWideTeamSlots && Tile::kBlocks == sizes.blocks && Tile::kCluster == sizes.cluster &&
-         Tile::kTeams == sizes.teams_of_block && sizeof(Shared) <= sizes.shared_bytes && sizeof(typename Tile::Area) == sizes.area_bytes &&
+         Tile::kTeams == sizes.teams_of_block && sizeof(Shared) <= sizes.shared_bytes &&
+         sizeof(typename Tile::Area) == sizes.area_bytes &&
          (Tile::kStreamed ? int64_t{Tile::kBlocks} * Tile::kStages * kStreamedStageBytes : 0) == sizes.weight_bytes;
 }
 

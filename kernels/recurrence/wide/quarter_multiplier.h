@@ -61,8 +61,8 @@ class QuarterMultiplier {
   // Starts the products of stage i of a run, 32 bytes of k each.
   VARLSTM_DEVICE void start(unsigned run, unsigned i, Sums& parts) {
     const uint64_t weights = lines_descriptor(wait_for_weights(run, i));
-    const uint64_t values = lines_descriptor(
-        team_.ring.wait(i % Values::kSlots, phase<kRun, Values>(run, i), "a stage"));
+    const uint64_t values =
+        lines_descriptor(team_.ring.wait(i % Values::kSlots, phase<kRun, Values>(run, i), "a stage"));
     simt::wgmma_fence();
 #pragma unroll
     for (unsigned step = 0; step < kLineBytes / 32; ++step)
@@ -79,7 +79,9 @@ class QuarterMultiplier {
     add_parts_of_grid(parts, false, sums);
   }
 
-  VARLSTM_DEVICE static constexpr unsigned streamed(unsigned i) { return i - i / kEvery - 1; }
+  VARLSTM_DEVICE static constexpr unsigned streamed(unsigned i) {
+    return i - i / kEvery - 1;
+  }
   // Of the barrier of a stage's place: the number of stages there before, modulo 2. number: in the run, of kOfRun.
   template <unsigned kOfRun, class Ring>
   VARLSTM_DEVICE static unsigned phase(unsigned run, unsigned number) {

@@ -49,8 +49,8 @@ struct StageRing {
     return static_cast<uint16_t>(bits);
   }
 
-  // Of a warpgroup that knows where a stage comes: waits for it; releases it, after which sharer `next` fills its slot. A
-  // slot is filled by the same sharer each time, or by each in turn.
+  // Of a warpgroup that knows where a stage comes: waits for it; releases it, after which sharer `next` fills its slot.
+  // A slot is filled by the same sharer each time, or by each in turn.
   VARLSTM_DEVICE const unsigned char* wait(unsigned slot, unsigned phase, const char* what) {
     simt::mbarrier_wait_bytes(&full[slot], phase, what);  // R2
     return stage[slot];

@@ -74,7 +74,8 @@ VARLSTM_DEVICE unsigned part_bytes(int slots) {
 template <class Tile>
 VARLSTM_DEVICE void stream_weights(unsigned turn, bool last, const unsigned char* stages,
                                    WideBackwardShared<Tile>& shared) {
-  constexpr uint32_t kOfTurn = Tile::kStages - Tile::kKeptStages, kAhead = Tile::kWeightSlots, kPeriod = Tile::kEvery - 1;
+  constexpr uint32_t kOfTurn = Tile::kStages - Tile::kKeptStages, kAhead = Tile::kWeightSlots,
+                     kPeriod = Tile::kEvery - 1;
   if (threadIdx.x % 32 == 0) {
     uint32_t next = turn * kOfTurn + (turn > 0 ? kAhead : 0);
     const uint32_t end = (turn + 1) * kOfTurn + (last ? 0 : kAhead);

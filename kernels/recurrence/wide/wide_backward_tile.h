@@ -56,8 +56,9 @@ struct WideBackwardTile {
   // Two quads in a cluster halve what is read from L2. But an H100 has room for 15 clusters of 8 blocks, which is one
   // set of 64 blocks, and for 32 of 4, which are two sets; a block with one team does not read as fast as L2 gives. Two
   // sets that stream their weights would share what L2 gives, too.
-  static constexpr int kSharers =
-      kStreamed ? (kGridOrder && sizeof(Value) == 4 ? 2 : 1) : kGridOrder && kHidden > 768 ? 1 : 2;
+  static constexpr int kSharers = kStreamed                     ? (kGridOrder && sizeof(Value) == 4 ? 2 : 1)
+                                  : kGridOrder && kHidden > 768 ? 1
+                                                                : 2;
   static constexpr int kCluster = kQuarters * kSharers;
   static constexpr int kStageBytes = kSlots * kLineBytes, kDepthOfStage = kStageDepth<Value>;
   static constexpr int kQuadStages = kQuadUnits / kDepthOfStage;  // of a gate of a quad's units

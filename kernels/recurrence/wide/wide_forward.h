@@ -13,13 +13,14 @@
 //   T1 to T3, R1 to R3: of the exchange and the ring.
 // A warpgroup releases a stage when its product is done, one stage later than it starts it. The last step is like the
 // others: it passes states on, which no step reads.
-// Where the weights are streamed (weight_stream.h) a team has schedule.team_slots slots: the rows of a product that are no slot's have sums that nobody reads. Bytes of a step: each block reads a state of kSlots
-// H 2 for each team; from L2 it comes once a cluster. Bound by shared memory: of a team's step wgmma reads (kSlots + G
-// kUnits) H 2 and the copies write kSlots H 2. So two teams of an LSTM at H = 1024 take 6,144 clocks at 128 bytes a
-// clock, in which each hides its exchange and its cells behind the other's product. In global memory as
-// resident_forward.h. Sums are in f32, in the order of the tile, which depends on H alone; h is rounded to the dtype
-// when it is passed on, c stays in f32. So results are bit-identical whatever else is in the batch, and those of the
-// policy whose order it is. Mirrored by host/rnn.
+// Where the weights are streamed (weight_stream.h) a team has schedule.team_slots slots: the rows of a product that are
+// no slot's have sums that nobody reads. Bytes of a step: each block reads a state of kSlots H 2 for each team; from L2
+// it comes once a cluster. Bound by shared memory: of a team's step wgmma reads (kSlots + G kUnits) H 2 and the copies
+// write kSlots H 2. So two teams of an LSTM at H = 1024 take 6,144 clocks at 128 bytes a clock, in which each hides its
+// exchange and its cells behind the other's product. In global memory as resident_forward.h. Sums are in f32, in the
+// order of the tile, which depends on H alone; h is rounded to the dtype when it is passed on, c stays in f32. So
+// results are bit-identical whatever else is in the batch, and those of the policy whose order it is. Mirrored by
+// host/rnn.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -66,8 +67,7 @@ VARLSTM_DEVICE void load_wide_weights(unsigned char (&weights)[Tile::kStages][Ti
   for (int at = static_cast<int>(threadIdx.x); at < Tile::kColumns * kLineWords; at += Tile::kThreads) {
     const int line = at / kLineWords, k = at % kLineWords * kWord;
     const typename Tile::Scalar* from = w_hh + row_of_line<Tile>(rank, line) * Tile::kHidden + k;
-    unsigned char* const to =
-        weights[k / Tile::kDepthOfStage] + place_in_stage<Value>(line, k % Tile::kDepthOfStage);
+    unsigned char* const to = weights[k / Tile::kDepthOfStage] + place_in_stage<Value>(line, k % Tile::kDepthOfStage);
     simt::b32x4 word;
     if (aligned)
       word = *reinterpret_cast<const simt::b32x4*>(from);

@@ -28,7 +28,8 @@ int32_t launch_wide_of(Stream stream, Cell cell, const WideRun& run,
     if (layer.hidden == kStreamedHidden16) return launch_wide<Tile>(stream, cell, run, layer);
   }
   if constexpr (sizeof(typename Math::Value) == 4) {
-    static_assert(kTilesHiddenTf32[0] == 256 && kTilesHiddenTf32[1] == 1024 && sizeof kTilesHiddenTf32 == 2 * sizeof(int));
+    static_assert(kTilesHiddenTf32[0] == 256 && kTilesHiddenTf32[1] == 1024 &&
+                  sizeof kTilesHiddenTf32 == 2 * sizeof(int));
     using Small = WideTeamTile<CellType, Math, 256, wide_order(256, true).depth>;
     using Large = WideTeamTile<CellType, Math, 1024, wide_order(1024, true).depth>;
     if (run.resident && layer.hidden == 256) return launch_wide<Small>(stream, cell, run, layer);

@@ -23,10 +23,11 @@
 // A stage is a tile of wgmma: 128 bytes of k of each line, 64 values or 32 of TF32, swizzled to 128 bytes: the word w
 // of 16 bytes of line l is in the place of word w ^ (l % 8).
 //
-// At H = 2048 the weights do not fit into a block. They are streamed (weight_stream.h), as are those of TF32 in the order
-// of stepwise: of each part of the depth one stage in kEvery stays in shared memory, and the others flow through a ring
-// of their own in every step. Then a block has one team, which may have fewer slots, a multiple of 8: what is copied of
-// a step's values depends on it. In TF32 in the order of resident tiles a block has 8 units, whose weights fit.
+// At H = 2048 the weights do not fit into a block. They are streamed (weight_stream.h), as are those of TF32 in the
+// order of stepwise: of each part of the depth one stage in kEvery stays in shared memory, and the others flow through
+// a ring of their own in every step. Then a block has one team, which may have fewer slots, a multiple of 8: what is
+// copied of a step's values depends on it. In TF32 in the order of resident tiles a block has 8 units, whose weights
+// fit.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

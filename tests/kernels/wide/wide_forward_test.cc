@@ -121,7 +121,8 @@ TEST_P(WideHidden, HasTheBitsOfThePolicy) {
   }
 }
 
-// The H for which weights are streamed, in TF32 with the sums of the tiles backward alone: both passes, a team of 8 slots.
+// The H for which weights are streamed, in TF32 with the sums of the tiles backward alone: both passes, a team of 8
+// slots.
 class WideStreamed : public ::testing::TestWithParam<RecurrenceWay> {};
 
 TEST_P(WideStreamed, WidestHasTheBitsOfThePolicy) {
