@@ -15,6 +15,12 @@ int32_t ask(int device, cudaDeviceAttr attribute, int* value) {
   return check_runtime(cudaDeviceGetAttribute(value, attribute, device), "cudaDeviceGetAttribute");
 }
 
+// Whether the first use of a kernel failed because the library has neither machine code nor PTX that the device runs.
+bool has_no_code(cudaError_t error) {
+  const int number = static_cast<int>(error);
+  return number == 98 || number == 209;  // cudaErrorInvalidDeviceFunction, cudaErrorNoKernelImageForDevice
+}
+
 }  // namespace
 
 int32_t ask_device_facts(int device, DeviceFacts* facts) {
@@ -30,8 +36,14 @@ int32_t ask_device_facts(int device, DeviceFacts* facts) {
   shape.block = dim3(256);
   shape.shared_bytes = static_cast<size_t>(shared);  // one block on each multiprocessor
   int blocks = 0;
-  VARLSTM_CUDA_TRY(check_runtime(simt::blocks_of_multiprocessor(shape, occupant_kernel, &blocks),
-                                 "cudaOccupancyMaxActiveBlocksPerMultiprocessor"));
+  const cudaError_t first_use = simt::blocks_of_multiprocessor(shape, occupant_kernel, &blocks);
+  if (has_no_code(first_use)) {
+    ignore_failure(first_use);
+    return fail(VARLSTM_ERROR_UNSUPPORTED,
+                "device %d has compute capability %d.%d, for which this library was built without code", device, major,
+                minor);
+  }
+  VARLSTM_CUDA_TRY(check_runtime(first_use, "cudaOccupancyMaxActiveBlocksPerMultiprocessor"));
   facts->resident_blocks = cooperative ? blocks * multiprocessors : 0;
   facts->active_clusters[0] = multiprocessors;
   for (int k = 1; k < kClusterSizes; ++k) {

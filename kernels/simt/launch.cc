@@ -15,6 +15,7 @@
 #include "capi/contract/environment.h"
 #include "kernels/simt/address_sanitizer.h"
 #include "kernels/simt/address_space.h"
+#include "kernels/simt/context.h"
 #include "kernels/simt/options.h"
 #include "kernels/simt/ptx/runner.h"
 #include "kernels/simt/race.h"
@@ -280,7 +281,8 @@ cudaError_t check_shape(const LaunchShape& shape) {
 }
 
 cudaError_t count_blocks_of_multiprocessor(const LaunchShape& shape, int* blocks) {
-  const cudaError_t error = check_shape(shape);
+  cudaError_t error = begin_device_call("cudaOccupancyMaxActiveBlocksPerMultiprocessor");
+  if (error == cudaSuccess) error = check_shape(shape);
   if (error == cudaSuccess) *blocks = static_cast<int>(blocks_of_one(shape, options()));
   return error;
 }

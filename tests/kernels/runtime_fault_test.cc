@@ -159,6 +159,24 @@ TEST_F(RuntimeFaults, AFailureForGoodKillsTheContextCleanly) {
   EXPECT_GT(call, 100);
 }
 
+// What the runtime answers to the first use of a kernel where the library has no code for the device.
+TEST_F(RuntimeFaults, ADeviceWithoutCodeIsTold) {
+  for (const int error : {98, 209}) {  // cudaErrorInvalidDeviceFunction, cudaErrorNoKernelImageForDevice
+    std::string told;
+    for (int64_t call = 1; call < kMostCalls && told.empty(); ++call) {
+      varlstm_ctx* ctx = nullptr;
+      set_runtime_fault({call, static_cast<cudaError_t>(error), false});
+      if (varlstm_ctx_create(VARLSTM_BACKEND_CUDA, 0, &ctx) == VARLSTM_ERROR_UNSUPPORTED) told = varlstm_last_error();
+      EXPECT_EQ(cudaGetLastError(), cudaSuccess) << failed_runtime_call();
+      set_runtime_fault({});
+      EXPECT_OK(varlstm_ctx_destroy(ctx));
+    }
+    EXPECT_NE(told.find("device 0 has compute capability 9.0, for which this library was built without code"),
+              std::string::npos)
+        << told;
+  }
+}
+
 // A failed change of a batch leaves it empty, not between two plans.
 TEST_F(RuntimeFaults, BatchIsEmptyAfterAFailedChange) {
   const Context ctx = make_context();
